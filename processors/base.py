@@ -1,0 +1,385 @@
+"""What the daemon and a processor say to each other: the `Processor` class and the messages on the wire.
+
+Imported by the daemon and by every worker, so nothing heavy is imported here. No I/O.
+"""
+
+import importlib
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from a number, or from text such as "90s", "1.5h", "10m".
+
+    Raises:
+        ValueError: the text is no duration.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", str(value))
+    if not match:
+        raise ValueError(f'{value!r} is not a duration; write a number of seconds, or "30s", "10m", "2h", "7d"')
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
+
+
+class Kind(StrEnum):
+    """What a drop is, told by its content."""
+
+    IMAGE = "image"  # also PDF, page by page
+    AUDIO = "audio"  # also video: its sound track
+    TEXT = "text"  # no recipe by default
+
+
+class FailureKind(StrEnum):
+    """Why an attempt gave no result; `daemon/retry.py` decides from it what happens next."""
+
+    BAD_INPUT = "bad_input"  # corrupt, encrypted, unsupported: never retried
+    ERROR = "error"  # anything unforeseen: retried with backoff, charged
+    TIMEOUT = "timeout"  # no sign of progress for the processor's `timeout`: retried, charged
+    CRASHED = "crashed"  # the worker died with this job alone in it: retried, charged
+    OUT_OF_MEMORY = "out_of_memory"  # smaller batch, then a fresh worker: not charged
+    UNAVAILABLE = "unavailable"  # a model or server is away: the stage is parked and probed, not charged
+
+
+class JobError(Exception):
+    """Base of what a processor raises about one file; the message is shown to the person who dropped it."""
+
+    kind: ClassVar[FailureKind] = FailureKind.ERROR
+
+
+class BadInput(JobError):
+    """The file itself is the cause (corrupt, encrypted, unsupported): trying again would not help."""
+
+    kind = FailureKind.BAD_INPUT
+
+
+class OutOfMemory(JobError):
+    """The batch did not fit; the daemon tries again with a smaller one."""
+
+    kind = FailureKind.OUT_OF_MEMORY
+
+
+class Unavailable(JobError):
+    """Something that the whole processor needs is away (weights, a server); says which command or wait mends it."""
+
+    kind = FailureKind.UNAVAILABLE
+
+
+# ---------------------------------------------------------------------------------------------- options
+
+
+class Options(BaseModel):
+    """Options of a loaded processor, `[processors.NAME]` in config.toml; subclass to add your own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_batch: int = Field(default=1, ge=1)  # jobs handed to the worker at once
+    keep_alive: Seconds = 900.0  # an idle worker is ended (its memory truly freed) after this long
+    timeout: Seconds = 600.0  # an attempt that shows no progress for this long is killed
+    python: str | None = None  # interpreter of another virtual environment; default: the daemon's own
+
+    def load_options(self) -> dict[str, Any]:
+        """The options that decide what a worker holds: two jobs may share a worker if these are equal."""
+        return self.model_dump(mode="json", exclude={"max_batch", "keep_alive", "timeout"})
+
+
+class RecipeOptions(BaseModel):
+    """Options of one recipe, `[recipes.NAME]` in config.toml beside `processor`; subclass to add your own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ---------------------------------------------------------------------------------------------- the work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One job's attempt, as a processor sees it."""
+
+    job: str  # the job's UUID
+    attempt: int  # counts from 1
+    source: Path  # the original: read it, never change it
+    kind: Kind  # what the daemon saw in its content
+    media_type: str  # by content, such as "image/png"; "application/octet-stream" if not known
+    outputs: Path  # an empty folder of this attempt; write result files here
+    stem: str  # the base name for result files: outputs / f"{stem}.txt"
+    recipe: str  # the recipe's name
+    options: RecipeOptions  # the recipe's options, validated
+    sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What a processor holds once loaded; recorded with every result it makes."""
+
+    engine: str  # the library that computes: "openai-whisper", "rapidocr", …
+    model: str  # the model's name or path
+    device: str  # "cpu", "cuda:0 (NVIDIA …)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A result. Files are named relative to `Work.outputs`; the first one is what a person opens."""
+
+    files: tuple[str, ...]
+    excerpt: str = ""  # the first words, shown in lists
+    review: tuple[str, ...] = ()  # reasons why a person should look at it; empty: none seen
+    pages: int | None = None
+    media_seconds: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)  # copied into result.json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """No result, and why, in words for the person who dropped the file."""
+
+    kind: FailureKind
+    message: str
+
+
+Outcome = Finished | Failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """`Processor.plan`: run the recipe on this processor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instead:
+    """`Processor.plan`: another processor can serve the recipe here; `why` is recorded in the result."""
+
+    processor: str
+    recipe: Mapping[str, Any]  # its recipe options
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """`Processor.plan`: the recipe cannot run now; its jobs wait. Says what mends it."""
+
+    why: str
+
+
+Plan = Ready | Instead | Missing
+
+
+class Progress:
+    """How a processor tells that it is alive and how far it got; each call also puts off the timeout."""
+
+    def __init__(self, send: Callable[["WorkProgress"], None]):
+        self._send = send
+
+    def job(self, work: Work, done: float, total: float | None, unit: str) -> None:
+        """`done` of `total` units ("pages", "seconds", "bytes", …) of this job."""
+        self._send(WorkProgress(job=work.job, attempt=work.attempt, done=done, total=total, unit=unit))
+
+    def loading(self, done: float, total: float | None, unit: str) -> None:
+        """The same for the loading (or downloading) of the model."""
+        self._send(WorkProgress(job=None, attempt=0, done=done, total=total, unit=unit))
+
+
+class Processor(ABC):
+    """Turns files into result files. Lives in a worker process; called from one thread.
+
+    A subclass sets `name` and `kinds`, may set `Options` and `Recipe`, and writes `load` and `process_one` (or `process`,
+    to work on several jobs at once).
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[Kind]]
+    Options: ClassVar[type[Options]] = Options
+    Recipe: ClassVar[type[RecipeOptions]] = RecipeOptions
+
+    @classmethod
+    def plan(cls, options: Options, recipe: RecipeOptions, models: Path) -> Plan:
+        """Can this recipe run here, now? Called by the daemon (also while a stage is parked): looks at files only,
+        imports no engine, opens no connection. `models` is the folder of downloaded weights."""
+        return Ready()
+
+    @classmethod
+    def wants_prompt(cls, recipe: RecipeOptions) -> bool:
+        """True if a drop must not be taken before its NAME.prompt sidecar is there."""
+        return False
+
+    @abstractmethod
+    def load(self, options: Options, models: Path, progress: Progress) -> Loaded:
+        """Import the engine and load the model.
+
+        Raises:
+            Unavailable: the weights are not at hand; the message names the command that fetches them.
+        """
+
+    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome]]:
+        """Work on up to `max_batch` jobs; yield each outcome as soon as it is there, in any order.
+
+        A `JobError` or `MemoryError` raised here counts for all jobs of the batch without an outcome.
+        """
+        for work in batch:
+            try:
+                yield work, self.process_one(work, progress)
+            except (BadInput, Unavailable) as error:
+                yield work, Failed(kind=error.kind, message=str(error))
+
+    def process_one(self, work: Work, progress: Progress) -> Finished:
+        """Work on one job.
+
+        Raises:
+            BadInput: the file is the cause.
+        """
+        raise NotImplementedError
+
+    def unload(self) -> None:  # noqa: B027 - most processors have nothing to do: the worker process ends
+        """Called before the worker ends of itself."""
+
+
+def find(name: str) -> type[Processor]:
+    """The processor class named `name`: the attribute `processor` of module `processors.<name>`.
+
+    Raises:
+        LookupError: there is no such processor.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in {"base", "worker"}:
+        raise LookupError(f"{name!r} is not a processor's name")
+    try:
+        module = importlib.import_module(f"processors.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"processors.{name}":
+            raise
+        raise LookupError(f"there is no processor {name!r} (no module processors/{name}.py)") from error
+    if not hasattr(module, "processor"):
+        raise LookupError(f"processors/{name} is not a processor (it has no attribute `processor`)")
+    return module.processor
+
+
+# ---------------------------------------------------------------------------------------------- the wire
+# JSON lines. Daemon to worker: Load, then Batch after Batch; closing stdin asks the worker to end.
+# Worker to daemon: WorkerLoaded or LoadFailed; WorkProgress and WorkOutcome for a batch, then BatchDone.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    options: dict[str, Any]  # Options.load_options()
+    models: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    works: list[dict[str, Any]]  # see work_to_wire
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLoaded:
+    engine: str
+    model: str
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadFailed:
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkProgress:
+    job: str | None  # None: the loading of the model
+    attempt: int
+    done: float
+    total: float | None
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    name: str  # relative to the attempt's folder
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFinished:
+    job: str
+    attempt: int
+    files: list[dict[str, Any]]  # OutputFile, already fsynced by the worker
+    excerpt: str
+    review: list[str]
+    pages: int | None
+    media_seconds: float | None
+    details: dict[str, Any]
+    seconds: float  # of this job, or its share of the batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFailed:
+    job: str
+    attempt: int
+    kind: FailureKind
+    message: str
+    trace: str = ""  # for the log, not for the person
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchDone:
+    pass
+
+
+_MESSAGES = {
+    cls.__name__: cls
+    for cls in (Load, Batch, WorkerLoaded, LoadFailed, WorkProgress, WorkFinished, WorkFailed, BatchDone)
+}
+
+
+def encode(message: Any) -> bytes:
+    """One message as one line."""
+    return json.dumps({"type": type(message).__name__, **asdict(message)}).encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """The message of a line.
+
+    Raises:
+        ValueError: the line is no message of ours.
+    """
+    try:
+        fields = json.loads(line)
+        return _MESSAGES[fields.pop("type")](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a message: {line[:200]!r}") from error
+
+
+def work_to_wire(work: Work) -> dict[str, Any]:
+    """A JSON-ready form of `work`; non-UTF-8 path bytes survive as surrogate escapes."""
+    return {
+        **{name: getattr(work, name) for name in ("job", "attempt", "kind", "media_type", "stem", "recipe")},
+        "source": str(work.source),
+        "outputs": str(work.outputs),
+        "options": work.options.model_dump(mode="json"),
+        "sidecars": {name: str(path) for name, path in work.sidecars.items()},
+    }
+
+
+def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Work:
+    """The inverse of `work_to_wire`; validates the options again with the processor's own class."""
+    return Work(
+        **{name: fields[name] for name in ("job", "attempt", "media_type", "stem", "recipe")},
+        kind=Kind(fields["kind"]),
+        source=Path(fields["source"]),
+        outputs=Path(fields["outputs"]),
+        options=recipe.model_validate(fields["options"]),
+        sidecars={name: Path(path) for name, path in fields["sidecars"].items()},
+    )

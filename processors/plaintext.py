@@ -1,0 +1,36 @@
+"""Plain text in, plain text out: the example to copy, and the processor that needs no model.
+
+    [inbox]
+    text = "count"
+
+    [recipes.count]
+    processor = "plaintext"
+"""
+
+from processors.base import BadInput, Finished, Kind, Loaded, Processor, RecipeOptions
+
+
+class CountOptions(RecipeOptions):
+    upper: bool = False  # write the text in capitals
+
+
+class Plaintext(Processor):
+    name = "plaintext"
+    kinds = frozenset({Kind.TEXT})
+    Recipe = CountOptions
+
+    def load(self, options, models, progress):
+        return Loaded(engine="python", model="none", device="cpu")
+
+    def process_one(self, work, progress):
+        try:
+            text = work.source.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise BadInput(f"This text is not UTF-8 (byte {error.start}); save it as UTF-8 and drop it again.") from error
+        progress.job(work, done=1, total=1, unit="pages")
+        output = work.outputs / f"{work.stem}.txt"
+        output.write_text(text.upper() if work.options.upper else text, encoding="utf-8")
+        return Finished(files=(output.name,), excerpt=text[:200], details={"words": len(text.split())})
+
+
+processor = Plaintext

@@ -1,0 +1,162 @@
+"""A worker process: `python -m processors.worker NAME` loads one processor, then serves batches until stdin closes.
+
+It speaks the JSON lines of `processors.base` on stdin and stdout. Its stdout is set aside first, so that whatever a
+library prints goes to stderr (the daemon's log) and cannot garble a message. It makes every output durable (fsync)
+before it reports it. It decides nothing: retries, deadlines and publishing are the daemon's.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from processors import base
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def main() -> None:
+    _die_with_the_daemon()
+    messages_out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # from here on print() and C libraries write to stderr
+    sys.stdout = sys.stderr
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    Worker(base.find(sys.argv[1]), sys.stdin.buffer, messages_out).serve()
+
+
+class Worker:
+    """One processor and the two pipes it is spoken to through."""
+
+    def __init__(self, processor: type[base.Processor], lines_in: BinaryIO, messages_out: Any):
+        self._processor = processor()
+        self._in = lines_in
+        self._out = messages_out
+        self._progress = base.Progress(self._send)
+
+    def serve(self) -> None:
+        """Serve until stdin ends. Raises nothing for a failing job; a failing load is reported and ends the worker."""
+        for line in self._in:
+            match base.decode(line):
+                case base.Load() as load:
+                    if not self._load(load):
+                        return
+                case base.Batch() as batch:
+                    self._process(batch)
+        self._processor.unload()
+
+    def _load(self, load: base.Load) -> bool:
+        started = time.monotonic()
+        try:
+            options = type(self._processor).Options.model_validate(load.options)
+            loaded = self._processor.load(options, Path(load.models), self._progress)
+        except Exception as error:
+            kind, message = _describe(error)
+            logging.exception("%s could not be loaded", self._processor.name)
+            self._send(base.LoadFailed(kind=kind, message=message))
+            return False
+        self._send(
+            base.WorkerLoaded(
+                engine=loaded.engine,
+                model=loaded.model,
+                device=loaded.device,
+                seconds=time.monotonic() - started,
+            )
+        )
+        return True
+
+    def _process(self, batch: base.Batch) -> None:
+        works = [base.work_from_wire(work, type(self._processor).Recipe) for work in batch.works]
+        waiting = {work.job: work for work in works}
+        started = time.monotonic()
+        try:
+            for work, outcome in self._processor.process(works, self._progress):
+                del waiting[work.job]
+                seconds, started = time.monotonic() - started, time.monotonic()
+                self._report(work, outcome, seconds)
+        except Exception as error:
+            kind, message = _describe(error)
+            trace = traceback.format_exc()
+            for work in waiting.values():
+                self._send(
+                    base.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace)
+                )
+        else:
+            for work in waiting.values():
+                self._fail(work, base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
+        self._send(base.BatchDone())
+
+    def _report(self, work: base.Work, outcome: base.Outcome, seconds: float) -> None:
+        if isinstance(outcome, base.Failed):
+            self._fail(work, outcome.kind, outcome.message)
+            return
+        try:
+            files = [_seal(work.outputs, name) for name in outcome.files]
+        except (OSError, ValueError) as error:
+            self._fail(work, base.FailureKind.ERROR, f"The result could not be written: {error}")
+            return
+        self._send(
+            base.WorkFinished(
+                job=work.job,
+                attempt=work.attempt,
+                files=[vars(file) for file in files],
+                excerpt=outcome.excerpt,
+                review=list(outcome.review),
+                pages=outcome.pages,
+                media_seconds=outcome.media_seconds,
+                details=dict(outcome.details),
+                seconds=seconds,
+            )
+        )
+
+    def _fail(self, work: base.Work, kind: base.FailureKind, message: str) -> None:
+        self._send(base.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message))
+
+    def _send(self, message: Any) -> None:
+        line = memoryview(base.encode(message))
+        while line:
+            line = line[self._out.write(line) :]
+
+
+def _seal(outputs: Path, name: str) -> base.OutputFile:
+    """Make one output durable and describe it.
+
+    Raises:
+        ValueError: it lies outside the attempt's folder, or is no plain file.
+    """
+    path = outputs / name
+    if not path.resolve().is_relative_to(outputs.resolve()) or path.is_symlink() or not path.is_file():
+        raise ValueError(f"{name!r} is no file in the attempt's folder")
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size_bytes = os.fstat(file.fileno()).st_size
+    if path.parent != outputs:  # the daemon makes the attempt's folder itself durable
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
+    return base.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
+
+
+def _describe(error: Exception) -> tuple[base.FailureKind, str]:
+    """The failure kind of an exception; torch's out-of-memory error is known by name, as torch may not be here."""
+    if isinstance(error, base.JobError):
+        return error.kind, str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return base.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
+    return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
+
+
+def _die_with_the_daemon() -> None:
+    """Ask the kernel to end this process with its parent, however that ends (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the daemon, which stops its workers in order
+
+
+if __name__ == "__main__":
+    main()
