@@ -5,6 +5,7 @@ Imported by the daemon and by every worker, so nothing heavy is imported here. N
 
 import importlib
 import json
+import pkgutil
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+_NOT_PROCESSORS = {"base", "worker", "models", "pages"}  # the other modules of this package
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -195,8 +197,8 @@ class Progress:
 class Processor(ABC):
     """Turns files into result files. Lives in a worker process; called from one thread.
 
-    A subclass sets `name` and `kinds`, may set `Options` and `Recipe`, and writes `load` and `process_one` (or `process`,
-    to work on several jobs at once).
+    A subclass sets `name` and `kinds`, may set `Options` and `Recipe`, and writes `load` and `process_one` (or
+    `process`, to work on several jobs at once).
     """
 
     name: ClassVar[str]
@@ -247,22 +249,30 @@ class Processor(ABC):
 
 
 def find(name: str) -> type[Processor]:
-    """The processor class named `name`: the attribute `processor` of module `processors.<name>`.
+    """The processor class named `name`: the attribute `processor` of module `processors.<name>`, or, if the name has a
+    dot, of the installed module of that name.
 
     Raises:
         LookupError: there is no such processor.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in {"base", "worker"}:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", name):
         raise LookupError(f"{name!r} is not a processor's name")
+    path = name if "." in name else f"processors.{name}"
     try:
-        module = importlib.import_module(f"processors.{name}")
+        module = importlib.import_module(path)
     except ModuleNotFoundError as error:
-        if error.name != f"processors.{name}":
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
             raise
-        raise LookupError(f"there is no processor {name!r} (no module processors/{name}.py)") from error
+        raise LookupError(f"there is no processor {name!r} (no module {path})") from error
     if not hasattr(module, "processor"):
-        raise LookupError(f"processors/{name} is not a processor (it has no attribute `processor`)")
+        raise LookupError(f"{path} is not a processor (it has no attribute `processor`)")
     return module.processor
+
+
+def known() -> list[str]:
+    """The names of the processors of this package."""
+    package = importlib.import_module("processors")
+    return sorted({module.name for module in pkgutil.iter_modules(package.__path__)} - _NOT_PROCESSORS)
 
 
 # ---------------------------------------------------------------------------------------------- the wire

@@ -1,10 +1,10 @@
 """Plain text in, plain text out: the example to copy, and the processor that needs no model.
 
-    [inbox]
-    text = "count"
+[inbox]
+text = "count"
 
-    [recipes.count]
-    processor = "plaintext"
+[recipes.count]
+processor = "plaintext"
 """
 
 from processors.base import BadInput, Finished, Kind, Loaded, Processor, RecipeOptions
@@ -26,7 +26,9 @@ class Plaintext(Processor):
         try:
             text = work.source.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise BadInput(f"This text is not UTF-8 (byte {error.start}); save it as UTF-8 and drop it again.") from error
+            raise BadInput(
+                f"This text is not UTF-8 (byte {error.start}); save it as UTF-8 and drop it again."
+            ) from error
         progress.job(work, done=1, total=1, unit="pages")
         output = work.outputs / f"{work.stem}.txt"
         output.write_text(text.upper() if work.options.upper else text, encoding="utf-8")

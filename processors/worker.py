@@ -83,9 +83,7 @@ class Worker:
             kind, message = _describe(error)
             trace = traceback.format_exc()
             for work in waiting.values():
-                self._send(
-                    base.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace)
-                )
+                self._send(base.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace))
         else:
             for work in waiting.values():
                 self._fail(work, base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")

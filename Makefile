@@ -1,0 +1,41 @@
+# Everything runs in a virtual environment of its own, .venv, made on first use.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+INBOXD := $(VENV)/bin/inboxd
+MODELS := $(CURDIR)/state/models
+export INBOXD_TEST_MODELS ?= $(MODELS)
+
+.PHONY: help install demo run test lint bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+install: $(INSTALLED)  ## make the virtual environment and install inboxd into it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inboxd needs Python 3.11 or later; name one: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## process the samples: speech, a receipt, a bank statement, pictures, a broken file
+	@$(INBOXD) models fetch tiny.en --config samples/demo.toml
+	@rm -rf .demo && mkdir -p .demo/inbox && cp -r samples/inbox/. .demo/inbox/
+	@$(INBOXD) run --drain --config samples/demo.toml || test $$? -eq 1  # 1: the broken file failed, as it must
+	@echo; echo "Results: .demo/outbox. What failed says why: cat .demo/outbox/failed/*/error.txt"
+
+run: $(INSTALLED)  ## the daemon in the foreground, on ./config.toml; Ctrl-C ends it
+	$(INBOXD) run
+
+test: $(INSTALLED)  ## all tests (under 5 minutes on 2 cores)
+	$(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)  ## the linter, and the formatter's opinion
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+bench: $(INSTALLED)  ## measure intake, idle cost and throughput; writes benchmarks/RESULTS.md
+	$(VENV)/bin/python -m benchmarks.pipeline
+
+clean:  ## remove the demo's folders and the virtual environment; inbox, outbox and state stay
+	rm -rf .demo $(VENV) build *.egg-info

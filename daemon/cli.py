@@ -1,0 +1,326 @@
+"""The `inboxd` command. Reads the job log itself, read-only; whatever changes something asks the running daemon.
+
+Exit codes: 0 all well; 1 some jobs failed or wait, or `verify` found something; the others are `daemon.errors`'.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from daemon import __version__, config, control
+from daemon.errors import InboxdError, JobsFailed, NotRunning, UsageError
+from daemon.joblog import JobLog
+
+app = typer.Typer(
+    help="Drop a file in an inbox folder; get its result in the outbox.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="The settings.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="INBOXD_CONFIG", help="config.toml; default: in this folder, then /etc/inboxd."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For scripts: JSON on stdout.")]
+_PLACES = (Path("config.toml"), Path("/etc/inboxd/config.toml"))
+
+
+def main() -> None:
+    """Run a command; an expected error is told in words, with its exit code."""
+    try:
+        app(standalone_mode=True)
+    except InboxdError as error:
+        print(f"inboxd: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except BrokenPipeError:  # `inboxd jobs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _settings(path: Path | None) -> config.Settings:
+    found = path or next((place for place in _PLACES if place.exists()), None)
+    if found is None:
+        raise UsageError(
+            "There is no config.toml in this folder, nor in /etc/inboxd.",
+            "Name it with --config FILE or INBOXD_CONFIG; an empty file is a valid one.",
+        )
+    return config.load(found)
+
+
+# ---------------------------------------------------------------------------------------------- running
+
+
+@app.command()
+def run(
+    config_file: ConfigOption = None,
+    drain: Annotated[bool, typer.Option(help="End when everything in the inbox is done, and show a table.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the processors say, too.")] = False,
+) -> None:
+    """Run the daemon in the foreground (systemd does the same). Ctrl-C: running jobs may finish; twice: at once."""
+    from rich.console import Console
+
+    from daemon import terminal
+    from daemon.service import Service
+    from daemon.store import now_us
+
+    settings = _settings(config_file)
+    if settings.source:
+        os.chdir(settings.source.resolve().parent)  # what config.toml names relatively starts there
+    console = Console(stderr=True)
+    started = now_us()
+    if drain and console.is_terminal:
+        terminal.set_up_logging(verbose=verbose, console=console)
+        with terminal.LiveView(console) as view:
+            Service(settings, drain=True, on_change=view.on_change).run()
+    else:
+        terminal.set_up_logging(verbose=verbose)
+        Service(settings, drain=drain).run()
+    if drain:
+        _summarize(settings, started)
+
+
+def _summarize(settings: config.Settings, started: int) -> None:
+    """The table at the end of a drain: what was worked on in this run, and what waits."""
+    from rich.console import Console
+
+    from daemon import result, terminal
+
+    with JobLog(settings.database) as log:
+        rows = [
+            row
+            for row in reversed(log.jobs())
+            if (row["finished_at"] or "9") >= result.iso(started) or row["state"] == "queued"
+        ]
+    if not rows:
+        print("There was nothing in the inbox.", file=sys.stderr)
+        return
+    outbox = f"{os.path.relpath(settings.outbox)}/"
+    Console().print(terminal.jobs_table(rows, outbox=outbox, wide=True))
+    _raise_for(rows)
+
+
+def _raise_for(rows: list[dict[str, Any]]) -> None:
+    failed = sum(row["state"] in ("failed", "cancelled") for row in rows)
+    waiting = sum(row["state"] == "queued" for row in rows)
+    if failed or waiting:
+        parts = [f"{failed} failed" if failed else "", f"{waiting} waiting" if waiting else ""]
+        raise JobsFailed(
+            f"{len(rows)} files: {', '.join(filter(None, parts))}.", "See `inboxd jobs` and `inboxd show JOB`."
+        )
+
+
+@app.command()
+def process(
+    files: Annotated[list[Path], typer.Argument(help="The files; they are left as they are.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the result folders go.")] = Path("results"),
+    recipe: Annotated[str | None, typer.Option("--recipe", "-r", help="Instead of what config.toml binds.")] = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Process files once, without inbox and daemon; results go to a folder."""
+    import logging
+
+    from rich.console import Console
+
+    from daemon import oneshot, terminal
+
+    settings = _settings(config_file)
+    console = Console(stderr=True)
+    terminal.set_up_logging(verbose=False, console=console)
+    logging.getLogger().setLevel(logging.ERROR)
+    files, output = [file.absolute() for file in files], output.absolute()
+    with terminal.LiveView(console) as view:
+        rows = oneshot.process(settings, files, recipe=recipe, output=output, on_change=view.on_change)
+    shown = [{**row, "file": os.path.relpath(row["file"])} for row in rows]
+    if as_json:
+        _print_json(shown)
+    else:
+        Console().print(terminal.jobs_table(shown, outbox=f"{os.path.relpath(output)}/", wide=True))
+    _raise_for(rows)
+
+
+# ---------------------------------------------------------------------------------------------- looking
+
+
+@app.command()
+def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """What the daemon does now: queue, running files, what waits and why."""
+    settings = _settings(config_file)
+    answer = control.ask(settings.socket, "status")
+    if as_json:
+        _print_json(answer)
+        return
+    from rich.console import Console
+
+    from daemon import terminal
+
+    Console().print(terminal.status_view(answer))
+
+
+@app.command()
+def jobs(
+    config_file: ConfigOption = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="queued, running, done, failed, cancelled; repeatable.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Only of this recipe.")] = None,
+    folder: Annotated[str | None, typer.Option(help="Only from this inbox folder and those in it.")] = None,
+    file: Annotated[str | None, typer.Option(help="Only files with this in their name.")] = None,
+    review: Annotated[bool, typer.Option(help="Only results that a person should look at.")] = False,
+    since: Annotated[str | None, typer.Option(help="Received on or after this ISO date or time (UTC).")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="At most so many; 0: all.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """The job log, the newest first."""
+    settings = _settings(config_file)
+    with JobLog(settings.database) as log:
+        rows = log.jobs(
+            states=state or (), recipe=recipe, folder=folder, file=file, review=review, since=since, limit=limit
+        )
+    if as_json:
+        _print_json(rows)
+        return
+    from rich.console import Console
+
+    from daemon import terminal
+
+    Console().print(terminal.jobs_table(rows) if rows else "No such jobs.")
+
+
+@app.command()
+def show(job: str, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """All about one job: its row, attempts and events. JOB: the first digits of its id."""
+    settings = _settings(config_file)
+    with JobLog(settings.database) as log:
+        row = log.find(job)
+        attempts, events = log.attempts(row["id"]), log.events(row["id"])
+    if as_json:
+        _print_json({**row, "attempts_made": attempts, "events": events})
+        return
+    from rich.console import Console
+
+    from daemon import terminal
+
+    Console().print(terminal.job_view(row, attempts, events, outbox=str(settings.outbox)))
+
+
+@app.command()
+def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Prove that every drop is in exactly one place, and whole."""
+    from daemon.audit import Audit
+    from daemon.folders import Folders
+
+    settings = _settings(config_file)
+    try:
+        control.ask(settings.socket, "status", timeout=2)
+        is_running = True
+    except NotRunning:
+        is_running = False
+    folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    verdict = Audit(folders, settings.database, is_running=is_running).run()
+    if as_json:
+        _print_json({"clean": verdict.is_clean, **dataclasses.asdict(verdict)})
+    else:
+        for finding in verdict.findings:
+            print(f"{'WRONG' if finding.is_error else 'note '} {finding.job[:8]} {finding.what}")
+        wrong = sum(finding.is_error for finding in verdict.findings)
+        print(
+            f"{verdict.jobs} jobs, {verdict.bytes_checked / 1e6:.1f} MB read: {f'{wrong} wrong' if wrong else 'clean'}"
+        )
+    if not verdict.is_clean:
+        raise typer.Exit(1)
+
+
+# ---------------------------------------------------------------------------------------------- changing
+
+
+@app.command()
+def retry(
+    job: Annotated[str | None, typer.Argument(help="The first digits of its id.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All failed and cancelled jobs.")] = False,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try a failed job again; one that waits is tried at once."""
+    if bool(job) == failed:
+        raise UsageError("Name a job, or --failed for all.", "See them with `inboxd jobs --state failed`.")
+    answer = control.ask(_settings(config_file).socket, "retry", job=job, failed=failed)
+    if as_json:
+        _print_json(answer)
+    else:
+        print(f"{len(answer['retried'])} queued again.")
+        for refused in answer["refused"]:
+            print(f"{refused['job'][:8]} {refused['file']}: {refused['why']}")
+    if answer["refused"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def cancel(job: str, config_file: ConfigOption = None) -> None:
+    """End a queued or running job; its file goes to outbox/failed, unchanged. JOB: the first digits of its id."""
+    answer = control.ask(_settings(config_file).socket, "cancel", job=job)
+    print(f"{answer['cancelled'][:8]} is cancelled.")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def models(context: typer.Context, config_file: ConfigOption = None) -> None:
+    """The models' weights: list, fetch NAME, verify, remove NAME."""
+    from daemon.workers import run_module
+
+    settings = _settings(config_file)
+    code = run_module("processors.models", ["--models", str(settings.models), *(context.args or ["list"])])
+    if code == 0 and "fetch" in context.args:
+        with contextlib.suppress(NotRunning):
+            control.ask(settings.socket, "probe", timeout=5)  # what waited for these weights goes on
+    raise typer.Exit(code)
+
+
+@config_app.command("check")
+def config_check(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check config.toml and show the settings in force."""
+    settings = _settings(config_file)
+    shown = {
+        "source": str(settings.source) if settings.source else None,
+        **{name: str(getattr(settings, name)) for name in ("inbox", "outbox", "state", "models")},
+        "settle_seconds": settings.settle_seconds,
+        "folders": {name: dataclasses.asdict(folder) for name, folder in settings.folders.items()},
+        "recipes": {
+            name: {
+                "processor": recipe.processor,
+                **recipe.options.model_dump(mode="json"),
+                **recipe.recipe_options.model_dump(mode="json"),
+            }
+            for name, recipe in settings.recipes.items()
+        },
+        **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule")},
+    }
+    if as_json:
+        _print_json(shown)
+        return
+    print(json.dumps(shown, indent=2, ensure_ascii=False))
+    print(f"{settings.source or 'The defaults'}: no mistakes found.", file=sys.stderr)
+
+
+@app.command()
+def version() -> None:
+    """The version."""
+    print(f"inboxd {__version__}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What the command line may ask of the running daemon, and its answers."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from daemon import __version__
+from daemon.folders import OriginalGone
+from daemon.model import Asked, Job, JobState
+
+if TYPE_CHECKING:
+    from daemon.service import Service
+
+
+class Refused(Exception):
+    """The command cannot be carried out; `fix` says what can."""
+
+    def __init__(self, what: str, fix: str = ""):
+        super().__init__(what)
+        self.fix = fix
+
+
+class Commands:
+    """Answers `Asked` messages, on the main thread."""
+
+    def __init__(self, service: "Service"):
+        self._service = service
+        self._started = time.monotonic()
+
+    def answer(self, asked: Asked) -> dict[str, Any]:
+        handlers = {"status": self.status, "retry": self.retry, "cancel": self.cancel, "probe": self.probe}
+        try:
+            if asked.command not in handlers:
+                raise Refused(f"This daemon knows no command {asked.command!r}.", "Are both of the same version?")
+            return {"ok": True, **handlers[asked.command](**asked.arguments)}
+        except Refused as error:
+            return {"ok": False, "error": str(error), "fix": error.fix}
+        except TypeError as error:
+            return {"ok": False, "error": f"{asked.command}: {error}", "fix": "Are both of the same version?"}
+
+    def status(self) -> dict[str, Any]:
+        """What is going on now."""
+        service = self._service
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "inbox": str(service.settings.inbox),
+            "outbox": str(service.settings.outbox),
+            "jobs": service.store.counts(),
+            "running": [
+                self._running(job, worker.processor) for worker in service.workers for job in worker.jobs.values()
+            ],
+            "workers": [self._worker(worker) for worker in service.workers],
+            "waiting": _grouped(service.store.waiting()),
+            "outbox_problem": service.publishing.parked_for,
+            "left_in_inbox": {
+                str(path.relative_to(service.folders.inbox)): why for path, why in service.intake.left.items()
+            },
+            "watch_problems": {str(folder): why for folder, why in service.watcher.problems.items()},
+        }
+
+    def retry(self, job: str | None = None, failed: bool = False) -> dict[str, Any]:
+        """Queue a failed job again, or all of them; a waiting one is tried at once."""
+        jobs = self._service.store.failed() if failed else [self._find(job or "")]
+        retried, refused = [], []
+        for each in jobs:
+            try:
+                retried.append(self._retry(each).id)
+            except (OriginalGone, OSError, Refused) as error:
+                if not failed:
+                    raise Refused(f"{each.path} cannot be tried again: {error}", getattr(error, "fix", "")) from error
+                refused.append({"job": each.id, "file": each.path, "why": str(error)})
+        return {"retried": retried, "refused": refused}
+
+    def _retry(self, job: Job) -> Job:
+        if job.state is JobState.QUEUED:
+            self._service.dispatch.probe(at_once=True)
+            return self._service.store.reassign(self._service.store.get(job.id), run_at=0)
+        if job.state not in (JobState.FAILED, JobState.CANCELLED):
+            raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be tried again.")
+        queued = self._service.publishing.retry(job)
+        recipes = self._service.settings.folder(job.folder).recipes
+        recipe = recipes.get(job.kind) if job.kind else None  # config.toml may have been mended meanwhile
+        return self._service.store.reassign(queued, recipe=recipe)
+
+    def cancel(self, job: str) -> dict[str, Any]:
+        found = self._find(job)
+        if found.state.is_final or found.state is JobState.PUBLISHING:
+            raise Refused(f"{found.path} is {found.state} already.", "Only a queued or running job can be cancelled.")
+        self._service.dispatch.cancel(found)
+        return {"cancelled": found.id}
+
+    def probe(self) -> dict[str, Any]:
+        """Look again, now, at the inbox and at what parked jobs wait for."""
+        self._service.intake.look_everywhere(time.monotonic())
+        self._service.dispatch.probe(at_once=True)
+        return {}
+
+    def one_line(self) -> str:
+        """The state in a line, for the service manager."""
+        counts = self._service.store.counts()
+        names = [job.path for worker in self._service.workers for job in worker.jobs.values()]
+        line = f"{counts.get('queued', 0)} queued, {len(names)} running, {counts.get('done', 0)} done, "
+        line += f"{counts.get('failed', 0)} failed"
+        return f"{line}: {', '.join(names[:3])}" if names else line
+
+    def _find(self, prefix: str) -> Job:
+        found = self._service.store.find(prefix) if prefix else []
+        if len(found) != 1:
+            what = "No job's id begins" if not found else "More than one job's id begins"
+            raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
+        return found[0]
+
+    def _running(self, job: Job, processor: str) -> dict[str, Any]:
+        progress = self._service.dispatch.progress.get(job.id)
+        return {
+            "job": job.id,
+            "file": job.path,
+            "recipe": job.recipe,
+            "processor": processor,
+            "attempt": job.attempt,
+            "started_at_us": job.started_at,
+            "progress": {"done": progress.done, "total": progress.total, "unit": progress.unit} if progress else None,
+        }
+
+    def _worker(self, worker: Any) -> dict[str, Any]:
+        loading = self._service.dispatch.progress.get(f" {worker.processor}")
+        return {
+            "processor": worker.processor,
+            "state": worker.state,
+            "pid": worker.pid,
+            "model": worker.loaded.model if worker.loaded else None,
+            "device": worker.loaded.device if worker.loaded else None,
+            "loading": {"done": loading.done, "total": loading.total, "unit": loading.unit} if loading else None,
+        }
+
+
+def _grouped(jobs: list[Job]) -> list[Mapping[str, Any]]:
+    """The waiting jobs by what they wait for."""
+    groups: dict[str, list[str]] = {}
+    for job in jobs:
+        groups.setdefault(job.waiting_for or "", []).append(job.path)
+    return [{"for": why, "count": len(files), "files": files[:5]} for why, files in groups.items()]

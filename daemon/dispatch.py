@@ -1,0 +1,423 @@
+"""Matches queued jobs to workers, and applies what the workers say.
+
+A stage is a processor with the options that decide what its worker holds; it has at most one worker. A stage that
+cannot work (weights or a server away) is parked: its jobs wait, uncharged, and it is probed. How a result or a failure
+reaches the outbox is `publishing`'s.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from daemon import retry
+from daemon.config import Settings
+from daemon.folders import Folders, OriginalGone, result_stem
+from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
+from daemon.publishing import Publishing
+from daemon.store import Store
+from daemon.workers import Worker, Workers, WorkerState, describe_end
+from processors import base
+from processors.base import FailureKind
+
+log = logging.getLogger(__name__)
+
+_PROBE_DOUBLINGS = 5  # the pause between two probes of a stage grows from `probe` to 32 times that
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One processor with its load options. Times are of the monotonic clock."""
+
+    processor: str
+    options: base.Options
+    batch_limit: int  # at most `max_batch`; halved when a batch did not fit into memory
+    worker: Worker | None = None
+    idle_since: float = 0.0
+    parked_until: float | None = None
+    parked_for: str = ""
+    parked_times: int = 0  # in a row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """How a recipe is carried out here and now."""
+
+    stage: Stage
+    recipe_options: base.RecipeOptions
+    note: str  # why another processor than the recipe's; "" if it is the recipe's
+
+
+class Dispatch:
+    """The stages and the jobs on their workers. Called by the main thread only."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        folders: Folders,
+        workers: Workers,
+        publishing: Publishing,
+        *,
+        monotonic: Callable[[], float],
+        now_us: Callable[[], int],
+    ):
+        self.settings = settings
+        self._store = store
+        self._folders = folders
+        self._workers = workers
+        self._publishing = publishing
+        self._monotonic = monotonic
+        self._now_us = now_us
+        self._stages: dict[tuple, Stage] = {}
+        self._assignments: dict[str, Assignment | base.Missing] = {}  # by recipe; until the next probe
+        self._running: dict[str, Assignment] = {}  # by job
+        self._cancelled: set[str] = set()
+        self.progress: dict[str, base.WorkProgress] = {}  # by job; "" and the processor for a model that loads
+
+    # ---------------------------------------------------------------------------------------- feeding
+
+    def feed(self) -> None:
+        """Give work to idle workers, and start workers for work that has none."""
+        if self._publishing.is_parked:
+            return
+        for stage, jobs in sorted(self._offers(), key=lambda offer: _rank(offer[1][0])):
+            if stage.worker is None:
+                self._start_worker(stage)
+            elif stage.worker.state is WorkerState.IDLE:
+                self._start_batch(stage, jobs)
+
+    def _offers(self) -> Iterable[tuple[Stage, list[Job]]]:
+        """For each stage that is not parked: the jobs of its next batch."""
+        by_stage: dict[int, tuple[Stage, list[Job]]] = {}
+        for recipe in self._store.queued_recipes():
+            assignment = self._assign(recipe)
+            limit = assignment.stage.batch_limit if isinstance(assignment, Assignment) else 1000
+            jobs = self._store.queued(recipe, now=self._now_us(), limit=limit)
+            if not jobs:
+                continue
+            if recipe is None:
+                for job in jobs:
+                    self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
+            elif isinstance(assignment, base.Missing):
+                self._park_jobs(jobs, assignment.why)
+            elif assignment.stage.parked_until is not None:
+                self._park_jobs(jobs, assignment.stage.parked_for)
+            else:
+                by_stage.setdefault(id(assignment.stage), (assignment.stage, []))[1].extend(jobs)
+        for stage, jobs in by_stage.values():
+            jobs.sort(key=_rank)
+            yield stage, _batch(jobs, stage.batch_limit)
+
+    def _assign(self, recipe: str | None) -> Assignment | base.Missing:
+        if recipe not in self._assignments:
+            self._assignments[recipe] = self._plan(recipe)
+        return self._assignments[recipe]
+
+    def _plan(self, name: str | None) -> Assignment | base.Missing:
+        if name is None:
+            return base.Missing(why="No recipe is bound to files of this kind.")
+        recipe = self.settings.recipes.get(name)
+        if recipe is None:
+            return base.Missing(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
+        match recipe.cls.plan(recipe.options, recipe.recipe_options, self.settings.models):
+            case base.Missing() as missing:
+                return missing
+            case base.Instead() as instead:
+                options = self.settings.on(instead.processor)
+                recipe_options = base.find(instead.processor).Recipe(**instead.recipe)
+                return Assignment(
+                    stage=self._stage(instead.processor, options), recipe_options=recipe_options, note=instead.why
+                )
+            case _:
+                stage = self._stage(recipe.processor, recipe.options)
+                return Assignment(stage=stage, recipe_options=recipe.recipe_options, note="")
+
+    def _stage(self, processor: str, options: base.Options) -> Stage:
+        key = (processor, repr(sorted(options.load_options().items())))
+        if key not in self._stages:
+            self._stages[key] = Stage(processor=processor, options=options, batch_limit=options.max_batch)
+        return self._stages[key]
+
+    def _start_worker(self, stage: Stage) -> None:
+        """Start a worker if there is room; otherwise make room by ending the one that has been idle longest."""
+        if len(self._workers) >= self.settings.workers.at_once:
+            idle = [other for other in self._stages.values() if _is_idle(other)]
+            if idle:
+                min(idle, key=lambda other: other.idle_since).worker.end(self._monotonic())
+            return
+        try:
+            stage.worker = self._workers.spawn(stage.processor, stage.options)
+        except OSError as error:
+            self._park(stage, f"The worker for {stage.processor} could not be started: {error}.")
+
+    def _start_batch(self, stage: Stage, jobs: list[Job]) -> None:
+        worker, loaded = stage.worker, stage.worker.loaded
+        started = self._store.start(
+            jobs,
+            processor=stage.processor,
+            worker_pid=worker.pid,
+            engine=loaded.engine,
+            model=loaded.model,
+            device=loaded.device,
+        )
+        works = []
+        for job in started:
+            try:
+                works.append(self._prepare(job))
+            except OriginalGone as error:
+                self._publishing.give_up(job, FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
+            except OSError as error:
+                self._publishing.park(job, error)
+            else:
+                worker.jobs[job.id] = job
+                self._running[job.id] = self._assign(job.recipe)
+        if works:
+            worker.state, worker.batch_size, worker.last_sign = WorkerState.BUSY, len(works), self._monotonic()
+            worker.send(base.Batch(works=works))
+
+    def _prepare(self, job: Job) -> dict:
+        original = self._folders.original(job.id)
+        log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt)
+        return base.work_to_wire(
+            base.Work(
+                job=job.id,
+                attempt=job.attempt,
+                source=original.path,
+                kind=job.kind,
+                media_type=job.media_type,
+                outputs=self._folders.prepare_attempt(job),
+                stem=result_stem(job.name),
+                recipe=job.recipe or "",
+                options=self._assign(job.recipe).recipe_options,
+                sidecars=original.sidecars,
+            )
+        )
+
+    # ---------------------------------------------------------------------------------------- outcomes
+
+    def hear(self, said: WorkerSaid) -> None:
+        """Apply a worker's message. One that comes too late (its worker was given up) is thrown away."""
+        worker = self._workers.get(said.worker)
+        if worker is None:
+            return
+        worker.last_sign = self._monotonic()
+        match said.message:
+            case base.WorkerLoaded() as loaded:
+                self._loaded(worker, loaded)
+            case base.LoadFailed() as failed:
+                self._load_failed(worker, failed)
+            case base.WorkProgress() as progress:
+                self.progress[progress.job or f" {worker.processor}"] = progress
+            case base.WorkFinished() as finished:
+                self._finished(worker, finished)
+            case base.WorkFailed() as failed:
+                self._failed(worker, failed)
+            case base.BatchDone():
+                self._batch_done(worker)
+
+    def _loaded(self, worker: Worker, loaded: base.WorkerLoaded) -> None:
+        log.info(
+            "worker %d: %s has loaded %s (%s, %s) in %.1f s",
+            *(worker.number, worker.processor, loaded.model, loaded.engine, loaded.device, loaded.seconds),
+        )
+        self.progress.pop(f" {worker.processor}", None)
+        worker.loaded = loaded
+        if worker.state is WorkerState.LOADING:
+            worker.state = WorkerState.IDLE
+        stage = self._stage_of(worker)
+        stage.idle_since, stage.parked_times = self._monotonic(), 0
+
+    def _load_failed(self, worker: Worker, failed: base.LoadFailed) -> None:
+        worker.state = WorkerState.ENDING
+        self._park(self._stage_of(worker), failed.message)
+
+    def _finished(self, worker: Worker, finished: base.WorkFinished) -> None:
+        job = self._answered(worker, finished.job, finished.attempt)
+        if job is None:
+            return
+        assignment = self._running.pop(job.id)
+        options = assignment.recipe_options.model_dump(mode="json")
+        self._publishing.publish_result(job, finished, options=options, note=assignment.note)
+
+    def _failed(self, worker: Worker, failed: base.WorkFailed) -> None:
+        job = self._answered(worker, failed.job, failed.attempt)
+        if job is None:
+            return
+        self._running.pop(job.id)
+        if failed.trace:
+            log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
+        self._settle_failure(worker, job, FailureKind(failed.kind), failed.message)
+
+    def _answered(self, worker: Worker, job_id: str, attempt: int) -> Job | None:
+        job = worker.jobs.get(job_id)
+        self.progress.pop(job_id, None)
+        if job is None or job.attempt != attempt:
+            log.warning("worker %d answered for job %s, which it does not have", worker.number, job_id)
+            return None
+        return worker.jobs.pop(job_id)
+
+    def _batch_done(self, worker: Worker) -> None:
+        if worker.state is not WorkerState.BUSY:
+            return
+        for job in list(worker.jobs.values()):  # our worker answers for every job; another `python` may hold an older
+            worker.jobs.pop(job.id)
+            self._running.pop(job.id)
+            self._settle_failure(worker, job, FailureKind.ERROR, f"The processor {worker.processor} gave no answer.")
+        worker.state = WorkerState.IDLE
+        self._stage_of(worker).idle_since = self._monotonic()
+
+    def _settle_failure(self, worker: Worker, job: Job, failure: FailureKind, message: str) -> None:
+        """Do with a failed attempt what `retry` decides."""
+        rules = self.settings.retry
+        decision = retry.decide(
+            job,
+            failure,
+            batch_size=worker.batch_size,
+            attempts=rules.attempts,
+            backoff=rules.backoff,
+            backoff_max=rules.backoff_max,
+        )
+        stage = self._stage_of(worker)
+        if failure is FailureKind.OUT_OF_MEMORY:
+            stage.batch_limit = max(1, min(stage.batch_limit, worker.batch_size // 2))
+            worker.end(
+                self._monotonic()
+            )  # a fresh worker: what the failed batch holds of the memory is truly given back
+        match decision:
+            case retry.GiveUp():
+                self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
+            case retry.Park():
+                self._store.requeue(job, outcome=failure, detail=message, waiting_for=message)
+                self._park(stage, message)
+            case retry.Again() as again:
+                log.warning(
+                    "%s %s: attempt %d: %s: %s; again in %g s",
+                    *(job.id[:8], job.path, job.attempt, failure, message, again.after_seconds),
+                )
+                self._store.requeue(
+                    job,
+                    outcome=failure,
+                    detail=message,
+                    charged=job.charged + again.charged,
+                    alone=again.alone,
+                    interruptions=0,
+                    run_at=self._now_us() + int(again.after_seconds * 1e6),
+                )
+
+    def bury(self, ended: WorkerEnded) -> None:
+        """A worker's process is gone: settle the jobs it still had."""
+        worker = self._workers.forget(ended.worker)
+        if worker is None:
+            return
+        stage = self._stage_of(worker)
+        stage.worker = None
+        self.progress.pop(f" {worker.processor}", None)
+        if worker.loaded is None and worker.state is not WorkerState.ENDING:
+            self._park(stage, f"{worker.processor} could not be loaded. {describe_end(ended)}")
+        failure, message = worker.why_killed or FailureKind.CRASHED, describe_end(ended)
+        if failure is FailureKind.TIMEOUT:
+            message = f"There was no progress for {worker.timeout:g} seconds, so the worker was ended."
+        cancelled = self._cancelled & set(worker.jobs)
+        for job in worker.jobs.values():
+            self._running.pop(job.id, None)
+            self.progress.pop(job.id, None)
+            if job.id in cancelled:
+                self._cancelled.discard(job.id)
+                self._publishing.give_up(job, "cancelled", "It was cancelled by command.")
+            elif cancelled:
+                self._store.requeue(job, outcome="interrupted", detail="its batch's worker was ended")
+            else:
+                self._settle_failure(worker, job, failure, message)
+        log.info("worker %d: %s has ended", worker.number, worker.processor)
+
+    def _stage_of(self, worker: Worker) -> Stage:
+        return next(stage for stage in self._stages.values() if stage.worker is worker)
+
+    # ---------------------------------------------------------------------------------------- parking
+
+    def _park(self, stage: Stage, why: str) -> None:
+        if stage.parked_until is not None:
+            return
+        pause = self.settings.schedule.probe * 2 ** min(stage.parked_times, _PROBE_DOUBLINGS)
+        log.error("%s waits, and is tried again in %g s: %s", stage.processor, pause, why)
+        stage.parked_for, stage.parked_times = why, stage.parked_times + 1
+        stage.parked_until = self._monotonic() + pause
+
+    def _park_jobs(self, jobs: list[Job], why: str) -> None:
+        for job in jobs:
+            log.warning("%s %s waits: %s", job.id[:8], job.path, why)
+        self._store.park([job.id for job in jobs], why)
+
+    def probe(self, *, at_once: bool = False) -> None:
+        """Look again at what parked jobs wait for; `at_once`: whatever the pause."""
+        self._assignments.clear()
+        for stage in self._stages.values():
+            if stage.parked_until is not None and (at_once or stage.parked_until <= self._monotonic()):
+                stage.parked_until = None
+        self._publishing.probe()
+        for job in self._store.waiting():
+            assignment = self._assign(job.recipe)
+            if isinstance(assignment, Assignment) and assignment.stage.parked_until is None:
+                self._store.park([job.id], None)
+            elif isinstance(assignment, base.Missing) and assignment.why != job.waiting_for:
+                self._store.reassign(job, waiting_for=assignment.why)
+
+    # ---------------------------------------------------------------------------------------- commands
+
+    def end_idle_workers(self) -> None:
+        """End the workers that had nothing to do for their processor's `keep_alive`: their memory is truly freed."""
+        for stage in self._stages.values():
+            if _is_idle(stage) and self._monotonic() - stage.idle_since >= stage.options.keep_alive:
+                log.info("worker %d: %s had nothing to do", stage.worker.number, stage.processor)
+                stage.worker.end(self._monotonic())
+
+    def cancel(self, job: Job) -> None:
+        """End a job that has not ended: its original goes to outbox/failed."""
+        if job.state is JobState.QUEUED:
+            self._publishing.give_up(job, "cancelled", "It was cancelled by command.")
+            return
+        for worker in self._workers:
+            if job.id in worker.jobs:
+                self._cancelled.add(job.id)
+                worker.kill()
+
+    def put_back_running(self) -> None:
+        """At the end of the daemon: kill the workers; their jobs are queued again, uncharged."""
+        for worker in self._workers:
+            worker.kill()
+            for job in worker.jobs.values():
+                log.info("%s %s: put back into the queue", job.id[:8], job.path)
+                self._store.requeue(job, outcome="interrupted", detail="the daemon was stopped")
+            worker.jobs.clear()
+
+    @property
+    def is_busy(self) -> bool:
+        return any(worker.jobs for worker in self._workers)
+
+
+def _why_unsupported(job: Job) -> str:
+    if job.size_bytes == 0:
+        return "The file is empty (0 bytes). Drop it again once it has content."
+    if job.kind is None:
+        return "This is no image, PDF, audio, video or text file that inboxd knows, or it is damaged at its beginning."
+    table = f'[inbox.folders."{job.folder}"]' if job.folder else "[inbox]"
+    return (
+        f"This is {job.kind} ({job.media_type}), and no recipe is bound to {job.kind} in this folder. "
+        f'To have such files processed, bind one in config.toml: {table} {job.kind} = "RECIPE".'
+    )
+
+
+def _rank(job: Job) -> tuple:
+    """The order of the queue."""
+    return (-job.priority, job.received_at, job.id)
+
+
+def _batch(jobs: list[Job], limit: int) -> list[Job]:
+    """The next batch out of jobs in the order of the queue; a job that must be alone is."""
+    if jobs[0].alone:
+        return jobs[:1]
+    return [job for job in jobs if not job.alone][:limit]
+
+
+def _is_idle(stage: Stage) -> bool:
+    return stage.worker is not None and stage.worker.state is WorkerState.IDLE

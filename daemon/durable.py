@@ -1,0 +1,123 @@
+"""Renames, links, copies and writes that survive a power cut: the only module that calls rename, link and fsync.
+
+The order everywhere: contents are fsynced, then the name is made, then the folder that holds the name is fsynced.
+A failed fsync is never retried on the same file: the error goes up, and the caller starts over with a new file
+(https://wiki.postgresql.org/wiki/Fsync_Errors).
+"""
+
+import ctypes
+import errno
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+_RENAME_NOREPLACE = 1  # renameat2(2)
+_AT_FDCWD = -100
+_NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class CopyDiffers(OSError):
+    """A copy does not have the checksum of its source."""
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def rename_noreplace(source: Path, target: Path) -> None:
+    """Rename, unless `target` exists; atomic also for folders. The caller fsyncs the folders.
+
+    Raises:
+        FileExistsError: `target` exists.
+        OSError: as rename(2); EXDEV if the two are on different file systems.
+    """
+    result = _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+    if result == 0:
+        return
+    code = ctypes.get_errno()
+    if code in _NOT_SUPPORTED:  # some network file systems know no flags: the best there is
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        source.rename(target)
+        return
+    raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+def make_folder(folder: Path, *, mode: int = 0o777) -> None:
+    """Make `folder` and its missing parents, each durable."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir(mode=mode, exist_ok=True)
+        fsync_folder(path.parent)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new file and make its content durable. The caller fsyncs the folder.
+
+    Raises:
+        FileExistsError: there is such a file.
+    """
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def link_or_copy(source: Path, target: Path, sha256: str) -> None:
+    """Make `target` a second name of `source`, or where that cannot be, a verified copy. The caller fsyncs the folder.
+
+    Raises:
+        CopyDiffers: the copy's checksum is not `sha256`; the copy is removed.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+        return
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+    with source.open("rb") as reader, target.open("xb") as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
+        writer.flush()
+        os.fsync(writer.fileno())
+    shutil.copystat(source, target)
+    if sha256_of(target) != sha256:
+        target.unlink()
+        raise CopyDiffers(errno.EIO, f"the copy of {source.name!r} differs from the original", str(target))
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours and all that is in it, if it is there."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    fsync_folder(folder.parent)
+
+
+def remove_empty_folders(folder: Path, *, up_to: Path) -> None:
+    """Remove `folder` and its parents below `up_to`, as long as they are empty."""
+    while folder != up_to and folder.is_relative_to(up_to):
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+            return
+        folder = folder.parent

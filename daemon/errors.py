@@ -1,0 +1,59 @@
+"""The errors that end a command or refuse a start: each says what to do next and carries its exit code.
+
+Exit codes follow sysexits(3), so that scripts and systemd can tell them apart.
+"""
+
+import os
+
+
+class InboxdError(Exception):
+    """Base of all errors shown to the operator: `what` went wrong, and `fix`, what to do next."""
+
+    exit_code = os.EX_SOFTWARE
+
+    def __init__(self, what: str, fix: str = ""):
+        super().__init__(f"{what}\n{fix}" if fix else what)
+        self.what = what
+        self.fix = fix
+
+
+class UsageError(InboxdError):
+    """The command line asks for something that is not there."""
+
+    exit_code = os.EX_USAGE
+
+
+class ConfigError(InboxdError):
+    """config.toml cannot be used."""
+
+    exit_code = os.EX_CONFIG
+
+
+class LayoutError(InboxdError):
+    """The folders cannot keep the promises (inbox inside outbox, two file systems, no permission …)."""
+
+    exit_code = os.EX_CONFIG
+
+
+class AlreadyRunning(InboxdError):
+    """Another daemon holds the lock of this state folder."""
+
+    exit_code = os.EX_TEMPFAIL
+
+
+class NotRunning(InboxdError):
+    """The command needs the daemon, and none answers."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+class StoreError(InboxdError):
+    """jobs.db is damaged, or of a newer inboxd."""
+
+    exit_code = os.EX_DATAERR
+
+
+class JobsFailed(InboxdError):
+    """The command ran, and some of its jobs failed or wait."""
+
+    exit_code = 1

@@ -1,0 +1,262 @@
+"""From a file in the inbox to a row in the queue: look, settle, take, record.
+
+Hints say where to look; what is there is told by looking. Files are taken first and recorded second, many in one
+transaction: a crash between the two leaves a taken file without a row, which `recovery` records.
+"""
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daemon import durable
+from daemon.config import Settings
+from daemon.folders import SIDECAR_SUFFIXES, Entry, Folders, printable_path, writer_has
+from daemon.kinds import Content, sniff
+from daemon.model import Hashed, Job, JobState, LookAt
+from daemon.settling import Settling, is_ignored
+from daemon.store import Store, new_id
+from daemon.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+_TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
+_HASH_INLINE_BYTES = (
+    16 * 1024 * 1024
+)  # a larger file is hashed by a thread: at 0.5 GB/s the loop stops for 30 ms at most
+_WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
+_SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
+_SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
+
+
+class Intake:
+    """What is seen in the inbox and not yet taken. Called by the main thread only; `now` is of the monotonic clock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        folders: Folders,
+        watcher: Watcher,
+        post: Callable[[Any], None],
+        *,
+        now_us: Callable[[], int],
+    ):
+        self.settings = settings
+        self._store = store
+        self._folders = folders
+        self._watcher = watcher
+        self._now_us = now_us
+        self._settling = Settling(settings.settle_seconds)
+        self._hasher = Hasher(post)
+        self._seen: dict[Path, Entry] = {}  # the last look at each file
+        self._due: dict[Path, float] = {}  # file -> when to look at it again
+        self._ready: dict[Path, Entry] = {}  # settled, to be taken in this step
+        self._to_scan: dict[Path, float] = {}  # folder -> not before
+        self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
+        self.left: dict[Path, str] = {}  # files left in the inbox, and why
+
+    def look_everywhere(self, now: float) -> None:
+        self._to_scan[self._folders.inbox] = now
+        self._rested.clear()
+
+    def look_at(self, hint: LookAt, now: float) -> None:
+        if hint.name is None:
+            self._to_scan.setdefault(hint.folder, now)
+        elif not is_ignored(hint.name):
+            path = hint.folder / hint.name
+            self._due[path] = now
+            if hint.complete:
+                self._settling.complete(path)
+
+    def step(self, now: float) -> int:
+        """Look where it is due, take what has settled; the number of drops taken."""
+        for path in [path for path, due in self._due.items() if due <= now]:
+            entry = self._folders.look(path)
+            if entry is None:
+                self._forget(path)
+            else:
+                self._consider(entry, now)
+        self._scan_due(now)
+        ready, self._ready = list(self._ready.values()), {}
+        return sum(self._take(ready[i : i + _TAKE_AT_ONCE], now) for i in range(0, len(ready), _TAKE_AT_ONCE))
+
+    def next_look(self, now: float) -> float | None:
+        """Seconds until `step` has something to do; None: not before a hint."""
+        earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
+        return None if earliest is None else max(0.0, earliest - now)
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if nothing is to be looked at, settles, or waits to be hashed (what is `left` does not count)."""
+        pending = self._due.keys() - self.left.keys()
+        return not self._to_scan and not pending and not self._hasher.pending
+
+    # ---------------------------------------------------------------------------------------- looking
+
+    def _scan_due(self, now: float) -> None:
+        due = [folder for folder, not_before in self._to_scan.items() if not_before <= now]
+        while due:
+            folder = due.pop()
+            rest = self._rested.get(folder, 0.0)
+            if rest > now:
+                self._to_scan[folder] = rest
+                continue
+            self._to_scan.pop(folder, None)
+            due += self._scan(folder, now)
+
+    def _scan(self, folder: Path, now: float) -> list[Path]:
+        """Look at each file of a folder; its sub folders, which are to be scanned next."""
+        self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
+        started = self._now_us()
+        try:
+            entries, folders = self._folders.scan(folder)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self._leave(folder, f"The folder cannot be read: {error.strerror}. Give this user access to it.")
+            elif folder == self._folders.inbox:
+                raise
+            entries, folders = [], []
+        present = {entry.path for entry in entries}
+        for path in [path for path in self._seen if path.parent == folder and path not in present]:
+            self._forget(path)
+        for entry in entries:
+            if not is_ignored(entry.path.name):
+                self._consider(entry, now)
+        self._rested[folder] = now + _SCAN_PAUSE * (self._now_us() - started) / 1e6
+        return [sub for sub in folders if not is_ignored(sub.name)]
+
+    def _consider(self, entry: Entry, now: float) -> None:
+        """After a look at a file: is it to be taken now, or when is it to be looked at again?"""
+        path = entry.path
+        if path.name.endswith(SIDECAR_SUFFIXES):
+            self._forget(path)  # taken with its file
+            return
+        changed = self._seen.get(path) != entry
+        self._seen[path] = entry
+        self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
+        if not changed and self._due.get(path, now) > now:
+            return  # its wait is not over
+        if not self._settling.ready(path, now):
+            self._due[path] = now + (self.settings.settle_seconds if changed else _SHORT_PAUSE)
+        elif writer_has(path):
+            self._due[path] = now + _WRITER_PAUSE
+        else:
+            self._ready[path] = entry
+
+    def _forget(self, path: Path) -> None:
+        for memory in (self._seen, self._due, self._ready, self.left):
+            memory.pop(path, None)
+        self._settling.forget(path)
+
+    def _leave(self, path: Path, why: str) -> None:
+        if self.left.get(path) != why:
+            self.left[path] = why
+            log.warning("%s stays in the inbox: %s", path.relative_to(self._folders.inbox), why)
+
+    # ---------------------------------------------------------------------------------------- taking
+
+    def _take(self, entries: list[Entry], now: float) -> int:
+        jobs, sources = [], set()
+        for entry in entries:
+            job_id = new_id()
+            try:
+                content = sniff(entry.path)
+                sidecars = self._sidecars(entry.path)
+                if not sidecars and self._wants_prompt(entry.path, content):
+                    self._leave(entry.path, f"it waits for its question: write {entry.path.name}.prompt beside it.")
+                    self._due[entry.path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE)
+                    continue
+                taken = self._folders.take(job_id, entry.path, sidecars)
+            except FileNotFoundError:
+                self._forget(entry.path)
+                continue
+            except OSError as error:
+                fix = f"Give this user (uid {os.geteuid()}) read permission on it and write permission on its folder."
+                self._leave(entry.path, f"it cannot be taken: {error.strerror}. {fix}")
+                self._due[entry.path] = now + self.settings.schedule.rescan
+                continue
+            self._forget(entry.path)
+            sources.add(entry.path.parent)
+            jobs.append(self.describe(job_id, taken, content))
+        self._folders.fsync_taken([job.id for job in jobs], sources)
+        self.record(jobs)
+        return len(jobs)
+
+    def record(self, jobs: list[Job], *, event: str = "queued") -> None:
+        """Insert taken drops into the queue, and have the large ones hashed."""
+        self._store.insert(jobs, event=event)
+        for job in jobs:
+            log.info("%s %s: taken (%s, %s)", job.id[:8], job.path, job.media_type, job.recipe or "no recipe")
+        self.hash_missing(jobs)
+
+    def hash_missing(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            if job.sha256 is None:
+                self._hasher.ask(job.id, self._folders.original(job.id).path)
+
+    def describe(self, job_id: str, taken: Entry, content: Content) -> Job:
+        """The row of a taken drop.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        folder = printable_path(self._folders.inbox_folder(taken.path, job_id))
+        rules = self.settings.folder(folder)
+        small = taken.size_bytes <= _HASH_INLINE_BYTES
+        return Job(
+            id=job_id,
+            name=printable_path(taken.path.name),
+            folder=folder,
+            kind=content.kind,
+            media_type=content.media_type,
+            recipe=rules.recipes.get(content.kind) if content.kind else None,
+            state=JobState.QUEUED,
+            priority=rules.priority,
+            inode=taken.inode,
+            size_bytes=taken.size_bytes,
+            mtime_ns=taken.mtime_ns,
+            sha256=durable.sha256_of(taken.path) if small else None,
+            received_at=self._now_us(),
+        )
+
+    def hashed(self, hashed: Hashed) -> None:
+        """Record a checksum that has come in; with it the job may start."""
+        self._hasher.pending -= 1
+        if hashed.sha256 is not None:
+            self._store.set_sha256(hashed.job, hashed.sha256)
+
+    def _sidecars(self, path: Path) -> list[Path]:
+        candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
+        return [candidate for candidate in candidates if self._folders.look(candidate)]
+
+    def _wants_prompt(self, path: Path, content: Content) -> bool:
+        folder = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox)))
+        name = folder.recipes.get(content.kind) if content.kind else None
+        recipe = self.settings.recipes.get(name or "")
+        return recipe is not None and recipe.cls.wants_prompt(recipe.recipe_options)
+
+
+class Hasher:
+    """A thread that computes the SHA-256 of large files, one after the other."""
+
+    def __init__(self, post: Callable[[Any], None]):
+        self._post = post
+        self._asked: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
+        self.pending = 0  # asked for and not yet delivered; changed by the main thread only
+        threading.Thread(target=self._serve, name="hasher", daemon=True).start()
+
+    def ask(self, job_id: str, path: Path) -> None:
+        self.pending += 1
+        self._asked.put((job_id, path))
+
+    def _serve(self) -> None:
+        for job_id, path in iter(self._asked.get, None):
+            try:
+                answer = Hashed(job=job_id, sha256=durable.sha256_of(path))
+            except OSError as error:
+                answer = Hashed(job=job_id, sha256=None, error=str(error))
+            self._post(answer)

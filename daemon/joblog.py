@@ -1,0 +1,103 @@
+"""Reading jobs.db beside a running daemon: read-only, so a reader can neither harm nor hinder it."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from daemon.errors import StoreError, UsageError
+
+_BUSY_SECONDS = 5.0
+
+
+class JobLog:
+    """The view `job_log`, the attempts and the events."""
+
+    def __init__(self, path: Path):
+        """Open it.
+
+        Raises:
+            UsageError: there is no job log yet.
+        """
+        if not path.exists():
+            raise UsageError(f"There is no job log {path} yet.", "It is made at the first `inboxd run`.")
+        self._path = path
+        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        self._connection.row_factory = sqlite3.Row
+
+    def __enter__(self) -> "JobLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def jobs(
+        self,
+        *,
+        states: Sequence[str] = (),
+        recipe: str | None = None,
+        folder: str | None = None,
+        file: str | None = None,
+        review: bool = False,
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Rows of `job_log`, the newest first. `file`: a part of the name; `since`: ISO date or time, UTC."""
+        conditions, values = [], []
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        for condition, value in (
+            ("recipe = ?", recipe),
+            ("(folder = ? OR folder LIKE ? || '/%')", folder),
+            ("instr(lower(file), lower(?)) > 0", file),
+            ("received_at >= ?", since),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values += [value] * condition.count("?")
+        if review:
+            conditions.append("review IS NOT NULL")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        return self._all(f"SELECT * FROM job_log {where} ORDER BY received_at DESC, id LIMIT ?", *values, limit or -1)
+
+    def find(self, prefix: str) -> dict[str, Any]:
+        """The one job whose id begins with `prefix`.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        found = self._all("SELECT * FROM job_log WHERE id >= ? AND id < ? LIMIT 2", prefix, prefix + "g")
+        if not prefix or len(found) != 1:
+            what = "No job's id begins" if not found else "More than one job's id begins"
+            raise UsageError(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
+        return found[0]
+
+    def attempts(self, job_id: str) -> list[dict[str, Any]]:
+        return self._all("SELECT * FROM attempts WHERE job = ? ORDER BY attempt", job_id)
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        return self._all("SELECT at, event, detail FROM events WHERE job = ? ORDER BY id", job_id)
+
+    def counts(self) -> dict[str, int]:
+        rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")
+        return {row["state"]: row["count"] for row in rows}
+
+    def everything(self) -> list[dict[str, Any]]:
+        """What `audit` compares with the folders: one row a job, of one instant."""
+        return self._all(
+            "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
+        )
+
+    def integrity(self) -> str:
+        """ "ok", or what SQLite finds damaged."""
+        return self._all("PRAGMA quick_check")[0]["quick_check"]
+
+    def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        try:
+            return [dict(row) for row in self._connection.execute(query, values)]
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"The job log {self._path} cannot be read: {error}.",
+                "If the daemon is stopped and this stays, move the file away: it is made anew from the folders.",
+            ) from error

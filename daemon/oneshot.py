@@ -1,0 +1,101 @@
+"""`inboxd process FILE…`: the daemon's whole way for a few files, in folders of its own, beside any running daemon."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from daemon import durable
+from daemon.config import Folder, Settings
+from daemon.errors import UsageError
+from daemon.joblog import JobLog
+from daemon.service import Service
+from processors.base import Kind
+
+
+def process(
+    settings: Settings,
+    files: Sequence[Path],
+    *,
+    recipe: str | None,
+    output: Path,
+    on_change: Callable[[Service], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Process copies of `files`; their result folders are in `output` afterwards, the files themselves are untouched.
+
+    recipe: for all of them, instead of what config.toml binds to the top of the inbox.
+    Returns the rows of the job log, `result_path` relative to `output`; of what failed, it is None.
+
+    Raises:
+        UsageError: a file is not there, or there is no such recipe.
+    """
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"There is no file {file}.", "Name files, not folders.")
+    top = settings.folders[""] if recipe is None else _bound(settings, recipe)
+    output.mkdir(parents=True, exist_ok=True)
+    with _workspace(output) as home:
+        inside = replace(
+            settings,
+            inbox=home / "inbox",
+            outbox=home / "outbox",
+            state=home / "state",
+            settle_seconds=0.0,
+            folders={"": top},
+        )
+        for number, file in enumerate(files):
+            _lay(file, inside.inbox / str(number))
+        Service(inside, drain=True, on_change=on_change).run()
+        with JobLog(inside.database) as log:
+            rows = sorted(log.jobs(), key=lambda row: int(row["folder"]))
+        return [_deliver(row, inside.outbox, files[int(row["folder"])], output) for row in rows]
+
+
+def _bound(settings: Settings, recipe: str) -> Folder:
+    if recipe not in settings.recipes:
+        known = ", ".join(sorted(settings.recipes))
+        raise UsageError(f"There is no recipe {recipe!r}.", f"Known recipes: {known}.")
+    kinds = settings.recipes[recipe].cls.kinds
+    top = settings.folders[""]
+    return replace(top, recipes={kind: recipe if kind in kinds else top.recipes.get(kind, recipe) for kind in Kind})
+
+
+@contextmanager
+def _workspace(output: Path):
+    home = Path(tempfile.mkdtemp(prefix=".inboxd-process-", dir=output))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _lay(file: Path, folder: Path) -> None:
+    """A copy, and its prompt sidecar if it has one: a link would let a processor's mistake reach the file."""
+    folder.mkdir(parents=True)
+    sidecar = file.with_name(f"{file.name}.prompt")
+    for source in (sidecar, file):
+        if source.is_file():
+            shutil.copy2(source, folder / source.name)
+
+
+def _deliver(row: dict[str, Any], outbox: Path, file: Path, output: Path) -> dict[str, Any]:
+    """Move one result folder out of the workspace, under a free name."""
+    row["file"] = str(file)
+    if row["state"] != "done":
+        row["result_path"] = None
+        return row
+    source = outbox / row["result_path"]
+    number = 1
+    while True:
+        name = source.name if number == 1 else f"{source.name} ({number})"
+        try:
+            durable.rename_noreplace(source, output / name)
+        except FileExistsError:
+            number += 1
+            continue
+        durable.fsync_folder(output)
+        row["result_path"] = name
+        return row

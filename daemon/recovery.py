@@ -1,0 +1,119 @@
+"""Reconciles folders and rows at the start, whatever instant the last run ended at.
+
+Files say what exists, rows say how far it got. Each job is mended on its own: one that cannot be is logged and left as
+it is, and stops neither the others nor the start.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon import retry
+from daemon.folders import Folders, OriginalGone
+from daemon.intake import Intake
+from daemon.kinds import sniff
+from daemon.model import Job, JobState
+from daemon.publishing import Publishing
+from daemon.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What was found and done."""
+
+    adopted: int = 0  # taken files that had no row
+    requeued: int = 0  # jobs that were running
+    published: int = 0  # jobs whose publishing was completed
+    swept: int = 0  # left-overs of jobs that had ended
+    unmended: int = 0  # could not be mended; see the log
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {name}" for name, count in vars(self).items() if count) or "nothing to do"
+
+
+class Recovery:
+    """One pass over .taken, the open rows and the staging folder, before anything else happens."""
+
+    def __init__(self, store: Store, folders: Folders, publishing: Publishing, intake: Intake):
+        self._store = store
+        self._folders = folders
+        self._publishing = publishing
+        self._intake = intake
+        self._report = Report()
+
+    def run(self) -> Report:
+        open_jobs = {job.id: job for job in self._store.open_jobs()}
+        taken = set(self._folders.taken_ids())
+        for job_id in sorted(taken - set(open_jobs)):
+            self._each(job_id, self._sweep_or_adopt, job_id)
+        for job in open_jobs.values():
+            self._each(job.id, self._mend, job, job.id in taken)
+        self._sweep_staging()
+        if self._report != Report():
+            log.warning("recovered after an unclean end: %s", self._report)
+        return self._report
+
+    def _each(self, job_id: str, mend: Callable[..., None], *arguments: object) -> None:
+        try:
+            mend(*arguments)
+        except Exception:  # one of the three borders: one job
+            log.exception("%s could not be recovered; it is left as it is", job_id[:8])
+            self._report.unmended += 1
+
+    def _sweep_or_adopt(self, job_id: str) -> None:
+        """A folder in .taken without an open row: its job has ended, or it was never recorded."""
+        if self._store.get(job_id) is not None:
+            self._folders.release(job_id)  # it ended: its original was published before
+            self._report.swept += 1
+            return
+        try:
+            original = self._folders.original(job_id)
+        except OriginalGone:  # the rename of the drop itself never came: whatever is here goes back
+            self._folders.put_back(job_id)
+            return
+        entry = self._folders.look(original.path)
+        if entry is None:
+            self._folders.put_back(job_id)
+            return
+        self._folders.fsync_taken([job_id], [])
+        self._intake.record([self._intake.describe(job_id, entry, sniff(original.path))], event="recovered")
+        self._report.adopted += 1
+
+    def _mend(self, job: Job, is_taken: bool) -> None:
+        match job.state:
+            case JobState.PUBLISHING:
+                self._publishing.complete(job)
+                self._report.published += 1
+                return
+            case JobState.RUNNING:
+                job = self._interrupted(job)
+                self._report.requeued += 1
+        if job is None or job.state is not JobState.QUEUED:
+            return
+        if job.result_path is not None:  # a retry that was cut short after its commit
+            self._publishing.withdraw(job)
+        if not is_taken:
+            self._publishing.give_up(job, "error", "The file was removed from inbox/.taken while it waited there.")
+        elif job.sha256 is None:
+            self._intake.hash_missing([job])
+
+    def _interrupted(self, job: Job) -> Job | None:
+        """running -> queued, not charged; but one that was there at too many ends may be what causes them."""
+        queued = self._store.requeue(job, outcome="interrupted", interruptions=job.interruptions + 1)
+        if queued is not None and retry.is_quarantined(queued):
+            self._publishing.give_up(
+                queued,
+                "crashed",
+                f"inboxd ended uncleanly {queued.interruptions} times in a row while it was processed; it was set aside.",
+            )
+            return None
+        return queued
+
+    def _sweep_staging(self) -> None:
+        """Remove what attempts left that will never be published."""
+        for job_id in {path.name.split(".")[0] for path in self._folders.staging.iterdir()}:
+            job = self._store.get(job_id)
+            if job is None or job.state is not JobState.PUBLISHING:
+                self._each(job_id, self._folders.discard_attempts, job_id)

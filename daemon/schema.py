@@ -1,0 +1,97 @@
+"""The tables of jobs.db, as a list of migrations: number n brings a database from `user_version` n to n + 1.
+
+A migration is never changed once released; a change of the tables is a new one at the end. To the view `job_log`, which
+is what users query, columns are only ever added.
+"""
+
+MIGRATIONS = (
+    (
+        """
+        CREATE TABLE jobs (
+            id            TEXT PRIMARY KEY,
+            name          TEXT NOT NULL,               -- printable
+            folder        TEXT NOT NULL,               -- relative to the inbox; '' is the top
+            kind          TEXT,
+            media_type    TEXT NOT NULL,
+            recipe        TEXT,
+            state         TEXT NOT NULL
+                          CHECK (state IN ('queued', 'running', 'publishing', 'done', 'failed', 'cancelled')),
+            priority      INTEGER NOT NULL DEFAULT 0,
+            attempt       INTEGER NOT NULL DEFAULT 0,
+            charged       INTEGER NOT NULL DEFAULT 0,
+            interruptions INTEGER NOT NULL DEFAULT 0,
+            alone         INTEGER NOT NULL DEFAULT 0,
+            lease         TEXT,
+            run_at        INTEGER NOT NULL DEFAULT 0,  -- microseconds since the epoch, UTC, as all times here
+            waiting_for   TEXT,
+            inode         INTEGER NOT NULL,
+            size_bytes    INTEGER NOT NULL,
+            mtime_ns      INTEGER NOT NULL,
+            sha256        TEXT,
+            processor     TEXT,
+            engine        TEXT,
+            model         TEXT,
+            device        TEXT,
+            received_at   INTEGER NOT NULL,
+            started_at    INTEGER,
+            finished_at   INTEGER,
+            outcome       TEXT,
+            result_path   TEXT,                        -- relative to the outbox
+            excerpt       TEXT NOT NULL DEFAULT '',
+            review        TEXT NOT NULL DEFAULT '[]',  -- JSON array of reasons
+            pages         INTEGER,
+            media_seconds REAL,
+            error_kind    TEXT,
+            error         TEXT
+        ) STRICT
+        """,
+        # the queue, in the order in which it is read: without the same order here, 6 times slower
+        "CREATE INDEX jobs_queue ON jobs (recipe, priority DESC, received_at, id) WHERE state = 'queued'",
+        "CREATE INDEX jobs_run_at ON jobs (run_at) WHERE state = 'queued'",
+        "CREATE INDEX jobs_open ON jobs (state) WHERE state IN ('queued', 'running', 'publishing')",
+        "CREATE INDEX jobs_received ON jobs (received_at)",
+        "CREATE INDEX jobs_sha256 ON jobs (sha256)",
+        """
+        CREATE TABLE attempts (
+            job           TEXT NOT NULL REFERENCES jobs (id),
+            attempt       INTEGER NOT NULL,
+            processor     TEXT NOT NULL,
+            engine        TEXT,
+            model         TEXT,
+            device        TEXT,
+            worker_pid    INTEGER,
+            started_at    INTEGER NOT NULL,
+            finished_at   INTEGER,
+            outcome       TEXT,                        -- 'finished', a failure kind, 'interrupted' or 'cancelled'
+            error         TEXT,
+            PRIMARY KEY (job, attempt)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE events (
+            id            INTEGER PRIMARY KEY,
+            job           TEXT NOT NULL REFERENCES jobs (id),
+            at            INTEGER NOT NULL,
+            event         TEXT NOT NULL,               -- the state entered, or 'parked', 'recovered', …
+            detail        TEXT
+        ) STRICT
+        """,
+        "CREATE INDEX events_job ON events (job)",
+        """
+        CREATE VIEW job_log AS
+        SELECT id,
+               CASE folder WHEN '' THEN name ELSE folder || '/' || name END AS file,
+               folder, kind, recipe, processor, engine, model, device, state,
+               CASE review WHEN '[]' THEN NULL ELSE review END AS review,
+               attempt AS attempts,
+               strftime('%Y-%m-%dT%H:%M:%fZ', received_at / 1e6, 'unixepoch') AS received_at,
+               strftime('%Y-%m-%dT%H:%M:%fZ', started_at / 1e6, 'unixepoch') AS started_at,
+               strftime('%Y-%m-%dT%H:%M:%fZ', finished_at / 1e6, 'unixepoch') AS finished_at,
+               round((started_at - received_at) / 1e6, 3) AS wait_seconds,
+               round((finished_at - started_at) / 1e6, 3) AS run_seconds,
+               size_bytes, media_seconds, pages, sha256, result_path, error_kind, error,
+               media_type, excerpt, waiting_for
+        FROM jobs
+        """,
+    ),
+)

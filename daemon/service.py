@@ -1,0 +1,218 @@
+"""The main loop: read this first.
+
+Threads and children only put messages into one mailbox; this thread alone changes state. It waits for a message,
+applies it, and then does what has become possible: takes what has settled, feeds the workers, ends those that hang.
+"""
+
+import logging
+import queue
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from daemon import model, timetable
+from daemon.commands import Commands
+from daemon.config import Settings
+from daemon.control import ControlServer
+from daemon.dispatch import Dispatch
+from daemon.folders import Folders
+from daemon.intake import Intake
+from daemon.publishing import Publishing
+from daemon.recovery import Recovery
+from daemon.sdnotify import Notifier
+from daemon.store import Store, now_us
+from daemon.watcher import Watcher
+from daemon.workers import Workers
+from processors.base import FailureKind
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One daemon on one inbox. `drain`: end when all is done. `on_change`: called after each turn of the loop."""
+
+    def __init__(
+        self, settings: Settings, *, drain: bool = False, on_change: Callable[["Service"], None] | None = None
+    ):
+        self.settings = settings
+        self.drain = drain
+        self._on_change = on_change
+        self._mailbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._notifier = Notifier()
+        self._stop_asked = 0
+        self._next_ping = 0.0
+        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+
+    def run(self) -> None:
+        """Run until a signal, or with `drain` until all is done.
+
+        Raises:
+            InboxdError: it cannot start; nothing was changed.
+        """
+        self._open()
+        try:
+            self._start()
+            while not self._is_finished():
+                self._turn()
+            log.info("stopping")
+        finally:
+            self._stop()
+
+    # ---------------------------------------------------------------------------------------- start and stop
+
+    def _open(self) -> None:
+        """Check the folders, be the only one on them, open the database, build the parts."""
+        self.folders.prepare()
+        self.folders.lock()
+        post, settings = self._mailbox.put, self.settings
+        self.store = Store(settings.database)
+        self.workers = Workers(post, settings.models, clock=time.monotonic)
+        self.publishing = Publishing(settings, self.store, self.folders)
+        self.dispatch = Dispatch(
+            settings,
+            self.store,
+            self.folders,
+            self.workers,
+            self.publishing,
+            monotonic=time.monotonic,
+            now_us=now_us,
+        )
+        self.watcher = Watcher(post)
+        self.intake = Intake(settings, self.store, self.folders, self.watcher, post, now_us=now_us)
+        self.timetable = timetable.Timetable(post, rescan=settings.schedule.rescan, probe=settings.schedule.probe)
+        self.control = ControlServer(settings.socket, post)
+        self.commands = Commands(self)
+
+    def _start(self) -> None:
+        self._listen_to_signals()
+        self.recovered = Recovery(self.store, self.folders, self.publishing, self.intake).run()
+        self.dispatch.probe(at_once=True)
+        self.watcher.start()
+        self.timetable.start()
+        self.control.start()
+        self.intake.look_everywhere(time.monotonic())
+        self._notifier.ready()
+        log.info("ready: %s -> %s", self.settings.inbox, self.settings.outbox)
+
+    def _stop(self) -> None:
+        """Let running jobs finish for `stop_seconds` (a second signal: not at all), put the others back, let go."""
+        self._notifier.stopping()
+        until = time.monotonic() + self.settings.workers.stop_seconds
+        while self.dispatch.is_busy and self._stop_asked < 2 and time.monotonic() < until:
+            self._apply_all(wait=min(0.5, until - time.monotonic()))
+        self.dispatch.put_back_running()
+        for part in (self.control, self.timetable, self.watcher):
+            part.stop()
+        self.store.close()
+        self.folders.unlock()
+
+    def _listen_to_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, _: self._mailbox.put(model.Signalled(number=number)))
+        # sent when a writer opens a file on which `folders.writer_has` holds a lease; by default it ends the process
+        signal.signal(signal.SIGIO, signal.SIG_IGN)
+
+    # ---------------------------------------------------------------------------------------- the loop
+
+    def _turn(self) -> None:
+        """Wait for something to happen, apply it, do what has become possible."""
+        self._apply_all(wait=self._pause())
+        self.intake.step(time.monotonic())
+        self.workers.kill_overdue()
+        self.dispatch.feed()
+        self._tell()
+
+    def _apply_all(self, *, wait: float) -> None:
+        """Apply the messages that are there; if there is none, wait up to `wait` seconds for one."""
+        try:
+            self._apply(self._mailbox.get(timeout=max(0.0, wait)))
+            while True:  # a flood of hints is one look
+                self._apply(self._mailbox.get_nowait())
+        except queue.Empty:
+            return
+
+    def _apply(self, message: Any) -> None:
+        match message:
+            case model.LookAt():
+                self.intake.look_at(message, time.monotonic())
+            case model.LookEverywhere():
+                log.warning("looking through the whole inbox: %s", message.why)
+                self.intake.look_everywhere(time.monotonic())
+            case model.WorkerSaid():
+                self.dispatch.hear(message)
+            case model.WorkerEnded():
+                self.dispatch.bury(message)
+            case model.Hashed():
+                self._hashed(message)
+            case model.Asked():
+                message.reply.put(self.commands.answer(message))
+            case model.Due():
+                self._due(message.task)
+            case model.Signalled():
+                self._signalled(message.number)
+
+    def _hashed(self, hashed: model.Hashed) -> None:
+        self.intake.hashed(hashed)
+        job = self.store.get(hashed.job)
+        if hashed.sha256 is None and job is not None:
+            self.publishing.give_up(job, FailureKind.ERROR, f"The file cannot be read: {hashed.error}.")
+
+    def _due(self, task: str) -> None:
+        match task:
+            case timetable.RESCAN:
+                self.intake.look_everywhere(time.monotonic())
+            case timetable.PROBE:
+                self.dispatch.probe()
+            case timetable.UNLOAD:
+                self.dispatch.end_idle_workers()
+            case timetable.TIDY:
+                self.store.tidy()
+
+    def _signalled(self, number: int) -> None:
+        name = signal.Signals(number).name
+        if number == signal.SIGHUP:
+            log.info("%s: looking through the inbox and trying again what waits", name)
+            self.intake.look_everywhere(time.monotonic())
+            self.dispatch.probe(at_once=True)
+            return
+        self._stop_asked += 1
+        log.info("%s: %s", name, "running jobs may finish" if self._stop_asked == 1 else "stopping at once")
+
+    def _pause(self) -> float:
+        """Seconds until the next thing to do if no message comes."""
+        now = time.monotonic()
+        pauses = [3600.0]
+        if (look := self.intake.next_look(now)) is not None:
+            pauses.append(look)
+        if (deadline := self.workers.next_deadline()) is not None:
+            pauses.append(deadline - now)
+        if (run_at := self.store.next_run_at(now=now_us())) is not None:
+            pauses.append((run_at - now_us()) / 1e6 + 0.001)
+        if self._notifier.watchdog_seconds is not None:
+            pauses.append(self._next_ping - now)
+        return max(0.0, min(pauses))
+
+    def _tell(self) -> None:
+        """Ping the service manager's watchdog, from here only: it means that this loop turns."""
+        now = time.monotonic()
+        if self._notifier.watchdog_seconds is not None and now >= self._next_ping:
+            self._notifier.ping()
+            self._next_ping = now + self._notifier.watchdog_seconds
+        self._notifier.status(self.commands.one_line())
+        if self._on_change:
+            self._on_change(self)
+
+    def _is_finished(self) -> bool:
+        if self._stop_asked:
+            return True
+        return self.drain and self.intake.is_quiet and not self.is_working
+
+    @property
+    def is_working(self) -> bool:
+        """Is there a job that will go on by itself? (One that waits for weights or a server may not.)"""
+        if self.publishing.is_parked:
+            return False
+        waiting = len(self.store.waiting())
+        counts = self.store.counts()
+        return counts.get("queued", 0) + counts.get("running", 0) + counts.get("publishing", 0) > waiting

@@ -1,0 +1,355 @@
+"""jobs.db: the rows of the jobs, their attempts and events. The only module that imports sqlalchemy.
+
+Used by the main thread alone (one writer); readers open the file themselves, read-only. Every method that changes
+something is one transaction, durable when it returns (`synchronous=FULL`). A method that ends an attempt is fenced: it
+changes nothing, and says so, unless id, attempt and lease are those of the attempt that now runs.
+"""
+
+import json
+import secrets
+import sqlite3
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from daemon.errors import StoreError
+from daemon.model import Job, JobState
+from daemon.schema import MIGRATIONS
+from processors.base import Kind
+
+_JOB_FIELDS = tuple(field.name for field in fields(Job))
+_jobs = sa.table("jobs", *(sa.column(name) for name in _JOB_FIELDS))
+_attempts = sa.table(
+    "attempts",
+    *(sa.column(name) for name in ("job", "attempt", "processor", "engine", "model", "device", "worker_pid")),
+    *(sa.column(name) for name in ("started_at", "finished_at", "outcome", "error")),
+)
+_events = sa.table("events", *(sa.column(name) for name in ("id", "job", "at", "event", "detail")))
+
+
+def now_us() -> int:
+    """Microseconds since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+class Store:
+    """The open database."""
+
+    def __init__(self, path: Path, *, clock=now_us):
+        self.path = path
+        self._clock = clock
+        self._engine = sa.create_engine(
+            "sqlite://",
+            creator=self._connect,
+            poolclass=sa.pool.StaticPool,
+            isolation_level="AUTOCOMMIT",  # transactions are begun below, as BEGIN IMMEDIATE
+        )
+        try:
+            self._connection = self._engine.connect()
+            self._migrate()
+        except (sqlite3.DatabaseError, sa.exc.DatabaseError) as error:
+            raise StoreError(
+                f"The job log {path} cannot be opened: {getattr(error, 'orig', error)}.",
+                f"If it is damaged, move it away (mv {path} {path}.damaged): it is made anew from the folders at the "
+                "next start, and no file is lost.",
+            ) from error
+
+    def close(self) -> None:
+        self.tidy()
+        self._connection.close()
+        self._engine.dispose()
+
+    def tidy(self) -> None:
+        """Refresh what the query planner knows of the tables."""
+        self._connection.exec_driver_sql("PRAGMA optimize")
+
+    def _connect(self) -> sqlite3.Connection:
+        # isolation_level=None: sqlite3 itself begins nothing, so that the PRAGMAs take effect
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _migrate(self) -> None:
+        version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"The job log {self.path} was written by a newer inboxd (version {version}, known {len(MIGRATIONS)}).",
+                "Install that version again, or give this one a state folder of its own ([paths] state).",
+            )
+        for number in range(version, len(MIGRATIONS)):
+            with self._transaction():
+                for statement in MIGRATIONS[number]:
+                    self._connection.exec_driver_sql(statement)
+                self._connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._connection)
+
+    # ---------------------------------------------------------------------------------------- intake
+
+    def insert(self, jobs: Sequence[Job], *, event: str = "queued") -> None:
+        """Record new jobs, all in one transaction. A job already known is left as it is."""
+        if not jobs:
+            return
+        with self._transaction():
+            self._connection.execute(_jobs.insert().prefix_with("OR IGNORE"), [_row(job) for job in jobs])
+            self._connection.execute(
+                _events.insert(), [{"job": job.id, "at": self._clock(), "event": event} for job in jobs]
+            )
+
+    def set_sha256(self, job_id: str, sha256: str) -> None:
+        with self._transaction():
+            self._update(_jobs.c.id == job_id, sha256=sha256)
+
+    # ---------------------------------------------------------------------------------------- the way of a job
+
+    def start(self, jobs: Sequence[Job], *, processor: str, worker_pid: int, **facts: Any) -> list[Job]:
+        """queued -> running, as the next attempt with a new lease; committed before any worker hears of it."""
+        started = [
+            replace(
+                job,
+                state=JobState.RUNNING,
+                attempt=job.attempt + 1,
+                lease=secrets.token_hex(8),
+                started_at=self._clock(),
+                processor=processor,
+                waiting_for=None,
+                **facts,
+            )
+            for job in jobs
+        ]
+        with self._transaction():
+            for job in started:
+                self._save(job, _jobs.c.state == JobState.QUEUED)
+                self._connection.execute(
+                    _attempts.insert(),
+                    {
+                        "job": job.id,
+                        "attempt": job.attempt,
+                        "processor": processor,
+                        "engine": job.engine,
+                        "model": job.model,
+                        "device": job.device,
+                        "worker_pid": worker_pid,
+                        "started_at": job.started_at,
+                    },
+                )
+                self._event(job, f"running, attempt {job.attempt}")
+        return started
+
+    def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Any) -> Job | None:
+        """running -> queued; `changes` say what the attempt cost (charged, alone, run_at …). None: fenced off."""
+        queued = replace(job, state=JobState.QUEUED, lease=None, **changes)
+        with self._transaction():
+            if not self._save(queued, _is_attempt(job, JobState.RUNNING)):
+                return None
+            self._end_attempt(job, outcome, detail)
+            self._event(job, f"queued again: {outcome}", detail)
+        return queued
+
+    def intend(self, job: Job, *, outcome: JobState, attempt_outcome: str, **facts: Any) -> Job | None:
+        """-> publishing: the intent to end in `outcome` with the result at `result_path`. None: fenced off.
+
+        From running, or (a job given up without an attempt) from queued.
+        """
+        publishing = replace(job, state=JobState.PUBLISHING, outcome=outcome, **facts)
+        with self._transaction():
+            if not self._save(publishing, _is_attempt(job, JobState.RUNNING, JobState.QUEUED)):
+                return None
+            self._end_attempt(job, attempt_outcome, publishing.error or "")
+            self._event(publishing, f"publishing as {outcome}", publishing.result_path)
+        return publishing
+
+    def rename_intent(self, job: Job, result_path: str) -> Job:
+        """Another name for the result: the first was taken before it could be published."""
+        renamed = replace(job, result_path=result_path)
+        with self._transaction():
+            self._save(renamed, _is_attempt(job, JobState.PUBLISHING))
+        return renamed
+
+    def finish(self, job: Job) -> Job:
+        """publishing -> its outcome: the result is in the outbox."""
+        assert job.outcome is not None
+        done = replace(job, state=job.outcome, lease=None, finished_at=self._clock())
+        with self._transaction():
+            self._save(done, _is_attempt(job, JobState.PUBLISHING))
+            self._event(done, done.state, done.result_path)
+        return done
+
+    def reopen(self, job: Job) -> Job:
+        """failed or cancelled -> queued, with all its tries again; `result_path` stays until `forget_result`."""
+        queued = replace(
+            job,
+            state=JobState.QUEUED,
+            charged=0,
+            interruptions=0,
+            alone=False,
+            run_at=0,
+            outcome=None,
+            finished_at=None,
+            error=None,
+            error_kind=None,
+        )
+        with self._transaction():
+            self._save(queued, _jobs.c.state.in_([JobState.FAILED, JobState.CANCELLED]))
+            self._event(queued, "queued by command")
+        return queued
+
+    def forget_result(self, job: Job) -> Job:
+        forgotten = replace(job, result_path=None)
+        with self._transaction():
+            self._save(forgotten, _jobs.c.state == job.state)
+        return forgotten
+
+    def reassign(self, job: Job, **changes: Any) -> Job:
+        """Change what a queued job is to be done with (recipe …), or what it waits for."""
+        changed = replace(job, **changes)
+        with self._transaction():
+            self._save(changed, _jobs.c.state == JobState.QUEUED)
+        return changed
+
+    def park(self, job_ids: Sequence[str], why: str | None) -> None:
+        """Note why queued jobs wait; None: they do not any more."""
+        with self._transaction():
+            for job_id in job_ids:
+                self._update((_jobs.c.id == job_id) & (_jobs.c.state == JobState.QUEUED), waiting_for=why)
+                self._connection.execute(
+                    _events.insert(),
+                    {"job": job_id, "at": self._clock(), "event": "parked" if why else "resumed", "detail": why},
+                )
+
+    # ---------------------------------------------------------------------------------------- queries
+
+    def find(self, prefix: str) -> list[Job]:
+        """The jobs whose id begins with `prefix`; at most two, as one more than one is too many."""
+        query = sa.select(_jobs).where(_jobs.c.id.startswith(prefix, autoescape=True)).limit(2)
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def get(self, job_id: str) -> Job | None:
+        row = self._connection.execute(sa.select(_jobs).where(_jobs.c.id == job_id)).one_or_none()
+        return _job(row) if row else None
+
+    def queued(self, recipe: str | None, *, now: int, limit: int) -> list[Job]:
+        """The jobs of a recipe that may start now, in the order of the queue."""
+        query = (
+            sa.select(_jobs)
+            .where(
+                _jobs.c.state == "queued",
+                _jobs.c.recipe.is_not_distinct_from(recipe),
+                _jobs.c.waiting_for.is_(None),
+                _jobs.c.run_at <= now,
+                _jobs.c.sha256.is_not(None),
+            )
+            .order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id)
+            .limit(limit)
+        )
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def queued_recipes(self) -> set[str | None]:
+        """The recipes that queued jobs ask for."""
+        query = sa.select(_jobs.c.recipe).where(_jobs.c.state == "queued").distinct()
+        return set(self._connection.execute(query).scalars())
+
+    def waiting(self) -> list[Job]:
+        """The queued jobs that are parked."""
+        query = sa.select(_jobs).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def next_run_at(self, *, now: int) -> int | None:
+        """When the next job that waits for its backoff may start."""
+        query = sa.select(sa.func.min(_jobs.c.run_at)).where(_jobs.c.state == "queued", _jobs.c.run_at > now)
+        return self._connection.execute(query).scalar_one()
+
+    def open_jobs(self) -> list[Job]:
+        """All jobs that have not ended, in the order of the queue."""
+        query = sa.select(_jobs).where(_jobs.c.state.in_(["queued", "running", "publishing"]))
+        query = query.order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id)
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def failed(self) -> list[Job]:
+        query = sa.select(_jobs).where(_jobs.c.state.in_(["failed", "cancelled"])).order_by(_jobs.c.received_at)
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        query = sa.select(_jobs.c.state, sa.func.count()).group_by(_jobs.c.state)
+        return dict(self._connection.execute(query).tuples().all())
+
+    # ---------------------------------------------------------------------------------------- below
+
+    def _save(self, job: Job, condition: Any) -> bool:
+        """Write the whole row where `condition` still holds; False: it does not."""
+        return self._update((_jobs.c.id == job.id) & condition, **_row(job)) == 1
+
+    def _update(self, condition: Any, **values: Any) -> int:
+        return self._connection.execute(_jobs.update().where(condition).values(**values)).rowcount
+
+    def _end_attempt(self, job: Job, outcome: str, error: str) -> None:
+        statement = (
+            _attempts.update()
+            .where(_attempts.c.job == job.id, _attempts.c.attempt == job.attempt, _attempts.c.finished_at.is_(None))
+            .values(finished_at=self._clock(), outcome=outcome, error=error or None)
+        )
+        self._connection.execute(statement)
+
+    def _event(self, job: Job, event: str, detail: str | None = None) -> None:
+        self._connection.execute(
+            _events.insert(), {"job": job.id, "at": self._clock(), "event": event, "detail": detail or None}
+        )
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE … COMMIT: a deferred one that reads first and writes later may fail with SQLITE_BUSY_SNAPSHOT."""
+
+    def __init__(self, connection: sa.Connection):
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        try:
+            self._connection.exec_driver_sql("ROLLBACK" if kind else "COMMIT")
+        except sa.exc.OperationalError:  # the disk is full, say: leave no transaction open behind the error
+            if self._connection.connection.in_transaction:
+                self._connection.exec_driver_sql("ROLLBACK")
+            raise
+
+
+def new_id() -> str:
+    """A job id; the first digits suffice to name a job to the command line."""
+    return str(uuid.uuid4())
+
+
+def _is_attempt(job: Job, *states: JobState) -> Any:
+    """The fence: this very attempt, and no later one, holds the job."""
+    return (
+        (_jobs.c.attempt == job.attempt)
+        & _jobs.c.lease.is_not_distinct_from(job.lease)
+        & _jobs.c.state.in_([str(state) for state in states])
+    )
+
+
+def _row(job: Job) -> dict[str, Any]:
+    row = {name: getattr(job, name) for name in _JOB_FIELDS}
+    row["review"] = json.dumps(job.review, ensure_ascii=False)
+    row["alone"] = int(job.alone)
+    for name in ("state", "kind", "outcome"):
+        row[name] = str(row[name]) if row[name] is not None else None
+    return row
+
+
+def _job(row: Any) -> Job:
+    values = dict(row._mapping)
+    values["review"] = tuple(json.loads(values["review"]))
+    values["alone"] = bool(values["alone"])
+    values["state"] = JobState(values["state"])
+    values["kind"] = Kind(values["kind"]) if values["kind"] else None
+    values["outcome"] = JobState(values["outcome"]) if values["outcome"] else None
+    return Job(**values)
