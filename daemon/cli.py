@@ -58,6 +58,14 @@ def _settings(path: Path | None) -> config.Settings:
     return config.load(found)
 
 
+def _ask(settings: config.Settings, command: str, **arguments: Any) -> dict[str, Any]:
+    """The running daemon's answer; its refusal is a usage error."""
+    answer = control.ask(settings.socket, command, **arguments)
+    if not answer.pop("ok"):
+        raise UsageError(answer["error"], answer.get("fix", ""))
+    return answer
+
+
 # ---------------------------------------------------------------------------------------------- running
 
 
@@ -157,7 +165,7 @@ def process(
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What the daemon does now: queue, running files, what waits and why."""
     settings = _settings(config_file)
-    answer = control.ask(settings.socket, "status")
+    answer = _ask(settings, "status")
     if as_json:
         _print_json(answer)
         return
@@ -255,7 +263,7 @@ def retry(
     """Try a failed job again; one that waits is tried at once."""
     if bool(job) == failed:
         raise UsageError("Name a job, or --failed for all.", "See them with `inboxd jobs --state failed`.")
-    answer = control.ask(_settings(config_file).socket, "retry", job=job, failed=failed)
+    answer = _ask(_settings(config_file), "retry", job=job, failed=failed)
     if as_json:
         _print_json(answer)
     else:
@@ -269,7 +277,7 @@ def retry(
 @app.command()
 def cancel(job: str, config_file: ConfigOption = None) -> None:
     """End a queued or running job; its file goes to outbox/failed, unchanged. JOB: the first digits of its id."""
-    answer = control.ask(_settings(config_file).socket, "cancel", job=job)
+    answer = _ask(_settings(config_file), "cancel", job=job)
     print(f"{answer['cancelled'][:8]} is cancelled.")
 
 

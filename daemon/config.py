@@ -83,6 +83,7 @@ class ScheduleTable(_Table):
 
     rescan: Seconds = Field(default=30.0, gt=0)  # of the whole inbox, as events may be lost
     probe: Seconds = Field(default=15.0, gt=0)  # of what parked jobs wait for
+    unload: Seconds = Field(default=15.0, gt=0)  # how often idle workers are looked at: see `keep_alive`
 
 
 class File(_Table):
@@ -196,10 +197,11 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
     }
     return Settings(
         source=source,
-        inbox=home / file.paths.inbox,
-        outbox=home / file.paths.outbox,
-        state=home / file.paths.state,
-        models=home / (file.paths.models or file.paths.state / "models"),
+        # resolved: a folder behind a symbolic link cannot be watched by the link's name
+        inbox=(home / file.paths.inbox).resolve(),
+        outbox=(home / file.paths.outbox).resolve(),
+        state=(home / file.paths.state).resolve(),
+        models=(home / (file.paths.models or file.paths.state / "models")).resolve(),
         settle_seconds=file.inbox.settle_seconds,
         folders=_folders(file.inbox, recipes, where),
         recipes=recipes,

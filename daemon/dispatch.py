@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from daemon import retry
 from daemon.config import Settings
+from daemon.errors import InboxdError
 from daemon.folders import Folders, OriginalGone, result_stem
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
 from daemon.publishing import Publishing
@@ -237,7 +238,15 @@ class Dispatch:
             return
         assignment = self._running.pop(job.id)
         options = assignment.recipe_options.model_dump(mode="json")
-        self._publishing.publish_result(job, finished, options=options, note=assignment.note)
+        try:
+            self._publishing.publish_result(job, finished, options=options, note=assignment.note)
+        except InboxdError:  # the job log itself: nothing can go on
+            raise
+        except Exception as error:  # one of the three borders: one job
+            log.exception("%s %s: the result could not be published", job.id[:8], job.path)
+            self._settle_failure(
+                self._stage_of(worker), worker, job, FailureKind.ERROR, f"The result could not be published: {error}."
+            )
 
     def _failed(self, worker: Worker, failed: base.WorkFailed) -> None:
         job = self._answered(worker, failed.job, failed.attempt)
@@ -246,7 +255,7 @@ class Dispatch:
         self._running.pop(job.id)
         if failed.trace:
             log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
-        self._settle_failure(worker, job, FailureKind(failed.kind), failed.message)
+        self._settle_failure(self._stage_of(worker), worker, job, FailureKind(failed.kind), failed.message)
 
     def _answered(self, worker: Worker, job_id: str, attempt: int) -> Job | None:
         job = worker.jobs.get(job_id)
@@ -262,11 +271,17 @@ class Dispatch:
         for job in list(worker.jobs.values()):  # our worker answers for every job; another `python` may hold an older
             worker.jobs.pop(job.id)
             self._running.pop(job.id)
-            self._settle_failure(worker, job, FailureKind.ERROR, f"The processor {worker.processor} gave no answer.")
+            self._settle_failure(
+                self._stage_of(worker),
+                worker,
+                job,
+                FailureKind.ERROR,
+                f"The processor {worker.processor} gave no answer.",
+            )
         worker.state = WorkerState.IDLE
         self._stage_of(worker).idle_since = self._monotonic()
 
-    def _settle_failure(self, worker: Worker, job: Job, failure: FailureKind, message: str) -> None:
+    def _settle_failure(self, stage: Stage, worker: Worker, job: Job, failure: FailureKind, message: str) -> None:
         """Do with a failed attempt what `retry` decides."""
         rules = self.settings.retry
         decision = retry.decide(
@@ -277,7 +292,6 @@ class Dispatch:
             backoff=rules.backoff,
             backoff_max=rules.backoff_max,
         )
-        stage = self._stage_of(worker)
         if failure is FailureKind.OUT_OF_MEMORY:
             stage.batch_limit = max(1, min(stage.batch_limit, worker.batch_size // 2))
             worker.end(
@@ -327,7 +341,7 @@ class Dispatch:
             elif cancelled:
                 self._store.requeue(job, outcome="interrupted", detail="its batch's worker was ended")
             else:
-                self._settle_failure(worker, job, failure, message)
+                self._settle_failure(stage, worker, job, failure, message)
         log.info("worker %d: %s has ended", worker.number, worker.processor)
 
     def _stage_of(self, worker: Worker) -> Stage:

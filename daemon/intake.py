@@ -52,7 +52,8 @@ class Intake:
         self._now_us = now_us
         self._settling = Settling(settings.settle_seconds)
         self._hasher = Hasher(post)
-        self._seen: dict[Path, Entry] = {}  # the last look at each file
+        self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
+        self._complete: set[Path] = set()  # renamed in, or closed by its writer: settled with the next look
         self._due: dict[Path, float] = {}  # file -> when to look at it again
         self._ready: dict[Path, Entry] = {}  # settled, to be taken in this step
         self._to_scan: dict[Path, float] = {}  # folder -> not before
@@ -70,7 +71,7 @@ class Intake:
             path = hint.folder / hint.name
             self._due[path] = now
             if hint.complete:
-                self._settling.complete(path)
+                self._complete.add(path)
 
     def step(self, now: float) -> int:
         """Look where it is due, take what has settled; the number of drops taken."""
@@ -121,7 +122,7 @@ class Intake:
                 raise
             entries, folders = [], []
         present = {entry.path for entry in entries}
-        for path in [path for path in self._seen if path.parent == folder and path not in present]:
+        for path in self._seen.get(folder, {}).keys() - present:
             self._forget(path)
         for entry in entries:
             if not is_ignored(entry.path.name):
@@ -135,9 +136,13 @@ class Intake:
         if path.name.endswith(SIDECAR_SUFFIXES):
             self._forget(path)  # taken with its file
             return
-        changed = self._seen.get(path) != entry
-        self._seen[path] = entry
+        seen = self._seen.setdefault(path.parent, {})
+        changed = seen.get(path) != entry
+        seen[path] = entry
         self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
+        if path in self._complete:
+            self._complete.discard(path)
+            self._settling.complete(path)
         if not changed and self._due.get(path, now) > now:
             return  # its wait is not over
         if not self._settling.ready(path, now):
@@ -148,8 +153,13 @@ class Intake:
             self._ready[path] = entry
 
     def _forget(self, path: Path) -> None:
-        for memory in (self._seen, self._due, self._ready, self.left):
+        for memory in (self._due, self._ready, self.left):
             memory.pop(path, None)
+        seen = self._seen.get(path.parent, {})
+        seen.pop(path, None)
+        if not seen:
+            self._seen.pop(path.parent, None)
+        self._complete.discard(path)
         self._settling.forget(path)
 
     def _leave(self, path: Path, why: str) -> None:

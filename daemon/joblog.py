@@ -20,10 +20,13 @@ class JobLog:
             UsageError: there is no job log yet.
         """
         if not path.exists():
-            raise UsageError(f"There is no job log {path} yet.", "It is made at the first `inboxd run`.")
+            raise _none_yet(path)
         self._path = path
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         self._connection.row_factory = sqlite3.Row
+        if self._all("PRAGMA user_version")[0]["user_version"] == 0:  # its first start was cut short
+            self._connection.close()
+            raise _none_yet(path)
 
     def __enter__(self) -> "JobLog":
         return self
@@ -101,3 +104,7 @@ class JobLog:
                 f"The job log {self._path} cannot be read: {error}.",
                 "If the daemon is stopped and this stays, move the file away: it is made anew from the folders.",
             ) from error
+
+
+def _none_yet(path: Path) -> UsageError:
+    return UsageError(f"There is no job log {path} yet.", "It is made at the first `inboxd run`.")

@@ -13,7 +13,7 @@ from daemon.config import Settings
 from daemon.durable import sha256_of
 from daemon.folders import Folders, Original, OriginalGone, original_place
 from daemon.model import Job, JobState
-from daemon.store import Store
+from daemon.store import Store, now_us
 from processors import base
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Publishing:
                 sha256=sha256_of(original.path),
                 size_bytes=facts.st_size,
                 mtime_ns=facts.st_mtime_ns,
+                run_at=now_us() + int(self.settings.settle_seconds * 1e6),
             )
             return
         try:

@@ -106,7 +106,7 @@ class Recovery:
             self._publishing.give_up(
                 queued,
                 "crashed",
-                f"inboxd ended uncleanly {queued.interruptions} times in a row while it was processed; it was set aside.",
+                f"inboxd ended uncleanly {queued.interruptions} times in a row while this was processed: set aside.",
             )
             return None
         return queued

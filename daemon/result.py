@@ -77,7 +77,7 @@ def error_txt(job: Job, kind: str, message: str) -> bytes:
         f"Job {job.id}, received {iso(job.received_at)}, recipe {job.recipe or 'none'}, reason: {kind}.",
         "",
     ]
-    return "\n".join(lines).encode()
+    return "\n".join(lines).encode("utf-8", "backslashreplace")
 
 
 def _head(job: Job, version: str) -> dict[str, Any]:
@@ -99,4 +99,5 @@ def _head(job: Job, version: str) -> dict[str, Any]:
 
 
 def _dump(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, indent=2).encode() + b"\n"
+    text = json.dumps(fields, ensure_ascii=False, indent=2)
+    return text.encode("utf-8", "backslashreplace") + b"\n"  # bytes of a name that are no UTF-8: as JSON escapes

@@ -80,7 +80,7 @@ class Service:
         )
         self.watcher = Watcher(post)
         self.intake = Intake(settings, self.store, self.folders, self.watcher, post, now_us=now_us)
-        self.timetable = timetable.Timetable(post, rescan=settings.schedule.rescan, probe=settings.schedule.probe)
+        self.timetable = timetable.Timetable(post, **settings.schedule.model_dump())
         self.control = ControlServer(settings.socket, post)
         self.commands = Commands(self)
 
@@ -213,6 +213,6 @@ class Service:
         """Is there a job that will go on by itself? (One that waits for weights or a server may not.)"""
         if self.publishing.is_parked:
             return False
-        waiting = len(self.store.waiting())
         counts = self.store.counts()
-        return counts.get("queued", 0) + counts.get("running", 0) + counts.get("publishing", 0) > waiting
+        unfinished = counts.get("queued", 0) + counts.get("running", 0) + counts.get("publishing", 0)
+        return unfinished > self.store.count_waiting()

@@ -5,6 +5,7 @@ something is one transaction, durable when it returns (`synchronous=FULL`). A me
 changes nothing, and says so, unless id, attempt and lease are those of the attempt that now runs.
 """
 
+import collections
 import json
 import secrets
 import sqlite3
@@ -52,6 +53,7 @@ class Store:
         try:
             self._connection = self._engine.connect()
             self._migrate()
+            self._counts = self._count()
         except (sqlite3.DatabaseError, sa.exc.DatabaseError) as error:
             raise StoreError(
                 f"The job log {path} cannot be opened: {getattr(error, 'orig', error)}.",
@@ -94,14 +96,15 @@ class Store:
     # ---------------------------------------------------------------------------------------- intake
 
     def insert(self, jobs: Sequence[Job], *, event: str = "queued") -> None:
-        """Record new jobs, all in one transaction. A job already known is left as it is."""
+        """Record new jobs, all in one transaction."""
         if not jobs:
             return
         with self._transaction():
-            self._connection.execute(_jobs.insert().prefix_with("OR IGNORE"), [_row(job) for job in jobs])
+            self._connection.execute(_jobs.insert(), [_row(job) for job in jobs])
             self._connection.execute(
                 _events.insert(), [{"job": job.id, "at": self._clock(), "event": event} for job in jobs]
             )
+        self._counts[JobState.QUEUED] += len(jobs)
 
     def set_sha256(self, job_id: str, sha256: str) -> None:
         with self._transaction():
@@ -141,6 +144,8 @@ class Store:
                     },
                 )
                 self._event(job, f"running, attempt {job.attempt}")
+        for _ in started:
+            self._moved(JobState.QUEUED, JobState.RUNNING)
         return started
 
     def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Any) -> Job | None:
@@ -151,6 +156,7 @@ class Store:
                 return None
             self._end_attempt(job, outcome, detail)
             self._event(job, f"queued again: {outcome}", detail)
+        self._moved(job.state, queued.state)
         return queued
 
     def intend(self, job: Job, *, outcome: JobState, attempt_outcome: str, **facts: Any) -> Job | None:
@@ -164,6 +170,7 @@ class Store:
                 return None
             self._end_attempt(job, attempt_outcome, publishing.error or "")
             self._event(publishing, f"publishing as {outcome}", publishing.result_path)
+        self._moved(job.state, publishing.state)
         return publishing
 
     def rename_intent(self, job: Job, result_path: str) -> Job:
@@ -180,6 +187,7 @@ class Store:
         with self._transaction():
             self._save(done, _is_attempt(job, JobState.PUBLISHING))
             self._event(done, done.state, done.result_path)
+        self._moved(job.state, done.state)
         return done
 
     def reopen(self, job: Job) -> Job:
@@ -199,6 +207,7 @@ class Store:
         with self._transaction():
             self._save(queued, _jobs.c.state.in_([JobState.FAILED, JobState.CANCELLED]))
             self._event(queued, "queued by command")
+        self._moved(job.state, queued.state)
         return queued
 
     def forget_result(self, job: Job) -> Job:
@@ -277,11 +286,23 @@ class Store:
         return [_job(row) for row in self._connection.execute(query)]
 
     def counts(self) -> dict[str, int]:
-        """How many jobs are in each state."""
-        query = sa.select(_jobs.c.state, sa.func.count()).group_by(_jobs.c.state)
-        return dict(self._connection.execute(query).tuples().all())
+        """How many jobs are in each state; kept in memory, as the main loop asks at every turn."""
+        return {state: count for state, count in self._counts.items() if count}
+
+    def count_waiting(self) -> int:
+        query = sa.select(sa.func.count()).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
+        return self._connection.execute(query).scalar_one()
 
     # ---------------------------------------------------------------------------------------- below
+
+    def _count(self) -> collections.Counter[str]:
+        query = sa.select(_jobs.c.state, sa.func.count()).group_by(_jobs.c.state)
+        return collections.Counter({state: count for state, count in self._connection.execute(query)})
+
+    def _moved(self, old: JobState, new: JobState) -> None:
+        """Keep `counts` right; called after the commit."""
+        self._counts[old] -= 1
+        self._counts[new] += 1
 
     def _save(self, job: Job, condition: Any) -> bool:
         """Write the whole row where `condition` still holds; False: it does not."""
@@ -313,13 +334,22 @@ class _Transaction:
     def __enter__(self) -> None:
         self._connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    def __exit__(self, kind: Any, *_: Any) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
         try:
             self._connection.exec_driver_sql("ROLLBACK" if kind else "COMMIT")
-        except sa.exc.OperationalError:  # the disk is full, say: leave no transaction open behind the error
-            if self._connection.connection.in_transaction:
+        except sa.exc.DatabaseError as failure:
+            if self._connection.connection.in_transaction:  # leave none open behind the error
                 self._connection.exec_driver_sql("ROLLBACK")
-            raise
+            raise _unwritable(failure) from failure
+        if isinstance(error, sa.exc.OperationalError):
+            raise _unwritable(error) from error
+
+
+def _unwritable(error: Any) -> StoreError:
+    return StoreError(
+        f"The job log cannot be written: {error.orig}.",
+        "Free some space in the state folder, or mend its permissions, and start again: nothing is lost.",
+    )
 
 
 def new_id() -> str:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_REFRESH_SECONDS = 0.1
 
 
 def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
@@ -73,7 +72,6 @@ class LiveView:
         self._head = Text("")
         self._live = Live(console=console, get_renderable=lambda: Group(self._head, self._progress), transient=True)
         self._tasks: dict[str, int] = {}
-        self._drawn = 0.0
 
     def __enter__(self) -> "LiveView":
         self._live.start()
@@ -83,9 +81,6 @@ class LiveView:
         self._live.stop()
 
     def on_change(self, service: "Service") -> None:
-        if time.monotonic() - self._drawn < _REFRESH_SECONDS:
-            return
-        self._drawn = time.monotonic()
         status = service.commands.status()
         jobs = status["jobs"]
         counts = (f"{jobs[state]} {state}" for state in ("queued", "running", "done", "failed") if jobs.get(state))

@@ -18,14 +18,13 @@ PROBE = "probe"  # what parked jobs wait for
 UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
 TIDY = "tidy"  # the database: statistics for its query planner
 
-_UNLOAD_SECONDS = 15.0
 _TIDY_SECONDS = 24 * 3600.0
 
 
 class Timetable:
     """A scheduler thread that posts; it does nothing itself."""
 
-    def __init__(self, post: Callable[[Any], None], *, rescan: float, probe: float):
+    def __init__(self, post: Callable[[Any], None], *, rescan: float, probe: float, unload: float):
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -33,7 +32,7 @@ class Timetable:
             # misfire_grace_time: 1 s by default, after which a late run is dropped, for a one-shot for ever
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        for task, seconds in ((RESCAN, rescan), (PROBE, probe), (UNLOAD, _UNLOAD_SECONDS), (TIDY, _TIDY_SECONDS)):
+        for task, seconds in ((RESCAN, rescan), (PROBE, probe), (UNLOAD, unload), (TIDY, _TIDY_SECONDS)):
             self._scheduler.add_job(post, "interval", seconds=seconds, args=[Due(task=task)], id=task)
 
     def start(self) -> None:

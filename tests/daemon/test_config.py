@@ -1,0 +1,115 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from daemon import config
+from daemon.errors import ConfigError
+from processors.base import Kind, parse_duration
+
+ROOT = Path(__file__).parents[2]
+
+
+def _parse(toml: str, tmp_path: Path) -> config.Settings:
+    path = tmp_path / "config.toml"
+    path.write_text(toml)
+    return config.load(path)
+
+
+def test_empty_file_is_a_valid_one(tmp_path: Path):
+    settings = _parse("", tmp_path)
+    assert settings.inbox == tmp_path / "inbox"
+    assert settings.folder("any/where").recipes == {Kind.IMAGE: "read", Kind.AUDIO: "transcribe"}
+
+
+def test_the_shipped_config_is_the_defaults(tmp_path: Path):
+    shipped, defaults = config.load(ROOT / "config.toml"), _parse("", tmp_path)
+    assert shipped.folders == defaults.folders and shipped.recipes == defaults.recipes
+    assert (shipped.retry, shipped.workers, shipped.schedule) == (defaults.retry, defaults.workers, defaults.schedule)
+
+
+def test_every_commented_key_of_the_shipped_config_is_known_and_shows_its_default(tmp_path: Path):
+    text = (ROOT / "config.toml").read_text()
+    lines = [line.removeprefix("# ") for line in text.splitlines()]
+    live = [line for line in lines if line.startswith("[") or re.match(r"[a-z_]+ = ", line)]
+    settings = _parse("\n".join(live), tmp_path)
+    assert settings.retry == config.RetryTable() and settings.schedule == config.ScheduleTable()
+    assert settings.on("vlm") == _parse("", tmp_path).on("vlm")
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[inbox]\nsettle_secs = 1", ["[inbox]", "settle_secs", "settle_seconds"]),
+        ("[inbxo]\n", ["inbxo", "inbox"]),
+        ('[inbox]\nimage = "raed"', ["[inbox]", "raed", "Did you mean 'read'"]),
+        ('[inbox]\naudio = "read"', ["works on image", "not on audio"]),
+        ('[recipes.x]\nprocessor = "wisper"', ["[recipes.x]", "wisper", "Did you mean 'whisper'"]),
+        ("[recipes.x]\nprompt = 'y'", ["[recipes.x]", "no processor"]),
+        ('[recipes.x]\nprocessor = "plaintext"\nuper = true', ["[recipes.x]", "uper", "upper"]),
+        ("[processors.plaintext]\nmax_batch = 0", ["max_batch", "0"]),
+        ('[retry]\nbackoff = "soon"', ["backoff", "soon", "30s"]),
+        ('[inbox.folders."../x"]\nimage = "read"', ["../x", "no folder of the inbox"]),
+        ("[inbox\n", ["no valid TOML"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_mend(toml: str, words: list[str], tmp_path: Path):
+    with pytest.raises(ConfigError) as caught:
+        _parse(toml, tmp_path)
+    for word in [*words, "config.toml"]:
+        assert word in str(caught.value)
+
+
+def test_missing_file_is_told(tmp_path: Path):
+    with pytest.raises(ConfigError, match="There is no"):
+        config.load(tmp_path / "nothing.toml")
+
+
+def test_folder_takes_what_it_leaves_out_from_the_one_above(tmp_path: Path):
+    settings = _parse(
+        """
+        [inbox]
+        priority = 1
+        [inbox.folders.a]
+        image = "describe"
+        originals = "delete"
+        [inbox.folders."a/b"]
+        audio = ""
+        priority = 7
+        """,
+        tmp_path,
+    )
+    folder = settings.folder("a/b/c/d")
+    assert (folder.recipes, folder.priority, folder.originals) == ({Kind.IMAGE: "describe"}, 7, "delete")
+    assert settings.folder("a/x").recipes == {Kind.IMAGE: "describe", Kind.AUDIO: "transcribe"}
+    assert settings.folder("ab").originals == "keep"
+
+
+def test_recipe_may_override_its_processors_options(tmp_path: Path):
+    settings = _parse(
+        """
+        [processors.plaintext]
+        timeout = "5m"
+        [recipes.quick]
+        processor = "plaintext"
+        timeout = "10s"
+        upper = true
+        """,
+        tmp_path,
+    )
+    assert settings.recipes["quick"].options.timeout == 10.0
+    assert settings.recipes["quick"].recipe_options.upper is True
+    assert settings.on("plaintext").timeout == 300.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(3, 3.0), ("90s", 90.0), ("1.5h", 5400.0), ("50ms", 0.05), ("2 d", 172800.0)]
+)
+def test_durations(text, seconds: float):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 minutes", "-1s", True, None])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(text)

@@ -1,0 +1,160 @@
+"""Looking and taking, with real files and the clock passed in."""
+
+import os
+import queue
+from pathlib import Path
+
+import pytest
+
+from daemon import config
+from daemon.folders import Folders
+from daemon.intake import Intake
+from daemon.model import Hashed, LookAt
+from daemon.store import Store, now_us
+from daemon.watcher import Watcher
+
+TOML = """
+[inbox]
+text = "count"
+image = "ask"
+settle_seconds = 2
+[recipes.count]
+processor = "plaintext"
+"""
+
+
+class Inbox:
+    """An Intake on folders of its own, with a watcher that hears nothing."""
+
+    def __init__(self, home: Path):
+        (home / "config.toml").write_text(TOML)
+        settings = config.load(home / "config.toml")
+        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders.prepare()
+        self.store = Store(settings.database)
+        self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
+        self.intake = Intake(
+            settings, self.store, self.folders, Watcher(self.mailbox.put), self.mailbox.put, now_us=now_us
+        )
+        self.path = settings.inbox
+
+    def write(self, name: str, content: str | bytes = "text") -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def scan(self, now: float) -> int:
+        self.intake.look_everywhere(now)
+        return self.intake.step(now)
+
+    def files(self) -> list[str]:
+        return sorted(job.path for job in self.store.open_jobs())
+
+
+@pytest.fixture
+def inbox(tmp_path: Path):
+    made = Inbox(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: Inbox):
+    inbox.write("a.txt")
+    assert inbox.scan(now=10.0) == 0
+    assert inbox.intake.next_look(10.0) == pytest.approx(2.0)
+    assert inbox.intake.step(11.9) == 0
+    assert inbox.intake.step(12.1) == 1
+    assert inbox.files() == ["a.txt"] and inbox.intake.is_quiet
+
+
+def test_file_that_grows_is_waited_for(inbox: Inbox):
+    path = inbox.write("a.txt", "half")
+    inbox.scan(now=10.0)
+    for now in (12.1, 14.2, 16.3):
+        path.write_text(path.read_text() + "more")
+        assert inbox.intake.step(now) == 0
+    assert inbox.intake.step(18.4) == 1
+
+
+def test_file_renamed_in_is_taken_at_once(inbox: Inbox):
+    inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.0)
+    assert inbox.intake.step(10.0) == 1
+
+
+def test_file_whose_writer_closed_it_is_taken_at_once_though_it_was_seen_growing(inbox: Inbox):
+    path = inbox.write("a.txt", "")
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
+    assert inbox.intake.step(10.0) == 0
+    path.write_text("all of it")
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.1)
+    assert inbox.intake.step(10.1) == 1
+
+
+def test_file_that_a_writer_has_open_is_not_taken_however_long_it_is_still(inbox: Inbox):
+    path = inbox.write("a.txt")
+    with path.open("a"):
+        inbox.scan(now=10.0)
+        for now in (20.0, 30.0, 40.0):
+            assert inbox.intake.step(now) == 0
+    assert inbox.intake.step(50.0) == 1
+
+
+def test_lost_hint_is_made_good_by_a_scan_of_the_whole_tree(inbox: Inbox):
+    for name in ("a.txt", "x/b.txt", "x/y/c.txt"):
+        inbox.write(name)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 3
+    assert inbox.files() == ["a.txt", "x/b.txt", "x/y/c.txt"]
+
+
+def test_file_that_vanishes_while_it_settles_is_forgotten(inbox: Inbox):
+    path = inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    path.unlink()
+    assert inbox.intake.step(13.0) == 0
+    assert inbox.intake.is_quiet
+
+
+def test_question_is_waited_for_and_taken_with_its_file(inbox: Inbox):
+    inbox.write("photo.png", b"\x89PNG\r\n\x1a\n" + b"0" * 100)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 0
+    assert "photo.png.prompt" in inbox.intake.left[inbox.path / "photo.png"]
+    assert inbox.intake.is_quiet
+    inbox.write("photo.png.prompt", "How many?")
+    assert inbox.intake.step(16.0) == 1
+    job = inbox.store.open_jobs()[0]
+    assert job.recipe == "ask"
+    assert inbox.folders.original(job.id).sidecars["prompt"].read_text() == "How many?"
+    assert inbox.intake.left == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_file_that_may_not_be_read_is_left_and_told(inbox: Inbox):
+    inbox.write("a.txt").chmod(0)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 0
+    assert "read permission" in inbox.intake.left[inbox.path / "a.txt"]
+
+
+def test_large_file_is_hashed_beside_the_loop_and_starts_when_that_is_done(inbox: Inbox):
+    with inbox.write("big.txt").open("wb") as file:
+        file.truncate(20 * 1024 * 1024)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 1
+    assert not inbox.intake.is_quiet
+    assert inbox.store.queued(None, now=now_us(), limit=9) == []
+    hashed = inbox.mailbox.get(timeout=30)
+    assert isinstance(hashed, Hashed)
+    inbox.intake.hashed(hashed)
+    assert len(inbox.store.queued(None, now=now_us(), limit=9)) == 1
+    assert inbox.intake.is_quiet
+
+
+def test_a_thousand_files_in_many_folders_are_taken_without_a_hint(inbox: Inbox):
+    for number in range(1000):
+        inbox.write(f"{number % 50}/{number}.txt")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 1000

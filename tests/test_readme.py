@@ -1,0 +1,44 @@
+"""What the README tells a new user to type works."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from conftest import Place
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_ten_queries_run_as_shown(place: Place):
+    place.drop("meeting notes.txt", "words")
+    place.drain()
+    queries = re.search(r"```sql\n(.*?)```", README, re.DOTALL)[1]
+    assert queries.count(";") == 10
+    done = subprocess.run(
+        ["sqlite3", "-readonly", str(place.state / "jobs.db")], input=queries, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "done|1" in done.stdout and "meeting notes" in done.stdout
+
+
+def test_every_file_the_readme_points_to_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_command_of_the_readme_is_known(place: Place):
+    for command in set(re.findall(r"\.venv/bin/inboxd (\w+)", README)):
+        assert place.inboxd_help(command).returncode == 0, command
+
+
+def test_every_make_target_of_the_readme_is_there():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+
+
+def test_every_module_of_the_daemon_has_its_row():
+    rows = README.split("## Want to change something?")[1]
+    modules = {path.name for path in (ROOT / "daemon").glob("*.py")} - {"__init__.py", "errors.py", "model.py"}
+    missing = {name for name in modules if f"daemon/{name}" not in rows}
+    assert missing <= {"control.py", "sdnotify.py", "oneshot.py"}, missing

@@ -1,0 +1,86 @@
+"""Who may import whom: read from the code, so that the order cannot be broken unnoticed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DAEMON = sorted((ROOT / "daemon").glob("*.py"))
+
+# A module may import from the layers above its own, never from its own or a lower one.
+LAYERS = (
+    {"__init__", "errors", "model", "durable", "schema"},
+    {"config"},
+    {"store", "watcher", "settling", "folders", "retry", "workers", "timetable", "control", "sdnotify", "kinds"}
+    | {"result", "joblog"},
+    {"publishing", "intake", "audit"},
+    {"dispatch", "recovery"},
+    {"commands"},
+    {"service"},
+    {"oneshot", "terminal"},
+    {"cli"},
+)
+OWNERS = {  # the only module that may import it
+    "sqlalchemy": "store",
+    "watchdog": "watcher",
+    "subprocess": "workers",
+    "apscheduler": "timetable",
+    "typer": "cli",
+}
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules a file imports anywhere, not counting those for type checkers only."""
+    found = set()
+    for node in ast.walk(_without_type_checking(ast.parse(path.read_text()))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _without_type_checking(tree: ast.Module) -> ast.Module:
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+    ]
+    return tree
+
+
+def _layer(module: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if module in layer)
+
+
+@pytest.mark.parametrize("path", DAEMON, ids=lambda path: path.stem)
+def test_daemon_module_imports_only_from_layers_above(path: Path):
+    modules = {name.split(".")[1] for name in _imports(path) if name.startswith("daemon.")}
+    modules &= {other.stem for other in DAEMON}
+    wrong = {module for module in modules if _layer(module) >= _layer(path.stem)}
+    assert not wrong, f"daemon/{path.name} may not import {wrong}"
+
+
+@pytest.mark.parametrize("path", DAEMON, ids=lambda path: path.stem)
+def test_each_library_is_imported_by_its_one_owner(path: Path):
+    imported = {name.split(".")[0] for name in _imports(path)}
+    wrong = {library for library in imported & OWNERS.keys() if OWNERS[library] != path.stem}
+    assert not wrong, f"daemon/{path.name} may not import {wrong}"
+
+
+def test_processors_never_import_the_daemon():
+    for path in (ROOT / "processors").rglob("*.py"):
+        wrong = {name for name in _imports(path) if name.split(".")[0] == "daemon"}
+        assert not wrong, path
+
+
+def test_every_daemon_module_loads_in_a_fresh_interpreter_without_an_engine():
+    names = ", ".join(f"daemon.{path.stem}" for path in DAEMON if path.stem != "__init__")
+    engines = (
+        "('torch', 'transformers', 'whisper', 'rapidocr', 'onnxruntime', 'cv2', 'av', 'PIL', 'pypdfium2', 'numpy')"
+    )
+    code = f"import {names}, sys; from processors import base; [base.find(name) for name in base.known()];"
+    code += f"print([name for name in {engines} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
