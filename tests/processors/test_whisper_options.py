@@ -1,0 +1,68 @@
+"""What config.toml may say about Whisper, checked without loading anything heavy."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from processors.base import Missing, Ready
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_importing_the_processor_imports_nothing_heavy():
+    heavy = "{'torch', 'whisper', 'numpy', 'av', 'transformers', 'tiktoken', 'numba'}"
+    look = f"import sys, processors.whisper, processors.models; print(*{heavy} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("model", ["turbo", "tiny.en", "/srv/own.pt"])
+def test_names_and_paths_of_models_are_accepted(model):
+    assert WhisperOptions(model=model).model == model
+
+
+@pytest.mark.parametrize(
+    "options", [{"model": "turbbo"}, {"device": "gpu"}, {"threads": 0}, {"engine": "other"}, {"beam": 5}]
+)
+def test_a_misspelt_processor_option_is_an_error(options):
+    with pytest.raises(ValidationError):
+        WhisperOptions(**options)
+
+
+@pytest.mark.parametrize(("said", "code"), [("de", "de"), ("German", "de"), ("haitian creole", "ht"), (None, None)])
+def test_languages_are_known_by_code_and_by_name(said, code):
+    assert TranscribeOptions(language=said).language == code
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"language": "xx"}, {"formats": ["doc"]}, {"formats": []}, {"task": "summarise"}, {"max_line_width": 40}],
+)
+def test_an_impossible_recipe_is_an_error(options):
+    with pytest.raises(ValidationError):
+        TranscribeOptions(**options)
+
+
+def test_a_recipe_survives_the_wire():
+    recipe = TranscribeOptions(language="de", temperature=0.2, word_timestamps=True, max_line_width=40)
+    assert TranscribeOptions.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_an_english_model_is_not_given_other_languages(tmp_path):
+    options = WhisperOptions(model="tiny.en")
+    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)
+    assert isinstance(Whisper.plan(options, TranscribeOptions(language="en"), tmp_path), Ready)
+    for recipe in (TranscribeOptions(language="de"), TranscribeOptions(task="translate")):
+        plan = Whisper.plan(options, recipe, tmp_path)
+        assert isinstance(plan, Missing) and '"tiny"' in plan.why
+
+
+def test_a_checkpoint_that_is_not_there_is_missing_until_it_is(tmp_path):
+    options = WhisperOptions(model=str(tmp_path / "own.pt"))
+    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Missing)
+    (tmp_path / "own.pt").touch()
+    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)

@@ -1,0 +1,65 @@
+"""Which transcripts a person is asked to look at; pure, so segments are written by hand here."""
+
+from processors.whisper import TranscribeOptions, review
+from processors.whisper.sound import Gap
+from processors.whisper.transcript import Transcript
+
+
+def a_segment(text: str = " Good morning.", start: float = 0.0, **fields: float) -> dict:
+    sure = {"compression_ratio": 1.2, "avg_logprob": -0.3, "no_speech_prob": 0.05, "temperature": 0.0}
+    return {"text": text, "start": start, "end": start + 3, **sure, **fields}
+
+
+def reasons(*segments: dict, **fields: object) -> str:
+    found = {"segments": segments or (a_segment(),), "language": "en", "seconds": 60.0, **fields}
+    return " ".join(review.reasons(Transcript(**found), TranscribeOptions()))
+
+
+def test_good_speech_needs_no_look():
+    assert reasons(declared_seconds=60.0, language_probability=0.97) == ""
+
+
+def test_a_file_that_ends_too_early_is_named_with_both_lengths():
+    assert "1:40 of sound, but only 1:00" in reasons(declared_seconds=100.0)
+
+
+def test_what_an_encoder_pads_is_no_loss():
+    assert reasons(declared_seconds=60.1) == ""
+
+
+def test_gaps_are_named_with_their_places():
+    assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Gap(at_seconds=65, seconds=2.5),), seconds=90)
+
+
+def test_punctuation_alone_is_no_speech():
+    assert reasons(a_segment(" ."), a_segment(" …", 5)) == "No speech was found."
+
+
+def test_an_unsure_language_is_named():
+    assert "German (41%)" in reasons(language="de", language_probability=0.41)
+
+
+def test_a_loop_within_a_window_is_named_with_its_time():
+    assert "repeats itself, at 0:30" in reasons(a_segment(), a_segment(" no" * 99, 30, compression_ratio=9.0))
+
+
+def test_a_segment_said_over_and_over_is_a_loop_though_each_is_short():
+    assert "repeats itself, at 0:10" in reasons(*(a_segment(" Thank you.", 10 + 2 * i) for i in range(4)))
+    assert reasons(*(a_segment(" Thank you.", 10 + 2 * i) for i in range(3))) == ""
+
+
+def test_uncertain_words_are_named_with_their_time():
+    assert "uncertain, at 0:07" in reasons(a_segment(), a_segment(start=7, avg_logprob=-1.4))
+
+
+def test_text_that_is_mostly_doubted_may_be_invented():
+    assert "may be invented" in reasons(a_segment(no_speech_prob=0.9))
+
+
+def test_one_doubted_word_in_plain_speech_is_no_reason():
+    assert reasons(a_segment(" A long and certain sentence."), a_segment(" Yes.", 5, no_speech_prob=0.9)) == ""
+
+
+def test_many_places_are_not_all_listed():
+    said = reasons(*(a_segment(f" {i}", 60 * i, avg_logprob=-2) for i in range(9)))
+    assert "0:00, 1:00, 2:00, 3:00, 4:00 and 4 more places" in said

@@ -1,0 +1,130 @@
+"""Decoding: every sample, at its time, in bounded memory; what cannot be decoded is noted, not passed over."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from processors.whisper import sound
+
+SAMPLES = Path(__file__).parents[1] / "data" / "audio"
+
+
+def read(path: Path) -> tuple[np.ndarray, sound.Track]:
+    with sound.open_track(path) as track:
+        return np.concatenate(list(track.blocks())), track
+
+
+def test_sound_is_what_openai_whisper_would_be_given():
+    samples, track = read(SAMPLES / "jfk.flac")
+    assert samples.dtype == np.float32 and samples.ndim == 1 and len(samples) == 11 * 16_000
+    assert -1 <= samples.min() < -0.3 and 0.3 < samples.max() <= 1
+    assert track.declared_seconds == pytest.approx(11) and track.decoded_seconds == pytest.approx(11)
+
+
+def test_bad_packets_are_skipped_one_by_one_and_silence_keeps_their_place(tmp_path):
+    damaged = tmp_path / "damaged.m4a"
+    content = bytearray((SAMPLES / "LJ001-0003.m4a").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = b"\xff" * 3000
+    damaged.write_bytes(content)
+    whole, _ = read(SAMPLES / "LJ001-0003.m4a")
+    samples, track = read(damaged)
+    lost = sum(gap.seconds for gap in track.gaps)
+    assert 0.1 < lost < 1.5
+    assert len(samples) == pytest.approx(len(whole), abs=16_000 // 10)
+    late = slice(len(whole) - 32_000, len(whole) - 16_000)
+    assert np.corrcoef(samples[late], whole[late])[0, 1] > 0.9  # at the same time as before
+    assert abs(np.corrcoef(samples[late], np.roll(whole, 160)[late])[0, 1]) < 0.9  # which this would notice
+
+
+@pytest.mark.parametrize("name", ["LJ001-0001.wav", "LJ001-0004.flac"])
+def test_a_truncated_file_decodes_to_less_than_it_declares(tmp_path, name):
+    half = tmp_path / name
+    content = (SAMPLES / name).read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    _, track = read(half)
+    assert track.decoded_seconds < 0.6 * track.declared_seconds
+
+
+@pytest.mark.parametrize(
+    "name", ["LJ001-0001.wav", "LJ001-0002.mp3", "LJ001-0003.m4a", "LJ001-0004.flac", "LJ001-0007.mp4"]
+)
+def test_a_whole_file_decodes_to_what_it_declares(name):
+    _, track = read(SAMPLES / name)
+    assert track.decoded_seconds == pytest.approx(track.declared_seconds, abs=0.1)
+    assert track.gaps == []
+
+
+def test_an_mp3_without_a_count_of_its_frames_declares_nothing(tmp_path):
+    bare = tmp_path / "bare.mp3"
+    content = (SAMPLES / "LJ001-0002.mp3").read_bytes()
+    for mark in (b"Xing", b"Info"):
+        content = content.replace(mark, b"\0\0\0\0")
+    bare.write_bytes(content)
+    _, track = read(bare)
+    assert track.declared_seconds is None and track.decoded_seconds == pytest.approx(1.9, abs=0.1)
+
+
+def test_matroska_declares_the_length_of_the_track_not_of_the_film(tmp_path):
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as film:
+        track = film.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            film.mux(packet)
+    _, track = read(path)
+    assert track.declared_seconds == pytest.approx(1, abs=0.05)
+
+
+def test_only_the_first_of_two_tracks_is_read(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as film:
+        tracks = [film.add_stream("pcm_s16le", rate=16_000, layout="mono") for _ in range(2)]
+        for track, level in zip(tracks, (8000, 0), strict=True):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 16_000), level, np.int16), format="s16", layout="mono")
+            frame.sample_rate = 16_000
+            for packet in [*track.encode(frame), *track.encode(None)]:
+                film.mux(packet)
+    samples, track = read(path)
+    assert track.tracks == 2 and samples.mean() == pytest.approx(8000 / 32768, abs=0.01)
+
+
+def test_a_change_of_rate_within_the_track_is_followed(tmp_path):
+    """Two MP3s of other rates joined byte by byte, as people do with `cat`."""
+    joined = tmp_path / "joined.mp3"
+    pieces = []
+    for rate in (44_100, 22_050):
+        path = tmp_path / f"{rate}.mp3"
+        with av.open(str(path), "w") as file:
+            track = file.add_stream("mp3", rate=rate, layout="mono")
+            tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(2 * rate) / rate)).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(tone[None], format="s16p", layout="mono")
+            frame.sample_rate = rate
+            for packet in [*track.encode(frame), *track.encode(None)]:
+                file.mux(packet)
+        pieces.append(path.read_bytes())
+    joined.write_bytes(b"".join(pieces))
+    samples, track = read(joined)
+    assert track.decoded_seconds == pytest.approx(4, abs=0.3)
+    assert sound.levels(samples[48_000:60_000]).min() > -30
+
+
+def test_parts_rejoin_to_the_same_sound_and_are_cut_where_it_is_quiet(monkeypatch):
+    monkeypatch.setattr(sound, "PART_SECONDS", 10.0)
+    monkeypatch.setattr(sound, "CUT_SECONDS", 4.0)
+    rng = np.random.default_rng(5)
+    whole = rng.uniform(-0.5, 0.5, 25 * 16_000).astype(np.float32)
+    whole[8 * 16_000 : 9 * 16_000] = 0  # the only pause
+    parts = list(sound.parts(iter(np.array_split(whole, 7))))
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert all(len(part) <= 10 * 16_000 for part in parts)
+    assert 8 * 16_000 <= len(parts[0]) <= 9 * 16_000
+
+
+def test_levels_are_decibels_of_full_scale():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).astype(np.float32)
+    assert sound.levels(tone) == pytest.approx(np.full(10, -3.01), abs=0.01)
+    assert sound.levels(np.zeros(100, np.float32)) == pytest.approx([-120])

@@ -1,0 +1,115 @@
+"""Conversion of what packages carry, and where weights are looked for."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from processors import base
+from processors.whisper import catalogue, conversion, weights
+
+
+def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, spec: str = "WhisperSpec") -> bytes:
+    """A small openai-whisper state in CTranslate2's form, written by the rules of its model_spec.py."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
+
+    out: dict[str, np.ndarray] = {"encoder/num_heads": np.int16(heads), "decoder/num_heads": np.int16(heads)}
+    renamed = {
+        "conv1": "encoder/conv1",
+        "conv2": "encoder/conv2",
+        "ln_post": "encoder/layer_norm",
+        "ln": "decoder/layer_norm",
+    }
+    for name, array in state.items():
+        part, *path, leaf = name.split(".")
+        if path == ["token_embedding"]:
+            out["decoder/embeddings/weight"] = array
+        elif leaf == "positional_embedding":
+            out[f"{part}/position_encodings/encodings"] = array
+        elif path[0] in renamed:
+            kind = {"weight": "gamma", "bias": "beta"}[leaf] if "ln" in path[0] else leaf
+            out[f"{renamed[path[0]]}/{kind}"] = array
+    for part in ("encoder", "decoder"):
+        for new, old in (("attn", "self_attention"), ("cross_attn", "attention")):
+            block = f"{part}.blocks.0."
+            if f"{block}{new}.query.weight" not in state:
+                continue
+            here = {n.removeprefix(f"{block}{new}."): a for n, a in state.items() if n.startswith(f"{block}{new}.")}
+            here["key.bias"] = np.zeros_like(here["query.bias"])
+            fused = [("query", "key", "value")] if new == "attn" else [("query",), ("key", "value")]
+            for number, names in enumerate([*fused, ("out",)]):
+                for leaf in ("weight", "bias"):
+                    joined = np.concatenate([here[f"{name}.{leaf}"] for name in names])
+                    out[f"{part}/layer_0/{old}/linear_{number}/{leaf}"] = joined
+            for leaf, kind in (("weight", "gamma"), ("bias", "beta")):
+                out[f"{part}/layer_0/{old}/layer_norm/{kind}"] = state[f"{block}{new}_ln.{leaf}"]
+        for leaf, kind in (("weight", "gamma"), ("bias", "beta")):
+            out[f"{part}/layer_0/ffn/layer_norm/{kind}"] = state[f"{part}.blocks.0.mlp_ln.{leaf}"]
+            for number, mlp in ((0, 0), (1, 2)):
+                out[f"{part}/layer_0/ffn/linear_{number}/{leaf}"] = state[f"{part}.blocks.0.mlp.{mlp}.{leaf}"]
+    types = {np.dtype(np.float32): 0, np.dtype(np.int16): 2, np.dtype(np.float16): 4}
+    raw = struct.pack("<I", 6) + text(spec) + struct.pack("<II", 3, len(out))
+    for name, array in out.items():
+        array = np.asarray(array)
+        raw += text(name) + struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape)
+        raw += struct.pack("<BI", types[array.dtype], array.nbytes) + array.tobytes()
+    return raw + struct.pack("<I", 1) + text("decoder/projection/weight") + text("decoder/embeddings/weight")
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[dict[str, int], dict[str, np.ndarray]]:
+    """Dimensions and state of a Whisper of one layer."""
+    import torch
+    from whisper.model import ModelDimensions, Whisper
+
+    torch.manual_seed(2)
+    dims = ModelDimensions(80, 100, 64, 2, 1, 600, 50, 64, 2, 1)
+    state = Whisper(dims).state_dict()
+    state["decoder.positional_embedding"].normal_()  # the library leaves it uninitialised
+    return vars(dims), {name: tensor.half().numpy() for name, tensor in state.items()}
+
+
+def test_conversion_gives_back_every_tensor_exactly(small):
+    dims, state = small
+    checkpoint = conversion.convert(as_ctranslate2(state, heads=2))
+    assert checkpoint.dims == dims
+    assert checkpoint.state.keys() == state.keys()
+    assert all(np.array_equal(checkpoint.state[name], state[name]) for name in state)
+
+
+def test_damaged_or_foreign_weights_are_not_converted(small):
+    good = as_ctranslate2(small[1], heads=2)
+    for bad in (good[:-100], good[: len(good) // 2], good + b"x", b"", b"\x09\0\0\0" + good[4:]):
+        with pytest.raises(conversion.BadWeights):
+            conversion.convert(bad)
+    with pytest.raises(conversion.BadWeights, match="TransformerSpec"):
+        conversion.convert(as_ctranslate2(small[1], heads=2, spec="TransformerSpec"))
+
+
+def test_weights_of_an_installed_package_are_used_without_running_its_code(small, tmp_path, monkeypatch):
+    model = as_ctranslate2(small[1], heads=2)
+    package = tmp_path / "site" / "carrying_weights"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('its code was run')")
+    (package / "model.bin").write_bytes(model)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    archive = catalogue.Archive(
+        package="carrying-weights", version="1", sha256="0", size_bytes=1, module="carrying_weights", member="model.bin"
+    )
+    sha256 = conversion.convert(model).sha256()
+    known = catalogue.Package(archives=(archive,), tensors_sha256=sha256, licence="MIT")
+    monkeypatch.setattr(catalogue, "PACKAGES", {"tiny.en": known})
+    checkpoint = weights.load("tiny.en", tmp_path / "models", base.Progress(lambda message: None))
+    assert checkpoint["dims"] == small[0]
+    assert not (tmp_path / "models").exists()
+
+
+def test_the_catalogue_is_what_the_library_knows():
+    import whisper
+    from whisper.tokenizer import LANGUAGES
+
+    assert dict(catalogue.LANGUAGES) == LANGUAGES
+    assert set(catalogue.NAMES) == set(whisper.available_models())
+    assert all(whisper._MODELS[alias] == whisper._MODELS[name] for alias, name in catalogue.ALIASES.items())
