@@ -58,6 +58,12 @@ def _settings(path: Path | None) -> config.Settings:
     return config.load(found)
 
 
+def _enter_home(settings: config.Settings) -> None:
+    """What config.toml names relatively (a model's folder, say) starts at its own folder."""
+    if settings.source:
+        os.chdir(settings.source.resolve().parent)
+
+
 def _ask(settings: config.Settings, command: str, **arguments: Any) -> dict[str, Any]:
     """The running daemon's answer; its refusal is a usage error."""
     answer = control.ask(settings.socket, command, **arguments)
@@ -83,8 +89,8 @@ def run(
     from daemon.store import now_us
 
     settings = _settings(config_file)
-    if settings.source:
-        os.chdir(settings.source.resolve().parent)  # what config.toml names relatively starts there
+    shown_from = Path.cwd()
+    _enter_home(settings)
     console = Console(stderr=True)
     started = now_us()
     if drain and console.is_terminal:
@@ -95,12 +101,11 @@ def run(
         terminal.set_up_logging(verbose=verbose)
         Service(settings, drain=drain).run()
     if drain:
-        _summarize(settings, started)
+        _summarize(settings, started, shown_from)
 
 
-def _summarize(settings: config.Settings, started: int) -> None:
+def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
     """The table at the end of a drain: what was worked on in this run, and what waits."""
-    from rich.console import Console
 
     from daemon import result, terminal
 
@@ -113,8 +118,8 @@ def _summarize(settings: config.Settings, started: int) -> None:
     if not rows:
         print("There was nothing in the inbox.", file=sys.stderr)
         return
-    outbox = f"{os.path.relpath(settings.outbox)}/"
-    Console().print(terminal.jobs_table(rows, outbox=outbox, wide=True))
+    outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
+    terminal.out().print(terminal.jobs_table(rows, outbox=outbox, wide=True))
     _raise_for(rows)
 
 
@@ -147,14 +152,16 @@ def process(
     console = Console(stderr=True)
     terminal.set_up_logging(verbose=False, console=console)
     logging.getLogger().setLevel(logging.ERROR)
-    files, output = [file.absolute() for file in files], output.absolute()
+    files, output, shown_from = [file.absolute() for file in files], output.absolute(), Path.cwd()
+    _enter_home(settings)
     with terminal.LiveView(console) as view:
         rows = oneshot.process(settings, files, recipe=recipe, output=output, on_change=view.on_change)
-    shown = [{**row, "file": os.path.relpath(row["file"])} for row in rows]
+    shown = [{**row, "file": os.path.relpath(row["file"], shown_from)} for row in rows]
     if as_json:
         _print_json(shown)
     else:
-        Console().print(terminal.jobs_table(shown, outbox=f"{os.path.relpath(output)}/", wide=True))
+        outbox = f"{os.path.relpath(output, shown_from)}/"
+        terminal.out().print(terminal.jobs_table(shown, outbox=outbox, wide=True))
     _raise_for(rows)
 
 
@@ -169,11 +176,9 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         _print_json(answer)
         return
-    from rich.console import Console
-
     from daemon import terminal
 
-    Console().print(terminal.status_view(answer))
+    terminal.out().print(terminal.status_view(answer))
 
 
 @app.command()
@@ -199,11 +204,9 @@ def jobs(
     if as_json:
         _print_json(rows)
         return
-    from rich.console import Console
-
     from daemon import terminal
 
-    Console().print(terminal.jobs_table(rows) if rows else "No such jobs.")
+    terminal.out().print(terminal.jobs_table(rows) if rows else "No such jobs.")
 
 
 @app.command()
@@ -216,11 +219,9 @@ def show(job: str, config_file: ConfigOption = None, as_json: JsonOption = False
     if as_json:
         _print_json({**row, "attempts_made": attempts, "events": events})
         return
-    from rich.console import Console
-
     from daemon import terminal
 
-    Console().print(terminal.job_view(row, attempts, events, outbox=str(settings.outbox)))
+    terminal.out().print(terminal.job_view(row, attempts, events, outbox=str(settings.outbox)))
 
 
 @app.command()

@@ -67,7 +67,7 @@ class Service:
         self.folders.lock()
         post, settings = self._mailbox.put, self.settings
         self.store = Store(settings.database)
-        self.workers = Workers(post, settings.models, clock=time.monotonic)
+        self.workers = Workers(post, settings.models, at_once=settings.workers.at_once, clock=time.monotonic)
         self.publishing = Publishing(settings, self.store, self.folders)
         self.dispatch = Dispatch(
             settings,

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from daemon.service import Service
 
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
+_FILE_WIDTH = 160  # columns of a table that goes into a file
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+def out() -> Console:
+    """Stdout: as wide as the terminal, or wide enough for a table in a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
 
 def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:

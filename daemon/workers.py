@@ -81,9 +81,10 @@ class Worker:
 class Workers:
     """All living workers, by number."""
 
-    def __init__(self, post: Callable[[Any], None], models: Path, *, clock: Callable[[], float]):
+    def __init__(self, post: Callable[[Any], None], models: Path, *, at_once: int, clock: Callable[[], float]):
         self._post = post
         self._models = models
+        self._threads = max(1, (os.cpu_count() or 1) // at_once)  # each: more would only wait for one another's cores
         self._clock = clock
         self._count = 0
         self._living: dict[int, Worker] = {}
@@ -109,7 +110,7 @@ class Workers:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(os.environ),
+            env={"OMP_NUM_THREADS": str(self._threads), **_environment(os.environ)},
             start_new_session=True,
         )
         worker = Worker(

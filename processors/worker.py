@@ -6,6 +6,7 @@ before it reports it. It decides nothing: retries, deadlines and publishing are 
 """
 
 import ctypes
+import errno
 import hashlib
 import logging
 import os
@@ -19,6 +20,7 @@ from typing import Any, BinaryIO
 from processors import base
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 
 
 def main() -> None:
@@ -96,7 +98,7 @@ class Worker:
         try:
             files = [_seal(work.outputs, name) for name in outcome.files]
         except (OSError, ValueError) as error:
-            self._fail(work, base.FailureKind.ERROR, f"The result could not be written: {error}")
+            self._fail(work, *_describe(error))
             return
         self._send(
             base.WorkFinished(
@@ -147,6 +149,8 @@ def _describe(error: Exception) -> tuple[base.FailureKind, str]:
         return error.kind, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return base.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
+    if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_THE_FILE:
+        return base.FailureKind.UNAVAILABLE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from conftest import Place, wait_for
 
 MISBEHAVING = """
@@ -205,6 +206,48 @@ def test_folders_in_one_another_are_refused(make_place):
     place = make_place('[paths]\noutbox = "inbox/results"\n')
     refused = place.inboxd("run", "--drain", check=78)
     assert "lie in one another" in refused.stderr and "[paths]" in refused.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_taken_on_another_file_system_is_refused(place: Place):
+    (place.inbox / ".taken").mkdir()
+    run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs tmpfs {place.inbox}/.taken && exec {run}"],
+        capture_output=True,
+        text=True,
+        env=place.environment(),
+    )
+    assert done.returncode == 78 and "another file system" in done.stderr and "Unmount" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_outbox_on_another_file_system_gets_a_verified_copy(place: Place):
+    place.drop("a.txt", "copied")
+    place.drop("b.bin", b"\x00\x01")
+    run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"
+    script = f"mkdir {place.outbox} && mount -t tmpfs tmpfs {place.outbox} && {run}; inboxd_status=$?;"
+    script += f"cat {place.outbox}/a/original/a.txt; ls {place.outbox}/failed/b; exit $inboxd_status"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, env=place.environment()
+    )
+    assert done.returncode == 1, done.stderr
+    assert "copied" in done.stdout and "b.bin" in done.stdout and "error.txt" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_full_outbox_parks_the_work_and_goes_on_when_there_is_room(place: Place):
+    place.drop("big.txt", "x" * 3_000_000)
+    run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"
+    script = f"mkdir {place.outbox} && mount -t tmpfs -o size=2m tmpfs {place.outbox} && {run};"
+    script += f"mount -o remount,size=20m {place.outbox} && {run} && ls {place.outbox}/big"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, env=place.environment()
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No space left" in done.stderr
+    assert place.rows("SELECT charged FROM jobs")[0]["charged"] == 0
+    assert "result.json" in done.stdout
 
 
 def test_crashing_hanging_and_failing_jobs_do_not_stop_the_others(make_place):

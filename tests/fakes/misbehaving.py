@@ -29,7 +29,7 @@ class Misbehaving(Processor):
         return Loaded(engine="fake", model="misbehaving", device="cpu")
 
     def process_one(self, work, progress):
-        misdeed, _, argument = work.source.read_text().strip().partition(" ")
+        misdeed, _, argument = work.source.read_text().splitlines()[0].partition(" ")
         getattr(self, f"_{misdeed}", lambda work, argument: None)(work, argument)
         output = work.outputs / f"{work.stem}.out"
         output.write_text(f"{misdeed}\n")
@@ -45,7 +45,7 @@ class Misbehaving(Processor):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if argument == "with-child":
             child = subprocess.Popen(["sleep", "1000"])
-            Path(work.source.parents[4] / "child.pid").write_text(str(child.pid))
+            Path("child.pid").write_text(str(child.pid))
         while True:
             time.sleep(1000)
 
