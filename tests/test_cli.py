@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Place
+from places import Place
 
 
 @pytest.fixture

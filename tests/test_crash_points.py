@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Place
+from places import Place
 
 from daemon import config, durable, folders, store
 from daemon.audit import Audit

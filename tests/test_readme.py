@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from conftest import Place
+from places import Place
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

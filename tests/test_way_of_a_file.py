@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Place, wait_for
+from places import Place, wait_for
 
 MISBEHAVING = """
     [inbox]

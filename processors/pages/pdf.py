@@ -1,0 +1,86 @@
+"""PDF files as pages, drawn by pdfium. Raises `BadInput` in words for the person who dropped the file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from processors.base import BadInput
+from processors.pages.page import Page, reduce
+
+_POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
+
+
+@contextmanager
+def open_pdf(file: BinaryIO, *, max_pixels: int, dpi: int, password: str | None) -> Iterator["_PdfPages"]:
+    import pypdfium2
+
+    try:
+        pdf = pypdfium2.PdfDocument(file, password=password)
+    except pypdfium2.PdfiumError as error:
+        raise BadInput(_why_pdf_fails(error.err_code, password)) from error
+    try:
+        if len(pdf) == 0:
+            raise BadInput("This PDF has no pages. Export it again and drop the new file.")
+        pdf.init_forms()  # draws what was typed into form fields
+        yield _PdfPages(pdf, max_pixels, dpi)
+    finally:
+        pdf.close()
+
+
+def _why_pdf_fails(code: int | None, password: str | None) -> str:
+    from pypdfium2 import raw
+
+    if code == raw.FPDF_ERR_PASSWORD and password:
+        return "This PDF is encrypted, and the password given does not open it. Correct the password."
+    if code == raw.FPDF_ERR_PASSWORD:
+        return "This PDF is encrypted. Save a copy without a password (print it to PDF) and drop that."
+    if code == raw.FPDF_ERR_SECURITY:
+        return "This PDF is encrypted in a way that cannot be opened here. Save a copy without it and drop that."
+    return "This PDF is damaged or cut off. Copy or download it again and drop the new file."
+
+
+class _PdfPages:
+    def __init__(self, pdf: Any, max_pixels: int, dpi: int):
+        self.total = len(pdf)
+        self._pdf, self._max_pixels, self._dpi = pdf, max_pixels, dpi
+
+    def read(self, number: int) -> Page:
+        import pypdfium2
+
+        try:
+            page = self._pdf[number - 1]
+            try:
+                return self._render(page, number)
+            finally:
+                page.close()
+        except pypdfium2.PdfiumError as error:
+            raise BadInput(f"Page {number} of this PDF is damaged. Copy or download it again.") from error
+
+    def _render(self, page: Any, number: int) -> Page:
+        width, height = (points * self._dpi / _POINTS_PER_INCH for points in page.get_size())
+        if width <= 0 or height <= 0:
+            raise BadInput(f"Page {number} of this PDF has no size. Export it again and drop the new file.")
+        share = min(1.0, (self._max_pixels / (width * height)) ** 0.5)
+        notes = (f"rendered at {self._dpi * share:.0f} instead of {self._dpi} dpi",) if share < 1 else ()
+        bitmap = page.render(scale=self._dpi * share / _POINTS_PER_INCH, rev_byteorder=True)
+        try:
+            image = bitmap.to_pil().convert("RGB").copy()  # the copy outlives the bitmap, whose buffer it may share
+        finally:
+            bitmap.close()
+        return Page(
+            number=number,
+            total=self.total,
+            image=reduce(image, self._max_pixels),  # pdfium rounds sides up: a row too many at the limit
+            source_size=(max(1, round(width)), max(1, round(height))),
+            notes=notes,
+            text=_text_layer(page),
+        )
+
+
+def _text_layer(page: Any) -> str:
+    text = page.get_textpage()
+    try:
+        found = text.get_text_bounded()
+    finally:
+        text.close()
+    return found.replace("\r\n", "\n").replace("\ufffe", "-").replace("\0", "").strip()  # U+FFFE: a hyphen at line end

@@ -1,0 +1,167 @@
+"""Pictures as pages, decoded by Pillow and libheif. Raises `BadInput` in words for the person who dropped the file."""
+
+import logging
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from processors.base import BadInput
+from processors.pages.page import Page, fit, reduce
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+logger = logging.getLogger(__name__)
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AVIF")  # not EPS: it runs programs
+_MOST_BYTES = 800_000_000  # of one decoded picture: 200 megapixels in colour, as the largest phone cameras make
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
+_COLOUR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit grey above counts its conversion too
+_REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
+_TAG_SUBFILE, _TAG_ORIENTATION = 254, 274
+_DARK = 1 / 16  # 16-bit grey that stays under this share of its range holds 12-bit data, or less
+# What Pillow's plug-ins raise on damaged files, as its own fuzzers show; OSError is told apart by its errno.
+_DAMAGE = (
+    *(OSError, EOFError, SyntaxError, ValueError, IndexError, KeyError, TypeError, AttributeError),
+    *(OverflowError, ZeroDivisionError, RuntimeError, struct.error, zlib.error),
+)
+
+
+@contextmanager
+def open_picture(file: BinaryIO, *, max_pixels: int) -> Iterator["_PicturePages"]:
+    import pillow_heif
+    from PIL import Image, UnidentifiedImageError
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    Image.MAX_IMAGE_PIXELS = None  # `_refuse_a_bomb` is stricter, as it knows the mode, and speaks to a person
+    try:
+        with _damage_is_bad_input():
+            picture = Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise BadInput(
+            "This is no picture that can be read here, or it is damaged. Save it as JPEG, PNG or PDF and drop that."
+        ) from error
+    with picture:
+        yield _PicturePages(picture, max_pixels)
+
+
+@contextmanager
+def _damage_is_bad_input() -> Iterator[None]:
+    from PIL import UnidentifiedImageError
+
+    try:
+        yield
+    except (UnidentifiedImageError, MemoryError):
+        raise
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:  # the disk's fault
+            raise
+        raise BadInput(f"This picture is damaged or cut off ({error}). Copy it again and drop the copy.") from error
+
+
+class _PicturePages:
+    def __init__(self, picture: "Image.Image", max_pixels: int):
+        self._picture, self._max_pixels = picture, max_pixels
+        self._frames = [0]
+        if picture.format == "TIFF":
+            with _damage_is_bad_input():
+                self._frames = [frame for frame in range(picture.n_frames) if not self._is_preview(frame)] or [0]
+        self.total = len(self._frames)
+
+    def _is_preview(self, frame: int) -> bool:
+        self._picture.seek(frame)
+        return bool(self._picture.tag_v2.get(_TAG_SUBFILE, 0) & _REDUCED_IMAGE)
+
+    def read(self, number: int) -> Page:
+        with _damage_is_bad_input():
+            self._picture.seek(self._frames[number - 1])
+        picture, notes = self._picture, []
+        size = picture.size
+        if picture.format in ("JPEG", "MPO") and not picture.info.get("progressive"):
+            picture.draft(picture.mode, fit(size, self._max_pixels))  # decodes at 1/2, 1/4 or 1/8
+        _refuse_a_bomb(picture, size)
+        declared = _orientation(picture)
+        with _damage_is_bad_input():
+            picture.load()
+        left = _orientation(picture)  # Pillow turns TIFF itself while loading; PNG may name it after the pixels
+        image, note = _to_rgb(picture, self._max_pixels)
+        image = _turn_upright(image, left)
+        size = size[::-1] if {declared, left} & {5, 6, 7, 8} else size
+        if image.width * image.height < size[0] * size[1]:
+            notes.append(f"reduced from {size[0]} x {size[1]} to {image.width} x {image.height} pixels")
+        if picture.format != "TIFF" and (frames := getattr(picture, "n_frames", 1)) > 1:
+            notes.append(f"the first of {frames} pictures in the file")
+        return Page(number=number, total=self.total, image=image, source_size=size, notes=(*notes, *note))
+
+
+def _refuse_a_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
+    """Judge by the header, before anything is decoded: a file of some kilobytes may ask for terabytes."""
+    each = _BYTES_PER_PIXEL.get(picture.mode, _COLOUR_BYTES)
+    if picture.width * picture.height * each > _MOST_BYTES:
+        raise BadInput(
+            f"This picture is too large to decode: {size[0]} x {size[1]} pixels, and at most "
+            f"{_MOST_BYTES // each // 1_000_000} million are read. Reduce or split it and drop that."
+        )
+
+
+def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tuple[str, ...]]:
+    """A new 8-bit RGB picture of at most `max_pixels`: transparency over white, deep grey scaled to its range."""
+    from PIL import Image
+
+    notes: tuple[str, ...] = ()
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture, notes = _deep_grey(picture)
+    if picture.has_transparency_data:
+        picture = reduce(picture.convert("RGBA"), max_pixels)
+        white = Image.new("RGB", picture.size, "white")
+        white.paste(picture, mask=picture.getchannel("A"))
+        return white, notes
+    try:
+        picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    except ValueError as error:
+        raise BadInput(f"Colours of the kind {picture.mode} are not read here. Save it as JPEG or PNG.") from error
+    return reduce(picture, max_pixels).convert("RGB"), notes
+
+
+def _deep_grey(picture: "Image.Image") -> tuple["Image.Image", tuple[str, ...]]:
+    """Grey of 16 or 32 bits as 8 bits; Pillow's own conversion clips it to white."""
+    import numpy as np
+    from PIL import Image
+
+    grey = np.asarray(picture)
+    if picture.mode == "F":
+        grey = np.nan_to_num(grey, copy=True, posinf=0, neginf=0)
+    low, high = float(grey.min()), float(grey.max())
+    full = 1.0 if picture.mode == "F" else 65535.0
+    if low >= 0 and full * _DARK < high <= full:
+        low, high, notes = 0.0, full, ()
+    else:
+        notes = (f"grey values {low:g} to {high:g} stretched to the full range",)
+    scaled = (grey.astype(np.float32) - low) * (255 / ((high - low) or 1))
+    return Image.fromarray((scaled + 0.5).astype(np.uint8)), notes
+
+
+def _orientation(picture: "Image.Image") -> int:
+    try:
+        return picture.getexif().get(_TAG_ORIENTATION, 1)
+    except _DAMAGE:
+        logger.warning("The EXIF data is damaged: the picture is taken as it lies")
+        return 1
+
+
+def _turn_upright(image: "Image.Image", orientation: int) -> "Image.Image":
+    """Undo the turn and mirroring that EXIF's Orientation names (CIPA DC-008, 4.6.5.1)."""
+    from PIL.Image import Transpose
+
+    turn = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(orientation)
+    return image if turn is None else image.transpose(turn)

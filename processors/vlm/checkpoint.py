@@ -1,0 +1,124 @@
+"""A model's weights in memory, whole and on one device, or not at all."""
+
+import logging
+from itertools import chain
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from processors.base import Unavailable
+from processors.vlm import VlmOptions, weights
+
+_GIGABYTE = 1e9
+
+log = logging.getLogger(__name__)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device called `wanted`; "auto" is CUDA if there is any.
+
+    Raises:
+        Unavailable: CUDA is wanted, and there is no such device.
+    """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "cpu" or (wanted == "auto" and not found):
+        return torch.device("cpu")
+    device = torch.device("cuda" if wanted == "auto" else wanted)
+    index = device.index or 0
+    if index >= found:
+        raise Unavailable(
+            f"There is no {wanted} here: torch {torch.__version__} finds {found} CUDA devices. "
+            'Look at nvidia-smi and the driver, or set device = "auto" in [processors.vlm].'
+        )
+    return torch.device("cuda", index)
+
+
+def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """The number format called `wanted`; "auto" is float32 on the CPU and, on CUDA, bfloat16 where it has it."""
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    if device.type == "cpu":
+        return torch.float32
+    with torch.cuda.device(device):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedModel:
+    """The model in `folder`, ready to answer.
+
+    Raises:
+        Unavailable: no such device, too little memory, or the weights are damaged; the message says what mends it.
+    """
+    device = choose_device(options.device)
+    dtype = choose_dtype(options.dtype, device)
+    mend = weights.how_to_mend(options.model, folder, models)
+    transformers_logging.disable_progress_bar()
+    try:
+        _refuse_too_little_memory(folder, dtype, device)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, attn_implementation="sdpa", local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise Unavailable(f"The model in {folder} cannot be loaded. {mend} ({_short(error)})") from error
+    if unset := sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])}):
+        # transformers fills what is missing with random numbers and only warns
+        raise Unavailable(f"The model in {folder} lacks weights ({unset[0]} and {len(unset) - 1} more). {mend}")
+    try:
+        model = model.to(device).eval()
+    except torch.OutOfMemoryError as error:
+        raise Unavailable(_too_little(folder, weights.size_bytes(folder), device)) from error
+    refuse_offload(model, device)
+    return model
+
+
+def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
+    """See that all of `model` is on `device`: a part on the CPU, or on none, answers a hundred times more slowly.
+
+    Raises:
+        Unavailable: a part is elsewhere.
+    """
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if tensor.device != device:
+            raise Unavailable(
+                f"A part of the model ({name}) is on {tensor.device}, not on {device}: it would be far too slow. "
+                "Free memory of the device, or choose a smaller model."
+            )
+
+
+def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.device) -> None:
+    """See that the weights fit before they are read: on the CPU the kernel would end the process without a word.
+
+    Raises:
+        Unavailable: they do not fit.
+    """
+    stored = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "dtype", None) or dtype
+    needed = weights.size_bytes(folder) * dtype.itemsize // stored.itemsize
+    free = _free_bytes(device)
+    if free is not None and needed > free:
+        raise Unavailable(_too_little(folder, needed, device))
+
+
+def _too_little(folder: Path, needed: int, device: torch.device) -> str:
+    free = _free_bytes(device) or 0
+    return (
+        f"The model in {folder} needs {needed / _GIGABYTE:.1f} GB, and {device} has {free / _GIGABYTE:.1f} GB free. "
+        "End what else uses it, choose a smaller model, or another `device` or `dtype` in [processors.vlm]."
+    )
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """None: not known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip()[:200]}"

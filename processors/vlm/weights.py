@@ -1,0 +1,96 @@
+"""Where a vision-language model's weights are on this machine. Looks at files only: nothing is imported or fetched.
+
+Looked for in this order: the folder given; models/vlm/ORG--NAME, where `inboxd models fetch` puts it; the cache of
+huggingface_hub, which other programs of the same user may have filled.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_MOST_NAMED = 3  # missing files
+
+
+def find(model: str, models: Path) -> Path | None:
+    """The folder that holds the whole of `model`, or None."""
+    return next((folder for folder in _places(model, models) if not _missing_files(folder)), None)
+
+
+def why_missing(model: str, models: Path) -> str:
+    """Why `find` gave None, and what mends it, in words for the operator."""
+    is_name = _HUB_NAME.fullmatch(model) is not None
+    partial = next((folder for folder in _places(model, models) if os.path.isdir(folder)), None)
+    if partial:
+        first = ", ".join(_missing_files(partial)[:_MOST_NAMED])
+        what = f"The model in {partial} is not complete: {first} missing."
+    elif is_name:
+        what = f"The model {model} is not here."
+    else:
+        return f"There is no model folder {model}. Correct `model` in config.toml, or put the folder there."
+    return f"{what} {how_to_mend(model, partial, models) if partial else _fetch(model)}"
+
+
+def how_to_mend(model: str, folder: Path, models: Path) -> str:
+    """What to do about a damaged folder, in words for the operator."""
+    if not _HUB_NAME.fullmatch(model):
+        return f"Copy the whole model to {folder} again."
+    if folder == _stored(model, models):
+        return f'Run "inboxd models remove {model}", then "inboxd models fetch {model}".'
+    return _fetch(model)
+
+
+def _fetch(model: str) -> str:
+    return f'Run "inboxd models fetch {model}".'
+
+
+def size_bytes(folder: Path) -> int:
+    """How large its weights are on the disk."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _places(model: str, models: Path) -> list[Path]:
+    """Where it may be, the first choice first."""
+    cached = _snapshots(model) if _HUB_NAME.fullmatch(model) else []
+    return [Path(model).expanduser(), _stored(model, models), *cached]
+
+
+def _stored(model: str, models: Path) -> Path:
+    return models / "vlm" / model.replace("/", "--")
+
+
+def _snapshots(name: str) -> list[Path]:
+    """The folder of `name` in huggingface_hub's cache: models--ORG--NAME/snapshots/REVISION, as refs/main says."""
+    cached = _hub_cache() / f"models--{name.replace('/', '--')}"
+    try:
+        revision = (cached / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [cached / "snapshots" / revision] if re.fullmatch(r"[0-9a-f]{40}", revision) else []
+
+
+def _hub_cache() -> Path:
+    """As huggingface_hub.constants finds it."""
+    if cache := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
+        return Path(cache).expanduser()
+    user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{user_cache}/huggingface"
+    return Path(home).expanduser() / "hub"
+
+
+def _missing_files(folder: Path) -> list[str]:
+    """What is missing of a model's folder: its config and all shards that its index names; empty if it is whole."""
+    missing = [] if _is_file(folder / "config.json") else ["config.json"]
+    index = folder / "model.safetensors.index.json"
+    if not _is_file(index):
+        return missing if any(folder.glob("*.safetensors")) else [*missing, "*.safetensors"]
+    try:
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [*missing, index.name]
+    return [*missing, *(shard for shard in shards if not (folder / shard).is_file())]
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # pathlib's raises where a folder above may not be entered, which must not end a daemon

@@ -1,0 +1,135 @@
+"""Draws the pictures that tests/data/tiny-vlm can read: coloured shapes, lines of print, small bank statements.
+
+`python tests/data/drawings.py` writes them to tests/data/drawings/ (and two for the demo to samples/demo-vlm/), with
+answers.json: for each file the prompt and the right answer. The tests use the files, so that they need no font.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+FONT = "DejaVuSansMono.ttf"  # the only one the model has learnt
+FONT_PIXELS, LETTER_WIDTH = 12, 7  # four letters to each of the model's 28-pixel tokens
+ROW_HEIGHT = 28  # one line of print to each row of tokens
+CELL = 42  # of the four by four that shapes stand in
+SHAPE_SIZE = 28
+COLOURS = {"red": (215, 35, 35), "green": (30, 150, 60), "blue": (40, 80, 215), "yellow": (235, 200, 30)}
+COLUMNS = {"date": 0, "description": 12, "debit": 49, "credit": 60, "balance": 71}  # numbers end there
+AMOUNTS = ("debit", "credit", "balance")
+
+DESCRIBE = "Describe this image."
+READ = "Extract all text from this image."
+STATEMENT = "Extract the bank statement transactions as JSON."
+
+Row = tuple[str, str, float | None, float | None, float]  # date, description, debit, credit, balance
+
+
+def shapes(placed: Sequence[tuple[int, int, str]]) -> Image.Image:
+    """168 x 168: each of `placed` is (row, column, "red circle"), rows and columns 0 to 3."""
+    image = Image.new("RGB", (4 * CELL, 4 * CELL), "white")
+    draw, half = ImageDraw.Draw(image), SHAPE_SIZE // 2
+    for row, column, name in placed:
+        colour, shape = name.split()
+        x, y = column * CELL + CELL // 2, row * CELL + CELL // 2
+        match shape:
+            case "circle":
+                draw.ellipse((x - half, y - half, x + half, y + half), fill=COLOURS[colour])
+            case "square":
+                draw.rectangle((x - half, y - half, x + half, y + half), fill=COLOURS[colour])
+            case "triangle":
+                draw.polygon([(x, y - half), (x - half, y + half), (x + half, y + half)], fill=COLOURS[colour])
+    return image
+
+
+def names(placed: Sequence[tuple[int, int, str]]) -> str:
+    """The right answer to `DESCRIBE`: the shapes in reading order."""
+    return ", ".join(name for _, _, name in sorted(placed))
+
+
+def print_lines(lines: Sequence[str]) -> Image.Image:
+    """196 x 84: up to three lines of at most 26 letters."""
+    image = Image.new("RGB", (196, 84), "white")
+    draw = ImageDraw.Draw(image)
+    for row, line in enumerate(lines):
+        _letters(draw, LETTER_WIDTH, row * ROW_HEIGHT + 21, line)
+    return image
+
+
+def statement(rows: Sequence[Row]) -> Image.Image:
+    """504 x 168: a table of up to four transactions."""
+    image = Image.new("RGB", (504, 168), "white")
+    draw = ImageDraw.Draw(image)
+    table = [dict(zip(COLUMNS, map(str.capitalize, COLUMNS), strict=True)), *map(_cells, rows)]
+    for number, cells in enumerate(table):
+        for name, column in COLUMNS.items():
+            start = column - len(cells[name]) if name in AMOUNTS else column
+            _letters(draw, start * LETTER_WIDTH, number * ROW_HEIGHT + 21, cells[name])
+    return image
+
+
+def transactions(rows: Sequence[Row]) -> str:
+    """The right answer to `STATEMENT`."""
+    number = lambda value: "null" if value is None else f"{value:.2f}"  # noqa: E731
+    entries = (
+        f'{{"date":"{date}","description":"{description}","debit":{number(debit)},"credit":{number(credit)},'
+        f'"balance":{number(balance)}}}'
+        for date, description, debit, credit, balance in rows
+    )
+    return '{"transactions":[' + ",".join(entries) + "]}"
+
+
+def _cells(row: Row) -> dict[str, str]:
+    date, description, *amounts = row
+    written = ("" if amount is None else f"{amount:,.2f}" for amount in amounts)
+    return {"date": date, "description": description, **dict(zip(AMOUNTS, written, strict=True))}
+
+
+def _letters(draw: ImageDraw.ImageDraw, x: int, y: int, text: str) -> None:
+    font = ImageFont.truetype(FONT, FONT_PIXELS)
+    for number, letter in enumerate(text):
+        draw.text((x + number * LETTER_WIDTH, y), letter, font=font, fill=(20, 20, 20), anchor="lm")
+
+
+SHAPES = {
+    "shapes-one": [(1, 2, "blue triangle")],
+    "shapes-two": [(0, 1, "red circle"), (2, 3, "green square")],
+    "shapes-three": [(0, 3, "yellow square"), (1, 0, "blue circle"), (3, 2, "red triangle")],
+}
+LINES = {
+    "line": ["TOTAL 12.34"],
+    "lines-two": ["INVOICE 471.10", "VAT 38.50"],
+    "lines-three": ["SUBTOTAL 86.20", "DISCOUNT 5.75", "BALANCE 80.45"],
+}
+STATEMENTS: dict[str, list[Row]] = {
+    "statement-one": [("2024-03-05", "CARD ALDI", 23.45, None, 976.55)],
+    "statement-two": [
+        ("2023-11-02", "TRANSFER SALARY", None, 2150.00, 3412.08),
+        ("2023-11-04", "DIRECT DEBIT RENT", 895.50, None, 2516.58),
+    ],
+    "statement-four": [
+        ("2025-06-12", "CARD BAKERY", 7.80, None, 512.31),
+        ("2025-06-13", "REFUND AMAZON", None, 64.99, 577.30),
+        ("2025-06-15", "PHARMACY", 120.00, None, 457.30),
+        ("2025-06-18", "STANDING ORDER GYM", 39.25, None, 418.05),
+    ],
+}
+DEMO = ("shapes-three", "statement-four")
+
+
+def main() -> None:
+    here, demo = Path(__file__).parent / "drawings", Path(__file__).parents[2] / "samples" / "demo-vlm"
+    made = {name: (shapes(placed), DESCRIBE, names(placed)) for name, placed in SHAPES.items()}
+    made |= {name: (print_lines(lines), READ, "\n".join(lines)) for name, lines in LINES.items()}
+    made |= {name: (statement(rows), STATEMENT, transactions(rows)) for name, rows in STATEMENTS.items()}
+    for folder, chosen in ((here, made), (demo, DEMO)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in chosen:
+            made[name][0].save(folder / f"{name}.png", optimize=True)
+    answers = {f"{name}.png": {"prompt": prompt, "answer": answer} for name, (_, prompt, answer) in made.items()}
+    (here / "answers.json").write_text(json.dumps(answers, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

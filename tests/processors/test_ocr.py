@@ -1,0 +1,177 @@
+"""Real OCR on the samples, whose text is known, and the layout on boxes made by hand."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from processors import base
+from processors.base import BadInput, Kind, Progress, Work
+from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
+from processors.ocr.layout import Piece
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "samples" / "inbox"
+TRUTH = json.loads((ROOT / "samples" / "truth.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def ocr() -> Ocr:
+    processor = Ocr()
+    processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
+    return processor
+
+
+def _work(source: Path, outputs: Path, media_type: str = "image/png", **options: object) -> Work:
+    outputs.mkdir(parents=True, exist_ok=True)
+    return Work(
+        job="job",
+        attempt=1,
+        source=source,
+        kind=Kind.IMAGE,
+        media_type=media_type,
+        outputs=outputs,
+        stem="page",
+        recipe="read",
+        options=ReadOptions(**options),
+    )
+
+
+def _read(ocr: Ocr, source: Path, outputs: Path, media_type: str = "image/png", **options: object):
+    told = []
+    finished = ocr.process_one(_work(source, outputs, media_type, **options), Progress(told.append))
+    return finished, (outputs / "page.txt").read_text(), json.loads((outputs / "page.json").read_text()), told
+
+
+@pytest.fixture(scope="module")
+def receipt(ocr: Ocr, tmp_path_factory):
+    return _read(ocr, SAMPLES / "receipt.jpg", tmp_path_factory.mktemp("receipt"), "image/jpeg")
+
+
+def test_receipt_is_read_line_by_line(receipt):
+    finished, text, _, _ = receipt
+    truth = TRUTH["receipt.jpg"]
+    assert truth["shop"].upper() in text.splitlines()[0]
+    for item in truth["items"]:
+        line = next(line for line in text.splitlines() if item["description"].split()[0] in line)
+        assert line.endswith(item["price"])
+    assert finished.review == () and finished.excerpt.startswith("CORNER LARDER")
+
+
+def test_json_has_boxes_within_the_page_and_confidences(receipt):
+    page = receipt[2]["pages"][0]
+    pieces = [piece for line in page["lines"] for piece in line["pieces"]]
+    assert len(pieces) > 20
+    for piece in pieces:
+        assert 0.5 < piece["confidence"] <= 1
+        assert len(piece["box"]) == 4
+        assert all(-1 <= x <= page["width"] + 1 and -1 <= y <= page["height"] + 1 for x, y in piece["box"])
+
+
+def test_every_row_of_the_statement_is_read_with_its_amounts(ocr: Ocr, tmp_path: Path):
+    finished, text, _, told = _read(ocr, SAMPLES / "bank" / "statement.pdf", tmp_path, "application/pdf", dpi=150)
+    amounts = [re.findall(r"-?\d[\d,]*\.\d\d", line) for line in text.splitlines()]
+    wanted = [[row[key] for key in ("paid_out", "paid_in", "balance") if row[key]] for row in _rows()]
+    read = [[amount.replace(",", "") for amount in row] for row in amounts if len(row) == 2]
+    assert read == wanted
+    assert (finished.pages, text.count("\f")) == (2, 1)
+    assert [(progress.done, progress.total, progress.unit) for progress in told] == [(1, 2, "pages"), (2, 2, "pages")]
+
+
+def _rows() -> list[dict]:
+    statement = next(value for name, value in TRUTH.items() if "statement" in name)
+    return [row for page in statement["pages"] for row in page["rows"]] if "pages" in statement else statement["rows"]
+
+
+@pytest.mark.parametrize("degrees", [90, 180])
+def test_turned_page_is_read_upright(ocr: Ocr, tmp_path: Path, degrees: int):
+    with Image.open(SAMPLES / "receipt.jpg") as photo:
+        turned = _small(photo).rotate(degrees, expand=True)
+    turned.save(tmp_path / "turned.png")
+    _, text, facts, _ = _read(ocr, tmp_path / "turned.png", tmp_path / "out")
+    assert facts["pages"][0]["turned"] == degrees
+    assert text.splitlines()[0].strip() == "CORNER LARDER"
+
+
+def _small(photo: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(photo).resize((900, 1200))
+
+
+def test_empty_page_is_to_be_looked_at(ocr: Ocr, tmp_path: Path):
+    Image.new("RGB", (400, 300), "white").save(tmp_path / "white.png")
+    finished, text, _, _ = _read(ocr, tmp_path / "white.png", tmp_path / "out")
+    assert finished.review == ("page 1: no text was found",)
+    assert text.strip() == ""
+
+
+def test_broken_pdf_is_bad_input(ocr: Ocr, tmp_path: Path):
+    with pytest.raises(BadInput, match="PDF"):
+        ocr.process_one(_work(SAMPLES / "broken.pdf", tmp_path, "application/pdf"), Progress(lambda message: None))
+
+
+def test_worker_process_reads_an_image(tmp_path: Path):
+    work = _work(SAMPLES / "receipt.jpg", tmp_path, "image/jpeg", formats=("md",))
+    lines = base.encode(base.Load(options=OcrOptions(threads=1).load_options(), models="models"))
+    lines += base.encode(base.Batch(works=[base.work_to_wire(work)]))
+    done = subprocess.run(
+        [sys.executable, "-m", "processors.worker", "ocr"], cwd=ROOT, input=lines, capture_output=True
+    )
+    messages = [base.decode(line) for line in done.stdout.splitlines()]
+    loaded, finished = messages[0], messages[-2]
+    assert (loaded.engine, loaded.device) == ("rapidocr", "cpu")
+    assert [file["name"] for file in finished.files] == ["page.md"]
+    assert "TOTAL" in (tmp_path / "page.md").read_text()
+
+
+def test_importing_the_processor_imports_no_engine():
+    engines = "('rapidocr', 'cv2', 'numpy', 'PIL', 'onnxruntime')"
+    code = f"import processors.ocr, sys; print([name for name in {engines} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+# ---------------------------------------------------------------------------------------------- layout
+
+
+def _piece(text: str, x: float, y: float, *, skew: float = 0.0, height: float = 20.0) -> Piece:
+    """Text at (x, y), ten pixels a character, on a page whose lines fall by `skew` pixels a pixel."""
+    right = x + 10 * len(text)
+    box = ((x, y + x * skew), (right, y + right * skew), (right, y + right * skew + height), (x, y + x * skew + height))
+    return Piece(text=text, confidence=1.0, box=box)
+
+
+def test_lines_go_from_top_to_bottom_and_left_to_right():
+    pieces = [_piece("world", 100, 0), _piece("third", 0, 60), _piece("hello", 0, 2), _piece("second", 0, 30)]
+    assert [[piece.text for piece in line] for line in layout.lines(pieces)] == [
+        ["hello", "world"],
+        ["second"],
+        ["third"],
+    ]
+
+
+def test_skewed_page_keeps_its_lines():
+    skew = 0.03  # over 1000 pixels a line falls by more than its height
+    pieces = [
+        _piece(f"r{row}c{column}words", column * 400, row * 26, skew=skew) for row in range(5) for column in range(3)
+    ]
+    lines = [[piece.text for piece in line] for line in layout.lines(pieces)]
+    assert lines == [[f"r{row}c{column}words" for column in range(3)] for row in range(5)]
+
+
+def test_columns_of_a_table_stand_under_one_another():
+    rows = [("01 May", "Rent", "845.00"), ("02 May", "Water", " 31.46")]
+    pieces = [_piece(cell, x, 30 * y) for y, row in enumerate(rows) for cell, x in zip(row, (0, 200, 400), strict=True)]
+    first, second = layout.text(layout.lines(pieces)).splitlines()
+    assert first.index("Rent") == second.index("Water")
+    assert first == "01 May              Rent                845.00"
+
+
+def test_words_of_one_sentence_are_one_space_apart():
+    pieces = [_piece("read", 0, 0), _piece("me", 46, 0)]
+    assert layout.text(layout.lines(pieces)) == "read me"

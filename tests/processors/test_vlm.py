@@ -1,0 +1,334 @@
+"""Real pictures through a real, tiny vision-language model: the answers, the files, and what is to be looked at."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from processors import base
+from processors.base import Failed, FailureKind, Finished, Kind, Outcome, Progress, Work
+from processors.vlm import AskOptions, Vlm, VlmOptions
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "data" / "tiny-vlm"
+DRAWINGS = ROOT / "tests" / "data" / "drawings"
+ANSWERS = json.loads((DRAWINGS / "answers.json").read_text(encoding="utf-8"))
+DESCRIBE, READ = "Describe this image.", "Extract all text from this image."
+
+
+class Asked:
+    """What became of one job."""
+
+    def __init__(self, outcome: Outcome, work: Work, told: list[base.WorkProgress]):
+        self.outcome, self.work = outcome, work
+        self.told = [sign for sign in told if sign.job == work.job]
+
+    @property
+    def finished(self) -> Finished:
+        assert isinstance(self.outcome, Finished), self.outcome
+        return self.outcome
+
+    @property
+    def failed(self) -> Failed:
+        assert isinstance(self.outcome, Failed), self.outcome
+        return self.outcome
+
+    @property
+    def text(self) -> str:
+        return (self.work.outputs / "drop.md").read_text(encoding="utf-8").removesuffix("\n")
+
+    @property
+    def pages(self) -> list[dict]:
+        return json.loads((self.work.outputs / "drop.json").read_text(encoding="utf-8"))["pages"]
+
+    @property
+    def review(self) -> str:
+        return "\n".join(self.finished.review)
+
+
+@pytest.fixture(scope="module")
+def vlm() -> Vlm:
+    processor = Vlm()
+    options = VlmOptions(model=str(TINY), device="cpu", threads=1, pages_at_once=4)
+    processor.load(options, TINY.parent, Progress(lambda message: None))
+    return processor
+
+
+@pytest.fixture
+def ask_all(vlm: Vlm, tmp_path: Path) -> Callable[..., list[Asked]]:
+    def ask_all(*jobs: tuple[Path, AskOptions], sidecars: dict[str, Path] | None = None) -> list[Asked]:
+        works = [a_work(source, tmp_path, options, sidecars) for source, options in jobs]
+        told: list[base.WorkProgress] = []
+        outcomes = {work.job: outcome for work, outcome in vlm.process(works, Progress(told.append))}
+        assert len(outcomes) == len(works)
+        return [Asked(outcomes[work.job], work, told) for work in works]
+
+    return ask_all
+
+
+@pytest.fixture
+def ask(ask_all: Callable[..., list[Asked]]) -> Callable[..., Asked]:
+    def ask(source: Path, prompt: str | None = READ, sidecars: dict[str, Path] | None = None, **options) -> Asked:
+        return ask_all((source, AskOptions(prompt=prompt, **options)), sidecars=sidecars)[0]
+
+    return ask
+
+
+def a_work(source: Path, folder: Path, options: AskOptions, sidecars: dict[str, Path] | None = None) -> Work:
+    job = f"job-{len(list(folder.glob('job-*')))}"
+    (folder / job).mkdir()
+    return Work(
+        job=job,
+        attempt=1,
+        source=source,
+        kind=Kind.IMAGE,
+        media_type="application/pdf" if source.suffix == ".pdf" else "application/octet-stream",
+        outputs=folder / job,
+        stem="drop",
+        recipe="ask",
+        options=options,
+        sidecars=sidecars or {},
+    )
+
+
+def drawing(name: str) -> Image.Image:
+    return Image.open(DRAWINGS / f"{name}.png").convert("RGB")
+
+
+def answer(name: str) -> str:
+    return ANSWERS[f"{name}.png"]["answer"]
+
+
+def noise(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8))
+
+
+# ---------------------------------------------------------------------------------------------- answers
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_picture_is_read_letter_for_letter(name, ask):
+    asked = ask(DRAWINGS / name, ANSWERS[name]["prompt"])
+    assert asked.text == ANSWERS[name]["answer"]
+    assert asked.finished.review == ()
+    assert asked.finished.files == ("drop.md", "drop.json")
+    assert asked.finished.excerpt[:20] == " ".join(asked.text.split())[:20]
+    page = asked.pages[0]
+    assert page["answer"] == ANSWERS[name]["answer"] and page["stop_reason"] == "stop"
+    assert page["size_seen"] == page["source_size"] == list(drawing(Path(name).stem).size)
+    assert 0.9 < page["lowest_token_probability"] <= 1
+    assert asked.finished.details["lowest_token_probability"] == page["lowest_token_probability"]
+
+
+def test_jobs_that_share_batches_get_the_answers_they_get_alone(ask_all):
+    jobs = [(DRAWINGS / name, AskOptions(prompt=about["prompt"])) for name, about in ANSWERS.items()]
+    random.Random(1).shuffle(jobs)
+    together = ask_all(*jobs)
+    assert [asked.text for asked in together] == [ANSWERS[source.name]["answer"] for source, _ in jobs]
+    alone = [ask_all(job)[0] for job in jobs]
+    for one, other in zip(alone, together, strict=True):
+        assert one.pages[0]["lowest_token_probability"] == pytest.approx(
+            other.pages[0]["lowest_token_probability"], abs=2e-4
+        )
+        assert one.finished.details["tokens"] == other.finished.details["tokens"]
+
+
+def test_outcome_of_a_job_does_not_wait_for_the_last_one(vlm, tmp_path):
+    works = [a_work(DRAWINGS / "line.png", tmp_path, AskOptions(prompt=READ)) for _ in range(6)]  # four to a round
+    told: list[base.WorkProgress] = []
+    outcomes = vlm.process(works, Progress(told.append))
+    first, _ = next(outcomes)
+    assert first is works[0]
+    assert {sign.job for sign in told} == {work.job for work in works[:4]}
+    assert [work for work, _ in outcomes] == works[1:]
+
+
+def test_pages_of_a_tiff_are_answered_in_order(ask, tmp_path):
+    names = ["lines-three", "line", "lines-two", "line", "lines-three", "lines-two"]  # more than fit one round
+    first, *rest = map(drawing, names)
+    first.save(tmp_path / "six.tiff", save_all=True, append_images=rest)
+    asked = ask(tmp_path / "six.tiff")
+    assert [page["answer"] for page in asked.pages] == [answer(name) for name in names]
+    assert asked.text.startswith(f"<!-- page 1 of 6 -->\n\n{answer(names[0])}\n\n<!-- page 2 of 6 -->\n\n")
+    assert asked.finished.pages == 6 and asked.finished.review == ()
+    assert {sign.total for sign in asked.told} == {6} and {sign.unit for sign in asked.told} == {"pages"}
+    done = [sign.done for sign in asked.told]
+    assert done == sorted(done) and 4 in done and done[-1] == 6
+
+
+def test_pages_of_a_pdf_are_answered_in_order(ask, tmp_path):
+    first, second = drawing("shapes-three"), drawing("shapes-two")
+    first.save(tmp_path / "two.pdf", save_all=True, append_images=[second], resolution=72)
+    asked = ask(tmp_path / "two.pdf", DESCRIBE, dpi=72)
+    assert [page["answer"] for page in asked.pages] == [answer("shapes-three"), answer("shapes-two")]
+    assert asked.finished.pages == 2 and asked.finished.review == ()
+
+
+def test_deep_grey_picture_is_read(ask, tmp_path):
+    grey = np.asarray(drawing("lines-two").convert("L")).astype(np.uint16) * 257
+    Image.fromarray(grey).save(tmp_path / "deep.png")
+    assert ask(tmp_path / "deep.png").text == answer("lines-two")
+
+
+def test_picture_that_a_phone_stored_turned_is_read(ask, tmp_path):
+    orientation = Image.Exif()
+    orientation[274] = 6  # the stored picture is to be turned by 90 degrees
+    turned = drawing("lines-two").transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / "turned.png", exif=orientation)
+    assert ask(tmp_path / "turned.png").text == answer("lines-two")
+
+
+def test_very_long_picture_is_answered(ask, tmp_path):
+    Image.new("RGB", (4000, 10), "white").save(tmp_path / "strip.png")
+    page = ask(tmp_path / "strip.png").pages[0]
+    assert page["source_size"] == [4000, 10] and page["stop_reason"] == "stop"
+
+
+# ---------------------------------------------------------------------------------------------- never in silence
+
+
+def test_answer_cut_off_at_the_token_limit_is_reviewed(ask):
+    asked = ask(DRAWINGS / "lines-three.png", max_new_tokens=5)
+    assert asked.review == "Page 1 of 1: the answer is cut off after 5 tokens. Raise `max_new_tokens`."
+    assert answer("lines-three").startswith(asked.text) and len(asked.text) < len(answer("lines-three"))
+    assert (asked.pages[0]["stop_reason"], asked.pages[0]["tokens"]) == ("length", 5)
+
+
+def test_token_limit_of_one_job_does_not_cut_off_another(ask_all):
+    source = DRAWINGS / "lines-three.png"
+    short, whole = ask_all((source, AskOptions(prompt=READ, max_new_tokens=5)), (source, AskOptions(prompt=READ)))
+    assert short.pages[0]["stop_reason"] == "length" and short.pages[0]["tokens"] == 5
+    assert whole.text == answer("lines-three") and whole.finished.review == ()
+
+
+def test_endless_loop_is_stopped_and_reviewed(ask, tmp_path):
+    noise(504, 168).save(tmp_path / "noise.png")
+    asked = ask(tmp_path / "noise.png", max_new_tokens=4000)
+    page = asked.pages[0]
+    assert page["stop_reason"] == "loop" and page["tokens"] < 2000
+    assert "Page 1 of 1: the model was caught in a loop" in asked.review
+
+
+def test_empty_answer_is_reviewed_with_its_page(ask, tmp_path):
+    blank = Image.new("RGB", (196, 84), "white")
+    drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[blank])
+    asked = ask(tmp_path / "two.tiff")
+    assert asked.review == "Page 2 of 2: the answer is empty."
+    assert asked.pages[0]["answer"] == answer("line")
+
+
+def test_unsure_answer_is_reviewed_if_the_recipe_says_so(ask, tmp_path):
+    drawing("lines-two").rotate(4, fillcolor="white").save(tmp_path / "skew.png")
+    unsure = ask(tmp_path / "skew.png")
+    assert unsure.pages[0]["lowest_token_probability"] < 0.9 and "unsure" not in unsure.review
+    assert "the model was unsure" in ask(tmp_path / "skew.png", min_token_probability=0.9).review
+    assert "unsure" not in ask(DRAWINGS / "lines-two.png", min_token_probability=0.9).review
+
+
+def test_page_that_cannot_be_decoded_is_told_and_the_others_are_answered(ask, tmp_path):
+    path = tmp_path / "three.tiff"
+    pages = [drawing("line"), noise(196, 84), drawing("lines-two")]
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
+    with Image.open(path) as tiff:
+        tiff.seek(1)
+        start, length = tiff.tag_v2[273][0], tiff.tag_v2[279][0]
+    content = bytearray(path.read_bytes())
+    content[start : start + length] = b"\x55" * length
+    path.write_bytes(content)
+    asked = ask(path)
+    assert [page.get("answer") for page in asked.pages] == [answer("line"), None, answer("lines-two")]
+    assert asked.finished.pages == 3
+    assert len(asked.finished.review) == 1 and asked.review.startswith("Page 2 of 3: it could not be decoded")
+    assert "*This page could not be read:" in asked.text
+
+
+def test_corrupt_file_fails_alone(ask_all, tmp_path):
+    (tmp_path / "cut.png").write_bytes((DRAWINGS / "line.png").read_bytes()[:600])
+    options = AskOptions(prompt=READ)
+    good, cut, gone, last = ask_all(
+        (DRAWINGS / "line.png", options),
+        (tmp_path / "cut.png", options),
+        (tmp_path / "gone.png", options),
+        (DRAWINGS / "lines-two.png", options),
+    )
+    assert cut.failed.kind is FailureKind.BAD_INPUT and "damaged" in cut.failed.message
+    assert gone.failed.kind is FailureKind.ERROR
+    assert good.text == answer("line") and last.text == answer("lines-two")
+
+
+def test_pdf_page_too_large_to_be_legible_is_reviewed(ask, tmp_path):
+    Image.new("RGB", (4000, 4000), "white").save(tmp_path / "poster.pdf", resolution=72)
+    assert "Page 1 of 1: it was seen at 8 dpi: small print may be lost." in ask(tmp_path / "poster.pdf").review
+
+
+# ---------------------------------------------------------------------------------------------- prompts
+
+
+def test_prompt_beside_the_file_wins_over_that_of_the_recipe(ask, tmp_path):
+    (tmp_path / "line.png.prompt").write_text(f"\ufeff{READ}\n", encoding="utf-8")
+    asked = ask(DRAWINGS / "line.png", DESCRIBE, {"prompt": tmp_path / "line.png.prompt"})
+    assert asked.text == answer("line")
+    assert asked.finished.details["prompt"] == READ and asked.finished.details["prompt_source"] == "sidecar"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b" \n", "is empty"),
+        (b"caf\xe9", "is not UTF-8 text (byte 3)"),
+        (b"x" * (16 * 1024 + 1), "is longer than 16 KiB"),
+        (bytes(random.Random(1).choices(b"qwxzkjv", k=16 * 1024)), "too long for this model"),
+    ],
+    ids=["empty", "latin-1", "long", "longer than the model's memory"],
+)
+def test_prompt_that_cannot_be_asked_is_refused(content, said, ask, tmp_path):
+    (tmp_path / "line.png.prompt").write_bytes(content)
+    asked = ask(DRAWINGS / "line.png", READ, {"prompt": tmp_path / "line.png.prompt"})
+    assert asked.failed.kind is FailureKind.BAD_INPUT and said in asked.failed.message
+
+
+def test_question_without_words_is_refused_and_says_what_to_write(ask):
+    asked = ask(DRAWINGS / "line.png", None)
+    assert asked.failed.kind is FailureKind.BAD_INPUT and '"line.png.prompt"' in asked.failed.message
+
+
+@pytest.mark.parametrize("task", ["read", "describe"])
+def test_tasks_bring_a_prompt_of_their_own(task, ask):
+    asked = ask(DRAWINGS / "line.png", None, task=task, max_new_tokens=2)
+    assert asked.finished.details["prompt_source"] == "built-in"
+    assert len(asked.finished.details["prompt"]) > 100
+
+
+# ---------------------------------------------------------------------------------------------- the real child
+
+
+def test_worker_process_answers(tmp_path):
+    works = [a_work(DRAWINGS / name, tmp_path, AskOptions(prompt=about["prompt"])) for name, about in ANSWERS.items()]
+    options = VlmOptions(model=str(TINY), device="cpu", threads=1).load_options()
+    lines = [
+        base.encode(base.Load(options=options, models=str(tmp_path))),
+        base.encode(base.Batch(works=[base.work_to_wire(work) for work in works])),
+    ]
+    child = subprocess.run(
+        [sys.executable, "-m", "processors.worker", "vlm"],
+        input=b"".join(lines),
+        cwd=ROOT,
+        capture_output=True,
+        timeout=120,
+    )
+    messages = [base.decode(line) for line in child.stdout.splitlines()]
+    assert child.returncode == 0, child.stderr.decode()
+    loaded = next(message for message in messages if isinstance(message, base.WorkerLoaded))
+    assert (loaded.engine, loaded.model, loaded.device) == ("transformers", str(TINY), "cpu")
+    finished = {message.job: message for message in messages if isinstance(message, base.WorkFinished)}
+    for work in works:
+        assert (work.outputs / "drop.md").read_text() == ANSWERS[work.source.name]["answer"] + "\n"
+        assert [file["name"] for file in finished[work.job].files] == ["drop.md", "drop.json"]
+    assert isinstance(messages[-1], base.BatchDone)
