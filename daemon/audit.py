@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.durable import sha256_of
-from daemon.folders import Folders, OriginalGone
+from daemon.folders import Folders
+from daemon.inbox import OriginalGone
 from daemon.joblog import JobLog
 
 _LOOKS = 5  # at something that seems wrong, before it is
@@ -92,14 +93,14 @@ class Audit:
             case "queued" | "running":
                 yield from self._check_taken(row, finding)
             case "publishing":
-                staged = self._folders.staging / f"{row['id']}.{row['attempt']}"
-                result = self._folders.outbox / row["result_path"]
-                if staged.is_dir() and not (self._folders.taken / row["id"]).is_dir():
+                staged = self._folders.outbox.staging / f"{row['id']}.{row['attempt']}"
+                result = self._folders.outbox.path / row["result_path"]
+                if staged.is_dir() and not (self._folders.inbox.taken / row["id"]).is_dir():
                     yield finding("it is staged, but the original is not in inbox/.taken any more")
                 elif not staged.is_dir() and result.is_dir():
                     yield from self._check_result(row, finding)
             case _:
-                if (self._folders.taken / row["id"]).is_dir():
+                if (self._folders.inbox.taken / row["id"]).is_dir():
                     yield finding(
                         "inbox/.taken still holds a copy (swept at the next start)", is_error=self._is_running
                     )
@@ -107,7 +108,7 @@ class Audit:
 
     def _check_taken(self, row: dict[str, Any], finding: Callable[..., Finding]) -> Iterator[Finding]:
         try:
-            original = self._folders.original(row["id"])
+            original = self._folders.inbox.original(row["id"])
         except OriginalGone:
             yield finding("the original is not in inbox/.taken")
             return
@@ -115,7 +116,7 @@ class Audit:
             yield finding("the original in inbox/.taken has changed since it was taken")
 
     def _check_result(self, row: dict[str, Any], finding: Callable[..., Finding]) -> Iterator[Finding]:
-        result = self._folders.outbox / row["result_path"]
+        result = self._folders.outbox.path / row["result_path"]
         document = result / ("result.json" if row["state"] == "done" or row["outcome"] == "done" else "error.json")
         if not result.is_dir():
             yield finding(f"{row['result_path']} was moved away or removed by somebody", is_error=False)
@@ -133,7 +134,7 @@ class Audit:
         where = (facts.get("original") or {}).get("path")
         if where:
             archived = where.startswith("archive:")
-            path = self._folders.archive / where.removeprefix("archive:") if archived else result / where
+            path = self._folders.outbox.archive / where.removeprefix("archive:") if archived else result / where
             yield from self._check_file(path, row["sha256"], finding)
 
     def _check_file(self, path: Path, sha256: str | None, finding: Callable[..., Finding]) -> Iterator[Finding]:
@@ -149,19 +150,19 @@ class Audit:
 
     def _unexplained(self) -> Iterator[str]:
         rows = self._rows()
-        yield from sorted(set(self._folders.taken_ids()) - set(rows))
-        staged = {item.name.split(".")[0]: item.name for item in os.scandir(self._folders.staging)}
+        yield from sorted(set(self._folders.inbox.taken_ids()) - set(rows))
+        staged = {item.name.split(".")[0]: item.name for item in os.scandir(self._folders.outbox.staging)}
         yield from sorted(job_id for job_id in staged if job_id not in rows or _has_ended(rows[job_id]))
 
     def _explain(self, job_id: str) -> Iterator[Finding]:
         row = self._rows().get(job_id)
-        if row is None and (self._folders.taken / job_id).is_dir():
+        if row is None and (self._folders.inbox.taken / job_id).is_dir():
             yield Finding(
                 job=job_id,
                 what=f"inbox/.taken/{job_id} has no row (recorded at the next start)",
                 is_error=self._is_running,
             )
-        staged = [item.name for item in os.scandir(self._folders.staging) if item.name.startswith(f"{job_id}.")]
+        staged = [item.name for item in os.scandir(self._folders.outbox.staging) if item.name.startswith(f"{job_id}.")]
         if staged and (row is None or _has_ended(row)):
             yield Finding(
                 job=job_id,

@@ -3,14 +3,19 @@
 import os
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from daemon import __version__
-from daemon.folders import OriginalGone
+from daemon.config import Settings
+from daemon.dispatch import Dispatch
+from daemon.folders import Folders
+from daemon.inbox import OriginalGone
+from daemon.intake import Intake
 from daemon.model import Asked, Job, JobState
-
-if TYPE_CHECKING:
-    from daemon.service import Service
+from daemon.publishing import Publishing
+from daemon.store import Store
+from daemon.watcher import Watcher
+from daemon.workers import Workers
 
 
 class Refused(Exception):
@@ -24,8 +29,26 @@ class Refused(Exception):
 class Commands:
     """Answers `Asked` messages, on the main thread."""
 
-    def __init__(self, service: "Service"):
-        self._service = service
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: Store,
+        folders: Folders,
+        workers: Workers,
+        publishing: Publishing,
+        dispatch: Dispatch,
+        intake: Intake,
+        watcher: Watcher,
+    ):
+        self._settings = settings
+        self._store = store
+        self._folders = folders
+        self._workers = workers
+        self._publishing = publishing
+        self._dispatch = dispatch
+        self._intake = intake
+        self._watcher = watcher
         self._started = time.monotonic()
 
     def answer(self, asked: Asked) -> dict[str, Any]:
@@ -41,29 +64,28 @@ class Commands:
 
     def status(self) -> dict[str, Any]:
         """What is going on now."""
-        service = self._service
         return {
             "version": __version__,
             "pid": os.getpid(),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
-            "inbox": str(service.settings.inbox),
-            "outbox": str(service.settings.outbox),
-            "jobs": service.store.counts(),
+            "inbox": str(self._settings.inbox),
+            "outbox": str(self._settings.outbox),
+            "jobs": self._store.counts(),
             "running": [
-                self._running(job, worker.processor) for worker in service.workers for job in worker.jobs.values()
+                self._running(job, worker.processor) for worker in self._workers for job in worker.jobs.values()
             ],
-            "workers": [self._worker(worker) for worker in service.workers],
-            "waiting": _grouped(service.store.waiting()),
-            "outbox_problem": service.publishing.parked_for,
+            "workers": [self._worker(worker) for worker in self._workers],
+            "waiting": _grouped(self._store.waiting()),
+            "outbox_problem": self._publishing.parked_for,
             "left_in_inbox": {
-                str(path.relative_to(service.folders.inbox)): why for path, why in service.intake.left.items()
+                str(path.relative_to(self._folders.inbox.path)): why for path, why in self._intake.left.items()
             },
-            "watch_problems": {str(folder): why for folder, why in service.watcher.problems.items()},
+            "watch_problems": {str(folder): why for folder, why in self._watcher.problems.items()},
         }
 
     def retry(self, job: str | None = None, failed: bool = False) -> dict[str, Any]:
         """Queue a failed job again, or all of them; a waiting one is tried at once."""
-        jobs = self._service.store.failed() if failed else [self._find(job or "")]
+        jobs = self._store.failed() if failed else [self._find(job or "")]
         retried, refused = [], []
         for each in jobs:
             try:
@@ -76,45 +98,45 @@ class Commands:
 
     def _retry(self, job: Job) -> Job:
         if job.state is JobState.QUEUED:
-            self._service.dispatch.probe(at_once=True)
-            return self._service.store.reassign(self._service.store.get(job.id), run_at=0)
+            self._dispatch.probe(at_once=True)
+            return self._store.reassign(self._store.get(job.id), run_at=0)
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be tried again.")
-        queued = self._service.publishing.retry(job)
-        recipes = self._service.settings.folder(job.folder).recipes
+        queued = self._publishing.retry(job)
+        recipes = self._settings.folder(job.folder).recipes
         recipe = recipes.get(job.kind) if job.kind else None  # config.toml may have been mended meanwhile
-        return self._service.store.reassign(queued, recipe=recipe)
+        return self._store.reassign(queued, recipe=recipe)
 
     def cancel(self, job: str) -> dict[str, Any]:
         found = self._find(job)
         if found.state.is_final or found.state is JobState.PUBLISHING:
             raise Refused(f"{found.path} is {found.state} already.", "Only a queued or running job can be cancelled.")
-        self._service.dispatch.cancel(found)
+        self._dispatch.cancel(found)
         return {"cancelled": found.id}
 
     def probe(self) -> dict[str, Any]:
         """Look again, now, at the inbox and at what parked jobs wait for."""
-        self._service.intake.look_everywhere(time.monotonic())
-        self._service.dispatch.probe(at_once=True)
+        self._intake.look_everywhere(time.monotonic())
+        self._dispatch.probe(at_once=True)
         return {}
 
     def one_line(self) -> str:
         """The state in a line, for the service manager."""
-        counts = self._service.store.counts()
-        names = [job.path for worker in self._service.workers for job in worker.jobs.values()]
+        counts = self._store.counts()
+        names = [job.path for worker in self._workers for job in worker.jobs.values()]
         line = f"{counts.get('queued', 0)} queued, {len(names)} running, {counts.get('done', 0)} done, "
         line += f"{counts.get('failed', 0)} failed"
         return f"{line}: {', '.join(names[:3])}" if names else line
 
     def _find(self, prefix: str) -> Job:
-        found = self._service.store.find(prefix) if prefix else []
+        found = self._store.find(prefix) if prefix else []
         if len(found) != 1:
             what = "No job's id begins" if not found else "More than one job's id begins"
             raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
         return found[0]
 
     def _running(self, job: Job, processor: str) -> dict[str, Any]:
-        progress = self._service.dispatch.progress.get(job.id)
+        progress = self._dispatch.progress.get(job.id)
         return {
             "job": job.id,
             "file": job.path,
@@ -126,7 +148,7 @@ class Commands:
         }
 
     def _worker(self, worker: Any) -> dict[str, Any]:
-        loading = self._service.dispatch.progress.get(f" {worker.processor}")
+        loading = self._dispatch.progress.get(f" {worker.processor}")
         return {
             "processor": worker.processor,
             "state": worker.state,

@@ -1,51 +1,28 @@
 """Matches queued jobs to workers, and applies what the workers say.
 
-A stage is a processor with the options that decide what its worker holds; it has at most one worker. A stage that
-cannot work (weights or a server away) is parked: its jobs wait, uncharged, and it is probed. How a result or a failure
+Which recipe goes to which worker is `stages`', what a failed attempt costs is `retry`'s, and how a result or a failure
 reaches the outbox is `publishing`'s.
 """
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from daemon import retry
 from daemon.config import Settings
 from daemon.errors import InboxdError
-from daemon.folders import Folders, OriginalGone, result_stem
+from daemon.folders import Folders
+from daemon.inbox import OriginalGone
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
+from daemon.names import result_stem
 from daemon.publishing import Publishing
+from daemon.stages import Assignment, Stage, Stages
 from daemon.store import Store
 from daemon.workers import Worker, Workers, WorkerState, describe_end
-from processors import base
+from processors import base, wire
 from processors.base import FailureKind
 
 log = logging.getLogger(__name__)
-
-_PROBE_DOUBLINGS = 5  # the pause between two probes of a stage grows from `probe` to 32 times that
-
-
-@dataclass(kw_only=True)
-class Stage:
-    """One processor with its load options. Times are of the monotonic clock."""
-
-    processor: str
-    options: base.Options
-    batch_limit: int  # at most `max_batch`; halved when a batch did not fit into memory
-    worker: Worker | None = None
-    idle_since: float = 0.0
-    parked_until: float | None = None
-    parked_for: str = ""
-    parked_times: int = 0  # in a row
-
-
-@dataclass(frozen=True, kw_only=True)
-class Assignment:
-    """How a recipe is carried out here and now."""
-
-    stage: Stage
-    recipe_options: base.RecipeOptions
-    note: str  # why another processor than the recipe's; "" if it is the recipe's
 
 
 class Dispatch:
@@ -69,8 +46,7 @@ class Dispatch:
         self._publishing = publishing
         self._monotonic = monotonic
         self._now_us = now_us
-        self._stages: dict[tuple, Stage] = {}
-        self._assignments: dict[str, Assignment | base.Missing] = {}  # by recipe; until the next probe
+        self._stages = Stages(settings, monotonic=monotonic)
         self._running: dict[str, Assignment] = {}  # by job
         self._cancelled: set[str] = set()
         self.progress: dict[str, base.WorkProgress] = {}  # by job; "" and the processor for a model that loads
@@ -91,7 +67,7 @@ class Dispatch:
         """For each stage that is not parked: the jobs of its next batch."""
         by_stage: dict[int, tuple[Stage, list[Job]]] = {}
         for recipe in self._store.queued_recipes():
-            assignment = self._assign(recipe)
+            assignment = self._stages.assign(recipe)
             limit = assignment.stage.batch_limit if isinstance(assignment, Assignment) else 1000
             jobs = self._store.queued(recipe, now=self._now_us(), limit=limit)
             if not jobs:
@@ -101,7 +77,7 @@ class Dispatch:
                     self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
             elif isinstance(assignment, base.Missing):
                 self._park_jobs(jobs, assignment.why)
-            elif assignment.stage.parked_until is not None:
+            elif assignment.stage.is_parked:
                 self._park_jobs(jobs, assignment.stage.parked_for)
             else:
                 by_stage.setdefault(id(assignment.stage), (assignment.stage, []))[1].extend(jobs)
@@ -109,47 +85,17 @@ class Dispatch:
             jobs.sort(key=_rank)
             yield stage, _batch(jobs, stage.batch_limit)
 
-    def _assign(self, recipe: str | None) -> Assignment | base.Missing:
-        if recipe not in self._assignments:
-            self._assignments[recipe] = self._plan(recipe)
-        return self._assignments[recipe]
-
-    def _plan(self, name: str | None) -> Assignment | base.Missing:
-        if name is None:
-            return base.Missing(why="No recipe is bound to files of this kind.")
-        recipe = self.settings.recipes.get(name)
-        if recipe is None:
-            return base.Missing(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
-        match recipe.cls.plan(recipe.options, recipe.recipe_options, self.settings.models):
-            case base.Missing() as missing:
-                return missing
-            case base.Instead() as instead:
-                options = self.settings.on(instead.processor)
-                recipe_options = base.find(instead.processor).Recipe(**instead.recipe)
-                return Assignment(
-                    stage=self._stage(instead.processor, options), recipe_options=recipe_options, note=instead.why
-                )
-            case _:
-                stage = self._stage(recipe.processor, recipe.options)
-                return Assignment(stage=stage, recipe_options=recipe.recipe_options, note="")
-
-    def _stage(self, processor: str, options: base.Options) -> Stage:
-        key = (processor, repr(sorted(options.load_options().items())))
-        if key not in self._stages:
-            self._stages[key] = Stage(processor=processor, options=options, batch_limit=options.max_batch)
-        return self._stages[key]
-
     def _start_worker(self, stage: Stage) -> None:
         """Start a worker if there is room; otherwise make room by ending the one that has been idle longest."""
         if len(self._workers) >= self.settings.workers.at_once:
-            idle = [other for other in self._stages.values() if _is_idle(other)]
+            idle = [other for other in self._stages if other.is_idle]
             if idle:
                 min(idle, key=lambda other: other.idle_since).worker.end(self._monotonic())
             return
         try:
             stage.worker = self._workers.spawn(stage.processor, stage.options)
         except OSError as error:
-            self._park(stage, f"The worker for {stage.processor} could not be started: {error}.")
+            self._stages.park(stage, f"The worker for {stage.processor} could not be started: {error}.")
 
     def _start_batch(self, stage: Stage, jobs: list[Job]) -> None:
         worker, loaded = stage.worker, stage.worker.loaded
@@ -171,25 +117,25 @@ class Dispatch:
                 self._publishing.park(job, error)
             else:
                 worker.jobs[job.id] = job
-                self._running[job.id] = self._assign(job.recipe)
+                self._running[job.id] = self._stages.assign(job.recipe)
         if works:
             worker.state, worker.batch_size, worker.last_sign = WorkerState.BUSY, len(works), self._monotonic()
-            worker.send(base.Batch(works=works))
+            worker.send(wire.Batch(works=works))
 
     def _prepare(self, job: Job) -> dict:
-        original = self._folders.original(job.id)
+        original = self._folders.inbox.original(job.id)
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt)
-        return base.work_to_wire(
+        return wire.work_to_wire(
             base.Work(
                 job=job.id,
                 attempt=job.attempt,
                 source=original.path,
                 kind=job.kind,
                 media_type=job.media_type,
-                outputs=self._folders.prepare_attempt(job),
+                outputs=self._folders.outbox.prepare_attempt(job),
                 stem=result_stem(job.name),
                 recipe=job.recipe or "",
-                options=self._assign(job.recipe).recipe_options,
+                options=self._stages.assign(job.recipe).recipe_options,
                 sidecars=original.sidecars,
             )
         )
@@ -203,20 +149,20 @@ class Dispatch:
             return
         worker.last_sign = self._monotonic()
         match said.message:
-            case base.WorkerLoaded() as loaded:
+            case wire.WorkerLoaded() as loaded:
                 self._loaded(worker, loaded)
-            case base.LoadFailed() as failed:
+            case wire.LoadFailed() as failed:
                 self._load_failed(worker, failed)
             case base.WorkProgress() as progress:
                 self.progress[progress.job or f" {worker.processor}"] = progress
-            case base.WorkFinished() as finished:
+            case wire.WorkFinished() as finished:
                 self._finished(worker, finished)
-            case base.WorkFailed() as failed:
+            case wire.WorkFailed() as failed:
                 self._failed(worker, failed)
-            case base.BatchDone():
+            case wire.BatchDone():
                 self._batch_done(worker)
 
-    def _loaded(self, worker: Worker, loaded: base.WorkerLoaded) -> None:
+    def _loaded(self, worker: Worker, loaded: wire.WorkerLoaded) -> None:
         log.info(
             "worker %d: %s has loaded %s (%s, %s) in %.1f s",
             *(worker.number, worker.processor, loaded.model, loaded.engine, loaded.device, loaded.seconds),
@@ -225,14 +171,14 @@ class Dispatch:
         worker.loaded = loaded
         if worker.state is WorkerState.LOADING:
             worker.state = WorkerState.IDLE
-        stage = self._stage_of(worker)
+        stage = self._stages.of(worker)
         stage.idle_since, stage.parked_times = self._monotonic(), 0
 
-    def _load_failed(self, worker: Worker, failed: base.LoadFailed) -> None:
+    def _load_failed(self, worker: Worker, failed: wire.LoadFailed) -> None:
         worker.state = WorkerState.ENDING
-        self._park(self._stage_of(worker), failed.message)
+        self._stages.park(self._stages.of(worker), failed.message)
 
-    def _finished(self, worker: Worker, finished: base.WorkFinished) -> None:
+    def _finished(self, worker: Worker, finished: wire.WorkFinished) -> None:
         job = self._answered(worker, finished.job, finished.attempt)
         if job is None:
             return
@@ -245,17 +191,17 @@ class Dispatch:
         except Exception as error:  # one of the three borders: one job
             log.exception("%s %s: the result could not be published", job.id[:8], job.path)
             self._settle_failure(
-                self._stage_of(worker), worker, job, FailureKind.ERROR, f"The result could not be published: {error}."
+                self._stages.of(worker), worker, job, FailureKind.ERROR, f"The result could not be published: {error}."
             )
 
-    def _failed(self, worker: Worker, failed: base.WorkFailed) -> None:
+    def _failed(self, worker: Worker, failed: wire.WorkFailed) -> None:
         job = self._answered(worker, failed.job, failed.attempt)
         if job is None:
             return
         self._running.pop(job.id)
         if failed.trace:
             log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
-        self._settle_failure(self._stage_of(worker), worker, job, FailureKind(failed.kind), failed.message)
+        self._settle_failure(self._stages.of(worker), worker, job, FailureKind(failed.kind), failed.message)
 
     def _answered(self, worker: Worker, job_id: str, attempt: int) -> Job | None:
         job = worker.jobs.get(job_id)
@@ -272,14 +218,14 @@ class Dispatch:
             worker.jobs.pop(job.id)
             self._running.pop(job.id)
             self._settle_failure(
-                self._stage_of(worker),
+                self._stages.of(worker),
                 worker,
                 job,
                 FailureKind.ERROR,
                 f"The processor {worker.processor} gave no answer.",
             )
         worker.state = WorkerState.IDLE
-        self._stage_of(worker).idle_since = self._monotonic()
+        self._stages.of(worker).idle_since = self._monotonic()
 
     def _settle_failure(self, stage: Stage, worker: Worker, job: Job, failure: FailureKind, message: str) -> None:
         """Do with a failed attempt what `retry` decides."""
@@ -302,7 +248,7 @@ class Dispatch:
                 self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
             case retry.Park():
                 self._store.requeue(job, outcome=failure, detail=message, waiting_for=message)
-                self._park(stage, message)
+                self._stages.park(stage, message)
             case retry.Again() as again:
                 log.warning(
                     "%s %s: attempt %d: %s: %s; again in %g s",
@@ -323,11 +269,11 @@ class Dispatch:
         worker = self._workers.forget(ended.worker)
         if worker is None:
             return
-        stage = self._stage_of(worker)
+        stage = self._stages.of(worker)
         stage.worker = None
         self.progress.pop(f" {worker.processor}", None)
         if worker.loaded is None and worker.state is not WorkerState.ENDING:
-            self._park(stage, f"{worker.processor} could not be loaded. {describe_end(ended)}")
+            self._stages.park(stage, f"{worker.processor} could not be loaded. {describe_end(ended)}")
         failure, message = worker.why_killed or FailureKind.CRASHED, describe_end(ended)
         if failure is FailureKind.TIMEOUT:
             message = f"There was no progress for {worker.timeout:g} seconds, so the worker was ended."
@@ -344,18 +290,7 @@ class Dispatch:
                 self._settle_failure(stage, worker, job, failure, message)
         log.info("worker %d: %s has ended", worker.number, worker.processor)
 
-    def _stage_of(self, worker: Worker) -> Stage:
-        return next(stage for stage in self._stages.values() if stage.worker is worker)
-
     # ---------------------------------------------------------------------------------------- parking
-
-    def _park(self, stage: Stage, why: str) -> None:
-        if stage.parked_until is not None:
-            return
-        pause = self.settings.schedule.probe * 2 ** min(stage.parked_times, _PROBE_DOUBLINGS)
-        log.error("%s waits, and is tried again in %g s: %s", stage.processor, pause, why)
-        stage.parked_for, stage.parked_times = why, stage.parked_times + 1
-        stage.parked_until = self._monotonic() + pause
 
     def _park_jobs(self, jobs: list[Job], why: str) -> None:
         for job in jobs:
@@ -364,14 +299,12 @@ class Dispatch:
 
     def probe(self, *, at_once: bool = False) -> None:
         """Look again at what parked jobs wait for; `at_once`: whatever the pause."""
-        self._assignments.clear()
-        for stage in self._stages.values():
-            if stage.parked_until is not None and (at_once or stage.parked_until <= self._monotonic()):
-                stage.parked_until = None
+        self._stages.forget_assignments()
+        self._stages.unpark(at_once=at_once)
         self._publishing.probe()
         for job in self._store.waiting():
-            assignment = self._assign(job.recipe)
-            if isinstance(assignment, Assignment) and assignment.stage.parked_until is None:
+            assignment = self._stages.assign(job.recipe)
+            if isinstance(assignment, Assignment) and not assignment.stage.is_parked:
                 self._store.park([job.id], None)
             elif isinstance(assignment, base.Missing) and assignment.why != job.waiting_for:
                 self._store.reassign(job, waiting_for=assignment.why)
@@ -380,8 +313,8 @@ class Dispatch:
 
     def end_idle_workers(self) -> None:
         """End the workers that had nothing to do for their processor's `keep_alive`: their memory is truly freed."""
-        for stage in self._stages.values():
-            if _is_idle(stage) and self._monotonic() - stage.idle_since >= stage.options.keep_alive:
+        for stage in self._stages:
+            if stage.is_idle and self._monotonic() - stage.idle_since >= stage.options.keep_alive:
                 log.info("worker %d: %s had nothing to do", stage.worker.number, stage.processor)
                 stage.worker.end(self._monotonic())
 
@@ -431,7 +364,3 @@ def _batch(jobs: list[Job], limit: int) -> list[Job]:
     if jobs[0].alone:
         return jobs[:1]
     return [job for job in jobs if not job.alone][:limit]
-
-
-def _is_idle(stage: Stage) -> bool:
-    return stage.worker is not None and stage.worker.state is WorkerState.IDLE

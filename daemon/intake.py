@@ -14,9 +14,11 @@ from typing import Any
 
 from daemon import durable
 from daemon.config import Settings
-from daemon.folders import SIDECAR_SUFFIXES, Entry, Folders, printable_path, writer_has
+from daemon.folders import Folders
+from daemon.inbox import writer_has
 from daemon.kinds import Content, sniff
-from daemon.model import Hashed, Job, JobState, LookAt
+from daemon.model import Entry, Hashed, Job, JobState, LookAt
+from daemon.names import SIDECAR_SUFFIXES, printable_path
 from daemon.settling import Settling, is_ignored
 from daemon.store import Store, new_id
 from daemon.watcher import Watcher
@@ -61,7 +63,7 @@ class Intake:
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
 
     def look_everywhere(self, now: float) -> None:
-        self._to_scan[self._folders.inbox] = now
+        self._to_scan[self._folders.inbox.path] = now
         self._rested.clear()
 
     def look_at(self, hint: LookAt, now: float) -> None:
@@ -76,7 +78,7 @@ class Intake:
     def step(self, now: float) -> int:
         """Look where it is due, take what has settled; the number of drops taken."""
         for path in [path for path, due in self._due.items() if due <= now]:
-            entry = self._folders.look(path)
+            entry = self._folders.inbox.look(path)
             if entry is None:
                 self._forget(path)
             else:
@@ -114,11 +116,11 @@ class Intake:
         self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
         started = self._now_us()
         try:
-            entries, folders = self._folders.scan(folder)
+            entries, folders = self._folders.inbox.scan(folder)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 self._leave(folder, f"The folder cannot be read: {error.strerror}. Give this user access to it.")
-            elif folder == self._folders.inbox:
+            elif folder == self._folders.inbox.path:
                 raise
             entries, folders = [], []
         present = {entry.path for entry in entries}
@@ -165,7 +167,7 @@ class Intake:
     def _leave(self, path: Path, why: str) -> None:
         if self.left.get(path) != why:
             self.left[path] = why
-            log.warning("%s stays in the inbox: %s", path.relative_to(self._folders.inbox), why)
+            log.warning("%s stays in the inbox: %s", path.relative_to(self._folders.inbox.path), why)
 
     # ---------------------------------------------------------------------------------------- taking
 
@@ -180,7 +182,7 @@ class Intake:
                     self._leave(entry.path, f"it waits for its question: write {entry.path.name}.prompt beside it.")
                     self._due[entry.path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE)
                     continue
-                taken = self._folders.take(job_id, entry.path, sidecars)
+                taken = self._folders.inbox.take(job_id, entry.path, sidecars)
             except FileNotFoundError:
                 self._forget(entry.path)
                 continue
@@ -192,7 +194,7 @@ class Intake:
             self._forget(entry.path)
             sources.add(entry.path.parent)
             jobs.append(self.describe(job_id, taken, content))
-        self._folders.fsync_taken([job.id for job in jobs], sources)
+        self._folders.inbox.fsync_taken([job.id for job in jobs], sources)
         self.record(jobs)
         return len(jobs)
 
@@ -206,7 +208,7 @@ class Intake:
     def hash_missing(self, jobs: list[Job]) -> None:
         for job in jobs:
             if job.sha256 is None:
-                self._hasher.ask(job.id, self._folders.original(job.id).path)
+                self._hasher.ask(job.id, self._folders.inbox.original(job.id).path)
 
     def describe(self, job_id: str, taken: Entry, content: Content) -> Job:
         """The row of a taken drop.
@@ -214,7 +216,7 @@ class Intake:
         Raises:
             OSError: it cannot be read.
         """
-        folder = printable_path(self._folders.inbox_folder(taken.path, job_id))
+        folder = printable_path(self._folders.inbox.folder_of(taken.path, job_id))
         rules = self.settings.folder(folder)
         small = taken.size_bytes <= _HASH_INLINE_BYTES
         return Job(
@@ -241,10 +243,10 @@ class Intake:
 
     def _sidecars(self, path: Path) -> list[Path]:
         candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
-        return [candidate for candidate in candidates if self._folders.look(candidate)]
+        return [candidate for candidate in candidates if self._folders.inbox.look(candidate)]
 
     def _wants_prompt(self, path: Path, content: Content) -> bool:
-        folder = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox)))
+        folder = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox.path)))
         name = folder.recipes.get(content.kind) if content.kind else None
         recipe = self.settings.recipes.get(name or "")
         return recipe is not None and recipe.cls.wants_prompt(recipe.recipe_options)

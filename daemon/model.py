@@ -78,6 +78,25 @@ class Job:
         return f"{self.id}.{self.attempt}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A regular file seen in the inbox; any change of it changes one of these."""
+
+    path: Path
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """A taken drop: the file in .taken, and its sidecars by kind ("prompt")."""
+
+    path: Path
+    sidecars: Mapping[str, Path]
+
+
 # ---------------------------------------------------------------------------------------------- the mailbox
 
 

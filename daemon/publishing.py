@@ -11,10 +11,12 @@ from typing import Any
 from daemon import __version__, result
 from daemon.config import Settings
 from daemon.durable import sha256_of
-from daemon.folders import Folders, Original, OriginalGone, original_place
-from daemon.model import Job, JobState
+from daemon.folders import Folders
+from daemon.inbox import OriginalGone
+from daemon.model import Job, JobState, Original
+from daemon.outbox import original_place
 from daemon.store import Store, now_us
-from processors import base
+from processors import base, wire
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +35,10 @@ class Publishing:
     def is_parked(self) -> bool:
         return self.parked_for is not None
 
-    def publish_result(self, job: Job, finished: base.WorkFinished, *, options: Mapping[str, Any], note: str) -> None:
+    def publish_result(self, job: Job, finished: wire.WorkFinished, *, options: Mapping[str, Any], note: str) -> None:
         """The whole way from a worker's outcome to `done`; an outcome of an attempt that is over changes nothing."""
         try:
-            original = self._folders.original(job.id)
+            original = self._folders.inbox.original(job.id)
         except OriginalGone as error:
             self.give_up(job, base.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
@@ -62,7 +64,7 @@ class Publishing:
             job,
             outcome=JobState.DONE,
             attempt_outcome="finished",
-            result_path=self._folders.free_result_path(job, failed=False),
+            result_path=self._folders.outbox.free_result_path(job, failed=False),
             excerpt=finished.excerpt[:500],
             review=tuple(finished.review),
             pages=finished.pages,
@@ -79,7 +81,7 @@ class Publishing:
     def _stage_result(
         self,
         job: Job,
-        finished: base.WorkFinished,
+        finished: wire.WorkFinished,
         original: Original,
         options: Mapping[str, Any],
         note: str,
@@ -92,7 +94,7 @@ class Publishing:
             "delete": None,
         }[policy]
         if policy == "archive":
-            self._folders.archive_original(job, original)
+            self._folders.outbox.archive_original(job, original)
         document = result.result_json(
             job,
             finished,
@@ -101,24 +103,24 @@ class Publishing:
             note=note,
             version=__version__,
         )
-        self._folders.stage(job, original if policy == "keep" else None, place, {"result.json": document})
+        self._folders.outbox.stage(job, original if policy == "keep" else None, place, {"result.json": document})
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original below outbox/failed, with error.txt; from running or from queued."""
         cancelled = kind == "cancelled"
         try:
-            original = self._folders.original(job.id)
+            original = self._folders.inbox.original(job.id)
         except OriginalGone:
             original = None
         try:
-            self._folders.prepare_attempt(job)
+            self._folders.outbox.prepare_attempt(job)
             place = original_place(original, ["error.txt", "error.json"]) if original else "."
             where = {"path": f"{place}/{original.path.name}".removeprefix("./")} if original else None
             documents = {
                 "error.txt": result.error_txt(job, kind, message),
                 "error.json": result.error_json(job, kind, message, original=where, version=__version__),
             }
-            self._folders.stage(job, original, place, documents)
+            self._folders.outbox.stage(job, original, place, documents)
         except OSError as error:
             self.park(job, error)
             return
@@ -126,7 +128,7 @@ class Publishing:
             job,
             outcome=JobState.CANCELLED if cancelled else JobState.FAILED,
             attempt_outcome=kind,
-            result_path=self._folders.free_result_path(job, failed=True),
+            result_path=self._folders.outbox.free_result_path(job, failed=True),
             error_kind=kind,
             error=message,
             waiting_for=None,
@@ -148,18 +150,18 @@ class Publishing:
         log.log(level, "%s %s: %s: %s", done.id[:8], done.path, done.state, done.error or done.result_path)
 
     def _rename(self, job: Job) -> Job:
-        while self._folders.is_staged(job):
+        while self._folders.outbox.is_staged(job):
             try:
-                self._folders.publish(job)
+                self._folders.outbox.publish(job)
             except FileExistsError:
-                free = self._folders.free_result_path(job, failed=job.outcome is not JobState.DONE)
+                free = self._folders.outbox.free_result_path(job, failed=job.outcome is not JobState.DONE)
                 job = self._store.rename_intent(job, free)
         return job
 
     def _release(self, job: Job) -> None:
         try:
-            self._folders.release(job.id)
-            self._folders.discard_attempts(job.id)
+            self._folders.inbox.release(job.id)
+            self._folders.outbox.discard_attempts(job.id)
         except OSError as error:  # published and done: what is left is removed at the next start
             log.warning("%s %s: inbox/.taken/%s cannot be removed: %s", job.id[:8], job.path, job.id, error)
 
@@ -200,5 +202,5 @@ class Publishing:
     def withdraw(self, job: Job) -> Job:
         """The second half of a retry, which recovery repeats: remove the folder below outbox/failed."""
         assert job.result_path is not None
-        self._folders.withdraw(job.result_path)
+        self._folders.outbox.withdraw(job.result_path)
         return self._store.forget_result(job)

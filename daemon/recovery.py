@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon import retry
-from daemon.folders import Folders, OriginalGone
+from daemon.folders import Folders
+from daemon.inbox import OriginalGone
 from daemon.intake import Intake
 from daemon.kinds import sniff
 from daemon.model import Job, JobState
@@ -45,7 +46,7 @@ class Recovery:
 
     def run(self) -> Report:
         open_jobs = {job.id: job for job in self._store.open_jobs()}
-        taken = set(self._folders.taken_ids())
+        taken = set(self._folders.inbox.taken_ids())
         for job_id in sorted(taken - set(open_jobs)):
             self._each(job_id, self._sweep_or_adopt, job_id)
         for job in open_jobs.values():
@@ -65,19 +66,19 @@ class Recovery:
     def _sweep_or_adopt(self, job_id: str) -> None:
         """A folder in .taken without an open row: its job has ended, or it was never recorded."""
         if self._store.get(job_id) is not None:
-            self._folders.release(job_id)  # it ended: its original was published before
+            self._folders.inbox.release(job_id)  # it ended: its original was published before
             self._report.swept += 1
             return
         try:
-            original = self._folders.original(job_id)
+            original = self._folders.inbox.original(job_id)
         except OriginalGone:  # the rename of the drop itself never came: whatever is here goes back
-            self._folders.put_back(job_id)
+            self._folders.inbox.put_back(job_id)
             return
-        entry = self._folders.look(original.path)
+        entry = self._folders.inbox.look(original.path)
         if entry is None:
-            self._folders.put_back(job_id)
+            self._folders.inbox.put_back(job_id)
             return
-        self._folders.fsync_taken([job_id], [])
+        self._folders.inbox.fsync_taken([job_id], [])
         self._intake.record([self._intake.describe(job_id, entry, sniff(original.path))], event="recovered")
         self._report.adopted += 1
 
@@ -113,7 +114,7 @@ class Recovery:
 
     def _sweep_staging(self) -> None:
         """Remove what attempts left that will never be published."""
-        for job_id in {path.name.split(".")[0] for path in self._folders.staging.iterdir()}:
+        for job_id in {path.name.split(".")[0] for path in self._folders.outbox.staging.iterdir()}:
             job = self._store.get(job_id)
             if job is None or job.state is not JobState.PUBLISHING:
-                self._each(job_id, self._folders.discard_attempts, job_id)
+                self._each(job_id, self._folders.outbox.discard_attempts, job_id)

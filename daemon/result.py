@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daemon.model import Job
-from processors import base
+from processors import base, wire
 
 SCHEMA = 1
 
@@ -23,7 +23,7 @@ def iso(microseconds: int | None) -> str | None:
 
 def result_json(
     job: Job,
-    finished: base.WorkFinished,
+    finished: wire.WorkFinished,
     *,
     original: Mapping[str, Any],
     options: Mapping[str, Any],

@@ -82,7 +82,16 @@ class Service:
         self.intake = Intake(settings, self.store, self.folders, self.watcher, post, now_us=now_us)
         self.timetable = timetable.Timetable(post, **settings.schedule.model_dump())
         self.control = ControlServer(settings.socket, post)
-        self.commands = Commands(self)
+        self.commands = Commands(
+            settings,
+            store=self.store,
+            folders=self.folders,
+            workers=self.workers,
+            publishing=self.publishing,
+            dispatch=self.dispatch,
+            intake=self.intake,
+            watcher=self.watcher,
+        )
 
     def _start(self) -> None:
         self._listen_to_signals()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.model import Job, WorkerEnded, WorkerSaid
-from processors import base
+from processors import base, wire
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Worker:
     timeout: float  # seconds without a sign of life, while loading or busy, after which it is killed
     process: subprocess.Popen
     state: WorkerState = WorkerState.LOADING
-    loaded: base.WorkerLoaded | None = None
+    loaded: wire.WorkerLoaded | None = None
     jobs: dict[str, Job] = field(default_factory=dict)  # without an outcome yet, as started
     batch_size: int = 0
     last_sign: float = 0.0
@@ -62,7 +62,7 @@ class Worker:
     def send(self, message: Any) -> None:
         """Write one message. A worker that has just died is no error here: its end is in the mailbox."""
         with contextlib.suppress(BrokenPipeError, ValueError):
-            self.process.stdin.write(base.encode(message))
+            self.process.stdin.write(wire.encode(message))
             self.process.stdin.flush()
 
     def end(self, now: float) -> None:
@@ -124,7 +124,7 @@ class Workers:
         listener = _Listener(worker.number, process, self._post, processor)
         for thread in (listener.read_errors_thread, listener.read_messages_thread):
             thread.start()
-        worker.send(base.Load(options=options.load_options(), models=str(self._models)))
+        worker.send(wire.Load(options=options.load_options(), models=str(self._models)))
         log.info("worker %d: %s is loading (process %d)", worker.number, processor, process.pid)
         return worker
 
@@ -159,7 +159,7 @@ class _Listener:
     def _read_messages(self) -> None:
         while line := self._process.stdout.readline(_LINE_BYTES):
             try:
-                message = base.decode(line)
+                message = wire.decode(line)
             except ValueError as error:
                 self._log.warning("worker %d: %s", self._number, error)
                 continue

@@ -1,22 +1,21 @@
-"""What the daemon and a processor say to each other: the `Processor` class and the messages on the wire.
+"""What a processor is: the `Processor` class, what it is given and what it answers.
 
 Imported by the daemon and by every worker, so nothing heavy is imported here. No I/O.
 """
 
 import importlib
-import json
 import pkgutil
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-_NOT_PROCESSORS = {"base", "worker", "models", "pages"}  # the other modules of this package
+_NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages"}  # the other modules of this package
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -179,10 +178,19 @@ class Missing:
 Plan = Ready | Instead | Missing
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkProgress:
+    job: str | None  # None: the loading of the model
+    attempt: int
+    done: float
+    total: float | None
+    unit: str
+
+
 class Progress:
     """How a processor tells that it is alive and how far it got; each call also puts off the timeout."""
 
-    def __init__(self, send: Callable[["WorkProgress"], None]):
+    def __init__(self, send: Callable[[WorkProgress], None]):
         self._send = send
 
     def job(self, work: Work, done: float, total: float | None, unit: str) -> None:
@@ -273,123 +281,3 @@ def known() -> list[str]:
     """The names of the processors of this package."""
     package = importlib.import_module("processors")
     return sorted({module.name for module in pkgutil.iter_modules(package.__path__)} - _NOT_PROCESSORS)
-
-
-# ---------------------------------------------------------------------------------------------- the wire
-# JSON lines. Daemon to worker: Load, then Batch after Batch; closing stdin asks the worker to end.
-# Worker to daemon: WorkerLoaded or LoadFailed; WorkProgress and WorkOutcome for a batch, then BatchDone.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    options: dict[str, Any]  # Options.load_options()
-    models: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    works: list[dict[str, Any]]  # see work_to_wire
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerLoaded:
-    engine: str
-    model: str
-    device: str
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadFailed:
-    kind: FailureKind
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkProgress:
-    job: str | None  # None: the loading of the model
-    attempt: int
-    done: float
-    total: float | None
-    unit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputFile:
-    name: str  # relative to the attempt's folder
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkFinished:
-    job: str
-    attempt: int
-    files: list[dict[str, Any]]  # OutputFile, already fsynced by the worker
-    excerpt: str
-    review: list[str]
-    pages: int | None
-    media_seconds: float | None
-    details: dict[str, Any]
-    seconds: float  # of this job, or its share of the batch
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkFailed:
-    job: str
-    attempt: int
-    kind: FailureKind
-    message: str
-    trace: str = ""  # for the log, not for the person
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchDone:
-    pass
-
-
-_MESSAGES = {
-    cls.__name__: cls
-    for cls in (Load, Batch, WorkerLoaded, LoadFailed, WorkProgress, WorkFinished, WorkFailed, BatchDone)
-}
-
-
-def encode(message: Any) -> bytes:
-    """One message as one line."""
-    return json.dumps({"type": type(message).__name__, **asdict(message)}).encode() + b"\n"
-
-
-def decode(line: bytes) -> Any:
-    """The message of a line.
-
-    Raises:
-        ValueError: the line is no message of ours.
-    """
-    try:
-        fields = json.loads(line)
-        return _MESSAGES[fields.pop("type")](**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a message: {line[:200]!r}") from error
-
-
-def work_to_wire(work: Work) -> dict[str, Any]:
-    """A JSON-ready form of `work`; non-UTF-8 path bytes survive as surrogate escapes."""
-    return {
-        **{name: getattr(work, name) for name in ("job", "attempt", "kind", "media_type", "stem", "recipe")},
-        "source": str(work.source),
-        "outputs": str(work.outputs),
-        "options": work.options.model_dump(mode="json"),
-        "sidecars": {name: str(path) for name, path in work.sidecars.items()},
-    }
-
-
-def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Work:
-    """The inverse of `work_to_wire`; validates the options again with the processor's own class."""
-    return Work(
-        **{name: fields[name] for name in ("job", "attempt", "media_type", "stem", "recipe")},
-        kind=Kind(fields["kind"]),
-        source=Path(fields["source"]),
-        outputs=Path(fields["outputs"]),
-        options=recipe.model_validate(fields["options"]),
-        sidecars={name: Path(path) for name, path in fields["sidecars"].items()},
-    )

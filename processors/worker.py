@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from processors import base
+from processors import base, wire
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
@@ -44,15 +44,15 @@ class Worker:
     def serve(self) -> None:
         """Serve until stdin ends. Raises nothing for a failing job; a failing load is reported and ends the worker."""
         for line in self._in:
-            match base.decode(line):
-                case base.Load() as load:
+            match wire.decode(line):
+                case wire.Load() as load:
                     if not self._load(load):
                         return
-                case base.Batch() as batch:
+                case wire.Batch() as batch:
                     self._process(batch)
         self._processor.unload()
 
-    def _load(self, load: base.Load) -> bool:
+    def _load(self, load: wire.Load) -> bool:
         started = time.monotonic()
         try:
             options = type(self._processor).Options.model_validate(load.options)
@@ -60,10 +60,10 @@ class Worker:
         except Exception as error:
             kind, message = _describe(error)
             logging.exception("%s could not be loaded", self._processor.name)
-            self._send(base.LoadFailed(kind=kind, message=message))
+            self._send(wire.LoadFailed(kind=kind, message=message))
             return False
         self._send(
-            base.WorkerLoaded(
+            wire.WorkerLoaded(
                 engine=loaded.engine,
                 model=loaded.model,
                 device=loaded.device,
@@ -72,8 +72,8 @@ class Worker:
         )
         return True
 
-    def _process(self, batch: base.Batch) -> None:
-        works = [base.work_from_wire(work, type(self._processor).Recipe) for work in batch.works]
+    def _process(self, batch: wire.Batch) -> None:
+        works = [wire.work_from_wire(work, type(self._processor).Recipe) for work in batch.works]
         waiting = {work.job: work for work in works}
         started = time.monotonic()
         try:
@@ -85,11 +85,11 @@ class Worker:
             kind, message = _describe(error)
             trace = traceback.format_exc()
             for work in waiting.values():
-                self._send(base.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace))
+                self._send(wire.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace))
         else:
             for work in waiting.values():
                 self._fail(work, base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
-        self._send(base.BatchDone())
+        self._send(wire.BatchDone())
 
     def _report(self, work: base.Work, outcome: base.Outcome, seconds: float) -> None:
         if isinstance(outcome, base.Failed):
@@ -101,7 +101,7 @@ class Worker:
             self._fail(work, *_describe(error))
             return
         self._send(
-            base.WorkFinished(
+            wire.WorkFinished(
                 job=work.job,
                 attempt=work.attempt,
                 files=[vars(file) for file in files],
@@ -115,15 +115,15 @@ class Worker:
         )
 
     def _fail(self, work: base.Work, kind: base.FailureKind, message: str) -> None:
-        self._send(base.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message))
+        self._send(wire.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message))
 
     def _send(self, message: Any) -> None:
-        line = memoryview(base.encode(message))
+        line = memoryview(wire.encode(message))
         while line:
             line = line[self._out.write(line) :]
 
 
-def _seal(outputs: Path, name: str) -> base.OutputFile:
+def _seal(outputs: Path, name: str) -> wire.OutputFile:
     """Make one output durable and describe it.
 
     Raises:
@@ -140,7 +140,7 @@ def _seal(outputs: Path, name: str) -> base.OutputFile:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(folder)
         os.close(folder)
-    return base.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
+    return wire.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
 
 
 def _describe(error: Exception) -> tuple[base.FailureKind, str]:

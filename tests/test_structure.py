@@ -12,11 +12,12 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
-    {"__init__", "errors", "model", "durable", "schema"},
+    {"__init__", "errors", "model", "durable", "names", "schema"},
     {"config"},
-    {"store", "watcher", "settling", "folders", "retry", "workers", "timetable", "control", "sdnotify", "kinds"}
+    {"store", "watcher", "settling", "inbox", "outbox", "retry", "workers", "timetable", "control", "sdnotify", "kinds"}
     | {"result", "joblog"},
-    {"publishing", "intake", "audit"},
+    {"folders"},
+    {"publishing", "intake", "audit", "stages"},
     {"dispatch", "recovery"},
     {"commands"},
     {"service"},

@@ -3,30 +3,17 @@
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from processors import pages
 from processors.base import BadInput, Failed, FailureKind, Finished, Outcome, Work
 from processors.pages import Page
 from processors.vlm import AskOptions, prompts, review
-from processors.vlm.question import Answer, Question, StopReason
+from processors.vlm.question import Answer, PageRecord, Question, StopReason
 
 _EXCERPT_CHARACTERS = 200
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(kw_only=True)
-class PageRecord:
-    """What is known of one page; the image itself is let go."""
-
-    number: int  # from 1
-    source_size: tuple[int, int] | None = None  # width, height before any reduction
-    dpi: float | None = None  # of a PDF page as it was drawn for the model
-    notes: tuple[str, ...] = ()  # of the decoding: what was lost or changed
-    error: str | None = None  # why it could not be decoded
-    answer: Answer | None = None  # None until it is there
 
 
 class Document:

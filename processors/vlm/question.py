@@ -32,3 +32,15 @@ class Answer:
     prompt_tokens: int  # those of the page included
     lowest_token_probability: float | None  # with which a token was chosen; None: no token
     size_seen: tuple[int, int]  # width, height of the page in pixels as it reached the model
+
+
+@dataclass(kw_only=True)
+class PageRecord:
+    """What is known of one page; the image itself is let go."""
+
+    number: int  # from 1
+    source_size: tuple[int, int] | None = None  # width, height before any reduction
+    dpi: float | None = None  # of a PDF page as it was drawn for the model
+    notes: tuple[str, ...] = ()  # of the decoding: what was lost or changed
+    error: str | None = None  # why it could not be decoded
+    answer: Answer | None = None  # None until it is there

@@ -1,26 +1,22 @@
 """Why a person should look at a result. Pure: it judges what was answered and changes nothing."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from processors.vlm import AskOptions, prompts, repetition
-from processors.vlm.question import StopReason
-
-if TYPE_CHECKING:
-    from processors.vlm.document import PageRecord
+from processors.vlm.question import PageRecord, StopReason
 
 _LEGIBLE_DPI = 70  # of a PDF page as seen: at 75 dpi every row of ten statements was read, smaller print is lost below
 _MOST_UNIT_CHARACTERS = 40  # of what is repeated, quoted in a reason
 
 
-def reasons(records: Sequence["PageRecord"], options: AskOptions) -> tuple[str, ...]:
+def reasons(records: Sequence[PageRecord], options: AskOptions) -> tuple[str, ...]:
     """One sentence for each thing seen, page by page; empty if there is none."""
     return tuple(
         f"Page {record.number} of {len(records)}: {reason}" for record in records for reason in _of(record, options)
     )
 
 
-def _of(record: "PageRecord", options: AskOptions) -> Iterator[str]:
+def _of(record: PageRecord, options: AskOptions) -> Iterator[str]:
     answer = record.answer
     if answer is None:
         yield f"it could not be decoded and is missing here. {record.error}"

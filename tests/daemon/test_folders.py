@@ -6,8 +6,11 @@ from factories import make_job
 
 from daemon import durable
 from daemon.errors import AlreadyRunning, LayoutError
-from daemon.folders import Folders, OriginalGone, original_place, result_stem, writer_has
+from daemon.folders import Folders
+from daemon.inbox import OriginalGone, writer_has
 from daemon.model import JobState
+from daemon.names import result_stem
+from daemon.outbox import original_place
 
 
 @pytest.fixture
@@ -24,85 +27,89 @@ def _write(path: Path, text: str = "text") -> Path:
 
 
 def test_take_moves_a_drop_with_its_sidecar_and_remembers_its_folder(folders: Folders):
-    drop = _write(folders.inbox / "a" / "b" / "x.jpg")
-    sidecar = _write(folders.inbox / "a" / "b" / "x.jpg.prompt", "What is it?")
-    folders.take("id", drop, [sidecar])
-    original = folders.original("id")
-    assert original.path == folders.taken / "id" / "a" / "b" / "x.jpg"
+    drop = _write(folders.inbox.path / "a" / "b" / "x.jpg")
+    sidecar = _write(folders.inbox.path / "a" / "b" / "x.jpg.prompt", "What is it?")
+    folders.inbox.take("id", drop, [sidecar])
+    original = folders.inbox.original("id")
+    assert original.path == folders.inbox.taken / "id" / "a" / "b" / "x.jpg"
     assert original.sidecars["prompt"].read_text() == "What is it?"
-    assert folders.inbox_folder(original.path, "id") == "a/b"
-    assert list((folders.inbox / "a" / "b").iterdir()) == []
+    assert folders.inbox.folder_of(original.path, "id") == "a/b"
+    assert list((folders.inbox.path / "a" / "b").iterdir()) == []
 
 
 def test_take_of_a_file_that_is_gone_leaves_nothing_and_puts_its_sidecar_back(folders: Folders):
-    sidecar = _write(folders.inbox / "x.jpg.prompt")
+    sidecar = _write(folders.inbox.path / "x.jpg.prompt")
     with pytest.raises(FileNotFoundError):
-        folders.take("id", folders.inbox / "x.jpg", [sidecar])
+        folders.inbox.take("id", folders.inbox.path / "x.jpg", [sidecar])
     assert sidecar.exists()
-    assert list(folders.taken_ids()) == []
+    assert list(folders.inbox.taken_ids()) == []
 
 
 def test_put_back_never_overwrites(folders: Folders):
-    folders.take("id", _write(folders.inbox / "x.txt", "first"), [])
-    _write(folders.inbox / "x.txt", "second")
-    folders.put_back("id")
-    assert (folders.inbox / "x.txt").read_text() == "second"
-    assert (folders.inbox / "x (2).txt").read_text() == "first"
+    folders.inbox.take("id", _write(folders.inbox.path / "x.txt", "first"), [])
+    _write(folders.inbox.path / "x.txt", "second")
+    folders.inbox.put_back("id")
+    assert (folders.inbox.path / "x.txt").read_text() == "second"
+    assert (folders.inbox.path / "x (2).txt").read_text() == "first"
 
 
 def test_link_swapped_in_after_the_scan_is_not_taken(folders: Folders, tmp_path: Path):
     secret = _write(tmp_path / "secret", "not yours")
-    (folders.inbox / "x.txt").symlink_to(secret)
+    (folders.inbox.path / "x.txt").symlink_to(secret)
     with pytest.raises(OSError, match="no regular file"):
-        folders.take("id", folders.inbox / "x.txt", [])
-    assert (folders.inbox / "x.txt").is_symlink()
-    assert list(folders.taken_ids()) == []
+        folders.inbox.take("id", folders.inbox.path / "x.txt", [])
+    assert (folders.inbox.path / "x.txt").is_symlink()
+    assert list(folders.inbox.taken_ids()) == []
 
 
 def test_original_that_was_removed_is_told(folders: Folders):
     with pytest.raises(OriginalGone):
-        folders.original("nothing")
-    folders.take("id", _write(folders.inbox / "x.txt"), [])
-    folders.original("id").path.unlink()
+        folders.inbox.original("nothing")
+    folders.inbox.take("id", _write(folders.inbox.path / "x.txt"), [])
+    folders.inbox.original("id").path.unlink()
     with pytest.raises(OriginalGone):
-        folders.original("id")
+        folders.inbox.original("id")
 
 
 def test_publish_is_one_rename_that_never_overwrites(folders: Folders):
-    folders.take("id", _write(folders.inbox / "x.txt"), [])
+    folders.inbox.take("id", _write(folders.inbox.path / "x.txt"), [])
     job = make_job(id="id", name="x.txt", attempt=1, result_path="x", sha256=None)
-    _write(folders.prepare_attempt(job) / "out.txt")
-    folders.stage(job, folders.original("id"), ".", {"result.json": b"{}"})
-    _write(folders.outbox / "x" / "theirs")
+    _write(folders.outbox.prepare_attempt(job) / "out.txt")
+    folders.outbox.stage(job, folders.inbox.original("id"), ".", {"result.json": b"{}"})
+    _write(folders.outbox.path / "x" / "theirs")
     with pytest.raises(FileExistsError):
-        folders.publish(job)
-    assert folders.free_result_path(job, failed=False) == "x (2)"
+        folders.outbox.publish(job)
+    assert folders.outbox.free_result_path(job, failed=False) == "x (2)"
     job = make_job(id="id", name="x.txt", attempt=1, result_path="x (2)")
-    folders.publish(job)
-    assert sorted(path.name for path in (folders.outbox / "x (2)").iterdir()) == ["out.txt", "result.json", "x.txt"]
-    assert not folders.is_staged(job)
+    folders.outbox.publish(job)
+    assert sorted(path.name for path in (folders.outbox.path / "x (2)").iterdir()) == [
+        "out.txt",
+        "result.json",
+        "x.txt",
+    ]
+    assert not folders.outbox.is_staged(job)
 
 
 def test_staging_twice_gives_the_same(folders: Folders):
-    folders.take("id", _write(folders.inbox / "x.txt"), [])
+    folders.inbox.take("id", _write(folders.inbox.path / "x.txt"), [])
     job = make_job(id="id", name="x.txt", attempt=1, sha256=None)
-    folders.prepare_attempt(job)
+    folders.outbox.prepare_attempt(job)
     for content in (b"1", b"2"):
-        folders.stage(job, folders.original("id"), ".", {"result.json": content})
-    staged = folders.staging / "id.1"
+        folders.outbox.stage(job, folders.inbox.original("id"), ".", {"result.json": content})
+    staged = folders.outbox.staging / "id.1"
     assert (staged / "result.json").read_bytes() == b"2"
-    assert (staged / "x.txt").samefile(folders.original("id").path)
+    assert (staged / "x.txt").samefile(folders.inbox.original("id").path)
 
 
 def test_original_goes_into_a_folder_of_its_own_if_an_output_has_its_name(folders: Folders):
-    folders.take("id", _write(folders.inbox / "x.txt"), [])
-    original = folders.original("id")
+    folders.inbox.take("id", _write(folders.inbox.path / "x.txt"), [])
+    original = folders.inbox.original("id")
     assert original_place(original, ["x.json", "result.json"]) == "."
     assert original_place(original, ["x.txt"]) == "original"
 
 
 def test_fetch_back_refuses_an_original_that_changed(folders: Folders):
-    result = folders.outbox / "failed" / "x"
+    result = folders.outbox.path / "failed" / "x"
     _write(result / "x.txt", "changed")
     job = make_job(id="id", name="x.txt", result_path="failed/x", sha256="1" * 64, state=JobState.FAILED)
     with pytest.raises(OriginalGone):
@@ -110,11 +117,11 @@ def test_fetch_back_refuses_an_original_that_changed(folders: Folders):
 
 
 def test_withdraw_leaves_what_others_put_there(folders: Folders):
-    result = folders.outbox / "failed" / "x"
+    result = folders.outbox.path / "failed" / "x"
     for name in ("x.txt", "error.txt", "error.json"):
         _write(result / name)
     _write(result / "original" / "kept-by-user", "x")
-    folders.withdraw("failed/x")
+    folders.outbox.withdraw("failed/x")
     assert (result / "x.txt").exists()
 
 
@@ -152,7 +159,7 @@ def test_folders_in_one_another_are_refused(tmp_path: Path, inbox: str, outbox: 
 def test_second_lock_is_refused_with_the_first_ones_process(folders: Folders):
     folders.lock()
     with pytest.raises(AlreadyRunning, match=str(os.getpid())):
-        Folders(inbox=folders.inbox, outbox=folders.outbox, state=folders.state).lock()
+        Folders(inbox=folders.inbox.path, outbox=folders.outbox.path, state=folders.state).lock()
     folders.unlock()
 
 

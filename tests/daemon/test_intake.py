@@ -127,7 +127,7 @@ def test_question_is_waited_for_and_taken_with_its_file(inbox: Inbox):
     assert inbox.intake.step(16.0) == 1
     job = inbox.store.open_jobs()[0]
     assert job.recipe == "ask"
-    assert inbox.folders.original(job.id).sidecars["prompt"].read_text() == "How many?"
+    assert inbox.folders.inbox.original(job.id).sidecars["prompt"].read_text() == "How many?"
     assert inbox.intake.left == {}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from processors import base
+from processors import wire
 from processors.base import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
 from processors.ocr.layout import Piece
@@ -117,12 +117,12 @@ def test_broken_pdf_is_bad_input(ocr: Ocr, tmp_path: Path):
 
 def test_worker_process_reads_an_image(tmp_path: Path):
     work = _work(SAMPLES / "receipt.jpg", tmp_path, "image/jpeg", formats=("md",))
-    lines = base.encode(base.Load(options=OcrOptions(threads=1).load_options(), models="models"))
-    lines += base.encode(base.Batch(works=[base.work_to_wire(work)]))
+    lines = wire.encode(wire.Load(options=OcrOptions(threads=1).load_options(), models="models"))
+    lines += wire.encode(wire.Batch(works=[wire.work_to_wire(work)]))
     done = subprocess.run(
         [sys.executable, "-m", "processors.worker", "ocr"], cwd=ROOT, input=lines, capture_output=True
     )
-    messages = [base.decode(line) for line in done.stdout.splitlines()]
+    messages = [wire.decode(line) for line in done.stdout.splitlines()]
     loaded, finished = messages[0], messages[-2]
     assert (loaded.engine, loaded.device) == ("rapidocr", "cpu")
     assert [file["name"] for file in finished.files] == ["page.md"]

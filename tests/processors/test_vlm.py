@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from processors import base
+from processors import base, wire
 from processors.base import Failed, FailureKind, Finished, Kind, Outcome, Progress, Work
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
@@ -313,8 +313,8 @@ def test_worker_process_answers(tmp_path):
     works = [a_work(DRAWINGS / name, tmp_path, AskOptions(prompt=about["prompt"])) for name, about in ANSWERS.items()]
     options = VlmOptions(model=str(TINY), device="cpu", threads=1).load_options()
     lines = [
-        base.encode(base.Load(options=options, models=str(tmp_path))),
-        base.encode(base.Batch(works=[base.work_to_wire(work) for work in works])),
+        wire.encode(wire.Load(options=options, models=str(tmp_path))),
+        wire.encode(wire.Batch(works=[wire.work_to_wire(work) for work in works])),
     ]
     child = subprocess.run(
         [sys.executable, "-m", "processors.worker", "vlm"],
@@ -323,12 +323,12 @@ def test_worker_process_answers(tmp_path):
         capture_output=True,
         timeout=120,
     )
-    messages = [base.decode(line) for line in child.stdout.splitlines()]
+    messages = [wire.decode(line) for line in child.stdout.splitlines()]
     assert child.returncode == 0, child.stderr.decode()
-    loaded = next(message for message in messages if isinstance(message, base.WorkerLoaded))
+    loaded = next(message for message in messages if isinstance(message, wire.WorkerLoaded))
     assert (loaded.engine, loaded.model, loaded.device) == ("transformers", str(TINY), "cpu")
-    finished = {message.job: message for message in messages if isinstance(message, base.WorkFinished)}
+    finished = {message.job: message for message in messages if isinstance(message, wire.WorkFinished)}
     for work in works:
         assert (work.outputs / "drop.md").read_text() == ANSWERS[work.source.name]["answer"] + "\n"
         assert [file["name"] for file in finished[work.job].files] == ["drop.md", "drop.json"]
-    assert isinstance(messages[-1], base.BatchDone)
+    assert isinstance(messages[-1], wire.BatchDone)

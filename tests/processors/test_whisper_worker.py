@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from processors import base
+from processors import base, wire
 from processors.base import BadInput, Progress, Unavailable
 from processors.whisper import Whisper, WhisperOptions, catalogue
 
@@ -119,30 +119,30 @@ def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(child, mo
     def until(kind: type) -> list:
         got = []
         for line in child.stdout:
-            got.append(base.decode(line))
+            got.append(wire.decode(line))
             if isinstance(got[-1], kind):
                 return got
         pytest.fail(f"the worker ended: {child.stderr.read().decode()}")
 
     def send(message: object) -> None:
-        child.stdin.write(base.encode(message))
+        child.stdin.write(wire.encode(message))
         child.stdin.flush()
 
     options = WhisperOptions(model="tiny.en", device="cpu", threads=1)
-    send(base.Load(options=options.load_options(), models=str(models)))
-    assert until(base.WorkerLoaded)[-1].device == "cpu"
+    send(wire.Load(options=options.load_options(), models=str(models)))
+    assert until(wire.WorkerLoaded)[-1].device == "cpu"
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.mkdir(), bad.mkdir()
     for source, outputs in (("LJ001-0002.mp3", good), ("text.mp3", bad)):
         work = make_work(SAMPLES / source, outputs)
-        send(base.Batch(works=[base.work_to_wire(work)]))
-    said = until(base.BatchDone) + until(base.BatchDone)
-    (finished,) = [message for message in said if isinstance(message, base.WorkFinished)]
+        send(wire.Batch(works=[wire.work_to_wire(work)]))
+    said = until(wire.BatchDone) + until(wire.BatchDone)
+    (finished,) = [message for message in said if isinstance(message, wire.WorkFinished)]
     assert finished.excerpt.strip(".").lower() == "in being comparatively modern"
     assert {file["name"] for file in finished.files} == {
         f"talk.{form}" for form in ("txt", "srt", "vtt", "tsv", "json")
     }
-    (failed,) = [message for message in said if isinstance(message, base.WorkFailed)]
+    (failed,) = [message for message in said if isinstance(message, wire.WorkFailed)]
     assert failed.kind == base.FailureKind.BAD_INPUT
     assert any(isinstance(message, base.WorkProgress) for message in said)
     child.stdin.close()

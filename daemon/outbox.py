@@ -1,0 +1,134 @@
+"""The outbox: <outbox>/.staging/<uuid>.<attempt>/ is completed, made durable, and renamed to its place.
+
+Owns where results lie; the rows that go with each step are `publishing`'s. Nothing here overwrites anything.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from daemon import durable, names
+from daemon.model import Job, Original
+
+FAILED = "failed"  # the folder of the outbox for what could not be done
+ORIGINAL = "original"  # the folder of a result for an original whose name another file there has
+
+
+class Outbox:
+    """The outbox folder, and the hidden folder the daemon owns in it."""
+
+    def __init__(self, path: Path, *, archive: Path, inbox: Path):
+        self.path = path
+        self.staging = path / ".staging"
+        self.archive = archive
+        self._inbox = inbox
+
+    def prepare_attempt(self, job: Job) -> Path:
+        """An empty staging folder for this attempt; what earlier attempts left is removed."""
+        self.discard_attempts(job.id)
+        folder = self.staging / job.staging_name()
+        folder.mkdir()
+        return folder
+
+    def discard_attempts(self, job_id: str) -> None:
+        for item in os.scandir(self.staging):
+            if item.name.split(".")[0] == job_id:
+                durable.remove_tree(Path(item.path))
+
+    def stage(self, job: Job, original: Original | None, place: str, documents: Mapping[str, bytes]) -> None:
+        """Complete an attempt's folder: the original and its sidecars at `place` (see `original_place`), `documents`
+        beside the outputs, all of it durable.
+
+        Raises:
+            OSError: disk full, read-only …; nothing was published, and staging again is safe.
+        """
+        folder = self.staging / job.staging_name()
+        folder.mkdir(exist_ok=True)
+        if original is not None:
+            home = folder / place
+            home.mkdir(exist_ok=True)
+            self._lay_all(job, original, home)
+        for name, content in documents.items():
+            (folder / name).unlink(missing_ok=True)
+            durable.write_file(folder / name, content)
+        durable.fsync_folder(folder)
+        durable.fsync_folder(self.staging)
+
+    def archive_original(self, job: Job, original: Original) -> Path:
+        """Keep the original apart from its result: state/archive/<folder>/<uuid>/NAME, durable. Safe to repeat."""
+        home = self.archive / job.folder / job.id
+        durable.make_folder(home)
+        self._lay_all(job, original, home)
+        return home / original.path.name
+
+    def _lay_all(self, job: Job, original: Original, home: Path) -> None:
+        _lay(original.path, home, job.sha256 or durable.sha256_of(original.path))
+        for sidecar in original.sidecars.values():
+            _lay(sidecar, home, durable.sha256_of(sidecar))
+        durable.fsync_folder(home)
+
+    def free_result_path(self, job: Job, *, failed: bool) -> str:
+        """A name for the result that is not taken, relative to the outbox: "bank/2024-01", "failed/bank/x (2)"."""
+        parts = [names.printable(part) for part in Path(job.folder).parts]
+        if parts and parts[0] == FAILED and not failed:
+            parts[0] = f"{FAILED} (folder)"  # outbox/failed is for what could not be done
+        parent = Path(FAILED, *parts) if failed else Path(*parts)
+        stem = names.result_stem(job.name)
+        number = 1
+        while True:
+            name = stem if number == 1 else f"{stem} ({number})"
+            # a folder of the inbox keeps its name in the outbox for its own results
+            if not os.path.lexists(self.path / parent / name) and not (self._inbox / job.folder / name).is_dir():
+                return str(parent / name)
+            number += 1
+
+    def is_staged(self, job: Job) -> bool:
+        return (self.staging / job.staging_name()).is_dir()
+
+    def publish(self, job: Job) -> None:
+        """Rename the staged folder to `job.result_path`: the moment the result exists.
+
+        Raises:
+            FileExistsError: the name was taken meanwhile.
+        """
+        assert job.result_path is not None
+        target = self.path / job.result_path
+        durable.make_folder(target.parent)
+        durable.rename_noreplace(self.staging / job.staging_name(), target)
+        durable.fsync_folder(target.parent)
+        durable.fsync_folder(self.staging)
+
+    def withdraw(self, result_path: str) -> None:
+        """Remove a failed job's folder, of which only what the daemon wrote: the original was fetched back before."""
+        folder = self.path / result_path
+        if not folder.is_dir():
+            return
+        for path in [*originals_in(folder), folder / "error.txt", folder / "error.json"]:
+            path.unlink(missing_ok=True)
+        durable.remove_empty_folders(folder / ORIGINAL, up_to=folder)
+        durable.remove_empty_folders(folder, up_to=self.path / FAILED)
+
+
+def original_place(original: Original, others: Iterable[str]) -> str:
+    """Where in its result an original lies: beside the `others`, or if one has its name, in a folder of its own."""
+    names = {original.path.name, *(path.name for path in original.sidecars.values())}
+    taken = {Path(other).parts[0] for other in others} | {ORIGINAL}
+    return ORIGINAL if names & taken else "."
+
+
+def originals_in(result: Path) -> list[Path]:
+    """The files of a failed result that the daemon did not write itself."""
+    if (result / ORIGINAL).is_dir():
+        return list((result / ORIGINAL).iterdir())
+    if not result.is_dir():
+        return []
+    return [path for path in result.iterdir() if path.name not in ("error.txt", "error.json")]
+
+
+def _lay(source: Path, folder: Path, sha256: str) -> None:
+    target = folder / source.name
+    if os.path.lexists(target):
+        if target.samefile(source):
+            return
+        target.unlink()
+    durable.link_or_copy(source, target, sha256)

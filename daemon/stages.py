@@ -1,0 +1,112 @@
+"""The stages and which recipe goes to which. A stage is a processor with the options that decide what its worker holds;
+it has at most one worker. One that cannot work (weights or a server away) is parked for a growing while.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from daemon.config import Settings
+from daemon.workers import Worker, WorkerState
+from processors import base
+
+log = logging.getLogger(__name__)
+
+_PROBE_DOUBLINGS = 5  # the pause between two probes of a stage grows from `probe` to 32 times that
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One processor with its load options. Times are of the monotonic clock."""
+
+    processor: str
+    options: base.Options
+    batch_limit: int  # at most `max_batch`; halved when a batch did not fit into memory
+    worker: Worker | None = None
+    idle_since: float = 0.0
+    parked_until: float | None = None
+    parked_for: str = ""
+    parked_times: int = 0  # in a row
+
+    @property
+    def is_parked(self) -> bool:
+        return self.parked_until is not None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.worker is not None and self.worker.state is WorkerState.IDLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """How a recipe is carried out here and now."""
+
+    stage: Stage
+    recipe_options: base.RecipeOptions
+    note: str  # why another processor than the recipe's; "" if it is the recipe's
+
+
+class Stages:
+    """All stages that were needed so far."""
+
+    def __init__(self, settings: Settings, *, monotonic: Callable[[], float]):
+        self._settings = settings
+        self._monotonic = monotonic
+        self._stages: dict[tuple[str, str], Stage] = {}
+        self._assignments: dict[str | None, Assignment | base.Missing] = {}  # by recipe
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(list(self._stages.values()))
+
+    def of(self, worker: Worker) -> Stage:
+        return next(stage for stage in self if stage.worker is worker)
+
+    def assign(self, recipe: str | None) -> Assignment | base.Missing:
+        """How a recipe is carried out here and now; decided anew after each `forget_assignments`."""
+        if recipe not in self._assignments:
+            self._assignments[recipe] = self._plan(recipe)
+        return self._assignments[recipe]
+
+    def forget_assignments(self) -> None:
+        """Weights may have come, or gone."""
+        self._assignments.clear()
+
+    def _plan(self, name: str | None) -> Assignment | base.Missing:
+        if name is None:
+            return base.Missing(why="No recipe is bound to files of this kind.")
+        recipe = self._settings.recipes.get(name)
+        if recipe is None:
+            return base.Missing(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
+        match recipe.cls.plan(recipe.options, recipe.recipe_options, self._settings.models):
+            case base.Missing() as missing:
+                return missing
+            case base.Instead() as instead:
+                options = self._settings.on(instead.processor)
+                recipe_options = base.find(instead.processor).Recipe(**instead.recipe)
+                return Assignment(
+                    stage=self._stage(instead.processor, options), recipe_options=recipe_options, note=instead.why
+                )
+            case _:
+                stage = self._stage(recipe.processor, recipe.options)
+                return Assignment(stage=stage, recipe_options=recipe.recipe_options, note="")
+
+    def _stage(self, processor: str, options: base.Options) -> Stage:
+        key = (processor, repr(sorted(options.load_options().items())))
+        if key not in self._stages:
+            self._stages[key] = Stage(processor=processor, options=options, batch_limit=options.max_batch)
+        return self._stages[key]
+
+    def park(self, stage: Stage, why: str) -> None:
+        """Start nothing of this stage for a while; longer each time until it works again."""
+        if stage.is_parked:
+            return
+        pause = self._settings.schedule.probe * 2 ** min(stage.parked_times, _PROBE_DOUBLINGS)
+        log.error("%s waits, and is tried again in %g s: %s", stage.processor, pause, why)
+        stage.parked_for, stage.parked_times = why, stage.parked_times + 1
+        stage.parked_until = self._monotonic() + pause
+
+    def unpark(self, *, at_once: bool) -> None:
+        """Let the stages work again whose while is over; `at_once`: all."""
+        for stage in self:
+            if stage.parked_until is not None and (at_once or stage.parked_until <= self._monotonic()):
+                stage.parked_until = None
