@@ -45,7 +45,7 @@ class Folders:
                 )
         if self.inbox.path.stat().st_dev != self.inbox.taken.stat().st_dev:
             raise LayoutError(
-                f"{self.inbox.taken} is on another file system than {self.inbox.path}: no file can be taken by a rename.",
+                f"{self.inbox.taken} is on another file system than {self.inbox.path}: no rename can take a file.",
                 f"Unmount {self.inbox.taken} and remove it; inboxd makes it again.",
             )
 

@@ -101,6 +101,7 @@ class Service:
         self.timetable.start()
         self.control.start()
         self.intake.look_everywhere(time.monotonic())
+        self.intake.step(time.monotonic())  # ready means watching: a drop from now on gives a hint
         self._notifier.ready()
         log.info("ready: %s -> %s", self.settings.inbox, self.settings.outbox)
 

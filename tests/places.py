@@ -110,6 +110,10 @@ class Place:
         assert daemon.poll() is None, self.log()
         return daemon
 
+    def adopt(self, daemon: subprocess.Popen) -> None:
+        """A daemon that a test started itself; it is ended with the others."""
+        self._daemons.append(daemon)
+
     def _answers(self) -> bool:
         return self.inboxd("status", "--json", check=None).returncode == 0
 

@@ -1,0 +1,118 @@
+"""The daemon process as its manager and its users see it: readiness, promptness, signals."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from places import Place, wait_for
+
+
+@pytest.fixture
+def manager(tmp_path: Path):
+    """A notify socket, as systemd has one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(30)
+        yield listener
+
+
+def _start(place: Place, manager: socket.socket, **environment: str) -> subprocess.Popen:
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "daemon.cli", "run", "--config", str(place.config)],
+        env={**place.environment(), "NOTIFY_SOCKET": manager.getsockname(), **environment},
+        stderr=(place.home / "daemon.log").open("ab"),
+    )
+    place.adopt(daemon)
+    return daemon
+
+
+def _hear(manager: socket.socket, word: bytes) -> None:
+    while word not in manager.recv(65536):
+        pass
+
+
+def test_drop_right_after_readiness_is_taken_by_its_hint_and_not_by_settling(place: Place, manager):
+    place.write_config(Place.TEXT.replace("settle_seconds = 0.3", "settle_seconds = 3600"))
+    _start(place, manager)
+    _hear(manager, b"READY=1")
+    place.drop("first.txt")
+    assert place.ended("first.txt")["state"] == "done"
+
+
+def test_copied_file_is_taken_when_its_writer_closes_it(place: Place, manager):
+    place.write_config(Place.TEXT.replace("settle_seconds = 0.3", "settle_seconds = 3600"))
+    _start(place, manager)
+    _hear(manager, b"READY=1")
+    (place.inbox / "copied.txt").write_text("written in place")
+    assert place.ended("copied.txt")["state"] == "done"
+
+
+def test_stop_is_announced_and_clean(place: Place, manager):
+    daemon = _start(place, manager)
+    _hear(manager, b"READY=1")
+    daemon.send_signal(signal.SIGTERM)
+    _hear(manager, b"STOPPING=1")
+    assert daemon.wait(30) == 0
+    assert not (place.state / "inboxd.sock").exists()
+
+
+def test_watchdog_is_pinged_while_there_is_nothing_to_do(place: Place, manager):
+    _start(place, manager, WATCHDOG_USEC="400000")
+    for _ in range(3):
+        _hear(manager, b"WATCHDOG=1")
+
+
+def test_status_line_tells_the_manager_what_was_done(place: Place, manager):
+    _start(place, manager)
+    _hear(manager, b"READY=1")
+    place.drop("a.txt")
+    _hear(manager, b"1 done")
+
+
+def test_hangup_tries_what_waits_at_once(make_place, manager):
+    place = make_place(
+        """
+        [inbox]
+        text = "m"
+        settle_seconds = 0.1
+        [recipes.m]
+        processor = "fakes.misbehaving"
+        unavailable_until = "weights"
+        [schedule]
+        probe = "1h"
+        """
+    )
+    place.drop("a.txt", "fine")
+    daemon = _start(place, manager)
+    wait_for(lambda: (place.row("a.txt") or {}).get("waiting_for"), "the job to wait")
+    (place.home / "weights").touch()
+    daemon.send_signal(signal.SIGHUP)
+    assert place.ended("a.txt")["state"] == "done"
+
+
+def test_interrupt_twice_stops_at_once(make_place, manager):
+    place = make_place('[inbox]\ntext = "m"\nsettle_seconds = 0.1\n[recipes.m]\nprocessor = "fakes.misbehaving"\n')
+    place.drop("hangs.txt", "hang")
+    daemon = _start(place, manager)
+    wait_for(lambda: (place.row("hangs.txt") or {}).get("state") == "running", "the job to run")
+    started = time.monotonic()
+    daemon.send_signal(signal.SIGINT)
+    _hear(manager, b"STOPPING=1")
+    daemon.send_signal(signal.SIGINT)
+    assert daemon.wait(30) == 0
+    assert time.monotonic() - started < 15  # stop_seconds is 20
+    assert place.row("hangs.txt")["state"] == "queued"
+
+
+def test_no_process_is_left_behind(place: Place, manager):
+    daemon = _start(place, manager)
+    place.drop("a.txt")
+    place.ended("a.txt")
+    workers = [row["worker_pid"] for row in place.rows("SELECT worker_pid FROM attempts")]
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait(30)
+    assert workers and not any(Path(f"/proc/{pid}").exists() for pid in workers)
