@@ -172,13 +172,24 @@ def process(
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What the daemon does now: queue, running files, what waits and why."""
     settings = _settings(config_file)
-    answer = _ask(settings, "status")
+    try:
+        answer = _ask(settings, "status")
+    except NotRunning:
+        _tell_last_counts(settings)
+        raise
     if as_json:
         _print_json(answer)
         return
     from daemon import terminal
 
     terminal.out().print(terminal.status_view(answer))
+
+
+def _tell_last_counts(settings: config.Settings) -> None:
+    """What the job log says while no daemon runs."""
+    with contextlib.suppress(UsageError), JobLog(settings.database) as log:
+        counts = ", ".join(f"{count} {state}" for state, count in log.counts().items())
+        print(f"The job log says: {counts or 'no jobs'}.", file=sys.stderr)
 
 
 @app.command()

@@ -28,6 +28,8 @@ from processors.base import FailureKind
 
 log = logging.getLogger(__name__)
 
+_REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
+
 
 class Service:
     """One daemon on one inbox. `drain`: end when all is done. `on_change`: called after each turn of the loop."""
@@ -54,7 +56,8 @@ class Service:
         try:
             self._start()
             while not self._is_finished():
-                self._turn()
+                self._apply_all(wait=self._pause())
+                self._advance()
             log.info("stopping")
         finally:
             self._stop()
@@ -101,7 +104,7 @@ class Service:
         self.timetable.start()
         self.control.start()
         self.intake.look_everywhere(time.monotonic())
-        self.intake.step(time.monotonic())  # ready means watching: a drop from now on gives a hint
+        self._advance()  # ready means watching: a drop from now on gives a hint
         self._notifier.ready()
         log.info("ready: %s -> %s", self.settings.inbox, self.settings.outbox)
 
@@ -112,6 +115,9 @@ class Service:
         while self.dispatch.is_busy and self._stop_asked < 2 and time.monotonic() < until:
             self._apply_all(wait=min(0.5, until - time.monotonic()))
         self.dispatch.put_back_running()
+        until = time.monotonic() + _REAP_SECONDS
+        while len(self.workers) and time.monotonic() < until:
+            self._apply_all(wait=until - time.monotonic())
         for part in (self.control, self.timetable, self.watcher):
             part.stop()
         self.store.close()
@@ -125,9 +131,8 @@ class Service:
 
     # ---------------------------------------------------------------------------------------- the loop
 
-    def _turn(self) -> None:
-        """Wait for something to happen, apply it, do what has become possible."""
-        self._apply_all(wait=self._pause())
+    def _advance(self) -> None:
+        """Do what has become possible; afterwards only a message or the end of `_pause` makes more possible."""
         self.intake.step(time.monotonic())
         self.workers.kill_overdue()
         self.dispatch.feed()

@@ -1,25 +1,22 @@
 """A SIGKILL before and after every rename, link, fsync and commit of the way of a file, and then a second start.
 
-The points are not listed by hand: a run without a kill counts them, so a new call is a new point. The daemon runs in a
-fork of this process (its modules are loaded already); its worker is the real one.
+The points are not listed by hand: a run without a kill counts them, so a new call is a new point. The daemon and its
+worker are the real ones; see crash_rig.py.
 """
 
 import contextlib
-import os
 import signal
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from crash_rig import COMMIT, run_daemon
 from places import Place
 
-from daemon import config, durable, folders, store
+from daemon import folders
 from daemon.audit import Audit
 from daemon.errors import UsageError
-from daemon.recovery import Recovery
-from daemon.service import Service
 
 TEXT = """
     [paths]
@@ -30,57 +27,6 @@ TEXT = """
     [recipes.count]
     processor = "plaintext"
 """
-_CALLS = ("rename_noreplace", "fsync_folder", "write_file", "link_or_copy", "remove_tree", "remove_empty_folders")
-_COMMIT = "commit"
-
-
-class _Counter:
-    """Kills this process at the n-th passage; 0: never."""
-
-    def __init__(self, at: int, report: int):
-        self._at = at
-        self._report = report
-        self._passed = 0
-
-    def wrap(self, name: str, call: Callable) -> Callable:
-        def wrapped(*arguments, **keywords):
-            self._pass(f"before {name}")
-            result = call(*arguments, **keywords)
-            self._pass(f"after {name}")
-            return result
-
-        return wrapped
-
-    def _pass(self, where: str) -> None:
-        self._passed += 1
-        os.write(self._report, f"{where}\n".encode())
-        if self._passed == self._at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _run_daemon(settings: config.Settings, kill_at: int = 0) -> tuple[int, list[str]]:
-    """A drain in a fork; its exit status (-9: killed) and the points it passed."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 70
-        with contextlib.suppress(BaseException):
-            os.close(reader)
-            sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - until the fork ends
-            counter = _Counter(kill_at, writer)
-            for name in _CALLS:
-                wrapped = counter.wrap(name, getattr(durable, name))
-                setattr(durable, name, wrapped)
-            leave = store._Transaction.__exit__
-            store._Transaction.__exit__ = counter.wrap(_COMMIT, leave)
-            Service(settings, drain=True).run()
-            status = 0
-        os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader) as lines:
-        points = lines.read().splitlines()
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), points
 
 
 def _make(home: Path, outbox: Path) -> Place:
@@ -119,20 +65,20 @@ def _verify(place: Place, at: str) -> None:
         assert verdict.is_clean, (at, verdict.findings)
 
 
-def _every_point(tmp_path: Path, outbox: Callable[[Path], Path], step: int) -> None:
+def _every_point(tmp_path: Path, outbox: Callable[[Path], Path], *, step: int, sabotage: bool = False) -> None:
     clean = _make(tmp_path / "clean", outbox(tmp_path / "clean"))
-    status, points = _run_daemon(clean.settings())
+    status, points = run_daemon(clean.settings())
     assert status == 0
     _check(clean, "no kill")
-    assert len(points) > 60 and f"after {_COMMIT}" in points, points
+    assert len(points) > 60 and f"after {COMMIT}" in points, points
     for number in range(1, len(points) + 1, step):
         home = tmp_path / str(number)
         place = _make(home, outbox(home))
-        status, passed = _run_daemon(place.settings(), kill_at=number)
+        status, passed = run_daemon(place.settings(), kill_at=number)
         at = f"point {number}: {passed[-1]}"
         assert status == -signal.SIGKILL, at
         _verify(place, at)
-        assert _run_daemon(place.settings())[0] == 0, at
+        assert run_daemon(place.settings(), sabotage=sabotage)[0] == 0, at
         _check(place, at)
         _verify(place, at)
 
@@ -153,8 +99,7 @@ def test_kill_at_every_point_with_the_outbox_on_another_file_system(tmp_path: Pa
         _every_point(tmp_path, lambda home: Path(shm) / home.name, step=1)
 
 
-def test_the_rig_sees_a_daemon_that_forgets_to_record_its_intent(tmp_path: Path, monkeypatch):
+def test_the_rig_sees_a_daemon_that_forgets_what_it_took(tmp_path: Path):
     """A negative control: without recovery's adoption of taken files, a kill after the take must be noticed."""
-    monkeypatch.setattr(Recovery, "_sweep_or_adopt", lambda self, job_id: None)
     with pytest.raises(AssertionError):
-        _every_point(tmp_path, lambda home: home / "outbox", step=2)
+        _every_point(tmp_path, lambda home: home / "outbox", step=2, sabotage=True)

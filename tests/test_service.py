@@ -51,6 +51,17 @@ def test_copied_file_is_taken_when_its_writer_closes_it(place: Place, manager):
     assert place.ended("copied.txt")["state"] == "done"
 
 
+def test_what_waits_in_the_queue_is_started_at_once_after_a_start(place: Place, manager):
+    place.write_config(Place.TEXT.replace('"plaintext"', '"fakes.misbehaving"\nunavailable_until = "weights"'))
+    place.drop("a.txt", "fine")
+    place.drain(check=1)
+    (place.home / "weights").touch()
+    never = place.config.read_text().replace('probe = "300ms"', 'probe = "1h"\nrescan = "1h"\nunload = "1h"')
+    place.write_config(never)
+    _start(place, manager)
+    assert place.ended("a.txt")["state"] == "done"
+
+
 def test_stop_is_announced_and_clean(place: Place, manager):
     daemon = _start(place, manager)
     _hear(manager, b"READY=1")
