@@ -1,6 +1,6 @@
 """Draws the pictures that tests/data/tiny-vlm can read: coloured shapes, lines of print, small bank statements.
 
-`python tests/data/drawings.py` writes them to tests/data/drawings/ (and two for the demo to samples/demo-vlm/), with
+`python tests/data/drawings.py` writes them to tests/data/drawings/ (and two for the demo to samples/inbox/pictures/), with
 answers.json: for each file the prompt and the right answer. The tests use the files, so that they need no font.
 """
 
@@ -115,18 +115,19 @@ STATEMENTS: dict[str, list[Row]] = {
         ("2025-06-18", "STANDING ORDER GYM", 39.25, None, 418.05),
     ],
 }
-DEMO = ("shapes-three", "statement-four")
+DEMO = {"shapes-three": "shapes.png", "statement-four": "small-statement.png"}  # also in samples/inbox/pictures
 
 
 def main() -> None:
-    here, demo = Path(__file__).parent / "drawings", Path(__file__).parents[2] / "samples" / "demo-vlm"
+    here = Path(__file__).parent / "drawings"
+    demo = Path(__file__).parents[2] / "samples" / "inbox" / "pictures"
     made = {name: (shapes(placed), DESCRIBE, names(placed)) for name, placed in SHAPES.items()}
     made |= {name: (print_lines(lines), READ, "\n".join(lines)) for name, lines in LINES.items()}
     made |= {name: (statement(rows), STATEMENT, transactions(rows)) for name, rows in STATEMENTS.items()}
-    for folder, chosen in ((here, made), (demo, DEMO)):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in chosen:
-            made[name][0].save(folder / f"{name}.png", optimize=True)
+    for name, (image, _, _) in made.items():
+        image.save(here / f"{name}.png", optimize=True)
+    for name, file in DEMO.items():
+        made[name][0].save(demo / file, optimize=True)
     answers = {f"{name}.png": {"prompt": prompt, "answer": answer} for name, (_, prompt, answer) in made.items()}
     (here / "answers.json").write_text(json.dumps(answers, indent=2) + "\n", encoding="utf-8")
 
