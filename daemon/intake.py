@@ -26,9 +26,7 @@ from daemon.watcher import Watcher
 log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
-_HASH_INLINE_BYTES = (
-    16 * 1024 * 1024
-)  # a larger file is hashed by a thread: at 0.5 GB/s the loop stops for 30 ms at most
+_HASH_INLINE_BYTES = 16 * 2**20  # a larger file is hashed by a thread: at 0.5 GB/s the loop stops for 30 ms at most
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan

@@ -1,6 +1,6 @@
 """Draws the pictures that tests/data/tiny-vlm can read: coloured shapes, lines of print, small bank statements.
 
-`python tests/data/drawings.py` writes them to tests/data/drawings/ (and two for the demo to samples/inbox/pictures/), with
+`python tests/data/drawings.py` writes them to tests/data/drawings/ (and two of them to samples/inbox/pictures/), with
 answers.json: for each file the prompt and the right answer. The tests use the files, so that they need no font.
 """
 

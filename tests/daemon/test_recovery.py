@@ -1,0 +1,198 @@
+"""One test a row of the README's table of file states, each made by hand, then one pass of recovery."""
+
+import queue
+from pathlib import Path
+
+import pytest
+from factories import make_job
+
+from daemon import config
+from daemon.durable import sha256_of
+from daemon.folders import Folders
+from daemon.intake import Intake
+from daemon.model import Job, JobState
+from daemon.publishing import Publishing
+from daemon.recovery import Recovery
+from daemon.retry import MAX_INTERRUPTIONS
+from daemon.store import Store, now_us
+from daemon.watcher import Watcher
+
+
+class Wreck:
+    """Folders and rows as a crash may leave them."""
+
+    def __init__(self, home: Path):
+        (home / "config.toml").write_text('[inbox]\ntext = "count"\n[recipes.count]\nprocessor = "plaintext"\n')
+        settings = config.load(home / "config.toml")
+        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders.prepare()
+        self.store = Store(settings.database)
+        self.publishing = Publishing(settings, self.store, self.folders)
+        post = queue.SimpleQueue().put
+        intake = Intake(settings, self.store, self.folders, Watcher(post), post, now_us=now_us)
+        self._recovery = Recovery(self.store, self.folders, self.publishing, intake)
+        self.inbox, self.outbox = settings.inbox, settings.outbox
+
+    def recover(self) -> str:
+        return str(self._recovery.run())
+
+    def take(self, job_id: str = "job", name: str = "x.txt", text: str = "text") -> Path:
+        (self.inbox / name).write_text(text)
+        self.folders.inbox.take(job_id, self.inbox / name, [])
+        return self.folders.inbox.original(job_id).path
+
+    def queued(self, **fields) -> Job:
+        fields = {"id": "job", "name": "x.txt", **fields}
+        path = self.take(fields["id"], fields["name"])
+        job = make_job(sha256=sha256_of(path), size_bytes=4, mtime_ns=path.stat().st_mtime_ns, **fields)
+        self.store.insert([job])
+        return job
+
+    def running(self, **fields) -> Job:
+        return self.store.start([self.queued(**fields)], processor="plaintext", worker_pid=1)[0]
+
+    def publishing_job(self, **fields) -> Job:
+        job = self.running(**fields)
+        (self.folders.outbox.prepare_attempt(job) / "out.txt").write_text("result")
+        self.folders.outbox.stage(job, self.folders.inbox.original(job.id), ".", {"result.json": b"{}"})
+        return self.store.intend(job, outcome=JobState.DONE, attempt_outcome="finished", result_path="x")
+
+    def state(self, job_id: str = "job") -> JobState:
+        return self.store.get(job_id).state
+
+    def taken(self) -> list[str]:
+        return list(self.folders.inbox.taken_ids())
+
+
+@pytest.fixture
+def wreck(tmp_path: Path):
+    made = Wreck(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_nothing_is_done_where_nothing_is_wrong(wreck: Wreck):
+    wreck.queued()
+    assert wreck.recover() == "nothing to do"
+    assert wreck.state() is JobState.QUEUED
+
+
+def test_taken_but_not_recorded_is_recorded(wreck: Wreck):
+    wreck.take("job")
+    assert wreck.recover() == "1 adopted"
+    job = wreck.store.get("job")
+    assert (job.state, job.name, job.recipe, job.sha256 is not None) == (JobState.QUEUED, "x.txt", "count", True)
+
+
+def test_folder_of_a_take_that_never_came_is_removed(wreck: Wreck):
+    (wreck.folders.inbox.taken / "job" / "a" / "b").mkdir(parents=True)
+    wreck.recover()
+    assert wreck.taken() == []
+
+
+def test_sidecar_taken_without_its_file_goes_back(wreck: Wreck):
+    home = wreck.folders.inbox.taken / "job" / "a"
+    home.mkdir(parents=True)
+    (home / "x.jpg.prompt").write_text("What?")
+    wreck.recover()
+    assert (wreck.inbox / "a" / "x.jpg.prompt").read_text() == "What?"
+    assert wreck.taken() == []
+
+
+def test_running_is_queued_again_uncharged(wreck: Wreck):
+    job = wreck.running()
+    wreck.folders.outbox.prepare_attempt(job)
+    assert wreck.recover() == "1 requeued"
+    job = wreck.store.get("job")
+    assert (job.state, job.charged, job.interruptions) == (JobState.QUEUED, 0, 1)
+    assert list(wreck.folders.outbox.staging.iterdir()) == []
+
+
+def test_running_at_too_many_unclean_ends_is_set_aside(wreck: Wreck):
+    wreck.running(interruptions=MAX_INTERRUPTIONS - 1)
+    wreck.recover()
+    assert wreck.state() is JobState.FAILED
+    assert "in a row" in (wreck.outbox / "failed" / "x" / "error.txt").read_text()
+    assert (wreck.outbox / "failed" / "x" / "x.txt").exists() and wreck.taken() == []
+
+
+def test_publishing_and_staged_is_published(wreck: Wreck):
+    wreck.publishing_job()
+    assert wreck.recover() == "1 published"
+    assert wreck.state() is JobState.DONE
+    assert (wreck.outbox / "x" / "out.txt").read_text() == "result" and wreck.taken() == []
+
+
+def test_publishing_under_a_name_that_was_taken_meanwhile_finds_another(wreck: Wreck):
+    wreck.publishing_job()
+    (wreck.outbox / "x").mkdir()
+    wreck.recover()
+    assert wreck.store.get("job").result_path == "x (2)"
+    assert (wreck.outbox / "x (2)" / "out.txt").exists()
+
+
+def test_publishing_and_not_staged_was_published_even_if_a_reader_took_the_result_away(wreck: Wreck):
+    job = wreck.publishing_job()
+    wreck.folders.outbox.publish(job)
+    (wreck.outbox / "x").rename(wreck.outbox.parent / "elsewhere")
+    wreck.recover()
+    assert wreck.state() is JobState.DONE and wreck.taken() == []
+    assert not (wreck.outbox / "x").exists()
+
+
+def test_done_and_still_in_taken_is_swept(wreck: Wreck):
+    job = wreck.publishing_job()
+    wreck.folders.outbox.publish(job)
+    wreck.store.finish(job)
+    assert wreck.recover() == "1 swept"
+    assert wreck.taken() == [] and (wreck.outbox / "x" / "x.txt").exists()
+
+
+def test_staging_without_a_job_is_removed(wreck: Wreck):
+    (wreck.folders.outbox.staging / "nobody.1").mkdir()
+    wreck.recover()
+    assert list(wreck.folders.outbox.staging.iterdir()) == []
+
+
+def test_queued_whose_original_vanished_fails_with_the_reason(wreck: Wreck):
+    wreck.queued()
+    wreck.folders.inbox.release("job")
+    wreck.recover()
+    assert wreck.state() is JobState.FAILED
+    assert "removed from inbox/.taken" in (wreck.outbox / "failed" / "x" / "error.txt").read_text()
+
+
+def test_retry_cut_short_after_its_commit_is_completed(wreck: Wreck):
+    job = wreck.queued()
+    wreck.publishing.give_up(job, "error", "It broke.")
+    failed = wreck.store.get("job")
+    wreck.folders.fetch_back(failed)
+    wreck.store.reopen(failed)
+    wreck.recover()
+    job = wreck.store.get("job")
+    assert (job.state, job.result_path) == (JobState.QUEUED, None)
+    assert not (wreck.outbox / "failed" / "x").exists()
+    assert wreck.folders.inbox.original("job").path.read_text() == "text"
+
+
+def test_retry_cut_short_before_its_commit_leaves_the_failure(wreck: Wreck):
+    wreck.publishing.give_up(wreck.queued(), "error", "It broke.")
+    wreck.folders.fetch_back(wreck.store.get("job"))
+    wreck.recover()
+    assert wreck.state() is JobState.FAILED and wreck.taken() == []
+    assert (wreck.outbox / "failed" / "x" / "x.txt").exists()
+
+
+def test_one_job_that_cannot_be_mended_stops_neither_the_others_nor_the_start(wreck: Wreck, monkeypatch):
+    wreck.publishing_job(id="bad", name="bad.txt")
+    wreck.publishing_job(id="good", name="good.txt")
+    complete = wreck.publishing.complete
+
+    def fail_for_bad(job: Job) -> None:
+        if job.id == "bad":
+            raise RuntimeError("something nobody thought of")
+        complete(job)
+
+    monkeypatch.setattr(wreck.publishing, "complete", fail_for_bad)
+    assert "1 unmended" in wreck.recover()
+    assert wreck.state("good") is JobState.DONE and wreck.state("bad") is JobState.PUBLISHING

@@ -1,0 +1,115 @@
+"""The worker process and the wire, with processors that misbehave."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from processors import base, wire
+from processors.base import FailureKind, Kind, RecipeOptions, Work
+
+ROOT = Path(__file__).parents[2]
+
+
+def _work(folder: Path, text: str, name: str = "x.txt") -> Work:
+    outputs = folder / f"{name}.out"
+    outputs.mkdir()
+    (folder / name).write_text(text)
+    return Work(
+        job=name,
+        attempt=1,
+        source=folder / name,
+        kind=Kind.TEXT,
+        media_type="text/plain",
+        outputs=outputs,
+        stem="x",
+        recipe="r",
+        options=RecipeOptions(),
+    )
+
+
+def _serve(processor: str, *messages: object) -> tuple[list, subprocess.CompletedProcess]:
+    done = subprocess.run(
+        [sys.executable, "-m", "processors.worker", processor],
+        input=b"".join(wire.encode(message) for message in messages),
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        timeout=60,
+    )
+    return [wire.decode(line) for line in done.stdout.splitlines()], done
+
+
+def _load(processor: str, **options: object) -> wire.Load:
+    return wire.Load(options=base.find(processor).Options(**options).load_options(), models="models")
+
+
+def test_batch_is_answered_job_by_job_and_then_done(tmp_path: Path):
+    works = [
+        _work(tmp_path, text, f"{number}.txt") for number, text in enumerate(["fine", "bad", "error oops", "fine"])
+    ]
+    batch = wire.Batch(works=[wire.work_to_wire(work) for work in works])
+    messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), batch)
+    assert [type(message).__name__ for message in messages] == [
+        *("WorkerLoaded", "WorkFinished", "WorkFailed", "WorkFailed", "WorkFailed", "BatchDone"),
+    ]
+    assert [message.kind for message in messages[2:5]] == [FailureKind.BAD_INPUT, FailureKind.ERROR, FailureKind.ERROR]
+    assert "RuntimeError: oops" in messages[3].message and "Traceback" in messages[3].trace
+    assert done.returncode == 0
+
+
+def test_noise_on_stdout_does_not_garble_the_messages(tmp_path: Path):
+    batch = wire.Batch(works=[wire.work_to_wire(_work(tmp_path, "noisy"))])
+    messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), batch)
+    assert [type(message).__name__ for message in messages] == ["WorkerLoaded", "WorkFinished", "BatchDone"]
+    assert b"more noise on file descriptor 1" in done.stderr
+
+
+def test_load_that_fails_is_told_and_ends_the_worker(tmp_path: Path):
+    messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving", unavailable_until=str(tmp_path / "no")))
+    (failed,) = messages
+    assert failed.kind == FailureKind.UNAVAILABLE and "put them at" in failed.message
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("escape", ["../outside.txt", "/etc/hostname", "link.txt", "missing.txt"])
+def test_output_outside_the_attempts_folder_is_refused(tmp_path: Path, escape: str):
+    from processors.worker import _seal
+
+    (tmp_path / "outside.txt").write_text("x")
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    (outputs / "link.txt").symlink_to(tmp_path / "outside.txt")
+    with pytest.raises(ValueError, match="no file in the attempt's folder"):
+        _seal(outputs, escape)
+
+
+def test_disk_that_is_full_is_no_fault_of_the_file():
+    from processors.worker import _describe
+
+    kind, message = _describe(OSError(28, "No space left on device", "/outbox/x"))
+    assert kind is FailureKind.UNAVAILABLE and "No space left" in message
+
+
+def test_paths_that_are_no_utf8_survive_the_wire(tmp_path: Path):
+    work = _work(tmp_path, "x", os.fsdecode(b"caf\xe9.txt"))
+    message = wire.decode(wire.encode(wire.Batch(works=[wire.work_to_wire(work)])))
+    assert wire.work_from_wire(message.works[0], RecipeOptions) == work
+
+
+@pytest.mark.parametrize("line", [b"", b"hello", b"[]", b'{"type": "Nothing"}', b'{"type": "Load"}', b"\xff"])
+def test_what_is_no_message_is_refused(line: bytes):
+    with pytest.raises(ValueError, match="not a message"):
+        wire.decode(line)
+
+
+@pytest.mark.parametrize("name", ["worker", "nothing", "../x", "os", "Ocr", ""])
+def test_what_is_no_processor_is_not_found(name: str):
+    with pytest.raises(LookupError):
+        base.find(name)
+
+
+def test_every_processor_of_the_package_is_known_by_its_own_name():
+    assert base.known() == ["ocr", "plaintext", "vlm", "whisper"]
+    assert [base.find(name).name for name in base.known()] == base.known()
