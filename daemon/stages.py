@@ -64,7 +64,11 @@ class Stages:
     def assign(self, recipe: str | None) -> Assignment | base.Missing:
         """How a recipe is carried out here and now; decided anew after each `forget_assignments`."""
         if recipe not in self._assignments:
-            self._assignments[recipe] = self._plan(recipe)
+            try:
+                self._assignments[recipe] = self._plan(recipe)
+            except Exception as error:  # a processor's own code: its fault costs its jobs a wait, and the daemon nothing
+                log.exception("the recipe %s cannot be planned", recipe)
+                self._assignments[recipe] = base.Missing(why=f"Its processor is broken: {error!r}; see the log.")
         return self._assignments[recipe]
 
     def forget_assignments(self) -> None:

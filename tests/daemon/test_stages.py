@@ -81,3 +81,12 @@ def test_parking_a_parked_stage_changes_nothing(stages: Stages):
     assert (stage.parked_for, stage.parked_times) == ("first", 1)
     stages.unpark(at_once=True)
     assert not stage.is_parked
+
+
+def test_processor_whose_plan_raises_costs_its_jobs_a_wait_and_the_daemon_nothing(stages: Stages, monkeypatch):
+    def broken(cls, options, recipe, models):
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr("processors.plaintext.Plaintext.plan", classmethod(broken))
+    assert "nobody thought of this" in stages.assign("count").why
+    assert stages.assign("read").stage.processor == "ocr"
