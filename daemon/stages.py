@@ -66,7 +66,7 @@ class Stages:
         if recipe not in self._assignments:
             try:
                 self._assignments[recipe] = self._plan(recipe)
-            except Exception as error:  # a processor's own code: its fault costs its jobs a wait, and the daemon nothing
+            except Exception as error:  # a processor's own code: its fault costs its own jobs a wait, nothing else
                 log.exception("the recipe %s cannot be planned", recipe)
                 self._assignments[recipe] = base.Missing(why=f"Its processor is broken: {error!r}; see the log.")
         return self._assignments[recipe]
