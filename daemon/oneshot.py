@@ -12,6 +12,7 @@ from daemon import durable
 from daemon.config import Folder, Settings
 from daemon.errors import UsageError
 from daemon.joblog import JobLog
+from daemon.names import printable_path
 from daemon.service import Service
 from processors.base import Kind
 
@@ -46,12 +47,16 @@ def process(
             settle_seconds=0.0,
             folders={"": top},
         )
-        for number, file in enumerate(files):
-            _lay(file, inside.inbox / str(number))
-        Service(inside, drain=True, on_change=on_change).run()
+        laid = [_lay(file, inside.inbox) for file in files]
+        service = Service(inside, drain=True, on_change=on_change)
+        service.run()
         with JobLog(inside.database) as log:
-            rows = sorted(log.jobs(), key=lambda row: int(row["folder"]))
-        return [_deliver(row, inside.outbox, files[int(row["folder"])], output) for row in rows]
+            rows = {row["file"]: row for row in log.jobs()}
+        left = {path.relative_to(inside.inbox): why for path, why in service.intake.left.items()}
+        return [
+            _deliver(rows.get(printable_path(name)) or _not_taken(left.get(name)), inside.outbox, file, output)
+            for name, file in zip(laid, files, strict=True)
+        ]
 
 
 def _bound(settings: Settings, recipe: str) -> Folder:
@@ -72,13 +77,28 @@ def _workspace(output: Path):
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _lay(file: Path, folder: Path) -> None:
-    """A copy, and its prompt sidecar if it has one: a link would let a processor's mistake reach the file."""
-    folder.mkdir(parents=True)
+def _lay(file: Path, inbox: Path) -> Path:
+    """Copy a file, and its prompt sidecar if it has one, into the inbox; its path there, relative to the inbox.
+
+    A copy, as a link would let a processor's mistake reach the file. The second one of a name gets a folder.
+    """
+    name, number = Path(file.name), 1
+    while (inbox / name).exists():
+        number += 1
+        name = Path(str(number), file.name)
+    (inbox / name).parent.mkdir(parents=True, exist_ok=True)
     sidecar = file.with_name(f"{file.name}.prompt")
     for source in (sidecar, file):
         if source.is_file():
-            shutil.copy2(source, folder / source.name)
+            shutil.copy2(source, (inbox / name).parent / source.name)
+    return name
+
+
+def _not_taken(why: str | None) -> dict[str, Any]:
+    """The row of a file that was no drop."""
+    error = f"It was not taken: {why or 'its name is that of a temporary file or of a sidecar; rename it.'}"
+    empty = dict.fromkeys(("recipe", "review", "run_seconds", "result_path", "waiting_for"))
+    return {**empty, "state": "failed", "error": error, "excerpt": ""}
 
 
 def _deliver(row: dict[str, Any], outbox: Path, file: Path, output: Path) -> dict[str, Any]:

@@ -138,6 +138,16 @@ def test_process_works_beside_a_running_daemon_and_leaves_the_files(place: Place
     assert place.rows() == []
 
 
+def test_process_says_of_each_file_that_is_no_drop_why(place: Place):
+    for name in ("x.tmp", "good.txt", "q.png"):
+        (place.home / name).write_bytes(b"\x89PNG\r\n\x1a\n" if name == "q.png" else b"words")
+    place.write_config(Place.TEXT.replace("[inbox]", '[inbox]\nimage = "ask"'))
+    done = place.inboxd("process", "x.tmp", "good.txt", "q.png", "-o", "out", "--json", check=1)
+    temporary, good, question = json.loads(done.stdout)
+    assert (temporary["state"], good["state"], question["state"]) == ("failed", "done", "failed")
+    assert "temporary file" in temporary["error"] and "q.png.prompt" in question["error"]
+
+
 def test_process_refuses_unknown_recipes_and_missing_files(place: Place):
     (place.home / "x.txt").write_text("x")
     assert "Known recipes" in place.inboxd("process", "x.txt", "--recipe", "nope", check=64).stderr
