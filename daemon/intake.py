@@ -4,6 +4,7 @@ Hints say where to look; what is there is told by looking. Files are taken first
 transaction: a crash between the two leaves a taken file without a row, which `recovery` records.
 """
 
+import itertools
 import logging
 import os
 import queue
@@ -26,6 +27,7 @@ from daemon.watcher import Watcher
 log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
+_TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
 _HASH_INLINE_BYTES = 16 * 2**20  # a larger file is hashed by a thread: at 0.5 GB/s the loop stops for 30 ms at most
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
@@ -82,11 +84,17 @@ class Intake:
             else:
                 self._consider(entry, now)
         self._scan_due(now)
-        ready, self._ready = list(self._ready.values()), {}
-        return sum(self._take(ready[i : i + _TAKE_AT_ONCE], now) for i in range(0, len(ready), _TAKE_AT_ONCE))
+        taken, started = 0, self._now_us()
+        while self._ready:
+            taken += self._take(list(itertools.islice(self._ready.values(), _TAKE_AT_ONCE)), now)
+            if self._now_us() - started >= _TAKE_SECONDS * 1e6:
+                break
+        return taken
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
+        if self._ready:
+            return 0.0
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
 
@@ -94,7 +102,7 @@ class Intake:
     def is_quiet(self) -> bool:
         """True if nothing is to be looked at, settles, or waits to be hashed (what is `left` does not count)."""
         pending = self._due.keys() - self.left.keys()
-        return not self._to_scan and not pending and not self._hasher.pending
+        return not self._to_scan and not self._ready and not pending and not self._hasher.pending
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -172,6 +180,7 @@ class Intake:
     def _take(self, entries: list[Entry], now: float) -> int:
         jobs, sources = [], set()
         for entry in entries:
+            self._ready.pop(entry.path, None)
             job_id = new_id()
             try:
                 content = sniff(entry.path)

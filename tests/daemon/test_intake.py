@@ -153,8 +153,13 @@ def test_large_file_is_hashed_beside_the_loop_and_starts_when_that_is_done(inbox
     assert inbox.intake.is_quiet
 
 
-def test_a_thousand_files_in_many_folders_are_taken_without_a_hint(inbox: Inbox):
-    for number in range(1000):
+def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr("daemon.intake._TAKE_SECONDS", 0.0)
+    for number in range(600):
         inbox.write(f"{number % 50}/{number}.txt")
     inbox.scan(now=10.0)
-    assert inbox.intake.step(13.0) == 1000
+    taken = [inbox.intake.step(13.0)]
+    assert taken == [256] and inbox.intake.next_look(13.0) == 0.0 and not inbox.intake.is_quiet
+    while not inbox.intake.is_quiet:
+        taken.append(inbox.intake.step(13.0))
+    assert taken == [256, 256, 88] and len(inbox.store.open_jobs()) == 600
