@@ -1,14 +1,16 @@
 """RapidOCR on one image; finds out which way up a page is when it reads poorly as it lies."""
 
-import importlib.metadata
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import rapidocr
 from rapidocr import RapidOCR
 
+from processors.base import Unavailable
 from processors.ocr.layout import Piece
-from processors.pages.page import reduce
+from processors.pages.page import fit, reduce
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,29 +18,41 @@ if TYPE_CHECKING:
 _TRIAL_PIXELS = 1_000_000  # of the image on which the four ways up are tried
 _GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge by
+_MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.1 GB; more is reduced
 _CLEARLY_BETTER = 1.3  # a turn must give so many times the certain characters
 
 
 class Engine:
     """The detection and recognition models, loaded."""
 
-    def __init__(self, rapidocr: RapidOCR):
-        self._rapidocr = rapidocr
+    def __init__(self, engine: RapidOCR, model_name: str):
+        self._rapidocr = engine
+        self.model_name = model_name
 
     @classmethod
     def load(cls, threads: int | None) -> "Engine":
-        """`threads`: None for OMP_NUM_THREADS, which onnxruntime itself does not heed."""
+        """Open both models, which rapidocr itself would do at the first page; downloads nothing.
+
+        `threads`: None for OMP_NUM_THREADS, which onnxruntime itself does not heed.
+
+        Raises:
+            Unavailable: rapidocr was installed without its models.
+        """
         threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or -1
+        detection, recognition = (_model(task) for task in ("det", "rec"))
         parameters = {
             "Global.log_level": "error",
             "Global.use_cls": False,  # of single lines; pages are turned as a whole, see read_upright
-            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "Det.model_path": str(detection),  # named, as rapidocr would fetch what it does not find
+            "Rec.model_path": str(recognition),
+            # above the number of cores rapidocr ignores it, and takes them all
+            "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
         }
-        return cls(RapidOCR(params=parameters))
-
-    @property
-    def model_name(self) -> str:
-        return f"PP-OCR of rapidocr {importlib.metadata.version('rapidocr')}"
+        engine = cls(RapidOCR(params=parameters), f"{detection.stem} + {recognition.stem}")
+        engine._rapidocr(np.full((64, 64, 3), 255, np.uint8))
+        engine._rapidocr(np.full((64, 64, 3), 255, np.uint8), use_det=False)
+        engine._rapidocr.use_det = True  # rapidocr keeps the arguments of the last call
+        return engine
 
     def read_upright(self, image: "Image.Image") -> tuple[list[Piece], "Image.Image", int]:
         """The pieces of an RGB image, that image as it was read, and by how many degrees clockwise it was turned."""
@@ -55,6 +69,8 @@ class Engine:
 
     def read(self, image: "Image.Image") -> list[Piece]:
         """What stands in an RGB image as it lies; no order is promised."""
+        # by area: rapidocr's own bound, 2000 pixels a side, makes a tall receipt or screenshot illegible
+        self._rapidocr.max_side_len = max(fit(image.size, _MOST_PIXELS))
         found = self._rapidocr(np.asarray(image)[:, :, ::-1].copy())  # it expects BGR, as OpenCV has it
         if not found.txts:
             return []
@@ -65,6 +81,16 @@ class Engine:
             for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
             if text.strip()
         ]
+
+
+def _model(task: str) -> Path:
+    folder = Path(rapidocr.__file__).parent / "models"
+    found = sorted(folder.glob(f"*_{task}_*.onnx"))
+    if not found:
+        raise Unavailable(
+            f"RapidOCR's models are not in {folder}: reinstall it, pip install --force-reinstall rapidocr"
+        )
+    return found[-1]
 
 
 def _turned(image: "Image.Image", degrees: int) -> "Image.Image":

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from processors import wire
 from processors.base import BadInput, Kind, Progress, Work
@@ -108,6 +108,24 @@ def test_empty_page_is_to_be_looked_at(ocr: Ocr, tmp_path: Path):
     finished, text, _, _ = _read(ocr, tmp_path / "white.png", tmp_path / "out")
     assert finished.review == ("page 1: no text was found",)
     assert text.strip() == ""
+
+
+def test_tall_picture_is_not_shrunk_until_it_cannot_be_read(ocr: Ocr, tmp_path: Path):
+    wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 161)]
+    tall = Image.new("RGB", (500, 36 * len(wanted) + 40), "white")
+    draw = ImageDraw.Draw(tall)
+    for number, line in enumerate(wanted):
+        draw.text((30, 20 + 36 * number), line, font=ImageFont.load_default(22), fill="black")
+    tall.save(tmp_path / "tall.png")
+    _, text, _, _ = _read(ocr, tmp_path / "tall.png", tmp_path / "out")
+    assert sum(line in text for line in wanted) >= 156
+
+
+def test_models_are_open_once_loaded(ocr: Ocr):
+    fresh = Ocr()
+    loaded = fresh.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
+    assert "det" in loaded.model and "rec" in loaded.model
+    assert fresh._engine._rapidocr.text_det is not None and fresh._engine._rapidocr.text_rec is not None
 
 
 def test_broken_pdf_is_bad_input(ocr: Ocr, tmp_path: Path):
