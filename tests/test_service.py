@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -106,16 +105,24 @@ def test_hangup_tries_what_waits_at_once(make_place, manager):
 
 
 def test_interrupt_twice_stops_at_once(make_place, manager):
-    place = make_place('[inbox]\ntext = "m"\nsettle_seconds = 0.1\n[recipes.m]\nprocessor = "fakes.misbehaving"\n')
+    place = make_place(
+        """
+        [inbox]
+        text = "m"
+        settle_seconds = 0.1
+        [recipes.m]
+        processor = "fakes.misbehaving"
+        [workers]
+        stop_seconds = "1h"
+        """
+    )
     place.drop("hangs.txt", "hang")
     daemon = _start(place, manager)
     wait_for(lambda: (place.row("hangs.txt") or {}).get("state") == "running", "the job to run")
-    started = time.monotonic()
     daemon.send_signal(signal.SIGINT)
     _hear(manager, b"STOPPING=1")
     daemon.send_signal(signal.SIGINT)
     assert daemon.wait(30) == 0
-    assert time.monotonic() - started < 15  # stop_seconds is 20
     assert place.row("hangs.txt")["state"] == "queued"
 
 

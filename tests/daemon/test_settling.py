@@ -1,12 +1,10 @@
 """When a file counts as complete: only looks and the time that is passed in decide."""
 
-import random
-import time
 from pathlib import Path
 
 import pytest
 
-from daemon.settling import MIN_PAUSE, Settling, is_ignored
+from daemon.settling import Settling, is_ignored
 
 FILE = Path("/inbox/a/file.jpg")
 
@@ -66,9 +64,9 @@ def test_file_that_changes_after_it_was_ready_is_waited_for_again():
     settling = Settling(2.0)
     settling.see(FILE, prints(1), 0)
     assert settling.ready(FILE, 2)
-    assert settling.next_look(2) is None
     settling.see(FILE, prints(2), 3)
-    assert settling.next_look(3) == 2.0
+    assert not settling.ready(FILE, 4.9)
+    assert settling.ready(FILE, 5)
 
 
 def test_second_hint_counts_again():
@@ -92,94 +90,24 @@ def test_clock_that_steps_back_does_not_hold_a_file():
     settling = Settling(2.0)
     settling.see(FILE, prints(1), 1000)
     assert not settling.ready(FILE, 10)
-    assert settling.next_look(10) == 2.0
     assert settling.ready(FILE, 12)
 
 
-def test_next_look_is_when_the_earliest_file_is_due():
-    settling = Settling(2.0)
-    assert settling.next_look(0) is None
-    settling.see(FILE, prints(1), 0)
-    settling.see(FILE.with_name("later"), prints(1), 1)
-    assert settling.next_look(1.25) == pytest.approx(0.75)
-    assert settling.ready(FILE, 2)
-    assert settling.next_look(2) == pytest.approx(1.0)
-    assert settling.ready(FILE.with_name("later"), 3)
-    assert settling.next_look(3) is None
-
-
-def test_file_due_but_not_asked_about_is_not_forgotten_nor_makes_the_caller_spin():
+def test_new_file_of_an_old_name_starts_from_nothing():
     settling = Settling(2.0)
     settling.see(FILE, prints(1), 0)
-    assert settling.next_look(1.999) == MIN_PAUSE
-    assert settling.next_look(500) == MIN_PAUSE > 0
-
-
-def test_following_next_look_finds_every_file_ready():
-    """A loop that sleeps for `next_look` and nothing else takes all files, late by the shortest pause at most."""
-    numbers = random.Random(3)
-    settling = Settling(0.7)
-    changes = sorted((numbers.uniform(0, 20), numbers.randrange(30)) for _ in range(200))
-    last = {name: at for at, name in changes}
-    now, taken, looks = 0.0, {}, 0
-    while changes or len(taken) < len(last):
-        looks += 1
-        for name in last.keys() - taken.keys():
-            if settling.ready(Path(f"/in/{name}"), now) and now >= last[name]:
-                taken[name] = now
-                settling.forget(Path(f"/in/{name}"))
-        pause = settling.next_look(now)
-        wake = min(changes[0][0] if changes else 1e9, now + pause if pause is not None else 1e9)
-        assert wake < 1e9 or len(taken) == len(last), "nothing would ever wake the loop"
-        now = wake if wake < 1e9 else now
-        while changes and changes[0][0] <= now:
-            at, name = changes.pop(0)
-            settling.see(Path(f"/in/{name}"), prints(int(at * 1e6)), now)
-    for name, at in last.items():
-        assert 0.7 - 1e-6 <= taken[name] - at <= 0.7 + MIN_PAUSE + 1e-6
-    assert looks < 500
+    settling.complete(FILE)
+    settling.forget(FILE)
+    settling.forget(FILE)
+    settling.see(FILE, prints(1), 11)
+    assert not settling.ready(FILE, 12)
+    assert settling.ready(FILE, 13)
 
 
 def test_no_settle_time_means_at_once():
     settling = Settling(0.0)
     settling.see(FILE, prints(1), 3)
-    assert settling.next_look(3) == MIN_PAUSE
     assert settling.ready(FILE, 3)
-
-
-def test_missing_and_taken_files_are_forgotten():
-    settling = Settling(2.0)
-    other = Path("/inbox/b/file.jpg")
-    for path in (FILE, FILE.with_name("kept"), other):
-        settling.see(path, prints(1), 0)
-    settling.forget_missing(FILE.parent, ["kept"])
-    assert not settling.ready(FILE, 10)
-    assert settling.ready(FILE.with_name("kept"), 10)
-    assert settling.ready(other, 10)
-    settling.forget(FILE.with_name("kept"))
-    settling.forget(FILE.with_name("kept"))
-    settling.forget_missing(other.parent, ())
-    assert settling.next_look(10) is None
-    settling.see(FILE, prints(1), 11)  # a new file of an old name starts from nothing
-    assert not settling.ready(FILE, 12)
-
-
-def test_hundred_thousand_files_cost_less_than_a_second_a_pass():
-    settling = Settling(2.0)
-    folders = [Path(f"/inbox/{number}") for number in range(100)]
-    files = {folder: [folder / f"scan {number:05}.jpg" for number in range(1000)] for folder in folders}
-    durations = []
-    for now in (0.0, 1.0, 2.0):
-        started = time.process_time()
-        for folder, paths in files.items():
-            for path in paths:
-                settling.see(path, prints(1), now)
-                settling.ready(path, now)
-            settling.forget_missing(folder, {path.name for path in paths})
-        settling.next_look(now)
-        durations.append(time.process_time() - started)
-    assert min(durations) < 0.9
-    assert settling.next_look(2.0) is None
 
 
 @pytest.mark.parametrize(
