@@ -210,22 +210,24 @@ def test_line_beyond_the_limit_is_refused_and_never_posted(path):
     assert len(asked) == 1
 
 
-def test_silent_and_dripping_clients_hold_nobody_up(path, monkeypatch):
+def test_silent_clients_hold_nobody_up(path, monkeypatch):
+    monkeypatch.setattr(control, "QUESTION_SECONDS", 3600.0)
+    with serving(path), contextlib.ExitStack() as stack:
+        for _ in range(control.MAX_CONNECTIONS - 2):
+            stack.enter_context(connected(path))
+        stack.enter_context(connected(path)).close()
+        assert ask(path, "status")["ok"]
+
+
+def test_silent_and_dripping_clients_are_cut_off(path, monkeypatch):
     monkeypatch.setattr(control, "QUESTION_SECONDS", 0.5)
     with serving(path), contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(connected(path)) for _ in range(control.MAX_CONNECTIONS - 2)]
+        silent = stack.enter_context(connected(path))
         dripping = stack.enter_context(connected(path))
-        gone = stack.enter_context(connected(path))
-        gone.close()
-        started = time.monotonic()
-        assert ask(path, "status")["ok"]
-        assert time.monotonic() - started < 0.4
-        started = time.monotonic()
-        with pytest.raises(OSError):  # it is cut off, however often it shows life
-            while time.monotonic() - started < 5:
+        with pytest.raises(OSError):  # however often it shows life
+            while True:
                 dripping.sendall(b"{")
-        for client in silent:
-            assert "No question came" in json.loads(client.makefile().readline())["error"]
+        assert "No question came" in json.loads(silent.makefile().readline())["error"]
 
 
 def test_more_silent_clients_than_there_are_slots_only_delay(path, monkeypatch):
@@ -345,14 +347,12 @@ def test_stop_leaves_the_socket_of_another_alone(path):
 
 
 def test_stop_does_not_wait_for_silent_clients_and_leaves_nothing(path, monkeypatch):
-    monkeypatch.setattr(control, "QUESTION_SECONDS", 3.0)
+    monkeypatch.setattr(control, "QUESTION_SECONDS", 3600.0)
     with contextlib.ExitStack() as stack:
         with serving(path) as server:
             for _ in range(control.MAX_CONNECTIONS + 3):
                 stack.enter_context(connected(path))
-            started = time.monotonic()
             server.stop()
-            assert time.monotonic() - started < 2.5
             server.stop()
         assert not path.exists()
     with pytest.raises(NotRunning):
