@@ -4,6 +4,7 @@ Threads and children only put messages into one mailbox; this thread alone chang
 applies it, and then does what has become possible: takes what has settled, feeds the workers, ends those that hang.
 """
 
+import collections
 import logging
 import queue
 import signal
@@ -28,6 +29,7 @@ from processors.base import FailureKind
 
 log = logging.getLogger(__name__)
 
+_APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
 
 
@@ -41,6 +43,7 @@ class Service:
         self.drain = drain
         self._on_change = on_change
         self._mailbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._backlog: collections.deque[Any] = collections.deque()  # out of the mailbox, not yet applied
         self._notifier = Notifier()
         self._stop_asked = 0
         self._next_ping = 0.0
@@ -139,18 +142,33 @@ class Service:
         self._tell()
 
     def _apply_all(self, *, wait: float) -> None:
-        """Apply the messages that are there; if there is none, wait up to `wait` seconds for one."""
+        """Apply the messages that are there; if there is none, wait up to `wait` seconds for one.
+
+        Hints come first, and the others get `_APPLY_SECONDS` at a time: the outcomes of a batch, each with its commits
+        and fsyncs, must not keep a new drop waiting.
+        """
+        self._collect(wait=0.0 if self._backlog else max(0.0, wait))
+        until = time.monotonic() + _APPLY_SECONDS
+        while self._backlog:
+            self._apply(self._backlog.popleft())
+            if time.monotonic() >= until:
+                break
+
+    def _collect(self, *, wait: float) -> None:
+        """Empty the mailbox: hints are applied (a flood of them is one look), all else goes behind the backlog."""
         try:
-            self._apply(self._mailbox.get(timeout=max(0.0, wait)))
-            while True:  # a flood of hints is one look
-                self._apply(self._mailbox.get_nowait())
+            message = self._mailbox.get(timeout=wait)
+            while True:
+                if isinstance(message, model.LookAt):
+                    self.intake.look_at(message, time.monotonic())
+                else:
+                    self._backlog.append(message)
+                message = self._mailbox.get_nowait()
         except queue.Empty:
             return
 
     def _apply(self, message: Any) -> None:
         match message:
-            case model.LookAt():
-                self.intake.look_at(message, time.monotonic())
             case model.LookEverywhere():
                 log.warning("looking through the whole inbox: %s", message.why)
                 self.intake.look_everywhere(time.monotonic())
