@@ -106,7 +106,6 @@ def run(
 
 def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
     """The table at the end of a drain: what was worked on in this run, and what waits."""
-
     from daemon import result, terminal
 
     with JobLog(settings.database) as log:

@@ -49,7 +49,7 @@ class Dispatch:
         self._stages = Stages(settings, monotonic=monotonic)
         self._running: dict[str, Assignment] = {}  # by job
         self._cancelled: set[str] = set()
-        self.progress: dict[str, base.WorkProgress] = {}  # by job; "" and the processor for a model that loads
+        self.progress: dict[str, base.WorkProgress] = {}  # by job; by " NAME" for a processor that loads
 
     # ---------------------------------------------------------------------------------------- feeding
 
@@ -190,9 +190,7 @@ class Dispatch:
             raise
         except Exception as error:  # one of the three borders: one job
             log.exception("%s %s: the result could not be published", job.id[:8], job.path)
-            self._settle_failure(
-                self._stages.of(worker), worker, job, FailureKind.ERROR, f"The result could not be published: {error}."
-            )
+            self._settle_failure(worker, job, FailureKind.ERROR, f"The result could not be published: {error}.")
 
     def _failed(self, worker: Worker, failed: wire.WorkFailed) -> None:
         job = self._answered(worker, failed.job, failed.attempt)
@@ -201,7 +199,7 @@ class Dispatch:
         self._running.pop(job.id)
         if failed.trace:
             log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
-        self._settle_failure(self._stages.of(worker), worker, job, FailureKind(failed.kind), failed.message)
+        self._settle_failure(worker, job, FailureKind(failed.kind), failed.message)
 
     def _answered(self, worker: Worker, job_id: str, attempt: int) -> Job | None:
         job = worker.jobs.get(job_id)
@@ -217,18 +215,13 @@ class Dispatch:
         for job in list(worker.jobs.values()):  # our worker answers for every job; another `python` may hold an older
             worker.jobs.pop(job.id)
             self._running.pop(job.id)
-            self._settle_failure(
-                self._stages.of(worker),
-                worker,
-                job,
-                FailureKind.ERROR,
-                f"The processor {worker.processor} gave no answer.",
-            )
+            self._settle_failure(worker, job, FailureKind.ERROR, f"The processor {worker.processor} gave no answer.")
         worker.state = WorkerState.IDLE
         self._stages.of(worker).idle_since = self._monotonic()
 
-    def _settle_failure(self, stage: Stage, worker: Worker, job: Job, failure: FailureKind, message: str) -> None:
+    def _settle_failure(self, worker: Worker, job: Job, failure: FailureKind, message: str) -> None:
         """Do with a failed attempt what `retry` decides."""
+        stage = self._stages.of(worker)
         rules = self.settings.retry
         decision = retry.decide(
             job,
@@ -240,9 +233,7 @@ class Dispatch:
         )
         if failure is FailureKind.OUT_OF_MEMORY:
             stage.batch_limit = max(1, min(stage.batch_limit, worker.batch_size // 2))
-            worker.end(
-                self._monotonic()
-            )  # a fresh worker: what the failed batch holds of the memory is truly given back
+            worker.end(self._monotonic())  # a fresh one: what the batch holds of the memory is truly given back
         match decision:
             case retry.GiveUp():
                 self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
@@ -270,7 +261,6 @@ class Dispatch:
         if worker is None:
             return
         stage = self._stages.of(worker)
-        stage.worker = None
         self.progress.pop(f" {worker.processor}", None)
         if worker.loaded is None and worker.state is not WorkerState.ENDING:
             self._stages.park(stage, f"{worker.processor} could not be loaded. {describe_end(ended)}")
@@ -283,11 +273,12 @@ class Dispatch:
             self.progress.pop(job.id, None)
             if job.id in cancelled:
                 self._cancelled.discard(job.id)
-                self._publishing.give_up(job, "cancelled", "It was cancelled by command.")
+                self._publishing.cancel(job)
             elif cancelled:
                 self._store.requeue(job, outcome="interrupted", detail="its batch's worker was ended")
             else:
-                self._settle_failure(stage, worker, job, failure, message)
+                self._settle_failure(worker, job, failure, message)
+        stage.worker = None
         log.info("worker %d: %s has ended", worker.number, worker.processor)
 
     # ---------------------------------------------------------------------------------------- parking
@@ -321,7 +312,7 @@ class Dispatch:
     def cancel(self, job: Job) -> None:
         """End a job that has not ended: its original goes to outbox/failed."""
         if job.state is JobState.QUEUED:
-            self._publishing.give_up(job, "cancelled", "It was cancelled by command.")
+            self._publishing.cancel(job)
             return
         for worker in self._workers:
             if job.id in worker.jobs:

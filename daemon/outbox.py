@@ -54,12 +54,11 @@ class Outbox:
         durable.fsync_folder(folder)
         durable.fsync_folder(self.staging)
 
-    def archive_original(self, job: Job, original: Original) -> Path:
+    def archive_original(self, job: Job, original: Original) -> None:
         """Keep the original apart from its result: state/archive/<folder>/<uuid>/NAME, durable. Safe to repeat."""
         home = self.archive / job.folder / job.id
         durable.make_folder(home)
         self._lay_all(job, original, home)
-        return home / original.path.name
 
     def _lay_all(self, job: Job, original: Original, home: Path) -> None:
         _lay(original.path, home, job.sha256 or durable.sha256_of(original.path))

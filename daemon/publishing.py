@@ -89,7 +89,7 @@ class Publishing:
         policy = self.settings.folder(job.folder).originals
         place = original_place(original, [*(file["name"] for file in finished.files), "result.json"])
         where = {
-            "keep": f"{place}/{original.path.name}".removeprefix("./"),
+            "keep": _within(place, original),
             "archive": f"archive:{job.folder}/{job.id}/{original.path.name}".replace(":/", ":"),
             "delete": None,
         }[policy]
@@ -105,6 +105,10 @@ class Publishing:
         )
         self._folders.outbox.stage(job, original if policy == "keep" else None, place, {"result.json": document})
 
+    def cancel(self, job: Job) -> None:
+        """Give a job up by command."""
+        self.give_up(job, "cancelled", "It was cancelled by command.")
+
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original below outbox/failed, with error.txt; from running or from queued."""
         cancelled = kind == "cancelled"
@@ -115,7 +119,7 @@ class Publishing:
         try:
             self._folders.outbox.prepare_attempt(job)
             place = original_place(original, ["error.txt", "error.json"]) if original else "."
-            where = {"path": f"{place}/{original.path.name}".removeprefix("./")} if original else None
+            where = {"path": _within(place, original)} if original else None
             documents = {
                 "error.txt": result.error_txt(job, kind, message),
                 "error.json": result.error_json(job, kind, message, original=where, version=__version__),
@@ -204,3 +208,8 @@ class Publishing:
         assert job.result_path is not None
         self._folders.outbox.withdraw(job.result_path)
         return self._store.forget_result(job)
+
+
+def _within(place: str, original: Original) -> str:
+    """Where an original lies, relative to its result."""
+    return f"{place}/{original.path.name}".removeprefix("./")

@@ -71,11 +71,10 @@ class Recovery:
             return
         try:
             original = self._folders.inbox.original(job_id)
-        except OriginalGone:  # the rename of the drop itself never came: whatever is here goes back
-            self._folders.inbox.put_back(job_id)
-            return
-        entry = self._folders.inbox.look(original.path)
-        if entry is None:
+            entry = self._folders.inbox.look(original.path)
+        except OriginalGone:
+            entry = None
+        if entry is None:  # the rename of the drop itself never came: whatever is here goes back
             self._folders.inbox.put_back(job_id)
             return
         self._folders.inbox.fsync_taken([job_id], [])

@@ -101,7 +101,7 @@ class Service:
 
     def _start(self) -> None:
         self._listen_to_signals()
-        self.recovered = Recovery(self.store, self.folders, self.publishing, self.intake).run()
+        Recovery(self.store, self.folders, self.publishing, self.intake).run()
         self.dispatch.probe(at_once=True)
         self.watcher.start()
         self.timetable.start()
