@@ -85,7 +85,7 @@ def run(
     from rich.console import Console
 
     from daemon import terminal
-    from daemon.service import Service
+    from daemon.service import serve
     from daemon.store import now_us
 
     settings = _settings(config_file)
@@ -96,10 +96,10 @@ def run(
     if drain and console.is_terminal:
         terminal.set_up_logging(verbose=verbose, console=console)
         with terminal.LiveView(console) as view:
-            Service(settings, drain=True, on_change=view.on_change).run()
+            serve(settings, drain=True, on_change=view.on_change)
     else:
         terminal.set_up_logging(verbose=verbose)
-        Service(settings, drain=drain).run()
+        serve(settings, drain=drain)
     if drain:
         _summarize(settings, started, shown_from)
 

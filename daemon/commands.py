@@ -8,11 +8,13 @@ from typing import Any
 from daemon import __version__
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
+from daemon.errors import StorageError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone
 from daemon.intake import Intake
 from daemon.model import Asked, Job, JobState
 from daemon.publishing import Publishing
+from daemon.storage import Storage
 from daemon.store import Store
 from daemon.watcher import Watcher
 from daemon.workers import Workers
@@ -35,6 +37,7 @@ class Commands:
         *,
         store: Store,
         folders: Folders,
+        storage: Storage,
         workers: Workers,
         publishing: Publishing,
         dispatch: Dispatch,
@@ -44,6 +47,7 @@ class Commands:
         self._settings = settings
         self._store = store
         self._folders = folders
+        self._storage = storage
         self._workers = workers
         self._publishing = publishing
         self._dispatch = dispatch
@@ -59,6 +63,9 @@ class Commands:
             return {"ok": True, **handlers[asked.command](**asked.arguments)}
         except Refused as error:
             return {"ok": False, "error": str(error), "fix": error.fix}
+        except (OSError, StorageError) as error:
+            fix = "Mend that, and ask again: see `inboxd status`."
+            return {"ok": False, "error": f"This cannot be done now: {getattr(error, 'what', error)}", "fix": fix}
         except TypeError as error:
             return {"ok": False, "error": f"{asked.command}: {error}", "fix": "Are both of the same version?"}
 
@@ -75,13 +82,19 @@ class Commands:
                 self._running(job, worker.processor) for worker in self._workers for job in worker.jobs.values()
             ],
             "workers": [self._worker(worker) for worker in self._workers],
-            "waiting": _grouped(self._store.waiting()),
-            "outbox_problem": self._publishing.parked_for,
+            "waiting": self._waiting(),
+            "storage_problem": self._storage.problem,
             "left_in_inbox": {
                 str(path.relative_to(self._folders.inbox.path)): why for path, why in self._intake.left.items()
             },
             "watch_problems": {str(folder): why for folder, why in self._watcher.problems.items()},
         }
+
+    def _waiting(self) -> list[Mapping[str, Any]]:
+        try:
+            return _grouped(self._store.waiting())
+        except StorageError:  # `storage_problem` tells of it
+            return []
 
     def retry(self, job: str | None = None, failed: bool = False) -> dict[str, Any]:
         """Queue a failed job again, or all of them; a waiting one is tried at once."""
@@ -115,7 +128,8 @@ class Commands:
         return {"cancelled": found.id}
 
     def probe(self) -> dict[str, Any]:
-        """Look again, now, at the inbox and at what parked jobs wait for."""
+        """Look again, now, at the inbox, at the disks, and at what parked jobs wait for."""
+        self._storage.retry(at_once=True)
         self._intake.look_everywhere(time.monotonic())
         self._dispatch.probe(at_once=True)
         return {}

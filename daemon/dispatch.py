@@ -4,25 +4,32 @@ Which recipe goes to which worker is `stages`', what a failed attempt costs is `
 reaches the outbox is `publishing`'s.
 """
 
+import errno
+import functools
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from daemon import retry
 from daemon.config import Settings
-from daemon.errors import InboxdError
+from daemon.errors import StartOver, StorageError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
 from daemon.names import result_stem
 from daemon.publishing import Publishing
 from daemon.stages import Assignment, Stage, Stages
+from daemon.storage import Storage
 from daemon.store import Store
 from daemon.workers import Worker, Workers, WorkerState, describe_end
 from processors import base, wire
 from processors.base import FailureKind
 
 log = logging.getLogger(__name__)
+
+_MACHINE_IS_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, processes
+_STORAGE_FAILURES = 10  # of a stage's workers in a row, uncharged
 
 
 class Dispatch:
@@ -33,6 +40,7 @@ class Dispatch:
         settings: Settings,
         store: Store,
         folders: Folders,
+        storage: Storage,
         workers: Workers,
         publishing: Publishing,
         *,
@@ -42,6 +50,7 @@ class Dispatch:
         self.settings = settings
         self._store = store
         self._folders = folders
+        self._storage = storage
         self._workers = workers
         self._publishing = publishing
         self._monotonic = monotonic
@@ -55,7 +64,7 @@ class Dispatch:
 
     def feed(self) -> None:
         """Give work to idle workers, and start workers for work that has none."""
-        if self._publishing.is_parked:
+        if self._storage.trouble is not None:
             return
         for stage, jobs in sorted(self._offers(), key=lambda offer: _rank(offer[1][0])):
             if stage.worker is None:
@@ -95,7 +104,10 @@ class Dispatch:
         try:
             stage.worker = self._workers.spawn(stage.processor, stage.options)
         except OSError as error:
-            self._stages.park(stage, f"The worker for {stage.processor} could not be started: {error}.")
+            if error.errno in _MACHINE_IS_SHORT:
+                self._storage.note(error)
+            else:
+                self._stages.park(stage, f"The worker for {stage.processor} could not be started: {error}.")
 
     def _start_batch(self, stage: Stage, jobs: list[Job]) -> None:
         worker, loaded = stage.worker, stage.worker.loaded
@@ -114,7 +126,9 @@ class Dispatch:
             except OriginalGone as error:
                 self._publishing.give_up(job, FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             except OSError as error:
-                self._publishing.park(job, error)
+                log.warning("%s %s: %s", job.id[:8], job.path, error)
+                self._storage.note(error)
+                self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
             else:
                 worker.jobs[job.id] = job
                 self._running[job.id] = self._stages.assign(job.recipe)
@@ -183,14 +197,20 @@ class Dispatch:
         if job is None:
             return
         assignment = self._running.pop(job.id)
-        options = assignment.recipe_options.model_dump(mode="json")
+        stage = assignment.stage
+        stage.storage_failures = 0
+
+        def hopeless(error: Exception) -> None:
+            self._settle_failure(job, stage, FailureKind.ERROR, f"The result could not be published: {error}.")
+
         try:
-            self._publishing.publish_result(job, finished, options=options, note=assignment.note)
-        except InboxdError:  # the job log itself: nothing can go on
+            options = assignment.recipe_options.model_dump(mode="json")
+            self._publishing.publish_result(job, finished, options=options, note=assignment.note, hopeless=hopeless)
+        except StartOver:
             raise
         except Exception as error:  # one of the three borders: one job
             log.exception("%s %s: the result could not be published", job.id[:8], job.path)
-            self._settle_failure(worker, job, FailureKind.ERROR, f"The result could not be published: {error}.")
+            hopeless(error)
 
     def _failed(self, worker: Worker, failed: wire.WorkFailed) -> None:
         job = self._answered(worker, failed.job, failed.attempt)
@@ -199,7 +219,9 @@ class Dispatch:
         self._running.pop(job.id)
         if failed.trace:
             log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
-        self._settle_failure(worker, job, FailureKind(failed.kind), failed.message)
+        self._settle_failure(
+            job, self._stages.of(worker), FailureKind(failed.kind), failed.message, batch_size=worker.batch_size
+        )
 
     def _answered(self, worker: Worker, job_id: str, attempt: int) -> Job | None:
         job = worker.jobs.get(job_id)
@@ -212,40 +234,48 @@ class Dispatch:
     def _batch_done(self, worker: Worker) -> None:
         if worker.state is not WorkerState.BUSY:
             return
+        stage = self._stages.of(worker)
         for job in list(worker.jobs.values()):  # our worker answers for every job; another `python` may hold an older
             worker.jobs.pop(job.id)
             self._running.pop(job.id)
-            self._settle_failure(worker, job, FailureKind.ERROR, f"The processor {worker.processor} gave no answer.")
+            self._settle_failure(job, stage, FailureKind.ERROR, f"The processor {worker.processor} gave no answer.")
         worker.state = WorkerState.IDLE
-        self._stages.of(worker).idle_since = self._monotonic()
+        stage.idle_since = self._monotonic()
 
-    def _settle_failure(self, worker: Worker, job: Job, failure: FailureKind, message: str) -> None:
+    def _settle_failure(
+        self, job: Job, stage: Stage, failure: FailureKind, message: str, *, batch_size: int = 1
+    ) -> None:
         """Do with a failed attempt what `retry` decides."""
-        stage = self._stages.of(worker)
+        if failure is FailureKind.STORAGE:
+            stage.storage_failures += 1
+            self._storage.note(StorageError(message))
+            if stage.storage_failures > _STORAGE_FAILURES:  # in a row, and yet the daemon itself can write
+                failure = FailureKind.ERROR
+        elif failure is FailureKind.OUT_OF_MEMORY:
+            stage.batch_limit = max(1, min(stage.batch_limit, batch_size // 2))
+            if stage.worker is not None:  # a fresh one: what the batch holds of the memory is truly given back
+                stage.worker.end(self._monotonic())
         rules = self.settings.retry
         decision = retry.decide(
             job,
             failure,
-            batch_size=worker.batch_size,
+            batch_size=batch_size,
             attempts=rules.attempts,
             backoff=rules.backoff,
             backoff_max=rules.backoff_max,
         )
-        if failure is FailureKind.OUT_OF_MEMORY:
-            stage.batch_limit = max(1, min(stage.batch_limit, worker.batch_size // 2))
-            worker.end(self._monotonic())  # a fresh one: what the batch holds of the memory is truly given back
         match decision:
             case retry.GiveUp():
                 self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
             case retry.Park():
-                self._store.requeue(job, outcome=failure, detail=message, waiting_for=message)
+                self._requeue(job, outcome=failure, detail=message, waiting_for=message)
                 self._stages.park(stage, message)
             case retry.Again() as again:
                 log.warning(
                     "%s %s: attempt %d: %s: %s; again in %g s",
                     *(job.id[:8], job.path, job.attempt, failure, message, again.after_seconds),
                 )
-                self._store.requeue(
+                self._requeue(
                     job,
                     outcome=failure,
                     detail=message,
@@ -254,6 +284,11 @@ class Dispatch:
                     interruptions=0,
                     run_at=self._now_us() + int(again.after_seconds * 1e6),
                 )
+
+    def _requeue(self, job: Job, **changes: Any) -> None:
+        """running -> queued, as soon as the job log can be written."""
+        step = functools.partial(self._store.requeue, job, **changes)
+        self._storage.make(f"queueing of {job.path} ({job.id[:8]})", step)
 
     def bury(self, ended: WorkerEnded) -> None:
         """A worker's process is gone: settle the jobs it still had."""
@@ -275,9 +310,9 @@ class Dispatch:
                 self._cancelled.discard(job.id)
                 self._publishing.cancel(job)
             elif cancelled:
-                self._store.requeue(job, outcome="interrupted", detail="its batch's worker was ended")
+                self._requeue(job, outcome="interrupted", detail="its batch's worker was ended")
             else:
-                self._settle_failure(worker, job, failure, message)
+                self._settle_failure(job, stage, failure, message, batch_size=worker.batch_size)
         stage.worker = None
         log.info("worker %d: %s has ended", worker.number, worker.processor)
 
@@ -292,7 +327,6 @@ class Dispatch:
         """Look again at what parked jobs wait for; `at_once`: whatever the pause."""
         self._stages.forget_assignments()
         self._stages.unpark(at_once=at_once)
-        self._publishing.probe()
         for job in self._store.waiting():
             assignment = self._stages.assign(job.recipe)
             if isinstance(assignment, Assignment) and not assignment.stage.is_parked:
@@ -321,12 +355,14 @@ class Dispatch:
 
     def put_back_running(self) -> None:
         """At the end of the daemon: kill the workers; their jobs are queued again, uncharged."""
+        jobs = []
         for worker in self._workers:
             worker.kill()
-            for job in worker.jobs.values():
-                log.info("%s %s: put back into the queue", job.id[:8], job.path)
-                self._store.requeue(job, outcome="interrupted", detail="the daemon was stopped")
+            jobs += worker.jobs.values()
             worker.jobs.clear()
+        for job in jobs:
+            log.info("%s %s: put back into the queue", job.id[:8], job.path)
+            self._requeue(job, outcome="interrupted", detail="the daemon was stopped")
 
     @property
     def is_busy(self) -> bool:

@@ -74,6 +74,55 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+class Syncer:
+    """Makes files durable that others wrote. Remembers which of them could not be.
+
+    After a failed fsync the kernel may have dropped the pages it could not write, and the next fsync of the same file
+    would succeed without them. So what can still be read is copied into a new file, which takes the old one's place.
+    `scratch`: the path of that new file; it must be on the same file system.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._untrusted: set[tuple[int, int]] = set()
+
+    def sync(self, path: Path) -> None:
+        """Make the content of `path` durable. The caller fsyncs the folder.
+
+        Raises:
+            OSError: it cannot be now; `path` is as it was.
+        """
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            facts = os.fstat(descriptor)
+            identity = (facts.st_dev, facts.st_ino)
+            if identity not in self._untrusted:
+                try:
+                    os.fsync(descriptor)
+                    return
+                except OSError:
+                    self._untrusted.add(identity)
+        finally:
+            os.close(descriptor)
+        _replace_by_copy(path, self._scratch)
+        self._untrusted.discard(identity)
+
+
+def _replace_by_copy(path: Path, copy: Path) -> None:
+    """Put a durable copy of `path`, made at `copy`, into its place."""
+    copy.unlink(missing_ok=True)
+    try:
+        with path.open("rb") as reader, copy.open("xb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+            writer.flush()
+            os.fsync(writer.fileno())
+        shutil.copystat(path, copy)
+        copy.replace(path)
+    except OSError:
+        copy.unlink(missing_ok=True)
+        raise
+
+
 def link_or_copy(source: Path, target: Path, sha256: str) -> None:
     """Make `target` a second name of `source`, or where that cannot be, a verified copy. The caller fsyncs the folder.
 
@@ -86,6 +135,8 @@ def link_or_copy(source: Path, target: Path, sha256: str) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
+    if shutil.disk_usage(target.parent).free < source.stat().st_size:  # known before gigabytes are copied
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent))
     with source.open("rb") as reader, target.open("xb") as writer:
         shutil.copyfileobj(reader, writer, 1 << 20)
         writer.flush()

@@ -48,9 +48,21 @@ class NotRunning(InboxdError):
 
 
 class StoreError(InboxdError):
-    """jobs.db is damaged, or of a newer inboxd."""
+    """jobs.db cannot be used by this inboxd."""
 
     exit_code = os.EX_DATAERR
+
+
+class StorageError(InboxdError):
+    """A disk is full, read-only, failing or away: what waits for it goes on by itself once that is over."""
+
+    exit_code = os.EX_IOERR
+
+
+class StartOver(InboxdError):
+    """What the daemon works on was replaced under it (jobs.db, the inbox): only a start from the folders is safe."""
+
+    exit_code = os.EX_TEMPFAIL
 
 
 class JobsFailed(InboxdError):

@@ -3,15 +3,18 @@
 How files move within them is `inbox`'s and `outbox`'s.
 """
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
 from daemon import durable, names
-from daemon.errors import AlreadyRunning, LayoutError
+from daemon.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.inbox import Inbox, OriginalGone
 from daemon.model import Job
 from daemon.outbox import FAILED, Outbox, originals_in
+
+_PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may do
 
 
 class Folders:
@@ -22,6 +25,7 @@ class Folders:
         self.outbox = Outbox(outbox, archive=state / "archive", inbox=inbox)
         self.state = state
         self._lock: int | None = None
+        self._identities: dict[Path, tuple[int, int]] = {}  # device and inode of what is locked
 
     def prepare(self) -> None:
         """Make the folders that are missing and check that the promises can be kept in them.
@@ -34,10 +38,14 @@ class Folders:
             try:
                 durable.make_folder(folder)
             except OSError as error:
+                if error.errno in _PASSES:
+                    raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
                 raise LayoutError(
                     f"The folder {folder} cannot be made: {error.strerror}.",
                     "Make it yourself, give this user write permission there, or change [paths] in config.toml.",
                 ) from error
+            if os.statvfs(folder).f_flag & os.ST_RDONLY:
+                raise StorageError(f"The folder {folder} is on a read-only file system.", "Mount it writable.")
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise LayoutError(
                     f"The folder {folder} cannot be read and written by this user (uid {os.geteuid()}).",
@@ -81,11 +89,26 @@ class Folders:
             ) from error
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        for place in (*self._all(), path):
+            facts = place.lstat()
+            self._identities[place] = (facts.st_dev, facts.st_ino)
 
-    def unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+    def check(self) -> None:
+        """Are these still the folders that were locked?
+
+        Raises:
+            OSError, StorageError: one is away, as when its file system is unmounted: it will be back.
+            StartOver: one was removed, or replaced by another.
+        """
+        for place, identity in self._identities.items():
+            there = place
+            while (facts := _facts(there)) is None:
+                there = there.parent
+            if (facts.st_dev, facts.st_ino) == identity:
+                continue
+            if facts.st_dev != identity[0]:
+                raise StorageError(f"{place} is not there: its file system is away.", "Mount it again.")
+            raise StartOver(f"{place} was removed or replaced while the daemon ran.")
 
     def fetch_back(self, job: Job) -> None:
         """For a retry: give the original of a failed job, in outbox/failed, a second name in .taken; durable.
@@ -102,7 +125,18 @@ class Folders:
             raise OriginalGone(f"the original is not in {result} any more")
         self.inbox.release(job.id)
         home = self.inbox.taken / job.id / job.folder
-        home.mkdir(parents=True)
-        for path in found:
-            durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
-        self.inbox.fsync_taken([job.id], [])
+        try:
+            home.mkdir(parents=True)
+            for path in found:
+                durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
+            self.inbox.fsync_taken([job.id], [])
+        except OSError:
+            self.inbox.release(job.id)
+            raise
+
+
+def _facts(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

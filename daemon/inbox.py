@@ -3,6 +3,7 @@
 Owns the looking and the taking; when a file may be taken is `intake`'s. Nothing here follows a symbolic link.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -12,6 +13,11 @@ from pathlib import Path
 
 from daemon import durable, names
 from daemon.model import Entry, Original
+
+HASH_INLINE_BYTES = 16 * 2**20  # what is larger is hashed, and made durable, by a thread, so as not to stop the loop
+
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class OriginalGone(Exception):
@@ -24,6 +30,7 @@ class Inbox:
     def __init__(self, path: Path):
         self.path = path
         self.taken = path / ".taken"
+        self._syncer = durable.Syncer(self.taken / ".copy")
 
     def scan(self, folder: Path) -> tuple[list[Entry], list[Path]]:
         """The regular files and the sub folders of one inbox folder; hidden ones and all else left out.
@@ -48,50 +55,62 @@ class Inbox:
         return entries, folders
 
     def look(self, path: Path) -> Entry | None:
-        """What `scan` would say of one path; None: it is gone, or no regular file."""
+        """What `scan` would say of one path; None: it is gone, or no regular file.
+
+        Raises:
+            OSError: that cannot be told now.
+        """
         try:
             facts = path.lstat()
-        except OSError:
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
             return None
         return _entry(path, facts) if stat.S_ISREG(facts.st_mode) else None
 
     def take(self, job_id: str, path: Path, sidecars: Iterable[Path]) -> Entry:
         """Move a drop to .taken/<uuid>/, its sidecars first: the rename of the drop itself is the moment it is ours.
 
-        The caller calls `fsync_taken` before it commits the rows.
+        The caller calls `fsync_taken` before it commits the rows, or `put_back` after an error.
 
         Raises:
             FileNotFoundError: it is gone: its owner was quicker.
-            OSError: it cannot be moved; it is where it was.
+            OSError: it cannot be moved.
         """
         home = self.taken / job_id / path.parent.relative_to(self.path)
         home.mkdir(parents=True)
-        try:
-            for sidecar in sidecars:
-                durable.rename_noreplace(sidecar, home / sidecar.name)
-            durable.rename_noreplace(path, home / path.name)
-        except OSError:
-            self.put_back(job_id)
-            raise
+        for sidecar in sidecars:
+            durable.rename_noreplace(sidecar, home / sidecar.name)
+        durable.rename_noreplace(path, home / path.name)
         facts = (home / path.name).lstat()
         if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
-            self.put_back(job_id)
             raise OSError(errno.EINVAL, "it is no regular file", str(path))
         return _entry(home / path.name, facts)
 
     def fsync_taken(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:
-        """Make a number of takes durable: the new names first, then the old ones' absence."""
+        """Make a number of takes durable: what was dropped (but for large files: see `Hasher`), its new names, and
+        then the old names' absence. Safe to repeat.
+
+        Raises:
+            OSError: not all is durable.
+        """
         for job_id in job_ids:
-            for folder, _, _ in os.walk(self.taken / job_id, topdown=False):
+            for folder, _, files in _walk_up(self.taken / job_id):
+                for name in files:  # whoever dropped it need not have made it durable: cp(1) does not
+                    path = Path(folder) / name
+                    if path.lstat().st_size <= HASH_INLINE_BYTES:
+                        self._syncer.sync(path)
                 durable.fsync_folder(Path(folder))
         durable.fsync_folder(self.taken)
         for folder in sources:
-            durable.fsync_folder(folder)
+            with contextlib.suppress(FileNotFoundError):  # removed since: so is the old name
+                durable.fsync_folder(folder)
 
     def put_back(self, job_id: str) -> None:
-        """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free name."""
+        """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free
+        name. Safe to repeat."""
         home = self.taken / job_id
-        for folder, _, files in os.walk(home, topdown=False):
+        for folder, _, files in _walk_up(home):
             target = self.path / Path(folder).relative_to(home)
             for name in files:
                 durable.make_folder(target)
@@ -131,8 +150,18 @@ class Inbox:
             durable.remove_tree(self.taken / job_id)
 
     def _files_taken(self, job_id: str) -> Iterator[Path]:
-        for folder, _, files in os.walk(self.taken / job_id):
+        for folder, _, files in _walk_up(self.taken / job_id):
             yield from (Path(folder) / name for name in files)
+
+
+def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk from the leaves to `home`, but a folder that cannot be read is an error, not an empty one."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    return os.walk(home, topdown=False, onerror=fail)
 
 
 def writer_has(path: Path) -> bool | None:

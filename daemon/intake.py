@@ -4,9 +4,9 @@ Hints say where to look; what is there is told by looking. Files are taken first
 transaction: a crash between the two leaves a taken file without a row, which `recovery` records.
 """
 
+import functools
 import itertools
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -16,11 +16,12 @@ from typing import Any
 from daemon import durable
 from daemon.config import Settings
 from daemon.folders import Folders
-from daemon.inbox import writer_has
+from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, writer_has
 from daemon.kinds import Content, sniff
 from daemon.model import Entry, Hashed, Job, JobState, LookAt
 from daemon.names import SIDECAR_SUFFIXES, printable_path
 from daemon.settling import Settling, is_ignored
+from daemon.storage import Storage, describe
 from daemon.store import Store, new_id
 from daemon.watcher import Watcher
 
@@ -28,9 +29,11 @@ log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
-_HASH_INLINE_BYTES = 16 * 2**20  # a larger file is hashed by a thread: at 0.5 GB/s the loop stops for 30 ms at most
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
+_ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
+_DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
+_HASH_TRIES = 6  # of a large file that cannot be read
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
 
 
@@ -42,6 +45,7 @@ class Intake:
         settings: Settings,
         store: Store,
         folders: Folders,
+        storage: Storage,
         watcher: Watcher,
         post: Callable[[Any], None],
         *,
@@ -50,16 +54,19 @@ class Intake:
         self.settings = settings
         self._store = store
         self._folders = folders
+        self._storage = storage
         self._watcher = watcher
         self._now_us = now_us
         self._settling = Settling(settings.settle_seconds)
-        self._hasher = Hasher(post)
+        self._hasher = Hasher(post, folders.inbox.taken / ".copy.hasher")
+        self._hash_tries: dict[str, int] = {}  # by job
         self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
         self._complete: set[Path] = set()  # renamed in, or closed by its writer: settled with the next look
         self._due: dict[Path, float] = {}  # file -> when to look at it again
         self._ready: dict[Path, Entry] = {}  # settled, to be taken in this step
         self._to_scan: dict[Path, float] = {}  # folder -> not before
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
+        self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
 
     def look_everywhere(self, now: float) -> None:
@@ -67,7 +74,9 @@ class Intake:
         self._rested.clear()
 
     def look_at(self, hint: LookAt, now: float) -> None:
-        if hint.name is None:
+        if not hint.folder.is_relative_to(self._folders.inbox.path):
+            self._to_scan.setdefault(self._folders.inbox.path, now)  # the inbox itself was removed or moved
+        elif hint.name is None:
             self._to_scan.setdefault(hint.folder, now)
         elif not is_ignored(hint.name):
             path = hint.folder / hint.name
@@ -78,14 +87,18 @@ class Intake:
     def step(self, now: float) -> int:
         """Look where it is due, take what has settled; the number of drops taken."""
         for path in [path for path, due in self._due.items() if due <= now]:
-            entry = self._folders.inbox.look(path)
+            try:
+                entry = self._folders.inbox.look(path)
+            except OSError as error:
+                self._fail(path, error, now)
+                continue
             if entry is None:
                 self._forget(path)
             else:
                 self._consider(entry, now)
         self._scan_due(now)
         taken, started = 0, self._now_us()
-        while self._ready:
+        while self._ready and self._storage.trouble is None:
             taken += self._take(list(itertools.islice(self._ready.values(), _TAKE_AT_ONCE)), now)
             if self._now_us() - started >= _TAKE_SECONDS * 1e6:
                 break
@@ -93,16 +106,18 @@ class Intake:
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        if self._ready:
+        if self._ready and self._storage.trouble is None:
             return 0.0
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
 
     @property
     def is_quiet(self) -> bool:
-        """True if nothing is to be looked at, settles, or waits to be hashed (what is `left` does not count)."""
-        pending = self._due.keys() - self.left.keys()
-        return not self._to_scan and not self._ready and not pending and not self._hasher.pending
+        """True if nothing is to be looked at, settles, or waits to be hashed. What is `left` does not count, except if
+        it failed only a few times yet."""
+        left = {path for path in self.left if not 0 < self._failures.get(path, 0) < _DRAIN_TRIES}
+        pending = (self._due.keys() | self._to_scan.keys()) - left
+        return not pending and not self._ready and not self._hasher.pending
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -125,10 +140,14 @@ class Intake:
             entries, folders = self._folders.inbox.scan(folder)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
-                self._leave(folder, f"The folder cannot be read: {error.strerror}. Give this user access to it.")
-            elif folder == self._folders.inbox.path:
-                raise
+                self._leave(folder, f"it cannot be read: {describe(error)}")
+                self._to_scan[folder] = now + self._error_pause(folder)
+                return []
+            if folder == self._folders.inbox.path:
+                self._folders.check()
             entries, folders = [], []
+        self.left.pop(folder, None)
+        self._failures.pop(folder, None)
         present = {entry.path for entry in entries}
         for path in self._seen.get(folder, {}).keys() - present:
             self._forget(path)
@@ -161,7 +180,7 @@ class Intake:
             self._ready[path] = entry
 
     def _forget(self, path: Path) -> None:
-        for memory in (self._due, self._ready, self.left):
+        for memory in (self._due, self._ready, self.left, self._failures):
             memory.pop(path, None)
         seen = self._seen.get(path.parent, {})
         seen.pop(path, None)
@@ -169,6 +188,15 @@ class Intake:
             self._seen.pop(path.parent, None)
         self._complete.discard(path)
         self._settling.forget(path)
+
+    def _error_pause(self, path: Path) -> float:
+        """Seconds until what failed is tried again; longer where that would be much work."""
+        failures = self._failures[path] = self._failures.get(path, 0) + 1
+        return max(min(_ERROR_PAUSE * 2 ** (failures - 1), _ERROR_PAUSE_MAX), 0.001 * len(self.left))
+
+    def _fail(self, path: Path, error: OSError, now: float) -> None:
+        self._leave(path, f"it cannot be taken: {describe(error)}")
+        self._due[path] = now + self._error_pause(path)
 
     def _leave(self, path: Path, why: str) -> None:
         if self.left.get(path) != why:
@@ -181,29 +209,46 @@ class Intake:
         jobs, sources = [], set()
         for entry in entries:
             self._ready.pop(entry.path, None)
-            job_id = new_id()
             try:
-                content = sniff(entry.path)
-                sidecars = self._sidecars(entry.path)
-                if not sidecars and self._wants_prompt(entry.path, content):
-                    self._leave(entry.path, f"it waits for its question: write {entry.path.name}.prompt beside it.")
-                    self._due[entry.path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE)
-                    continue
-                taken = self._folders.inbox.take(job_id, entry.path, sidecars)
+                job = self._take_one(entry.path, now)
             except FileNotFoundError:
                 self._forget(entry.path)
-                continue
             except OSError as error:
-                fix = f"Give this user (uid {os.geteuid()}) read permission on it and write permission on its folder."
-                self._leave(entry.path, f"it cannot be taken: {error.strerror}. {fix}")
-                self._due[entry.path] = now + self.settings.schedule.rescan
-                continue
-            self._forget(entry.path)
-            sources.add(entry.path.parent)
-            jobs.append(self.describe(job_id, taken, content))
-        self._folders.inbox.fsync_taken([job.id for job in jobs], sources)
-        self.record(jobs)
+                self._fail(entry.path, error, now)
+            else:
+                if job is not None:
+                    self._forget(entry.path)
+                    sources.add(entry.path.parent)
+                    jobs.append(job)
+        if jobs:
+            self._storage.make(f"record {jobs[0].id[:8]}", lambda: self._make_durable(jobs, sources))
         return len(jobs)
+
+    def _take_one(self, path: Path, now: float) -> Job | None:
+        """The row of a drop that is now in .taken; None: it waits for its question.
+
+        Raises:
+            OSError: it is where it was.
+        """
+        content = sniff(path)
+        sidecars = self._sidecars(path)
+        if not sidecars and self._wants_prompt(path, content):
+            self._leave(path, f"it waits for its question: write {path.name}.prompt beside it.")
+            self._due[path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE)
+            return None
+        job_id = new_id()
+        try:
+            taken = self._folders.inbox.take(job_id, path, sidecars)
+            return self.describe(job_id, taken, content)
+        except OSError:
+            put_back = functools.partial(self._folders.inbox.put_back, job_id)
+            self._storage.make(f"put back {path.name}", put_back)
+            raise
+
+    def _make_durable(self, jobs: list[Job], sources: set[Path]) -> None:
+        """The second half of taking: after it, these drops are the daemon's. Safe to repeat."""
+        self._folders.inbox.fsync_taken([job.id for job in jobs], sources)
+        self.record(self._store.missing(jobs))
 
     def record(self, jobs: list[Job], *, event: str = "queued") -> None:
         """Insert taken drops into the queue, and have the large ones hashed."""
@@ -215,7 +260,13 @@ class Intake:
     def hash_missing(self, jobs: list[Job]) -> None:
         for job in jobs:
             if job.sha256 is None:
-                self._hasher.ask(job.id, self._folders.inbox.original(job.id).path)
+                self._hasher.ask(job.id, self._where_taken(job))
+
+    def _where_taken(self, job: Job) -> Path:
+        try:
+            return self._folders.inbox.original(job.id).path
+        except OriginalGone:  # the hasher will find that, too
+            return self._folders.inbox.taken / job.id
 
     def describe(self, job_id: str, taken: Entry, content: Content) -> Job:
         """The row of a taken drop.
@@ -225,7 +276,7 @@ class Intake:
         """
         folder = printable_path(self._folders.inbox.folder_of(taken.path, job_id))
         rules = self.settings.folder(folder)
-        small = taken.size_bytes <= _HASH_INLINE_BYTES
+        small = taken.size_bytes <= HASH_INLINE_BYTES
         return Job(
             id=job_id,
             name=printable_path(taken.path.name),
@@ -242,11 +293,20 @@ class Intake:
             received_at=self._now_us(),
         )
 
-    def hashed(self, hashed: Hashed) -> None:
-        """Record a checksum that has come in; with it the job may start."""
+    def hashed(self, hashed: Hashed) -> str | None:
+        """Record a checksum that has come in; with it the job may start. An error's text if it never will."""
+        if hashed.sha256 is None:
+            tries = self._hash_tries[hashed.job] = self._hash_tries.get(hashed.job, 0) + 1
+            if tries >= _HASH_TRIES and self._storage.trouble is None:
+                self._hasher.pending -= 1
+                return hashed.error
+            log.warning("%s cannot be read, and will be tried again: %s", hashed.job[:8], hashed.error)
+            self._hasher.ask_again(hashed.job, min(_ERROR_PAUSE * 2 ** (tries - 1), _ERROR_PAUSE_MAX))
+            return None
         self._hasher.pending -= 1
-        if hashed.sha256 is not None:
-            self._store.set_sha256(hashed.job, hashed.sha256)
+        self._hash_tries.pop(hashed.job, None)
+        self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
+        return None
 
     def _sidecars(self, path: Path) -> list[Path]:
         candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
@@ -260,21 +320,31 @@ class Intake:
 
 
 class Hasher:
-    """A thread that computes the SHA-256 of large files, one after the other."""
+    """A thread that makes large files durable and computes their SHA-256, one after the other."""
 
-    def __init__(self, post: Callable[[Any], None]):
+    def __init__(self, post: Callable[[Any], None], scratch: Path):
         self._post = post
+        self._syncer = durable.Syncer(scratch)
         self._asked: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
+        self._paths: dict[str, Path] = {}
         self.pending = 0  # asked for and not yet delivered; changed by the main thread only
         threading.Thread(target=self._serve, name="hasher", daemon=True).start()
 
     def ask(self, job_id: str, path: Path) -> None:
         self.pending += 1
+        self._paths[job_id] = path
         self._asked.put((job_id, path))
+
+    def ask_again(self, job_id: str, after_seconds: float) -> None:
+        timer = threading.Timer(after_seconds, self._asked.put, [(job_id, self._paths[job_id])])
+        timer.daemon = True
+        timer.start()
 
     def _serve(self) -> None:
         for job_id, path in iter(self._asked.get, None):
             try:
+                self._syncer.sync(path)
+                durable.fsync_folder(path.parent)
                 answer = Hashed(job=job_id, sha256=durable.sha256_of(path))
             except OSError as error:
                 answer = Hashed(job=job_id, sha256=None, error=str(error))

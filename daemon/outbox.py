@@ -3,6 +3,7 @@
 Owns where results lie; the rows that go with each step are `publishing`'s. Nothing here overwrites anything.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -85,7 +86,7 @@ class Outbox:
         return (self.staging / job.staging_name()).is_dir()
 
     def publish(self, job: Job) -> None:
-        """Rename the staged folder to `job.result_path`: the moment the result exists.
+        """Rename the staged folder to `job.result_path`: the moment the result exists. The caller calls `fsync_result`.
 
         Raises:
             FileExistsError: the name was taken meanwhile.
@@ -94,7 +95,12 @@ class Outbox:
         target = self.path / job.result_path
         durable.make_folder(target.parent)
         durable.rename_noreplace(self.staging / job.staging_name(), target)
-        durable.fsync_folder(target.parent)
+
+    def fsync_result(self, job: Job) -> None:
+        """Make the rename durable. That somebody has moved the result's folder away meanwhile is no error."""
+        assert job.result_path is not None
+        with contextlib.suppress(FileNotFoundError):
+            durable.fsync_folder((self.path / job.result_path).parent)
         durable.fsync_folder(self.staging)
 
     def withdraw(self, result_path: str) -> None:

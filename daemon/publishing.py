@@ -1,20 +1,23 @@
 """The last part of a file's way: stage, commit the intent, publish by one rename, done; the same for what failed.
 
-Where the outbox cannot be written (full, read-only, away), jobs are put back uncharged and nothing is started until a
-probe succeeds; a result whose intent is committed stays `publishing` and is published then.
+Each part is a step of `storage`: where it cannot be made (disk full, read-only, away) it is kept and made again, and
+no work is done twice for it.
 """
 
+import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon import __version__, result
 from daemon.config import Settings
 from daemon.durable import sha256_of
+from daemon.errors import StorageError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone
 from daemon.model import Job, JobState, Original
 from daemon.outbox import original_place
+from daemon.storage import Storage
 from daemon.store import Store, now_us
 from processors import base, wire
 
@@ -24,19 +27,34 @@ log = logging.getLogger(__name__)
 class Publishing:
     """Carries results and failures into the outbox. Called by the main thread only."""
 
-    def __init__(self, settings: Settings, store: Store, folders: Folders):
+    def __init__(self, settings: Settings, store: Store, folders: Folders, storage: Storage):
         self.settings = settings
         self._store = store
         self._folders = folders
-        self._unpublished: dict[str, Job] = {}
-        self.parked_for: str | None = None
+        self._storage = storage
 
-    @property
-    def is_parked(self) -> bool:
-        return self.parked_for is not None
+    def publish_result(
+        self,
+        job: Job,
+        finished: wire.WorkFinished,
+        *,
+        options: Mapping[str, Any],
+        note: str,
+        hopeless: Callable[[OSError], None],
+    ) -> None:
+        """The whole way from a worker's outcome to `done`; an outcome of an attempt that is over changes nothing.
 
-    def publish_result(self, job: Job, finished: wire.WorkFinished, *, options: Mapping[str, Any], note: str) -> None:
-        """The whole way from a worker's outcome to `done`; an outcome of an attempt that is over changes nothing."""
+        hopeless: called if the result cannot be staged although the disks can be written.
+        """
+
+        def step() -> None:
+            self._publish_result(job, finished, options, note)
+
+        self._storage.make(f"result of {job.path} ({job.id[:8]})", step, hopeless=hopeless)
+
+    def _publish_result(self, job: Job, finished: wire.WorkFinished, options: Mapping[str, Any], note: str) -> None:
+        if not self._may_end(job):
+            return
         try:
             original = self._folders.inbox.original(job.id)
         except OriginalGone as error:
@@ -45,6 +63,7 @@ class Publishing:
         facts = original.path.stat()
         if (facts.st_size, facts.st_mtime_ns) != (job.size_bytes, job.mtime_ns):
             log.warning("%s %s changed while it was processed; it is queued again", job.id[:8], job.path)
+            self._folders.inbox.fsync_taken([job.id], [])
             self._store.requeue(
                 job,
                 outcome="changed",
@@ -55,11 +74,7 @@ class Publishing:
                 run_at=now_us() + int(self.settings.settle_seconds * 1e6),
             )
             return
-        try:
-            self._stage_result(job, finished, original, options, note)
-        except OSError as error:
-            self.park(job, error)
-            return
+        self._stage_result(job, finished, original, options, note)
         publishing = self._store.intend(
             job,
             outcome=JobState.DONE,
@@ -73,10 +88,20 @@ class Publishing:
             error_kind=None,
             interruptions=0,
         )
-        if publishing is None:
+        if publishing is not None:
+            self.complete(publishing)
+
+    def _may_end(self, job: Job) -> bool:
+        """Does this attempt still hold its job? The commit of the intent is the fence; this spares a stale outcome's
+        work, and the staging folder of a later attempt."""
+        current = self._store.get(job.id)
+        if current is None or (current.attempt, current.lease) != (job.attempt, job.lease) or current.state.is_final:
             log.warning("%s %s: the outcome of attempt %d came too late", job.id[:8], job.path, job.attempt)
-            return
-        self.complete(publishing)
+            return False
+        if current.state is JobState.PUBLISHING:  # an error hid that the intent was committed
+            self.complete(current)
+            return False
+        return True
 
     def _stage_result(
         self,
@@ -111,23 +136,25 @@ class Publishing:
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original below outbox/failed, with error.txt; from running or from queued."""
+        step = functools.partial(self._give_up, job, kind, message)
+        self._storage.make(f"failure of {job.path} ({job.id[:8]})", step)
+
+    def _give_up(self, job: Job, kind: str, message: str) -> None:
+        if not self._may_end(job):
+            return
         cancelled = kind == "cancelled"
         try:
             original = self._folders.inbox.original(job.id)
         except OriginalGone:
             original = None
-        try:
-            self._folders.outbox.prepare_attempt(job)
-            place = original_place(original, ["error.txt", "error.json"]) if original else "."
-            where = {"path": _within(place, original)} if original else None
-            documents = {
-                "error.txt": result.error_txt(job, kind, message),
-                "error.json": result.error_json(job, kind, message, original=where, version=__version__),
-            }
-            self._folders.outbox.stage(job, original, place, documents)
-        except OSError as error:
-            self.park(job, error)
-            return
+        self._folders.outbox.prepare_attempt(job)
+        place = original_place(original, ["error.txt", "error.json"]) if original else "."
+        where = {"path": _within(place, original)} if original else None
+        documents = {
+            "error.txt": result.error_txt(job, kind, message),
+            "error.json": result.error_json(job, kind, message, original=where, version=__version__),
+        }
+        self._folders.outbox.stage(job, original, place, documents)
         publishing = self._store.intend(
             job,
             outcome=JobState.CANCELLED if cancelled else JobState.FAILED,
@@ -142,16 +169,18 @@ class Publishing:
 
     def complete(self, job: Job) -> None:
         """publishing -> done: rename, commit, release. Recovery goes on here, too."""
-        try:
-            job = self._rename(job)
-        except OSError as error:
-            self._unpublished[job.id] = job
-            self._park(error)
+        self._storage.make(f"publishing of {job.path} ({job.id[:8]})", functools.partial(self._complete, job.id))
+
+    def _complete(self, job_id: str) -> None:
+        job = self._store.get(job_id)  # with the name that an earlier try may have given it
+        if job is None or job.state is not JobState.PUBLISHING:
             return
+        job = self._rename(job)
+        self._folders.outbox.fsync_result(job)  # the rename may be an earlier run's that died before this
         done = self._store.finish(job)  # publish before finish: a row that says done has its result
-        self._release(done)
         level = logging.INFO if done.state is JobState.DONE else logging.WARNING
         log.log(level, "%s %s: %s: %s", done.id[:8], done.path, done.state, done.error or done.result_path)
+        self._storage.make(f"removal of inbox/.taken/{job_id}", functools.partial(self.release, job_id))
 
     def _rename(self, job: Job) -> Job:
         while self._folders.outbox.is_staged(job):
@@ -162,36 +191,12 @@ class Publishing:
                 job = self._store.rename_intent(job, free)
         return job
 
-    def _release(self, job: Job) -> None:
-        try:
-            self._folders.inbox.release(job.id)
-            self._folders.outbox.discard_attempts(job.id)
-        except OSError as error:  # published and done: what is left is removed at the next start
-            log.warning("%s %s: inbox/.taken/%s cannot be removed: %s", job.id[:8], job.path, job.id, error)
+    def release(self, job_id: str) -> None:
+        """Remove what is left of a job that has ended: the taken original, and the staging of its attempts."""
+        self._folders.inbox.release(job_id)
+        self._folders.outbox.discard_attempts(job_id)
 
-    # ---------------------------------------------------------------------------------------- parking
-
-    def park(self, job: Job, error: OSError) -> None:
-        """Put a job back, uncharged, because the outbox cannot be written."""
-        if job.state is JobState.RUNNING:
-            self._store.requeue(job, outcome=base.FailureKind.UNAVAILABLE, detail=str(error))
-        self._park(error)
-
-    def _park(self, error: OSError) -> None:
-        self.parked_for = (
-            f"The outbox {self.settings.outbox} cannot be written: {error.strerror or error}. "
-            "Free some space there, or mend its permissions; work goes on by itself."
-        )
-        log.error(self.parked_for)
-
-    def probe(self) -> None:
-        """Try again what could not be written."""
-        if self.parked_for is None:
-            return
-        self.parked_for = None
-        unpublished, self._unpublished = self._unpublished, {}
-        for job in unpublished.values():
-            self.complete(job)
+    # ---------------------------------------------------------------------------------------- trying again
 
     def retry(self, job: Job) -> Job:
         """A failed job is queued again, with its original fetched back from outbox/failed.
@@ -201,7 +206,12 @@ class Publishing:
             OSError: it cannot be moved.
         """
         self._folders.fetch_back(job)
-        return self.withdraw(self._store.reopen(job))
+        try:
+            queued = self._store.reopen(job)
+        except StorageError:
+            self._storage.make(f"removal of inbox/.taken/{job.id}", functools.partial(self.release, job.id))
+            raise
+        return self.withdraw(queued)
 
     def withdraw(self, job: Job) -> Job:
         """The second half of a retry, which recovery repeats: remove the folder below outbox/failed."""

@@ -1,7 +1,7 @@
 """Reconciles folders and rows at the start, whatever instant the last run ended at.
 
-Files say what exists, rows say how far it got. Each job is mended on its own: one that cannot be is logged and left as
-it is, and stops neither the others nor the start.
+Files say what exists, rows say how far it got. Each job is mended on its own: one that cannot be stops neither the
+others nor the start. If a disk is the reason, `storage` tries it again; else it is logged and left as it is.
 """
 
 import logging
@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon import retry
+from daemon.errors import InboxdError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone
 from daemon.intake import Intake
 from daemon.kinds import sniff
 from daemon.model import Job, JobState
 from daemon.publishing import Publishing
+from daemon.storage import Storage
 from daemon.store import Store
 
 log = logging.getLogger(__name__)
@@ -37,9 +39,10 @@ class Report:
 class Recovery:
     """One pass over .taken, the open rows and the staging folder, before anything else happens."""
 
-    def __init__(self, store: Store, folders: Folders, publishing: Publishing, intake: Intake):
+    def __init__(self, store: Store, folders: Folders, storage: Storage, publishing: Publishing, intake: Intake):
         self._store = store
         self._folders = folders
+        self._storage = storage
         self._publishing = publishing
         self._intake = intake
         self._report = Report()
@@ -57,11 +60,19 @@ class Recovery:
         return self._report
 
     def _each(self, job_id: str, mend: Callable[..., None], *arguments: object) -> None:
-        try:
-            mend(*arguments)
-        except Exception:  # one of the three borders: one job
-            log.exception("%s could not be recovered; it is left as it is", job_id[:8])
-            self._report.unmended += 1
+        def step() -> None:
+            try:
+                mend(*arguments)
+            except (OSError, InboxdError):  # for `storage`
+                raise
+            except Exception:  # one of the three borders: one job
+                log.exception("%s could not be recovered; it is left as it is", job_id[:8])
+                self._report.unmended += 1
+
+        def hopeless(error: OSError) -> None:
+            log.error("%s could not be recovered (%s); it is left as it is until the next start", job_id[:8], error)
+
+        self._storage.make(f"recovery of {job_id} ({mend.__name__})", step, hopeless=hopeless)
 
     def _sweep_or_adopt(self, job_id: str) -> None:
         """A folder in .taken without an open row: its job has ended, or it was never recorded."""
@@ -82,6 +93,8 @@ class Recovery:
         self._report.adopted += 1
 
     def _mend(self, job: Job, is_taken: bool) -> None:
+        if self._store.get(job.id) != job:
+            return  # a second try of this, and the first came far enough for the job to go on
         match job.state:
             case JobState.PUBLISHING:
                 self._publishing.complete(job)
@@ -97,7 +110,22 @@ class Recovery:
         if not is_taken:
             self._publishing.give_up(job, "error", "The file was removed from inbox/.taken while it waited there.")
         elif job.sha256 is None:
+            self._check_size(job)
+
+    def _check_size(self, job: Job) -> None:
+        """A large file is made durable after its row: a power cut may have kept the row and not all of the file."""
+        try:
+            size = self._folders.inbox.original(job.id).path.stat().st_size
+        except OriginalGone as error:
+            self._publishing.give_up(job, "error", f"The file was removed from inbox/.taken: {error}.")
+            return
+        if size == job.size_bytes:
             self._intake.hash_missing([job])
+            return
+        message = (
+            f"Only {size} of {job.size_bytes} bytes are left: the power failed before the file was safely on disk."
+        )
+        self._publishing.give_up(job, "error", f"{message} Drop it again.")
 
     def _interrupted(self, job: Job) -> Job | None:
         """running -> queued, not charged; but one that was there at too many ends may be what causes them."""

@@ -42,6 +42,8 @@ def decide(
             return GiveUp()
         case FailureKind.UNAVAILABLE:
             return Park()
+        case FailureKind.STORAGE:
+            return Again(charged=False, alone=job.alone)  # nothing is started until the disks can be written
         case FailureKind.OUT_OF_MEMORY if batch_size > 1:
             return Again(charged=False)  # the stage makes its batches smaller
         case FailureKind.CRASHED | FailureKind.TIMEOUT if batch_size > 1:

@@ -5,6 +5,7 @@ applies it, and then does what has become possible: takes what has settled, feed
 """
 
 import collections
+import contextlib
 import logging
 import queue
 import signal
@@ -17,11 +18,14 @@ from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.control import ControlServer
 from daemon.dispatch import Dispatch
+from daemon.errors import StartOver, StorageError
 from daemon.folders import Folders
 from daemon.intake import Intake
 from daemon.publishing import Publishing
+from daemon.rebuild import Rebuild
 from daemon.recovery import Recovery
 from daemon.sdnotify import Notifier
+from daemon.storage import Storage, describe
 from daemon.store import Store, now_us
 from daemon.watcher import Watcher
 from daemon.workers import Workers
@@ -31,6 +35,27 @@ log = logging.getLogger(__name__)
 
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
+_STARTS, _STARTS_SECONDS = 5, 60.0  # so many starts within so many seconds, and starting over does not help
+_DRAIN_TRIES = 8  # a drain ends when a disk cannot be written for so many tries (about 20 s)
+
+
+def serve(settings: Settings, **options: Any) -> None:
+    """Run a `Service`, and another one when it must start over; see there for the options and errors."""
+    starts: collections.deque[float] = collections.deque(maxlen=_STARTS)
+    while True:
+        starts.append(time.monotonic())
+        service = Service(settings, **options)
+        try:
+            service.run()
+            return
+        except StartOver as error:
+            if service.was_asked_to_stop():
+                return
+            if len(starts) == _STARTS and starts[-1] - starts[0] < _STARTS_SECONDS:
+                raise
+            log.error("%s Starting over, from what is in the folders.", error)
+        except OSError as error:
+            raise StorageError(describe(error), "Start again once that is over: nothing is lost.") from error
 
 
 class Service:
@@ -46,6 +71,7 @@ class Service:
         self._backlog: collections.deque[Any] = collections.deque()  # out of the mailbox, not yet applied
         self._notifier = Notifier()
         self._stop_asked = 0
+        self._hurry = False
         self._next_ping = 0.0
         self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
 
@@ -53,6 +79,7 @@ class Service:
         """Run until a signal, or with `drain` until all is done.
 
         Raises:
+            StartOver: what it works on was replaced (jobs.db, a folder): a new `Service` goes on from what is there.
             InboxdError: it cannot start; nothing was changed.
         """
         self._open()
@@ -62,6 +89,9 @@ class Service:
                 self._apply_all(wait=self._pause())
                 self._advance()
             log.info("stopping")
+        except StartOver:
+            self._hurry = True
+            raise
         finally:
             self._stop()
 
@@ -73,25 +103,28 @@ class Service:
         self.folders.lock()
         post, settings = self._mailbox.put, self.settings
         self.store = Store(settings.database)
+        self.storage = Storage(self.folders, self.store, clock=time.monotonic)
         self.workers = Workers(post, settings.models, at_once=settings.workers.at_once, clock=time.monotonic)
-        self.publishing = Publishing(settings, self.store, self.folders)
+        self.publishing = Publishing(settings, self.store, self.folders, self.storage)
         self.dispatch = Dispatch(
             settings,
             self.store,
             self.folders,
+            self.storage,
             self.workers,
             self.publishing,
             monotonic=time.monotonic,
             now_us=now_us,
         )
         self.watcher = Watcher(post)
-        self.intake = Intake(settings, self.store, self.folders, self.watcher, post, now_us=now_us)
+        self.intake = Intake(settings, self.store, self.folders, self.storage, self.watcher, post, now_us=now_us)
         self.timetable = timetable.Timetable(post, **settings.schedule.model_dump())
         self.control = ControlServer(settings.socket, post)
         self.commands = Commands(
             settings,
             store=self.store,
             folders=self.folders,
+            storage=self.storage,
             workers=self.workers,
             publishing=self.publishing,
             dispatch=self.dispatch,
@@ -101,8 +134,9 @@ class Service:
 
     def _start(self) -> None:
         self._listen_to_signals()
-        Recovery(self.store, self.folders, self.publishing, self.intake).run()
-        self.dispatch.probe(at_once=True)
+        Rebuild(self.store, self.folders).run()
+        Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()
+        self._guard(self.dispatch.probe, at_once=True)
         self.watcher.start()
         self.timetable.start()
         self.control.start()
@@ -114,17 +148,29 @@ class Service:
     def _stop(self) -> None:
         """Let running jobs finish for `stop_seconds` (a second signal: not at all), put the others back, let go."""
         self._notifier.stopping()
-        until = time.monotonic() + self.settings.workers.stop_seconds
-        while self.dispatch.is_busy and self._stop_asked < 2 and time.monotonic() < until:
-            self._apply_all(wait=min(0.5, until - time.monotonic()))
-        self.dispatch.put_back_running()
+        with contextlib.suppress(StartOver):  # what replaced our files tells the next start more than we could
+            until = time.monotonic() + (0 if self._hurry else self.settings.workers.stop_seconds)
+            while self.dispatch.is_busy and self._stop_asked < 2 and time.monotonic() < until:
+                self._apply_all(wait=min(0.5, until - time.monotonic()))
+        with contextlib.suppress(StartOver):
+            self.dispatch.put_back_running()
         until = time.monotonic() + _REAP_SECONDS
         while len(self.workers) and time.monotonic() < until:
-            self._apply_all(wait=until - time.monotonic())
+            with contextlib.suppress(StartOver):
+                self._apply_all(wait=until - time.monotonic())
         for part in (self.control, self.timetable, self.watcher):
             part.stop()
         self.store.close()
+        if self.store.is_damaged:
+            self.store.set_aside()
         self.folders.unlock()
+
+    def was_asked_to_stop(self) -> bool:
+        """Has a signal come, if only after the loop had ended?"""
+        self._collect(wait=0.0)
+        return self._stop_asked > 0 or any(
+            isinstance(message, model.Signalled) and message.number != signal.SIGHUP for message in self._backlog
+        )
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -136,10 +182,25 @@ class Service:
 
     def _advance(self) -> None:
         """Do what has become possible; afterwards only a message or the end of `_pause` makes more possible."""
-        self.intake.step(time.monotonic())
+        self._guard(self._retry)
+        self._guard(self.intake.step, time.monotonic())
         self.workers.kill_overdue()
-        self.dispatch.feed()
-        self._tell()
+        self._guard(self.dispatch.feed)
+        self._guard(self._tell)
+
+    def _retry(self) -> None:
+        was_in_trouble = self.storage.trouble is not None
+        self.storage.retry()
+        if was_in_trouble and self.storage.trouble is None:
+            self.intake.look_everywhere(time.monotonic())  # it was not looked at meanwhile
+
+    def _guard(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Do something that a disk may not allow, and that will be done again by itself."""
+        try:
+            step(*arguments, **options)
+        except (OSError, StorageError) as error:
+            log.debug("%s", step, exc_info=True)
+            self.storage.note(error)
 
     def _apply_all(self, *, wait: float) -> None:
         """Apply the messages that are there; if there is none, wait up to `wait` seconds for one.
@@ -150,7 +211,7 @@ class Service:
         self._collect(wait=0.0 if self._backlog else max(0.0, wait))
         until = time.monotonic() + _APPLY_SECONDS
         while self._backlog:
-            self._apply(self._backlog.popleft())
+            self._guard(self._apply, self._backlog.popleft())
             if time.monotonic() >= until:
                 break
 
@@ -186,14 +247,15 @@ class Service:
                 self._signalled(message.number)
 
     def _hashed(self, hashed: model.Hashed) -> None:
-        self.intake.hashed(hashed)
-        job = self.store.get(hashed.job)
-        if hashed.sha256 is None and job is not None:
-            self.publishing.give_up(job, FailureKind.ERROR, f"The file cannot be read: {hashed.error}.")
+        error = self.intake.hashed(hashed)
+        if error is not None and (job := self.store.get(hashed.job)) is not None:
+            self.publishing.give_up(job, FailureKind.ERROR, f"The file cannot be read: {error}.")
 
     def _due(self, task: str) -> None:
         match task:
             case timetable.RESCAN:
+                self.folders.check()
+                self.store.check()
                 self.intake.look_everywhere(time.monotonic())
             case timetable.PROBE:
                 self.dispatch.probe()
@@ -214,13 +276,22 @@ class Service:
 
     def _pause(self) -> float:
         """Seconds until the next thing to do if no message comes."""
+        try:
+            return self._until_next()
+        except StorageError as error:
+            self.storage.note(error)
+            return 0.0
+
+    def _until_next(self) -> float:
         now = time.monotonic()
         pauses = [3600.0]
         if (look := self.intake.next_look(now)) is not None:
             pauses.append(look)
         if (deadline := self.workers.next_deadline()) is not None:
             pauses.append(deadline - now)
-        if (run_at := self.store.next_run_at(now=now_us())) is not None:
+        if (next_try := self.storage.next_try()) is not None:
+            pauses.append(next_try - now)
+        elif (run_at := self.store.next_run_at(now=now_us())) is not None:
             pauses.append((run_at - now_us()) / 1e6 + 0.001)
         if self._notifier.watchdog_seconds is not None:
             pauses.append(self._next_ping - now)
@@ -239,13 +310,17 @@ class Service:
     def _is_finished(self) -> bool:
         if self._stop_asked:
             return True
-        return self.drain and self.intake.is_quiet and not self.is_working
+        return self.drain and (self.intake.is_quiet or self.storage.trouble is not None) and not self.is_working
 
     @property
     def is_working(self) -> bool:
-        """Is there a job that will go on by itself? (One that waits for weights or a server may not.)"""
-        if self.publishing.is_parked:
-            return False
+        """Is there a job that will go on by itself soon? (One that waits for weights or a server may not.)"""
+        if self.storage.next_try() is not None:
+            return self.storage.tries < _DRAIN_TRIES
         counts = self.store.counts()
         unfinished = counts.get("queued", 0) + counts.get("running", 0) + counts.get("publishing", 0)
-        return unfinished > self.store.count_waiting()
+        try:
+            return unfinished > self.store.count_waiting()
+        except StorageError as error:
+            self.storage.note(error)
+            return True

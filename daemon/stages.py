@@ -27,6 +27,7 @@ class Stage:
     parked_until: float | None = None
     parked_for: str = ""
     parked_times: int = 0  # in a row
+    storage_failures: int = 0  # in a row: outputs that could not be written
 
     @property
     def is_parked(self) -> bool:

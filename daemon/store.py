@@ -3,10 +3,15 @@
 Used by the main thread alone (one writer); readers open the file themselves, read-only. Every method that changes
 something is one transaction, durable when it returns (`synchronous=FULL`). A method that ends an attempt is fenced: it
 changes nothing, and says so, unless id, attempt and lease are those of the attempt that now runs.
+
+Every method raises `StorageError` if the file cannot be read or written now: nothing was changed, and the same call may
+be made again. A file that is damaged, or that is not at its path any more, raises `StartOver`.
 """
 
 import collections
+import contextlib
 import json
+import logging
 import secrets
 import sqlite3
 import time
@@ -18,11 +23,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from daemon.errors import StoreError
+from daemon import durable
+from daemon.errors import InboxdError, StartOver, StorageError, StoreError
 from daemon.model import Job, JobState
 from daemon.schema import MIGRATIONS
 from processors.base import Kind
 
+log = logging.getLogger(__name__)
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_NOT_NOW = {
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL),
+}
 _JOB_FIELDS = tuple(field.name for field in fields(Job))
 _jobs = sa.table("jobs", *(sa.column(name) for name in _JOB_FIELDS))
 _attempts = sa.table(
@@ -39,43 +52,94 @@ def now_us() -> int:
 
 
 class Store:
-    """The open database."""
+    """The open database. `is_new`: there was none, or it was damaged and set aside; the folders tell what was in it."""
 
     def __init__(self, path: Path, *, clock=now_us):
+        """Open it, or make it.
+
+        Raises:
+            StorageError: it cannot be read or written now.
+            StoreError: it was written by a newer inboxd.
+        """
         self.path = path
         self._clock = clock
+        self.is_new = not path.exists()
+        self.is_damaged = False
+        try:
+            self._open()
+        except StartOver:
+            self.set_aside()
+            self.is_new, self.is_damaged = True, False
+            self._open()
+
+    def _open(self) -> None:
         self._engine = sa.create_engine(
             "sqlite://",
             creator=self._connect,
             poolclass=sa.pool.StaticPool,
             isolation_level="AUTOCOMMIT",  # transactions are begun below, as BEGIN IMMEDIATE
         )
-        try:
-            self._connection = self._engine.connect()
-            self._migrate()
-            self._counts = self._count()
-        except (sqlite3.DatabaseError, sa.exc.DatabaseError) as error:
-            raise StoreError(
-                f"The job log {path} cannot be opened: {getattr(error, 'orig', error)}.",
-                f"If it is damaged, move it away (mv {path} {path}.damaged): it is made anew from the folders at the "
-                "next start, and no file is lost.",
-            ) from error
+        self._connection: sa.Connection | None = None
+        sa.event.listen(
+            self._engine, "handle_error", lambda context: self._translated(context.original_exception), retval=True
+        )
+        self._connection = self._engine.connect()
+        self._migrate()
+        self._counts = self._count()
 
     def close(self) -> None:
-        self.tidy()
-        self._connection.close()
+        """Let go of the file. Raises nothing: all that was to be kept is committed."""
+        with contextlib.suppress(InboxdError, sqlite3.Error, sa.exc.SQLAlchemyError):
+            if self._connection is not None:
+                self.tidy()
+                self._connection.close()
         self._engine.dispose()
 
     def tidy(self) -> None:
         """Refresh what the query planner knows of the tables."""
         self._connection.exec_driver_sql("PRAGMA optimize")
 
+    def check(self) -> None:
+        """Raise what any method would raise, if the file cannot be written now or is not ours any more."""
+        with self._transaction():
+            version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            self._connection.exec_driver_sql(f"PRAGMA user_version = {version}")  # a page of the log, as any commit
+
+    def set_aside(self) -> Path:
+        """Move a damaged file away, beside its place; its new path."""
+        self.close()
+        kept = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        for suffix in ("-wal", "-shm", ""):  # the file itself last: its absence is what starts the next one
+            source = self.path.with_name(self.path.name + suffix)
+            if source.exists():
+                durable.rename_noreplace(source, kept.with_name(kept.name + suffix))
+        durable.fsync_folder(self.path.parent)
+        log.error("The job log %s is damaged. It is kept as %s, and made anew from the folders.", self.path, kept)
+        return kept
+
     def _connect(self) -> sqlite3.Connection:
-        # isolation_level=None: sqlite3 itself begins nothing, so that the PRAGMAs take effect
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            # isolation_level=None: sqlite3 itself begins nothing, so that the PRAGMAs take effect
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error as error:
+            raise self._translated(error) or error from error
+        self._identity = _identity(self.path)
         return connection
+
+    def _translated(self, error: BaseException) -> InboxdError | None:
+        """Ours for SQLite's error, by its primary code (https://sqlite.org/rescode.html); None: a mistake of ours."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            self.is_damaged = True
+            return StartOver(f"The job log {self.path} is damaged: {error}.")
+        if code in _NOT_NOW:
+            return StorageError(
+                f"The job log {self.path} cannot be used: {error}.",
+                "Free some space in the state folder, or mend its permissions or its disk: nothing is lost.",
+            )
+        return None
 
     def _migrate(self) -> None:
         version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -91,6 +155,8 @@ class Store:
                 self._connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
 
     def _transaction(self) -> "_Transaction":
+        if _identity(self.path) != self._identity:  # what is committed now would go to a file without a name
+            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon ran.")
         return _Transaction(self._connection)
 
     # ---------------------------------------------------------------------------------------- intake
@@ -105,6 +171,21 @@ class Store:
                 _events.insert(), [{"job": job.id, "at": self._clock(), "event": event} for job in jobs]
             )
         self._counts[JobState.QUEUED] += len(jobs)
+
+    def restore(self, jobs: Sequence[Job]) -> None:
+        """Record jobs that have ended as their results tell; a row that says otherwise is put right."""
+        with self._transaction():
+            for job in jobs:
+                if self._update(_jobs.c.id == job.id, **_row(job)) == 0:
+                    self._connection.execute(_jobs.insert(), _row(job))
+                self._event(job, "recorded again", job.result_path)
+        self._counts = self._count()
+
+    def missing(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of `jobs` that have no row."""
+        query = sa.select(_jobs.c.id).where(_jobs.c.id.in_([job.id for job in jobs]))
+        known = set(self._connection.execute(query).scalars())
+        return [job for job in jobs if job.id not in known]
 
     def set_sha256(self, job_id: str, sha256: str) -> None:
         with self._transaction():
@@ -336,20 +417,20 @@ class _Transaction:
 
     def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
         try:
-            self._connection.exec_driver_sql("ROLLBACK" if kind else "COMMIT")
-        except sa.exc.DatabaseError as failure:
-            if self._connection.connection.in_transaction:  # leave none open behind the error
+            if error is None:
+                self._connection.exec_driver_sql("COMMIT")
+        finally:  # SQLite ends a transaction itself after some errors, and leaves it open after others
+            if self._connection.connection.in_transaction:
                 self._connection.exec_driver_sql("ROLLBACK")
-            raise _unwritable(failure) from failure
-        if isinstance(error, sa.exc.OperationalError):
-            raise _unwritable(error) from error
 
 
-def _unwritable(error: Any) -> StoreError:
-    return StoreError(
-        f"The job log cannot be written: {error.orig}.",
-        "Free some space in the state folder, or mend its permissions, and start again: nothing is lost.",
-    )
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None: it is gone."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def new_id() -> str:

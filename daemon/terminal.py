@@ -192,8 +192,8 @@ def status_view(answer: Mapping[str, Any]) -> Group:
     for group in answer["waiting"]:
         files = ", ".join(group["files"]) + (", …" if group["count"] > len(group["files"]) else "")
         parts.append(Text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
-    if answer["outbox_problem"]:
-        parts.append(Text(f"  {answer['outbox_problem']}", style="red"))
+    if answer["storage_problem"]:
+        parts.append(Text(f"  {answer['storage_problem']}", style="red"))
     for problems in ("left_in_inbox", "watch_problems"):
         parts += [Text(f"  {name}: {why}", style="yellow") for name, why in answer[problems].items()]
     return Group(*parts)

@@ -53,6 +53,7 @@ class FailureKind(StrEnum):
     CRASHED = "crashed"  # the worker died with this job alone in it: retried, charged
     OUT_OF_MEMORY = "out_of_memory"  # smaller batch, then a fresh worker: not charged
     UNAVAILABLE = "unavailable"  # a model or server is away: the stage is parked and probed, not charged
+    STORAGE = "storage"  # the outputs cannot be written (disk full, read-only, failing): goes on by itself, not charged
 
 
 class JobError(Exception):

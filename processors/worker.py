@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from processors import base, wire
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+_NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
 
 def main() -> None:
@@ -150,7 +150,7 @@ def _describe(error: Exception) -> tuple[base.FailureKind, str]:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return base.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
     if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_THE_FILE:
-        return base.FailureKind.UNAVAILABLE, f"{error.strerror} ({error.filename or 'while writing the result'})."
+        return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
 
 

@@ -17,6 +17,7 @@ LAYERS = (
     {"store", "watcher", "settling", "inbox", "outbox", "retry", "workers", "timetable", "control", "sdnotify", "kinds"}
     | {"result", "joblog"},
     {"folders"},
+    {"storage", "rebuild"},
     {"publishing", "intake", "audit", "stages"},
     {"dispatch", "recovery"},
     {"commands"},

@@ -37,10 +37,11 @@ def test_take_moves_a_drop_with_its_sidecar_and_remembers_its_folder(folders: Fo
     assert list((folders.inbox.path / "a" / "b").iterdir()) == []
 
 
-def test_take_of_a_file_that_is_gone_leaves_nothing_and_puts_its_sidecar_back(folders: Folders):
+def test_put_back_of_a_take_whose_file_is_gone_leaves_nothing_and_returns_its_sidecar(folders: Folders):
     sidecar = _write(folders.inbox.path / "x.jpg.prompt")
     with pytest.raises(FileNotFoundError):
         folders.inbox.take("id", folders.inbox.path / "x.jpg", [sidecar])
+    folders.inbox.put_back("id")
     assert sidecar.exists()
     assert list(folders.inbox.taken_ids()) == []
 
@@ -58,6 +59,7 @@ def test_link_swapped_in_after_the_scan_is_not_taken(folders: Folders, tmp_path:
     (folders.inbox.path / "x.txt").symlink_to(secret)
     with pytest.raises(OSError, match="no regular file"):
         folders.inbox.take("id", folders.inbox.path / "x.txt", [])
+    folders.inbox.put_back("id")
     assert (folders.inbox.path / "x.txt").is_symlink()
     assert list(folders.inbox.taken_ids()) == []
 

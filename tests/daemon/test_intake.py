@@ -2,6 +2,7 @@
 
 import os
 import queue
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from daemon import config
 from daemon.folders import Folders
 from daemon.intake import Intake
 from daemon.model import Hashed, LookAt
+from daemon.storage import Storage
 from daemon.store import Store, now_us
 from daemon.watcher import Watcher
 
@@ -33,8 +35,9 @@ class Inbox:
         self.folders.prepare()
         self.store = Store(settings.database)
         self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
+        storage = Storage(self.folders, self.store, clock=time.monotonic)
         self.intake = Intake(
-            settings, self.store, self.folders, Watcher(self.mailbox.put), self.mailbox.put, now_us=now_us
+            settings, self.store, self.folders, storage, Watcher(self.mailbox.put), self.mailbox.put, now_us=now_us
         )
         self.path = settings.inbox
 

@@ -1,6 +1,7 @@
 """One test a row of the README's table of file states, each made by hand, then one pass of recovery."""
 
 import queue
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from daemon.model import Job, JobState
 from daemon.publishing import Publishing
 from daemon.recovery import Recovery
 from daemon.retry import MAX_INTERRUPTIONS
+from daemon.storage import Storage
 from daemon.store import Store, now_us
 from daemon.watcher import Watcher
 
@@ -27,10 +29,11 @@ class Wreck:
         self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.folders.prepare()
         self.store = Store(settings.database)
-        self.publishing = Publishing(settings, self.store, self.folders)
+        self.storage = Storage(self.folders, self.store, clock=time.monotonic)
+        self.publishing = Publishing(settings, self.store, self.folders, self.storage)
         post = queue.SimpleQueue().put
-        intake = Intake(settings, self.store, self.folders, Watcher(post), post, now_us=now_us)
-        self._recovery = Recovery(self.store, self.folders, self.publishing, intake)
+        intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
+        self._recovery = Recovery(self.store, self.folders, self.storage, self.publishing, intake)
         self.inbox, self.outbox = settings.inbox, settings.outbox
 
     def recover(self) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from factories import make_job
 
-from daemon.errors import StoreError
+from daemon.errors import StartOver, StoreError
 from daemon.joblog import JobLog
 from daemon.model import JobState
 from daemon.store import Store, now_us
@@ -108,10 +108,24 @@ def test_database_of_a_newer_version_is_refused(tmp_path: Path):
         Store(tmp_path / "jobs.db")
 
 
-def test_damaged_database_is_refused_with_the_mend(tmp_path: Path):
+def test_damaged_database_is_set_aside_and_made_anew(tmp_path: Path):
     (tmp_path / "jobs.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match="move it away"):
-        Store(tmp_path / "jobs.db")
+    store = Store(tmp_path / "jobs.db")
+    assert store.is_new
+    assert [path.read_bytes()[:7] for path in tmp_path.glob("jobs.db.damaged-*")] == [b"this is"]
+    store.insert([make_job()])
+    assert store.counts() == {"queued": 1}
+    store.close()
+
+
+def test_change_is_refused_once_the_file_was_removed_or_replaced(store: Store):
+    store.insert([make_job()])
+    store.path.unlink()
+    with pytest.raises(StartOver, match="removed or replaced"):
+        store.insert([make_job()])
+    store.path.write_bytes(b"")
+    with pytest.raises(StartOver, match="removed or replaced"):
+        store.check()
 
 
 def test_counts_are_those_of_the_table(store: Store, tmp_path: Path):

@@ -1,0 +1,79 @@
+"""A SIGKILL between each two changes of the disk, then a second one inside the recovery from the first.
+
+The points are not listed by hand: a library preloaded into the daemon counts its system calls on its own folders, so a
+new call is a new point, be it Python's or SQLite's (see faults.c). Killed after the n-th or before the next is the same
+to the disk: what lies between changes nothing there.
+"""
+
+import random
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from drops import check, lay, verify
+from faults import Fault, ForkServer, changes
+
+SEED = 7
+
+
+def _every_point(
+    server: ForkServer,
+    tmp_path: Path,
+    outbox: Callable[[Path], Path],
+    *,
+    step: int = 1,
+    sabotage: str = "",
+) -> None:
+    clean = lay(tmp_path / "clean", outbox(tmp_path / "clean"))
+    assert server.run(clean) == 0, clean.log()
+    check(clean, "no kill")
+    points = changes(clean)
+    assert len(points) > 200, "the library does not see the daemon's calls"
+    for kind in ("rename outbox/", "fsync state/jobs.db-wal", "unlink inbox/.taken", "mkdir", "write", "link"):
+        assert any(kind in point for point in points), f"no point at {kind}"
+    rounds, random_point = 0, random.Random(SEED)
+    for number in range(1, len(points), step):
+        rounds += 1
+        home = tmp_path / str(number)
+        place = lay(home, outbox(home))
+        assert server.run(place, Fault(kill_at=2 * number)) == -signal.SIGKILL, number
+        at = f"point {number}: after {changes(place)[-1]}"
+        verify(place, at)
+        second = random_point.randrange(1, 200)  # beyond the last call of some runs: those are not killed again
+        status = server.run(place, Fault(kill_at=second, sabotage=sabotage))
+        at += f", and {second} in the next run: after {changes(place)[-1]}"
+        verify(place, at)
+        if status == -signal.SIGKILL:
+            status = server.run(place, Fault(sabotage=sabotage))
+        assert status == 0, (at, place.log())
+        check(place, at)
+        verify(place, at)
+        shutil.rmtree(home)
+        shutil.rmtree(place.outbox, ignore_errors=True)
+    print(f"crash points: {len(points)} calls, {rounds} kills and second kills, 0 bad, seed {SEED}")
+
+
+def test_kill_between_changes_of_the_disk_loses_nothing(fork_server: ForkServer, tmp_path: Path):
+    _every_point(fork_server, tmp_path, lambda home: home / "outbox", step=17)
+
+
+@pytest.mark.long
+def test_kill_at_every_point_loses_nothing(fork_server: ForkServer, tmp_path: Path):
+    _every_point(fork_server, tmp_path, lambda home: home / "outbox")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
+def test_kill_at_every_point_with_the_outbox_on_another_file_system(fork_server: ForkServer, tmp_path: Path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as shm:
+        _every_point(fork_server, tmp_path, lambda home: Path(shm) / home.name)
+
+
+@pytest.mark.parametrize("sabotage", ["forget_the_taken", "finish_before_the_rename"])
+def test_rig_sees_a_daemon_that(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+    """Negative controls."""
+    with pytest.raises(AssertionError, match="point "):
+        _every_point(fork_server, tmp_path, lambda home: home / "outbox", step=5, sabotage=sabotage)
