@@ -6,7 +6,7 @@ INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 
-.PHONY: help install demo run test crash-points lint bench clean
+.PHONY: help install demo run test crash-points faults lint bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,8 +31,11 @@ run: $(INSTALLED)  ## the daemon in the foreground, on ./config.toml; Ctrl-C end
 test: $(INSTALLED)  ## all tests (under 5 minutes on 2 cores)
 	$(VENV)/bin/python -m pytest
 
-crash-points: $(INSTALLED)  ## a kill at every single step of the way of a file, on one and on two file systems (minutes)
-	$(VENV)/bin/python -m pytest -m long tests/test_crash_points.py
+crash-points: $(INSTALLED)  ## a kill between each two changes of the disk, on one and on two file systems (15 minutes)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py
+
+faults: $(INSTALLED)  ## each system call fails, once and until its cause is gone (20 minutes)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_injected_errors.py
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

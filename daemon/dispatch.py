@@ -105,7 +105,7 @@ class Dispatch:
             stage.worker = self._workers.spawn(stage.processor, stage.options)
         except OSError as error:
             if error.errno in _MACHINE_IS_SHORT:
-                self._storage.note(error)
+                self._storage.note(error, can_take=True)
             else:
                 self._stages.park(stage, f"The worker for {stage.processor} could not be started: {error}.")
 
@@ -127,7 +127,7 @@ class Dispatch:
                 self._publishing.give_up(job, FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             except OSError as error:
                 log.warning("%s %s: %s", job.id[:8], job.path, error)
-                self._storage.note(error)
+                self._storage.note(error, can_take=True)
                 self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
             else:
                 worker.jobs[job.id] = job
@@ -248,7 +248,7 @@ class Dispatch:
         """Do with a failed attempt what `retry` decides."""
         if failure is FailureKind.STORAGE:
             stage.storage_failures += 1
-            self._storage.note(StorageError(message))
+            self._storage.note(StorageError(message), can_take=True)
             if stage.storage_failures > _STORAGE_FAILURES:  # in a row, and yet the daemon itself can write
                 failure = FailureKind.ERROR
         elif failure is FailureKind.OUT_OF_MEMORY:

@@ -110,6 +110,11 @@ class Folders:
                 raise StorageError(f"{place} is not there: its file system is away.", "Mount it again.")
             raise StartOver(f"{place} was removed or replaced while the daemon ran.")
 
+    def unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def fetch_back(self, job: Job) -> None:
         """For a retry: give the original of a failed job, in outbox/failed, a second name in .taken; durable.
 

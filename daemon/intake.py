@@ -66,6 +66,7 @@ class Intake:
         self._ready: dict[Path, Entry] = {}  # settled, to be taken in this step
         self._to_scan: dict[Path, float] = {}  # folder -> not before
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
+        self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
         self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
 
@@ -98,7 +99,7 @@ class Intake:
                 self._consider(entry, now)
         self._scan_due(now)
         taken, started = 0, self._now_us()
-        while self._ready and self._storage.trouble is None:
+        while self._ready and self._storage.can_take:
             taken += self._take(list(itertools.islice(self._ready.values(), _TAKE_AT_ONCE)), now)
             if self._now_us() - started >= _TAKE_SECONDS * 1e6:
                 break
@@ -106,7 +107,7 @@ class Intake:
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        if self._ready and self._storage.trouble is None:
+        if self._ready and self._storage.can_take:
             return 0.0
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
@@ -174,7 +175,7 @@ class Intake:
             return  # its wait is not over
         if not self._settling.ready(path, now):
             self._due[path] = now + (self.settings.settle_seconds if changed else _SHORT_PAUSE)
-        elif writer_has(path):
+        elif writer_has(path) or path in self._unreturned:
             self._due[path] = now + _WRITER_PAUSE
         else:
             self._ready[path] = entry
@@ -241,9 +242,14 @@ class Intake:
             taken = self._folders.inbox.take(job_id, path, sidecars)
             return self.describe(job_id, taken, content)
         except OSError:
-            put_back = functools.partial(self._folders.inbox.put_back, job_id)
-            self._storage.make(f"put back {path.name}", put_back)
+            self._unreturned.add(path)
+            self._storage.make(f"return of {path.name}", functools.partial(self._put_back, job_id, path))
             raise
+
+    def _put_back(self, job_id: str, path: Path) -> None:
+        self._folders.inbox.put_back(job_id)
+        self._unreturned.discard(path)
+        self._due[path] = 0.0  # look at it again
 
     def _make_durable(self, jobs: list[Job], sources: set[Path]) -> None:
         """The second half of taking: after it, these drops are the daemon's. Safe to repeat."""

@@ -35,9 +35,6 @@ def result_json(
     return _dump(
         {
             **_head(job, version),
-            "engine": job.engine,
-            "model": job.model,
-            "device": job.device,
             "note": note or None,
             "options": dict(options),
             "run_seconds": round(finished.seconds, 3),
@@ -92,6 +89,9 @@ def _head(job: Job, version: str) -> dict[str, Any]:
         "sha256": job.sha256,
         "recipe": job.recipe,
         "processor": job.processor,
+        "engine": job.engine,
+        "model": job.model,
+        "device": job.device,
         "received_at": iso(job.received_at),
         "started_at": iso(job.started_at),
         "attempt": job.attempt,

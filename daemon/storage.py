@@ -1,7 +1,7 @@
 """What becomes of a step that a full, read-only, failing or absent disk does not allow: it is kept, and made again.
 
 A step is a call that may be repeated until it succeeds, such as "publish this result". It is tried again after a
-growing pause, at most `_PAUSE_MAX` seconds after the cause has gone. Nothing new is begun while a small file cannot be
+growing pause, at most `_PAUSE_MAX` seconds after the cause has gone. No job is started while a small file cannot be
 written where the daemon writes (`trouble`); where it can, a step that still fails is that job's own misfortune and
 keeps nobody else waiting.
 """
@@ -53,7 +53,8 @@ class Storage:
         self._pause = _PAUSE
         self._next_try: float | None = None
         self._tries = 0  # since all was well
-        self.trouble: str | None = None  # why nothing new is begun; None: all can be written
+        self.trouble: str | None = None  # why no job is started; None: all can be written
+        self.can_take = True  # can drops be taken? They can while only the outbox is full
 
     def make(self, key: str, step: Callable[[], None], *, hopeless: Callable[[OSError], None] | None = None) -> bool:
         """Make `step` now, or as soon as it can be made; True: it was made.
@@ -67,9 +68,11 @@ class Storage:
         self._kept.pop(key, None)
         return self._try(key, _Kept(step=step, hopeless=hopeless, why=""))
 
-    def note(self, error: OSError | StorageError) -> None:
+    def note(self, error: OSError | StorageError, *, can_take: bool = False) -> None:
         """Something could not be done that the main loop will come back to by itself: begin nothing for a while."""
-        self._tell(describe(error))
+        if self._examine():
+            self._tell(describe(error))
+            self.can_take = can_take
         self._wait()
 
     def retry(self, *, at_once: bool = False) -> None:
@@ -103,18 +106,6 @@ class Storage:
             return None
         return f"{len(self._kept)} steps wait: {next(iter(self._kept.values())).why}"
 
-    def check(self) -> None:
-        """Write, name, rename and remove a small file in each place the daemon writes to.
-
-        Raises:
-            OSError, StorageError: one of them cannot be written now.
-            StartOver: one of them was replaced.
-        """
-        self._folders.check()
-        for folder in (self._folders.inbox.taken, self._folders.outbox.path, self._folders.state):
-            _probe(folder)
-        self._store.check()
-
     # ---------------------------------------------------------------------------------------- below
 
     def _try(self, key: str, kept: _Kept) -> bool:
@@ -138,8 +129,14 @@ class Storage:
 
     def _examine(self) -> bool:
         """Find out whether all can be written; False: there is trouble."""
+        self.can_take = False
         try:
-            self.check()
+            self._folders.check()
+            self._store.check()
+            _probe(self._folders.inbox.taken)
+            _probe(self._folders.state)
+            self.can_take = True
+            _probe(self._folders.outbox.path)
         except (OSError, StorageError) as error:
             self._tell(describe(error))
             return False
@@ -163,6 +160,7 @@ class Storage:
 
 
 def _probe(folder: Path) -> None:
+    """Write, name, rename and remove a small file."""
     first, second = folder / ".probe", folder / ".probe.2"
     for path in (first, second):
         path.unlink(missing_ok=True)

@@ -63,13 +63,13 @@ class Store:
         """
         self.path = path
         self._clock = clock
-        self.is_new = not path.exists()
+        self.is_new = False
         self.is_damaged = False
         try:
             self._open()
         except StartOver:
             self.set_aside()
-            self.is_new, self.is_damaged = True, False
+            self.is_damaged = False
             self._open()
 
     def _open(self) -> None:
@@ -101,9 +101,14 @@ class Store:
 
     def check(self) -> None:
         """Raise what any method would raise, if the file cannot be written now or is not ours any more."""
-        with self._transaction():
-            version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            self._connection.exec_driver_sql(f"PRAGMA user_version = {version}")  # a page of the log, as any commit
+        try:
+            with self._transaction():
+                version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                self._connection.exec_driver_sql(f"PRAGMA user_version = {version}")  # a page of the log, as any commit
+        except StorageError:
+            with contextlib.suppress(StorageError):  # where no room is left, the log itself may give some back
+                self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            raise
 
     def set_aside(self) -> Path:
         """Move a damaged file away, beside its place; its new path."""
@@ -131,7 +136,7 @@ class Store:
     def _translated(self, error: BaseException) -> InboxdError | None:
         """Ours for SQLite's error, by its primary code (https://sqlite.org/rescode.html); None: a mistake of ours."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGED:
+        if code in _DAMAGED or "no such table" in str(error):
             self.is_damaged = True
             return StartOver(f"The job log {self.path} is damaged: {error}.")
         if code in _NOT_NOW:
@@ -148,6 +153,7 @@ class Store:
                 f"The job log {self.path} was written by a newer inboxd (version {version}, known {len(MIGRATIONS)}).",
                 "Install that version again, or give this one a state folder of its own ([paths] state).",
             )
+        self.is_new = version == 0
         for number in range(version, len(MIGRATIONS)):
             with self._transaction():
                 for statement in MIGRATIONS[number]:

@@ -97,7 +97,13 @@ class Worker:
             return
         try:
             files = [_seal(work.outputs, name) for name in outcome.files]
-        except (OSError, ValueError) as error:
+        except FileNotFoundError as error:
+            self._fail(work, *_describe(ValueError(f"{error.filename} was announced and is not there")))
+            return
+        except OSError as error:
+            self._fail(work, base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while sealing'}).")
+            return
+        except ValueError as error:
             self._fail(work, *_describe(error))
             return
         self._send(
@@ -149,9 +155,14 @@ def _describe(error: Exception) -> tuple[base.FailureKind, str]:
         return error.kind, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return base.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
-    if isinstance(error, OSError) and error.errno in _NO_FAULT_OF_THE_FILE:
+    if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error)):
         return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
+
+
+def _is_of_the_outbox(error: OSError) -> bool:
+    """Is it about an output? The folder of an attempt is the daemon's, so no file that was dropped can be the cause."""
+    return "/.staging/" in str(error.filename or "") and error.errno in (errno.EACCES, errno.EPERM)
 
 
 def _die_with_the_daemon() -> None:

@@ -135,7 +135,7 @@ class Place:
         connection.row_factory = sqlite3.Row
         try:
             return [dict(row) for row in connection.execute(query)]
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:  # not made yet, or being replaced
             return []
         finally:
             connection.close()

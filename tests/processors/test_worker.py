@@ -89,7 +89,7 @@ def test_disk_that_is_full_is_no_fault_of_the_file():
     from processors.worker import _describe
 
     kind, message = _describe(OSError(28, "No space left on device", "/outbox/x"))
-    assert kind is FailureKind.UNAVAILABLE and "No space left" in message
+    assert kind is FailureKind.STORAGE and "No space left" in message
 
 
 def test_paths_that_are_no_utf8_survive_the_wire(tmp_path: Path):

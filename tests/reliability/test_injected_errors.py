@@ -124,5 +124,5 @@ def test_every_call_may_fail(fork_server: ForkServer, tmp_path: Path, count: int
 @pytest.mark.parametrize("sabotage", ["charge_for_the_disk", "keep_nothing"])
 def test_rig_sees_a_daemon_that(sabotage: str, fork_server: ForkServer, tmp_path: Path):
     """Negative controls."""
-    with pytest.raises(AssertionError, match="fails with"):
-        _each_fault(fork_server, tmp_path, step=7, count=1, sabotage=sabotage)
+    with pytest.raises(AssertionError, match="fails with|hangs"):
+        _each_fault(fork_server, tmp_path, step=5, count=1, sabotage=sabotage)
