@@ -55,6 +55,11 @@ class Outbox:
         durable.fsync_folder(folder)
         durable.fsync_folder(self.staging)
 
+    def holds(self, job: Job, name: str, size_bytes: int) -> bool:
+        """Is there such an output of this attempt, as its worker says?"""
+        path = self.staging / job.staging_name() / name
+        return path.is_file() and not path.is_symlink() and path.stat().st_size == size_bytes
+
     def archive_original(self, job: Job, original: Original) -> None:
         """Keep the original apart from its result: state/archive/<folder>/<uuid>/NAME, durable. Safe to repeat."""
         home = self.archive / job.folder / job.id

@@ -111,6 +111,9 @@ class Publishing:
         options: Mapping[str, Any],
         note: str,
     ) -> None:
+        for file in finished.files:
+            if not self._folders.outbox.holds(job, file["name"], file["size_bytes"]):
+                raise ValueError(f"its worker names an output that is not there, {file['name']!r}")
         policy = self.settings.folder(job.folder).originals
         place = original_place(original, [*(file["name"] for file in finished.files), "result.json"])
         where = {
