@@ -168,7 +168,8 @@ class Dispatch:
             case wire.LoadFailed() as failed:
                 self._load_failed(worker, failed)
             case base.WorkProgress() as progress:
-                self.progress[progress.job or f" {worker.processor}"] = progress
+                if progress.job is None or progress.job in worker.jobs:
+                    self.progress[progress.job or f" {worker.processor}"] = progress
             case wire.WorkFinished() as finished:
                 self._finished(worker, finished)
             case wire.WorkFailed() as failed:
@@ -299,7 +300,7 @@ class Dispatch:
         self.progress.pop(f" {worker.processor}", None)
         if worker.loaded is None and worker.state is not WorkerState.ENDING:
             self._stages.park(stage, f"{worker.processor} could not be loaded. {describe_end(ended)}")
-        failure, message = worker.why_killed or FailureKind.CRASHED, describe_end(ended)
+        failure, message = worker.why_killed or ended.why, describe_end(ended)
         if failure is FailureKind.TIMEOUT:
             message = f"There was no progress for {worker.timeout:g} seconds, so the worker was ended."
         cancelled = self._cancelled & set(worker.jobs)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from processors.base import Kind
+from processors.base import FailureKind, Kind
 
 
 class JobState(StrEnum):
@@ -131,6 +131,8 @@ class WorkerEnded:
     worker: int
     exit_status: int  # negative: killed by that signal
     last_words: str  # the end of its stderr
+    why: FailureKind = FailureKind.CRASHED  # what its end is to the jobs it had
+    reason: str = ""  # in words, where more is known than how it ended
 
 
 @dataclass(frozen=True, kw_only=True)
