@@ -36,6 +36,29 @@ def parse_duration(value: object) -> float:
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 
 
+def parse_size(value: object) -> int | float:
+    """An int is bytes: from "6GB", "512MiB" or a number. A float is a share of the machine's memory: from "80%".
+
+    Raises:
+        ValueError: the text is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|%|[KMGT]i?B)?\s*", str(value))
+    if not match or float(match[1]) <= 0:
+        raise ValueError(f'{value!r} is not an amount of memory; write "6GB", "512MiB", or "80%" of the machine\'s')
+    if match[2] == "%":
+        return float(match[1]) / 100
+    prefix, base = (match[2] or "B").removesuffix("B"), 1024 if "i" in (match[2] or "") else 1000
+    return int(float(match[1]) * base ** " KMGT".index(prefix[:1] or " "))
+
+
+def _check_size(value: object) -> str:
+    parse_size(value)
+    return str(value)
+
+
+Memory = Annotated[str, BeforeValidator(_check_size)]
+
+
 class Kind(StrEnum):
     """What a drop is, told by its content."""
 
@@ -91,11 +114,12 @@ class Options(BaseModel):
     max_batch: int = Field(default=1, ge=1)  # jobs handed to the worker at once
     keep_alive: Seconds = 900.0  # an idle worker is ended (its memory truly freed) after this long
     timeout: Seconds = 600.0  # an attempt that shows no progress for this long is killed
+    memory_max: Memory = "80%"  # a worker that needs more is ended before the machine swaps
     python: str | None = None  # interpreter of another virtual environment; default: the daemon's own
 
     def load_options(self) -> dict[str, Any]:
         """The options that decide what a worker holds: two jobs may share a worker if these are equal."""
-        return self.model_dump(mode="json", exclude={"max_batch", "keep_alive", "timeout"})
+        return self.model_dump(mode="json", exclude={"max_batch", "keep_alive", "timeout", "memory_max"})
 
 
 class RecipeOptions(BaseModel):
@@ -183,8 +207,8 @@ Plan = Ready | Instead | Missing
 class WorkProgress:
     job: str | None  # None: the loading of the model
     attempt: int
-    done: float
-    total: float | None
+    done: Annotated[float, Field(allow_inf_nan=False)]
+    total: Annotated[float, Field(allow_inf_nan=False)] | None
     unit: str
 
 

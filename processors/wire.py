@@ -7,10 +7,20 @@ LoadFailed; WorkProgress, WorkFinished and WorkFailed for a batch, then BatchDon
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from processors.base import FailureKind, Kind, RecipeOptions, Work, WorkProgress
+
+LINE_BYTES = 16 * 1024 * 1024  # a longer line is no message
+_WORDS = 4000  # characters of a text for people
+
+# What a worker's library hands on may be half a character, or a novel: the job log and result.json hold neither.
+Words = Annotated[str, BeforeValidator(lambda text: cut(text) if isinstance(text, str) else text)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]  # as SQLite holds it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +36,16 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerLoaded:
-    engine: str
-    model: str
-    device: str
-    seconds: float
+    engine: Words
+    model: Words
+    device: Words
+    seconds: Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadFailed:
     kind: FailureKind
-    message: str
+    message: Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +55,28 @@ class OutputFile:
     size_bytes: int
 
 
+def _is_output_file(fields: Any) -> dict[str, Any]:
+    """A file's name may hold bytes that are no UTF-8, as surrogates, which pydantic's own `str` refuses."""
+    expected = {"name": str, "sha256": str, "size_bytes": int}
+    if not isinstance(fields, dict) or {key: type(value) for key, value in fields.items()} != expected:
+        raise ValueError("is no OutputFile")
+    path = PurePath(fields["name"])
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ValueError("is no file in the attempt's folder")
+    return fields
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkFinished:
     job: str
     attempt: int
-    files: list[dict[str, Any]]  # OutputFile, already fsynced by the worker
-    excerpt: str
-    review: list[str]
-    pages: int | None
-    media_seconds: float | None
+    files: list[Annotated[Any, BeforeValidator(_is_output_file)]]  # OutputFile as dict, fsynced by the worker
+    excerpt: Words
+    review: list[Words]
+    pages: Count | None
+    media_seconds: Seconds | None
     details: dict[str, Any]
-    seconds: float  # of this job, or its share of the batch
+    seconds: Seconds  # of this job, or its share of the batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +84,8 @@ class WorkFailed:
     job: str
     attempt: int
     kind: FailureKind
-    message: str
-    trace: str = ""  # for the log, not for the person
+    message: Words
+    trace: Words = ""  # for the log, not for the person
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +94,7 @@ class BatchDone:
 
 
 _MESSAGES = {
-    cls.__name__: cls
+    cls.__name__: TypeAdapter(cls)
     for cls in (Load, Batch, WorkerLoaded, LoadFailed, WorkProgress, WorkFinished, WorkFailed, BatchDone)
 }
 
@@ -90,10 +111,16 @@ def decode(line: bytes) -> Any:
         ValueError: the line is no message of ours.
     """
     try:
-        fields = json.loads(line)
-        return _MESSAGES[fields.pop("type")](**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        fields = json.loads(line, parse_constant=lambda _: None)  # NaN is no JSON
+        return _MESSAGES[fields.pop("type")].validate_python(fields)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {line[:200]!r}") from error
+
+
+def cut(text: str) -> str:
+    """A text for people, as valid Unicode of a bounded length."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _WORDS else f"{text[:_WORDS]} …"
 
 
 def work_to_wire(work: Work) -> dict[str, Any]:

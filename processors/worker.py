@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from processors import base, wire
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_TRACE_CHARACTERS = 3000
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
 
@@ -60,7 +61,7 @@ class Worker:
         except Exception as error:
             kind, message = _describe(error)
             logging.exception("%s could not be loaded", self._processor.name)
-            self._send(wire.LoadFailed(kind=kind, message=message))
+            self._send(wire.LoadFailed(kind=kind, message=wire.cut(message)))
             return False
         self._send(
             wire.WorkerLoaded(
@@ -85,7 +86,7 @@ class Worker:
             kind, message = _describe(error)
             trace = traceback.format_exc()
             for work in waiting.values():
-                self._send(wire.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace))
+                self._fail(work, kind, message, trace)
         else:
             for work in waiting.values():
                 self._fail(work, base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
@@ -96,37 +97,46 @@ class Worker:
             self._fail(work, outcome.kind, outcome.message)
             return
         try:
-            files = [_seal(work.outputs, name) for name in outcome.files]
+            line = wire.encode(self._finished(work, outcome, seconds))
         except FileNotFoundError as error:
-            self._fail(work, *_describe(ValueError(f"{error.filename} was announced and is not there")))
+            self._fail(work, base.FailureKind.ERROR, f"{error.filename} was announced and is not there.")
             return
         except OSError as error:
             self._fail(work, base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while sealing'}).")
             return
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             self._fail(work, *_describe(error))
             return
-        self._send(
-            wire.WorkFinished(
-                job=work.job,
-                attempt=work.attempt,
-                files=[vars(file) for file in files],
-                excerpt=outcome.excerpt,
-                review=list(outcome.review),
-                pages=outcome.pages,
-                media_seconds=outcome.media_seconds,
-                details=dict(outcome.details),
-                seconds=seconds,
-            )
+        if len(line) > wire.LINE_BYTES:
+            self._fail(work, base.FailureKind.ERROR, "The processor says more about its result than can be kept.")
+            return
+        self._write(line)
+
+    def _finished(self, work: base.Work, outcome: base.Finished, seconds: float) -> wire.WorkFinished:
+        files = [_seal(work.outputs, name) for name in outcome.files]
+        return wire.WorkFinished(
+            job=work.job,
+            attempt=work.attempt,
+            files=[vars(file) for file in files],
+            excerpt=outcome.excerpt,
+            review=list(outcome.review),
+            pages=outcome.pages,
+            media_seconds=outcome.media_seconds,
+            details=dict(outcome.details),
+            seconds=seconds,
         )
 
-    def _fail(self, work: base.Work, kind: base.FailureKind, message: str) -> None:
-        self._send(wire.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message))
+    def _fail(self, work: base.Work, kind: base.FailureKind, message: str, trace: str = "") -> None:
+        message, trace = wire.cut(message), wire.cut(trace[-_TRACE_CHARACTERS:])  # its end says what happened
+        self._send(wire.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace))
 
     def _send(self, message: Any) -> None:
-        line = memoryview(wire.encode(message))
-        while line:
-            line = line[self._out.write(line) :]
+        self._write(wire.encode(message))
+
+    def _write(self, line: bytes) -> None:
+        rest = memoryview(line)
+        while rest:
+            rest = rest[self._out.write(rest) :]
 
 
 def _seal(outputs: Path, name: str) -> wire.OutputFile:

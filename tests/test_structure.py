@@ -12,8 +12,8 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
-    {"__init__", "errors", "model", "durable", "names", "schema"},
-    {"config"},
+    {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing"},
+    {"config", "conversation"},
     {"store", "watcher", "settling", "inbox", "outbox", "retry", "workers", "timetable", "control", "sdnotify", "kinds"}
     | {"result", "joblog"},
     {"folders"},

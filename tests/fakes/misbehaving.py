@@ -1,7 +1,10 @@
 """Does what the dropped text says: the first word is the misdeed, the rest its argument."""
 
+import contextlib
+import mmap
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +16,7 @@ from processors.base import BadInput, Finished, Kind, Loaded, Options, OutOfMemo
 class MisbehavingOptions(Options):
     unavailable_until: str | None = None  # load() fails as long as this file is not there
     crash_at_load: bool = False
+    label: str = ""  # recipes with different ones have a worker each
 
 
 class Misbehaving(Processor):
@@ -21,6 +25,7 @@ class Misbehaving(Processor):
     Options = MisbehavingOptions
 
     def load(self, options, models, progress):
+        self._held = []
         if options.crash_at_load:
             print("no such library: libmissing.so", file=sys.stderr, flush=True)
             os._exit(3)
@@ -54,6 +59,63 @@ class Misbehaving(Processor):
             Path(argument).touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def _abort(self, work, argument):
+        os.abort()
+
+    def _stop(self, work, argument):
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _escape(self, work, argument):
+        """A daemonised grandchild in a session of its own keeps all pipes open; then this process ends."""
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                Path(argument).write_text(str(os.getpid()))
+                time.sleep(1000)
+            os._exit(0)
+        while not Path(argument).exists():
+            time.sleep(0.01)
+        os._exit(7)
+
+    def _breed(self, work, argument):
+        """A fork bomb, bounded: each process makes two more, down to a depth; all stay."""
+        for _ in range(int(argument)):
+            os.fork()
+        time.sleep(1000)
+
+    def _close_pipes(self, work, argument):
+        for number in range(3, 10):
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+    def _scribble(self, work, argument):
+        """A library that writes to whatever file descriptor it finds."""
+        for number in _pipes():
+            for line in range(int(argument)):
+                os.write(number, b"\xff scribbled line %d\n" % line)
+
+    def _stderr_lines(self, work, argument):
+        lines = b"".join(b"a line of a library, number %d\n" % number for number in range(1000))
+        for _ in range(int(argument) // 1000):
+            _write_all(2, lines)
+
+    def _stderr_line(self, work, argument):
+        for _ in range(int(argument)):
+            _write_all(2, b"x" * 1_000_000)
+
+    def _allocate(self, work, argument):
+        """Take so many megabytes, 10 at a time, until the end of the process."""
+        for _ in range(int(argument) // 10):
+            self._held.append(bytearray(os.urandom(1000)) * 10_000)
+
+    def _allocate_in_child(self, work, argument):
+        code = f"import time; held = bytearray(b'x') * {int(argument)}_000_000; time.sleep(1000)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def _reserve(self, work, argument):
+        """So many megabytes of address space, untouched, as CUDA does."""
+        self._held.append(mmap.mmap(-1, int(argument) * 1_000_000))
+
     def _noisy(self, work, argument):
         for number in range(20_000):
             print(f"noise {number}")
@@ -65,6 +127,9 @@ class Misbehaving(Processor):
 
     def _error(self, work, argument):
         raise RuntimeError(argument or "something broke")
+
+    def _error_with_bytes(self, work, argument):
+        raise FileNotFoundError(2, "No such file", "caf\udce9.txt")
 
     def _bad(self, work, argument):
         raise BadInput("This file is damaged.")
@@ -82,6 +147,19 @@ class Misbehaving(Processor):
     def _wait_for(self, work, argument):
         while not Path(argument).exists():
             time.sleep(0.01)
+
+
+def _pipes():
+    """The pipes of this process that are not its standard ones: the daemon's."""
+    for number in range(3, 10):
+        with contextlib.suppress(OSError):
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                yield number
+
+
+def _write_all(number, content):
+    while content:
+        content = content[os.write(number, content) :]
 
 
 processor = Misbehaving

@@ -1,0 +1,118 @@
+"""Workers that crash, hang, flood, lie and grow: none costs the daemon its life, its memory or its other jobs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from impostors import write_impostor
+from places import Place
+from workers_rig import NEIGHBOURS, Aftermath, live_through, make_toml
+
+DONE, FAILED = {("done", None)}, {("failed", "crashed")}
+# How the drop of each program ends; its neighbours end well. Where two may come first, both are right.
+IMPOSTORS = {
+    "garbage": FAILED,
+    "half_line": FAILED,
+    "long_line": FAILED,
+    "silent_exit": FAILED,
+    "wrong_shapes": DONE,
+    "bad_text": {("failed", "error")},
+    "unknown_jobs": FAILED,
+    "progress_flood": DONE,
+    "twice": DONE,
+    "early": DONE,
+    "closes_stdin": {("failed", "timeout")},
+    "closes_stdout": {("failed", "timeout")},
+    "no_such_file": {("failed", "error")},
+    "stops_reading": DONE,
+    "loaded_for_ever": FAILED,
+}
+PARKED = "babbles"
+MISDEEDS = {
+    "segfault": FAILED,
+    "abort": FAILED,
+    "exit 0": FAILED,
+    "hang with-child": {("failed", "timeout")},
+    "stop": {("failed", "timeout")},
+    "escape {home}/escaped.pid": FAILED,
+    "breed 6": {("failed", "timeout")},
+    "close_pipes": FAILED,
+    "scribble 10": DONE,
+    "scribble 100000": FAILED,
+    "stderr_lines {lines}": DONE,
+    "stderr_line {megabytes}": DONE,
+    "error_with_bytes": {("failed", "error")},
+}
+
+
+# Flooding: (short, long).
+_MEGABYTES, _MANY, _LINES = (40, 1000), (20_000, 1_000_000), (20_000, 1_000_000)
+_HANGING = ("hang", "stop", "breed")
+
+
+def _place(home: Path, size: int) -> tuple[Place, dict[str, str]]:
+    """A place with a worker for each impostor and for each hanging misdeed, and its drops."""
+    numbers = {"megabytes": _MEGABYTES[size], "many": _MANY[size], "lines": _LINES[size]}
+    recipes, drops = {"deeds": ""}, {}
+    for name in [*IMPOSTORS, PARKED]:
+        recipes[name] = f'python = "{write_impostor(home, name, **numbers)}"'
+        drops[f"{name}/x.txt"] = "well"
+    for number, (misdeed, _) in enumerate(MISDEEDS.items()):
+        folder = misdeed.split()[0] if misdeed.startswith(_HANGING) else "deeds"
+        recipes.setdefault(folder, f'label = "{folder}"')
+        drops[f"{folder}/{number}.txt"] = misdeed.format(home=home, **numbers)
+    return Place(home, make_toml({name: f'timeout = "1s"\n{options}' for name, options in recipes.items()})), drops
+
+
+@pytest.fixture(scope="module")
+def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
+    place, drops = _place(tmp_path_factory.mktemp("workers"), 0)
+    try:
+        yield live_through(place, drops, f"{PARKED}/x.txt")
+    finally:
+        place.stop_all()
+
+
+@pytest.mark.parametrize("name", IMPOSTORS)
+def test_program_that_is_no_worker_costs_its_own_job_only(aftermath: Aftermath, name: str):
+    assert aftermath.end_of(f"{name}/x.txt") in IMPOSTORS[name], aftermath.rows[f"{name}/x.txt"]
+
+
+def test_program_that_never_loads_parks_its_jobs_with_the_reason(aftermath: Aftermath):
+    row = aftermath.rows[f"{PARKED}/x.txt"]
+    assert row["state"] == "queued" and "did not speak as a worker must" in row["waiting_for"], row
+
+
+@pytest.mark.parametrize("misdeed", MISDEEDS)
+def test_misdeed_costs_its_own_job_only(aftermath: Aftermath, misdeed: str):
+    number = list(MISDEEDS).index(misdeed)
+    (row,) = [row for file, row in aftermath.rows.items() if file.endswith(f"/{number}.txt")]
+    assert (row["state"], row["error_kind"]) in MISDEEDS[misdeed], row
+    assert row["attempts"] == (1 if row["state"] == "done" else 2), row
+
+
+def test_neighbours_of_bad_workers_are_all_done(aftermath: Aftermath):
+    others = {file: row for file, row in aftermath.rows.items() if "/" not in file}
+    assert len(others) == 3 * NEIGHBOURS
+    assert {row["state"] for row in others.values()} == {"done"}
+    assert {row["attempts"] for row in others.values()} == {1}
+
+
+def test_daemon_is_as_light_after_bad_workers_as_before(aftermath: Aftermath):
+    _check_burden(aftermath, peak_bytes=100_000_000)
+
+
+def test_log_is_not_flooded_by_bad_workers(aftermath: Aftermath):
+    assert len(aftermath.log) < 300_000
+    assert max(map(len, aftermath.log.splitlines())) < 5000
+
+
+def test_message_of_a_failure_is_of_readable_length(aftermath: Aftermath):
+    assert max(len(row["error"] or "") for row in aftermath.rows.values()) < 25_000
+
+
+def _check_burden(aftermath: Aftermath, *, peak_bytes: int) -> None:
+    before, after = aftermath.before, aftermath.after
+    assert (after.files, after.threads) == (before.files, before.threads)
+    assert after.resident_bytes - before.resident_bytes < 60_000_000, (before, after)
+    assert after.peak_bytes - before.peak_bytes < peak_bytes, (before, after)

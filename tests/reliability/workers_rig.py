@@ -1,0 +1,180 @@
+"""One daemon, many bad workers at once, and good neighbours: who ended how, and what it cost the daemon.
+
+Run as a program it is that daemon with a part of it broken: the negative controls.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from places import Place, wait_for
+
+NEIGHBOURS = 5
+_TOML = """
+    [inbox]
+    text = "count"
+    settle_seconds = 0.1
+    [recipes.count]
+    processor = "plaintext"
+    [processors.plaintext]
+    keep_alive = "50ms"
+    [retry]
+    attempts = {attempts}
+    backoff = "10ms"
+    [workers]
+    at_once = {at_once}
+    [schedule]
+    probe = "100ms"
+    unload = "50ms"
+"""
+_TABLE = """
+    [inbox.folders.{name}]
+    text = "{name}"
+    [recipes.{name}]
+    processor = "fakes.misbehaving"
+    keep_alive = "50ms"
+    {options}
+"""
+
+
+def make_toml(recipes: Mapping[str, str], *, attempts: int = 2, at_once: int = 4) -> str:
+    """A folder, a recipe and so a worker of its own for each of `recipes`: its name and its processor's options."""
+    tables = (_TABLE.format(name=name, options=options) for name, options in recipes.items())
+    return _TOML.format(attempts=attempts, at_once=at_once) + "".join(tables)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Burden:
+    """What a process holds."""
+
+    resident_bytes: int
+    peak_bytes: int
+    files: int  # open
+    threads: int
+
+
+def burden(pid: int) -> Burden:
+    status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    return Burden(
+        resident_bytes=int(status["VmRSS"].split()[0]) * 1024,
+        peak_bytes=int(status["VmHWM"].split()[0]) * 1024,
+        files=len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        threads=int(status["Threads"]),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aftermath:
+    """What is left of a daemon's time with bad workers."""
+
+    rows: dict[str, dict[str, Any]]  # by file
+    before: Burden
+    after: Burden
+    log: str
+
+    def end_of(self, file: str) -> tuple[str, str | None]:
+        return self.rows[file]["state"], self.rows[file]["error_kind"]
+
+
+def live_through(place: Place, drops: Mapping[str, str], parked: str) -> Aftermath:
+    """A daemon's time with these drops (file: text), and with neighbours before, among and after them; `parked` is the
+    one of them that does not end."""
+    daemon = place.start()
+    end_of_all(place, drop_neighbours(place, "before"))
+    wait_for(lambda: processes_of(place) == [daemon.pid], "the end of the idle worker")
+    before = burden(daemon.pid)
+    for file, text in drops.items():
+        place.drop(file, os.fsencode(text))
+    end_of_all(place, [*(file for file in drops if file != parked), *drop_neighbours(place, "among")])
+    end_of_all(place, drop_neighbours(place, "after"))
+    wait_for(lambda: processes_of(place) == [daemon.pid], "the end of all that the workers were and started")
+    after = burden(daemon.pid)
+    rows = {row["file"]: row for row in place.rows()}
+    stop(daemon)
+    place.verify()
+    return Aftermath(rows=rows, before=before, after=after, log=place.log())
+
+
+def end_of_all(place: Place, files: Iterable[str]) -> None:
+    """Wait until all of these jobs have ended."""
+    waiting = set(files)
+
+    def have_ended() -> bool:
+        ended = {row["file"] for row in place.rows() if row["state"] in ("done", "failed", "cancelled")}
+        return waiting <= ended
+
+    wait_for(have_ended, "the end of all jobs")
+
+
+def processes_of(place: Place) -> list[int]:
+    """The daemon, its workers and what they started, in whatever session: those who stand in the place's folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/cwd").samefile(place.home):
+                found.append(int(pid))
+    return found
+
+
+def drop_neighbours(place: Place, name: str) -> list[str]:
+    return [place.drop(f"{name} {number}.txt", "well").name for number in range(NEIGHBOURS)]
+
+
+def start_broken(place: Place, sabotage: str) -> subprocess.Popen:
+    """A daemon with one part broken, ready."""
+    daemon = subprocess.Popen(
+        [sys.executable, __file__, sabotage, "run", "--config", str(place.config)],
+        cwd=place.home,
+        env=place.environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    place.adopt(daemon)
+    wait_for(lambda: (place.state / "inboxd.sock").exists(), "the daemon's readiness")
+    return daemon
+
+
+def stop(daemon: subprocess.Popen) -> None:
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(30) == 0
+
+
+def _sabotage(name: str) -> None:
+    from daemon import conversation, memory, workers
+    from processors import wire
+
+    match name:
+        case "main-thread-writes":  # and waits for the pipe to take it
+
+            def send(worker, message):
+                stdin = worker.process.stdin.fileno()
+                os.set_blocking(stdin, True)
+                rest = wire.encode(message)
+                while rest:
+                    rest = rest[os.write(stdin, rest) :]
+
+            workers.Worker.send = send
+        case "end-is-end-of-file":  # of stdout, whoever holds it
+
+            def converse(self):
+                self._selector.register(self._process.stdout, 1, self._hear)
+                self._selector.register(self._wake, 1, self._speak)
+                while self._gone_by is None:
+                    for key, _ in self._selector.select(None):
+                        key.data()
+
+            conversation.Conversation._converse = converse
+        case "memory-is-not-looked-at":
+            memory.held_bytes = lambda pid, limit: 0
+
+
+if __name__ == "__main__":
+    _sabotage(sys.argv.pop(1))
+    from daemon.cli import main
+
+    main()
