@@ -52,6 +52,7 @@ class Conversation:
         self._mark, self._limit_words = mark, limit_words
         self._to_say: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._is_released = False
         self._selector = selectors.DefaultSelector()
         self._unsent = bytearray()
         self._is_closing = False  # its input, once all is sent
@@ -82,6 +83,8 @@ class Conversation:
 
     def say(self, message: Any) -> None:
         """Send a message, as soon as the process reads; never waits for it."""
+        if self._is_released:
+            return
         self._to_say.put(message)
         os.eventfd_write(self._wake, 1)
 
@@ -90,7 +93,8 @@ class Conversation:
         self.say(None)
 
     def release(self) -> None:
-        """The end was delivered, and nothing more will be said."""
+        """The end was delivered: what is said from now on is said to nobody."""
+        self._is_released = True
         os.close(self._wake)
         self._selector.close()
 

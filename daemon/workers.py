@@ -201,7 +201,8 @@ def describe_end(ended: WorkerEnded) -> str:
 def _describe_limit(processor: str, memory_max: str, limit: int) -> str:
     gigabytes = f"{limit / 1e9:.1f} GB"
     limit_words = f"{gigabytes} ({memory_max} of this machine's)" if memory_max.endswith("%") else gigabytes
+    table = f'"{processor}"' if "." in processor else processor
     return (
         f"This needs more than {limit_words} of memory, the most that {processor} may take, so its worker was ended. "
-        f"To allow more, raise memory_max in [processors.{processor}] of config.toml."
+        f"To allow more, raise memory_max in [processors.{table}] of config.toml."
     )

@@ -12,10 +12,13 @@ from pathlib import Path
 
 from processors.base import BadInput, Finished, Kind, Loaded, Options, OutOfMemory, Processor, Unavailable
 
+_UNTOUCHED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE, which mmap does not name
+
 
 class MisbehavingOptions(Options):
     unavailable_until: str | None = None  # load() fails as long as this file is not there
     crash_at_load: bool = False
+    megabytes_at_load: int = 0
     label: str = ""  # recipes with different ones have a worker each
 
 
@@ -26,6 +29,7 @@ class Misbehaving(Processor):
 
     def load(self, options, models, progress):
         self._held = []
+        self._allocate(None, options.megabytes_at_load)
         if options.crash_at_load:
             print("no such library: libmissing.so", file=sys.stderr, flush=True)
             os._exit(3)
@@ -114,7 +118,7 @@ class Misbehaving(Processor):
 
     def _reserve(self, work, argument):
         """So many megabytes of address space, untouched, as CUDA does."""
-        self._held.append(mmap.mmap(-1, int(argument) * 1_000_000))
+        self._held.append(mmap.mmap(-1, int(argument) * 1_000_000, _UNTOUCHED, 0))
 
     def _noisy(self, work, argument):
         for number in range(20_000):

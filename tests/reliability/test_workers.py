@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from impostors import write_impostor
 from places import Place
-from workers_rig import NEIGHBOURS, Aftermath, live_through, make_toml
+from workers_rig import (
+    NEIGHBOURS,
+    Aftermath,
+    drop_neighbours,
+    end_of_all,
+    kill_all_but,
+    live_through,
+    make_toml,
+    start_broken,
+    stop,
+)
 
 DONE, FAILED = {("done", None)}, {("failed", "crashed")}
 # How the drop of each program ends; its neighbours end well. Where two may come first, both are right.
@@ -27,7 +37,7 @@ IMPOSTORS = {
     "stops_reading": DONE,
     "loaded_for_ever": FAILED,
 }
-PARKED = "babbles"
+PARKED = {"babbles": "did not speak as a worker must", "crash_at_load": "no such library: libmissing.so"}
 MISDEEDS = {
     "segfault": FAILED,
     "abort": FAILED,
@@ -54,13 +64,15 @@ def _place(home: Path, size: int) -> tuple[Place, dict[str, str]]:
     """A place with a worker for each impostor and for each hanging misdeed, and its drops."""
     numbers = {"megabytes": _MEGABYTES[size], "many": _MANY[size], "lines": _LINES[size]}
     recipes, drops = {"deeds": ""}, {}
-    for name in [*IMPOSTORS, PARKED]:
+    for name in [*IMPOSTORS, "babbles"]:
         recipes[name] = f'python = "{write_impostor(home, name, **numbers)}"'
         drops[f"{name}/x.txt"] = "well"
     for number, (misdeed, _) in enumerate(MISDEEDS.items()):
         folder = misdeed.split()[0] if misdeed.startswith(_HANGING) else "deeds"
         recipes.setdefault(folder, f'label = "{folder}"')
         drops[f"{folder}/{number}.txt"] = misdeed.format(home=home, **numbers)
+    recipes["crash_at_load"] = "crash_at_load = true"
+    drops["crash_at_load/x.txt"] = "well"
     return Place(home, make_toml({name: f'timeout = "1s"\n{options}' for name, options in recipes.items()})), drops
 
 
@@ -68,7 +80,7 @@ def _place(home: Path, size: int) -> tuple[Place, dict[str, str]]:
 def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
     place, drops = _place(tmp_path_factory.mktemp("workers"), 0)
     try:
-        yield live_through(place, drops, f"{PARKED}/x.txt")
+        yield live_through(place, drops, [f"{name}/x.txt" for name in PARKED])
     finally:
         place.stop_all()
 
@@ -78,9 +90,10 @@ def test_program_that_is_no_worker_costs_its_own_job_only(aftermath: Aftermath, 
     assert aftermath.end_of(f"{name}/x.txt") in IMPOSTORS[name], aftermath.rows[f"{name}/x.txt"]
 
 
-def test_program_that_never_loads_parks_its_jobs_with_the_reason(aftermath: Aftermath):
-    row = aftermath.rows[f"{PARKED}/x.txt"]
-    assert row["state"] == "queued" and "did not speak as a worker must" in row["waiting_for"], row
+@pytest.mark.parametrize("name", PARKED)
+def test_worker_that_never_loads_parks_its_jobs_with_the_reason(aftermath: Aftermath, name: str):
+    row = aftermath.rows[f"{name}/x.txt"]
+    assert row["state"] == "queued" and PARKED[name] in row["waiting_for"], row
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS)
@@ -109,6 +122,57 @@ def test_log_is_not_flooded_by_bad_workers(aftermath: Aftermath):
 
 def test_message_of_a_failure_is_of_readable_length(aftermath: Aftermath):
     assert max(len(row["error"] or "") for row in aftermath.rows.values()) < 25_000
+
+
+def test_culprit_of_a_batch_is_found_and_its_batch_mates_are_done(make_place):
+    place = make_place(make_toml({"deeds": "max_batch = 8"}, attempts=3))
+    for number in range(8):
+        place.drop(f"deeds/{number}.txt", "segfault" if number == 5 else "well")
+    place.drain(check=1)
+    rows = [place.row(f"deeds/{number}.txt") for number in range(8)]
+    assert [row["state"] for row in rows] == ["done"] * 5 + ["failed"] + ["done"] * 2
+    charged = {row["name"]: row["charged"] for row in place.rows("SELECT name, charged FROM jobs")}
+    assert charged.pop("5.txt") == 3 and set(charged.values()) == {0}, charged
+
+
+_BATCH = 150  # of about 500 bytes each: more than a pipe holds (64 KiB)
+
+
+def _drop_a_batch_for_the_deaf(place: Place) -> list[str]:
+    return [f"deaf/{place.drop(f'deaf/{number}.txt', 'well').name}" for number in range(_BATCH)]
+
+
+def _deaf_toml(home: Path) -> str:
+    impostor = write_impostor(home, "stops_reading")
+    return make_toml({"deaf": f'python = "{impostor}"\ntimeout = "1s"\nmax_batch = {_BATCH}'})
+
+
+def test_worker_that_stops_reading_does_not_hold_the_daemon(make_place, tmp_path: Path):
+    place = make_place(_deaf_toml(tmp_path))
+    files = _drop_a_batch_for_the_deaf(place)
+    daemon = place.start()
+    end_of_all(place, [*files, *drop_neighbours(place, "beside")])
+    assert {row["state"] for row in place.rows()} == {"done"}
+    stop(daemon)
+
+
+def test_the_rig_sees_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path):
+    """A negative control."""
+    place = make_place(_deaf_toml(tmp_path))
+    files = _drop_a_batch_for_the_deaf(place)
+    start_broken(place, "main-thread-writes")
+    with pytest.raises(pytest.fail.Exception):
+        end_of_all(place, [*files, *drop_neighbours(place, "beside")], deadline=3.0)
+
+
+def test_the_rig_sees_a_daemon_that_waits_for_the_end_of_the_output(make_place):
+    """A negative control: a grandchild holds the pipe open."""
+    place = make_place(make_toml({"deeds": 'timeout = "1s"'}))
+    daemon = start_broken(place, "end-is-end-of-file")
+    place.drop("deeds/x.txt", f"escape {place.home / 'escaped.pid'}")
+    with pytest.raises(pytest.fail.Exception):
+        end_of_all(place, ["deeds/x.txt"], deadline=4.0)
+    kill_all_but(place, daemon.pid)
 
 
 def _check_burden(aftermath: Aftermath, *, peak_bytes: int) -> None:

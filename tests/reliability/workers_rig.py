@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from places import Place, wait_for
+from places import DEADLINE, Place, wait_for
 
 NEIGHBOURS = 5
 _TOML = """
@@ -74,6 +74,7 @@ class Aftermath:
     """What is left of a daemon's time with bad workers."""
 
     rows: dict[str, dict[str, Any]]  # by file
+    charged: dict[str, int]  # attempts, by file
     before: Burden
     after: Burden
     log: str
@@ -82,26 +83,28 @@ class Aftermath:
         return self.rows[file]["state"], self.rows[file]["error_kind"]
 
 
-def live_through(place: Place, drops: Mapping[str, str], parked: str) -> Aftermath:
-    """A daemon's time with these drops (file: text), and with neighbours before, among and after them; `parked` is the
-    one of them that does not end."""
+def live_through(place: Place, drops: Mapping[str, str], parked: Collection[str]) -> Aftermath:
+    """A daemon's time with these drops (file: text), and with neighbours before, among and after them; those `parked`
+    do not end."""
     daemon = place.start()
     end_of_all(place, drop_neighbours(place, "before"))
     wait_for(lambda: processes_of(place) == [daemon.pid], "the end of the idle worker")
     before = burden(daemon.pid)
     for file, text in drops.items():
         place.drop(file, os.fsencode(text))
-    end_of_all(place, [*(file for file in drops if file != parked), *drop_neighbours(place, "among")])
+    end_of_all(place, [*(file for file in drops if file not in parked), *drop_neighbours(place, "among")])
     end_of_all(place, drop_neighbours(place, "after"))
     wait_for(lambda: processes_of(place) == [daemon.pid], "the end of all that the workers were and started")
     after = burden(daemon.pid)
     rows = {row["file"]: row for row in place.rows()}
+    charges = place.rows("SELECT folder, name, charged FROM jobs")
     stop(daemon)
     place.verify()
-    return Aftermath(rows=rows, before=before, after=after, log=place.log())
+    charged = {f"{row['folder']}/{row['name']}": row["charged"] for row in charges}
+    return Aftermath(rows=rows, charged=charged, before=before, after=after, log=place.log())
 
 
-def end_of_all(place: Place, files: Iterable[str]) -> None:
+def end_of_all(place: Place, files: Iterable[str], deadline: float = DEADLINE) -> None:
     """Wait until all of these jobs have ended."""
     waiting = set(files)
 
@@ -109,7 +112,7 @@ def end_of_all(place: Place, files: Iterable[str]) -> None:
         ended = {row["file"] for row in place.rows() if row["state"] in ("done", "failed", "cancelled")}
         return waiting <= ended
 
-    wait_for(have_ended, "the end of all jobs")
+    wait_for(have_ended, "the end of all jobs", deadline)
 
 
 def processes_of(place: Place) -> list[int]:
@@ -120,6 +123,12 @@ def processes_of(place: Place) -> list[int]:
             if Path(f"/proc/{pid}/cwd").samefile(place.home):
                 found.append(int(pid))
     return found
+
+
+def kill_all_but(place: Place, daemon: int) -> None:
+    for pid in processes_of(place):
+        if pid != daemon:
+            os.kill(pid, signal.SIGKILL)
 
 
 def drop_neighbours(place: Place, name: str) -> list[str]:

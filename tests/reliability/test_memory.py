@@ -1,0 +1,138 @@
+"""Memory that ends: the worker that took too much is found and ended; daemon and neighbours live on."""
+
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from places import Place, wait_for
+from workers_rig import Aftermath, live_through, make_toml, start_broken, stop
+
+_LIMIT = 'memory_max = "300MB"'
+# folder: options of its worker, what is dropped, and how all of it must end
+_CASES = {
+    "greedy": (_LIMIT, ["allocate 2000"], ("failed", "out_of_memory")),
+    "by_child": (_LIMIT, ["allocate_in_child 2000"], ("failed", "out_of_memory")),
+    "batch": (f"{_LIMIT}\nmax_batch = 4", ["allocate 100"] * 4, ("done", None)),
+    "reserves": (_LIMIT, ["reserve 1000000"], ("done", None)),  # a terabyte of addresses, as CUDA does
+    "modest": (_LIMIT, ["allocate 100"], ("done", None)),
+}
+_LOADING = {"loading": f"{_LIMIT}\nmegabytes_at_load = 2000"}
+
+
+@pytest.fixture(scope="module")
+def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
+    recipes = {name: f'label = "{name}"\n{options}' for name, (options, _, _) in _CASES.items()} | _LOADING
+    place = Place(tmp_path_factory.mktemp("memory"), make_toml(recipes))
+    drops = {f"{name}/{number}.txt": text for name, case in _CASES.items() for number, text in enumerate(case[1])}
+    try:
+        yield live_through(place, {**drops, "loading/0.txt": "well"}, ["loading/0.txt"])
+    finally:
+        place.stop_all()
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_limit_of_memory_ends_only_what_passes_it(aftermath: Aftermath, name: str):
+    _, texts, end = _CASES[name]
+    assert {aftermath.end_of(f"{name}/{number}.txt") for number in range(len(texts))} == {end}
+
+
+def test_failure_names_the_limit_and_how_to_raise_it(aftermath: Aftermath):
+    row = aftermath.rows["greedy/0.txt"]
+    assert "more than 0.3 GB of memory" in row["error"] and "raise memory_max" in row["error"]
+    assert row["attempts"] == 2
+
+
+def test_batch_that_takes_too_much_is_halved_at_no_charge(aftermath: Aftermath):
+    rows = [aftermath.rows[f"batch/{number}.txt"] for number in range(4)]
+    assert sorted(row["attempts"] for row in rows) == [1, 1, 2, 2]  # the third ended the worker, the fourth waited
+    assert [charged for name, charged in aftermath.charged.items() if name.startswith("batch/")] == [0] * 4
+
+
+def test_model_that_takes_too_much_parks_its_jobs_with_the_reason(aftermath: Aftermath):
+    row = aftermath.rows["loading/0.txt"]
+    assert row["state"] == "queued" and "raise memory_max" in row["waiting_for"]
+
+
+def test_neighbours_of_greedy_workers_are_all_done(aftermath: Aftermath):
+    others = [row for file, row in aftermath.rows.items() if "/" not in file]
+    assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
+
+
+def test_worker_goes_before_the_daemon_where_the_system_has_no_memory_left(make_place):
+    place = make_place(make_toml({"deeds": ""}))
+    daemon = place.start()
+    place.drop("deeds/x.txt", f"wait_for {place.home / 'go'}")
+    running = wait_for(lambda: place.rows("SELECT worker_pid FROM attempts"), "the job to run")
+    scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (daemon.pid, running[0]["worker_pid"])]
+    assert scores[1] == 500 > scores[0]
+    (place.home / "go").touch()
+    place.ended("deeds/x.txt")
+    stop(daemon)
+
+
+_GROUPS = (  # of version 1, of version 2: the folder, the limit of memory, and that of swap
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", "250000000")),
+    ("/sys/fs/cgroup", "memory.max", ("memory.swap.max", "0")),
+)
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group of 250 MB."""
+    group = next(filter(None, itertools.starmap(_make_group, _GROUPS)), None)
+    if group is None:
+        pytest.skip("needs root, and a control group of memory that may be divided")
+    yield group
+    wait_for(lambda: _remove(group), "the end of the control group")
+
+
+def _make_group(parent: str, limit: str, swap: tuple[str, str]) -> Path | None:
+    group = Path(parent, f"inboxd-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / limit).write_text("250000000")
+    except OSError:
+        _remove(group)
+        return None
+    with contextlib.suppress(OSError):  # a kernel that keeps no account of swap
+        (group / swap[0]).write_text(swap[1])
+    return group
+
+
+def _remove(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def test_kill_by_the_kernel_counts_as_out_of_memory_not_as_a_crash(make_place, small_group: Path):
+    place = make_place(make_toml({"deeds": 'memory_max = "2GB"'}))
+    place.drop("deeds/x.txt", "allocate 1000")
+    place.drop("good.txt", "well")
+    done = subprocess.run(
+        ["sh", "-c", f"echo $$ > {small_group}/cgroup.procs && exec {sys.executable} -m daemon.cli run --drain"],
+        cwd=place.home,
+        env=place.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    row = place.row("deeds/x.txt")
+    assert (row["error_kind"], place.row("good.txt")["state"]) == ("out_of_memory", "done"), row
+    assert "The system ran out of memory" in row["error"]
+    place.verify()
+
+
+def test_the_rig_sees_a_daemon_that_does_not_look_at_memory(make_place):
+    """A negative control."""
+    place = make_place(make_toml({"greedy": _LIMIT}))
+    start_broken(place, "memory-is-not-looked-at")
+    place.drop("greedy/0.txt", "allocate 600")
+    assert place.ended("greedy/0.txt")["state"] == "done"
