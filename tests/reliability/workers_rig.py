@@ -94,14 +94,22 @@ def live_through(place: Place, drops: Mapping[str, str], parked: Collection[str]
         place.drop(file, os.fsencode(text))
     end_of_all(place, [*(file for file in drops if file not in parked), *drop_neighbours(place, "among")])
     end_of_all(place, drop_neighbours(place, "after"))
+    waiting = {file: wait_for(lambda file=file: _waiting(place, file), f"{file} to wait") for file in parked}
+    for row in waiting.values():  # or its worker would be tried again and again
+        place.inboxd("cancel", row["id"])
     wait_for(lambda: processes_of(place) == [daemon.pid], "the end of all that the workers were and started")
     after = burden(daemon.pid)
-    rows = {row["file"]: row for row in place.rows()}
+    rows = {row["file"]: row for row in place.rows()} | waiting
     charges = place.rows("SELECT folder, name, charged FROM jobs")
     stop(daemon)
     place.verify()
     charged = {f"{row['folder']}/{row['name']}": row["charged"] for row in charges}
     return Aftermath(rows=rows, charged=charged, before=before, after=after, log=place.log())
+
+
+def _waiting(place: Place, file: str) -> dict[str, Any] | None:
+    row = place.row(file)
+    return row if row and row["waiting_for"] else None
 
 
 def end_of_all(place: Place, files: Iterable[str], deadline: float = DEADLINE) -> None:
