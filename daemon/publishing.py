@@ -40,7 +40,7 @@ class Publishing:
         *,
         options: Mapping[str, Any],
         note: str,
-        hopeless: Callable[[OSError], None],
+        hopeless: Callable[[Exception], None],
     ) -> None:
         """The whole way from a worker's outcome to `done`; an outcome of an attempt that is over changes nothing.
 

@@ -34,7 +34,7 @@ class _Kept:
     """A step that could not be made yet."""
 
     step: Callable[[], None]
-    hopeless: Callable[[OSError], None] | None
+    hopeless: Callable[[Exception], None] | None
     why: str
     tries: int = 0
 
@@ -56,7 +56,7 @@ class Storage:
         self.trouble: str | None = None  # why no job is started; None: all can be written
         self.can_take = True  # can drops be taken? They can while only the outbox is full
 
-    def make(self, key: str, step: Callable[[], None], *, hopeless: Callable[[OSError], None] | None = None) -> bool:
+    def make(self, key: str, step: Callable[[], None], *, hopeless: Callable[[Exception], None] | None = None) -> bool:
         """Make `step` now, or as soon as it can be made; True: it was made.
 
         key: names the step; a later one of the same key takes its place.
@@ -125,6 +125,15 @@ class Storage:
             self._wait()
             if self.trouble is None and kept.tries == 1:
                 self._examine()
+            return False
+        except InboxdError:
+            raise
+        except Exception as error:  # one of the borders: one step; at the first try, its owner's
+            if kept.tries == 0:
+                raise
+            log.exception("%s: it cannot be done", key)
+            if kept.hopeless is not None:
+                kept.hopeless(error)
             return False
 
     def _examine(self) -> bool:
