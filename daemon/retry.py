@@ -46,8 +46,8 @@ def decide(
             return Again(charged=False, alone=job.alone)  # nothing is started until the disks can be written
         case FailureKind.OUT_OF_MEMORY if batch_size > 1:
             return Again(charged=False)  # the stage makes its batches smaller
-        case FailureKind.CRASHED | FailureKind.TIMEOUT if batch_size > 1:
-            return Again(charged=False, alone=True)  # one by one, to find the one
+        case FailureKind.CRASHED | FailureKind.TIMEOUT | FailureKind.ERROR if batch_size > 1:
+            return Again(charged=False, alone=True)  # one by one, to find the one: an error may be a batch mate's
     charged = job.charged + 1
     if charged >= attempts:
         return GiveUp()

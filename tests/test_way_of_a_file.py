@@ -272,6 +272,17 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def test_error_over_one_file_of_a_batch_does_not_fail_the_others(make_place):
+    place = make_place(MISBEHAVING.format(recipe="max_batch = 4").replace("[retry]", "[retry]\n    attempts = 1"))
+    for name, misdeed in (("a", "fine"), ("b", "error no luck"), ("c", "fine"), ("d", "fine")):
+        place.drop(f"{name}.txt", misdeed)
+    place.drain(check=1)
+    assert [row["state"] for row in place.rows("SELECT state FROM job_log ORDER BY file")] == [
+        *("done", "failed", "done", "done")
+    ]
+    assert place.row("b.txt")["error_kind"] == "error"
+
+
 def test_crash_that_passes_is_retried(make_place):
     place = make_place(MISBEHAVING.format(recipe=""))
     place.drop("once.txt", f"crash_once {place.home / 'crashed'}")

@@ -29,8 +29,8 @@ def test_pauses_do_not_grow_beyond_their_limit():
     assert _decide(FailureKind.ERROR, charged=50, attempts=100).after_seconds == 3600.0
 
 
-@pytest.mark.parametrize("failure", [FailureKind.TIMEOUT, FailureKind.CRASHED])
-def test_a_batch_that_died_is_tried_one_by_one_uncharged(failure):
+@pytest.mark.parametrize("failure", [FailureKind.TIMEOUT, FailureKind.CRASHED, FailureKind.ERROR])
+def test_a_batch_that_died_or_raised_is_tried_one_by_one_uncharged(failure):
     assert _decide(failure, batch_size=4) == Again(charged=False, alone=True)
 
 
