@@ -28,12 +28,13 @@ static char gone_path[PATH_MAX]; /* a file: once it exists, nothing fails any mo
 static long kill_at, fail_from, fail_count, number;
 static int fail_with, report = -1, armed;
 static __thread int inside;
+static __thread const char *source; /* of a rename or link: reported behind its target, after a tab */
 
 static long matching;
 
 /* roots: paths, one a line. kill_at: 2n-1 before the n-th call that changes something, 2n after it; 0: never.
  * fail_from: the n-th call (of the kind `call`, if that is not empty) and the next `count` - 1 fail with `error`, until
- * the file `gone` exists. Each call is one line of `report_fd`: "name path". */
+ * the file `gone` exists. Each call is one line of `report_fd`: "name path", and "\tsource" of a rename or link. */
 void faults_arm(const char *root_list, long kill, const char *call, long from, long count, int error, const char *gone,
                 int report_fd)
 {
@@ -102,8 +103,10 @@ static int before(const char *name, const char *path, long *passage)
     inside = 1;
     int changes = strcmp(name, "open") && strcmp(name, "read") && strcmp(name, "stat");
     long n = *passage = changes ? __atomic_add_fetch(&number, 1, __ATOMIC_SEQ_CST) : 0;
-    char line[PATH_MAX + 64];
-    int length = snprintf(line, sizeof line, "%s %s\n", name, path);
+    char line[2 * PATH_MAX + 64];
+    const char *from = source ? source : "";
+    int length = snprintf(line, sizeof line, "%s %s%s%s\n", name, path, *from ? "\t" : "", from);
+    source = NULL;
     for (char *c = line; c < line + length - 1; c++)
         if (*c == '\n')
             *c = '?';
@@ -143,10 +146,14 @@ static void after(long passage)
 BY_PATH(int, mkdir, "mkdir", path, (const char *path, mode_t mode), path, mode)
 BY_PATH(int, rmdir, "rmdir", path, (const char *path), path)
 BY_PATH(int, unlink, "unlink", path, (const char *path), path)
-BY_PATH(int, rename, "rename", to, (const char *from, const char *to), from, to)
-BY_PATH(int, renameat2, "rename", to, (int d, const char *from, int e_, const char *to, unsigned flags), d, from, e_, to, flags)
-BY_PATH(int, link, "link", to, (const char *from, const char *to), from, to)
-BY_PATH(int, linkat, "link", to, (int d, const char *from, int e_, const char *to, int flags), d, from, e_, to, flags)
+#define BETWEEN(result, name, label, declaration, ...) \
+    result name declaration { REAL(name); long n; source = from; if (before(label, to, &n)) return -1; source = NULL; \
+        result r = real(__VA_ARGS__); int e = errno; after(n); errno = e; return r; }
+
+BETWEEN(int, rename, "rename", (const char *from, const char *to), from, to)
+BETWEEN(int, renameat2, "rename", (int d, const char *from, int e_, const char *to, unsigned flags), d, from, e_, to, flags)
+BETWEEN(int, link, "link", (const char *from, const char *to), from, to)
+BETWEEN(int, linkat, "link", (int d, const char *from, int e_, const char *to, int flags), d, from, e_, to, flags)
 BY_PATH(int, chmod, "chmod", path, (const char *path, mode_t mode), path, mode)
 BY_PATH(int, truncate, "truncate", path, (const char *path, off_t size), path, size)
 BY_FD(int, fsync, "fsync", (int fd), fd)

@@ -87,8 +87,8 @@ class ForkServer:
 
 
 def calls(place: Place) -> list[str]:
-    """The calls of the last daemon, "NAME PATH" with the path relative to the place; failed ones a second time, as
-    "FAILED NAME PATH"."""
+    """The calls of the last daemon, "NAME PATH" with the path relative to the place, and behind a tab the source of a
+    rename or link; failed ones a second time, as "FAILED NAME PATH"."""
     try:
         text = (place.home / "calls").read_text(errors="replace")
     except FileNotFoundError:
@@ -212,9 +212,82 @@ def _keep_nothing() -> None:
     Storage._try = lambda self, key, kept: kept.step() or True
 
 
+def _fsync_no_folder() -> None:
+    from daemon import durable
+
+    durable.fsync_folder = lambda folder: None
+
+
+def _fsync_no_document() -> None:
+    from daemon import durable
+
+    durable.write_file = lambda path, content: path.write_bytes(content) and None
+
+
+def _fsync_no_drop() -> None:
+    from daemon import durable
+
+    durable.Syncer.sync = lambda self, path: None
+
+
+def _fsync_no_commit() -> None:
+    from daemon.store import Store
+
+    connect = Store._connect
+
+    def connect_hastily(self):
+        connection = connect(self)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    Store._connect = connect_hastily
+
+
+def _release_before_done() -> None:
+    from daemon.publishing import Publishing
+
+    rename = Publishing._rename
+
+    def rename_and_release(self, job):
+        renamed = rename(self, job)
+        self._folders.inbox.release(job.id)
+        return renamed
+
+    Publishing._rename = rename_and_release
+
+
+def _rename_before_the_intent() -> None:
+    from daemon.store import Store
+
+    intend = Store.intend
+
+    def intend_afterwards(self, job, **facts):
+        from dataclasses import replace
+
+        staged = service_of_this_process.publishing
+        staged._folders.outbox.publish(replace(job, result_path=facts["result_path"]))
+        return intend(self, job, **facts)
+
+    import daemon.service
+
+    service_init = daemon.service.Service.__init__
+
+    def remember(self, *arguments, **options):
+        global service_of_this_process
+        service_of_this_process = self
+        service_init(self, *arguments, **options)
+
+    daemon.service.Service.__init__ = remember
+    Store.intend = intend_afterwards
+
+
 _SABOTAGE = {
     function.__name__.removeprefix("_"): function
-    for function in (_forget_the_taken, _finish_before_the_rename, _charge_for_the_disk, _keep_nothing)
+    for function in (
+        *(_forget_the_taken, _finish_before_the_rename, _charge_for_the_disk, _keep_nothing),
+        *(_fsync_no_folder, _fsync_no_document, _fsync_no_drop, _fsync_no_commit),
+        *(_release_before_done, _rename_before_the_intent),
+    )
 }
 
 if __name__ == "__main__":

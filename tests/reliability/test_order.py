@@ -1,0 +1,51 @@
+"""The system calls of a whole run come in the order that a power cut at any instant forgives; see order.py."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from drops import check, lay
+from faults import Fault, ForkServer, calls
+from order import Order
+
+
+def _calls_of(server: ForkServer, home: Path, outbox: Path, fault: Fault) -> list[str]:
+    place = lay(home, outbox)
+    assert server.run(place, fault) == 0, place.log()
+    if not fault.sabotage:
+        check(place, "the run")
+    return [call.replace(f"{outbox}", "outbox") for call in calls(place)]
+
+
+def test_daemon_syncs_before_it_renames_and_commits_in_order(fork_server: ForkServer, tmp_path: Path):
+    order = Order(_calls_of(fork_server, tmp_path / "one", tmp_path / "one" / "outbox", Fault()))
+    assert order.violations == []
+    assert order.renames == 7, "three drops, a sidecar, three results"
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
+def test_daemon_syncs_copies_in_order_with_the_outbox_on_another_file_system(fork_server: ForkServer, tmp_path: Path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as shm:
+        order = Order(_calls_of(fork_server, tmp_path / "two", Path(shm, "outbox"), Fault()))
+    assert order.violations == []
+    assert order.renames == 7
+
+
+def test_worker_syncs_its_outputs_before_it_reports_them(fork_server: ForkServer, tmp_path: Path):
+    seen = _calls_of(fork_server, tmp_path / "w", tmp_path / "w" / "outbox", Fault(in_worker=True))
+    outputs = {call.split(" ", 1)[1] for call in seen if call.startswith("create outbox/.staging/")}
+    assert len(outputs) == 1
+    for output in outputs:
+        changes = [number for number, call in enumerate(seen) if call in (f"write {output}", f"create {output}")]
+        assert max(changes) < seen.index(f"fsync {output}")
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    ["fsync_no_folder", "fsync_no_document", "fsync_no_drop", "fsync_no_commit", "release_before_done"]
+    + ["rename_before_the_intent"],
+)
+def test_rig_sees_a_daemon_that_would(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+    """Negative controls."""
+    order = Order(_calls_of(fork_server, tmp_path / "x", tmp_path / "x" / "outbox", Fault(sabotage=sabotage)))
+    assert order.violations
