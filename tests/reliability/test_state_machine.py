@@ -1,0 +1,407 @@
+"""Random lives of store and folders against a model of what must have become of each dropped content.
+
+Drops, renames, overwrites, deletes, all kinds of ends of attempts, answers that come too late or twice, commands,
+results that a user moves away, deaths and disk errors at any durable call or commit. After each step: every content is
+where the model allows, no result is there twice, rows and counts agree, and `inboxd verify` finds nothing.
+"""
+
+import collections
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hand_daemon import Died, Fuse, HandDaemon
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from daemon import config
+from daemon.audit import Audit
+from daemon.model import JobState
+from daemon.workers import WorkerState
+from processors.base import FailureKind
+
+TOML = """
+[inbox]
+text = "count"
+settle_seconds = 1.0
+[inbox.folders.unbound]
+text = ""
+[recipes.count]
+processor = "plaintext"
+max_batch = 3
+[retry]
+attempts = 3
+backoff = "1s"
+[schedule]
+probe = "2s"
+"""
+NAMES = (
+    "a.txt",
+    "b.txt",
+    "sub/a.txt",
+    "sub/deep/c d.txt",
+    "unbound/x.txt",
+    "new\nline.txt",
+    "n\udcff.txt",
+    "failed/f.txt",
+)
+ACTIONS = (
+    *("drop", "drop", "drop", "look", "look", "load", "load", "finish_one", "finish_one", "fail_one", "go_on", "work"),
+    *("worker_dies", "end_batches", "answer_comes_late_or_twice", "cancel", "retry", "change_a_taken_file"),
+    *("delete", "rename", "carry_a_result_away", "occupy_the_name_of_a_result"),
+    *("will_die", "disk_will_fail", "die_now"),
+)
+REACHED: collections.Counter[str] = collections.Counter()  # how often each rule and state was met, over all examples
+
+
+class Life(RuleBasedStateMachine):
+    """One place, and the lives of the daemon on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp(prefix="life-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        (self.home / "config.toml").write_text(TOML)
+        self.settings = config.load(self.home / "config.toml")
+        self.now = 1000.0
+        self.count = self.steps = 0
+        self.in_inbox: dict[str, bytes] = {}  # path -> content that the user has put there last
+        self.gone: set[bytes] = set()  # contents the user has destroyed or carried away
+        self.alive: set[bytes] = set()  # all others
+        self.old_answers: list = []
+        self.fuse = Fuse()
+        self.daemon = HandDaemon(self.settings, lambda: self.now)
+
+    @initialize()
+    def start(self) -> None:
+        REACHED["examples"] += 1
+
+    # one rule for all, as the many would be tried in too few combinations (Hypothesis leaves some out of each example)
+    @rule(what=st.sampled_from(ACTIONS), pick=st.integers(0, 99), other=st.integers(0, 99))
+    def act(self, what: str, pick: int, other: int) -> None:
+        getattr(self, what)(pick, other)
+
+    # ---------------------------------------------------------------------------------------- the user
+
+    def drop(self, pick: int, other: int) -> None:
+        self.count += 1
+        name, is_empty = NAMES[pick % len(NAMES)], other % 10 == 0
+        content = b"" if is_empty and b"" not in self.alive | self.gone else b"drop %d\n" % self.count
+        path = self.settings.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            self._destroy(path)
+        path.write_bytes(content)
+        self.alive.add(content)
+        REACHED["drop"] += 1
+
+    def _destroy(self, path: Path) -> None:
+        content = path.read_bytes()
+        path.unlink()
+        self.alive.discard(content)
+        self.gone.add(content)
+
+    def delete(self, pick: int, other: int) -> None:
+        if (path := self.settings.inbox / NAMES[pick % len(NAMES)]).exists():
+            self._destroy(path)
+            REACHED["delete"] += 1
+
+    def rename(self, pick: int, other: int) -> None:
+        source, target = (self.settings.inbox / NAMES[number % len(NAMES)] for number in (pick, other))
+        if source.exists() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(target)
+
+    def carry_a_result_away(self, pick: int, other: int) -> None:
+        results = self._results()
+        if results:
+            folder = sorted(results)[pick % len(results)]
+            for content in results[folder]:
+                self.alive.discard(content)
+                self.gone.add(content)
+            shutil.rmtree(folder)
+            REACHED["carried away"] += 1
+
+    def occupy_the_name_of_a_result(self, pick: int, other: int) -> None:
+        name = ("a", "b", "sub/a", "failed/a", "failed/unbound/x")[pick % 5]
+        (self.settings.outbox / name).mkdir(parents=True, exist_ok=True)
+
+    def change_a_taken_file(self, pick: int, other: int) -> None:
+        """A program that still had it open writes on, while its job runs."""
+        running = [job for worker in self.daemon.workers for job in worker.jobs.values()]
+        if not running:
+            return
+        job = running[pick % len(running)]
+        path = self.daemon.folders.inbox.original(job.id).path
+        old = path.read_bytes()
+        path.write_bytes(old + b"more\n")
+        self.alive.discard(old)
+        self.alive.add(old + b"more\n")
+        REACHED["changed while it ran"] += 1
+
+    # ---------------------------------------------------------------------------------------- the daemon
+
+    def _live(self, step, *arguments) -> None:
+        """A step of the daemon, which may be its last."""
+        try:
+            step(*arguments)
+        except Died:
+            REACHED["died"] += 1
+            self._begin_again()
+
+    def _begin_again(self) -> None:
+        self.daemon.die()
+        self.daemon = self._reborn()
+
+    def _reborn(self) -> HandDaemon:
+        while True:
+            try:
+                return HandDaemon(self.settings, lambda: self.now)
+            except Died:
+                REACHED["died in recovery"] += 1
+
+    def look(self, pick: int, other: int) -> None:
+        for _ in range(2):
+            self.now += 1.1
+            self._live(self.daemon.look)
+
+    def go_on(self, pick: int, other: int) -> None:
+        self.now += (0.1, 1.0, 5.0, 60.0)[pick % 4]
+        self._live(self.daemon.go_on)
+
+    def work(self, pick: int, other: int) -> None:
+        """Obedient workers do what there is."""
+        for _ in range(3):
+            self.now += 1.5
+            self._live(self.daemon.finish_all)
+
+    def load(self, pick: int, other: int) -> None:
+        for worker in self.daemon.workers:
+            if worker.state is WorkerState.LOADING:
+                self._live(self.daemon.load, worker)
+        self._live(self.daemon.go_on)
+
+    def _pick(self, pick: int):
+        pairs = [(worker, job) for worker in self.daemon.workers for job in worker.jobs.values()]
+        return pairs[pick % len(pairs)] if pairs else (None, None)
+
+    def finish_one(self, pick: int, other: int) -> None:
+        worker, job = self._pick(pick)
+        if job is not None:
+            REACHED["finished"] += 1
+            self.old_answers.append((worker.number, self.daemon.finished(job), job))
+            self._live(self.daemon.finish, worker, job)
+
+    def fail_one(self, pick: int, other: int) -> None:
+        kind = list(FailureKind)[other % len(FailureKind)]
+        worker, job = self._pick(pick)
+        if job is not None:
+            REACHED[f"failed: {kind}"] += 1
+            self.old_answers.append((worker.number, self.daemon.finished(job), job))
+            self._live(self.daemon.fail, worker, job, kind)
+
+    def end_batches(self, pick: int, other: int) -> None:
+        for worker in self.daemon.workers:
+            self._live(self.daemon.end_batch, worker)
+
+    def worker_dies(self, pick: int, other: int) -> None:
+        workers = list(self.daemon.workers)
+        if workers:
+            worker = workers[pick % len(workers)]
+            self.old_answers += [(worker.number, self.daemon.finished(job), job) for job in worker.jobs.values()]
+            if other % 2:
+                worker.kill(FailureKind.TIMEOUT)
+            REACHED["worker died"] += 1
+            self._live(self.daemon.bury, worker)
+
+    def answer_comes_late_or_twice(self, pick: int, other: int) -> None:
+        """It must change nothing, unless that very attempt still runs."""
+        if not self.old_answers:
+            return
+        number, answer, job = self.old_answers[pick % len(self.old_answers)]
+        row = self.daemon.store.get(job.id)
+        is_current = row is not None and (row.attempt, row.lease, row.state) == (
+            job.attempt,
+            job.lease,
+            JobState.RUNNING,
+        )
+        if is_current or self.fuse.left is not None:
+            return
+        REACHED["late answer"] += 1
+        before = self._snapshot()
+        self.daemon.say_late(number, answer)
+        self.daemon.publishing.publish_result(job, answer, options={}, note="", hopeless=lambda error: None)
+        assert self.daemon.store.requeue(job, outcome="late") is None
+        fields = {"outcome": JobState.DONE, "attempt_outcome": "late", "result_path": "late"}
+        assert (
+            self.daemon.store.intend(job, **fields) is None or row.state is JobState.QUEUED and row.lease == job.lease
+        )
+        assert self._snapshot() == before, "a late answer changed something"
+
+    def _snapshot(self) -> tuple:
+        rows = self.daemon.store._connection.exec_driver_sql("SELECT * FROM jobs ORDER BY id").all()
+        return [tuple(row) for row in rows], sorted(map(str, self._results()))
+
+    def cancel(self, pick: int, other: int) -> None:
+        queued = [job for job in self.daemon.store.open_jobs() if job.state is JobState.QUEUED]
+        if queued:
+            REACHED["cancelled"] += 1
+            self._live(self.daemon.guard, self.daemon.dispatch.cancel, queued[pick % len(queued)])
+
+    def retry(self, pick: int, other: int) -> None:
+        failed = self.daemon.store.failed()
+        if failed:
+            job = failed[pick % len(failed)]
+            try:
+                self._live(self.daemon.guard, self.daemon.publishing.retry, job)
+                REACHED["tried again"] += 1
+            except Exception as error:
+                assert type(error).__name__ == "OriginalGone", error
+
+    # ---------------------------------------------------------------------------------------- misfortune
+
+    def will_die(self, pick: int, other: int) -> None:
+        self.fuse.light(1 + pick % 40)
+
+    def disk_will_fail(self, pick: int, other: int) -> None:
+        self.fuse.light(1 + pick % 20, 1 + other % 30)
+
+    def die_now(self, pick: int, other: int) -> None:
+        self.fuse.put_out()
+        self._begin_again()
+
+    # ---------------------------------------------------------------------------------------- what must hold
+
+    def _results(self) -> dict[Path, list[bytes]]:
+        """Each visible result or failure, with the dropped contents in it."""
+        found = {}
+        for document in ("result.json", "error.json"):
+            for path in self.settings.outbox.rglob(document):
+                if ".staging" not in path.parts:
+                    files = [file for file in path.parent.rglob("*") if file.is_file()]
+                    contents = [
+                        file.read_bytes() for file in files if file.name not in (document, "error.txt", "out.txt")
+                    ]
+                    found[path.parent] = contents
+        return found
+
+    @invariant()
+    def every_content_is_where_it_may_be(self) -> None:
+        results = collections.Counter(content for contents in self._results().values() for content in contents)
+        taken = [path for path in (self.settings.inbox / ".taken").rglob("*") if path.is_file()]
+        waiting = collections.Counter(
+            path.read_bytes() for path in self.settings.inbox.rglob("*") if path.is_file() and path not in taken
+        )
+        held = collections.Counter(path.read_bytes() for path in taken if not path.name.startswith("."))
+        for content in self.alive:
+            assert results[content] <= 1, f"{content!r} is published {results[content]} times"
+            assert waiting[content] + held[content] <= 1, f"{content!r} is there twice"
+            assert results[content] + waiting[content] + held[content] >= 1, f"{content!r} is lost"
+            assert not (waiting[content] and results[content]), f"{content!r} is published, and will be again"
+
+    @invariant()
+    def rows_agree(self) -> None:
+        store = self.daemon.store
+        counted = dict(store._connection.exec_driver_sql("SELECT state, count(*) FROM jobs GROUP BY state").all())
+        assert store.counts() == counted
+        for job in store.open_jobs():
+            assert 0 <= job.charged <= 3, job
+            REACHED[f"state {job.state}"] += 1
+        for state in ("done", "failed", "cancelled"):
+            REACHED[f"state {state}"] += counted.get(state, 0)
+
+    @invariant()
+    def verify_finds_nothing(self) -> None:
+        self.steps += 1
+        if self.steps % 4 == 0 and self.fuse.left is None and self.daemon.storage.next_try() is None:
+            verdict = Audit(self.daemon.folders, self.settings.database, is_running=False).run()
+            findings = [finding for finding in verdict.findings if "has changed since it was taken" not in finding.what]
+            assert not any(finding.is_error for finding in findings), findings
+
+    def _is_quiet(self) -> bool:
+        waiting = [path for path in self.settings.inbox.rglob("*") if path.is_file()]
+        return not waiting and not self.daemon.store.open_jobs() and self.daemon.storage.next_try() is None
+
+    def teardown(self) -> None:
+        self.fuse.put_out()
+        try:
+            for _ in range(60):
+                self.now += 20.0
+                self.daemon.look()
+                self.daemon.finish_all()
+                if self._is_quiet():
+                    break
+            self.every_content_is_where_it_may_be()
+            rows = self.daemon.store.counts()
+            assert set(rows) <= {"done", "failed", "cancelled"}, rows
+            assert [path.name for path in (self.settings.inbox / ".taken").iterdir()] == []
+            assert list((self.settings.outbox / ".staging").iterdir()) == []
+            left = [path for path in self.settings.inbox.rglob("*") if path.is_file()]
+            assert not left, left
+        finally:
+            self.daemon.store.close()
+            self.fuse.remove()
+            shutil.rmtree(self.home)
+
+
+def _run(machine: type[Life], *, examples: int, steps: int = 30, derandomize: bool = True) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=derandomize,
+            database=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_lives_of_a_daemon_lose_nothing_and_make_nothing_twice():
+    _run(Life, examples=120)
+
+
+@pytest.mark.long
+def test_thousands_of_lives_lose_nothing_and_make_nothing_twice():
+    REACHED.clear()
+    _run(Life, examples=int(os.environ.get("INBOXD_EXAMPLES", "10000")), derandomize=False)
+    print("state machine:", ", ".join(f"{count} {what}" for what, count in sorted(REACHED.items())), "0 bad")
+
+
+@pytest.mark.parametrize("sabotage", ["no fence", "recovery adopts nothing", "done before the rename"])
+def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
+    """Negative controls."""
+    import sqlalchemy as sa
+
+    from daemon import publishing, recovery, store
+
+    if sabotage == "no fence":
+        monkeypatch.setattr(store, "_is_attempt", lambda job, *states: sa.true())
+        monkeypatch.setattr(publishing.Publishing, "_may_end", lambda self, job: True)
+    elif sabotage == "recovery adopts nothing":
+        monkeypatch.setattr(recovery.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
+    else:
+        monkeypatch.setattr(publishing.Publishing, "_rename", lambda self, job: job)
+    with pytest.raises(BaseException, match=r".+"):
+        run_state_machine_as_test(
+            Life,
+            settings=settings(
+                max_examples=300,
+                stateful_step_count=30,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
