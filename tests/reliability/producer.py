@@ -1,0 +1,134 @@
+"""Somebody who drops files, some with care and some as cp(1) does, and remembers what was promised to be kept."""
+
+import hashlib
+import os
+import random
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from power_cut_daemons import LARGE_BYTES
+
+_FOLDERS = ("", "", "a", "a/b", "archived", "deleted")
+_KINDS = (*["good"] * 8, "not utf-8", "no text")
+_BURST = 6  # files at most, one after the other
+_PAUSE_SECONDS = 0.3  # at most, between two bursts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """One file that was dropped. No two have the same content."""
+
+    path: str  # relative to the inbox
+    sha256: str
+    output_sha256: str | None  # of the text that is made of it; None: it must fail
+    sidecar_sha256: str | None = None  # of the .prompt beside it
+
+
+class Producer:
+    """Drops files into `inbox`; from `start` to `stop` in a thread.
+
+    drops: all, by checksum. promised: the checksums of those whose bytes and name were durable when they were dropped.
+    """
+
+    def __init__(self, inbox: Path, chance: random.Random):
+        self.drops: dict[str, Drop] = {}
+        self.promised: set[str] = set()
+        self._inbox = inbox
+        self._chance = chance
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._drop_all, name="producer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _drop_all(self) -> None:
+        while not self._stop.is_set():
+            for _ in range(self._chance.randint(1, _BURST)):
+                self.drop()
+            self._stop.wait(self._chance.uniform(0, _PAUSE_SECONDS))
+
+    def drop(self, kind: str = "") -> None:
+        """Drop one file, of a `kind` (see `_content`) or any."""
+        number = len(self.drops)
+        content, output = _content(number, kind or self._chance.choice(_KINDS), self._chance)
+        path = self._free_path(number)
+        sidecar = None
+        way = self._chance.choice((self._drop_with_care, self._drop_with_care, self._copy, self._rename))
+        if way == self._drop_with_care and path.parent.name != "deleted" and self._chance.random() < 0.2:
+            sidecar = f"question {number}\n".encode()
+        drop = Drop(
+            path=str(path.relative_to(self._inbox)),
+            sha256=_sha256(content),
+            output_sha256=_sha256(output) if output else None,
+            sidecar_sha256=_sha256(sidecar) if sidecar else None,
+        )
+        self.drops[drop.sha256] = drop
+        if sidecar:
+            self._drop_with_care(path.with_name(f"{path.name}.prompt"), sidecar)
+            self.promised.add(_sha256(sidecar))
+        way(path, content)
+        if way == self._drop_with_care:
+            self.promised.add(drop.sha256)
+
+    def _free_path(self, number: int) -> Path:
+        """Mostly a name of its own; at times one that was used before, and is free again."""
+        folder = self._inbox / self._chance.choice(_FOLDERS)
+        common = folder / f"same {number % 3}.txt"
+        if self._chance.random() < 0.3 and not common.exists():
+            return common
+        return folder / f"{number}.txt"
+
+    def _drop_with_care(self, path: Path, content: bytes) -> None:
+        """Complete, durable, and by rename: when this returns, the drop may not get lost."""
+        for folder in reversed([path.parent, *path.parent.relative_to(self._inbox).parents]):
+            (self._inbox / folder).mkdir(parents=True, exist_ok=True)
+            _fsync((self._inbox / folder).parent)
+        hidden = path.with_name(f".{path.name}.new")
+        hidden.write_bytes(content)
+        _fsync(hidden)
+        hidden.rename(path)
+        _fsync(path.parent)
+
+    def _copy(self, path: Path, content: bytes) -> None:
+        """As cp(1): under its own name from the beginning, and nothing is made durable."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb", buffering=0) as file:
+            file.write(content[: len(content) // 2])
+            file.write(content[len(content) // 2 :])
+
+    def _rename(self, path: Path, content: bytes) -> None:
+        """Complete, but nothing is made durable."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hidden = path.with_name(f".{path.name}.new")
+        hidden.write_bytes(content)
+        hidden.rename(path)
+
+
+def _content(number: int, kind: str, chance: random.Random) -> tuple[bytes, bytes | None]:
+    """A drop's bytes, and those of the output that the recipe (upper case) makes of them; None: it must fail."""
+    length = chance.choice((1, 1, 100, 1000, LARGE_BYTES // 16))
+    text = f"drop {number} of many\n" * length
+    match kind:
+        case "not utf-8":
+            return text.encode() + "ä".encode("latin-1"), None
+        case "no text":
+            return b"\xff\xfe\xfd" + text.encode() + b"\x00", None
+        case _:
+            return text.encode(), text.upper().encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
