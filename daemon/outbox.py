@@ -109,14 +109,18 @@ class Outbox:
         durable.fsync_folder(self.staging)
 
     def withdraw(self, result_path: str) -> None:
-        """Remove a failed job's folder, of which only what the daemon wrote: the original was fetched back before."""
+        """Remove a failed job's folder, of which only what the daemon wrote: the original was fetched back before.
+
+        Durable, also where an earlier run that died had removed it: else it would come back with a second original.
+        """
         folder = self.path / result_path
-        if not folder.is_dir():
-            return
         for path in [*originals_in(folder), folder / "error.txt", folder / "error.json"]:
             path.unlink(missing_ok=True)
         durable.remove_empty_folders(folder / ORIGINAL, up_to=folder)
         durable.remove_empty_folders(folder, up_to=self.path / FAILED)
+        while not folder.is_dir():
+            folder = folder.parent
+        durable.fsync_folder(folder)
 
 
 def original_place(original: Original, others: Iterable[str]) -> str:

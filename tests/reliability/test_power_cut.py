@@ -86,7 +86,11 @@ def test_rig_sees_a_daemon_with(sabotage: str, layout: str, symptom: str, make_r
             rig.run(3)
 
 
-PUBLISHED = "daemon.outbox:Outbox.publish"
+PUBLISHED, WITHDRAWN, FORGOTTEN = (
+    "daemon.outbox:Outbox.publish",
+    "daemon.outbox:Outbox.withdraw",
+    "daemon.store:Store.forget_result",
+)
 
 
 @pytest.mark.parametrize("kind", ["good", "not utf-8"])
@@ -97,6 +101,11 @@ def test_result_renamed_by_a_killed_daemon_is_made_durable_by_the_next(kind: str
 def test_rig_sees_that_it_is_not(make_rig: Callable[..., PowerCuts]):
     with pytest.raises(AssertionError, match="has no result"):
         make_rig("two ext4", sabotage="results_unsynced").run_deaths(PUBLISHED, "")
+
+
+@pytest.mark.parametrize("deaths", [("", FORGOTTEN), ("", WITHDRAWN, FORGOTTEN)], ids=["retry", "killed in the retry"])
+def test_failure_that_is_tried_again_does_not_come_back(deaths: tuple[str, ...], make_rig: Callable[..., PowerCuts]):
+    make_rig("two ext4").run_deaths(*deaths, kind="no text", retry=True)
 
 
 @pytest.mark.long
