@@ -6,7 +6,7 @@ INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 
-.PHONY: help install demo run test crash-points faults powercut lint bench clean
+.PHONY: help install demo run test crash-points faults powercut lint bench clean chaos soak
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -39,6 +39,12 @@ faults: $(INSTALLED)  ## each system call fails, once and until its cause is gon
 
 powercut: $(INSTALLED)  ## the power is cut 2,000 times (INBOXD_CUTS), on ext4, XFS and btrfs; needs root (half an hour)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_power_cut.py
+
+chaos: $(INSTALLED)  ## 10,000 kill -9 at random instants over 30,000 files (INBOXD_KILLS, INBOXD_SEED; half an hour)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_chaos.py
+
+soak: $(INSTALLED)  ## one daemon for an hour under mixed load: does it grow? (INBOXD_SOAK_MINUTES, INBOXD_SEED)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_soak.py
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
