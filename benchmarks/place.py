@@ -1,0 +1,78 @@
+"""A place with a real daemon process in it, for the benchmarks."""
+
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CONFIG = """
+[inbox]
+text = "count"
+settle_seconds = 0.5
+[recipes.count]
+processor = "plaintext"
+[processors.plaintext]
+max_batch = 32
+"""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Daemon:
+    """A daemon process, and when it said READY=1 to a notify socket of ours."""
+
+    def __init__(self, home: Path):
+        self.home = home
+        address = home / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind(str(address))
+            started = time.monotonic()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "daemon.cli", "run", "--config", str(home / "config.toml")],
+                env={**os.environ, "NOTIFY_SOCKET": str(address)},
+                stderr=subprocess.DEVNULL,
+            )
+            while b"READY=1" not in listener.recv(4096):
+                pass
+            self.ready_seconds = time.monotonic() - started
+        address.unlink()
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory_mb(self) -> dict[str, float]:
+        lines = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]
+        facts = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.endswith("kB")}
+        return {"rss": facts["Rss"], "pss": facts["Pss"]}
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Home:
+    """A place in the temporary folder, on a real file system where there is one."""
+
+    def __enter__(self) -> Path:
+        self._path = Path(tempfile.mkdtemp(dir=os.environ.get("BENCH_DIR")))
+        (self._path / "config.toml").write_text(CONFIG)
+        (self._path / "inbox").mkdir()
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._path)
+
+
+def spread(seconds: list[float], factor: float, unit: str) -> str:
+    low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
+    return f"{middle * factor:.0f} {unit} ({low * factor:.0f} to {high * factor:.0f})"
