@@ -53,6 +53,8 @@ class Recovery:
         for job_id in sorted(taken - set(open_jobs)):
             self._each(job_id, self._sweep_or_adopt, job_id)
         for job in open_jobs.values():
+            if job.state is JobState.QUEUED and job.id in taken and job.sha256 and job.result_path is None:
+                continue  # it waits as it should; asking again for each of very many would keep the start waiting
             self._each(job.id, self._mend, job, job.id in taken)
         self._sweep_staging()
         if self._report != Report():
