@@ -68,7 +68,7 @@ def _compare(place: Place, alike: list[Drop], seen: list[Seen], account: Account
     for result in seen:
         if (result.state == "done") != alike[0].is_good:
             worn_by = _worn_by(place, result.job) if alike[0].is_good else ""
-            note = f"{result.path} is {result.state}, a {alike[0].sort}. {worn_by}"
+            note = worn_by or f"{result.path} is {result.state}, a {alike[0].sort}"
             account.note(note, "worn" if worn_by else "wrong")
         elif alike[0].sort in ("text", "large") and result.outputs != (result.sha256,):
             account.note(f"{result.path}: its text is not the original's", "wrong")
@@ -78,7 +78,8 @@ def _compare(place: Place, alike: list[Drop], seen: list[Seen], account: Account
 
 
 def _worn_by(place: Place, job: str) -> str:
-    """Was a job given up after as many unclean ends in a row, or attempts of its own, as the rules say? "": no."""
+    """How the attempts of a job ended that was given up after as many unclean ends in a row, or failures of its own, as
+    the rules say; "": there were fewer."""
     query = f"SELECT outcome FROM attempts WHERE job = '{job}' ORDER BY attempt"
     outcomes = [row["outcome"] for row in place.rows(query)]
     interrupted = 0
@@ -86,7 +87,7 @@ def _worn_by(place: Place, job: str) -> str:
         interrupted += 1
     blamed = sum(outcome in ("crashed", "timeout") for outcome in outcomes)
     if interrupted >= retry.MAX_INTERRUPTIONS or blamed >= place.settings().retry.attempts:
-        return f"Its attempts: {', '.join(map(str, outcomes))}"
+        return ", ".join(map(str, outcomes))
     return ""
 
 

@@ -43,6 +43,8 @@ def test_ten_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
     print(_figures(verdicts, time.monotonic() - started))
     for verdict in verdicts:
         _check(verdict)
+    worn = sum(verdict.account.worn for verdict in verdicts)
+    assert worn <= sum(verdict.account.files for verdict in verdicts) / 100, "kills alone cost too many good files"
 
 
 @pytest.mark.parametrize(
@@ -81,11 +83,12 @@ def _figures(verdicts: list[Verdict], seconds: float) -> str:
         name: sum(getattr(each.account, name) for each in verdicts)
         for name in ("files", "looks", "lost", "twice", "partial", "stuck", "wrong", "worn")
     }
+    worn = [note for each in verdicts for note in each.account.notes if note.startswith("worn")]
     sights = sum(each.consumer["looked"] for each in verdicts)
     return (
         f"chaos: {len(verdicts)} rounds, {sum(kills.values())} kills ({dict(kills)}), {total['files']} files, "
         f"{sights} first sights, {total['looks']} checks, bad {sum(each.bad for each in verdicts)} "
         f"(lost {total['lost']}, twice {total['twice']}, partial {total['partial']}, stuck {total['stuck']}, "
-        f"wrong {total['wrong']}), worn out by kills {total['worn']}, mended {dict(mended)}, {seconds:.0f} s, "
-        f"seed {verdicts[0].seed}"
+        f"wrong {total['wrong']}), worn out by kills {total['worn']} {worn[:5]}, mended {dict(mended)}, "
+        f"{seconds:.0f} s, seed {verdicts[0].seed}"
     )
