@@ -248,10 +248,15 @@ def _kill_group(leader: int) -> None:
 
 
 def _kill_marked(mark: str) -> None:
-    """Kill what left the group (setsid(2)): it still has the mark in its environment. Again, until none is born."""
+    """Kill what left the group (setsid(2)): it still has the mark in its environment.
+
+    Until none was found twice: one that forks and ends while the list is read is in it no more, its child not yet.
+    """
+    misses = 0
     for _ in range(_HUNTS):
         found = [int(path.parent.name) for path in Path("/proc").glob("[1-9]*/environ") if _holds(path, mark)]
-        if not found:
+        misses = 0 if found else misses + 1
+        if misses == 2:
             return
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):

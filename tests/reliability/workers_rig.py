@@ -88,7 +88,7 @@ def live_through(place: Place, drops: Mapping[str, str], parked: Collection[str]
     do not end."""
     daemon = place.start()
     end_of_all(place, drop_neighbours(place, "before"))
-    wait_for(lambda: processes_of(place) == [daemon.pid], "the end of the idle worker")
+    wait_for(lambda: _is_alone(place, daemon.pid), "the end of the idle worker")
     before = burden(daemon.pid)
     for file, text in drops.items():
         place.drop(file, os.fsencode(text))
@@ -97,7 +97,7 @@ def live_through(place: Place, drops: Mapping[str, str], parked: Collection[str]
     waiting = {file: wait_for(lambda file=file: _waiting(place, file), f"{file} to wait") for file in parked}
     for row in waiting.values():  # or its worker would be tried again and again
         place.inboxd("cancel", row["id"])
-    wait_for(lambda: processes_of(place) == [daemon.pid], "the end of all that the workers were and started")
+    wait_for(lambda: _is_alone(place, daemon.pid), "the end of all that the workers were and started")
     after = burden(daemon.pid)
     rows = {row["file"]: row for row in place.rows()} | waiting
     charges = place.rows("SELECT folder, name, charged FROM jobs")
@@ -105,6 +105,12 @@ def live_through(place: Place, drops: Mapping[str, str], parked: Collection[str]
     place.verify()
     charged = {f"{row['folder']}/{row['name']}": row["charged"] for row in charges}
     return Aftermath(rows=rows, charged=charged, before=before, after=after, log=place.log())
+
+
+def _is_alone(place: Place, daemon: int) -> bool:
+    """Nothing that a worker was or started lives, and the daemon has buried them all."""
+    log = place.log()
+    return processes_of(place) == [daemon] and log.count(" is loading (process ") == log.count(" has ended\n")
 
 
 def _waiting(place: Place, file: str) -> dict[str, Any] | None:
