@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from processors.base import BadInput
+
 if TYPE_CHECKING:
     from PIL import Image
+
+MOST_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake, or a trap
+_LONGEST_SIDE = 65_500  # of an image, as of JPEG: engines make squares or bands of what is longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +43,26 @@ class Pages(Protocol):
 def reduce(image: "Image.Image", max_pixels: int) -> "Image.Image":
     from PIL import Image
 
-    if image.width * image.height <= max_pixels:
+    size = fit(image.size, max_pixels)
+    if image.size == size:
         return image
-    return image.resize(fit(image.size, max_pixels), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def fit(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
     """The largest size of the same shape with at most `max_pixels`, never larger than `size`."""
-    share = min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5)
+    share = share_of(size, max_pixels)
+    if share == 1:
+        return size
     width = min(max_pixels, max(1, int(size[0] * share)))
     return width, min(max_pixels // width, max(1, int(size[1] * share)))
+
+
+def share_of(size: tuple[float, float], max_pixels: int) -> float:
+    """By how much both sides must shrink: 1.0 if not at all."""
+    return min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5, _LONGEST_SIDE / max(size))
+
+
+def refuse_too_many(pages: int) -> None:
+    if pages > MOST_PAGES:
+        raise BadInput(f"This file has more than {MOST_PAGES} pages. Split it and drop the parts.")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from processors.base import BadInput
-from processors.pages.page import Page, reduce
+from processors.pages.page import Page, reduce, refuse_too_many, share_of
 
 _POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
 
@@ -21,6 +21,7 @@ def open_pdf(file: BinaryIO, *, max_pixels: int, dpi: int, password: str | None)
     try:
         if len(pdf) == 0:
             raise BadInput("This PDF has no pages. Export it again and drop the new file.")
+        refuse_too_many(len(pdf))
         pdf.init_forms()  # draws what was typed into form fields
         yield _PdfPages(pdf, max_pixels, dpi)
     finally:
@@ -60,7 +61,7 @@ class _PdfPages:
         width, height = (points * self._dpi / _POINTS_PER_INCH for points in page.get_size())
         if width <= 0 or height <= 0:
             raise BadInput(f"Page {number} of this PDF has no size. Export it again and drop the new file.")
-        share = min(1.0, (self._max_pixels / (width * height)) ** 0.5)
+        share = share_of((width, height), self._max_pixels)
         notes = (f"rendered at {self._dpi * share:.0f} instead of {self._dpi} dpi",) if share < 1 else ()
         bitmap = page.render(scale=self._dpi * share / _POINTS_PER_INCH, rev_byteorder=True)
         try:

@@ -1,5 +1,6 @@
 """Pictures as pages, decoded by Pillow and libheif. Raises `BadInput` in words for the person who dropped the file."""
 
+import itertools
 import logging
 import struct
 import zlib
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from processors.base import BadInput
-from processors.pages.page import Page, fit, reduce
+from processors.pages.page import Page, fit, reduce, refuse_too_many
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AVIF")  # not EPS: it runs programs
 _MOST_BYTES = 800_000_000  # of one decoded picture: 200 megapixels in colour, as the largest phone cameras make
+_MOST_BYTES_AT_ONCE = 2 * _MOST_BYTES  # with the copy that a change of its mode makes
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
 _COLOUR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit grey above counts its conversion too
 _REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
@@ -67,12 +69,18 @@ class _PicturePages:
         self._frames = [0]
         if picture.format == "TIFF":
             with _damage_is_bad_input():
-                self._frames = [frame for frame in range(picture.n_frames) if not self._is_preview(frame)] or [0]
+                self._frames = [frame for frame, is_preview in enumerate(self._walk()) if not is_preview] or [0]
         self.total = len(self._frames)
 
-    def _is_preview(self, frame: int) -> bool:
-        self._picture.seek(frame)
-        return bool(self._picture.tag_v2.get(_TAG_SUBFILE, 0) & _REDUCED_IMAGE)
+    def _walk(self) -> Iterator[bool]:
+        """For each frame of a TIFF: is it a preview? Pillow's own count would go to the end, however far that is."""
+        for frame in itertools.count():
+            try:
+                self._picture.seek(frame)
+            except EOFError:
+                return
+            refuse_too_many(frame + 1)
+            yield bool(self._picture.tag_v2.get(_TAG_SUBFILE, 0) & _REDUCED_IMAGE)
 
     def read(self, number: int) -> Page:
         with _damage_is_bad_input():
@@ -91,7 +99,7 @@ class _PicturePages:
         size = size[::-1] if {declared, left} & {5, 6, 7, 8} else size
         if image.width * image.height < size[0] * size[1]:
             notes.append(f"reduced from {size[0]} x {size[1]} to {image.width} x {image.height} pixels")
-        if picture.format != "TIFF" and (frames := getattr(picture, "n_frames", 1)) > 1:
+        if picture.format != "TIFF" and (frames := _count_frames(picture)) > 1:
             notes.append(f"the first of {frames} pictures in the file")
         return Page(number=number, total=self.total, image=image, source_size=size, notes=(*notes, *note))
 
@@ -99,11 +107,28 @@ class _PicturePages:
 def _refuse_a_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
     """Judge by the header, before anything is decoded: a file of some kilobytes may ask for terabytes."""
     each = _BYTES_PER_PIXEL.get(picture.mode, _COLOUR_BYTES)
-    if picture.width * picture.height * each > _MOST_BYTES:
+    converted = 0 if _target_mode(picture) == picture.mode else 1 if picture.mode == "1" else _COLOUR_BYTES
+    most = min(_MOST_BYTES // each, _MOST_BYTES_AT_ONCE // (each + converted))
+    if picture.width * picture.height > most:
         raise BadInput(
             f"This picture is too large to decode: {size[0]} x {size[1]} pixels, and at most "
-            f"{_MOST_BYTES // each // 1_000_000} million are read. Reduce or split it and drop that."
+            f"{most // 1_000_000} million are read. Reduce or split it and drop that."
         )
+
+
+def _target_mode(picture: "Image.Image") -> str:
+    """The mode in which a picture is reduced; deep grey is 8 bits by then."""
+    if picture.has_transparency_data:
+        return "RGBA"
+    return "L" if picture.mode in ("1", "L") else "RGB"
+
+
+def _count_frames(picture: "Image.Image") -> int:
+    """1 if what follows the first one is damaged."""
+    try:
+        return getattr(picture, "n_frames", 1)
+    except _DAMAGE:
+        return 1
 
 
 def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tuple[str, ...]]:
@@ -113,16 +138,17 @@ def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tup
     notes: tuple[str, ...] = ()
     if picture.mode.startswith("I") or picture.mode == "F":
         picture, notes = _deep_grey(picture)
-    if picture.has_transparency_data:
-        picture = reduce(picture.convert("RGBA"), max_pixels)
+    mode = _target_mode(picture)
+    try:
+        picture = picture if picture.mode == mode else picture.convert(mode)  # which copies even what is in it already
+    except ValueError as error:
+        raise BadInput(f"Colours of the kind {picture.mode} are not read here. Save it as JPEG or PNG.") from error
+    picture = reduce(picture, max_pixels)
+    if mode == "RGBA":
         white = Image.new("RGB", picture.size, "white")
         white.paste(picture, mask=picture.getchannel("A"))
         return white, notes
-    try:
-        picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-    except ValueError as error:
-        raise BadInput(f"Colours of the kind {picture.mode} are not read here. Save it as JPEG or PNG.") from error
-    return reduce(picture, max_pixels).convert("RGB"), notes
+    return picture.convert("RGB"), notes
 
 
 def _deep_grey(picture: "Image.Image") -> tuple["Image.Image", tuple[str, ...]]:

@@ -18,6 +18,7 @@ import numpy as np
 from processors.base import BadInput
 
 SAMPLE_RATE_HZ = 16_000
+LOWEST_RATE_HZ = 1000  # carries sound up to 500 Hz, no speech; at 1 Hz some kilobytes would be hours
 PART_SECONDS = 600.0  # the longest piece kept in memory: 38 MB of samples, about 250 MB while its mel is computed
 CUT_SECONDS = 30.0  # a piece is cut at the quietest place of its end, this long
 PROBE_SECONDS = 0.2  # how long a place must be quiet to be cut at
@@ -199,6 +200,8 @@ def _require_sound(container: "av.container.InputContainer") -> None:
         raise BadInput(
             "The sound is in a format (codec) that is not known here. Convert it to FLAC or MP3 and drop it again."
         )
+    if 0 < (rate_hz := container.streams.audio[0].codec_context.sample_rate or 0) < LOWEST_RATE_HZ:
+        raise BadInput(f"This sound has {rate_hz} samples a second, too few for speech. Export it anew and drop that.")
 
 
 def _declared_seconds(container: "av.container.InputContainer", path: Path) -> float | None:

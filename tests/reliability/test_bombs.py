@@ -1,0 +1,236 @@
+"""Files that ask for more than they are: each ends in bounded memory and time, and its neighbours do not notice.
+
+Decoded by the real pages in a real worker (see fakes/reader.py): what a model would make of them is not the question.
+"""
+
+import io
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import bombs
+import pytest
+from PIL import Image
+from places import Place
+from workers_rig import end_of_all, stop
+
+from processors.base import BadInput
+from processors.whisper import sound
+
+_TOML = """
+    [inbox]
+    image = "pages"
+    settle_seconds = 0.1
+    [recipes.pages]
+    processor = "fakes.reader"
+    max_batch = 8
+    [inbox.folders.slow]
+    image = "slow"
+    [recipes.slow]
+    processor = "fakes.reader"
+    label = "slow"
+    timeout = "1s"
+    [inbox.folders.small]
+    image = "small"
+    [recipes.small]
+    processor = "fakes.reader"
+    label = "small"
+    memory_max = "400MB"
+    [retry]
+    attempts = 2
+    backoff = "10ms"
+    [workers]
+    at_once = 3
+"""
+_MOST_BYTES = 800_000_000  # that the worker of the short round may ever hold
+
+REFUSED: Mapping[str, Callable[[], bytes]] = {
+    "big.png": lambda: bombs.png(50_000, 50_000),
+    "big.tiff": lambda: bombs.tiff(50_000, 50_000),
+    "big.webp": lambda: bombs.webp(1 << 24, 1 << 24),
+    "big.heic": lambda: bombs.heic(50_000, 50_000),
+    "big.jp2": lambda: bombs.jpeg_2000(50_000, 50_000),
+    "big.bmp": lambda: bombs.bmp(50_000, 50_000),
+    "big.gif": lambda: bombs.gif(65_535, 65_535, 100),
+    "palette.png": lambda: bombs.png(28_000, 28_000, colour=3, before=bombs.palette(transparent=True)),
+    "text.png": lambda: bombs.png(9, 9, before=_text_chunks(b"zTXt", b"\0", 20, 60 << 20)),
+    "texts.png": lambda: bombs.png(9, 9, before=_text_chunks(b"iTXt", b"\1\0\0\0", 500, 900_000)),
+    "profile.png": lambda: bombs.png(9, 9, before=bombs.chunk(b"iCCP", b"x\0\0" + bombs.zeros(1 << 30))),
+    "pages.tiff": lambda: bombs.tiff(9, 9, pages=100_000),
+    "pages.pdf": lambda: bombs.many_pages(50_000),
+    "count.pdf": lambda: bombs.lying_count(1_000_000),
+    "deep.pdf": lambda: bombs.deep_tree(20_000),
+    "loop.pdf": bombs.looping_tree,
+    "none.pdf": bombs.no_pages,
+    "brackets.pdf": lambda: b"%PDF-1.7\n1 0 obj\n" + b"[" * 1_000_000 + b"\ntrailer << /Root 1 0 R >>\n%%EOF",
+    "locked.pdf": bombs.encrypted,
+    "drawing.svg": lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    "archive.zip": lambda: b"PK\3\4" + bytes(100),
+}
+READ: Mapping[str, Callable[[], bytes]] = {
+    "long.png": lambda: bombs.png(9, 9)[:-12] + bombs.chunk(b"IDAT", bombs.zeros(1 << 30)) + bombs.chunk(b"IEND", b""),
+    "thin.png": lambda: bombs.png(20_000_000, 1, colour=0),
+    "poster.pdf": lambda: bombs.one_page(box=b"[0 0 14400 14400]"),
+    "planet.pdf": lambda: bombs.one_page(box=b"[0 0 1000000000 1000000000]"),
+    "thread.pdf": lambda: bombs.one_page(box=b"[0 0 1000000000 1]"),
+    "picture.pdf": lambda: bombs.huge_picture(50_000),
+    "spaces.pdf": lambda: bombs.one_page(bombs.zeros(50 << 20), entries=b"/Filter /FlateDecode"),
+    "xfa.pdf": bombs.form_of_xml,
+}
+SLOW: Mapping[str, Callable[[], bytes]] = {"itself.pdf": bombs.form_in_itself, "tiles.pdf": bombs.dense_pattern}
+SMALL: Mapping[str, Callable[[], bytes]] = {
+    "gigabyte.pdf": lambda: bombs.one_page(bombs.zeros(1 << 30), entries=b"/Filter /FlateDecode")
+}
+LONG: Mapping[str, Callable[[], bytes]] = {
+    "grey.png": lambda: bombs.png(28_000, 28_000, colour=0),
+    "colour.png": lambda: bombs.png(14_000, 14_000, colour=2),
+    "clear.png": lambda: bombs.png(14_000, 14_000, colour=6),
+    "deep.png": lambda: bombs.png(9_900, 9_900, depth=16, colour=0),
+    "palette.png": lambda: bombs.png(17_000, 17_000, colour=3, before=bombs.palette(transparent=True)),
+    "lines.png": lambda: bombs.png(28_000, 28_000, depth=1, colour=0),
+    "grey.tiff": lambda: bombs.tiff(28_000, 28_000),
+    "gigabyte.pdf": lambda: bombs.one_page(bombs.zeros(1 << 30), entries=b"/Filter /FlateDecode"),
+}
+
+
+def _text_chunks(kind: bytes, before: bytes, count: int, size: int) -> bytes:
+    return b"".join(bombs.chunk(kind, b"k%d\0" % number + before + bombs.zeros(size)) for number in range(count))
+
+
+def _neighbour() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def _drop_all(place: Place, folder: str, makers: Mapping[str, Callable[[], bytes]]) -> list[str]:
+    for name, make in makers.items():
+        place.drop(f"{folder}{name}", make())
+    return [f"{folder}{name}" for name in makers]
+
+
+def _live_through(place: Place, makers: Mapping[str, Mapping[str, Callable[[], bytes]]]) -> dict[str, dict[str, Any]]:
+    """The rows of all, by file, after neighbours before, among and after them."""
+    daemon = place.start()
+    for when in ("before", "among", "after"):
+        files = _drop_all(place, "", {f"{when} {number}.png": _neighbour for number in range(3)})
+        if when == "among":
+            files += [file for folder in makers for file in _drop_all(place, folder, makers[folder])]
+        end_of_all(place, files, deadline=300.0)
+    stop(daemon)
+    place.verify()
+    return {row["file"]: row for row in place.rows()}
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
+    place = Place(tmp_path_factory.mktemp("bombs"), _TOML)
+    try:
+        found = _live_through(place, {"": {**REFUSED, **READ}, "slow/": SLOW, "small/": SMALL})
+        for row in found.values():
+            row["details"] = place.result(row["file"])["details"] if row["state"] == "done" else {}
+        yield found
+    finally:
+        place.stop_all()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bomb_is_bad_input_and_says_what_to_do(rows: dict, name: str):
+    _check_refused(rows[name])
+
+
+def _check_refused(row: dict[str, Any]) -> None:
+    assert (row["state"], row["error_kind"], row["attempts"] <= 1) == ("failed", "bad_input", True), row
+    assert row["error"].endswith((".", ").")) and len(row["error"]) < 300, row["error"]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_bomb_that_can_be_read_is_read_small(rows: dict, name: str):
+    row = rows[name]
+    assert row["state"] == "done", row
+    for width, height in row["details"]["sizes"]:
+        assert width * height <= 6_000_000 and max(width, height) <= 65_500
+
+
+@pytest.mark.parametrize("name", ["thin.png", "poster.pdf", "planet.pdf", "thread.pdf"])
+def test_page_that_was_made_smaller_says_so(rows: dict, name: str):
+    assert rows[name]["details"]["notes"], rows[name]
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_page_that_is_drawn_for_ever_ends_at_the_timeout(rows: dict, name: str):
+    assert (rows[f"slow/{name}"]["state"], rows[f"slow/{name}"]["error_kind"]) == ("failed", "timeout")
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_page_that_needs_too_much_memory_says_which_limit(rows: dict, name: str):
+    row = rows[f"small/{name}"]
+    assert (row["state"], row["error_kind"]) == ("failed", "out_of_memory")
+    assert "raise memory_max" in row["error"]
+
+
+def test_neighbours_of_bombs_are_all_done_at_the_first_attempt(rows: dict):
+    others = [row for file, row in rows.items() if file.startswith(("before ", "among ", "after "))]
+    assert len(others) == 9
+    assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
+
+
+def test_worker_of_bombs_never_held_much_memory(rows: dict):
+    """All but the slow and the small ones were in one worker, which tells the most that it ever held."""
+    assert max(row["details"].get("peak_bytes", 0) for row in rows.values()) < _MOST_BYTES
+
+
+def test_the_rig_sees_a_reader_that_counts_no_pages(make_place):
+    """A negative control."""
+    place = make_place(_TOML.replace("fakes.reader", "fakes.careless_reader"))
+    place.drop("pages.tiff", bombs.tiff(9, 9, pages=10_001))
+    place.drain()
+    with pytest.raises(AssertionError):
+        _check_refused(place.row("pages.tiff"))
+
+
+@pytest.mark.long
+def test_largest_pictures_that_are_read_stay_below_their_bound(tmp_path: Path):
+    """Each in a worker of its own, so that each tells its own peak: twice 800 MB, and the libraries."""
+    place, began = Place(tmp_path, _TOML.replace("max_batch = 8", 'keep_alive = "1ms"')), time.monotonic()
+    try:
+        rows = _live_through(place, {"": LONG})
+        peaks = {name: place.result(name)["details"]["peak_bytes"] for name in LONG}
+    finally:
+        place.stop_all()
+    bad = {
+        name: peak for name, peak in peaks.items() if peak > (2_400_000_000 if name.endswith("pdf") else 1_900_000_000)
+    }
+    told = ", ".join(f"{name} {peak / 1e9:.2f} GB" for name, peak in peaks.items())
+    print(f"\nbombs: {len(rows)} files, {len(bad)} bad, {time.monotonic() - began:.0f} s; peaks: {told}")
+    assert not bad
+
+
+# ---------------------------------------------------------------------------------------------- sound
+
+HOURS = {
+    "claims ten hours": bombs.wav(rate_hz=16_000, channels=1, data=bytes(100), claimed_bytes=36_000 * 32_000),
+    "ten million hertz": bombs.wav(rate_hz=10_000_000, channels=1, data=bytes(1_000_000)),
+}
+NO_SOUND = {
+    "one hertz": bombs.wav(rate_hz=1, channels=1, data=bytes(100_000)),
+    "no hertz": bombs.wav(rate_hz=0, channels=1, data=bytes(100)),
+    "two thousand million hertz": bombs.wav(rate_hz=2_000_000_000, channels=1, data=bytes(1000)),
+    "a thousand channels": bombs.wav(rate_hz=16_000, channels=1000, data=bytes(200_000)),
+    "sixty thousand channels": bombs.wav(rate_hz=16_000, channels=60_000, data=bytes(600_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOURS)
+def test_sound_is_as_long_as_its_bytes_whatever_its_header_claims(tmp_path: Path, name: str):
+    (tmp_path / "x.wav").write_bytes(HOURS[name])
+    with sound.open_track(tmp_path / "x.wav") as track:
+        assert sum(map(len, track.blocks())) < 2000
+
+
+@pytest.mark.parametrize("name", NO_SOUND)
+def test_sound_that_no_ear_could_hear_is_bad_input(tmp_path: Path, name: str):
+    (tmp_path / "x.wav").write_bytes(NO_SOUND[name])
+    with pytest.raises(BadInput), sound.open_track(tmp_path / "x.wav") as track:
+        list(track.blocks())
