@@ -6,7 +6,7 @@ INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 
-.PHONY: help install demo run test crash-points faults powercut lint bench clean chaos soak
+.PHONY: help install demo run test crash-points faults powercut lint bench clean chaos soak workers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -45,6 +45,9 @@ chaos: $(INSTALLED)  ## 10,000 kill -9 at random instants over 30,000 files (INB
 
 soak: $(INSTALLED)  ## one daemon for an hour under mixed load: does it grow? (INBOXD_SOAK_MINUTES, INBOXD_SEED)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_soak.py
+
+workers: $(INSTALLED)  ## workers that crash, hang and flood, files that are bombs (minutes; INBOXD_WORKER_ROUNDS=5)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_workers.py tests/reliability/test_bombs.py
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

@@ -30,7 +30,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
     place = Place(tmp_path_factory.mktemp("memory"), make_toml(recipes))
     drops = {f"{name}/{number}.txt": text for name, case in _CASES.items() for number, text in enumerate(case[1])}
     try:
-        yield live_through(place, {**drops, "loading/0.txt": "well"}, ["loading/0.txt"])
+        yield live_through(place, [{**drops, "loading/0.txt": "well"}], ["loading/0.txt"])
     finally:
         place.stop_all()
 

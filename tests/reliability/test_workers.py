@@ -1,6 +1,8 @@
 """Workers that crash, hang, flood, lie and grow: none costs the daemon its life, its memory or its other jobs."""
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -55,51 +57,79 @@ MISDEEDS = {
 }
 
 
-# Flooding: (short, long).
-_MEGABYTES, _MANY, _LINES = (40, 1000), (20_000, 1_000_000), (20_000, 1_000_000)
+_PARKED_FILES = [f"{name}/0.txt" for name in PARKED]
+_SHORT = {"megabytes": 40, "many": 20_000, "lines": 20_000}
+_LONG = {"megabytes": 1000, "many": 1_000_000, "lines": 1_000_000}
 _HANGING = ("hang", "stop", "breed")
 
 
-def _place(home: Path, size: int) -> tuple[Place, dict[str, str]]:
-    """A place with a worker for each impostor and for each hanging misdeed, and its drops."""
-    numbers = {"megabytes": _MEGABYTES[size], "many": _MANY[size], "lines": _LINES[size]}
-    recipes, drops = {"deeds": ""}, {}
-    for name in [*IMPOSTORS, "babbles"]:
-        recipes[name] = f'python = "{write_impostor(home, name, **numbers)}"'
-        drops[f"{name}/x.txt"] = "well"
-    for number, (misdeed, _) in enumerate(MISDEEDS.items()):
+def _place(home: Path, numbers: Mapping[str, int]) -> Place:
+    """A place with a worker for each impostor, for each hanging misdeed, and for the other misdeeds."""
+    recipes = {name: f'python = "{write_impostor(home, name, **numbers)}"' for name in [*IMPOSTORS, "babbles"]}
+    recipes |= {"deeds": "", "crash_at_load": "crash_at_load = true"}
+    recipes |= {name: f'label = "{name}"' for name in _HANGING}
+    timeout = 10 if numbers is _LONG else 1
+    return Place(home, make_toml({name: f'timeout = "{timeout}s"\n{options}' for name, options in recipes.items()}))
+
+
+def _ends(numbers: Mapping[str, int], home: Path, round_: int) -> dict[str, tuple[str, set]]:
+    """What is dropped in a round, and how it may end: file: (text, ends)."""
+    ends = {f"{name}/{round_}.txt": ("well", ends) for name, ends in IMPOSTORS.items()}
+    for number, (misdeed, how) in enumerate(MISDEEDS.items()):
         folder = misdeed.split()[0] if misdeed.startswith(_HANGING) else "deeds"
-        recipes.setdefault(folder, f'label = "{folder}"')
-        drops[f"{folder}/{number}.txt"] = misdeed.format(home=home, **numbers)
-    recipes["crash_at_load"] = "crash_at_load = true"
-    drops["crash_at_load/x.txt"] = "well"
-    return Place(home, make_toml({name: f'timeout = "1s"\n{options}' for name, options in recipes.items()})), drops
+        ends[f"{folder}/{round_} {number}.txt"] = (misdeed.format(home=home, **numbers), how)
+    return ends
 
 
 @pytest.fixture(scope="module")
 def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
-    place, drops = _place(tmp_path_factory.mktemp("workers"), 0)
+    home = tmp_path_factory.mktemp("workers")
+    place = _place(home, _SHORT)
+    drops = {file: text for file, (text, _) in _ends(_SHORT, home, 0).items()}
     try:
-        yield live_through(place, drops, [f"{name}/x.txt" for name in PARKED])
+        yield live_through(place, [drops | dict.fromkeys(_PARKED_FILES, "well")], _PARKED_FILES)
     finally:
         place.stop_all()
 
 
+@pytest.mark.long
+def test_many_rounds_of_bad_workers_leave_the_daemon_as_light_as_before(tmp_path: Path):
+    """A gigabyte without an end of line, a million lines, a million answers, again and again."""
+    rounds, began = int(os.environ.get("INBOXD_WORKER_ROUNDS", "5")), time.monotonic()
+    place, ends = _place(tmp_path, _LONG), [_ends(_LONG, tmp_path, number) for number in range(rounds)]
+    drops = [{file: text for file, (text, _) in each.items()} for each in ends]
+    try:
+        aftermath = live_through(place, drops, [])
+    finally:
+        place.stop_all()
+    wanted = {file: how for each in ends for file, (_, how) in each.items()}
+    bad = [file for file, row in aftermath.rows.items() if aftermath.end_of(file) not in wanted.get(file, DONE)]
+    before, after = aftermath.before, aftermath.after
+    print(
+        f"\nworkers: {rounds} rounds, {len(aftermath.rows)} files, {len(bad)} bad, {time.monotonic() - began:.0f} s; "
+        f"daemon {before.resident_bytes / 1e6:.0f} -> {after.resident_bytes / 1e6:.0f} MB (peak "
+        f"{after.peak_bytes / 1e6:.0f}), {before.files} -> {after.files} files, "
+        f"{before.threads} -> {after.threads} threads, log {len(aftermath.log) / 1e3:.0f} kB"
+    )
+    assert not bad
+    _check_burden(aftermath, peak_bytes=150_000_000)
+
+
 @pytest.mark.parametrize("name", IMPOSTORS)
 def test_program_that_is_no_worker_costs_its_own_job_only(aftermath: Aftermath, name: str):
-    assert aftermath.end_of(f"{name}/x.txt") in IMPOSTORS[name], aftermath.rows[f"{name}/x.txt"]
+    assert aftermath.end_of(f"{name}/0.txt") in IMPOSTORS[name], aftermath.rows[f"{name}/0.txt"]
 
 
 @pytest.mark.parametrize("name", PARKED)
 def test_worker_that_never_loads_parks_its_jobs_with_the_reason(aftermath: Aftermath, name: str):
-    row = aftermath.rows[f"{name}/x.txt"]
+    row = aftermath.rows[f"{name}/0.txt"]
     assert row["state"] == "queued" and PARKED[name] in row["waiting_for"], row
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS)
 def test_misdeed_costs_its_own_job_only(aftermath: Aftermath, misdeed: str):
     number = list(MISDEEDS).index(misdeed)
-    (row,) = [row for file, row in aftermath.rows.items() if file.endswith(f"/{number}.txt")]
+    (row,) = [row for file, row in aftermath.rows.items() if file.endswith(f"/0 {number}.txt")]
     assert (row["state"], row["error_kind"]) in MISDEEDS[misdeed], row
     assert row["attempts"] == (1 if row["state"] == "done" else 2), row
 

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,16 +83,18 @@ class Aftermath:
         return self.rows[file]["state"], self.rows[file]["error_kind"]
 
 
-def live_through(place: Place, drops: Mapping[str, str], parked: Collection[str]) -> Aftermath:
-    """A daemon's time with these drops (file: text), and with neighbours before, among and after them; those `parked`
-    do not end."""
+def live_through(place: Place, rounds: Sequence[Mapping[str, str]], parked: Collection[str]) -> Aftermath:
+    """A daemon's time with rounds of drops (file: text), and with neighbours before, among and after them; those
+    `parked` do not end."""
     daemon = place.start()
     end_of_all(place, drop_neighbours(place, "before"))
     wait_for(lambda: _is_alone(place, daemon.pid), "the end of the idle worker")
     before = burden(daemon.pid)
-    for file, text in drops.items():
-        place.drop(file, os.fsencode(text))
-    end_of_all(place, [*(file for file in drops if file not in parked), *drop_neighbours(place, "among")])
+    for number, drops in enumerate(rounds):
+        for file, text in drops.items():
+            place.drop(file, os.fsencode(text))
+        files = [*(file for file in drops if file not in parked), *drop_neighbours(place, f"among {number}")]
+        end_of_all(place, files, deadline=600.0)
     end_of_all(place, drop_neighbours(place, "after"))
     waiting = {file: wait_for(lambda file=file: _waiting(place, file), f"{file} to wait") for file in parked}
     for row in waiting.values():  # or its worker would be tried again and again
