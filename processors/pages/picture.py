@@ -107,7 +107,9 @@ class _PicturePages:
 def _refuse_a_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
     """Judge by the header, before anything is decoded: a file of some kilobytes may ask for terabytes."""
     each = _BYTES_PER_PIXEL.get(picture.mode, _COLOUR_BYTES)
-    converted = 0 if _target_mode(picture) == picture.mode else 1 if picture.mode == "1" else _COLOUR_BYTES
+    mode = _target_mode(picture)
+    converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOUR_BYTES
+    converted += _COLOUR_BYTES if mode == "RGBA" else 0  # Pillow's resize multiplies a copy by its transparency
     most = min(_MOST_BYTES // each, _MOST_BYTES_AT_ONCE // (each + converted))
     if picture.width * picture.height > most:
         raise BadInput(

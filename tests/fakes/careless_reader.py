@@ -1,7 +1,6 @@
 """A reader without a limit of pages, that only counts them: what a limit is worth is seen where it is missing."""
 
 from fakes.reader import Reader
-
 from processors import pages
 from processors.base import Finished
 from processors.pages import picture
