@@ -124,7 +124,10 @@ class Audit:
         try:
             facts = json.loads(document.read_bytes())
         except (OSError, ValueError) as error:
-            yield finding(f"{document.name} cannot be read: {error}")
+            if not any(result.iterdir()):  # no result was ever empty
+                yield finding(f"{row['result_path']} was emptied by somebody", is_error=False)
+            else:
+                yield finding(f"{document.name} cannot be read: {error}")
             return
         if facts.get("job") != row["id"]:
             yield finding(f"{row['result_path']} holds another job's result", is_error=False)

@@ -7,6 +7,7 @@ no work is done twice for it.
 import functools
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from daemon import __version__, result
@@ -18,7 +19,7 @@ from daemon.inbox import OriginalGone
 from daemon.model import Job, JobState, Original
 from daemon.outbox import original_place
 from daemon.storage import Storage
-from daemon.store import Store, now_us
+from daemon.store import Store
 from processors import base, wire
 
 log = logging.getLogger(__name__)
@@ -60,18 +61,15 @@ class Publishing:
         except OriginalGone as error:
             self.give_up(job, base.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
-        facts = original.path.stat()
-        if (facts.st_size, facts.st_mtime_ns) != (job.size_bytes, job.mtime_ns):
+        if changes := _changes(job, original):
             log.warning("%s %s changed while it was processed; it is queued again", job.id[:8], job.path)
             self._folders.inbox.fsync_taken([job.id], [])
             self._store.requeue(
                 job,
                 outcome="changed",
                 detail="the file changed while it was processed",
-                sha256=sha256_of(original.path),
-                size_bytes=facts.st_size,
-                mtime_ns=facts.st_mtime_ns,
-                run_at=now_us() + int(self.settings.settle_seconds * 1e6),
+                **changes,
+                run_at=self._store.now() + int(self.settings.settle_seconds * 1e6),
             )
             return
         self._stage_result(job, finished, original, options, note)
@@ -150,6 +148,8 @@ class Publishing:
             original = self._folders.inbox.original(job.id)
         except OriginalGone:
             original = None
+        changes = _changes(job, original)
+        job = replace(job, **changes)
         self._folders.outbox.prepare_attempt(job)
         place = original_place(original, ["error.txt", "error.json"]) if original else "."
         where = {"path": _within(place, original)} if original else None
@@ -166,6 +166,7 @@ class Publishing:
             error_kind=kind,
             error=message,
             waiting_for=None,
+            **changes,
         )
         if publishing is not None:
             self.complete(publishing)
@@ -221,6 +222,16 @@ class Publishing:
         assert job.result_path is not None
         self._folders.outbox.withdraw(job.result_path)
         return self._store.forget_result(job)
+
+
+def _changes(job: Job, original: Original | None) -> dict[str, Any]:
+    """What of the row is not true any more of its original: a program that had the file open has written on."""
+    if original is None:
+        return {}
+    facts = original.path.stat()
+    if (facts.st_size, facts.st_mtime_ns) == (job.size_bytes, job.mtime_ns):
+        return {}
+    return {"sha256": sha256_of(original.path), "size_bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
 
 
 def _within(place: str, original: Original) -> str:

@@ -87,6 +87,10 @@ class Store:
         self._migrate()
         self._counts = self._count()
 
+    def now(self) -> int:
+        """The time by the clock of the rows, microseconds since the epoch."""
+        return self._clock()
+
     def close(self) -> None:
         """Let go of the file. Raises nothing: all that was to be kept is committed."""
         with contextlib.suppress(InboxdError, sqlite3.Error, sa.exc.SQLAlchemyError):

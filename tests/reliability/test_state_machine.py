@@ -55,7 +55,7 @@ NAMES = (
     "failed/f.txt",
 )
 ACTIONS = (
-    *("drop", "drop", "drop", "look", "look", "load", "load", "finish_one", "finish_one", "fail_one", "go_on", "work"),
+    *("drop", "drop", "drop", "turn", "turn", "turn", "finish_one", "finish_one", "fail_one", "go_on", "work"),
     *("worker_dies", "end_batches", "answer_comes_late_or_twice", "cancel", "retry", "change_a_taken_file"),
     *("delete", "rename", "carry_a_result_away", "occupy_the_name_of_a_result"),
     *("will_die", "disk_will_fail", "die_now"),
@@ -168,10 +168,16 @@ class Life(RuleBasedStateMachine):
             except Died:
                 REACHED["died in recovery"] += 1
 
-    def look(self, pick: int, other: int) -> None:
+    def turn(self, pick: int, other: int) -> None:
+        """What is in the inbox settles and is taken, workers load, and get what there is."""
         for _ in range(2):
             self.now += 1.1
             self._live(self.daemon.look)
+        self._live(self.daemon.go_on)
+        for worker in self.daemon.workers:
+            if worker.state is WorkerState.LOADING:
+                self._live(self.daemon.load, worker)
+        self._live(self.daemon.go_on)
 
     def go_on(self, pick: int, other: int) -> None:
         self.now += (0.1, 1.0, 5.0, 60.0)[pick % 4]
@@ -182,12 +188,6 @@ class Life(RuleBasedStateMachine):
         for _ in range(3):
             self.now += 1.5
             self._live(self.daemon.finish_all)
-
-    def load(self, pick: int, other: int) -> None:
-        for worker in self.daemon.workers:
-            if worker.state is WorkerState.LOADING:
-                self._live(self.daemon.load, worker)
-        self._live(self.daemon.go_on)
 
     def _pick(self, pick: int):
         pairs = [(worker, job) for worker in self.daemon.workers for job in worker.jobs.values()]
