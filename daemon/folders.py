@@ -6,6 +6,7 @@ How files move within them is `inbox`'s and `outbox`'s.
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from daemon import durable, names
@@ -15,6 +16,7 @@ from daemon.model import Job
 from daemon.outbox import FAILED, Outbox, originals_in
 
 _PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may do
+_LOCK_SECONDS = 1.0  # a lock that is held for longer is a living daemon's
 
 
 class Folders:
@@ -79,7 +81,7 @@ class Folders:
         path = self.inbox.taken / ".lock"
         self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(self._lock)
         except BlockingIOError as error:
             owner = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "?"
             os.close(self._lock)
@@ -138,6 +140,23 @@ class Folders:
         except OSError:
             self.inbox.release(job.id)
             raise
+
+
+def _flock(descriptor: int) -> None:
+    """Lock it, with some patience: a process that a killed daemon was about to start holds its lock until its exec.
+
+    Raises:
+        BlockingIOError: another process has the lock and keeps it.
+    """
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
 
 
 def _facts(path: Path) -> os.stat_result | None:

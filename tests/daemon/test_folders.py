@@ -1,8 +1,12 @@
+import contextlib
 import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 from factories import make_job
+from places import wait_for
 
 from daemon import durable
 from daemon.errors import AlreadyRunning, LayoutError
@@ -163,6 +167,33 @@ def test_second_lock_is_refused_with_the_first_ones_process(folders: Folders):
     with pytest.raises(AlreadyRunning, match=str(os.getpid())):
         Folders(inbox=folders.inbox.path, outbox=folders.outbox.path, state=folders.state).lock()
     folders.unlock()
+
+
+def test_lock_that_outlives_a_killed_daemon_by_a_moment_is_waited_for(folders: Folders):
+    """Between fork and exec, the child of a killed daemon still holds its lock."""
+    path = folders.inbox.taken / ".lock"
+    holder = subprocess.Popen(
+        ["flock", "--exclusive", "--no-fork", path, "sh", "-c", "echo held; read line"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout.readline() == b"held\n"
+    locking = threading.Thread(target=folders.lock)
+    locking.start()
+    wait_for(lambda: path in _opened(), "the try to lock")
+    holder.communicate(b"enough\n")
+    locking.join()
+    assert path.read_text() == f"{os.getpid()}\n"
+    folders.unlock()
+
+
+def _opened() -> set[Path]:
+    """The files that this process has open."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(descriptor.readlink())
+    return found
 
 
 def test_copy_across_file_systems_is_verified(tmp_path: Path, monkeypatch):
