@@ -205,13 +205,15 @@ def run_rounds(home: Path, *, seeds: Sequence[int], kills: int) -> list[Verdict]
     """Rounds one after the other, each second one with the outbox on another file system if there is one."""
     verdicts = []
     for seed in seeds:
-        with tempfile.TemporaryDirectory(dir="/dev/shm" if seed % 2 and Path("/dev/shm").is_dir() else home) as other:
-            site = home / str(seed)
-            site.mkdir()
-            verdicts.append(Round(site, seed=seed, kills=kills, outbox=Path(other) / "outbox").run())
-            if verdicts[-1].bad:
-                break  # its folders stay, for whoever asks why
-            shutil.rmtree(site)
+        is_far = seed % 2 and Path("/dev/shm").is_dir()
+        site = home / str(seed)
+        site.mkdir()
+        outbox = Path(tempfile.mkdtemp(prefix="outbox-", dir="/dev/shm" if is_far else site))
+        verdicts.append(Round(site, seed=seed, kills=kills, outbox=outbox / "outbox").run())
+        if verdicts[-1].bad:
+            break  # its folders stay, for whoever asks why
+        shutil.rmtree(outbox)
+        shutil.rmtree(site)
     return verdicts
 
 

@@ -224,8 +224,8 @@ class Soak:
 
     def _is_quiet(self) -> bool:
         """Has every file that was dropped met its end?"""
-        status = self._status()
-        return bool(status) and _ended(status["jobs"]) == len(self._dropper.drops) == sum(status["jobs"].values())
+        jobs = (self._status() or {"jobs": {}})["jobs"]
+        return jobs.get("done", 0) + jobs.get("failed", 0) == len(self._dropper.drops) == sum(jobs.values())
 
     def _come_to_rest(self, like: Reading | None, seconds: float) -> Reading:
         """The meters once the workers are unloaded and, if it comes to that in time, all is as `like` again."""
@@ -235,10 +235,6 @@ class Soak:
             if (not reading.workers and (like is None or reading.returns_to(like))) or time.monotonic() > until:
                 return reading
             time.sleep(0.05)
-
-
-def _ended(counts: dict[str, int]) -> int:
-    return counts.get("done", 0) + counts.get("failed", 0)
 
 
 def _is_without_files(folder: Path) -> bool:
