@@ -20,6 +20,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AV
 _MOST_BYTES = 800_000_000  # of one decoded picture: 200 megapixels in colour, as the largest phone cameras make
 _MOST_BYTES_AT_ONCE = 2 * _MOST_BYTES  # with the copy that a change of its mode makes
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
+_BYTES_PER_PIXEL_OF_DECODER = {"JPEG2000": 20, "WEBP": 16}  # measured, all copies included; the others take few
 _COLOUR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit grey above counts its conversion too
 _REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
 _TAG_SUBFILE, _TAG_ORIENTATION = 254, 274
@@ -110,7 +111,8 @@ def _refuse_a_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
     mode = _target_mode(picture)
     converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOUR_BYTES
     converted += _COLOUR_BYTES if mode == "RGBA" else 0  # Pillow's resize multiplies a copy by its transparency
-    most = min(_MOST_BYTES // each, _MOST_BYTES_AT_ONCE // (each + converted))
+    at_once = max(each + converted, _BYTES_PER_PIXEL_OF_DECODER.get(picture.format, 0))
+    most = min(_MOST_BYTES // each, _MOST_BYTES_AT_ONCE // at_once)
     if picture.width * picture.height > most:
         raise BadInput(
             f"This picture is too large to decode: {size[0]} x {size[1]} pixels, and at most "

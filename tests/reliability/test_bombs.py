@@ -51,6 +51,7 @@ REFUSED: Mapping[str, Callable[[], bytes]] = {
     "big.webp": lambda: bombs.webp(1 << 24, 1 << 24),
     "big.heic": lambda: bombs.heic(50_000, 50_000),
     "big.jp2": lambda: bombs.jpeg_2000(50_000, 50_000),
+    "red.jp2": lambda: bombs.jpeg_2000(10_000, 10_000),  # 20 bytes a pixel while it is decoded
     "big.bmp": lambda: bombs.bmp(50_000, 50_000),
     "big.gif": lambda: bombs.gif(65_535, 65_535, 100),
     "palette.png": lambda: bombs.png(28_000, 28_000, colour=3, before=bombs.palette(transparent=True)),
