@@ -190,9 +190,10 @@ def test_the_rig_sees_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path)
     """A negative control."""
     place = make_place(_deaf_toml(tmp_path))
     files = _drop_a_batch_for_the_deaf(place)
-    start_broken(place, "main-thread-writes")
+    daemon = start_broken(place, "main-thread-writes")
     with pytest.raises(pytest.fail.Exception):
         end_of_all(place, [*files, *drop_neighbours(place, "beside")], deadline=3.0)
+    kill_all_but(place, daemon.pid)  # the impostor would outlive the daemon: it does not end with its parent
 
 
 def test_the_rig_sees_a_daemon_that_waits_for_the_end_of_the_output(make_place):
