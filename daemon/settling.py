@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Fingerprint = tuple[int, int, int, int]  # inode, size in bytes, mtime_ns, ctime_ns
+_SIZE = 1
 
 _TEMPORARY_SUFFIXES = (
     ".part",  # Firefox, KDE, wget-like tools
@@ -81,12 +82,16 @@ class Settling:
         self._seen.setdefault(path, _Seen()).complete = True
 
     def ready(self, path: Path, now: float) -> bool:
-        """True if no look has found `path` changed for `settle_seconds`, or since a hint that it is complete."""
+        """True if no look has found `path` changed for `settle_seconds`, or since a hint that it is complete.
+
+        An empty file is never complete by a hint: many programs make the name first, and open it again to fill it.
+        """
         seen = self._seen.get(path)
         if seen is None or seen.fingerprint is None:
             return False
         seen.changed_at = min(seen.changed_at, now)
-        return seen.complete or now - seen.changed_at >= self._settle_seconds
+        is_complete = seen.complete and seen.fingerprint[_SIZE] > 0
+        return is_complete or now - seen.changed_at >= self._settle_seconds
 
     def forget(self, path: Path) -> None:
         """Drop what is known of one path: it was taken, or is gone."""

@@ -49,6 +49,14 @@ def test_completed_file_is_ready_at_its_first_look(hint_first):
     assert settling.ready(FILE, 0)
 
 
+def test_empty_file_is_not_complete_by_a_hint():
+    settling = Settling(2.0)
+    settling.see(FILE, prints(0), 0)
+    settling.complete(FILE)
+    assert not settling.ready(FILE, 0)
+    assert settling.ready(FILE, 2.0)
+
+
 def test_change_after_a_hint_takes_it_back():
     settling = Settling(2.0)
     settling.see(FILE, prints(1), 0)
