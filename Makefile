@@ -6,7 +6,7 @@ INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 
-.PHONY: help install demo run test crash-points faults powercut lint bench clean chaos soak workers
+.PHONY: help install demo run test crash-points faults powercut detection lint bench clean chaos soak workers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -48,6 +48,9 @@ soak: $(INSTALLED)  ## one daemon for an hour under mixed load: does it grow? (I
 
 workers: $(INSTALLED)  ## workers that crash, hang and flood, files that are bombs (minutes; INBOXD_WORKER_ROUNDS=5)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_workers.py tests/reliability/test_bombs.py
+
+detection: $(INSTALLED)  ## every way into the inbox, and floods of files: INBOXD_FILES=100000 (5 minutes)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_input.py
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

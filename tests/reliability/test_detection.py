@@ -1,0 +1,263 @@
+"""Every way of putting files into a watched folder that people, programs and file systems know: each file is taken
+once, whole, without a restart and without waiting for a rescan. The writers are processes of their own.
+"""
+
+import http.server
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from detection_rig import House, Writer, check_stalled_upload
+from places import wait_for
+
+OLD, FUTURE = 315532800, 4102444800  # 1980 and 2100
+A, B, LONG = b"alpha\n", b"beta beta\n", b"a line of text\n" * 100_000
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One daemon for all tests of this module, each in a folder of its own. It was started beside a file that was there
+    and one that grows, and must be the same process at the end, with clean books and an empty inbox."""
+    house = House(tmp_path_factory.mktemp("detection"))
+    house.drop("early/there.txt", A)
+    try:
+        with Writer(house.folder("growing")) as house.early_writer:
+            house.early_writer.do("file = open('big.txt', 'w'); file.write('half'); file.flush()")
+            daemon = house.start()
+            yield house
+        house.let_settle()
+        wait_for(lambda: not _unfinished(house), "the end of all jobs")
+        house.stop(daemon)
+        house.verify()
+        assert [path for path in house.inbox.rglob("*") if path.is_file() and ".taken" not in path.parts] == []
+    finally:
+        house.stop_all()
+
+
+def _unfinished(house: House) -> bool:
+    jobs = house.status()["jobs"]
+    return any(jobs.get(state) for state in ("queued", "running", "publishing"))
+
+
+def test_file_there_before_the_start_is_taken(house: House):
+    house.expect("early", {"there.txt": A})
+
+
+def test_file_still_growing_at_the_start_is_taken_whole(house: House):
+    house.let_settle()
+    assert house.rows_in("growing") == []
+    house.early_writer.do("file.write(' and half'); file.close()")
+    house.expect("growing", {"big.txt": b"half and half"})
+
+
+def test_upload_that_stalls_is_taken_whole(house: House):
+    check_stalled_upload(house)
+
+
+def test_failing_files_are_tried_again_without_a_restart(house: House):
+    house.drop("retried/error.txt", "error no luck")
+    house.drop("retried/once.txt", f"crash_once {house.home / 'crashed'}")
+    house.drop("retried/bad.txt", "bad")
+    ends = {name: house.ended(f"retried/{name}.txt") for name in ("error", "once", "bad")}
+    facts = {name: (row["state"], row["error_kind"], row["attempts"]) for name, row in ends.items()}
+    assert facts == {"error": ("failed", "error", 3), "once": ("done", None, 2), "bad": ("failed", "bad_input", 1)}
+
+
+def test_same_name_in_two_folders_is_two_files(house: House):
+    house.drop("twins/a/x.txt", A)
+    house.drop("twins/b/x.txt", B)
+    house.expect("twins", {"a/x.txt": A, "b/x.txt": B})
+
+
+# ---------------------------------------------------------------------------------------- by the tools people have
+
+
+WAYS = {  # in a shell in the inbox folder; $from is a folder of the same file system, $other one of another
+    "cp": ("cp $from/a.txt $from/b.txt $from/long.txt .", {"a.txt": A, "b.txt": B, "long.txt": LONG}),
+    "cp_keeping_times": ("cp -p $from/old.txt $from/future.txt .", {"old.txt": A, "future.txt": B}),
+    "cp_of_five_trees": (
+        "for i in 1 2 3 4 5; do cp -r $from/tree tree$i; done",
+        {f"tree{i}/sub{n % 3}/{n}.txt": b"%d" % n for i in range(1, 6) for n in range(6)},
+    ),
+    "mv": ("mv $from/moved.txt .", {"moved.txt": A}),
+    "mv_of_a_folder": ("mv $from/moved_tree .", {f"moved_tree/sub{n % 3}/{n}.txt": b"%d" % n for n in range(6)}),
+    "mv_of_a_deep_tree": ("mv $from/d .", {"/".join("d" * 60) + "/deep.txt": A}),
+    "mv_across_file_systems": ("mv $other/long.txt $other/tree .", {"long.txt": LONG, "tree/a.txt": A}),
+    "ln": ("ln $from/a.txt .", {"a.txt": A}),
+    "install": ("install -m 600 $from/a.txt .", {"a.txt": A}),
+    "tar_with_old_times": ("tar -xf $from/old.tar", {"old.txt": A, "tree/sub0/0.txt": b"0"}),
+    "tar_with_future_times": ("tar -xf $from/future.tar", {"future.txt": B}),
+    "temporary_name_like_rsync": (
+        "cp $from/long.txt .long.txt.x7Yz2a && mv .long.txt.x7Yz2a long.txt",
+        {"long.txt": LONG},
+    ),
+    "temporary_name_like_browsers": (
+        "cp $from/long.txt l.txt.crdownload && mv l.txt.crdownload l.txt",
+        {"l.txt": LONG},
+    ),
+    "save_of_an_editor": ("cp $from/a.txt .e.swp; cp $from/b.txt e.txt~; mv .e.swp e.txt; rm e.txt~", {"e.txt": A}),
+    "name_first_content_later": (": > late.txt; cat $from/long.txt >> late.txt", {"late.txt": LONG}),
+    "holes": ("truncate -s 3M holes.bin", {"holes.bin": bytes(3 << 20)}),
+    "dd": ("dd status=none if=$from/long.txt of=long.txt bs=1000", {"long.txt": LONG}),
+}
+
+
+@pytest.fixture(scope="module")
+def sources(house: House) -> Iterator[dict[str, str]]:
+    """Files to be dropped: the shells' environment."""
+    here = house.home / "sources"
+    here.mkdir()
+    for name, content in {"a": A, "b": B, "long": LONG, "moved": A, "old": A, "future": B}.items():
+        (here / f"{name}.txt").write_bytes(content)
+    for tree in ("tree", "moved_tree"):
+        for number in range(6):
+            folder = here / tree / f"sub{number % 3}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.txt").write_text(str(number))
+    deep = here.joinpath(*"d" * 60)
+    deep.mkdir(parents=True)
+    (deep / "deep.txt").write_bytes(A)
+    for name, when in (("old", OLD), ("future", FUTURE)):
+        os.utime(here / f"{name}.txt", (when, when))
+    subprocess.run(["tar", "-cf", "old.tar", "--mtime=@315532800", "old.txt", "tree/sub0/0.txt"], cwd=here, check=True)
+    subprocess.run(["tar", "-cf", "future.tar", "future.txt"], cwd=here, check=True)
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as other:
+        (Path(other) / "long.txt").write_bytes(LONG)
+        (Path(other) / "tree").mkdir()
+        (Path(other) / "tree/a.txt").write_bytes(A)
+        yield {**os.environ, "from": str(here), "other": other}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_files_are_taken_once_and_whole_by_way_of(house: House, sources: dict[str, str], way: str):
+    script, files = WAYS[way]
+    if way == "mv_across_file_systems" and os.stat(sources["other"]).st_dev == house.inbox.stat().st_dev:
+        pytest.skip("needs /dev/shm as a second file system")
+    subprocess.run(["sh", "-ec", script], cwd=house.folder(way), env=sources, check=True)
+    house.expect(way, files)
+
+
+@pytest.mark.parametrize(
+    "tool", [["curl", "-s", "-o", "page.txt"], ["wget", "-q", "-O", "page.txt"]], ids=lambda it: it[0]
+)
+def test_download_is_taken_whole_however_slow(house: House, tool: list[str]):
+    if not shutil.which(tool[0]):
+        pytest.skip(f"needs {tool[0]}")
+    go_on, begun = threading.Event(), threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(LONG)))
+            self.end_headers()
+            self.wfile.write(LONG[: len(LONG) // 2])
+            begun.set()
+            go_on.wait(60)
+            self.wfile.write(LONG[len(LONG) // 2 :])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        folder = house.folder(tool[0])
+        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        client = subprocess.Popen([*tool, f"http://127.0.0.1:{server.server_port}/"], cwd=folder, env=environment)
+        wait_for((folder / "page.txt").exists, "the beginning of the download")
+        house.let_settle()
+        assert begun.is_set() and house.rows_in(tool[0]) == []
+        go_on.set()
+        assert client.wait(60) == 0
+        house.expect(tool[0], {"page.txt": LONG})
+    finally:
+        go_on.set()
+        server.shutdown()
+        server.server_close()
+
+
+# ---------------------------------------------------------------------------------------- by programs, step by step
+
+
+def test_file_written_through_a_mapping_is_taken_whole(house: House):
+    with Writer(house.folder("mapped")) as writer:
+        writer.do("f = open('m.txt', 'w+b'); f.truncate(8192); m = mmap.mmap(f.fileno(), 8192); f.close()")
+        writer.do("m[:4096] = b'x' * 4096")
+        house.let_settle()
+        assert house.rows_in("mapped") == []
+        writer.do("m[4096:] = b'y' * 4096; m.close()")
+    house.expect("mapped", {"m.txt": b"x" * 4096 + b"y" * 4096})
+
+
+def test_file_begun_anew_by_its_writer_is_taken_as_it_ends(house: House):
+    with Writer(house.folder("anew")) as writer:
+        writer.do("f = open('f.txt', 'w'); f.write('a first draft of some length'); f.flush()")
+        writer.do("f.seek(0); f.truncate(0); f.flush()")
+        house.let_settle()
+        assert house.rows_in("anew") == []
+        writer.do("f.write('the last word'); f.close()")
+    house.expect("anew", {"f.txt": b"the last word"})
+
+
+def test_large_hole_that_is_filled_later_is_taken_filled(house: House):
+    with Writer(house.folder("hole")) as writer:
+        writer.do("f = open('f.txt', 'wb'); f.truncate(1000)")
+        house.let_settle()
+        assert house.rows_in("hole") == []
+        writer.do("f.write(b'z' * 1000); f.close()")
+    house.expect("hole", {"f.txt": b"z" * 1000})
+
+
+def test_file_replaced_before_it_was_taken_is_the_new_one(house: House):
+    with Writer(house.folder("replaced")) as writer:
+        writer.do("f = open('f.txt', 'w'); f.write('the old one'); f.flush()")
+        house.let_settle(times=1)
+        writer.do("open('.new', 'w').write('the new one'); os.rename('.new', 'f.txt')")
+        house.expect("replaced", {"f.txt": b"the new one"})
+
+
+def test_files_deleted_at_once_leave_nothing_undone(house: House):
+    with Writer(house.folder("fleeting")) as writer:
+        for _ in range(5):
+            writer.do("for i in range(100): open(f'{i}.txt', 'w').close(); os.unlink(f'{i}.txt')")
+    house.let_settle(times=1)
+    house.drop("fleeting/stays.txt", A)
+    assert house.original(house.ended("fleeting/stays.txt")) == A
+
+
+def test_folder_deleted_and_made_again_is_watched_again(house: House):
+    with Writer(house.folder("made_again")) as writer:
+        for number in range(3):
+            writer.do("os.makedirs('sub/sub'); open('sub/sub/.f', 'w').write('again')")
+            writer.do(f"os.rename('sub/sub/.f', 'sub/sub/{number}.txt')")
+            house.ended(f"made_again/sub/sub/{number}.txt")
+            writer.do("shutil.rmtree('sub')")
+    house.expect("made_again", {f"sub/sub/{number}.txt": b"again" for number in range(3)})
+
+
+def test_folder_renamed_away_and_back_is_watched_again(house: House):
+    with Writer(house.folder("to_and_fro")) as writer:
+        writer.do(f"away = {str(house.elsewhere / 'away')!r}; os.makedirs('sub/sub'); os.rename('sub', away)")
+        writer.do("open(away + '/sub/unseen.txt', 'w').write('unseen')")
+        house.let_settle(times=1)
+        assert house.rows_in("to_and_fro") == []
+        writer.do("os.rename(away, 'sub')")
+        house.ended("to_and_fro/sub/sub/unseen.txt")
+        writer.do("os.rename('sub', 'other'); open('other/sub/seen.txt', 'w').write('seen')")
+    house.expect("to_and_fro", {"sub/sub/unseen.txt": b"unseen", "other/sub/seen.txt": b"seen"})
+
+
+def test_the_rig_sees_a_daemon_that_takes_what_a_writer_has_open(tmp_path: Path):
+    """A negative control."""
+    house = House(tmp_path)
+    try:
+        house.start(sabotage="writers-are-not-asked")
+        with pytest.raises(AssertionError, match="while a writer had it open"):
+            check_stalled_upload(house)
+    finally:
+        house.stop_all()
