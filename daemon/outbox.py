@@ -4,12 +4,13 @@ Owns where results lie; the rows that go with each step are `publishing`'s. Noth
 """
 
 import contextlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from daemon import durable, names
-from daemon.model import Job, Original
+from daemon.model import Job, JobState, Original
 
 FAILED = "failed"  # the folder of the outbox for what could not be done
 ORIGINAL = "original"  # the folder of a result for an original whose name another file there has
@@ -107,6 +108,21 @@ class Outbox:
         with contextlib.suppress(FileNotFoundError):
             durable.fsync_folder((self.path / job.result_path).parent)
         durable.fsync_folder(self.staging)
+
+    def lacks_original(self, job: Job) -> bool:
+        """Was this job given up while its original was not to be found, and so published without it?
+
+        Raises:
+            OSError: that cannot be told now.
+        """
+        if job.state is JobState.DONE or job.result_path is None:
+            return False
+        try:
+            return json.loads((self.path / job.result_path / "error.json").read_bytes())["original"] is None
+        except FileNotFoundError:
+            return False  # somebody has taken the folder away, original and all
+        except (ValueError, LookupError, TypeError):
+            return True  # better once more than never
 
     def withdraw(self, result_path: str) -> None:
         """Remove a failed job's folder, of which only what the daemon wrote: the original was fetched back before.

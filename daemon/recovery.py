@@ -30,6 +30,7 @@ class Report:
     requeued: int = 0  # jobs that were running
     published: int = 0  # jobs whose publishing was completed
     swept: int = 0  # left-overs of jobs that had ended
+    returned: int = 0  # originals that came back after their jobs were given up without them
     unmended: int = 0  # could not be mended; see the log
 
     def __str__(self) -> str:
@@ -78,7 +79,12 @@ class Recovery:
 
     def _sweep_or_adopt(self, job_id: str) -> None:
         """A folder in .taken without an open row: its job has ended, or it was never recorded."""
-        if self._store.get(job_id) is not None:
+        job = self._store.get(job_id)
+        if job is not None and self._folders.outbox.lacks_original(job):
+            self._folders.inbox.put_back(job_id)  # it was away when the job was given up: nobody else has it
+            self._report.returned += 1
+            return
+        if job is not None:
             self._folders.inbox.release(job_id)  # it ended: its original was published before
             self._report.swept += 1
             return

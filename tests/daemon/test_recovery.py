@@ -119,6 +119,17 @@ def test_running_at_too_many_unclean_ends_is_set_aside(wreck: Wreck):
     assert (wreck.outbox / "failed" / "x" / "x.txt").exists() and wreck.taken() == []
 
 
+def test_original_that_comes_back_after_its_job_was_given_up_without_it_is_a_drop_again(wreck: Wreck, tmp_path: Path):
+    wreck.queued()
+    taken, away = wreck.folders.inbox.taken / "job", tmp_path / "away"
+    taken.rename(away)
+    wreck.recover()
+    assert wreck.state() is JobState.FAILED
+    away.rename(taken)
+    assert "1 returned" in wreck.recover()
+    assert (wreck.inbox / "x.txt").read_text() == "text" and wreck.taken() == []
+
+
 def test_publishing_and_staged_is_published(wreck: Wreck):
     wreck.publishing_job()
     assert wreck.recover() == "1 published"
