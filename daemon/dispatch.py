@@ -125,7 +125,7 @@ class Dispatch:
                 works.append(self._prepare(job))
             except OriginalGone as error:
                 self._publishing.give_up(job, FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
-            except OSError as error:
+            except (OSError, StorageError) as error:
                 log.warning("%s %s: %s", job.id[:8], job.path, error)
                 self._storage.note(error, can_take=True)
                 self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
@@ -137,7 +137,7 @@ class Dispatch:
             worker.send(wire.Batch(works=works))
 
     def _prepare(self, job: Job) -> dict:
-        original = self._folders.inbox.original(job.id)
+        original = self._folders.original(job.id)
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt)
         return wire.work_to_wire(
             base.Work(

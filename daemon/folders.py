@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon import durable, names
 from daemon.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.inbox import Inbox, OriginalGone
-from daemon.model import Job
+from daemon.model import Job, Original
 from daemon.outbox import FAILED, Outbox, originals_in
 
 _PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may do
@@ -102,6 +102,8 @@ class Folders:
             OSError, StorageError: one is away, as when its file system is unmounted: it will be back.
             StartOver: one was removed, or replaced by another.
         """
+        if self._identities and _facts(self.inbox.path) is None:  # never made anew here: somebody may have moved it
+            raise StorageError(f"The inbox {self.inbox.path} is not there.", "Move it back, or make it anew.")
         for place, identity in self._identities.items():
             there = place
             while (facts := _facts(there)) is None:
@@ -111,6 +113,19 @@ class Folders:
             if facts.st_dev != identity[0]:
                 raise StorageError(f"{place} is not there: its file system is away.", "Mount it again.")
             raise StartOver(f"{place} was removed or replaced while the daemon ran.")
+
+    def original(self, job_id: str) -> Original:
+        """Where a job's original and sidecars lie; an inbox that is away for a moment is not taken for a removed file.
+
+        Raises:
+            OriginalGone: not in .taken, while that is there.
+            OSError, StorageError, StartOver: see `check`.
+        """
+        try:
+            return self.inbox.original(job_id)
+        except OriginalGone:
+            self.check()
+            return self.inbox.original(job_id)
 
     def unlock(self) -> None:
         if self._lock is not None:

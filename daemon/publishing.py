@@ -57,7 +57,7 @@ class Publishing:
         if not self._may_end(job):
             return
         try:
-            original = self._folders.inbox.original(job.id)
+            original = self._folders.original(job.id)
         except OriginalGone as error:
             self.give_up(job, base.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
@@ -145,7 +145,7 @@ class Publishing:
             return
         cancelled = kind == "cancelled"
         try:
-            original = self._folders.inbox.original(job.id)
+            original = self._folders.original(job.id)
         except OriginalGone:
             original = None
         changes = _changes(job, original)

@@ -89,7 +89,7 @@ class Recovery:
             self._report.swept += 1
             return
         try:
-            original = self._folders.inbox.original(job_id)
+            original = self._folders.original(job_id)
             entry = self._folders.inbox.look(original.path)
         except OriginalGone:
             entry = None
@@ -123,7 +123,7 @@ class Recovery:
     def _check_size(self, job: Job) -> None:
         """A large file is made durable after its row: a power cut may have kept the row and not all of the file."""
         try:
-            size = self._folders.inbox.original(job.id).path.stat().st_size
+            size = self._folders.original(job.id).path.stat().st_size
         except OriginalGone as error:
             self._publishing.give_up(job, "error", f"The file was removed from inbox/.taken: {error}.")
             return

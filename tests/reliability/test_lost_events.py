@@ -159,3 +159,21 @@ def test_inbox_removed_and_made_again_goes_on(make_house):
     house.drop("after.txt", "made again")
     assert house.original(house.ended("after.txt")) == b"made again"
     house.verify()
+
+
+def test_inbox_renamed_away_and_back_costs_nothing(make_house):
+    house = make_house()
+    house.drop("retried/waits.txt", f"wait_for {house.home / 'go'}")
+    daemon = house.start()
+    wait_for(lambda: (house.row("retried/waits.txt") or {}).get("state") == "running", "the job to run")
+    house.inbox.rename(house.elsewhere / "away")
+    wait_for(lambda: "is not there" in (house.status()["storage_problem"] or ""), "the daemon to notice")
+    (house.home / "go").touch()  # the job ends meanwhile
+    wait_for(lambda: not house.status()["running"], "the end of the job's work")
+    (house.elsewhere / "away").rename(house.inbox)
+    assert house.ended("retried/waits.txt")["attempts"] == 1
+    house.drop("later.txt")
+    house.ended("later.txt")
+    assert {row["state"] for row in house.rows()} == {"done"}
+    assert house.status()["pid"] == daemon.pid
+    house.verify()
