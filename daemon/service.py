@@ -6,6 +6,7 @@ applies it, and then does what has become possible: takes what has settled, feed
 
 import collections
 import contextlib
+import functools
 import logging
 import queue
 import signal
@@ -136,6 +137,8 @@ class Service:
         self._listen_to_signals()
         Rebuild(self.store, self.folders).run()
         Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()
+        latest_wait = now_us() + int(self.settings.retry.backoff_max * 1e6)
+        self._guard(self.store.bound_waits, latest_wait)
         self._guard(self.dispatch.probe, at_once=True)
         self.watcher.start()
         self.timetable.start()
@@ -182,11 +185,19 @@ class Service:
 
     def _advance(self) -> None:
         """Do what has become possible; afterwards only a message or the end of `_pause` makes more possible."""
+        self._follow_clock()
         self._guard(self._retry)
         self._guard(self.intake.step, time.monotonic())
         self.workers.kill_overdue()
         self._guard(self.dispatch.feed)
         self._guard(self._tell)
+
+    def _follow_clock(self) -> None:
+        step = self.timetable.follow_clock()
+        if step:
+            log.warning("the clock was set by %+.0f s: what waits goes on waiting for as long as it was to", step)
+            shift = functools.partial(self.store.shift_waits, int(step * 1e6))
+            self.storage.make(f"shift of the waits by {step} s", shift)
 
     def _retry(self) -> None:
         was_in_trouble = self.storage.trouble is not None
@@ -284,7 +295,7 @@ class Service:
 
     def _until_next(self) -> float:
         now = time.monotonic()
-        pauses = [3600.0]
+        pauses = [self.settings.schedule.rescan]  # the clock of the timetable may have been set back: see there
         if (look := self.intake.next_look(now)) is not None:
             pauses.append(look)
         if (deadline := self.workers.next_deadline()) is not None:

@@ -314,6 +314,17 @@ class Store:
             self._save(changed, _jobs.c.state == JobState.QUEUED)
         return changed
 
+    def shift_waits(self, by_us: int) -> None:
+        """The clock was set by so much: what waits for its next attempt waits as long as it was to."""
+        waits = (_jobs.c.state == JobState.QUEUED) & (_jobs.c.run_at > 0)
+        with self._transaction():
+            self._update(waits, run_at=sa.func.max(_jobs.c.run_at + by_us, 1))
+
+    def bound_waits(self, latest: int) -> None:
+        """No job waits for its next attempt beyond `latest`: the clock may have been set back between two runs."""
+        with self._transaction():
+            self._update((_jobs.c.state == JobState.QUEUED) & (_jobs.c.run_at > latest), run_at=latest)
+
     def park(self, job_ids: Sequence[str], why: str | None) -> None:
         """Note why queued jobs wait; None: they do not any more."""
         with self._transaction():

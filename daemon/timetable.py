@@ -4,6 +4,7 @@ Every task looks at the state as it is (level-triggered), so that a tick that wa
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC
 from typing import Any
@@ -19,6 +20,7 @@ UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
 TIDY = "tidy"  # the database: statistics for its query planner
 
 _TIDY_SECONDS = 24 * 3600.0
+_STEP_SECONDS = 1.0  # by which the clock must be set at once to be noticed; what NTP slews is far less
 
 
 class Timetable:
@@ -32,11 +34,26 @@ class Timetable:
             # misfire_grace_time: 1 s by default, after which a late run is dropped, for a one-shot for ever
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        for task, seconds in ((RESCAN, rescan), (PROBE, probe), (UNLOAD, unload), (TIDY, _TIDY_SECONDS)):
+        self._intervals = {RESCAN: rescan, PROBE: probe, UNLOAD: unload, TIDY: _TIDY_SECONDS}
+        self._offset = time.time() - time.monotonic()
+        for task, seconds in self._intervals.items():
             self._scheduler.add_job(post, "interval", seconds=seconds, args=[Due(task=task)], id=task)
 
     def start(self) -> None:
         self._scheduler.start()
+
+    def follow_clock(self) -> float:
+        """The seconds by which the clock of the day was set since the last call; 0.0 if it was not.
+
+        The scheduler counts by that clock: set back by hours, it would post nothing for hours. So it starts anew.
+        """
+        offset = time.time() - time.monotonic()
+        step, self._offset = offset - self._offset, offset
+        if abs(step) < _STEP_SECONDS:
+            return 0.0
+        for task, seconds in self._intervals.items():
+            self._scheduler.reschedule_job(task, trigger="interval", seconds=seconds)
+        return step
 
     def stop(self) -> None:
         if self._scheduler.running:
