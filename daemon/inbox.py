@@ -184,12 +184,19 @@ def writer_has(path: Path) -> bool | None:
         os.close(descriptor)
 
 
+def as_recorded(number: int) -> int:
+    """`number` as a signed integer of 64 bits, the widest that SQLite keeps. Times after the year 2262 in nanoseconds,
+    and inodes of file systems that make them up (mergerfs, overlay), need more; equal stays equal, other stays other.
+    """
+    return (number + 2**63) % 2**64 - 2**63
+
+
 def _entry(path: Path, facts: os.stat_result) -> Entry:
     return Entry(
         path=path,
-        inode=facts.st_ino,
+        inode=as_recorded(facts.st_ino),
         size_bytes=facts.st_size,
-        mtime_ns=facts.st_mtime_ns,
+        mtime_ns=as_recorded(facts.st_mtime_ns),
         ctime_ns=facts.st_ctime_ns,
     )
 

@@ -15,7 +15,7 @@ from daemon.config import Settings
 from daemon.durable import sha256_of
 from daemon.errors import StorageError
 from daemon.folders import Folders
-from daemon.inbox import OriginalGone
+from daemon.inbox import OriginalGone, as_recorded
 from daemon.model import Job, JobState, Original
 from daemon.outbox import original_place
 from daemon.storage import Storage
@@ -229,9 +229,10 @@ def _changes(job: Job, original: Original | None) -> dict[str, Any]:
     if original is None:
         return {}
     facts = original.path.stat()
-    if (facts.st_size, facts.st_mtime_ns) == (job.size_bytes, job.mtime_ns):
+    mtime_ns = as_recorded(facts.st_mtime_ns)
+    if (facts.st_size, mtime_ns) == (job.size_bytes, job.mtime_ns):
         return {}
-    return {"sha256": sha256_of(original.path), "size_bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+    return {"sha256": sha256_of(original.path), "size_bytes": facts.st_size, "mtime_ns": mtime_ns}
 
 
 def _within(place: str, original: Original) -> str:

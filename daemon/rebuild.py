@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.folders import Folders
+from daemon.inbox import as_recorded
 from daemon.model import Job, JobState
 from daemon.store import Store
 from processors.base import Kind
@@ -101,7 +102,7 @@ def _job(path: Path, outbox: Path) -> Job:
         attempt=int(facts["attempt"]),
         inode=0,
         size_bytes=int(facts["size_bytes"]),
-        mtime_ns=changed,
+        mtime_ns=as_recorded(changed),
         sha256=_optional(facts["sha256"], str),
         processor=_optional(facts["processor"], str),
         engine=_optional(facts.get("engine"), str),

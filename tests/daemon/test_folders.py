@@ -11,7 +11,7 @@ from places import wait_for
 from daemon import durable
 from daemon.errors import AlreadyRunning, LayoutError
 from daemon.folders import Folders
-from daemon.inbox import OriginalGone, writer_has
+from daemon.inbox import OriginalGone, as_recorded, writer_has
 from daemon.model import JobState
 from daemon.names import result_stem
 from daemon.outbox import original_place
@@ -208,3 +208,11 @@ def test_copy_across_file_systems_is_verified(tmp_path: Path, monkeypatch):
 
 def _refuse_link(*_, **__):
     raise OSError(18, "Invalid cross-device link")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, 14 * 10**18])
+def test_numbers_too_large_for_the_job_log_are_recorded_as_others_that_stay_different(number):
+    recorded = as_recorded(number)
+    assert -(2**63) <= recorded < 2**63
+    assert recorded == number or not -(2**63) <= number < 2**63
+    assert as_recorded(number + 1) != recorded
