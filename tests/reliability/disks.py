@@ -43,7 +43,7 @@ _FILE_SYSTEMS = {
         ("mkfs.ext4", "-q", "-F", "-J", "size=4", "-E", "lazy_itable_init=1,nodiscard"),
         "loop,noatime,commit=300,noauto_da_alloc,noinit_itable",
     ),
-    "xfs": _FileSystem(320 * 2**20, ("mkfs.xfs", "-q", "-f", "-K"), "loop,noatime"),
+    "xfs": _FileSystem(320 * 2**20, ("mkfs.xfs", "-q", "-f", "-K"), "loop,noatime,nouuid"),
     "btrfs": _FileSystem(256 * 2**20, ("mkfs.btrfs", "-q", "-f", "-K"), "loop,noatime,commit=300"),
 }
 
