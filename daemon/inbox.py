@@ -106,6 +106,21 @@ class Inbox:
             with contextlib.suppress(FileNotFoundError):  # removed since: so is the old name
                 durable.fsync_folder(folder)
 
+    def finish_take(self, job_id: str) -> None:
+        """Make sure that what was taken has no name in the inbox any more, whenever the power failed.
+
+        On btrfs the new name of a renamed file may survive a power cut together with the old one: it would be taken
+        twice. Safe to repeat.
+        """
+        home = self.taken / job_id
+        for path in self._files_taken(job_id):
+            source = self.path / path.relative_to(home)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                if os.path.samestat(source.lstat(), path.lstat()):
+                    source.unlink()
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                durable.fsync_folder(source.parent)
+
     def put_back(self, job_id: str) -> None:
         """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free
         name. Safe to repeat."""

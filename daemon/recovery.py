@@ -88,6 +88,7 @@ class Recovery:
             self._folders.inbox.release(job_id)  # it ended: its original was published before
             self._report.swept += 1
             return
+        self._folders.inbox.finish_take(job_id)
         try:
             original = self._folders.original(job_id)
             entry = self._folders.inbox.look(original.path)

@@ -87,6 +87,21 @@ def test_taken_but_not_recorded_is_recorded(wreck: Wreck):
     assert (job.state, job.name, job.recipe, job.sha256 is not None) == (JobState.QUEUED, "x.txt", "count", True)
 
 
+def test_taken_file_that_has_its_old_name_again_is_not_taken_twice(wreck: Wreck):
+    """As btrfs may leave it: the rename's new name was made durable, the old one's absence was not."""
+    (wreck.inbox / "x.txt").hardlink_to(wreck.take("job"))
+    assert wreck.recover() == "1 adopted"
+    assert not (wreck.inbox / "x.txt").exists()
+    assert wreck.folders.inbox.original("job").path.read_text() == "text"
+
+
+def test_new_drop_of_the_name_of_a_taken_one_stays(wreck: Wreck):
+    wreck.take("job")
+    (wreck.inbox / "x.txt").write_text("text")
+    assert wreck.recover() == "1 adopted"
+    assert (wreck.inbox / "x.txt").exists()
+
+
 def test_folder_of_a_take_that_never_came_is_removed(wreck: Wreck):
     (wreck.folders.inbox.taken / "job" / "a" / "b").mkdir(parents=True)
     wreck.recover()

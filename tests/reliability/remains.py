@@ -77,10 +77,13 @@ class Result:
 def look(site: Site) -> Remains:
     """Read everything; changes nothing, the job log is read from a copy."""
     rows, damage = _rows(site.database)
+    taken = {home.name: dict(_files(home)) for home in _folders(site.inbox / ".taken")}
+    renamed = {path.stat().st_ino for files in taken.values() for path in files}  # btrfs may show the old name, too
     visible = {
         path: sha256
         for path, sha256 in _files(site.inbox)
         if not any(part.startswith(".") for part in path.relative_to(site.inbox).parts)
+        and path.stat().st_ino not in renamed
     }
     results, unexplained = _results(site.outbox)
     return Remains(
@@ -88,7 +91,7 @@ def look(site: Site) -> Remains:
         damage=damage,
         inbox={path: sha256 for path, sha256 in visible.items() if path.suffix != ".prompt"},
         sidecars={path: sha256 for path, sha256 in visible.items() if path.suffix == ".prompt"},
-        taken={home.name: dict(_files(home)) for home in _folders(site.inbox / ".taken")},
+        taken=taken,
         results=results,
         unexplained=unexplained,
         archive=dict(_files(site.state / "archive")),
