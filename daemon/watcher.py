@@ -84,6 +84,8 @@ class Watcher:
     def problems(self) -> dict[Path, str]:
         """The folders that must be polled, and why: not watched at all, or "polled: TYPE" (see `is_remote`)."""
         with self._lock:
+            for folder in [folder for folder in self._problems if _identity(folder) is None]:
+                self._forget(folder)  # no event told that it is gone
             return dict(self._problems)
 
     def start(self) -> None:

@@ -322,6 +322,16 @@ def test_what_is_no_folder_is_a_problem_with_a_reason(watched, tmp_path, caplog)
     assert set(watched.watcher.problems) == {watched.inbox / "file"}
 
 
+def test_problem_of_a_folder_that_is_gone_is_forgotten(tmp_path):
+    watcher = Watcher(queue.SimpleQueue().put)  # not started: nothing can be watched
+    folder = tmp_path / "brief"
+    folder.mkdir()
+    assert not watcher.watch(folder)
+    assert list(watcher.problems) == [folder]
+    folder.rmdir()
+    assert watcher.problems == {}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_unreadable_folder_is_a_problem(watched, tmp_path, monkeypatch):
     tmp_path.chmod(0o711)
