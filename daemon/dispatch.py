@@ -57,7 +57,8 @@ class Dispatch:
         self._now_us = now_us
         self._stages = Stages(settings, monotonic=monotonic)
         self._running: dict[str, Assignment] = {}  # by job
-        self._cancelled: set[str] = set()
+        self._cancelled: set[str] = set()  # running jobs whose worker was ended for that
+        self._interrupted: set[int] = set()  # those workers
         self.progress: dict[str, base.WorkProgress] = {}  # by job; by " NAME" for a processor that loads
 
     # ---------------------------------------------------------------------------------------- feeding
@@ -198,6 +199,9 @@ class Dispatch:
         if job is None:
             return
         assignment = self._running.pop(job.id)
+        if self._is_cancelled(job):  # it was told so, and this was on its way already
+            self._publishing.cancel(job)
+            return
         stage = assignment.stage
         stage.storage_failures = 0
 
@@ -218,6 +222,9 @@ class Dispatch:
         if job is None:
             return
         self._running.pop(job.id)
+        if self._is_cancelled(job):
+            self._publishing.cancel(job)
+            return
         if failed.trace:
             log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
         self._settle_failure(
@@ -303,14 +310,14 @@ class Dispatch:
         failure, message = worker.why_killed or ended.why, describe_end(ended)
         if failure is FailureKind.TIMEOUT:
             message = f"There was no progress for {worker.timeout:g} seconds, so the worker was ended."
-        cancelled = self._cancelled & set(worker.jobs)
+        is_interrupted = ended.worker in self._interrupted
+        self._interrupted.discard(ended.worker)
         for job in worker.jobs.values():
             self._running.pop(job.id, None)
             self.progress.pop(job.id, None)
-            if job.id in cancelled:
-                self._cancelled.discard(job.id)
+            if self._is_cancelled(job):
                 self._publishing.cancel(job)
-            elif cancelled:
+            elif is_interrupted:
                 self._requeue(job, outcome="interrupted", detail="its batch's worker was ended")
             else:
                 self._settle_failure(job, stage, failure, message, batch_size=worker.batch_size)
@@ -352,7 +359,15 @@ class Dispatch:
         for worker in self._workers:
             if job.id in worker.jobs:
                 self._cancelled.add(job.id)
+                self._interrupted.add(worker.number)
                 worker.kill()
+
+    def _is_cancelled(self, job: Job) -> bool:
+        """Was it cancelled while it ran? True once."""
+        if job.id not in self._cancelled:
+            return False
+        self._cancelled.discard(job.id)
+        return True
 
     def put_back_running(self) -> None:
         """At the end of the daemon: kill the workers; their jobs are queued again, uncharged."""
