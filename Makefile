@@ -6,7 +6,7 @@ INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 
-.PHONY: help install demo run test crash-points faults powercut detection lint bench clean chaos soak workers
+.PHONY: help install demo run test crash-points faults states powercut detection lint bench clean chaos soak workers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -36,6 +36,9 @@ crash-points: $(INSTALLED)  ## a kill between each two changes of the disk, on o
 
 faults: $(INSTALLED)  ## each system call fails, once and until its cause is gone (20 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_injected_errors.py
+
+states: $(INSTALLED)  ## 10,000 random lives of the daemon against a model (INBOXD_EXAMPLES; an hour)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_state_machine.py
 
 powercut: $(INSTALLED)  ## the power is cut 2,000 times (INBOXD_CUTS), on ext4, XFS and btrfs; needs root (half an hour)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_power_cut.py

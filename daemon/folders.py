@@ -137,6 +137,7 @@ class Folders:
 
         Raises:
             OriginalGone: it is not there any more, or its content has changed.
+            OSError: it cannot be done now; the caller releases what there is of it in .taken.
         """
         assert job.result_path is not None
         assert job.sha256 is not None
@@ -147,14 +148,10 @@ class Folders:
             raise OriginalGone(f"the original is not in {result} any more")
         self.inbox.release(job.id)
         home = self.inbox.taken / job.id / job.folder
-        try:
-            home.mkdir(parents=True)
-            for path in found:
-                durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
-            self.inbox.fsync_taken([job.id], [])
-        except OSError:
-            self.inbox.release(job.id)
-            raise
+        home.mkdir(parents=True)
+        for path in found:
+            durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
+        self.inbox.fsync_taken([job.id], [])
 
 
 def _flock(descriptor: int) -> None:

@@ -209,10 +209,10 @@ class Publishing:
             OriginalGone: the original is not there any more.
             OSError: it cannot be moved.
         """
-        self._folders.fetch_back(job)
         try:
+            self._folders.fetch_back(job)
             queued = self._store.reopen(job)
-        except StorageError:
+        except (OSError, StorageError):
             self._storage.make(f"removal of inbox/.taken/{job.id}", functools.partial(self.release, job.id))
             raise
         return self.withdraw(queued)

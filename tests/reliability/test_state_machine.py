@@ -368,7 +368,7 @@ def _run(machine: type[Life], *, examples: int, steps: int = 30, derandomize: bo
 
 
 def test_lives_of_a_daemon_lose_nothing_and_make_nothing_twice():
-    _run(Life, examples=120)
+    _run(Life, examples=60)
 
 
 @pytest.mark.long
@@ -392,7 +392,7 @@ def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(recovery.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
     else:
         monkeypatch.setattr(publishing.Publishing, "_rename", lambda self, job: job)
-    with pytest.raises(BaseException, match=r".+"):
+    with pytest.raises(AssertionError):
         run_state_machine_as_test(
             Life,
             settings=settings(
