@@ -9,6 +9,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,10 @@ class Intake:
             else:
                 self._consider(entry, now)
         self._scan_due(now)
-        taken, started = 0, self._now_us()
+        taken, started = 0, time.monotonic()
         while self._ready and self._storage.can_take:
             taken += self._take(list(itertools.islice(self._ready.values(), _TAKE_AT_ONCE)), now)
-            if self._now_us() - started >= _TAKE_SECONDS * 1e6:
+            if time.monotonic() - started >= _TAKE_SECONDS:
                 break
         return taken
 
@@ -136,7 +137,7 @@ class Intake:
     def _scan(self, folder: Path, now: float) -> list[Path]:
         """Look at each file of a folder; its sub folders, which are to be scanned next."""
         self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
-        started = self._now_us()
+        started = time.monotonic()
         try:
             entries, folders = self._folders.inbox.scan(folder)
         except OSError as error:
@@ -155,7 +156,7 @@ class Intake:
         for entry in entries:
             if not is_ignored(entry.path.name):
                 self._consider(entry, now)
-        self._rested[folder] = now + _SCAN_PAUSE * (self._now_us() - started) / 1e6
+        self._rested[folder] = now + _SCAN_PAUSE * (time.monotonic() - started)
         return [sub for sub in folders if not is_ignored(sub.name)]
 
     def _consider(self, entry: Entry, now: float) -> None:

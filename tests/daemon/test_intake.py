@@ -1,5 +1,6 @@
 """Looking and taking, with real files and the clock passed in."""
 
+import itertools
 import os
 import queue
 import time
@@ -28,7 +29,7 @@ processor = "plaintext"
 class Inbox:
     """An Intake on folders of its own, with a watcher that hears nothing."""
 
-    def __init__(self, home: Path):
+    def __init__(self, home: Path, now_us=now_us):
         (home / "config.toml").write_text(TOML)
         settings = config.load(home / "config.toml")
         self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
@@ -110,6 +111,17 @@ def test_lost_hint_is_made_good_by_a_scan_of_the_whole_tree(inbox: Inbox):
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 3
     assert inbox.files() == ["a.txt", "x/b.txt", "x/y/c.txt"]
+
+
+def test_clock_that_is_set_forward_during_a_scan_does_not_delay_the_next(tmp_path: Path):
+    hours = itertools.count(step=5 * 3600 * 10**6)
+    inbox = Inbox(tmp_path, now_us=lambda: next(hours))
+    inbox.scan(now=10.0)
+    inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path), 20.0)
+    inbox.intake.step(20.0)
+    assert inbox.intake.step(23.0) == 1
+    inbox.store.close()
 
 
 def test_file_that_vanishes_while_it_settles_is_forgotten(inbox: Inbox):
