@@ -63,6 +63,7 @@ class Intake:
         self._hash_tries: dict[str, int] = {}  # by job
         self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
         self._complete: set[Path] = set()  # renamed in, or closed by its writer: settled with the next look
+        self._moved_in: set[Path] = set()  # folders renamed in: what the next scan finds there is settled
         self._due: dict[Path, float] = {}  # file -> when to look at it again
         self._ready: dict[Path, Entry] = {}  # settled, to be taken in this step
         self._to_scan: dict[Path, float] = {}  # folder -> not before
@@ -80,6 +81,8 @@ class Intake:
             self._to_scan.setdefault(self._folders.inbox.path, now)  # the inbox itself was removed or moved
         elif hint.name is None:
             self._to_scan.setdefault(hint.folder, now)
+            if hint.complete:
+                self._moved_in.add(hint.folder)
         elif not is_ignored(hint.name):
             path = hint.folder / hint.name
             self._due[path] = now
@@ -136,6 +139,8 @@ class Intake:
 
     def _scan(self, folder: Path, now: float) -> list[Path]:
         """Look at each file of a folder; its sub folders, which are to be scanned next."""
+        moved_in = folder in self._moved_in
+        self._moved_in.discard(folder)
         self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
         started = time.monotonic()
         try:
@@ -153,8 +158,13 @@ class Intake:
         present = {entry.path for entry in entries}
         for path in self._seen.get(folder, {}).keys() - present:
             self._forget(path)
+        if moved_in:
+            self._moved_in.update(sub for sub in folders if not is_ignored(sub.name))
+            self._complete.update(present)
         for entry in entries:
-            if not is_ignored(entry.path.name):
+            if is_ignored(entry.path.name):
+                self._complete.discard(entry.path)
+            else:
                 self._consider(entry, now)
         self._rested[folder] = now + _SCAN_PAUSE * (time.monotonic() - started)
         return [sub for sub in folders if not is_ignored(sub.name)]

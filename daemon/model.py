@@ -106,7 +106,7 @@ class LookAt:
 
     folder: Path
     name: str | None = None  # the entry, if it is known
-    complete: bool = False  # it was renamed in, or a writer closed it: no need to wait for it to settle
+    complete: bool = False  # renamed in (if a folder, with all in it), or closed by its writer: it need not settle
 
 
 @dataclass(frozen=True, kw_only=True)

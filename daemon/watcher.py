@@ -157,7 +157,7 @@ class Watcher:
             if not event.mask & InotifyConstants.IN_ISDIR:
                 self._post(LookAt(folder=folder, name=name, complete=event.is_close_write or event.is_moved_to))
             elif event.is_create or event.is_moved_to:
-                self._post(LookAt(folder=folder / name))
+                self._post(LookAt(folder=folder / name, complete=event.is_moved_to))
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The kernel has ended a watch: its folder was deleted or unmounted."""

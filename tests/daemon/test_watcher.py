@@ -118,7 +118,7 @@ def test_moved_in_tree_is_told_by_its_top_folder(watched, tmp_path):
     (tmp_path / "tree/sub").mkdir(parents=True)
     (tmp_path / "tree/sub/file").write_text("text")
     (tmp_path / "tree").rename(watched.inbox / "tree")
-    assert watched.all_until_quiet() == [LookAt(folder=watched.inbox / "tree")]
+    assert watched.all_until_quiet() == [LookAt(folder=watched.inbox / "tree", complete=True)]
 
 
 def test_sub_folders_are_watched_only_when_asked_for(watched):
@@ -197,7 +197,7 @@ def test_folder_renamed_in_the_inbox_tells_of_its_new_path(watched):
     assert watched.watcher.watch(old)
     assert watched.watcher.watch(old / "sub")
     old.rename(new)
-    watched.wait_for(LookAt(folder=new))
+    watched.wait_for(LookAt(folder=new, complete=True))
     assert watched.watcher.watch(new)
     assert watched.watcher.watch(new / "sub")
     watched.all_until_quiet()
@@ -212,7 +212,7 @@ def test_folder_watched_at_its_new_path_before_its_move_was_heard_of_keeps_its_w
     old, new = tmp_path / "inbox/old", tmp_path / "inbox/new"
 
     def post(message):
-        if message == LookAt(folder=new):
+        if message == LookAt(folder=new, complete=True):
             watched.watcher.watch(new)
             watched.watcher.watch(new / "sub")
         watched.mailbox.put(message)
