@@ -196,7 +196,11 @@ class Publishing:
         return job
 
     def release(self, job_id: str) -> None:
-        """Remove what is left of a job that has ended: the taken original, and the staging of its attempts."""
+        """Remove what is left of a job that has ended: the taken original, and the staging of its attempts. Nothing, if
+        it was queued again meanwhile: then that original is the only one."""
+        job = self._store.get(job_id)
+        if job is not None and not job.state.is_final:
+            return
         self._folders.inbox.release(job_id)
         self._folders.outbox.discard_attempts(job_id)
 

@@ -80,6 +80,8 @@ class Recovery:
     def _sweep_or_adopt(self, job_id: str) -> None:
         """A folder in .taken without an open row: its job has ended, or it was never recorded."""
         job = self._store.get(job_id)
+        if job is not None and not job.state.is_final:
+            return  # a second try of this: the first recorded it, or it was queued again meanwhile
         if job is not None and self._folders.outbox.lacks_original(job):
             self._folders.inbox.put_back(job_id)  # it was away when the job was given up: nobody else has it
             self._report.returned += 1

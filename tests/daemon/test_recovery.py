@@ -102,6 +102,15 @@ def test_new_drop_of_the_name_of_a_taken_one_stays(wreck: Wreck):
     assert (wreck.inbox / "x.txt").exists()
 
 
+def test_recording_that_an_error_cut_short_after_its_commit_keeps_the_file(wreck: Wreck, monkeypatch):
+    path = wreck.take("job")
+    errors = [OSError(5, "an injected error")]
+    monkeypatch.setattr(Intake, "hash_missing", lambda *_: errors and (_ for _ in ()).throw(errors.pop()))
+    wreck.recover()
+    wreck.storage.retry(at_once=True)
+    assert wreck.state() is JobState.QUEUED and path.read_text() == "text"
+
+
 def test_folder_of_a_take_that_never_came_is_removed(wreck: Wreck):
     (wreck.folders.inbox.taken / "job" / "a" / "b").mkdir(parents=True)
     wreck.recover()
