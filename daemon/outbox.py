@@ -130,8 +130,8 @@ class Outbox:
         Durable, also where an earlier run that died had removed it: else it would come back with a second original.
         """
         folder = self.path / result_path
-        for path in [*originals_in(folder), folder / "error.txt", folder / "error.json"]:
-            path.unlink(missing_ok=True)
+        for path in [folder / "error.json", folder / "error.txt", *originals_in(folder)]:
+            path.unlink(missing_ok=True)  # error.json first: a folder that has one has its original
         durable.remove_empty_folders(folder / ORIGINAL, up_to=folder)
         durable.remove_empty_folders(folder, up_to=self.path / FAILED)
         while not folder.is_dir():

@@ -148,6 +148,7 @@ class Publishing:
             original = self._folders.original(job.id)
         except OriginalGone:
             original = None
+        self._withdraw(job.id)
         changes = _changes(job, original)
         job = replace(job, **changes)
         self._folders.outbox.prepare_attempt(job)
@@ -219,13 +220,21 @@ class Publishing:
         except (OSError, StorageError):
             self._storage.make(f"removal of inbox/.taken/{job.id}", functools.partial(self.release, job.id))
             raise
-        return self.withdraw(queued)
+        self.withdraw(queued)
+        return self._store.get(job.id) or queued
 
-    def withdraw(self, job: Job) -> Job:
-        """The second half of a retry, which recovery repeats: remove the folder below outbox/failed."""
-        assert job.result_path is not None
+    def withdraw(self, job: Job) -> None:
+        """The second half of a retry, which recovery repeats: remove the folder below outbox/failed. Until that is
+        done the job does not start: else its original could be published a second time."""
+        key = f"withdrawal of outbox/{job.result_path} ({job.id[:8]})"
+        self._storage.make(key, functools.partial(self._withdraw, job.id))
+
+    def _withdraw(self, job_id: str) -> None:
+        job = self._store.get(job_id)
+        if job is None or job.state is not JobState.QUEUED or job.result_path is None:
+            return
         self._folders.outbox.withdraw(job.result_path)
-        return self._store.forget_result(job)
+        self._store.forget_result(job)
 
 
 def _changes(job: Job, original: Original | None) -> dict[str, Any]:

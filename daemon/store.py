@@ -356,6 +356,7 @@ class Store:
                 _jobs.c.waiting_for.is_(None),
                 _jobs.c.run_at <= now,
                 _jobs.c.sha256.is_not(None),
+                _jobs.c.result_path.is_(None),  # else its failure is still to be withdrawn
             )
             .order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id)
             .limit(limit)

@@ -1,6 +1,7 @@
 """Steps of publishing and trying again that a disk refuses at first."""
 
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,15 @@ def shop(tmp_path: Path):
     made.store.close()
 
 
-def refuse_once(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An injected error: the first call is refused by the disk."""
+def refuse_once(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, *, after: int = 0) -> None:
+    """An injected error: one call, the first or that `after` so many, is refused by the disk."""
     real: Callable = getattr(owner, name)
-    refusals = [OSError(5, "an injected error")]
+    calls = itertools.count()
 
     @functools.wraps(real)
     def call(*arguments: Any) -> Any:
-        if refusals:
-            raise refusals.pop()
+        if next(calls) == after:
+            raise OSError(5, "an injected error")
         return real(*arguments)
 
     monkeypatch.setattr(owner, name, call)
@@ -81,3 +82,35 @@ def test_removal_that_was_refused_spares_a_job_that_is_queued_again(shop: Shop, 
     shop.hear(1, finished(shop, shop.store.get(job.id)))
     assert shop.state(job) == "done"
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
+
+
+def test_job_that_is_tried_again_starts_only_after_its_failure_is_withdrawn(shop: Shop, monkeypatch):
+    job = shop.begin()
+    shop.fail(job)
+    refuse_once(shop.folders.outbox, "withdraw", monkeypatch)
+    assert shop.ask("retry", job=job.id)["ok"]
+    shop.turn()
+    assert shop.state(job) == "queued" and (shop.settings.outbox / "failed" / "x").is_dir()
+    shop.pass_time()
+    shop.fail(shop.next_job())
+    assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["x"]
+
+
+def test_job_whose_failure_is_still_to_be_withdrawn_can_be_cancelled(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    shop.fail(job)
+    refuse_once(shop.folders.outbox, "withdraw", monkeypatch)
+    shop.ask("retry", job=job.id)
+    assert shop.ask("cancel", job=job.id)["ok"]
+    assert shop.state(job) == "cancelled"
+    assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["x"]
+
+
+def test_retry_that_a_disk_refuses_leaves_nothing_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    shop.fail(job)
+    refuse_once(shop.folders.inbox, "fsync_taken", monkeypatch)
+    refuse_once(shop.folders.inbox, "release", monkeypatch, after=1)
+    assert not shop.ask("retry", job=job.id)["ok"]
+    shop.pass_time()
+    assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
