@@ -23,8 +23,11 @@ class CopyDiffers(OSError):
     """A copy does not have the checksum of its source."""
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
+def fsync_folder(folder: Path | int) -> None:
+    """Make the names in `folder`, a path or a descriptor, durable."""
+    if isinstance(folder, int):
+        os.fsync(folder)
+        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -32,23 +35,41 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def rename_noreplace(source: Path, target: Path) -> None:
+def rename_noreplace(
+    source: Path, target: Path, *, source_folder: int | None = None, target_folder: int | None = None
+) -> None:
     """Rename, unless `target` exists; atomic also for folders. The caller fsyncs the folders.
+
+    source_folder, target_folder: descriptors of the folders that hold the two, if their paths are not to be trusted.
 
     Raises:
         FileExistsError: `target` exists.
         OSError: as rename(2); EXDEV if the two are on different file systems.
     """
-    result = _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+    old = source if source_folder is None else source.name
+    new = target if target_folder is None else target.name
+    result = _libc.renameat2(
+        *(_AT_FDCWD if source_folder is None else source_folder, os.fsencode(old)),
+        *(_AT_FDCWD if target_folder is None else target_folder, os.fsencode(new)),
+        _RENAME_NOREPLACE,
+    )
     if result == 0:
         return
     code = ctypes.get_errno()
     if code in _NOT_SUPPORTED:  # some network file systems know no flags: the best there is
-        if os.path.lexists(target):
+        if _is_taken(new, target_folder):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-        source.rename(target)
+        os.rename(old, new, src_dir_fd=source_folder, dst_dir_fd=target_folder)
         return
     raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+def _is_taken(name: Path | str, folder: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:

@@ -1,6 +1,7 @@
 """The inbox and what was taken from it: <inbox>/a/x -> <inbox>/.taken/<uuid>/a/x.
 
-Owns the looking and the taking; when a file may be taken is `intake`'s. Nothing here follows a symbolic link.
+Owns the looking and the taking; when a file may be taken is `intake`'s. Nothing here follows a symbolic link, also
+none that is put in a folder's place between two steps: names are looked up in open folders, not by their paths.
 """
 
 import contextlib
@@ -18,6 +19,10 @@ HASH_INLINE_BYTES = 16 * 2**20  # what is larger is hashed, and made durable, by
 
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_DEPTH = 100  # folders in one another; the standard library walks them by recursion
+_MAX_PATH_BYTES = 2000  # of a folder relative to the inbox: PATH_MAX is 4,096, and results lie deeper than drops
+_NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 class OriginalGone(Exception):
@@ -32,27 +37,53 @@ class Inbox:
         self.taken = path / ".taken"
         self._syncer = durable.Syncer(self.taken / ".copy")
 
-    def scan(self, folder: Path) -> tuple[list[Entry], list[Path]]:
-        """The regular files and the sub folders of one inbox folder; hidden ones and all else left out.
+    @contextlib.contextmanager
+    def opened(self, folder: Path, *, make: bool = False) -> Iterator[int]:
+        """A descriptor of a folder of the inbox; `make`: it and those above it are made if they are missing.
+
+        Raises:
+            FileNotFoundError: it is gone, or it or one above it is no folder any more, but a symbolic link, say.
+        """
+        descriptor = os.open(self.path, _FOLDER_FLAGS)
+        try:
+            for part in folder.relative_to(self.path).parts:
+                try:
+                    below = _open_below(part, descriptor, make=make)
+                except OSError as error:
+                    if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder)) from error
+                    raise
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def scan(self, folder: Path) -> tuple[list[Entry], list[Path], list[Path]]:
+        """The regular files and the sub folders of one inbox folder, and what is never taken (see `refusal`); hidden
+        names left out.
 
         Raises:
             OSError: the folder cannot be read, or is gone.
         """
-        entries, folders = [], []
-        with os.scandir(folder) as found:
+        entries, folders, others = [], [], []
+        with self.opened(folder) as descriptor, os.scandir(descriptor) as found:
             for item in found:
                 if item.name.startswith("."):
                     continue
+                path = folder / item.name
                 try:
                     if item.is_dir(follow_symlinks=False):
-                        folders.append(Path(item.path))
+                        (others if self._is_too_deep(path) else folders).append(path)
                         continue
                     facts = item.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
                 if stat.S_ISREG(facts.st_mode):
-                    entries.append(_entry(Path(item.path), facts))
-        return entries, folders
+                    entries.append(_entry(path, facts))
+                else:
+                    others.append(path)
+        return entries, folders, others
 
     def look(self, path: Path) -> Entry | None:
         """What `scan` would say of one path; None: it is gone, or no regular file.
@@ -60,13 +91,40 @@ class Inbox:
         Raises:
             OSError: that cannot be told now.
         """
+        facts = self._facts(path)
+        return _entry(path, facts) if facts and stat.S_ISREG(facts.st_mode) else None
+
+    def refusal(self, path: Path) -> str | None:
+        """Why what lies at `path` is never taken, for the person who put it there; None: nothing is there, or a drop.
+
+        Raises:
+            OSError: that cannot be told now.
+        """
+        facts = self._facts(path)
+        kind = stat.S_IFMT(facts.st_mode) if facts else 0
+        if kind == stat.S_IFLNK:
+            return "it is a symbolic link, and those are never followed. Drop the file itself."
+        if kind in _NO_FILES:
+            return f"it is {_NO_FILES[kind]}, not a file. Remove it."
+        if kind == stat.S_IFDIR and self._is_too_deep(path):
+            return f"it lies too deep (more than {_MAX_DEPTH} folders, or {_MAX_PATH_BYTES} bytes). Move it further up."
+        main = path.with_suffix("")
+        if kind == stat.S_IFREG and path.suffix in names.SIDECAR_SUFFIXES and self.look(main) is None:
+            return f"it waits for its file: {main.name}."
+        return None
+
+    def _facts(self, path: Path) -> os.stat_result | None:
         try:
-            facts = path.lstat()
+            with self.opened(path.parent) as folder:
+                return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise
             return None
-        return _entry(path, facts) if stat.S_ISREG(facts.st_mode) else None
+
+    def _is_too_deep(self, folder: Path) -> bool:
+        relative = folder.relative_to(self.path)
+        return len(relative.parts) > _MAX_DEPTH or len(names.printable_path(relative).encode()) > _MAX_PATH_BYTES
 
     def take(self, job_id: str, path: Path, sidecars: Iterable[Path]) -> Entry:
         """Move a drop to .taken/<uuid>/, its sidecars first: the rename of the drop itself is the moment it is ours.
@@ -79,12 +137,12 @@ class Inbox:
         """
         home = self.taken / job_id / path.parent.relative_to(self.path)
         home.mkdir(parents=True)
-        for sidecar in sidecars:
-            durable.rename_noreplace(sidecar, home / sidecar.name)
-        durable.rename_noreplace(path, home / path.name)
-        facts = (home / path.name).lstat()
-        if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        with self.opened(path.parent) as folder:
+            for each in (*sidecars, path):
+                durable.rename_noreplace(each, home / each.name, source_folder=folder)
+                facts = (home / each.name).lstat()
+                if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
+                    raise OSError(errno.EINVAL, "it is no regular file", str(each))
         return _entry(home / path.name, facts)
 
     def fsync_taken(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:
@@ -103,8 +161,9 @@ class Inbox:
                 durable.fsync_folder(Path(folder))
         durable.fsync_folder(self.taken)
         for folder in sources:
-            with contextlib.suppress(FileNotFoundError):  # removed since: so is the old name
-                durable.fsync_folder(folder)
+            # removed since: so is the old name
+            with contextlib.suppress(FileNotFoundError), self.opened(folder) as descriptor:
+                durable.fsync_folder(descriptor)
 
     def finish_take(self, job_id: str) -> None:
         """Make sure that what was taken has no name in the inbox any more, whenever the power failed.
@@ -125,12 +184,22 @@ class Inbox:
         """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free
         name. Safe to repeat."""
         home = self.taken / job_id
-        for folder, _, files in _walk_up(home):
+        for folder, folders, files in _walk_up(home):
             target = self.path / Path(folder).relative_to(home)
-            for name in files:
-                durable.make_folder(target)
-                _rename_to_free_name(Path(folder) / name, target, name)
+            links = [name for name in folders if Path(folder, name).is_symlink()]  # os.walk counts them as folders
+            for name in (*files, *links):
+                self._return(Path(folder, name), target)
             durable.remove_empty_folders(Path(folder), up_to=self.taken)
+
+    def _return(self, path: Path, folder: Path) -> None:
+        """Move a taken file to a folder of the inbox; to the top one if something else has that folder's place."""
+        try:
+            with self.opened(folder, make=True) as descriptor:
+                _rename_to_free_name(path, folder, descriptor)
+        except FileNotFoundError:
+            if folder == self.path:
+                raise
+            self._return(path, self.path)
 
     def original(self, job_id: str) -> Original:
         """Where a job's original and sidecars lie.
@@ -179,14 +248,28 @@ def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     return os.walk(home, topdown=False, onerror=fail)
 
 
-def writer_has(path: Path) -> bool | None:
+def _open_below(name: str, folder: int, *, make: bool) -> int:
+    try:
+        return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+    except FileNotFoundError:
+        if not make:
+            raise
+    os.mkdir(name, dir_fd=folder)
+    durable.fsync_folder(folder)
+    return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+
+
+def writer_has(path: Path, folder: int | None = None) -> bool | None:
     """Does any process have the file open for writing? None if this file system or this user cannot tell.
+
+    folder: a descriptor of the folder it lies in, if its path is not to be trusted.
 
     A read lease is refused while a writer has the file open (fcntl(2), F_SETLEASE); it is given back at once. Whoever
     holds a lease gets SIGIO when a writer comes: `service` ignores that signal.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
     except OSError:
         return None
     try:
@@ -216,13 +299,13 @@ def _entry(path: Path, facts: os.stat_result) -> Entry:
     )
 
 
-def _rename_to_free_name(source: Path, folder: Path, name: str) -> None:
-    path, number = folder / name, 1
+def _rename_to_free_name(source: Path, folder: Path, descriptor: int) -> None:
+    path, number = folder / source.name, 1
     while True:
         try:
-            durable.rename_noreplace(source, path)
-            durable.fsync_folder(folder)
+            durable.rename_noreplace(source, path, target_folder=descriptor)
+            durable.fsync_folder(descriptor)
             return
         except FileExistsError:
             number += 1
-            path = folder / f"{Path(name).stem} ({number}){Path(name).suffix}"
+            path = folder / names.numbered(source.name, number)

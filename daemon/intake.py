@@ -70,11 +70,14 @@ class Intake:
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
         self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
         self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
+        self._refused: set[Path] = set()  # what is left in the inbox for good
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
 
     def look_everywhere(self, now: float) -> None:
         self._to_scan[self._folders.inbox.path] = now
         self._rested.clear()
+        for path in list(self._refused):
+            self._refuse(path)
 
     def look_at(self, hint: LookAt, now: float) -> None:
         if not hint.folder.is_relative_to(self._folders.inbox.path):
@@ -99,6 +102,7 @@ class Intake:
                 continue
             if entry is None:
                 self._forget(path)
+                self._refuse(path)
             else:
                 self._consider(entry, now)
         self._scan_due(now)
@@ -144,7 +148,7 @@ class Intake:
         self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
         started = time.monotonic()
         try:
-            entries, folders = self._folders.inbox.scan(folder)
+            entries, folders, others = self._folders.inbox.scan(folder)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 self._leave(folder, f"it cannot be read: {describe(error)}")
@@ -152,7 +156,7 @@ class Intake:
                 return []
             if folder == self._folders.inbox.path:
                 self._folders.check()
-            entries, folders = [], []
+            entries, folders, others = [], [], []
         self.left.pop(folder, None)
         self._failures.pop(folder, None)
         present = {entry.path for entry in entries}
@@ -166,6 +170,9 @@ class Intake:
                 self._complete.discard(entry.path)
             else:
                 self._consider(entry, now)
+        for path in (*others, *(entry.path for entry in entries if entry.path.name.endswith(SIDECAR_SUFFIXES))):
+            if not is_ignored(path.name):
+                self._refuse(path)
         self._rested[folder] = now + _SCAN_PAUSE * (time.monotonic() - started)
         return [sub for sub in folders if not is_ignored(sub.name)]
 
@@ -186,10 +193,30 @@ class Intake:
             return  # its wait is not over
         if not self._settling.ready(path, now):
             self._due[path] = now + (self.settings.settle_seconds if changed else _SHORT_PAUSE)
-        elif writer_has(path) or path in self._unreturned:
+        elif path in self._unreturned or self._is_written(path):
             self._due[path] = now + _WRITER_PAUSE
         else:
             self._ready[path] = entry
+
+    def _is_written(self, path: Path) -> bool:
+        try:
+            with self._folders.inbox.opened(path.parent) as folder:
+                return bool(writer_has(path, folder))
+        except OSError:  # `take` will tell
+            return False
+
+    def _refuse(self, path: Path) -> None:
+        """Tell why something is never taken, as long as it lies there."""
+        try:
+            why = self._folders.inbox.refusal(path)
+        except OSError:  # not now; at the next look
+            return
+        if why is not None:
+            self._refused.add(path)
+            self._leave(path, why)
+        elif path in self._refused:
+            self._refused.discard(path)
+            self.left.pop(path, None)
 
     def _forget(self, path: Path) -> None:
         for memory in (self._due, self._ready, self.left, self._failures):
@@ -213,7 +240,8 @@ class Intake:
     def _leave(self, path: Path, why: str) -> None:
         if self.left.get(path) != why:
             self.left[path] = why
-            log.warning("%s stays in the inbox: %s", path.relative_to(self._folders.inbox.path), why)
+            shown = printable_path(path.relative_to(self._folders.inbox.path))
+            log.warning("%s stays in the inbox: %s", shown, why)
 
     # ---------------------------------------------------------------------------------------- taking
 
@@ -242,7 +270,8 @@ class Intake:
         Raises:
             OSError: it is where it was.
         """
-        content = sniff(path)
+        with self._folders.inbox.opened(path.parent) as folder:
+            content = sniff(path, folder)
         sidecars = self._sidecars(path)
         if not sidecars and self._wants_prompt(path, content):
             self._leave(path, f"it waits for its question: write {path.name}.prompt beside it.")
@@ -251,6 +280,8 @@ class Intake:
         job_id = new_id()
         try:
             taken = self._folders.inbox.take(job_id, path, sidecars)
+            for sidecar in sidecars:
+                self._refuse(sidecar)  # it waits no more
             return self.describe(job_id, taken, content)
         except OSError:
             self._unreturned.add(path)

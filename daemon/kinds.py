@@ -27,13 +27,16 @@ class Content:
     media_type: str  # "image/png"; "application/octet-stream" if not known, "application/x-empty" if empty
 
 
-def sniff(path: Path) -> Content:
+def sniff(path: Path, folder: int | None = None) -> Content:
     """Tell what `path` holds by reading at most 64 KiB; its name is asked only where the bytes decide nothing.
+
+    folder: a descriptor of the folder it lies in, if its path is not to be trusted.
 
     Raises:
         OSError: it is gone, unreadable, a symbolic link (ELOOP) or no regular file (EINVAL). Never waits for a FIFO.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    handle = os.open(path if folder is None else path.name, flags, dir_fd=folder)
     try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):

@@ -5,27 +5,50 @@ from collections.abc import Collection
 from pathlib import Path
 
 SIDECAR_SUFFIXES = (".prompt",)  # NAME.prompt is taken with NAME
+NAME_MAX = 255  # bytes, of all Linux file systems: see pathconf(3)
 _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
 
 
 def printable(name: str) -> str:
     r"""The name as valid text without control characters: bytes that are no UTF-8 are written as \xNN."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text) or "_"
+    return "".join(char if char.isprintable() else _escape(char) for char in name) or "_"
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines; those after the first are indented, so that none can pass for another's."""
+    return "\n    ".join("".join(map(printable, line)) for line in text.split("\n"))
 
 
 def printable_path(path: Path | str) -> str:
-    """The same for a path: each part printable."""
-    return "/".join(printable(part) for part in Path(path).parts)
+    """The same for a path: each part printable, and short enough for a file system."""
+    return "/".join(_shorten(printable(part), NAME_MAX) for part in Path(path).parts)
 
 
 def result_stem(name: str) -> str:
     """The name of a result's folder: the file's name without its suffix, printable, short enough for a file system."""
-    stem = printable(Path(name).stem)
-    encoded = stem.encode()
-    return encoded[:_STEM_BYTES].decode(errors="ignore") if len(encoded) > _STEM_BYTES else stem
+    return _shorten(printable(Path(name).stem), _STEM_BYTES)
+
+
+def numbered(name: str, number: int) -> str:
+    """Another name for a file: "x (2).txt"; of a name that is as long as may be, the end of the stem is left out."""
+    stem, suffix, added = Path(name).stem, Path(name).suffix, f" ({number})"
+    if len(os.fsencode(suffix)) > NAME_MAX // 2:
+        stem, suffix = name, ""
+    room = NAME_MAX - len(os.fsencode(added + suffix))
+    return os.fsdecode(os.fsencode(stem)[:room]) + added + suffix
 
 
 def is_sidecar(name: str, names: Collection[str]) -> bool:
     """Does the file belong to another one of `names`?"""
     return any(name.endswith(suffix) and name.removesuffix(suffix) in names for suffix in SIDECAR_SUFFIXES)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as os.fsdecode has it
+        code -= 0xDC00
+    return f"\\x{code:02x}"
+
+
+def _shorten(name: str, limit_bytes: int) -> str:
+    return name.encode()[:limit_bytes].decode(errors="ignore")

@@ -151,7 +151,6 @@ BY_PATH(int, unlink, "unlink", path, (const char *path), path)
         result r = real(__VA_ARGS__); int e = errno; after(n); errno = e; return r; }
 
 BETWEEN(int, rename, "rename", (const char *from, const char *to), from, to)
-BETWEEN(int, renameat2, "rename", (int d, const char *from, int e_, const char *to, unsigned flags), d, from, e_, to, flags)
 BETWEEN(int, link, "link", (const char *from, const char *to), from, to)
 BETWEEN(int, linkat, "link", (int d, const char *from, int e_, const char *to, int flags), d, from, e_, to, flags)
 BY_PATH(int, chmod, "chmod", path, (const char *path, mode_t mode), path, mode)
@@ -177,6 +176,23 @@ static const char *joined(int dir, const char *path, char *buffer)
     strncat(buffer, "/", PATH_MAX - strlen(buffer) - 1);
     strncat(buffer, path, PATH_MAX - strlen(buffer) - 1);
     return buffer;
+}
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    REAL(renameat2);
+    char from_buffer[PATH_MAX], to_buffer[PATH_MAX];
+    long n = 0;
+    if (armed && !inside) {
+        source = joined(from_dir, from, from_buffer);
+        if (before("rename", joined(to_dir, to, to_buffer), &n))
+            return -1;
+        source = NULL;
+    }
+    int r = real(from_dir, from, to_dir, to, flags), e = errno;
+    after(n);
+    errno = e;
+    return r;
 }
 
 int unlinkat(int dir, const char *path, int flags)
