@@ -6,7 +6,7 @@ Owns where results lie; the rows that go with each step are `publishing`'s. Noth
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from daemon import durable, names
@@ -80,13 +80,18 @@ class Outbox:
             parts[0] = f"{FAILED} (folder)"  # outbox/failed is for what could not be done
         parent = Path(FAILED, *parts) if failed else Path(*parts)
         stem = names.result_stem(job.name)
-        number = 1
-        while True:
-            name = stem if number == 1 else f"{stem} ({number})"
+
+        def name(number: int) -> str:
+            return stem if number == 1 else f"{stem} ({number})"
+
+        def is_taken(number: int) -> bool:
             # a folder of the inbox keeps its name in the outbox for its own results
-            if not os.path.lexists(self.path / parent / name) and not (self._inbox / job.folder / name).is_dir():
-                return str(parent / name)
-            number += 1
+            of_inbox = self._inbox / job.folder / name(number)
+            return os.path.lexists(self.path / parent / name(number)) or (
+                of_inbox.is_dir() and not of_inbox.is_symlink()
+            )
+
+        return str(parent / name(_first_free(is_taken)))
 
     def is_staged(self, job: Job) -> bool:
         return (self.staging / job.staging_name()).is_dir()
@@ -137,6 +142,21 @@ class Outbox:
         while not folder.is_dir():
             folder = folder.parent
         durable.fsync_folder(folder)
+
+
+def _first_free(is_taken: Callable[[int], bool]) -> int:
+    """A number from 1 on that is not taken; the first one, if those before it all are. In the logarithm of its size:
+    the ten-thousandth `scan.pdf` must not look at the nine thousand before it."""
+    taken, free = 0, 1
+    while is_taken(free):
+        taken, free = free, 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        if is_taken(middle):
+            taken = middle
+        else:
+            free = middle
+    return free
 
 
 def original_place(original: Original, others: Iterable[str]) -> str:
