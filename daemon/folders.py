@@ -53,6 +53,12 @@ class Folders:
                     f"The folder {folder} cannot be read and written by this user (uid {os.geteuid()}).",
                     f"Give it permission, for example: chown {os.geteuid()} {folder}",
                 )
+        for folder in (self.inbox.taken, self.outbox.staging):
+            if folder.is_symlink():
+                raise LayoutError(
+                    f"{folder} is a symbolic link: what the daemon moves there would leave its folders.",
+                    "Remove the link; inboxd makes a folder in its place.",
+                )
         if self.inbox.path.stat().st_dev != self.inbox.taken.stat().st_dev:
             raise LayoutError(
                 f"{self.inbox.taken} is on another file system than {self.inbox.path}: no rename can take a file.",
