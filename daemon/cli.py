@@ -16,6 +16,7 @@ import typer
 from daemon import __version__, config, control
 from daemon.errors import InboxdError, JobsFailed, NotRunning, UsageError
 from daemon.joblog import JobLog
+from daemon.names import printable_lines
 
 app = typer.Typer(
     help="Drop a file in an inbox folder; get its result in the outbox.",
@@ -252,7 +253,7 @@ def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
         _print_json({"clean": verdict.is_clean, **dataclasses.asdict(verdict)})
     else:
         for finding in verdict.findings:
-            print(f"{'WRONG' if finding.is_error else 'note '} {finding.job[:8]} {finding.what}")
+            print(f"{'WRONG' if finding.is_error else 'note '} {finding.job[:8]} {printable_lines(finding.what)}")
         wrong = sum(finding.is_error for finding in verdict.findings)
         print(
             f"{verdict.jobs} jobs, {verdict.bytes_checked / 1e6:.1f} MB read: {f'{wrong} wrong' if wrong else 'clean'}"
@@ -338,7 +339,7 @@ def version() -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(value, indent=2, default=str))  # in ASCII: what is in a name or a text cannot act on a terminal
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from daemon.folders import Folders
 from daemon.inbox import OriginalGone
 from daemon.intake import Intake
 from daemon.model import Asked, Job, JobState
+from daemon.names import printable, printable_path
 from daemon.publishing import Publishing
 from daemon.storage import Storage
 from daemon.store import Store
@@ -85,9 +86,10 @@ class Commands:
             "waiting": self._waiting(),
             "storage_problem": self._storage.problem,
             "left_in_inbox": {
-                str(path.relative_to(self._folders.inbox.path)): why for path, why in self._intake.left.items()
+                printable_path(path.relative_to(self._folders.inbox.path)): why
+                for path, why in self._intake.left.items()
             },
-            "watch_problems": {str(folder): why for folder, why in self._watcher.problems.items()},
+            "watch_problems": {printable(str(folder)): why for folder, why in self._watcher.problems.items()},
         }
 
     def _waiting(self) -> list[Mapping[str, Any]]:

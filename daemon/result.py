@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daemon.model import Job
+from daemon.names import printable_lines
 from processors import base, wire
 
 SCHEMA = 1
@@ -66,7 +67,7 @@ def error_txt(job: Job, kind: str, message: str) -> bytes:
     lines = [
         f"{job.path} could not be processed." if kind != "cancelled" else f"{job.path} was cancelled.",
         "",
-        message,
+        printable_lines(message),
         "",
         *advice,
         "Your file is unchanged, in this folder.",

@@ -1,4 +1,8 @@
-"""What a person sees in a terminal: the live view of a run, tables, log lines. Imports rich."""
+"""What a person sees in a terminal: the live view of a run, tables, log lines. Imports rich.
+
+Names and texts come from whoever drops files: what is no printable character is shown as an escape, so that none can
+act on the terminal or pass for a line of its own.
+"""
 
 import logging
 import os
@@ -14,6 +18,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from daemon.names import printable_lines
 
 if TYPE_CHECKING:
     from daemon.service import Service
@@ -39,11 +45,18 @@ def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
     elif "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(message)s"))
     if not isinstance(handler.formatter, _JournalFormatter):
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     root.handlers = [handler]
 
 
-class _JournalFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """One event, one line that begins at the left."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
+class _JournalFormatter(_Formatter):
     """sd-daemon(3): a line that begins with <n> has that priority."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -91,7 +104,7 @@ class LiveView:
         status = service.commands.status()
         jobs = status["jobs"]
         counts = (f"{jobs[state]} {state}" for state in ("queued", "running", "done", "failed") if jobs.get(state))
-        self._head = Text(" · ".join(counts), style="bold")
+        self._head = _text(" · ".join(counts), style="bold")
         self._show({row["job"]: _running_line(row) for row in status["running"]} | _loading_lines(status["workers"]))
 
     def _show(self, lines: Mapping[str, tuple[str, Mapping[str, Any] | None]]) -> None:
@@ -143,25 +156,25 @@ def jobs_table(rows: Sequence[Mapping[str, Any]], *, outbox: str = "", wide: boo
     if wide:
         table.add_column("first words", overflow="fold", max_width=48)
     for row in rows:
-        state = Text(row["state"] + (" (look)" if row["review"] else ""), style=_style(row))
+        state = _text(row["state"] + (" (look)" if row["review"] else ""), style=_style(row))
         seconds = f"{row['run_seconds']:.1f}" if row["run_seconds"] is not None else ""
-        result = Text((outbox + row["result_path"]) if row["result_path"] else "")
+        result = _text((outbox + row["result_path"]) if row["result_path"] else "")
         words = _words(row)
         if wide:
-            table.add_row(Text(row["file"]), row["recipe"] or "-", state, seconds, result, words)
+            table.add_row(_text(row["file"]), row["recipe"] or "-", state, seconds, result, words)
         else:
-            why = result if row["state"] == "done" else Text(row["waiting_for"] or row["error"] or "", style="dim")
+            why = result if row["state"] == "done" else _text(row["waiting_for"] or row["error"] or "", style="dim")
             received = local_time(row["received_at"])
-            table.add_row(row["id"][:8], received, Text(row["file"]), row["recipe"] or "-", state, seconds, why)
+            table.add_row(row["id"][:8], received, _text(row["file"]), row["recipe"] or "-", state, seconds, why)
     return table
 
 
 def _words(row: Mapping[str, Any]) -> Text:
     """What a row says for itself: why it failed or waits, what to look at, or its first words."""
     if row["state"] != "done":
-        return Text(row["waiting_for"] or row["error"] or "", style="red" if row["error"] else "yellow")
+        return _text(row["waiting_for"] or row["error"] or "", style="red" if row["error"] else "yellow")
     words = " ".join(row["excerpt"].split())
-    return Text(words[:140] + ("…" if len(words) > 140 else ""))
+    return _text(words[:140] + ("…" if len(words) > 140 else ""))
 
 
 def _style(row: Mapping[str, Any]) -> str:
@@ -177,25 +190,25 @@ def status_view(answer: Mapping[str, Any]) -> Group:
     """The answer to the command `status`."""
     jobs = answer["jobs"]
     counts = " · ".join(f"{jobs.get(state, 0)} {state}" for state in ("queued", "running", "done", "failed"))
-    head = Text(f"inboxd {answer['version']}, process {answer['pid']}, up {_span(answer['uptime_seconds'])}: ")
+    head = _text(f"inboxd {answer['version']}, process {answer['pid']}, up {_span(answer['uptime_seconds'])}: ")
     parts: list[Any] = [
         head.append(counts, style="bold"),
-        Text(f"{answer['inbox']} -> {answer['outbox']}", style="dim"),
+        _text(f"{answer['inbox']} -> {answer['outbox']}", style="dim"),
     ]
     for row in answer["running"]:
         seconds = time.time() - row["started_at_us"] / 1e6
         amount = _amount(row["progress"])
-        parts.append(Text(f"  {row['file']}: {row['recipe']}, {_span(seconds)} {amount}".rstrip(), style="cyan"))
+        parts.append(_text(f"  {row['file']}: {row['recipe']}, {_span(seconds)} {amount}".rstrip(), style="cyan"))
     for worker in answer["workers"]:
         model = f", {worker['model']} on {worker['device']}" if worker["model"] else f" {_amount(worker['loading'])}"
-        parts.append(Text(f"  {worker['processor']} (process {worker['pid']}) is {worker['state']}{model}".rstrip()))
+        parts.append(_text(f"  {worker['processor']} (process {worker['pid']}) is {worker['state']}{model}".rstrip()))
     for group in answer["waiting"]:
         files = ", ".join(group["files"]) + (", …" if group["count"] > len(group["files"]) else "")
-        parts.append(Text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
+        parts.append(_text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
     if answer["storage_problem"]:
-        parts.append(Text(f"  {answer['storage_problem']}", style="red"))
+        parts.append(_text(f"  {answer['storage_problem']}", style="red"))
     for problems in ("left_in_inbox", "watch_problems"):
-        parts += [Text(f"  {name}: {why}", style="yellow") for name, why in answer[problems].items()]
+        parts += [_text(f"  {name}: {why}", style="yellow") for name, why in answer[problems].items()]
     return Group(*parts)
 
 
@@ -209,16 +222,16 @@ def job_view(
     for name, value in row.items():
         if value not in (None, ""):
             shown = f"{outbox}/{value}" if name == "result_path" else str(value)
-            table.add_row(name, Text(local_time(shown) if name.endswith("_at") else shown))
+            table.add_row(name, _text(local_time(shown) if name.endswith("_at") else shown))
     lines = [
-        Text(
+        _text(
             f"attempt {attempt['attempt']}: {attempt['processor']} ({attempt['engine']}, {attempt['model']}, "
             f"{attempt['device']}): {attempt['outcome'] or 'running'} {attempt['error'] or ''}"
         )
         for attempt in attempts
     ]
     lines += [
-        Text(f"{_clock(event['at'])} {event['event']}{': ' + event['detail'] if event['detail'] else ''}", style="dim")
+        _text(f"{_clock(event['at'])} {event['event']}{': ' + event['detail'] if event['detail'] else ''}", style="dim")
         for event in events
     ]
     return Group(table, *lines)
@@ -232,3 +245,7 @@ def _span(seconds: float) -> str:
 
 def _clock(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable_lines(text), style=style)
