@@ -52,8 +52,8 @@ soak: $(INSTALLED)  ## one daemon for an hour under mixed load: does it grow? (I
 workers: $(INSTALLED)  ## workers that crash, hang and flood, files that are bombs (minutes; INBOXD_WORKER_ROUNDS=5)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_workers.py tests/reliability/test_bombs.py
 
-detection: $(INSTALLED)  ## every way into the inbox, and floods of files: INBOXD_FILES=100000 (5 minutes)
-	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_input.py
+detection: $(INSTALLED)  ## floods of files, folders swapped for links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbours.py
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

@@ -8,7 +8,7 @@ import pytest
 from factories import make_job
 from places import wait_for
 
-from daemon import durable
+from daemon import durable, names, outbox
 from daemon.errors import AlreadyRunning, LayoutError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone, as_recorded, writer_has
@@ -216,3 +216,40 @@ def test_numbers_too_large_for_the_job_log_are_recorded_as_others_that_stay_diff
     assert -(2**63) <= recorded < 2**63
     assert recorded == number or not -(2**63) <= number < 2**63
     assert as_recorded(number + 1) != recorded
+
+
+@pytest.mark.parametrize("taken", [set(), {1}, {1, 2, 3}, set(range(1, 1000)), {2, 3}, {1, 2, 4}])
+def test_result_gets_the_first_free_number_after_few_looks(folders: Folders, taken: set[int]):
+    for number in taken:
+        (folders.outbox.path / ("x" if number == 1 else f"x ({number})")).mkdir()
+    looks = []
+
+    def is_taken(number: int) -> bool:
+        looks.append(number)
+        return number in taken
+
+    number = outbox._first_free(is_taken)
+    assert number not in taken and len(looks) <= 20
+    assert folders.outbox.free_result_path(make_job(name="x.txt"), failed=False) == (
+        "x" if number == 1 else f"x ({number})"
+    )
+    if taken == set(range(1, len(taken) + 1)):
+        assert number == len(taken) + 1
+
+
+def test_file_goes_back_to_the_top_if_a_link_has_its_folders_place(folders: Folders, tmp_path: Path):
+    folders.inbox.take("id", _write(folders.inbox.path / "a" / "x.txt"), [])
+    (folders.inbox.path / "a").rmdir()
+    (tmp_path / "outside").mkdir()
+    (folders.inbox.path / "a").symlink_to(tmp_path / "outside")
+    folders.inbox.put_back("id")
+    assert (folders.inbox.path / "x.txt").read_text() == "text"
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("x.txt", "x (2).txt"), ("y" * 255, "y" * 251 + " (2)"), ("z." + "s" * 253, "z." + "s" * 249 + " (2)")],
+)
+def test_another_name_for_a_file_is_never_too_long(name: str, other: str):
+    assert names.numbered(name, 2) == other and len(other) <= 255

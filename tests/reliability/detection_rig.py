@@ -62,9 +62,17 @@ class House(Place):
         environment = super().environment()
         return {**environment, "PYTHONPATH": f"{environment['PYTHONPATH']}:{Path(__file__).parent}"}
 
-    def start(self, *, inside: Iterable[str] = (), sabotage: str = "", **environment: str) -> subprocess.Popen:
+    def start(
+        self,
+        *,
+        inside: Iterable[str] = (),
+        program: Iterable[str] = ("-m", "daemon.cli"),
+        sabotage: str = "",
+        **environment: str,
+    ) -> subprocess.Popen:
         """A daemon in the background, ready. inside: a command that runs it ("unshare --user")."""
-        program = [__file__, sabotage] if sabotage else ["-m", "daemon.cli"]
+        if sabotage:
+            program = [__file__, sabotage]
         with (self.home / "daemon.log").open("ab") as log:
             daemon = subprocess.Popen(
                 [*inside, sys.executable, *program, "run", "--config", str(self.config)],
@@ -198,7 +206,7 @@ def _sabotage(name: str) -> None:
 
     match name:
         case "writers-are-not-asked":
-            intake.writer_has = lambda path: False
+            intake.writer_has = lambda path, folder: False
         case "lost-events-are-not-told":
             watcher.Watcher.on_queue_overflow = lambda self: None
 
