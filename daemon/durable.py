@@ -73,13 +73,20 @@ def _is_taken(name: Path | str, folder: int | None) -> bool:
 
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:
-    """Make `folder` and its missing parents, each durable."""
+    """Make `folder` and its missing parents, each durable.
+
+    Raises:
+        NotADirectoryError: something else has such a name; no FileExistsError, which a free name would mend.
+    """
     missing = []
     while not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):
-        path.mkdir(mode=mode, exist_ok=True)
+        try:
+            path.mkdir(mode=mode, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
         fsync_folder(path.parent)
 
 

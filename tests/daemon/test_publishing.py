@@ -23,8 +23,10 @@ class Shop(House):
     def __init__(self, home: Path):
         super().__init__(config.parse(TABLES, source=None, home=home), Clock())
 
-    def begin(self) -> Any:
-        (self.settings.inbox / "x.txt").write_text("the file")
+    def begin(self, name: str = "x.txt") -> Any:
+        path = self.settings.inbox / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("the file")
         self.turn()
         self.hear(1, wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
         return self.next_job()
@@ -114,3 +116,14 @@ def test_retry_that_a_disk_refuses_leaves_nothing_behind(shop: Shop, monkeypatch
     assert not shop.ask("retry", job=job.id)["ok"]
     shop.pass_time()
     assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
+
+
+def test_result_waits_while_a_file_has_the_name_of_its_folder(shop: Shop):
+    stranger = shop.settings.outbox / "a"
+    stranger.write_text("somebody's")
+    job = shop.begin("a/x.txt")
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "publishing" and stranger.read_text() == "somebody's"
+    stranger.rename(stranger.with_name("b"))
+    shop.pass_time()
+    assert shop.state(job) == "done" and (shop.settings.outbox / "a" / "x" / "x.txt").exists()
