@@ -227,9 +227,20 @@ class Dispatch:
             return
         if failed.trace:
             log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
-        self._settle_failure(
-            job, self._stages.of(worker), FailureKind(failed.kind), failed.message, batch_size=worker.batch_size
-        )
+        failure, message = FailureKind(failed.kind), failed.message
+        if why := self._why_out_of_reach(job):  # then what the processor says of the file is no verdict
+            failure, message = FailureKind.STORAGE, why
+        self._settle_failure(job, self._stages.of(worker), failure, message, batch_size=worker.batch_size)
+
+    def _why_out_of_reach(self, job: Job) -> str | None:
+        """Why the original could not be read just now, though nobody removed it: its folder is away, its disk fails."""
+        try:
+            self._folders.original(job.id)
+        except OriginalGone:
+            return None
+        except (OSError, StorageError) as error:
+            return str(error)
+        return None
 
     def _answered(self, worker: Worker, job_id: str, attempt: int) -> Job | None:
         job = worker.jobs.get(job_id)

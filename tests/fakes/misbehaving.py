@@ -152,6 +152,10 @@ class Misbehaving(Processor):
         while not Path(argument).exists():
             time.sleep(0.01)
 
+    def _read_after(self, work, argument):
+        self._wait_for(work, argument)
+        work.source.read_text()
+
 
 def _pipes():
     """The pipes of this process that are not its standard ones: the daemon's."""

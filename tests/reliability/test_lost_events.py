@@ -87,6 +87,7 @@ def test_thousand_folders_moved_in_at_once_are_all_looked_into(make_house):
         (tree / str(number) / "file.txt").write_text("fine")
     house.drop("first.txt", "wait_for never")
     house.start()
+    wait_for(lambda: (house.row("first.txt") or {}).get("state") == "running", "the first job to run")
     tree.rename(house.inbox / "tree")
     awaited = {f"tree/{number}/file.txt" for number in range(0, 1000, 7)}
     wait_for(lambda: awaited <= {row["file"] for row in house.rows()}, "a file from each seventh folder")
@@ -161,9 +162,10 @@ def test_inbox_removed_and_made_again_goes_on(make_house):
     house.verify()
 
 
-def test_inbox_renamed_away_and_back_costs_nothing(make_house):
+@pytest.mark.parametrize("misdeed", ["wait_for", "read_after"])
+def test_inbox_renamed_away_and_back_costs_nothing(make_house, misdeed: str):
     house = make_house()
-    house.drop("retried/waits.txt", f"wait_for {house.home / 'go'}")
+    house.drop("retried/waits.txt", f"{misdeed} {house.home / 'go'}")
     daemon = house.start()
     wait_for(lambda: (house.row("retried/waits.txt") or {}).get("state") == "running", "the job to run")
     house.inbox.rename(house.elsewhere / "away")
@@ -171,7 +173,8 @@ def test_inbox_renamed_away_and_back_costs_nothing(make_house):
     (house.home / "go").touch()  # the job ends meanwhile
     wait_for(lambda: not house.status()["running"], "the end of the job's work")
     (house.elsewhere / "away").rename(house.inbox)
-    assert house.ended("retried/waits.txt")["attempts"] == 1
+    house.ended("retried/waits.txt")
+    assert [row["charged"] for row in house.rows("SELECT charged FROM jobs")] == [0]
     house.drop("later.txt")
     house.ended("later.txt")
     assert {row["state"] for row in house.rows()} == {"done"}

@@ -30,7 +30,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
     place = Place(tmp_path_factory.mktemp("memory"), make_toml(recipes))
     drops = {f"{name}/{number}.txt": text for name, case in _CASES.items() for number, text in enumerate(case[1])}
     try:
-        yield live_through(place, [{**drops, "loading/0.txt": "well"}], ["loading/0.txt"])
+        yield live_through(place, [{**drops, "loading/0.txt": "well"}], ["loading/0.txt"], together="batch")
     finally:
         place.stop_all()
 
@@ -49,8 +49,9 @@ def test_failure_names_the_limit_and_how_to_raise_it(aftermath: Aftermath):
 
 def test_batch_that_takes_too_much_is_halved_at_no_charge(aftermath: Aftermath):
     rows = [aftermath.rows[f"batch/{number}.txt"] for number in range(4)]
-    assert sorted(row["attempts"] for row in rows) == [1, 1, 2, 2]  # the third ended the worker, the fourth waited
-    assert [charged for name, charged in aftermath.charged.items() if name.startswith("batch/")] == [0] * 4
+    attempts = sorted(row["attempts"] for row in rows)
+    assert attempts in ([1, 1, 2, 2], [1, 1, 1, 2])  # the third or the fourth ended the worker, and was tried again
+    assert [charged for name, charged in aftermath.charged.items() if name.startswith("batch/")] == [0] * 5
 
 
 def test_model_that_takes_too_much_parks_its_jobs_with_the_reason(aftermath: Aftermath):

@@ -83,16 +83,28 @@ class Aftermath:
         return self.rows[file]["state"], self.rows[file]["error_kind"]
 
 
-def live_through(place: Place, rounds: Sequence[Mapping[str, str]], parked: Collection[str]) -> Aftermath:
+def live_through(
+    place: Place, rounds: Sequence[Mapping[str, str]], parked: Collection[str], together: str = "none"
+) -> Aftermath:
     """A daemon's time with rounds of drops (file: text), and with neighbours before, among and after them; those
-    `parked` do not end."""
+    `parked` do not end, and the drops into the folder `together` do not start before all of them are queued."""
     daemon = place.start()
     end_of_all(place, drop_neighbours(place, "before"))
     wait_for(lambda: _is_alone(place, daemon.pid), "the end of the idle worker")
     before = burden(daemon.pid)
     for number, drops in enumerate(rounds):
+        gathered = {file for file in drops if file.startswith(f"{together}/")}
+        gate = place.home / f"gate {number}"
+        if gathered:
+            place.drop(f"{together}/gate.txt", f"wait_for {gate}")
+            wait_for(
+                lambda: place.rows("SELECT 1 FROM job_log WHERE state = 'running'"),
+                "the job that keeps the others waiting",
+            )
         for file, text in drops.items():
             place.drop(file, os.fsencode(text))
+        wait_for(lambda names=gathered: names <= {row["file"] for row in place.rows()}, "all that start together")
+        gate.touch()
         files = [*(file for file in drops if file not in parked), *drop_neighbours(place, f"among {number}")]
         end_of_all(place, files, deadline=600.0)
     end_of_all(place, drop_neighbours(place, "after"))
