@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
+_HINT_PAUSE = 0.1  # seconds: who has closed or renamed a file may yet set its times and rights, by its name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
@@ -80,8 +81,11 @@ class Intake:
             self._refuse(path)
 
     def look_at(self, hint: LookAt, now: float) -> None:
-        if not hint.folder.is_relative_to(self._folders.inbox.path):
-            self._to_scan.setdefault(self._folders.inbox.path, now)  # the inbox itself was removed or moved
+        inbox = self._folders.inbox.path
+        if not hint.folder.is_relative_to(inbox):
+            self._to_scan.setdefault(inbox, now)  # the inbox itself was removed or moved
+        elif any(is_ignored(part) for part in hint.folder.relative_to(inbox).parts):
+            return
         elif hint.name is None:
             self._to_scan.setdefault(hint.folder, now)
             if hint.complete:
@@ -90,6 +94,7 @@ class Intake:
             path = hint.folder / hint.name
             self._due[path] = now
             if hint.complete:
+                self._due[path] += min(_HINT_PAUSE, self.settings.settle_seconds)
                 self._complete.add(path)
 
     def step(self, now: float) -> int:

@@ -81,19 +81,31 @@ def test_file_that_grows_is_waited_for(inbox: Inbox):
     assert inbox.intake.step(18.4) == 1
 
 
-def test_file_renamed_in_is_taken_at_once(inbox: Inbox):
+def test_file_renamed_in_is_taken_once_its_times_and_rights_may_have_been_set(inbox: Inbox):
     inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.0)
-    assert inbox.intake.step(10.0) == 1
+    assert inbox.intake.step(10.05) == 0
+    assert inbox.intake.next_look(10.05) == pytest.approx(0.05)
+    assert inbox.intake.step(10.11) == 1
 
 
-def test_file_whose_writer_closed_it_is_taken_at_once_though_it_was_seen_growing(inbox: Inbox):
+def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inbox: Inbox):
+    inbox.write("sub/.hidden/in/a.txt")
+    inbox.write("sub/b.tmp/a.txt")
+    for folder in ("sub/.hidden", "sub/.hidden/in", "sub/b.tmp"):
+        inbox.intake.look_at(LookAt(folder=inbox.path / folder, complete=True), 10.0)
+        inbox.intake.look_at(LookAt(folder=inbox.path / folder, name="a.txt", complete=True), 10.0)
+    assert inbox.intake.step(20.0) == 0
+    assert inbox.scan(now=30.0) == 0 and inbox.intake.step(40.0) == 0
+
+
+def test_file_whose_writer_closed_it_need_not_settle_though_it_was_seen_growing(inbox: Inbox):
     path = inbox.write("a.txt", "")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.0) == 0
     path.write_text("all of it")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.1)
-    assert inbox.intake.step(10.1) == 1
+    assert inbox.intake.step(10.21) == 1
 
 
 def test_file_that_a_writer_has_open_is_not_taken_however_long_it_is_still(inbox: Inbox):

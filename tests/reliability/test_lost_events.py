@@ -52,7 +52,7 @@ def flood(house: House, files: int) -> float:
         writer.do(f"for n in range({files}): open(f'{{away}}/{{n}}', 'w').write(f'fine {{n}}')")
         writer.do(f"for n in range({files}): os.rename(f'{{away}}/{{n}}', f'{{n}}.txt')")
         renamed = time.monotonic()
-    wait_for(lambda: house.status()["jobs"]["queued"] >= files, f"{files} files in the queue", 60 + files / 100)
+    wait_for(lambda: house.status()["jobs"].get("queued", 0) >= files, f"{files} files in the queue", 60 + files / 100)
     seconds = time.monotonic() - renamed
     names = {row["file"] for row in house.rows("SELECT file FROM job_log")}
     assert names == {f"{number}.txt" for number in range(files)} | {"first.txt"}
