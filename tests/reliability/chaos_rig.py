@@ -29,10 +29,10 @@ from whole_results import consume, examine, mirrored, visible_results
 
 FILES_AT_MOST = 4  # ordered before each instant
 PEACE = 1.5  # the longest between two kills, in times that a daemon needs from its start to its first result here
-SOON = 0.1  # the same for a kill that is to meet the taking of a drop, or the work on it
-AT_ONCE = 0.01  # the same for a kill that is to come between a result and the row that says done
+SOON = 0.1  # the same for a kill that is to meet the work on a drop
+AT_ONCE = 0.01  # the same for a kill that is to come between a drop, or a result, and the row that tells of it
 TARGETS = {"worker": 7, "daemon": 2, "both": 1}  # what is killed how often
-INSTANTS = {"any": 4, "drop": 2, "attempt": 2, "result": 2}  # when: at any time, or just after one of these
+INSTANTS = {"any": 4, "take": 2, "attempt": 2, "result": 2}  # when: at any time, or just after one of these
 TIMEOUT_SECONDS = 1.5  # of the workers: how long a hanging job goes unnoticed
 DRAIN_SECONDS = 180.0  # what is not done by then is stuck
 
@@ -158,14 +158,20 @@ class Round:
         """Let a random time pass, after what it is to be close to."""
         when = self._rng.choices(list(self._instants), list(self._instants.values()))[0]
         until = time.monotonic() + PEACE * self._tempo_seconds
-        before = self._outbox_as_it_is()
+        results, taken = self._outbox_as_it_is(), self._taken()
         while time.monotonic() < until and (
             (when == "attempt" and not _has_entries(self._place.outbox / ".staging"))
-            or (when == "result" and self._outbox_as_it_is() == before)
+            or (when == "take" and self._taken() <= taken)
+            or (when == "result" and self._outbox_as_it_is() == results)
         ):
             time.sleep(0.0005)
-        longest = {"any": PEACE, "result": AT_ONCE}.get(when, SOON)
+        longest = {"any": PEACE, "attempt": SOON}.get(when, AT_ONCE)
         time.sleep(self._rng.uniform(0.0, longest * self._tempo_seconds))
+
+    def _taken(self) -> set[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return set(os.listdir(self._place.inbox / ".taken"))
+        return set()
 
     def _outbox_as_it_is(self) -> list[int]:
         """Differs when a result has become visible."""

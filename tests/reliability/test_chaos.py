@@ -50,7 +50,7 @@ def test_ten_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
 @pytest.mark.parametrize(
     ("sabotage", "instant", "symptom"),
     [
-        ("forgets what it took", "drop", "stuck"),
+        ("forgets what it took", "take", "stuck"),
         ("copies results file by file", "attempt", "partial"),
         ("repeats what it published", "result", "twice"),
     ],
