@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
-_HINT_PAUSE = 0.1  # seconds: who has closed or renamed a file may yet set its times and rights, by its name
+_CLOSED_PAUSE = 0.1  # seconds: `install`, wget or Python's copy2 close a file and then set its rights, by its name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
@@ -92,9 +92,8 @@ class Intake:
                 self._moved_in.add(hint.folder)
         elif not is_ignored(hint.name):
             path = hint.folder / hint.name
-            self._due[path] = now
+            self._due[path] = now + (min(_CLOSED_PAUSE, self.settings.settle_seconds) if hint.closed else 0.0)
             if hint.complete:
-                self._due[path] += min(_HINT_PAUSE, self.settings.settle_seconds)
                 self._complete.add(path)
 
     def step(self, now: float) -> int:

@@ -106,7 +106,8 @@ class LookAt:
 
     folder: Path
     name: str | None = None  # the entry, if it is known
-    complete: bool = False  # renamed in (if a folder, with all in it), or closed by its writer: it need not settle
+    complete: bool = False  # renamed in (if a folder, with all in it), or closed: it need not settle
+    closed: bool = False  # by its writer, who may yet set its times and rights, by its name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -155,7 +155,8 @@ class Watcher:
         elif event.name:
             name = os.fsdecode(event.name)
             if not event.mask & InotifyConstants.IN_ISDIR:
-                self._post(LookAt(folder=folder, name=name, complete=event.is_close_write or event.is_moved_to))
+                closed = event.is_close_write
+                self._post(LookAt(folder=folder, name=name, complete=closed or event.is_moved_to, closed=closed))
             elif event.is_create or event.is_moved_to:
                 self._post(LookAt(folder=folder / name, complete=event.is_moved_to))
 

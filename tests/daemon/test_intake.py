@@ -81,9 +81,15 @@ def test_file_that_grows_is_waited_for(inbox: Inbox):
     assert inbox.intake.step(18.4) == 1
 
 
-def test_file_renamed_in_is_taken_once_its_times_and_rights_may_have_been_set(inbox: Inbox):
+def test_file_renamed_in_is_taken_at_once(inbox: Inbox):
     inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.0)
+    assert inbox.intake.step(10.0) == 1
+
+
+def test_file_that_was_closed_is_taken_once_its_writer_has_set_its_rights(inbox: Inbox):
+    inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True, closed=True), 10.0)
     assert inbox.intake.step(10.05) == 0
     assert inbox.intake.next_look(10.05) == pytest.approx(0.05)
     assert inbox.intake.step(10.11) == 1
