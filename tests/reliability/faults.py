@@ -87,13 +87,13 @@ class ForkServer:
 
 
 def calls(place: Place) -> list[str]:
-    """The calls of the last daemon, "NAME PATH" with the path relative to the place, and behind a tab the source of a
-    rename or link; failed ones a second time, as "FAILED NAME PATH"."""
+    """The calls of the last daemon, "NAME PATH" with the path relative to the place (the outbox may lie elsewhere), and
+    behind a tab the source of a rename or link; failed ones a second time, as "FAILED NAME PATH"."""
     try:
         text = (place.home / "calls").read_text(errors="replace")
     except FileNotFoundError:
         return []
-    return text.replace(f"{place.home}/", "").splitlines()
+    return text.replace(str(place.outbox), "outbox").replace(f"{place.home}/", "").splitlines()
 
 
 def changes(place: Place) -> list[str]:
