@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon import __version__, config, control
-from daemon.errors import InboxdError, JobsFailed, NotRunning, UsageError
+from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, UsageError
 from daemon.joblog import JobLog
 from daemon.names import printable_lines
 
@@ -65,11 +65,13 @@ def _enter_home(settings: config.Settings) -> None:
         os.chdir(settings.source.resolve().parent)
 
 
-def _ask(settings: config.Settings, command: str, **arguments: Any) -> dict[str, Any]:
-    """The running daemon's answer; its refusal is a usage error."""
+def _ask(
+    settings: config.Settings, command: str, refusal: type[InboxdError] = UsageError, **arguments: Any
+) -> dict[str, Any]:
+    """The running daemon's answer; what it refuses is raised as `refusal`."""
     answer = control.ask(settings.socket, command, **arguments)
     if not answer.pop("ok"):
-        raise UsageError(answer["error"], answer.get("fix", ""))
+        raise refusal(answer["error"], answer.get("fix", ""))
     return answer
 
 
@@ -293,6 +295,31 @@ def cancel(job: str, config_file: ConfigOption = None) -> None:
     print(f"{answer['cancelled'][:8]} is cancelled.")
 
 
+@app.command()
+def pause(
+    reason: Annotated[str, typer.Argument(help="Shown by `inboxd status`.")] = "",
+    now: Annotated[bool, typer.Option("--now", help="Running jobs, too, are put back into the queue.")] = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Start no more work, and free the models' memory; drops are taken and wait. It outlives a restart."""
+    answer = _ask(_settings(config_file), "pause", reason=reason, now=now)
+    print(f"Paused; {answer['running']} running jobs will finish." if answer["running"] else "Paused.")
+
+
+@app.command()
+def resume(config_file: ConfigOption = None) -> None:
+    """Work again after `inboxd pause`."""
+    closed = _ask(_settings(config_file), "resume")["closed"]
+    print(f"Resumed. {closed or ''}".rstrip())
+
+
+@app.command()
+def reload(config_file: ConfigOption = None) -> None:
+    """Apply config.toml as it is now to all that starts from now on. A wrong one is refused, and the old one stays."""
+    changed = _ask(_settings(config_file), "reload", ConfigError)["changed"]
+    print("\n".join(["Now in force:", *changed]) if changed else "Nothing has changed.")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def models(context: typer.Context, config_file: ConfigOption = None) -> None:
     """The models' weights: list, fetch NAME, verify, remove NAME."""
@@ -310,21 +337,7 @@ def models(context: typer.Context, config_file: ConfigOption = None) -> None:
 def config_check(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check config.toml and show the settings in force."""
     settings = _settings(config_file)
-    shown = {
-        "source": str(settings.source) if settings.source else None,
-        **{name: str(getattr(settings, name)) for name in ("inbox", "outbox", "state", "models")},
-        "settle_seconds": settings.settle_seconds,
-        "folders": {name: dataclasses.asdict(folder) for name, folder in settings.folders.items()},
-        "recipes": {
-            name: {
-                "processor": recipe.processor,
-                **recipe.options.model_dump(mode="json"),
-                **recipe.recipe_options.model_dump(mode="json"),
-            }
-            for name, recipe in settings.recipes.items()
-        },
-        **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule")},
-    }
+    shown = config.describe(settings)
     if as_json:
         _print_json(shown)
         return

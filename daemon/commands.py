@@ -2,14 +2,15 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon import __version__
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
-from daemon.errors import StorageError
+from daemon.errors import ConfigError, LayoutError, StorageError
 from daemon.folders import Folders
+from daemon.gate import Gate
 from daemon.inbox import OriginalGone
 from daemon.intake import Intake
 from daemon.model import Asked, Job, JobState
@@ -44,8 +45,10 @@ class Commands:
         dispatch: Dispatch,
         intake: Intake,
         watcher: Watcher,
+        gate: Gate,
+        reload: Callable[[], list[str]],
     ):
-        self._settings = settings
+        self.settings = settings
         self._store = store
         self._folders = folders
         self._storage = storage
@@ -54,16 +57,22 @@ class Commands:
         self._dispatch = dispatch
         self._intake = intake
         self._watcher = watcher
+        self._gate = gate
+        self._reload = reload
+        self.config_problem: str | None = None  # why the last reload was refused
         self._started = time.monotonic()
 
     def answer(self, asked: Asked) -> dict[str, Any]:
-        handlers = {"status": self.status, "retry": self.retry, "cancel": self.cancel, "probe": self.probe}
+        handlers = (self.status, self.retry, self.cancel, self.probe, self.pause, self.resume, self.reload)
+        handler = next((each for each in handlers if each.__name__ == asked.command), None)
         try:
-            if asked.command not in handlers:
+            if handler is None:
                 raise Refused(f"This daemon knows no command {asked.command!r}.", "Are both of the same version?")
-            return {"ok": True, **handlers[asked.command](**asked.arguments)}
+            return {"ok": True, **handler(**asked.arguments)}
         except Refused as error:
             return {"ok": False, "error": str(error), "fix": error.fix}
+        except (ConfigError, LayoutError) as error:
+            return {"ok": False, "error": error.what, "fix": error.fix}
         except (OSError, StorageError) as error:
             fix = "Mend that, and ask again: see `inboxd status`."
             return {"ok": False, "error": f"This cannot be done now: {getattr(error, 'what', error)}", "fix": fix}
@@ -76,14 +85,16 @@ class Commands:
             "version": __version__,
             "pid": os.getpid(),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
-            "inbox": str(self._settings.inbox),
-            "outbox": str(self._settings.outbox),
+            "inbox": str(self.settings.inbox),
+            "outbox": str(self.settings.outbox),
             "jobs": self._store.counts(),
             "running": [
                 self._running(job, worker.processor) for worker in self._workers for job in worker.jobs.values()
             ],
             "workers": [self._worker(worker) for worker in self._workers],
             "waiting": self._waiting(),
+            "closed": self._gate.why_closed,
+            "config_problem": self.config_problem,
             "storage_problem": self._storage.problem,
             "left_in_inbox": {
                 printable_path(path.relative_to(self._folders.inbox.path)): why
@@ -118,7 +129,7 @@ class Commands:
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be tried again.")
         queued = self._publishing.retry(job)
-        recipes = self._settings.folder(job.folder).recipes
+        recipes = self.settings.folder(job.folder).recipes
         recipe = recipes.get(job.kind) if job.kind else None  # config.toml may have been mended meanwhile
         return self._store.reassign(queued, recipe=recipe)
 
@@ -136,8 +147,29 @@ class Commands:
         self._dispatch.probe(at_once=True)
         return {}
 
+    def pause(self, reason: str = "", now: bool = False) -> dict[str, Any]:
+        """Start nothing more; running jobs may finish, or, with `now`, are put back into the queue."""
+        self._gate.pause(printable(reason))
+        if now:
+            self._dispatch.put_back_running()
+        return {"running": sum(len(worker.jobs) for worker in self._workers)}
+
+    def resume(self) -> dict[str, Any]:
+        """Work again."""
+        self._gate.resume()
+        return {"closed": self._gate.why_closed}
+
+    def reload(self) -> dict[str, Any]:
+        """Apply config.toml as it is now to all that starts from now on."""
+        return {"changed": self._reload()}
+
     def one_line(self) -> str:
         """The state in a line, for the service manager."""
+        if (closed := self._gate.why_closed) is not None:
+            return f"{closed} {self._counts_and_files()}"
+        return self._counts_and_files()
+
+    def _counts_and_files(self) -> str:
         counts = self._store.counts()
         names = [job.path for worker in self._workers for job in worker.jobs.values()]
         line = f"{counts.get('queued', 0)} queued, {len(names)} running, {counts.get('done', 0)} done, "

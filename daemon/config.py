@@ -7,13 +7,14 @@ by the processors' own classes: a mistake is told at start, not when the first f
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.errors import ConfigError
+from daemon.hours import Hours
 from processors import base
 from processors.base import Kind, Seconds
 
@@ -26,6 +27,10 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
     "ask": {"processor": "vlm", "task": "ask"},
     "transcribe": {"processor": "whisper"},
 }
+
+
+def _normalize_hours(text: str) -> str:
+    return str(Hours.parse(text))
 
 
 class _Table(BaseModel):
@@ -84,6 +89,11 @@ class ScheduleTable(_Table):
     rescan: Seconds = Field(default=30.0, gt=0)  # of the whole inbox, as events may be lost
     probe: Seconds = Field(default=15.0, gt=0)  # of what parked jobs wait for
     unload: Seconds = Field(default=15.0, gt=0)  # how often idle workers are looked at: see `keep_alive`
+    active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when work may be started: "22:00-06:00"; "" always
+
+    @property
+    def hours(self) -> Hours:
+        return Hours.parse(self.active)
 
 
 class File(_Table):
@@ -178,6 +188,23 @@ def load(path: Path | None) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}.", "Mend that line.") from error
     return parse(tables, source=path, home=path.resolve().parent)
+
+
+def load_again(old: Settings) -> Settings:
+    """What `old.source` says now, for a daemon that runs.
+
+    Raises:
+        ConfigError: as `load`; or a path has changed, which needs a new start.
+    """
+    new = load(old.source)
+    moved = [name for name in ("inbox", "outbox", "state", "models") if getattr(old, name) != getattr(new, name)]
+    if moved:
+        changes = ", ".join(f"{name} from {getattr(old, name)} to {getattr(new, name)}" for name in moved)
+        raise ConfigError(
+            f"{new.source}: [paths] changes {changes}, and nothing of the file was applied.",
+            "Start the daemon anew for that: systemctl restart inboxd.",
+        )
+    return new
 
 
 def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Settings:
@@ -320,6 +347,41 @@ def _fields_at(cls: Any, location: tuple[Any, ...]) -> list[str]:
             cls = cls.model_fields[part].annotation
             cls = next((arg for arg in getattr(cls, "__args__", ()) if hasattr(arg, "model_fields")), cls)
     return list(getattr(cls, "model_fields", {}))
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """The settings in force as plain values, for people and scripts."""
+    return {
+        "source": str(settings.source) if settings.source else None,
+        **{name: str(getattr(settings, name)) for name in ("inbox", "outbox", "state", "models")},
+        "settle_seconds": settings.settle_seconds,
+        "folders": {name: asdict(folder) for name, folder in settings.folders.items()},
+        "recipes": {
+            name: {
+                "processor": recipe.processor,
+                **recipe.options.model_dump(mode="json"),
+                **recipe.recipe_options.model_dump(mode="json"),
+            }
+            for name, recipe in settings.recipes.items()
+        },
+        "processors": {name: options.model_dump(mode="json") for name, options in settings.processors.items()},
+        **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule")},
+    }
+
+
+def changes(old: Settings, new: Settings) -> list[str]:
+    """The names of the settings that differ, such as "recipes.lecture.language"."""
+    before, after = _flat(describe(old)), _flat(describe(new))
+    return sorted(name for name in before.keys() | after.keys() if before.get(name, ...) != after.get(name, ...))
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {name: value}
+    flat = {}
+    for key, each in value.items():
+        flat |= _flat(each, f"{name}.{key}" if name else str(key))
+    return flat
 
 
 def _nearest(word: str, known: Any) -> str:

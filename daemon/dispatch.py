@@ -15,6 +15,7 @@ from daemon import retry
 from daemon.config import Settings
 from daemon.errors import StartOver, StorageError
 from daemon.folders import Folders
+from daemon.gate import Gate
 from daemon.inbox import OriginalGone
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
 from daemon.names import result_stem
@@ -43,6 +44,7 @@ class Dispatch:
         storage: Storage,
         workers: Workers,
         publishing: Publishing,
+        gate: Gate,
         *,
         monotonic: Callable[[], float],
         now_us: Callable[[], int],
@@ -53,6 +55,7 @@ class Dispatch:
         self._storage = storage
         self._workers = workers
         self._publishing = publishing
+        self._gate = gate
         self._monotonic = monotonic
         self._now_us = now_us
         self._stages = Stages(settings, monotonic=monotonic)
@@ -61,11 +64,20 @@ class Dispatch:
         self._interrupted: set[int] = set()  # those workers
         self.progress: dict[str, base.WorkProgress] = {}  # by job; by " NAME" for a processor that loads
 
+    def use(self, settings: Settings) -> None:
+        """Go by other settings with all that starts from now on; what runs goes on as it began."""
+        self.settings = settings
+        self._stages.use(settings)
+        self._end_idle(lambda stage: stage.is_retired, "its options have changed")
+
     # ---------------------------------------------------------------------------------------- feeding
 
     def feed(self) -> None:
-        """Give work to idle workers, and start workers for work that has none."""
+        """Give work to idle workers, and start workers for work that has none; while the gate is closed, end them."""
         if self._storage.trouble is not None:
+            return
+        if self._gate.why_closed is not None:
+            self._end_idle(lambda stage: True, "work may not be started now")
             return
         for stage, jobs in sorted(self._offers(), key=lambda offer: _rank(offer[1][0])):
             if stage.worker is None:
@@ -189,6 +201,8 @@ class Dispatch:
             worker.state = WorkerState.IDLE
         stage = self._stages.of(worker)
         stage.idle_since, stage.parked_times = self._monotonic(), 0
+        if stage.is_retired:
+            worker.end(self._monotonic())
 
     def _load_failed(self, worker: Worker, failed: wire.LoadFailed) -> None:
         worker.state = WorkerState.ENDING
@@ -260,6 +274,8 @@ class Dispatch:
             self._settle_failure(job, stage, FailureKind.ERROR, f"The processor {worker.processor} gave no answer.")
         worker.state = WorkerState.IDLE
         stage.idle_since = self._monotonic()
+        if stage.is_retired:
+            worker.end(self._monotonic())
 
     def _settle_failure(
         self, job: Job, stage: Stage, failure: FailureKind, message: str, *, batch_size: int = 1
@@ -333,6 +349,7 @@ class Dispatch:
             else:
                 self._settle_failure(job, stage, failure, message, batch_size=worker.batch_size)
         stage.worker = None
+        self._stages.forget_retired()
         log.info("worker %d: %s has ended", worker.number, worker.processor)
 
     # ---------------------------------------------------------------------------------------- parking
@@ -357,9 +374,13 @@ class Dispatch:
 
     def end_idle_workers(self) -> None:
         """End the workers that had nothing to do for their processor's `keep_alive`: their memory is truly freed."""
+        now = self._monotonic()
+        self._end_idle(lambda stage: now - stage.idle_since >= stage.options.keep_alive, "it had nothing to do")
+
+    def _end_idle(self, which: Callable[[Stage], bool], why: str) -> None:
         for stage in self._stages:
-            if stage.is_idle and self._monotonic() - stage.idle_since >= stage.options.keep_alive:
-                log.info("worker %d: %s had nothing to do", stage.worker.number, stage.processor)
+            if stage.is_idle and which(stage):
+                log.info("worker %d: %s ends, as %s", stage.worker.number, stage.processor, why)
                 stage.worker.end(self._monotonic())
 
     def cancel(self, job: Job) -> None:
@@ -381,15 +402,18 @@ class Dispatch:
         return True
 
     def put_back_running(self) -> None:
-        """At the end of the daemon: kill the workers; their jobs are queued again, uncharged."""
+        """Kill the workers, as the daemon ends or is paused; their jobs are queued again, uncharged."""
         jobs = []
         for worker in self._workers:
+            worker.state = WorkerState.ENDING
             worker.kill()
             jobs += worker.jobs.values()
             worker.jobs.clear()
         for job in jobs:
+            self._running.pop(job.id, None)
+            self.progress.pop(job.id, None)
             log.info("%s %s: put back into the queue", job.id[:8], job.path)
-            self._requeue(job, outcome="interrupted", detail="the daemon was stopped")
+            self._requeue(job, outcome="interrupted", detail="the daemon was stopped or paused")
 
     @property
     def is_busy(self) -> bool:

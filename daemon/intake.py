@@ -74,6 +74,11 @@ class Intake:
         self._refused: set[Path] = set()  # what is left in the inbox for good
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
 
+    def use(self, settings: Settings) -> None:
+        """Go by other settings with all that is taken from now on."""
+        self.settings = settings
+        self._settling.settle_seconds = settings.settle_seconds
+
     def look_everywhere(self, now: float) -> None:
         self._to_scan[self._folders.inbox.path] = now
         self._rested.clear()

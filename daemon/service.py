@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from daemon import model, timetable
+from daemon import config, model, timetable
 from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.control import ControlServer
 from daemon.dispatch import Dispatch
-from daemon.errors import StartOver, StorageError
+from daemon.errors import ConfigError, StartOver, StorageError
 from daemon.folders import Folders
+from daemon.gate import Gate
 from daemon.intake import Intake
 from daemon.publishing import Publishing
 from daemon.rebuild import Rebuild
@@ -106,6 +107,7 @@ class Service:
         self.store = Store(settings.database)
         self.storage = Storage(self.folders, self.store, clock=time.monotonic)
         self.workers = Workers(post, settings.models, at_once=settings.workers.at_once, clock=time.monotonic)
+        self.gate = Gate(settings, always_open=self.drain)
         self.publishing = Publishing(settings, self.store, self.folders, self.storage)
         self.dispatch = Dispatch(
             settings,
@@ -114,12 +116,13 @@ class Service:
             self.storage,
             self.workers,
             self.publishing,
+            self.gate,
             monotonic=time.monotonic,
             now_us=now_us,
         )
         self.watcher = Watcher(post)
         self.intake = Intake(settings, self.store, self.folders, self.storage, self.watcher, post, now_us=now_us)
-        self.timetable = timetable.Timetable(post, **settings.schedule.model_dump())
+        self.timetable = timetable.Timetable(post, settings.schedule)
         self.control = ControlServer(settings.socket, post)
         self.commands = Commands(
             settings,
@@ -131,6 +134,8 @@ class Service:
             dispatch=self.dispatch,
             intake=self.intake,
             watcher=self.watcher,
+            gate=self.gate,
+            reload=self._reload,
         )
 
     def _start(self) -> None:
@@ -278,12 +283,37 @@ class Service:
     def _signalled(self, number: int) -> None:
         name = signal.Signals(number).name
         if number == signal.SIGHUP:
-            log.info("%s: looking through the inbox and trying again what waits", name)
-            self.intake.look_everywhere(time.monotonic())
-            self.dispatch.probe(at_once=True)
+            log.info("%s: reading config.toml, looking through the inbox, trying again what waits", name)
+            with contextlib.suppress(ConfigError):  # told already
+                self._reload()
+            self.commands.probe()
             return
         self._stop_asked += 1
         log.info("%s: %s", name, "running jobs may finish" if self._stop_asked == 1 else "stopping at once")
+
+    def _reload(self) -> list[str]:
+        """Apply config.toml as it is now to all that starts from now on; the names of the settings that changed.
+
+        Raises:
+            ConfigError: it is wrong, or changes what only a start can: nothing was applied.
+        """
+        self._notifier.reloading()
+        try:
+            new = config.load_again(self.settings)
+        except ConfigError as error:
+            self.commands.config_problem = f"config.toml was changed and is not in force: {error}"
+            log.error("%s", self.commands.config_problem)
+            raise
+        finally:
+            self._notifier.ready()
+        changed = config.changes(self.settings, new)
+        self.settings = self.commands.settings = self.publishing.settings = new
+        for part in (self.gate, self.intake, self.dispatch):
+            part.use(new)
+        self.timetable.use(new.schedule)
+        self.commands.config_problem = None
+        log.info("config.toml: %s", f"now in force: {', '.join(changed)}" if changed else "nothing has changed")
+        return changed
 
     def _pause(self) -> float:
         """Seconds until the next thing to do if no message comes."""

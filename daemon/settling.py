@@ -61,7 +61,7 @@ class Settling:
     """
 
     def __init__(self, settle_seconds: float):
-        self._settle_seconds = settle_seconds
+        self.settle_seconds = settle_seconds
         self._seen: dict[Path, _Seen] = {}
 
     def see(self, path: Path, fingerprint: Fingerprint, now: float) -> None:
@@ -91,7 +91,7 @@ class Settling:
             return False
         seen.changed_at = min(seen.changed_at, now)
         is_complete = seen.complete and seen.fingerprint[_SIZE] > 0
-        return is_complete or now - seen.changed_at >= self._settle_seconds
+        return is_complete or now - seen.changed_at >= self.settle_seconds
 
     def forget(self, path: Path) -> None:
         """Drop what is known of one path: it was taken, or is gone."""

@@ -28,6 +28,15 @@ class Stage:
     parked_for: str = ""
     parked_times: int = 0  # in a row
     storage_failures: int = 0  # in a row: outputs that could not be written
+    is_retired: bool = False  # its options are no longer in force: its worker finishes what it has, and ends
+
+    def go_by(self, options: base.Options) -> None:
+        """Take other options that ask for the same worker; a living one keeps its limit of memory."""
+        if options.max_batch != self.options.max_batch:
+            self.batch_limit = options.max_batch
+        if self.worker is not None:
+            self.worker.timeout = options.timeout
+        self.options = options
 
     @property
     def is_parked(self) -> bool:
@@ -54,10 +63,32 @@ class Stages:
         self._settings = settings
         self._monotonic = monotonic
         self._stages: dict[tuple[str, str], Stage] = {}
+        self._retired: list[Stage] = []  # with a worker still
         self._assignments: dict[str | None, Assignment | base.Missing] = {}  # by recipe
 
     def __iter__(self) -> Iterator[Stage]:
-        return iter(list(self._stages.values()))
+        return iter([*self._stages.values(), *self._retired])
+
+    def use(self, settings: Settings) -> None:
+        """Go by other settings. A stage whose worker would hold the same stays, with its worker."""
+        self._settings = settings
+        before, self._stages = self._stages, {}
+        self.forget_assignments()
+        for recipe in settings.recipes:
+            self.assign(recipe)  # makes the stages that are wanted now
+        for key, stage in before.items():
+            if key in self._stages:
+                stage.go_by(self._stages[key].options)
+                self._stages[key] = stage
+            else:
+                stage.is_retired = True
+                self._retired.append(stage)
+        self.forget_assignments()  # to stages that were there before
+        self.forget_retired()
+
+    def forget_retired(self) -> None:
+        """Those whose worker has ended."""
+        self._retired = [stage for stage in self._retired if stage.worker is not None]
 
     def of(self, worker: Worker) -> Stage:
         return next(stage for stage in self if stage.worker is worker)

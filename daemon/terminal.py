@@ -195,6 +195,8 @@ def status_view(answer: Mapping[str, Any]) -> Group:
         head.append(counts, style="bold"),
         _text(f"{answer['inbox']} -> {answer['outbox']}", style="dim"),
     ]
+    if answer["closed"]:
+        parts.append(_text(f"  {answer['closed']}", style="yellow"))
     for row in answer["running"]:
         seconds = time.time() - row["started_at_us"] / 1e6
         amount = _amount(row["progress"])
@@ -205,8 +207,7 @@ def status_view(answer: Mapping[str, Any]) -> Group:
     for group in answer["waiting"]:
         files = ", ".join(group["files"]) + (", …" if group["count"] > len(group["files"]) else "")
         parts.append(_text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
-    if answer["storage_problem"]:
-        parts.append(_text(f"  {answer['storage_problem']}", style="red"))
+    parts += [_text(f"  {answer[key]}", style="red") for key in ("storage_problem", "config_problem") if answer[key]]
     for problems in ("left_in_inbox", "watch_problems"):
         parts += [_text(f"  {name}: {why}", style="yellow") for name, why in answer[problems].items()]
     return Group(*parts)

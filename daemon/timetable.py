@@ -11,13 +11,16 @@ from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
 
+from daemon.config import ScheduleTable
 from daemon.model import Due
 
 RESCAN = "rescan"  # the whole inbox: events may be lost, and some file systems send none
 PROBE = "probe"  # what parked jobs wait for
 UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
 TIDY = "tidy"  # the database: statistics for its query planner
+HOURS = "hours"  # the active hours begin or end
 
 _TIDY_SECONDS = 24 * 3600.0
 _STEP_SECONDS = 1.0  # by which the clock must be set at once to be noticed; what NTP slews is far less
@@ -26,7 +29,7 @@ _STEP_SECONDS = 1.0  # by which the clock must be set at once to be noticed; wha
 class Timetable:
     """A scheduler thread that posts; it does nothing itself."""
 
-    def __init__(self, post: Callable[[Any], None], *, rescan: float, probe: float, unload: float):
+    def __init__(self, post: Callable[[Any], None], schedule: ScheduleTable):
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -34,10 +37,23 @@ class Timetable:
             # misfire_grace_time: 1 s by default, after which a late run is dropped, for a one-shot for ever
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        self._intervals = {RESCAN: rescan, PROBE: probe, UNLOAD: unload, TIDY: _TIDY_SECONDS}
+        self._post = post
         self._offset = time.time() - time.monotonic()
+        self._plan(schedule)
+
+    def _plan(self, schedule: ScheduleTable) -> None:
+        self._scheduler.remove_all_jobs()
+        self._intervals = {task: getattr(schedule, task) for task in (RESCAN, PROBE, UNLOAD)} | {TIDY: _TIDY_SECONDS}
         for task, seconds in self._intervals.items():
-            self._scheduler.add_job(post, "interval", seconds=seconds, args=[Due(task=task)], id=task)
+            self._scheduler.add_job(self._post, "interval", seconds=seconds, args=[Due(task=task)], id=task)
+        for change in schedule.hours.changes:
+            # of the local time zone, by its own clock: a night on which the clocks change is longer or shorter
+            trigger = CronTrigger(hour=change.hour, minute=change.minute)
+            self._scheduler.add_job(self._post, trigger, args=[Due(task=HOURS)])
+
+    def use(self, schedule: ScheduleTable) -> None:
+        """Go by other times from now on."""
+        self._plan(schedule)
 
     def start(self) -> None:
         self._scheduler.start()

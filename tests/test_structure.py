@@ -12,10 +12,10 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
-    {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing"},
+    {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours"},
     {"config", "conversation"},
     {"store", "watcher", "settling", "inbox", "outbox", "retry", "workers", "timetable", "control", "sdnotify", "kinds"}
-    | {"result", "joblog"},
+    | {"result", "joblog", "gate"},
     {"folders"},
     {"storage", "rebuild"},
     {"publishing", "intake", "audit", "stages"},

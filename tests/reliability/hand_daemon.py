@@ -15,6 +15,7 @@ from daemon import durable
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
 from daemon.folders import Folders
+from daemon.gate import Gate
 from daemon.intake import Intake
 from daemon.model import Hashed, WorkerEnded, WorkerSaid
 from daemon.publishing import Publishing
@@ -150,6 +151,7 @@ class HandDaemon:
             self.storage,
             self.workers,
             self.publishing,
+            Gate(settings),
             monotonic=clock,
             now_us=self._now_us,
         )

@@ -18,6 +18,7 @@ from daemon.config import Settings
 from daemon.dispatch import Dispatch
 from daemon.errors import StorageError
 from daemon.folders import Folders
+from daemon.gate import Gate
 from daemon.model import Asked, Hashed, Job, LookAt, WorkerEnded, WorkerSaid
 from daemon.publishing import Publishing
 from daemon.rebuild import Rebuild
@@ -143,7 +144,8 @@ class House:
         self.publishing = Publishing(settings, self.store, self.folders, self.storage)
         shared = (settings, self.store, self.folders, self.storage)
         times = {"monotonic": clock.monotonic, "now_us": clock.now_us}
-        self.dispatch = Dispatch(*shared, self.workers, self.publishing, **times)
+        gate = Gate(settings)
+        self.dispatch = Dispatch(*shared, self.workers, self.publishing, gate, **times)
         watcher = Watcher(lambda _: None)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(intake, "Hasher", HandHasher)
@@ -158,6 +160,8 @@ class House:
             dispatch=self.dispatch,
             intake=self.intake,
             watcher=watcher,
+            gate=gate,
+            reload=list,
         )
         Rebuild(self.store, self.folders).run()
         Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()

@@ -1,0 +1,128 @@
+"""A daemon that runs is told of a changed config.toml, or to pause: the command line and a real process."""
+
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from places import Place, wait_for
+
+from daemon import control
+
+TOML = """
+    [inbox]
+    text = "wait"
+    settle_seconds = 0.1
+    [recipes.wait]
+    processor = "fakes.misbehaving"
+    [recipes.count]
+    processor = "plaintext"
+    [schedule]
+    probe = "200ms"
+    unload = "1h"
+    rescan = "1h"
+"""
+
+
+@pytest.fixture
+def running(make_place: Callable[..., Place]) -> tuple[Place, subprocess.Popen]:
+    place = make_place(TOML)
+    return place, place.start()
+
+
+def status(place: Place) -> dict:
+    return control.ask(place.settings().socket, "status")
+
+
+def test_reload_holds_for_what_comes_and_not_for_what_runs(running):
+    place, _ = running
+    place.drop("before.txt", f"wait_for {place.home / 'go'}")
+    wait_for(lambda: (place.row("before.txt") or {}).get("state") == "running", "the job to run")
+    place.write_config(TOML.replace('text = "wait"', 'text = "count"'))
+    told = place.inboxd("reload").stdout
+    assert "folders..recipes.text" in told
+    place.drop("after.txt", "three little words")
+    assert place.ended("after.txt")["recipe"] == "count"
+    assert place.row("before.txt")["state"] == "running"
+    (place.home / "go").touch()
+    assert place.ended("before.txt")["recipe"] == "wait" and place.row("before.txt")["attempts"] == 1
+    assert "Nothing has changed" in place.inboxd("reload").stdout
+
+
+def test_worker_is_kept_over_a_reload_unless_its_options_changed(running):
+    place, _ = running
+    place.drop("a.txt", "fine")
+    place.ended("a.txt")
+    place.write_config(TOML.replace('"fakes.misbehaving"', '"fakes.misbehaving"\nkeep_alive = "1h"'))
+    assert "recipes.wait.keep_alive" in place.inboxd("reload").stdout
+    place.drop("b.txt", "fine")
+    place.ended("b.txt")
+    place.write_config(TOML.replace('"fakes.misbehaving"', '"fakes.misbehaving"\nunavailable_until = "config.toml"'))
+    place.inboxd("reload")
+    place.drop("c.txt", "fine")
+    place.ended("c.txt")
+    pids = [row["worker_pid"] for row in place.rows("SELECT worker_pid FROM attempts ORDER BY started_at")]
+    assert pids[0] == pids[1] != pids[2]
+    wait_for(lambda: [worker["pid"] for worker in status(place)["workers"]] == [pids[2]], "the end of the old worker")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (TOML.replace('"wait"', '"cuont"', 1), "Did you mean 'count'"),
+        ("[inbox", "no valid TOML"),
+        (TOML + '[paths]\ninbox = "elsewhere"', "restart"),
+    ],
+)
+def test_wrong_config_is_refused_and_the_old_one_stays(running, wrong: str, why: str):
+    place, daemon = running
+    place.write_config(wrong)
+    assert why in place.inboxd("reload", check=78).stderr
+    refused = place.log().count("is not in force")
+    daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: place.log().count("is not in force") > refused, "the daemon to refuse it")
+    place.write_config(TOML)
+    assert why in " ".join(place.inboxd("status").stdout.split())
+    place.drop("a.txt", "fine")
+    assert place.ended("a.txt")["recipe"] == "wait"
+    daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: status(place)["config_problem"] is None, "the problem to go")
+
+
+def test_paused_daemon_takes_and_starts_nothing_until_it_is_resumed(running):
+    place, daemon = running
+    place.drop("first.txt", "fine")
+    place.ended("first.txt")
+    place.inboxd("pause", "a game")
+    wait_for(lambda: status(place)["workers"] == [], "the models' memory to be free")
+    place.drop("second.txt", "fine")
+    wait_for(lambda: place.row("second.txt"), "the drop to be taken")
+    assert "a game" in place.inboxd("status").stdout
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait(30)
+    place.start()
+    assert "a game" in status(place)["closed"] and place.row("second.txt")["state"] == "queued"
+    assert place.inboxd("resume").stdout == "Resumed.\n"
+    assert place.ended("second.txt")["state"] == "done"
+
+
+def test_pause_now_puts_running_jobs_back_uncharged(running):
+    place, _ = running
+    place.drop("long.txt", f"wait_for {place.home / 'go'}")
+    wait_for(lambda: (place.row("long.txt") or {}).get("state") == "running", "the job to run")
+    place.inboxd("pause", "--now")
+    assert place.row("long.txt")["state"] == "queued"
+    wait_for(lambda: status(place)["workers"] == [], "the end of its worker")
+    (place.home / "go").touch()
+    place.inboxd("resume")
+    assert place.ended("long.txt")["state"] == "done"
+    assert [row["charged"] for row in place.rows("SELECT charged FROM jobs")] == [0]
+
+
+def test_drain_works_though_the_daemon_is_paused(make_place):
+    place = make_place(TOML.replace('text = "wait"', 'text = "count"'))
+    place.state.mkdir()
+    (place.state / "paused").touch()
+    place.drop("a.txt")
+    place.drain()
+    assert place.row("a.txt")["state"] == "done"
