@@ -17,6 +17,7 @@ from daemon.errors import StartOver, StorageError
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.inbox import OriginalGone
+from daemon.journal import about
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
 from daemon.names import result_stem
 from daemon.publishing import Publishing
@@ -139,7 +140,7 @@ class Dispatch:
             except OriginalGone as error:
                 self._publishing.give_up(job, FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             except (OSError, StorageError) as error:
-                log.warning("%s %s: %s", job.id[:8], job.path, error)
+                log.warning("%s %s: %s", job.id[:8], job.path, error, extra=about(job))
                 self._storage.note(error, can_take=True)
                 self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
             else:
@@ -151,7 +152,7 @@ class Dispatch:
 
     def _prepare(self, job: Job) -> dict:
         original = self._folders.original(job.id)
-        log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt)
+        log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt, extra=about(job))
         return wire.work_to_wire(
             base.Work(
                 job=job.id,
@@ -228,7 +229,7 @@ class Dispatch:
         except StartOver:
             raise
         except Exception as error:  # one of the three borders: one job
-            log.exception("%s %s: the result could not be published", job.id[:8], job.path)
+            log.exception("%s %s: the result could not be published", job.id[:8], job.path, extra=about(job))
             hopeless(error)
 
     def _failed(self, worker: Worker, failed: wire.WorkFailed) -> None:
@@ -240,7 +241,7 @@ class Dispatch:
             self._publishing.cancel(job)
             return
         if failed.trace:
-            log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace)
+            log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace, extra=about(job))
         failure, message = FailureKind(failed.kind), failed.message
         if why := self._why_out_of_reach(job):  # then what the processor says of the file is no verdict
             failure, message = FailureKind.STORAGE, why
@@ -309,6 +310,7 @@ class Dispatch:
                 log.warning(
                     "%s %s: attempt %d: %s: %s; again in %g s",
                     *(job.id[:8], job.path, job.attempt, failure, message, again.after_seconds),
+                    extra=about(job),
                 )
                 self._requeue(
                     job,
@@ -356,7 +358,7 @@ class Dispatch:
 
     def _park_jobs(self, jobs: list[Job], why: str) -> None:
         for job in jobs:
-            log.warning("%s %s waits: %s", job.id[:8], job.path, why)
+            log.warning("%s %s waits: %s", job.id[:8], job.path, why, extra=about(job))
         self._store.park([job.id for job in jobs], why)
 
     def probe(self, *, at_once: bool = False) -> None:
@@ -412,7 +414,7 @@ class Dispatch:
         for job in jobs:
             self._running.pop(job.id, None)
             self.progress.pop(job.id, None)
-            log.info("%s %s: put back into the queue", job.id[:8], job.path)
+            log.info("%s %s: put back into the queue", job.id[:8], job.path, extra=about(job))
             self._requeue(job, outcome="interrupted", detail="the daemon was stopped or paused")
 
     @property

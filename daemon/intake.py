@@ -18,6 +18,7 @@ from daemon import durable
 from daemon.config import Settings
 from daemon.folders import Folders
 from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, writer_has
+from daemon.journal import about
 from daemon.kinds import Content, sniff
 from daemon.model import Entry, Hashed, Job, JobState, LookAt
 from daemon.names import SIDECAR_SUFFIXES, printable_path
@@ -311,7 +312,8 @@ class Intake:
         """Insert taken drops into the queue, and have the large ones hashed."""
         self._store.insert(jobs, event=event)
         for job in jobs:
-            log.info("%s %s: taken (%s, %s)", job.id[:8], job.path, job.media_type, job.recipe or "no recipe")
+            recipe = job.recipe or "no recipe"
+            log.info("%s %s: taken (%s, %s)", job.id[:8], job.path, job.media_type, recipe, extra=about(job))
         self.hash_missing(jobs)
 
     def hash_missing(self, jobs: list[Job]) -> None:

@@ -16,6 +16,7 @@ from daemon.durable import sha256_of
 from daemon.errors import StorageError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone, as_recorded
+from daemon.journal import about
 from daemon.model import Job, JobState, Original
 from daemon.outbox import original_place
 from daemon.storage import Storage
@@ -62,7 +63,7 @@ class Publishing:
             self.give_up(job, base.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
         if changes := _changes(job, original):
-            log.warning("%s %s changed while it was processed; it is queued again", job.id[:8], job.path)
+            log.warning("%s %s changed meanwhile; it is queued again", job.id[:8], job.path, extra=about(job))
             self._folders.inbox.fsync_taken([job.id], [])
             self._store.requeue(
                 job,
@@ -94,7 +95,8 @@ class Publishing:
         work, and the staging folder of a later attempt."""
         current = self._store.get(job.id)
         if current is None or (current.attempt, current.lease) != (job.attempt, job.lease) or current.state.is_final:
-            log.warning("%s %s: the outcome of attempt %d came too late", job.id[:8], job.path, job.attempt)
+            late = "%s %s: the outcome of attempt %d came too late"
+            log.warning(late, job.id[:8], job.path, job.attempt, extra=about(job))
             return False
         if current.state is JobState.PUBLISHING:  # an error hid that the intent was committed
             self.complete(current)
@@ -184,7 +186,8 @@ class Publishing:
         self._folders.outbox.fsync_result(job)  # the rename may be an earlier run's that died before this
         done = self._store.finish(job)  # publish before finish: a row that says done has its result
         level = logging.INFO if done.state is JobState.DONE else logging.WARNING
-        log.log(level, "%s %s: %s: %s", done.id[:8], done.path, done.state, done.error or done.result_path)
+        what = done.error or done.result_path
+        log.log(level, "%s %s: %s: %s", done.id[:8], done.path, done.state, what, extra=about(done))
         self._storage.make(f"removal of inbox/.taken/{job_id}", functools.partial(self.release, job_id))
 
     def _rename(self, job: Job) -> Job:

@@ -5,7 +5,6 @@ act on the terminal or pass for a line of its own.
 """
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from daemon import journal
 from daemon.names import printable_lines
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
 _FILE_WIDTH = 160  # columns of a table that goes into a file
-_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
 def out() -> Console:
@@ -36,16 +35,14 @@ def out() -> Console:
 
 
 def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
-    """Log to stderr: with priorities for journald under systemd, with the time of day elsewhere."""
+    """Log to journald under systemd; elsewhere to stderr, with the time of day."""
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    if console is not None:
-        handler = _ConsoleHandler(console)
-    elif "JOURNAL_STREAM" in os.environ:
-        handler.setFormatter(_JournalFormatter("%(message)s"))
-    if not isinstance(handler.formatter, _JournalFormatter):
-        handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    if console is None and journal.is_connected():
+        root.handlers = [journal.JournalHandler()]
+        return
+    handler = logging.StreamHandler(sys.stderr) if console is None else _ConsoleHandler(console)
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     root.handlers = [handler]
 
 
@@ -54,14 +51,6 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable_lines(super().format(record))
-
-
-class _JournalFormatter(_Formatter):
-    """sd-daemon(3): a line that begins with <n> has that priority."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        priority = _PRIORITIES.get(record.levelno, 6)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
 class _ConsoleHandler(logging.Handler):

@@ -13,7 +13,7 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
     {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours"},
-    {"config", "conversation"},
+    {"config", "conversation", "journal"},
     {"store", "watcher", "settling", "inbox", "outbox", "retry", "workers", "timetable", "control", "sdnotify", "kinds"}
     | {"result", "joblog", "gate"},
     {"folders"},
