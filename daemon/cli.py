@@ -333,6 +333,35 @@ def models(context: typer.Context, config_file: ConfigOption = None) -> None:
     raise typer.Exit(code)
 
 
+# ---------------------------------------------------------------------------------------------- the service
+
+UserOption = Annotated[bool, typer.Option("--user", help="A service of your own, without root.")]
+
+
+@app.command()
+def install(
+    user: UserOption = False,
+    group: Annotated[str, typer.Option(help="Its members may drop files and read results.")] = "inboxd",
+) -> None:
+    """Install, or upgrade, the systemd service of this inboxd, start it, and show where everything is."""
+    from daemon import install as service
+
+    place = service.user_place(os.environ) if user else service.system_place()
+    service.install(place, group=group, tell=print)
+    if user:
+        print("It ends when you log out, unless you once run: loginctl enable-linger")
+    else:
+        print(f"To let NAME drop files:  usermod --append --groups {group} NAME")
+
+
+@app.command()
+def uninstall(user: UserOption = False) -> None:
+    """Remove the systemd service. Files, settings and the job log stay."""
+    from daemon import install as service
+
+    service.uninstall(service.user_place(os.environ) if user else service.system_place(), tell=print)
+
+
 @config_app.command("check")
 def config_check(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check config.toml and show the settings in force."""
