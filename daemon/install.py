@@ -159,8 +159,8 @@ def _config_for(data: Path) -> str:
     """The project's config.toml with the paths of this installation."""
     text = (_ROOT / "config.toml").read_text()
     for name in ("inbox", "outbox", "state"):
-        text = re.sub(rf'^{name} = "{name}"$', f'{name} = "{data / name}"', text, count=1, flags=re.MULTILINE)
-    return text.replace("# relative to this file", "")
+        text = re.sub(rf'^{name} = "{name}"', f'{name} = "{data / name}"', text, count=1, flags=re.MULTILINE)
+    return text
 
 
 def _write_new(path: Path, text: str) -> bool:
