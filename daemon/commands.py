@@ -166,7 +166,7 @@ class Commands:
     def one_line(self) -> str:
         """The state in a line, for the service manager."""
         if (closed := self._gate.why_closed) is not None:
-            return f"{closed} {self._counts_and_files()}"
+            return f"{self._counts_and_files()}. {closed}"
         return self._counts_and_files()
 
     def _counts_and_files(self) -> str:

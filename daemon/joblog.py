@@ -1,5 +1,6 @@
 """Reading jobs.db beside a running daemon: read-only, so a reader can neither harm nor hinder it."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,9 @@ class JobLog:
         """Open it.
 
         Raises:
-            UsageError: there is no job log yet.
+            UsageError: there is no job log yet, or it is not for this user to read.
         """
-        if not path.exists():
+        if not _may_be_read(path):
             raise _none_yet(path)
         self._path = path
         self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
@@ -110,6 +111,27 @@ class JobLog:
                 f"The job log {self._path} cannot be read: {error}.",
                 "If the daemon is stopped and this stays, move the file away: it is made anew from the folders.",
             ) from error
+
+
+def _may_be_read(path: Path) -> bool:
+    """Is there one? `Path.exists` alone would not tell one that is hidden from us from one that is not there.
+
+    Raises:
+        UsageError: it may not be read.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        raise _not_ours(path) from None
+    if not os.access(path, os.R_OK, effective_ids=True):
+        raise _not_ours(path)
+    return True
+
+
+def _not_ours(path: Path) -> UsageError:
+    return UsageError(f"You may not read the job log {path}.", "Ask as root, or as the user that inboxd runs as.")
 
 
 def _none_yet(path: Path) -> UsageError:

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
 _STARTS, _STARTS_SECONDS = 5, 60.0  # so many starts within so many seconds, and starting over does not help
-_DRAIN_TRIES = 8  # a drain ends when a disk cannot be written for so many tries (about 20 s)
+_DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
 
 
 def serve(settings: Settings, **options: Any) -> None:

@@ -1,7 +1,10 @@
 """Reading the job log beside a daemon, or after one that was killed."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,33 @@ def test_job_log_whose_first_start_was_killed_is_none_yet(tmp_path: Path):
     assert killed.returncode == 9
     with pytest.raises(UsageError, match="no job log"):
         JobLog(database)
+
+
+@pytest.mark.parametrize("kept_from_us", ["the file", "its folder"])
+def test_job_log_that_is_not_for_us_to_read_says_whom_to_ask(kept_from_us: str, tmp_path: Path):
+    folder = tmp_path / "state"
+    folder.mkdir()
+    database = folder / "jobs.db"
+    database.write_bytes(b"")
+    (database if kept_from_us == "the file" else folder).chmod(0)
+    with as_nobody(tmp_path), pytest.raises(UsageError, match="may not read") as refused:
+        JobLog(database)
+    folder.chmod(0o755)
+    assert "as root" in refused.value.fix
+
+
+@contextmanager
+def as_nobody(reachable: Path) -> Iterator[None]:
+    """Root may read everything: be somebody else."""
+    if os.geteuid() != 0:
+        yield
+        return
+    outer = reachable.parents[1]  # pytest's own folders are for root only
+    for folder in (reachable, reachable.parent, outer):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        outer.chmod(0o700)

@@ -14,7 +14,7 @@ SEED = int(os.environ.get("INBOXD_SEED", random.SystemRandom().randrange(10**6))
 MINUTES = float(os.environ.get("INBOXD_SOAK_MINUTES", 60))
 MODELS = Path(os.environ.get("INBOXD_TEST_MODELS", "state/models")).resolve()
 WARM_UP_SECONDS = 300.0
-SHORT_SECONDS = 6.0
+SHORT_SECONDS = 3.0
 MOST_WORKERS = 3
 
 SHORT = {sort: weight for sort, weight in WEIGHTS.items() if sort not in ("hang", "large", "noisy")}
