@@ -165,6 +165,7 @@ class Dispatch:
                 recipe=job.recipe or "",
                 options=self._stages.assign(job.recipe).recipe_options,
                 sidecars=original.sidecars,
+                kept=self._folders.kept / job.id,
             )
         )
 

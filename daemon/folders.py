@@ -26,6 +26,7 @@ class Folders:
         self.inbox = Inbox(inbox)
         self.outbox = Outbox(outbox, archive=state / "archive", inbox=inbox)
         self.state = state
+        self.kept = state / "kept"  # <uuid>/: what processors keep of a job from attempt to attempt
         self._lock: int | None = None
         self._identities: dict[Path, tuple[int, int]] = {}  # device and inode of what is locked
 

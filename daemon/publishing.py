@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from daemon import __version__, result
+from daemon import __version__, durable, result
 from daemon.config import Settings
-from daemon.durable import sha256_of
 from daemon.errors import StorageError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone, as_recorded
@@ -200,13 +199,14 @@ class Publishing:
         return job
 
     def release(self, job_id: str) -> None:
-        """Remove what is left of a job that has ended: the taken original, and the staging of its attempts. Nothing, if
-        it was queued again meanwhile: then that original is the only one."""
+        """Remove what is left of a job that has ended: the taken original, the staging of its attempts, and what they
+        kept. Nothing, if it was queued again meanwhile: then that original is the only one."""
         job = self._store.get(job_id)
         if job is not None and not job.state.is_final:
             return
         self._folders.inbox.release(job_id)
         self._folders.outbox.discard_attempts(job_id)
+        durable.remove_tree(self._folders.kept / job_id)
 
     # ---------------------------------------------------------------------------------------- trying again
 
@@ -248,7 +248,7 @@ def _changes(job: Job, original: Original | None) -> dict[str, Any]:
     mtime_ns = as_recorded(facts.st_mtime_ns)
     if (facts.st_size, mtime_ns) == (job.size_bytes, job.mtime_ns):
         return {}
-    return {"sha256": sha256_of(original.path), "size_bytes": facts.st_size, "mtime_ns": mtime_ns}
+    return {"sha256": durable.sha256_of(original.path), "size_bytes": facts.st_size, "mtime_ns": mtime_ns}
 
 
 def _within(place: str, original: Original) -> str:

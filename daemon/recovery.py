@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from daemon import retry
+from daemon import durable, retry
 from daemon.errors import InboxdError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone
@@ -58,6 +58,7 @@ class Recovery:
                 continue  # it waits as it should; asking again for each of very many would keep the start waiting
             self._each(job.id, self._mend, job, job.id in taken)
         self._sweep_staging()
+        self._sweep_kept()
         if self._report != Report():
             log.warning("recovered after an unclean end: %s", self._report)
         return self._report
@@ -156,3 +157,11 @@ class Recovery:
             job = self._store.get(job_id)
             if job is None or job.state is not JobState.PUBLISHING:
                 self._each(job_id, self._folders.outbox.discard_attempts, job_id)
+
+    def _sweep_kept(self) -> None:
+        """Remove what processors kept of jobs that have ended."""
+        kept = self._folders.kept
+        for path in kept.iterdir() if kept.is_dir() else ():
+            job = self._store.get(path.name)
+            if job is None or job.state.is_final:
+                self._each(path.name, durable.remove_tree, path)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-_NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages"}  # the other modules of this package
+_NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages", "parts"}  # the other modules of this package
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -145,6 +145,7 @@ class Work:
     recipe: str  # the recipe's name
     options: RecipeOptions  # the recipe's options, validated
     sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt}
+    kept: Path | None = None  # a folder that outlives the attempt, made at need: see `parts`. None: there is none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,6 +129,7 @@ def work_to_wire(work: Work) -> dict[str, Any]:
         **{name: getattr(work, name) for name in ("job", "attempt", "kind", "media_type", "stem", "recipe")},
         "source": str(work.source),
         "outputs": str(work.outputs),
+        "kept": None if work.kept is None else str(work.kept),
         "options": work.options.model_dump(mode="json"),
         "sidecars": {name: str(path) for name, path in work.sidecars.items()},
     }
@@ -141,6 +142,7 @@ def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Wo
         kind=Kind(fields["kind"]),
         source=Path(fields["source"]),
         outputs=Path(fields["outputs"]),
+        kept=None if fields["kept"] is None else Path(fields["kept"]),
         options=recipe.model_validate(fields["options"]),
         sidecars={name: Path(path) for name, path in fields["sidecars"].items()},
     )

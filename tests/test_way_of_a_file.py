@@ -265,6 +265,15 @@ def test_crashing_hanging_and_failing_jobs_do_not_stop_the_others(make_place):
     place.verify()
 
 
+def test_finished_pages_survive_a_crash_and_are_forgotten_with_the_job(make_place):
+    place = make_place(MISBEHAVING.format(recipe=""))
+    place.drop("long.txt", "pages 4")
+    place.drain()
+    assert [row["attempt"] for row in place.rows("SELECT attempt FROM attempts ORDER BY attempt")] == [1, 2]
+    assert (place.home / "made.txt").read_text().split() == ["1", "2", "3", "4", "5"]
+    assert list((place.home / "state" / "kept").iterdir()) == []
+
+
 def _is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
