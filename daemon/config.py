@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from daemon.errors import ConfigError
-from daemon.hours import Hours
+from daemon.hours import Hours, parse_clock
 from processors import base
-from processors.base import Kind, Seconds
+from processors.base import Kind, Seconds, parse_duration
 
 Originals = Literal["keep", "archive", "delete"]
 
@@ -31,6 +31,11 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
 
 def _normalize_hours(text: str) -> str:
     return str(Hours.parse(text))
+
+
+def _check_clock(text: str) -> str:
+    parse_clock(text)
+    return text
 
 
 class _Table(BaseModel):
@@ -90,10 +95,33 @@ class ScheduleTable(_Table):
     probe: Seconds = Field(default=15.0, gt=0)  # of what parked jobs wait for
     unload: Seconds = Field(default=15.0, gt=0)  # how often idle workers are looked at: see `keep_alive`
     active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when work may be started: "22:00-06:00"; "" always
+    nightly: Annotated[str, AfterValidator(_check_clock)] = "03:30"  # check and copy the job log, and retention
+    backups: int = Field(default=7, ge=0)  # nightly copies of the job log that are kept, in state/backups
 
     @property
     def hours(self) -> Hours:
         return Hours.parse(self.active)
+
+
+def _parse_age(value: object) -> float | None:
+    if value in ("", None):
+        return None
+    seconds = parse_duration(value)
+    if seconds <= 0:
+        raise ValueError('an age is greater than 0; "" is for ever')
+    return seconds
+
+
+Age = Annotated[float | None, BeforeValidator(_parse_age)]  # seconds; None: for ever
+
+
+class RetentionTable(_Table):
+    """`[retention]`: what is removed by itself, at `[schedule] nightly`, so long after its job has ended."""
+
+    results: Age = None  # folders in the outbox, with the originals that are kept in them
+    failed: Age = None  # the same below outbox/failed
+    archive: Age = None  # archived originals
+    history: Age = None  # rows of the job log
 
 
 class File(_Table):
@@ -106,6 +134,7 @@ class File(_Table):
     retry: RetryTable = RetryTable()
     workers: WorkersTable = WorkersTable()
     schedule: ScheduleTable = ScheduleTable()
+    retention: RetentionTable = RetentionTable()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +176,7 @@ class Settings:
     retry: RetryTable
     workers: WorkersTable
     schedule: ScheduleTable
+    retention: RetentionTable
 
     @property
     def database(self) -> Path:
@@ -236,6 +266,7 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         retry=file.retry,
         workers=file.workers,
         schedule=file.schedule,
+        retention=file.retention,
     )
 
 
@@ -365,7 +396,7 @@ def describe(settings: Settings) -> dict[str, Any]:
             for name, recipe in settings.recipes.items()
         },
         "processors": {name: options.model_dump(mode="json") for name, options in settings.processors.items()},
-        **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule")},
+        **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule", "retention")},
     }
 
 

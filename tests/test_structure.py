@@ -13,6 +13,7 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
     {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours"},
+    {"backup"},
     {"config", "conversation", "journal"},
     {
         "install",
@@ -30,7 +31,7 @@ LAYERS = (
     }
     | {"result", "joblog", "gate"},
     {"folders"},
-    {"storage", "rebuild"},
+    {"storage", "rebuild", "retention"},
     {"publishing", "intake", "audit", "stages"},
     {"dispatch", "recovery"},
     {"commands"},
