@@ -30,11 +30,15 @@ app.add_typer(config_app, name="config")
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", envvar="INBOXD_CONFIG", help="config.toml; default: in this folder, then /etc/inboxd."
+        "--config",
+        "-c",
+        envvar="INBOXD_CONFIG",
+        help="config.toml; default: in this folder, ~/.config/inboxd, /etc/inboxd.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For scripts: JSON on stdout.")]
-_PLACES = (Path("config.toml"), Path("/etc/inboxd/config.toml"))
+_OF_THE_USER = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # of `install --user`
+_PLACES = (Path("config.toml"), Path(_OF_THE_USER, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
 
 
 def main() -> None:
@@ -53,7 +57,7 @@ def _settings(path: Path | None) -> config.Settings:
     found = path or next((place for place in _PLACES if place.exists()), None)
     if found is None:
         raise UsageError(
-            "There is no config.toml in this folder, nor in /etc/inboxd.",
+            "There is no config.toml in this folder, nor in ~/.config/inboxd or /etc/inboxd.",
             "Name it with --config FILE or INBOXD_CONFIG; an empty file is a valid one.",
         )
     return config.load(found)
@@ -381,17 +385,15 @@ UserOption = Annotated[bool, typer.Option("--user", help="A service of your own,
 @app.command()
 def install(
     user: UserOption = False,
-    group: Annotated[str, typer.Option(help="Its members may drop files and read results.")] = "inboxd",
+    group: Annotated[
+        str | None, typer.Option(help="Its members may drop files and read results; default: as it is, or inboxd.")
+    ] = None,
 ) -> None:
     """Install, or upgrade, the systemd service of this inboxd, start it, and show where everything is."""
     from daemon import install as service
 
     place = service.user_place(os.environ) if user else service.system_place()
     service.install(place, group=group, tell=print)
-    if user:
-        print("It ends when you log out, unless you once run: loginctl enable-linger")
-    else:
-        print(f"To let NAME drop files:  usermod --append --groups {group} NAME")
 
 
 @app.command()

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
 _PRUNE_SECONDS = 0.02  # for the removal of what is old enough, likewise
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
+_CLOSE_SECONDS = 15.0  # at the end, for the last commits, on a slow disk
 _STARTS, _STARTS_SECONDS = 5, 60.0  # so many starts within so many seconds, and starting over does not help
 _DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
 
@@ -162,7 +163,10 @@ class Service:
 
     def _stop(self) -> None:
         """Let running jobs finish for `stop_seconds` (a second signal: not at all), put the others back, let go."""
-        self._notifier.stopping()
+        if self._hurry:  # to start over: a manager that is told of a stop expects the process to end
+            self._notifier.reloading()
+        else:
+            self._notifier.stopping(within_seconds=self.settings.workers.stop_seconds + _REAP_SECONDS + _CLOSE_SECONDS)
         with contextlib.suppress(StartOver):  # what replaced our files tells the next start more than we could
             until = time.monotonic() + (0 if self._hurry else self.settings.workers.stop_seconds)
             while self.dispatch.is_busy and self._stop_asked < 2 and time.monotonic() < until:
@@ -349,6 +353,7 @@ class Service:
         except ConfigError as error:
             self.commands.config_problem = f"config.toml was changed and is not in force: {error}"
             log.error("%s", self.commands.config_problem)
+            self._guard(self._tell)  # now: who has it reloaded looks at the status next
             raise
         finally:
             self._notifier.ready()

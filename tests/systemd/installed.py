@@ -93,10 +93,8 @@ class Installed(Place):
 
     def forget_changes(self) -> None:
         """The unit and the settings as they were, and no job in the way of the next test."""
-        drop_in = self.lab.path("etc/systemd/system/inboxd.service.d/test.conf")
-        if drop_in.exists():
-            drop_in.unlink()
-            self.systemctl("daemon-reload")
+        self.lab.run("rm", "-rf", "/etc/systemd/system/inboxd.service.d")
+        self.systemctl("daemon-reload")
         self.systemctl("reset-failed")
         self.configure()
         for row in self.rows("SELECT id FROM job_log WHERE state IN ('queued', 'running')"):
