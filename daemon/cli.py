@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -339,7 +340,15 @@ def resume(config_file: ConfigOption = None) -> None:
 @app.command()
 def reload(config_file: ConfigOption = None) -> None:
     """Apply config.toml as it is now to all that starts from now on. A wrong one is refused, and the old one stays."""
-    changed = _ask(_settings(config_file), "reload", ConfigError)["changed"]
+    try:
+        settings = _settings(config_file)
+    except ConfigError:
+        if main := os.environ.get(
+            "MAINPID"
+        ):  # ExecReload=: the daemon is to refuse it, too, and show why as its status
+            os.kill(int(main), signal.SIGHUP)
+        raise
+    changed = _ask(settings, "reload", ConfigError)["changed"]
     print("\n".join(["Now in force:", *changed]) if changed else "Nothing has changed.")
 
 

@@ -60,7 +60,8 @@ for each in console-getty.service getty@.service systemd-firstboot.service syste
 	ln -s /dev/null "$root/etc/systemd/system/$each"
 done
 ln -s /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
-printf '[Journal]\nStorage=volatile\nRateLimitBurst=0\n' >"$root/etc/systemd/journald.conf.d/lab.conf"
+mkdir "$root/var/log/journal" # so that users, too, see their own
+printf '[Journal]\nStorage=persistent\nRateLimitBurst=0\n' >"$root/etc/systemd/journald.conf.d/lab.conf"
 
 for each in "$@"; do
 	mkdir -p "$root${each#*:}"

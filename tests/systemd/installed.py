@@ -131,3 +131,7 @@ class Installed(Place):
             return row if row and row["state"] == "running" else None
 
         return wait_for(look, f"work on {file}")
+
+    def waits(self, file: str, deadline: float) -> str:
+        """What a file waits for, once it does."""
+        return wait_for(lambda: (self.row(file) or {}).get("waiting_for"), f"{file} to wait", deadline)

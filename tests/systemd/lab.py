@@ -155,9 +155,9 @@ class Lab:
         settings = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "COLUMNS": "200"}
         settings |= {"HOME": f"/home/{user}" if user else "/root", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
         settings |= environment
-        enter = ["nsenter", "-t", str(self._pid), "-m", "-u", "-i", "-n", "-p", "-C", "--wd=/"]
+        enter = ["nsenter", "-t", str(self._pid), "-m", "-u", "-i", "-n", "-p", "-C"]
         become = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"] if user else []
-        words = [*enter, *become, "env", "-i", *(f"{name}={value}" for name, value in settings.items())]
+        words = [*enter, *become, "env", "-i", "-C", "/", *(f"{name}={value}" for name, value in settings.items())]
         return _joining(self._group / "payload/commands.scope", words)
 
     def _listen(self) -> None:

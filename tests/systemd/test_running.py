@@ -96,6 +96,7 @@ def test_refused_reload_fails_says_why_and_leaves_the_old_settings_in_force(serv
     service.write_config(Installed.TOML.replace('text = "do"', 'text = "dance"'))
     refused = service.systemctl("reload", "inboxd", check=False)
     assert refused.returncode != 0 and "systemctl status inboxd" in refused.stderr
+    wait_for(lambda: "is not in force" in service.shows("StatusText"), "the problem in the status")
     shown = service.systemctl("status", "inboxd").stdout
     assert "config.toml was changed and is not in force" in shown and "dance" in shown
     assert "dance" in service.journal("--priority", "err")
