@@ -27,6 +27,11 @@ class Notifier:
             log.warning("NOTIFY_SOCKET=%s is no Unix socket; systemd will hear nothing from us.", self._address)
             self._address = ""
 
+    @property
+    def is_heard(self) -> bool:
+        """Is there a manager that listens?"""
+        return bool(self._address)
+
     def ready(self) -> None:
         """The daemon has started, or has finished a reload."""
         self._send("READY=1")

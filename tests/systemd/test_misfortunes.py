@@ -71,6 +71,37 @@ def test_wrong_config_at_start_is_told_once_and_not_tried_again(service: Install
     assert restarts(service) == before and "no valid TOML" in service.journal("-n", "20")
 
 
+def test_start_on_a_full_disk_waits_for_room_says_so_and_goes_on(service: Installed):
+    lab, data = service.lab, "/var/lib/inboxd"
+    service.systemctl("stop", "inboxd")
+    lab.run("sh", "-c", f"mount -t tmpfs -o size=600k,mode=750 small {data} && chown inboxd: {data}")
+    lab.run("sh", "-c", f"dd if=/dev/zero of={data}/fill bs=1k", check=False)
+    starting = lab.start("systemctl", "start", "inboxd")
+    wait_for(lambda: "waiting: " in service.shows("StatusText"), "the reason in the status")
+    before, main = restarts(service), service.shows("MainPID")
+    assert service.shows("ActiveState") == "activating" and starting.poll() is None
+    lab.run("rm", f"{data}/fill")
+    assert starting.wait(60) == 0
+    assert (restarts(service), service.shows("MainPID")) == (before, main)
+    told = [line for line in service.journal(f"_PID={main}").splitlines() if "tried again" in line]
+    assert len(told) == 1
+    service.systemctl("stop", "inboxd")
+    lab.run("umount", data)
+
+
+def test_start_that_waits_for_a_disk_can_be_stopped(service: Installed):
+    lab, data = service.lab, "/var/lib/inboxd"
+    service.systemctl("stop", "inboxd")
+    lab.run("sh", "-c", f"mount -t tmpfs -o size=600k,mode=750 small {data} && chown inboxd: {data}")
+    lab.run("sh", "-c", f"dd if=/dev/zero of={data}/fill bs=1k", check=False)
+    starting = lab.start("systemctl", "start", "inboxd")
+    wait_for(lambda: "waiting: " in service.shows("StatusText"), "the reason in the status")
+    service.systemctl("stop", "inboxd")
+    assert starting.wait(60) != 0
+    assert service.shows("ActiveState") == "inactive" and service.shows("Result") == "success"
+    lab.run("umount", data)
+
+
 def test_job_log_lost_while_running_is_made_anew_without_a_word_of_stopping(service: Installed):
     service.drop("known.txt", "fine")
     service.ended("known.txt")
