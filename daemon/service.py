@@ -372,7 +372,7 @@ class Service:
 
     def _until_next(self) -> float:
         now = time.monotonic()
-        if self._removals is not None:
+        if self._removals is not None or self.dispatch.has_more:
             return 0.0
         pauses = [self.settings.schedule.rescan]  # the clock of the timetable may have been set back: see there
         if (look := self.intake.next_look(now)) is not None:

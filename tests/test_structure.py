@@ -30,9 +30,10 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders"},
+    {"folders", "nearby"},
     {"storage", "rebuild", "retention"},
     {"publishing", "intake", "audit", "stages"},
+    {"duplicates"},
     {"dispatch", "recovery"},
     {"commands"},
     {"service"},
