@@ -11,7 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
 
 from daemon.errors import ConfigError
 from daemon.hours import Hours, parse_clock
@@ -39,6 +48,10 @@ def _normalize_hours(text: str) -> str:
 def _check_clock(text: str) -> str:
     parse_clock(text)
     return text
+
+
+def _check_clock_or_none(text: str) -> str:
+    return text and _check_clock(text)
 
 
 class _Table(BaseModel):
@@ -119,6 +132,7 @@ class ScheduleTable(_Table):
     unload: Seconds = Field(default=15.0, gt=0)  # how often idle workers are looked at: see `keep_alive`
     active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when work may be started: "22:00-06:00"; "" always
     nightly: Annotated[str, AfterValidator(_check_clock)] = "03:30"  # check and copy the job log, and retention
+    digest: Annotated[str, AfterValidator(_check_clock_or_none)] = ""  # "08:00": tell hooks what went wrong in a day
     backups: int = Field(default=7, ge=0)  # nightly copies of the job log that are kept, in state/backups
 
     @property
@@ -147,6 +161,42 @@ class RetentionTable(_Table):
     history: Age = None  # rows of the job log
 
 
+class Hook(_Table):
+    """`[[hooks]]`: whom to tell how jobs end. Exactly one of `command`, `webhook` and `desktop`."""
+
+    on: tuple[Literal["done", "review", "failed", "digest"], ...] = ("review", "failed", "digest")
+    command: tuple[str, ...] = ()  # a program and its arguments; the job comes as JSON on its stdin
+    webhook: str = ""  # http(s)://…: the same JSON is posted there
+    desktop: bool = False  # a notification (notify-send), where the service is a person's own
+    timeout: Seconds = Field(default=30.0, gt=0)
+    attempts: int = Field(default=5, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Hook":
+        if sum(map(bool, (self.command, self.webhook, self.desktop))) != 1:
+            raise ValueError(
+                'a hook has exactly one of command = ["program", "argument"], webhook = "https://…", desktop'
+            )
+        if self.webhook and not self.webhook.startswith(("http://", "https://")):
+            raise ValueError("a webhook begins with http:// or https://")
+        return self
+
+    @property
+    def method(self) -> Literal["command", "webhook", "desktop"]:
+        return "command" if self.command else "webhook" if self.webhook else "desktop"
+
+    @property
+    def name(self) -> str:
+        """For the log; of a webhook without what may be a secret in its address."""
+        return (
+            self.command[0]
+            if self.command
+            else f"{'/'.join(self.webhook.split('/')[:3])}/…"
+            if self.webhook
+            else "desktop"
+        )
+
+
 class File(_Table):
     """The whole of config.toml."""
 
@@ -158,6 +208,7 @@ class File(_Table):
     workers: WorkersTable = WorkersTable()
     schedule: ScheduleTable = ScheduleTable()
     retention: RetentionTable = RetentionTable()
+    hooks: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +256,7 @@ class Settings:
     workers: WorkersTable
     schedule: ScheduleTable
     retention: RetentionTable
+    hooks: tuple[Hook, ...]
 
     @property
     def database(self) -> Path:
@@ -296,6 +348,7 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         workers=file.workers,
         schedule=file.schedule,
         retention=file.retention,
+        hooks=file.hooks,
     )
 
 
@@ -449,6 +502,9 @@ def describe(settings: Settings) -> dict[str, Any]:
         },
         "processors": {name: options.model_dump(mode="json") for name, options in settings.processors.items()},
         **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule", "retention")},
+        "hooks": [
+            {**hook.model_dump(mode="json"), "webhook": hook.name if hook.webhook else ""} for hook in settings.hooks
+        ],
     }
 
 

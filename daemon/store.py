@@ -477,6 +477,9 @@ class Store:
         """How many jobs are in each state; kept in memory, as the main loop asks at every turn."""
         return {state: count for state, count in self._counts.items() if count}
 
+    def count_ended(self) -> int:
+        return sum(self._counts[state] for state in _ENDED)
+
     def count_waiting(self) -> int:
         query = sa.select(sa.func.count()).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
         return self._connection.execute(query).scalar_one()

@@ -30,7 +30,7 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders", "nearby"},
+    {"folders", "nearby", "hooks"},
     {"storage", "rebuild", "retention"},
     {"publishing", "intake", "audit", "stages"},
     {"duplicates"},
@@ -43,7 +43,7 @@ LAYERS = (
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
-    "subprocess": {"workers", "install"},
+    "subprocess": {"workers", "install", "hooks"},
     "apscheduler": {"timetable"},
     "typer": {"cli"},
 }
