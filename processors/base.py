@@ -37,7 +37,7 @@ Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 
 
 def parse_size(value: object) -> int | float:
-    """An int is bytes: from "6GB", "512MiB", "20kB" or a number. A float is a share of the machine's memory: from "80%".
+    """An int is bytes: from "6GB", "512MiB", "20kB". A float is a share of the machine's memory: from "80%".
 
     Raises:
         ValueError: the text is no size.
