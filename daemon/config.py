@@ -20,10 +20,13 @@ from processors.base import Kind, Seconds
 
 Originals = Literal["keep", "archive", "delete"]
 
+_MOST_SHOWN = 200  # characters of a wrong value
+
 # What a new user has without writing a line.
 BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
     "read": {"processor": "vlm", "task": "read"},
     "describe": {"processor": "vlm", "task": "describe"},
+    "summarize": {"processor": "vlm", "task": "summarize"},
     "ask": {"processor": "vlm", "task": "ask"},
     "transcribe": {"processor": "whisper"},
 }
@@ -220,7 +223,8 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         for name, table in file.processors.items()
     }
     recipes = {
-        name: _recipe(name, table, processors, where) for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items()
+        name: _recipe(name, table, processors, where, home)
+        for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items()
     }
     return Settings(
         source=source,
@@ -239,7 +243,9 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
     )
 
 
-def _recipe(name: str, table: Mapping[str, Any], processors: Mapping[str, base.Options], where: str) -> Recipe:
+def _recipe(
+    name: str, table: Mapping[str, Any], processors: Mapping[str, base.Options], where: str, home: Path
+) -> Recipe:
     """A recipe's table holds its processor, its own options, and overrides of the processor's."""
     table = dict(table)
     processor = table.pop("processor", None)
@@ -258,7 +264,7 @@ def _recipe(name: str, table: Mapping[str, Any], processors: Mapping[str, base.O
         name=name,
         processor=processor,
         options=_validate(cls.Options, {**inherited, **overrides}, where, location, known),
-        recipe_options=_validate(cls.Recipe, own, where, location, known),
+        recipe_options=_validate(cls.Recipe, own, where, location, known, home),
     )
 
 
@@ -319,9 +325,17 @@ def _find(name: str, where: str, what: str) -> type[base.Processor]:
         ) from error
 
 
-def _validate(cls: Any, table: Any, where: str, location: tuple[str, ...], known: list[str] | None = None) -> Any:
+def _validate(
+    cls: Any,
+    table: Any,
+    where: str,
+    location: tuple[str, ...],
+    known: list[str] | None = None,
+    home: Path | None = None,
+) -> Any:
+    """`home`: the folder at which the names of files in `table` start."""
     try:
-        return cls.model_validate(table)
+        return cls.model_validate(table, context={"home": home})
     except ValidationError as error:
         problems = [_problem(item, cls, location, known) for item in error.errors()]
         raise ConfigError(
@@ -331,13 +345,19 @@ def _validate(cls: Any, table: Any, where: str, location: tuple[str, ...], known
 
 
 def _problem(item: Any, cls: Any, location: tuple[str, ...], known: list[str] | None) -> str:
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not item["loc"]:  # of several keys together
+        return f"[{'.'.join(location)}]: {message}"
     *path, key = [*location, *(str(part) for part in item["loc"])]
     table = f"[{'.'.join(path)}] " if path else ""
     if item["type"] == "extra_forbidden":
         nearest = _nearest(key, known or _fields_at(cls, item["loc"][:-1]))
         return f"{table}unknown key {key!r}. {nearest}".rstrip()
-    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{table}{key} = {item['input']!r}: {message}"
+    return f"{table}{key} = {_shortened(repr(item['input']))}: {message}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} …"
 
 
 def _fields_at(cls: Any, location: tuple[Any, ...]) -> list[str]:

@@ -88,6 +88,17 @@ def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
             )
 
 
+def free_bytes(device: torch.device) -> int | None:
+    """How much memory of `device` is free; None: not known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
 def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.device) -> None:
     """See that the weights fit before they are read: on the CPU the kernel would end the process without a word.
 
@@ -96,28 +107,17 @@ def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.de
     """
     stored = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "dtype", None) or dtype
     needed = weights.size_bytes(folder) * dtype.itemsize // stored.itemsize
-    free = _free_bytes(device)
+    free = free_bytes(device)
     if free is not None and needed > free:
         raise Unavailable(_too_little(folder, needed, device))
 
 
 def _too_little(folder: Path, needed: int, device: torch.device) -> str:
-    free = _free_bytes(device) or 0
+    free = free_bytes(device) or 0
     return (
         f"The model in {folder} needs {needed / _GIGABYTE:.1f} GB, and {device} has {free / _GIGABYTE:.1f} GB free. "
         "End what else uses it, choose a smaller model, or another `device` or `dtype` in [processors.vlm]."
     )
-
-
-def _free_bytes(device: torch.device) -> int | None:
-    """None: not known."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def _short(error: Exception) -> str:
