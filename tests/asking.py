@@ -59,7 +59,13 @@ class Asked:
         return "\n".join(self.finished.review)
 
 
-def a_work(source: Path, folder: Path, options: AskOptions, sidecars: dict[str, Path] | None = None) -> Work:
+def a_work(
+    source: Path,
+    folder: Path,
+    options: AskOptions,
+    sidecars: dict[str, Path] | None = None,
+    kept: Path | None = None,
+) -> Work:
     job = f"job-{len(list(folder.glob('job-*')))}"
     (folder / job).mkdir()
     return Work(
@@ -73,6 +79,7 @@ def a_work(source: Path, folder: Path, options: AskOptions, sidecars: dict[str, 
         recipe="ask",
         options=options,
         sidecars=sidecars or {},
+        kept=kept,
     )
 
 

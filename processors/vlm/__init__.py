@@ -44,6 +44,8 @@ class Vlm(Processor):
 
     @classmethod
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
+        if options.engine == "openai":
+            return Ready()  # whether the server answers is seen when it is asked
         if weights.find(options.model, models):
             return Ready()
         missing = weights.why_missing(options.model, models)
@@ -58,6 +60,11 @@ class Vlm(Processor):
         return recipe.wants_prompt
 
     def load(self, options: VlmOptions, models: Path, progress: Progress) -> Loaded:
+        if options.engine == "openai":
+            from processors.vlm.remote import RemoteEngine
+
+            self._engine = RemoteEngine.load(options)
+            return Loaded(engine="openai", model=options.model, device=self._engine.device_name)
         os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: weights are fetched by command only
         from processors.vlm.engine import Engine
 

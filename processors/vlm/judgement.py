@@ -29,12 +29,12 @@ _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.D
 
 def judge(question: Question, answer: Answer) -> Part:
     """The answer with what is wrong with it."""
+    if loop := _loop(answer.text):  # also one that was cut off: more of it would not help
+        return Part(answer=answer, problem=Problem.LOOP, detail=loop)
     if problem := _BY_STOP_REASON.get(answer.stop_reason):
-        return Part(answer=answer, problem=problem, detail=answer.error or _loop(answer.text))
+        return Part(answer=answer, problem=problem, detail=answer.error)
     if not answer.text:
         return Part(answer=answer, problem=Problem.EMPTY)
-    if loop := _loop(answer.text):
-        return Part(answer=answer, problem=Problem.LOOP, detail=loop)
     if len(answer.text) <= _LONGEST_REFUSAL and _REFUSAL.match(answer.text):
         return Part(answer=answer, problem=Problem.REFUSED)
     return _judge_json(answer, question.json_schema) if question.json_schema is not None else Part(answer=answer)
