@@ -21,7 +21,7 @@ from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, writer_has
 from daemon.journal import about
 from daemon.kinds import Content, sniff
 from daemon.model import Entry, Hashed, Job, JobState, LookAt
-from daemon.names import SIDECAR_SUFFIXES, printable_path
+from daemon.names import PROMPT_SUFFIX, SIDECAR_SUFFIXES, printable_path
 from daemon.settling import Settling, is_ignored
 from daemon.storage import Storage, describe
 from daemon.store import Store, new_id
@@ -283,8 +283,9 @@ class Intake:
         with self._folders.inbox.opened(path.parent) as folder:
             content = sniff(path, folder)
         sidecars = self._sidecars(path)
-        if not sidecars and self._wants_prompt(path, content):
-            self._leave(path, f"it waits for its question: write {path.name}.prompt beside it.")
+        question = path.with_name(path.name + PROMPT_SUFFIX)
+        if question not in sidecars and self._wants_prompt(path, content):
+            self._leave(path, f"it waits for its question: write {question.name} beside it.")
             self._due[path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE)
             return None
         job_id = new_id()

@@ -4,7 +4,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-SIDECAR_SUFFIXES = (".prompt",)  # NAME.prompt is taken with NAME
+PROMPT_SUFFIX = ".prompt"
+SIDECAR_SUFFIXES = (PROMPT_SUFFIX, ".password")  # NAME.prompt and NAME.password are taken with NAME
 NAME_MAX = 255  # bytes, of all Linux file systems: see pathconf(3)
 _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
 

@@ -57,8 +57,8 @@ class Document:
         self._is_decoded = True
 
     def _pages(self, max_pixels: int, prompt: str) -> Iterator[Course]:
-        source, media_type, dpi = self.work.source, self.work.media_type, self._options.dpi
-        with pages.open_pages(source, media_type, max_pixels=max_pixels, dpi=dpi) as opened:
+        asked = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.password_of(self.work)}
+        with pages.open_pages(self.work.source, self.work.media_type, **asked) as opened:
             self.total = opened.total
             for number in range(1, opened.total + 1):
                 if record := self._kept_record(number):
