@@ -116,6 +116,8 @@ class Audit:
             yield finding("the original in inbox/.taken has changed since it was taken")
 
     def _check_result(self, row: dict[str, Any], finding: Callable[..., Finding]) -> Iterator[Finding]:
+        if row["result_path"] is None:
+            return  # removed by [retention]
         result = self._folders.outbox.path / row["result_path"]
         document = result / ("result.json" if row["state"] == "done" or row["outcome"] == "done" else "error.json")
         if not result.is_dir():

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon import __version__, config, control
-from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, UsageError
+from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StoreError, UsageError
 from daemon.joblog import JobLog
 from daemon.names import printable_lines
 
@@ -264,6 +264,25 @@ def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
         raise typer.Exit(1)
 
 
+@app.command()
+def backup(
+    to: Annotated[Path | None, typer.Argument(help="A file; default: today's in state/backups.")] = None,
+    config_file: ConfigOption = None,
+) -> None:
+    """Check the job log and copy it, also while the daemon runs; the daemon does so each night by itself."""
+    from daemon import backup as copies
+
+    settings = _settings(config_file)
+    JobLog(settings.database)  # is there one, for us to read?
+    if damage := copies.check(settings.database):
+        raise StoreError(
+            f"The job log {settings.database} is damaged: {damage}.",
+            "Start the daemon anew: it sets the file aside and makes the job log again from the folders.",
+        )
+    folder = to.absolute().parent if to else settings.state / "backups"
+    print(copies.copy(settings.database, folder, to.name if to else None))
+
+
 # ---------------------------------------------------------------------------------------------- changing
 
 
@@ -318,6 +337,27 @@ def reload(config_file: ConfigOption = None) -> None:
     """Apply config.toml as it is now to all that starts from now on. A wrong one is refused, and the old one stays."""
     changed = _ask(_settings(config_file), "reload", ConfigError)["changed"]
     print("\n".join(["Now in force:", *changed]) if changed else "Nothing has changed.")
+
+
+@app.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what is old enough by [retention]; the daemon does so each night by itself."""
+    answer = _ask(_settings(config_file), "prune", dry_run=dry_run)
+    if as_json:
+        _print_json(answer)
+        return
+    for removal in answer["first"]:
+        print(
+            printable_lines(
+                f"{removal['what']} {removal['path']}{': stays, as ' * bool(removal['kept'])}{removal['kept']}"
+            )
+        )
+    counts = ", ".join(f"{count} {what}" for what, count in answer["counts"].items()) or "nothing is old enough"
+    print(f"{'Would go' if dry_run else 'Removed'}: {counts}.")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

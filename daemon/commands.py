@@ -1,5 +1,6 @@
 """What the command line may ask of the running daemon, and its answers."""
 
+import collections
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,10 +17,13 @@ from daemon.intake import Intake
 from daemon.model import Asked, Job, JobState
 from daemon.names import printable, printable_path
 from daemon.publishing import Publishing
+from daemon.retention import Retention
 from daemon.storage import Storage
 from daemon.store import Store
 from daemon.watcher import Watcher
 from daemon.workers import Workers
+
+_SHOWN = 200  # removals that `prune` tells one by one
 
 
 class Refused(Exception):
@@ -46,6 +50,7 @@ class Commands:
         intake: Intake,
         watcher: Watcher,
         gate: Gate,
+        retention: Retention,
         reload: Callable[[], list[str]],
     ):
         self.settings = settings
@@ -58,12 +63,14 @@ class Commands:
         self._intake = intake
         self._watcher = watcher
         self._gate = gate
+        self._retention = retention
         self._reload = reload
         self.config_problem: str | None = None  # why the last reload was refused
+        self.backup_problem: str | None = None  # why last night's copy of the job log was not made
         self._started = time.monotonic()
 
     def answer(self, asked: Asked) -> dict[str, Any]:
-        handlers = (self.status, self.retry, self.cancel, self.probe, self.pause, self.resume, self.reload)
+        handlers = (self.status, self.retry, self.cancel, self.probe, self.pause, self.resume, self.reload, self.prune)
         handler = next((each for each in handlers if each.__name__ == asked.command), None)
         try:
             if handler is None:
@@ -95,6 +102,7 @@ class Commands:
             "waiting": self._waiting(),
             "closed": self._gate.why_closed,
             "config_problem": self.config_problem,
+            "backup_problem": self.backup_problem,
             "storage_problem": self._storage.problem,
             "left_in_inbox": {
                 printable_path(path.relative_to(self._folders.inbox.path)): why
@@ -128,7 +136,11 @@ class Commands:
             return self._store.reassign(self._store.get(job.id), run_at=0)
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be tried again.")
+        if job.result_path is None:
+            raise Refused("its file was removed by [retention].", "Drop the file again.")
         queued = self._publishing.retry(job)
+        if "recipe" in job.overrides.get("origins", {}):
+            return queued
         recipes = self.settings.folder(job.folder).recipes
         recipe = recipes.get(job.kind) if job.kind else None  # config.toml may have been mended meanwhile
         return self._store.reassign(queued, recipe=recipe)
@@ -162,6 +174,18 @@ class Commands:
     def reload(self) -> dict[str, Any]:
         """Apply config.toml as it is now to all that starts from now on."""
         return {"changed": self._reload()}
+
+    def prune(self, dry_run: bool = True) -> dict[str, Any]:
+        """What `[retention]` would remove now, the first of it in detail; without `dry_run` it is removed."""
+        counts: collections.Counter[str] = collections.Counter()
+        shown = []
+        for removal in self._retention.due():
+            counts["kept" if removal.why_not else removal.what] += len(removal.jobs) or 1
+            if len(shown) < _SHOWN:
+                shown.append({"what": removal.what, "path": removal.path, "kept": removal.why_not})
+            if not dry_run:
+                self._retention.remove(removal)
+        return {"removed": not dry_run, "counts": dict(counts), "first": shown}
 
     def one_line(self) -> str:
         """The state in a line, for the service manager."""

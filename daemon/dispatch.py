@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon import retry
 from daemon.config import Settings
+from daemon.duplicates import Duplicates
 from daemon.errors import StartOver, StorageError
 from daemon.folders import Folders
 from daemon.gate import Gate
@@ -59,15 +60,17 @@ class Dispatch:
         self._gate = gate
         self._monotonic = monotonic
         self._now_us = now_us
+        self._duplicates = Duplicates(settings, store, folders, publishing)
         self._stages = Stages(settings, monotonic=monotonic)
         self._running: dict[str, Assignment] = {}  # by job
         self._cancelled: set[str] = set()  # running jobs whose worker was ended for that
         self._interrupted: set[int] = set()  # those workers
+        self.has_more = False  # jobs that another `feed` would deal with at once
         self.progress: dict[str, base.WorkProgress] = {}  # by job; by " NAME" for a processor that loads
 
     def use(self, settings: Settings) -> None:
         """Go by other settings with all that starts from now on; what runs goes on as it began."""
-        self.settings = settings
+        self.settings = self._duplicates.settings = settings
         self._stages.use(settings)
         self._end_idle(lambda stage: stage.is_retired, "its options have changed")
 
@@ -75,6 +78,7 @@ class Dispatch:
 
     def feed(self) -> None:
         """Give work to idle workers, and start workers for work that has none; while the gate is closed, end them."""
+        self.has_more = False
         if self._storage.trouble is not None:
             return
         if self._gate.why_closed is not None:
@@ -92,18 +96,22 @@ class Dispatch:
         for recipe in self._store.queued_recipes():
             assignment = self._stages.assign(recipe)
             limit = assignment.stage.batch_limit if isinstance(assignment, Assignment) else 1000
-            jobs = self._store.queued(recipe, now=self._now_us(), limit=limit)
-            if not jobs:
-                continue
-            if recipe is None:
-                for job in jobs:
+            parked: dict[str, list[Job]] = {}  # by what they wait for
+            for job in self._store.queued(recipe, now=self._now_us(), limit=limit):
+                if recipe is None:
                     self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
-            elif isinstance(assignment, base.Missing):
-                self._park_jobs(jobs, assignment.why)
-            elif assignment.stage.is_parked:
-                self._park_jobs(jobs, assignment.stage.parked_for)
-            else:
-                by_stage.setdefault(id(assignment.stage), (assignment.stage, []))[1].extend(jobs)
+                    continue
+                own = self._stages.assign_job(job)
+                if isinstance(own, base.Missing):
+                    parked.setdefault(own.why, []).append(job)
+                elif own.stage.is_parked:
+                    parked.setdefault(own.stage.parked_for, []).append(job)
+                elif self._duplicates.settles(job, own):
+                    self.has_more = True  # those behind it may be, too
+                elif self._duplicates.may_start(job):
+                    by_stage.setdefault(id(own.stage), (own.stage, []))[1].append(job)
+            for why, jobs in parked.items():
+                self._park_jobs(jobs, why)
         for stage, jobs in by_stage.values():
             jobs.sort(key=_rank)
             yield stage, _batch(jobs, stage.batch_limit)
@@ -145,7 +153,7 @@ class Dispatch:
                 self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
             else:
                 worker.jobs[job.id] = job
-                self._running[job.id] = self._stages.assign(job.recipe)
+                self._running[job.id] = self._stages.assign_job(job)
         if works:
             worker.state, worker.batch_size, worker.last_sign = WorkerState.BUSY, len(works), self._monotonic()
             worker.send(wire.Batch(works=works))
@@ -163,7 +171,7 @@ class Dispatch:
                 outputs=self._folders.outbox.prepare_attempt(job),
                 stem=result_stem(job.name),
                 recipe=job.recipe or "",
-                options=self._stages.assign(job.recipe).recipe_options,
+                options=self._stages.assign_job(job).recipe_options,
                 sidecars=original.sidecars,
                 kept=self._folders.kept / job.id,
             )
@@ -225,8 +233,13 @@ class Dispatch:
             self._settle_failure(job, stage, FailureKind.ERROR, f"The result could not be published: {error}.")
 
         try:
-            options = assignment.recipe_options.model_dump(mode="json")
-            self._publishing.publish_result(job, finished, options=options, note=assignment.note, hopeless=hopeless)
+            told = {
+                "options": assignment.shown_options,
+                "origins": self._stages.origins(job, assignment.recipe_options),
+                "processor_options": assignment.processor_options,
+                "note": assignment.note,
+            }
+            self._publishing.publish_result(job, finished, told, hopeless=hopeless)
         except StartOver:
             raise
         except Exception as error:  # one of the three borders: one job
@@ -367,7 +380,7 @@ class Dispatch:
         self._stages.forget_assignments()
         self._stages.unpark(at_once=at_once)
         for job in self._store.waiting():
-            assignment = self._stages.assign(job.recipe)
+            assignment = self._stages.assign_job(job)
             if isinstance(assignment, Assignment) and not assignment.stage.is_parked:
                 self._store.park([job.id], None)
             elif isinstance(assignment, base.Missing) and assignment.why != job.waiting_for:

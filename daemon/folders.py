@@ -27,6 +27,7 @@ class Folders:
         self.outbox = Outbox(outbox, archive=state / "archive", inbox=inbox)
         self.state = state
         self.kept = state / "kept"  # <uuid>/: what processors keep of a job from attempt to attempt
+        self.backups = state / "backups"  # copies of the job log
         self._lock: int | None = None
         self._identities: dict[Path, tuple[int, int]] = {}  # device and inode of what is locked
 

@@ -7,7 +7,20 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, time
 
+_CLOCK = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*")
 _SPAN = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)\s*")
+
+
+def parse_clock(text: str) -> time:
+    """A time of day, from "03:30".
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _CLOCK.fullmatch(text)
+    if not match:
+        raise ValueError(f'{text!r} is no time of day; write "03:30"')
+    return time(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)

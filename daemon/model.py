@@ -68,6 +68,8 @@ class Job:
     media_seconds: float | None = None
     error_kind: str | None = None
     error: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the recipe and its options, from beside the file
+    duplicate_of: str | None = None  # the job whose result it shares, as their contents are the same
 
     @property
     def path(self) -> str:
@@ -159,6 +161,16 @@ class Due:
     """The timetable says it is time for `task`."""
 
     task: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackedUp:
+    """The nightly look at jobs.db is over. `damage`: what was found wrong in it; `error`: why it could not be looked at
+    or copied."""
+
+    path: Path | None
+    damage: str
+    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

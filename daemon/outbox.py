@@ -129,6 +129,17 @@ class Outbox:
         except (ValueError, LookupError, TypeError):
             return True  # better once more than never
 
+    def remove_result(self, job: Job, folder: Path) -> None:
+        """Remove a result, durable: out of sight by one rename, then bit by bit; the start sweeps what a crash left."""
+        hidden = self.staging / f"{job.id}.removed"
+        durable.remove_tree(hidden)
+        durable.rename_noreplace(folder, hidden)
+        durable.fsync_folder(folder.parent)
+        durable.remove_tree(hidden)
+        durable.remove_empty_folders(
+            folder.parent, up_to=self.path / FAILED if job.state is not JobState.DONE else self.path
+        )
+
     def withdraw(self, result_path: str) -> None:
         """Remove a failed job's folder, of which only what the daemon wrote: the original was fetched back before.
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from daemon import backup
 from daemon.folders import Folders
 from daemon.inbox import as_recorded
 from daemon.model import Job, JobState
@@ -46,8 +47,21 @@ class Rebuild:
         while batch := list(itertools.islice(jobs, _AT_ONCE)):
             self._store.restore(batch)
             count += len(batch)
+        count += self._adopt_history()
         if count:
             log.warning("%d jobs were recorded again from the results in %s", count, self._folders.outbox.path)
+        return count
+
+    def _adopt_history(self) -> int:
+        """What the newest copy of the job log tells of jobs that have left no trace in the folders."""
+        copy = backup.newest(self._folders.backups) if self._store.is_new else None
+        if copy is None:
+            return 0
+        if damage := backup.check(copy):
+            log.warning("%s is damaged, too, and not used: %s", copy, damage)
+            return 0
+        count = self._store.adopt_history(copy, but_not=self._folders.inbox.taken_ids())
+        log.warning("%d jobs were recorded again from %s", count, copy)
         return count
 
     def _lost(self) -> set[str]:

@@ -94,4 +94,26 @@ MIGRATIONS = (
         FROM jobs
         """,
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN overrides TEXT NOT NULL DEFAULT '{}'",  # JSON: options from beside the file
+        "ALTER TABLE jobs ADD COLUMN duplicate_of TEXT",  # the job with the same content that it takes its result from
+        "CREATE INDEX jobs_finished ON jobs (finished_at, id)",  # for what is old enough to be removed
+        "DROP VIEW job_log",
+        """
+        CREATE VIEW job_log AS
+        SELECT id,
+               CASE folder WHEN '' THEN name ELSE folder || '/' || name END AS file,
+               folder, kind, recipe, processor, engine, model, device, state,
+               CASE review WHEN '[]' THEN NULL ELSE review END AS review,
+               attempt AS attempts,
+               strftime('%Y-%m-%dT%H:%M:%fZ', received_at / 1e6, 'unixepoch') AS received_at,
+               strftime('%Y-%m-%dT%H:%M:%fZ', started_at / 1e6, 'unixepoch') AS started_at,
+               strftime('%Y-%m-%dT%H:%M:%fZ', finished_at / 1e6, 'unixepoch') AS finished_at,
+               round((started_at - received_at) / 1e6, 3) AS wait_seconds,
+               round((finished_at - started_at) / 1e6, 3) AS run_seconds,
+               size_bytes, media_seconds, pages, sha256, result_path, error_kind, error,
+               media_type, excerpt, waiting_for, duplicate_of
+        FROM jobs
+        """,
+    ),
 )

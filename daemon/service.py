@@ -11,10 +11,11 @@ import logging
 import queue
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from daemon import config, model, timetable
+from daemon import config, hooks, model, result, timetable
+from daemon.backup import Backup
 from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.control import ControlServer
@@ -22,10 +23,12 @@ from daemon.dispatch import Dispatch
 from daemon.errors import ConfigError, StartOver, StorageError
 from daemon.folders import Folders
 from daemon.gate import Gate
+from daemon.hooks import Hooks
 from daemon.intake import Intake
 from daemon.publishing import Publishing
 from daemon.rebuild import Rebuild
 from daemon.recovery import Recovery
+from daemon.retention import Removal, Retention
 from daemon.sdnotify import Notifier
 from daemon.storage import Storage, describe
 from daemon.store import Store, now_us
@@ -36,6 +39,8 @@ from processors.base import FailureKind
 log = logging.getLogger(__name__)
 
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
+_DAY_US = 24 * 3600 * 1_000_000
+_PRUNE_SECONDS = 0.02  # for the removal of what is old enough, likewise
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
 _STARTS, _STARTS_SECONDS = 5, 60.0  # so many starts within so many seconds, and starting over does not help
 _DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
@@ -75,6 +80,8 @@ class Service:
         self._stop_asked = 0
         self._hurry = False
         self._next_ping = 0.0
+        self._ended = 0  # jobs, as far as the hooks were woken for
+        self._removals: Iterator[Removal] | None = None  # of this night, bit by bit
         self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
 
     def run(self) -> None:
@@ -122,7 +129,10 @@ class Service:
         )
         self.watcher = Watcher(post)
         self.intake = Intake(settings, self.store, self.folders, self.storage, self.watcher, post, now_us=now_us)
+        self.retention = Retention(settings.retention, self.store, self.folders)
         self.timetable = timetable.Timetable(post, settings.schedule)
+        self.hooks = Hooks(settings)
+        self.backup = Backup(settings.database, self.folders.backups, post)
         self.control = ControlServer(settings.socket, post)
         self.commands = Commands(
             settings,
@@ -135,6 +145,7 @@ class Service:
             intake=self.intake,
             watcher=self.watcher,
             gate=self.gate,
+            retention=self.retention,
             reload=self._reload,
         )
 
@@ -148,6 +159,7 @@ class Service:
         self.watcher.start()
         self.timetable.start()
         self.control.start()
+        self.hooks.start()
         self.intake.look_everywhere(time.monotonic())
         self._advance()  # ready means watching: a drop from now on gives a hint
         self._notifier.ready()
@@ -166,7 +178,7 @@ class Service:
         while len(self.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 self._apply_all(wait=until - time.monotonic())
-        for part in (self.control, self.timetable, self.watcher):
+        for part in (self.control, self.timetable, self.watcher, self.backup, self.hooks):
             part.stop()
         self.store.close()
         if self.store.is_damaged:
@@ -195,6 +207,7 @@ class Service:
         self._guard(self.intake.step, time.monotonic())
         self.workers.kill_overdue()
         self._guard(self.dispatch.feed)
+        self._guard(self._prune)
         self._guard(self._tell)
 
     def _follow_clock(self) -> None:
@@ -257,6 +270,8 @@ class Service:
                 self._hashed(message)
             case model.Asked():
                 message.reply.put(self.commands.answer(message))
+            case model.BackedUp():
+                self._backed_up(message)
             case model.Due():
                 self._due(message.task)
             case model.Signalled():
@@ -279,6 +294,45 @@ class Service:
                 self.dispatch.end_idle_workers()
             case timetable.TIDY:
                 self.store.tidy()
+            case timetable.DIGEST:
+                if digest := hooks.digest(self.store.path, since=result.iso(now_us() - _DAY_US)):
+                    self.hooks.tell_digest(digest)
+            case timetable.NIGHTLY:
+                self.backup.start(keep=self.settings.schedule.backups)
+                self._removals = self.retention.due()
+
+    def _backed_up(self, night: model.BackedUp) -> None:
+        if night.damage:
+            self.store.is_damaged = True
+            raise StartOver(f"The job log {self.store.path} is damaged: {night.damage}.")
+        self.commands.backup_problem = (
+            f"the nightly copy of the job log was not made: {night.error}" if night.error else None
+        )
+        if night.error:
+            log.error("%s", self.commands.backup_problem)
+        else:
+            log.info("the job log is whole%s", f"; copied to {night.path}" if night.path else "")
+
+    def _prune(self) -> None:
+        """Remove some of what is old enough by `[retention]`."""
+        until = time.monotonic() + _PRUNE_SECONDS
+        while self._removals is not None and time.monotonic() < until:
+            try:
+                if (removal := next(self._removals, None)) is None:
+                    self._removals = None
+                else:
+                    self.retention.remove(removal)
+                    level = logging.WARNING if removal.why_not else logging.INFO
+                    log.log(
+                        level,
+                        "%s %s: %s",
+                        removal.what,
+                        removal.path,
+                        removal.why_not or "removed, as it was old enough",
+                    )
+            except (OSError, StorageError):
+                self._removals = None  # until the next night
+                raise
 
     def _signalled(self, number: int) -> None:
         name = signal.Signals(number).name
@@ -311,6 +365,8 @@ class Service:
         for part in (self.gate, self.intake, self.dispatch):
             part.use(new)
         self.timetable.use(new.schedule)
+        self.retention.use(new.retention)
+        self.hooks.use(new)
         self.commands.config_problem = None
         log.info("config.toml: %s", f"now in force: {', '.join(changed)}" if changed else "nothing has changed")
         return changed
@@ -325,6 +381,8 @@ class Service:
 
     def _until_next(self) -> float:
         now = time.monotonic()
+        if self._removals is not None or self.dispatch.has_more:
+            return 0.0
         pauses = [self.settings.schedule.rescan]  # the clock of the timetable may have been set back: see there
         if (look := self.intake.next_look(now)) is not None:
             pauses.append(look)
@@ -345,6 +403,9 @@ class Service:
             self._notifier.ping()
             self._next_ping = now + self._notifier.watchdog_seconds
         self._notifier.status(self.commands.one_line())
+        if (ended := self.store.count_ended()) != self._ended:
+            self._ended = ended
+            self.hooks.wake()
         if self._on_change:
             self._on_change(self)
 

@@ -2,11 +2,17 @@
 it has at most one worker. One that cannot work (weights or a server away) is parked for a growing while.
 """
 
+import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
 
 from daemon.config import Settings
+from daemon.model import Job
+from daemon.nearby import options_of
 from daemon.workers import Worker, WorkerState
 from processors import base
 
@@ -55,6 +61,16 @@ class Assignment:
     recipe_options: base.RecipeOptions
     note: str  # why another processor than the recipe's; "" if it is the recipe's
 
+    @property
+    def shown_options(self) -> dict[str, Any]:
+        """The recipe's options, as result.json tells them."""
+        return self.recipe_options.model_dump(mode="json")
+
+    @property
+    def processor_options(self) -> dict[str, Any]:
+        """What decides what the worker holds, likewise."""
+        return self.stage.options.load_options()
+
 
 class Stages:
     """All stages that were needed so far."""
@@ -64,7 +80,7 @@ class Stages:
         self._monotonic = monotonic
         self._stages: dict[tuple[str, str], Stage] = {}
         self._retired: list[Stage] = []  # with a worker still
-        self._assignments: dict[str | None, Assignment | base.Missing] = {}  # by recipe
+        self._assignments: dict[tuple[str | None, str], Assignment | base.Missing] = {}  # by recipe and overrides
 
     def __iter__(self) -> Iterator[Stage]:
         return iter([*self._stages.values(), *self._retired])
@@ -93,38 +109,67 @@ class Stages:
     def of(self, worker: Worker) -> Stage:
         return next(stage for stage in self if stage.worker is worker)
 
-    def assign(self, recipe: str | None) -> Assignment | base.Missing:
-        """How a recipe is carried out here and now; decided anew after each `forget_assignments`."""
-        if recipe not in self._assignments:
+    def assign(self, recipe: str | None, overrides: Mapping[str, Any] | None = None) -> Assignment | base.Missing:
+        """How a recipe is carried out here and now, with some of its options replaced; decided anew after each
+        `forget_assignments`."""
+        key = (recipe, json.dumps(overrides, sort_keys=True) if overrides else "")
+        if key not in self._assignments:
             try:
-                self._assignments[recipe] = self._plan(recipe)
+                self._assignments[key] = self._plan(recipe, overrides or {})
+            except ValidationError as error:  # config.toml has changed since they were found right
+                self._assignments[key] = base.Missing(why=f"The options beside it are not of this recipe: {error}.")
             except Exception as error:  # a processor's own code: its fault costs its own jobs a wait, nothing else
                 log.exception("the recipe %s cannot be planned", recipe)
-                self._assignments[recipe] = base.Missing(why=f"Its processor is broken: {error!r}; see the log.")
-        return self._assignments[recipe]
+                self._assignments[key] = base.Missing(why=f"Its processor is broken: {error!r}; see the log.")
+        return self._assignments[key]
+
+    def assign_job(self, job: Job) -> Assignment | base.Missing:
+        """How a job is carried out here and now: its recipe, with the options of its folder and beside it."""
+        overrides, _ = self.overrides(job)
+        return self.assign(job.recipe, overrides)
+
+    def overrides(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
+        """The options of a job that are not its recipe's, and which file sets each."""
+        recipe = self._settings.recipes.get(job.recipe or "")
+        if recipe is None:
+            return {}, {}
+        known = type(recipe.recipe_options).model_fields
+        of_folder = {name: value for name, value in self._settings.folder(job.folder).options.items() if name in known}
+        beside = job.overrides.get("options", {})
+        origins = dict.fromkeys(of_folder, "config.toml, options of the folder") | job.overrides.get("origins", {})
+        return {**of_folder, **beside}, origins
 
     def forget_assignments(self) -> None:
         """Weights may have come, or gone."""
         self._assignments.clear()
 
-    def _plan(self, name: str | None) -> Assignment | base.Missing:
+    def origins(self, job: Job, options: base.RecipeOptions) -> dict[str, str]:
+        """Where each option of a job comes from, for its result."""
+        recipe = self._settings.recipes.get(job.recipe or "")
+        if recipe is None or not isinstance(options, type(recipe.recipe_options)):
+            return dict(job.overrides.get("origins", {}))
+        of_recipe = "built in" if recipe.is_built_in else f"config.toml, [recipes.{recipe.name}]"
+        set_there = recipe.recipe_options.model_fields_set
+        own = {name: of_recipe if name in set_there else "default" for name in type(options).model_fields}
+        return own | self.overrides(job)[1]
+
+    def _plan(self, name: str | None, overrides: Mapping[str, Any]) -> Assignment | base.Missing:
         if name is None:
             return base.Missing(why="No recipe is bound to files of this kind.")
         recipe = self._settings.recipes.get(name)
         if recipe is None:
             return base.Missing(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
-        match recipe.cls.plan(recipe.options, recipe.recipe_options, self._settings.models):
+        options = options_of(recipe, overrides)
+        match recipe.cls.plan(recipe.options, options, self._settings.models):
             case base.Missing() as missing:
                 return missing
             case base.Instead() as instead:
-                options = self._settings.on(instead.processor)
+                stage = self._stage(instead.processor, self._settings.on(instead.processor))
                 recipe_options = base.find(instead.processor).Recipe(**instead.recipe)
-                return Assignment(
-                    stage=self._stage(instead.processor, options), recipe_options=recipe_options, note=instead.why
-                )
+                return Assignment(stage=stage, recipe_options=recipe_options, note=instead.why)
             case _:
                 stage = self._stage(recipe.processor, recipe.options)
-                return Assignment(stage=stage, recipe_options=recipe.recipe_options, note="")
+                return Assignment(stage=stage, recipe_options=options, note="")
 
     def _stage(self, processor: str, options: base.Options) -> Stage:
         key = (processor, repr(sorted(options.load_options().items())))

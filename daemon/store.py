@@ -16,14 +16,14 @@ import secrets
 import sqlite3
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from daemon import durable
+from daemon import backup, durable
 from daemon.errors import InboxdError, StartOver, StorageError, StoreError
 from daemon.model import Job, JobState
 from daemon.schema import MIGRATIONS
@@ -36,6 +36,7 @@ _NOT_NOW = {
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL),
 }
+_ENDED = [state for state in JobState if state.is_final]
 _JOB_FIELDS = tuple(field.name for field in fields(Job))
 _jobs = sa.table("jobs", *(sa.column(name) for name in _JOB_FIELDS))
 _attempts = sa.table(
@@ -129,7 +130,9 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         try:
             # isolation_level=None: sqlite3 itself begins nothing, so that the PRAGMAs take effect
-            connection = sqlite3.connect(self.path, isolation_level=None, timeout=10, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path.resolve().as_uri(), uri=True, isolation_level=None, timeout=10, check_same_thread=False
+            )
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
@@ -158,6 +161,9 @@ class Store:
                 "Install that version again, or give this one a state folder of its own ([paths] state).",
             )
         self.is_new = version == 0
+        if 0 < version < len(MIGRATIONS):
+            kept = backup.copy(self.path, self.path.parent / "backups", f"jobs-version-{version}.db")
+            log.warning("The job log is brought from version %d to %d; as it was: %s", version, len(MIGRATIONS), kept)
         for number in range(version, len(MIGRATIONS)):
             with self._transaction():
                 for statement in MIGRATIONS[number]:
@@ -301,11 +307,57 @@ class Store:
         self._moved(job.state, queued.state)
         return queued
 
-    def forget_result(self, job: Job) -> Job:
+    def forget_result(self, job: Job, *, event: str = "") -> Job:
+        """The job has no result any more; `event`: what became of it."""
         forgotten = replace(job, result_path=None)
         with self._transaction():
-            self._save(forgotten, _jobs.c.state == job.state)
+            if self._save(forgotten, (_jobs.c.state == job.state) & (_jobs.c.attempt == job.attempt)) and event:
+                self._event(job, event, job.result_path)
         return forgotten
+
+    def forget_history(self, job_ids: Sequence[str]) -> None:
+        """Remove the rows of jobs that have ended, and all that is recorded of them."""
+        ended = sa.select(_jobs.c.id).where(_jobs.c.id.in_(job_ids), _jobs.c.state.in_(_ENDED))
+        with self._transaction():
+            ids = list(self._connection.execute(ended).scalars())
+            for table in (_events, _attempts):
+                self._connection.execute(table.delete().where(table.c.job.in_(ids)))
+            self._connection.execute(_jobs.delete().where(_jobs.c.id.in_(ids)))
+        self._counts = self._count()
+
+    def adopt_history(self, copy: Path, *, but_not: Collection[str]) -> int:
+        """Take over what a `copy` of the job log tells of jobs that had ended and are not known here; their number.
+        `but_not`: jobs whose files say that they have not ended."""
+        names = (_jobs.name, _attempts.name, _events.name)
+        self._connection.exec_driver_sql("ATTACH DATABASE ? AS copy", (f"{copy.resolve().as_uri()}?mode=ro",))
+        try:
+            with self._transaction():
+                shared = {name: ", ".join(self._shared_columns(name)) for name in names}
+                self._connection.exec_driver_sql("CREATE TEMP TABLE adopted (id TEXT PRIMARY KEY)")
+                self._connection.exec_driver_sql(
+                    "INSERT INTO adopted SELECT id FROM copy.jobs WHERE state IN ('done', 'failed', 'cancelled') "
+                    "AND id NOT IN (SELECT id FROM main.jobs) AND id NOT IN (SELECT value FROM json_each(?))",
+                    (json.dumps(sorted(but_not)),),
+                )
+                for name, key in zip(names, ("id", "job", "job"), strict=True):
+                    columns = shared[name] if name != "events" else shared[name].replace("id, ", "", 1)
+                    self._connection.exec_driver_sql(
+                        f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM copy.{name} "
+                        f"WHERE {key} IN (SELECT id FROM adopted)"
+                    )
+                count = self._connection.exec_driver_sql("SELECT count(*) FROM adopted").scalar_one()
+                self._connection.exec_driver_sql("DROP TABLE adopted")
+        finally:
+            self._connection.exec_driver_sql("DETACH DATABASE copy")
+        self._counts = self._count()
+        return count
+
+    def _shared_columns(self, table: str) -> list[str]:
+        columns = [
+            [row[1] for row in self._connection.exec_driver_sql(f"PRAGMA {schema}.table_info({table})")]
+            for schema in ("main", "copy")
+        ]
+        return [name for name in columns[0] if name in columns[1]]
 
     def reassign(self, job: Job, **changes: Any) -> Job:
         """Change what a queued job is to be done with (recipe …), or what it waits for."""
@@ -363,6 +415,21 @@ class Store:
         )
         return [_job(row) for row in self._connection.execute(query)]
 
+    def done_before(self, job: Job) -> Job | None:
+        """The latest job that is done, with the same content, recipe and overrides, and has a result of its own."""
+        query = sa.select(_jobs).where(_same_work(job), _jobs.c.state == "done", _jobs.c.duplicate_of.is_(None))
+        query = query.where(_jobs.c.result_path.is_not(None)).order_by(_jobs.c.finished_at.desc()).limit(1)
+        row = self._connection.execute(query).one_or_none()
+        return _job(row) if row else None
+
+    def is_before_in_queue(self, job: Job) -> bool:
+        """Is there a job with the same content, recipe and overrides that goes first and does not wait for anything?"""
+        earlier = sa.tuple_(_jobs.c.received_at, _jobs.c.id) < sa.tuple_(job.received_at, job.id)
+        query = sa.select(_jobs.c.id).where(_same_work(job), _jobs.c.waiting_for.is_(None)).limit(1)
+        open_and_earlier = (_jobs.c.state == "queued") & earlier
+        running = _jobs.c.state.in_(["running", "publishing"])
+        return self._connection.execute(query.where(open_and_earlier | running)).first() is not None
+
     def queued_recipes(self) -> set[str | None]:
         """The recipes that queued jobs ask for."""
         query = sa.select(_jobs.c.recipe).where(_jobs.c.state == "queued").distinct()
@@ -388,9 +455,30 @@ class Store:
         query = sa.select(_jobs).where(_jobs.c.state.in_(["failed", "cancelled"])).order_by(_jobs.c.received_at)
         return [_job(row) for row in self._connection.execute(query)]
 
+    def ended(
+        self,
+        states: Sequence[JobState],
+        *,
+        before: int,
+        after: tuple[str, int],
+        limit: int,
+        with_result: bool = True,
+    ) -> list[Job]:
+        """Jobs that ended in `states` before a time, the oldest first, from behind `after` (id and finished_at) on."""
+        position = sa.tuple_(_jobs.c.finished_at, _jobs.c.id) > sa.tuple_(after[1], after[0])
+        query = sa.select(_jobs).where(_jobs.c.state.in_(states), _jobs.c.finished_at < before, position)
+        if with_result:
+            query = query.where(_jobs.c.result_path.is_not(None))
+        return [
+            _job(row) for row in self._connection.execute(query.order_by(_jobs.c.finished_at, _jobs.c.id).limit(limit))
+        ]
+
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state; kept in memory, as the main loop asks at every turn."""
         return {state: count for state, count in self._counts.items() if count}
+
+    def count_ended(self) -> int:
+        return sum(self._counts[state] for state in _ENDED)
 
     def count_waiting(self) -> int:
         query = sa.select(sa.func.count()).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
@@ -469,9 +557,20 @@ def _is_attempt(job: Job, *states: JobState) -> Any:
     )
 
 
+def _same_work(job: Job) -> Any:
+    overrides = _row(job)["overrides"]
+    return (
+        (_jobs.c.sha256 == job.sha256)
+        & _jobs.c.recipe.is_not_distinct_from(job.recipe)
+        & (_jobs.c.overrides == overrides)
+        & (_jobs.c.id != job.id)
+    )
+
+
 def _row(job: Job) -> dict[str, Any]:
     row = {name: getattr(job, name) for name in _JOB_FIELDS}
     row["review"] = json.dumps(job.review, ensure_ascii=False)
+    row["overrides"] = json.dumps(dict(job.overrides), ensure_ascii=False)
     row["alone"] = int(job.alone)
     for name in ("state", "kind", "outcome"):
         row[name] = str(row[name]) if row[name] is not None else None
@@ -481,6 +580,7 @@ def _row(job: Job) -> dict[str, Any]:
 def _job(row: Any) -> Job:
     values = dict(row._mapping)
     values["review"] = tuple(json.loads(values["review"]))
+    values["overrides"] = json.loads(values["overrides"])
     values["alone"] = bool(values["alone"])
     values["state"] = JobState(values["state"])
     values["kind"] = Kind(values["kind"]) if values["kind"] else None

@@ -196,7 +196,11 @@ def status_view(answer: Mapping[str, Any]) -> Group:
     for group in answer["waiting"]:
         files = ", ".join(group["files"]) + (", …" if group["count"] > len(group["files"]) else "")
         parts.append(_text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
-    parts += [_text(f"  {answer[key]}", style="red") for key in ("storage_problem", "config_problem") if answer[key]]
+    parts += [
+        _text(f"  {answer[key]}", style="red")
+        for key in ("storage_problem", "config_problem", "backup_problem")
+        if answer[key]
+    ]
     for problems in ("left_in_inbox", "watch_problems"):
         parts += [_text(f"  {name}: {why}", style="yellow") for name, why in answer[problems].items()]
     return Group(*parts)

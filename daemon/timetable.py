@@ -14,6 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from daemon.config import ScheduleTable
+from daemon.hours import parse_clock
 from daemon.model import Due
 
 RESCAN = "rescan"  # the whole inbox: events may be lost, and some file systems send none
@@ -21,6 +22,8 @@ PROBE = "probe"  # what parked jobs wait for
 UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
 TIDY = "tidy"  # the database: statistics for its query planner
 HOURS = "hours"  # the active hours begin or end
+DIGEST = "digest"  # to tell what went wrong in a day
+NIGHTLY = "nightly"  # the check and the copy of the database, and what is old enough to be removed
 
 _TIDY_SECONDS = 24 * 3600.0
 _STEP_SECONDS = 1.0  # by which the clock must be set at once to be noticed; what NTP slews is far less
@@ -50,6 +53,11 @@ class Timetable:
             # of the local time zone, by its own clock: a night on which the clocks change is longer or shorter
             trigger = CronTrigger(hour=change.hour, minute=change.minute)
             self._scheduler.add_job(self._post, trigger, args=[Due(task=HOURS)])
+        for task in (NIGHTLY, DIGEST):
+            if moment := getattr(schedule, task):
+                clock = parse_clock(moment)
+                trigger = CronTrigger(hour=clock.hour, minute=clock.minute)
+                self._scheduler.add_job(self._post, trigger, args=[Due(task=task)])
 
     def use(self, schedule: ScheduleTable) -> None:
         """Go by other times from now on."""

@@ -123,9 +123,14 @@ class Options(BaseModel):
 
 
 class RecipeOptions(BaseModel):
-    """Options of one recipe, `[recipes.NAME]` in config.toml beside `processor`; subclass to add your own."""
+    """Options of one recipe, `[recipes.NAME]` in config.toml beside `processor`; subclass to add your own.
+
+    Whoever drops a file may set them for it, in NAME.toml, except those in `only_in_config`: name there what reads
+    other files, connects to a server, or runs something.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    only_in_config: ClassVar[frozenset[str]] = frozenset()
 
 
 # ---------------------------------------------------------------------------------------------- the work

@@ -94,13 +94,13 @@ class Place:
     def drain(self, check: int | None = 0, timeout: float = DEADLINE) -> subprocess.CompletedProcess:
         return self.inboxd("run", "--drain", check=check, timeout=timeout)
 
-    def start(self) -> subprocess.Popen:
-        """A daemon in the background, ready."""
+    def start(self, **environment: str) -> subprocess.Popen:
+        """A daemon in the background, ready; with these variables in its environment."""
         log = (self.home / "daemon.log").open("ab")
         daemon = subprocess.Popen(
             [sys.executable, "-m", "daemon.cli", "run", "--config", str(self.config)],
             cwd=self.home,
-            env=self.environment(),
+            env={**self.environment(), **environment},
             stdout=log,
             stderr=log,
         )

@@ -13,6 +13,7 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
     {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours"},
+    {"backup"},
     {"config", "conversation", "journal"},
     {
         "install",
@@ -29,9 +30,10 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders"},
-    {"storage", "rebuild"},
+    {"folders", "nearby", "hooks"},
+    {"storage", "rebuild", "retention"},
     {"publishing", "intake", "audit", "stages"},
+    {"duplicates"},
     {"dispatch", "recovery"},
     {"commands"},
     {"service"},
@@ -41,7 +43,7 @@ LAYERS = (
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
-    "subprocess": {"workers", "install"},
+    "subprocess": {"workers", "install", "hooks"},
     "apscheduler": {"timetable"},
     "typer": {"cli"},
 }

@@ -1,7 +1,7 @@
 """What `[processors.vlm]` and a recipe of it may say. Imported by the daemon: nothing heavy."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -47,6 +47,8 @@ class VlmOptions(Options):
 
 class AskOptions(RecipeOptions):
     """`[recipes.NAME]`"""
+
+    only_in_config: ClassVar[frozenset[str]] = frozenset({"json_schema"})  # it may name any file
 
     task: Task = "ask"  # all others bring a prompt of their own
     prompt: str | None = Field(default=None, max_length=prompts.MOST_BYTES)  # for every page; None: NAME.prompt

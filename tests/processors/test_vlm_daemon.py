@@ -1,5 +1,6 @@
 """The vision-language model through the daemon: what is dropped with which settings, and what comes out."""
 
+import hashlib
 import json
 import os
 import shutil

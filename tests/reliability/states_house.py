@@ -23,6 +23,7 @@ from daemon.model import Asked, Hashed, Job, LookAt, WorkerEnded, WorkerSaid
 from daemon.publishing import Publishing
 from daemon.rebuild import Rebuild
 from daemon.recovery import Recovery
+from daemon.retention import Retention
 from daemon.storage import Storage
 from daemon.store import Store
 from daemon.watcher import Watcher
@@ -161,6 +162,7 @@ class House:
             intake=self.intake,
             watcher=watcher,
             gate=gate,
+            retention=Retention(settings.retention, self.store, self.folders),
             reload=list,
         )
         Rebuild(self.store, self.folders).run()

@@ -4,12 +4,12 @@ has a library before its own that shifts what it is told.
 """
 
 import shutil
-import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clocks import Clock
 from detection_rig import TOML, House, Writer
 from places import wait_for
 
@@ -17,25 +17,6 @@ HOURS = [-5, 7]
 TOML_OF_THIS = (
     TOML.replace('backoff = "50ms"', 'backoff = "{backoff}"\n    backoff_max = "{backoff}"') + 'probe = "100ms"\n'
 )
-
-
-class Clock:
-    """The day's clock of the daemons that are started with its `environment`."""
-
-    def __init__(self, home: Path):
-        compiler = shutil.which("gcc") or shutil.which("cc")
-        if compiler is None:
-            pytest.skip("needs a C compiler for the library that shifts the clock")
-        library, self._shift = home / "shifted_clock.so", home / "shift"
-        source = Path(__file__).with_name("shifted_clock.c")
-        subprocess.run([compiler, "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, source, "-ldl"], check=True)
-        self._shift.write_bytes(bytes(8))
-        self.environment = {"LD_PRELOAD": str(library), "CLOCK_SHIFT": str(self._shift)}
-
-    def set(self, hours: float) -> None:
-        """Set it so many hours off, for running daemons, too."""
-        with self._shift.open("r+b") as file:
-            file.write(struct.pack("q", round(hours * 3600)))
 
 
 @pytest.fixture
