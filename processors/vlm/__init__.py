@@ -69,7 +69,8 @@ class Vlm(Processor):
         from processors.vlm.engine import Engine
 
         self._engine = Engine.load(options, models, progress)
-        return Loaded(engine="transformers", model=options.model, device=self._engine.device_name)
+        engine = "transformers" if options.quantization == "none" else f"transformers, {options.quantization}"
+        return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
 
     def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome]]:
         from processors.vlm.rounds import Rounds
