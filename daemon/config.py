@@ -34,10 +34,13 @@ Duplicates = Literal["process", "skip", "reuse"]
 
 _FOLDER_VALUES = ("priority", "originals", "duplicates", "wait_for_done", "wait_for_sidecar")
 
+_MOST_SHOWN = 200  # characters of a wrong value
+
 # What a new user has without writing a line.
 BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
     "read": {"processor": "vlm", "task": "read"},
     "describe": {"processor": "vlm", "task": "describe"},
+    "summarize": {"processor": "vlm", "task": "summarize"},
     "ask": {"processor": "vlm", "task": "ask"},
     "transcribe": {"processor": "whisper"},
 }
@@ -350,7 +353,7 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         for name, table in file.processors.items()
     }
     recipes = {
-        name: _recipe(name, table, processors, where, is_built_in=name not in file.recipes)
+        name: _recipe(name, table, processors, where, home, is_built_in=name not in file.recipes)
         for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items()
     }
     return Settings(
@@ -373,7 +376,13 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
 
 
 def _recipe(
-    name: str, table: Mapping[str, Any], processors: Mapping[str, base.Options], where: str, *, is_built_in: bool
+    name: str,
+    table: Mapping[str, Any],
+    processors: Mapping[str, base.Options],
+    where: str,
+    home: Path,
+    *,
+    is_built_in: bool,
 ) -> Recipe:
     """A recipe's table holds its processor, its own options, and overrides of the processor's."""
     table = dict(table)
@@ -394,7 +403,7 @@ def _recipe(
         processor=processor,
         is_built_in=is_built_in,
         options=_validate(cls.Options, {**inherited, **overrides}, where, location, known),
-        recipe_options=_validate(cls.Recipe, own, where, location, known),
+        recipe_options=_validate(cls.Recipe, own, where, location, known, home),
     )
 
 
@@ -475,9 +484,17 @@ def _find(name: str, where: str, what: str) -> type[base.Processor]:
         ) from error
 
 
-def _validate(cls: Any, table: Any, where: str, location: tuple[str, ...], known: list[str] | None = None) -> Any:
+def _validate(
+    cls: Any,
+    table: Any,
+    where: str,
+    location: tuple[str, ...],
+    known: list[str] | None = None,
+    home: Path | None = None,
+) -> Any:
+    """`home`: the folder at which the names of files in `table` start."""
     try:
-        return cls.model_validate(table)
+        return cls.model_validate(table, context={"home": home})
     except ValidationError as error:
         problems = [_problem(item, cls, location, known) for item in error.errors()]
         raise ConfigError(
@@ -487,13 +504,19 @@ def _validate(cls: Any, table: Any, where: str, location: tuple[str, ...], known
 
 
 def _problem(item: Any, cls: Any, location: tuple[str, ...], known: list[str] | None) -> str:
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not item["loc"]:  # of several keys together
+        return f"[{'.'.join(location)}]: {message}"
     *path, key = [*location, *(str(part) for part in item["loc"])]
     table = f"[{'.'.join(path)}] " if path else ""
     if item["type"] == "extra_forbidden":
         close = nearest(key, known or _fields_at(cls, item["loc"][:-1]))
         return f"{table}unknown key {key!r}. {close}".rstrip()
-    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{table}{key} = {item['input']!r}: {message}"
+    return f"{table}{key} = {_shortened(repr(item['input']))}: {message}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} …"
 
 
 def _fields_at(cls: Any, location: tuple[Any, ...]) -> list[str]:

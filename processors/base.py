@@ -157,7 +157,7 @@ class Work:
     stem: str  # the base name for result files: outputs / f"{stem}.txt"
     recipe: str  # the recipe's name
     options: RecipeOptions  # the recipe's options, validated
-    sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt}
+    sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt, "password": …}
     kept: Path | None = None  # a folder that outlives the attempt, made at need: see `parts`. None: there is none
 
 
