@@ -139,6 +139,8 @@ class Commands:
         if job.result_path is None:
             raise Refused("its file was removed by [retention].", "Drop the file again.")
         queued = self._publishing.retry(job)
+        if "recipe" in job.overrides.get("origins", {}):
+            return queued
         recipes = self.settings.folder(job.folder).recipes
         recipe = recipes.get(job.kind) if job.kind else None  # config.toml may have been mended meanwhile
         return self._store.reassign(queued, recipe=recipe)

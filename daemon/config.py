@@ -5,25 +5,42 @@ by the processors' own classes: a mistake is told at start, not when the first f
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from daemon.errors import ConfigError
 from daemon.hours import Hours, parse_clock
 from processors import base
-from processors.base import Kind, Seconds, parse_duration
+from processors.base import Kind, Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
+Duplicates = Literal["process", "skip", "reuse"]
+
+_FOLDER_VALUES = ("priority", "originals", "duplicates", "wait_for_done", "wait_for_sidecar")
+
+_MOST_SHOWN = 200  # characters of a wrong value
 
 # What a new user has without writing a line.
 BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
     "read": {"processor": "vlm", "task": "read"},
     "describe": {"processor": "vlm", "task": "describe"},
+    "summarize": {"processor": "vlm", "task": "summarize"},
     "ask": {"processor": "vlm", "task": "ask"},
     "transcribe": {"processor": "whisper"},
 }
@@ -36,6 +53,10 @@ def _normalize_hours(text: str) -> str:
 def _check_clock(text: str) -> str:
     parse_clock(text)
     return text
+
+
+def _check_clock_or_none(text: str) -> str:
+    return text and _check_clock(text)
 
 
 class _Table(BaseModel):
@@ -59,6 +80,22 @@ class FolderTable(_Table):
     text: str | None = None  # recipe for plain text
     priority: int | None = None  # greater goes first
     originals: Originals | None = None
+    duplicates: Duplicates | None = None
+    wait_for_done: bool | None = None
+    wait_for_sidecar: Seconds | None = None
+    options: dict[str, Any] = Field(default_factory=dict)  # of the recipes that have them
+
+
+class Nearby(BaseModel):
+    """`.inboxd.toml` in a folder, or NAME.toml beside NAME. What is no key here is an option of the recipe."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    recipe: str | None = None  # whatever the kind; "" for none
+    image: str | None = None
+    audio: str | None = None
+    text: str | None = None
+    priority: StrictInt | None = None
 
 
 class InboxTable(_Table):
@@ -69,6 +106,10 @@ class InboxTable(_Table):
     text: str = ""
     priority: int = 0
     originals: Originals = "keep"
+    duplicates: Duplicates = "process"  # a file whose content was done before, by the same recipe and options
+    wait_for_done: bool = False  # take NAME only when there is NAME.done, for producers that cannot rename
+    wait_for_sidecar: Seconds = 0.0  # how long a file waits for a sidecar that may still come
+    options: dict[str, Any] = Field(default_factory=dict)
     settle_seconds: Seconds = 2.0
     folders: dict[str, FolderTable] = Field(default_factory=dict)
 
@@ -85,7 +126,25 @@ class WorkersTable(_Table):
     """`[workers]`: the processes that hold the models."""
 
     at_once: int = Field(default=2, ge=1)  # loaded processors at the same time
+    memory: str = ""  # that loaded models share, such as a GPU's "14GB"; "" is no bound: see `memory` of a processor
+    patience: Seconds = 600.0  # how long a job waits at most while another loaded model goes on with its own queue
+    short: str = ""  # a file up to this size ("5MB") may go to a second worker of its kind while the first is busy
     stop_seconds: Seconds = 20.0  # how long a stop waits for running jobs before it puts them back
+
+    @field_validator("memory", "short")
+    @classmethod
+    def _check_size(cls, text: str) -> str:
+        if text and not isinstance(parse_size(text), int):
+            raise ValueError('write an amount, such as "14GB"')
+        return text
+
+    @property
+    def memory_bytes(self) -> float:
+        return parse_size(self.memory) if self.memory else math.inf
+
+    @property
+    def short_bytes(self) -> float:
+        return parse_size(self.short) if self.short else -1
 
 
 class ScheduleTable(_Table):
@@ -96,6 +155,7 @@ class ScheduleTable(_Table):
     unload: Seconds = Field(default=15.0, gt=0)  # how often idle workers are looked at: see `keep_alive`
     active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when work may be started: "22:00-06:00"; "" always
     nightly: Annotated[str, AfterValidator(_check_clock)] = "03:30"  # check and copy the job log, and retention
+    digest: Annotated[str, AfterValidator(_check_clock_or_none)] = ""  # "08:00": tell hooks what went wrong in a day
     backups: int = Field(default=7, ge=0)  # nightly copies of the job log that are kept, in state/backups
 
     @property
@@ -124,6 +184,42 @@ class RetentionTable(_Table):
     history: Age = None  # rows of the job log
 
 
+class Hook(_Table):
+    """`[[hooks]]`: whom to tell how jobs end. Exactly one of `command`, `webhook` and `desktop`."""
+
+    on: tuple[Literal["done", "review", "failed", "digest"], ...] = ("review", "failed", "digest")
+    command: tuple[str, ...] = ()  # a program and its arguments; the job comes as JSON on its stdin
+    webhook: str = ""  # http(s)://…: the same JSON is posted there
+    desktop: bool = False  # a notification (notify-send), where the service is a person's own
+    timeout: Seconds = Field(default=30.0, gt=0)
+    attempts: int = Field(default=5, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Hook":
+        if sum(map(bool, (self.command, self.webhook, self.desktop))) != 1:
+            raise ValueError(
+                'a hook has exactly one of command = ["program", "argument"], webhook = "https://…", desktop'
+            )
+        if self.webhook and not self.webhook.startswith(("http://", "https://")):
+            raise ValueError("a webhook begins with http:// or https://")
+        return self
+
+    @property
+    def method(self) -> Literal["command", "webhook", "desktop"]:
+        return "command" if self.command else "webhook" if self.webhook else "desktop"
+
+    @property
+    def name(self) -> str:
+        """For the log; of a webhook without what may be a secret in its address."""
+        return (
+            self.command[0]
+            if self.command
+            else f"{'/'.join(self.webhook.split('/')[:3])}/…"
+            if self.webhook
+            else "desktop"
+        )
+
+
 class File(_Table):
     """The whole of config.toml."""
 
@@ -135,6 +231,7 @@ class File(_Table):
     workers: WorkersTable = WorkersTable()
     schedule: ScheduleTable = ScheduleTable()
     retention: RetentionTable = RetentionTable()
+    hooks: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +242,7 @@ class Recipe:
     processor: str
     options: base.Options  # of the processor, with what the recipe overrides
     recipe_options: base.RecipeOptions
+    is_built_in: bool = False
 
     @property
     def cls(self) -> type[base.Processor]:
@@ -158,6 +256,10 @@ class Folder:
     recipes: Mapping[Kind, str]  # a kind without a recipe is not in it
     priority: int
     originals: Originals
+    duplicates: Duplicates
+    wait_for_done: bool
+    wait_for_sidecar: float
+    options: Mapping[str, Any]  # that the recipes which have them take from here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +279,7 @@ class Settings:
     workers: WorkersTable
     schedule: ScheduleTable
     retention: RetentionTable
+    hooks: tuple[Hook, ...]
 
     @property
     def database(self) -> Path:
@@ -250,7 +353,8 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         for name, table in file.processors.items()
     }
     recipes = {
-        name: _recipe(name, table, processors, where) for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items()
+        name: _recipe(name, table, processors, where, home, is_built_in=name not in file.recipes)
+        for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items()
     }
     return Settings(
         source=source,
@@ -267,10 +371,19 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         workers=file.workers,
         schedule=file.schedule,
         retention=file.retention,
+        hooks=file.hooks,
     )
 
 
-def _recipe(name: str, table: Mapping[str, Any], processors: Mapping[str, base.Options], where: str) -> Recipe:
+def _recipe(
+    name: str,
+    table: Mapping[str, Any],
+    processors: Mapping[str, base.Options],
+    where: str,
+    home: Path,
+    *,
+    is_built_in: bool,
+) -> Recipe:
     """A recipe's table holds its processor, its own options, and overrides of the processor's."""
     table = dict(table)
     processor = table.pop("processor", None)
@@ -288,14 +401,14 @@ def _recipe(name: str, table: Mapping[str, Any], processors: Mapping[str, base.O
     return Recipe(
         name=name,
         processor=processor,
+        is_built_in=is_built_in,
         options=_validate(cls.Options, {**inherited, **overrides}, where, location, known),
-        recipe_options=_validate(cls.Recipe, own, where, location, known),
+        recipe_options=_validate(cls.Recipe, own, where, location, known, home),
     )
 
 
 def _folders(inbox: InboxTable, recipes: Mapping[str, Recipe], where: str) -> dict[str, Folder]:
-    top = _folder(inbox, {kind: getattr(inbox, kind) for kind in Kind}, inbox.priority, inbox.originals)
-    folders = {"": top}
+    folders = {"": _folder(inbox, None)}
     for name in sorted(inbox.folders):  # a folder comes after the one that holds it
         table = inbox.folders[name]
         parts = Path(name).parts
@@ -309,28 +422,49 @@ def _folders(inbox: InboxTable, recipes: Mapping[str, Recipe], where: str) -> di
             for length in range(len(parts) - 1, -1, -1)
             if "/".join(parts[:length]) in folders
         )
-        folders["/".join(parts)] = _folder(table, above.recipes, above.priority, above.originals)
+        folders["/".join(parts)] = _folder(table, above)
     for name, folder in folders.items():
         table_name = f'[inbox.folders."{name}"]' if name else "[inbox]"
         for kind, recipe in folder.recipes.items():
             _check_binding(table_name, kind, recipe, recipes, where)
+        _check_options(table_name, folder, recipes, where)
     return folders
 
 
-def _folder(table: InboxTable | FolderTable, above: Mapping[Kind, str], priority: int, originals: Originals) -> Folder:
-    bound = {kind: getattr(table, kind) if getattr(table, kind) is not None else above.get(kind, "") for kind in Kind}
+def _folder(table: InboxTable | FolderTable, above: Folder | None) -> Folder:
+    """`above`: the folder that holds it, for what its table leaves out."""
+
+    def value(name: str) -> Any:
+        own = getattr(table, name)
+        return getattr(above, name) if own is None else own
+
+    bound = {
+        kind: above.recipes.get(kind, "") if getattr(table, kind) is None else getattr(table, kind) for kind in Kind
+    }
     return Folder(
         recipes={kind: recipe for kind, recipe in bound.items() if recipe},
-        priority=priority if table.priority is None else table.priority,
-        originals=originals if table.originals is None else table.originals,
+        options={**(above.options if above else {}), **table.options},
+        **{name: value(name) for name in _FOLDER_VALUES},
     )
+
+
+def _check_options(table: str, folder: Folder, recipes: Mapping[str, Recipe], where: str) -> None:
+    """Each option must be of a recipe that there is, and each bound recipe must take its own."""
+    known = {name for recipe in recipes.values() for name in recipe.cls.Recipe.model_fields}
+    for name in folder.options.keys() - known:
+        raise ConfigError(f"{where}: {table} options: unknown key {name!r}.", nearest(name, known) or "Remove it.")
+    for bound in folder.recipes.values():
+        recipe = recipes[bound]
+        own = {name: value for name, value in folder.options.items() if name in recipe.cls.Recipe.model_fields}
+        merged = {**recipe.recipe_options.model_dump(), **own}
+        _validate(recipe.cls.Recipe, merged, where, (table.strip("[]"), "options"))
 
 
 def _check_binding(table: str, kind: Kind, recipe: str, recipes: Mapping[str, Recipe], where: str) -> None:
     if recipe not in recipes:
         raise ConfigError(
             f'{where}: {table} {kind} = "{recipe}", but there is no such recipe.',
-            f"{_nearest(recipe, recipes)}Known recipes: {', '.join(sorted(recipes))}.",
+            f"{nearest(recipe, recipes)}Known recipes: {', '.join(sorted(recipes))}.",
         )
     if kind not in recipes[recipe].cls.kinds:
         raise ConfigError(
@@ -346,13 +480,21 @@ def _find(name: str, where: str, what: str) -> type[base.Processor]:
     except LookupError as error:
         raise ConfigError(
             f"{where}: {what}: {error}.",
-            f"{_nearest(name, base.known())}Known processors: {', '.join(base.known())}.",
+            f"{nearest(name, base.known())}Known processors: {', '.join(base.known())}.",
         ) from error
 
 
-def _validate(cls: Any, table: Any, where: str, location: tuple[str, ...], known: list[str] | None = None) -> Any:
+def _validate(
+    cls: Any,
+    table: Any,
+    where: str,
+    location: tuple[str, ...],
+    known: list[str] | None = None,
+    home: Path | None = None,
+) -> Any:
+    """`home`: the folder at which the names of files in `table` start."""
     try:
-        return cls.model_validate(table)
+        return cls.model_validate(table, context={"home": home})
     except ValidationError as error:
         problems = [_problem(item, cls, location, known) for item in error.errors()]
         raise ConfigError(
@@ -362,13 +504,19 @@ def _validate(cls: Any, table: Any, where: str, location: tuple[str, ...], known
 
 
 def _problem(item: Any, cls: Any, location: tuple[str, ...], known: list[str] | None) -> str:
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not item["loc"]:  # of several keys together
+        return f"[{'.'.join(location)}]: {message}"
     *path, key = [*location, *(str(part) for part in item["loc"])]
     table = f"[{'.'.join(path)}] " if path else ""
     if item["type"] == "extra_forbidden":
-        nearest = _nearest(key, known or _fields_at(cls, item["loc"][:-1]))
-        return f"{table}unknown key {key!r}. {nearest}".rstrip()
-    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{table}{key} = {item['input']!r}: {message}"
+        close = nearest(key, known or _fields_at(cls, item["loc"][:-1]))
+        return f"{table}unknown key {key!r}. {close}".rstrip()
+    return f"{table}{key} = {_shortened(repr(item['input']))}: {message}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} …"
 
 
 def _fields_at(cls: Any, location: tuple[Any, ...]) -> list[str]:
@@ -397,6 +545,9 @@ def describe(settings: Settings) -> dict[str, Any]:
         },
         "processors": {name: options.model_dump(mode="json") for name, options in settings.processors.items()},
         **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule", "retention")},
+        "hooks": [
+            {**hook.model_dump(mode="json"), "webhook": hook.name if hook.webhook else ""} for hook in settings.hooks
+        ],
     }
 
 
@@ -415,6 +566,7 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
     return flat
 
 
-def _nearest(word: str, known: Any) -> str:
+def nearest(word: str, known: Any) -> str:
+    """ "Did you mean …? ", if a known word is like it."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"Did you mean {close[0]!r}? " if close else ""

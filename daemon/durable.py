@@ -163,6 +163,15 @@ def link_or_copy(source: Path, target: Path, sha256: str) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
+    copy(source, target, sha256)
+
+
+def copy(source: Path, target: Path, sha256: str) -> None:
+    """A durable, verified copy. The caller fsyncs the folder.
+
+    Raises:
+        CopyDiffers: the copy's checksum is not `sha256`; the copy is removed.
+    """
     if shutil.disk_usage(target.parent).free < source.stat().st_size:  # known before gigabytes are copied
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent))
     with source.open("rb") as reader, target.open("xb") as writer:

@@ -213,7 +213,7 @@ class Inbox:
         if len(main) != 1 or main[0].endswith(names.SIDECAR_SUFFIXES) and len(files) == 1:
             raise OriginalGone(f"there are {len(files)} files in {self.taken / job_id}")
         for name, path in files.items():
-            if name != main[0]:
+            if name not in (main[0], main[0] + names.DONE_SUFFIX):  # that mark has told what it had to tell
                 sidecars[name.removeprefix(main[0]).lstrip(".")] = path
         return Original(path=files[main[0]], sidecars=sidecars)
 

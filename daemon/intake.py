@@ -7,6 +7,7 @@ transaction: a crash between the two leaves a taken file without a row, which `r
 import functools
 import itertools
 import logging
+import os
 import queue
 import threading
 import time
@@ -21,7 +22,8 @@ from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, writer_has
 from daemon.journal import about
 from daemon.kinds import Content, sniff
 from daemon.model import Entry, Hashed, Job, JobState, LookAt
-from daemon.names import SIDECAR_SUFFIXES, printable_path
+from daemon.names import CONTENT_SUFFIXES, DONE_SUFFIX, OPTIONS_SUFFIX, SIDECAR_SUFFIXES, printable_path
+from daemon.nearby import Choice, WrongOptions, choose, options_of
 from daemon.settling import Settling, is_ignored
 from daemon.storage import Storage, describe
 from daemon.store import Store, new_id
@@ -73,6 +75,7 @@ class Intake:
         self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
         self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
         self._refused: set[Path] = set()  # what is left in the inbox for good
+        self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
 
     def use(self, settings: Settings) -> None:
@@ -135,6 +138,7 @@ class Intake:
         """True if nothing is to be looked at, settles, or waits to be hashed. What is `left` does not count, except if
         it failed only a few times yet."""
         left = {path for path in self.left if not 0 < self._failures.get(path, 0) < _DRAIN_TRIES}
+        left -= self._settled_at.keys()  # their time of grace will be over
         pending = (self._due.keys() | self._to_scan.keys()) - left
         return not pending and not self._ready and not self._hasher.pending
 
@@ -229,7 +233,7 @@ class Intake:
             self.left.pop(path, None)
 
     def _forget(self, path: Path) -> None:
-        for memory in (self._due, self._ready, self.left, self._failures):
+        for memory in (self._due, self._ready, self.left, self._failures, self._settled_at):
             memory.pop(path, None)
         seen = self._seen.get(path.parent, {})
         seen.pop(path, None)
@@ -283,8 +287,8 @@ class Intake:
         with self._folders.inbox.opened(path.parent) as folder:
             content = sniff(path, folder)
         sidecars = self._sidecars(path)
-        if not sidecars and self._wants_prompt(path, content):
-            self._leave(path, f"it waits for its question: write {path.name}.prompt beside it.")
+        if why := self._why_not_yet(path, content, sidecars, now):
+            self._leave(path, why)
             self._due[path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE)
             return None
         job_id = new_id()
@@ -333,24 +337,45 @@ class Intake:
         Raises:
             OSError: it cannot be read.
         """
-        folder = printable_path(self._folders.inbox.folder_of(taken.path, job_id))
-        rules = self.settings.folder(folder)
+        folder = self._folders.inbox.folder_of(taken.path, job_id)
+        choice = self._choose(taken, self._folders.inbox.path / folder, content)
         small = taken.size_bytes <= HASH_INLINE_BYTES
         return Job(
             id=job_id,
             name=printable_path(taken.path.name),
-            folder=folder,
+            folder=printable_path(folder),
             kind=content.kind,
             media_type=content.media_type,
-            recipe=rules.recipes.get(content.kind) if content.kind else None,
+            recipe=choice.recipe,
+            overrides=choice.overrides | self._describe_sidecars(taken.path),
             state=JobState.QUEUED,
-            priority=rules.priority,
+            priority=choice.priority,
             inode=taken.inode,
             size_bytes=taken.size_bytes,
             mtime_ns=taken.mtime_ns,
             sha256=durable.sha256_of(taken.path) if small else None,
             received_at=self._now_us(),
         )
+
+    def _describe_sidecars(self, taken: Path) -> dict[str, Any]:
+        """What belongs to the content of a taken drop, by its checksum: an image and its question, say."""
+        beside = {suffix: taken.with_name(taken.name + suffix) for suffix in CONTENT_SUFFIXES}
+        # os.path, as a name may be too long with a suffix, and Path.is_file raises that
+        sums = {suffix: durable.sha256_of(path) for suffix, path in beside.items() if os.path.isfile(path)}
+        return {"sidecars": sums} if sums else {}
+
+    def _choose(self, taken: Entry, folder: Path, content: Content) -> Choice:
+        """What is to be done with a taken drop; where the files near it have been changed for the worse since it was
+        found to be complete, what config.toml says."""
+        sidecar = taken.path.with_name(taken.path.name + OPTIONS_SUFFIX)
+        try:
+            return choose(
+                self.settings, self._folders.inbox, folder, content.kind, sidecar if os.path.isfile(sidecar) else None
+            )
+        except (WrongOptions, OSError) as error:
+            log.error("%s: the options near it cannot be used: %s", printable_path(taken.path.name), error)
+            rules = self.settings.folder(printable_path(folder.relative_to(self._folders.inbox.path)))
+            return Choice(recipe=rules.recipes.get(content.kind) if content.kind else None, priority=rules.priority)
 
     def hashed(self, hashed: Hashed) -> str | None:
         """Record a checksum that has come in; with it the job may start. An error's text if it never will."""
@@ -371,11 +396,30 @@ class Intake:
         candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
         return [candidate for candidate in candidates if self._folders.inbox.look(candidate)]
 
-    def _wants_prompt(self, path: Path, content: Content) -> bool:
-        folder = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox.path)))
-        name = folder.recipes.get(content.kind) if content.kind else None
-        recipe = self.settings.recipes.get(name or "")
-        return recipe is not None and recipe.cls.wants_prompt(recipe.recipe_options)
+    def _why_not_yet(self, path: Path, content: Content, sidecars: list[Path], now: float) -> str | None:
+        """What a settled file waits for, in words for whoever dropped it; None: for nothing.
+
+        Raises:
+            OSError: a file beside it cannot be read.
+        """
+        beside = {sidecar.name.removeprefix(path.name): sidecar for sidecar in sidecars}
+        rules = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox.path)))
+        if rules.wait_for_done and DONE_SUFFIX not in beside:
+            return f"it waits for {path.name}{DONE_SUFFIX}, which says that it is complete."
+        if not sidecars and rules.wait_for_sidecar:
+            settled = self._settled_at.setdefault(path, now)
+            if now < settled + rules.wait_for_sidecar:
+                return f"it waits {rules.wait_for_sidecar:g} s for what may come to lie beside it."
+        try:
+            choice = choose(self.settings, self._folders.inbox, path.parent, content.kind, beside.get(OPTIONS_SUFFIX))
+        except WrongOptions as error:
+            return f"its options are wrong: {error}"
+        recipe = self.settings.recipes.get(choice.recipe or "")
+        if recipe is None or ".prompt" in beside:
+            return None
+        if recipe.cls.wants_prompt(options_of(recipe, choice.options)):
+            return f"it waits for its question: write {path.name}.prompt beside it."
+        return None
 
 
 class Hasher:

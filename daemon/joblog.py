@@ -44,6 +44,7 @@ class JobLog:
         file: str | None = None,
         review: bool = False,
         since: str | None = None,
+        finished_since: str | None = None,
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
         """Rows of `job_log`, the newest first. `file`: a part of the name; `since`: ISO date or time, UTC."""
@@ -56,6 +57,7 @@ class JobLog:
             ("(folder = ? OR folder LIKE ? || '/%')", folder),
             ("instr(lower(file), lower(?)) > 0", file),
             ("received_at >= ?", since),
+            ("finished_at >= ?", finished_since),
         ):
             if value is not None:
                 conditions.append(condition)
@@ -82,6 +84,20 @@ class JobLog:
 
     def events(self, job_id: str) -> list[dict[str, Any]]:
         return self._all("SELECT at, event, detail FROM events WHERE job = ? ORDER BY id", job_id)
+
+    def last_event(self) -> int:
+        """The number of the latest event; 0: there is none."""
+        return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
+
+    def ends_after(self, event: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """The jobs whose end came after an event, in order: (number of that event, row)."""
+        rows = self._all(
+            "SELECT events.id AS event_number, job_log.* FROM events JOIN job_log ON job_log.id = events.job "
+            "WHERE events.id > ? AND events.event IN ('done', 'failed') AND job_log.state = events.event "
+            "ORDER BY events.id LIMIT ?",
+            *(event, limit),
+        )
+        return [(row.pop("event_number"), row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")

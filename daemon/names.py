@@ -4,7 +4,11 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-SIDECAR_SUFFIXES = (".prompt",)  # NAME.prompt is taken with NAME
+DONE_SUFFIX = ".done"  # NAME.done says that NAME is complete, where a folder waits for that
+OPTIONS_SUFFIX = ".toml"  # NAME.toml: options for NAME alone
+PASSWORD_SUFFIX = ".password"  # opens NAME; not even a checksum of it is recorded, as that would give it away
+CONTENT_SUFFIXES = (".prompt",)  # what a processor reads together with NAME
+SIDECAR_SUFFIXES = (*CONTENT_SUFFIXES, PASSWORD_SUFFIX, OPTIONS_SUFFIX, DONE_SUFFIX)  # NAME.prompt is taken with NAME
 NAME_MAX = 255  # bytes, of all Linux file systems: see pathconf(3)
 _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
 

@@ -12,7 +12,7 @@ from daemon import durable
 from daemon.config import Folder, Settings
 from daemon.errors import UsageError
 from daemon.joblog import JobLog
-from daemon.names import printable_path
+from daemon.names import SIDECAR_SUFFIXES, printable_path
 from daemon.service import Service
 from processors.base import Kind
 
@@ -78,7 +78,7 @@ def _workspace(output: Path):
 
 
 def _lay(file: Path, inbox: Path) -> Path:
-    """Copy a file, and its prompt sidecar if it has one, into the inbox; its path there, relative to the inbox.
+    """Copy a file, and its sidecars if it has any, into the inbox; its path there, relative to the inbox.
 
     A copy, as a link would let a processor's mistake reach the file. The second one of a name gets a folder.
     """
@@ -87,8 +87,8 @@ def _lay(file: Path, inbox: Path) -> Path:
         number += 1
         name = Path(str(number), file.name)
     (inbox / name).parent.mkdir(parents=True, exist_ok=True)
-    sidecar = file.with_name(f"{file.name}.prompt")
-    for source in (sidecar, file):
+    sidecars = (file.with_name(file.name + suffix) for suffix in SIDECAR_SUFFIXES)
+    for source in (*sidecars, file):
         if source.is_file():
             shutil.copy2(source, (inbox / name).parent / source.name)
     return name

@@ -38,22 +38,29 @@ class Publishing:
         self,
         job: Job,
         finished: wire.WorkFinished,
+        told: Mapping[str, Any],
         *,
-        options: Mapping[str, Any],
-        note: str,
         hopeless: Callable[[Exception], None],
     ) -> None:
         """The whole way from a worker's outcome to `done`; an outcome of an attempt that is over changes nothing.
 
+        told: more for result.json: how it was made (see there).
         hopeless: called if the result cannot be staged although the disks can be written.
         """
 
         def step() -> None:
-            self._publish_result(job, finished, options, note)
+            self._publish_result(job, finished, told)
 
         self._storage.make(f"result of {job.path} ({job.id[:8]})", step, hopeless=hopeless)
 
-    def _publish_result(self, job: Job, finished: wire.WorkFinished, options: Mapping[str, Any], note: str) -> None:
+    def publish_duplicate(self, job: Job, earlier: Job, finished: wire.WorkFinished) -> None:
+        """The way of a queued job to `done` with what an `earlier` one of the same content came to."""
+        made_by = {name: getattr(earlier, name) for name in ("processor", "engine", "model", "device")}
+        job = replace(job, **made_by, duplicate_of=earlier.id)
+        told = {"note": f"The same content as {earlier.path}: see {earlier.result_path}."}
+        self._publish_result(job, finished, told)
+
+    def _publish_result(self, job: Job, finished: wire.WorkFinished, told: Mapping[str, Any]) -> None:
         if not self._may_end(job):
             return
         try:
@@ -72,7 +79,7 @@ class Publishing:
                 run_at=self._store.now() + int(self.settings.settle_seconds * 1e6),
             )
             return
-        self._stage_result(job, finished, original, options, note)
+        self._stage_result(job, finished, original, told)
         publishing = self._store.intend(
             job,
             outcome=JobState.DONE,
@@ -107,8 +114,7 @@ class Publishing:
         job: Job,
         finished: wire.WorkFinished,
         original: Original,
-        options: Mapping[str, Any],
-        note: str,
+        told: Mapping[str, Any],
     ) -> None:
         for file in finished.files:
             if not self._folders.outbox.holds(job, file["name"], file["size_bytes"]):
@@ -126,8 +132,7 @@ class Publishing:
             job,
             finished,
             original={"policy": policy, "path": where},
-            options=options,
-            note=note,
+            **told,
             version=__version__,
         )
         self._folders.outbox.stage(job, original if policy == "keep" else None, place, {"result.json": document})

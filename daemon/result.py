@@ -27,17 +27,23 @@ def result_json(
     finished: wire.WorkFinished,
     *,
     original: Mapping[str, Any],
-    options: Mapping[str, Any],
-    note: str,
     version: str,
+    note: str = "",
+    options: Mapping[str, Any] | None = None,
+    origins: Mapping[str, str] | None = None,
+    processor_options: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """result.json. `original`: where it lies, by the policy; `options`: the recipe's, as used; `note`: why this
-    processor and not the recipe's own, "" if it is."""
+    """result.json. `original`: where it lies, by the policy; `note`: why this processor and not the recipe's own, "" if
+    it is; `options`: the recipe's, as used; `origins`: where each comes from; `processor_options`: what decides what
+    the worker had loaded."""
     return _dump(
         {
             **_head(job, version),
             "note": note or None,
-            "options": dict(options),
+            "options": dict(options or {}),
+            "options_from": dict(origins or {}),
+            "processor_options": dict(processor_options or {}),
+            "duplicate_of": job.duplicate_of,
             "run_seconds": round(finished.seconds, 3),
             "pages": finished.pages,
             "media_seconds": finished.media_seconds,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from daemon import config, model, timetable
+from daemon import config, hooks, model, result, timetable
 from daemon.backup import Backup
 from daemon.commands import Commands
 from daemon.config import Settings
@@ -23,6 +23,7 @@ from daemon.dispatch import Dispatch
 from daemon.errors import ConfigError, StartOver, StorageError
 from daemon.folders import Folders
 from daemon.gate import Gate
+from daemon.hooks import Hooks
 from daemon.intake import Intake
 from daemon.publishing import Publishing
 from daemon.rebuild import Rebuild
@@ -38,6 +39,7 @@ from processors.base import FailureKind
 log = logging.getLogger(__name__)
 
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
+_DAY_US = 24 * 3600 * 1_000_000
 _PRUNE_SECONDS = 0.02  # for the removal of what is old enough, likewise
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
 _CLOSE_SECONDS = 15.0  # at the end, for the last commits, on a slow disk
@@ -89,6 +91,7 @@ class Service:
         self._hurry = False
         self._is_ready = False
         self._next_ping = 0.0
+        self._ended = 0  # jobs, as far as the hooks were woken for
         self._removals: Iterator[Removal] | None = None  # of this night, bit by bit
         self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
 
@@ -143,6 +146,7 @@ class Service:
         self.intake = Intake(settings, self.store, self.folders, self.storage, self.watcher, post, now_us=now_us)
         self.retention = Retention(settings.retention, self.store, self.folders)
         self.timetable = timetable.Timetable(post, settings.schedule)
+        self.hooks = Hooks(settings)
         self.backup = Backup(settings.database, self.folders.backups, post)
         self.control = ControlServer(settings.socket, post)
         self.commands = Commands(
@@ -170,6 +174,7 @@ class Service:
         self.watcher.start()
         self.timetable.start()
         self.control.start()
+        self.hooks.start()
         self.intake.look_everywhere(time.monotonic())
         self._advance()  # ready means watching: a drop from now on gives a hint
         self._notifier.ready()
@@ -192,7 +197,7 @@ class Service:
         while len(self.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 self._apply_all(wait=until - time.monotonic())
-        for part in (self.control, self.timetable, self.watcher, self.backup):
+        for part in (self.control, self.timetable, self.watcher, self.backup, self.hooks):
             part.stop()
         self.store.close()
         if self.store.is_damaged:
@@ -317,6 +322,9 @@ class Service:
                 self.dispatch.end_idle_workers()
             case timetable.TIDY:
                 self.store.tidy()
+            case timetable.DIGEST:
+                if digest := hooks.digest(self.store.path, since=result.iso(now_us() - _DAY_US)):
+                    self.hooks.tell_digest(digest)
             case timetable.NIGHTLY:
                 self.backup.start(keep=self.settings.schedule.backups)
                 self._removals = self.retention.due()
@@ -387,6 +395,7 @@ class Service:
             part.use(new)
         self.timetable.use(new.schedule)
         self.retention.use(new.retention)
+        self.hooks.use(new)
         self.commands.config_problem = None
         log.info("config.toml: %s", f"now in force: {', '.join(changed)}" if changed else "nothing has changed")
         return changed
@@ -401,7 +410,7 @@ class Service:
 
     def _until_next(self) -> float:
         now = time.monotonic()
-        if self._removals is not None:
+        if self._removals is not None or self.dispatch.has_more:
             return 0.0
         pauses = [self.settings.schedule.rescan]  # the clock of the timetable may have been set back: see there
         if (look := self.intake.next_look(now)) is not None:
@@ -423,6 +432,9 @@ class Service:
             self._notifier.ping()
             self._next_ping = now + self._notifier.watchdog_seconds
         self._notifier.status(self.commands.one_line())
+        if (ended := self.store.count_ended()) != self._ended:
+            self._ended = ended
+            self.hooks.wake()
         if self._on_change:
             self._on_change(self)
 

@@ -2,11 +2,17 @@
 it has at most one worker. One that cannot work (weights or a server away) is parked for a growing while.
 """
 
+import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
 
 from daemon.config import Settings
+from daemon.model import Job
+from daemon.nearby import options_of
 from daemon.workers import Worker, WorkerState
 from processors import base
 
@@ -28,6 +34,7 @@ class Stage:
     parked_for: str = ""
     parked_times: int = 0  # in a row
     storage_failures: int = 0  # in a row: outputs that could not be written
+    memory_bytes: int = 0  # what its worker is thought to need of the memory that all share
     is_retired: bool = False  # its options are no longer in force: its worker finishes what it has, and ends
 
     def go_by(self, options: base.Options) -> None:
@@ -55,6 +62,16 @@ class Assignment:
     recipe_options: base.RecipeOptions
     note: str  # why another processor than the recipe's; "" if it is the recipe's
 
+    @property
+    def shown_options(self) -> dict[str, Any]:
+        """The recipe's options, as result.json tells them."""
+        return self.recipe_options.model_dump(mode="json")
+
+    @property
+    def processor_options(self) -> dict[str, Any]:
+        """What decides what the worker holds, likewise."""
+        return self.stage.options.load_options()
+
 
 class Stages:
     """All stages that were needed so far."""
@@ -62,9 +79,9 @@ class Stages:
     def __init__(self, settings: Settings, *, monotonic: Callable[[], float]):
         self._settings = settings
         self._monotonic = monotonic
-        self._stages: dict[tuple[str, str], Stage] = {}
+        self._stages: dict[tuple[str, str, str], Stage] = {}  # by processor, load options and lane
         self._retired: list[Stage] = []  # with a worker still
-        self._assignments: dict[str | None, Assignment | base.Missing] = {}  # by recipe
+        self._assignments: dict[tuple[str | None, str], Assignment | base.Missing] = {}  # by recipe and overrides
 
     def __iter__(self) -> Iterator[Stage]:
         return iter([*self._stages.values(), *self._retired])
@@ -90,46 +107,82 @@ class Stages:
         """Those whose worker has ended."""
         self._retired = [stage for stage in self._retired if stage.worker is not None]
 
+    def lane(self, stage: Stage) -> Stage:
+        """A second stage of the same kind, for short jobs while the first is busy with long ones."""
+        return self._stage(stage.processor, stage.options, lane="short")
+
     def of(self, worker: Worker) -> Stage:
         return next(stage for stage in self if stage.worker is worker)
 
-    def assign(self, recipe: str | None) -> Assignment | base.Missing:
-        """How a recipe is carried out here and now; decided anew after each `forget_assignments`."""
-        if recipe not in self._assignments:
+    def assign(self, recipe: str | None, overrides: Mapping[str, Any] | None = None) -> Assignment | base.Missing:
+        """How a recipe is carried out here and now, with some of its options replaced; decided anew after each
+        `forget_assignments`."""
+        key = (recipe, json.dumps(overrides, sort_keys=True) if overrides else "")
+        if key not in self._assignments:
             try:
-                self._assignments[recipe] = self._plan(recipe)
+                self._assignments[key] = self._plan(recipe, overrides or {})
+            except ValidationError as error:  # config.toml has changed since they were found right
+                self._assignments[key] = base.Missing(why=f"The options beside it are not of this recipe: {error}.")
             except Exception as error:  # a processor's own code: its fault costs its own jobs a wait, nothing else
                 log.exception("the recipe %s cannot be planned", recipe)
-                self._assignments[recipe] = base.Missing(why=f"Its processor is broken: {error!r}; see the log.")
-        return self._assignments[recipe]
+                self._assignments[key] = base.Missing(why=f"Its processor is broken: {error!r}; see the log.")
+        return self._assignments[key]
+
+    def assign_job(self, job: Job) -> Assignment | base.Missing:
+        """How a job is carried out here and now: its recipe, with the options of its folder and beside it."""
+        overrides, _ = self.overrides(job)
+        return self.assign(job.recipe, overrides)
+
+    def overrides(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
+        """The options of a job that are not its recipe's, and which file sets each."""
+        recipe = self._settings.recipes.get(job.recipe or "")
+        if recipe is None:
+            return {}, {}
+        known = type(recipe.recipe_options).model_fields
+        of_folder = {name: value for name, value in self._settings.folder(job.folder).options.items() if name in known}
+        beside = job.overrides.get("options", {})
+        origins = dict.fromkeys(of_folder, "config.toml, options of the folder") | job.overrides.get("origins", {})
+        return {**of_folder, **beside}, origins
 
     def forget_assignments(self) -> None:
         """Weights may have come, or gone."""
         self._assignments.clear()
 
-    def _plan(self, name: str | None) -> Assignment | base.Missing:
+    def origins(self, job: Job, options: base.RecipeOptions) -> dict[str, str]:
+        """Where each option of a job comes from, for its result."""
+        recipe = self._settings.recipes.get(job.recipe or "")
+        if recipe is None or not isinstance(options, type(recipe.recipe_options)):
+            return dict(job.overrides.get("origins", {}))
+        of_recipe = "built in" if recipe.is_built_in else f"config.toml, [recipes.{recipe.name}]"
+        set_there = recipe.recipe_options.model_fields_set
+        own = {name: of_recipe if name in set_there else "default" for name in type(options).model_fields}
+        return own | self.overrides(job)[1]
+
+    def _plan(self, name: str | None, overrides: Mapping[str, Any]) -> Assignment | base.Missing:
         if name is None:
             return base.Missing(why="No recipe is bound to files of this kind.")
         recipe = self._settings.recipes.get(name)
         if recipe is None:
             return base.Missing(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
-        match recipe.cls.plan(recipe.options, recipe.recipe_options, self._settings.models):
+        options = options_of(recipe, overrides)
+        match recipe.cls.plan(recipe.options, options, self._settings.models):
             case base.Missing() as missing:
                 return missing
             case base.Instead() as instead:
-                options = self._settings.on(instead.processor)
+                stage = self._stage(instead.processor, self._settings.on(instead.processor))
                 recipe_options = base.find(instead.processor).Recipe(**instead.recipe)
-                return Assignment(
-                    stage=self._stage(instead.processor, options), recipe_options=recipe_options, note=instead.why
-                )
+                return Assignment(stage=stage, recipe_options=recipe_options, note=instead.why)
             case _:
                 stage = self._stage(recipe.processor, recipe.options)
-                return Assignment(stage=stage, recipe_options=recipe.recipe_options, note="")
+                return Assignment(stage=stage, recipe_options=options, note="")
 
-    def _stage(self, processor: str, options: base.Options) -> Stage:
-        key = (processor, repr(sorted(options.load_options().items())))
+    def _stage(self, processor: str, options: base.Options, *, lane: str = "") -> Stage:
+        key = (processor, repr(sorted(options.load_options().items())), lane)
         if key not in self._stages:
-            self._stages[key] = Stage(processor=processor, options=options, batch_limit=options.max_batch)
+            needs = base.find(processor).memory_needed(options, self._settings.models)
+            self._stages[key] = Stage(
+                processor=processor, options=options, batch_limit=options.max_batch, memory_bytes=needs
+            )
         return self._stages[key]
 
     def park(self, stage: Stage, why: str) -> None:

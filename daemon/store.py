@@ -415,6 +415,21 @@ class Store:
         )
         return [_job(row) for row in self._connection.execute(query)]
 
+    def done_before(self, job: Job) -> Job | None:
+        """The latest job that is done, with the same content, recipe and overrides, and has a result of its own."""
+        query = sa.select(_jobs).where(_same_work(job), _jobs.c.state == "done", _jobs.c.duplicate_of.is_(None))
+        query = query.where(_jobs.c.result_path.is_not(None)).order_by(_jobs.c.finished_at.desc()).limit(1)
+        row = self._connection.execute(query).one_or_none()
+        return _job(row) if row else None
+
+    def is_before_in_queue(self, job: Job) -> bool:
+        """Is there a job with the same content, recipe and overrides that goes first and does not wait for anything?"""
+        earlier = sa.tuple_(_jobs.c.received_at, _jobs.c.id) < sa.tuple_(job.received_at, job.id)
+        query = sa.select(_jobs.c.id).where(_same_work(job), _jobs.c.waiting_for.is_(None)).limit(1)
+        open_and_earlier = (_jobs.c.state == "queued") & earlier
+        running = _jobs.c.state.in_(["running", "publishing"])
+        return self._connection.execute(query.where(open_and_earlier | running)).first() is not None
+
     def queued_recipes(self) -> set[str | None]:
         """The recipes that queued jobs ask for."""
         query = sa.select(_jobs.c.recipe).where(_jobs.c.state == "queued").distinct()
@@ -461,6 +476,9 @@ class Store:
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state; kept in memory, as the main loop asks at every turn."""
         return {state: count for state, count in self._counts.items() if count}
+
+    def count_ended(self) -> int:
+        return sum(self._counts[state] for state in _ENDED)
 
     def count_waiting(self) -> int:
         query = sa.select(sa.func.count()).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
@@ -536,6 +554,16 @@ def _is_attempt(job: Job, *states: JobState) -> Any:
         (_jobs.c.attempt == job.attempt)
         & _jobs.c.lease.is_not_distinct_from(job.lease)
         & _jobs.c.state.in_([str(state) for state in states])
+    )
+
+
+def _same_work(job: Job) -> Any:
+    overrides = _row(job)["overrides"]
+    return (
+        (_jobs.c.sha256 == job.sha256)
+        & _jobs.c.recipe.is_not_distinct_from(job.recipe)
+        & (_jobs.c.overrides == overrides)
+        & (_jobs.c.id != job.id)
     )
 
 

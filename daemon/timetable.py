@@ -22,6 +22,7 @@ PROBE = "probe"  # what parked jobs wait for
 UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
 TIDY = "tidy"  # the database: statistics for its query planner
 HOURS = "hours"  # the active hours begin or end
+DIGEST = "digest"  # to tell what went wrong in a day
 NIGHTLY = "nightly"  # the check and the copy of the database, and what is old enough to be removed
 
 _TIDY_SECONDS = 24 * 3600.0
@@ -52,9 +53,11 @@ class Timetable:
             # of the local time zone, by its own clock: a night on which the clocks change is longer or shorter
             trigger = CronTrigger(hour=change.hour, minute=change.minute)
             self._scheduler.add_job(self._post, trigger, args=[Due(task=HOURS)])
-        nightly = parse_clock(schedule.nightly)
-        trigger = CronTrigger(hour=nightly.hour, minute=nightly.minute)
-        self._scheduler.add_job(self._post, trigger, args=[Due(task=NIGHTLY)])
+        for task in (NIGHTLY, DIGEST):
+            if moment := getattr(schedule, task):
+                clock = parse_clock(moment)
+                trigger = CronTrigger(hour=clock.hour, minute=clock.minute)
+                self._scheduler.add_job(self._post, trigger, args=[Due(task=task)])
 
     def use(self, schedule: ScheduleTable) -> None:
         """Go by other times from now on."""

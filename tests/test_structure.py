@@ -30,9 +30,10 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders"},
+    {"folders", "nearby", "hooks"},
     {"storage", "rebuild", "retention"},
     {"publishing", "intake", "audit", "stages"},
+    {"duplicates", "scheduling"},
     {"dispatch", "recovery"},
     {"commands"},
     {"service"},
@@ -42,7 +43,7 @@ LAYERS = (
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
-    "subprocess": {"workers", "install"},
+    "subprocess": {"workers", "install", "hooks"},
     "apscheduler": {"timetable"},
     "typer": {"cli"},
 }

@@ -90,7 +90,8 @@ class Ocr(Processor):
         """
         options = work.options
         read: list[PageText] = []
-        with pages.open_pages(work.source, work.media_type, max_pixels=options.max_pixels, dpi=options.dpi) as opened:
+        asked = {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.password_of(work)}
+        with pages.open_pages(work.source, work.media_type, **asked) as opened:
             for number in range(1, opened.total + 1):
                 try:
                     read.append(self._read(opened.read(number)))

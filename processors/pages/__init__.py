@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from processors.base import BadInput
+from processors.base import BadInput, Work
 from processors.pages.page import Page, Pages
 from processors.pages.pdf import open_pdf
 from processors.pages.picture import open_picture
 
-__all__ = ["Page", "Pages", "count_pages", "open_pages", "read_pages"]
+__all__ = ["Page", "Pages", "count_pages", "open_pages", "password_of", "read_pages"]
+
+_MOST_PASSWORD_BYTES = 1024
 
 
 @contextmanager
@@ -52,3 +54,23 @@ def count_pages(source: Path, media_type: str, password: str | None = None) -> i
     """How many pages `read_pages` would give, without decoding one. Raises as `open_pages` does."""
     with open_pages(source, media_type, max_pixels=1, password=password) as pages:
         return pages.total
+
+
+def password_of(work: Work) -> str | None:
+    """The password beside a drop, the first line of NAME.password; None: there is no such file. Never log it.
+
+    Raises:
+        BadInput: the file is empty, too long or no UTF-8.
+    """
+    path = work.sidecars.get("password")
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        content = file.read(_MOST_PASSWORD_BYTES + 1)
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise BadInput(f"{path.name} is not UTF-8 text. Save it as UTF-8 and drop both again.") from None  # no content
+    if len(content) > _MOST_PASSWORD_BYTES or not lines or not lines[0]:
+        raise BadInput(f"The first line of {path.name} must be the password, and is empty or too long. Correct it.")
+    return lines[0]

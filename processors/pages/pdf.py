@@ -32,9 +32,12 @@ def _why_pdf_fails(code: int | None, password: str | None) -> str:
     from pypdfium2 import raw
 
     if code == raw.FPDF_ERR_PASSWORD and password:
-        return "This PDF is encrypted, and the password given does not open it. Correct the password."
+        return "This PDF is encrypted, and the password given does not open it. Correct it and drop both files again."
     if code == raw.FPDF_ERR_PASSWORD:
-        return "This PDF is encrypted. Save a copy without a password (print it to PDF) and drop that."
+        return (
+            "This PDF is encrypted. Write its password into a text file named as the PDF with .password added "
+            "(scan.pdf.password) and drop both together; or drop a copy without a password."
+        )
     if code == raw.FPDF_ERR_SECURITY:
         return "This PDF is encrypted in a way that cannot be opened here. Save a copy without it and drop that."
     return "This PDF is damaged or cut off. Copy or download it again and drop the new file."

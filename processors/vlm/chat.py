@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps
@@ -47,20 +48,11 @@ class Chat:
     def prepare(self, questions: Sequence[Question]) -> BatchFeature:
         """All that the processor makes of `questions`, padded on the left; every entry belongs in `generate`.
 
+        All questions have a page, or none has.
+
         Without `mm_token_type_ids`, say, the positions of the pixels break in silence: of 23 right answers, none.
         """
-        conversations = [
-            [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "image", "image": _in_shape(question.image, self._longest_shape)},
-                        {"type": "text", "text": question.prompt},
-                    ],
-                }
-            ]
-            for question in questions
-        ]
+        conversations = [[{"role": "user", "content": self._content(question)}] for question in questions]
         inputs = self._processor.apply_chat_template(
             conversations,
             add_generation_prompt=True,
@@ -74,8 +66,16 @@ class Chat:
             raise RuntimeError("the tokenizer padded on the right, which would break the answers in silence")
         return inputs
 
-    def sizes_seen(self, inputs: BatchFeature, questions: Sequence[Question]) -> list[tuple[int, int]]:
-        """Width and height in pixels of each page as the model sees it."""
+    def _content(self, question: Question) -> list[dict[str, Any]]:
+        text = {"type": "text", "text": question.prompt}
+        if question.image is None:
+            return [text]
+        return [{"type": "image", "image": _in_shape(question.image, self._longest_shape)}, text]
+
+    def sizes_seen(self, inputs: BatchFeature, questions: Sequence[Question]) -> list[tuple[int, int] | None]:
+        """Width and height in pixels of each page as the model sees it; all questions have one, or none has."""
+        if questions[0].image is None:
+            return [None] * len(questions)
         grids, patch = inputs.get("image_grid_thw"), getattr(self._processor.image_processor, "patch_size", None)
         if grids is None or not isinstance(patch, int):
             return [question.image.size for question in questions]

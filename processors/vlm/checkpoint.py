@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from transformers.utils import logging as transformers_logging
 
 from processors.base import Unavailable
-from processors.vlm import VlmOptions, weights
+from processors.vlm import VlmOptions, quantization, weights
 
 _GIGABYTE = 1e9
 
@@ -57,9 +57,15 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
     mend = weights.how_to_mend(options.model, folder, models)
     transformers_logging.disable_progress_bar()
     try:
-        _refuse_too_little_memory(folder, dtype, device)
+        _refuse_too_little_memory(folder, dtype, device, quantization.SHARE[options.quantization])
+        quantized = quantization.settings(options.quantization, dtype)
         model, report = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, attn_implementation="sdpa", local_files_only=True, output_loading_info=True
+            folder,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            local_files_only=True,
+            output_loading_info=True,
+            **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise Unavailable(f"The model in {folder} cannot be loaded. {mend} ({_short(error)})") from error
@@ -67,10 +73,11 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
         # transformers fills what is missing with random numbers and only warns
         raise Unavailable(f"The model in {folder} lacks weights ({unset[0]} and {len(unset) - 1} more). {mend}")
     try:
-        model = model.to(device).eval()
+        model = (model if quantized else model.to(device)).eval()  # which a quantized one is already, and refuses
     except torch.OutOfMemoryError as error:
         raise Unavailable(_too_little(folder, weights.size_bytes(folder), device)) from error
     refuse_offload(model, device)
+    quantization.verify(model, options.quantization)
     return model
 
 
@@ -88,29 +95,8 @@ def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
             )
 
 
-def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.device) -> None:
-    """See that the weights fit before they are read: on the CPU the kernel would end the process without a word.
-
-    Raises:
-        Unavailable: they do not fit.
-    """
-    stored = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "dtype", None) or dtype
-    needed = weights.size_bytes(folder) * dtype.itemsize // stored.itemsize
-    free = _free_bytes(device)
-    if free is not None and needed > free:
-        raise Unavailable(_too_little(folder, needed, device))
-
-
-def _too_little(folder: Path, needed: int, device: torch.device) -> str:
-    free = _free_bytes(device) or 0
-    return (
-        f"The model in {folder} needs {needed / _GIGABYTE:.1f} GB, and {device} has {free / _GIGABYTE:.1f} GB free. "
-        "End what else uses it, choose a smaller model, or another `device` or `dtype` in [processors.vlm]."
-    )
-
-
-def _free_bytes(device: torch.device) -> int | None:
-    """None: not known."""
+def free_bytes(device: torch.device) -> int | None:
+    """How much memory of `device` is free; None: not known."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
@@ -118,6 +104,28 @@ def _free_bytes(device: torch.device) -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.device, share: float) -> None:
+    """See that the weights fit before they are read: on the CPU the kernel would end the process without a word.
+
+    Raises:
+        Unavailable: they do not fit.
+    """
+    stored = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "dtype", None) or dtype
+    itemsize = dtype.itemsize if share == 1.0 else 2  # the share is one of 16 bits
+    needed = int(weights.size_bytes(folder) * itemsize / stored.itemsize * share)
+    free = free_bytes(device)
+    if free is not None and needed > free:
+        raise Unavailable(_too_little(folder, needed, device))
+
+
+def _too_little(folder: Path, needed: int, device: torch.device) -> str:
+    free = free_bytes(device) or 0
+    return (
+        f"The model in {folder} needs {needed / _GIGABYTE:.1f} GB, and {device} has {free / _GIGABYTE:.1f} GB free. "
+        "End what else uses it, choose a smaller model, or another `device` or `dtype` in [processors.vlm]."
+    )
 
 
 def _short(error: Exception) -> str:

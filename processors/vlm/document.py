@@ -1,17 +1,28 @@
-"""One job: its pages become questions, the answers its result files. Every page is answered, or its absence told."""
+"""One job: its pages become questions, the answers its result files. Every page is answered, or its absence told.
 
-import json
+Answered pages are kept (see `processors.parts`): an attempt that comes after a crash goes on at the next one.
+"""
+
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from processors import pages
 from processors.base import BadInput, Failed, FailureKind, Finished, Outcome, Work
 from processors.pages import Page
-from processors.vlm import AskOptions, prompts, review
-from processors.vlm.question import Answer, PageRecord, Question, StopReason
+from processors.parts import Parts
+from processors.vlm import exact, output, prompts, review
+from processors.vlm.course import Course
+from processors.vlm.merge import Merged
+from processors.vlm.options import AskOptions
+from processors.vlm.record import PageRecord, Problem, Reading
+from processors.vlm.summary import Summary
 
 _EXCERPT_CHARACTERS = 200
+_KEPT_VERSION = 1  # of what is kept of a page; another one is not read
+_RECORD = TypeAdapter(PageRecord)
 
 log = logging.getLogger(__name__)
 
@@ -19,19 +30,24 @@ log = logging.getLogger(__name__)
 class Document:
     """The pages and answers of one job."""
 
-    def __init__(self, work: Work):
+    def __init__(self, work: Work, made_by: Mapping[str, Any]):
         self.work = work
         self.total: int | None = None  # pages; None: not known yet
+        self._made_by = made_by
         self._options: AskOptions = work.options
         self._records: dict[int, PageRecord] = {}
+        self._kept: Parts | None = None
         self._prompt: prompts.Prompt | None = None
+        self._summary: Summary | None = None
         self._failure: Failed | None = None
         self._is_decoded = False  # no more questions will come
 
-    def questions(self, max_pixels: int) -> Iterator[tuple[int, Question]]:
-        """(page number, question) of each page that can be decoded, in order; never raises for a bad file."""
+    def courses(self, max_pixels: int) -> Iterator[Course]:
+        """The course of each page to be answered that can be decoded, in order; never raises for a bad file."""
         try:
             self._prompt = prompts.of(self.work, self._options)
+            kept_by = {**self._made_by, "prompt": self._prompt.text, "version": _KEPT_VERSION}
+            self._kept = Parts(self.work, kept_by)
             yield from self._pages(max_pixels, self._prompt.text)
         except BadInput as error:
             self._failure = Failed(kind=error.kind, message=str(error))
@@ -40,11 +56,14 @@ class Document:
             self._failure = Failed(kind=FailureKind.ERROR, message=f"The file cannot be read: {error}")
         self._is_decoded = True
 
-    def _pages(self, max_pixels: int, prompt: str) -> Iterator[tuple[int, Question]]:
-        dpi, limit = self._options.dpi, self._options.token_limit
-        with pages.open_pages(self.work.source, self.work.media_type, max_pixels=max_pixels, dpi=dpi) as opened:
+    def _pages(self, max_pixels: int, prompt: str) -> Iterator[Course]:
+        asked = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.password_of(self.work)}
+        with pages.open_pages(self.work.source, self.work.media_type, **asked) as opened:
             self.total = opened.total
             for number in range(1, opened.total + 1):
+                if record := self._kept_record(number):
+                    self._records[number] = record
+                    continue
                 record = self._records[number] = PageRecord(number=number)
                 try:
                     page = opened.read(number)
@@ -52,93 +71,121 @@ class Document:
                     record.error = str(error)
                     continue
                 self._note(record, page)
-                yield number, Question(image=page.image, prompt=prompt, token_limit=limit)
+                yield Course(record, page.image, prompt, self._options)
+
+    def _kept_record(self, number: int) -> PageRecord | None:
+        kept = self._kept.get(f"page-{number}")
+        try:
+            return kept and _RECORD.validate_python(kept)
+        except ValidationError as error:
+            log.warning("page %d is read again: what was kept of it cannot be used: %s", number, error)
+            return None
 
     def _note(self, record: PageRecord, page: Page) -> None:
-        record.source_size, record.notes = page.source_size, page.notes
+        record.source_size, record.size, record.notes = page.source_size, page.image.size, page.notes
         if self.work.media_type == "application/pdf":
             record.dpi = self._options.dpi * page.scale
 
-    def put(self, number: int, answer: Answer) -> None:
-        self._records[number].answer = answer
+    def put(self, course: Course) -> None:
+        """Take in a course that is over; a page that only the server's failure kept from an answer is not kept."""
+        record = course.record
+        if self._summary is None and record.reading.problem is not Problem.ERROR:
+            self._kept.put(f"page-{record.number}", _RECORD.dump_python(record, mode="json"))
+
+    def closing(self) -> Sequence[Course]:
+        """What is to be asked once all pages are answered, and again once that is; empty: the document is complete."""
+        if self._options.task != "summarize" or self._failure or len(self._read()) == 0 or len(self._records) == 1:
+            return ()
+        if self._summary is None:
+            self._summary = Summary(list(self._records.values()), self._prompt, self._options)
+        return self._summary.courses()
 
     @property
     def done(self) -> int:
         """How many pages are answered, or cannot be."""
-        return sum(record.answer is not None or record.error is not None for record in self._records.values())
+        return sum(bool(record.readings) or record.error is not None for record in self._records.values())
 
     @property
-    def is_complete(self) -> bool:
+    def is_answered(self) -> bool:
+        """Are all pages? Those that are being asked again count as answered, so this is asked between two rounds."""
         return self._is_decoded and self.done == len(self._records)
+
+    def _read(self) -> list[Reading]:
+        return [record.reading for record in self._records.values() if record.reading]
 
     def outcome(self) -> Outcome:
         """Write the result of a complete document, or say why there is none."""
         if self._failure:
             return self._failure
-        records = list(self._records.values())
-        answers = [record.answer for record in records if record.answer]
-        if not answers:
+        records = [self._records[number] for number in sorted(self._records)]
+        readings = self._read()
+        if not readings:
             return Failed(kind=FailureKind.BAD_INPUT, message=records[0].error)
-        if all(answer.stop_reason is StopReason.NO_ROOM for answer in answers):
-            return Failed(
-                kind=FailureKind.BAD_INPUT,
-                message="The prompt is too long for this model. Shorten it and drop both again.",
-            )
-        found = [answer.lowest_token_probability for answer in answers if answer.lowest_token_probability is not None]
+        problems = {reading.problem for reading in readings}
+        if problems == {Problem.NO_ROOM}:
+            message = "The prompt is too long for this model. Shorten it and drop both again."
+            return Failed(kind=FailureKind.BAD_INPUT, message=message)
+        if problems == {Problem.ERROR}:
+            return Failed(kind=FailureKind.ERROR, message=readings[0].parts[0].detail)
+        return self._finished(records, readings)
+
+    def _finished(self, records: list[PageRecord], readings: list[Reading]) -> Finished:
+        options = self._options
+        merged = output.of_document(records) if options.json_schema is not None else Merged()
+        found = [each.lowest_token_probability for each in readings if each.lowest_token_probability is not None]
+        summary = self._summary.text if self._summary else ""
+        excerpt = summary or " ".join(output.text(reading) for reading in readings)
         return Finished(
-            files=tuple(self._write(form, records) for form in self._options.formats),
-            excerpt=" ".join(" ".join(answer.text for answer in answers).split())[:_EXCERPT_CHARACTERS],
-            review=review.reasons(records, self._options),
+            files=self._write_data(merged, records) if options.json_schema is not None else self._write_text(records),
+            excerpt=" ".join(excerpt.split())[:_EXCERPT_CHARACTERS],
+            review=tuple(review.reasons(records, options) + review.about_merge(merged, options, len(readings)))
+            + tuple(self._summary.reasons() if self._summary else ()),
             pages=len(records),
             details={
-                "task": self._options.task,
+                "task": options.task,
                 "prompt": self._prompt.text,
                 "prompt_source": self._prompt.source,
-                "tokens": sum(answer.tokens for answer in answers),
+                "tokens": sum(part.answer.tokens for reading in readings for part in reading.parts),
                 "lowest_token_probability": min(found, default=None),
-                "stop_reasons": [record.answer.stop_reason if record.answer else "unreadable" for record in records],
+                "min_token_probability": options.threshold,
+                "stop_reasons": [record.reading.stop_reason if record.reading else "unreadable" for record in records],
+                "asked_again": {
+                    str(record.number): [each.strategy for each in record.readings[1:]]
+                    for record in records
+                    if len(record.readings) > 1
+                },
             },
         )
 
-    def _write(self, form: str, records: list[PageRecord]) -> str:
-        path = self.work.outputs / f"{self.work.stem}.{form}"
-        path.write_text(_markdown(records) if form == "md" else self._json(records), encoding="utf-8")
-        return path.name
+    def _write_text(self, records: list[PageRecord]) -> tuple[str, ...]:
+        summary = self._summary.text if self._summary else None
+        files = []
+        for form in self._options.written_formats:
+            path = self.work.outputs / f"{self.work.stem}.{form}"
+            if form == "json":
+                output.write_json(path, self._about(records))
+            else:
+                write = output.markdown if form == "md" else output.plain
+                path.write_text(write(records) if summary is None else f"{summary}\n", encoding="utf-8")
+            files.append(path.name)
+        return tuple(files)
 
-    def _json(self, records: list[PageRecord]) -> str:
-        content = {
+    def _write_data(self, merged: Merged, records: list[PageRecord]) -> tuple[str, ...]:
+        """NAME.json: the data alone, if there is any; NAME.pages.json: how it came about."""
+        about = self.work.outputs / f"{self.work.stem}.pages.json"
+        output.write_json(about, self._about(records))
+        if merged.data is None:
+            return (about.name,)
+        data = self.work.outputs / f"{self.work.stem}.json"
+        data.write_text(exact.dumps(merged.data) + "\n", encoding="utf-8")
+        return data.name, about.name
+
+    def _about(self, records: list[PageRecord]) -> dict[str, Any]:
+        return {
             "task": self._options.task,
             "prompt": self._prompt.text,
             "prompt_source": self._prompt.source,
             "token_limit": self._options.token_limit,
-            "pages": [_json_page(record) for record in records],
+            **({"summary": self._summary.text} if self._summary else {}),
+            "pages": [output.page_json(record) for record in records],
         }
-        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _json_page(record: PageRecord) -> dict[str, Any]:
-    if record.answer is None:
-        return {"number": record.number, "error": record.error}
-    answer = record.answer
-    return {
-        "number": record.number,
-        "answer": answer.text,
-        "stop_reason": answer.stop_reason,
-        "tokens": answer.tokens,
-        "prompt_tokens": answer.prompt_tokens,
-        "lowest_token_probability": answer.lowest_token_probability,
-        "size_seen": list(answer.size_seen),
-        "source_size": list(record.source_size),
-        "notes": list(record.notes),
-    }
-
-
-def _markdown(records: list[PageRecord]) -> str:
-    """The answers; those of several pages each below a marker, which Markdown does not show."""
-    if len(records) == 1:
-        return f"{records[0].answer.text}\n"
-    parts = []
-    for record in records:
-        parts.append(f"<!-- page {record.number} of {len(records)} -->")
-        parts.append(record.answer.text if record.answer else f"*This page could not be read: {record.error}*")
-    return "\n\n".join(parts) + "\n"

@@ -1,27 +1,25 @@
 """transformers over a few pages at a time: each answer, and how far it is to be trusted. Never touches the network."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import (
-    LogitsProcessor,
-    LogitsProcessorList,
-    PreTrainedModel,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import LogitsProcessorList, PreTrainedConfig, PreTrainedModel, StoppingCriteriaList
 
 from processors.base import OutOfMemory, Progress, Unavailable
-from processors.vlm import VlmOptions, repetition, weights
+from processors.pages.page import reduce
+from processors.vlm import VlmOptions, weights
 from processors.vlm.chat import Chat
-from processors.vlm.checkpoint import load_model
+from processors.vlm.checkpoint import free_bytes, load_model
+from processors.vlm.generation import Probabilities, Watch
+from processors.vlm.grammar import Grammars
 from processors.vlm.question import Answer, Question, StopReason
 
-_LOOP_CHECK_TOKENS = 64  # how often loops are looked for: it brings the tokens back from the GPU
-_SIGN_SECONDS = 1.0  # how often a sign of life is given
+_PIXELS_PER_TOKEN = 28 * 28  # of Qwen's models; a guess for others
+_CHARACTERS_PER_TOKEN = 3
+_FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # of no use when greedy, and warned of
 
 log = logging.getLogger(__name__)
@@ -40,7 +38,13 @@ class Engine:
         ends = config.eos_token_id if config.eos_token_id is not None else chat.tokenizer.eos_token_id
         self._ends = torch.tensor(ends if isinstance(ends, list) else [ends])
         config.pad_token_id = chat.tokenizer.pad_token_id
-        self._room = model.config.get_text_config().max_position_embeddings
+        text = model.config.get_text_config()
+        self._room = text.max_position_embeddings
+        self._bytes_per_token = _bytes_per_token(text, model.dtype)
+        scores = model.get_output_embeddings().weight.shape[0]
+        self._grammars = Grammars(chat.tokenizer, scores, self._ends.tolist())
+        self.made_by = {"model": str(model.name_or_path), "dtype": str(model.dtype), "max_pixels": chat.max_pixels}
+        self.made_by["quantization"] = type(getattr(model, "hf_quantizer", None)).__name__
 
     @classmethod
     def load(cls, options: VlmOptions, models: Path, progress: Progress) -> "Engine":
@@ -75,29 +79,62 @@ class Engine:
     def answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
         """The answers to `questions`, in their order, greedily decoded; `alive` is called about once a second.
 
-        Where memory ends, fewer are asked at once, from then on, too.
+        Those of a kind and size are asked together, as many as fit. Where memory ends, fewer are asked at once, from
+        then on, too; a page that does not fit alone is shown smaller, which `Answer.size_seen` tells.
 
         Raises:
-            OutOfMemory: a single question does not fit.
+            OutOfMemory: a single question does not fit, however small its page.
         """
-        if len(questions) > self.pages_at_once:
-            half = self.pages_at_once
-        else:
-            try:
-                return self._answer(questions, alive)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                if len(questions) == 1:
-                    raise OutOfMemory(
-                        f"One page does not fit into the memory of {self.device_name}: lower `max_pixels` or "
-                        "`max_new_tokens`, or choose a smaller model."
-                    ) from error
-            half = self.pages_at_once = len(questions) // 2
-            log.warning("memory ended with %d pages at once; going on with %d", len(questions), half)
+        answers: dict[int, Answer] = {}
+        waiting = sorted(range(len(questions)), key=lambda index: _size(questions[index]))
+        while waiting:
+            together = [index for index in waiting if _is_text(questions[index]) == _is_text(questions[waiting[0]])]
+            together = together[: self._room_for([questions[index] for index in together])]
+            found = self._try([questions[index] for index in together], alive)
+            if found is None:
+                continue
+            answers.update(zip(together, found, strict=True))
+            waiting = [index for index in waiting if index not in answers]
+        return [answers[index] for index in range(len(questions))]
+
+    def _room_for(self, questions: Sequence[Question]) -> int:
+        """How many of `questions`, which are sorted by size, fit into the free memory by a rough reckoning: half of it
+        for keys and values, the rest for what comes and goes."""
+        at_once = min(self.pages_at_once, len(questions))
+        free = free_bytes(self._model.device)
+        while free is not None and at_once > 1:
+            largest = questions[at_once - 1]
+            if at_once * (_size(largest)[1] + largest.token_limit) * self._bytes_per_token <= free // 2:
+                break
+            at_once -= 1
+        return at_once
+
+    def _try(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer] | None:
+        """The answers; None if memory ended, and fewer are to be asked at once.
+
+        Raises:
+            OutOfMemory: see `answer`.
+        """
+        try:
+            return self._answer(questions, alive)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            cause = error.with_traceback(None)  # which holds the tensors
         if self._model.device.type == "cuda":
-            torch.cuda.empty_cache()  # only here, after the except: until then the traceback holds the tensors
-        return self.answer(questions[:half], alive) + self.answer(questions[half:], alive)
+            torch.cuda.empty_cache()  # only here, after the except
+        if len(questions) > 1:
+            self.pages_at_once = len(questions) // 2
+            log.warning("memory ended with %d pages at once; going on with %d", len(questions), self.pages_at_once)
+            return None
+        smaller = _with_fewer_pixels(questions[0])
+        if smaller is None:
+            raise OutOfMemory(
+                f"One page does not fit into the memory of {self.device_name}: lower `max_pixels` or "
+                "`max_new_tokens`, or choose a smaller model."
+            ) from cause
+        log.warning("memory ended with a single page; it is shown with half its pixels: %d x %d", *smaller.image.size)
+        return self._try([smaller], alive)
 
     @torch.inference_mode()
     def _answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
@@ -110,22 +147,26 @@ class Engine:
         limits = [min(question.token_limit, left) for question, left in zip(questions, room, strict=True)]
         inputs = inputs.to(self._model.device, dtype=self._model.dtype)
         prompt_tokens = inputs["input_ids"].shape[1]
-        watch = _Watch(limits, prompt_tokens, self._ends.tolist(), self._model.device, alive)
-        probabilities = _Probabilities()
+        watch = Watch(limits, prompt_tokens, self._ends.tolist(), self._model.device, alive)
+        constraint, probabilities = self._grammars.constraint(questions), Probabilities()
         output = self._model.generate(
             **inputs,
             max_new_tokens=max(limits),
             stopping_criteria=StoppingCriteriaList([watch]),
-            logits_processor=LogitsProcessorList([probabilities]),
+            logits_processor=LogitsProcessorList([*filter(None, [constraint]), probabilities]),
         )
         generated, chosen = output[:, prompt_tokens:].cpu(), probabilities.table()
         return [
-            self._read(generated[row], chosen[row], watch.cut(row), lengths[row], sizes[row])
-            for row in range(len(questions))
+            self._read(question, generated[row], chosen[row], watch.cut(row), lengths[row], sizes[row])
+            for row, question in enumerate(questions)
         ]
 
     def _answer_fitting(
-        self, questions: Sequence[Question], alive: Callable[[], None], room: list[int], sizes: list[tuple[int, int]]
+        self,
+        questions: Sequence[Question],
+        alive: Callable[[], None],
+        room: list[int],
+        sizes: list[tuple[int, int] | None],
     ) -> list[Answer]:
         """Answer those that leave the model room to; a prompt over its limit would be answered with nonsense."""
         fitting = [question for question, left in zip(questions, room, strict=True) if left >= 1]
@@ -146,74 +187,55 @@ class Engine:
 
     def _read(
         self,
+        question: Question,
         tokens: torch.Tensor,
         chosen: torch.Tensor,
         cut: tuple[int, StopReason],
         prompt_tokens: int,
-        size: tuple[int, int],
+        size: tuple[int, int] | None,
     ) -> Answer:
         """One row: tokens int64 and chosen float32, both (n_steps,); behind its end a row is padding."""
         length, reason = cut
         ends = torch.isin(tokens[:length], self._ends).nonzero()
         if len(ends):
             length, reason = int(ends[0]) + 1, StopReason.STOP
+        text, marks = self._chat.decode(tokens[:length]), ()
+        if question.json_schema is not None:
+            text, places = self._grammars.spell(tokens[:length].tolist())
+            marks = tuple(zip(places, chosen[:length].tolist(), strict=True))
         return Answer(
-            text=self._chat.decode(tokens[:length]),
+            text=text,
             stop_reason=reason,
             tokens=length,
             prompt_tokens=prompt_tokens,
             lowest_token_probability=round(float(chosen[:length].min()), 4),
             size_seen=size,
+            marks=marks,
         )
-
-
-class _Watch(StoppingCriteria):
-    """Ends each row at its own limit, or once it is in an endless loop; gives signs of life."""
-
-    def __init__(
-        self, limits: list[int], prompt_tokens: int, ends: list[int], device: torch.device, alive: Callable[[], None]
-    ):
-        self._limits, self._device_limits = limits, torch.tensor(limits, device=device)
-        self._looped: dict[int, int] = {}  # row -> tokens until it was ended
-        self._prompt_tokens, self._ends = prompt_tokens, set(ends)
-        self._alive, self._next_sign = alive, 0.0
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **others: object) -> torch.Tensor:
-        done = input_ids.shape[1] - self._prompt_tokens
-        if (now := time.monotonic()) >= self._next_sign:
-            self._alive()
-            self._next_sign = now + _SIGN_SECONDS
-        if done % _LOOP_CHECK_TOKENS == 0:
-            for row, tokens in enumerate(input_ids[:, self._prompt_tokens :].tolist()):
-                if row not in self._looped and self._ends.isdisjoint(tokens) and repetition.is_endless(tokens):
-                    self._looped[row] = done
-        over = self._device_limits <= done
-        for row in self._looped:
-            over[row] = True
-        return over
-
-    def cut(self, row: int) -> tuple[int, StopReason]:
-        """How many tokens of a row count unless it ended itself before, and why no more."""
-        if row in self._looped:
-            return self._looped[row], StopReason.LOOP
-        return self._limits[row], StopReason.LENGTH
-
-
-class _Probabilities(LogitsProcessor):
-    """Changes nothing; keeps with what probability each greedy token is chosen, not the scores of all words."""
-
-    def __init__(self) -> None:
-        self._steps: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        scores_float = scores.float()
-        self._steps.append((scores_float.amax(dim=-1) - scores_float.logsumexp(dim=-1)).exp())
-        return scores
-
-    def table(self) -> torch.Tensor:
-        """float32, shape (n_rows, n_steps), on the CPU."""
-        return torch.stack(self._steps, dim=1).cpu()
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)  # the CPU's allocator
+
+
+def _bytes_per_token(text: PreTrainedConfig, dtype: torch.dtype) -> int:
+    """What one token of one row takes in the cache of keys and values."""
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return 2 * text.num_hidden_layers * heads * width * dtype.itemsize
+
+
+def _is_text(question: Question) -> bool:
+    return question.image is None
+
+
+def _size(question: Question) -> tuple[bool, float]:
+    """Whether it has a page, and about how many tokens it is long."""
+    pixels = 0 if question.image is None else question.image.width * question.image.height
+    return not _is_text(question), pixels / _PIXELS_PER_TOKEN + len(question.prompt) / _CHARACTERS_PER_TOKEN
+
+
+def _with_fewer_pixels(question: Question) -> Question | None:
+    """The same with half the pixels; None: it has so few that nothing would be legible."""
+    pixels = 0 if question.image is None else question.image.width * question.image.height
+    return replace(question, image=reduce(question.image, pixels // 2)) if pixels // 2 >= _FEWEST_PIXELS else None

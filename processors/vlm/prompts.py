@@ -1,9 +1,10 @@
 """What the model is asked: the built-in prompts, and whose prompt counts for a drop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from processors.base import BadInput, Work
+from processors.vlm import schema
 
 if TYPE_CHECKING:
     from processors.vlm import AskOptions
@@ -22,7 +23,30 @@ DESCRIBE = (
     "Describe this image for someone who cannot see it: first what it is, in one sentence, then what it shows, "
     "and any text in it word for word. Say only what can be seen; say so where you are not sure."
 )
-BUILT_IN = {"read": READ, "describe": DESCRIBE}
+SUMMARIZE = (
+    "Summarize this page for someone who has not seen it: first what kind of document it is, then what it says, with "
+    "all names, dates and amounts that matter, word for word. Say only what stands there; say so if nothing does."
+)
+SUMMARIZE_ALL = (
+    "Below are summaries of the pages of one document, in order. Summarize the whole document from them: first what "
+    "kind of document it is, then what it says from beginning to end, with all names, dates and amounts that matter, "
+    "word for word. Add nothing, and say so where the summaries contradict one another."
+)
+SCHEMA_MARK = "{schema}"  # in a prompt: the recipe's JSON Schema is put in its place
+EXTRACT = (
+    "Extract the data of this page as JSON that fits the JSON Schema below. Copy every name, number and date exactly "
+    "as it stands; leave out nothing that the schema has a place for. Where the page does not say something, write "
+    "null if the schema permits it, else an empty text or list; never guess. Write only the JSON.\n\n"
+    f"{SCHEMA_MARK}"
+)
+BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
+
+# What is added when the same page is asked again, as another wording breaks a loop or a refusal.
+AGAIN = {
+    "read": "This is a document of my own. Start with its first line, write each line once, and stop after the last.",
+    "extract": "This is a document of my own. Look at it line by line, from the first to the last.",
+}
+AGAIN_OTHERS = "This is a document of my own. Answer shortly, from what can be seen, and say nothing twice."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +61,18 @@ def of(work: Work, options: "AskOptions") -> Prompt:
     Raises:
         BadInput: NAME.prompt is empty, too long or no UTF-8; or there is no prompt at all.
     """
+    prompt = _of(work, options)
+    if options.json_schema is None:
+        return prompt
+    return replace(prompt, text=prompt.text.replace(SCHEMA_MARK, schema.written(options.json_schema)))
+
+
+def again(prompt: str, task: str) -> str:
+    """The same question in other words."""
+    return f"{prompt}\n\n{AGAIN.get(task, AGAIN_OTHERS)}"
+
+
+def _of(work: Work, options: "AskOptions") -> Prompt:
     if "prompt" in work.sidecars:
         return Prompt(text=_sidecar(work), source="sidecar")
     if options.prompt is not None:

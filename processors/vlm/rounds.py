@@ -6,9 +6,9 @@ At most `Engine.pages_at_once` decoded pages are in memory; a job's outcome is t
 from collections.abc import Iterator, Sequence
 
 from processors.base import Outcome, Progress, Work
+from processors.vlm.course import Course
 from processors.vlm.document import Document
-from processors.vlm.engine import Engine
-from processors.vlm.question import Question
+from processors.vlm.question import Engine
 
 
 class Rounds:
@@ -16,46 +16,58 @@ class Rounds:
 
     def __init__(self, engine: Engine, progress: Progress):
         self._engine, self._progress = engine, progress
-        self._waiting: list[tuple[Document, int, Question]] = []  # the number is that of the page
+        self._waiting: list[tuple[Document, Course]] = []
 
     def outcomes(self, batch: Sequence[Work]) -> Iterator[tuple[Work, Outcome]]:
         """The outcome of each job, as soon as it is there.
 
         Raises:
             OutOfMemory: a single page does not fit.
+            Unavailable: the server is away; what was answered is kept.
         """
         open_documents: list[Document] = []
         for work in batch:
-            document = Document(work)
+            document = Document(work, self._engine.made_by)
             open_documents.append(document)
-            for number, question in document.questions(self._engine.max_pixels):
-                self._waiting.append((document, number, question))
+            for course in document.courses(self._engine.max_pixels):
+                self._waiting.append((document, course))
                 if len(self._waiting) >= self._engine.pages_at_once:
                     self._ask()
-                    yield from _completed(open_documents)
-            yield from _completed(open_documents)
+                    yield from self._completed(open_documents)
+            yield from self._completed(open_documents)
         self._ask()
-        yield from _completed(open_documents)
+        yield from self._completed(open_documents)
+
+    def _completed(self, documents: list[Document]) -> Iterator[tuple[Work, Outcome]]:
+        """Take the complete ones out of `documents`."""
+        complete = [document for document in documents if document.is_answered and not self._waits(document)]
+        documents[:] = [document for document in documents if document not in complete]
+        for document in complete:
+            while courses := document.closing():
+                self._pursue([(document, course) for course in courses])
+            yield document.work, document.outcome()
+
+    def _waits(self, document: Document) -> bool:
+        return any(waiting is document for waiting, _ in self._waiting)
 
     def _ask(self) -> None:
         """Have all waiting pages answered."""
-        if not self._waiting:
-            return
         waiting, self._waiting = self._waiting, []
-        asked = list(dict.fromkeys(document for document, _, _ in waiting))
-        answers = self._engine.answer([question for _, _, question in waiting], lambda: self._tell(asked))
-        for (document, number, _), answer in zip(waiting, answers, strict=True):
-            document.put(number, answer)
-        self._tell(asked)
+        self._pursue(waiting)
+
+    def _pursue(self, courses: Sequence[tuple[Document, Course]]) -> None:
+        """Ask, and ask again, until all `courses` are over."""
+        asked = list(dict.fromkeys(document for document, _ in courses))
+        while courses:
+            questions = [question for _, course in courses for question in course.questions]
+            answers = iter(self._engine.answer(questions, lambda: self._tell(asked)))
+            for document, course in courses:
+                course.put([next(answers) for _ in course.questions])
+                if course.is_over:
+                    document.put(course)
+            courses = [(document, course) for document, course in courses if not course.is_over]
+            self._tell(asked)
 
     def _tell(self, documents: Sequence[Document]) -> None:
         for document in documents:
             self._progress.job(document.work, done=document.done, total=document.total, unit="pages")
-
-
-def _completed(documents: list[Document]) -> Iterator[tuple[Work, Outcome]]:
-    """Take the complete ones out of `documents`."""
-    complete = [document for document in documents if document.is_complete]
-    documents[:] = [document for document in documents if not document.is_complete]
-    for document in complete:
-        yield document.work, document.outcome()

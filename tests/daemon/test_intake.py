@@ -164,6 +164,24 @@ def test_question_is_waited_for_and_taken_with_its_file(inbox: Inbox):
     assert inbox.intake.left == {}
 
 
+def test_password_is_taken_with_its_file_and_stands_for_no_question(inbox: Inbox):
+    inbox.write("scan.png", b"\x89PNG\r\n\x1a\n" + b"0" * 100)
+    inbox.write("scan.png.password", "secret")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 0  # its recipe needs a question
+    inbox.write("scan.png.prompt", "How many?")
+    assert inbox.intake.step(16.0) == 1
+    sidecars = inbox.folders.inbox.original(inbox.store.open_jobs()[0].id).sidecars
+    assert {name: path.read_text() for name, path in sidecars.items()} == {"prompt": "How many?", "password": "secret"}
+
+
+def test_password_without_its_file_waits(inbox: Inbox):
+    inbox.write("later.pdf.password", "secret")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 0
+    assert inbox.intake.left[inbox.path / "later.pdf.password"] == "it waits for its file: later.pdf."
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_file_that_may_not_be_read_is_left_and_told(inbox: Inbox):
     inbox.write("a.txt").chmod(0)

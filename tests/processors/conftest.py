@@ -7,9 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import asking
 import pytest
+from asking import READ, Asked
 
+from processors import base
 from processors.base import Finished, Kind, Progress, Work, WorkProgress
+from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
 ROOT = Path(__file__).parents[2]
@@ -85,3 +89,35 @@ def hear(whisper: Whisper, make_work: Callable[..., Work], tmp_path: Path) -> Ca
         return Heard(by.process_one(work, Progress(told.append)), outputs, told)
 
     return hear
+
+
+# ---------------------------------------------------------------------------------------------- the VLM
+
+
+@pytest.fixture(scope="session")
+def vlm() -> Vlm:
+    """The tiny model on one thread of the CPU."""
+    processor = Vlm()
+    options = VlmOptions(model=str(asking.TINY), device="cpu", threads=1, pages_at_once=4)
+    processor.load(options, asking.TINY.parent, Progress(lambda message: None))
+    return processor
+
+
+@pytest.fixture
+def ask_all(vlm: Vlm, tmp_path: Path) -> Callable[..., list[Asked]]:
+    def ask_all(*jobs: tuple[Path, AskOptions], sidecars: dict[str, Path] | None = None) -> list[Asked]:
+        works = [asking.a_work(source, tmp_path, options, sidecars) for source, options in jobs]
+        told: list[base.WorkProgress] = []
+        outcomes = {work.job: outcome for work, outcome in vlm.process(works, Progress(told.append))}
+        assert len(outcomes) == len(works)
+        return [Asked(outcomes[work.job], work, told) for work in works]
+
+    return ask_all
+
+
+@pytest.fixture
+def ask(ask_all: Callable[..., list[Asked]]) -> Callable[..., Asked]:
+    def ask(source: Path, prompt: str | None = READ, sidecars: dict[str, Path] | None = None, **options) -> Asked:
+        return ask_all((source, AskOptions(prompt=prompt, **options)), sidecars=sidecars)[0]
+
+    return ask

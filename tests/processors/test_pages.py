@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from processors.base import BadInput
-from processors.pages import count_pages, read_pages
+from processors.base import BadInput, Kind, RecipeOptions, Work
+from processors.pages import count_pages, open_pages, password_of, read_pages
 
+DATA = Path(__file__).parents[1] / "data"  # locked.pdf: two pages, AES-256, made by pikepdf
 SAMPLES = Path(__file__).parents[2] / "samples" / "inbox"
 PLENTY = 10_000_000
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -178,10 +179,48 @@ def test_pdf_that_needs_a_password_is_bad_input_and_says_what_to_do(tmp_path: Pa
         b"a5" * 32,
     )
     (tmp_path / "x.pdf").write_bytes(_pdf("secret", lock))
-    with pytest.raises(BadInput, match="encrypted. Save a copy without a password"):
+    with pytest.raises(BadInput, match=r"encrypted. Write its password .*scan.pdf.password"):
         count_pages(tmp_path / "x.pdf", "application/pdf")
-    with pytest.raises(BadInput, match="Correct the password"):
+    with pytest.raises(BadInput, match="the password given does not open it. Correct it"):
         count_pages(tmp_path / "x.pdf", "application/pdf", password="wrong")
+
+
+def test_pdf_is_opened_with_its_password():
+    with open_pages(
+        DATA / "locked.pdf", "application/pdf", max_pixels=10**6, dpi=72, password="pâte 7 à tarte"
+    ) as pages:
+        assert [pages.read(number).image.size for number in (1, 2)] == [(168, 168)] * 2
+
+
+@pytest.mark.parametrize("content", ["pâte 7 à tarte", "pâte 7 à tarte\r\n", "\ufeffpâte 7 à tarte\nand a note\n"])
+def test_password_is_the_first_line_of_its_file(content, tmp_path: Path):
+    (tmp_path / "x.pdf.password").write_text(content, encoding="utf-8", newline="")
+    assert password_of(_work(tmp_path)) == "pâte 7 à tarte"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\nsecret", b"secret\xff", b"secret" * 1000], ids=["empty", "line", "latin", "long"]
+)
+def test_password_that_cannot_be_one_is_told_without_telling_it(content, tmp_path: Path):
+    (tmp_path / "x.pdf.password").write_bytes(content)
+    with pytest.raises(BadInput, match="x.pdf.password") as error:
+        password_of(_work(tmp_path))
+    assert "secret" not in repr(error.value) + repr(error.value.__cause__)
+
+
+def _work(folder: Path) -> Work:
+    return Work(
+        job="1",
+        attempt=1,
+        source=folder / "x.pdf",
+        kind=Kind.IMAGE,
+        media_type="application/pdf",
+        outputs=folder,
+        stem="x",
+        recipe="read",
+        options=RecipeOptions(),
+        sidecars={"password": folder / "x.pdf.password"},
+    )
 
 
 def _pdf(text: str, trailer_entries: bytes = b"") -> bytes:

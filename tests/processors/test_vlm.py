@@ -1,114 +1,18 @@
 """Real pictures through a real, tiny vision-language model: the answers, the files, and what is to be looked at."""
 
-import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from asking import ANSWERS, DESCRIBE, DRAWINGS, READ, ROOT, TINY, a_work, answer, drawing, noise
 from PIL import Image
 
 from processors import base, wire
-from processors.base import Failed, FailureKind, Finished, Kind, Outcome, Progress, Work
-from processors.vlm import AskOptions, Vlm, VlmOptions
-
-ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests" / "data" / "tiny-vlm"
-DRAWINGS = ROOT / "tests" / "data" / "drawings"
-ANSWERS = json.loads((DRAWINGS / "answers.json").read_text(encoding="utf-8"))
-DESCRIBE, READ = "Describe this image.", "Extract all text from this image."
-
-
-class Asked:
-    """What became of one job."""
-
-    def __init__(self, outcome: Outcome, work: Work, told: list[base.WorkProgress]):
-        self.outcome, self.work = outcome, work
-        self.told = [sign for sign in told if sign.job == work.job]
-
-    @property
-    def finished(self) -> Finished:
-        assert isinstance(self.outcome, Finished), self.outcome
-        return self.outcome
-
-    @property
-    def failed(self) -> Failed:
-        assert isinstance(self.outcome, Failed), self.outcome
-        return self.outcome
-
-    @property
-    def text(self) -> str:
-        return (self.work.outputs / "drop.md").read_text(encoding="utf-8").removesuffix("\n")
-
-    @property
-    def pages(self) -> list[dict]:
-        return json.loads((self.work.outputs / "drop.json").read_text(encoding="utf-8"))["pages"]
-
-    @property
-    def review(self) -> str:
-        return "\n".join(self.finished.review)
-
-
-@pytest.fixture(scope="module")
-def vlm() -> Vlm:
-    processor = Vlm()
-    options = VlmOptions(model=str(TINY), device="cpu", threads=1, pages_at_once=4)
-    processor.load(options, TINY.parent, Progress(lambda message: None))
-    return processor
-
-
-@pytest.fixture
-def ask_all(vlm: Vlm, tmp_path: Path) -> Callable[..., list[Asked]]:
-    def ask_all(*jobs: tuple[Path, AskOptions], sidecars: dict[str, Path] | None = None) -> list[Asked]:
-        works = [a_work(source, tmp_path, options, sidecars) for source, options in jobs]
-        told: list[base.WorkProgress] = []
-        outcomes = {work.job: outcome for work, outcome in vlm.process(works, Progress(told.append))}
-        assert len(outcomes) == len(works)
-        return [Asked(outcomes[work.job], work, told) for work in works]
-
-    return ask_all
-
-
-@pytest.fixture
-def ask(ask_all: Callable[..., list[Asked]]) -> Callable[..., Asked]:
-    def ask(source: Path, prompt: str | None = READ, sidecars: dict[str, Path] | None = None, **options) -> Asked:
-        return ask_all((source, AskOptions(prompt=prompt, **options)), sidecars=sidecars)[0]
-
-    return ask
-
-
-def a_work(source: Path, folder: Path, options: AskOptions, sidecars: dict[str, Path] | None = None) -> Work:
-    job = f"job-{len(list(folder.glob('job-*')))}"
-    (folder / job).mkdir()
-    return Work(
-        job=job,
-        attempt=1,
-        source=source,
-        kind=Kind.IMAGE,
-        media_type="application/pdf" if source.suffix == ".pdf" else "application/octet-stream",
-        outputs=folder / job,
-        stem="drop",
-        recipe="ask",
-        options=options,
-        sidecars=sidecars or {},
-    )
-
-
-def drawing(name: str) -> Image.Image:
-    return Image.open(DRAWINGS / f"{name}.png").convert("RGB")
-
-
-def answer(name: str) -> str:
-    return ANSWERS[f"{name}.png"]["answer"]
-
-
-def noise(width: int, height: int) -> Image.Image:
-    rng = np.random.default_rng(0)
-    return Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8))
-
+from processors.base import FailureKind, Progress
+from processors.vlm import AskOptions, VlmOptions
 
 # ---------------------------------------------------------------------------------------------- answers
 
@@ -195,7 +99,7 @@ def test_very_long_picture_is_answered(ask, tmp_path):
 
 
 def test_answer_cut_off_at_the_token_limit_is_reviewed(ask):
-    asked = ask(DRAWINGS / "lines-three.png", max_new_tokens=5)
+    asked = ask(DRAWINGS / "lines-three.png", max_new_tokens=5, retries=0)
     assert asked.review == "Page 1 of 1: the answer is cut off after 5 tokens. Raise `max_new_tokens`."
     assert answer("lines-three").startswith(asked.text) and len(asked.text) < len(answer("lines-three"))
     assert (asked.pages[0]["stop_reason"], asked.pages[0]["tokens"]) == ("length", 5)
@@ -203,14 +107,16 @@ def test_answer_cut_off_at_the_token_limit_is_reviewed(ask):
 
 def test_token_limit_of_one_job_does_not_cut_off_another(ask_all):
     source = DRAWINGS / "lines-three.png"
-    short, whole = ask_all((source, AskOptions(prompt=READ, max_new_tokens=5)), (source, AskOptions(prompt=READ)))
+    short, whole = ask_all(
+        (source, AskOptions(prompt=READ, max_new_tokens=5, retries=0)), (source, AskOptions(prompt=READ))
+    )
     assert short.pages[0]["stop_reason"] == "length" and short.pages[0]["tokens"] == 5
     assert whole.text == answer("lines-three") and whole.finished.review == ()
 
 
 def test_endless_loop_is_stopped_and_reviewed(ask, tmp_path):
     noise(504, 168).save(tmp_path / "noise.png")
-    asked = ask(tmp_path / "noise.png", max_new_tokens=4000)
+    asked = ask(tmp_path / "noise.png", max_new_tokens=4000, retries=0)
     page = asked.pages[0]
     assert page["stop_reason"] == "loop" and page["tokens"] < 2000
     assert "Page 1 of 1: the model was caught in a loop" in asked.review
@@ -219,7 +125,7 @@ def test_endless_loop_is_stopped_and_reviewed(ask, tmp_path):
 def test_empty_answer_is_reviewed_with_its_page(ask, tmp_path):
     blank = Image.new("RGB", (196, 84), "white")
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[blank])
-    asked = ask(tmp_path / "two.tiff")
+    asked = ask(tmp_path / "two.tiff", retries=0)
     assert asked.review == "Page 2 of 2: the answer is empty."
     assert asked.pages[0]["answer"] == answer("line")
 

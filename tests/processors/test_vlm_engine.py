@@ -1,6 +1,7 @@
 """The engine's promises, each with the mistake that breaks answers in silence shown to break them."""
 
 import copy
+import importlib.util
 import json
 import math
 import shutil
@@ -19,12 +20,14 @@ from processors.vlm.chat import Chat
 from processors.vlm.checkpoint import refuse_offload
 from processors.vlm.engine import Engine
 from processors.vlm.image_only import load_processor
+from processors.vlm.quantization import settings, verify
 from processors.vlm.question import Answer, Question, StopReason
 
 DATA = Path(__file__).parents[1] / "data"
 TINY, DRAWINGS = DATA / "tiny-vlm", DATA / "drawings"
 ANSWERS = json.loads((DRAWINGS / "answers.json").read_text(encoding="utf-8"))
 READ = "Extract all text from this image."
+STATEMENT = "Extract the bank statement transactions as JSON."
 OWN_MAX_PIXELS = 200_704  # of tiny-vlm's image processor
 PIXELS_PER_TOKEN = 28 * 28
 
@@ -198,6 +201,87 @@ def test_model_partly_elsewhere_is_refused(engine):
 def test_cuda_device_that_is_not_there_is_unavailable():
     with pytest.raises(Unavailable, match="There is no cuda:63 here"):
         Vlm().load(VlmOptions(model=str(TINY), device="cuda:63"), TINY.parent, Progress(lambda message: None))
+
+
+class CardWithPixelsFor:
+    """The same, where the memory ends above so many patches of 14 x 14 pixels at once."""
+
+    def __init__(self, model: Any, patches: int):
+        self._real, self._patches = model, patches
+        self.asked: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def generate(self, **inputs: Any) -> torch.Tensor:
+        self.asked.append(len(inputs["pixel_values"]))
+        if self.asked[-1] > self._patches:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self._real.generate(**inputs)
+
+
+def test_page_that_does_not_fit_is_shown_with_fewer_pixels(engine):
+    card = CardWithPixelsFor(engine._model, 2500)
+    chat = Chat.load(TINY, 800_000)
+    chat._size = {"shortest_edge": 3136, "longest_edge": 800_000}  # larger than the tiny model's own limit
+    page = a_question(Image.new("RGB", (1120, 700), "white"), token_limit=2)
+    answer = answered(Engine(card, chat, 8), [page])[0]
+    assert len(card.asked) == 2 and card.asked[0] > 2500 >= card.asked[1]
+    assert 0.4 < answer.size_seen[0] * answer.size_seen[1] / (1120 * 700) < 0.55
+
+
+def test_questions_of_a_kind_and_size_are_asked_together_and_answered_in_their_order(on_card):
+    pictures = [a_question("statement-one.png", STATEMENT), a_question("line.png"), a_question("line.png")]
+    text = Question(image=None, prompt="What?", token_limit=3)
+    card = on_card(8)
+    answers = answered(card, [pictures[0], text, *pictures[1:], text])
+    assert card._model.asked == [2, 3]
+    assert [answer.text for answer in answers[::2]] == [
+        ANSWERS[name]["answer"] if name else answers[1].text for name in ("statement-one.png", "line.png", None)
+    ]
+    assert answers[1].size_seen is None and answers[3].text == ANSWERS["line.png"]["answer"]
+
+
+def test_batch_is_made_smaller_before_memory_ends(engine, monkeypatch):
+    per_row = (50 + 300) * engine._bytes_per_token
+    monkeypatch.setattr("processors.vlm.engine.free_bytes", lambda device: 2 * 3 * per_row)
+    assert engine._room_for([a_question() for _ in range(8)]) in (2, 3)
+    monkeypatch.setattr("processors.vlm.engine.free_bytes", lambda device: 0)
+    assert engine._room_for([a_question() for _ in range(8)]) == 1
+
+
+# ---------------------------------------------------------------------------------------------- fewer bits
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_quantized_model_reads_and_says_what_it_is(bits):
+    vlm = Vlm()
+    loaded = vlm.load(
+        VlmOptions(model=str(TINY), device="cpu", threads=1, quantization=bits), TINY.parent, Progress(lambda _: None)
+    )
+    assert loaded.engine == f"transformers, {bits}"
+    assert answered(vlm._engine, [a_question()])[0].text == ANSWERS["line.png"]["answer"]
+    kinds = {
+        name: type(module).__name__
+        for name, module in vlm._engine._model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }
+    assert {kind for name, kind in kinds.items() if "visual" in name or name == "lm_head"} == {"Linear"}
+    assert {kind for name, kind in kinds.items() if "language_model" in name} == {
+        {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}[bits]
+    }
+
+
+def test_quantization_that_did_nothing_is_refused(engine):
+    with pytest.raises(Unavailable, match="did nothing to this model"):
+        verify(engine._model, "4bit")
+    verify(engine._model, "none")
+
+
+def test_quantization_without_its_library_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Unavailable, match=r'pip install "inboxd\[quantized\]"'):
+        settings("8bit", torch.float32)
 
 
 # ---------------------------------------------------------------------------------------------- unfit weights

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from daemon import config
+from daemon.errors import ConfigError
 from processors.base import Instead, Missing, Ready
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
@@ -122,18 +124,65 @@ def test_damaged_index_is_not_ready(tmp_path):
 
 @pytest.mark.parametrize(
     ("recipe", "wants"),
-    [({}, True), ({"prompt": "What?"}, False), ({"task": "read"}, False), ({"task": "describe"}, False)],
+    [({}, True), ({"prompt": "What?"}, False), ({"task": "read"}, False), ({"task": "summarize"}, False)],
 )
 def test_only_a_question_without_words_waits_for_its_prompt(recipe, wants):
     assert Vlm.wants_prompt(AskOptions(**recipe)) is wants
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"prompt": " "}, {"prompt": "x" * 16_385}, {"formats": ()}, {"task": "paint"}, {"dpi": 5}]
+    "wrong",
+    [
+        {"prompt": " "},
+        {"prompt": "x" * 16_385},
+        {"formats": ()},
+        {"task": "paint"},
+        {"dpi": 5},
+        {"task": "extract"},
+        {"task": "ask", "json_schema": {"type": "object"}},
+        {"task": "extract", "json_schema": {"type": "object"}, "formats": ("md",)},
+    ],
 )
 def test_recipe_that_cannot_work_is_refused_at_start(wrong):
     with pytest.raises(ValidationError):
         AskOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "invoice.json cannot be read (No such file or directory)"),
+        ("{", "invoice.json is no JSON"),
+        ("[1]", "it must be an object"),
+        ('{"type": "objekt"}', "is no valid JSON Schema: at $.type"),
+        ('{"properties": {}}', '"type": "object" at its top'),
+        ('{"type": "object", "properties": {"a": {"$ref": "https://example.org/a"}}}', "nothing is fetched"),
+        ('{"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}', "cannot hold an answer"),
+        ('{"type": "object", "properties": {"a": {"type": "string", "pattern": "(?=x)y"}}}', "look-ahead"),
+        ('{"type": "object"}' + " " * 300_000, "that is no schema"),
+    ],
+    ids=["gone", "no json", "list", "wrong type", "no type", "remote", "dangling", "pattern", "long"],
+)
+def test_wrong_schema_is_a_config_error_that_says_what_to_mend(content, said, tmp_path):
+    if content is not None:
+        (tmp_path / "invoice.json").write_text(content)
+    (tmp_path / "config.toml").write_text(
+        '[recipes.invoice]\nprocessor = "vlm"\ntask = "extract"\njson_schema = "invoice.json"\n'
+    )
+    with pytest.raises(ConfigError) as error:
+        config.load(tmp_path / "config.toml")
+    assert "[recipes.invoice] json_schema = 'invoice.json'" in str(error.value) and said in str(error.value)
+
+
+def test_schema_beside_config_toml_becomes_part_of_the_recipe(tmp_path):
+    schema = {"type": "object", "properties": {"total": {"type": "string"}}}
+    (tmp_path / "invoice.json").write_text(json.dumps(schema))
+    (tmp_path / "config.toml").write_text(
+        '[recipes.invoice]\nprocessor = "vlm"\ntask = "extract"\njson_schema = "invoice.json"\n'
+    )
+    recipe = config.load(tmp_path / "config.toml").recipes["invoice"].recipe_options
+    assert recipe.json_schema == schema
+    assert AskOptions.model_validate(recipe.model_dump(mode="json")) == recipe  # as the worker gets it
 
 
 @pytest.mark.parametrize("wrong", [{"device": "gpu"}, {"model": ""}, {"max_pixels": 10}, {"engine": "vllm"}])

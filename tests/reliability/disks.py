@@ -58,7 +58,8 @@ class Disks:
         _require(kinds.values())
         self._kinds = dict(kinds)
         _sweep(_roomy(home))
-        self._scratch = Path(tempfile.mkdtemp(prefix=f"disks-{os.getpid()}-", dir=_roomy(home)))
+        self._scratch = Path(tempfile.mkdtemp(prefix="disks-", dir=_roomy(home)))
+        self._lock = _lock(self._scratch)
         self._shelf = self._scratch / "shelf"
         self._cuts = 0
         self._mounted: list[Path] = []
@@ -133,13 +134,30 @@ def _roomy(home: Path) -> Path:
 
 def _sweep(folder: Path) -> None:
     """Remove the disks of test runs that were killed."""
-    for scratch in folder.glob("disks-*-*"):
-        if Path("/proc", scratch.name.split("-")[1]).exists():
+    for scratch in folder.glob("disks-*"):
+        lock = _lock(scratch)
+        if lock is None:
             continue
         places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
         for place in reversed([place for place in places if place.startswith(f"{scratch}/")]):
             _unmounts(Path(place))
-        shutil.rmtree(scratch, ignore_errors=True)  # another test may be doing the same
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(lock)
+
+
+def _lock(scratch: Path) -> int | None:
+    """A descriptor that holds the disks as ours until this process ends; None: they are another's, who lives. A process
+    id would not tell: that test may run in a namespace of its own."""
+    try:
+        descriptor = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _make(image: Path, system: _FileSystem) -> None:

@@ -218,7 +218,8 @@ class PowerCuts:
         self.figures.checks += len(remains.rows)
         wrong = list(found) or self._audit()
         if wrong:
-            shutil.move(snapshot, self._kept)
+            with contextlib.suppress(OSError):  # what is wrong must be told all the same
+                shutil.move(snapshot, self._kept)
             raise AssertionError(
                 f"{self._name}, cut {self.figures.cuts}, {when}: {len(wrong)} wrong; the disks as they were at the cut "
                 f"are kept in {self._kept}; to repeat: INBOXD_SEED={self._seed} make powercut\n" + "\n".join(wrong[:10])

@@ -1,0 +1,257 @@
+"""What holding answers to a JSON Schema costs, whether they are valid then, and what the token probabilities are worth.
+
+`python -m benchmarks.vlm` writes benchmarks/VLM.md. On the CPU: the tiny model of the tests, and the shape of one layer
+of Qwen2.5-VL-3B with random weights, whose speed does not depend on what they are.
+"""
+
+import base64
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+from PIL import Image, ImageFilter
+from transformers import Qwen2_5_VLTextConfig
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
+
+from processors.base import Progress
+from processors.vlm import VlmOptions, schema
+from processors.vlm.engine import Engine
+from processors.vlm.grammar import Constraint
+from processors.vlm.judgement import judge
+from processors.vlm.question import Question
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # for the drawings that the tiny model can read
+
+from data import drawings  # noqa: E402
+
+TINY = ROOT / "tests" / "data" / "tiny-vlm"
+SCHEMA = schema.load("statement.json", ROOT / "tests" / "data" / "schemas")
+RESULTS = ROOT / "benchmarks" / "VLM.md"
+ROUNDS = 7
+BATCH = 4
+DAMAGED = 96  # pictures
+VOCABULARY = 151_936  # of Qwen2.5
+LAYERS = 36  # of the 3B model
+STEPS = 24
+THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    engine = Engine.load(VlmOptions(model=str(TINY), device="cpu", threads=1), TINY.parent, Progress(lambda _: None))
+    rows = [*overhead(engine), *large_vocabulary(), *confidence(engine)]
+    table = "\n".join(f"| {name} | {measured} | {limit} |" for name, measured, limit in rows)
+    text = (
+        "# Vision-language model: JSON by schema, and how sure it is\n\n"
+        "Written by `python -m benchmarks.vlm`. Medians. The model is tiny: nothing here is about how well a real one "
+        "reads.\n\n"
+        f"| figure | measured | limit |\n| --- | --- | --- |\n{table}\n\n"
+        f"Machine: {os.cpu_count()} cores, one thread used, torch {torch.__version__}.\n"
+    )
+    print(text)
+    RESULTS.write_text(text, encoding="utf-8")
+
+
+def overhead(engine: Engine) -> list[tuple[str, str, str]]:
+    """The same answers with and without the schema, in turns, so that other work on the machine meets both."""
+    rng = random.Random(1)
+    pictures = [drawings.statement(a_statement(rng)) for _ in range(BATCH)]
+    held = [a_question(picture) for picture in pictures]
+    free = [a_question(picture, None) for picture in pictures]
+    started = time.perf_counter()
+    answers = engine.answer(held, lambda: None)
+    first_seconds = time.perf_counter() - started
+    same = [answer.text for answer in answers] == [answer.text for answer in engine.answer(free, lambda: None)]
+    seconds = [
+        (timed(lambda: engine.answer(held, no_sign)), timed(lambda: engine.answer(free, no_sign)))
+        for _ in range(ROUNDS)
+    ]
+    ratio = statistics.median(with_it / without for with_it, without in seconds) - 1
+    tokens = max(answer.tokens for answer in answers)
+    step = statistics.median(without for _, without in seconds) / tokens
+    return [
+        ("answers with and without the schema are the same", str(same), "True"),
+        (
+            f"cost of the schema, tiny model, batch of {BATCH}, {step * 1e3:.1f} ms a token",
+            f"{ratio:+.1%}",
+            "under 10%",
+        ),
+        ("the first batch with a new schema and tokenizer", f"{first_seconds:.2f} s", "-"),
+    ]
+
+
+def large_vocabulary() -> list[tuple[str, str, str]]:
+    """A schema's mask for the vocabulary of the 3B model, and one step of decoding with its shape."""
+    words = vocabulary(VOCABULARY)
+    tokenizer = LLTokenizer(TokenizerWrapper(Words(words)), n_vocab=VOCABULARY)
+    started = time.perf_counter()
+    matcher = LLMatcher(tokenizer, schema.grammar(schema.written(SCHEMA)))
+    grammar_seconds = time.perf_counter() - started
+    answer = drawings.transactions(a_statement(random.Random(2)))
+    tokens = tokenizer.greedy_tokenize(answer)
+    constraint = Constraint([matcher], VOCABULARY, [VOCABULARY - 1])
+    ids, scores, masks = torch.zeros(1, 1, dtype=torch.int64), torch.randn(1, VOCABULARY), []
+    for token in tokens:
+        masks.append(timed(lambda: constraint(ids, scores)))  # noqa: B023 - called at once
+        ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
+    mask, step = statistics.median(masks), decoding_step()
+    return [
+        (f"mask of a step, {VOCABULARY:,} words, {len(tokens)} steps", f"{mask * 1e3:.2f} ms", "-"),
+        (f"a step of the 3B model's shape on one thread ({LAYERS} layers and the scores)", f"{step * 1e3:.0f} ms", "-"),
+        ("cost of the schema at that shape", f"{mask / step:+.2%}", "under 10%"),
+        ("cost of the schema where a step takes 15 ms, as on a GPU", f"{mask / 0.015:+.1%}", "under 10%"),
+        ("setting up the grammar for that vocabulary", f"{grammar_seconds * 1e3:.0f} ms", "-"),
+    ]
+
+
+@torch.inference_mode()
+def decoding_step() -> float:
+    """Seconds of one token through 36 layers of the 3B model's shape, from two, and its scores. float32."""
+    config = Qwen2_5_VLTextConfig(
+        hidden_size=2048,
+        intermediate_size=11008,
+        num_hidden_layers=2,
+        num_attention_heads=16,
+        num_key_value_heads=2,
+        vocab_size=64,
+        bos_token_id=None,
+        eos_token_id=None,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+    )
+    model, head = Qwen2_5_VLTextModel(config).eval(), torch.nn.Linear(2048, VOCABULARY, bias=False)
+    token = torch.zeros(1, 1, dtype=torch.int64)
+    layers = statistics.median(timed(lambda: model(input_ids=token, use_cache=False)) for _ in range(STEPS))
+    scores = statistics.median(timed(lambda: head(torch.zeros(1, 1, 2048))) for _ in range(STEPS))
+    return layers / 2 * LAYERS + scores
+
+
+def confidence(engine: Engine) -> list[tuple[str, str, str]]:
+    """Statements, ever more damaged: are the answers valid, and does the lowest probability tell the wrong ones?"""
+    rng = random.Random(3)
+    rows = [a_statement(rng) for _ in range(DAMAGED)]
+    pictures = [damaged(drawings.statement(each), number, rng) for number, each in enumerate(rows)]
+    pictures += [noise(rng) for _ in range(8)]
+    questions = [a_question(picture) for picture in pictures]
+    answers = engine.answer(questions, no_sign)
+    parts = [judge(question, answer) for question, answer in zip(questions, answers, strict=True)]
+    whole = [part for part in parts if part.problem not in ("cut off", "loop")]
+    valid = [part for part in whole if part.problem not in ("invalid", "unparsable")]
+    right = [answer.text == drawings.transactions(each) for answer, each in zip(answers, rows, strict=False)]
+    found = [answer.lowest_token_probability for answer in answers[: len(rows)]]
+    return [
+        (
+            f"valid of the answers that ended by themselves, {len(parts)} pictures",
+            f"{len(valid)} of {len(whole)}",
+            "all",
+        ),
+        (f"answers that are exactly right, of {len(rows)} damaged statements", str(sum(right)), "-"),
+        ("lowest token probability tells wrong from right: area under the curve", f"{area(found, right):.3f}", "-"),
+        *(below(threshold, found, right) for threshold in THRESHOLDS),
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- helpers
+
+
+def a_question(image: Image.Image, wanted: dict | None = SCHEMA) -> Question:
+    return Question(image=image, prompt=drawings.STATEMENT, token_limit=300, json_schema=wanted)
+
+
+def a_statement(rng: random.Random) -> list[drawings.Row]:
+    """One to four rows that the model has not seen, of the kind that it has."""
+    names = ["CARD TESCO", "ATM", "FEE", "PAYMENT RENT", "REFUND BOOKS", "TRANSFER LOAN", "CHEQUE WATER", "HOTEL"]
+    balance, day, rows = rng.randrange(20_000, 800_000), rng.randint(1, 15), []
+    month = f"{rng.randint(2020, 2025)}-{rng.randint(1, 12):02d}"
+    for _ in range(rng.randint(1, 4)):
+        amount = rng.randrange(100, 99_999)
+        is_credit = amount > balance or rng.random() < 0.4
+        balance += amount if is_credit else -amount
+        amounts = (None, amount / 100) if is_credit else (amount / 100, None)
+        rows.append((f"{month}-{day:02d}", rng.choice(names), *amounts, balance / 100))
+        day += rng.randint(0, 3)
+    return rows
+
+
+def damaged(image: Image.Image, number: int, rng: random.Random) -> Image.Image:
+    """Every second one as it was drawn; the others ever more blurred or skewed."""
+    strength = number / DAMAGED
+    match number % 4:
+        case 1:
+            return image.filter(ImageFilter.GaussianBlur(0.8 * strength))
+        case 3:
+            return image.rotate(
+                rng.choice([-1, 1]) * 0.8 * strength, fillcolor="white", resample=Image.Resampling.BICUBIC
+            )
+    return image
+
+
+def noise(rng: random.Random) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(rng.randrange(10**6)).integers(0, 255, (168, 504, 3), dtype=np.uint8))
+
+
+def below(threshold: float, values: Sequence[float], is_right: Sequence[bool]) -> tuple[str, str, str]:
+    """How many answers are reviewed at a threshold."""
+    reviewed = [good for value, good in zip(values, is_right, strict=True) if value < threshold]
+    wrong = f"{len(reviewed) - sum(reviewed)} of {len(is_right) - sum(is_right)} wrong ones"
+    return f"reviewed at {threshold:g}", f"{wrong}, {sum(reviewed)} of {sum(is_right)} right ones", "-"
+
+
+def area(values: Sequence[float], is_right: Sequence[bool]) -> float:
+    """Under the ROC curve: how often a right answer has the greater value than a wrong one (Mann and Whitney)."""
+    right = [value for value, good in zip(values, is_right, strict=True) if good]
+    wrong = [value for value, good in zip(values, is_right, strict=True) if not good]
+    wins = sum((one > other) + (one == other) / 2 for one in right for other in wrong)
+    return wins / (len(right) * len(wrong)) if right and wrong else float("nan")
+
+
+class Words:
+    """A tokenizer as llguidance wants one: of words, without rules."""
+
+    eos_token_id, bos_token_id = VOCABULARY - 1, None
+
+    def __init__(self, words: list[bytes]):
+        self.tokens = words
+        self.special_token_ids = [VOCABULARY - 1]
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        return [self.tokens.index(bytes([byte])) for byte in (text.encode() if isinstance(text, str) else text)]
+
+
+def vocabulary(size: int) -> list[bytes]:
+    """Whisper's 50,000 words, which its wheel carries, and pairs of them: as large as Qwen's, which is not at hand."""
+    import whisper
+
+    lines = (
+        (Path(whisper.__file__).parent / "assets" / "multilingual.tiktoken").read_text(encoding="ascii").splitlines()
+    )
+    words = [base64.b64decode(line.split()[0]) for line in lines]
+    known, rng = set(words), random.Random(4)
+    while len(words) < size - 1:
+        pair = rng.choice(words[:20_000]) + rng.choice(words[:20_000])
+        if pair not in known:
+            known.add(pair)
+            words.append(pair)
+    return [*words, b"<|im_end|>"]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of this process on a core: other work of the machine does not count."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def no_sign() -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""A chat completion of an OpenAI-compatible server as an answer. Pure.
+
+The fields are those of OpenAI's API reference, "The chat completion object"; what servers leave out is not invented.
+"""
+
+import codecs
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from processors.vlm.question import Answer, StopReason
+
+_STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
+
+
+def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *, has_schema: bool) -> Answer:
+    """The first choice. size: of the page that was sent; has_schema: is JSON asked for?
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: it is no completion.
+    """
+    choice = completion["choices"][0]
+    message, finish = choice["message"], choice.get("finish_reason")
+    refusal, text = message.get("refusal"), message.get("content") or ""
+    if not isinstance(text, str):
+        raise TypeError("its content is no text")
+    reason = StopReason.REFUSED if refusal else _STOP_REASONS.get(finish, StopReason.ERROR)
+    usage = completion.get("usage") or {}
+    tokens = ((choice.get("logprobs") or {}).get("content")) or []
+    probabilities = [math.exp(min(0.0, token["logprob"])) for token in tokens]
+    return Answer(
+        text=text.strip(),
+        stop_reason=reason,
+        tokens=int(usage.get("completion_tokens") or len(tokens)),
+        prompt_tokens=int(usage.get("prompt_tokens") or 0),
+        lowest_token_probability=round(min(probabilities), 4) if probabilities else None,
+        size_seen=size,
+        marks=_marks(text, tokens, probabilities) if has_schema else (),
+        error=refusal or (f"the server ended it with {finish!r}" if reason is StopReason.ERROR else ""),
+    )
+
+
+def _marks(
+    text: str, tokens: Sequence[dict[str, Any]], probabilities: Sequence[float]
+) -> tuple[tuple[int, float], ...]:
+    """Where each token ends in the stripped text; none if the tokens do not spell it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    spelled, ends = "", []
+    for token in tokens:
+        spelled += decoder.decode(bytes(token["bytes"])) if token.get("bytes") is not None else token["token"]
+        ends.append(len(spelled))
+    if not spelled.startswith(text):  # an end token may be spelled out, too
+        return ()
+    before = len(text) - len(text.lstrip())
+    return tuple(
+        (min(max(end - before, 0), len(text.strip())), probability)
+        for end, probability in zip(ends, probabilities, strict=True)
+    )

@@ -1,0 +1,71 @@
+"""Is an answer any good? Finds what must never pass for a success. Pure: it judges, and changes nothing."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from processors.vlm import repetition, schema
+from processors.vlm.question import Answer, Question, StopReason
+from processors.vlm.record import Part, Problem
+
+_BY_STOP_REASON = {
+    StopReason.LENGTH: Problem.CUT_OFF,
+    StopReason.LOOP: Problem.LOOP,
+    StopReason.NO_ROOM: Problem.NO_ROOM,
+    StopReason.REFUSED: Problem.REFUSED,
+    StopReason.ERROR: Problem.ERROR,
+}
+_MOST_UNIT_CHARACTERS = 40  # of what is repeated, quoted
+_LONGEST_REFUSAL = 500  # characters; more is an answer that begins politely
+_REFUSAL = re.compile(
+    r"(i['’]?m (really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately|as an ai|i can(no|['’])?t|i can not"
+    r"|i['’]?m (un|not )able|i am (un|not )able|i do not|i don['’]t)\b.{0,200}?"
+    r"\b(assist|help|unable|not able|can(no|['’])?t|can not|comply|provide|process|extract|view|see|access|identify)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.DOTALL)
+
+
+def judge(question: Question, answer: Answer) -> Part:
+    """The answer with what is wrong with it."""
+    if loop := _loop(answer.text):  # also one that was cut off: more of it would not help
+        return Part(answer=answer, problem=Problem.LOOP, detail=loop)
+    if problem := _BY_STOP_REASON.get(answer.stop_reason):
+        return Part(answer=answer, problem=problem, detail=answer.error)
+    if not answer.text:
+        return Part(answer=answer, problem=Problem.EMPTY)
+    if len(answer.text) <= _LONGEST_REFUSAL and _REFUSAL.match(answer.text):
+        return Part(answer=answer, problem=Problem.REFUSED)
+    return _judge_json(answer, question.json_schema) if question.json_schema is not None else Part(answer=answer)
+
+
+def json_span(text: str) -> tuple[int, int]:
+    """Where the JSON of an answer stands: all of it, or what is inside a code fence around all of it."""
+    fenced = _FENCE.match(text)
+    return fenced.span("inside") if fenced else (0, len(text))
+
+
+def _judge_json(answer: Answer, wanted: Mapping[str, Any]) -> Part:
+    start, end = json_span(answer.text)
+    try:
+        data = json.loads(answer.text[start:end])
+    except (ValueError, RecursionError) as error:
+        return Part(answer=answer, problem=Problem.UNPARSABLE, detail=str(error))
+    if errors := schema.errors(data, wanted):
+        return Part(answer=answer, problem=Problem.INVALID, detail="; ".join(errors))
+    return Part(answer=answer, problem=Problem.EMPTY if is_void(data) else None)
+
+
+def is_void(data: object) -> bool:
+    """Is there no value in it at all: empty lists and texts, nulls?"""
+    if isinstance(data, Mapping):
+        return all(map(is_void, data.values()))
+    if isinstance(data, list):
+        return all(map(is_void, data))
+    return data is None or (isinstance(data, str) and not data.strip())
+
+
+def _loop(text: str) -> str:
+    loop = repetition.find(text)
+    return f'"{" ".join(loop.unit.split())[:_MOST_UNIT_CHARACTERS]}" {loop.times} times' if loop else ""

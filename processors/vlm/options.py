@@ -1,0 +1,103 @@
+"""What `[processors.vlm]` and a recipe of it may say. Imported by the daemon: nothing heavy."""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from processors.base import Options, RecipeOptions, Seconds
+from processors.vlm import prompts, schema
+
+Task = Literal["read", "describe", "summarize", "ask", "extract"]
+Format = Literal["md", "txt", "json"]
+
+_MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
+_THRESHOLD = {"extract": 0.7}  # found 48 of 55 wrong answers and no right one: benchmarks/VLM.md; no use for free text
+_ALWAYS_PROMPTED = {"read", "describe", "summarize", "extract"}  # by a prompt of their own if the recipe has none
+
+
+class VlmOptions(Options):
+    """`[processors.vlm]`"""
+
+    max_batch: int = Field(default=8, ge=1)
+    engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` while the weights are not here
+    model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a hub's name, or a folder
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
+    quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
+    max_pixels: int = Field(default=1_280_000, ge=3_136)  # of a page as the model sees it: A4 at 115 dpi
+    pages_at_once: int = Field(
+        default=8, ge=1
+    )  # share a forward pass, also those of several jobs; fewer if memory ends
+    threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")  # of a server: "http://localhost:8000/v1"
+    api_key_env: str | None = Field(default=None, min_length=1)  # the environment variable that holds its key
+    api_key_file: str | None = Field(default=None, min_length=1)  # or the file; None: it needs no key
+    request_timeout: Seconds = Field(default=300.0, gt=0)  # how long a server may take for one page
+
+    @model_validator(mode="after")
+    def _names_its_server(self) -> "VlmOptions":
+        if self.engine == "openai" and self.base_url is None:
+            raise ValueError('engine = "openai" needs `base_url`, such as "http://localhost:8000/v1"')
+        if self.engine != "openai" and (self.base_url or self.api_key_env or self.api_key_file):
+            raise ValueError('`base_url` and `api_key_…` are of engine = "openai": set that, or leave them out')
+        if self.api_key_env and self.api_key_file:
+            raise ValueError("`api_key_env` and `api_key_file` are both given: leave one out")
+        return self
+
+
+class AskOptions(RecipeOptions):
+    """`[recipes.NAME]`"""
+
+    only_in_config: ClassVar[frozenset[str]] = frozenset({"json_schema"})  # it may name any file
+
+    task: Task = "ask"  # all others bring a prompt of their own
+    prompt: str | None = Field(default=None, max_length=prompts.MOST_BYTES)  # for every page; None: NAME.prompt
+    json_schema: dict[str, Any] | None = None  # of `extract`: a file beside config.toml, or a table; what a page has
+    max_new_tokens: int | None = Field(default=None, ge=1)  # a page; None: 4096 to read, 1024 to describe …
+    retries: int = Field(default=2, ge=0, le=3)  # of a page whose answer is no good, each in another way
+    min_token_probability: float | None = Field(default=None, ge=0, le=1)  # less: to be reviewed; None: 0.7 to extract
+    dpi: int = Field(default=200, ge=36, le=1200)  # of PDF pages, before `max_pixels` reduces them
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)] | None = None  # first: to open; None: md and json
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str | None) -> str | None:
+        if prompt is not None and not prompt.strip():
+            raise ValueError("is empty: write the question, or leave it out and drop NAME.prompt beside each file")
+        return prompt
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _is_schema(cls, given: object, info: ValidationInfo) -> object:
+        """A file's name becomes its content: so the worker, and whoever reads the result, has what counted."""
+        home = (info.context or {}).get("home") or Path()
+        return given if given is None else schema.load(given, home)
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> "AskOptions":
+        if self.task == "extract" and self.json_schema is None:
+            raise ValueError('task = "extract" needs `json_schema`: the file that says what is to be extracted')
+        if self.task != "extract" and self.json_schema is not None:
+            raise ValueError('`json_schema` is of task = "extract" alone: set that, or leave it out')
+        if self.task == "extract" and self.formats not in (None, ("json",)):
+            raise ValueError('task = "extract" writes JSON: leave `formats` out')
+        return self
+
+    @property
+    def token_limit(self) -> int:
+        return self.max_new_tokens or _MAX_NEW_TOKENS[self.task]
+
+    @property
+    def threshold(self) -> float:
+        """The probability below which a token is reason for a review."""
+        return _THRESHOLD.get(self.task, 0.0) if self.min_token_probability is None else self.min_token_probability
+
+    @property
+    def written_formats(self) -> tuple[Format, ...]:
+        return self.formats or (("json",) if self.task == "extract" else ("md", "json"))
+
+    @property
+    def wants_prompt(self) -> bool:
+        """Must a file not be taken before its question is there?"""
+        return self.task not in _ALWAYS_PROMPTED and self.prompt is None
