@@ -205,7 +205,7 @@ class Service:
         self.folders.unlock()
 
     def may_wait(self) -> bool:
-        """May a start that a disk does not allow be tried again in here? Where a manager shows why: others see the exit."""
+        """May a start that a disk does not allow be tried again in here? Where a manager shows why it waits."""
         return not self._is_ready and not self.drain and self._notifier.is_heard
 
     def waited_in_vain(self, trouble: StorageError) -> bool:
