@@ -241,7 +241,7 @@ def _models(settings: Settings) -> Findings:
             case base.Missing() as missing:
                 yield FAIL, f"{name} cannot run: {missing.why}", ""
             case base.Instead() as instead:
-                yield WARN, f"{name} is done by {instead.processor}: {instead.why}", ""
+                yield WARN, f"{name}: {instead.why}", ""
             case _:
                 yield OK, f"{name} can run", ""
 
