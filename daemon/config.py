@@ -5,6 +5,7 @@ by the processors' own classes: a mistake is told at start, not when the first f
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,13 +20,14 @@ from pydantic import (
     Field,
     StrictInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from daemon.errors import ConfigError
 from daemon.hours import Hours, parse_clock
 from processors import base
-from processors.base import Kind, Seconds, parse_duration
+from processors.base import Kind, Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
@@ -124,7 +126,25 @@ class WorkersTable(_Table):
     """`[workers]`: the processes that hold the models."""
 
     at_once: int = Field(default=2, ge=1)  # loaded processors at the same time
+    memory: str = ""  # that loaded models share, such as a GPU's "14GB"; "" is no bound: see `memory` of a processor
+    patience: Seconds = 600.0  # how long a job waits at most while another loaded model goes on with its own queue
+    short: str = ""  # a file up to this size ("5MB") may go to a second worker of its kind while the first is busy
     stop_seconds: Seconds = 20.0  # how long a stop waits for running jobs before it puts them back
+
+    @field_validator("memory", "short")
+    @classmethod
+    def _check_size(cls, text: str) -> str:
+        if text and not isinstance(parse_size(text), int):
+            raise ValueError('write an amount, such as "14GB"')
+        return text
+
+    @property
+    def memory_bytes(self) -> float:
+        return parse_size(self.memory) if self.memory else math.inf
+
+    @property
+    def short_bytes(self) -> float:
+        return parse_size(self.short) if self.short else -1
 
 
 class ScheduleTable(_Table):

@@ -7,11 +7,11 @@ reaches the outbox is `publishing`'s.
 import errno
 import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from daemon import retry
+from daemon import retry, scheduling
 from daemon.config import Settings
 from daemon.duplicates import Duplicates
 from daemon.errors import StartOver, StorageError
@@ -22,6 +22,7 @@ from daemon.journal import about
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
 from daemon.names import result_stem
 from daemon.publishing import Publishing
+from daemon.scheduling import Offer, Room, rank
 from daemon.stages import Assignment, Stage, Stages
 from daemon.storage import Storage
 from daemon.store import Store
@@ -84,13 +85,18 @@ class Dispatch:
         if self._gate.why_closed is not None:
             self._end_idle(lambda stage: True, "work may not be started now")
             return
-        for stage, jobs in sorted(self._offers(), key=lambda offer: _rank(offer[1][0])):
-            if stage.worker is None:
-                self._start_worker(stage)
-            elif stage.worker.state is WorkerState.IDLE:
-                self._start_batch(stage, jobs)
+        offers, table = list(self._offers()), self.settings.workers
+        room = Room(workers=table.at_once, memory_bytes=table.memory_bytes, patience_us=int(table.patience * 1e6))
+        plan = scheduling.plan(offers, list(self._stages), room, now_us=self._now_us())
+        for stage in plan.unload:
+            log.info("worker %d: %s ends, to make room", stage.worker.number, stage.processor)
+            stage.worker.end(self._monotonic())
+        for offer in plan.run:
+            self._start_batch(offer.stage, offer.jobs)
+        for stage in plan.load:
+            self._start_worker(stage)
 
-    def _offers(self) -> Iterable[tuple[Stage, list[Job]]]:
+    def _offers(self) -> Iterable[Offer]:
         """For each stage that is not parked: the jobs of its next batch."""
         by_stage: dict[int, tuple[Stage, list[Job]]] = {}
         for recipe in self._store.queued_recipes():
@@ -109,20 +115,22 @@ class Dispatch:
                 elif self._duplicates.settles(job, own):
                     self.has_more = True  # those behind it may be, too
                 elif self._duplicates.may_start(job):
-                    by_stage.setdefault(id(own.stage), (own.stage, []))[1].append(job)
+                    stage = self._lane(own.stage, job)
+                    by_stage.setdefault(id(stage), (stage, []))[1].append(job)
             for why, jobs in parked.items():
                 self._park_jobs(jobs, why)
         for stage, jobs in by_stage.values():
-            jobs.sort(key=_rank)
-            yield stage, _batch(jobs, stage.batch_limit)
+            jobs.sort(key=rank)
+            yield Offer(stage=stage, jobs=_batch(jobs, stage.batch_limit))
+
+    def _lane(self, stage: Stage, job: Job) -> Stage:
+        """The stage for a job that may start now: of its recipe, or where that is busy the one for short jobs."""
+        is_busy = stage.worker is not None and stage.worker.state is WorkerState.BUSY
+        if is_busy and job.size_bytes <= self.settings.workers.short_bytes:
+            return self._stages.lane(stage)
+        return stage
 
     def _start_worker(self, stage: Stage) -> None:
-        """Start a worker if there is room; otherwise make room by ending the one that has been idle longest."""
-        if len(self._workers) >= self.settings.workers.at_once:
-            idle = [other for other in self._stages if other.is_idle]
-            if idle:
-                min(idle, key=lambda other: other.idle_since).worker.end(self._monotonic())
-            return
         try:
             stage.worker = self._workers.spawn(stage.processor, stage.options)
         except OSError as error:
@@ -131,7 +139,7 @@ class Dispatch:
             else:
                 self._stages.park(stage, f"The worker for {stage.processor} could not be started: {error}.")
 
-    def _start_batch(self, stage: Stage, jobs: list[Job]) -> None:
+    def _start_batch(self, stage: Stage, jobs: Sequence[Job]) -> None:
         worker, loaded = stage.worker, stage.worker.loaded
         started = self._store.start(
             jobs,
@@ -153,7 +161,7 @@ class Dispatch:
                 self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
             else:
                 worker.jobs[job.id] = job
-                self._running[job.id] = self._stages.assign_job(job)
+                self._running[job.id] = replace(self._stages.assign_job(job), stage=stage)
         if works:
             worker.state, worker.batch_size, worker.last_sign = WorkerState.BUSY, len(works), self._monotonic()
             worker.send(wire.Batch(works=works))
@@ -446,11 +454,6 @@ def _why_unsupported(job: Job) -> str:
         f"This is {job.kind} ({job.media_type}), and no recipe is bound to {job.kind} in this folder. "
         f'To have such files processed, bind one in config.toml: {table} {job.kind} = "RECIPE".'
     )
-
-
-def _rank(job: Job) -> tuple:
-    """The order of the queue."""
-    return (-job.priority, job.received_at, job.id)
 
 
 def _batch(jobs: list[Job], limit: int) -> list[Job]:

@@ -7,6 +7,7 @@ transaction: a crash between the two leaves a taken file without a row, which `r
 import functools
 import itertools
 import logging
+import os
 import queue
 import threading
 import time
@@ -359,7 +360,8 @@ class Intake:
     def _describe_sidecars(self, taken: Path) -> dict[str, Any]:
         """What belongs to the content of a taken drop, by its checksum: an image and its question, say."""
         beside = {suffix: taken.with_name(taken.name + suffix) for suffix in CONTENT_SUFFIXES}
-        sums = {suffix: durable.sha256_of(path) for suffix, path in beside.items() if path.is_file()}
+        # os.path, as a name may be too long with a suffix, and Path.is_file raises that
+        sums = {suffix: durable.sha256_of(path) for suffix, path in beside.items() if os.path.isfile(path)}
         return {"sidecars": sums} if sums else {}
 
     def _choose(self, taken: Entry, folder: Path, content: Content) -> Choice:
@@ -368,7 +370,7 @@ class Intake:
         sidecar = taken.path.with_name(taken.path.name + OPTIONS_SUFFIX)
         try:
             return choose(
-                self.settings, self._folders.inbox, folder, content.kind, sidecar if sidecar.is_file() else None
+                self.settings, self._folders.inbox, folder, content.kind, sidecar if os.path.isfile(sidecar) else None
             )
         except (WrongOptions, OSError) as error:
             log.error("%s: the options near it cannot be used: %s", printable_path(taken.path.name), error)

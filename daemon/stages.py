@@ -34,6 +34,7 @@ class Stage:
     parked_for: str = ""
     parked_times: int = 0  # in a row
     storage_failures: int = 0  # in a row: outputs that could not be written
+    memory_bytes: int = 0  # what its worker is thought to need of the memory that all share
     is_retired: bool = False  # its options are no longer in force: its worker finishes what it has, and ends
 
     def go_by(self, options: base.Options) -> None:
@@ -78,7 +79,7 @@ class Stages:
     def __init__(self, settings: Settings, *, monotonic: Callable[[], float]):
         self._settings = settings
         self._monotonic = monotonic
-        self._stages: dict[tuple[str, str], Stage] = {}
+        self._stages: dict[tuple[str, str, str], Stage] = {}  # by processor, load options and lane
         self._retired: list[Stage] = []  # with a worker still
         self._assignments: dict[tuple[str | None, str], Assignment | base.Missing] = {}  # by recipe and overrides
 
@@ -105,6 +106,10 @@ class Stages:
     def forget_retired(self) -> None:
         """Those whose worker has ended."""
         self._retired = [stage for stage in self._retired if stage.worker is not None]
+
+    def lane(self, stage: Stage) -> Stage:
+        """A second stage of the same kind, for short jobs while the first is busy with long ones."""
+        return self._stage(stage.processor, stage.options, lane="short")
 
     def of(self, worker: Worker) -> Stage:
         return next(stage for stage in self if stage.worker is worker)
@@ -171,10 +176,13 @@ class Stages:
                 stage = self._stage(recipe.processor, recipe.options)
                 return Assignment(stage=stage, recipe_options=options, note="")
 
-    def _stage(self, processor: str, options: base.Options) -> Stage:
-        key = (processor, repr(sorted(options.load_options().items())))
+    def _stage(self, processor: str, options: base.Options, *, lane: str = "") -> Stage:
+        key = (processor, repr(sorted(options.load_options().items())), lane)
         if key not in self._stages:
-            self._stages[key] = Stage(processor=processor, options=options, batch_limit=options.max_batch)
+            needs = base.find(processor).memory_needed(options, self._settings.models)
+            self._stages[key] = Stage(
+                processor=processor, options=options, batch_limit=options.max_batch, memory_bytes=needs
+            )
         return self._stages[key]
 
     def park(self, stage: Stage, why: str) -> None:

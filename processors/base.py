@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 _NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages", "parts"}  # the other modules of this package
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -37,18 +37,18 @@ Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
 
 
 def parse_size(value: object) -> int | float:
-    """An int is bytes: from "6GB", "512MiB" or a number. A float is a share of the machine's memory: from "80%".
+    """An int is bytes: from "6GB", "512MiB", "20kB". A float is a share of the machine's memory: from "80%".
 
     Raises:
         ValueError: the text is no size.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|%|[KMGT]i?B)?\s*", str(value))
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|%|[kKMGT]i?B)?\s*", str(value))
     if not match or float(match[1]) <= 0:
         raise ValueError(f'{value!r} is not an amount of memory; write "6GB", "512MiB", or "80%" of the machine\'s')
     if match[2] == "%":
         return float(match[1]) / 100
     prefix, base = (match[2] or "B").removesuffix("B"), 1024 if "i" in (match[2] or "") else 1000
-    return int(float(match[1]) * base ** " KMGT".index(prefix[:1] or " "))
+    return int(float(match[1]) * base ** " KMGT".index(prefix[:1].upper() or " "))
 
 
 def _check_size(value: object) -> str:
@@ -106,6 +106,12 @@ class Unavailable(JobError):
 # ---------------------------------------------------------------------------------------------- options
 
 
+def _check_amount(text: str) -> str:
+    if text and not isinstance(parse_size(text), int):
+        raise ValueError('write an amount, such as "6GB"')
+    return text
+
+
 class Options(BaseModel):
     """Options of a loaded processor, `[processors.NAME]` in config.toml; subclass to add your own."""
 
@@ -114,12 +120,14 @@ class Options(BaseModel):
     max_batch: int = Field(default=1, ge=1)  # jobs handed to the worker at once
     keep_alive: Seconds = 900.0  # an idle worker is ended (its memory truly freed) after this long
     timeout: Seconds = 600.0  # an attempt that shows no progress for this long is killed
+    # of what `[workers] memory` shares out, while it is loaded: "6GB"; "" is the processor's estimate
+    memory: Annotated[str, AfterValidator(_check_amount)] = ""
     memory_max: Memory = "80%"  # a worker that needs more is ended before the machine swaps
     python: str | None = None  # interpreter of another virtual environment; default: the daemon's own
 
     def load_options(self) -> dict[str, Any]:
         """The options that decide what a worker holds: two jobs may share a worker if these are equal."""
-        return self.model_dump(mode="json", exclude={"max_batch", "keep_alive", "timeout", "memory_max"})
+        return self.model_dump(mode="json", exclude={"max_batch", "keep_alive", "timeout", "memory", "memory_max"})
 
 
 class RecipeOptions(BaseModel):
@@ -255,6 +263,17 @@ class Processor(ABC):
     def wants_prompt(cls, recipe: RecipeOptions) -> bool:
         """True if a drop must not be taken before its NAME.prompt sidecar is there."""
         return False
+
+    @classmethod
+    def memory_needed(cls, options: Options, models: Path) -> int:
+        """The bytes that a loaded worker needs of what `[workers] memory` shares out: the option `memory`, or
+        `estimate_memory`. Called by the daemon, as `plan` is."""
+        return int(parse_size(options.memory)) if options.memory else cls.estimate_memory(options, models)
+
+    @classmethod
+    def estimate_memory(cls, options: Options, models: Path) -> int:
+        """An estimate of those bytes, by the model's size, say; 0: next to nothing."""
+        return 0
 
     @abstractmethod
     def load(self, options: Options, models: Path, progress: Progress) -> Loaded:

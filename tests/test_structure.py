@@ -33,7 +33,7 @@ LAYERS = (
     {"folders", "nearby", "hooks"},
     {"storage", "rebuild", "retention"},
     {"publishing", "intake", "audit", "stages"},
-    {"duplicates"},
+    {"duplicates", "scheduling"},
     {"dispatch", "recovery"},
     {"commands"},
     {"service"},

@@ -1,0 +1,105 @@
+"""Which model is loaded, unloaded and run where not all fit at once."""
+
+from types import SimpleNamespace
+
+import pytest
+from factories import make_job
+
+from daemon.scheduling import Offer, Plan, Room, plan
+from daemon.stages import Stage
+from daemon.workers import WorkerState
+from processors.base import Options
+
+MINUTE = 60_000_000
+NOW = 100 * MINUTE
+
+
+def _stage(name: str, state: WorkerState | None, gigabytes: int = 4, idle_since: float = 0.0) -> Stage:
+    stage = Stage(processor=name, options=Options(), batch_limit=8, memory_bytes=gigabytes * 10**9)
+    stage.worker = None if state is None else SimpleNamespace(state=state)
+    stage.idle_since = idle_since
+    return stage
+
+
+def _plan(*stages: tuple[Stage, int | None], workers: int = 1, gigabytes: float = 1000, **job: int) -> Plan:
+    """`stages`: each with the age in minutes of the oldest job that waits for it; None: it has no work."""
+    offers = [
+        Offer(stage=stage, jobs=[make_job(received_at=NOW - age * MINUTE, **(job if stage.worker is None else {}))])
+        for stage, age in stages
+        if age is not None
+    ]
+    room = Room(workers=workers, memory_bytes=gigabytes * 10**9, patience_us=10 * MINUTE)
+    return plan(offers, [stage for stage, _ in stages], room, now_us=NOW)
+
+
+@pytest.fixture
+def reader() -> Stage:
+    return _stage("reader", WorkerState.IDLE)
+
+
+@pytest.fixture
+def listener() -> Stage:
+    return _stage("listener", None)
+
+
+def _names(stages) -> list[str]:
+    return [getattr(each, "stage", each).processor for each in stages]
+
+
+def test_loaded_model_goes_on_with_its_work_while_older_work_waits_for_another(reader: Stage, listener: Stage):
+    decided = _plan((reader, 1), (listener, 5))
+    assert (_names(decided.run), decided.unload, decided.load) == (["reader"], (), ())
+
+
+def test_but_not_for_longer_than_the_patience(reader: Stage, listener: Stage):
+    decided = _plan((reader, 1), (listener, 11))
+    assert (decided.run, _names(decided.unload), decided.load) == ((), ["reader"], ())
+
+
+def test_and_not_against_a_higher_priority(reader: Stage, listener: Stage):
+    decided = _plan((reader, 5), (listener, 0), priority=1)
+    assert (decided.run, _names(decided.unload)) == ((), ["reader"])
+
+
+def test_overdue_work_of_the_loaded_model_is_not_overtaken_by_younger(reader: Stage, listener: Stage):
+    decided = _plan((reader, 30), (listener, 11))
+    assert (_names(decided.run), decided.unload) == (["reader"], ())
+
+
+def test_idle_model_without_work_makes_room_at_once(reader: Stage, listener: Stage):
+    decided = _plan((reader, None), (listener, 0))
+    assert (_names(decided.unload), decided.load) == (["reader"], ())
+
+
+def test_busy_model_is_never_ended(listener: Stage):
+    decided = _plan((_stage("reader", WorkerState.BUSY), None), (listener, 99))
+    assert decided == Plan(load=(), unload=(), run=())
+
+
+def test_what_was_idle_longest_goes_first(listener: Stage):
+    old, new = _stage("old", WorkerState.IDLE, idle_since=1.0), _stage("new", WorkerState.IDLE, idle_since=2.0)
+    assert _names(_plan((new, None), (old, None), (listener, 0), workers=2).unload) == ["old"]
+
+
+def test_models_that_fit_together_are_loaded_together():
+    small, other = _stage("small", None, 6), _stage("other", None, 6)
+    assert _names(_plan((small, 1), (other, 2), workers=2, gigabytes=14).load) == ["other", "small"]
+    assert _names(_plan((small, 1), (other, 2), workers=2, gigabytes=10).load) == ["other"]
+
+
+def test_as_many_are_unloaded_as_the_new_one_needs():
+    loaded = [_stage(name, WorkerState.IDLE, 5, idle_since=number) for number, name in enumerate("abc")]
+    decided = _plan(*((stage, None) for stage in loaded), (_stage("big", None, 9), 0), workers=9, gigabytes=15)
+    assert _names(decided.unload) == ["a", "b"]
+
+
+def test_model_larger_than_the_memory_is_loaded_when_it_is_alone(reader: Stage):
+    big = _stage("big", None, 99)
+    assert _names(_plan((reader, None), (big, 0), workers=9, gigabytes=14).unload) == ["reader"]
+    assert _names(_plan((big, 0), workers=9, gigabytes=14).load) == ["big"]
+
+
+def test_small_model_does_not_take_the_room_that_is_made_for_an_overdue_large_one():
+    busy, big, small = _stage("busy", WorkerState.BUSY, 8), _stage("big", None, 10), _stage("small", None, 4)
+    assert _plan((busy, None), (big, 30), (small, 1), workers=9, gigabytes=14).load == ()
+    assert _names(_plan((busy, None), (big, 3), (small, 1), workers=9, gigabytes=14).load) == ["small"]
