@@ -125,8 +125,9 @@ class Document:
         if problems == {Problem.NO_ROOM}:
             message = "The prompt is too long for this model. Shorten it and drop both again."
             return Failed(kind=FailureKind.BAD_INPUT, message=message)
-        failed = next((reading for reading in readings if reading.problem is Problem.ERROR), None)
-        if failed and (problems == {Problem.ERROR} or self.work.attempt == 1):
+        summarized = self._summary.readings if self._summary else []
+        failed = next((each for each in [*readings, *summarized] if each.problem is Problem.ERROR), None)
+        if failed and (problems == {Problem.ERROR} or failed in summarized or self.work.attempt == 1):
             # once more, with the other pages kept; then the document is published with this page missing
             return Failed(kind=FailureKind.ERROR, message=failed.parts[0].detail)
         return self._finished(records, readings)

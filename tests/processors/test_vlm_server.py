@@ -231,6 +231,13 @@ def test_summary_of_several_pages_is_made_from_those_of_each(ask, server, tmp_pa
     assert [page["answer"] for page in asked.pages] == ["A bill of 12.34 by ACME.", "The small print."]
 
 
+def test_document_without_a_summary_of_the_whole_is_no_success(ask, tmp_path):
+    drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
+    broken = [{"status": 500, "says": "a bug"}] * 4
+    asked = ask({}, {}, *broken, source=tmp_path / "two.tiff", task="summarize", vlm={"pages_at_once": 1})
+    assert asked.failed.kind is FailureKind.ERROR and "a bug" in asked.failed.message
+
+
 def test_very_many_pages_are_summarized_level_by_level(ask, server, tmp_path):
     first, *rest = [drawing("line")] * 5
     first.save(tmp_path / "five.tiff", save_all=True, append_images=rest)
