@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,11 +31,15 @@ app.add_typer(config_app, name="config")
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", envvar="INBOXD_CONFIG", help="config.toml; default: in this folder, then /etc/inboxd."
+        "--config",
+        "-c",
+        envvar="INBOXD_CONFIG",
+        help="config.toml; default: in this folder, ~/.config/inboxd, /etc/inboxd.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For scripts: JSON on stdout.")]
-_PLACES = (Path("config.toml"), Path("/etc/inboxd/config.toml"))
+_OF_THE_USER = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # of `install --user`
+_PLACES = (Path("config.toml"), Path(_OF_THE_USER, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
 
 
 def main() -> None:
@@ -53,7 +58,7 @@ def _settings(path: Path | None) -> config.Settings:
     found = path or next((place for place in _PLACES if place.exists()), None)
     if found is None:
         raise UsageError(
-            "There is no config.toml in this folder, nor in /etc/inboxd.",
+            "There is no config.toml in this folder, nor in ~/.config/inboxd or /etc/inboxd.",
             "Name it with --config FILE or INBOXD_CONFIG; an empty file is a valid one.",
         )
     return config.load(found)
@@ -335,7 +340,15 @@ def resume(config_file: ConfigOption = None) -> None:
 @app.command()
 def reload(config_file: ConfigOption = None) -> None:
     """Apply config.toml as it is now to all that starts from now on. A wrong one is refused, and the old one stays."""
-    changed = _ask(_settings(config_file), "reload", ConfigError)["changed"]
+    try:
+        settings = _settings(config_file)
+    except ConfigError:
+        if main := os.environ.get(
+            "MAINPID"
+        ):  # ExecReload=: the daemon is to refuse it, too, and show why as its status
+            os.kill(int(main), signal.SIGHUP)
+        raise
+    changed = _ask(settings, "reload", ConfigError)["changed"]
     print("\n".join(["Now in force:", *changed]) if changed else "Nothing has changed.")
 
 
@@ -381,17 +394,15 @@ UserOption = Annotated[bool, typer.Option("--user", help="A service of your own,
 @app.command()
 def install(
     user: UserOption = False,
-    group: Annotated[str, typer.Option(help="Its members may drop files and read results.")] = "inboxd",
+    group: Annotated[
+        str | None, typer.Option(help="Its members may drop files and read results; default: as it is, or inboxd.")
+    ] = None,
 ) -> None:
     """Install, or upgrade, the systemd service of this inboxd, start it, and show where everything is."""
     from daemon import install as service
 
     place = service.user_place(os.environ) if user else service.system_place()
     service.install(place, group=group, tell=print)
-    if user:
-        print("It ends when you log out, unless you once run: loginctl enable-linger")
-    else:
-        print(f"To let NAME drop files:  usermod --append --groups {group} NAME")
 
 
 @app.command()

@@ -189,9 +189,7 @@ class Commands:
 
     def one_line(self) -> str:
         """The state in a line, for the service manager."""
-        if (closed := self._gate.why_closed) is not None:
-            return f"{self._counts_and_files()}. {closed}"
-        return self._counts_and_files()
+        return ". ".join(filter(None, (self._counts_and_files(), self._gate.why_closed, self.config_problem)))
 
     def _counts_and_files(self) -> str:
         counts = self._store.counts()

@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon import config, unit
 from daemon.errors import LayoutError
 
-_ROOT = Path(__file__).parents[1]  # the clone, with systemd/ and config.toml
 _USER = "inboxd"
-_HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= hides from the service
-_ORIGINAL_PREFIX = "/opt/inboxd/.venv"  # in the units, to be replaced by where this inboxd is
+_ELSEWHERE = "Clone into /opt/inboxd, and install with the system's Python: make install PYTHON=/usr/bin/python3"
+_GPU = Path("/dev/nvidiactl")
+_GPU_DROP_IN = "gpu.conf"
+_FOLDERS = "systemd/inboxd.service.d/folders.conf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,10 @@ class Place:
     config: Path
     data: Path  # inbox, outbox and state are below it, unless config.toml says otherwise
     link: Path  # the command, in the PATH of all users
+
+    @property
+    def drop_ins(self) -> Path:
+        return self.unit.with_name(f"{self.unit.name}.d")
 
     @property
     def systemctl(self) -> list[str]:
@@ -58,67 +64,102 @@ def user_place(environment: Mapping[str, str]) -> Place:
     )
 
 
-def install(place: Place, *, group: str, tell: Callable[[str], None]) -> None:
-    """Put everything in place and start the service; `group` (of the system) may drop files and read results.
+def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> None:
+    """Put everything in place and start the service. `group` (of the system) may drop files and read results; by
+    default it is that of the service that is there, or `inboxd`.
+
+    Raises:
+        LayoutError: it cannot be done so; names what can.
+        ConfigError: the config.toml that is there is wrong; the service goes on as it was.
+    """
+    command = _check(place)
+    group = group or (unit.group_of(place.unit.read_text()) if place.unit.exists() else None) or _USER
+    owner = None if place.is_for_user else _make_user(group, tell)
+    _make_folders(place, owner, group)
+    is_new = _write_new(place.config, _config_for(place.data))
+    settings = config.load(place.config)
+    tell(f"settings    {place.config}{'' if is_new else ' (kept as it was)'}")
+    for name in ("inbox", "outbox", "state"):
+        folder = getattr(settings, name)
+        is_open = place.is_for_user or folder.is_relative_to(place.data)
+        tell(f"{name:<11} {folder}{'' if is_open else f' (open it to the service: {_FOLDERS})'}")
+    place.unit.parent.mkdir(parents=True, exist_ok=True)
+    place.unit.write_text(unit.text(command, group, is_for_user=place.is_for_user))
+    tell(f"unit        {place.unit}")
+    if not place.is_for_user and _GPU.exists():
+        _write_new(place.drop_ins / _GPU_DROP_IN, unit.drop_in(_GPU_DROP_IN))
+        tell(f"GPU         {place.drop_ins / _GPU_DROP_IN}")
+    _link(place.link, command)
+    _systemctl(place, "daemon-reload")
+    _systemctl(place, "enable", "inboxd")
+    journal = f"journalctl {'--user ' if place.is_for_user else ''}-u inboxd"
+    # also after an upgrade
+    _systemctl(
+        place, "restart", "inboxd", fix=f"See why: {journal} -n 20\nThen: {' '.join(place.systemctl)} start inboxd"
+    )
+    tell(f"log         {journal} -f")
+    tell(f"look        {place.link} status --config {place.config}")
+    if place.is_for_user:
+        tell("It ends when you log out, unless you once run: loginctl enable-linger")
+    else:
+        tell(f"To let NAME drop files and read results:  usermod --append --groups {group} NAME")
+        tell(f"To fetch a model (the service has no network):  sudo -u {_USER} {place.link} models fetch turbo")
+
+
+def uninstall(place: Place, tell: Callable[[str], None]) -> None:
+    """Stop the service and remove unit and command; settings, files and the job log stay.
 
     Raises:
         LayoutError: it cannot be done so; names what can.
     """
-    command = _check(place)
-    owner = None if place.is_for_user else _make_user(group, tell)
-    _make_folders(place, owner, group)
-    if _write_new(place.config, _config_for(place.data)):
-        tell(f"settings    {place.config}")
-    else:
-        tell(f"settings    {place.config} (kept as it was)")
-    source = _ROOT / "systemd" / ("inboxd.user.service" if place.is_for_user else "inboxd.service")
-    place.unit.parent.mkdir(parents=True, exist_ok=True)
-    place.unit.write_text(source.read_text().replace(f"{_ORIGINAL_PREFIX}/bin/inboxd", str(command)))
-    tell(f"unit        {place.unit}")
-    _link(place.link, command)
-    _systemctl(place, "daemon-reload")
-    _systemctl(place, "enable", "inboxd")
-    _systemctl(place, "restart", "inboxd")  # also after an upgrade
-    for name in ("inbox", "outbox", "state"):
-        tell(f"{name:<11} {place.data / name}")
-    tell(f"log         journalctl {'--user ' if place.is_for_user else ''}-u inboxd -f")
-    tell(f"look        {place.link} status --config {place.config}")
-
-
-def uninstall(place: Place, tell: Callable[[str], None]) -> None:
-    """Stop the service and remove unit and command; settings, files and the job log stay."""
     if place.unit.exists():
+        _check_manager(place)
         _systemctl(place, "disable", "--now", "inboxd")
         place.unit.unlink()
+        _remove_own_drop_in(place)
         _systemctl(place, "daemon-reload")
         tell(f"removed     {place.unit}")
+    else:
+        tell(f"There is no {place.unit}: nothing to stop.")
     if place.link.is_symlink():
         place.link.unlink()
         tell(f"removed     {place.link}")
-    for path in (place.config, place.data):
+    for path in (place.drop_ins, place.config, place.data):
         if path.exists():
             tell(f"kept        {path}")
 
 
 def _check(place: Place) -> Path:
-    """The command that the unit will run."""
+    """The command that the unit will run, after all was looked at that can stop an installation half-way."""
     command = Path(sys.prefix) / "bin" / "inboxd"
     if not command.exists():
         raise LayoutError(f"There is no {command}.", "Install into a virtual environment first: make install")
+    _check_manager(place)
     if place.is_for_user:
         return command
-    if os.geteuid() != 0:
-        raise LayoutError(
-            "A system service is installed by root.", "Use sudo, or `inboxd install --user` for a service of your own."
-        )
-    for path in (command, Path(sys.executable).resolve()):
-        home = next((home for home in _HOMES if path.is_relative_to(home)), None)
-        if home is not None:
+    for path in (command, Path(__file__), Path(sys.executable).resolve()):
+        if directive := unit.find_hidden(path):
+            raise LayoutError(f"{path} lies where the service may not look ({directive}).", _ELSEWHERE)
+        if closed := unit.find_closed(path):
             raise LayoutError(
-                f"{path} lies in {home}, where the service may not look (ProtectHome=).",
-                "Clone into /opt/inboxd, and install with the system's Python: make install PYTHON=/usr/bin/python3",
+                f"The service's user may not read {path}: {closed} is closed to others.",
+                f"Open it: chmod o+rX {closed} (in a whole clone: chmod -R o+rX {unit.ROOT}). {_ELSEWHERE}",
             )
     return command
+
+
+def _check_manager(place: Place) -> None:
+    """Is there a systemd that this user may ask?"""
+    if not place.is_for_user and os.geteuid() != 0:
+        raise LayoutError("A system service is installed, and removed, by root.", "Use sudo; or --user, for your own.")
+    if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
+        raise LayoutError("This machine does not run under systemd.", "Let your own service manager run `inboxd run`.")
+    if place.is_for_user and _run([*place.systemctl, "show-environment"]).returncode != 0:
+        raise LayoutError(
+            "This user has no systemd of its own to ask (`systemctl --user` does not answer).",
+            "Log in as this user, not by su or sudo; or, as root: loginctl enable-linger USER, "
+            "and then as the user: export XDG_RUNTIME_DIR=/run/user/$(id -u)",
+        )
 
 
 def _make_user(group: str, tell: Callable[[str], None]) -> int:
@@ -130,8 +171,8 @@ def _make_user(group: str, tell: Callable[[str], None]) -> int:
         pwd.getpwnam(_USER)
     except KeyError:
         shell = shutil.which("nologin", path="/usr/sbin:/sbin:/usr/bin:/bin") or "/bin/false"
-        system_place_data = str(system_place().data)
-        _must(["useradd", "--system", "--gid", group, "--home-dir", system_place_data, "--shell", shell, _USER])
+        home = str(system_place().data)
+        _must(["useradd", "--system", "--gid", group, "--home-dir", home, "--shell", shell, _USER])
         tell(f"user        {_USER} (new)")
     else:
         _must(["usermod", "--append", "--groups", group, _USER])
@@ -157,14 +198,26 @@ def _make_folders(place: Place, owner: int | None, group: str) -> None:
 
 def _config_for(data: Path) -> str:
     """The project's config.toml with the paths of this installation."""
-    text = (_ROOT / "config.toml").read_text()
+    text = (unit.ROOT / "config.toml").read_text()
     for name in ("inbox", "outbox", "state"):
         text = re.sub(rf'^{name} = "{name}"', f'{name} = "{data / name}"', text, count=1, flags=re.MULTILINE)
     return text
 
 
+def _remove_own_drop_in(place: Place) -> None:
+    """The one for a GPU, unless it was changed by hand."""
+    drop_in = place.drop_ins / _GPU_DROP_IN
+    if drop_in.exists() and drop_in.read_text() == unit.drop_in(_GPU_DROP_IN):
+        drop_in.unlink()
+    if place.drop_ins.is_dir() and not any(place.drop_ins.iterdir()):
+        place.drop_ins.rmdir()
+
+
 def _write_new(path: Path, text: str) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file for all to read, if it is not there yet; says whether it was not."""
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(0o755)
     try:
         with path.open("x") as file:
             file.write(text)
@@ -182,15 +235,15 @@ def _link(link: Path, command: Path) -> None:
         link.symlink_to(command)
 
 
-def _systemctl(place: Place, *arguments: str) -> None:
-    _must([*place.systemctl, *arguments])
+def _systemctl(place: Place, *arguments: str, fix: str = "Mend that, and run it again.") -> None:
+    _must([*place.systemctl, *arguments], fix)
 
 
-def _must(command: list[str]) -> None:
+def _must(command: list[str], fix: str = "Mend that, and run it again.") -> None:
     done = _run(command)
     if done.returncode:
         what = (done.stderr or done.stdout).strip()
-        raise LayoutError(f"`{' '.join(command)}` failed ({done.returncode}): {what}", "Mend that, and run it again.")
+        raise LayoutError(f"`{' '.join(command)}` failed ({done.returncode}): {what}", fix)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess:

@@ -27,6 +27,11 @@ class Notifier:
             log.warning("NOTIFY_SOCKET=%s is no Unix socket; systemd will hear nothing from us.", self._address)
             self._address = ""
 
+    @property
+    def is_heard(self) -> bool:
+        """Is there a manager that listens?"""
+        return bool(self._address)
+
     def ready(self) -> None:
         """The daemon has started, or has finished a reload."""
         self._send("READY=1")
@@ -41,9 +46,9 @@ class Notifier:
         """The configuration is being read again; `ready` ends it. Type=notify-reload needs the time of its start."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
-    def stopping(self) -> None:
-        """The daemon has begun to stop."""
-        self._send("STOPPING=1")
+    def stopping(self, *, within_seconds: float) -> None:
+        """The daemon has begun to stop; the manager is not to lose its patience before `within_seconds` are over."""
+        self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(within_seconds * 1_000_000)}")
 
     def ping(self) -> None:
         """The main loop is alive."""

@@ -42,13 +42,17 @@ _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
 _DAY_US = 24 * 3600 * 1_000_000
 _PRUNE_SECONDS = 0.02  # for the removal of what is old enough, likewise
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
+_CLOSE_SECONDS = 15.0  # at the end, for the last commits, on a slow disk
 _STARTS, _STARTS_SECONDS = 5, 60.0  # so many starts within so many seconds, and starting over does not help
+_START_AGAIN = "Start again once that is over: nothing is lost."
+_START_AGAIN_SECONDS = 3.0  # between two tries of a start that a disk does not allow
 _DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
 
 
 def serve(settings: Settings, **options: Any) -> None:
     """Run a `Service`, and another one when it must start over; see there for the options and errors."""
     starts: collections.deque[float] = collections.deque(maxlen=_STARTS)
+    told = ""  # of what a start waits for
     while True:
         starts.append(time.monotonic())
         service = Service(settings, **options)
@@ -61,8 +65,14 @@ def serve(settings: Settings, **options: Any) -> None:
             if len(starts) == _STARTS and starts[-1] - starts[0] < _STARTS_SECONDS:
                 raise
             log.error("%s Starting over, from what is in the folders.", error)
-        except OSError as error:
-            raise StorageError(describe(error), "Start again once that is over: nothing is lost.") from error
+        except (OSError, StorageError) as error:
+            trouble = error if isinstance(error, StorageError) else StorageError(describe(error), _START_AGAIN)
+            if not service.may_wait():
+                raise trouble from error
+            if str(trouble) != told:
+                log.error("%s It is tried again until then.", told := str(trouble))
+            if service.waited_in_vain(trouble):
+                return
 
 
 class Service:
@@ -79,6 +89,7 @@ class Service:
         self._notifier = Notifier()
         self._stop_asked = 0
         self._hurry = False
+        self._is_ready = False
         self._next_ping = 0.0
         self._ended = 0  # jobs, as far as the hooks were woken for
         self._removals: Iterator[Removal] | None = None  # of this night, bit by bit
@@ -91,7 +102,11 @@ class Service:
             StartOver: what it works on was replaced (jobs.db, a folder): a new `Service` goes on from what is there.
             InboxdError: it cannot start; nothing was changed.
         """
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self.folders.unlock()  # there may be another try
+            raise
         try:
             self._start()
             while not self._is_finished():
@@ -163,11 +178,15 @@ class Service:
         self.intake.look_everywhere(time.monotonic())
         self._advance()  # ready means watching: a drop from now on gives a hint
         self._notifier.ready()
+        self._is_ready = True
         log.info("ready: %s -> %s", self.settings.inbox, self.settings.outbox)
 
     def _stop(self) -> None:
         """Let running jobs finish for `stop_seconds` (a second signal: not at all), put the others back, let go."""
-        self._notifier.stopping()
+        if self._hurry:  # to start over: a manager that is told of a stop expects the process to end
+            self._notifier.reloading()
+        elif self._is_ready:
+            self._notifier.stopping(within_seconds=self.settings.workers.stop_seconds + _REAP_SECONDS + _CLOSE_SECONDS)
         with contextlib.suppress(StartOver):  # what replaced our files tells the next start more than we could
             until = time.monotonic() + (0 if self._hurry else self.settings.workers.stop_seconds)
             while self.dispatch.is_busy and self._stop_asked < 2 and time.monotonic() < until:
@@ -185,9 +204,18 @@ class Service:
             self.store.set_aside()
         self.folders.unlock()
 
-    def was_asked_to_stop(self) -> bool:
+    def may_wait(self) -> bool:
+        """May a start that a disk does not allow be tried again in here? Where a manager shows why it waits."""
+        return not self._is_ready and not self.drain and self._notifier.is_heard
+
+    def waited_in_vain(self, trouble: StorageError) -> bool:
+        """Tell the manager what is wrong, and wait for a while; was the daemon asked to stop instead?"""
+        self._notifier.status(f"waiting: {trouble}")
+        return self.was_asked_to_stop(within_seconds=_START_AGAIN_SECONDS)
+
+    def was_asked_to_stop(self, *, within_seconds: float = 0.0) -> bool:
         """Has a signal come, if only after the loop had ended?"""
-        self._collect(wait=0.0)
+        self._collect(wait=within_seconds)
         return self._stop_asked > 0 or any(
             isinstance(message, model.Signalled) and message.number != signal.SIGHUP for message in self._backlog
         )
@@ -357,6 +385,7 @@ class Service:
         except ConfigError as error:
             self.commands.config_problem = f"config.toml was changed and is not in force: {error}"
             log.error("%s", self.commands.config_problem)
+            self._guard(self._tell)  # now: who has it reloaded looks at the status next
             raise
         finally:
             self._notifier.ready()

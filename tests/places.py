@@ -143,14 +143,14 @@ class Place:
     def row(self, file: str) -> dict[str, Any] | None:
         return next((row for row in self.rows() if row["file"] == file), None)
 
-    def ended(self, file: str) -> dict[str, Any]:
+    def ended(self, file: str, deadline: float = DEADLINE) -> dict[str, Any]:
         """The row of a file, once its job has ended."""
 
         def look() -> dict[str, Any] | None:
             row = self.row(file)
             return row if row and row["state"] in ("done", "failed", "cancelled") else None
 
-        return wait_for(look, f"the end of {file}")
+        return wait_for(look, f"the end of {file}", deadline)
 
     def result(self, file: str) -> dict[str, Any]:
         """result.json of a file that is done."""

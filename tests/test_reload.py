@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -87,6 +88,16 @@ def test_wrong_config_is_refused_and_the_old_one_stays(running, wrong: str, why:
     assert place.ended("a.txt")["recipe"] == "wait"
     daemon.send_signal(signal.SIGHUP)
     wait_for(lambda: status(place)["config_problem"] is None, "the problem to go")
+
+
+def test_mistake_that_the_command_finds_itself_reaches_the_daemon_of_a_service(running):
+    place, daemon = running
+    place.write_config("[inbox")
+    command = [sys.executable, "-m", "daemon.cli", "reload", "--config", str(place.config)]
+    environment = {**place.environment(), "MAINPID": str(daemon.pid)}  # as in ExecReload=
+    assert subprocess.run(command, env=environment, capture_output=True).returncode == 78
+    socket = place.state / "inboxd.sock"
+    wait_for(lambda: control.ask(socket, "status")["config_problem"], "the daemon to tell of it")
 
 
 def test_paused_daemon_takes_and_starts_nothing_until_it_is_resumed(running):

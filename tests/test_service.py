@@ -70,6 +70,28 @@ def test_stop_is_announced_and_clean(place: Place, manager):
     assert not (place.state / "inboxd.sock").exists()
 
 
+def test_start_over_is_not_announced_as_a_stop(place: Place, manager):
+    place.write_config(Place.TEXT + 'rescan = "200ms"\n')
+    _start(place, manager)
+    _hear(manager, b"READY=1")
+    for file in place.state.glob("jobs.db*"):
+        file.unlink()
+    heard = []
+    while b"READY=1" not in heard:
+        heard.append(manager.recv(65536))
+    assert any(word.startswith(b"RELOADING=1") for word in heard)
+    assert not any(word.startswith(b"STOPPING=1") for word in heard)
+
+
+def test_manager_is_asked_for_as_long_as_running_jobs_may_take_to_finish(place: Place, manager):
+    place.write_config(Place.TEXT + '[workers]\nstop_seconds = "10m"\n')
+    daemon = _start(place, manager)
+    _hear(manager, b"READY=1")
+    daemon.send_signal(signal.SIGTERM)
+    _hear(manager, b"EXTEND_TIMEOUT_USEC=620000000")
+    assert daemon.wait(30) == 0
+
+
 def test_watchdog_is_pinged_while_there_is_nothing_to_do(place: Place, manager):
     _start(place, manager, WATCHDOG_USEC="400000")
     for _ in range(3):

@@ -12,7 +12,7 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
-    {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours"},
+    {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours", "unit"},
     {"backup"},
     {"config", "conversation", "journal"},
     {

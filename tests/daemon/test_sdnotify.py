@@ -40,9 +40,9 @@ def test_each_change_of_state_is_told(manager):
     before = time.monotonic_ns() // 1000
     notifier.ready()
     notifier.reloading()
-    notifier.stopping()
+    notifier.stopping(within_seconds=90.5)
     ready, reloading, stopping = heard(listener)
-    assert (ready, stopping) == ("READY=1", "STOPPING=1")
+    assert (ready, stopping) == ("READY=1", "STOPPING=1\nEXTEND_TIMEOUT_USEC=90500000")
     started = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reloading)
     assert before <= int(started[1]) <= time.monotonic_ns() // 1000
 
@@ -86,8 +86,9 @@ def test_no_watchdog_where_none_is_meant_for_us(environment):
 def test_nobody_listening_is_survived(address):
     environment = {"WATCHDOG_USEC": "1000"} | ({} if address is None else {"NOTIFY_SOCKET": address})
     notifier = Notifier(environment)
-    for say in (notifier.ready, notifier.reloading, notifier.ping, notifier.stopping):
+    for say in (notifier.ready, notifier.reloading, notifier.ping):
         say()
+    notifier.stopping(within_seconds=1)
     notifier.status("fine")
 
 

@@ -1,0 +1,70 @@
+"""The unit of an installation: what it runs, and what of the disk its service can see."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import unit
+
+
+def test_unit_runs_the_command_of_this_installation_in_its_group():
+    text = unit.text(Path("/srv/inboxd/.venv/bin/inboxd"), "media", is_for_user=False)
+    assert "\nExecStart=/srv/inboxd/.venv/bin/inboxd run --config /etc/inboxd/config.toml\n" in text
+    assert "\nGroup=media\n" in text and unit.group_of(text) == "media"
+    assert f"\nDocumentation={(unit.ROOT / 'README.md').as_uri()}\n" in text
+    assert text.replace(str(unit.ROOT), "").count("/opt/inboxd") == 0
+
+
+def test_unit_of_a_user_names_no_group():
+    text = unit.text(Path("/home/ann/inboxd/.venv/bin/inboxd"), "inboxd", is_for_user=True)
+    assert "ExecStart=/home/ann/inboxd/.venv/bin/inboxd run" in text and unit.group_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [("/srv/100%d/inboxd", "/srv/100%%d/inboxd"), ("/srv/my box/inboxd", '"/srv/my box/inboxd"')],
+)
+def test_path_with_signs_that_systemd_reads_is_written_so_that_it_does_not(command: str, word: str):
+    assert f"ExecStart={word} run" in unit.text(Path(command), "inboxd", is_for_user=False)
+
+
+@pytest.mark.parametrize(
+    ("path", "directive"),
+    [
+        ("/home/ann/inboxd/.venv/bin/inboxd", "ProtectHome="),
+        ("/root/.pyenv/versions/3.12/bin/python3.12", "ProtectHome="),
+        ("/tmp/inboxd/.venv/bin/inboxd", "PrivateTmp="),
+        ("/opt/home/inboxd", None),
+        ("/homes/inboxd", None),
+    ],
+)
+def test_what_the_sandbox_hides_is_known(path: str, directive: str | None):
+    assert unit.find_hidden(Path(path)) == directive
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that all users may enter; those of pytest are closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_first_part_of_a_path_that_is_closed_to_others_is_found(open_folder: Path):
+    file = open_folder / "clone" / "bin" / "inboxd"
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    for part in (open_folder, open_folder / "clone", file.parent, file):
+        part.chmod(0o755)
+    assert unit.find_closed(file) is None
+    file.chmod(0o750)
+    assert unit.find_closed(file) == file
+    (open_folder / "clone").chmod(0o750)
+    assert unit.find_closed(file) == open_folder / "clone"
+
+
+def test_each_drop_in_is_there_and_says_where_it_goes():
+    for name in ("gpu.conf", "network.conf", "folders.conf"):
+        assert "/etc/systemd/system/inboxd.service.d/" in unit.drop_in(name)
