@@ -288,6 +288,15 @@ def backup(
     print(copies.copy(settings.database, folder, to.name if to else None))
 
 
+@app.command()
+def metrics(config_file: ConfigOption = None) -> None:
+    """What the daemon does and did, for Prometheus. See [metrics] in config.toml for a file, or HTTP."""
+    from daemon import metrics as prometheus
+
+    settings = _settings(config_file)
+    print(prometheus.render(_ask(settings, "metrics"), database=settings.database, memory=settings.totals), end="")
+
+
 # ---------------------------------------------------------------------------------------------- changing
 
 
