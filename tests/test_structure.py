@@ -31,7 +31,7 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders", "nearby", "hooks", "totals"},
+    {"folders", "nearby", "hooks", "totals", "doctor"},
     {"storage", "rebuild", "retention", "metrics"},
     {"publishing", "intake", "audit", "stages", "exporter"},
     {"duplicates", "scheduling"},
@@ -39,12 +39,13 @@ LAYERS = (
     {"commands"},
     {"service"},
     {"oneshot", "terminal"},
+    {"watch"},
     {"cli"},
 )
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
-    "subprocess": {"workers", "install", "hooks", "gpu"},
+    "subprocess": {"workers", "install", "hooks", "gpu", "doctor"},
     "apscheduler": {"timetable"},
     "typer": {"cli"},
     "prometheus_client": {"metrics"},
