@@ -315,16 +315,21 @@ def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     from daemon import doctor as checkup
     from daemon import terminal
 
-    settings = _settings(config_file)
-    _enter_home(settings)
+    found = config_file or next((place for place in _PLACES if place.exists()), None)
+    if found is not None and found.resolve().parent.is_dir():
+        found = found.absolute()
+        os.chdir(found.resolve().parent)  # what config.toml names relatively starts there
     checks = []
-    for check in checkup.examine(settings):
+    for check in checkup.examine(found):
         checks.append(check)
         if not as_json:
             terminal.out().print(terminal.check_line(check))
     if as_json:
-        print(checkup.as_json(checks))
-    if any(check.verdict == checkup.FAIL for check in checks):
+        _print_json([vars(check) for check in checks])
+    verdicts = [check.verdict for check in checks]
+    if not as_json:
+        print(f"{verdicts.count('FAIL')} to mend, {verdicts.count('warn')} to look at, {verdicts.count('ok')} well.")
+    if "FAIL" in verdicts:
         raise typer.Exit(1)
 
 

@@ -45,9 +45,11 @@ class JobLog:
         review: bool = False,
         since: str | None = None,
         finished_since: str | None = None,
+        by_end: bool = False,
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Rows of `job_log`, the newest first. `file`: a part of the name; `since`: ISO date or time, UTC."""
+        """Rows of `job_log`, the newest first, or with `by_end` those that ended last. `file`: a part of the name;
+        `since`: ISO date or time, UTC."""
         conditions, values = [], []
         if states:
             conditions.append(f"state IN ({', '.join('?' * len(states))})")
@@ -65,7 +67,8 @@ class JobLog:
         if review:
             conditions.append("review IS NOT NULL")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        return self._all(f"SELECT * FROM job_log {where} ORDER BY received_at DESC, id LIMIT ?", *values, limit or -1)
+        order = "finished_at DESC, id" if by_end else "received_at DESC, id"
+        return self._all(f"SELECT * FROM job_log {where} ORDER BY {order} LIMIT ?", *values, limit or -1)
 
     def find(self, prefix: str) -> dict[str, Any]:
         """The one job whose id begins with `prefix`.
@@ -88,6 +91,10 @@ class JobLog:
     def last_event(self) -> int:
         """The number of the latest event; 0: there is none."""
         return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
+
+    def latest_moment(self) -> int:
+        """When the last thing was recorded (microseconds); 0: nothing ever was."""
+        return self._all("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0) AS at")[0]["at"]
 
     def ends_after(self, event: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
         """The jobs whose end came after an event, in order: (number of that event, row)."""
@@ -126,6 +133,10 @@ class JobLog:
         return self._all(
             "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
         )
+
+    def version(self) -> int:
+        """Of its tables: see `schema`."""
+        return self._all("PRAGMA user_version")[0]["user_version"]
 
     def integrity(self) -> str:
         """ "ok", or what SQLite finds damaged."""

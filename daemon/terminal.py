@@ -238,11 +238,10 @@ def check_line(check: "Check") -> Table:
     for width in (4, 9):
         table.add_column(width=width)
     table.add_column(overflow="fold")
-    found = _text(check.found)
-    if check.fix and check.verdict != "ok":
-        found.append_text(_text(f"\n-> {check.fix}", style="bold"))
     style = {"ok": "green", "warn": "yellow"}.get(check.verdict, "bold red")
-    table.add_row(Text(check.verdict, style=style), check.what, found)
+    table.add_row(Text(check.verdict, style=style), check.what, _text(check.found))
+    if check.fix and check.verdict != "ok":
+        table.add_row("", "", _text(f"-> {check.fix}", style="bold"))
     return table
 
 

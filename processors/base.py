@@ -275,6 +275,12 @@ class Processor(ABC):
         """An estimate of those bytes, by the model's size, say; 0: next to nothing."""
         return 0
 
+    @classmethod
+    def weights_to_fetch(cls, options: Options, models: Path) -> str:
+        """The name of the weights that `load` would first have to download; "": none. Called by the daemon, as `plan`
+        is."""
+        return ""
+
     @abstractmethod
     def load(self, options: Options, models: Path, progress: Progress) -> Loaded:
         """Import the engine and load the model.

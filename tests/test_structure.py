@@ -13,7 +13,7 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
     {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours", "unit"}
-    | {"histogram", "gpu"},
+    | {"histogram", "gpu", "finding"},
     {"backup"},
     {"config", "conversation", "journal"},
     {
@@ -31,9 +31,9 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders", "nearby", "hooks", "totals", "doctor"},
-    {"storage", "rebuild", "retention", "metrics"},
-    {"publishing", "intake", "audit", "stages", "exporter"},
+    {"folders", "nearby", "hooks", "totals", "installation"},
+    {"storage", "rebuild", "retention", "metrics", "machine", "premises", "standing"},
+    {"publishing", "intake", "audit", "stages", "exporter", "doctor"},
     {"duplicates", "scheduling"},
     {"dispatch", "recovery"},
     {"commands"},
@@ -45,7 +45,7 @@ LAYERS = (
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
-    "subprocess": {"workers", "install", "hooks", "gpu", "doctor"},
+    "subprocess": {"workers", "install", "hooks", "gpu", "installation", "machine"},
     "apscheduler": {"timetable"},
     "typer": {"cli"},
     "prometheus_client": {"metrics"},
