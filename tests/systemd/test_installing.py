@@ -118,6 +118,7 @@ def test_folders_elsewhere_are_pointed_out_and_work_with_the_drop_in(service: In
     refused = service.inboxd("install", check=78)
     print(refused.stderr)
     assert "journalctl -u inboxd" in refused.stderr and "folders.conf" in refused.stdout
+    assert "folders.conf" in service.journal("--priority", "err")
     lab.run(
         "install",
         "-D",
