@@ -288,6 +288,37 @@ def backup(
     print(copies.copy(settings.database, folder, to.name if to else None))
 
 
+@app.command()
+def watch(
+    seconds: Annotated[float | None, typer.Option(help="End after so long; default: at Ctrl-C.")] = None,
+    config_file: ConfigOption = None,
+) -> None:
+    """What the daemon does, live: queue, workers, progress, results. Into a pipe: a line for each end of a job."""
+    from daemon import watch as live
+
+    with contextlib.suppress(KeyboardInterrupt):
+        live.watch(_settings(config_file), seconds=seconds)
+
+
+@app.command()
+def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Is everything as it must be? Disks, limits, the job log, models, GPU, the service; and what mends what is not."""
+    from daemon import doctor as checkup
+    from daemon import terminal
+
+    settings = _settings(config_file)
+    _enter_home(settings)
+    checks = []
+    for check in checkup.examine(settings):
+        checks.append(check)
+        if not as_json:
+            terminal.out().print(terminal.check_line(check))
+    if as_json:
+        print(checkup.as_json(checks))
+    if any(check.verdict == checkup.FAIL for check in checks):
+        raise typer.Exit(1)
+
+
 # ---------------------------------------------------------------------------------------------- changing
 
 

@@ -22,6 +22,7 @@ from daemon import journal
 from daemon.names import printable_lines
 
 if TYPE_CHECKING:
+    from daemon.doctor import Check
     from daemon.service import Service
 
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
@@ -229,6 +230,20 @@ def job_view(
         for event in events
     ]
     return Group(table, *lines)
+
+
+def check_line(check: "Check") -> Table:
+    """One line of `inboxd doctor`, the mend below it."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for width in (4, 9):
+        table.add_column(width=width)
+    table.add_column(overflow="fold")
+    found = _text(check.found)
+    if check.fix and check.verdict != "ok":
+        found.append_text(_text(f"\n-> {check.fix}", style="bold"))
+    style = {"ok": "green", "warn": "yellow"}.get(check.verdict, "bold red")
+    table.add_row(Text(check.verdict, style=style), check.what, found)
+    return table
 
 
 def _span(seconds: float) -> str:

@@ -30,7 +30,7 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders", "nearby", "hooks"},
+    {"folders", "nearby", "hooks", "doctor"},
     {"storage", "rebuild", "retention"},
     {"publishing", "intake", "audit", "stages"},
     {"duplicates", "scheduling"},
@@ -38,12 +38,13 @@ LAYERS = (
     {"commands"},
     {"service"},
     {"oneshot", "terminal"},
+    {"watch"},
     {"cli"},
 )
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
-    "subprocess": {"workers", "install", "hooks"},
+    "subprocess": {"workers", "install", "hooks", "doctor"},
     "apscheduler": {"timetable"},
     "typer": {"cli"},
 }

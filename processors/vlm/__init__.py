@@ -35,6 +35,9 @@ from processors.vlm.options import AskOptions, VlmOptions
 
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
 
+_SHARE_HELD = {"none": 1.0, "8bit": 0.6, "4bit": 0.4}  # of the weights on the disk (16 bits): the vision part stays
+_BYTES_OF_A_PIXEL = 250  # activations and the key/value cache of a page; an estimate, not measured on a GPU
+
 
 class Vlm(Processor):
     name = "vlm"
@@ -54,6 +57,14 @@ class Vlm(Processor):
             return Instead(processor="ocr", recipe={}, why=f"Read by OCR: {missing}{ignored}")
         alone = " OCR reads text, but cannot answer this." if options.engine == "auto" else ""
         return Missing(why=f"{missing}{alone}")
+
+    @classmethod
+    def estimate_memory(cls, options: VlmOptions, models: Path) -> int:
+        folder = None if options.engine == "openai" else weights.find(options.model, models)
+        if folder is None:
+            return 0
+        held = weights.size_bytes(folder) * _SHARE_HELD[options.quantization]
+        return int(held + options.pages_at_once * options.max_pixels * _BYTES_OF_A_PIXEL)
 
     @classmethod
     def wants_prompt(cls, recipe: AskOptions) -> bool:

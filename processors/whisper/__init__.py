@@ -117,6 +117,10 @@ class Whisper(Processor):
             return Missing(why=f'The model {model} knows English only: set model = "{model[:-3]}".')
         return Ready()
 
+    @classmethod
+    def estimate_memory(cls, options: WhisperOptions, models: Path) -> int:
+        return catalogue.memory_bytes(Path(options.model).name.removesuffix(".pt"))
+
     def load(self, options: WhisperOptions, models: Path, progress: Progress) -> Loaded:
         from processors.whisper.engine import Engine
 

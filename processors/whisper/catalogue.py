@@ -92,6 +92,16 @@ su sundanese, yue cantonese
 LANGUAGES: Mapping[str, str] = dict(entry.strip().split(" ", 1) for entry in _LANGUAGES.replace("\n", " ").split(","))
 
 
+# What the library's README gives as the memory of a GPU that each needs, in gigabytes.
+_GIGABYTES = {"tiny": 1, "base": 1, "small": 2, "medium": 5, "large-v3-turbo": 6, "large": 10}
+
+
+def memory_bytes(name: str) -> int:
+    """What a loaded checkpoint needs, about; of one that is not known by name, as the largest."""
+    size = canonical(name).removesuffix(".en")
+    return _GIGABYTES.get(size, _GIGABYTES["large"]) * 10**9
+
+
 def canonical(name: str) -> str:
     """The one name of a checkpoint that has several: "turbo" is "large-v3-turbo"."""
     return ALIASES.get(name, name)
