@@ -55,7 +55,7 @@ workers: $(INSTALLED)  ## workers that crash, hang and flood, files that are bom
 detection: $(INSTALLED)  ## floods of files, folders swapped for links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbours.py
 
-systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (6 minutes)
+systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (10 minutes)
 	$(VENV)/bin/python -m pytest -vv -m "long or not long" tests/systemd
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
