@@ -289,6 +289,15 @@ def backup(
 
 
 @app.command()
+def metrics(config_file: ConfigOption = None) -> None:
+    """What the daemon does and did, for Prometheus. See [metrics] in config.toml for a file, or HTTP."""
+    from daemon import metrics as prometheus
+
+    settings = _settings(config_file)
+    print(prometheus.render(_ask(settings, "metrics"), database=settings.database, memory=settings.totals), end="")
+
+
+@app.command()
 def watch(
     seconds: Annotated[float | None, typer.Option(help="End after so long; default: at Ctrl-C.")] = None,
     config_file: ConfigOption = None,

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,24 @@ class JobLog:
             *(event, limit),
         )
         return [(row.pop("event_number"), row) for row in rows]
+
+    def events_after(self, event: int) -> Iterator[dict[str, Any]]:
+        """The ends of jobs and of attempts that are tried again, after the event of that number, in order."""
+        yield from self._all(
+            "SELECT events.id AS number, events.event, jobs.recipe, jobs.processor, jobs.error_kind, jobs.pages, "
+            "jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
+            "FROM events JOIN jobs ON jobs.id = events.job WHERE events.id > ? "
+            "AND (events.event IN ('done', 'failed', 'cancelled') OR events.event LIKE 'queued again: %') "
+            "ORDER BY events.id",
+            event,
+        )
+
+    def queue(self) -> list[dict[str, Any]]:
+        """What waits, by recipe: how many, since when (microseconds), and how many of them for something missing."""
+        return self._all(
+            "SELECT coalesce(recipe, '') AS recipe, count(*) AS jobs, min(received_at) AS oldest, "
+            "sum(waiting_for IS NOT NULL) AS parked FROM jobs WHERE state = 'queued' GROUP BY recipe"
+        )
 
     def counts(self) -> dict[str, int]:
         rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")

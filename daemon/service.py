@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from daemon import config, hooks, model, result, timetable
+from daemon import config, hooks, model, result, timetable, totals
 from daemon.backup import Backup
 from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.control import ControlServer
 from daemon.dispatch import Dispatch
 from daemon.errors import ConfigError, StartOver, StorageError
+from daemon.exporter import Exporter
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.hooks import Hooks
@@ -151,6 +152,7 @@ class Service:
         self.hooks = Hooks(settings)
         self.backup = Backup(settings.database, self.folders.backups, post)
         self.control = ControlServer(settings.socket, post)
+        self.exporter = Exporter(post)
         self.commands = Commands(
             settings,
             store=self.store,
@@ -163,6 +165,7 @@ class Service:
             watcher=self.watcher,
             gate=self.gate,
             retention=self.retention,
+            exporter=self.exporter,
             reload=self._reload,
         )
 
@@ -176,6 +179,7 @@ class Service:
         self.watcher.start()
         self.timetable.start()
         self.control.start()
+        self.exporter.use(self.settings)
         self.hooks.start()
         self.intake.look_everywhere(time.monotonic())
         self._advance()  # ready means watching: a drop from now on gives a hint
@@ -199,7 +203,7 @@ class Service:
         while len(self.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 self._apply_all(wait=until - time.monotonic())
-        for part in (self.control, self.timetable, self.watcher, self.backup, self.hooks):
+        for part in (self.control, self.exporter, self.timetable, self.watcher, self.backup, self.hooks):
             part.stop()
         self.store.close()
         if self.store.is_damaged:
@@ -328,6 +332,7 @@ class Service:
                 if digest := hooks.digest(self.store.path, since=result.iso(now_us() - _DAY_US)):
                     self.hooks.tell_digest(digest)
             case timetable.NIGHTLY:
+                totals.save(self.settings.database, self.settings.totals)  # before rows of the job log are removed
                 self.backup.start(keep=self.settings.schedule.backups)
                 self._removals = self.retention.due()
 
@@ -398,6 +403,7 @@ class Service:
         self.timetable.use(new.schedule)
         self.retention.use(new.retention)
         self.hooks.use(new)
+        self.exporter.use(new)
         self.commands.config_problem = None
         log.info("config.toml: %s", f"now in force: {', '.join(changed)}" if changed else "nothing has changed")
         return changed

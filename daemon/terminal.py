@@ -199,7 +199,7 @@ def status_view(answer: Mapping[str, Any]) -> Group:
         parts.append(_text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
     parts += [
         _text(f"  {answer[key]}", style="red")
-        for key in ("storage_problem", "config_problem", "backup_problem")
+        for key in ("storage_problem", "config_problem", "backup_problem", "metrics_problem")
         if answer[key]
     ]
     for problems in ("left_in_inbox", "watch_problems"):

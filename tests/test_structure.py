@@ -12,7 +12,8 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 
 # A module may import from the layers above its own, never from its own or a lower one.
 LAYERS = (
-    {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours", "unit"},
+    {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours", "unit"}
+    | {"histogram", "gpu"},
     {"backup"},
     {"config", "conversation", "journal"},
     {
@@ -30,9 +31,9 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders", "nearby", "hooks", "doctor"},
-    {"storage", "rebuild", "retention"},
-    {"publishing", "intake", "audit", "stages"},
+    {"folders", "nearby", "hooks", "totals", "doctor"},
+    {"storage", "rebuild", "retention", "metrics"},
+    {"publishing", "intake", "audit", "stages", "exporter"},
     {"duplicates", "scheduling"},
     {"dispatch", "recovery"},
     {"commands"},
@@ -44,9 +45,10 @@ LAYERS = (
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
-    "subprocess": {"workers", "install", "hooks", "doctor"},
+    "subprocess": {"workers", "install", "hooks", "gpu", "doctor"},
     "apscheduler": {"timetable"},
     "typer": {"cli"},
+    "prometheus_client": {"metrics"},
 }
 
 
