@@ -105,6 +105,7 @@ class Service:
             StartOver: what it works on was replaced (jobs.db, a folder): a new `Service` goes on from what is there.
             InboxdError: it cannot start; nothing was changed.
         """
+        self._listen_to_signals()  # first, for this mailbox: a start that waits for a disk can be stopped
         try:
             self._open()
         except BaseException:
@@ -170,7 +171,6 @@ class Service:
         )
 
     def _start(self) -> None:
-        self._listen_to_signals()
         Rebuild(self.store, self.folders).run()
         Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()
         latest_wait = now_us() + int(self.settings.retry.backoff_max * 1e6)
