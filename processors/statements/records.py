@@ -26,6 +26,16 @@ class Row:
 
 
 @dataclass
+class Anchor:
+    """A balance printed on a line of its own: before row number `at` (0: before the first)."""
+
+    at: int
+    name: str  # "opening", "carried", "closing"
+    balance: Decimal
+    page: int
+
+
+@dataclass
 class Check:
     """One thing that was verified about a statement."""
 
@@ -47,7 +57,8 @@ class Statement:
     closing: Decimal | None = None
     printed_debits: Decimal | None = None  # totals as printed
     printed_credits: Decimal | None = None
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)  # in the order of time
+    anchors: list[Anchor] = field(default_factory=list)
     is_liability: bool = False  # a credit card or loan: a positive balance is owed, a debit raises it
     checks: list[Check] = field(default_factory=list)
 

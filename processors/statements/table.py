@@ -115,26 +115,36 @@ class MoneyColumns:
     """Which money column an amount stands in, learnt from where all amounts of a table stand."""
 
     def __init__(self, headings: Sequence[Heading], cells: Sequence[Cell], height: float):
-        self._height = height
-        self._clusters: list[tuple[float, Column | None]] = []
+        self._clusters: list[_Cluster] = []
         for group in _clusters(sorted(cells, key=lambda cell: cell.right), height):
             left = statistics.median(cell.left for cell in group)
             right = statistics.median(cell.right for cell in group)
             nearest = min(headings, key=lambda heading: _distance(heading, left, right))
             column = nearest.column if nearest.column in MONEY else None
-            self._clusters.append((right, column))
+            self._clusters.append(_Cluster(column, left, right, len(group)))
+        for cluster in self._clusters:
+            main = max((c for c in self._clusters if c.column == cluster.column), key=lambda c: c.size)
+            if cluster.right < main.left or cluster.left > main.right:
+                cluster.column = None
 
     def column(self, cell: Cell) -> Column | None:
         """None: the amount stands in the text, as that of a purchase in another currency does."""
         if not self._clusters:
             return None
-        return min(self._clusters, key=lambda cluster: abs(cluster[0] - cell.right))[1]
+        return min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right)).column
 
     @property
     def left(self) -> float:
-        """Where the first money column's amounts end, less a usual amount's width."""
-        rights = [right for right, column in self._clusters if column]
-        return min(rights) - 3 * self._height if rights else float("inf")
+        """Where the amounts of the first money column begin."""
+        return min((cluster.left for cluster in self._clusters if cluster.column), default=float("inf"))
+
+
+@dataclass
+class _Cluster:
+    column: Column | None
+    left: float
+    right: float
+    size: int
 
 
 def _longest_heading(words: Sequence[Word], height: float) -> tuple[Column, int] | None:
