@@ -63,7 +63,8 @@ def reasons(document: Document) -> list[str]:
     if document.unread:
         pages = ", ".join(str(page) for page in sorted({each.page for each in document.unread}))
         count = len(document.unread)
-        found.append(f"{count} line{'s' if count > 1 else ''} or pages were not understood, on {_pages(pages)}")
+        things = "1 line or page was" if count == 1 else f"{count} lines or pages were"
+        found.append(f"{things} not understood, on {_pages(pages)}")
     return found
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from processors.statements.dates import PrintedDate, read_date
 from processors.statements.phrases import Column, name_special
 from processors.statements.table import MONEY, Cell, Heading, MoneyColumns, find_amounts
-from processors.statements.words import Line, Word
+from processors.statements.words import Line, Word, split_cells
 
 _DATE_WORDS = 4
+_DATE_GAP = 1.2  # line heights between the words of one date
 _LOOSE = 2.0  # line heights by which a cell may stand left of its heading
 _RUNNING_GAP = 0.6  # line heights; text that follows an amount more closely is a sentence around it
 
@@ -77,7 +78,8 @@ def _take_date(words: list[Word], column: Column, headings: Sequence[Heading], h
     for at, word in enumerate(words):
         if not left <= word.left < right:
             continue
-        text = " ".join(each.text for each in words[at : at + _DATE_WORDS])
+        run = split_cells(words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
+        text = " ".join(each.text for each in run)
         if printed := read_date(text):
             _remove(words, at, printed.length)
             return printed

@@ -30,8 +30,15 @@ _COLUMNS: dict[Column, str] = {
     "balance": r"(?:account |running |new |daily )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
     r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
 }
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """Spaces are optional: OCR loses them."""
+    return re.compile(re.sub(r" \??", " ?", pattern))
+
+
 _CURRENCY_TAIL = r"(?: ?[(\[]? ?(?:£|\$|€|eur|gbp|usd|chf|in (?:eur|chf|gbp|usd)|en (?:eur|euros)) ?[)\]]?)?"
-_COLUMN_PATTERNS = {name: re.compile(f"(?:{words}){_CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()}
+_COLUMN_PATTERNS = {name: _compile(f"(?:{words}){_CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()}
 # special lines: each pattern begins the text of a line or of a label
 _SPECIALS: tuple[tuple[Special, str], ...] = (
     (
@@ -72,7 +79,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)",
     ),
 )
-_SPECIAL_PATTERNS = tuple((name, re.compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
+_SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
 def plain(text: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from processors.statements.amounts import looks_like_amount
 from processors.statements.phrases import name_special, plain
 from processors.statements.table import find_amounts
-from processors.statements.words import Line, split_cells
+from processors.statements.words import Line, line_height, split_cells
 
 _LABEL_GAP = 1.2  # line heights between the words of one label
+_MOST_NAME_WORDS = 5
 _NUMBER = r"(?P<number>[a-z]{0,2}[\dx*][\dx* \-/.]{3,32}[\dx*])(?![a-z0-9])"
 _ACCOUNT = re.compile(
     r"(?:account ?(?:number|no\.?|nr\.?|#)|a/c(?: no\.?)?|konto(?:nummer|-nr\.?|nr\.?| nr\.?)|kontonr\.?"
@@ -74,7 +75,10 @@ def find_holder(lines: Sequence[Line]) -> str:
     for line in lines:
         if match := _HOLDER.match(line.text):
             return match["name"].strip()
-    return next((line.text for line in lines if _PERSON.fullmatch(line.text) and len(line.words) <= 5), "")
+    height = line_height(lines)
+    cells = [cell for line in lines for cell in split_cells(line.words, _LABEL_GAP * height)]
+    texts = [" ".join(word.text for word in cell) for cell in cells if len(cell) <= _MOST_NAME_WORDS]
+    return next((text for text in texts if _PERSON.fullmatch(text)), "")
 
 
 def find_page_number(lines: Sequence[Line]) -> tuple[int, int] | None:

@@ -86,7 +86,7 @@ class _Reader:
             tables = [(0, 0, self._headings)]
         first = tables[0][0] if tables else len(lines)
         self._read_outside(lines[:first], line_height(lines))
-        for (_, start, headings), following in zip(tables, [*tables[1:], None], strict=True):
+        for (_, start, headings), following in zip(tables, [*tables[1:], None], strict=False):
             end = following[0] if following else len(lines)
             self._headings = headings
             self._read_table(lines[start:end], line_height(lines))
@@ -98,7 +98,7 @@ class _Reader:
 
     def _read_outside(self, lines: Sequence[Line], height: float) -> None:
         self.reading.outside += lines
-        for line, below in zip(lines, [*lines[1:], None], strict=True):
+        for line, below in zip(lines, [*lines[1:], None], strict=False):
             self._accounts.see(line.text)
             for name, amount in find_summary(line, below, height):
                 self._add_figure(line.page, name, {"": amount})
