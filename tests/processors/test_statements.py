@@ -3,8 +3,9 @@
 from datetime import date
 from decimal import Decimal
 
-from processors.statements import check, read_statements, reasons
 from typed import typed_page
+
+from processors.statements import check, read_statements, reasons
 
 ENGLISH = """
     Harbour Bank                                     Page 1 of 1
