@@ -32,7 +32,7 @@ class Page:
     notes: tuple[str, ...] = ()  # what was lost or changed, such as "reduced from 9000 x 7000 to 2268 x 1764 pixels"
     text: str = ""  # the text layer of a PDF page; "" if it has none
     words: tuple[PlacedWord, ...] = ()  # the same with places; none where it does not lie level
-    is_scan: bool = False  # a PDF page that is one picture: its text layer, if any, is a scanner's guess
+    picture_share: float = 0.0  # of a PDF page's area that its largest picture covers: near 1.0 for a scan
 
     @property
     def scale(self) -> float:

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 from processors.base import BadInput
 from processors.pages.page import Page, reduce, refuse_too_many, share_of
-from processors.pages.textlayer import is_scan, read_places, read_text
+from processors.pages.textlayer import picture_share, read_places, read_text
 
 _POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
 
@@ -81,5 +81,5 @@ class _PdfPages:
             notes=notes,
             text=text,
             words=read_places(page, self._dpi * share / _POINTS_PER_INCH) if text else (),
-            is_scan=is_scan(page),
+            picture_share=picture_share(page),
         )

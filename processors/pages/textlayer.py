@@ -8,7 +8,6 @@ from processors.pages.page import PlacedWord
 
 _FINE = 16  # device units a point, as pdfium gives whole numbers
 _GAP = 0.25  # character heights; a wider gap begins a word, even where no space is printed
-_PICTURE_SHARE = 0.6  # of the page's area; text over so large a picture was put there by a scanner's OCR
 _TILTED = 0.2  # radians
 
 
@@ -50,16 +49,14 @@ def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
     return tuple(_word(run, scale) for run in _runs(chars))
 
 
-def is_scan(page: Any) -> bool:
-    """Is nearly all of the page one picture?"""
+def picture_share(page: Any) -> float:
+    """The share of the page's area that its largest picture covers."""
     from pypdfium2 import raw
 
     width, height = page.get_size()
-    for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
-        left, bottom, right, top = image.get_bounds()
-        if (right - left) * (top - bottom) > _PICTURE_SHARE * width * height:
-            return True
-    return False
+    boxes = [image.get_bounds() for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])]
+    areas = [(right - left) * (top - bottom) for left, bottom, right, top in boxes]
+    return min(1.0, max(areas, default=0.0) / (width * height))
 
 
 def _char(text: Any, page: Any, number: int, size: tuple[int, int]) -> _Char | None:
