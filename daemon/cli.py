@@ -114,7 +114,7 @@ def run(
 
 def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
     """The table at the end of a drain: what was worked on in this run, and what waits."""
-    from daemon import result, terminal
+    from daemon import result, terminal, views
 
     with JobLog(settings.database) as log:
         rows = [
@@ -126,7 +126,7 @@ def _summarize(settings: config.Settings, started: int, shown_from: Path) -> Non
         print("There was nothing in the inbox.", file=sys.stderr)
         return
     outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
-    terminal.out().print(terminal.jobs_table(rows, outbox=outbox, wide=True))
+    terminal.out().print(views.jobs_table(rows, outbox=outbox, wide=True))
     _raise_for(rows)
 
 
@@ -153,7 +153,7 @@ def process(
 
     from rich.console import Console
 
-    from daemon import oneshot, terminal
+    from daemon import oneshot, terminal, views
 
     settings = _settings(config_file)
     console = Console(stderr=True)
@@ -168,7 +168,7 @@ def process(
         _print_json(shown)
     else:
         outbox = f"{os.path.relpath(output, shown_from)}/"
-        terminal.out().print(terminal.jobs_table(shown, outbox=outbox, wide=True))
+        terminal.out().print(views.jobs_table(shown, outbox=outbox, wide=True))
     _raise_for(rows)
 
 
@@ -187,9 +187,9 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         _print_json(answer)
         return
-    from daemon import terminal
+    from daemon import terminal, views
 
-    terminal.out().print(terminal.status_view(answer))
+    terminal.out().print(views.status_view(answer))
 
 
 def _tell_last_counts(settings: config.Settings) -> None:
@@ -222,9 +222,9 @@ def jobs(
     if as_json:
         _print_json(rows)
         return
-    from daemon import terminal
+    from daemon import terminal, views
 
-    terminal.out().print(terminal.jobs_table(rows) if rows else "No such jobs.")
+    terminal.out().print(views.jobs_table(rows) if rows else "No such jobs.")
 
 
 @app.command()
@@ -237,9 +237,9 @@ def show(job: str, config_file: ConfigOption = None, as_json: JsonOption = False
     if as_json:
         _print_json({**row, "attempts_made": attempts, "events": events})
         return
-    from daemon import terminal
+    from daemon import terminal, views
 
-    terminal.out().print(terminal.job_view(row, attempts, events, outbox=str(settings.outbox)))
+    terminal.out().print(views.job_view(row, attempts, events, outbox=str(settings.outbox)))
 
 
 @app.command()
@@ -299,10 +299,10 @@ def metrics(config_file: ConfigOption = None) -> None:
 
 @app.command()
 def watch(
-    seconds: Annotated[float | None, typer.Option(help="End after so long; default: at Ctrl-C.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="End after so long; default: at q or Ctrl-C.")] = None,
     config_file: ConfigOption = None,
 ) -> None:
-    """What the daemon does, live: queue, workers, progress, results. Into a pipe: a line for each end of a job."""
+    """What the daemon does, live: queue, workers, progress, results. Into a pipe: a line for each event."""
     from daemon import watch as live
 
     with contextlib.suppress(KeyboardInterrupt):
@@ -313,7 +313,7 @@ def watch(
 def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Is everything as it must be? Disks, limits, the job log, models, GPU, the service; and what mends what is not."""
     from daemon import doctor as checkup
-    from daemon import terminal
+    from daemon import terminal, views
 
     found = config_file or next((place for place in _PLACES if place.exists()), None)
     if found is not None and found.resolve().parent.is_dir():
@@ -323,7 +323,7 @@ def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     for check in checkup.examine(found):
         checks.append(check)
         if not as_json:
-            terminal.out().print(terminal.check_line(check))
+            terminal.out().print(views.check_line(check))
     if as_json:
         _print_json([vars(check) for check in checks])
     verdicts = [check.verdict for check in checks]

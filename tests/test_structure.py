@@ -39,6 +39,7 @@ LAYERS = (
     {"commands"},
     {"service"},
     {"oneshot", "terminal"},
+    {"views"},
     {"watch"},
     {"cli"},
 )
