@@ -58,8 +58,8 @@ memory: $(INSTALLED)  ## the vision-language model where memory truly ends (seco
 detection: $(INSTALLED)  ## floods of files, folders swapped for links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbours.py
 
-systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (3 minutes)
-	$(VENV)/bin/python -m pytest -s -v -m "long or not long" tests/systemd
+systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (10 minutes)
+	$(VENV)/bin/python -m pytest -vv -m "long or not long" tests/systemd
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

@@ -93,17 +93,14 @@ def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> 
     _systemctl(place, "daemon-reload")
     _systemctl(place, "enable", "inboxd")
     journal = f"journalctl {'--user ' if place.is_for_user else ''}-u inboxd"
-    # also after an upgrade
-    _systemctl(
-        place, "restart", "inboxd", fix=f"See why: {journal} -n 20\nThen: {' '.join(place.systemctl)} start inboxd"
-    )
+    _systemctl(place, "restart", "inboxd", fix=f"See why: {journal} -n 20")  # a restart: it may be an upgrade
     tell(f"log         {journal} -f")
     tell(f"look        {place.link} status --config {place.config}")
     if place.is_for_user:
         tell("It ends when you log out, unless you once run: loginctl enable-linger")
     else:
-        tell(f"To let NAME drop files and read results:  usermod --append --groups {group} NAME")
-        tell(f"To fetch a model (the service has no network):  sudo -u {_USER} {place.link} models fetch turbo")
+        tell(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
+        tell(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
 
 
 def uninstall(place: Place, tell: Callable[[str], None]) -> None:

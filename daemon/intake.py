@@ -202,7 +202,8 @@ class Intake:
         """After a look at a file: is it to be taken now, or when is it to be looked at again?"""
         path = entry.path
         if path.name.endswith(SIDECAR_SUFFIXES):
-            self._forget(path)  # taken with its file
+            if path not in self._refused:  # else it is known why it lies there alone
+                self._forget(path)  # taken with its file
             return
         seen = self._seen.setdefault(path.parent, {})
         changed = seen.get(path) != entry

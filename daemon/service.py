@@ -47,12 +47,14 @@ _CLOSE_SECONDS = 15.0  # at the end, for the last commits, on a slow disk
 _STARTS, _STARTS_SECONDS = 5, 60.0  # so many starts within so many seconds, and starting over does not help
 _START_AGAIN = "Start again once that is over: nothing is lost."
 _START_AGAIN_SECONDS = 3.0  # between two tries of a start that a disk does not allow
+_START_SECONDS = 60.0  # after so long it is given up: the manager starts us anew, this seldom without an end
 _DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
 
 
 def serve(settings: Settings, **options: Any) -> None:
     """Run a `Service`, and another one when it must start over; see there for the options and errors."""
     starts: collections.deque[float] = collections.deque(maxlen=_STARTS)
+    give_up = time.monotonic() + _START_SECONDS
     told = ""  # of what a start waits for
     while True:
         starts.append(time.monotonic())
@@ -68,7 +70,7 @@ def serve(settings: Settings, **options: Any) -> None:
             log.error("%s Starting over, from what is in the folders.", error)
         except (OSError, StorageError) as error:
             trouble = error if isinstance(error, StorageError) else StorageError(describe(error), _START_AGAIN)
-            if not service.may_wait():
+            if time.monotonic() > give_up or not service.may_wait():
                 raise trouble from error
             if str(trouble) != told:
                 log.error("%s It is tried again until then.", told := str(trouble))
@@ -103,6 +105,7 @@ class Service:
             StartOver: what it works on was replaced (jobs.db, a folder): a new `Service` goes on from what is there.
             InboxdError: it cannot start; nothing was changed.
         """
+        self._listen_to_signals()  # first, for this mailbox: a start that waits for a disk can be stopped
         try:
             self._open()
         except BaseException:
@@ -168,7 +171,6 @@ class Service:
         )
 
     def _start(self) -> None:
-        self._listen_to_signals()
         Rebuild(self.store, self.folders).run()
         Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()
         latest_wait = now_us() + int(self.settings.retry.backoff_max * 1e6)

@@ -1,6 +1,7 @@
 """RapidOCR on one image; finds out which way up a page is when it reads poorly as it lies."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,18 @@ _TRIAL_PIXELS = 1_000_000  # of the image on which the four ways up are tried
 _GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge by
 _MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.1 GB; more is reduced
+_LEAST_CONFIDENCE = 0.5  # what is read with less is mostly dirt and pictures: counted, not taken
 _CLEARLY_BETTER = 1.3  # a turn must give so many times the certain characters
+
+
+@dataclass(frozen=True)
+class Upright:
+    """What was read of an image, once it lay upright."""
+
+    pieces: list[Piece]
+    faint: list[Piece]  # too uncertain to be taken
+    image: "Image.Image"  # as it was read
+    turned: int  # degrees clockwise
 
 
 class Engine:
@@ -42,6 +54,7 @@ class Engine:
         detection, recognition = (_model(task) for task in ("det", "rec"))
         parameters = {
             "Global.log_level": "error",
+            "Global.text_score": 0.0,  # rapidocr drops in silence what is below
             "Global.use_cls": False,  # of single lines; pages are turned as a whole, see read_upright
             "Det.model_path": str(detection),  # named, as rapidocr would fetch what it does not find
             "Rec.model_path": str(recognition),
@@ -54,33 +67,34 @@ class Engine:
         engine._rapidocr.use_det = True  # rapidocr keeps the arguments of the last call
         return engine
 
-    def read_upright(self, image: "Image.Image") -> tuple[list[Piece], "Image.Image", int]:
-        """The pieces of an RGB image, that image as it was read, and by how many degrees clockwise it was turned."""
-        pieces = self.read(image)
+    def read_upright(self, image: "Image.Image") -> "Upright":
+        pieces, faint = self.read(image)
         if not _is_poor(pieces):
-            return pieces, image, 0
+            return Upright(pieces, faint, image, 0)
         small = reduce(image, _TRIAL_PIXELS)
-        trials = {degrees: _certainty(self.read(_turned(small, degrees))) for degrees in (0, 90, 180, 270)}
+        trials = {degrees: _certainty(self.read(_turned(small, degrees))[0]) for degrees in (0, 90, 180, 270)}
         best = max(trials, key=trials.get)
         if best == 0 or trials[best] < _CLEARLY_BETTER * trials[0]:
-            return pieces, image, 0
+            return Upright(pieces, faint, image, 0)
         turned = _turned(image, best)
-        return self.read(turned), turned, best
+        return Upright(*self.read(turned), turned, best)
 
-    def read(self, image: "Image.Image") -> list[Piece]:
-        """What stands in an RGB image as it lies; no order is promised."""
+    def read(self, image: "Image.Image") -> tuple[list[Piece], list[Piece]]:
+        """What stands in an RGB image as it lies, and what is too uncertain to be taken; no order is promised."""
         # by area: rapidocr's own bound, 2000 pixels a side, makes a tall receipt or screenshot illegible
         self._rapidocr.max_side_len = max(fit(image.size, _MOST_PIXELS))
         found = self._rapidocr(np.asarray(image)[:, :, ::-1].copy())  # it expects BGR, as OpenCV has it
         if not found.txts:
-            return []
-        return [
+            return [], []
+        pieces = [
             Piece(
                 text=text, confidence=float(score), box=tuple((round(float(x), 1), round(float(y), 1)) for x, y in box)
             )
             for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
             if text.strip()
         ]
+        faint = [piece for piece in pieces if piece.confidence < _LEAST_CONFIDENCE]
+        return [piece for piece in pieces if piece.confidence >= _LEAST_CONFIDENCE], faint
 
 
 def _model(task: str) -> Path:

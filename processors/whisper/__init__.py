@@ -73,6 +73,7 @@ class TranscribeOptions(RecipeOptions):
     compression_ratio_threshold: float | None = 2.4  # above: the text repeats itself, try the next temperature
     logprob_threshold: float | None = -1.0  # below: unsure, try the next temperature
     no_speech_threshold: float | None = 0.6  # above, and unsure: silence
+    vad: bool = True  # a voice detector tells where nobody speaks: no text is believed there
     word_timestamps: bool = False
     hallucination_silence_threshold: float | None = None  # seconds; needs word_timestamps
     highlight_words: bool = False  # these four shape subtitles and need word_timestamps

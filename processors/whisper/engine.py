@@ -16,7 +16,7 @@ from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 
 from processors.base import Progress, Unavailable
-from processors.whisper import TranscribeOptions, WhisperOptions, catalogue, sound, weights
+from processors.whisper import TranscribeOptions, WhisperOptions, catalogue, sound, voice, weights
 from processors.whisper.review import SILENCE_DB
 from processors.whisper.transcript import Transcript
 
@@ -25,8 +25,10 @@ _FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
 _LEVELS_PER_SECOND = 10  # of sound.levels
 _FASTEST_CHARACTERS_PER_SECOND = 60  # fast English reaches 25; a window with more than this has no room for it
 _SHORTEST_SPEECH_SECONDS = 0.25
+_LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
-_OWN_OPTIONS = {"formats", "highlight_words", "max_line_width", "max_line_count", "max_words_per_line", "language"}
+_OWN_OPTIONS = {"formats", "highlight_words", "max_line_width", "max_line_count", "max_words_per_line"}
+_OWN_OPTIONS |= {"language", "vad"}
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Engine:
 
     def __init__(self, model: Whisper):
         self._model = model
+        self._detector = voice.Detector()
         self._fp16 = model.device.type == "cuda"  # the CPU computes in float32 only
 
     @classmethod
@@ -76,12 +79,13 @@ class Engine:
         offset = 0.0
         for part in sound.parts(track.blocks()):
             loudness = sound.levels(part)
-            if loudness.max() >= SILENCE_DB:
+            spoken = self._detector.spans(part) if options.vad else None
+            if loudness.max() >= SILENCE_DB and spoken != []:
                 if language is None:
-                    language, probability = self._detect(part, loudness)
+                    language, probability = self._detect(part, _first_sound(loudness, spoken))
                 segments = self._part(part, options, language, kept, lambda done, offset=offset: tell(offset + done))
                 for segment in segments:
-                    chosen = dropped if _is_invented(segment, segments, part, loudness) else kept
+                    chosen = dropped if _is_invented(segment, segments, part, loudness, spoken) else kept
                     chosen.append(_moved(segment, offset, len(chosen)))
             offset += len(part) / sound.SAMPLE_RATE_HZ
             tell(offset)
@@ -96,11 +100,11 @@ class Engine:
             tracks=track.tracks,
         )
 
-    def _detect(self, part: np.ndarray, loudness: np.ndarray) -> tuple[str, float | None]:
-        """The language of the first half minute that begins with sound, and how probable it is."""
+    def _detect(self, part: np.ndarray, start: float) -> tuple[str, float | None]:
+        """The language of the half minute from `start` (seconds), and how probable it is."""
         if not self._model.is_multilingual:
             return "en", None
-        first = int(np.argmax(loudness >= SILENCE_DB)) * (sound.SAMPLE_RATE_HZ // _LEVELS_PER_SECOND)
+        first = round(start * sound.SAMPLE_RATE_HZ)
         mel = log_mel_spectrogram(pad_or_trim(part[first : first + N_SAMPLES]), self._model.dims.n_mels)
         mel = mel.to(self._model.device, torch.float16 if self._fp16 else torch.float32)
         _, probabilities = self._model.detect_language(mel)
@@ -197,10 +201,21 @@ def _device(wanted: str) -> torch.device:
     return device
 
 
+def _first_sound(loudness: np.ndarray, spoken: list[voice.Span] | None) -> float:
+    """Where a part begins to be worth hearing, in seconds."""
+    return spoken[0].start if spoken else float(np.argmax(loudness >= SILENCE_DB)) / _LEVELS_PER_SECOND
+
+
 def _is_invented(
-    segment: dict[str, Any], segments: list[dict[str, Any]], part: np.ndarray, loudness: np.ndarray
+    segment: dict[str, Any],
+    segments: list[dict[str, Any]],
+    part: np.ndarray,
+    loudness: np.ndarray,
+    spoken: list[voice.Span] | None,
 ) -> bool:
     """Can the segment not have been said? (Whisper writes "you" on silence, and goes on inventing behind the end.)"""
+    if spoken is not None and not voice.seconds_within(spoken, segment["start"], segment["end"] + _LATE_SECONDS):
+        return True
     heard = loudness[int(segment["start"] * _LEVELS_PER_SECOND) : int(segment["end"] * _LEVELS_PER_SECOND) + 1]
     if not len(heard) or float(heard.max()) < SILENCE_DB:
         return True

@@ -1,0 +1,82 @@
+"""Where somebody speaks: Silero's voice detector (its ONNX weights come inside its package). Knows nothing of Whisper.
+
+"Sound" is that of `sound`: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+import torch
+
+from processors.whisper.sound import SAMPLE_RATE_HZ, levels
+
+THRESHOLD = 0.35  # below Silero's 0.5: a false alarm costs a decoded window, a miss costs words
+PAD_SECONDS = 0.2  # kept before and behind what was detected: soft first and last sounds
+PAUSE_SECONDS = 0.3  # a shorter silence does not end what is said
+LONGEST_SECONDS = 29.0  # a longer stretch is cut at its last short pause
+_SHORTEST_MS = 100
+_WEIGHTS = "silero_vad_16k_sequence.onnx"
+
+_LOUD_DB = -30.0  # the detector was trained on speech of about this level; what is quieter is amplified to it
+_MOST_GAIN_DB = 45.0  # speech recorded 40 dB too quietly is found; the hiss of silent rooms is not made a voice
+_LOUDEST_SHARE = 95  # the level of a recording is this percentile of its 0.1 s steps: one click does not count
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of sound in which somebody speaks."""
+
+    start: float  # seconds
+    end: float
+
+
+class Detector:
+    """Silero's network, loaded once; one thread, a few CPU milliseconds a second of sound."""
+
+    def __init__(self) -> None:
+        threads = torch.get_num_threads()
+        from silero_vad import SileroVADSequence, get_speech_timestamps_sequence
+
+        torch.set_num_threads(threads)  # the import of silero_vad sets it to 1
+        self._network = SileroVADSequence(str(files("silero_vad.data") / _WEIGHTS))
+        self._find = get_speech_timestamps_sequence
+
+    def spans(self, sound: np.ndarray) -> list[Span]:
+        """The stretches of speech in order, not overlapping, none longer than `LONGEST_SECONDS` and its pads."""
+        if not len(sound):
+            return []
+        found = self._find(
+            _amplified(sound),
+            self._network,
+            threshold=THRESHOLD,
+            min_speech_duration_ms=_SHORTEST_MS,
+            max_speech_duration_s=LONGEST_SECONDS,
+            min_silence_duration_ms=round(PAUSE_SECONDS * 1000),
+            speech_pad_ms=round(PAD_SECONDS * 1000),
+        )
+        return [Span(place["start"] / SAMPLE_RATE_HZ, place["end"] / SAMPLE_RATE_HZ) for place in found]
+
+
+def seconds_within(spans: Iterable[Span], start: float, end: float) -> float:
+    """How much is spoken between two times."""
+    return sum(max(0.0, min(span.end, end) - max(span.start, start)) for span in spans)
+
+
+def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, widest_gap: float = 5.0) -> list[Span]:
+    """Neighbouring spans joined, as far as they fit into `longest` seconds and no gap is wider than `widest_gap`."""
+    joined: list[Span] = []
+    for span in spans:
+        fits = joined and span.end - joined[-1].start <= longest and span.start - joined[-1].end <= widest_gap
+        if fits:
+            joined[-1] = Span(joined[-1].start, span.end)
+        else:
+            joined.append(span)
+    return joined
+
+
+def _amplified(sound: np.ndarray) -> np.ndarray:
+    level = float(np.percentile(levels(sound), _LOUDEST_SHARE))
+    gain = min(max(0.0, _LOUD_DB - level), _MOST_GAIN_DB)
+    return np.clip(sound * np.float32(10 ** (gain / 20)), -1, 1)

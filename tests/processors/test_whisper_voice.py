@@ -1,0 +1,62 @@
+"""Where somebody speaks, by the detector: real speech, and sounds that are none."""
+
+import numpy as np
+import pytest
+
+from processors.whisper import sound, voice
+from processors.whisper.voice import Span
+from tests.processors.test_whisper import SAMPLES
+
+SECONDS = np.arange(10 * 16_000) / 16_000
+
+
+@pytest.fixture(scope="module")
+def detector() -> voice.Detector:
+    return voice.Detector()
+
+
+def kennedy() -> np.ndarray:
+    with sound.open_track(SAMPLES / "jfk.flac") as track:
+        return np.concatenate(list(track.blocks()))
+
+
+def test_the_pauses_of_a_speech_are_found(detector):
+    spans = detector.spans(kennedy())
+    assert len(spans) == 4 and 8.5 < voice.seconds_within(spans, 0, 11) < 10.5
+    assert voice.seconds_within(spans, 4.7, 5.1) == 0  # after "Americans"
+
+
+def test_speech_recorded_far_too_quietly_is_speech(detector):
+    assert 8.5 < voice.seconds_within(detector.spans(kennedy() * 0.01), 0, 11) < 10.5
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        np.zeros(0),
+        np.zeros(16_000),
+        np.random.default_rng(7).standard_normal(160_000) * 0.01,
+        0.3 * np.sin(2 * np.pi * 440 * SECONDS),
+        0.3 * np.sin(2 * np.pi * 880 * SECONDS) * (SECONDS % 1 < 0.3),
+        sum(0.1 * np.sin(2 * np.pi * tone * SECONDS) for tone in (220, 277, 330)),
+    ],
+    ids=["nothing", "silence", "noise", "tone", "beeps", "chord"],
+)
+def test_nobody_is_heard_where_nobody_speaks(detector, nobody):
+    assert detector.spans(nobody.astype(np.float32)) == []
+
+
+def test_the_threads_of_torch_stay_as_they_were():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    voice.Detector()
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+def test_windows_hold_whole_spans_and_are_never_longer_than_asked():
+    spans = [Span(0, 9), Span(10, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
+    assert voice.windows(spans, longest=28.0) == [Span(0, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
+    assert voice.windows(spans, longest=31.0) == [Span(0, 29), Span(40, 70)]
