@@ -9,12 +9,13 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from daemon import __version__, config, control
+from daemon import __version__, completion, config, control
 from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StoreError, UsageError
 from daemon.joblog import JobLog
 from daemon.names import printable_lines
@@ -40,6 +41,28 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="For scripts: JSON on stdout.")]
 _OF_THE_USER = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # of `install --user`
 _PLACES = (Path("config.toml"), Path(_OF_THE_USER, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
+
+
+def _completes(look: Callable[[Path | None], completion.Completions]) -> Callable[..., completion.Completions]:
+    """Completion for a shell, by what `look` finds for the config.toml that the command line names."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> completion.Completions:
+        named = ctx.params.get("config_file") or os.environ.get("INBOXD_CONFIG")
+        source = Path(named) if named else next((place for place in _PLACES if place.exists()), None)
+        return [found for found in look(source) if found[0].startswith(incomplete)]
+
+    return complete
+
+
+_ENDED_BADLY, _UNFINISHED = ("failed", "cancelled", "queued"), ("queued", "running")
+AnyJob = Annotated[str, typer.Argument(help="The first digits of its id.", autocompletion=_completes(completion.jobs))]
+UnfinishedJob = Annotated[
+    str,
+    typer.Argument(
+        help="The first digits of its id.",
+        autocompletion=_completes(lambda source: completion.jobs(source, _UNFINISHED)),
+    ),
+]
 
 
 def main() -> None:
@@ -144,7 +167,12 @@ def _raise_for(rows: list[dict[str, Any]]) -> None:
 def process(
     files: Annotated[list[Path], typer.Argument(help="The files; they are left as they are.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the result folders go.")] = Path("results"),
-    recipe: Annotated[str | None, typer.Option("--recipe", "-r", help="Instead of what config.toml binds.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", "-r", help="Instead of what config.toml binds.", autocompletion=_completes(completion.recipes)
+        ),
+    ] = None,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -203,10 +231,21 @@ def _tell_last_counts(settings: config.Settings) -> None:
 def jobs(
     config_file: ConfigOption = None,
     state: Annotated[
-        list[str] | None, typer.Option(help="queued, running, done, failed, cancelled; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="queued, running, done, failed, cancelled; repeatable.",
+            autocompletion=_completes(lambda _: completion.states()),
+        ),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Only of this recipe.")] = None,
-    folder: Annotated[str | None, typer.Option(help="Only from this inbox folder and those in it.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Only of this recipe.", autocompletion=_completes(completion.recipes))
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            help="Only from this inbox folder and those in it.", autocompletion=_completes(completion.folders)
+        ),
+    ] = None,
     file: Annotated[str | None, typer.Option(help="Only files with this in their name.")] = None,
     review: Annotated[bool, typer.Option(help="Only results that a person should look at.")] = False,
     since: Annotated[str | None, typer.Option(help="Received on or after this ISO date or time (UTC).")] = None,
@@ -228,8 +267,8 @@ def jobs(
 
 
 @app.command()
-def show(job: str, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """All about one job: its row, attempts and events. JOB: the first digits of its id."""
+def show(job: AnyJob, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """All about one job: its row, attempts and events."""
     settings = _settings(config_file)
     with JobLog(settings.database) as log:
         row = log.find(job)
@@ -338,7 +377,13 @@ def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def retry(
-    job: Annotated[str | None, typer.Argument(help="The first digits of its id.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Argument(
+            help="The first digits of its id.",
+            autocompletion=_completes(lambda source: completion.jobs(source, _ENDED_BADLY)),
+        ),
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All failed and cancelled jobs.")] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
@@ -358,8 +403,8 @@ def retry(
 
 
 @app.command()
-def cancel(job: str, config_file: ConfigOption = None) -> None:
-    """End a queued or running job; its file goes to outbox/failed, unchanged. JOB: the first digits of its id."""
+def cancel(job: UnfinishedJob, config_file: ConfigOption = None) -> None:
+    """End a queued or running job; its file goes to outbox/failed, unchanged."""
     answer = _ask(_settings(config_file), "cancel", job=job)
     print(f"{answer['cancelled'][:8]} is cancelled.")
 
@@ -448,6 +493,18 @@ def install(
 
     place = service.user_place(os.environ) if user else service.system_place()
     service.install(place, group=group, tell=print)
+    service.write_aids(place, completion_scripts(), tell=print)
+
+
+def completion_scripts() -> dict[str, str]:
+    """By shell: what makes it ask us what a word may become."""
+    from typer.completion import get_completion_script
+
+    variable = "_INBOXD_COMPLETE"
+    return {
+        shell: get_completion_script(prog_name="inboxd", complete_var=variable, shell=shell)
+        for shell in ("bash", "zsh", "fish")
+    }
 
 
 @app.command()

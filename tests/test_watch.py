@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import re
@@ -124,7 +125,7 @@ def test_progress_has_a_bar_where_it_is_known_how_much_there_is():
         **{"running": running, "workers": [worker], "closed": None, "left_in_inbox": {}, "watch_problems": {}},
         "waiting": [{"for": "weights", "files": ["x"], "count": 1}] * 20,
     }
-    console = Console(width=120, record=True, quiet=False, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(width=120, record=True, file=io.StringIO())
     for part in watch.daemon_parts(answer, ["GPU 0: H200"]):
         console.print(part)
     text = console.export_text()
