@@ -6,7 +6,7 @@ INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 
-.PHONY: help install demo run test crash-points faults states powercut detection lint bench clean chaos soak workers systemd memory
+.PHONY: help install demo run test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -60,6 +60,9 @@ detection: $(INSTALLED)  ## floods of files, folders swapped for links (INBOXD_F
 
 systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (10 minutes)
 	$(VENV)/bin/python -m pytest -vv -m "long or not long" tests/systemd
+
+manual: $(INSTALLED)  ## docs/inboxd.1, the man page, from the commands' own help
+	$(VENV)/bin/python -m daemon.manual > docs/inboxd.1
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

@@ -34,6 +34,17 @@ class Place:
     link: Path  # the command, in the PATH of all users
 
     @property
+    def aids(self) -> Mapping[str, Path]:
+        """Where the man page and the shells' completions go."""
+        share = self.link.parents[1] / "share"
+        return {
+            "man": share / "man/man1/inboxd.1",
+            "bash": share / "bash-completion/completions/inboxd",
+            "zsh": share / "zsh/site-functions/_inboxd",
+            "fish": share / "fish/vendor_completions.d/inboxd.fish",
+        }
+
+    @property
     def drop_ins(self) -> Path:
         return self.unit.with_name(f"{self.unit.name}.d")
 
@@ -103,6 +114,18 @@ def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> 
         tell(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
 
 
+def write_aids(place: Place, completions: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    """The man page, and by shell its script of completions: always those of this version. Nothing depends on them."""
+    for name, path in place.aids.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text((unit.ROOT / "docs/inboxd.1").read_text() if name == "man" else completions[name])
+            path.chmod(0o644)
+        except OSError as error:
+            tell(f"{path} could not be written: {error.strerror}")
+    tell("help        man inboxd; completion in a new shell")
+
+
 def uninstall(place: Place, tell: Callable[[str], None]) -> None:
     """Stop the service and remove unit and command; settings, files and the job log stay.
 
@@ -121,6 +144,8 @@ def uninstall(place: Place, tell: Callable[[str], None]) -> None:
     if place.link.is_symlink():
         place.link.unlink()
         tell(f"removed     {place.link}")
+    for path in place.aids.values():
+        path.unlink(missing_ok=True)
     for path in (place.drop_ins, place.config, place.data):
         if path.exists():
             tell(f"kept        {path}")

@@ -96,6 +96,14 @@ class JobLog:
         """When the last thing was recorded (microseconds); 0: nothing ever was."""
         return self._all("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0) AS at")[0]["at"]
 
+    def story_after(self, event: int) -> list[dict[str, Any]]:
+        """All events after one, in order, with the files they are about."""
+        return self._all(
+            "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
+            "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id",
+            event,
+        )
+
     def ends_after(self, event: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
         """The jobs whose end came after an event, in order: (number of that event, row)."""
         rows = self._all(

@@ -1,4 +1,4 @@
-"""`inboxd doctor` and `inboxd watch`, with and without a daemon, on places that are well and that are not."""
+"""`inboxd doctor`, with and without a daemon, on places that are well and that are not."""
 
 import contextlib
 import json
@@ -6,8 +6,6 @@ import os
 import pwd
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -246,44 +244,3 @@ def test_what_waits_and_what_is_left_is_told(make_place):
 def test_for_a_person_each_line_has_its_mend(place: Place):
     shown = place.inboxd("doctor").stdout
     assert "-> Start it: `systemctl start inboxd`" in " ".join(shown.split())
-
-
-@pytest.fixture
-def watching(place: Place):
-    place.start()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "daemon.cli", "watch", "--config", str(place.config)],
-        cwd=place.home,
-        env={**place.environment(), "PYTHONUNBUFFERED": "1"},
-        stdout=(place.home / "watched.txt").open("w"),
-    )
-    yield place
-    process.terminate()
-    process.wait()
-
-
-def test_watch_tells_each_end_in_a_line_that_no_name_can_break(watching: Place):
-    watched: Path = watching.home / "watched.txt"
-
-    def drop_until_told() -> bool:  # what ends before it looks for the first time is not told
-        watching.drop(f"new\nline {drop_until_told.count}.txt")
-        drop_until_told.count += 1
-        return "done" in watched.read_text()
-
-    drop_until_told.count = 0
-    wait_for(drop_until_told, "a line")
-    assert all(" done new\\x0aline " in line for line in watched.read_text().splitlines())
-
-
-def test_watch_shows_a_terminal_what_goes_on(place: Place):
-    if shutil.which("script") is None:
-        pytest.skip("needs script(1), for a terminal")
-    script = f"{sys.executable} -m daemon.cli watch --seconds 1 --config {place.config}"
-    place.drop("x.txt")
-    place.start()
-    place.ended("x.txt")
-    typed = ["script", "--quiet", "--return", "--command", script, "/dev/null"]
-    done = subprocess.run(
-        typed, capture_output=True, text=True, env={**place.environment(), "TERM": "xterm", "COLUMNS": "120"}
-    )
-    assert done.returncode == 0 and "1 done" in done.stdout and "x.txt" in done.stdout

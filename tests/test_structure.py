@@ -39,15 +39,17 @@ LAYERS = (
     {"commands"},
     {"service"},
     {"oneshot", "terminal"},
+    {"views", "completion"},
     {"watch"},
     {"cli"},
+    {"manual"},
 )
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"store"},
     "watchdog": {"watcher"},
     "subprocess": {"workers", "install", "hooks", "gpu", "installation", "machine"},
     "apscheduler": {"timetable"},
-    "typer": {"cli"},
+    "typer": {"cli", "manual"},
     "prometheus_client": {"metrics"},
 }
 
