@@ -168,9 +168,7 @@ def _align(wanted: list[Truth], found: list[dict[str, Any]]) -> list[tuple[Truth
     for _, a, b, c, d in matcher.get_opcodes():
         left, right = wanted[a:b], found[c:d]
         longest = max(len(left), len(right))
-        pairs += zip(
-            [*left, *[None] * (longest - len(left))], [*right, *[None] * (longest - len(right))], strict=True
-        )
+        pairs += zip([*left, *[None] * (longest - len(left))], [*right, *[None] * (longest - len(right))], strict=True)
     return pairs
 
 

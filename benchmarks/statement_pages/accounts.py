@@ -77,4 +77,4 @@ def _change(random_: random.Random) -> Decimal:
 
 
 def _money(random_: random.Random, low: int, high: int) -> Decimal:
-    return Decimal(random_.randrange(low * 100 + 1, high * 100)) / 100
+    return (Decimal(random_.randrange(low * 100 + 1, high * 100)) / 100).quantize(Decimal("0.01"))
