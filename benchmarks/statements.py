@@ -8,6 +8,7 @@ a right angle, blurred, noisy, as JPEG, at 150 dpi. Cases that are done are kept
 
 import argparse
 import json
+import pickle
 import re
 import statistics
 import time
@@ -22,6 +23,8 @@ from benchmarks.statement_pages.layouts import HELD_OUT, LAYOUTS, Layout
 from benchmarks.statement_pages.scans import scan
 from processors.base import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
+from processors.ocr.text import PageText
+from processors.pages import Page
 
 RESULTS = Path(__file__).parent / "STATEMENTS.md"
 
@@ -56,7 +59,7 @@ def main() -> None:
     layouts = HELD_OUT if arguments.held_out else LAYOUTS
     if arguments.layouts:
         layouts = tuple(each for each in LAYOUTS + HELD_OUT if each.name in arguments.layouts.split(","))
-    ocr = Ocr()
+    ocr = _KeptOcr()
     ocr.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
     table = []
     for source in arguments.sources.split(","):
@@ -64,7 +67,7 @@ def main() -> None:
         for layout in layouts:
             one = Score()
             for seed in range(arguments.cases):
-                result = _case(ocr, layout, seed, source, arguments.work)
+                result = _case(ocr, layout, seed, source, arguments.work, again=arguments.again)
                 one.add(result)
                 total.add(result)
             table.append(_line(source, layout.name, one))
@@ -90,15 +93,30 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--layouts", default="")
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--write", action="store_true", help=f"append the table to {RESULTS.name}")
+    parser.add_argument("--again", action="store_true", help="score kept pages again, by changed rules")
     parser.add_argument("--work", type=Path, default=Path("benchmarks/.statements"))
     return parser.parse_args()
 
 
-def _case(ocr: Ocr, layout: Layout, seed: int, source: str, folder: Path) -> dict[str, Any]:
+class _KeptOcr(Ocr):
+    """Keeps what it read of each page, so that changed rules can be scored on it without reading again."""
+
+    folder: Path
+
+    def _read(self, page: Page, options: ReadOptions) -> PageText:
+        kept = self.folder / f"page-{page.number}.pickle"
+        if options.text_layer == "auto":
+            return super()._read(page, options)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(super()._read(page, options)))
+        return pickle.loads(kept.read_bytes())
+
+
+def _case(ocr: _KeptOcr, layout: Layout, seed: int, source: str, folder: Path, *, again: bool) -> dict[str, Any]:
     name = f"{layout.name}-{seed}-{source}"
     outputs = folder / name
     kept = outputs / "score.json"
-    if kept.exists():
+    if kept.exists() and not again:
         return json.loads(kept.read_text())
     outputs.mkdir(parents=True, exist_ok=True)
     path = outputs / f"{name}.pdf"
@@ -117,10 +135,13 @@ def _case(ocr: Ocr, layout: Layout, seed: int, source: str, folder: Path) -> dic
         recipe="bank-statement",
         options=options,
     )
+    ocr.folder = outputs
     started = time.process_time()
     finished = ocr.process_one(work, Progress(lambda message: None))
     seconds = (time.process_time() - started) / finished.pages
     read = json.loads((outputs / "read.json").read_text())
+    if again and kept.exists():
+        seconds = json.loads(kept.read_text())["seconds_per_page"]
     score = _score(truth, read, list(finished.review)) | {"seconds_per_page": seconds}
     kept.write_text(json.dumps(score))
     return score
@@ -162,7 +183,8 @@ def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[
 def _align(wanted: list[Truth], found: list[dict[str, Any]]) -> list[tuple[Truth | None, dict[str, Any] | None]]:
     """Pairs of what was printed and what was read; equal rows first, then what lies between them, in order."""
     found = sorted(found, key=lambda row: row["date"] or "")
-    wanted = sorted(wanted, key=lambda each: each.date)
+    if wanted and wanted[0].date > wanted[-1].date:
+        wanted = wanted[::-1]
     matcher = SequenceMatcher(None, [_money(each) for each in wanted], [_read_money(row) for row in found], False)
     pairs = []
     for _, a, b, c, d in matcher.get_opcodes():

@@ -97,17 +97,12 @@ def _assemble(
     outside = [line for name, line in reading.outside if name == account]
     statement = Statement(account=account, holder=find_holder(outside), currency=find_currency(texts) or "")
     raw = [item for item in items if isinstance(item, RawRow)]
+    if _is_newest_first([_row(each, order, period) for each in raw]):
+        items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, order, period) for each in raw]
     _add_figures(statement, items, mark)
     is_card = any(_CARD.search(plain(text)) for text in texts)
     movements = [_movement(each, mark) for each in raw]
-    is_reversed = _is_newest_first(statement.rows)
-    if is_reversed:
-        raw, movements = raw[::-1], movements[::-1]
-        statement.rows.reverse()
-        for anchor in statement.anchors:
-            anchor.at = len(raw) - anchor.at
-        statement.anchors.reverse()
     statement.is_liability = decide(movements, statement.opening, is_card=is_card)
     for row, movement, each in zip(statement.rows, movements, raw, strict=True):
         _set_money(row, movement, each, mark)
@@ -187,7 +182,7 @@ def _add_balance(statement: Statement, anchor: Anchor, *, in_table: bool) -> Non
             for each in statement.anchors
             if (each.at, each.name, each.balance) != (anchor.at, "closing", anchor.balance)
         ]
-    if anchor.name == "opening" and statement.opening is None and anchor.at == 0:
+    if anchor.name == "opening" and statement.opening is None and (anchor.at == 0 or not in_table):
         statement.opening = anchor.balance
     elif anchor.name == "closing" and anchor.at == 0:
         statement.anchors.append(Anchor(len(statement.rows), "closing", anchor.balance, anchor.page))

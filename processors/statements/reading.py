@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from processors.statements.dates import PrintedDate
 from processors.statements.lines import Parts, starts_in_text, take_apart
 from processors.statements.phrases import Column
-from processors.statements.preface import Accounts, find_summary
+from processors.statements.preface import Accounts, find_page_number, find_summary
 from processors.statements.records import Unread
 from processors.statements.table import Cell, Heading, MoneyColumns, find_amounts, find_headings, join_lines
 from processors.statements.words import Line, PageWords, group_lines, line_height
@@ -117,6 +117,10 @@ class _Reader:
         self._row = None
 
     def _read_line(self, parts: Parts, height: float) -> None:
+        if not parts.money and find_page_number([parts.line]):
+            self._drop_if_empty()
+            self._row = None
+            return
         special = parts.special
         if special and self._is_figure(parts):
             self._drop_if_empty()
