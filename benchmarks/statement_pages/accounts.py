@@ -6,11 +6,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 _PAYEES = {
-    "en": ("CARD PAYMENT CORNER LARDER", "DIRECT DEBIT BRINDLE WATER", "Standing order Larkfield Lettings", "ATM WITHDRAWAL",
-           "Harrow Garden Centre 0312", "TOTAL FUEL M4 SERVICES", "Bookwell & Sons", "In the pink FLORIST", "VISA 12.00 USD RATE 1.25"),
-    "de": ("Lastschrift Stadtwerke", "Kartenzahlung Bäckerei Müller", "Miete", "Dauerauftrag Verein", "SEPA-Überweisung",
+    "en": ("CARD PAYMENT CORNER LARDER", "DIRECT DEBIT BRINDLE WATER", "Standing order Larkfield Lettings",
+           "ATM WITHDRAWAL", "Harrow Garden Centre 0312", "TOTAL FUEL M4 SERVICES", "Bookwell & Sons", "In the pink FLORIST",
+           "VISA 12.00 USD RATE 1.25"),
+    "de": ("Lastschrift Stadtwerke", "Kartenzahlung Bäckerei Müller", "Miete", "Dauerauftrag Verein",
+           "SEPA-Überweisung",
            "Summe Optik GmbH", "Tankstelle A7"),
-    "fr": ("Prélèvement EDF", "Carte boulangerie du Pont", "Virement loyer", "Retrait DAB", "Chèque 0004512", "Abonnement"),
+    "fr": ("Prélèvement EDF", "Carte boulangerie du Pont", "Virement loyer", "Retrait DAB", "Chèque 0004512",
+           "Abonnement"),
     "es": ("Recibo luz", "Compra tarjeta panadería", "Alquiler", "Cajero automático", "Bizum Ana", "Cuota gimnasio"),
 }  # fmt: skip
 _PAYERS = {

@@ -56,7 +56,8 @@ _UK = (
 _AD = "Ask about our new savings account: earn up to £250.00 a year when you switch."
 
 LAYOUTS = (
-    Layout("uk-classic", "en-GB", _UK, "%d %N %Y", carried="Balance carried forward", brought="Balance brought forward"),
+    Layout("uk-classic", "en-GB", _UK, "%d %N %Y", carried="Balance carried forward",
+        brought="Balance brought forward"),
     Layout(
         "uk-tight", "en-GB",
         (Column("date", "Date", 15), Column("reference", "Type", 33), Column("description", "Details", 48),
@@ -83,7 +84,8 @@ LAYOUTS = (
     ),
     Layout(
         "de-sparkasse", "de",
-        (Column("date", "Buchungstag", 18), Column("value_date", "Wert", 42), Column("description", "Verwendungszweck", 62),
+        (Column("date", "Buchungstag", 18), Column("value_date", "Wert", 42),
+         Column("description", "Verwendungszweck", 62),
          Column("amount", "Betrag EUR", 190, "right")),
         "%d.%m.", font="Vera", size=8.5, amounts="trailing", opening="Alter Kontostand", closing="Neuer Kontostand",
         period="Kontoauszug vom {start} bis {end}", period_dates="%d.%m.%Y", account="IBAN {account}",
@@ -99,7 +101,8 @@ LAYOUTS = (
     ),
     Layout(
         "fr-releve", "fr",
-        (Column("date", "Date", 18), Column("value_date", "Valeur", 36), Column("description", "Libellé des opérations", 55),
+        (Column("date", "Date", 18), Column("value_date", "Valeur", 36),
+         Column("description", "Libellé des opérations", 55),
          Column("debit", "Débit", 160, "right"), Column("credit", "Crédit", 190, "right")),
         "%d/%m", font="Helvetica", opening="Ancien solde", closing="Nouveau solde", totals="Total des mouvements",
         period="Relevé du {start} au {end}", period_dates="%d/%m/%Y", account="N° de compte : {account}",
