@@ -71,10 +71,12 @@ class Ocr(Processor):
         """
         options = work.options
         read: list[PageText] = []
-        with pages.open_pages(work.source, work.media_type, max_pixels=options.max_pixels, dpi=options.dpi) as opened:
+        asked = {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.password_of(work)}
+        with pages.open_pages(work.source, work.media_type, **asked) as opened:
             for number in range(1, opened.total + 1):
                 try:
-                    read.append(self._read(opened.read(number), options))
+                    was_turned = bool(read and read[-1].turned)
+                    read.append(self._read(opened.read(number), options, was_turned))
                 except BadInput as error:
                     if opened.total == 1:
                         raise
@@ -86,11 +88,11 @@ class Ocr(Processor):
         finish = finish_text if options.task == "read" else finish_statement
         return finish(work, read, formats)
 
-    def _read(self, page: Page, options: ReadOptions) -> PageText:
+    def _read(self, page: Page, options: ReadOptions, was_turned: bool) -> PageText:
         if options.text_layer == "auto" and _is_good(page, _MOST_PICTURE[options.task]):
             lines = layout.lines([_piece(word) for word in page.words])
             return PageText(number=page.number, lines=lines, size=page.image.size, source="text layer")
-        found = self._engine.read_upright(page.image)
+        found = self._engine.read_upright(page.image, doubt=was_turned)
         return PageText(
             number=page.number,
             lines=layout.lines(found.pieces),
