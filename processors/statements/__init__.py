@@ -5,6 +5,7 @@
 engines. Amounts are `Decimal`, dates `datetime.date`; no value is ever changed by a check.
 """
 
+from processors.statements.answers import from_page_answers, page_schema
 from processors.statements.assembly import read_statements
 from processors.statements.checks import check, reasons
 from processors.statements.files import write_csv, write_json, write_markdown, write_xlsx
@@ -22,6 +23,8 @@ __all__ = [
     "Unread",
     "Word",
     "check",
+    "from_page_answers",
+    "page_schema",
     "read_statements",
     "reasons",
     "split_words",
