@@ -70,10 +70,9 @@ def write_markdown(document: Document, path: Path, title: str) -> None:
         lines += _describe(statement)
     if document.unread:
         lines += ["## Not understood", ""]
-        lines += [
-            f"- page {each.page}: {each.why}{each.text and f': `{escape_markdown(each.text)}`'}"
-            for each in document.unread
-        ]
+        for each in document.unread:
+            text = each.text and f": `{escape_markdown(each.text)}`"
+            lines.append(f"- page {each.page}: {each.why}{text}")
         lines.append("")
     if document.notes:
         lines += ["## Notes", "", *[f"- {note}" for note in document.notes], ""]
