@@ -1,9 +1,11 @@
 """How well statements are read: invented ones whose truth is known, through the real processor.
 
-    python -m benchmarks.statements [--cases N] [--sources text,clean,scan] [--layouts NAME,…] [--held-out] [--write]
+    python -m benchmarks.statements [--cases N] [--sources text,clean,scan,harmed] [--layouts NAME,…]
+        [--held-out] [--again] [--write]
 
 `text`: PDFs with their text layer. `clean`: the same, drawn at 200 dpi and read by OCR. `scan`: turned a little or by
-a right angle, blurred, noisy, as JPEG, at 150 dpi. Cases that are done are kept in --work and not run again.
+a right angle, blurred, noisy, as JPEG, at 150 dpi. `harmed`: the text layer with some words made wrong, to see whether
+wrong rows are flagged. Cases that are done are kept in --work and not run again.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.statement_pages.drawing import Truth, draw
+from benchmarks.statement_pages.harm import harm
 from benchmarks.statement_pages.layouts import HELD_OUT, LAYOUTS, Layout
 from benchmarks.statement_pages.scans import scan
 from processors.base import Kind, Progress, Work
@@ -106,7 +109,8 @@ class _KeptOcr(Ocr):
     def _read(self, page: Page, options: ReadOptions) -> PageText:
         kept = self.folder / f"page-{page.number}.pickle"
         if options.text_layer == "auto":
-            return super()._read(page, options)
+            read = super()._read(page, options)
+            return harm(read, f"{self.folder.name} {page.number}") if self.folder.name.endswith("-harmed") else read
         if not kept.exists():
             kept.write_bytes(pickle.dumps(super()._read(page, options)))
         return pickle.loads(kept.read_bytes())
@@ -123,7 +127,7 @@ def _case(ocr: _KeptOcr, layout: Layout, seed: int, source: str, folder: Path, *
     truth = draw(layout, seed, path)
     if source == "scan":
         path = scan(path, seed)
-    options = ReadOptions(task="bank-statement", text_layer="auto" if source == "text" else "never")
+    options = ReadOptions(task="bank-statement", text_layer="auto" if source in ("text", "harmed") else "never")
     work = Work(
         job=name,
         attempt=1,

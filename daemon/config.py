@@ -45,6 +45,7 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
     "summarize": {"processor": "vlm", "task": "summarize"},
     "ask": {"processor": "vlm", "task": "ask"},
     "bank-statement": {"processor": "ocr", "task": "bank-statement"},
+    "receipt": {"processor": "ocr", "task": "receipt"},
     "transcribe": {"processor": "whisper"},
 }
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 _PAYEES = {
     "en": ("CARD PAYMENT CORNER LARDER", "DIRECT DEBIT BRINDLE WATER", "Standing order Larkfield Lettings",
-           "ATM WITHDRAWAL", "Harrow Garden Centre 0312", "TOTAL FUEL M4 SERVICES", "Bookwell & Sons", "In the pink FLORIST",
+           "ATM WITHDRAWAL", "Harrow Garden Centre 0312", "TOTAL FUEL M4 SERVICES", "Bookwell & Sons",
+           "In the pink FLORIST",
            "VISA 12.00 USD RATE 1.25"),
     "de": ("Lastschrift Stadtwerke", "Kartenzahlung Bäckerei Müller", "Miete", "Dauerauftrag Verein",
            "SEPA-Überweisung",

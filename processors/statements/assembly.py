@@ -24,7 +24,11 @@ def read_statements(pages: Sequence[PageWords]) -> Document:
     """The statements on these pages. Nothing is verified yet: see `checks`."""
     ordered, notes = _in_printed_order(pages)
     reading = read_words(ordered)
-    document = Document(pages=len(pages), unread=reading.unread, notes=[*notes, *reading.notes])
+    return assemble(reading, Document(pages=len(pages), unread=reading.unread, notes=[*notes, *reading.notes]))
+
+
+def assemble(reading: Reading, document: Document) -> Document:
+    """Fill `document` with the statements of a reading, one an account."""
     mark = decide_mark(_amounts(reading))
     accounts = dict.fromkeys(item.account for item in reading.items)
     if len(accounts) > 1 and "" in accounts and not _has_rows(reading, ""):

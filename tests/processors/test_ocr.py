@@ -65,6 +65,15 @@ def test_receipt_is_read_line_by_line(receipt):
     assert finished.review == () and finished.excerpt.startswith("CORNER LARDER")
 
 
+def test_receipt_becomes_items_that_come_to_the_total(ocr: Ocr, tmp_path: Path):
+    work = _work(SAMPLES / "receipt.jpg", tmp_path, "image/jpeg", task="receipt")
+    finished = ocr.process_one(work, Progress(lambda message: None))
+    truth, read = TRUTH["receipt.jpg"], json.loads((tmp_path / "page.json").read_text())
+    assert [item["price"] for item in read["items"]] == [item["price"] for item in truth["items"]]
+    assert (read["total"], read["date"]) == (truth["total"], truth["date"])
+    assert finished.review == () and finished.files[0] == "page.md"
+
+
 def test_json_has_boxes_within_the_page_and_confidences(receipt):
     page = receipt[2]["pages"][0]
     pieces = [piece for line in page["lines"] for piece in line["pieces"]]
