@@ -44,6 +44,8 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
     "describe": {"processor": "vlm", "task": "describe"},
     "summarize": {"processor": "vlm", "task": "summarize"},
     "ask": {"processor": "vlm", "task": "ask"},
+    "bank-statement": {"processor": "ocr", "task": "bank-statement"},
+    "receipt": {"processor": "ocr", "task": "receipt"},
     "transcribe": {"processor": "whisper"},
 }
 

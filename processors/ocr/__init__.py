@@ -13,7 +13,7 @@ from processors import pages
 from processors.base import BadInput, Finished, Kind, Loaded, Options, Processor, Progress, RecipeOptions, Work
 from processors.ocr import layout
 from processors.ocr.layout import Piece
-from processors.ocr.money import finish_statement
+from processors.ocr.money import finish_receipt, finish_statement
 from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
 
@@ -23,10 +23,16 @@ _FORMATS = {  # by task; the first is what a person opens
         "default": ("md", "csv", "xlsx", "json", "ofx"),
         "known": ("md", "csv", "xlsx", "json", "ofx", "txt"),
     },
+    "receipt": {"default": ("md", "csv", "json"), "known": ("md", "csv", "json", "txt")},
 }
+_FINISH = {"read": finish_text, "bank-statement": finish_statement, "receipt": finish_receipt}
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
 _MOST_STRANGE = 0.05  # a share of characters without meaning: a font without a table of them
-_MOST_PICTURE = {"read": 0.1, "bank-statement": 0.6}  # of a page; a larger picture may hold text that is in no layer
+_MOST_PICTURE = {
+    "read": 0.1,
+    "bank-statement": 0.6,
+    "receipt": 0.6,
+}  # of a page; a larger picture may hold text that is in no layer
 
 
 class OcrOptions(Options):
@@ -36,7 +42,7 @@ class OcrOptions(Options):
 
 
 class ReadOptions(RecipeOptions):
-    task: Literal["read", "bank-statement"] = "read"
+    task: Literal["read", "bank-statement", "receipt"] = "read"
     formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's usual ones
     dpi: int = Field(default=200, ge=50, le=600)  # of PDF pages as they are drawn
     max_pixels: int = Field(default=6_000_000, ge=100_000)  # a larger page is reduced
@@ -71,10 +77,12 @@ class Ocr(Processor):
         """
         options = work.options
         read: list[PageText] = []
-        with pages.open_pages(work.source, work.media_type, max_pixels=options.max_pixels, dpi=options.dpi) as opened:
+        asked = {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.password_of(work)}
+        with pages.open_pages(work.source, work.media_type, **asked) as opened:
             for number in range(1, opened.total + 1):
                 try:
-                    read.append(self._read(opened.read(number), options))
+                    was_turned = bool(read and read[-1].turned)
+                    read.append(self._read(opened.read(number), options, was_turned))
                 except BadInput as error:
                     if opened.total == 1:
                         raise
@@ -83,14 +91,13 @@ class Ocr(Processor):
         if all(page.error for page in read):
             raise BadInput(read[0].error)
         formats = options.formats or _FORMATS[options.task]["default"]
-        finish = finish_text if options.task == "read" else finish_statement
-        return finish(work, read, formats)
+        return _FINISH[options.task](work, read, formats)
 
-    def _read(self, page: Page, options: ReadOptions) -> PageText:
+    def _read(self, page: Page, options: ReadOptions, was_turned: bool) -> PageText:
         if options.text_layer == "auto" and _is_good(page, _MOST_PICTURE[options.task]):
             lines = layout.lines([_piece(word) for word in page.words])
             return PageText(number=page.number, lines=lines, size=page.image.size, source="text layer")
-        found = self._engine.read_upright(page.image)
+        found = self._engine.read_upright(page.image, doubt=was_turned)
         return PageText(
             number=page.number,
             lines=layout.lines(found.pieces),

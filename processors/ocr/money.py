@@ -1,4 +1,4 @@
-"""Bank statements out of what was read of the pages."""
+"""Bank statements and receipts out of what was read of the pages."""
 
 from collections.abc import Sequence
 
@@ -35,6 +35,35 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
     )
 
 
+def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
+    """Find what was bought and the total, and verify that they agree."""
+    receipt = statements.read_receipt([_words(page) for page in read if not page.error])
+    writers = {
+        "csv": statements.write_receipt_csv,
+        "json": statements.write_receipt_json,
+        "md": statements.write_receipt_markdown,
+    }
+    files = []
+    for name in formats:
+        path = work.outputs / f"{work.stem}.{name}"
+        if name == "txt":
+            path.write_text(_plain(read), encoding="utf-8")
+        else:
+            writers[name](receipt, path)
+        files.append(path.name)
+    return Finished(
+        files=tuple(files),
+        excerpt=f"{receipt.shop}, {receipt.date or 'no date'}, {receipt.total or 'no total'}",
+        review=(*receipt.reasons, *review(read, work.options.min_confidence)),
+        pages=len(read),
+        details={"items": len(receipt.items), "total": receipt.total and str(receipt.total)},
+    )
+
+
+def _plain(read: Sequence[PageText]) -> str:
+    return "\f".join(f"{page.text}\n" for page in read)
+
+
 def _words(page: PageText) -> PageWords:
     pieces = [piece for line in page.lines for piece in line]
     words = [word for piece, *box in layout.level(pieces) for word in split_words(piece.text, *box, piece.confidence)]
@@ -69,7 +98,7 @@ def _write(
                 continue
             found += statements.write_ofx(document, path)
         elif name == "txt":
-            path.write_text("\f".join(f"{page.text}\n" for page in read), encoding="utf-8")
+            path.write_text(_plain(read), encoding="utf-8")
         else:
             statements.write_markdown(document, path, work.source.name)
         files.append(path.name)

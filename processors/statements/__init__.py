@@ -5,10 +5,18 @@
 engines. Amounts are `Decimal`, dates `datetime.date`; no value is ever changed by a check.
 """
 
+from processors.statements.answers import from_page_answers, page_schema
 from processors.statements.assembly import read_statements
 from processors.statements.checks import check, reasons
 from processors.statements.files import write_csv, write_json, write_markdown, write_xlsx
 from processors.statements.ofx import write_ofx
+from processors.statements.receipts import (
+    Receipt,
+    read_receipt,
+    write_receipt_csv,
+    write_receipt_json,
+    write_receipt_markdown,
+)
 from processors.statements.records import Anchor, Check, Document, Row, Statement, Unread
 from processors.statements.words import PageWords, Word, split_words
 
@@ -17,11 +25,15 @@ __all__ = [
     "Check",
     "Document",
     "PageWords",
+    "Receipt",
     "Row",
     "Statement",
     "Unread",
     "Word",
     "check",
+    "from_page_answers",
+    "page_schema",
+    "read_receipt",
     "read_statements",
     "reasons",
     "split_words",
@@ -29,5 +41,8 @@ __all__ = [
     "write_json",
     "write_markdown",
     "write_ofx",
+    "write_receipt_csv",
+    "write_receipt_json",
+    "write_receipt_markdown",
     "write_xlsx",
 ]

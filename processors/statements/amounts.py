@@ -15,7 +15,7 @@ _AMOUNT = re.compile(
     rf"(?P<open>\()?\s?(?P<before>[-−–+])?\s?{_CURRENCY}?\s?(?P<inner>[-−–+])?\s?"
     rf"(?P<whole>{_NUMBER})(?P<mark>[.,])(?P<cents>\d{{2}})"
     rf"\s?(?P<close>\))?\s?{_CURRENCY}?\s?(?P<after>[-−–+])?\s?"
-    r"(?P<letters>CR|DR|OD|Cr|Dr|C|D|H|S|Haben|Soll)?\s?\.?",
+    r"(?P<letters>CR|DR|OD|Cr|Dr|C|D|H|S|Haben|Soll)?",
 )
 _MINUS = frozenset("-−–")
 _CREDIT_LETTERS = frozenset({"CR", "C", "H", "HABEN"})

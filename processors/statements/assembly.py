@@ -12,8 +12,7 @@ from processors.statements.preface import find_holder, find_page_number
 from processors.statements.reading import RawFigure, RawRow, Reading, read_words
 from processors.statements.records import Anchor, Document, Row, Statement
 from processors.statements.signs import Movement, decide
-from processors.statements.table import find_amounts
-from processors.statements.words import PageWords, group_lines, line_height
+from processors.statements.words import PageWords, group_lines
 
 _CARD = re.compile(
     r"credit card|minimum payment|credit limit|kreditkarte|carte de credit|tarjeta de credito|amount due"
@@ -25,9 +24,12 @@ def read_statements(pages: Sequence[PageWords]) -> Document:
     """The statements on these pages. Nothing is verified yet: see `checks`."""
     ordered, notes = _in_printed_order(pages)
     reading = read_words(ordered)
-    document = Document(pages=len(pages), unread=reading.unread, notes=[*notes, *reading.notes])
-    mark = decide_mark(_all_amounts(reading))
-    order, period = _decide_dates(reading, document)
+    return assemble(reading, Document(pages=len(pages), unread=reading.unread, notes=[*notes, *reading.notes]))
+
+
+def assemble(reading: Reading, document: Document) -> Document:
+    """Fill `document` with the statements of a reading, one an account."""
+    mark = decide_mark(_amounts(reading))
     accounts = dict.fromkeys(item.account for item in reading.items)
     if len(accounts) > 1 and "" in accounts and not _has_rows(reading, ""):
         _give_away(reading, "", next(name for name in accounts if name))
@@ -35,6 +37,7 @@ def read_statements(pages: Sequence[PageWords]) -> Document:
     for account in accounts:
         items = [item for item in reading.items if item.account == account]
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
+            order, period = _decide_dates(items, reading, document)
             document.statements.append(_assemble(account, items, reading, (mark, order, period)))
     return document
 
@@ -60,14 +63,17 @@ def _in_printed_order(pages: Sequence[PageWords]) -> tuple[list[PageWords], list
     return ordered, [f"the pages are in another order than their printed numbers: read as {told}"]
 
 
-def _all_amounts(reading: Reading) -> list[str]:
-    height = line_height(reading.lines)
-    return [cell.text for line in reading.lines for cell in find_amounts(line.words, height)]
+def _amounts(reading: Reading) -> list[str]:
+    rows = [cell.text for item in reading.items if isinstance(item, RawRow) for cell in item.money.values()]
+    return rows + [text for item in reading.items if isinstance(item, RawFigure) for text in item.money.values()]
 
 
-def _decide_dates(reading: Reading, document: Document) -> tuple[Order, tuple[date, date] | None]:
-    printed = [item.date for item in reading.items if isinstance(item, RawRow) and item.date]
-    texts = [line.text for line in reading.outside]
+def _decide_dates(
+    items: Sequence[RawRow | RawFigure], reading: Reading, document: Document
+) -> tuple[Order, tuple[date, date] | None]:
+    """For one account: day or month first, and the period."""
+    printed = [item.date for item in items if isinstance(item, RawRow) and item.date]
+    texts = [line.text for account, line in reading.outside if account == items[0].account]
     order = decide_order(printed)
     period = find_period(texts, order)
     if period:
@@ -79,7 +85,8 @@ def _decide_dates(reading: Reading, document: Document) -> tuple[Order, tuple[da
             period = max(single) - _BACK, max(single)
             document.notes.append(f"no period is printed: years are taken from the date {max(single)}")
     if any(each.pair for each in printed):
-        document.notes.append(f"dates are read {'day' if order == 'dmy' else 'month'} first")
+        note = f"dates are read {'day' if order == 'dmy' else 'month'} first"
+        document.notes += [] if note in document.notes else [note]
     return order, period
 
 
@@ -91,19 +98,15 @@ def _assemble(
 ) -> Statement:
     mark, order, period = notation
     texts = [line.text for line in reading.lines]
-    statement = Statement(account=account, holder=find_holder(reading.outside), currency=find_currency(texts) or "")
+    outside = [line for name, line in reading.outside if name == account]
+    statement = Statement(account=account, holder=find_holder(outside), currency=find_currency(texts) or "")
     raw = [item for item in items if isinstance(item, RawRow)]
+    if _is_newest_first([_row(each, order, period) for each in raw]):
+        items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, order, period) for each in raw]
     _add_figures(statement, items, mark)
     is_card = any(_CARD.search(plain(text)) for text in texts)
     movements = [_movement(each, mark) for each in raw]
-    is_reversed = _is_newest_first(statement.rows)
-    if is_reversed:
-        raw, movements = raw[::-1], movements[::-1]
-        statement.rows.reverse()
-        for anchor in statement.anchors:
-            anchor.at = len(raw) - anchor.at
-        statement.anchors.reverse()
     statement.is_liability = decide(movements, statement.opening, is_card=is_card)
     for row, movement, each in zip(statement.rows, movements, raw, strict=True):
         _set_money(row, movement, each, mark)
@@ -159,17 +162,31 @@ def _add_figures(statement: Statement, items: Sequence[RawRow | RawFigure], mark
         if not read:
             continue
         if item.name in ("opening", "carried", "closing"):
-            amount = read.get("balance") or next(iter(read.values()))
-            _add_balance(statement, Anchor(at, item.name, amount.signed, item.page))
+            column = "balance" if "balance" in read else next(iter(read))
+            balance = -read[column].value if column == "debit" else read[column].signed
+            in_table = column != ""
+            _add_balance(statement, Anchor(at, item.name, balance, item.page), in_table=in_table)
         else:
             _add_totals(statement, item.name, read)
     closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
     statement.closing = closings[-1] if closings else None
 
 
-def _add_balance(statement: Statement, anchor: Anchor) -> None:
-    """The first opening balance is the statement's; one further on must follow from the rows before it."""
-    if anchor.name == "opening" and statement.opening is None and anchor.at == 0:
+def _add_balance(statement: Statement, anchor: Anchor, *, in_table: bool) -> None:
+    """The first opening balance is the statement's; one further on must follow from the rows before it.
+
+    A summary above a table tells of the whole statement, and may stand on each page.
+    """
+    if not in_table and anchor.name == "opening" and anchor.balance == statement.opening:
+        return
+    if not in_table and anchor.name == "closing":
+        anchor.at = len(statement.rows)
+        statement.anchors = [
+            each
+            for each in statement.anchors
+            if (each.at, each.name, each.balance) != (anchor.at, "closing", anchor.balance)
+        ]
+    if anchor.name == "opening" and statement.opening is None and (anchor.at == 0 or not in_table):
         statement.opening = anchor.balance
     elif anchor.name == "closing" and anchor.at == 0:
         statement.anchors.append(Anchor(len(statement.rows), "closing", anchor.balance, anchor.page))

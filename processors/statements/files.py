@@ -24,7 +24,7 @@ def write_csv(document: Document, path: Path) -> None:
         writer.writerow(HEADINGS)
         for statement in document.statements:
             for row in statement.rows:
-                writer.writerow([_safe(value) for value in _values(statement, row)])
+                writer.writerow([escape_formula(value) for value in _values(statement, row)])
 
 
 def write_xlsx(document: Document, path: Path) -> None:
@@ -58,7 +58,7 @@ def write_xlsx(document: Document, path: Path) -> None:
 def write_json(document: Document, path: Path) -> None:
     """The whole structure; amounts as strings, so that no program rounds them."""
     whole = {**asdict(document), "review": reasons(document)}
-    path.write_text(json.dumps(whole, ensure_ascii=False, indent=1, default=_plain) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(whole, ensure_ascii=False, indent=1, default=to_json) + "\n", encoding="utf-8")
 
 
 def write_markdown(document: Document, path: Path, title: str) -> None:
@@ -70,21 +70,38 @@ def write_markdown(document: Document, path: Path, title: str) -> None:
         lines += _describe(statement)
     if document.unread:
         lines += ["## Not understood", ""]
-        lines += [
-            f"- page {each.page}: {each.why}{each.text and f': `{_inline(each.text)}`'}" for each in document.unread
-        ]
+        for each in document.unread:
+            text = each.text and f": `{escape_markdown(each.text)}`"
+            lines.append(f"- page {each.page}: {each.why}{text}")
         lines.append("")
     if document.notes:
         lines += ["## Notes", "", *[f"- {note}" for note in document.notes], ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
+def escape_markdown(text: str) -> str:
+    """Text within a line or a table's cell."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
+
+
+def escape_formula(value: Any) -> Any:
+    """Text that a spreadsheet would run gets a leading '; all else stays."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def to_json(value: Any) -> str:
+    """For `json.dumps`: amounts and dates as text."""
+    if isinstance(value, Decimal | date):
+        return str(value)
+    raise TypeError(f"{type(value)} has no form in JSON")
+
+
 def _describe(statement: Statement) -> list[str]:
     debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
     credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
-    lines = [f"## Account {_inline(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
+    lines = [f"## Account {escape_markdown(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
     facts = {
-        "Holder": _inline(statement.holder) or "not found",
+        "Holder": escape_markdown(statement.holder) or "not found",
         "Period": f"{statement.start} to {statement.end}" if statement.start else "not found",
         "Currency": statement.currency or "not found",
         "Opening balance": _or_missing(statement.opening),
@@ -100,7 +117,9 @@ def _describe(statement: Statement) -> list[str]:
         lines += ["| Page | Date | Description | Debit | Credit | Balance | Why |", "|---|---|---|---|---|---|---|"]
         for row in statement.flagged[:_MOST_LISTED]:
             values = (row.page, row.date, row.description, row.debit, row.credit, row.balance, "; ".join(row.flags))
-            lines.append("| " + " | ".join("" if each is None else _inline(str(each)) for each in values) + " |")
+            lines.append(
+                "| " + " | ".join("" if each is None else escape_markdown(str(each)) for each in values) + " |"
+            )
         if len(statement.flagged) > _MOST_LISTED:
             lines.append(f"\n… and {len(statement.flagged) - _MOST_LISTED} more: see the column `flags` of the table.")
         lines.append("")
@@ -111,20 +130,6 @@ def _or_missing(amount: Decimal | None) -> str:
     return "not found" if amount is None else str(amount)
 
 
-def _inline(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
-
-
 def _values(statement: Statement, row: Row) -> list[Any]:
     values = [statement.account, row.page, row.date, row.value_date, row.description, row.reference]
     return [*values, row.debit, row.credit, row.balance, statement.currency, "; ".join(row.flags)]
-
-
-def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Decimal | date):
-        return str(value)
-    raise TypeError(f"{type(value)} has no form in JSON")

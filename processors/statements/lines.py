@@ -49,7 +49,7 @@ def take_apart(line: Line, headings: Sequence[Heading], columns: MoneyColumns, h
     _take_money(parts, words, columns, height)
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
-        if word.left >= columns.left and any(char.isdigit() for char in word.text):
+        if columns.covers(word) and any(char.isdigit() for char in word.text):
             parts.unreadable.append(word.text)
         nearest = _text_column(word, text_headings, height)
         (parts.reference if nearest == "reference" else parts.description).append(word)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from processors.statements.dates import PrintedDate
 from processors.statements.lines import Parts, starts_in_text, take_apart
 from processors.statements.phrases import Column
-from processors.statements.preface import Accounts, find_summary
+from processors.statements.preface import Accounts, find_page_number, find_summary
 from processors.statements.records import Unread
 from processors.statements.table import Cell, Heading, MoneyColumns, find_amounts, find_headings, join_lines
 from processors.statements.words import Line, PageWords, group_lines, line_height
@@ -52,7 +52,7 @@ class Reading:
     """All pages, as they were read. `items` keeps rows and figures in their order."""
 
     items: list[RawRow | RawFigure] = field(default_factory=list)
-    outside: list[Line] = field(default_factory=list)  # lines that are not in a table
+    outside: list[tuple[str, Line]] = field(default_factory=list)  # lines above tables, with the account they concern
     lines: list[Line] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -97,9 +97,10 @@ class _Reader:
             self.reading.unread.append(Unread(page.number, "", "no text was found on this page"))
 
     def _read_outside(self, lines: Sequence[Line], height: float) -> None:
-        self.reading.outside += lines
-        for line, below in zip(lines, [*lines[1:], None], strict=False):
+        for line in lines:
             self._accounts.see(line.text)
+        self.reading.outside += [(self._accounts.current, line) for line in lines]
+        for line, below in zip(lines, [*lines[1:], None], strict=False):
             for name, amount in find_summary(line, below, height):
                 self._add_figure(line.page, name, {"": amount})
 
@@ -116,6 +117,10 @@ class _Reader:
         self._row = None
 
     def _read_line(self, parts: Parts, height: float) -> None:
+        if not parts.money and find_page_number([parts.line]):
+            self._drop_if_empty()
+            self._row = None
+            return
         special = parts.special
         if special and self._is_figure(parts):
             self._drop_if_empty()

@@ -133,10 +133,10 @@ class MoneyColumns:
             return None
         return min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right)).column
 
-    @property
-    def left(self) -> float:
-        """Where the amounts of the first money column begin."""
-        return min((cluster.left for cluster in self._clusters if cluster.column), default=float("inf"))
+    def covers(self, word: Word) -> bool:
+        """Does the word stand where a column's amounts do?"""
+        middle = (word.left + word.right) / 2
+        return any(cluster.column and cluster.left < middle < cluster.right for cluster in self._clusters)
 
 
 @dataclass

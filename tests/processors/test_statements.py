@@ -3,9 +3,10 @@
 from datetime import date
 from decimal import Decimal
 
+import jsonschema
 from typed import typed_page
 
-from processors.statements import check, read_statements, reasons
+from processors.statements import check, from_page_answers, page_schema, read_statements, reasons
 
 ENGLISH = """
     Harbour Bank                                     Page 1 of 1
@@ -238,3 +239,48 @@ def test_uncertain_words_flag_their_rows():
     document = read_statements([typed_page(ENGLISH, confidence=0.4)])
     check(document.statements[0])
     assert all("little certainty" in row.flags[0] for row in document.rows)
+
+
+def _answer(**values):
+    names = ("account", "holder", "currency", "period", "opening", "closing", "total_debits", "total_credits")
+    return dict.fromkeys(names) | {"rows": []} | values
+
+
+def _answer_row(date, description, **money):
+    names = ("reference", "debit", "credit", "amount", "balance")
+    return dict.fromkeys(names) | {"date": date, "description": description} | money
+
+
+def test_a_models_answers_are_read_as_pages_are():
+    first = _answer(
+        account="00012345",
+        holder="Ms E Marsh",
+        currency="EUR",
+        period="15.12.2023 - 14.01.2024",
+        opening="1.000,00",
+        rows=[_answer_row("28.12.", "Miete", amount="-850,00", balance="150,00")],
+    )
+    second = _answer(
+        account="00012345",
+        opening="150,00",
+        closing="2.250,50",
+        rows=[_answer_row("03.01.", "Gehalt", amount="2.100,50", balance="2.250,50")],
+    )
+    for answer in (first, second):
+        jsonschema.validate(answer, page_schema())
+    document = from_page_answers([(1, first), (2, second)])
+    (statement,) = document.statements
+    check(statement)
+    assert [_values(row) for row in statement.rows] == [
+        ("2023-12-28", "Miete", Decimal("850.00"), None, Decimal("150.00")),
+        ("2024-01-03", "Gehalt", None, Decimal("2100.50"), Decimal("2250.50")),
+    ]
+    assert (statement.holder, statement.currency, statement.account) == ("Ms E Marsh", "EUR", "00012345")
+    assert reasons(document) == []
+
+
+def test_what_a_model_made_up_is_flagged():
+    answer = _answer(opening="10.00", rows=[_answer_row("tomorrow", "Pay", credit="7.00", balance="15.00")])
+    document = from_page_answers([(1, answer)])
+    check(document.statements[0])
+    assert len(document.rows[0].flags) == 2
