@@ -14,8 +14,8 @@ DAEMON = sorted((ROOT / "daemon").glob("*.py"))
 LAYERS = (
     {"__init__", "errors", "model", "durable", "names", "schema", "memory", "hearing", "hours", "unit"}
     | {"histogram", "gpu", "finding"},
-    {"backup"},
-    {"config", "conversation", "journal"},
+    {"backup", "tables", "validation"},
+    {"database", "config", "conversation", "journal"},
     {
         "install",
         "store",
@@ -45,7 +45,7 @@ LAYERS = (
     {"manual"},
 )
 OWNERS = {  # the only modules that may import it
-    "sqlalchemy": {"store"},
+    "sqlalchemy": {"database", "store"},
     "watchdog": {"watcher"},
     "subprocess": {"workers", "install", "hooks", "gpu", "installation", "machine"},
     "apscheduler": {"timetable"},
