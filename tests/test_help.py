@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from places import ROOT, Place
 
-from daemon import cli, install, manual
+from daemon import cli, install
+from daemon.console import manual
 
 _COMPLETE = """
 source "$1"

@@ -11,11 +11,12 @@ from factories import make_job
 from places import Place, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon import config, gpu, totals
+from daemon import config
 from daemon.errors import ConfigError
-from daemon.histogram import Histogram
 from daemon.model import JobState
 from daemon.store import Store
+from daemon.telemetry import gpu, totals
+from daemon.telemetry.histogram import Histogram
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
