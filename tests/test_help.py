@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from places import ROOT, Place
 
-from daemon import cli, install
-from daemon.console import manual
+from daemon import cli, install, manual
 
 _COMPLETE = """
 source "$1"

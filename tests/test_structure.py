@@ -59,14 +59,14 @@ LAYERS = (
     {"console.views", "console.completion"},
     {"console.watch"},
     {"cli"},
-    {"console.manual"},
+    {"manual"},
 )
 OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"database", "store"},
     "watchdog": {"watcher"},
     "subprocess": {"workers", "install", "hooks", "telemetry.gpu", "doctor.installation", "doctor.machine"},
     "apscheduler": {"timetable"},
-    "typer": {"cli", "console.manual"},
+    "typer": {"cli", "manual"},
     "prometheus_client": {"telemetry.metrics"},
 }
 
