@@ -108,11 +108,11 @@ def _each_fault(server: ForkServer, tmp_path: Path, *, step: int, count: int, sa
 
 
 def test_call_that_fails_once_costs_nothing(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=61, count=1)
+    _each_fault(fork_server, tmp_path, step=97, count=1)
 
 
 def test_work_goes_on_once_calls_do_not_fail_any_more(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=67, count=UNTIL_GONE)
+    _each_fault(fork_server, tmp_path, step=101, count=UNTIL_GONE)
 
 
 @pytest.mark.long
@@ -125,4 +125,4 @@ def test_every_call_may_fail(fork_server: ForkServer, tmp_path: Path, count: int
 def test_rig_sees_a_daemon_that(sabotage: str, fork_server: ForkServer, tmp_path: Path):
     """Negative controls."""
     with pytest.raises(AssertionError, match="fails with|hangs"):
-        _each_fault(fork_server, tmp_path, step=5, count=1, sabotage=sabotage)
+        _each_fault(fork_server, tmp_path, step=17, count=1, sabotage=sabotage)
