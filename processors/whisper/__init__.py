@@ -13,22 +13,28 @@ Imported by the daemon to check its configuration, so nothing heavy is imported 
 `sound` (PyAV) are imported once a worker loads.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from processors.base import (
+    BadInput,
+    Failed,
     Finished,
     Kind,
     Loaded,
     Missing,
     Options,
+    Outcome,
     Plan,
     Processor,
     Progress,
     Ready,
     RecipeOptions,
+    Unavailable,
     Work,
 )
 from processors.whisper import catalogue
@@ -45,6 +51,7 @@ class WhisperOptions(Options):
     model: str = "turbo"  # a name of openai-whisper, or the path of a checkpoint (.pt)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
     threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
+    max_batch: int = Field(default=8, ge=1)  # files whose windows are decoded together
 
     @field_validator("model")
     @classmethod
@@ -128,7 +135,27 @@ class Whisper(Processor):
         self._engine = Engine.load(options, models, progress)
         return Loaded(engine="openai-whisper", model=options.model, device=self._engine.device_name)
 
+    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome]]:
+        """The windows of all jobs are decoded together. A job that fails unforeseen is raised when all have ended."""
+        unforeseen: Exception | None = None
+        for number, outcome in self._engine.run([partial(self._transcribe, work, progress) for work in batch]):
+            match outcome:
+                case BadInput() | Unavailable():
+                    yield batch[number], Failed(kind=outcome.kind, message=str(outcome))
+                case Exception():
+                    unforeseen = outcome
+                case _:
+                    yield batch[number], outcome
+        if unforeseen:
+            raise unforeseen
+
     def process_one(self, work: Work, progress: Progress) -> Finished:
+        ((_, outcome),) = self._engine.run([partial(self._transcribe, work, progress)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _transcribe(self, work: Work, progress: Progress, ask: Callable) -> Finished:
         from processors.whisper import review, sound, transcript
 
         with sound.open_track(work.source) as track:
@@ -137,7 +164,7 @@ class Whisper(Processor):
                 total = None if track.declared_seconds is None else max(seconds, track.declared_seconds)
                 progress.job(work, done=seconds, total=total, unit="seconds")
 
-            found = self._engine.transcribe(track, work.options, tell)
+            found = self._engine.transcribe(track, work.options, ask, tell)
         files = transcript.write(found, work.outputs, work.stem, work.options)
         return Finished(
             files=files,
