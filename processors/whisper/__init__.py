@@ -80,6 +80,10 @@ class TranscribeOptions(RecipeOptions):
     compression_ratio_threshold: float | None = 2.4  # above: the text repeats itself, try the next temperature
     logprob_threshold: float | None = -1.0  # below: unsure, try the next temperature
     no_speech_threshold: float | None = 0.6  # above, and unsure: silence
+    # exact: openai-whisper's own way, window after window, each with the text before it; the same text as there.
+    # fast: what is spoken, cut at pauses, all windows at once and without the text before them
+    decoding: Literal["exact", "fast"] = "exact"
+    cut_context: bool = True  # fast: the encoder sees little more than the window, not 30 s; doubtful ones again whole
     vad: bool = True  # a voice detector tells where nobody speaks: no text is believed there
     word_timestamps: bool = False
     hallucination_silence_threshold: float | None = None  # seconds; needs word_timestamps
@@ -105,6 +109,12 @@ class TranscribeOptions(RecipeOptions):
         wanted = [name for name in (*needing, "max_words_per_line") if getattr(self, name)]
         if wanted and not self.word_timestamps:
             raise ValueError(f"{', '.join(wanted)}: set word_timestamps = true as well")
+        return self
+
+    @model_validator(mode="after")
+    def _hears_where_it_cuts(self) -> "TranscribeOptions":
+        if self.decoding == "fast" and not self.vad:
+            raise ValueError('decoding = "fast" decodes only what the voice detector finds: leave out vad = false')
         return self
 
 

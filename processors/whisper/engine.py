@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from processors.whisper import TranscribeOptions, WhisperOptions, catalogue, sou
 from processors.whisper.listening import Decoding, Listener, progress_bar
 from processors.whisper.review import SILENCE_DB
 from processors.whisper.transcript import Transcript
+from processors.whisper.windows import Windows
 
 _SHORTEST_SAMPLES = 1600  # the mel transform raises under 201 samples; 0.1 s holds no word anyway
 _FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
@@ -25,7 +27,7 @@ _SHORTEST_SPEECH_SECONDS = 0.25
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
 _OWN_OPTIONS = {"formats", "highlight_words", "max_line_width", "max_line_count", "max_words_per_line"}
-_OWN_OPTIONS |= {"language", "vad"}
+_OWN_OPTIONS |= {"language", "vad", "decoding", "cut_context"}
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +90,11 @@ class Engine:
             if loudness.max() >= SILENCE_DB and spoken != []:
                 if language is None:
                     language, probability = self._detect(part, _first_sound(loudness, spoken))
-                segments = self._part(
-                    part, options, language, kept, ask, lambda done, offset=offset: tell(offset + done)
-                )
+                told = partial(_tell_behind, tell, offset)
+                if options.decoding == "fast":
+                    segments = Windows(self._model, part, spoken, options).transcribe(language, ask, told)
+                else:
+                    segments = self._part(part, options, language, kept, ask, told)
                 for segment in segments:
                     chosen = dropped if _is_invented(segment, segments, part, loudness, spoken) else kept
                     chosen.append(_moved(segment, offset, len(chosen)))
@@ -148,6 +152,10 @@ def _device(wanted: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise Unavailable(f'There is no CUDA device "{wanted}" here: set device = "auto", or look at the driver.')
     return device
+
+
+def _tell_behind(tell: Callable[[float], None], offset: float, done: float) -> None:
+    tell(offset + done)
 
 
 def _first_sound(loudness: np.ndarray, spoken: list[voice.Span] | None) -> float:
