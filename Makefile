@@ -6,7 +6,7 @@ INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 
-.PHONY: help install demo run test crash-points faults states powercut detection lint bench clean chaos soak workers systemd
+.PHONY: help install demo run test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -52,11 +52,17 @@ soak: $(INSTALLED)  ## one daemon for an hour under mixed load: does it grow? (I
 workers: $(INSTALLED)  ## workers that crash, hang and flood, files that are bombs (minutes; INBOXD_WORKER_ROUNDS=5)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_workers.py tests/reliability/test_bombs.py
 
+memory: $(INSTALLED)  ## the vision-language model where memory truly ends (seconds)
+	$(VENV)/bin/python -m pytest -s -m long tests/processors/test_vlm_engine.py
+
 detection: $(INSTALLED)  ## floods of files, folders swapped for links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbours.py
 
-systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (3 minutes)
-	$(VENV)/bin/python -m pytest -s -v -m "long or not long" tests/systemd
+systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (10 minutes)
+	$(VENV)/bin/python -m pytest -vv -m "long or not long" tests/systemd
+
+manual: $(INSTALLED)  ## docs/inboxd.1, the man page, from the commands' own help
+	$(VENV)/bin/python -m daemon.manual > docs/inboxd.1
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

@@ -9,12 +9,13 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from daemon import __version__, config, control
+from daemon import __version__, completion, config, control
 from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StoreError, UsageError
 from daemon.joblog import JobLog
 from daemon.names import printable_lines
@@ -40,6 +41,28 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="For scripts: JSON on stdout.")]
 _OF_THE_USER = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # of `install --user`
 _PLACES = (Path("config.toml"), Path(_OF_THE_USER, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
+
+
+def _completes(look: Callable[[Path | None], completion.Completions]) -> Callable[..., completion.Completions]:
+    """Completion for a shell, by what `look` finds for the config.toml that the command line names."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> completion.Completions:
+        named = ctx.params.get("config_file") or os.environ.get("INBOXD_CONFIG")
+        source = Path(named) if named else next((place for place in _PLACES if place.exists()), None)
+        return [found for found in look(source) if found[0].startswith(incomplete)]
+
+    return complete
+
+
+_ENDED_BADLY, _UNFINISHED = ("failed", "cancelled", "queued"), ("queued", "running")
+AnyJob = Annotated[str, typer.Argument(help="The first digits of its id.", autocompletion=_completes(completion.jobs))]
+UnfinishedJob = Annotated[
+    str,
+    typer.Argument(
+        help="The first digits of its id.",
+        autocompletion=_completes(lambda source: completion.jobs(source, _UNFINISHED)),
+    ),
+]
 
 
 def main() -> None:
@@ -114,7 +137,7 @@ def run(
 
 def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
     """The table at the end of a drain: what was worked on in this run, and what waits."""
-    from daemon import result, terminal
+    from daemon import result, terminal, views
 
     with JobLog(settings.database) as log:
         rows = [
@@ -126,7 +149,7 @@ def _summarize(settings: config.Settings, started: int, shown_from: Path) -> Non
         print("There was nothing in the inbox.", file=sys.stderr)
         return
     outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
-    terminal.out().print(terminal.jobs_table(rows, outbox=outbox, wide=True))
+    terminal.out().print(views.jobs_table(rows, outbox=outbox, wide=True))
     _raise_for(rows)
 
 
@@ -144,7 +167,12 @@ def _raise_for(rows: list[dict[str, Any]]) -> None:
 def process(
     files: Annotated[list[Path], typer.Argument(help="The files; they are left as they are.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the result folders go.")] = Path("results"),
-    recipe: Annotated[str | None, typer.Option("--recipe", "-r", help="Instead of what config.toml binds.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", "-r", help="Instead of what config.toml binds.", autocompletion=_completes(completion.recipes)
+        ),
+    ] = None,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -153,7 +181,7 @@ def process(
 
     from rich.console import Console
 
-    from daemon import oneshot, terminal
+    from daemon import oneshot, terminal, views
 
     settings = _settings(config_file)
     console = Console(stderr=True)
@@ -168,7 +196,7 @@ def process(
         _print_json(shown)
     else:
         outbox = f"{os.path.relpath(output, shown_from)}/"
-        terminal.out().print(terminal.jobs_table(shown, outbox=outbox, wide=True))
+        terminal.out().print(views.jobs_table(shown, outbox=outbox, wide=True))
     _raise_for(rows)
 
 
@@ -187,9 +215,9 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         _print_json(answer)
         return
-    from daemon import terminal
+    from daemon import terminal, views
 
-    terminal.out().print(terminal.status_view(answer))
+    terminal.out().print(views.status_view(answer))
 
 
 def _tell_last_counts(settings: config.Settings) -> None:
@@ -203,10 +231,21 @@ def _tell_last_counts(settings: config.Settings) -> None:
 def jobs(
     config_file: ConfigOption = None,
     state: Annotated[
-        list[str] | None, typer.Option(help="queued, running, done, failed, cancelled; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="queued, running, done, failed, cancelled; repeatable.",
+            autocompletion=_completes(lambda _: completion.states()),
+        ),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Only of this recipe.")] = None,
-    folder: Annotated[str | None, typer.Option(help="Only from this inbox folder and those in it.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Only of this recipe.", autocompletion=_completes(completion.recipes))
+    ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            help="Only from this inbox folder and those in it.", autocompletion=_completes(completion.folders)
+        ),
+    ] = None,
     file: Annotated[str | None, typer.Option(help="Only files with this in their name.")] = None,
     review: Annotated[bool, typer.Option(help="Only results that a person should look at.")] = False,
     since: Annotated[str | None, typer.Option(help="Received on or after this ISO date or time (UTC).")] = None,
@@ -222,14 +261,14 @@ def jobs(
     if as_json:
         _print_json(rows)
         return
-    from daemon import terminal
+    from daemon import terminal, views
 
-    terminal.out().print(terminal.jobs_table(rows) if rows else "No such jobs.")
+    terminal.out().print(views.jobs_table(rows) if rows else "No such jobs.")
 
 
 @app.command()
-def show(job: str, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """All about one job: its row, attempts and events. JOB: the first digits of its id."""
+def show(job: AnyJob, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """All about one job: its row, attempts and events."""
     settings = _settings(config_file)
     with JobLog(settings.database) as log:
         row = log.find(job)
@@ -237,9 +276,9 @@ def show(job: str, config_file: ConfigOption = None, as_json: JsonOption = False
     if as_json:
         _print_json({**row, "attempts_made": attempts, "events": events})
         return
-    from daemon import terminal
+    from daemon import terminal, views
 
-    terminal.out().print(terminal.job_view(row, attempts, events, outbox=str(settings.outbox)))
+    terminal.out().print(views.job_view(row, attempts, events, outbox=str(settings.outbox)))
 
 
 @app.command()
@@ -289,11 +328,20 @@ def backup(
 
 
 @app.command()
+def metrics(config_file: ConfigOption = None) -> None:
+    """What the daemon does and did, for Prometheus. See [metrics] in config.toml for a file, or HTTP."""
+    from daemon import metrics as prometheus
+
+    settings = _settings(config_file)
+    print(prometheus.render(_ask(settings, "metrics"), database=settings.database, memory=settings.totals), end="")
+
+
+@app.command()
 def watch(
-    seconds: Annotated[float | None, typer.Option(help="End after so long; default: at Ctrl-C.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="End after so long; default: at q or Ctrl-C.")] = None,
     config_file: ConfigOption = None,
 ) -> None:
-    """What the daemon does, live: queue, workers, progress, results. Into a pipe: a line for each end of a job."""
+    """What the daemon does, live: queue, workers, progress, results. Into a pipe: a line for each event."""
     from daemon import watch as live
 
     with contextlib.suppress(KeyboardInterrupt):
@@ -304,18 +352,23 @@ def watch(
 def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Is everything as it must be? Disks, limits, the job log, models, GPU, the service; and what mends what is not."""
     from daemon import doctor as checkup
-    from daemon import terminal
+    from daemon import terminal, views
 
-    settings = _settings(config_file)
-    _enter_home(settings)
+    found = config_file or next((place for place in _PLACES if place.exists()), None)
+    if found is not None and found.resolve().parent.is_dir():
+        found = found.absolute()
+        os.chdir(found.resolve().parent)  # what config.toml names relatively starts there
     checks = []
-    for check in checkup.examine(settings):
+    for check in checkup.examine(found):
         checks.append(check)
         if not as_json:
-            terminal.out().print(terminal.check_line(check))
+            terminal.out().print(views.check_line(check))
     if as_json:
-        print(checkup.as_json(checks))
-    if any(check.verdict == checkup.FAIL for check in checks):
+        _print_json([vars(check) for check in checks])
+    verdicts = [check.verdict for check in checks]
+    if not as_json:
+        print(f"{verdicts.count('FAIL')} to mend, {verdicts.count('warn')} to look at, {verdicts.count('ok')} well.")
+    if "FAIL" in verdicts:
         raise typer.Exit(1)
 
 
@@ -324,7 +377,13 @@ def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def retry(
-    job: Annotated[str | None, typer.Argument(help="The first digits of its id.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Argument(
+            help="The first digits of its id.",
+            autocompletion=_completes(lambda source: completion.jobs(source, _ENDED_BADLY)),
+        ),
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All failed and cancelled jobs.")] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
@@ -344,8 +403,8 @@ def retry(
 
 
 @app.command()
-def cancel(job: str, config_file: ConfigOption = None) -> None:
-    """End a queued or running job; its file goes to outbox/failed, unchanged. JOB: the first digits of its id."""
+def cancel(job: UnfinishedJob, config_file: ConfigOption = None) -> None:
+    """End a queued or running job; its file goes to outbox/failed, unchanged."""
     answer = _ask(_settings(config_file), "cancel", job=job)
     print(f"{answer['cancelled'][:8]} is cancelled.")
 
@@ -434,6 +493,18 @@ def install(
 
     place = service.user_place(os.environ) if user else service.system_place()
     service.install(place, group=group, tell=print)
+    service.write_aids(place, completion_scripts(), tell=print)
+
+
+def completion_scripts() -> dict[str, str]:
+    """By shell: what makes it ask us what a word may become."""
+    from typer.completion import get_completion_script
+
+    variable = "_INBOXD_COMPLETE"
+    return {
+        shell: get_completion_script(prog_name="inboxd", complete_var=variable, shell=shell)
+        for shell in ("bash", "zsh", "fish")
+    }
 
 
 @app.command()

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from daemon import __version__
+from daemon import __version__, totals
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
 from daemon.errors import ConfigError, LayoutError, StorageError
+from daemon.exporter import Exporter
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.inbox import OriginalGone
@@ -51,6 +52,7 @@ class Commands:
         watcher: Watcher,
         gate: Gate,
         retention: Retention,
+        exporter: Exporter,
         reload: Callable[[], list[str]],
     ):
         self.settings = settings
@@ -64,6 +66,7 @@ class Commands:
         self._watcher = watcher
         self._gate = gate
         self._retention = retention
+        self._exporter = exporter
         self._reload = reload
         self.config_problem: str | None = None  # why the last reload was refused
         self.backup_problem: str | None = None  # why last night's copy of the job log was not made
@@ -71,6 +74,7 @@ class Commands:
 
     def answer(self, asked: Asked) -> dict[str, Any]:
         handlers = (self.status, self.retry, self.cancel, self.probe, self.pause, self.resume, self.reload, self.prune)
+        handlers += (self.metrics,)
         handler = next((each for each in handlers if each.__name__ == asked.command), None)
         try:
             if handler is None:
@@ -103,12 +107,37 @@ class Commands:
             "closed": self._gate.why_closed,
             "config_problem": self.config_problem,
             "backup_problem": self.backup_problem,
+            "metrics_problem": self._exporter.problem,
             "storage_problem": self._storage.problem,
             "left_in_inbox": {
                 printable_path(path.relative_to(self._folders.inbox.path)): why
                 for path, why in self._intake.left.items()
             },
             "watch_problems": {printable(str(folder)): why for folder, why in self._watcher.problems.items()},
+        }
+
+    def metrics(self) -> dict[str, Any]:
+        """What only the daemon knows of what `metrics` tells; all else is in the job log."""
+        unclaimed = [entry.ctime_ns for entry in self._intake.unclaimed]
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_seconds": time.monotonic() - self._started,
+            "unclaimed": len(unclaimed),
+            "oldest_unclaimed_ns": min(unclaimed, default=None),
+            "left_in_inbox": len(self._intake.left),
+            "polled_folders": len(self._watcher.problems),
+            "claims": self._intake.claims.as_dict(),
+            "workers": [
+                {"processor": worker.processor, "pid": worker.pid, "state": worker.state, "jobs": len(worker.jobs)}
+                for worker in self._workers
+            ],
+            "worker_starts": dict(self._workers.starts),
+            "worker_ends": [[*labels, count] for labels, count in self._workers.ends.items()],
+            "parked": self._dispatch.parked,
+            "closed": self._gate.why_closed is not None,
+            "storage_problem": self._storage.problem is not None,
+            "config_problem": self.config_problem is not None,
         }
 
     def _waiting(self) -> list[Mapping[str, Any]]:
@@ -179,6 +208,8 @@ class Commands:
         """What `[retention]` would remove now, the first of it in detail; without `dry_run` it is removed."""
         counts: collections.Counter[str] = collections.Counter()
         shown = []
+        if not dry_run:
+            totals.save(self.settings.database, self.settings.totals)
         for removal in self._retention.due():
             counts["kept" if removal.why_not else removal.what] += len(removal.jobs) or 1
             if len(shown) < _SHOWN:

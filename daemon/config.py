@@ -5,6 +5,7 @@ by the processors' own classes: a mistake is told at start, not when the first f
 """
 
 import difflib
+import ipaddress
 import math
 import tomllib
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ Duplicates = Literal["process", "skip", "reuse"]
 
 _FOLDER_VALUES = ("priority", "originals", "duplicates", "wait_for_done", "wait_for_sidecar")
 
+_SHOWN_TABLES = ("retry", "workers", "schedule", "retention", "metrics")
 _MOST_SHOWN = 200  # characters of a wrong value
 
 # What a new user has without writing a line.
@@ -42,6 +44,8 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
     "describe": {"processor": "vlm", "task": "describe"},
     "summarize": {"processor": "vlm", "task": "summarize"},
     "ask": {"processor": "vlm", "task": "ask"},
+    "bank-statement": {"processor": "ocr", "task": "bank-statement"},
+    "receipt": {"processor": "ocr", "task": "receipt"},
     "transcribe": {"processor": "whisper"},
 }
 
@@ -220,6 +224,38 @@ class Hook(_Table):
         )
 
 
+def _check_listen(text: str) -> str:
+    if not text or text.startswith("/"):
+        return text
+    host, _, port = text.rpartition(":")
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError('write an address and a port, such as "127.0.0.1:9461", or the path of a Unix socket')
+    if not is_loopback:
+        raise ValueError(
+            "metrics tell what is worked on, to anyone who asks, so they are served on this machine only: "
+            'write "127.0.0.1:9461", and let what may read them come through a proxy that asks who it is'
+        )
+    return text
+
+
+def _check_textfile(path: str) -> str:
+    if path and not path.endswith(".prom"):
+        raise ValueError('node_exporter reads only files that end in ".prom"')
+    return path
+
+
+class MetricsTable(_Table):
+    """`[metrics]`: for Prometheus. `inboxd metrics` shows them at any time."""
+
+    textfile: Annotated[str, AfterValidator(_check_textfile)] = ""  # for node_exporter's textfile collector
+    every: Seconds = Field(default=15.0, ge=1)  # how often that file is written
+    listen: Annotated[str, AfterValidator(_check_listen)] = ""  # "127.0.0.1:9461", or the path of a Unix socket
+
+
 class File(_Table):
     """The whole of config.toml."""
 
@@ -232,6 +268,7 @@ class File(_Table):
     schedule: ScheduleTable = ScheduleTable()
     retention: RetentionTable = RetentionTable()
     hooks: tuple[Hook, ...] = ()
+    metrics: MetricsTable = MetricsTable()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,10 +317,21 @@ class Settings:
     schedule: ScheduleTable
     retention: RetentionTable
     hooks: tuple[Hook, ...]
+    metrics: MetricsTable
 
     @property
     def database(self) -> Path:
         return self.state / "jobs.db"
+
+    @property
+    def textfile(self) -> Path | None:
+        """Where the metrics are written; None: nowhere."""
+        home = self.source.resolve().parent if self.source else Path.cwd()
+        return home / self.metrics.textfile if self.metrics.textfile else None
+
+    @property
+    def totals(self) -> Path:
+        return self.state / "totals.json"
 
     @property
     def socket(self) -> Path:
@@ -372,6 +420,7 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         schedule=file.schedule,
         retention=file.retention,
         hooks=file.hooks,
+        metrics=file.metrics,
     )
 
 
@@ -544,7 +593,7 @@ def describe(settings: Settings) -> dict[str, Any]:
             for name, recipe in settings.recipes.items()
         },
         "processors": {name: options.model_dump(mode="json") for name, options in settings.processors.items()},
-        **{name: getattr(settings, name).model_dump() for name in ("retry", "workers", "schedule", "retention")},
+        **{name: getattr(settings, name).model_dump() for name in _SHOWN_TABLES},
         "hooks": [
             {**hook.model_dump(mode="json"), "webhook": hook.name if hook.webhook else ""} for hook in settings.hooks
         ],

@@ -362,6 +362,8 @@ class Dispatch:
         if failure is FailureKind.TIMEOUT:
             message = f"There was no progress for {worker.timeout:g} seconds, so the worker was ended."
         is_interrupted = ended.worker in self._interrupted
+        is_asked = worker.why_killed is None and (is_interrupted or worker.state is WorkerState.ENDING)
+        self._workers.ends[worker.processor, "asked" if is_asked else str(failure)] += 1
         self._interrupted.discard(ended.worker)
         for job in worker.jobs.values():
             self._running.pop(job.id, None)
@@ -442,6 +444,11 @@ class Dispatch:
     @property
     def is_busy(self) -> bool:
         return any(worker.jobs for worker in self._workers)
+
+    @property
+    def parked(self) -> dict[str, str]:
+        """The processors that cannot work now, and what they wait for."""
+        return {stage.processor: stage.parked_for for stage in self._stages if stage.is_parked}
 
 
 def _why_unsupported(job: Job) -> str:

@@ -64,6 +64,19 @@ def rename_noreplace(
     raise OSError(code, os.strerror(code), str(source), None, str(target))
 
 
+def renames_safely(source: Path, target: Path) -> bool:
+    """Rename `source`; False: this file system has no rename that spares what is at `target`, and `source` stays.
+
+    Raises:
+        OSError: as `rename_noreplace`.
+    """
+    result = _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+    if result != 0 and ctypes.get_errno() not in _NOT_SUPPORTED:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(source), None, str(target))
+    return result == 0
+
+
 def _is_taken(name: Path | str, folder: int | None) -> bool:
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -16,6 +16,7 @@ from daemon.model import Job, Original
 from daemon.outbox import FAILED, Outbox, originals_in
 
 _PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may do
+_WRITABLE = "Mount it writable; for a service, open it to that as well: systemd/inboxd.service.d/folders.conf"
 _LOCK_SECONDS = 1.0  # a lock that is held for longer is a living daemon's
 
 
@@ -43,13 +44,14 @@ class Folders:
                 durable.make_folder(folder)
             except OSError as error:
                 if error.errno in _PASSES:
-                    raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+                    fix = _WRITABLE if error.errno == errno.EROFS else ""
+                    raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.", fix) from error
                 raise LayoutError(
                     f"The folder {folder} cannot be made: {error.strerror}.",
                     "Make it yourself, give this user write permission there, or change [paths] in config.toml.",
                 ) from error
             if os.statvfs(folder).f_flag & os.ST_RDONLY:
-                raise StorageError(f"The folder {folder} is on a read-only file system.", "Mount it writable.")
+                raise StorageError(f"The folder {folder} is on a read-only file system.", _WRITABLE)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise LayoutError(
                     f"The folder {folder} cannot be read and written by this user (uid {os.geteuid()}).",

@@ -34,6 +34,17 @@ class Place:
     link: Path  # the command, in the PATH of all users
 
     @property
+    def aids(self) -> Mapping[str, Path]:
+        """Where the man page and the shells' completions go."""
+        share = self.link.parents[1] / "share"
+        return {
+            "man": share / "man/man1/inboxd.1",
+            "bash": share / "bash-completion/completions/inboxd",
+            "zsh": share / "zsh/site-functions/_inboxd",
+            "fish": share / "fish/vendor_completions.d/inboxd.fish",
+        }
+
+    @property
     def drop_ins(self) -> Path:
         return self.unit.with_name(f"{self.unit.name}.d")
 
@@ -93,17 +104,26 @@ def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> 
     _systemctl(place, "daemon-reload")
     _systemctl(place, "enable", "inboxd")
     journal = f"journalctl {'--user ' if place.is_for_user else ''}-u inboxd"
-    # also after an upgrade
-    _systemctl(
-        place, "restart", "inboxd", fix=f"See why: {journal} -n 20\nThen: {' '.join(place.systemctl)} start inboxd"
-    )
+    _systemctl(place, "restart", "inboxd", fix=f"See why: {journal} -n 20")  # a restart: it may be an upgrade
     tell(f"log         {journal} -f")
     tell(f"look        {place.link} status --config {place.config}")
     if place.is_for_user:
         tell("It ends when you log out, unless you once run: loginctl enable-linger")
     else:
-        tell(f"To let NAME drop files and read results:  usermod --append --groups {group} NAME")
-        tell(f"To fetch a model (the service has no network):  sudo -u {_USER} {place.link} models fetch turbo")
+        tell(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
+        tell(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
+
+
+def write_aids(place: Place, completions: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    """The man page, and by shell its script of completions: always those of this version. Nothing depends on them."""
+    for name, path in place.aids.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text((unit.ROOT / "docs/inboxd.1").read_text() if name == "man" else completions[name])
+            path.chmod(0o644)
+        except OSError as error:
+            tell(f"{path} could not be written: {error.strerror}")
+    tell("help        man inboxd; completion in a new shell")
 
 
 def uninstall(place: Place, tell: Callable[[str], None]) -> None:
@@ -124,6 +144,8 @@ def uninstall(place: Place, tell: Callable[[str], None]) -> None:
     if place.link.is_symlink():
         place.link.unlink()
         tell(f"removed     {place.link}")
+    for path in place.aids.values():
+        path.unlink(missing_ok=True)
     for path in (place.drop_ins, place.config, place.data):
         if path.exists():
             tell(f"kept        {path}")

@@ -18,6 +18,7 @@ from typing import Any
 from daemon import durable
 from daemon.config import Settings
 from daemon.folders import Folders
+from daemon.histogram import Histogram
 from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, writer_has
 from daemon.journal import about
 from daemon.kinds import Content, sniff
@@ -39,6 +40,7 @@ _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
 _DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
 _HASH_TRIES = 6  # of a large file that cannot be read
+_CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
 
 
@@ -77,6 +79,7 @@ class Intake:
         self._refused: set[Path] = set()  # what is left in the inbox for good
         self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
+        self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from the last change to the taking
 
     def use(self, settings: Settings) -> None:
         """Go by other settings with all that is taken from now on."""
@@ -132,6 +135,11 @@ class Intake:
             return 0.0
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
+
+    @property
+    def unclaimed(self) -> list[Entry]:
+        """The files that were seen and are not taken yet, those that are `left` included."""
+        return [entry for files in self._seen.values() for entry in files.values() if entry.path.name[0] != "."]
 
     @property
     def is_quiet(self) -> bool:
@@ -194,7 +202,8 @@ class Intake:
         """After a look at a file: is it to be taken now, or when is it to be looked at again?"""
         path = entry.path
         if path.name.endswith(SIDECAR_SUFFIXES):
-            self._forget(path)  # taken with its file
+            if path not in self._refused:  # else it is known why it lies there alone
+                self._forget(path)  # taken with its file
             return
         seen = self._seen.setdefault(path.parent, {})
         changed = seen.get(path) != entry
@@ -271,6 +280,7 @@ class Intake:
                 self._fail(entry.path, error, now)
             else:
                 if job is not None:
+                    self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
                     self._forget(entry.path)
                     sources.add(entry.path.parent)
                     jobs.append(job)

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,11 @@ class JobLog:
         review: bool = False,
         since: str | None = None,
         finished_since: str | None = None,
+        by_end: bool = False,
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Rows of `job_log`, the newest first. `file`: a part of the name; `since`: ISO date or time, UTC."""
+        """Rows of `job_log`, the newest first, or with `by_end` those that ended last. `file`: a part of the name;
+        `since`: ISO date or time, UTC."""
         conditions, values = [], []
         if states:
             conditions.append(f"state IN ({', '.join('?' * len(states))})")
@@ -65,7 +67,8 @@ class JobLog:
         if review:
             conditions.append("review IS NOT NULL")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        return self._all(f"SELECT * FROM job_log {where} ORDER BY received_at DESC, id LIMIT ?", *values, limit or -1)
+        order = "finished_at DESC, id" if by_end else "received_at DESC, id"
+        return self._all(f"SELECT * FROM job_log {where} ORDER BY {order} LIMIT ?", *values, limit or -1)
 
     def find(self, prefix: str) -> dict[str, Any]:
         """The one job whose id begins with `prefix`.
@@ -89,6 +92,18 @@ class JobLog:
         """The number of the latest event; 0: there is none."""
         return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
 
+    def latest_moment(self) -> int:
+        """When the last thing was recorded (microseconds); 0: nothing ever was."""
+        return self._all("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0) AS at")[0]["at"]
+
+    def story_after(self, event: int) -> list[dict[str, Any]]:
+        """All events after one, in order, with the files they are about."""
+        return self._all(
+            "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
+            "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id",
+            event,
+        )
+
     def ends_after(self, event: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
         """The jobs whose end came after an event, in order: (number of that event, row)."""
         rows = self._all(
@@ -99,6 +114,24 @@ class JobLog:
         )
         return [(row.pop("event_number"), row) for row in rows]
 
+    def events_after(self, event: int) -> Iterator[dict[str, Any]]:
+        """The ends of jobs and of attempts that are tried again, after the event of that number, in order."""
+        yield from self._all(
+            "SELECT events.id AS number, events.event, jobs.recipe, jobs.processor, jobs.error_kind, jobs.pages, "
+            "jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
+            "FROM events JOIN jobs ON jobs.id = events.job WHERE events.id > ? "
+            "AND (events.event IN ('done', 'failed', 'cancelled') OR events.event LIKE 'queued again: %') "
+            "ORDER BY events.id",
+            event,
+        )
+
+    def queue(self) -> list[dict[str, Any]]:
+        """What waits, by recipe: how many, since when (microseconds), and how many of them for something missing."""
+        return self._all(
+            "SELECT coalesce(recipe, '') AS recipe, count(*) AS jobs, min(received_at) AS oldest, "
+            "sum(waiting_for IS NOT NULL) AS parked FROM jobs WHERE state = 'queued' GROUP BY recipe"
+        )
+
     def counts(self) -> dict[str, int]:
         rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")
         return {row["state"]: row["count"] for row in rows}
@@ -108,6 +141,10 @@ class JobLog:
         return self._all(
             "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
         )
+
+    def version(self) -> int:
+        """Of its tables: see `schema`."""
+        return self._all("PRAGMA user_version")[0]["user_version"]
 
     def integrity(self) -> str:
         """ "ok", or what SQLite finds damaged."""

@@ -65,6 +65,12 @@ def held_bytes(pid: int, limit: int) -> int:
     return sum(1024 * _numbers(_PROC / str(each) / "smaps_rollup", _HELD_IN_SHARES) for each in pids)
 
 
+def resident_bytes(pid: int, *, and_descendants: bool) -> int:
+    """The memory that a process has in RAM (proc(5): VmRSS); what it shares with its descendants counts for each."""
+    pids = [pid, *(_descendants(pid) if and_descendants else ())]
+    return sum(1024 * _numbers(_PROC / str(each) / "status", (b"VmRSS:",)) for each in pids)
+
+
 def _count_kernel_kills() -> int:
     """Since the system started; those in a control group that is full are among them."""
     return _numbers(_PROC / "vmstat", (b"oom_kill ",))

@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from daemon import config, hooks, model, result, timetable
+from daemon import config, hooks, model, result, timetable, totals
 from daemon.backup import Backup
 from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.control import ControlServer
 from daemon.dispatch import Dispatch
 from daemon.errors import ConfigError, StartOver, StorageError
+from daemon.exporter import Exporter
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.hooks import Hooks
@@ -46,12 +47,14 @@ _CLOSE_SECONDS = 15.0  # at the end, for the last commits, on a slow disk
 _STARTS, _STARTS_SECONDS = 5, 60.0  # so many starts within so many seconds, and starting over does not help
 _START_AGAIN = "Start again once that is over: nothing is lost."
 _START_AGAIN_SECONDS = 3.0  # between two tries of a start that a disk does not allow
+_START_SECONDS = 60.0  # after so long it is given up: the manager starts us anew, this seldom without an end
 _DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
 
 
 def serve(settings: Settings, **options: Any) -> None:
     """Run a `Service`, and another one when it must start over; see there for the options and errors."""
     starts: collections.deque[float] = collections.deque(maxlen=_STARTS)
+    give_up = time.monotonic() + _START_SECONDS
     told = ""  # of what a start waits for
     while True:
         starts.append(time.monotonic())
@@ -67,7 +70,7 @@ def serve(settings: Settings, **options: Any) -> None:
             log.error("%s Starting over, from what is in the folders.", error)
         except (OSError, StorageError) as error:
             trouble = error if isinstance(error, StorageError) else StorageError(describe(error), _START_AGAIN)
-            if not service.may_wait():
+            if time.monotonic() > give_up or not service.may_wait():
                 raise trouble from error
             if str(trouble) != told:
                 log.error("%s It is tried again until then.", told := str(trouble))
@@ -102,6 +105,7 @@ class Service:
             StartOver: what it works on was replaced (jobs.db, a folder): a new `Service` goes on from what is there.
             InboxdError: it cannot start; nothing was changed.
         """
+        self._listen_to_signals()  # first, for this mailbox: a start that waits for a disk can be stopped
         try:
             self._open()
         except BaseException:
@@ -149,6 +153,7 @@ class Service:
         self.hooks = Hooks(settings)
         self.backup = Backup(settings.database, self.folders.backups, post)
         self.control = ControlServer(settings.socket, post)
+        self.exporter = Exporter(post)
         self.commands = Commands(
             settings,
             store=self.store,
@@ -161,11 +166,11 @@ class Service:
             watcher=self.watcher,
             gate=self.gate,
             retention=self.retention,
+            exporter=self.exporter,
             reload=self._reload,
         )
 
     def _start(self) -> None:
-        self._listen_to_signals()
         Rebuild(self.store, self.folders).run()
         Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()
         latest_wait = now_us() + int(self.settings.retry.backoff_max * 1e6)
@@ -174,6 +179,7 @@ class Service:
         self.watcher.start()
         self.timetable.start()
         self.control.start()
+        self.exporter.use(self.settings)
         self.hooks.start()
         self.intake.look_everywhere(time.monotonic())
         self._advance()  # ready means watching: a drop from now on gives a hint
@@ -197,7 +203,7 @@ class Service:
         while len(self.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 self._apply_all(wait=until - time.monotonic())
-        for part in (self.control, self.timetable, self.watcher, self.backup, self.hooks):
+        for part in (self.control, self.exporter, self.timetable, self.watcher, self.backup, self.hooks):
             part.stop()
         self.store.close()
         if self.store.is_damaged:
@@ -326,6 +332,7 @@ class Service:
                 if digest := hooks.digest(self.store.path, since=result.iso(now_us() - _DAY_US)):
                     self.hooks.tell_digest(digest)
             case timetable.NIGHTLY:
+                totals.save(self.settings.database, self.settings.totals)  # before rows of the job log are removed
                 self.backup.start(keep=self.settings.schedule.backups)
                 self._removals = self.retention.due()
 
@@ -396,6 +403,7 @@ class Service:
         self.timetable.use(new.schedule)
         self.retention.use(new.retention)
         self.hooks.use(new)
+        self.exporter.use(new)
         self.commands.config_problem = None
         log.info("config.toml: %s", f"now in force: {', '.join(changed)}" if changed else "nothing has changed")
         return changed

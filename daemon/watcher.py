@@ -227,6 +227,12 @@ def is_remote(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str
 
     Symbolic links are followed. `mountinfo` has the format of proc_pid_mountinfo(5).
     """
+    found = file_system(path, mountinfo)
+    return found if _REMOTE_TYPES.fullmatch(found) else None
+
+
+def file_system(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
+    """The type of the file system that `path` is on, such as "ext4"; "" if that is not told."""
     real = os.fsencode(path.resolve())
     best, best_type = b"", ""
     for line in mountinfo.read_bytes().splitlines():
@@ -238,7 +244,7 @@ def is_remote(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str
         is_above = real == point or real.startswith(point.rstrip(b"/") + b"/")
         if is_above and len(point) >= len(best):  # of two at one place, the later covers the earlier
             best, best_type = point, os.fsdecode(after.split(b" ")[0])
-    return best_type if _REMOTE_TYPES.fullmatch(best_type) else None
+    return best_type
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

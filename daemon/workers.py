@@ -11,6 +11,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -88,6 +89,8 @@ class Workers:
         self._clock = clock
         self._count = 0
         self._living: dict[int, Worker] = {}
+        self.starts: Counter[str] = Counter()  # by processor
+        self.ends: Counter[tuple[str, str]] = Counter()  # by processor and why: "asked", "timeout", "crashed" …
 
     def __iter__(self):
         return iter(list(self._living.values()))
@@ -120,6 +123,7 @@ class Workers:
             conversation.release()
             raise
         self._count += 1
+        self.starts[processor] += 1
         worker = Worker(
             number=self._count,
             processor=processor,

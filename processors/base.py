@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-_NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages", "parts"}  # the other modules of this package
+_NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages", "parts", "statements"}  # not processors
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -274,6 +274,12 @@ class Processor(ABC):
     def estimate_memory(cls, options: Options, models: Path) -> int:
         """An estimate of those bytes, by the model's size, say; 0: next to nothing."""
         return 0
+
+    @classmethod
+    def weights_to_fetch(cls, options: Options, models: Path) -> str:
+        """The name of the weights that `load` would first have to download; "": none. Called by the daemon, as `plan`
+        is."""
+        return ""
 
     @abstractmethod
     def load(self, options: Options, models: Path, progress: Progress) -> Loaded:

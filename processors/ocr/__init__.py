@@ -1,36 +1,38 @@
-"""OCR: the text of images and PDF pages in reading order, with boxes and confidences. Needs no download and no GPU.
+"""OCR: the text of images and PDF pages in reading order, and the rows of bank statements. No download, no GPU.
 
-The engine is RapidOCR, whose wheel carries its models; it is imported when the processor is loaded.
+The engine is RapidOCR, whose wheel carries its models; it is imported when the processor is loaded. A PDF page that
+has a good text layer is not drawn and read: its text layer is.
 """
 
-import json
-import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from processors import pages
-from processors.base import (
-    BadInput,
-    Finished,
-    Kind,
-    Loaded,
-    Options,
-    Processor,
-    Progress,
-    RecipeOptions,
-    Work,
-)
+from processors.base import BadInput, Finished, Kind, Loaded, Options, Processor, Progress, RecipeOptions, Work
 from processors.ocr import layout
 from processors.ocr.layout import Piece
+from processors.ocr.money import finish_receipt, finish_statement
+from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
 
-_EXCERPT_CHARACTERS = 200
-_LEGIBLE_SCALE = 0.5  # a page reduced to less than this share of its pixels a side may have lost its small print
-
-log = logging.getLogger(__name__)
+_FORMATS = {  # by task; the first is what a person opens
+    "read": {"default": ("txt", "json"), "known": ("txt", "md", "json")},
+    "bank-statement": {
+        "default": ("md", "csv", "xlsx", "json", "ofx"),
+        "known": ("md", "csv", "xlsx", "json", "ofx", "txt"),
+    },
+    "receipt": {"default": ("md", "csv", "json"), "known": ("md", "csv", "json", "txt")},
+}
+_FINISH = {"read": finish_text, "bank-statement": finish_statement, "receipt": finish_receipt}
+_LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
+_MOST_STRANGE = 0.05  # a share of characters without meaning: a font without a table of them
+_MOST_PICTURE = {
+    "read": 0.1,
+    "bank-statement": 0.6,
+    "receipt": 0.6,
+}  # of a page; a larger picture may hold text that is in no layer
 
 
 class OcrOptions(Options):
@@ -40,34 +42,19 @@ class OcrOptions(Options):
 
 
 class ReadOptions(RecipeOptions):
-    formats: tuple[Literal["txt", "md", "json"], ...] = Field(default=("txt", "json"), min_length=1)
+    task: Literal["read", "bank-statement", "receipt"] = "read"
+    formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's usual ones
     dpi: int = Field(default=200, ge=50, le=600)  # of PDF pages as they are drawn
     max_pixels: int = Field(default=6_000_000, ge=100_000)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page whose mean is lower is to be looked at
+    text_layer: Literal["auto", "never"] = "auto"  # "never": read PDF pages by OCR even if they hold their text
 
-
-@dataclass(frozen=True, kw_only=True)
-class PageText:
-    """One page as it was read, or why it could not be."""
-
-    number: int  # from 1
-    lines: tuple[tuple[Piece, ...], ...] = ()  # in reading order, each from left to right
-    size: tuple[int, int] | None = None  # width, height of the image the boxes are in
-    turned: int = 0  # degrees clockwise by which the page was turned to be upright
-    scale: float = 1.0  # how many pixels one pixel of the source became
-    notes: tuple[str, ...] = ()  # of the decoding
-    error: str | None = None
-
-    @property
-    def text(self) -> str:
-        return layout.text(self.lines)
-
-    @property
-    def confidence(self) -> float | None:
-        """Mean over the characters, from 0 to 1; None without text."""
-        pieces = [piece for line in self.lines for piece in line]
-        characters = sum(len(piece.text) for piece in pieces)
-        return sum(piece.confidence * len(piece.text) for piece in pieces) / characters if characters else None
+    @model_validator(mode="after")
+    def _check_formats(self) -> "ReadOptions":
+        known = _FORMATS[self.task]["known"]
+        if wrong := [name for name in self.formats if name not in known]:
+            raise ValueError(f'task "{self.task}" writes no {", ".join(wrong)}; choose from: {", ".join(known)}')
+        return self
 
 
 class Ocr(Processor):
@@ -94,7 +81,8 @@ class Ocr(Processor):
         with pages.open_pages(work.source, work.media_type, **asked) as opened:
             for number in range(1, opened.total + 1):
                 try:
-                    read.append(self._read(opened.read(number)))
+                    was_turned = bool(read and read[-1].turned)
+                    read.append(self._read(opened.read(number), options, was_turned))
                 except BadInput as error:
                     if opened.total == 1:
                         raise
@@ -102,88 +90,37 @@ class Ocr(Processor):
                 progress.job(work, done=number, total=opened.total, unit="pages")
         if all(page.error for page in read):
             raise BadInput(read[0].error)
-        return _finish(work, read)
+        formats = options.formats or _FORMATS[options.task]["default"]
+        return _FINISH[options.task](work, read, formats)
 
-    def _read(self, page: Page) -> PageText:
-        pieces, image, turned = self._engine.read_upright(page.image)
+    def _read(self, page: Page, options: ReadOptions, was_turned: bool) -> PageText:
+        if options.text_layer == "auto" and _is_good(page, _MOST_PICTURE[options.task]):
+            lines = layout.lines([_piece(word) for word in page.words])
+            return PageText(number=page.number, lines=lines, size=page.image.size, source="text layer")
+        found = self._engine.read_upright(page.image, doubt=was_turned)
         return PageText(
             number=page.number,
-            lines=layout.lines(pieces),
-            size=image.size,
-            turned=turned,
+            lines=layout.lines(found.pieces),
+            size=found.image.size,
+            turned=found.turned,
             scale=page.scale,
             notes=page.notes,
+            faint=tuple(found.faint),
         )
 
 
-def _finish(work: Work, read: list[PageText]) -> Finished:
-    contents = {"txt": _plain(read), "md": _markdown(read), "json": _json(work, read)}
-    files = []
-    for name in work.options.formats:
-        path = work.outputs / f"{work.stem}.{name}"
-        path.write_text(contents[name], encoding="utf-8")
-        files.append(path.name)
-    known = [page.confidence for page in read if page.confidence is not None]
-    return Finished(
-        files=tuple(files),
-        excerpt=" ".join(_plain(read).split())[:_EXCERPT_CHARACTERS],
-        review=tuple(_review(read, work.options.min_confidence)),
-        pages=len(read),
-        details={"mean_confidence": round(sum(known) / len(known), 4) if known else None},
-    )
+def _is_good(page: Page, most_picture: float) -> bool:
+    """Can the text layer be taken for the page's text?"""
+    text = "".join(word.text for word in page.words)
+    if len(text) < _LEAST_CHARACTERS or page.picture_share > most_picture:
+        return False
+    strange = sum(not char.isprintable() or char == "\ufffd" or "\ue000" <= char <= "\uf8ff" for char in text)
+    return strange <= _MOST_STRANGE * len(text)
 
 
-def _review(read: list[PageText], min_confidence: float) -> list[str]:
-    reasons = []
-    for page in read:
-        if page.error:
-            reasons.append(f"page {page.number} could not be read: {page.error}")
-        elif page.confidence is None:
-            reasons.append(f"page {page.number}: no text was found")
-        elif page.confidence < min_confidence:
-            reasons.append(f"page {page.number}: the text is uncertain (mean confidence {page.confidence:.2f})")
-        if page.scale < _LEGIBLE_SCALE:
-            reasons.append(
-                f"page {page.number} was {page.notes[0] if page.notes else 'reduced'}: small print may be lost"
-            )
-    return reasons
-
-
-def _plain(read: list[PageText]) -> str:
-    """The pages' texts, a form feed between two."""
-    return "\f".join(f"{page.text}\n" for page in read)
-
-
-def _markdown(read: list[PageText]) -> str:
-    if len(read) == 1:
-        return f"{read[0].text}\n"
-    return "\n".join(f"## Page {page.number}\n\n{page.text or page.error or '(no text)'}\n" for page in read)
-
-
-def _json(work: Work, read: list[PageText]) -> str:
-    document: dict[str, Any] = {"file": work.source.name, "pages": [_page(page) for page in read]}
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-
-
-def _page(page: PageText) -> dict[str, Any]:
-    return {
-        "number": page.number,
-        "width": page.size[0] if page.size else None,
-        "height": page.size[1] if page.size else None,
-        "turned": page.turned,
-        "notes": list(page.notes),
-        "error": page.error,
-        "confidence": page.confidence and round(page.confidence, 4),
-        "lines": [
-            {
-                "text": layout.text([line]).strip(),
-                "pieces": [
-                    {"text": piece.text, "confidence": round(piece.confidence, 4), "box": piece.box} for piece in line
-                ],
-            }
-            for line in page.lines
-        ],
-    }
+def _piece(word: pages.PlacedWord) -> Piece:
+    left, top, right, bottom = (round(side, 1) for side in (word.left, word.top, word.right, word.bottom))
+    return Piece(text=word.text, confidence=1.0, box=((left, top), (right, top), (right, bottom), (left, bottom)))
 
 
 processor = Ocr

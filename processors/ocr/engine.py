@@ -1,6 +1,8 @@
 """RapidOCR on one image; finds out which way up a page is when it reads poorly as it lies."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +11,27 @@ import rapidocr
 from rapidocr import RapidOCR
 
 from processors.base import Unavailable
+from processors.ocr import orientation
 from processors.ocr.layout import Piece
-from processors.pages.page import fit, reduce
+from processors.pages.page import fit
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_TRIAL_PIXELS = 1_000_000  # of the image on which the four ways up are tried
 _GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge by
 _MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.1 GB; more is reduced
-_CLEARLY_BETTER = 1.3  # a turn must give so many times the certain characters
+_LEAST_CONFIDENCE = 0.5  # what is read with less is mostly dirt and pictures: counted, not taken
+
+
+@dataclass(frozen=True)
+class Upright:
+    """What was read of an image, once it lay upright."""
+
+    pieces: list[Piece]
+    faint: list[Piece]  # too uncertain to be taken
+    image: "Image.Image"  # as it was read
+    turned: int  # degrees clockwise
 
 
 class Engine:
@@ -42,6 +54,7 @@ class Engine:
         detection, recognition = (_model(task) for task in ("det", "rec"))
         parameters = {
             "Global.log_level": "error",
+            "Global.text_score": 0.0,  # rapidocr drops in silence what is below
             "Global.use_cls": False,  # of single lines; pages are turned as a whole, see read_upright
             "Det.model_path": str(detection),  # named, as rapidocr would fetch what it does not find
             "Rec.model_path": str(recognition),
@@ -51,36 +64,55 @@ class Engine:
         engine = cls(RapidOCR(params=parameters), f"{detection.stem} + {recognition.stem}")
         engine._rapidocr(np.full((64, 64, 3), 255, np.uint8))
         engine._rapidocr(np.full((64, 64, 3), 255, np.uint8), use_det=False)
-        engine._rapidocr.use_det = True  # rapidocr keeps the arguments of the last call
         return engine
 
-    def read_upright(self, image: "Image.Image") -> tuple[list[Piece], "Image.Image", int]:
-        """The pieces of an RGB image, that image as it was read, and by how many degrees clockwise it was turned."""
-        pieces = self.read(image)
-        if not _is_poor(pieces):
-            return pieces, image, 0
-        small = reduce(image, _TRIAL_PIXELS)
-        trials = {degrees: _certainty(self.read(_turned(small, degrees))) for degrees in (0, 90, 180, 270)}
-        best = max(trials, key=trials.get)
-        if best == 0 or trials[best] < _CLEARLY_BETTER * trials[0]:
-            return pieces, image, 0
-        turned = _turned(image, best)
-        return self.read(turned), turned, best
+    def read_upright(self, image: "Image.Image", *, doubt: bool = False) -> "Upright":
+        """Read an RGB image the right way up.
 
-    def read(self, image: "Image.Image") -> list[Piece]:
-        """What stands in an RGB image as it lies; no order is promised."""
+        `doubt`: it may well be turned, as the page before was, so look before reading it. A page that is wider than
+        high is looked at in any case; another one when it reads poorly as it lies, for those are few.
+        """
+        if doubt or image.width > image.height:
+            turned = self._find_turn(image)
+            return self._read_turned(image, turned)
+        upright = self._read_turned(image, 0)
+        if _is_poor(upright.pieces) and (turned := self._find_turn(image)):
+            return self._read_turned(image, turned)
+        return upright
+
+    def _find_turn(self, image: "Image.Image") -> int:
+        return orientation.find_turn(image, self._detect, self._recognize)
+
+    def _read_turned(self, image: "Image.Image", turned: int) -> Upright:
+        image = orientation.turn(image, turned)
+        return Upright(*self.read(image), image, turned)
+
+    def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
+        self._rapidocr.max_side_len = max(image.size)
+        found = self._rapidocr(_bgr(image), use_det=True, use_rec=False)
+        return [] if found.boxes is None else found.boxes
+
+    def _recognize(self, image: "Image.Image") -> tuple[str, float]:
+        self._rapidocr.max_side_len = max(image.size)
+        found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
+        return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+
+    def read(self, image: "Image.Image") -> tuple[list[Piece], list[Piece]]:
+        """What stands in an RGB image as it lies, and what is too uncertain to be taken; no order is promised."""
         # by area: rapidocr's own bound, 2000 pixels a side, makes a tall receipt or screenshot illegible
         self._rapidocr.max_side_len = max(fit(image.size, _MOST_PIXELS))
-        found = self._rapidocr(np.asarray(image)[:, :, ::-1].copy())  # it expects BGR, as OpenCV has it
+        found = self._rapidocr(_bgr(image), use_det=True, use_rec=True)  # it keeps the arguments of the last call
         if not found.txts:
-            return []
-        return [
+            return [], []
+        pieces = [
             Piece(
                 text=text, confidence=float(score), box=tuple((round(float(x), 1), round(float(y), 1)) for x, y in box)
             )
             for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
             if text.strip()
         ]
+        faint = [piece for piece in pieces if piece.confidence < _LEAST_CONFIDENCE]
+        return [piece for piece in pieces if piece.confidence >= _LEAST_CONFIDENCE], faint
 
 
 def _model(task: str) -> Path:
@@ -93,8 +125,9 @@ def _model(task: str) -> Path:
     return found[-1]
 
 
-def _turned(image: "Image.Image", degrees: int) -> "Image.Image":
-    return image.rotate(-degrees, expand=True) if degrees else image
+def _bgr(image: "Image.Image") -> np.ndarray:
+    """As OpenCV has it: uint8, shape (height, width, 3)."""
+    return np.asarray(image)[:, :, ::-1].copy()
 
 
 def _is_poor(pieces: list[Piece]) -> bool:
@@ -109,9 +142,3 @@ def _is_poor(pieces: list[Piece]) -> bool:
 def _is_upended(piece: Piece) -> bool:
     xs, ys = [x for x, _ in piece.box], [y for _, y in piece.box]
     return max(ys) - min(ys) > 1.5 * (max(xs) - min(xs))
-
-
-def _certainty(pieces: list[Piece]) -> float:
-    """How much was read, and how surely: characters, weighted so that a guess counts for little. RapidOCR reads lines
-    that run upwards, too; on a page that lies upright they are few."""
-    return sum(len(piece.text) * piece.confidence**4 for piece in pieces if not _is_upended(piece))

@@ -53,6 +53,13 @@ def lines(pieces: Sequence[Piece]) -> tuple[tuple[Piece, ...], ...]:
     return tuple(tuple(each.piece for each in sorted(group, key=lambda each: each.left)) for group in grouped)
 
 
+def level(pieces: Sequence[Piece]) -> list[tuple[Piece, float, float, float, float]]:
+    """Each piece with its left, top, right and bottom on the page turned level."""
+    slope = _slope(pieces)
+    placed = [_place(piece, slope) for piece in pieces]
+    return [(p.piece, p.left, p.middle - p.height / 2, p.right, p.middle + p.height / 2) for p in placed]
+
+
 def text(grouped: Iterable[Sequence[Piece]]) -> str:
     """Lines as plain text, in which what stands in one column on the page does so here (in a monospaced font)."""
     grouped = list(grouped)

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from processors.base import BadInput, Work
-from processors.pages.page import Page, Pages
+from processors.pages.page import Page, Pages, PlacedWord
 from processors.pages.pdf import open_pdf
 from processors.pages.picture import open_picture
 
-__all__ = ["Page", "Pages", "count_pages", "open_pages", "password_of", "read_pages"]
+__all__ = ["Page", "Pages", "PlacedWord", "count_pages", "open_pages", "password_of", "read_pages"]
 
 _MOST_PASSWORD_BYTES = 1024
 

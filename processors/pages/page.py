@@ -13,6 +13,17 @@ _LONGEST_SIDE = 65_500  # of an image, as of JPEG: engines make squares or bands
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlacedWord:
+    """A word of a text layer, and its box in pixels of the page's image."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Page:
     number: int  # from 1
     total: int  # pages of the file
@@ -20,6 +31,8 @@ class Page:
     source_size: tuple[int, int]  # width, height upright, before any reduction; of a PDF page: at `dpi`
     notes: tuple[str, ...] = ()  # what was lost or changed, such as "reduced from 9000 x 7000 to 2268 x 1764 pixels"
     text: str = ""  # the text layer of a PDF page; "" if it has none
+    words: tuple[PlacedWord, ...] = ()  # the same with places; none where it does not lie level
+    picture_share: float = 0.0  # of a PDF page's area that its largest picture covers: near 1.0 for a scan
 
     @property
     def scale(self) -> float:

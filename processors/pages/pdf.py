@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 from processors.base import BadInput
 from processors.pages.page import Page, reduce, refuse_too_many, share_of
+from processors.pages.textlayer import picture_share, read_places, read_text
 
 _POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
 
@@ -71,20 +72,14 @@ class _PdfPages:
             image = bitmap.to_pil().convert("RGB").copy()  # the copy outlives the bitmap, whose buffer it may share
         finally:
             bitmap.close()
+        text = read_text(page)
         return Page(
             number=number,
             total=self.total,
             image=reduce(image, self._max_pixels),  # pdfium rounds sides up: a row too many at the limit
             source_size=(max(1, round(width)), max(1, round(height))),
             notes=notes,
-            text=_text_layer(page),
+            text=text,
+            words=read_places(page, self._dpi * share / _POINTS_PER_INCH) if text else (),
+            picture_share=picture_share(page),
         )
-
-
-def _text_layer(page: Any) -> str:
-    text = page.get_textpage()
-    try:
-        found = text.get_text_bounded()
-    finally:
-        text.close()
-    return found.replace("\r\n", "\n").replace("\ufffe", "-").replace("\0", "").strip()  # U+FFFE: a hyphen at line end

@@ -1,16 +1,34 @@
-"""A chat completion of an OpenAI-compatible server as an answer. Pure.
+"""A question as a request for a chat completion of OpenAI's kind, and the completion as an answer. Pure.
 
 The fields are those of OpenAI's API reference, "The chat completion object"; what servers leave out is not invented.
 """
 
+import base64
 import codecs
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from processors.vlm.question import Answer, StopReason
+from processors.vlm.question import Answer, Question, StopReason
 
 _STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
+
+
+def write_request(model: str, question: Question, features: Sequence[str]) -> dict[str, Any]:
+    """The request's body. features: of "response_format" and "logprobs", those that the server understands."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": list(_content(question))}],
+        "max_tokens": question.token_limit,
+        "temperature": 0,
+    }
+    if "logprobs" in features:
+        body["logprobs"] = True
+    if "response_format" in features and question.json_schema is not None:
+        wanted = {"name": "answer", "strict": True, "schema": dict(question.json_schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+    return body
 
 
 def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *, has_schema: bool) -> Answer:
@@ -56,3 +74,12 @@ def _marks(
         (min(max(end - before, 0), len(text.strip())), probability)
         for end, probability in zip(ends, probabilities, strict=True)
     )
+
+
+def _content(question: Question) -> Iterator[dict[str, Any]]:
+    if question.image is not None:
+        png = io.BytesIO()
+        question.image.save(png, "PNG", compress_level=1)
+        url = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode('ascii')}"
+        yield {"type": "image_url", "image_url": {"url": url}}
+    yield {"type": "text", "text": question.prompt}

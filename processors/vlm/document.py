@@ -125,8 +125,11 @@ class Document:
         if problems == {Problem.NO_ROOM}:
             message = "The prompt is too long for this model. Shorten it and drop both again."
             return Failed(kind=FailureKind.BAD_INPUT, message=message)
-        if problems == {Problem.ERROR}:
-            return Failed(kind=FailureKind.ERROR, message=readings[0].parts[0].detail)
+        summarized = self._summary.readings if self._summary else []
+        failed = next((each for each in [*readings, *summarized] if each.problem is Problem.ERROR), None)
+        if failed and (problems == {Problem.ERROR} or failed in summarized or self.work.attempt == 1):
+            # once more, with the other pages kept; then the document is published with this page missing
+            return Failed(kind=FailureKind.ERROR, message=failed.parts[0].detail)
         return self._finished(records, readings)
 
     def _finished(self, records: list[PageRecord], readings: list[Reading]) -> Finished:

@@ -19,6 +19,7 @@ from processors.vlm.question import Answer, Question, StopReason
 
 _PIXELS_PER_TOKEN = 28 * 28  # of Qwen's models; a guess for others
 _CHARACTERS_PER_TOKEN = 3
+_CPU_IS_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive")  # torch's allocator, and oneDNN
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # of no use when greedy, and warned of
 
@@ -117,7 +118,7 @@ class Engine:
         """
         try:
             return self._answer(questions, alive)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
             cause = error.with_traceback(None)  # which holds the tensors
@@ -215,7 +216,8 @@ class Engine:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)  # the CPU's allocator
+    kinds = (torch.OutOfMemoryError, MemoryError)  # the second: numpy's, of pixels that are being prepared
+    return isinstance(error, kinds) or any(words in str(error) for words in _CPU_IS_OUT_OF_MEMORY)
 
 
 def _bytes_per_token(text: PreTrainedConfig, dtype: torch.dtype) -> int:

@@ -4,13 +4,11 @@ Goes to `base_url` and nowhere else: no proxy of the environment is used, no red
 as its header, and kept out of logs and results.
 """
 
-import base64
-import io
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 import httpx2
 
 from processors.base import Unavailable
-from processors.vlm.completion import read_completion
+from processors.vlm.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
 from processors.vlm.question import Answer, Question, StopReason
 
@@ -26,6 +24,7 @@ _TRIES = 4  # of a request that the server may well answer a moment later
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _BUSY = {429, 502, 503, 504}
 _NOT_UNDERSTOOD = {400, 415, 422, 501}  # what servers say to a parameter that they do not know
+_TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
 _CONNECT_SECONDS = 10.0
 _SIGN_SECONDS = 1.0
 _MOST_SAID = 300  # characters of a server's error
@@ -90,10 +89,10 @@ class RemoteEngine:
     def _answer(self, question: Question) -> Answer:
         size = question.image.size if question.image is not None else None
         for features in list(self._features):
-            response = self._post(_body(self._model, question, features))
+            response = self._post(write_request(self._model, question, features))
             if isinstance(response, str):
                 return _failed(response, size)
-            if response.status_code in _NOT_UNDERSTOOD and features:
+            if response.status_code in _NOT_UNDERSTOOD and features and not _says_too_long(response):
                 continue  # asked again without what it may not know
             if response.status_code != 200:
                 return self._failed(response, size)
@@ -130,9 +129,7 @@ class RemoteEngine:
                     f"The model server {self.device_name} does not know {self._model} ({said}); it serves {served}. "
                     "Correct `model` or `base_url` in [processors.vlm]."
                 )
-            case 400 | 413 | 422 if any(
-                word in said.lower() for word in ("context", "too long", "too large", "maximum")
-            ):
+            case 400 | 413 | 422 if _says_too_long(response):
                 return _failed(said, size, StopReason.NO_ROOM)
         return _failed(f"The model server says: {response.status_code} {said}", size)
 
@@ -204,30 +201,6 @@ def _key(options: VlmOptions) -> str | None:
     raise Unavailable(f"{options.api_key_file}, which should hold the API key, is empty.")
 
 
-def _body(model: str, question: Question, features: tuple[str, ...]) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": "user", "content": list(_content(question))}],
-        "max_tokens": question.token_limit,
-        "temperature": 0,
-    }
-    if "logprobs" in features:
-        body["logprobs"] = True
-    if "response_format" in features and question.json_schema is not None:
-        wanted = {"name": "answer", "strict": True, "schema": dict(question.json_schema)}
-        body["response_format"] = {"type": "json_schema", "json_schema": wanted}
-    return body
-
-
-def _content(question: Question) -> Iterator[dict[str, Any]]:
-    if question.image is not None:
-        png = io.BytesIO()
-        question.image.save(png, "PNG", compress_level=1)
-        url = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode('ascii')}"
-        yield {"type": "image_url", "image_url": {"url": url}}
-    yield {"type": "text", "text": question.prompt}
-
-
 def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> Answer:
     return Answer(
         text="",
@@ -238,6 +211,11 @@ def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopRea
         size_seen=size,
         error=why,
     )
+
+
+def _says_too_long(response: httpx2.Response) -> bool:
+    """Is it the length of prompt and page that the server objects to? There is no code for it, only words."""
+    return any(words in _said(response).lower() for words in _TOO_LONG)
 
 
 def _asked_pause(response: httpx2.Response) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from processors.vlm import output, prompts, review
 from processors.vlm.course import Course
 from processors.vlm.options import AskOptions
-from processors.vlm.record import PageRecord
+from processors.vlm.record import PageRecord, Reading
 
 _MOST_CHARACTERS = 24_000  # of what is summarized in one question: about 8,000 tokens
 _FEWEST = 2  # texts in one question, however long they are: else there would be no end
@@ -36,6 +36,11 @@ class Summary:
     @property
     def text(self) -> str:
         return self._texts[0]
+
+    @property
+    def readings(self) -> list[Reading]:
+        """The answers so far that count."""
+        return [course.record.reading for course in self._all if course.record.reading]
 
     def reasons(self) -> list[str]:
         """Why a person should look at it."""

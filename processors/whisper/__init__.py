@@ -139,6 +139,13 @@ class Whisper(Processor):
     def estimate_memory(cls, options: WhisperOptions, models: Path) -> int:
         return catalogue.memory_bytes(Path(options.model).name.removesuffix(".pt"))
 
+    @classmethod
+    def weights_to_fetch(cls, options: WhisperOptions, models: Path) -> str:
+        from processors.whisper import weights
+
+        name = options.model
+        return "" if name.endswith(".pt") or weights.find(name, models) or weights.is_carried(name) else name
+
     def load(self, options: WhisperOptions, models: Path, progress: Progress) -> Loaded:
         from processors.whisper.engine import Engine
 

@@ -61,6 +61,12 @@ def find(name: str, models: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def is_carried(name: str) -> bool:
+    """Does an installed package carry them?"""
+    package = catalogue.PACKAGES.get(catalogue.canonical(name))
+    return package is not None and all(_installed_member(archive) for archive in package.archives)
+
+
 def location(name: str, models: Path) -> Path:
     """Where `fetch` puts them."""
     return models / "whisper" / f"{catalogue.canonical(name)}.pt"

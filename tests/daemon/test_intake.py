@@ -214,3 +214,11 @@ def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: 
     while not inbox.intake.is_quiet:
         taken.append(inbox.intake.step(13.0))
     assert taken == [256, 256, 88] and len(inbox.store.open_jobs()) == 600
+
+
+def test_sidecar_that_lies_alone_is_told_once_and_not_at_each_look(inbox: Inbox, caplog):
+    inbox.write("x.jpg.prompt", "What is it?")
+    for now in (10.0, 20.0, 30.0):
+        inbox.scan(now)
+    assert sum("waits for its file" in record.message for record in caplog.records) == 1
+    assert list(inbox.intake.left) == [inbox.path / "x.jpg.prompt"]

@@ -4,6 +4,7 @@ import contextlib
 import mmap
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -164,6 +165,9 @@ class Misbehaving(Processor):
     def _wait_for(self, work, argument):
         while not Path(argument).exists():
             time.sleep(0.01)
+
+    def _connect(self, work, argument):
+        socket.create_connection(("127.0.0.1", int(argument)), timeout=5).close()
 
     def _read_after(self, work, argument):
         self._wait_for(work, argument)

@@ -50,11 +50,8 @@ class Server(BaseHTTPRequestHandler):
             if "together" in behaviour:  # answered once so many are being asked
                 changing.notify_all()
                 changing.wait_for(lambda: at_once["most"] >= behaviour["together"], timeout=20)
-        try:
-            self._complete(body, behaviour)
-        finally:
-            with changing:
-                at_once["now"] -= 1
+            at_once["now"] -= 1  # before the answer, upon which the next one is asked
+        self._complete(body, behaviour)
         return None
 
     def _may(self) -> bool:

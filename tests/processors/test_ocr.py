@@ -1,5 +1,6 @@
 """Real OCR on the samples, whose text is known, and the layout on boxes made by hand."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -16,6 +17,8 @@ from processors.ocr.layout import Piece
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples" / "inbox"
+LOCKED = ROOT / "tests" / "data" / "locked.pdf"
+FONT = ImageFont.load_default(28)
 TRUTH = json.loads((ROOT / "samples" / "truth.json").read_text())
 
 
@@ -62,6 +65,15 @@ def test_receipt_is_read_line_by_line(receipt):
     assert finished.review == () and finished.excerpt.startswith("CORNER LARDER")
 
 
+def test_receipt_becomes_items_that_come_to_the_total(ocr: Ocr, tmp_path: Path):
+    work = _work(SAMPLES / "receipt.jpg", tmp_path, "image/jpeg", task="receipt")
+    finished = ocr.process_one(work, Progress(lambda message: None))
+    truth, read = TRUTH["receipt.jpg"], json.loads((tmp_path / "page.json").read_text())
+    assert [item["price"] for item in read["items"]] == [item["price"] for item in truth["items"]]
+    assert (read["total"], read["date"]) == (truth["total"], truth["date"])
+    assert finished.review == () and finished.files[0] == "page.md"
+
+
 def test_json_has_boxes_within_the_page_and_confidences(receipt):
     page = receipt[2]["pages"][0]
     pieces = [piece for line in page["lines"] for piece in line["pieces"]]
@@ -101,6 +113,36 @@ def _small(photo: Image.Image) -> Image.Image:
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(photo).resize((900, 1200))
+
+
+def test_page_after_a_turned_one_is_turned_before_it_is_read(ocr: Ocr, tmp_path: Path, monkeypatch):
+    with Image.open(SAMPLES / "receipt.jpg") as photo:
+        turned = _small(photo).resize((600, 800)).rotate(180)
+    turned.save(tmp_path / "turned.pdf", save_all=True, append_images=[turned])
+    reads = []
+    read = ocr._engine.read
+    monkeypatch.setattr(ocr._engine, "read", lambda image: reads.append(image) or read(image))
+    _, _, facts, _ = _read(ocr, tmp_path / "turned.pdf", tmp_path / "out", "application/pdf", dpi=72)
+    assert [page["turned"] for page in facts["pages"]] == [180, 180]
+    assert len(reads) == 3  # the first page both ways
+
+
+def test_wide_page_that_lies_upright_stays_so(ocr: Ocr, tmp_path: Path):
+    wide = Image.new("RGB", (900, 300), "white")
+    draw = ImageDraw.Draw(wide)
+    for number in range(6):
+        draw.text((40, 20 + 45 * number), f"Account 100{number} has a balance of 12.50", font=FONT, fill="black")
+    wide.save(tmp_path / "wide.png")
+    _, text, facts, _ = _read(ocr, tmp_path / "wide.png", tmp_path / "out")
+    assert facts["pages"][0]["turned"] == 0
+    assert "Account 1003 has a balance of 12.50" in text
+
+
+def test_encrypted_pdf_is_opened_with_the_password_beside_it(ocr: Ocr, tmp_path: Path):
+    (tmp_path / "x.password").write_text("pâte 7 à tarte", encoding="utf-8")
+    work = _work(LOCKED, tmp_path / "out", "application/pdf", dpi=72)
+    work = dataclasses.replace(work, sidecars={"password": tmp_path / "x.password"})
+    assert ocr.process_one(work, Progress(lambda message: None)).pages == 2
 
 
 def test_empty_page_is_to_be_looked_at(ocr: Ocr, tmp_path: Path):

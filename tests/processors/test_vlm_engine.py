@@ -4,7 +4,10 @@ import copy
 import importlib.util
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,6 +191,21 @@ def test_fewer_pages_are_asked_at_once_where_memory_ends(on_card):
 def test_page_that_does_not_fit_alone_is_out_of_memory(on_card):
     with pytest.raises(OutOfMemory, match="lower `max_pixels`"):
         answered(on_card(0), [a_question(), a_question()])
+
+
+@pytest.mark.long
+def test_process_that_truly_runs_out_of_memory_goes_on_with_fewer_pages():
+    root = DATA.parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "fakes.short_of_memory"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    at_once, all_right = done.stdout.split()
+    assert int(at_once) < 8 and all_right == "True", done.stderr
 
 
 def test_model_partly_elsewhere_is_refused(engine):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def test_answer_that_is_no_completion_is_told(ask):
 
 def test_prompt_too_long_for_the_server_is_the_prompts_fault(ask):
     refusal = {"status": 400, "says": "This model's maximum context length is 4096 tokens."}
-    asked = ask(*[refusal] * 4)
+    asked = ask(refusal)
     assert asked.failed.kind is FailureKind.BAD_INPUT and "too long" in asked.failed.message
 
 
@@ -202,6 +203,21 @@ def test_finished_pages_survive_a_server_that_goes_away(load, server, tmp_path):
     assert len(server.asked()["asked"]) == before + 1  # the second page alone
 
 
+def test_page_that_fails_again_is_missing_and_told_and_the_others_are_not_lost(load, server, tmp_path):
+    drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
+    first = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), kept=tmp_path / "kept")
+    broken = [{"status": 500, "says": "a bug"}] * 4
+    server.behave({}, *broken)
+    ((_, outcome),) = load(server, pages_at_once=1).process([first], Progress(lambda message: None))
+    assert Asked(outcome, first, []).failed.kind is FailureKind.ERROR
+    server.behave(*broken)
+    second = replace(first, attempt=2)
+    ((_, outcome),) = load(server, pages_at_once=1).process([second], Progress(lambda message: None))
+    asked = Asked(outcome, second, [])
+    assert asked.text.startswith("<!-- page 1 of 2 -->\n\nI see 196 x 84.")
+    assert asked.review == "Page 2 of 2: it was not answered: The model server failed 4 times: 500 a bug."
+
+
 def test_summary_of_several_pages_is_made_from_those_of_each(ask, server, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
     pages = [{"content": "A bill of 12.34 by ACME."}, {"content": "The small print."}]
@@ -213,6 +229,13 @@ def test_summary_of_several_pages_is_made_from_those_of_each(ask, server, tmp_pa
     )
     assert asked.text == "ACME bills 12.34." and asked.finished.excerpt == "ACME bills 12.34."
     assert [page["answer"] for page in asked.pages] == ["A bill of 12.34 by ACME.", "The small print."]
+
+
+def test_document_without_a_summary_of_the_whole_is_no_success(ask, tmp_path):
+    drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
+    broken = [{"status": 500, "says": "a bug"}] * 4
+    asked = ask({}, {}, *broken, source=tmp_path / "two.tiff", task="summarize", vlm={"pages_at_once": 1})
+    assert asked.failed.kind is FailureKind.ERROR and "a bug" in asked.failed.message
 
 
 def test_very_many_pages_are_summarized_level_by_level(ask, server, tmp_path):

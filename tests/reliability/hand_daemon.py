@@ -7,6 +7,7 @@ disk to fail, at the n-th durable call or commit from now.
 import errno
 import hashlib
 import queue
+from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -106,6 +107,7 @@ class HandWorkers:
     def __init__(self) -> None:
         self._living: dict[int, Worker] = {}
         self._count = 0
+        self.ends: Counter[tuple[str, str]] = Counter()
 
     def __iter__(self):
         return iter(list(self._living.values()))

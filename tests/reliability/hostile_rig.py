@@ -34,7 +34,7 @@ CANARY = b"a secret that is none of the daemon's business\n"
 _ACTIVE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 NAMES = [
-    *(b"-rf", b"--config=x.toml", b"%s%n$(touch x)`touch y`;|&.txt", b"a'b\"c\\d.txt", b"*?[x].txt", b"~root.txt"),
+    *(b"-rf", b"--config=x.ini", b"%s%n$(touch x)`touch y`;|&.txt", b"a'b\"c\\d.txt", b"*?[x].txt", b"~root.txt"),
     *(b"new\nline.txt", b"tab\tand\rreturn.txt", b"\x1b[2J\x1b]0;owned\x07red.txt", b"\x7f\x08\x01.txt"),
     *("\u202etxt.exe".encode(), "\u200e\u2066.txt".encode(), "\x9b31m.txt".encode(), "e\u0301.txt".encode()),
     *(b"caf\xe9.txt", b"\xff\xfe", b"\xed\xa0\x80.txt", b"[bold]markup[/bold].txt", b"[/]", b"http://x" + b"y.txt"[1:]),

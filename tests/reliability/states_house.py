@@ -17,6 +17,7 @@ from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
 from daemon.errors import StorageError
+from daemon.exporter import Exporter
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.model import Asked, Hashed, Job, LookAt, WorkerEnded, WorkerSaid
@@ -163,6 +164,7 @@ class House:
             watcher=watcher,
             gate=gate,
             retention=Retention(settings.retention, self.store, self.folders),
+            exporter=Exporter(lambda _: None),
             reload=list,
         )
         Rebuild(self.store, self.folders).run()

@@ -7,6 +7,7 @@ overlayfs; `why_not` says what is missing.
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -99,7 +100,10 @@ class Lab:
 
     def stop(self) -> None:
         """End all that runs inside; its namespaces and their mounts go with it."""
-        (self._group / "cgroup.kill").write_text("1")
+        if (kill := self._group / "cgroup.kill").exists():
+            kill.write_text("1")
+        elif hasattr(self, "_pid"):  # before Linux 5.14; its namespace ends with its first process
+            os.kill(self._pid, signal.SIGKILL)
         until = time.monotonic() + 10
         while "populated 1" in (self._group / "cgroup.events").read_text() and time.monotonic() < until:
             time.sleep(0.01)

@@ -1,0 +1,141 @@
+"""Reads held-out statements with the recipe `bank-statement` of the OCR processor and scores what comes out.
+
+    python -m benchmarks.heldout [--cases 40] [--kind clean|scan|both] [--layout NAME] [--show]
+
+The layouts are drawn after real banks' by someone else than the reader's author, and none of them was looked at while
+the reader was written. Resumable: what was read is kept in --folder; a case that is there is scored, not read again.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from benchmarks.heldout import layouts_abroad as abroad
+from benchmarks.heldout import layouts_english as english
+from benchmarks.heldout.scan import scan
+from benchmarks.heldout.score import Score, compare
+from benchmarks.heldout.sheet import FAMILIES
+from processors.base import Failed, Kind, Progress, Work
+from processors.ocr import Ocr, OcrOptions, ReadOptions
+
+LAYOUTS = (
+    english.high_street,
+    english.app_bank,
+    english.sections,
+    english.credit_card,
+    abroad.canadian,
+    abroad.savings_bank,
+    abroad.post_bank,
+    abroad.swiss,
+    abroad.french,
+    abroad.spanish,
+)
+_TABLE = Path(__file__).parent.parent / "HELDOUT.md"
+
+
+def main() -> None:
+    asked = _arguments()
+    ocr = Ocr()
+    ocr.load(OcrOptions(threads=1), asked.folder, Progress(lambda message: None))
+    kinds = ("clean", "scan") if asked.kind == "both" else (asked.kind,)
+    scores: dict[tuple[str, str], Score] = defaultdict(Score)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for kind in kinds:
+        for case in range(asked.cases):
+            layout = LAYOUTS[case % len(LAYOUTS)]
+            if asked.layout and layout.__name__ != asked.layout:
+                continue
+            score, told, spent = _run(ocr, asked.folder, layout, kind, case)
+            scores[layout.__name__, kind] += score
+            seconds[kind].append(spent)
+            print(f"{kind} {case} {layout.__name__}: {score.right}/{score.drawn}, {spent:.1f} s CPU a page", flush=True)
+            if asked.show:
+                print("\n".join(f"  {one}" for one in told))
+    table = _table(scores, seconds)
+    print(table)
+    if not asked.layout:
+        _TABLE.write_text(table, encoding="utf-8")
+
+
+def _run(ocr: Ocr, folder: Path, layout, kind: str, case: int) -> tuple[Score, list[str], float]:
+    rng = random.Random(f"{layout.__name__} {case}")
+    place = folder / f"{kind}-{case}-{layout.__name__}"
+    place.mkdir(parents=True, exist_ok=True)
+    drawn = place / "statement.pdf"
+    truth = layout(drawn, rng, rng.choice((8, 24, 60, 110)), rng.choice(FAMILIES))
+    if kind == "scan":
+        scan(drawn, place / "scan.pdf", rng)
+        drawn = place / "scan.pdf"
+    kept = place / "read.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(_read(ocr, drawn, place)), encoding="utf-8")
+    read = json.loads(kept.read_text(encoding="utf-8"))
+    return *compare(truth, read["document"], read["review"], kind), read["seconds"]
+
+
+def _read(ocr: Ocr, source: Path, place: Path) -> dict:
+    outputs = place / "outputs"
+    outputs.mkdir(exist_ok=True)
+    work = Work(
+        job=place.name,
+        attempt=1,
+        source=source,
+        kind=Kind.IMAGE,
+        media_type="application/pdf",
+        outputs=outputs,
+        stem="statement",
+        recipe="bank-statement",
+        options=ReadOptions(task="bank-statement"),
+    )
+    began = time.process_time()
+    outcome = ocr.process_one(work, Progress(lambda message: None))
+    spent = time.process_time() - began
+    if isinstance(outcome, Failed):
+        return {"document": {"statements": []}, "review": [outcome.message], "seconds": spent}
+    document = json.loads((outputs / "statement.json").read_text(encoding="utf-8"))
+    return {"document": document, "review": list(outcome.review), "seconds": spent / (outcome.pages or 1)}
+
+
+def _table(scores: dict[tuple[str, str], Score], seconds: dict[str, list[float]]) -> str:
+    lines = [
+        "| layout | pages | rows | right | wrong, flagged | lost, told | false alarms | silent |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    totals: dict[str, Score] = defaultdict(Score)
+    for (layout, kind), score in scores.items():
+        totals[kind] += score
+        lines.append(_line(layout, kind, score))
+    lines += [_line("**all**", kind, score) for kind, score in totals.items()]
+    spent = ", ".join(f"{kind} {sum(each) / len(each):.1f}" for kind, each in seconds.items() if each)
+    return "\n".join([*lines, "", f"CPU seconds a page, one thread: {spent}.", ""])
+
+
+def _line(layout: str, kind: str, score: Score) -> str:
+    cells = (
+        layout,
+        kind,
+        score.drawn,
+        f"{score.right / max(1, score.drawn):.1%}",
+        f"{score.wrong_flagged} of {score.wrong}",
+        f"{score.lost_told} of {score.lost}",
+        f"{score.false_alarms / max(1, score.right):.1%}",
+        score.silent,
+    )
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.heldout", description=__doc__)
+    parser.add_argument("--cases", type=int, default=40)
+    parser.add_argument("--kind", choices=("clean", "scan", "both"), default="both")
+    parser.add_argument("--layout", choices=[layout.__name__ for layout in LAYOUTS])
+    parser.add_argument("--folder", type=Path, default=Path("state/heldout"))
+    parser.add_argument("--show", action="store_true", help="print every difference")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Serves the metrics: over HTTP on this machine (`[metrics] listen`), and as a file for node_exporter (`textfile`).
+
+Each in a thread of its own that asks the main loop through the mailbox, as the control socket does: reading the job
+log and asking nvidia-smi takes its time, and the main loop has none. Where neither is configured nothing runs, and
+prometheus_client is not even imported.
+"""
+
+import contextlib
+import http.server
+import logging
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from daemon import durable
+from daemon.config import Settings
+from daemon.errors import InboxdError, NotRunning
+from daemon.model import Asked
+
+log = logging.getLogger(__name__)
+
+_ANSWER_SECONDS = 10.0  # as long as Prometheus waits by default
+_CLIENT_SECONDS = 5.0  # for a client to send its question, and to take the answer
+_STOP_SECONDS = 2.0
+_LOCAL = {"localhost", "127.0.0.1", "[::1]", ""}  # what a client that knows us calls us
+
+
+class Exporter:
+    """The threads that `[metrics]` asks for; `use` starts, changes and ends them."""
+
+    def __init__(self, post: Callable[[Any], None]):
+        self._post = post
+        self._configured: tuple[Any, ...] | None = None
+        self._server: _Server | None = None
+        self._writer: _Writer | None = None
+        self.problem: str | None = None  # why the metrics are not served
+
+    def use(self, settings: Settings) -> None:
+        """Serve by these settings from now on. What cannot be opened is logged and kept as `problem`."""
+        wanted = (settings.metrics, settings.textfile)
+        if wanted == self._configured:
+            return
+        self.stop()
+        self._configured, self.problem = wanted, None
+
+        def text() -> str:
+            return self._text(settings)
+
+        if settings.metrics.listen:
+            try:
+                self._server = _open_server(settings.metrics.listen, text)
+            except OSError as error:
+                self._complain(f"Metrics are not served on {settings.metrics.listen}: {error.strerror or error}.")
+        if settings.textfile is not None:
+            self._writer = _Writer(settings.textfile, settings.metrics.every, text, self._complain)
+
+    def stop(self) -> None:
+        """End the threads; a file for node_exporter is removed, as what it says is not true any more."""
+        for part in (self._server, self._writer):
+            if part is not None:
+                part.stop()
+        self._server = self._writer = self._configured = None
+
+    def _complain(self, problem: str | None) -> None:
+        if problem is not None and problem != self.problem:
+            log.error("%s Correct [metrics] in config.toml, or what that names, and reload.", problem)
+        self.problem = problem
+
+    def _text(self, settings: Settings) -> str:
+        """The metrics of this moment.
+
+        Raises:
+            NotRunning: the main loop does not answer in time.
+        """
+        from daemon import metrics
+
+        asked = Asked(command="metrics", arguments={}, reply=queue.SimpleQueue())
+        self._post(asked)
+        try:
+            live = asked.reply.get(timeout=_ANSWER_SECONDS)
+        except queue.Empty:
+            raise NotRunning("The main loop is too busy to answer.") from None
+        return metrics.render(live, database=settings.database, memory=settings.totals)
+
+
+# ---------------------------------------------------------------------------------------------- the file
+
+
+class _Writer:
+    """Writes the file every so often, whole or not at all."""
+
+    def __init__(self, path: Path, every: float, text: Callable[[], str], complain: Callable[[str | None], None]):
+        self._path = path
+        self._every = every
+        self._text = text
+        self._complain = complain
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics-file", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(_STOP_SECONDS)
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                text = self._text()
+                if not self._stopping.is_set():
+                    self._write(text)
+                self._complain(None)
+            except InboxdError as error:
+                log.warning("metrics: %s", error)
+            except OSError as error:
+                self._complain(f"Metrics cannot be written to {self._path}: {error.strerror or error}.")
+            self._stopping.wait(self._every)
+
+    def _write(self, text: str) -> None:
+        scratch = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        scratch.unlink(missing_ok=True)
+        try:
+            durable.write_file(scratch, text.encode())
+            scratch.chmod(0o644)  # node_exporter is another user
+            scratch.replace(self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                scratch.unlink(missing_ok=True)
+            raise
+
+
+# ---------------------------------------------------------------------------------------------- HTTP
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """GET /metrics, on a loopback address or a Unix socket."""
+
+    daemon_threads = True
+    block_on_close = False  # a client that is slow does not hold up the end
+
+    def __init__(self, family: socket.AddressFamily, address: Any, text: Callable[[], str]):
+        self.address_family = family
+        self.text = text
+        super().__init__(address, _Handler)
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._serve, name="metrics-http", daemon=True)
+        self._thread.start()
+
+    def server_bind(self) -> None:
+        if self.address_family != socket.AF_UNIX:
+            super().server_bind()
+            return
+        path = self.server_address
+        if Path(path).is_socket():  # left by a daemon that was killed
+            Path(path).unlink()
+        self.socket.bind(path)
+        self.server_name, self.server_port = "localhost", 0
+
+    def _serve(self) -> None:
+        """Not `serve_forever`, which wakes up twice a second."""
+        while not self._is_stopping:
+            self.handle_request()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes its thread
+        self._thread.join(_STOP_SECONDS)
+        self.server_close()
+        if self.address_family == socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                Path(self.server_address).unlink()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Answers one question."""
+
+    server: _Server
+    timeout = _CLIENT_SECONDS
+    server_version, sys_version = "inboxd", ""
+
+    def do_GET(self) -> None:
+        if self.headers.get("Host", "").rpartition(":")[0] not in _LOCAL and not self._is_called_locally():
+            # a web page whose name was made to lead here (DNS rebinding) is not to read it
+            self.send_error(HTTPStatus.FORBIDDEN, "Ask by the name localhost or 127.0.0.1")
+            return
+        if self.path.split("?")[0] != "/metrics":
+            self.send_error(HTTPStatus.NOT_FOUND, "There is only /metrics")
+            return
+        try:
+            content = self.server.text().encode()
+        except InboxdError as error:
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE, error.what)
+            return
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _is_called_locally(self) -> bool:
+        return self.headers.get("Host", "") in _LOCAL
+
+    def address_string(self) -> str:
+        return self.client_address[0] if self.client_address else "local"
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        log.debug("metrics: %s", format % arguments)
+
+
+def _open_server(listen: str, text: Callable[[], str]) -> _Server:
+    if listen.startswith("/"):
+        return _Server(socket.AF_UNIX, listen, text)
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    return _Server(socket.AF_INET6 if ":" in host else socket.AF_INET, (host, int(port)), text)

@@ -1,0 +1,12 @@
+"""What one check of `inboxd doctor` says: a verdict, what was found, and the command or change that mends it."""
+
+from collections.abc import Iterator
+
+OK, WARN, FAIL = "ok", "warn", "FAIL"
+
+Findings = Iterator[tuple[str, str, str]]
+
+
+def shown_bytes(count: float) -> str:
+    """An amount of memory or disk, for people."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,22 @@
+"""How often values lay where. Pure."""
+
+import bisect
+from collections.abc import Sequence
+from typing import Any
+
+
+class Histogram:
+    """Counts values by upper bound, as Prometheus does."""
+
+    def __init__(self, *, bounds: Sequence[float]):
+        self._bounds = sorted(bounds)
+        self._counts = [0] * (len(bounds) + 1)  # the last: above all bounds
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect.bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def as_dict(self) -> dict[str, Any]:
+        """The bounds, the values in each range (not added up), and the sum of all values."""
+        return {"bounds": list(self._bounds), "counts": list(self._counts), "sum": self._sum}

@@ -1,0 +1,112 @@
+"""What was ever done, counted from the job log: for metrics, which must neither shrink nor begin anew.
+
+Rows of the job log are removed by `[retention]`, and a job that is tried again leaves the state it was in, so counting
+rows would make totals shrink. Its events are only ever added: those since the last count are added to what is
+remembered in state/totals.json, together with the number of the last one. Without that file all is counted anew.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon import durable
+from daemon.errors import InboxdError
+from daemon.joblog import JobLog
+
+log = logging.getLogger(__name__)
+
+_SEPARATOR = "\x1f"  # between the parts of a key in the file: no recipe and no processor is named so
+_AGAIN = "queued again: "  # the event of a failed attempt after which the job is tried again
+
+
+@dataclass(kw_only=True)
+class Totals:
+    """Counted up to an event. Keys are tuples of labels."""
+
+    job_log: int = 0  # its inode: another file is another log, whose events have numbers of their own
+    last_event: int = 0
+    ended: Counter = field(default_factory=Counter)  # (state, recipe) -> jobs
+    failures: Counter = field(default_factory=Counter)  # (kind, "final" or "again") -> attempts
+    run_seconds: Counter = field(default_factory=Counter)  # processor -> of the last attempts of jobs that ended
+    runs: Counter = field(default_factory=Counter)  # processor -> those attempts
+    pages: Counter = field(default_factory=Counter)  # processor -> pages read
+    media_seconds: Counter = field(default_factory=Counter)  # processor -> of sound heard
+
+
+_TABLES = ("ended", "failures", "run_seconds", "runs", "pages", "media_seconds")
+
+
+def count(database: Path, memory: Path) -> Totals:
+    """What is remembered, and what the job log has had since.
+
+    Raises:
+        UsageError, StoreError: the job log cannot be read.
+    """
+    with JobLog(database) as jobs:
+        totals, inode = recall(memory), database.stat().st_ino
+        if totals.job_log != inode:
+            totals = Totals(job_log=inode)
+        if totals.last_event > jobs.last_event():  # all that was counted is removed by now, and numbers began anew
+            totals.last_event = 0
+        for event in jobs.events_after(totals.last_event):
+            _add(totals, event)
+    return totals
+
+
+def save(database: Path, memory: Path) -> None:
+    """Count, and remember it, before rows of the job log are removed; where that cannot be, some are not counted."""
+    try:
+        remember(count(database, memory), memory)
+    except (OSError, InboxdError) as error:
+        log.warning("the totals could not be saved: %s", error)
+
+
+def remember(totals: Totals, memory: Path) -> None:
+    """Write what was counted, by a rename: a crash leaves the file as it was, or new.
+
+    Raises:
+        OSError: it cannot be written; the next count begins where the last one that was written ended.
+    """
+    tables = {name: {_SEPARATOR.join(key): value for key, value in getattr(totals, name).items()} for name in _TABLES}
+    facts = {"job_log": totals.job_log, "last_event": totals.last_event, **tables}
+    scratch = memory.with_suffix(f".part{os.getpid()}")
+    scratch.unlink(missing_ok=True)
+    durable.write_file(scratch, json.dumps(facts).encode())
+    scratch.replace(memory)
+
+
+def recall(memory: Path) -> Totals:
+    """What was remembered; nothing, if there is no file that can be understood."""
+    totals = Totals()
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, KeyError):
+        found = json.loads(memory.read_text())
+        tables = {
+            name: Counter({tuple(key.split(_SEPARATOR)): value for key, value in found[name].items()})
+            for name in _TABLES
+        }
+        totals = Totals(job_log=int(found["job_log"]), last_event=int(found["last_event"]), **tables)
+    return totals
+
+
+def _add(totals: Totals, event: Mapping[str, Any]) -> None:
+    totals.last_event = event["number"]
+    name = event["event"]
+    if name.startswith(_AGAIN):
+        totals.failures[name.removeprefix(_AGAIN), "again"] += 1
+        return
+    totals.ended[name, event["recipe"] or ""] += 1
+    if name == "failed":
+        totals.failures[event["error_kind"] or "error", "final"] += 1
+    processor = (event["processor"] or "",)
+    if event["run_seconds"] is not None:
+        totals.runs[processor] += 1
+        totals.run_seconds[processor] += max(0.0, event["run_seconds"])
+    if name == "done":
+        totals.pages[processor] += event["pages"] or 0
+        totals.media_seconds[processor] += event["media_seconds"] or 0.0

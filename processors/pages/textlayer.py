@@ -1,0 +1,105 @@
+"""The text layer of a PDF page: its text, and its words with their places on the page as it is drawn."""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+from processors.pages.page import PlacedWord
+
+_FINE = 16  # device units a point, as pdfium gives whole numbers
+_GAP = 0.25  # character heights; a wider gap begins a word, even where no space is printed
+_TILTED = 0.2  # radians
+
+
+@dataclass(frozen=True)
+class _Char:
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def read_text(page: Any) -> str:
+    text = page.get_textpage()
+    try:
+        found = text.get_text_bounded()
+    finally:
+        text.close()
+    return found.replace("\r\n", "\n").replace("\ufffe", "-").replace("\0", "").strip()  # U+FFFE: a hyphen at line end
+
+
+def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
+    """The words in pixels of the page drawn at `scale` pixels a point; none if most of the text does not lie level."""
+    from pypdfium2 import raw
+
+    text = page.get_textpage()
+    try:
+        count = text.count_chars()
+        angles = [raw.FPDFText_GetCharAngle(text, number) for number in range(count)]
+        turned = (page.get_rotation() or 0) * 3.14159265 / 180
+        tilted = sum(_TILTED < (angle - turned) % 6.2831853 < 6.2831853 - _TILTED for angle in angles if angle >= 0)
+        if tilted > count / 2:
+            return ()
+        width, height = page.get_size()
+        size = round(width * _FINE), round(height * _FINE)
+        chars = [_char(text, page, number, size) for number in range(count)]
+    finally:
+        text.close()
+    return tuple(_word(run, scale) for run in _runs(chars))
+
+
+def picture_share(page: Any) -> float:
+    """The share of the page's area that its largest picture covers."""
+    from pypdfium2 import raw
+
+    width, height = page.get_size()
+    boxes = [image.get_bounds() for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])]
+    areas = [(right - left) * (top - bottom) for left, bottom, right, top in boxes]
+    return min(1.0, max(areas, default=0.0) / (width * height))
+
+
+def _char(text: Any, page: Any, number: int, size: tuple[int, int]) -> _Char | None:
+    """None: a space, or what pdfium itself put in."""
+    from pypdfium2 import raw
+
+    code = raw.FPDFText_GetUnicode(text, number)
+    if code in (0, 0xFFFE) or chr(code).isspace():
+        return None
+    box = raw.FS_RECTF()
+    if not raw.FPDFText_GetLooseCharBox(text, number, box):
+        return None
+    corners = []
+    for x, y in ((box.left, box.top), (box.right, box.bottom)):
+        across, down = ctypes.c_int(), ctypes.c_int()
+        raw.FPDF_PageToDevice(page, 0, 0, *size, 0, x, y, across, down)
+        corners.append((across.value / _FINE, down.value / _FINE))
+    (x1, y1), (x2, y2) = corners
+    return _Char(chr(code), min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+
+
+def _runs(chars: list[_Char | None]) -> list[list[_Char]]:
+    runs: list[list[_Char]] = [[]]
+    for char in chars:
+        if char is None:
+            runs.append([])
+        elif runs[-1] and _is_next(runs[-1][-1], char):
+            runs[-1].append(char)
+        else:
+            runs.append([char])
+    return [run for run in runs if run]
+
+
+def _is_next(a: _Char, b: _Char) -> bool:
+    height = a.bottom - a.top
+    return -height < b.left - a.right < _GAP * height and abs(a.bottom - b.bottom) < height / 2
+
+
+def _word(run: list[_Char], scale: float) -> PlacedWord:
+    return PlacedWord(
+        text="".join(char.text for char in run),
+        left=min(char.left for char in run) * scale,
+        top=min(char.top for char in run) * scale,
+        right=max(char.right for char in run) * scale,
+        bottom=max(char.bottom for char in run) * scale,
+    )

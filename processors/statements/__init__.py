@@ -1,0 +1,48 @@
+"""Bank statements and receipts: from words on pages to checked rows of money. A library, not a processor.
+
+`read_statements` reads words with places, `from_page_answers` a model's answers in the form of `page_schema`; then
+`check` verifies each statement, `reasons` says why a person should look, and the writers write. Knows nothing of
+engines. Amounts are `Decimal`, dates `datetime.date`; no value is ever changed by a check.
+"""
+
+from processors.statements.answers import from_page_answers, page_schema
+from processors.statements.assembly import read_statements
+from processors.statements.checks import check, reasons
+from processors.statements.files import write_csv, write_json, write_markdown, write_xlsx
+from processors.statements.ofx import write_ofx
+from processors.statements.receipts import (
+    Receipt,
+    read_receipt,
+    write_receipt_csv,
+    write_receipt_json,
+    write_receipt_markdown,
+)
+from processors.statements.records import Anchor, Check, Document, Row, Statement, Unread
+from processors.statements.words import PageWords, Word, split_words
+
+__all__ = [
+    "Anchor",
+    "Check",
+    "Document",
+    "PageWords",
+    "Receipt",
+    "Row",
+    "Statement",
+    "Unread",
+    "Word",
+    "check",
+    "from_page_answers",
+    "page_schema",
+    "read_receipt",
+    "read_statements",
+    "reasons",
+    "split_words",
+    "write_csv",
+    "write_json",
+    "write_markdown",
+    "write_ofx",
+    "write_receipt_csv",
+    "write_receipt_json",
+    "write_receipt_markdown",
+    "write_xlsx",
+]

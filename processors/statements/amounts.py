@@ -1,0 +1,72 @@
+"""Amounts of money as printed on statements, in any common notation, as exact `Decimal`. Pure."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+Mark = Literal[".", ","]
+
+_CURRENCY = r"(?:[£$€¥]|EUR|GBP|USD|CHF|CAD|AUD|SEK|NOK|DKK|PLN|CZK)"
+_SPACE = "\u00a0\u202f\u2009 "
+_NUMBER = rf"\d{{1,3}}(?:(?P<group>[.,'’{_SPACE}])\d{{3}}(?:(?P=group)\d{{3}})*)?|\d+"
+_AMOUNT = re.compile(
+    rf"(?P<open>\()?\s?(?P<before>[-−–+])?\s?{_CURRENCY}?\s?(?P<inner>[-−–+])?\s?"
+    rf"(?P<whole>{_NUMBER})(?P<mark>[.,])(?P<cents>\d{{2}})"
+    rf"\s?(?P<close>\))?\s?{_CURRENCY}?\s?(?P<after>[-−–+])?\s?"
+    r"(?P<letters>CR|DR|OD|Cr|Dr|C|D|H|S|Haben|Soll)?",
+)
+_MINUS = frozenset("-−–")
+_CREDIT_LETTERS = frozenset({"CR", "C", "H", "HABEN"})
+_CURRENCY_SIGNS = {"£": "GBP", "$": "USD", "€": "EUR", "¥": "JPY"}
+_CODES = frozenset(("EUR", "GBP", "USD", "CHF", "CAD", "AUD", "SEK", "NOK", "DKK", "PLN", "CZK"))
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A printed amount."""
+
+    value: Decimal  # never negative
+    sign: Literal["-", "+", ""] = ""  # as printed: a minus before or after, or brackets
+    side: Literal["debit", "credit", ""] = ""  # as printed in letters: CR, DR, H, S, …
+
+    @property
+    def signed(self) -> Decimal:
+        """The value as a balance: below zero if it is marked so."""
+        return -self.value if self.sign == "-" or self.side == "debit" else self.value
+
+
+def looks_like_amount(text: str) -> bool:
+    """Is all of `text` an amount, in either notation? "1,234.50", "(12,00)", "12.00-", "£5.00 CR"."""
+    return _AMOUNT.fullmatch(text.strip()) is not None
+
+
+def read_amount(text: str, mark: Mark) -> Amount | None:
+    """The amount that `text` is, with `mark` as the decimal mark; None if it is none in that notation."""
+    match = _AMOUNT.fullmatch(text.strip())
+    if not match or match["mark"] != mark or match["group"] == mark:
+        return None
+    value = Decimal(f"{re.sub(r'[^0-9]', '', match['whole'])}.{match['cents']}")
+    signs = {match[name] for name in ("before", "inner", "after") if match[name]}
+    minus = bool(signs & _MINUS) or bool(match["open"] and match["close"])
+    letters = (match["letters"] or "").upper()
+    side = "" if not letters else "credit" if letters in _CREDIT_LETTERS else "debit"
+    return Amount(value, "-" if minus else "+" if signs else "", side)
+
+
+def decide_mark(texts: Iterable[str]) -> Mark:
+    """The decimal mark of a document, by the majority of its amounts; "." if there is none."""
+    marks = [match["mark"] for text in texts if (match := _AMOUNT.fullmatch(text.strip()))]
+    return "," if marks.count(",") > marks.count(".") else "."
+
+
+def find_currency(texts: Iterable[str]) -> str | None:
+    """The ISO 4217 code that a document names most often, by code or sign; None if it names none."""
+    votes: dict[str, int] = {}
+    for text in texts:
+        for word in re.findall(r"[£$€¥]|\b[A-Z]{3}\b", text):
+            code = _CURRENCY_SIGNS.get(word, word)
+            if code in _CODES or word in _CURRENCY_SIGNS:
+                votes[code] = votes.get(code, 0) + 1
+    return max(votes, key=votes.get) if votes else None

@@ -1,0 +1,167 @@
+"""Dates as printed on statements, in English, German, French and Spanish. Pure.
+
+A date is first found as its printed parts (`PrintedDate`); what they mean is decided from the document as a whole
+(`decide_order`) and from the statement's period (`resolve`), never from one row.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+Order = Literal["dmy", "mdy"]
+
+_MONTHS = {
+    1: "january jan januar jänner janvier janv enero ene",
+    2: "february feb februar fev février fevrier févr fevr febrero",
+    3: "march mar märz maerz marz mrz mär mars marzo",
+    4: "april apr avril avr abril abr",
+    5: "may mai mayo",
+    6: "june jun juni juin junio",
+    7: "july jul juli juillet juil julio",
+    8: "august aug août aout agosto ago",
+    9: "september sep sept septembre septiembre",
+    10: "october oct oktober okt octobre octubre",
+    11: "november nov novembre noviembre",
+    12: "december dec dezember dez décembre decembre déc diciembre dic",
+}
+_MONTH_OF = {name: number for number, names in _MONTHS.items() for name in names.split()}
+_NAME = "|".join(sorted(_MONTH_OF, key=len, reverse=True))
+_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d)",
+        r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d)",
+        rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})\b\.?"
+        r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:])))?",
+        rf"(?P<name>{_NAME})\b\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])(?:,?\s?(?P<y>\d{{4}}))?",
+        r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
+    )
+)
+_SLACK = timedelta(days=45)  # a date further outside the period belongs to no year near it
+
+
+@dataclass(frozen=True)
+class PrintedDate:
+    """A date's parts as they stand in the text. Either day and month are known, or `pair` is, in unknown order."""
+
+    day: int | None
+    month: int | None
+    year: int | None  # four digits; None if none is printed
+    pair: tuple[int, int] | None = None
+    length: int = 0  # characters from the start of the text
+
+
+def read_date(text: str) -> PrintedDate | None:
+    """The date with which `text` begins, or None."""
+    for pattern in _PATTERNS:
+        match = pattern.match(text)
+        if match and (found := _printed(match)):
+            return found
+    return None
+
+
+def find_dates(text: str) -> list[PrintedDate]:
+    """All dates within a text, in order."""
+    found, start = [], 0
+    while start < len(text):
+        at_word = start == 0 or not text[start - 1].isalnum()
+        if at_word and (one := read_date(text[start:])):
+            found.append(one)
+            start += one.length
+        else:
+            start += 1
+    return found
+
+
+def decide_order(printed: Iterable[PrintedDate], period: tuple[date, date] | None = None) -> Order:
+    """Day or month first, for the numeric dates of one document.
+
+    A number above twelve decides; then how many fall in the period; then the order in which rows in sequence spread
+    over the fewest days. Day first if all of that is silent, as in most countries.
+    """
+    pairs = [each for each in printed if each.pair]
+    firsts, seconds = sum(each.pair[0] > 12 for each in pairs), sum(each.pair[1] > 12 for each in pairs)
+    if firsts != seconds:
+        return "dmy" if firsts > seconds else "mdy"
+    costs = {order: _cost(pairs, order, period) for order in ("dmy", "mdy")}
+    return "mdy" if costs["mdy"] < costs["dmy"] else "dmy"
+
+
+def resolve(printed: PrintedDate, order: Order, period: tuple[date, date] | None) -> date | None:
+    """The calendar date; a year that is not printed is the one that puts it in or nearest to the period.
+
+    None if there is no such day, or no year to be had.
+    """
+    day, month = _day_and_month(printed, order)
+    if printed.year:
+        return _date(printed.year, month, day)
+    if period is None:
+        return None
+    start, end = period
+    candidates = [_date(year, month, day) for year in range(start.year - 1, end.year + 2)]
+    known = [each for each in candidates if each and start - _SLACK <= each <= end + _SLACK]
+    return min(known, key=lambda each: _distance(each, start, end), default=None)
+
+
+def find_period(lines: Sequence[str], order: Order) -> tuple[date, date] | None:
+    """The statement's period: two full dates on one line of the text outside the table, at most 400 days apart, of
+    which the first may lack its year."""
+    for line in lines:
+        found = find_dates(line)
+        for first, second in zip(found, found[1:], strict=False):
+            end = resolve(second, order, None)
+            if end is None:
+                continue
+            start = resolve(first, order, None) or resolve(first, order, (end - timedelta(days=300), end))
+            if start and timedelta(0) < end - start <= timedelta(days=400):
+                return start, end
+    return None
+
+
+def _printed(match: re.Match[str]) -> PrintedDate | None:
+    parts = match.groupdict()
+    year = _year(parts.get("y"))
+    if parts.get("a"):
+        pair = int(parts["a"]), int(parts["b"])
+        possible = 1 <= min(pair) <= 12 and max(pair) <= 31
+        return PrintedDate(None, None, year, pair, match.end()) if possible else None
+    month = _MONTH_OF[parts["name"].lower()] if parts.get("name") else int(parts["m"])
+    day = int(parts["d"])
+    possible = 1 <= month <= 12 and 1 <= day <= 31
+    return PrintedDate(day, month, year, None, match.end()) if possible else None
+
+
+def _year(text: str | None) -> int | None:
+    if not text:
+        return None
+    number = int(text.lstrip("'"))
+    return number if number > 99 else 2000 + number if number < 70 else 1900 + number
+
+
+def _day_and_month(printed: PrintedDate, order: Order) -> tuple[int, int]:
+    if printed.pair is None:
+        return printed.day, printed.month
+    first, second = printed.pair
+    return (first, second) if order == "dmy" else (second, first)
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _distance(each: date, start: date, end: date) -> timedelta:
+    return max(start - each, each - end, timedelta(0))
+
+
+def _cost(pairs: Sequence[PrintedDate], order: Order, period: tuple[date, date] | None) -> tuple[int, int]:
+    """How badly an order fits: dates that are none or outside the period; days walked from row to row."""
+    year = next((each.year for each in pairs if each.year), 2024)
+    read = [_date(each.year or year, *reversed(_day_and_month(each, order))) for each in pairs]
+    outside = sum(each is None or bool(period and not period[0] <= each <= period[1]) for each in read)
+    known = [each for each in read if each]
+    return outside, sum(abs((b - a).days) for a, b in zip(known, known[1:], strict=False))

@@ -1,0 +1,122 @@
+"""One line of a statement's table, taken apart into date, text and amounts by the table's headings. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from processors.statements.dates import PrintedDate, read_date
+from processors.statements.phrases import Column, name_special
+from processors.statements.table import MONEY, Cell, Heading, MoneyColumns, find_amounts
+from processors.statements.words import Line, Word, split_cells
+
+_DATE_WORDS = 4
+_DATE_GAP = 1.2  # line heights between the words of one date
+_LOOSE = 2.0  # line heights by which a cell may stand left of its heading
+_RUNNING_GAP = 0.6  # line heights; text that follows an amount more closely is a sentence around it
+
+
+@dataclass
+class Parts:
+    """What stands on a line."""
+
+    line: Line
+    date: PrintedDate | None = None
+    value_date: PrintedDate | None = None
+    description: list[Word] = field(default_factory=list)
+    reference: list[Word] = field(default_factory=list)
+    money: dict[Column, Cell] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
+    runs_on: bool = False  # an amount has text close behind it
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.description)
+
+    @property
+    def has_movement(self) -> bool:
+        return bool(self.money.keys() - {"balance"})
+
+    @property
+    def special(self) -> str | None:
+        return name_special(self.text) or name_special(" ".join(w.text for w in self.reference + self.description))
+
+
+def take_apart(line: Line, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> Parts:
+    """The line's parts; each word ends up in exactly one of them."""
+    parts = Parts(line)
+    words = list(line.words)
+    parts.date = _take_date(words, "date", headings, height)
+    parts.value_date = _take_date(words, "value_date", headings, height)
+    _take_money(parts, words, columns, height)
+    text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
+    for word in words:
+        if columns.covers(word) and any(char.isdigit() for char in word.text):
+            parts.unreadable.append(word.text)
+        nearest = _text_column(word, text_headings, height)
+        (parts.reference if nearest == "reference" else parts.description).append(word)
+    return parts
+
+
+def starts_in_text(line: Line, headings: Sequence[Heading], height: float) -> bool:
+    """Does the line begin under the text's heading, as the next line of a wrapped description does?"""
+    dates = [heading for heading in headings if heading.column in ("date", "value_date")]
+    texts = [heading.left for heading in headings if heading.column == "description"]
+    first = min((heading.left for heading in dates), default=0.0)
+    left = line.words[0].left
+    if texts and min(texts) < first:
+        return left >= min(texts) - _LOOSE * height
+    return left > first + _LOOSE * height
+
+
+def _take_date(words: list[Word], column: Column, headings: Sequence[Heading], height: float) -> PrintedDate | None:
+    """Remove the date that stands in a column from the words, and return it."""
+    heading = next((each for each in headings if each.column == column), None)
+    if heading is None or not words:
+        return None
+    left = heading.left - _LOOSE * height if min(h.left for h in headings) < heading.left else float("-inf")
+    right = min((h.left for h in headings if h.left > heading.left), default=float("inf"))
+    right = max(right, heading.right)
+    for at, word in enumerate(words):
+        if not left <= word.left < right:
+            continue
+        run = split_cells(words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
+        text = " ".join(each.text for each in run)
+        if printed := read_date(text):
+            _remove(words, at, printed.length)
+            return printed
+    return None
+
+
+def _remove(words: list[Word], at: int, length: int) -> None:
+    """Remove `length` characters of the words joined by spaces, from word `at` on."""
+    while length > 0 and at < len(words):
+        word = words[at]
+        if len(word.text) <= length:
+            del words[at]
+            length -= len(word.text) + 1
+        else:
+            rest = word.text[length:].strip()
+            share = (word.right - word.left) * length / len(word.text)
+            words[at : at + 1] = (
+                [Word(rest, word.left + share, word.top, word.right, word.bottom, word.confidence)]
+                if any(char.isalnum() for char in rest)
+                else []
+            )
+            return
+
+
+def _take_money(parts: Parts, words: list[Word], columns: MoneyColumns, height: float) -> None:
+    for cell in find_amounts(words, height):
+        column = columns.column(cell)
+        if column not in MONEY or column in parts.money:
+            continue
+        after = [word for word in parts.line.words if 0 <= word.left - cell.right < _RUNNING_GAP * height]
+        parts.runs_on |= any(char.isalpha() for word in after for char in word.text)
+        parts.money[column] = cell
+        for word in cell.words:
+            words.remove(word)
+
+
+def _text_column(word: Word, headings: Sequence[Heading], height: float) -> Column:
+    """The last text column that begins left of the word."""
+    begun = [heading for heading in headings if heading.left - _LOOSE * height <= word.left]
+    return max(begun, key=lambda heading: heading.left).column if begun else "description"

@@ -1,0 +1,100 @@
+"""The words by which statements name their columns and special lines, in English, German, French and Spanish. Pure."""
+
+import re
+import unicodedata
+from typing import Literal
+
+Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance"]
+Special = Literal["opening", "closing", "carried", "debits", "credits", "total"]
+
+# columns: each pattern is the whole of a heading
+_COLUMNS: dict[Column, str] = {
+    "value_date": r"value(?: date)?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung|date (?:de )?valeur"
+    r"|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
+    "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
+    r"|buchungs?(?:tag|datum)|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
+    r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
+    "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative)|transactions?|memo|payee"
+    r"|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang|erlauterung(?:en)?"
+    r"|beschreibung|empfanger|umsatz(?:text|art)?|libelle|libelle (?:de l'|des )?operations?|operations?"
+    r"|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what|activity"
+    r"|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
+    r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?",
+    "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
+    r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debito|cargos?|debe|retraits?|depenses?"
+    r"|adeudos?|salidas?|debit amount",
+    "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
+    r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?|credit amount|paid into",
+    "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?",
+    "balance": r"(?:account |running |new |daily )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
+    r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
+}
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """Spaces are optional: OCR loses them."""
+    return re.compile(re.sub(r" \??", " ?", pattern))
+
+
+_CURRENCY_TAIL = r"(?: ?[(\[]? ?(?:£|\$|€|eur|gbp|usd|chf|in (?:eur|chf|gbp|usd)|en (?:eur|euros)) ?[)\]]?)?"
+_COLUMN_PATTERNS = {name: _compile(f"(?:{words}){_CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()}
+# special lines: each pattern begins the text of a line or of a label
+_SPECIALS: tuple[tuple[Special, str], ...] = (
+    (
+        "carried",
+        r"(?:balance |total )?(?:carried (?:forward|over|down)|c/f|c/fwd|c/d)|zwischensaldo|ubertrag auf|a reporter"
+        r"|suma y sigue|solde a reporter|continued",
+    ),
+    (
+        "opening",
+        r"(?:your )?(?:opening|previous|start(?:ing)?|beginning|old|last statement|former) balance"
+        r"|(?:balance |total )?(?:brought (?:forward|over|down)|b/f|b/fwd|b/d)|balance forward"
+        r"|balance (?:from )?(?:last|previous) statement|balance on last|anfangssaldo|alter (?:saldo|kontostand)"
+        r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag|eroffnungssaldo|solde (?:initial|precedent|anterieur)"
+        r"|(?:ancien|premier) solde|report|solde d'ouverture|saldo (?:inicial|anterior|de apertura|previo)"
+        r"|suma anterior",
+    ),
+    (
+        "closing",
+        r"(?:your )?(?:closing|new|ending|final|end|current statement) balance|balance at (?:end|close)"
+        r"|endsaldo|neuer (?:saldo|kontostand)|schluss-?saldo|abschlusssaldo|(?:nouveau|dernier) solde"
+        r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo",
+    ),
+    (
+        "debits",
+        r"(?:total|sum of) (?:of )?(?:debits|money out|paid out|withdrawals|payments(?: out)?|charges|purchases"
+        r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
+        r"|ausgange)|withdrawals and (?:other )?debits|total salidas",
+    ),
+    (
+        "credits",
+        r"(?:total|sum of) (?:of )?(?:credits|money in|paid in|deposits|receipts|payments received|abonos|haber"
+        r"|ingresos|des credits|credits?|haben)|(?:money|paid) in|summe (?:haben|gutschriften|eingange)"
+        r"|deposits and (?:other )?credits|total entradas",
+    ),
+    (
+        "total",
+        r"(?:sub)?totals?(?: des (?:mouvements|operations))?\b(?! [a-z]{3,})|summe(?:n)?\b|umsatzsumme|totaux"
+        r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)",
+    ),
+)
+_SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
+
+
+def plain(text: str) -> str:
+    """Lower case, without accents, one space between words."""
+    split = unicodedata.normalize("NFKD", text.replace("’", "'").replace("ß", "ss"))
+    return " ".join("".join(char for char in split if not unicodedata.combining(char)).lower().split())
+
+
+def name_column(text: str) -> Column | None:
+    """The column that a heading names, if all of `text` is a heading."""
+    wanted = plain(text)
+    return next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+
+
+def name_special(text: str) -> Special | None:
+    """What the text of a line says it is, if it is no movement: an opening balance, a total, …"""
+    wanted = plain(text)
+    return next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)

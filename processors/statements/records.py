@@ -1,0 +1,90 @@
+"""What is read from statements: documents of statements of rows. Values are as printed; checks add flags only."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+
+@dataclass
+class Row:
+    """One movement of money. Exactly one of `debit` (money out) and `credit` (money in) should be set."""
+
+    page: int  # from 1, as in the file
+    date: date | None
+    description: str
+    reference: str = ""
+    debit: Decimal | None = None
+    credit: Decimal | None = None
+    balance: Decimal | None = None  # after this row, below zero if overdrawn; None if not printed
+    value_date: date | None = None
+    confidence: float = 1.0  # of its least certain word
+    flags: list[str] = field(default_factory=list)  # why a person should look at it, in words
+
+    @property
+    def change(self) -> Decimal:
+        return (self.credit or Decimal(0)) - (self.debit or Decimal(0))
+
+
+@dataclass
+class Anchor:
+    """A balance printed on a line of its own: before row number `at` (0: before the first)."""
+
+    at: int
+    name: str  # "opening", "carried", "closing"
+    balance: Decimal
+    page: int
+
+
+@dataclass
+class Check:
+    """One thing that was verified about a statement."""
+
+    name: str  # "balances", "closing", "debits", "credits"
+    passed: bool | None  # None: there was nothing to verify it by
+    text: str  # in words, with the figures
+
+
+@dataclass
+class Statement:
+    """One account over one period."""
+
+    account: str = ""
+    holder: str = ""
+    currency: str = ""  # ISO 4217; "" if the document names none
+    start: date | None = None
+    end: date | None = None
+    opening: Decimal | None = None
+    closing: Decimal | None = None
+    printed_debits: Decimal | None = None  # totals as printed
+    printed_credits: Decimal | None = None
+    rows: list[Row] = field(default_factory=list)  # in the order of time
+    anchors: list[Anchor] = field(default_factory=list)
+    is_liability: bool = False  # a credit card or loan: a positive balance is owed, a debit raises it
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def flagged(self) -> list[Row]:
+        return [row for row in self.rows if row.flags]
+
+
+@dataclass
+class Unread:
+    """Something on a page that looks as if it mattered and became no row."""
+
+    page: int
+    text: str
+    why: str
+
+
+@dataclass
+class Document:
+    """A file: its statements in reading order, and what was not understood."""
+
+    statements: list[Statement] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    pages: int = 0
+    notes: list[str] = field(default_factory=list)  # what was decided: page order, day or month first, sources
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for statement in self.statements for row in statement.rows]

@@ -1,0 +1,182 @@
+"""The table of a statement's page: its heading row, and which cells of a line stand under which heading. Pure."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from processors.statements.amounts import looks_like_amount
+from processors.statements.phrases import Column, name_column
+from processors.statements.words import Line, Word
+
+MONEY: frozenset[Column] = frozenset({"debit", "credit", "amount", "balance"})
+_MOST_HEADING_WORDS = 5
+_LEAST_HEADINGS = 3
+_NAMED_SHARE = 0.6  # of a heading row's words that must be headings
+_HEADING_GAP = 0.9  # line heights between words of one heading
+_DIGIT_GAP = 0.55  # between groups of digits of one amount
+_SIGN_GAP = 1.6  # between an amount and its sign, currency or CR
+_SIGNS = frozenset(
+    {"-", "−", "–", "+", "£", "$", "€", "EUR", "GBP", "USD", "CHF", "CR", "DR", "C", "D", "H", "S", "OD"}
+)
+_MOST_AMOUNT_WORDS = 5
+_ALIGNED = 1.0  # line heights by which the right edges of one column differ
+
+
+@dataclass(frozen=True)
+class Heading:
+    column: Column
+    left: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An amount on a line, of one or more words."""
+
+    words: tuple[Word, ...]
+    text: str
+
+    @property
+    def left(self) -> float:
+        return self.words[0].left
+
+    @property
+    def right(self) -> float:
+        return self.words[-1].right
+
+    @property
+    def confidence(self) -> float:
+        return min(word.confidence for word in self.words)
+
+
+def find_headings(line: Line, height: float) -> tuple[Heading, ...] | None:
+    """The headings, if the line is a table's heading row: names a date and money, and little else."""
+    words = line.words
+    found: list[Heading] = []
+    named = at = 0
+    while at < len(words):
+        run = _longest_heading(words[at : at + _MOST_HEADING_WORDS], height)
+        if run:
+            column, count = run
+            taken = {heading.column for heading in found}
+            if column == "date" and column in taken:
+                column = "value_date"
+            if column not in taken:
+                found.append(Heading(column, words[at].left, words[at + count - 1].right))
+            named += count
+        at += run[1] if run else 1
+    columns = {heading.column for heading in found}
+    if "date" not in columns and "value_date" in columns:
+        found = [Heading("date", h.left, h.right) if h.column == "value_date" else h for h in found]
+        columns = {heading.column for heading in found}
+    is_heading = len(found) >= _LEAST_HEADINGS and "date" in columns and columns & MONEY
+    return tuple(found) if is_heading and named >= _NAMED_SHARE * len(words) else None
+
+
+def join_lines(upper: Line, lower: Line) -> Line:
+    """Two lines as one: each word of the lower stands after those of the upper that it is under."""
+    merged: list[list[Word]] = [[word] for word in upper.words]
+    for word in lower.words:
+        over = next((run for run in merged if run[0].left < word.right and word.left < run[-1].right), None)
+        if over:
+            over.append(word)
+        else:
+            merged.append([word])
+    merged.sort(key=lambda run: min(word.left for word in run))
+    words = [
+        Word(
+            " ".join(word.text for word in run),
+            min(word.left for word in run),
+            min(word.top for word in run),
+            max(word.right for word in run),
+            max(word.bottom for word in run),
+        )
+        for run in merged
+    ]
+    return Line(upper.page, tuple(words))
+
+
+def find_amounts(words: Sequence[Word], height: float) -> list[Cell]:
+    """The longest runs of words that are amounts."""
+    found, at = [], 0
+    while at < len(words):
+        for count in range(min(_MOST_AMOUNT_WORDS, len(words) - at), 0, -1):
+            run = words[at : at + count]
+            text = _joined(run, height)
+            if text:
+                found.append(Cell(tuple(run), text))
+                at += count - 1
+                break
+        at += 1
+    return found
+
+
+class MoneyColumns:
+    """Which money column an amount stands in, learnt from where all amounts of a table stand."""
+
+    def __init__(self, headings: Sequence[Heading], cells: Sequence[Cell], height: float):
+        self._clusters: list[_Cluster] = []
+        for group in _clusters(sorted(cells, key=lambda cell: cell.right), height):
+            left = statistics.median(cell.left for cell in group)
+            right = statistics.median(cell.right for cell in group)
+            nearest = min(headings, key=lambda heading: _distance(heading, left, right))
+            column = nearest.column if nearest.column in MONEY else None
+            self._clusters.append(_Cluster(column, left, right, len(group)))
+        for cluster in self._clusters:
+            main = max((c for c in self._clusters if c.column == cluster.column), key=lambda c: c.size)
+            if cluster.right < main.left or cluster.left > main.right:
+                cluster.column = None
+
+    def column(self, cell: Cell) -> Column | None:
+        """None: the amount stands in the text, as that of a purchase in another currency does."""
+        if not self._clusters:
+            return None
+        return min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right)).column
+
+    def covers(self, word: Word) -> bool:
+        """Does the word stand where a column's amounts do?"""
+        middle = (word.left + word.right) / 2
+        return any(cluster.column and cluster.left < middle < cluster.right for cluster in self._clusters)
+
+
+@dataclass
+class _Cluster:
+    column: Column | None
+    left: float
+    right: float
+    size: int
+
+
+def _longest_heading(words: Sequence[Word], height: float) -> tuple[Column, int] | None:
+    for count in range(len(words), 0, -1):
+        run = words[:count]
+        together = all(b.left - a.right <= _HEADING_GAP * height for a, b in zip(run, run[1:], strict=False))
+        if together and (column := name_column(" ".join(word.text for word in run))):
+            return column, count
+    return None
+
+
+def _joined(run: Sequence[Word], height: float) -> str | None:
+    for a, b in zip(run, run[1:], strict=False):
+        signs = a.text.upper() in _SIGNS or b.text.upper() in _SIGNS
+        if b.left - a.right > (_SIGN_GAP if signs else _DIGIT_GAP) * height:
+            return None
+    for text in (" ".join(word.text for word in run), "".join(word.text for word in run)):
+        if looks_like_amount(text):
+            return text
+    return None
+
+
+def _clusters(cells: Sequence[Cell], height: float) -> list[list[Cell]]:
+    groups: list[list[Cell]] = []
+    for cell in cells:
+        if groups and cell.right - groups[-1][-1].right <= _ALIGNED * height:
+            groups[-1].append(cell)
+        else:
+            groups.append([cell])
+    return groups
+
+
+def _distance(heading: Heading, left: float, right: float) -> float:
+    middle = (left + right) / 2 - (heading.left + heading.right) / 2
+    return min(abs(heading.left - left), abs(heading.right - right), abs(middle))

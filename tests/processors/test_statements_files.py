@@ -1,0 +1,92 @@
+"""The files that statements become, read back by other programs' libraries."""
+
+import csv
+import json
+from datetime import date
+from decimal import Decimal
+
+import openpyxl
+import pytest
+from ofxtools.Parser import OFXTree
+
+from processors import statements
+from processors.statements import Document, Row, Statement
+
+EVIL = '=HYPERLINK("x")'
+
+
+@pytest.fixture
+def document():
+    rows = [
+        Row(1, date(2024, 5, 1), EVIL, debit=Decimal("20.00"), balance=Decimal("-10.00")),
+        Row(1, date(2024, 5, 2), "Café & Söhne <GmbH> with a name longer than thirty-two", credit=Decimal("30.00")),
+        Row(2, None, "No date", debit=Decimal("1.00"), flags=["the date is missing"]),
+    ]
+    statement = Statement(account="00012345", currency="GBP", opening=Decimal("10.00"), closing=Decimal("20.00"))
+    statement.rows = rows
+    return Document([statement], pages=2)
+
+
+def test_csv_is_exact_and_runs_nothing(document, tmp_path):
+    statements.write_csv(document, tmp_path / "s.csv")
+    with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["description"] == f"'{EVIL}"
+    assert (rows[0]["debit"], rows[0]["balance"], rows[1]["credit"]) == ("20.00", "-10.00", "30.00")
+    assert rows[2]["flags"] == "the date is missing"
+
+
+@pytest.mark.parametrize("start", ["=1", "+1", "-1", "@a", "\t=1", "\r=1"])
+def test_no_text_is_a_formula_in_a_spreadsheet(document, tmp_path, start):
+    document.rows[0].description = start
+    statements.write_xlsx(document, tmp_path / "s.xlsx")
+    statements.write_csv(document, tmp_path / "s.csv")
+    cell = openpyxl.load_workbook(tmp_path / "s.xlsx").active["E2"]
+    assert cell.data_type == "s"
+    assert f"'{start}" in (tmp_path / "s.csv").read_bytes().decode()
+
+
+def test_xlsx_cells_are_typed(document, tmp_path):
+    statements.write_xlsx(document, tmp_path / "s.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "s.xlsx").active
+    assert sheet["C2"].is_date
+    assert sheet["G2"].value == 20
+    assert sheet["A2"].value == "00012345"
+
+
+def test_json_keeps_amounts_as_text(document, tmp_path):
+    statements.write_json(document, tmp_path / "s.json")
+    whole = json.loads((tmp_path / "s.json").read_text())
+    assert whole["statements"][0]["rows"][0]["debit"] == "20.00"
+    assert whole["review"]
+
+
+def test_ofx_is_read_back_by_another_library(document, tmp_path):
+    left_out = statements.write_ofx(document, tmp_path / "s.ofx")
+    tree = OFXTree()
+    with (tmp_path / "s.ofx").open("rb") as file:
+        tree.parse(file)
+    (statement,) = tree.convert().statements
+    assert [t.trnamt for t in statement.transactions] == [Decimal("-20.00"), Decimal("30.00")]
+    assert [t.dtposted.date() for t in statement.transactions] == [date(2024, 5, 1), date(2024, 5, 2)]
+    assert statement.transactions[1].memo == document.rows[1].description
+    assert (statement.account.acctid, statement.curdef, statement.balance.balamt) == ("00012345", "GBP", 20)
+    assert left_out == ["account 00012345: 1 rows without a date or an amount are not in the OFX file"]
+
+
+def test_ofx_of_a_credit_card_without_a_currency_is_read_back(document, tmp_path):
+    document.statements[0].is_liability, document.statements[0].currency = True, ""
+    statements.write_ofx(document, tmp_path / "s.ofx")
+    tree = OFXTree()
+    with (tmp_path / "s.ofx").open("rb") as file:
+        tree.parse(file)
+    (statement,) = tree.convert().statements
+    assert statement.balance.balamt == -20
+
+
+def test_the_summary_names_what_is_flagged(document, tmp_path):
+    statements.check(document.statements[0])
+    statements.write_markdown(document, tmp_path / "s.md", "May")
+    text = (tmp_path / "s.md").read_text()
+    assert "| Opening balance | 10.00 |" in text
+    assert "the date is missing" in text

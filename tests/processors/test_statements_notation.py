@@ -1,0 +1,87 @@
+"""Amounts and dates in the notations of many countries."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from processors.statements.amounts import Amount, decide_mark, find_currency, read_amount
+from processors.statements.dates import decide_order, find_dates, find_period, read_date, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "amount"),
+    [
+        ("1,234.50", ".", Amount(Decimal("1234.50"))),
+        ("£12.00", ".", Amount(Decimal("12.00"))),
+        ("1.234,50", ",", Amount(Decimal("1234.50"))),
+        ("1 234,50 €", ",", Amount(Decimal("1234.50"))),
+        ("1'234.50", ".", Amount(Decimal("1234.50"))),
+        ("(12.00)", ".", Amount(Decimal("12.00"), "-")),
+        ("12.00-", ".", Amount(Decimal("12.00"), "-")),
+        ("-£12.00", ".", Amount(Decimal("12.00"), "-")),
+        ("−12,00", ",", Amount(Decimal("12.00"), "-")),
+        ("+12,00", ",", Amount(Decimal("12.00"), "+")),
+        ("12.00 CR", ".", Amount(Decimal("12.00"), "", "credit")),
+        ("12.00DR", ".", Amount(Decimal("12.00"), "", "debit")),
+        ("12,00 S", ",", Amount(Decimal("12.00"), "", "debit")),
+    ],
+)
+def test_an_amount_is_read_exactly_in_each_notation(text, mark, amount):
+    assert read_amount(text, mark) == amount
+
+
+@pytest.mark.parametrize("text", ["12", "1.234", "12:30", "Card 12.00", "1,23,456.00", "12.345", "01.05.2024", ""])
+def test_what_is_no_amount_is_not_read_as_one(text):
+    assert read_amount(text, ".") is None
+
+
+def test_the_decimal_mark_is_decided_by_the_document():
+    assert decide_mark(["1.234,50", "12,00", "3.50"]) == ","
+    assert read_amount("3.50", ",") is None
+
+
+def test_the_currency_is_the_one_named_most():
+    assert find_currency(["Balance in EUR", "£ 3.00", "€ 12,00"]) == "EUR"
+
+
+PERIOD = date(2023, 12, 15), date(2024, 1, 14)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-01-05", "05/01/2024", "05.01.24", "5 Jan 2024", "05JAN", "Jan 5", "5. Januar 2024", "5 janv. 2024", "05.01."]
+    + ["5 de enero de 2024", "January 5, 2024", "05-Jan-24"],
+)
+def test_a_date_is_read_in_each_notation_and_completed_from_the_period(text):
+    assert resolve(read_date(text), "dmy", PERIOD) == date(2024, 1, 5)
+
+
+def test_a_year_that_is_not_printed_changes_at_new_year():
+    assert resolve(read_date("28 Dec"), "dmy", PERIOD) == date(2023, 12, 28)
+    assert resolve(read_date("3 Jan"), "dmy", PERIOD) == date(2024, 1, 3)
+
+
+def test_day_or_month_first_is_decided_by_the_whole_document():
+    american = [read_date(text) for text in ("01/02/2024", "01/05/2024", "01/28/2024")]
+    assert decide_order(american) == "mdy"
+    assert decide_order([read_date(text) for text in ("01/02", "02/02", "04/02")]) == "dmy"
+    assert (
+        decide_order([read_date(t) for t in ("02/01/24", "02/04/24")], (date(2024, 2, 1), date(2024, 2, 29))) == "mdy"
+    )
+
+
+def test_a_day_that_does_not_exist_is_no_date():
+    assert resolve(read_date("31/02/2024"), "dmy", None) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Statement period 15 December 2023 to 14 January 2024", "15.12.2023 - 14.01.2024", "15 Dec - 14 Jan 2024"],
+)
+def test_the_period_is_found(line):
+    assert find_period(["Some Bank", line], "dmy") == PERIOD
+
+
+def test_dates_within_a_text_are_found():
+    assert [each.pair for each in find_dates("du 01/02/2024 au 28/02/2024")] == [(1, 2), (28, 2)]
