@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon import __version__, completion, config, control
+from daemon import __version__, config, control
+from daemon.console import completion
 from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StoreError, UsageError
 from daemon.joblog import JobLog
 from daemon.names import printable_lines
@@ -115,7 +116,7 @@ def run(
     """Run the daemon in the foreground (systemd does the same). Ctrl-C: running jobs may finish; twice: at once."""
     from rich.console import Console
 
-    from daemon import terminal
+    from daemon.console import terminal
     from daemon.service import serve
     from daemon.store import now_us
 
@@ -137,7 +138,8 @@ def run(
 
 def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
     """The table at the end of a drain: what was worked on in this run, and what waits."""
-    from daemon import result, terminal, views
+    from daemon import result
+    from daemon.console import terminal, views
 
     with JobLog(settings.database) as log:
         rows = [
@@ -181,7 +183,8 @@ def process(
 
     from rich.console import Console
 
-    from daemon import oneshot, terminal, views
+    from daemon import oneshot
+    from daemon.console import terminal, views
 
     settings = _settings(config_file)
     console = Console(stderr=True)
@@ -215,7 +218,7 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         _print_json(answer)
         return
-    from daemon import terminal, views
+    from daemon.console import terminal, views
 
     terminal.out().print(views.status_view(answer))
 
@@ -261,7 +264,7 @@ def jobs(
     if as_json:
         _print_json(rows)
         return
-    from daemon import terminal, views
+    from daemon.console import terminal, views
 
     terminal.out().print(views.jobs_table(rows) if rows else "No such jobs.")
 
@@ -276,7 +279,7 @@ def show(job: AnyJob, config_file: ConfigOption = None, as_json: JsonOption = Fa
     if as_json:
         _print_json({**row, "attempts_made": attempts, "events": events})
         return
-    from daemon import terminal, views
+    from daemon.console import terminal, views
 
     terminal.out().print(views.job_view(row, attempts, events, outbox=str(settings.outbox)))
 
@@ -330,7 +333,7 @@ def backup(
 @app.command()
 def metrics(config_file: ConfigOption = None) -> None:
     """What the daemon does and did, for Prometheus. See [metrics] in config.toml for a file, or HTTP."""
-    from daemon import metrics as prometheus
+    from daemon.telemetry import metrics as prometheus
 
     settings = _settings(config_file)
     print(prometheus.render(_ask(settings, "metrics"), database=settings.database, memory=settings.totals), end="")
@@ -342,7 +345,7 @@ def watch(
     config_file: ConfigOption = None,
 ) -> None:
     """What the daemon does, live: queue, workers, progress, results. Into a pipe: a line for each event."""
-    from daemon import watch as live
+    from daemon.console import watch as live
 
     with contextlib.suppress(KeyboardInterrupt):
         live.watch(_settings(config_file), seconds=seconds)
@@ -351,15 +354,15 @@ def watch(
 @app.command()
 def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Is everything as it must be? Disks, limits, the job log, models, GPU, the service; and what mends what is not."""
-    from daemon import doctor as checkup
-    from daemon import terminal, views
+    from daemon.console import terminal, views
+    from daemon.doctor import examination
 
     found = config_file or next((place for place in _PLACES if place.exists()), None)
     if found is not None and found.resolve().parent.is_dir():
         found = found.absolute()
         os.chdir(found.resolve().parent)  # what config.toml names relatively starts there
     checks = []
-    for check in checkup.examine(found):
+    for check in examination.examine(found):
         checks.append(check)
         if not as_json:
             terminal.out().print(views.check_line(check))

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from daemon import __version__, totals
+from daemon import __version__
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
 from daemon.errors import ConfigError, LayoutError, StorageError
-from daemon.exporter import Exporter
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.inbox import OriginalGone
@@ -21,6 +20,8 @@ from daemon.publishing import Publishing
 from daemon.retention import Retention
 from daemon.storage import Storage
 from daemon.store import Store
+from daemon.telemetry import totals
+from daemon.telemetry.exporter import Exporter
 from daemon.watcher import Watcher
 from daemon.workers import Workers
 

@@ -89,18 +89,19 @@ class Folders:
             AlreadyRunning: another daemon is.
         """
         path = self.inbox.taken / ".lock"
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
-            _flock(self._lock)
+            _flock(lock)
         except BlockingIOError as error:
-            owner = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "?"
-            os.close(self._lock)
+            owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "?"
+            os.close(lock)
             raise AlreadyRunning(
                 f"inboxd is already running on {self.inbox.path} (process {owner}).",
                 "See it with `inboxd status`; stop it with `systemctl stop inboxd`, or Ctrl-C in its terminal.",
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         for place in (*self._all(), path):
             facts = place.lstat()
             self._identities[place] = (facts.st_dev, facts.st_ino)

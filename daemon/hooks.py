@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.config import Hook, Settings
+from daemon.config import Settings
 from daemon.errors import InboxdError
 from daemon.joblog import JobLog
 from daemon.names import printable_lines
+from daemon.tables import Hook
 
 log = logging.getLogger(__name__)
 

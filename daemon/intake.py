@@ -18,7 +18,6 @@ from typing import Any
 from daemon import durable
 from daemon.config import Settings
 from daemon.folders import Folders
-from daemon.histogram import Histogram
 from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, writer_has
 from daemon.journal import about
 from daemon.kinds import Content, sniff
@@ -28,6 +27,7 @@ from daemon.nearby import Choice, WrongOptions, choose, options_of
 from daemon.settling import Settling, is_ignored
 from daemon.storage import Storage, describe
 from daemon.store import Store, new_id
+from daemon.telemetry.histogram import Histogram
 from daemon.watcher import Watcher
 
 log = logging.getLogger(__name__)

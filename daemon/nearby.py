@@ -14,9 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from daemon.config import Nearby, Recipe, Settings, nearest
+from daemon.config import Recipe, Settings
 from daemon.inbox import Inbox
 from daemon.names import printable_path
+from daemon.tables import Nearby
+from daemon.validation import nearest
 from processors.base import Kind, RecipeOptions
 
 FOLDER_FILE = ".inboxd.toml"

@@ -59,6 +59,7 @@ class Recovery:
             self._each(job.id, self._mend, job, job.id in taken)
         self._sweep_staging()
         self._sweep_kept()
+        self._storage.sweep()
         if self._report != Report():
             log.warning("recovered after an unclean end: %s", self._report)
         return self._report

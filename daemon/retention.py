@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from daemon import durable
-from daemon.config import RetentionTable
 from daemon.folders import Folders
 from daemon.model import Job, JobState
 from daemon.names import SIDECAR_SUFFIXES
 from daemon.outbox import ORIGINAL
 from daemon.store import Store
+from daemon.tables import RetentionTable
 
 log = logging.getLogger(__name__)
 

@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from daemon import config, hooks, model, result, timetable, totals
+from daemon import config, hooks, model, result, timetable
 from daemon.backup import Backup
 from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.control import ControlServer
 from daemon.dispatch import Dispatch
 from daemon.errors import ConfigError, StartOver, StorageError
-from daemon.exporter import Exporter
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.hooks import Hooks
@@ -33,6 +32,8 @@ from daemon.retention import Removal, Retention
 from daemon.sdnotify import Notifier
 from daemon.storage import Storage, describe
 from daemon.store import Store, now_us
+from daemon.telemetry import totals
+from daemon.telemetry.exporter import Exporter
 from daemon.watcher import Watcher
 from daemon.workers import Workers
 from processors.base import FailureKind

@@ -6,6 +6,7 @@ written where the daemon writes (`trouble`); where it can, a step that still fai
 keeps nobody else waiting.
 """
 
+import contextlib
 import errno
 import functools
 import logging
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 _PAUSE, _PAUSE_MAX = 0.5, 4.0  # seconds between two tries; doubled each time
 _TRIES = 6  # of a step, while all else can be written
 _PROBE_BYTES = 64 * 1024
+_PROBES = (".probe", ".probe.2")  # a small file, before and after it is renamed
 _PASSES = {  # a step that fails for one of these is never hopeless: there will be room again
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
 }
@@ -92,6 +94,12 @@ class Storage:
         """When `retry` has something to do, by the clock; None: not before something fails."""
         return self._next_try
 
+    def sweep(self) -> None:
+        """Remove what an examination left that the last run did not live to end."""
+        for folder in self._probed():
+            with contextlib.suppress(OSError):
+                _sweep(folder)
+
     @property
     def tries(self) -> int:
         """How often in a row something could not be written."""
@@ -136,16 +144,20 @@ class Storage:
                 kept.hopeless(error)
             return False
 
+    def _probed(self) -> tuple[Path, ...]:
+        return (self._folders.inbox.taken, self._folders.state, self._folders.outbox.path)
+
     def _examine(self) -> bool:
         """Find out whether all can be written; False: there is trouble."""
         self.can_take = False
         try:
             self._folders.check()
             self._store.check()
-            _probe(self._folders.inbox.taken)
-            _probe(self._folders.state)
+            *first, last = self._probed()
+            for folder in first:
+                _probe(folder)
             self.can_take = True
-            _probe(self._folders.outbox.path)
+            _probe(last)
         except (OSError, StorageError) as error:
             self._tell(describe(error))
             return False
@@ -170,13 +182,18 @@ class Storage:
 
 def _probe(folder: Path) -> None:
     """Write, name, rename and remove a small file."""
-    first, second = folder / ".probe", folder / ".probe.2"
-    for path in (first, second):
-        path.unlink(missing_ok=True)
+    _sweep(folder)
+    first, second = (folder / name for name in _PROBES)
     durable.write_file(first, bytes(_PROBE_BYTES))
     durable.rename_noreplace(first, second)
     durable.fsync_folder(folder)
     second.unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a probe that was cut short left behind."""
+    for name in _PROBES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def describe(error: OSError | InboxdError) -> str:

@@ -1,4 +1,4 @@
-"""jobs.db: the rows of the jobs, their attempts and events. The only module that imports sqlalchemy.
+"""jobs.db: the rows of the jobs, their attempts and events.
 
 Used by the main thread alone (one writer); readers open the file themselves, read-only. Every method that changes
 something is one transaction, durable when it returns (`synchronous=FULL`). A method that ends an attempt is fenced: it
@@ -9,33 +9,21 @@ be made again. A file that is damaged, or that is not at its path any more, rais
 """
 
 import collections
-import contextlib
 import json
-import logging
 import secrets
-import sqlite3
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from daemon import backup, durable
-from daemon.errors import InboxdError, StartOver, StorageError, StoreError
+from daemon.database import Database
 from daemon.model import Job, JobState
-from daemon.schema import MIGRATIONS
 from processors.base import Kind
 
-log = logging.getLogger(__name__)
-
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_NOT_NOW = {
-    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
-    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL),
-}
 _ENDED = [state for state in JobState if state.is_final]
 _JOB_FIELDS = tuple(field.name for field in fields(Job))
 _jobs = sa.table("jobs", *(sa.column(name) for name in _JOB_FIELDS))
@@ -52,128 +40,26 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-class Store:
-    """The open database. `is_new`: there was none, or it was damaged and set aside; the folders tell what was in it."""
+class Store(Database):
+    """The jobs in the open database."""
 
-    def __init__(self, path: Path, *, clock=now_us):
+    def __init__(self, path: Path, *, clock: Callable[[], int] = now_us):
         """Open it, or make it.
 
         Raises:
             StorageError: it cannot be read or written now.
             StoreError: it was written by a newer inboxd.
         """
-        self.path = path
         self._clock = clock
-        self.is_new = False
-        self.is_damaged = False
-        try:
-            self._open()
-        except StartOver:
-            self.set_aside()
-            self.is_damaged = False
-            self._open()
+        super().__init__(path)
 
     def _open(self) -> None:
-        self._engine = sa.create_engine(
-            "sqlite://",
-            creator=self._connect,
-            poolclass=sa.pool.StaticPool,
-            isolation_level="AUTOCOMMIT",  # transactions are begun below, as BEGIN IMMEDIATE
-        )
-        self._connection: sa.Connection | None = None
-        sa.event.listen(
-            self._engine, "handle_error", lambda context: self._translated(context.original_exception), retval=True
-        )
-        self._connection = self._engine.connect()
-        self._migrate()
+        super()._open()
         self._counts = self._count()
 
     def now(self) -> int:
         """The time by the clock of the rows, microseconds since the epoch."""
         return self._clock()
-
-    def close(self) -> None:
-        """Let go of the file. Raises nothing: all that was to be kept is committed."""
-        with contextlib.suppress(InboxdError, sqlite3.Error, sa.exc.SQLAlchemyError):
-            if self._connection is not None:
-                self.tidy()
-                self._connection.close()
-        self._engine.dispose()
-
-    def tidy(self) -> None:
-        """Refresh what the query planner knows of the tables."""
-        self._connection.exec_driver_sql("PRAGMA optimize")
-
-    def check(self) -> None:
-        """Raise what any method would raise, if the file cannot be written now or is not ours any more."""
-        try:
-            with self._transaction():
-                version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-                self._connection.exec_driver_sql(f"PRAGMA user_version = {version}")  # a page of the log, as any commit
-        except StorageError:
-            with contextlib.suppress(StorageError):  # where no room is left, the log itself may give some back
-                self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            raise
-
-    def set_aside(self) -> Path:
-        """Move a damaged file away, beside its place; its new path."""
-        self.close()
-        kept = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-        for suffix in ("-wal", "-shm", ""):  # the file itself last: its absence is what starts the next one
-            source = self.path.with_name(self.path.name + suffix)
-            if source.exists():
-                durable.rename_noreplace(source, kept.with_name(kept.name + suffix))
-        durable.fsync_folder(self.path.parent)
-        log.error("The job log %s is damaged. It is kept as %s, and made anew from the folders.", self.path, kept)
-        return kept
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            # isolation_level=None: sqlite3 itself begins nothing, so that the PRAGMAs take effect
-            connection = sqlite3.connect(
-                self.path.resolve().as_uri(), uri=True, isolation_level=None, timeout=10, check_same_thread=False
-            )
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
-                connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error as error:
-            raise self._translated(error) or error from error
-        self._identity = _identity(self.path)
-        return connection
-
-    def _translated(self, error: BaseException) -> InboxdError | None:
-        """Ours for SQLite's error, by its primary code (https://sqlite.org/rescode.html); None: a mistake of ours."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGED or "no such table" in str(error):
-            self.is_damaged = True
-            return StartOver(f"The job log {self.path} is damaged: {error}.")
-        if code in _NOT_NOW:
-            return StorageError(
-                f"The job log {self.path} cannot be used: {error}.",
-                "Free some space in the state folder, or mend its permissions or its disk: nothing is lost.",
-            )
-        return None
-
-    def _migrate(self) -> None:
-        version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                f"The job log {self.path} was written by a newer inboxd (version {version}, known {len(MIGRATIONS)}).",
-                "Install that version again, or give this one a state folder of its own ([paths] state).",
-            )
-        self.is_new = version == 0
-        if 0 < version < len(MIGRATIONS):
-            kept = backup.copy(self.path, self.path.parent / "backups", f"jobs-version-{version}.db")
-            log.warning("The job log is brought from version %d to %d; as it was: %s", version, len(MIGRATIONS), kept)
-        for number in range(version, len(MIGRATIONS)):
-            with self._transaction():
-                for statement in MIGRATIONS[number]:
-                    self._connection.exec_driver_sql(statement)
-                self._connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
-
-    def _transaction(self) -> "_Transaction":
-        if _identity(self.path) != self._identity:  # what is committed now would go to a file without a name
-            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon ran.")
-        return _Transaction(self._connection)
 
     # ---------------------------------------------------------------------------------------- intake
 
@@ -514,33 +400,6 @@ class Store:
         self._connection.execute(
             _events.insert(), {"job": job.id, "at": self._clock(), "event": event, "detail": detail or None}
         )
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT: a deferred one that reads first and writes later may fail with SQLITE_BUSY_SNAPSHOT."""
-
-    def __init__(self, connection: sa.Connection):
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        try:
-            if error is None:
-                self._connection.exec_driver_sql("COMMIT")
-        finally:  # SQLite ends a transaction itself after some errors, and leaves it open after others
-            if self._connection.connection.in_transaction:
-                self._connection.exec_driver_sql("ROLLBACK")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file; None: it is gone."""
-    try:
-        facts = path.stat()
-    except FileNotFoundError:
-        return None
-    return facts.st_dev, facts.st_ino
 
 
 def new_id() -> str:

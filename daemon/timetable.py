@@ -13,9 +13,9 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from daemon.config import ScheduleTable
 from daemon.hours import parse_clock
 from daemon.model import Due
+from daemon.tables import ScheduleTable
 
 RESCAN = "rescan"  # the whole inbox: events may be lost, and some file systems send none
 PROBE = "probe"  # what parked jobs wait for

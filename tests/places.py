@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from daemon import config
+from daemon import config, control
+from daemon.errors import NotRunning
 
 ROOT = Path(__file__).parents[1]
 DEADLINE = 60.0  # seconds; what has not come by then will not
@@ -115,7 +116,10 @@ class Place:
         self._daemons.append(daemon)
 
     def _answers(self) -> bool:
-        return self.inboxd("status", "--json", check=None).returncode == 0
+        try:
+            return control.ask(self.settings().socket, "status")["ok"]
+        except NotRunning:
+            return False
 
     def stop_all(self) -> None:
         for daemon in self._daemons:

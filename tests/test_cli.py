@@ -2,22 +2,34 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from places import Place
 
 
-@pytest.fixture
-def done(place: Place) -> Place:
-    """A place where one file is done, one has failed, and no daemon runs."""
+@pytest.fixture(scope="module")
+def drained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where one file is done, one has failed, and no daemon runs."""
+    place = Place(tmp_path_factory.mktemp("drained"))
     place.drop("bank/good.txt", "fine words\n")
     place.drop("bad.bin", b"\x00\x01\x02")
     place.drain(check=1)
-    return place
+    return place.home
+
+
+@pytest.fixture
+def done(drained: Path, tmp_path: Path) -> Iterator[Place]:
+    """A copy of it for each test."""
+    shutil.copytree(drained, tmp_path, dirs_exist_ok=True)
+    place = Place(tmp_path)
+    yield place
+    place.stop_all()
 
 
 def test_jobs_shows_the_log_and_filters_it(done: Place):

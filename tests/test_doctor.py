@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from places import Place, wait_for
 
-from daemon import config, doctor, machine, premises
+from daemon import config
+from daemon.doctor import examination, machine, premises
+from daemon.doctor.installation import Installation, as_user
 from daemon.install import system_place
-from daemon.installation import Installation, as_user
 from daemon.store import Store
 
 
@@ -27,7 +28,7 @@ def _findings(place: Place, check: int | None = None) -> dict[str, list[tuple[st
 def _look(place: Place) -> dict[str, list[tuple[str, str]]]:
     """The same without a process of its own."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for check in doctor.examine(place.config):
+    for check in examination.examine(place.config):
         found.setdefault(check.what, []).append((check.verdict, f"{check.found} {check.fix}"))
     return found
 
@@ -113,7 +114,7 @@ def test_with_a_wrong_config_it_still_looks_at_all_that_it_can(place: Place, tom
 
 
 def test_without_any_config_it_says_so():
-    checks = list(doctor.examine(None))
+    checks = list(examination.examine(None))
     assert checks[0].verdict == "FAIL" and "--config FILE" in checks[0].fix
 
 

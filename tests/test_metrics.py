@@ -11,11 +11,12 @@ from factories import make_job
 from places import Place, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon import config, gpu, totals
+from daemon import config
 from daemon.errors import ConfigError
-from daemon.histogram import Histogram
 from daemon.model import JobState
 from daemon.store import Store
+from daemon.telemetry import gpu, totals
+from daemon.telemetry.histogram import Histogram
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -85,9 +86,13 @@ def test_what_waits_is_counted_by_recipe_and_by_age(make_place):
     place.drop("x.txt", "fine")
     place.drop("y.txt.prompt", "what?")
     place.start()
-    wait_for(lambda: (place.row("x.txt") or {}).get("waiting_for"), "its waiting")
-    samples = _samples(place.inboxd("metrics").stdout)
-    assert samples["inboxd_queued_jobs", ("count",)] == samples["inboxd_waiting_jobs", ("count",)] == 1
+
+    def parked() -> dict | None:  # it is tried again now and then, and does not wait for an instant
+        samples = _samples(place.inboxd("metrics").stdout)
+        return samples if samples.get(("inboxd_waiting_jobs", ("count",))) == 1 else None
+
+    samples = wait_for(parked, "its waiting")
+    assert samples["inboxd_queued_jobs", ("count",)] == 1
     assert samples["inboxd_oldest_queued_seconds", ("count",)] > 0
     assert samples["inboxd_left_files", ()] == 1
 

@@ -39,6 +39,6 @@ def test_every_make_target_of_the_readme_is_there():
 
 def test_every_module_of_the_daemon_has_its_row():
     rows = README.split("## Want to change something?")[1]
-    modules = {path.name for path in (ROOT / "daemon").glob("*.py")} - {"__init__.py", "errors.py", "model.py"}
-    missing = {name for name in modules if f"daemon/{name}" not in rows}
-    assert missing <= {"control.py", "sdnotify.py", "oneshot.py"}, missing
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "daemon").rglob("*.py") if path.name != "__init__.py"}
+    missing = {name for name in modules if name not in rows}
+    assert missing <= {f"daemon/{name}.py" for name in ("control", "sdnotify", "oneshot", "errors", "model")}, missing

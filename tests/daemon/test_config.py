@@ -5,6 +5,7 @@ import pytest
 
 from daemon import config
 from daemon.errors import ConfigError
+from daemon.tables import RetryTable, ScheduleTable
 from processors.base import Kind, parse_duration
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ def test_every_commented_key_of_the_shipped_config_is_known_and_shows_its_defaul
     lines = [line.removeprefix("# ") for line in text.splitlines()]
     live = [line for line in lines if line.startswith("[") or re.match(r"[a-z_]+ = ", line)]
     settings = _parse("\n".join(live), tmp_path)
-    assert settings.retry == config.RetryTable() and settings.schedule == config.ScheduleTable()
+    assert settings.retry == RetryTable() and settings.schedule == ScheduleTable()
     assert settings.on("vlm") == _parse("", tmp_path).on("vlm")
 
 

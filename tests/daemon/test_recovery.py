@@ -234,3 +234,12 @@ def test_one_job_that_cannot_be_mended_stops_neither_the_others_nor_the_start(wr
     monkeypatch.setattr(wreck.publishing, "complete", fail_for_bad)
     assert "1 unmended" in wreck.recover()
     assert wreck.state("good") is JobState.DONE and wreck.state("bad") is JobState.PUBLISHING
+
+
+def test_examination_of_the_disks_that_was_cut_short_leaves_nothing(wreck: Wreck):
+    places = (wreck.folders.inbox.taken, wreck.folders.state, wreck.folders.outbox.path)
+    for folder in places:
+        (folder / ".probe").write_bytes(b"")
+        (folder / ".probe.2").write_bytes(b"")
+    wreck.recover()
+    assert [path for folder in places for path in folder.glob(".probe*")] == []

@@ -141,7 +141,8 @@ def _preload() -> None:
 
 def _drain(order: dict) -> None:
     """The daemon, in the forked process; never returns."""
-    from daemon import config, service, terminal
+    from daemon import config, service
+    from daemon.console import terminal
     from daemon.errors import InboxdError
 
     home, fault = Path(order["home"]), Fault(**order["fault"])

@@ -14,6 +14,7 @@ from typing import Any
 
 from daemon import durable
 from daemon.config import Settings
+from daemon.database import _Transaction
 from daemon.dispatch import Dispatch
 from daemon.folders import Folders
 from daemon.gate import Gate
@@ -23,7 +24,7 @@ from daemon.publishing import Publishing
 from daemon.rebuild import Rebuild
 from daemon.recovery import Recovery
 from daemon.storage import Storage
-from daemon.store import Store, _Transaction
+from daemon.store import Store
 from daemon.watcher import Watcher
 from daemon.workers import Worker, WorkerState
 from processors import wire

@@ -111,7 +111,8 @@ def _be_daemon(order: Order) -> None:
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    from daemon import config, inbox, intake, service, terminal
+    from daemon import config, inbox, intake, service
+    from daemon.console import terminal
 
     status = 1
     try:

@@ -17,7 +17,6 @@ from daemon.commands import Commands
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
 from daemon.errors import StorageError
-from daemon.exporter import Exporter
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.model import Asked, Hashed, Job, LookAt, WorkerEnded, WorkerSaid
@@ -27,6 +26,7 @@ from daemon.recovery import Recovery
 from daemon.retention import Retention
 from daemon.storage import Storage
 from daemon.store import Store
+from daemon.telemetry.exporter import Exporter
 from daemon.watcher import Watcher
 from daemon.workers import Worker, Workers
 from processors import wire

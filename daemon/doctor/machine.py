@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon import gpu
 from daemon import memory as machine_memory
 from daemon.config import Recipe, Settings
-from daemon.finding import FAIL, OK, WARN, Findings, shown_bytes
-from daemon.installation import Installation, as_user
+from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
+from daemon.doctor.installation import Installation, as_user
 from daemon.nearby import options_of
+from daemon.telemetry import gpu
 from processors import base
 
 _TORCH_SECONDS = 90.0  # its first import, from a slow disk

@@ -19,14 +19,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from daemon import control, gpu
+from daemon import control
 from daemon.config import Settings
+from daemon.console.terminal import amount_of, clock, out, safe_text, span
+from daemon.console.views import jobs_table, problem_lines
+from daemon.doctor.finding import shown_bytes
 from daemon.errors import NotRunning, StoreError, UsageError
-from daemon.finding import shown_bytes
 from daemon.joblog import JobLog
 from daemon.memory import resident_bytes
-from daemon.terminal import amount_of, clock, out, safe_text, span
-from daemon.views import jobs_table, problem_lines
+from daemon.telemetry import gpu
 
 _EVERY_SECONDS = 1.0
 _GPU_EVERY_SECONDS = 10.0

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import config, machine, premises, standing
+from daemon import config
 from daemon.config import Settings
+from daemon.doctor import machine, premises, standing
+from daemon.doctor.finding import FAIL, OK, WARN, Findings
+from daemon.doctor.installation import Installation, installation_of
 from daemon.errors import ConfigError, InboxdError
-from daemon.finding import FAIL, OK, WARN, Findings
-from daemon.installation import Installation, installation_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from daemon.terminal import amount_of, clock, local_time, safe_text, span
+from daemon.console.terminal import amount_of, clock, local_time, safe_text, span
 
 if TYPE_CHECKING:
-    from daemon.doctor import Check
+    from daemon.doctor.examination import Check
 
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
 

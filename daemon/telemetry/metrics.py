@@ -23,11 +23,11 @@ from prometheus_client.metrics_core import (
     SummaryMetricFamily,
 )
 
-from daemon import gpu
 from daemon.errors import InboxdError
 from daemon.joblog import JobLog
 from daemon.memory import resident_bytes
-from daemon.totals import Totals, count
+from daemon.telemetry import gpu
+from daemon.telemetry.totals import Totals, count
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

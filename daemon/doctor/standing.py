@@ -9,9 +9,9 @@ from pathlib import Path
 
 from daemon import __version__, backup, control, unit
 from daemon.config import Settings
+from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
+from daemon.doctor.installation import Installation, run
 from daemon.errors import NotRunning, StoreError, UsageError
-from daemon.finding import FAIL, OK, WARN, Findings, shown_bytes
-from daemon.installation import Installation, run
 from daemon.joblog import JobLog
 from daemon.schema import MIGRATIONS
 

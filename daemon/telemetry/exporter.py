@@ -77,7 +77,7 @@ class Exporter:
         Raises:
             NotRunning: the main loop does not answer in time.
         """
-        from daemon import metrics
+        from daemon.telemetry import metrics
 
         asked = Asked(command="metrics", arguments={}, reply=queue.SimpleQueue())
         self._post(asked)

@@ -1,0 +1,1 @@
+"""`inboxd doctor`: what is to be looked at, and the command that mends it."""
