@@ -13,22 +13,28 @@ Imported by the daemon to check its configuration, so nothing heavy is imported 
 `sound` (PyAV) are imported once a worker loads.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from processors.base import (
+    BadInput,
+    Failed,
     Finished,
     Kind,
     Loaded,
     Missing,
     Options,
+    Outcome,
     Plan,
     Processor,
     Progress,
     Ready,
     RecipeOptions,
+    Unavailable,
     Work,
 )
 from processors.whisper import catalogue
@@ -45,6 +51,7 @@ class WhisperOptions(Options):
     model: str = "turbo"  # a name of openai-whisper, or the path of a checkpoint (.pt)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
     threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
+    max_batch: int = Field(default=8, ge=1)  # files whose windows are decoded together
 
     @field_validator("model")
     @classmethod
@@ -73,6 +80,10 @@ class TranscribeOptions(RecipeOptions):
     compression_ratio_threshold: float | None = 2.4  # above: the text repeats itself, try the next temperature
     logprob_threshold: float | None = -1.0  # below: unsure, try the next temperature
     no_speech_threshold: float | None = 0.6  # above, and unsure: silence
+    # exact: openai-whisper's own way, window after window, each with the text before it; the same text as there.
+    # fast: what is spoken, cut at pauses, all windows at once and without the text before them
+    decoding: Literal["exact", "fast"] = "exact"
+    cut_context: bool = True  # fast: the encoder sees little more than the window, not 30 s; doubtful ones again whole
     vad: bool = True  # a voice detector tells where nobody speaks: no text is believed there
     word_timestamps: bool = False
     hallucination_silence_threshold: float | None = None  # seconds; needs word_timestamps
@@ -98,6 +109,12 @@ class TranscribeOptions(RecipeOptions):
         wanted = [name for name in (*needing, "max_words_per_line") if getattr(self, name)]
         if wanted and not self.word_timestamps:
             raise ValueError(f"{', '.join(wanted)}: set word_timestamps = true as well")
+        return self
+
+    @model_validator(mode="after")
+    def _hears_where_it_cuts(self) -> "TranscribeOptions":
+        if self.decoding == "fast" and not self.vad:
+            raise ValueError('decoding = "fast" decodes only what the voice detector finds: leave out vad = false')
         return self
 
 
@@ -135,7 +152,27 @@ class Whisper(Processor):
         self._engine = Engine.load(options, models, progress)
         return Loaded(engine="openai-whisper", model=options.model, device=self._engine.device_name)
 
+    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome]]:
+        """The windows of all jobs are decoded together. A job that fails unforeseen is raised when all have ended."""
+        unforeseen: Exception | None = None
+        for number, outcome in self._engine.run([partial(self._transcribe, work, progress) for work in batch]):
+            match outcome:
+                case BadInput() | Unavailable():
+                    yield batch[number], Failed(kind=outcome.kind, message=str(outcome))
+                case Exception():
+                    unforeseen = outcome
+                case _:
+                    yield batch[number], outcome
+        if unforeseen:
+            raise unforeseen
+
     def process_one(self, work: Work, progress: Progress) -> Finished:
+        ((_, outcome),) = self._engine.run([partial(self._transcribe, work, progress)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _transcribe(self, work: Work, progress: Progress, ask: Callable) -> Finished:
         from processors.whisper import review, sound, transcript
 
         with sound.open_track(work.source) as track:
@@ -144,7 +181,7 @@ class Whisper(Processor):
                 total = None if track.declared_seconds is None else max(seconds, track.declared_seconds)
                 progress.job(work, done=seconds, total=total, unit="seconds")
 
-            found = self._engine.transcribe(track, work.options, tell)
+            found = self._engine.transcribe(track, work.options, ask, tell)
         files = transcript.write(found, work.outputs, work.stem, work.options)
         return Finished(
             files=files,

@@ -1,24 +1,23 @@
 """openai-whisper over one sound track: language, windows, fallback; tells at every step how far it got."""
 
 import logging
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 import whisper
-from whisper.audio import CHUNK_LENGTH, N_SAMPLES, log_mel_spectrogram, pad_or_trim
-from whisper.decoding import DecodingOptions, DecodingResult
+from whisper.audio import N_SAMPLES, log_mel_spectrogram, pad_or_trim
 from whisper.model import Whisper
 
 from processors.base import Progress, Unavailable
-from processors.whisper import TranscribeOptions, WhisperOptions, catalogue, sound, voice, weights
+from processors.whisper import TranscribeOptions, WhisperOptions, catalogue, sound, together, voice, weights
+from processors.whisper.listening import Decoding, Listener, progress_bar
 from processors.whisper.review import SILENCE_DB
 from processors.whisper.transcript import Transcript
+from processors.whisper.windows import Windows
 
 _SHORTEST_SAMPLES = 1600  # the mel transform raises under 201 samples; 0.1 s holds no word anyway
 _FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
@@ -28,7 +27,7 @@ _SHORTEST_SPEECH_SECONDS = 0.25
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
 _OWN_OPTIONS = {"formats", "highlight_words", "max_line_width", "max_line_count", "max_words_per_line"}
-_OWN_OPTIONS |= {"language", "vad"}
+_OWN_OPTIONS |= {"language", "vad", "decoding", "cut_context"}
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +39,7 @@ class Engine:
         self._model = model
         self._detector = voice.Detector()
         self._fp16 = model.device.type == "cuda"  # the CPU computes in float32 only
+        self._decoding = Decoding(model, torch.float16 if self._fp16 else torch.float32)
 
     @classmethod
     def load(cls, options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
@@ -67,7 +67,14 @@ class Engine:
         device = self._model.device
         return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
-    def transcribe(self, track: sound.Track, options: TranscribeOptions, tell: Callable[[float], None]) -> Transcript:
+    def run(self, jobs: Sequence[Callable[[together.Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
+        """Run jobs that call `transcribe` with what they are given, their windows decoded together; yields the number
+        of each and what it returned or raised."""
+        return together.run(jobs, self._decoding.answer)
+
+    def transcribe(
+        self, track: sound.Track, options: TranscribeOptions, ask: together.Ask, tell: Callable[[float], None]
+    ) -> Transcript:
         """What is said in `track`; `tell(seconds)` is called at every decoded window and before every attempt at one.
 
         Raises:
@@ -83,7 +90,11 @@ class Engine:
             if loudness.max() >= SILENCE_DB and spoken != []:
                 if language is None:
                     language, probability = self._detect(part, _first_sound(loudness, spoken))
-                segments = self._part(part, options, language, kept, lambda done, offset=offset: tell(offset + done))
+                told = partial(_tell_behind, tell, offset)
+                if options.decoding == "fast":
+                    segments = Windows(self._model, part, spoken, options).transcribe(language, ask, told)
+                else:
+                    segments = self._part(part, options, language, kept, ask, told)
                 for segment in segments:
                     chosen = dropped if _is_invented(segment, segments, part, loudness, spoken) else kept
                     chosen.append(_moved(segment, offset, len(chosen)))
@@ -117,6 +128,7 @@ class Engine:
         options: TranscribeOptions,
         language: str,
         before: list[dict[str, Any]],
+        ask: together.Ask,
         tell: Callable[[float], None],
     ) -> list[dict[str, Any]]:
         """openai-whisper's segments of one part, which goes on with the text `before` it."""
@@ -127,69 +139,10 @@ class Engine:
         if len(part) < _SHORTEST_SAMPLES:
             part = np.pad(part, (0, _SHORTEST_SAMPLES - len(part)))
         seconds = len(part) / sound.SAMPLE_RATE_HZ
-        listener = _Listener(self._model, tell)
-        with _progress_bar(listener.advance):
+        listener = Listener(self._model, ask, tell)
+        with progress_bar(listener.advance):
             result = whisper.transcribe(listener, part, language=language, fp16=self._fp16, **arguments)
         return [_within(segment, seconds) for segment in result["segments"] if segment["text"].strip()]
-
-
-class _Listener:
-    """The model as `whisper.transcribe` sees it, telling of each window.
-
-    Its own progress bar moves only behind a window that had text. So the windows are counted here, too: a first attempt
-    that follows another without the bar having moved means that a window of silence was passed.
-    """
-
-    def __init__(self, model: Whisper, tell: Callable[[float], None]):
-        self._model = model
-        self._tell = tell
-        self._done_seconds = 0.0
-        self._first_temperature: float | None = None
-        self._is_behind_bar = False  # a window was tried since the bar last moved
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def __call__(self, *arguments: Any) -> Any:  # the word timestamps run the model itself
-        return self._model(*arguments)
-
-    def decode(self, mel: torch.Tensor, options: DecodingOptions) -> DecodingResult:
-        if self._first_temperature is None:
-            self._first_temperature = options.temperature
-        if options.temperature == self._first_temperature:
-            if self._is_behind_bar:
-                self._done_seconds += CHUNK_LENGTH
-            self._is_behind_bar = True
-        self._tell(self._done_seconds)
-        return self._model.decode(mel, options)
-
-    def advance(self, frames: int) -> None:
-        self._done_seconds += frames / _FRAMES_PER_SECOND
-        self._is_behind_bar = False
-        self._tell(self._done_seconds)
-
-
-@contextmanager
-def _progress_bar(advance: Callable[[int], None]) -> Iterator[None]:
-    """Stand in for the tqdm bar of `whisper.transcribe`: the only place where it tells how far it got."""
-
-    class Bar:
-        def __init__(self, **_: Any):
-            self.update = advance
-
-        def __enter__(self) -> "Bar":
-            return self
-
-        def __exit__(self, *_: Any) -> None:
-            pass
-
-    module = sys.modules["whisper.transcribe"]  # the attribute `whisper.transcribe` is the function
-    theirs = module.tqdm
-    module.tqdm = SimpleNamespace(tqdm=Bar)
-    try:
-        yield
-    finally:
-        module.tqdm = theirs
 
 
 def _device(wanted: str) -> torch.device:
@@ -199,6 +152,10 @@ def _device(wanted: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise Unavailable(f'There is no CUDA device "{wanted}" here: set device = "auto", or look at the driver.')
     return device
+
+
+def _tell_behind(tell: Callable[[float], None], offset: float, done: float) -> None:
+    tell(offset + done)
 
 
 def _first_sound(loudness: np.ndarray, spoken: list[voice.Span] | None) -> float:

@@ -1,0 +1,182 @@
+"""openai-whisper's network, laid out for batches: the same weights and the same sums, computed once.
+
+What `whisper.decoding` repeats is kept: cross-attention keys and values once per sound (not per beam), earlier keys and
+values in a cache of fixed size (not concatenated at every step), the vocabulary only at the positions that are read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from whisper.model import Whisper
+
+from processors.whisper import linear
+
+Linear = Callable[[Tensor], Tensor]
+Pair = tuple[Tensor, Tensor]  # keys and values, or weight and bias
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One residual block of the decoder, or of the encoder (without the `cross_` layers)."""
+
+    queries_keys_values: Linear
+    out: Linear
+    widen: Linear
+    narrow: Linear
+    norms: tuple[Pair, ...]
+    cross_query: Linear | None = None
+    cross_keys_values: Linear | None = None
+    cross_out: Linear | None = None
+
+
+class Cache:
+    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width)."""
+
+    def __init__(self, layers: list[Pair]):
+        self._layers = layers
+
+    def layer(self, number: int) -> Pair:
+        return self._layers[number]
+
+    def select(self, rows: Tensor) -> "Cache":
+        """The cache of these rows, in this order; a row may be named several times."""
+        return Cache([(keys[rows], values[rows]) for keys, values in self._layers])
+
+    def reorder(self, rows: Tensor, length: int) -> None:
+        """The same in place, for as many rows as there are, of which only the first `length` positions are in use."""
+        for pair in self._layers:
+            for kept in pair:
+                kept[:, :, :length] = kept[rows, :, :length]
+
+
+class Network:
+    """The layers of one model, in one precision."""
+
+    def __init__(self, model: Whisper, dtype: torch.dtype):
+        self.dims, self.device, self.dtype = model.dims, model.device, dtype
+        self._make = linear.choose(model, dtype)
+        self._encoder, self._decoder = model.encoder, model.decoder
+        self._conv = [
+            (conv.weight.to(dtype), conv.bias.to(dtype)) for conv in (self._encoder.conv1, self._encoder.conv2)
+        ]
+        self._heard = [self._block(block) for block in self._encoder.blocks]
+        self._said = [self._block(block) for block in self._decoder.blocks]
+        self._embedding = self._decoder.token_embedding.weight.detach().to(dtype)
+        self._positions = self._decoder.positional_embedding.detach().to(dtype)
+        self._vocabulary = self._make(self._decoder.token_embedding.weight, None)
+
+    def encode(self, mels: Tensor) -> Tensor:
+        """Mel spectrograms (n, n_mels, 2 * positions) -> (n, positions, width). Fewer than whisper's 1500 positions are
+        faster, and not what the model was trained with."""
+        x = mels.to(self.device, self.dtype)
+        x = F.gelu(F.conv1d(x, *self._conv[0], padding=1))
+        x = F.gelu(F.conv1d(x, *self._conv[1], stride=2, padding=1)).permute(0, 2, 1)
+        x = x + self._encoder.positional_embedding[: x.shape[1]].to(self.dtype)
+        for block in self._heard:
+            queries, keys, values = self._split(block.queries_keys_values(_norm(x, block.norms[0])), 3)
+            x = x + block.out(_joined(F.scaled_dot_product_attention(queries, keys, values)))
+            x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[1]))))
+        return _norm(x, _weights(self._encoder.ln_post, self.dtype))
+
+    def cross(self, features: Tensor) -> list[Pair]:
+        """What the decoder reads of the sound: (n, positions, width) -> (n, heads, positions, head width), by layer."""
+        pairs = []
+        for block in self._said:
+            keys, values = self._split(block.cross_keys_values(features), 2)
+            pairs.append((keys.contiguous(), values.contiguous()))
+        return pairs
+
+    def cache(self, rows: int, capacity: int) -> Cache:
+        heads = self.dims.n_text_head
+        shape = (rows, heads, capacity, self.dims.n_text_state // heads)
+        make = lambda: torch.zeros(shape, dtype=self.dtype, device=self.device)  # noqa: E731
+        return Cache([(make(), make()) for _ in self._said])
+
+    def read(self, tokens: Tensor, cache: Cache, cross: list[Pair]) -> Tensor:
+        """Prompts (rows, length), shorter ones padded behind -> (rows, length, width); fills the cache from its start.
+        A row's padding is seen by nothing: what is decoded later overwrites it."""
+        length = tokens.shape[1]
+
+        def attend(number: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            kept_keys, kept_values = cache.layer(number)
+            kept_keys[:, :, :length], kept_values[:, :, :length] = keys, values
+            return F.scaled_dot_product_attention(queries, keys, values, is_causal=length > 1)
+
+        return self._forward(self._embedding[tokens] + self._positions[:length], attend, cross)
+
+    def step(self, tokens: Tensor, positions: Tensor, cache: Cache, cross: list[Pair]) -> Tensor:
+        """One more token a row, (rows,), at its own position (rows,) -> (rows, width). A sound's rows lie together."""
+        rows, longest = torch.arange(len(tokens), device=self.device), int(positions.max()) + 1
+        seen = torch.arange(longest, device=self.device)[None] <= positions[:, None]
+        mask = None if bool(seen.all()) else seen[:, None, None]
+
+        def attend(number: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            kept_keys, kept_values = cache.layer(number)
+            kept_keys[rows, :, positions], kept_values[rows, :, positions] = keys[:, :, 0], values[:, :, 0]
+            return F.scaled_dot_product_attention(
+                queries, kept_keys[:, :, :longest], kept_values[:, :, :longest], attn_mask=mask
+            )
+
+        return self._forward((self._embedding[tokens] + self._positions[positions])[:, None], attend, cross)[:, 0]
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(rows, width) -> float32 (rows, vocabulary)."""
+        return self._vocabulary(_norm(states, _weights(self._decoder.ln, self.dtype))).float()
+
+    def _forward(self, x: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor], cross: list[Pair]) -> Tensor:
+        rows, length, width = x.shape
+        sounds = len(cross[0][0])
+        for number, block in enumerate(self._said):
+            split = self._split(block.queries_keys_values(_norm(x, block.norms[0])), 3)
+            x = x + block.out(_joined(attend(number, *split)))
+            queries = block.cross_query(_norm(x, block.norms[1])).view(sounds, rows // sounds * length, width)
+            (queries,) = self._split(queries, 1)
+            heard = _joined(F.scaled_dot_product_attention(queries, *cross[number]))
+            x = x + block.cross_out(heard.view(rows, length, width))
+            x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[2]))))
+        return x
+
+    def _split(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
+        """(n, length, count * width) -> `count` times (n, heads, length, head width)."""
+        heads = self.dims.n_text_head  # encoder and decoder of every Whisper have the same
+        n, length, width = x.shape
+        return x.view(n, length, count, heads, width // count // heads).permute(2, 0, 3, 1, 4).unbind(0)
+
+    def _block(self, block: torch.nn.Module) -> _Block:
+        own, cross = block.attn, block.cross_attn
+        norms = [block.attn_ln, *([block.cross_attn_ln] if cross else []), block.mlp_ln]
+        none = torch.zeros_like(own.query.bias)  # Whisper's keys have no bias
+        layers = {
+            "queries_keys_values": self._make(
+                torch.cat([own.query.weight, own.key.weight, own.value.weight]),
+                torch.cat([own.query.bias, none, own.value.bias]),
+            ),
+            "out": self._make(own.out.weight, own.out.bias),
+            "widen": self._make(block.mlp[0].weight, block.mlp[0].bias),
+            "narrow": self._make(block.mlp[2].weight, block.mlp[2].bias),
+        }
+        if cross:
+            layers |= {
+                "cross_query": self._make(cross.query.weight, cross.query.bias),
+                "cross_keys_values": self._make(
+                    torch.cat([cross.key.weight, cross.value.weight]), torch.cat([none, cross.value.bias])
+                ),
+                "cross_out": self._make(cross.out.weight, cross.out.bias),
+            }
+        return _Block(norms=tuple(_weights(norm, self.dtype) for norm in norms), **layers)
+
+
+def _weights(layer: torch.nn.Module, dtype: torch.dtype) -> Pair:
+    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+
+
+def _norm(x: Tensor, weights: Pair) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:], *weights)
+
+
+def _joined(x: Tensor) -> Tensor:
+    """(n, heads, length, head width) -> (n, length, width)."""
+    return x.permute(0, 2, 1, 3).flatten(2)
