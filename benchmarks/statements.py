@@ -106,13 +106,13 @@ class _KeptOcr(Ocr):
 
     folder: Path
 
-    def _read(self, page: Page, options: ReadOptions) -> PageText:
+    def _read(self, page: Page, options: ReadOptions, turned: int) -> PageText:
         kept = self.folder / f"page-{page.number}.pickle"
         if options.text_layer == "auto":
-            read = super()._read(page, options)
+            read = super()._read(page, options, turned)
             return harm(read, f"{self.folder.name} {page.number}") if self.folder.name.endswith("-harmed") else read
         if not kept.exists():
-            kept.write_bytes(pickle.dumps(super()._read(page, options)))
+            kept.write_bytes(pickle.dumps(super()._read(page, options, turned)))
         return pickle.loads(kept.read_bytes())
 
 

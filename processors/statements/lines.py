@@ -36,8 +36,33 @@ class Parts:
         return bool(self.money.keys() - {"balance"})
 
     @property
+    def is_total(self) -> bool:
+        """Money both out and in, without a date: the sums of the columns, however they are named."""
+        both = [self.money[column] for column in ("debit", "credit") if column in self.money]
+        return not self.date and len(both) == 2 and all(set(cell.text) & set("123456789") for cell in both)
+
+    @property
     def special(self) -> str | None:
         return name_special(self.text) or name_special(" ".join(w.text for w in self.reference + self.description))
+
+
+@dataclass
+class AmountLines:
+    """On which line of a row of several the amount stands, by the rows of which that is plain."""
+
+    first: int = 0  # text under a whole row, and a date below it
+    last: int = 0  # a date, then an amount on the line below
+
+    @property
+    def are_last(self) -> bool:
+        return self.last > self.first
+
+    def count(self, lines: Sequence[Parts]) -> None:
+        for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
+            if above.date and not above.money and line.has_movement and not line.date:
+                self.last += 1
+            elif above.has_movement and not line.date and not line.money and below and below.date:
+                self.first += 1
 
 
 def take_apart(line: Line, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> Parts:
