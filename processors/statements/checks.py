@@ -156,10 +156,13 @@ def _check_dates(statement: Statement) -> None:
 
 
 def _check_presence(statement: Statement) -> None:
-    """Where nearly every row has a balance, a row without one has lost it."""
-    lacking = [row for row in statement.rows if row.balance is None]
-    if len(lacking) <= max(1, _MOST_WITHOUT_BALANCE * len(statement.rows)) < len(statement.rows):
-        for row in lacking:
+    """Where nearly every row has a balance, one without has lost it, unless further rows of its day follow."""
+    rows = statement.rows
+    lacking = [(row, after) for row, after in zip(rows, [*rows[1:], None], strict=True) if row.balance is None]
+    if len(lacking) > _MOST_WITHOUT_BALANCE * len(rows):
+        return
+    for row, after in lacking:
+        if after is None or after.date != row.date:
             row.flags.append("has no balance, as nearly all other rows have")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from processors.statements.dates import PrintedDate
 from processors.statements.lines import AmountLines, Parts, starts_in_text, take_apart
-from processors.statements.phrases import Column
+from processors.statements.phrases import Column, name_section
 from processors.statements.preface import Accounts, find_page_number, find_summary
 from processors.statements.records import Unread
 from processors.statements.table import Cell, Heading, MoneyColumns, find_amounts, find_headings, join_lines
@@ -54,6 +54,7 @@ class Reading:
     items: list[RawRow | RawFigure] = field(default_factory=list)
     outside: list[tuple[str, Line]] = field(default_factory=list)  # lines above tables, with the account they concern
     lines: list[Line] = field(default_factory=list)
+    figure_lines: list[tuple[str, Line]] = field(default_factory=list)  # of balances within tables, with their account
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -106,10 +107,11 @@ class _Reader:
     def _read_outside(self, lines: Sequence[Line], height: float) -> None:
         for line in lines:
             self._accounts.see(line.text)
+            self._section = name_section(line.text) or self._section
         self.reading.outside += [(self._accounts.current, line) for line in lines]
         for line, below in zip(lines, [*lines[1:], None], strict=False):
             for name, amount in find_summary(line, below, height):
-                self._add_figure(line.page, name, {"": amount})
+                self._add_figure(line.page, self._standing(name), {"": amount})
 
     def _read_table(self, lines: Sequence[Line], height: float) -> None:
         cells = [cell for line in lines for cell in find_amounts(line.words, height)]
@@ -132,11 +134,15 @@ class _Reader:
             self._end_row()
             if parts.money:
                 money = {column: cell.text for column, cell in parts.money.items()}
-                self._add_figure(parts.line.page, special, money, parts.date)
+                self.reading.figure_lines.append((self._accounts.current, parts.line))
+                self._add_figure(parts.line.page, self._standing(special), money, parts.date)
             elif special in ("debits", "credits"):
                 self._section = special
             return
-        if parts.date:
+        if parts.section:
+            self._end_row()
+            self._section = parts.section
+        elif parts.date:
             self._end_row()
             self._begin(parts, parts.date)
         elif parts.runs_on:
@@ -150,6 +156,14 @@ class _Reader:
                 self._extend(parts)
         else:
             self._end_row()
+
+    def _standing(self, name: str) -> str:
+        """A balance "on" a day is the opening one before the first row of its account, the closing one behind rows."""
+        if name != "standing":
+            return name
+        current = self._accounts.current
+        has_rows = any(isinstance(item, RawRow) and item.account == current for item in self.reading.items)
+        return "closing" if has_rows else "opening"
 
     def _is_figure(self, parts: Parts) -> bool:
         has_balance = any(heading.column == "balance" for heading in self._headings)
