@@ -9,6 +9,7 @@ from decimal import Decimal
 from processors.statements.records import Check, Document, Row, Statement
 
 _CERTAIN = 0.7  # a row whose least certain word is below this is to be looked at
+_MOST_WITHOUT_BALANCE = 0.1  # of a statement that prints a balance on each row
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the rows are not in the order of dates
 
 
@@ -37,6 +38,7 @@ def check(statement: Statement, evidence: Mapping[int, str] | None = None) -> li
     statement.checks = [_check_balances(statement)]
     statement.checks += _check_totals(statement)
     _check_dates(statement)
+    _check_presence(statement)
     for row in statement.rows:
         if row.confidence < _CERTAIN:
             row.flags.append(f"read with little certainty ({row.confidence:.2f})")
@@ -151,6 +153,17 @@ def _check_dates(statement: Statement) -> None:
     for row in known:
         if statement.start and statement.end and not statement.start <= row.date <= statement.end:
             row.flags.append(f"its date {row.date} is outside the period {statement.start} to {statement.end}")
+
+
+def _check_presence(statement: Statement) -> None:
+    """Where nearly every row has a balance, one without has lost it, unless further rows of its day follow."""
+    rows = statement.rows
+    lacking = [(row, after) for row, after in zip(rows, [*rows[1:], None], strict=True) if row.balance is None]
+    if len(lacking) > _MOST_WITHOUT_BALANCE * len(rows):
+        return
+    for row, after in lacking:
+        if after is None or after.date != row.date:
+            row.flags.append("has no balance, as nearly all other rows have")
 
 
 def _longest_in_order(values: list[int]) -> set[int]:
