@@ -420,7 +420,8 @@ def pause(
 ) -> None:
     """Start no more work, and free the models' memory; drops are taken and wait. It outlives a restart."""
     answer = _ask(_settings(config_file), "pause", reason=reason, now=now)
-    print(f"Paused; {answer['running']} running jobs will finish." if answer["running"] else "Paused.")
+    running = answer["running"]
+    print(f"Paused; {running} running job{'' if running == 1 else 's'} will finish." if running else "Paused.")
 
 
 @app.command()

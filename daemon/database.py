@@ -126,7 +126,8 @@ class Database:
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"The job log {self.path} was written by a newer inboxd (version {version}, known {len(MIGRATIONS)}).",
-                "Install that version again, or give this one a state folder of its own ([paths] state).",
+                "Install that version again, or put back the copy of the job log that was made at the upgrade: "
+                'see "Back to an older version" in docs/operating.md.',
             )
         self.is_new = version == 0
         if 0 < version < len(MIGRATIONS):

@@ -57,6 +57,11 @@ def test_show_tells_all_about_one_job(done: Place):
     assert "fine words" in done.inboxd("show", job[:8]).stdout
 
 
+def test_table_in_a_pipe_does_not_fold_in_a_narrow_pager(done: Place):
+    shown = done.inboxd("show", done.row("bad.bin")["id"][:8]).stdout.splitlines()
+    assert shown and all(line == line.rstrip() for line in shown), "spaces up to the width of the longest line"
+
+
 def test_unknown_job_is_a_usage_error(done: Place):
     refused = done.inboxd("show", "zzzz", check=64)
     assert "No job's id begins with 'zzzz'" in refused.stderr and "inboxd jobs" in refused.stderr
