@@ -158,7 +158,7 @@ def _check_dates(statement: Statement) -> None:
 def _check_presence(statement: Statement) -> None:
     """Where nearly every row has a balance, one without has lost it, unless further rows of its day follow."""
     rows = statement.rows
-    lacking = [(row, after) for row, after in zip(rows, [*rows[1:], None], strict=True) if row.balance is None]
+    lacking = [(row, after) for row, after in zip(rows, [*rows[1:], None], strict=False) if row.balance is None]
     if len(lacking) > _MOST_WITHOUT_BALANCE * len(rows):
         return
     for row, after in lacking:
