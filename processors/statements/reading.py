@@ -132,6 +132,8 @@ class _Reader:
         special = parts.special or ("total" if parts.is_total else None)
         if special and self._is_figure(parts):
             self._end_row()
+            if parts.is_cut_off:
+                self._report(parts.line, "an amount that may begin before what was read of it")
             if parts.money:
                 money = {column: cell.text for column, cell in parts.money.items()}
                 self.reading.figure_lines.append((self._accounts.current, parts.line))

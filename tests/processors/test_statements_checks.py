@@ -20,3 +20,62 @@ def test_a_page_without_rows_is_to_be_looked_at_and_breaks_nothing():
     """)
     assert document.rows == []
     assert reasons(document)[0].startswith("no rows of a statement were found")
+
+
+TYPED_FRENCH = """
+    N° de compte 00041733091
+    du 01/01/2024 au 31/01/2024
+
+    Date     Nature des operations            Valeur          Debit          Credit
+             SOLDE CREDITEUR AU 31.12.2023                                 1 523,67
+    05.01    CARTE CARREFOUR MARKET           05.01          272,59
+    18.01    REMISE DE CHEQUE                 18.01                        1 526,86
+             TOTAL DES OPERATIONS                            272,59        1 526,86
+             SOLDE CREDITEUR AU 31.01.2024                                 2 777,94
+"""
+
+
+def test_thousands_set_off_by_the_wide_space_of_a_typewriter_belong_to_the_amount():
+    (statement,) = _read(TYPED_FRENCH).statements
+    assert [(str(row.debit), str(row.credit), row.description) for row in statement.rows] == [
+        ("272.59", "None", "CARTE CARREFOUR MARKET"),
+        ("None", "1526.86", "REMISE DE CHEQUE"),
+    ]
+    assert (str(statement.opening), str(statement.closing)) == ("1523.67", "2777.94")
+
+
+def test_digits_left_standing_before_an_amount_are_flagged_though_all_sums_agree():
+    """Without their thousands everywhere, the amounts, totals and balances still agree with each other."""
+    document = _read(TYPED_FRENCH.replace("1 5", "1  5").replace("2 7", "2  7"))
+    (statement,) = document.statements
+    cut_off = next(row for row in statement.rows if "REMISE" in row.description)
+    assert any("1" in flag and "not an amount" in flag for flag in cut_off.flags)
+    assert any("begin before" in each.why for each in document.unread)
+    assert all(one.passed for one in statement.checks)
+
+
+INDIAN = """
+    Account No : 48588462
+    From : 01/01/2024   To : 31/01/2024
+
+    Date        Narration             Chq./Ref.No.       Value Dt      Withdrawal Amt.    Deposit Amt.   Closing Balance
+    01/01/24    INTEREST PAID         0000000670441361   01/01/24                             1,614.29       2,46,924.73
+    02/01/24    POS RELIANCE FRESH    0000000017063295   02/01/24            40.57                           2,46,884.16
+    05/01/24    NEFT CR EXAMPLE       0000000071832367   05/01/24                          1,00,000.00       3,46,884.16
+"""
+
+
+def test_amounts_grouped_by_lakh_are_amounts():
+    (statement,) = _read(INDIAN).statements
+    assert [(str(row.debit), str(row.credit), str(row.balance)) for row in statement.rows] == [
+        ("None", "1614.29", "246924.73"),
+        ("40.57", "None", "246884.16"),
+        ("None", "100000.00", "346884.16"),
+    ]
+    assert not statement.flagged
+
+
+def test_amounts_of_a_column_whose_heading_is_unknown_are_flagged():
+    (statement,) = _read(INDIAN.replace("Closing Balance", "Unheard-of word")).statements
+    assert [bool(row.flags) for row in statement.rows] == [True, True, True]
+    assert all("246" not in str(row.balance) for row in statement.rows)
