@@ -17,9 +17,9 @@ _COLUMNS: dict[Column, str] = {
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
     "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
     r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
-    r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle|libelle (?:de l'|des )?operations?|operations?"
-    r"|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what|activity"
-    r"|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
+    r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
+    r"|activity|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
     r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",

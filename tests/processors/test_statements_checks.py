@@ -79,3 +79,10 @@ def test_amounts_of_a_column_whose_heading_is_unknown_are_flagged():
     (statement,) = _read(INDIAN.replace("Closing Balance", "Unheard-of word")).statements
     assert [bool(row.flags) for row in statement.rows] == [True, True, True]
     assert all("246" not in str(row.balance) for row in statement.rows)
+
+
+def test_a_line_close_above_the_headings_is_none_of_them():
+    period = "From : 01/01/2024   To : 31/01/2024\n\n"
+    (statement,) = _read(INDIAN.replace(period, "From : 01/01/2024\n")).statements
+    assert [row.description for row in statement.rows] == ["INTEREST PAID", "POS RELIANCE FRESH", "NEFT CR EXAMPLE"]
+    assert [row.value_date for row in statement.rows] == [row.date for row in statement.rows]
