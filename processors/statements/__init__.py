@@ -12,7 +12,7 @@ from processors.statements.answers import (
     receipt_schema,
 )
 from processors.statements.assembly import read_statements
-from processors.statements.checks import check, reasons
+from processors.statements.checks import check, occurs, reasons
 from processors.statements.files import write_csv, write_json, write_markdown, write_xlsx
 from processors.statements.ofx import write_ofx
 from processors.statements.receipts import Receipt, read_receipt
@@ -39,6 +39,7 @@ __all__ = [
     "Word",
     "check",
     "from_page_answers",
+    "occurs",
     "page_schema",
     "read_receipt",
     "read_statements",
