@@ -49,7 +49,8 @@ def ask(load: Callable[..., Vlm], server: Server, tmp_path: Path) -> Callable[..
         server.behave(*({"content": json.dumps(answer)} for answer in answers))
         work = a_work(source, tmp_path, AskOptions(retries=0, **options))
         told: list[base.WorkProgress] = []
-        ((_, outcome),) = load(server).process([work], Progress(told.append))
+        one_by_one = load(server, pages_at_once=1)  # the server gives its answers in the order of the questions
+        ((_, outcome),) = one_by_one.process([work], Progress(told.append))
         return Asked(outcome, work, told)
 
     return ask
