@@ -141,3 +141,13 @@ def test_counts_are_those_of_the_table(store: Store, tmp_path: Path):
     assert done.state is JobState.DONE
     with JobLog(tmp_path / "jobs.db") as log:
         assert store.counts() == log.counts() == {"done": 1, "queued": 2, "running": 1}
+
+
+def test_job_that_went_to_the_cpu_begins_anew_when_a_person_has_it_tried_again(store: Store):
+    job = make_job(overrides={"options": {"upper": True}})
+    store.insert([job])
+    moved = store.requeue(_start(store, job), outcome="out_of_memory", overrides=job.moved_to_cpu())
+    assert store.get(job.id).is_for_cpu
+    failed = store.intend(_start(store, moved), outcome=JobState.FAILED, attempt_outcome="error", result_path="r")
+    again = store.reopen(store.finish(failed))
+    assert not again.is_for_cpu and again.overrides == job.overrides == store.get(job.id).overrides

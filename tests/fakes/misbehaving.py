@@ -21,6 +21,7 @@ class MisbehavingOptions(Options):
     unavailable_until: str | None = None  # load() fails as long as this file is not there
     crash_at_load: bool = False
     megabytes_at_load: int = 0
+    device: str = "cpu"  # a made-up GPU: "cuda"
     label: str = ""  # recipes with different ones have a worker each
 
 
@@ -37,7 +38,8 @@ class Misbehaving(Processor):
             os._exit(3)
         if options.unavailable_until and not Path(options.unavailable_until).exists():
             raise Unavailable(f"The weights are not here; put them at {options.unavailable_until}.")
-        return Loaded(engine="fake", model="misbehaving", device="cpu")
+        self._device = options.device
+        return Loaded(engine="fake", model="misbehaving", device=options.device)
 
     def process_one(self, work, progress):
         misdeed, _, argument = work.source.read_text().splitlines()[0].partition(" ")
@@ -142,6 +144,10 @@ class Misbehaving(Processor):
 
     def _memory(self, work, argument):
         raise OutOfMemory("Not enough memory for this.")
+
+    def _gpu_memory(self, work, argument):
+        if self._device != "cpu":
+            raise OutOfMemory("Not enough memory on the GPU for this.")
 
     def _error(self, work, argument):
         raise RuntimeError(argument or "something broke")
