@@ -151,3 +151,16 @@ def test_job_that_went_to_the_cpu_begins_anew_when_a_person_has_it_tried_again(s
     failed = store.intend(_start(store, moved), outcome=JobState.FAILED, attempt_outcome="error", result_path="r")
     again = store.reopen(store.finish(failed))
     assert not again.is_for_cpu and again.overrides == job.overrides == store.get(job.id).overrides
+
+
+def test_look_from_time_to_time_sees_a_removed_file_and_lets_the_disk_sleep(store: Store):
+    store.insert([make_job()])
+    log = store.path.with_name("jobs.db-wal")
+    before = log.stat()
+    store.look()
+    assert (log.stat().st_size, log.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    store.check()
+    assert log.stat().st_mtime_ns > before.st_mtime_ns, "a check does write"
+    store.path.unlink()
+    with pytest.raises(StartOver, match="removed or replaced"):
+        store.look()

@@ -38,12 +38,14 @@ class Misbehaving(Processor):
             os._exit(3)
         if options.unavailable_until and not Path(options.unavailable_until).exists():
             raise Unavailable(f"The weights are not here; put them at {options.unavailable_until}.")
-        self._device = options.device
+        self._device, self._is_device_lost = options.device, False
         return Loaded(engine="fake", model="misbehaving", device=options.device)
 
     def process_one(self, work, progress):
         misdeed, _, argument = work.source.read_text().splitlines()[0].partition(" ")
         getattr(self, f"_{misdeed}", lambda work, argument: None)(work, argument)
+        if self._is_device_lost:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         output = work.outputs / f"{work.stem}.out"
         output.write_text(f"{misdeed}\n")
         return Finished(files=(output.name,), excerpt=misdeed)
@@ -148,6 +150,11 @@ class Misbehaving(Processor):
     def _gpu_memory(self, work, argument):
         if self._device != "cpu":
             raise OutOfMemory("Not enough memory on the GPU for this.")
+
+    def _lose_device_once(self, work, argument):
+        """As CUDA does: whatever comes after it in this process fails, too."""
+        self._is_device_lost |= not Path(argument).exists()
+        Path(argument).touch()
 
     def _error(self, work, argument):
         raise RuntimeError(argument or "something broke")

@@ -1,4 +1,4 @@
-"""What does not fit into a GPU, with real workers; the GPU is made up by a processor that runs out of memory on it."""
+"""A GPU that is too small, or fails, with real workers; it is made up by a processor that behaves as if it had one."""
 
 from places import Place
 
@@ -12,7 +12,7 @@ device = "cuda"
 max_batch = 4
 {fallback}
 [retry]
-attempts = 1
+attempts = {attempts}
 backoff = 0
 """
 
@@ -24,7 +24,7 @@ def _devices(place: Place, file: str) -> list[str]:
 
 
 def test_file_that_does_not_fit_into_the_gpu_is_done_on_the_cpu_and_says_so(make_place):
-    place = make_place(TOML.format(fallback="cpu_fallback = true"))
+    place = make_place(TOML.format(fallback="cpu_fallback = true", attempts=1))
     place.drop("large.txt", "gpu_memory")
     place.drop("huge.txt", "memory")
     for name in ("a.txt", "b.txt"):
@@ -42,7 +42,7 @@ def test_file_that_does_not_fit_into_the_gpu_is_done_on_the_cpu_and_says_so(make
 
 
 def test_nothing_goes_to_the_cpu_unasked(make_place):
-    place = make_place(TOML.format(fallback=""))
+    place = make_place(TOML.format(fallback="", attempts=1))
     place.drop("large.txt", "gpu_memory")
     place.drain(check=1)
     assert place.row("large.txt")["error_kind"] == "out_of_memory"
@@ -52,3 +52,14 @@ def test_nothing_goes_to_the_cpu_unasked(make_place):
 def test_processor_without_a_device_cannot_fall_back(make_place):
     place = make_place('[processors.plaintext]\ncpu_fallback = true\n[recipes.count]\nprocessor = "plaintext"\n')
     assert "has none" in place.inboxd("config", "check", check=78).stderr
+
+
+def test_gpu_that_fails_costs_one_attempt_and_the_worker_not_the_queue(make_place):
+    place = make_place(TOML.format(fallback="", attempts=2))
+    place.drop("unlucky.txt", "lose_device_once lost")
+    for name in ("a.txt", "b.txt", "c.txt", "d.txt", "e.txt"):
+        place.drop(name, "fine")
+    place.drain()
+    assert {row["state"] for row in place.rows()} == {"done"}
+    assert len(place.rows("SELECT DISTINCT worker_pid FROM attempts")) == 2
+    place.verify()
