@@ -82,7 +82,7 @@ class TranscribeOptions(RecipeOptions):
     no_speech_threshold: float | None = 0.6  # above, and unsure: silence
     # exact: openai-whisper's own way, window after window, each with the text before it; the same text as there.
     # fast: what is spoken, cut at pauses, all windows at once and without the text before them
-    decoding: Literal["exact", "fast"] = "exact"
+    way: Literal["exact", "fast"] = "exact"
     cut_context: bool = True  # fast: the encoder sees little more than the window, not 30 s; doubtful ones again whole
     vad: bool = True  # a voice detector tells where nobody speaks: no text is believed there
     word_timestamps: bool = False
@@ -113,8 +113,8 @@ class TranscribeOptions(RecipeOptions):
 
     @model_validator(mode="after")
     def _hears_where_it_cuts(self) -> "TranscribeOptions":
-        if self.decoding == "fast" and not self.vad:
-            raise ValueError('decoding = "fast" decodes only what the voice detector finds: leave out vad = false')
+        if self.way == "fast" and not self.vad:
+            raise ValueError('way = "fast" decodes only what the voice detector finds: leave out vad = false')
         return self
 
 

@@ -27,7 +27,7 @@ _SHORTEST_SPEECH_SECONDS = 0.25
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
 _OWN_OPTIONS = {"formats", "highlight_words", "max_line_width", "max_line_count", "max_words_per_line"}
-_OWN_OPTIONS |= {"language", "vad", "decoding", "cut_context"}
+_OWN_OPTIONS |= {"language", "vad", "way", "cut_context"}
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Engine:
                 if language is None:
                     language, probability = self._detect(part, _first_sound(loudness, spoken))
                 told = partial(_tell_behind, tell, offset)
-                if options.decoding == "fast":
+                if options.way == "fast":
                     segments = Windows(self._model, part, spoken, options).transcribe(language, ask, told)
                 else:
                     segments = self._part(part, options, language, kept, ask, told)
