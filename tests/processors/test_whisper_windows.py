@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from processors.whisper import TranscribeOptions, voice
-from processors.whisper.windows import _pairs
+from processors.whisper.listening import timed
 from tests.processors.test_whisper import KENNEDY, SPOKEN, read_sound, words, write_wav
 
 
@@ -62,9 +62,9 @@ def test_tokens_are_cut_at_their_times():
     tokenizer = get_tokenizer(False)
     at = [tokenizer.timestamp_begin + n for n in (0, 100, 150, 200)]
     text, more = tokenizer.encode(" one two"), tokenizer.encode(" three")
-    closed, left, last = _pairs([at[0], *text, at[1], at[1], *more], tokenizer)
+    closed, left, last = timed([at[0], *text, at[1], at[1], *more], tokenizer)
     assert closed == [([at[0], *text, at[1]], 0.0, 2.0)] and left == ([at[1], *more], 2.0) and last == 2.0
-    closed, left, last = _pairs([at[0], *text, at[1], at[2], *more, at[3]], tokenizer)
+    closed, left, last = timed([at[0], *text, at[1], at[2], *more, at[3]], tokenizer)
     assert [pair[1:] for pair in closed] == [(0.0, 2.0), (3.0, 4.0)] and left is None and last == 4.0
 
 
