@@ -50,11 +50,12 @@ def _hear(work: Work, engine: Engine, detector: voice.Detector, progress: Progre
         with sound.open_track(work.source, options.track) as track:
             channels = list(range(1, track.channels + 1))
     found: list[transcript.Transcript] = []
+    length: float | None = None
     for number, channel in enumerate(channels):
         with sound.open_track(work.source, options.track, channel) as track:
-            length = found[0].seconds if found else track.declared_seconds
-            tell = _teller(work, progress, length, number, len(channels))
+            tell = _teller(work, progress, length or track.declared_seconds, number, len(channels))
             found.append(Hearing(engine, detector, options, ask, tell).transcribe(track))
+            length = track.decoded_seconds
     return found[0] if options.channel != "each" else transcript.merge(found)
 
 
