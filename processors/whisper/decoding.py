@@ -14,7 +14,7 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
-from processors.whisper.network import Network
+from processors.whisper.network import Network, select_layers
 from processors.whisper.rules import Rules
 from processors.whisper.search import Beams, Samples, Search
 
@@ -52,12 +52,12 @@ class BatchDecoder:
         """Decode until all windows have ended; returns the probability of no speech in each."""
         task, group = tasks[0], search.group
         lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.network.device)
-        capacity = min(task.n_ctx, int(lengths.max()) + task.sample_len)
-        cross, cache = self.network.cross(features), self.network.cache(len(tasks), capacity)
+        cross, cache = self.network.cross(features), self.network.cache(len(tasks), int(lengths.max()))
         logits, no_speech = self._read_prompts(tasks, lengths, cache, cross)
         if group > 1:
             rows = torch.arange(len(tasks), device=self.network.device).repeat_interleave(group)
-            logits, lengths, cache = logits[rows], lengths[rows], cache.select(rows)
+            logits, lengths = logits[rows], lengths[rows]
+            cache.select(rows)
         rules = Rules(task, len(logits), self.network.device)
         for step in range(1, task.sample_len + 1):
             rules.apply(logits)
@@ -66,7 +66,8 @@ class BatchDecoder:
             if not len(tokens):
                 break
             if windows is not None:
-                cross, cache = [(keys[windows], values[windows]) for keys, values in cross], cache.select(rows)
+                select_layers(cross, windows)
+                cache.select(rows)
             elif rows is not None:
                 cache.reorder(rows, int(lengths.max()))
             if rows is not None:

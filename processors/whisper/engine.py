@@ -39,6 +39,7 @@ class Engine:
         Raises:
             Unavailable: no such device; or the weights are not at hand, or damaged.
         """
+        together.share_heap()
         if options.threads:
             torch.set_num_threads(options.threads)
         device = _device(options.device)

@@ -23,8 +23,9 @@ from processors.whisper import guards, voice
 from processors.whisper.decoding import BatchDecoder
 from processors.whisper.hearing import Question
 
-_MOST_WINDOWS = 16  # decoded at once; more gain little on a CPU
-_MOST_BYTES = 512 << 20  # of cross-attention keys and values: the largest model decodes single windows on a CPU
+# Decoded at once, and the bytes of their cross-attention keys and values. On a CPU 16 windows gain nothing over 8, and
+# the largest model decodes single ones; a GPU (not measured) waits for memory, whatever the number of rows.
+_MOST_ON_CPU, _MOST_ELSEWHERE = (8, 512 << 20), (32, 4 << 30)
 _FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
 _SECONDS_PER_TIME = 0.02  # of Whisper's time tokens
 _WORSE_THAN_ANY = 1e3  # a compression ratio that makes `transcribe` try the next temperature
@@ -47,7 +48,8 @@ class Decoding:
         self._decoder = BatchDecoder(model, dtype)
         dims = model.dims
         width = dims.n_text_state * dims.n_text_layer * 2 * torch.finfo(dtype).bits // 8
-        self._most = max(1, min(_MOST_WINDOWS, _MOST_BYTES // (width * dims.n_audio_ctx)))
+        most, most_bytes = _MOST_ON_CPU if model.device.type == "cpu" else _MOST_ELSEWHERE
+        self._most = max(1, min(most, most_bytes // (width * dims.n_audio_ctx)))
 
     def answer(self, questions: Sequence[Sequence[Window]]) -> list[list[DecodingResult]]:
         """One result a window."""

@@ -17,6 +17,8 @@ from processors.whisper import linear
 Linear = Callable[[Tensor], Tensor]
 Pair = tuple[Tensor, Tensor]  # keys and values, or weight and bias
 
+_CACHE_STEP = 64  # positions by which a cache grows
+
 
 @dataclass(frozen=True)
 class _Block:
@@ -33,7 +35,10 @@ class _Block:
 
 
 class Cache:
-    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width)."""
+    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width).
+
+    Grows as it is filled, and is changed layer by layer: no second copy of it is ever held.
+    """
 
     def __init__(self, layers: list[Pair]):
         self._layers = layers
@@ -41,15 +46,29 @@ class Cache:
     def layer(self, number: int) -> Pair:
         return self._layers[number]
 
-    def select(self, rows: Tensor) -> "Cache":
-        """The cache of these rows, in this order; a row may be named several times."""
-        return Cache([(keys[rows], values[rows]) for keys, values in self._layers])
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, in this order; a row may be named several times."""
+        select_layers(self._layers, rows)
 
     def reorder(self, rows: Tensor, length: int) -> None:
-        """The same in place, for as many rows as there are, of which only the first `length` positions are in use."""
+        """The same for as many rows as there are, of which only the first `length` positions are in use."""
         for pair in self._layers:
             for kept in pair:
                 kept[:, :, :length] = kept[rows, :, :length]
+
+    def make_room(self, length: int) -> None:
+        """Room for so many positions, at least."""
+        missing = length - self._layers[0][0].shape[2]
+        if missing > 0:
+            for number, (keys, values) in enumerate(self._layers):
+                more = (0, 0, 0, max(missing, _CACHE_STEP))
+                self._layers[number] = F.pad(keys, more), F.pad(values, more)
+
+
+def select_layers(layers: list[Pair], rows: Tensor) -> None:
+    """These rows of each pair, in place of all."""
+    for number, (keys, values) in enumerate(layers):
+        layers[number] = keys[rows], values[rows]
 
 
 class Network:
@@ -89,9 +108,10 @@ class Network:
             pairs.append((keys.contiguous(), values.contiguous()))
         return pairs
 
-    def cache(self, rows: int, capacity: int) -> Cache:
+    def cache(self, rows: int, length: int) -> Cache:
+        """An empty cache with room for prompts of that length, and some more."""
         heads = self.dims.n_text_head
-        shape = (rows, heads, capacity, self.dims.n_text_state // heads)
+        shape = (rows, heads, length + _CACHE_STEP, self.dims.n_text_state // heads)
         make = lambda: torch.zeros(shape, dtype=self.dtype, device=self.device)  # noqa: E731
         return Cache([(make(), make()) for _ in self._said])
 
@@ -110,6 +130,7 @@ class Network:
     def step(self, tokens: Tensor, positions: Tensor, cache: Cache, cross: list[Pair]) -> Tensor:
         """One more token a row, (rows,), at its own position (rows,) -> (rows, width). A sound's rows lie together."""
         rows, longest = torch.arange(len(tokens), device=self.device), int(positions.max()) + 1
+        cache.make_room(longest)
         seen = torch.arange(longest, device=self.device)[None] <= positions[:, None]
         mask = None if bool(seen.all()) else seen[:, None, None]
 
