@@ -54,11 +54,12 @@ class Decoding:
     def answer(self, questions: Sequence[Sequence[Window]]) -> list[list[DecodingResult]]:
         """One result a window."""
         windows = [window for question in questions for window in question]
-        groups: dict[Any, list[int]] = defaultdict(list)
+        groups: dict[str, list[int]] = defaultdict(list)
         for number, window in enumerate(windows):
-            groups[repr(replace(window.options, prompt=None)), window.positions].append(number)
+            groups[repr(replace(window.options, prompt=None))].append(number)
         results: list[Any] = [None] * len(windows)
         for members in groups.values():
+            members.sort(key=lambda number: windows[number].positions or 0)  # those of like length together
             for start in range(0, len(members), self._most):
                 batch = members[start : start + self._most]
                 for number, result in zip(batch, self._decode([windows[each] for each in batch]), strict=True):
@@ -69,7 +70,7 @@ class Decoding:
     def _decode(self, batch: list[Window]) -> list[DecodingResult]:
         # One window at a time: encoding is arithmetic enough, and several at once take several times the memory.
         features = [self._features(window) for window in batch]
-        return self._decoder.decode(torch.stack(features), [window.options for window in batch])
+        return self._decoder.decode(features, [window.options for window in batch])
 
     def _features(self, window: Window) -> Tensor:
         if window.features is not None:

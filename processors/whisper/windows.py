@@ -31,7 +31,7 @@ from processors.whisper.listening import Window, timed
 
 _ASKED_AT_ONCE = 16
 _SECONDS_PER_POSITION = 0.02
-_POSITIONS_STEP = 500  # contexts are cut to multiples of this, so that windows of like length share a batch
+_POSITIONS_STEP = 50  # contexts are cut to multiples of this
 _SPARE_SECONDS = 2.0  # of context behind the end of a window: Whisper expects silence at the end
 _LEAST_LEFT_SECONDS = 0.5  # of speech behind a window's last time, that are worth a window
 _LEAST_DONE_SECONDS = 1.0  # a window understood no further than this would go on forever
@@ -89,12 +89,12 @@ class Windows:
         """Each window's first result that is good enough, else its last."""
         results: list[Any] = [None] * len(pieces)
 
-        def attempt(numbers: list[int], temperature: float, positions: int | None, again: bool = True) -> None:
+        def attempt(numbers: list[int], temperature: float, positions: list[int | None], again: bool = True) -> None:
             options = self._decoding(temperature)
             asked = []
             for number in numbers:
                 features = results[number].audio_features if again else None
-                asked.append(Window(mels[number], options, positions, features))
+                asked.append(Window(mels[number], options, positions[number], features))
             for number, result in zip(numbers, self._question.ask(asked) if asked else [], strict=True):
                 results[number] = result
 
@@ -102,13 +102,11 @@ class Windows:
             return [number for number, piece in enumerate(pieces) if self._is_doubtful(results[number], piece)]
 
         coldest, *hotter = self._options.temperatures
-        cut = [self._positions(piece) for piece in pieces]
-        for positions in sorted(set(cut), key=lambda each: each or 0):
-            members = [number for number, each in enumerate(cut) if each == positions]
-            attempt(members, coldest, positions, again=False)
-        attempt([number for number in doubtful() if cut[number]], coldest, None, again=False)
+        cut, whole = [self._positions(piece) for piece in pieces], [None] * len(pieces)
+        attempt(list(range(len(pieces))), coldest, cut, again=False)
+        attempt([number for number in doubtful() if cut[number]], coldest, whole, again=False)
         for temperature in hotter:
-            attempt(doubtful(), temperature, None)
+            attempt(doubtful(), temperature, whole)
         return results
 
     def _positions(self, piece: _Piece) -> int | None:
