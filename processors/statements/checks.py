@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from processors.statements.records import Check, Document, Row, Statement
 
+_MARKS = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _CERTAIN = 0.7  # a row whose least certain word is below this is to be looked at
 _MOST_WITHOUT_BALANCE = 0.1  # of a statement that prints a balance on each row
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the rows are not in the order of dates
@@ -68,6 +69,12 @@ def reasons(document: Document) -> list[str]:
         things = "1 line or page was" if count == 1 else f"{count} lines or pages were"
         found.append(f"{things} not understood, on {_pages(pages)}")
     return found
+
+
+def occurs(value: Decimal, text: str) -> bool:
+    """Does an amount occur in another reading of its page, digit by digit, however it is written there?"""
+    digits = _MARKS.join(char for char in str(value) if char.isdigit())
+    return bool(re.search(rf"(?<!\d)0*{digits}(?!\d)", text))
 
 
 def _pages(pages: str) -> str:
@@ -158,7 +165,8 @@ def _check_dates(statement: Statement) -> None:
 def _check_presence(statement: Statement) -> None:
     """Where nearly every row has a balance, one without has lost it, unless further rows of its day follow."""
     rows = statement.rows
-    lacking = [(row, after) for row, after in zip(rows, [*rows[1:], None], strict=False) if row.balance is None]
+    following = [*rows[1:], None] if rows else []
+    lacking = [(row, after) for row, after in zip(rows, following, strict=True) if row.balance is None]
     if len(lacking) > _MOST_WITHOUT_BALANCE * len(rows):
         return
     for row, after in lacking:
@@ -183,8 +191,6 @@ def _longest_in_order(values: list[int]) -> set[int]:
 
 
 def _compare(row: Row, text: str) -> None:
-    """Each amount must occur, digit by digit, in the other reading."""
-    groups = re.sub(r"(?<=\d)[.,'’\s](?=\d)", "", text)
     for value in (row.debit, row.credit, row.balance):
-        if value is not None and not re.search(rf"(?<!\d)0*{re.sub(r'[^0-9]', '', str(value))}(?!\d)", groups):
+        if value is not None and not occurs(value, text):
             row.flags.append(f"the amount {value} does not occur in another reading of page {row.page}")

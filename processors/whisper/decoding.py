@@ -14,7 +14,7 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
-from processors.whisper.network import Network
+from processors.whisper.network import Cache, Heard, Network
 from processors.whisper.rules import Rules
 from processors.whisper.search import Beams, Samples, Search
 
@@ -35,8 +35,8 @@ class BatchDecoder:
         return self.network.encode(mel[None, :, :frames])[0]
 
     @torch.inference_mode()
-    def decode(self, features: Tensor, options: Sequence[DecodingOptions]) -> list[DecodingResult]:
-        """Encoded windows (n, positions, width), with one `DecodingOptions` each -> one result each.
+    def decode(self, features: Sequence[Tensor], options: Sequence[DecodingOptions]) -> list[DecodingResult]:
+        """Encoded windows, each (its own positions, width), with one `DecodingOptions` each -> one result each.
 
         The options may differ in their prompts only; the language must be set.
         """
@@ -48,16 +48,16 @@ class BatchDecoder:
             results.append(_result(task, search.found(number), features[number], no_speech[number]))
         return results
 
-    def _run(self, features: Tensor, tasks: list[DecodingTask], search: Search) -> list[float]:
+    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask], search: Search) -> list[float]:
         """Decode until all windows have ended; returns the probability of no speech in each."""
         task, group = tasks[0], search.group
         lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.network.device)
-        capacity = min(task.n_ctx, int(lengths.max()) + task.sample_len)
-        cross, cache = self.network.cross(features), self.network.cache(len(tasks), capacity)
-        logits, no_speech = self._read_prompts(tasks, lengths, cache, cross)
+        heard, cache = self.network.hear(features), self.network.cache(len(tasks), int(lengths.max()))
+        logits, no_speech = self._read_prompts(tasks, lengths, cache, heard)
         if group > 1:
             rows = torch.arange(len(tasks), device=self.network.device).repeat_interleave(group)
-            logits, lengths, cache = logits[rows], lengths[rows], cache.select(rows)
+            logits, lengths = logits[rows], lengths[rows]
+            cache.select(rows)
         rules = Rules(task, len(logits), self.network.device)
         for step in range(1, task.sample_len + 1):
             rules.apply(logits)
@@ -66,22 +66,25 @@ class BatchDecoder:
             if not len(tokens):
                 break
             if windows is not None:
-                cross, cache = [(keys[windows], values[windows]) for keys, values in cross], cache.select(rows)
+                heard.select(windows)
+                cache.select(rows)
             elif rows is not None:
                 cache.reorder(rows, int(lengths.max()))
             if rows is not None:
                 lengths, rules = lengths[rows], rules.select(rows)
             rules.note(tokens)
-            logits = self.network.logits(self.network.step(tokens, lengths, cache, cross))
+            logits = self.network.logits(self.network.step(tokens, lengths, cache, heard))
             lengths = lengths + 1
         return no_speech
 
-    def _read_prompts(self, tasks: list[DecodingTask], lengths: Tensor, cache, cross) -> tuple[Tensor, list[float]]:
+    def _read_prompts(
+        self, tasks: list[DecodingTask], lengths: Tensor, cache: Cache, heard: Heard
+    ) -> tuple[Tensor, list[float]]:
         """The logits behind each prompt (n, vocabulary), and the probability of no speech in each window."""
         tokenizer, device = tasks[0].tokenizer, self.network.device
         prompts = [torch.tensor(task.initial_tokens, device=device) for task in tasks]
         padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True, padding_value=tokenizer.eot)
-        states = self.network.read(padded, cache, cross)
+        states = self.network.read(padded, cache, heard)
         each = torch.arange(len(tasks), device=device)
         starts = torch.tensor([task.sot_index for task in tasks], device=device)
         logits, at_start = self.network.logits(torch.cat([states[each, lengths - 1], states[each, starts]])).chunk(2)

@@ -4,7 +4,7 @@ What `whisper.decoding` repeats is kept: cross-attention keys and values once pe
 values in a cache of fixed size (not concatenated at every step), the vocabulary only at the positions that are read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,8 @@ from processors.whisper import linear
 
 Linear = Callable[[Tensor], Tensor]
 Pair = tuple[Tensor, Tensor]  # keys and values, or weight and bias
+
+_CACHE_STEP = 64  # positions by which a cache grows
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,10 @@ class _Block:
 
 
 class Cache:
-    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width)."""
+    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width).
+
+    Grows as it is filled, and is changed layer by layer: no second copy of it is ever held.
+    """
 
     def __init__(self, layers: list[Pair]):
         self._layers = layers
@@ -41,15 +46,47 @@ class Cache:
     def layer(self, number: int) -> Pair:
         return self._layers[number]
 
-    def select(self, rows: Tensor) -> "Cache":
-        """The cache of these rows, in this order; a row may be named several times."""
-        return Cache([(keys[rows], values[rows]) for keys, values in self._layers])
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, in this order; a row may be named several times."""
+        _select(self._layers, rows)
 
     def reorder(self, rows: Tensor, length: int) -> None:
-        """The same in place, for as many rows as there are, of which only the first `length` positions are in use."""
+        """The same for as many rows as there are, of which only the first `length` positions are in use."""
         for pair in self._layers:
             for kept in pair:
                 kept[:, :, :length] = kept[rows, :, :length]
+
+    def make_room(self, length: int) -> None:
+        """Room for so many positions, at least."""
+        missing = length - self._layers[0][0].shape[2]
+        if missing > 0:
+            for number, (keys, values) in enumerate(self._layers):
+                more = (0, 0, 0, max(missing, _CACHE_STEP))
+                self._layers[number] = F.pad(keys, more), F.pad(values, more)
+
+
+class Heard:
+    """What the decoder reads of several sounds: keys and values, (n, heads, positions, head width), by layer."""
+
+    def __init__(self, layers: list[Pair], mask: Tensor | None):
+        self._layers, self.mask = layers, mask  # True, (n, 1, 1, positions): there is sound; None: everywhere
+
+    def __len__(self) -> int:
+        return len(self._layers[0][0])
+
+    def layer(self, number: int) -> Pair:
+        return self._layers[number]
+
+    def select(self, sounds: Tensor) -> None:
+        """Go on with these, in this order."""
+        _select(self._layers, sounds)
+        self.mask = None if self.mask is None else self.mask[sounds]
+
+
+def _select(layers: list[Pair], rows: Tensor) -> None:
+    """These rows of each pair, in place of all."""
+    for number, (keys, values) in enumerate(layers):
+        layers[number] = keys[rows], values[rows]
 
 
 class Network:
@@ -81,21 +118,28 @@ class Network:
             x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[1]))))
         return _norm(x, _weights(self._encoder.ln_post, self.dtype))
 
-    def cross(self, features: Tensor) -> list[Pair]:
-        """What the decoder reads of the sound: (n, positions, width) -> (n, heads, positions, head width), by layer."""
+    def hear(self, features: Sequence[Tensor]) -> Heard:
+        """What the decoder reads of sounds, each (its own positions, width)."""
+        lengths = [len(each) for each in features]
+        padded = torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True)
+        mask = None
+        if min(lengths) < max(lengths):
+            ends = torch.tensor(lengths, device=self.device)[:, None, None, None]
+            mask = torch.arange(max(lengths), device=self.device) < ends
         pairs = []
         for block in self._said:
-            keys, values = self._split(block.cross_keys_values(features), 2)
+            keys, values = self._split(block.cross_keys_values(padded), 2)
             pairs.append((keys.contiguous(), values.contiguous()))
-        return pairs
+        return Heard(pairs, mask)
 
-    def cache(self, rows: int, capacity: int) -> Cache:
+    def cache(self, rows: int, length: int) -> Cache:
+        """An empty cache with room for prompts of that length, and some more."""
         heads = self.dims.n_text_head
-        shape = (rows, heads, capacity, self.dims.n_text_state // heads)
+        shape = (rows, heads, length + _CACHE_STEP, self.dims.n_text_state // heads)
         make = lambda: torch.zeros(shape, dtype=self.dtype, device=self.device)  # noqa: E731
         return Cache([(make(), make()) for _ in self._said])
 
-    def read(self, tokens: Tensor, cache: Cache, cross: list[Pair]) -> Tensor:
+    def read(self, tokens: Tensor, cache: Cache, heard: Heard) -> Tensor:
         """Prompts (rows, length), shorter ones padded behind -> (rows, length, width); fills the cache from its start.
         A row's padding is seen by nothing: what is decoded later overwrites it."""
         length = tokens.shape[1]
@@ -105,11 +149,12 @@ class Network:
             kept_keys[:, :, :length], kept_values[:, :, :length] = keys, values
             return F.scaled_dot_product_attention(queries, keys, values, is_causal=length > 1)
 
-        return self._forward(self._embedding[tokens] + self._positions[:length], attend, cross)
+        return self._forward(self._embedding[tokens] + self._positions[:length], attend, heard)
 
-    def step(self, tokens: Tensor, positions: Tensor, cache: Cache, cross: list[Pair]) -> Tensor:
+    def step(self, tokens: Tensor, positions: Tensor, cache: Cache, heard: Heard) -> Tensor:
         """One more token a row, (rows,), at its own position (rows,) -> (rows, width). A sound's rows lie together."""
         rows, longest = torch.arange(len(tokens), device=self.device), int(positions.max()) + 1
+        cache.make_room(longest)
         seen = torch.arange(longest, device=self.device)[None] <= positions[:, None]
         mask = None if bool(seen.all()) else seen[:, None, None]
 
@@ -120,22 +165,22 @@ class Network:
                 queries, kept_keys[:, :, :longest], kept_values[:, :, :longest], attn_mask=mask
             )
 
-        return self._forward((self._embedding[tokens] + self._positions[positions])[:, None], attend, cross)[:, 0]
+        return self._forward((self._embedding[tokens] + self._positions[positions])[:, None], attend, heard)[:, 0]
 
     def logits(self, states: Tensor) -> Tensor:
         """(rows, width) -> float32 (rows, vocabulary)."""
         return self._vocabulary(_norm(states, _weights(self._decoder.ln, self.dtype))).float()
 
-    def _forward(self, x: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor], cross: list[Pair]) -> Tensor:
+    def _forward(self, x: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor], heard: Heard) -> Tensor:
         rows, length, width = x.shape
-        sounds = len(cross[0][0])
+        sounds = len(heard)
         for number, block in enumerate(self._said):
             split = self._split(block.queries_keys_values(_norm(x, block.norms[0])), 3)
             x = x + block.out(_joined(attend(number, *split)))
             queries = block.cross_query(_norm(x, block.norms[1])).view(sounds, rows // sounds * length, width)
             (queries,) = self._split(queries, 1)
-            heard = _joined(F.scaled_dot_product_attention(queries, *cross[number]))
-            x = x + block.cross_out(heard.view(rows, length, width))
+            found = _joined(F.scaled_dot_product_attention(queries, *heard.layer(number), attn_mask=heard.mask))
+            x = x + block.cross_out(found.view(rows, length, width))
             x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[2]))))
         return x
 

@@ -6,7 +6,6 @@ speech is lost.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,15 +23,15 @@ from whisper.audio import (
 from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 from whisper.timing import add_word_timestamps
-from whisper.tokenizer import Tokenizer, get_tokenizer
+from whisper.tokenizer import get_tokenizer
 
-from processors.whisper import TranscribeOptions, voice
-from processors.whisper.listening import Window
-from processors.whisper.together import Ask
+from processors.whisper import guards, voice
+from processors.whisper.hearing import Question
+from processors.whisper.listening import Window, timed
 
 _ASKED_AT_ONCE = 16
 _SECONDS_PER_POSITION = 0.02
-_POSITIONS_STEP = 500  # contexts are cut to multiples of this, so that windows of like length share a batch
+_POSITIONS_STEP = 50  # contexts are cut to multiples of this
 _SPARE_SECONDS = 2.0  # of context behind the end of a window: Whisper expects silence at the end
 _LEAST_LEFT_SECONDS = 0.5  # of speech behind a window's last time, that are worth a window
 _LEAST_DONE_SECONDS = 1.0  # a window understood no further than this would go on forever
@@ -54,17 +53,18 @@ class _Piece:
 class Windows:
     """One part's way through the model."""
 
-    def __init__(self, model: Whisper, part: np.ndarray, spoken: list[voice.Span], options: TranscribeOptions):
-        self._model, self._part, self._spoken, self._options = model, part, spoken, options
+    def __init__(self, model: Whisper, question: Question):
+        self._model, self._question = model, question
+        self._part, self._spoken, self._options = question.samples, list(question.spoken or ()), question.options
+        self._language = question.language
         self._segments: list[dict[str, Any]] = []
 
-    def transcribe(self, language: str, ask: Ask, tell: Callable[[float], None]) -> list[dict[str, Any]]:
-        """Segments like those of `whisper.transcribe`, in order; `tell` gets the seconds done."""
-        self._language = language
+    def transcribe(self) -> list[dict[str, Any]]:
+        """Segments like those of `whisper.transcribe`, in order."""
         self._tokenizer = get_tokenizer(
             self._model.is_multilingual,
             num_languages=self._model.num_languages,
-            language=language,
+            language=self._language,
             task=self._options.task,
         )
         todo = [_Piece(start=_on_frame(each.start), end=each.end) for each in voice.windows(self._spoken)]
@@ -72,9 +72,9 @@ class Windows:
         while todo:
             todo.sort(key=lambda piece: piece.seconds, reverse=True)
             asked, todo = todo[:_ASKED_AT_ONCE], todo[_ASKED_AT_ONCE:]
-            tell(len(self._part) / SAMPLE_RATE * done / total)
+            self._question.tell(len(self._part) / SAMPLE_RATE * done / total)
             mels = [self._mel(piece) for piece in asked]
-            for piece, mel, result in zip(asked, mels, self._decode(asked, mels, ask), strict=True):
+            for piece, mel, result in zip(asked, mels, self._decode(asked, mels), strict=True):
                 rest = self._take(piece, mel, result)
                 todo += rest
                 done += piece.seconds - sum(each.seconds for each in rest)
@@ -85,24 +85,26 @@ class Windows:
         mel = log_mel_spectrogram(np.ascontiguousarray(samples), self._model.dims.n_mels, padding=N_SAMPLES)
         return pad_or_trim(mel, N_FRAMES)
 
-    def _decode(self, pieces: list[_Piece], mels: list[torch.Tensor], ask: Ask) -> list[DecodingResult]:
+    def _decode(self, pieces: list[_Piece], mels: list[torch.Tensor]) -> list[DecodingResult]:
         """Each window's first result that is good enough, else its last."""
         results: list[Any] = [None] * len(pieces)
 
-        def attempt(numbers: list[int], temperature: float, positions: list[int | None]) -> None:
+        def attempt(numbers: list[int], temperature: float, positions: list[int | None], again: bool = True) -> None:
             options = self._decoding(temperature)
-            asked = [Window(mels[number], options, positions[number]) for number in numbers]
-            for number, result in zip(numbers, ask(asked) if asked else [], strict=True):
+            asked = []
+            for number in numbers:
+                features = results[number].audio_features if again else None
+                asked.append(Window(mels[number], options, positions[number], features))
+            for number, result in zip(numbers, self._question.ask(asked) if asked else [], strict=True):
                 results[number] = result
 
         def doubtful() -> list[int]:
-            return [number for number, result in enumerate(results) if self._is_doubtful(result)]
+            return [number for number, piece in enumerate(pieces) if self._is_doubtful(results[number], piece)]
 
-        temperatures = self._options.temperature
-        coldest, *hotter = temperatures if isinstance(temperatures, tuple) else (temperatures,)
+        coldest, *hotter = self._options.temperatures
         cut, whole = [self._positions(piece) for piece in pieces], [None] * len(pieces)
-        attempt(list(range(len(pieces))), coldest, cut)
-        attempt([number for number in doubtful() if cut[number]], coldest, whole)
+        attempt(list(range(len(pieces))), coldest, cut, again=False)
+        attempt([number for number in doubtful() if cut[number]], coldest, whole, again=False)
         for temperature in hotter:
             attempt(doubtful(), temperature, whole)
         return results
@@ -124,13 +126,15 @@ class Windows:
             patience=options.patience if is_cold and options.beam_size else None,
             best_of=None if is_cold else options.best_of,
             length_penalty=options.length_penalty,
-            prompt=options.initial_prompt,
+            prompt=self._question.prompt,
             suppress_tokens=options.suppress_tokens,
             fp16=False,
         )
 
-    def _is_doubtful(self, result: DecodingResult) -> bool:
+    def _is_doubtful(self, result: DecodingResult, piece: _Piece) -> bool:
         options = self._options
+        if guards.window_problem(result.text, voice.seconds_within(self._spoken, piece.start, piece.end)):
+            return True
         repeats = options.compression_ratio_threshold and result.compression_ratio > options.compression_ratio_threshold
         unsure = options.logprob_threshold is not None and result.avg_logprob < options.logprob_threshold
         return bool(repeats or unsure) and not (unsure and self._is_silent(result))
@@ -146,7 +150,7 @@ class Windows:
         if self._is_silent(result):
             return []
         is_cut = len(result.tokens) >= self._model.dims.n_text_ctx // 2  # no room for more: the last words are missing
-        pairs, open_text, last = _pairs(result.tokens, self._tokenizer)
+        pairs, open_text, last = timed(result.tokens, self._tokenizer)
         if open_text and is_cut and pairs:
             open_text = None
         left = _left(self._spoken, piece, last) if last > _LEAST_DONE_SECONDS and not open_text else 0.0
@@ -189,26 +193,6 @@ class Windows:
             append_punctuations=_APPENDED,
             last_speech_timestamp=piece.start,
         )
-
-
-def _pairs(
-    tokens: list[int], tokenizer: Tokenizer
-) -> tuple[list[tuple[list[int], float, float]], tuple[list[int], float] | None, float]:
-    """A window's tokens as closed segments (tokens, start, end), the text behind the last of them with its start, if
-    any, and the last closed time; in seconds of the window."""
-    pairs, held, start, last = [], [], 0.0, 0.0
-    for token in tokens:
-        if token < tokenizer.timestamp_begin:
-            held.append(token)
-            continue
-        time = (token - tokenizer.timestamp_begin) * _SECONDS_PER_POSITION
-        if any(each < tokenizer.eot for each in held):
-            pairs.append(([*held, token], start, time))
-            last, held = time, []
-        else:
-            start, held = time, [token]
-    is_open = any(token < tokenizer.eot for token in held)
-    return pairs, (held, start) if is_open else None, last
 
 
 def _left(spoken: list[voice.Span], piece: _Piece, last: float) -> float:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import jsonschema
 from typed import typed_page
 
-from processors.statements import check, from_page_answers, page_schema, read_statements, reasons
+from processors.statements import check, from_page_answers, occurs, page_schema, read_statements, reasons
 
 ENGLISH = """
     Harbour Bank                                     Page 1 of 1
@@ -366,3 +366,15 @@ def test_a_row_that_lost_its_balance_is_flagged_where_all_others_have_one():
     text = ENGLISH[: ENGLISH.index("    28 Dec")] + rows.replace("  940.00", "")
     text = text.replace("15 December 2023 to 14 January 2024", "1 January 2024 to 31 January 2024")
     assert [str(row.date) for row in _read(text).rows if row.flags] == ["2024-01-15"]
+
+
+def test_a_statement_without_rows_is_told_not_a_success():
+    document = from_page_answers([(1, dict.fromkeys(page_schema()["properties"]) | {"rows": []})])
+    for statement in document.statements:
+        check(statement)
+    assert "no rows of a statement were found" in reasons(document)[0]
+
+
+def test_an_amount_beside_a_count_occurs_in_another_reading():
+    assert occurs(Decimal("4.10"), "Oat milk 1L x2\n4.10") and occurs(Decimal("1059.18"), "1.059,18")
+    assert not occurs(Decimal("4.10"), "14.10 4.100")
