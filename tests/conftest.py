@@ -1,10 +1,13 @@
 """Places for the tests that drop files; see places.py."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from places import Place
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' own processes share the cores: more only wait for each other
 
 
 @pytest.fixture

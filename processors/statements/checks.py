@@ -8,7 +8,9 @@ from decimal import Decimal
 
 from processors.statements.records import Check, Document, Row, Statement
 
+_MARKS = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _CERTAIN = 0.7  # a row whose least certain word is below this is to be looked at
+_MOST_WITHOUT_BALANCE = 0.1  # of a statement that prints a balance on each row
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the rows are not in the order of dates
 
 
@@ -37,6 +39,7 @@ def check(statement: Statement, evidence: Mapping[int, str] | None = None) -> li
     statement.checks = [_check_balances(statement)]
     statement.checks += _check_totals(statement)
     _check_dates(statement)
+    _check_presence(statement)
     for row in statement.rows:
         if row.confidence < _CERTAIN:
             row.flags.append(f"read with little certainty ({row.confidence:.2f})")
@@ -66,6 +69,12 @@ def reasons(document: Document) -> list[str]:
         things = "1 line or page was" if count == 1 else f"{count} lines or pages were"
         found.append(f"{things} not understood, on {_pages(pages)}")
     return found
+
+
+def occurs(value: Decimal, text: str) -> bool:
+    """Does an amount occur in another reading of its page, digit by digit, however it is written there?"""
+    digits = _MARKS.join(char for char in str(value) if char.isdigit())
+    return bool(re.search(rf"(?<!\d)0*{digits}(?!\d)", text))
 
 
 def _pages(pages: str) -> str:
@@ -153,6 +162,18 @@ def _check_dates(statement: Statement) -> None:
             row.flags.append(f"its date {row.date} is outside the period {statement.start} to {statement.end}")
 
 
+def _check_presence(statement: Statement) -> None:
+    """Where nearly every row has a balance, one without has lost it, unless further rows of its day follow."""
+    rows = statement.rows
+    following = [*rows[1:], None] if rows else []
+    lacking = [(row, after) for row, after in zip(rows, following, strict=True) if row.balance is None]
+    if len(lacking) > _MOST_WITHOUT_BALANCE * len(rows):
+        return
+    for row, after in lacking:
+        if after is None or after.date != row.date:
+            row.flags.append("has no balance, as nearly all other rows have")
+
+
 def _longest_in_order(values: list[int]) -> set[int]:
     """The places of a longest subsequence that never falls (patience sorting)."""
     tails: list[int] = []
@@ -170,8 +191,6 @@ def _longest_in_order(values: list[int]) -> set[int]:
 
 
 def _compare(row: Row, text: str) -> None:
-    """Each amount must occur, digit by digit, in the other reading."""
-    groups = re.sub(r"(?<=\d)[.,'’\s](?=\d)", "", text)
     for value in (row.debit, row.credit, row.balance):
-        if value is not None and not re.search(rf"(?<!\d)0*{re.sub(r'[^0-9]', '', str(value))}(?!\d)", groups):
+        if value is not None and not occurs(value, text):
             row.flags.append(f"the amount {value} does not occur in another reading of page {row.page}")

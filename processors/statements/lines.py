@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.dates import PrintedDate, read_date
-from processors.statements.phrases import Column, name_special
+from processors.statements.phrases import Column, Section, name_section, name_special
 from processors.statements.table import MONEY, Cell, Heading, MoneyColumns, find_amounts
 from processors.statements.words import Line, Word, split_cells
 
@@ -36,16 +36,47 @@ class Parts:
         return bool(self.money.keys() - {"balance"})
 
     @property
+    def is_total(self) -> bool:
+        """Money both out and in, without a date: the sums of the columns, however they are named."""
+        both = [self.money[column] for column in ("debit", "credit") if column in self.money]
+        return not self.date and len(both) == 2 and all(set(cell.text) & set("123456789") for cell in both)
+
+    @property
+    def section(self) -> Section | None:
+        return None if self.date or self.money else name_section(self.line.text)
+
+    @property
     def special(self) -> str | None:
         return name_special(self.text) or name_special(" ".join(w.text for w in self.reference + self.description))
+
+
+@dataclass
+class AmountLines:
+    """On which line of a row of several the amount stands, by the rows of which that is plain."""
+
+    first: int = 0  # text under a whole row, and a date below it
+    last: int = 0  # a date, then an amount on the line below
+
+    @property
+    def are_last(self) -> bool:
+        return self.last > self.first
+
+    def count(self, lines: Sequence[Parts]) -> None:
+        for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
+            if above.date and not above.money and line.has_movement and not line.date:
+                self.last += 1
+            elif above.has_movement and not line.date and not line.money and below and below.date:
+                self.first += 1
 
 
 def take_apart(line: Line, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> Parts:
     """The line's parts; each word ends up in exactly one of them."""
     parts = Parts(line)
     words = list(line.words)
-    parts.date = _take_date(words, "date", headings, height)
-    parts.value_date = _take_date(words, "value_date", headings, height)
+    parts.date, parts.value_date = _take_both_dates(words, headings) or (
+        _take_date(words, "date", headings, height),
+        _take_date(words, "value_date", headings, height),
+    )
     _take_money(parts, words, columns, height)
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
@@ -65,6 +96,18 @@ def starts_in_text(line: Line, headings: Sequence[Heading], height: float) -> bo
     if texts and min(texts) < first:
         return left >= min(texts) - _LOOSE * height
     return left > first + _LOOSE * height
+
+
+def _take_both_dates(words: list[Word], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
+    """ "02.01./03.01." in one column: the dates of the booking and of its value."""
+    heading = next((each for each in headings if each.column == "date"), None)
+    for word in words if heading else ():
+        first, slash, second = word.text.partition("/")
+        both = read_date(first), read_date(second)
+        if slash and word.left < heading.right and all(both) and both[1].length == len(second):
+            words.remove(word)
+            return both
+    return None
 
 
 def _take_date(words: list[Word], column: Column, headings: Sequence[Heading], height: float) -> PrintedDate | None:

@@ -5,7 +5,8 @@ import unicodedata
 from typing import Literal
 
 Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance"]
-Special = Literal["opening", "closing", "carried", "debits", "credits", "total"]
+Special = Literal["opening", "closing", "carried", "standing", "debits", "credits", "total"]
+Section = Literal["debits", "credits"]
 
 # columns: each pattern is the whole of a heading
 _COLUMNS: dict[Column, str] = {
@@ -18,7 +19,7 @@ _COLUMNS: dict[Column, str] = {
     r"|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang|erlauterung(?:en)?"
     r"|beschreibung|empfanger|umsatz(?:text|art)?|libelle|libelle (?:de l'|des )?operations?|operations?"
     r"|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what|activity"
-    r"|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    r"|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
@@ -62,6 +63,10 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo",
     ),
     (
+        "standing",  # opening or closing: by where it stands
+        r"kontostand (?:am|vom|zum)|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?",
+    ),
+    (
         "debits",
         r"(?:total|sum of) (?:of )?(?:debits|money out|paid out|withdrawals|payments(?: out)?|charges|purchases"
         r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
@@ -79,6 +84,15 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)",
     ),
 )
+# headings over a part of the rows: each pattern is the whole of a line
+_SECTIONS: dict[Section, str] = {
+    "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|card|online|automatic) )*"
+    r"(?:withdrawals|debits|payments|purchases)(?: and (?:other )?(?:debits|withdrawals|payments|subtractions))?"
+    r"|checks(?: paid)?|cheques(?: paid)?|(?:service )?fees|service charges|money out|ausgaben|belastungen",
+    "credits": r"(?:(?:electronic|other|direct|mobile|atm) )*(?:deposits|credits|additions)"
+    r"(?: and (?:other )?(?:credits|additions|deposits))?|money in|interest paid|einnahmen|gutschriften",
+}
+_SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
@@ -91,10 +105,21 @@ def plain(text: str) -> str:
 def name_column(text: str) -> Column | None:
     """The column that a heading names, if all of `text` is a heading."""
     wanted = plain(text)
-    return next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+    found = next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+    if found is None and "/" in wanted:  # two headings of one column, one below the other
+        first, *others = (name_column(part.strip()) for part in wanted.split("/"))
+        found = first if first and all(others) else None
+    return found
+
+
+def name_section(text: str) -> Section | None:
+    """Whether the rows below a line are all debits or all credits, if the line says only that."""
+    wanted = plain(text).replace("&", "and").rstrip(": ")
+    return next((name for name, pattern in _SECTION_PATTERNS.items() if pattern.fullmatch(wanted)), None)
 
 
 def name_special(text: str) -> Special | None:
     """What the text of a line says it is, if it is no movement: an opening balance, a total, …"""
     wanted = plain(text)
-    return next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
+    found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
+    return found or ("total" if wanted.startswith("total ") and name_section(wanted.removeprefix("total ")) else None)

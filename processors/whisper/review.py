@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from processors.whisper import TranscribeOptions, catalogue
-from processors.whisper.transcript import Transcript
+from processors.whisper import catalogue, guards
+from processors.whisper.options import TranscribeOptions
+from processors.whisper.transcript import Transcript, clock
 
-SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
 _REPEATS = 4  # the same segment so often in a row is a loop, not emphasis
 _SURE_OF_LANGUAGE = 0.5
 _MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both: encoders pad and trim by up to a tenth of a second
@@ -23,7 +23,11 @@ def reasons(found: Transcript, options: TranscribeOptions) -> tuple[str, ...]:
 
 def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     declared = found.declared_seconds
-    if declared is not None and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS:
+    if (
+        not found.is_clipped
+        and declared is not None
+        and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS
+    ):
         have = clock(found.seconds)
         yield f"The file seems cut off: it says {clock(declared)} of sound, but only {have} could be read."
 
@@ -54,6 +58,7 @@ def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         same: Sequence[Mapping[str, Any]] = list(run)
         if words and len(same) >= _REPEATS:
             places.append(same[0]["start"])
+    places += [segment["start"] for segment in found.segments if guards.is_loop(segment["text"])]
     if places:
         yield f"The text repeats itself, at {_places(places)}: Whisper may have been caught in a loop there."
 
@@ -72,16 +77,21 @@ def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         yield f"Perhaps nobody speaks, at {_places(s['start'] for s in doubted)}: the text there may be invented."
 
 
+def _phantoms(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if doubted := list(guards.phantoms(found.segments)):
+        said = ", ".join(f'"{segment["text"].strip()}"' for segment in doubted[:_MOST_PLACES])
+        yield f"Whisper is known to make this up, at {_places(s['start'] for s in doubted)}: {said}."
+
+
+def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    worded = [segment for segment in found.dropped if any(map(str.isalnum, segment["text"]))]
+    if found.has_words and worded:
+        yield f"Text was left out where nobody speaks, at {_places(s['start'] for s in worded)}: see the .json file."
+
+
 _LOOKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
-    *(_cut_off, _gaps, _empty, _language, _loops, _unsure, _no_voice),
+    *(_cut_off, _gaps, _empty, _language, _loops, _unsure, _no_voice, _phantoms, _dropped),
 )
-
-
-def clock(seconds: float) -> str:
-    """ "1:02:03" or "2:03"."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _places(starts: Iterable[float]) -> str:

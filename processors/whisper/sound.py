@@ -1,21 +1,20 @@
-"""A file's first sound track, decoded bit by bit: PyAV in, float32 out. Knows nothing of speech.
+"""A file's sound track, decoded bit by bit: PyAV in, float32 out. Knows nothing of speech.
 
 "Sound" here is always float32, shape (n_samples,), mono, 16 kHz, in [-1, 1]: what Whisper was trained on, and made as
 openai-whisper's `load_audio` makes it (16-bit integers in between, so that a stereo mix cannot overflow).
 """
 
 import logging
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import numpy as np
 
 from processors.base import BadInput
+from processors.whisper import duration
 
 SAMPLE_RATE_HZ = 16_000
 LOWEST_RATE_HZ = 1000  # carries sound up to 500 Hz, no speech; at 1 Hz some kilobytes would be hours
@@ -27,10 +26,6 @@ _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
 _SMALLEST_GAP_SECONDS = 0.02
 _LARGEST_GAP_SECONDS = 600.0  # what one bad packet may stand for: its size is only a hint
 _BAD_READS = 100  # unreadable places in a row after which the rest of a file is given up
-# The formats that write down how long the track is. Elsewhere FFmpeg extrapolates from the bit rate.
-_DECLARING = {"mov", "flac", "aiff", "caf", "asf", "avi", "matroska"}
-_MP3_COUNTS = (b"Xing", b"Info", b"VBRI")  # the header of an MP3 that says how many frames follow
-_PROBE_BYTES = 4096
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +39,19 @@ class Gap:
 
 
 class Track:
-    """The first sound track of an open file; read it once with `blocks`, then look at what was found."""
+    """A sound track of an open file; read it once with `blocks`, then look at what was found."""
 
-    def __init__(self, container: "av.container.InputContainer", declared_seconds: float | None):
-        self._container = container
-        self._stream = container.streams.audio[0]
-        self.tracks = len(container.streams.audio)  # sound tracks in the file; only the first is read
+    def __init__(
+        self,
+        container: "av.container.InputContainer",
+        stream: "av.AudioStream",
+        channel: int | None,
+        declared_seconds: float | None,
+    ):
+        self._container, self._stream = container, stream
+        self._channel = channel  # counts from 1; None: all of them, mixed
+        self.tracks = len(container.streams.audio)  # sound tracks in the file; only one is read
+        self.channels = stream.codec_context.channels or 1  # of this track
         self.declared_seconds = declared_seconds  # None: the file does not say
         self.decoded_seconds = 0.0  # so far, gaps included
         self.gaps: list[Gap] = []  # so far
@@ -76,7 +78,7 @@ class Track:
             )
 
     def _pieces(self) -> Iterator[np.ndarray]:
-        resampler = _resampler()
+        resampler = self._resampler()
         lost_seconds, good_bytes, good_seconds = 0.0, 0, 0.0
         for packet in self._packets():
             try:
@@ -98,7 +100,7 @@ class Track:
                     resampled = resampler.resample(frame)
                 except ValueError:  # the track changed its rate or its channels on the way
                     yield from self._sound(resampler.resample(None))
-                    resampler = _resampler()
+                    resampler = self._resampler()
                     resampled = resampler.resample(frame)
                 yield from self._sound(resampled)
         if good_seconds:
@@ -117,7 +119,15 @@ class Track:
 
     def _sound(self, frames: list["av.AudioFrame"]) -> Iterator[np.ndarray]:
         for frame in frames:
-            yield self._count(frame.to_ndarray().reshape(-1).astype(np.float32) / 32768)
+            samples = frame.to_ndarray()  # (1, n) mixed, (n_channels, n) planar
+            if self._channel is not None:
+                samples = samples[min(self._channel, len(samples)) - 1]
+            yield self._count(samples.reshape(-1).astype(np.float32) / 32768)
+
+    def _resampler(self) -> "av.AudioResampler":
+        if self._channel is None:
+            return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        return av.AudioResampler(format="s16p", rate=SAMPLE_RATE_HZ)  # the channels as they are
 
     def _count(self, samples: np.ndarray) -> np.ndarray:
         self.decoded_seconds += len(samples) / SAMPLE_RATE_HZ
@@ -125,13 +135,13 @@ class Track:
 
 
 @contextmanager
-def open_track(path: Path) -> Iterator[Track]:
-    """The first sound track of a file in any container that FFmpeg reads.
+def open_track(path: Path, track: int = 1, channel: int | None = None) -> Iterator[Track]:
+    """A sound track, counted from 1, of a file in any container that FFmpeg reads; one of its channels, or all mixed.
 
     The file is handed over open, and FFmpeg may open no other: a dropped playlist reads no file of this machine.
 
     Raises:
-        BadInput: empty, neither sound nor video, no sound track, or in a codec that is not known here.
+        BadInput: empty, neither sound nor video, no such sound track, or in a codec that is not known here.
         OSError: the file cannot be read.
     """
     if not path.stat().st_size:
@@ -146,23 +156,61 @@ def open_track(path: Path) -> Iterator[Track]:
                 "Play it to check, and drop it again."
             ) from error
         with container:
-            _require_sound(container)
-            yield Track(container, _declared_seconds(container, path))
+            stream = _stream(container, track)
+            if channel is not None and channel > (stream.codec_context.channels or 1):
+                raise BadInput(f"This sound has {stream.codec_context.channels} channel(s): there is no {channel}.")
+            yield Track(container, stream, channel, duration.declared_seconds(container, stream, path))
 
 
-def parts(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same sound in pieces of at most `PART_SECONDS`, cut where it is quiet."""
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A piece of a track."""
+
+    at_seconds: float  # in the track
+    samples: np.ndarray
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+def parts(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]] = ()) -> Iterator[Part]:
+    """The same sound in parts of at most `PART_SECONDS`, cut where it is quiet; only within `clips`, if there are any.
+
+    `clips`: starts and ends in seconds, in order.
+    """
     longest = round(PART_SECONDS * SAMPLE_RATE_HZ)
     held: list[np.ndarray] = []
-    for block in blocks:
+    start, count = 0, 0  # of what is held, in samples
+    for at, block in _within(blocks, clips):
+        if held and at != start + count:  # another clip
+            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=np.concatenate(held))
+            held, count = [], 0
+        start = start if held else at
         held.append(block)
-        while sum(map(len, held)) > longest:
+        count += len(block)
+        while count > longest:
             sound = np.concatenate(held)
             cut = _quietest(sound[:longest])
-            yield sound[:cut]
-            held = [sound[cut:]]
+            held, count = [sound[cut:].copy()], count - cut  # a copy: it would keep the whole in memory
+            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound[:cut])
+            start += cut
     if held:
-        yield np.concatenate(held)
+        yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=np.concatenate(held))
+
+
+def _within(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
+    """What lies in the clips, each with the number of its first sample."""
+    ranges = [(round(start * SAMPLE_RATE_HZ), end * SAMPLE_RATE_HZ) for start, end in clips] or [(0, float("inf"))]
+    at = 0
+    for block in blocks:
+        for start, end in ranges:
+            first, last = max(start, at), int(min(end, at + len(block)))
+            if first < last:
+                yield first, block[first - at : last - at]
+        at += len(block)
+        if at >= ranges[-1][1]:
+            return
 
 
 def levels(sound: np.ndarray, step_seconds: float = 0.1) -> np.ndarray:
@@ -180,10 +228,6 @@ def _quietest(sound: np.ndarray) -> int:
     return min(len(sound), start + round((place + 0.5) * PROBE_SECONDS * SAMPLE_RATE_HZ))
 
 
-def _resampler() -> "av.AudioResampler":
-    return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
-
-
 def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
     """How long the sound of a bad packet was. A demuxer that lost its way hands over many packets as one: then its size
     says more than its duration."""
@@ -192,56 +236,18 @@ def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
     return min(_LARGEST_GAP_SECONDS, by_size if by_size > 2 * declared else declared)
 
 
-def _require_sound(container: "av.container.InputContainer") -> None:
-    if not container.streams.audio:
+def _stream(container: "av.container.InputContainer", track: int) -> "av.AudioStream":
+    streams = container.streams.audio
+    if not streams:
         what = "This video has no sound track" if container.streams.video else "There is no sound in this file"
         raise BadInput(f"{what}, so there is nothing to transcribe.")
-    if container.streams.audio[0].codec_context is None:
+    if track > len(streams):
+        raise BadInput(f"There is no sound track {track} in this file: it has {len(streams)}. Correct `track`.")
+    stream = streams[track - 1]
+    if stream.codec_context is None:
         raise BadInput(
             "The sound is in a format (codec) that is not known here. Convert it to FLAC or MP3 and drop it again."
         )
-    if 0 < (rate_hz := container.streams.audio[0].codec_context.sample_rate or 0) < LOWEST_RATE_HZ:
+    if 0 < (rate_hz := stream.codec_context.sample_rate or 0) < LOWEST_RATE_HZ:
         raise BadInput(f"This sound has {rate_hz} samples a second, too few for speech. Export it anew and drop that.")
-
-
-def _declared_seconds(container: "av.container.InputContainer", path: Path) -> float | None:
-    """How long the file says the track is; None where it says nothing that can be relied on."""
-    stream, form = container.streams.audio[0], container.format.name.split(",")[0]
-    with path.open("rb") as file:
-        if form == "wav":
-            return _wav_seconds(file, stream)
-        declares = form in _DECLARING or (form == "mp3" and _counts_frames(file))
-    if form == "matroska":
-        return _clock_seconds(stream.metadata.get("DURATION", ""))
-    return float(stream.duration * stream.time_base) if declares and stream.duration else None
-
-
-def _counts_frames(file: BinaryIO) -> bool:
-    start = file.read(10)
-    tag = 0
-    if start[:3] == b"ID3" and len(start) == 10:  # ID3v2: the size in four bytes of seven bits
-        tag = 10 + sum(byte << shift for byte, shift in zip(start[6:], (21, 14, 7, 0), strict=True))
-    file.seek(tag)
-    probe = file.read(_PROBE_BYTES)
-    return any(mark in probe for mark in _MP3_COUNTS)
-
-
-def _wav_seconds(file: BinaryIO, stream: "av.AudioStream") -> float | None:
-    """By the size in the header of the data, as FFmpeg trims what it reports to the bytes that are there."""
-    head = file.read(_PROBE_BYTES)
-    at = head.find(b"data", 12)
-    bytes_per_second = (stream.codec_context.bit_rate or 0) / 8
-    if head[:4] != b"RIFF" or at < 0 or at + 8 > len(head) or not bytes_per_second:
-        return None
-    (size,) = struct.unpack_from("<I", head, at + 4)
-    # A recorder that streams cannot know the size and writes 0 or (nearly) the largest number.
-    return size / bytes_per_second if 0 < size < 0x7FFF_0000 else None
-
-
-def _clock_seconds(text: str) -> float | None:
-    """Of Matroska's "00:01:02.500000000"."""
-    try:
-        hours, minutes, seconds = text.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    except ValueError:
-        return None
+    return stream

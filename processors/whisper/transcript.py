@@ -2,15 +2,17 @@
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from whisper.utils import get_writer
 
-from processors.whisper import TranscribeOptions
+from processors.whisper.options import TranscribeOptions
 from processors.whisper.sound import Gap
+
+_PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a longer pause, or so much text, and a new paragraph begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,8 @@ class Transcript:
     seconds: float  # decoded, gaps included
     declared_seconds: float | None = None  # by the file itself
     gaps: tuple[Gap, ...] = ()  # places that could not be decoded
-    tracks: int = 1  # sound tracks in the file; the first one was read
+    tracks: int = 1  # sound tracks in the file; one was read
+    is_clipped: bool = False  # only parts of it were wanted
 
     @property
     def text(self) -> str:
@@ -34,6 +37,22 @@ class Transcript:
     def has_words(self) -> bool:
         """Whisper writes " ." or "♪" where it hears nothing to write down."""
         return any(map(str.isalnum, self.text))
+
+
+def merge(channels: Sequence[Transcript]) -> Transcript:
+    """One transcript of the channels of a track, each segment with its "channel", counted from 1; by time."""
+
+    def every(name: str) -> tuple[Mapping[str, Any], ...]:
+        found = [{**one, "channel": number} for number, of in enumerate(channels, 1) for one in getattr(of, name)]
+        return tuple({**one, "id": number} for number, one in enumerate(sorted(found, key=lambda one: one["start"])))
+
+    return replace(
+        channels[0],
+        segments=every("segments"),
+        dropped=every("dropped"),
+        language=next((of.language for of in channels if of.has_words), channels[0].language),
+        language_probability=next((of.language_probability for of in channels if of.has_words), None),
+    )
 
 
 def write(transcript: Transcript, outputs: Path, stem: str, options: TranscribeOptions) -> tuple[str, ...]:
@@ -48,15 +67,55 @@ def _write(transcript: Transcript, outputs: Path, name: str, form: str, options:
         if form == "json":
             json.dump(_as_json(transcript), file, ensure_ascii=False, indent=1)
             file.write("\n")
+        elif form == "md":
+            file.write(_as_markdown(transcript))
         else:
             # The writer's own naming is not used: it cuts "talk.part 1" at the dot.
-            get_writer(form, os.devnull).write_result({"segments": list(transcript.segments)}, file, _layout(options))
+            result = {"segments": [_signed(segment) for segment in transcript.segments]}
+            get_writer(form, os.devnull).write_result(result, file, _layout(options))
     return name
+
+
+def _signed(segment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the number of its channel before its words, if it has one."""
+    if "channel" not in segment:
+        return segment
+    sign = f" [{segment['channel']}]"
+    signed = {**segment, "text": sign + segment["text"]}
+    if segment.get("words"):
+        first, *others = segment["words"]
+        signed["words"] = [{**first, "word": sign + first["word"]}, *others]
+    return signed
 
 
 def _layout(options: TranscribeOptions) -> dict[str, Any]:
     names = ("highlight_words", "max_line_width", "max_line_count", "max_words_per_line")
     return {name: getattr(options, name) for name in names}
+
+
+def _as_markdown(transcript: Transcript) -> str:
+    """Paragraphs with the time at which each begins: behind a pause, with another speaker, or after a minute."""
+    paragraphs: list[str] = []
+    begun, last = 0.0, None
+    for segment in transcript.segments:
+        is_new = last is None or (
+            segment["start"] - last["end"] > _PAUSE_SECONDS
+            or segment["start"] - begun > _PARAGRAPH_SECONDS
+            or segment.get("channel") != last.get("channel")
+        )
+        if is_new:
+            begun = segment["start"]
+            paragraphs.append(f"**{clock(begun)}** ")
+        paragraphs[-1] += (_signed(segment) if is_new else segment)["text"].strip() + " "
+        last = segment
+    return "\n\n".join(paragraph.strip() for paragraph in paragraphs) + ("\n" if paragraphs else "")
+
+
+def clock(seconds: float) -> str:
+    """ "1:02:03" or "2:03"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _as_json(transcript: Transcript) -> dict[str, Any]:

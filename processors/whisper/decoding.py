@@ -1,0 +1,119 @@
+"""Windows of sound -> whisper's `DecodingResult`s, many at once, by the rules of `whisper.decoding`.
+
+Each window gets what `whisper.decode` would give it alone: the windows share the arithmetic only, and one that is done
+leaves the batch. Above temperature 0 a window draws from a generator of its own, so that it gives the same text every
+time, whatever it is decoded beside.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
+from whisper.model import Whisper
+from whisper.utils import compression_ratio
+
+from processors.whisper.network import Cache, Heard, Network
+from processors.whisper.rules import Rules
+from processors.whisper.search import Beams, Samples, Search
+
+_SEED = 20250625
+
+
+class BatchDecoder:
+    """Decodes on one model."""
+
+    def __init__(self, model: Whisper, dtype: torch.dtype):
+        self._model = model
+        self.network = Network(model, dtype)
+
+    @torch.inference_mode()
+    def encode(self, mel: Tensor, positions: int | None = None) -> Tensor:
+        """One window's mel spectrogram (n_mels, 3000) -> (positions, width)."""
+        frames = mel.shape[-1] if positions is None else 2 * positions
+        return self.network.encode(mel[None, :, :frames])[0]
+
+    @torch.inference_mode()
+    def decode(self, features: Sequence[Tensor], options: Sequence[DecodingOptions]) -> list[DecodingResult]:
+        """Encoded windows, each (its own positions, width), with one `DecodingOptions` each -> one result each.
+
+        The options may differ in their prompts only; the language must be set.
+        """
+        tasks = [DecodingTask(self._model, replace(each, fp16=self.network.dtype == torch.float16)) for each in options]
+        search = _search(tasks[0], len(tasks))
+        no_speech = self._run(features, tasks, search)
+        results = []
+        for number, task in enumerate(tasks):
+            results.append(_result(task, search.found(number), features[number], no_speech[number]))
+        return results
+
+    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask], search: Search) -> list[float]:
+        """Decode until all windows have ended; returns the probability of no speech in each."""
+        task, group = tasks[0], search.group
+        lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.network.device)
+        heard, cache = self.network.hear(features), self.network.cache(len(tasks), int(lengths.max()))
+        logits, no_speech = self._read_prompts(tasks, lengths, cache, heard)
+        if group > 1:
+            rows = torch.arange(len(tasks), device=self.network.device).repeat_interleave(group)
+            logits, lengths = logits[rows], lengths[rows]
+            cache.select(rows)
+        rules = Rules(task, len(logits), self.network.device)
+        for step in range(1, task.sample_len + 1):
+            rules.apply(logits)
+            is_last = (lengths + 1 > task.n_ctx) | torch.tensor(step == task.sample_len, device=lengths.device)
+            tokens, rows, windows = search.advance(logits, is_last[::group].tolist())
+            if not len(tokens):
+                break
+            if windows is not None:
+                heard.select(windows)
+                cache.select(rows)
+            elif rows is not None:
+                cache.reorder(rows, int(lengths.max()))
+            if rows is not None:
+                lengths, rules = lengths[rows], rules.select(rows)
+            rules.note(tokens)
+            logits = self.network.logits(self.network.step(tokens, lengths, cache, heard))
+            lengths = lengths + 1
+        return no_speech
+
+    def _read_prompts(
+        self, tasks: list[DecodingTask], lengths: Tensor, cache: Cache, heard: Heard
+    ) -> tuple[Tensor, list[float]]:
+        """The logits behind each prompt (n, vocabulary), and the probability of no speech in each window."""
+        tokenizer, device = tasks[0].tokenizer, self.network.device
+        prompts = [torch.tensor(task.initial_tokens, device=device) for task in tasks]
+        padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True, padding_value=tokenizer.eot)
+        states = self.network.read(padded, cache, heard)
+        each = torch.arange(len(tasks), device=device)
+        starts = torch.tensor([task.sot_index for task in tasks], device=device)
+        logits, at_start = self.network.logits(torch.cat([states[each, lengths - 1], states[each, starts]])).chunk(2)
+        if tokenizer.no_speech is None:
+            return logits, [float("nan")] * len(tasks)
+        return logits, at_start.softmax(-1)[:, tokenizer.no_speech].tolist()
+
+
+def _search(task: DecodingTask, windows: int) -> Search:
+    options, end = task.options, task.tokenizer.eot
+    if options.beam_size is not None:
+        return Beams(windows, end, options.beam_size, options.patience or 1.0)
+    return Samples(windows, end, options.best_of or 1, options.temperature, _SEED)
+
+
+def _result(
+    task: DecodingTask, candidates: list[tuple[list[int], float]], features: Tensor, no_speech: float
+) -> DecodingResult:
+    """The best candidate, as whisper ranks them."""
+    tokens, sums = [each[0] for each in candidates], [each[1] for each in candidates]
+    (best,) = task.sequence_ranker.rank([[torch.tensor(each) for each in tokens]], [sums])
+    text = task.tokenizer.decode(tokens[best]).strip()
+    return DecodingResult(
+        audio_features=features,
+        language=task.options.language,
+        tokens=tokens[best],
+        text=text,
+        avg_logprob=sums[best] / (len(tokens[best]) + 1),
+        no_speech_prob=no_speech,
+        temperature=task.options.temperature,
+        compression_ratio=compression_ratio(text),
+    )

@@ -1,0 +1,176 @@
+"""One sound track, from its samples to a transcript: where somebody speaks, in which language, part by part.
+
+Knows no engine: that makes segments of one part. What cannot have been said is sorted out here, for all engines alike.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from processors.whisper import guards, sound, voice
+from processors.whisper.options import TranscribeOptions
+from processors.whisper.together import Ask
+from processors.whisper.transcript import Transcript
+
+SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
+_LEVELS_PER_SECOND = 10  # of sound.levels
+_FRAMES_PER_SECOND = 100  # of a segment's `seek`
+_LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
+_RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
+_PROMPT_SEGMENTS = 20  # more than fit into a prompt
+
+Segment = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One part of a track, for an engine."""
+
+    samples: np.ndarray  # see `sound`
+    spoken: Sequence[voice.Span] | None  # where somebody speaks in it; None: not known
+    language: str | None  # None: to be heard by the engine, on the way
+    prompt: str | None  # what is told before it
+    options: TranscribeOptions
+    ask: Ask  # for the engines that decode the windows of several tracks together
+    tell: Callable[[float], None]  # called on the way with the seconds done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an engine heard in one part."""
+
+    segments: list[Segment]  # as openai-whisper has them: times in seconds of the part, in order
+    language: str | None = None  # that it heard on the way
+
+
+class Engine(Protocol):
+    """A loaded model, or a server."""
+
+    name: str
+    device_name: str
+    made_by: Mapping[str, Any]  # what decides its answers
+
+    def run(self, jobs: Sequence[Callable[[Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
+        """Run jobs that pass on, in a `Question`, what they are given; yields the number of each and what it returned
+        or raised, as soon as it ends."""
+
+    def detect(self, samples: np.ndarray) -> tuple[str | None, float | None]:
+        """The language at the start of a sound, and how probable it is; (None, None): heard on the way."""
+
+    def hear(self, question: Question) -> Answer: ...
+
+
+class Hearing:
+    """One track being transcribed."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        detector: voice.Detector,
+        options: TranscribeOptions,
+        ask: Ask,
+        tell: Callable[[float], None],
+    ):
+        """`tell(seconds)` is called at every decoded window and before every attempt at one."""
+        self._engine, self._detector, self._options, self._ask, self._tell = engine, detector, options, ask, tell
+        self._language, self._probability = options.language, None
+        self._kept: list[Segment] = []
+        self._dropped: list[Segment] = []
+
+    def transcribe(self, track: sound.Track) -> Transcript:
+        """What is said in `track`.
+
+        Raises:
+            BadInput: nothing of the track can be decoded.
+        """
+        for part in sound.parts(track.blocks(), self._options.clips):
+            self._hear(part)
+            self._tell(part.at_seconds + part.seconds)
+        return Transcript(
+            segments=tuple(self._kept),
+            dropped=tuple(self._dropped),
+            language=self._language,
+            language_probability=self._probability,
+            seconds=round(track.decoded_seconds, 3),
+            declared_seconds=track.declared_seconds and round(track.declared_seconds, 3),
+            gaps=tuple(track.gaps),
+            tracks=track.tracks,
+            is_clipped=bool(self._options.clips),
+        )
+
+    def _hear(self, part: sound.Part) -> None:
+        loudness = sound.levels(part.samples)
+        spoken = self._detector.spans(part.samples) if self._options.vad else None
+        if loudness.max() < SILENCE_DB or spoken == []:
+            return
+        if self._language is None:
+            start = _first_sound(loudness, spoken)
+            self._language, self._probability = self._engine.detect(part.samples[round(start * sound.SAMPLE_RATE_HZ) :])
+        answer = self._engine.hear(
+            Question(
+                samples=part.samples,
+                spoken=spoken,
+                language=self._language,
+                prompt=self._prompt(),
+                options=self._options,
+                ask=self._ask,
+                tell=lambda seconds: self._tell(part.at_seconds + seconds),
+            )
+        )
+        self._language = self._language or answer.language
+        segments = [_within(segment, part.seconds) for segment in answer.segments if segment["text"].strip()]
+        for segment in segments:
+            is_invented = _is_invented(segment, segments, part.seconds, loudness, spoken)
+            if spoken is not None:
+                said = voice.seconds_within(spoken, segment["start"], segment["end"])
+                segment["speech_seconds"] = round(said, 2)
+            chosen = self._dropped if is_invented else self._kept
+            chosen.append(_moved(segment, part.at_seconds, len(chosen)))
+
+    def _prompt(self) -> str | None:
+        """What is told before a part: what was said before it, as openai-whisper does from window to window."""
+        options = self._options
+        goes_on = options.way == "exact" and options.condition_on_previous_text and not options.carry_initial_prompt
+        if not self._kept or not goes_on:
+            return options.initial_prompt
+        if self._kept[-1]["temperature"] > _RESET_TEMPERATURE:
+            return None
+        return "".join(segment["text"] for segment in self._kept[-_PROMPT_SEGMENTS:]).strip()
+
+
+def _first_sound(loudness: np.ndarray, spoken: Sequence[voice.Span] | None) -> float:
+    """Where a part begins to be worth hearing, in seconds."""
+    return spoken[0].start if spoken else float(np.argmax(loudness >= SILENCE_DB)) / _LEVELS_PER_SECOND
+
+
+def _is_invented(
+    segment: Segment,
+    segments: list[Segment],
+    seconds: float,
+    loudness: np.ndarray,
+    spoken: Sequence[voice.Span] | None,
+) -> bool:
+    """Can the segment not have been said? (Whisper writes "you" on silence, and goes on inventing behind the end.)"""
+    if spoken is not None and not voice.seconds_within(spoken, segment["start"], segment["end"] + _LATE_SECONDS):
+        return True
+    heard = loudness[int(segment["start"] * _LEVELS_PER_SECOND) : int(segment["end"] * _LEVELS_PER_SECOND) + 1]
+    if not len(heard) or float(heard.max()) < SILENCE_DB:
+        return True
+    window = sum(len(other["text"]) for other in segments if other["seek"] == segment["seek"])
+    return not guards.has_room(window, seconds - segment["seek"] / _FRAMES_PER_SECOND)
+
+
+def _within(segment: Segment, seconds: float) -> Segment:
+    """The segment cut at the end of the sound: its window was filled up with silence."""
+    return {**segment, "start": min(segment["start"], seconds), "end": min(segment["end"], seconds)}
+
+
+def _moved(segment: Segment, offset: float, number: int) -> Segment:
+    """The segment at its time in the whole file, numbered anew."""
+    moved = {**segment, "id": number, "start": segment["start"] + offset, "end": segment["end"] + offset}
+    moved["seek"] = segment["seek"] + round(offset * _FRAMES_PER_SECOND)
+    if "words" in segment:
+        moved["words"] = [{**w, "start": w["start"] + offset, "end": w["end"] + offset} for w in segment["words"]]
+    return moved

@@ -1,0 +1,217 @@
+"""One model, listened to by several transcriptions: their windows are decoded together.
+
+A `Window` is one `DecodingOptions` and the sound it is for; `Decoding.answer` takes what all transcriptions ask for and
+forms batches of it; a `Listener` is the model as `whisper.transcribe` sees it.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+from whisper.audio import CHUNK_LENGTH
+from whisper.decoding import DecodingOptions, DecodingResult
+from whisper.model import Whisper
+from whisper.tokenizer import Tokenizer, get_tokenizer
+
+from processors.whisper import guards, voice
+from processors.whisper.decoding import BatchDecoder
+from processors.whisper.hearing import Question
+
+# Decoded at once, and the bytes of their cross-attention keys and values. On a CPU 16 windows gain nothing over 8, and
+# the largest model decodes single ones; a GPU (not measured) waits for memory, whatever the number of rows.
+_MOST_ON_CPU, _MOST_ELSEWHERE = (8, 512 << 20), (32, 4 << 30)
+_FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
+_SECONDS_PER_TIME = 0.02  # of Whisper's time tokens
+_WORSE_THAN_ANY = 1e3  # a compression ratio that makes `transcribe` try the next temperature
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is to be decoded once."""
+
+    mel: Tensor  # its spectrogram (n_mels, 3000)
+    options: DecodingOptions
+    positions: int | None = None  # of the encoder; None: all, as the model was trained
+    features: Tensor | None = None  # what the encoder made of it (positions, width), if it was asked already
+
+
+class Decoding:
+    """Batches of windows through one model."""
+
+    def __init__(self, model: Whisper, dtype: torch.dtype):
+        self._decoder = BatchDecoder(model, dtype)
+        dims = model.dims
+        width = dims.n_text_state * dims.n_text_layer * 2 * torch.finfo(dtype).bits // 8
+        most, most_bytes = _MOST_ON_CPU if model.device.type == "cpu" else _MOST_ELSEWHERE
+        self._most = max(1, min(most, most_bytes // (width * dims.n_audio_ctx)))
+
+    def answer(self, questions: Sequence[Sequence[Window]]) -> list[list[DecodingResult]]:
+        """One result a window."""
+        windows = [window for question in questions for window in question]
+        groups: dict[str, list[int]] = defaultdict(list)
+        for number, window in enumerate(windows):
+            groups[repr(replace(window.options, prompt=None))].append(number)
+        results: list[Any] = [None] * len(windows)
+        for members in groups.values():
+            members.sort(key=lambda number: windows[number].positions or 0)  # those of like length together
+            for start in range(0, len(members), self._most):
+                batch = members[start : start + self._most]
+                for number, result in zip(batch, self._decode([windows[each] for each in batch]), strict=True):
+                    results[number] = result
+        ordered = iter(results)
+        return [[next(ordered) for _ in question] for question in questions]
+
+    def _decode(self, batch: list[Window]) -> list[DecodingResult]:
+        # One window at a time: encoding is arithmetic enough, and several at once take several times the memory.
+        features = [self._features(window) for window in batch]
+        return self._decoder.decode(features, [window.options for window in batch])
+
+    def _features(self, window: Window) -> Tensor:
+        if window.features is not None:
+            return window.features
+        return self._decoder.encode(window.mel, window.positions)
+
+
+class Listener:
+    """The model as `whisper.transcribe` sees it: asks for each window, judges the answer, and tells how far it is.
+
+    The progress bar of `whisper.transcribe` moves only behind a window that had text. So the windows are counted here,
+    too: a first attempt that follows another without the bar having moved means that a window of silence was passed.
+    """
+
+    def __init__(self, model: Whisper, question: Question, seconds: float):
+        """`seconds`: of the sound."""
+        self._model, self._seconds = model, seconds
+        self._options, self._spoken = question.options, question.spoken
+        self._ask, self._tell = question.ask, question.tell
+        self._done_seconds = 0.0
+        self._is_behind_bar = False  # a window was tried since the bar last moved
+        self._encoded: tuple[Tensor | None, Tensor | None] = (None, None)  # the last spectrogram, and its features
+        self._first: DecodingResult | None = None  # of this window, at the coldest temperature
+        self._ratios: dict[tuple[float, float], float] = {}  # of results that were made to look worse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, *arguments: Any) -> Any:  # the word timestamps run the model itself
+        return self._model(*arguments)
+
+    def decode(self, mel: Tensor, options: DecodingOptions) -> DecodingResult:
+        is_first = options.temperature == self._options.temperatures[0]
+        if is_first:
+            if self._is_behind_bar:
+                self._done_seconds += CHUNK_LENGTH
+            self._is_behind_bar = True
+        self._tell(min(self._done_seconds, self._seconds))
+        if self._options.no_speech_threshold is not None and self._spoken_seconds(0, CHUNK_LENGTH) == 0:
+            return _nothing(mel, options)
+        known, features = self._encoded  # another temperature is tried on the same sound
+        ((result,)) = self._ask([Window(mel, options, features=features if known is mel else None)])
+        self._encoded = (mel, result.audio_features)
+        if is_first:
+            self._first = result
+        return self._judged(result)
+
+    def advance(self, frames: int) -> None:
+        self._done_seconds += frames / _FRAMES_PER_SECOND
+        self._is_behind_bar = False
+        self._tell(min(self._done_seconds, self._seconds))
+
+    def with_its_own_ratio(self, segment: Mapping[str, Any]) -> dict[str, Any]:
+        """A segment with the compression ratio that its text has."""
+        made_worse = (segment["temperature"], segment["avg_logprob"])
+        return {**segment, "compression_ratio": self._ratios.get(made_worse, segment["compression_ratio"])}
+
+    def _judged(self, result: DecodingResult) -> DecodingResult:
+        """The result; if it cannot be right, as one that makes `transcribe` try the next temperature."""
+        problem = guards.window_problem(result.text, self._spoken_seconds(0, CHUNK_LENGTH))
+        if not problem and self._ends_in_phantom(result):
+            if result.temperature == self._options.temperatures[-1] and self._first is not None:
+                return self._first  # it stays at every temperature: a person is told, of the surest text
+            problem = "known to be made up"
+        if not problem:
+            return result
+        self._ratios[result.temperature, result.avg_logprob] = result.compression_ratio
+        return replace(result, compression_ratio=max(result.compression_ratio, _WORSE_THAN_ANY))
+
+    def _ends_in_phantom(self, result: DecodingResult) -> bool:
+        """Is the last segment of the last window one that Whisper makes up?"""
+        tokenizer = get_tokenizer(self._model.is_multilingual, num_languages=self._model.num_languages)
+        pairs, _, _ = timed(result.tokens, tokenizer)
+        if self._spoken is None or not pairs:
+            return False
+        tokens, start, end = pairs[-1]
+        text = tokenizer.decode([token for token in tokens if token < tokenizer.eot])
+        is_last = self._done_seconds + CHUNK_LENGTH >= self._seconds
+        return guards.is_phantom(text, end - start, self._spoken_seconds(start, end), is_last)
+
+    def _spoken_seconds(self, start: float, end: float) -> float:
+        """Of this window, from `start` to `end`; if it is not known, all of it."""
+        start, end = self._done_seconds + start, min(self._seconds, self._done_seconds + end)
+        return max(0.0, end - start) if self._spoken is None else voice.seconds_within(self._spoken, start, end)
+
+
+def timed(
+    tokens: Sequence[int], tokenizer: Tokenizer
+) -> tuple[list[tuple[list[int], float, float]], tuple[list[int], float] | None, float]:
+    """A window's tokens as closed segments (tokens, start, end), the text behind the last of them with its start, if
+    any, and the last closed time; in seconds of the window."""
+    pairs, held, start, last = [], [], 0.0, 0.0
+    for token in tokens:
+        if token < tokenizer.timestamp_begin:
+            held.append(token)
+            continue
+        time = (token - tokenizer.timestamp_begin) * _SECONDS_PER_TIME
+        if any(each < tokenizer.eot for each in held):
+            pairs.append(([*held, token], start, time))
+            last, held = time, []
+        else:
+            start, held = time, [token]
+    is_open = any(token < tokenizer.eot for token in held)
+    return pairs, (held, start) if is_open else None, last
+
+
+def _nothing(mel: Tensor, options: DecodingOptions) -> DecodingResult:
+    """What makes `whisper.transcribe` pass over a window in which nobody speaks."""
+    return DecodingResult(
+        audio_features=mel,
+        language=options.language or "en",
+        avg_logprob=float("-inf"),
+        no_speech_prob=1.0,
+        temperature=options.temperature,
+        compression_ratio=0.0,
+    )
+
+
+@contextmanager
+def progress_bar(advance: Callable[[int], None]) -> Iterator[None]:
+    """Stand in for the tqdm bar of `whisper.transcribe`: the only place where it tells how far it got.
+
+    The bar is made before the first window is asked for, so transcriptions that take turns do not mix up theirs.
+    """
+
+    class Bar:
+        def __init__(self, **_: Any):
+            self.update = advance
+            module.tqdm = theirs
+
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *_: Any) -> None:
+            pass
+
+    module = sys.modules["whisper.transcribe"]  # the attribute `whisper.transcribe` is the function
+    theirs = module.tqdm
+    module.tqdm = SimpleNamespace(tqdm=Bar)
+    try:
+        yield
+    finally:
+        if module.tqdm is not theirs and getattr(module.tqdm, "tqdm", None) is Bar:
+            module.tqdm = theirs

@@ -1,0 +1,227 @@
+"""openai-whisper's network, laid out for batches: the same weights and the same sums, computed once.
+
+What `whisper.decoding` repeats is kept: cross-attention keys and values once per sound (not per beam), earlier keys and
+values in a cache of fixed size (not concatenated at every step), the vocabulary only at the positions that are read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from whisper.model import Whisper
+
+from processors.whisper import linear
+
+Linear = Callable[[Tensor], Tensor]
+Pair = tuple[Tensor, Tensor]  # keys and values, or weight and bias
+
+_CACHE_STEP = 64  # positions by which a cache grows
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One residual block of the decoder, or of the encoder (without the `cross_` layers)."""
+
+    queries_keys_values: Linear
+    out: Linear
+    widen: Linear
+    narrow: Linear
+    norms: tuple[Pair, ...]
+    cross_query: Linear | None = None
+    cross_keys_values: Linear | None = None
+    cross_out: Linear | None = None
+
+
+class Cache:
+    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width).
+
+    Grows as it is filled, and is changed layer by layer: no second copy of it is ever held.
+    """
+
+    def __init__(self, layers: list[Pair]):
+        self._layers = layers
+
+    def layer(self, number: int) -> Pair:
+        return self._layers[number]
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, in this order; a row may be named several times."""
+        _select(self._layers, rows)
+
+    def reorder(self, rows: Tensor, length: int) -> None:
+        """The same for as many rows as there are, of which only the first `length` positions are in use."""
+        for pair in self._layers:
+            for kept in pair:
+                kept[:, :, :length] = kept[rows, :, :length]
+
+    def make_room(self, length: int) -> None:
+        """Room for so many positions, at least."""
+        missing = length - self._layers[0][0].shape[2]
+        if missing > 0:
+            for number, (keys, values) in enumerate(self._layers):
+                more = (0, 0, 0, max(missing, _CACHE_STEP))
+                self._layers[number] = F.pad(keys, more), F.pad(values, more)
+
+
+class Heard:
+    """What the decoder reads of several sounds: keys and values, (n, heads, positions, head width), by layer."""
+
+    def __init__(self, layers: list[Pair], mask: Tensor | None):
+        self._layers, self.mask = layers, mask  # True, (n, 1, 1, positions): there is sound; None: everywhere
+
+    def __len__(self) -> int:
+        return len(self._layers[0][0])
+
+    def layer(self, number: int) -> Pair:
+        return self._layers[number]
+
+    def select(self, sounds: Tensor) -> None:
+        """Go on with these, in this order."""
+        _select(self._layers, sounds)
+        self.mask = None if self.mask is None else self.mask[sounds]
+
+
+def _select(layers: list[Pair], rows: Tensor) -> None:
+    """These rows of each pair, in place of all."""
+    for number, (keys, values) in enumerate(layers):
+        layers[number] = keys[rows], values[rows]
+
+
+class Network:
+    """The layers of one model, in one precision."""
+
+    def __init__(self, model: Whisper, dtype: torch.dtype):
+        self.dims, self.device, self.dtype = model.dims, model.device, dtype
+        self._make = linear.choose(model, dtype)
+        self._encoder, self._decoder = model.encoder, model.decoder
+        self._conv = [
+            (conv.weight.to(dtype), conv.bias.to(dtype)) for conv in (self._encoder.conv1, self._encoder.conv2)
+        ]
+        self._heard = [self._block(block) for block in self._encoder.blocks]
+        self._said = [self._block(block) for block in self._decoder.blocks]
+        self._embedding = self._decoder.token_embedding.weight.detach().to(dtype)
+        self._positions = self._decoder.positional_embedding.detach().to(dtype)
+        self._vocabulary = self._make(self._decoder.token_embedding.weight, None)
+
+    def encode(self, mels: Tensor) -> Tensor:
+        """Mel spectrograms (n, n_mels, 2 * positions) -> (n, positions, width). Fewer than whisper's 1500 positions are
+        faster, and not what the model was trained with."""
+        x = mels.to(self.device, self.dtype)
+        x = F.gelu(F.conv1d(x, *self._conv[0], padding=1))
+        x = F.gelu(F.conv1d(x, *self._conv[1], stride=2, padding=1)).permute(0, 2, 1)
+        x = x + self._encoder.positional_embedding[: x.shape[1]].to(self.dtype)
+        for block in self._heard:
+            queries, keys, values = self._split(block.queries_keys_values(_norm(x, block.norms[0])), 3)
+            x = x + block.out(_joined(F.scaled_dot_product_attention(queries, keys, values)))
+            x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[1]))))
+        return _norm(x, _weights(self._encoder.ln_post, self.dtype))
+
+    def hear(self, features: Sequence[Tensor]) -> Heard:
+        """What the decoder reads of sounds, each (its own positions, width)."""
+        lengths = [len(each) for each in features]
+        padded = torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True)
+        mask = None
+        if min(lengths) < max(lengths):
+            ends = torch.tensor(lengths, device=self.device)[:, None, None, None]
+            mask = torch.arange(max(lengths), device=self.device) < ends
+        pairs = []
+        for block in self._said:
+            keys, values = self._split(block.cross_keys_values(padded), 2)
+            pairs.append((keys.contiguous(), values.contiguous()))
+        return Heard(pairs, mask)
+
+    def cache(self, rows: int, length: int) -> Cache:
+        """An empty cache with room for prompts of that length, and some more."""
+        heads = self.dims.n_text_head
+        shape = (rows, heads, length + _CACHE_STEP, self.dims.n_text_state // heads)
+        make = lambda: torch.zeros(shape, dtype=self.dtype, device=self.device)  # noqa: E731
+        return Cache([(make(), make()) for _ in self._said])
+
+    def read(self, tokens: Tensor, cache: Cache, heard: Heard) -> Tensor:
+        """Prompts (rows, length), shorter ones padded behind -> (rows, length, width); fills the cache from its start.
+        A row's padding is seen by nothing: what is decoded later overwrites it."""
+        length = tokens.shape[1]
+
+        def attend(number: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            kept_keys, kept_values = cache.layer(number)
+            kept_keys[:, :, :length], kept_values[:, :, :length] = keys, values
+            return F.scaled_dot_product_attention(queries, keys, values, is_causal=length > 1)
+
+        return self._forward(self._embedding[tokens] + self._positions[:length], attend, heard)
+
+    def step(self, tokens: Tensor, positions: Tensor, cache: Cache, heard: Heard) -> Tensor:
+        """One more token a row, (rows,), at its own position (rows,) -> (rows, width). A sound's rows lie together."""
+        rows, longest = torch.arange(len(tokens), device=self.device), int(positions.max()) + 1
+        cache.make_room(longest)
+        seen = torch.arange(longest, device=self.device)[None] <= positions[:, None]
+        mask = None if bool(seen.all()) else seen[:, None, None]
+
+        def attend(number: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            kept_keys, kept_values = cache.layer(number)
+            kept_keys[rows, :, positions], kept_values[rows, :, positions] = keys[:, :, 0], values[:, :, 0]
+            return F.scaled_dot_product_attention(
+                queries, kept_keys[:, :, :longest], kept_values[:, :, :longest], attn_mask=mask
+            )
+
+        return self._forward((self._embedding[tokens] + self._positions[positions])[:, None], attend, heard)[:, 0]
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(rows, width) -> float32 (rows, vocabulary)."""
+        return self._vocabulary(_norm(states, _weights(self._decoder.ln, self.dtype))).float()
+
+    def _forward(self, x: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor], heard: Heard) -> Tensor:
+        rows, length, width = x.shape
+        sounds = len(heard)
+        for number, block in enumerate(self._said):
+            split = self._split(block.queries_keys_values(_norm(x, block.norms[0])), 3)
+            x = x + block.out(_joined(attend(number, *split)))
+            queries = block.cross_query(_norm(x, block.norms[1])).view(sounds, rows // sounds * length, width)
+            (queries,) = self._split(queries, 1)
+            found = _joined(F.scaled_dot_product_attention(queries, *heard.layer(number), attn_mask=heard.mask))
+            x = x + block.cross_out(found.view(rows, length, width))
+            x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[2]))))
+        return x
+
+    def _split(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
+        """(n, length, count * width) -> `count` times (n, heads, length, head width)."""
+        heads = self.dims.n_text_head  # encoder and decoder of every Whisper have the same
+        n, length, width = x.shape
+        return x.view(n, length, count, heads, width // count // heads).permute(2, 0, 3, 1, 4).unbind(0)
+
+    def _block(self, block: torch.nn.Module) -> _Block:
+        own, cross = block.attn, block.cross_attn
+        norms = [block.attn_ln, *([block.cross_attn_ln] if cross else []), block.mlp_ln]
+        none = torch.zeros_like(own.query.bias)  # Whisper's keys have no bias
+        layers = {
+            "queries_keys_values": self._make(
+                torch.cat([own.query.weight, own.key.weight, own.value.weight]),
+                torch.cat([own.query.bias, none, own.value.bias]),
+            ),
+            "out": self._make(own.out.weight, own.out.bias),
+            "widen": self._make(block.mlp[0].weight, block.mlp[0].bias),
+            "narrow": self._make(block.mlp[2].weight, block.mlp[2].bias),
+        }
+        if cross:
+            layers |= {
+                "cross_query": self._make(cross.query.weight, cross.query.bias),
+                "cross_keys_values": self._make(
+                    torch.cat([cross.key.weight, cross.value.weight]), torch.cat([none, cross.value.bias])
+                ),
+                "cross_out": self._make(cross.out.weight, cross.out.bias),
+            }
+        return _Block(norms=tuple(_weights(norm, self.dtype) for norm in norms), **layers)
+
+
+def _weights(layer: torch.nn.Module, dtype: torch.dtype) -> Pair:
+    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+
+
+def _norm(x: Tensor, weights: Pair) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:], *weights)
+
+
+def _joined(x: Tensor) -> Tensor:
+    """(n, heads, length, head width) -> (n, length, width)."""
+    return x.permute(0, 2, 1, 3).flatten(2)

@@ -1,0 +1,148 @@
+"""What `[processors.whisper]` and a recipe of it may say. Imported by the daemon: nothing heavy."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from processors.base import Options, RecipeOptions, Seconds
+from processors.whisper import catalogue
+
+Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
+
+
+class WhisperOptions(Options):
+    """`[processors.whisper]`"""
+
+    engine: Literal["openai-whisper", "faster-whisper", "openai"] = "openai-whisper"  # openai: a server, at base_url
+    model: str = "turbo"  # a name of openai-whisper, or the path of a checkpoint (.pt); else as its engine names it
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
+    threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
+    compute_type: str = "auto"  # of faster-whisper: "int8", "float32", "float16"; auto: int8, on a GPU float16
+    max_batch: int = Field(default=8, ge=1)  # files whose windows are decoded together
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")  # of a server: "http://localhost:8000/v1"
+    api_key_env: str | None = Field(default=None, min_length=1)  # the environment variable that holds its key
+    api_key_file: str | None = Field(default=None, min_length=1)  # or the file; None: it needs no key
+    request_timeout: Seconds = Field(default=300.0, gt=0)  # how long a server may take for ten minutes of sound
+
+    @model_validator(mode="after")
+    def _is_known(self) -> "WhisperOptions":
+        if self.engine == "openai-whisper" and self.model not in catalogue.NAMES and not self.model.endswith(".pt"):
+            raise ValueError(
+                f"no Whisper model {self.model!r}: write the path of a .pt file, or {', '.join(catalogue.NAMES)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_server(self) -> "WhisperOptions":
+        if self.engine == "openai" and self.base_url is None:
+            raise ValueError('engine = "openai" needs `base_url`, such as "http://localhost:8000/v1"')
+        if self.engine != "openai" and (self.base_url or self.api_key_env or self.api_key_file):
+            raise ValueError('`base_url` and `api_key_…` are of engine = "openai": set that, or leave them out')
+        if self.api_key_env and self.api_key_file:
+            raise ValueError("`api_key_env` and `api_key_file` are both given: leave one out")
+        return self
+
+
+def _read_clips(value: object) -> object:
+    """openai-whisper's "0,90,300,360", or a list of these numbers."""
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        raise ValueError('write starts and ends in seconds: "0,90,300,360"')
+    try:
+        seconds = tuple(float(part) for part in value)
+    except (TypeError, ValueError):
+        raise ValueError('write starts and ends in seconds: "0,90,300,360"') from None
+    grows = all(start < end for start, end in zip(seconds, seconds[1:], strict=False))
+    if not grows or not all(0 <= second < float("inf") for second in seconds):
+        raise ValueError("starts and ends of clips are seconds from 0 on, each greater than the one before it")
+    return seconds
+
+
+class TranscribeOptions(RecipeOptions):
+    """`[recipes.NAME]`: names and defaults are those of the `whisper` command, except where a comment says why not."""
+
+    # exact: openai-whisper's own way, window after window, each with the text before it; the same text as there.
+    # fast: what is spoken, cut at pauses, all windows at once and without the text before them
+    way: Literal["exact", "fast"] = "exact"
+    cut_context: bool = True  # fast: the encoder sees little more than the window, not 30 s; doubtful ones again whole
+    vad: bool = True  # a voice detector tells where nobody speaks: no text is believed there
+    task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
+    language: str | None = None  # a code such as "de", or a name; None: heard from the first half minute of sound
+    initial_prompt: str | None = None  # names and terms to expect
+    carry_initial_prompt: bool = False  # repeat it for every window
+    condition_on_previous_text: bool = True  # False: less consistent, but no error is carried on
+    temperature: float | tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn until a window is good
+    beam_size: int | None = Field(default=5, ge=1)  # at temperature 0; None: greedy, twice as fast
+    best_of: int | None = Field(default=5, ge=1)  # samples above temperature 0
+    patience: float | None = None
+    length_penalty: float | None = Field(default=None, ge=0, le=1)
+    suppress_tokens: str | None = "-1"
+    compression_ratio_threshold: float | None = 2.4  # above: the text repeats itself, try the next temperature
+    logprob_threshold: float | None = -1.0  # below: unsure, try the next temperature
+    no_speech_threshold: float | None = 0.6  # above, and unsure: silence
+    clip_timestamps: Annotated[tuple[float, ...], BeforeValidator(_read_clips)] = ()  # "start,end,…"; "": all of it
+    track: int = Field(default=1, ge=1)  # which sound track of a film
+    channel: Literal["mix", "each"] | Annotated[int, Field(ge=1)] = "mix"  # each: every speaker has a microphone
+    word_timestamps: bool = False
+    hallucination_silence_threshold: float | None = None  # seconds; needs word_timestamps
+    highlight_words: bool = False  # these four shape subtitles and need word_timestamps
+    max_line_width: int | None = Field(default=None, ge=1)
+    max_line_count: int | None = Field(default=None, ge=1)
+    max_words_per_line: int | None = Field(default=None, ge=1)
+    formats: tuple[Format, ...] = Field(default=("txt", "srt", "vtt", "tsv", "json"), min_length=1)  # first: to open
+
+    _WHERE: ClassVar[frozenset[str]] = frozenset(
+        {
+            "way",
+            "cut_context",
+            "vad",
+            "language",
+            "initial_prompt",
+            "clip_timestamps",
+            "track",
+            "channel",
+            "formats",
+            "highlight_words",
+        }
+        | {"max_line_width", "max_line_count", "max_words_per_line"}
+    )  # what `whisper.transcribe` is not told
+
+    @field_validator("language")
+    @classmethod
+    def _is_a_language(cls, language: str | None) -> str | None:
+        codes = {name: code for code, name in catalogue.LANGUAGES.items()}
+        if language is None or language.lower() in catalogue.LANGUAGES:
+            return language and language.lower()
+        if language.lower() not in codes:
+            raise ValueError(f'Whisper knows no language {language!r}; write a code such as "en", or leave it out')
+        return codes[language.lower()]
+
+    @model_validator(mode="after")
+    def _has_words_where_it_needs_them(self) -> "TranscribeOptions":
+        needing = ("hallucination_silence_threshold", "highlight_words", "max_line_width", "max_line_count")
+        wanted = [name for name in (*needing, "max_words_per_line") if getattr(self, name)]
+        if wanted and not self.word_timestamps:
+            raise ValueError(f"{', '.join(wanted)}: set word_timestamps = true as well")
+        return self
+
+    @model_validator(mode="after")
+    def _hears_where_it_cuts(self) -> "TranscribeOptions":
+        if self.way == "fast" and not self.vad:
+            raise ValueError('way = "fast" decodes only what the voice detector finds: leave out vad = false')
+        return self
+
+    @property
+    def clips(self) -> tuple[tuple[float, float], ...]:
+        """Starts and ends; the last end may be missing, as in openai-whisper: to the end. Empty: the whole file."""
+        points = (*self.clip_timestamps, float("inf")) if len(self.clip_timestamps) % 2 else self.clip_timestamps
+        return tuple(zip(points[::2], points[1::2], strict=True))
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """From cold to hot."""
+        return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
+
+    def arguments(self) -> dict[str, Any]:
+        """Those of `whisper.transcribe` that are the same for every part of a file."""
+        return self.model_dump(exclude=set(self._WHERE))

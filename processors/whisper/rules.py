@@ -1,0 +1,70 @@
+"""Which token may come next: the logit filters of `whisper.decoding`, for all rows of a batch at once."""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+from whisper.decoding import ApplyTimestampRules, DecodingTask, SuppressBlank, SuppressTokens
+
+_NEVER = float("-inf")
+
+
+class Rules:
+    """The filters of one decoding, and what each row's last tokens mean for its next one."""
+
+    def __init__(self, task: DecodingTask, rows: int, device: torch.device):
+        tokenizer = task.tokenizer
+        self._end, self._first_time = tokenizer.eot, tokenizer.timestamp_begin
+        self._suppressed = torch.zeros(task.model.dims.n_vocab, device=device)
+        self._blank: list[int] = []
+        self._timed, self._latest_start = False, None
+        for rule in task.logit_filters:
+            match rule:
+                case SuppressBlank():
+                    self._blank = [*tokenizer.encode(" "), tokenizer.eot]
+                case SuppressTokens():
+                    self._suppressed[list(rule.suppress_tokens)] = _NEVER
+                case ApplyTimestampRules():
+                    self._timed, self._latest_start = True, rule.max_initial_timestamp_index
+                    if tokenizer.no_timestamps is not None:
+                        self._suppressed[tokenizer.no_timestamps] = _NEVER
+                case _:
+                    raise NotImplementedError(f"this version of whisper has a rule that is not known here: {rule}")
+        self._times = torch.arange(task.model.dims.n_vocab - self._first_time, device=device)
+        self._starts = True  # nothing was decoded yet
+        self._is_time = torch.zeros(rows, dtype=torch.bool, device=device)  # the last token
+        self._was_time = torch.ones(rows, dtype=torch.bool, device=device)  # the one before, or there is none
+        self._latest = torch.full((rows,), -1, device=device)  # time that came, as an index; -1: none yet
+
+    def apply(self, logits: Tensor) -> None:
+        """Forbid, in place, what may not come next; (rows, vocabulary)."""
+        logits += self._suppressed
+        if self._starts and self._blank:
+            logits[:, self._blank] = _NEVER
+        if not self._timed:
+            return
+        times, others = logits[:, self._first_time :], logits[:, : self._first_time]
+        if self._starts:
+            others.fill_(_NEVER)
+            if self._latest_start is not None:
+                times[:, self._latest_start + 1 :] = _NEVER
+            return
+        pair_is_closed = self._is_time & self._was_time  # only text may follow
+        pair_is_open = self._is_time & ~self._was_time  # a time or the end must follow
+        earliest = self._latest + (~pair_is_open).long()  # times never go back, and no segment is empty
+        times.masked_fill_((self._times < earliest[:, None]) | pair_is_closed[:, None], _NEVER)
+        logits[:, : self._end].masked_fill_(pair_is_open[:, None], _NEVER)
+        forced = times.logsumexp(-1) > others.amax(-1)  # all times together are likelier than any text
+        others.masked_fill_(forced[:, None], _NEVER)
+
+    def note(self, tokens: Tensor) -> None:
+        """The tokens (rows,) that were chosen."""
+        is_time = tokens >= self._first_time
+        self._was_time = torch.ones_like(is_time) if self._starts else self._is_time
+        self._is_time, self._starts = is_time, False
+        self._latest = torch.where(is_time, tokens - self._first_time, self._latest)
+
+    def select(self, rows: Tensor) -> Self:
+        """Go on with these rows, in this order."""
+        self._is_time, self._was_time, self._latest = self._is_time[rows], self._was_time[rows], self._latest[rows]
+        return self

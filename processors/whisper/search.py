@@ -1,0 +1,138 @@
+"""Which tokens are chosen: greedy, by sampling, or by beams, as `whisper.decoding` does it, window by window.
+
+A search holds `group` rows a window, side by side. `advance` chooses each row's next token and says which rows go on.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Candidate = tuple[list[int], float]  # tokens without the end, and the sum of their log-probabilities
+Step = tuple[Tensor, Tensor | None, Tensor | None]  # tokens of the rows that go on; see `Search.advance`
+
+
+class Search(Protocol):
+    group: int  # rows a window
+
+    def advance(self, logits: Tensor, is_last: list[bool]) -> Step:
+        """`logits` (rows, vocabulary); `is_last`, by window: no token may follow this one.
+
+        Returns the tokens of the rows that go on; the rows they go on from, or None: all, in their order; and the
+        windows that go on, or None: all.
+        """
+
+    def found(self, window: int) -> list[Candidate]:
+        """All that was found for a window that has ended; never empty."""
+
+
+class Samples:
+    """`group` independent rows a window; at temperature 0 each takes the likeliest token."""
+
+    def __init__(self, windows: int, end: int, group: int, temperature: float, seed: int):
+        self.group = group
+        self._end, self._temperature = end, temperature
+        self._live = list(range(windows))
+        self._random = [torch.Generator().manual_seed(seed + round(1000 * temperature)) for _ in range(windows)]
+        self._tokens: list[list[int]] = [[] for _ in range(windows * group)]
+        self._sums = [0.0] * (windows * group)
+
+    def advance(self, logits: Tensor, is_last: list[bool]) -> Step:
+        chosen = self._choose(logits)
+        gained = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
+        tokens, gains = chosen.tolist(), gained.tolist()
+        going, windows = [], []
+        for place, window in enumerate(self._live):
+            ended = 0
+            for row in range(place * self.group, (place + 1) * self.group):
+                own = self._tokens[window * self.group + row % self.group]
+                if own and own[-1] == self._end:
+                    tokens[row] = self._end
+                    ended += 1
+                    continue
+                self._sums[window * self.group + row % self.group] += gains[row]
+                own.append(tokens[row])
+                ended += tokens[row] == self._end
+            if ended < self.group and not is_last[place]:
+                windows.append(place)
+                going += range(place * self.group, (place + 1) * self.group)
+        device = logits.device
+        if len(windows) == len(self._live):
+            return torch.tensor(tokens, device=device), None, None
+        self._live = [self._live[place] for place in windows]
+        rows = torch.tensor(going, dtype=torch.long, device=device)
+        return torch.tensor(tokens, device=device)[rows], rows, torch.tensor(windows, dtype=torch.long, device=device)
+
+    def found(self, window: int) -> list[Candidate]:
+        rows = range(window * self.group, (window + 1) * self.group)
+        return [([token for token in self._tokens[row] if token != self._end], self._sums[row]) for row in rows]
+
+    def _choose(self, logits: Tensor) -> Tensor:
+        if self._temperature == 0:
+            return logits.argmax(-1)
+        likely = (logits / self._temperature).softmax(-1).cpu()
+        groups = likely.split(self.group)
+        drawn = [
+            torch.multinomial(group, 1, generator=self._random[window])
+            for window, group in zip(self._live, groups, strict=True)
+        ]
+        return torch.cat(drawn)[:, 0].to(logits.device)
+
+
+class Beams:
+    """`group` likeliest beginnings a window, until that many times `patience` have ended."""
+
+    def __init__(self, windows: int, end: int, group: int, patience: float):
+        self.group = group
+        self._end, self._wanted = end, round(group * patience)
+        self._live = list(range(windows))
+        self._ended: list[list[Candidate]] = [[] for _ in range(windows)]
+        self._tokens: list[list[int]] = [[] for _ in range(windows * group)]  # of the live rows
+        self._sums = torch.zeros(windows * group)
+
+    def advance(self, logits: Tensor, is_last: list[bool]) -> Step:
+        gains, tokens = logits.log_softmax(-1).topk(self.group + 1, -1)
+        sums = (self._sums[:, None].to(gains.device) + gains).tolist()
+        tokens = tokens.tolist()
+        windows, rows, chosen, kept = [], [], [], []
+        for place, window in enumerate(self._live):
+            going = self._extend(place, window, sums, tokens)
+            ended = self._ended[window]
+            if len(ended) >= self._wanted or is_last[place]:
+                missing = max(0, self.group - len(ended))
+                ended += [([*self._tokens[row], token], total) for row, token, total in going[:missing]]
+                continue
+            windows.append(place)
+            rows += [row for row, _, _ in going]
+            chosen += [token for _, token, _ in going]
+            kept += [total for _, _, total in going]
+        all_go_on = len(windows) == len(self._live)
+        self._live = [self._live[place] for place in windows]
+        self._tokens = [[*self._tokens[row], token] for row, token in zip(rows, chosen, strict=True)]
+        self._sums = torch.tensor(kept)
+        as_before = all_go_on and rows == list(range(len(rows)))
+        return (
+            torch.tensor(chosen, dtype=torch.long, device=logits.device),
+            None if as_before else torch.tensor(rows, dtype=torch.long, device=logits.device),
+            None if all_go_on else torch.tensor(windows, dtype=torch.long, device=logits.device),
+        )
+
+    def found(self, window: int) -> list[Candidate]:
+        return self._ended[window]
+
+    def _extend(self, place: int, window: int, sums: list, tokens: list) -> list[tuple[int, int, float]]:
+        """The best rows to go on with, (row, token, sum); what ends with them goes to the ended ones."""
+        first = place * self.group
+        # At the first step all rows of a window are one and the same beginning.
+        from_rows = range(first, first + (self.group if self._tokens[first] else 1))
+        scored = [(row, token, total) for row in from_rows for token, total in zip(tokens[row], sums[row], strict=True)]
+        going, ending = [], []
+        for row, token, total in sorted(scored, key=lambda each: each[2], reverse=True):
+            if token == self._end:
+                ending.append((self._tokens[row], total))
+                continue
+            going.append((row, token, total))
+            if len(going) == self.group:
+                break
+        self._ended[window] += ending[: max(0, self._wanted - len(self._ended[window]))]
+        return going

@@ -1,0 +1,71 @@
+"""One job: its tracks or channels heard, its result files written."""
+
+from collections.abc import Callable
+from typing import Any
+
+from processors.base import Finished, Progress, Work
+from processors.parts import Parts
+from processors.whisper import kept, review, sound, transcript, voice
+from processors.whisper.hearing import Engine, Hearing
+from processors.whisper.options import TranscribeOptions
+from processors.whisper.together import Ask
+
+_EXCERPT_CHARACTERS = 200
+
+
+def transcribe(work: Work, engine: Engine, detector: voice.Detector, progress: Progress, ask: Ask) -> Finished:
+    """Work on one job.
+
+    Raises:
+        BadInput: the file is the cause.
+        OSError: the outputs cannot be written.
+    """
+    options: Any = work.options
+    found = _hear(work, engine, detector, progress, kept.keeping(_parts(work, engine), ask))
+    return Finished(
+        files=transcript.write(found, work.outputs, work.stem, options),
+        excerpt=found.text[:_EXCERPT_CHARACTERS],
+        review=review.reasons(found, options),
+        media_seconds=found.seconds,
+        details={
+            "way": options.way,
+            "language": found.language,
+            "language_probability": found.language_probability,
+            "declared_seconds": found.declared_seconds,
+            "sound_tracks": found.tracks,
+            "gaps": [vars(gap) for gap in found.gaps],
+            "dropped_as_invented": [segment["text"].strip() for segment in found.dropped],
+        },
+    )
+
+
+def _parts(work: Work, engine: Engine) -> Parts:
+    return Parts(work, {"kept": kept.VERSION, **engine.made_by})
+
+
+def _hear(work: Work, engine: Engine, detector: voice.Detector, progress: Progress, ask: Ask) -> transcript.Transcript:
+    options: TranscribeOptions = work.options
+    channels: list[int | None] = [None if options.channel == "mix" else options.channel]
+    if options.channel == "each":
+        with sound.open_track(work.source, options.track) as track:
+            channels = list(range(1, track.channels + 1))
+    found: list[transcript.Transcript] = []
+    length: float | None = None
+    for number, channel in enumerate(channels):
+        with sound.open_track(work.source, options.track, channel) as track:
+            tell = _teller(work, progress, length or track.declared_seconds, number, len(channels))
+            found.append(Hearing(engine, detector, options, ask, tell).transcribe(track))
+            length = track.decoded_seconds
+    return found[0] if options.channel != "each" else transcript.merge(found)
+
+
+def _teller(
+    work: Work, progress: Progress, length: float | None, number: int, channels: int
+) -> Callable[[float], None]:
+    """Tells of the seconds done in one channel as a share of the whole work. `length`: of a channel, if it is known."""
+
+    def tell(seconds: float) -> None:
+        done = (seconds + number * (length or 0.0)) / channels
+        progress.job(work, done=done, total=None if length is None else max(done, length), unit="seconds")
+
+    return tell

@@ -1,0 +1,105 @@
+"""What cannot have been said: found in the text, decoded again, and named to a person if it stays."""
+
+import numpy as np
+import pytest
+import whisper as openai_whisper
+from whisper.decoding import DecodingResult
+from whisper.tokenizer import get_tokenizer
+
+from processors.whisper import TranscribeOptions, guards, voice
+from processors.whisper.hearing import Question
+from processors.whisper.listening import Listener
+from tests.processors.test_whisper_review import a_segment, reasons
+
+UNSAYABLE = "Of all the many things which a person may care to write down here, none could be spoken so quickly. " * 2
+TOKENS = get_tokenizer(False)
+
+
+@pytest.mark.parametrize("text", ["no no no no no", "so it goes on and " * 5, "Thank you. " * 7])
+def test_words_said_over_and_over_are_a_loop(text):
+    assert guards.is_loop(text) and guards.window_problem(text, 30.0)
+
+
+@pytest.mark.parametrize("text", ["no no no no", "ask not what your country can do, ask what you can do", ""])
+def test_emphasis_and_rhetoric_are_no_loop(text):
+    assert not guards.is_loop(text) and guards.window_problem(text, 30.0) is None
+
+
+def test_more_words_than_anybody_could_speak_are_impossible():
+    assert guards.window_problem(UNSAYABLE, 1.0) and guards.window_problem("a b c d e f g h i j k l m n", 1.0)
+    assert guards.window_problem(UNSAYABLE, 15.0) is None
+
+
+def test_politeness_is_made_up_only_at_the_end_and_where_hardly_anyone_speaks():
+    assert guards.is_phantom(" Thank you.", 5.0, 0.4, is_last=True)
+    assert not guards.is_phantom(" Thank you.", 0.8, 0.7, is_last=True)
+    assert not guards.is_phantom(" Thank you.", 5.0, 0.4, is_last=False)
+    assert not guards.is_phantom(" Thank you for the bread.", 5.0, 0.4, is_last=True)
+
+
+def test_what_whisper_is_known_to_make_up_is_named_with_its_time():
+    credit = a_segment(" Subtitles by the Amara.org community", 65)
+    assert 'known to make this up, at 1:05: "Subtitles by' in reasons(a_segment(), credit)
+    assert "made" not in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=2.5))
+    assert "known to make this up" in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=0.1))
+
+
+def test_text_that_was_left_out_is_named_with_its_time():
+    assert "left out where nobody speaks, at 1:05" in reasons(dropped=(a_segment(" Thank you.", 65),))
+
+
+# ---------------------------------------------------------------------------------------------- decoded again
+
+
+class Model:
+    """As much of a model as `whisper.transcribe` asks for, beside decoding."""
+
+    device, is_multilingual, num_languages = "cpu", False, 99
+    dims = openai_whisper.ModelDimensions(80, 1500, 384, 6, 4, 51864, 448, 384, 6, 4)
+
+
+def run(*texts: str, spoken: tuple[voice.Span, ...], seconds: float = 20.0) -> tuple[list[dict], list[float]]:
+    """`whisper.transcribe` where windows decode to these texts, in turn; the segments, and the temperatures asked."""
+    asked = []
+
+    def ask(windows):
+        (window,) = windows
+        text = texts[min(len(asked), len(texts) - 1)]
+        asked.append(window.options.temperature)
+        first = TOKENS.timestamp_begin
+        tokens = [first, *TOKENS.encode(" " + text), first + round(50 * seconds)]
+        sure = {"avg_logprob": -0.2 - len(asked) / 100, "no_speech_prob": 0.0, "compression_ratio": 1.1}
+        result = DecodingResult(audio_features=window.mel, language="en", tokens=tokens, text=text, **sure)
+        return [DecodingResult(**{**vars(result), "temperature": window.options.temperature})]
+
+    silence = np.zeros(round(seconds * 16_000), np.float32)
+    options = TranscribeOptions(beam_size=None, best_of=None)
+    told = {"samples": silence, "spoken": spoken, "language": "en", "prompt": None, "tell": lambda seconds: None}
+    listener = Listener(Model(), Question(options=options, ask=ask, **told), seconds)
+    temperatures = options.temperature
+    heard = openai_whisper.transcribe(listener, silence, fp16=False, language="en", temperature=temperatures)
+    return [listener.with_its_own_ratio(segment) for segment in heard["segments"]], asked
+
+
+def test_an_impossible_window_is_decoded_again_hotter():
+    segments, asked = run(UNSAYABLE, "Good morning.", spoken=(voice.Span(3, 4),))
+    assert asked == [0.0, 0.2] and [segment["text"] for segment in segments] == [" Good morning."]
+
+
+def test_a_window_that_stays_impossible_keeps_its_own_figures():
+    segments, asked = run(UNSAYABLE, spoken=(voice.Span(3, 4),))
+    assert len(asked) == 6 and {segment["compression_ratio"] for segment in segments} == {1.1}
+
+
+def test_a_phantom_that_stays_keeps_the_surest_text():
+    segments, asked = run("Thank you.", spoken=(voice.Span(3, 4),))
+    assert len(asked) == 6 and [segment["temperature"] for segment in segments] == [0.0]
+
+
+def test_possible_text_is_decoded_once():
+    assert run("Good morning.", spoken=(voice.Span(3, 4),))[1] == [0.0]
+
+
+def test_a_window_in_which_nobody_speaks_is_passed_over_undecoded():
+    segments, asked = run("Good morning.", spoken=(voice.Span(61, 62),), seconds=70.0)
+    assert asked == [0.0] and segments[0]["seek"] == 6000

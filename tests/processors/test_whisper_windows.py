@@ -1,0 +1,74 @@
+"""The fast way: windows that end at pauses, and no speech lost between them."""
+
+import jiwer
+import numpy as np
+import pytest
+
+from processors.whisper import TranscribeOptions, voice
+from processors.whisper.listening import timed
+from tests.processors.test_whisper import KENNEDY, SPOKEN, read_sound, words, write_wav
+
+
+def test_speech_of_several_windows_is_heard_whole_and_in_its_place(hear, tmp_path):
+    pause = np.zeros(6 * 16_000, np.float32)
+    names = ("jfk.flac", "LJ001-0004.flac", "LJ001-0003.m4a", "LJ001-0001.wav")
+    talk = write_wav(
+        tmp_path / "talk.wav", np.concatenate([each for name in names for each in (read_sound(name), pause)])
+    )
+    heard = hear(talk, way="fast")
+    said = " ".join([KENNEDY, *(SPOKEN[name] for name in names[1:])])
+    assert jiwer.wer(words(said), words(heard.text)) <= 0.05, heard.text
+    assert heard.finished.review == ()
+    segments = heard.json()["segments"]
+    block = next(segment for segment in segments if "block" in segment["text"])
+    assert 16.5 <= block["start"] <= 18.5
+    assert [segment["id"] for segment in segments] == list(range(len(segments)))
+    done = [told.done for told in heard.told]
+    assert done == sorted(done) and done[-1] == pytest.approx(59.5, abs=0.5)
+
+
+def test_words_of_a_window_are_timed_in_the_file(hear, tmp_path):
+    talk = np.concatenate([np.zeros(8 * 16_000, np.float32), read_sound("LJ001-0002.mp3")])
+    heard = hear(write_wav(tmp_path / "talk.wav", talk), way="fast", word_timestamps=True)
+    timed = [word for segment in heard.json()["segments"] for word in segment["words"]]
+    assert words("".join(word["word"] for word in timed)) == words(SPOKEN["LJ001-0002.mp3"])
+    assert 7.8 <= timed[0]["start"] < timed[-1]["end"] <= 10.1
+
+
+def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch):
+    """Whisper may stop at a pause in the middle of a window; here it is made to."""
+    from processors.whisper import windows
+
+    asked = []
+    real = windows.Windows._take
+
+    def take(self, piece, mel, result):
+        asked.append(piece)
+        if not piece.splits:  # as if only its first words had been understood
+            closed = [n for n, token in enumerate(result.tokens) if token >= self._tokenizer.timestamp_begin]
+            early = self._tokenizer.timestamp_begin + 150
+            result.tokens[:] = [*result.tokens[: closed[0] + 9], early]
+        return real(self, piece, mel, result)
+
+    monkeypatch.setattr(windows.Windows, "_take", take)
+    heard = hear("jfk.flac", way="fast")
+    assert [piece.splits for piece in asked][:2] == [0, 1] and asked[1].start > asked[0].start + 2.9
+    assert "country can do for you" in heard.text
+
+
+def test_tokens_are_cut_at_their_times():
+    from whisper.tokenizer import get_tokenizer
+
+    tokenizer = get_tokenizer(False)
+    at = [tokenizer.timestamp_begin + n for n in (0, 100, 150, 200)]
+    text, more = tokenizer.encode(" one two"), tokenizer.encode(" three")
+    closed, left, last = timed([at[0], *text, at[1], at[1], *more], tokenizer)
+    assert closed == [([at[0], *text, at[1]], 0.0, 2.0)] and left == ([at[1], *more], 2.0) and last == 2.0
+    closed, left, last = timed([at[0], *text, at[1], at[2], *more, at[3]], tokenizer)
+    assert [pair[1:] for pair in closed] == [(0.0, 2.0), (3.0, 4.0)] and left is None and last == 4.0
+
+
+def test_fast_needs_the_voice_detector():
+    with pytest.raises(ValueError, match="voice detector"):
+        TranscribeOptions(way="fast", vad=False)
+    assert voice.windows([]) == []
