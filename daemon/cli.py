@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -152,17 +153,17 @@ def _summarize(settings: config.Settings, started: int, shown_from: Path) -> Non
         return
     outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
     terminal.out().print(views.jobs_table(rows, outbox=outbox, wide=True))
-    _raise_for(rows)
+    chosen = "" if settings.source in (None, *_PLACES) else f" --config {shlex.quote(str(settings.source))}"
+    _raise_for(rows, f"See `inboxd jobs{chosen}` and `inboxd show JOB{chosen}`.")
 
 
-def _raise_for(rows: list[dict[str, Any]]) -> None:
+def _raise_for(rows: list[dict[str, Any]], see: str = "") -> None:
     failed = sum(row["state"] in ("failed", "cancelled") for row in rows)
     waiting = sum(row["state"] == "queued" for row in rows)
     if failed or waiting:
         parts = [f"{failed} failed" if failed else "", f"{waiting} waiting" if waiting else ""]
-        raise JobsFailed(
-            f"{len(rows)} files: {', '.join(filter(None, parts))}.", "See `inboxd jobs` and `inboxd show JOB`."
-        )
+        files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+        raise JobsFailed(f"{files}: {', '.join(filter(None, parts))}.", see)
 
 
 @app.command()

@@ -72,6 +72,12 @@ class Database:
         """Refresh what the query planner knows of the tables."""
         self._connection.exec_driver_sql("PRAGMA optimize")
 
+    def look(self) -> None:
+        """Raise `StartOver` if the file is not ours any more: what is committed now would go to a file without a name.
+        Writes nothing, so that the disk of a daemon at rest may sleep."""
+        if _identity(self.path) != self._identity:
+            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon ran.")
+
     def check(self) -> None:
         """Raise what any method would raise, if the file cannot be written now or is not ours any more."""
         try:
@@ -140,8 +146,7 @@ class Database:
                 self._connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
 
     def _transaction(self) -> "_Transaction":
-        if _identity(self.path) != self._identity:  # what is committed now would go to a file without a name
-            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon ran.")
+        self.look()
         return _Transaction(self._connection)
 
 

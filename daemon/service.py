@@ -321,7 +321,7 @@ class Service:
         match task:
             case timetable.RESCAN:
                 self.folders.check()
-                self.store.check()
+                self.store.look()
                 self.intake.look_everywhere(time.monotonic())
             case timetable.PROBE:
                 self.dispatch.probe()
