@@ -86,3 +86,47 @@ def test_a_line_close_above_the_headings_is_none_of_them():
     (statement,) = _read(INDIAN.replace(period, "From : 01/01/2024\n")).statements
     assert [row.description for row in statement.rows] == ["INTEREST PAID", "POS RELIANCE FRESH", "NEFT CR EXAMPLE"]
     assert [row.value_date for row in statement.rows] == [row.date for row in statement.rows]
+
+
+SHORT = """
+    Account number: 00012345
+    Statement period 1 May 2024 to 31 May 2024
+
+    Date      Description               Paid out    Paid in      Balance
+              Balance brought forward                           1,000.00
+    01 May    RENT                        100.00                  900.00
+    03 May    CAFE                         10.00                  890.00
+    07 May    BOOKS                        20.00                  870.00
+    12 May    SALARY                                  500.00    1,370.00
+    15 May    WATER                        70.00                1,300.00
+    19 May    BAKER                         5.00                1,295.00
+    24 May    SHOES                        95.00                1,200.00
+              Balance carried forward                           1,200.00
+"""
+
+
+def test_one_lost_balance_of_a_short_statement_is_flagged():
+    (statement,) = _read(SHORT.replace("95.00                1,200.00", "95.00")).statements
+    assert [row.description for row in statement.flagged] == ["SHOES"]
+
+
+def test_rows_before_the_last_of_their_day_need_no_balance():
+    (statement,) = _read(
+        SHORT.replace("10.00                  890.00", "10.00")
+        .replace("07 May    BOOKS ", "03 May    BOOKS ")
+        .replace("70.00                1,300.00", "70.00")
+        .replace("19 May", "15 May")
+    ).statements
+    assert len([row for row in statement.rows if row.balance is None]) == 2
+    assert not statement.flagged
+
+
+def test_of_two_dates_that_contradict_each_other_both_are_flagged():
+    """Whether the 15th is misread for the 8th or the 12th for the 17th, nothing tells."""
+    (statement,) = _read(SHORT.replace("15 May", "08 May")).statements
+    assert [row.description for row in statement.flagged] == ["SALARY", "WATER"]
+
+
+def test_of_one_date_against_many_only_that_one_is_flagged():
+    (statement,) = _read(SHORT.replace("19 May", "02 May")).statements
+    assert [row.description for row in statement.flagged] == ["BAKER"]
