@@ -11,8 +11,8 @@ from processors.statements.records import Check, Document, Row, Statement
 
 _MARKS = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _CERTAIN = 0.7  # a row whose least certain word is below this is to be looked at
-_MOST_WITHOUT_BALANCE = 0.1  # of the last rows of their days, in a statement that prints a balance on each
-_LEAST_BALANCES = 5  # fewer do not show whether a statement prints one on each
+_MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
+_LEAST_BALANCES = 5  # fewer show no rule
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the rows are not in the order of dates
 
 
@@ -165,18 +165,17 @@ def _check_dates(statement: Statement) -> None:
 
 
 def _check_presence(statement: Statement) -> None:
-    """Where nearly every row has a balance, one without has lost it, unless further rows of its day follow."""
+    """Where nearly every row has a balance, or nearly every last one of a day, one without has lost it."""
     rows = statement.rows
     following = [*rows[1:], None] if rows else []
-    lacking = [
-        row
-        for row, after in zip(rows, following, strict=True)
-        if row.balance is None and (after is None or after.date != row.date)
-    ]
-    having = sum(row.balance is not None for row in rows)
-    if having >= _LEAST_BALANCES and len(lacking) <= max(1, _MOST_WITHOUT_BALANCE * len(rows)):
-        for row in lacking:
-            row.flags.append("has no balance, as nearly all other rows have")
+    last = [row for row, after in zip(rows, following, strict=True) if after is None or after.date != row.date]
+    others = [row for row, after in zip(rows, following, strict=True) if after is not None and after.date == row.date]
+    for alike in (last, others):
+        lacking = [row for row in alike if row.balance is None]
+        is_usual = len(alike) - len(lacking) >= _LEAST_BALANCES
+        if is_usual and len(lacking) <= max(1, _MOST_WITHOUT_BALANCE * len(alike)):
+            for row in lacking:
+                row.flags.append("has no balance, as nearly all other rows have")
 
 
 def _find_out_of_order(values: Sequence[int]) -> tuple[int, list[int]]:

@@ -1,5 +1,7 @@
 """What the checks see, and what they must not pass over in silence."""
 
+import re
+
 from typed import typed_page
 
 from processors.statements import check, read_statements, reasons
@@ -119,6 +121,12 @@ def test_rows_before_the_last_of_their_day_need_no_balance():
     ).statements
     assert len([row for row in statement.rows if row.balance is None]) == 2
     assert not statement.flagged
+
+
+def test_a_balance_lost_within_a_day_is_flagged_where_each_row_has_one():
+    text = re.sub(r"\d\d (?=May    )", "01 ", SHORT).replace("70.00                1,300.00", "70.00")
+    (statement,) = _read(text).statements
+    assert [row.description for row in statement.flagged] == ["WATER"]
 
 
 def test_of_two_dates_that_contradict_each_other_both_are_flagged():
