@@ -31,7 +31,8 @@ from processors.whisper.listening import Window, timed
 
 _ASKED_AT_ONCE = 16
 _SECONDS_PER_POSITION = 0.02
-_POSITIONS_STEP = 50  # contexts are cut to multiples of this
+_POSITIONS_STEP = 250  # contexts are cut to multiples of this
+_LONGEST_SECONDS = 18.0  # to which neighbouring spans are joined: attention takes time by the square of it
 _SPARE_SECONDS = 2.0  # of context behind the end of a window: Whisper expects silence at the end
 _LEAST_LEFT_SECONDS = 0.5  # of speech behind a window's last time, that are worth a window
 _LEAST_DONE_SECONDS = 1.0  # a window understood no further than this would go on forever
@@ -67,7 +68,9 @@ class Windows:
             language=self._language,
             task=self._options.task,
         )
-        todo = [_Piece(start=_on_frame(each.start), end=each.end) for each in voice.windows(self._spoken)]
+        todo = [
+            _Piece(start=_on_frame(each.start), end=each.end) for each in voice.windows(self._spoken, _LONGEST_SECONDS)
+        ]
         total, done = sum(piece.seconds for piece in todo), 0.0
         while todo:
             todo.sort(key=lambda piece: piece.seconds, reverse=True)

@@ -1,0 +1,268 @@
+"""What speech costs: CPU seconds for a second of sound, peak memory and word error rate, way by way, on one thread.
+
+`python -m benchmarks.speech --audio FOLDER --write` writes benchmarks/SPEECH.md. FOLDER holds sound files and a
+manifest.tsv with the columns file, reference and lang; files of at least five minutes are "long", the others are "clips". Each way
+runs in a process of its own, all of them in turn, several times; the medians are written. Where faster-whisper is
+installed and MODELS/faster/MODEL holds its weights, it is measured, too.
+"""
+
+import argparse
+import csv
+import importlib.util
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "SPEECH.md"
+LONG_SECONDS = 300.0
+WAYS = ("command", "openai-greedy", "openai-beam5", "exact-greedy", "exact-beam5", "fast-greedy", "fast-beam5")
+PEERS = ("faster-int8-greedy", "faster-int8-beam5", "faster-float32-greedy", "faster-int8-batched")
+Heard = dict[str, str]  # text by file
+
+
+def main() -> None:
+    arguments = _arguments()
+    if arguments.way:
+        print(json.dumps(_measure(arguments)))
+        return
+    tables = [
+        "# What speech costs",
+        f"`python -m benchmarks.speech`: {arguments.model}, one thread of the CPU, medians of {arguments.rounds}. "
+        "Errors: wrong words of 100, both texts as whisper's normaliser leaves them. Peak memory: of the whole process.",
+    ]
+    for length in arguments.lengths:
+        runs: dict[str, list[dict]] = {way: [] for way in _ways(arguments)}
+        for _ in range(arguments.rounds):
+            for way in runs:
+                told = _run_alone(way, length, arguments)
+                runs[way].append(told)
+                print(
+                    f"{way}: {told['cpu_seconds']:.1f} s, {told['peak_mb']:.0f} MB, {told['errors']:.2f}%", flush=True
+                )
+        tables += [f"## {length.capitalize()}", _table(runs), _by_file(runs)]
+    text = "\n\n".join(tables) + "\n"
+    print(text)
+    if arguments.write:
+        RESULTS.write_text(text, encoding="utf-8")
+
+
+def _ways(arguments: argparse.Namespace) -> list[str]:
+    ways = arguments.ways or [*WAYS, *(PEERS if importlib.util.find_spec("faster_whisper") else ())]
+    return [way for way in ways if not way.startswith("faster") or _faster_weights(arguments).is_dir()]
+
+
+def _faster_weights(arguments: argparse.Namespace) -> Path:
+    return arguments.models / "faster" / arguments.model
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--audio", type=Path, required=True)
+    parser.add_argument("--models", type=Path, default=ROOT / "state" / "models")
+    parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--lengths", nargs="*", choices=("clips", "long"), default=["clips", "long"])
+    parser.add_argument("--languages", nargs="*", default=["en"])
+    parser.add_argument("--ways", nargs="*")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="the table, as benchmarks/SPEECH.md")
+    parser.add_argument("--way", help=argparse.SUPPRESS)  # in a child: measure this one
+    return parser.parse_args()
+
+
+def _run_alone(way: str, length: str, arguments: argparse.Namespace) -> dict:
+    given = ["--audio", arguments.audio, "--models", arguments.models, "--model", arguments.model]
+    given += ["--lengths", length, "--languages", *arguments.languages, "--way", way]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.speech", *map(str, given)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _measure(arguments: argparse.Namespace) -> dict:
+    rows = _rows(arguments)
+    files = [arguments.audio / row["file"] for row in rows]
+    language = rows[0]["lang"] if len({row["lang"] for row in rows}) == 1 else None
+    hear = _way(arguments, language)
+    start = _cpu_seconds()
+    heard = hear(files)
+    used = _cpu_seconds() - start
+    whose = resource.RUSAGE_CHILDREN if arguments.way == "command" else resource.RUSAGE_SELF
+    by_file = {row["file"]: _errors(row, heard[str(arguments.audio / row["file"])]) for row in rows}
+    wrong, words = map(sum, zip(*by_file.values(), strict=True))
+    return {
+        "cpu_seconds": used,
+        "sound_seconds": sum(float(row["seconds"]) for row in rows),
+        "peak_mb": resource.getrusage(whose).ru_maxrss / 1024,
+        "errors": 100 * wrong / words,
+        "by_file": {name: round(100 * wrong / words, 1) for name, (wrong, words) in by_file.items()},
+    }
+
+
+def _rows(arguments: argparse.Namespace) -> list[dict]:
+    with (arguments.audio / "manifest.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    is_long = arguments.lengths == ["long"]
+    rows = [row for row in rows if row["lang"] in arguments.languages and row["reference"].strip()]
+    return [row for row in rows if (float(row["seconds"]) >= LONG_SECONDS) == is_long]
+
+
+def _errors(row: dict, text: str) -> tuple[int, int]:
+    """Wrong words and words, both texts as whisper's normaliser leaves them."""
+    import jiwer
+    from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+    normal = EnglishTextNormalizer() if row["lang"] == "en" else BasicTextNormalizer()
+    said = normal(row["reference"])
+    found = jiwer.process_words(said, normal(text))
+    return found.substitutions + found.insertions + found.deletions, len(said.split())
+
+
+# ---------------------------------------------------------------------------------------------- the ways
+
+
+def _way(arguments: argparse.Namespace, language: str | None) -> Callable[[list[Path]], Heard]:
+    """A function that transcribes; its model is loaded already."""
+    engine, _, search = arguments.way.partition("-")
+    beam = 5 if search == "beam5" else None
+    match engine:
+        case "command":
+            return lambda files: _by_command(files, arguments, language)
+        case "openai":
+            return _openai(arguments, beam, language)
+        case "exact" | "fast":
+            return _inboxd(arguments, engine, beam, language)
+    return _faster(arguments, search, language)
+
+
+def _openai(arguments: argparse.Namespace, beam: int | None, language: str | None) -> Callable[[list[Path]], Heard]:
+    import whisper
+
+    model = whisper.load_model(str(arguments.models / "whisper" / f"{arguments.model}.pt"), device="cpu")
+    return lambda files: {
+        str(path): model.transcribe(_sound(path), fp16=False, language=language, beam_size=beam)["text"]
+        for path in files
+    }
+
+
+def _inboxd(
+    arguments: argparse.Namespace, how: str, beam: int | None, language: str | None
+) -> Callable[[list[Path]], Heard]:
+    from processors.base import Finished, Kind, Progress, Work
+    from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+
+    processor, silent = Whisper(), Progress(lambda told: None)
+    settings = WhisperOptions(model=arguments.model, device="cpu", threads=1)
+    processor.load(settings, arguments.models, silent)
+    options = TranscribeOptions(way=how, beam_size=beam, best_of=None, language=language, formats=("txt",))
+
+    def hear(files: list[Path]) -> Heard:
+        heard = {}
+        for start in range(0, len(files), settings.max_batch):
+            with tempfile.TemporaryDirectory() as folder:
+                works = []
+                for number, path in enumerate(files[start : start + settings.max_batch]):
+                    outputs = Path(folder) / str(number)
+                    outputs.mkdir()
+                    facts: dict[str, Any] = {"kind": Kind.AUDIO, "media_type": "audio/any", "recipe": "transcribe"}
+                    works.append(
+                        Work(
+                            job=str(number), attempt=1, source=path, outputs=outputs, stem="t", options=options, **facts
+                        )
+                    )
+                for work, outcome in processor.process(works, silent):
+                    assert isinstance(outcome, Finished), outcome
+                    heard[str(work.source)] = (work.outputs / "t.txt").read_text(encoding="utf-8")
+        return heard
+
+    return hear
+
+
+def _faster(arguments: argparse.Namespace, search: str, language: str | None) -> Callable[[list[Path]], Heard]:
+    from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+    kind, _, how_to_search = search.partition("-")
+    weights = str(_faster_weights(arguments))
+    model: Any = WhisperModel(weights, device="cpu", compute_type=kind, cpu_threads=1)
+    how: dict[str, Any] = {"language": language, "beam_size": 5 if how_to_search == "beam5" else 1}
+    if how_to_search == "batched":
+        model, how = BatchedInferencePipeline(model), {**how, "batch_size": 8}
+    return lambda files: {
+        str(path): "".join(segment.text for segment in model.transcribe(str(path), **how)[0]) for path in files
+    }
+
+
+def _by_command(files: list[Path], arguments: argparse.Namespace, language: str | None) -> Heard:
+    """`whisper` file by file, greedy; where FFmpeg's program is not installed, the sound comes from PyAV."""
+    model, heard = arguments.models / "whisper" / f"{arguments.model}.pt", {}
+    code = "import sys, benchmarks.speech as own, whisper.audio as audio; from pathlib import Path;"
+    code += "audio.load_audio = lambda path, *_: own._sound(Path(path));"
+    code += "import whisper.transcribe; sys.modules['whisper.transcribe'].cli()"
+    for path in files:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-c", code, path, "--model", model, "--device", "cpu", "--fp16", "False"]
+            command += ["--beam_size", "None", "--best_of", "None", "--threads", "1", "--output_dir", folder]
+            command += ["--output_format", "txt", *(["--language", language] if language else [])]
+            subprocess.run([*map(str, command)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+            heard[str(path)] = next(Path(folder).glob("*.txt")).read_text(encoding="utf-8")
+    return heard
+
+
+def _sound(path: Path):
+    import numpy as np
+
+    from processors.whisper import sound
+
+    with sound.open_track(path) as track:
+        return np.concatenate(list(track.blocks()))
+
+
+def _cpu_seconds() -> float:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _table(runs: dict[str, list[dict]]) -> str:
+    median = {
+        way: {name: statistics.median(run[name] for run in told) for name in ("cpu_seconds", "peak_mb", "errors")}
+        for way, told in runs.items()
+    }
+    sound = next(iter(runs.values()))[0]["sound_seconds"]
+    limits = [way for way in ("command", "openai-greedy", "openai-beam5") if way in runs]
+    lines = [
+        f"{sound:.0f} s of sound. Columns with ×: how many times as fast as that way.",
+        "",
+        f"| way | CPU s | sound s for 1 CPU s | {''.join(f'× {way} | ' for way in limits)}errors | peak memory |",
+        "| --- " * (5 + len(limits)) + "|",
+    ]
+    for way, told in median.items():
+        cpu = told["cpu_seconds"]
+        ratios = "".join(f"{median[limit]['cpu_seconds'] / cpu:.2f} | " for limit in limits)
+        lines.append(
+            f"| {way} | {cpu:.1f} | {sound / cpu:.1f} | {ratios}{told['errors']:.2f} | {told['peak_mb']:.0f} MB |"
+        )
+    return "\n".join(lines)
+
+
+def _by_file(runs: dict[str, list[dict]]) -> str:
+    files = next(iter(runs.values()))[0]["by_file"]
+    lines = ["Errors by file:", "", f"| way | {' | '.join(files)} |", "| --- " * (1 + len(files)) + "|"]
+    for way, told in runs.items():
+        lines.append(f"| {way} | {' | '.join(str(told[0]['by_file'][name]) for name in files)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
