@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-_NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages", "parts", "statements"}  # not processors
+_NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages", "parts", "servers", "statements"}  # not processors
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
