@@ -155,6 +155,8 @@ def _case(ocr: _KeptOcr, layout: Layout, seed: int, source: str, folder: Path, *
 def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[str, Any]:
     rows = [{**row, "account": one["account"]} for one in read["statements"] for row in one["rows"]]
     counts = Score(rows=len(truth), cases=1)
+    if truth and truth[0].date > truth[-1].date:  # newest first: told by all pages, as one may be of one day
+        truth = truth[::-1]
     problems = []
     for page in {each.page for each in truth} | {row["page"] for row in rows}:
         wanted = [each for each in truth if each.page == page]
@@ -192,8 +194,6 @@ def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[
 def _align(wanted: list[Truth], found: list[dict[str, Any]]) -> list[tuple[Truth | None, dict[str, Any] | None]]:
     """Pairs of what was printed and what was read; equal rows first, then what lies between them, in order."""
     found = sorted(found, key=lambda row: row["date"] or "")
-    if wanted and wanted[0].date > wanted[-1].date:
-        wanted = wanted[::-1]
     matcher = SequenceMatcher(None, [_money(each) for each in wanted], [_read_money(row) for row in found], False)
     pairs = []
     for _, a, b, c, d in matcher.get_opcodes():

@@ -2,7 +2,8 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,7 +11,8 @@ from processors.statements.records import Check, Document, Row, Statement
 
 _MARKS = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _CERTAIN = 0.7  # a row whose least certain word is below this is to be looked at
-_MOST_WITHOUT_BALANCE = 0.1  # of a statement that prints a balance on each row
+_MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
+_LEAST_BALANCES = 5  # fewer show no rule
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the rows are not in the order of dates
 
 
@@ -152,42 +154,53 @@ def _check_totals(statement: Statement) -> list[Check]:
 
 def _check_dates(statement: Statement) -> None:
     known = [row for row in statement.rows if row.date]
-    in_order = _longest_in_order([row.date.toordinal() for row in known])
-    if len(known) - len(in_order) <= _MOST_OUT_OF_ORDER * len(known):
-        for number, row in enumerate(known):
-            if number not in in_order:
-                row.flags.append(f"its date {row.date} is out of the order of the rows around it")
+    fewest_wrong, doubtful = _find_out_of_order([row.date.toordinal() for row in known])
+    if fewest_wrong <= _MOST_OUT_OF_ORDER * len(known):
+        for place in doubtful:
+            row = known[place]
+            row.flags.append(f"its date {row.date} is out of the order of the rows around it")
     for row in known:
         if statement.start and statement.end and not statement.start <= row.date <= statement.end:
             row.flags.append(f"its date {row.date} is outside the period {statement.start} to {statement.end}")
 
 
 def _check_presence(statement: Statement) -> None:
-    """Where nearly every row has a balance, one without has lost it, unless further rows of its day follow."""
+    """Where nearly every row has a balance, or nearly every last one of a day, one without has lost it."""
     rows = statement.rows
     following = [*rows[1:], None] if rows else []
-    lacking = [(row, after) for row, after in zip(rows, following, strict=True) if row.balance is None]
-    if len(lacking) > _MOST_WITHOUT_BALANCE * len(rows):
-        return
-    for row, after in lacking:
-        if after is None or after.date != row.date:
-            row.flags.append("has no balance, as nearly all other rows have")
+    last = [row for row, after in zip(rows, following, strict=True) if after is None or after.date != row.date]
+    others = [row for row, after in zip(rows, following, strict=True) if after is not None and after.date == row.date]
+    for alike in (last, others):
+        lacking = [row for row in alike if row.balance is None]
+        is_usual = len(alike) - len(lacking) >= _LEAST_BALANCES
+        if is_usual and len(lacking) <= max(1, _MOST_WITHOUT_BALANCE * len(alike)):
+            for row in lacking:
+                row.flags.append("has no balance, as nearly all other rows have")
 
 
-def _longest_in_order(values: list[int]) -> set[int]:
-    """The places of a longest subsequence that never falls (patience sorting)."""
+def _find_out_of_order(values: Sequence[int]) -> tuple[int, list[int]]:
+    """How many values at least break an order that never falls, and the places of all that may be among them.
+
+    A value is certain if each longest subsequence that never falls has it: of two that contradict each other, neither.
+    """
+    up_to = _longest_ending_at(values)
+    down_from = _longest_ending_at([-value for value in reversed(values)])[::-1]
+    longest = max(up_to, default=0)
+    in_one = [place for place in range(len(values)) if up_to[place] + down_from[place] - 1 == longest]
+    rivals = Counter(up_to[place] for place in in_one)
+    certain = {place for place in in_one if rivals[up_to[place]] == 1}
+    return len(values) - longest, [place for place in range(len(values)) if place not in certain]
+
+
+def _longest_ending_at(values: Sequence[int]) -> list[int]:
+    """For each place the length of the longest subsequence up to it that never falls (patience sorting)."""
     tails: list[int] = []
-    tail_values: list[int] = []
-    before: list[int | None] = []
-    for place, value in enumerate(values):
-        at = bisect_right(tail_values, value)
-        before.append(tails[at - 1] if at else None)
-        tails[at:], tail_values[at:] = [place, *tails[at + 1 :]], [value, *tail_values[at + 1 :]]
-    found, place = set(), tails[-1] if tails else None
-    while place is not None:
-        found.add(place)
-        place = before[place]
-    return found
+    lengths = []
+    for value in values:
+        at = bisect_right(tails, value)
+        tails[at:] = [value, *tails[at + 1 :]]
+        lengths.append(at + 1)
+    return lengths
 
 
 def _compare(row: Row, text: str) -> None:

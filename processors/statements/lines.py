@@ -1,5 +1,6 @@
 """One line of a statement's table, taken apart into date, text and amounts by the table's headings. Pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from processors.statements.words import Line, Word, split_cells
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
 _LOOSE = 2.0  # line heights by which a cell may stand left of its heading
+_CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # what may be the thousands of the amount behind it
+_CUT_OFF_GAP = 1.6  # line heights within which it is too near to be sure that it is not
 _RUNNING_GAP = 0.6  # line heights; text that follows an amount more closely is a sentence around it
 
 
@@ -26,6 +29,7 @@ class Parts:
     money: dict[Column, Cell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
     runs_on: bool = False  # an amount has text close behind it
+    is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
     @property
     def text(self) -> str:
@@ -150,13 +154,26 @@ def _remove(words: list[Word], at: int, length: int) -> None:
 def _take_money(parts: Parts, words: list[Word], columns: MoneyColumns, height: float) -> None:
     for cell in find_amounts(words, height):
         column = columns.column(cell)
+        if columns.is_unnamed(cell):
+            parts.unreadable.append(cell.text)
         if column not in MONEY or column in parts.money:
             continue
+        if digits := _find_cut_off(cell, words, height):
+            parts.unreadable.append(digits.text)
+            parts.is_cut_off = True
         after = [word for word in parts.line.words if 0 <= word.left - cell.right < _RUNNING_GAP * height]
         parts.runs_on |= any(char.isalpha() for word in after for char in word.text)
         parts.money[column] = cell
         for word in cell.words:
             words.remove(word)
+
+
+def _find_cut_off(cell: Cell, words: Sequence[Word], height: float) -> Word | None:
+    """The digits close before an amount that begins with three: sums of amounts cut off alike agree all the same."""
+    if not re.match(r"\d{3}[.,]\d{2}(?!\d)", cell.text):
+        return None
+    near = [word for word in words if 0 <= cell.left - word.right < _CUT_OFF_GAP * height]
+    return next((word for word in near if _CUT_OFF.fullmatch(word.text)), None)
 
 
 def _text_column(word: Word, headings: Sequence[Heading], height: float) -> Column:

@@ -10,25 +10,27 @@ Section = Literal["debits", "credits"]
 
 # columns: each pattern is the whole of a heading
 _COLUMNS: dict[Column, str] = {
-    "value_date": r"value(?: date)?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung|date (?:de )?valeur"
-    r"|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
+    "value_date": r"value(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
+    r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
     r"|buchungs?(?:tag|datum)|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
-    "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative)|transactions?|memo|payee"
-    r"|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang|erlauterung(?:en)?"
-    r"|beschreibung|empfanger|umsatz(?:text|art)?|libelle|libelle (?:de l'|des )?operations?|operations?"
-    r"|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what|activity"
-    r"|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
+    r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
+    r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
+    r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
+    r"|activity|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
-    r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?",
+    r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
+    r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
     r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debito|cargos?|debe|retraits?|depenses?"
-    r"|adeudos?|salidas?|debit amount",
+    r"|adeudos?|salidas?|(?:debit|withdrawal) (?:amount|amt\.?)",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
-    r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?|credit amount|paid into",
+    r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
+    r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?",
-    "balance": r"(?:account |running |new |daily )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
+    "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
     r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
 }
 

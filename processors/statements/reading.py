@@ -132,6 +132,8 @@ class _Reader:
         special = parts.special or ("total" if parts.is_total else None)
         if special and self._is_figure(parts):
             self._end_row()
+            if parts.is_cut_off:
+                self._report(parts.line, "an amount that may begin before what was read of it")
             if parts.money:
                 money = {column: cell.text for column, cell in parts.money.items()}
                 self.reading.figure_lines.append((self._accounts.current, parts.line))
@@ -239,7 +241,8 @@ def _find_tables(lines: Sequence[Line], height: float) -> list[tuple[int, int, t
         used, headings = 1, find_headings(lines[at], height)
         if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
             both = find_headings(join_lines(lines[at], lines[at + 1]), height)
-            if both and len(both) >= len(headings or ()):
+            lower = find_headings(lines[at + 1], height)
+            if both and len(both) >= len(headings or ()) and len(both) > len(lower or ()):
                 used, headings = 2, both
         if headings:
             found.append((at, at + used, headings))
