@@ -1,9 +1,9 @@
 """What speech costs: CPU seconds for a second of sound, peak memory and word error rate, way by way, on one thread.
 
 `python -m benchmarks.speech --audio FOLDER --write` writes benchmarks/SPEECH.md. FOLDER holds sound files and a
-manifest.tsv with the columns file, reference and lang; files of at least five minutes are "long", the others are "clips". Each way
-runs in a process of its own, all of them in turn, several times; the medians are written. Where faster-whisper is
-installed and MODELS/faster/MODEL holds its weights, it is measured, too.
+manifest.tsv with the columns file, reference and lang; files of at least five minutes are "long", the others are
+"clips". Each way runs in a process of its own, all of them in turn, several times; the medians are written. Where
+faster-whisper is installed and MODELS/faster/MODEL holds its weights, it is measured, too.
 """
 
 import argparse
@@ -36,10 +36,10 @@ def main() -> None:
     tables = [
         "# What speech costs",
         f"`python -m benchmarks.speech`: {arguments.model}, one thread of the CPU, medians of {arguments.rounds}. "
-        "Errors: wrong words of 100, both texts as whisper's normaliser leaves them. Peak memory: of the whole process.",
+        "Errors: wrong words of 100, both texts as whisper's normaliser leaves them. Peak memory: the whole process's.",
     ]
     for length in arguments.lengths:
-        runs: dict[str, list[dict]] = {way: [] for way in _ways(arguments)}
+        runs: dict[str, list[dict]] = {way: [] for way in _ways(length, arguments)}
         for _ in range(arguments.rounds):
             for way in runs:
                 told = _run_alone(way, length, arguments)
@@ -48,14 +48,15 @@ def main() -> None:
                     f"{way}: {told['cpu_seconds']:.1f} s, {told['peak_mb']:.0f} MB, {told['errors']:.2f}%", flush=True
                 )
         tables += [f"## {length.capitalize()}", _table(runs), _by_file(runs)]
-    text = "\n\n".join(tables) + "\n"
-    print(text)
-    if arguments.write:
-        RESULTS.write_text(text, encoding="utf-8")
+        if arguments.write:
+            RESULTS.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+    print("\n\n".join(tables))
 
 
-def _ways(arguments: argparse.Namespace) -> list[str]:
+def _ways(length: str, arguments: argparse.Namespace) -> list[str]:
+    """Of those asked for, what is installed; the start of a process does not matter for a long file."""
     ways = arguments.ways or [*WAYS, *(PEERS if importlib.util.find_spec("faster_whisper") else ())]
+    ways = [way for way in ways if length == "clips" or way != "command"]
     return [way for way in ways if not way.startswith("faster") or _faster_weights(arguments).is_dir()]
 
 

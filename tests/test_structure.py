@@ -119,6 +119,14 @@ def test_processors_never_import_the_daemon():
         assert not wrong, path
 
 
+def test_optional_engines_are_imported_by_their_one_module():
+    owners = {"faster_whisper": {"processors/whisper/faster.py"}}
+    for path in (ROOT / "processors").rglob("*.py"):
+        imported = {name.split(".")[0] for name in _imports(path)}
+        wrong = {name for name in imported & owners.keys() if str(path.relative_to(ROOT)) not in owners[name]}
+        assert not wrong, path
+
+
 def test_every_daemon_module_loads_in_a_fresh_interpreter_without_an_engine():
     names = ", ".join(f"daemon.{module}" for module in DAEMON if module != "__init__")
     engines = (

@@ -5,29 +5,27 @@ as its header, and kept out of logs and results.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from processors.base import Unavailable
+from processors.servers import BUSY, asked_pause, read_key
+from processors.servers import said as said_by
 from processors.vlm.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
 from processors.vlm.question import Answer, Question, StopReason
 
 _TRIES = 4  # of a request that the server may well answer a moment later
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
-_BUSY = {429, 502, 503, 504}
 _NOT_UNDERSTOOD = {400, 415, 422, 501}  # what servers say to a parameter that they do not know
 _TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
 _CONNECT_SECONDS = 10.0
 _SIGN_SECONDS = 1.0
-_MOST_SAID = 300  # characters of a server's error
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +57,7 @@ class RemoteEngine:
         Raises:
             Unavailable: it does not, or there is no key.
         """
-        engine = cls(options, _key(options))
+        engine = cls(options, read_key(options.api_key_env, options.api_key_file))
         served = engine._served()
         if served and options.model not in served:
             log.warning("%s serves %s, not %s; asked all the same", options.base_url, ", ".join(served), options.model)
@@ -116,7 +114,7 @@ class RemoteEngine:
         Raises:
             Unavailable: for all.
         """
-        said = _said(response)
+        said = said_by(response)
         match response.status_code:
             case 401 | 403:
                 raise Unavailable(
@@ -149,11 +147,11 @@ class RemoteEngine:
             except httpx2.TransportError as error:
                 why = error
             else:
-                if response.status_code < 500 and response.status_code not in _BUSY:
+                if response.status_code < 500 and response.status_code not in BUSY:
                     return response
-                why = f"{response.status_code} {_said(response)}"
-                pause = _asked_pause(response) or pause
-                if not left and response.status_code not in _BUSY:
+                why = f"{response.status_code} {said_by(response)}"
+                pause = asked_pause(response) or pause
+                if not left and response.status_code not in BUSY:
                     return f"The model server failed {_TRIES} times: {why}"
             if left:
                 time.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
@@ -172,8 +170,8 @@ class RemoteEngine:
             raise Unavailable(self._away(error)) from error
         if response.status_code in (401, 403):
             self._failed(response, None)
-        if response.status_code in _BUSY:
-            raise Unavailable(self._away(f"{response.status_code} {_said(response)}"))
+        if response.status_code in BUSY:
+            raise Unavailable(self._away(f"{response.status_code} {said_by(response)}"))
         try:
             return [model["id"] for model in response.json()["data"]]
         except (ValueError, LookupError, TypeError):
@@ -184,21 +182,6 @@ class RemoteEngine:
             f"The model server {self.device_name} does not answer ({why}). Start it, or correct `base_url` in "
             "[processors.vlm]; the jobs wait."
         )
-
-
-def _key(options: VlmOptions) -> str | None:
-    if options.api_key_env is not None:
-        if key := os.environ.get(options.api_key_env, "").strip():
-            return key
-        raise Unavailable(f"The environment variable {options.api_key_env} with the API key is not set for inboxd.")
-    if options.api_key_file is None:
-        return None
-    try:
-        if key := Path(options.api_key_file).expanduser().read_text(encoding="ascii").strip():
-            return key
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unavailable(f"The API key in {options.api_key_file} cannot be read: {error}.") from error
-    raise Unavailable(f"{options.api_key_file}, which should hold the API key, is empty.")
 
 
 def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> Answer:
@@ -215,20 +198,4 @@ def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopRea
 
 def _says_too_long(response: httpx2.Response) -> bool:
     """Is it the length of prompt and page that the server objects to? There is no code for it, only words."""
-    return any(words in _said(response).lower() for words in _TOO_LONG)
-
-
-def _asked_pause(response: httpx2.Response) -> float | None:
-    """Seconds, if the server names them (RFC 9110, 10.2.3; its other form, a date, is not read)."""
-    written = response.headers.get("retry-after", "")
-    return float(written) if written.isdigit() else None
-
-
-def _said(response: httpx2.Response) -> str:
-    """A server's error in its own words, as short text."""
-    try:
-        error = response.json()["error"]
-        text = error["message"] if isinstance(error, dict) else str(error)
-    except (ValueError, LookupError, TypeError):
-        text = response.text
-    return " ".join(text.split())[:_MOST_SAID] or response.reason_phrase
+    return any(words in said_by(response).lower() for words in _TOO_LONG)

@@ -16,11 +16,12 @@ Imported by the daemon to check its configuration, so nothing heavy is imported 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from processors.base import (
-    BadInput,
     Failed,
     Finished,
+    JobError,
     Kind,
     Loaded,
     Missing,
@@ -29,11 +30,13 @@ from processors.base import (
     Processor,
     Progress,
     Ready,
-    Unavailable,
     Work,
 )
 from processors.whisper import catalogue
 from processors.whisper.options import TranscribeOptions, WhisperOptions
+
+if TYPE_CHECKING:
+    from processors.whisper.hearing import Engine
 
 __all__ = ["TranscribeOptions", "Whisper", "WhisperOptions", "processor"]
 
@@ -46,6 +49,8 @@ class Whisper(Processor):
 
     @classmethod
     def plan(cls, options: WhisperOptions, recipe: TranscribeOptions, models: Path) -> Plan:
+        if options.engine == "openai":
+            return Ready()
         if options.model.endswith(".pt") and not Path(options.model).expanduser().is_file():
             return Missing(
                 why=f"The Whisper checkpoint {options.model} is not there: correct `model`, or put it there."
@@ -57,6 +62,8 @@ class Whisper(Processor):
 
     @classmethod
     def estimate_memory(cls, options: WhisperOptions, models: Path) -> int:
+        if options.engine == "openai":
+            return 0
         return catalogue.memory_bytes(Path(options.model).name.removesuffix(".pt"))
 
     @classmethod
@@ -64,13 +71,14 @@ class Whisper(Processor):
         from processors.whisper import weights
 
         name = options.model
-        return "" if name.endswith(".pt") or weights.find(name, models) or weights.is_carried(name) else name
+        if options.engine != "openai-whisper" or name.endswith(".pt"):
+            return ""
+        return "" if weights.find(name, models) or weights.is_carried(name) else name
 
     def load(self, options: WhisperOptions, models: Path, progress: Progress) -> Loaded:
         from processors.whisper import voice
-        from processors.whisper.engine import Engine
 
-        self._engine = Engine.load(options, models, progress)
+        self._engine = _engine(options, models, progress)
         self._detector = voice.Detector()
         return Loaded(engine=self._engine.name, model=options.model, device=self._engine.device_name)
 
@@ -79,7 +87,7 @@ class Whisper(Processor):
         unforeseen: Exception | None = None
         for number, outcome in self._engine.run([partial(self._transcribe, work, progress) for work in batch]):
             match outcome:
-                case BadInput() | Unavailable():
+                case JobError():
                     yield batch[number], Failed(kind=outcome.kind, message=str(outcome))
                 case Exception():
                     unforeseen = outcome
@@ -98,6 +106,21 @@ class Whisper(Processor):
         from processors.whisper.transcription import transcribe
 
         return transcribe(work, self._engine, self._detector, progress, ask)
+
+
+def _engine(options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
+    match options.engine:
+        case "openai":
+            from processors.whisper.remote import RemoteEngine
+
+            return RemoteEngine.load(options)
+        case "faster-whisper":
+            from processors.whisper.faster import FasterEngine
+
+            return FasterEngine.load(options, models)
+    from processors.whisper.engine import Engine
+
+    return Engine.load(options, models, progress)
 
 
 processor = Whisper

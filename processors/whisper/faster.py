@@ -1,0 +1,113 @@
+"""faster-whisper over the parts of sound tracks: CTranslate2's own arithmetic, int8 on a CPU. An optional extra."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from processors.base import Unavailable
+from processors.whisper import voice
+from processors.whisper.hearing import Answer, Question
+from processors.whisper.options import WhisperOptions
+
+try:
+    import faster_whisper
+except ImportError as error:
+    raise Unavailable('faster-whisper is not installed: run "pip install inboxd[faster-whisper]".') from error
+
+_WINDOWS_AT_ONCE = 8
+
+
+class FasterEngine:
+    """One loaded model. See `hearing.Engine`."""
+
+    name = "faster-whisper"
+
+    def __init__(self, model: "faster_whisper.WhisperModel", options: WhisperOptions):
+        self._model = model
+        self._batched = faster_whisper.BatchedInferencePipeline(model)
+        self.device_name = f"{model.model.device} ({model.model.compute_type})"
+        version = faster_whisper.__version__
+        self.made_by = {"engine": self.name, "version": version, "model": options.model, "device": self.device_name}
+
+    @classmethod
+    def load(cls, options: WhisperOptions, models: Path) -> "FasterEngine":
+        """The model of `options`: the path of a folder, or a name; that is looked for in models/faster, else fetched.
+
+        Raises:
+            Unavailable: no such device; or the weights are not at hand and cannot be fetched, or are damaged.
+        """
+        stored = models / "faster" / options.model
+        path = str(stored if stored.is_dir() else Path(options.model).expanduser())
+        device, _, index = options.device.partition(":")
+        kind = options.compute_type
+        if kind == "auto":
+            kind = "float16" if device == "cuda" else "default" if device == "auto" else "int8"
+        try:
+            model = faster_whisper.WhisperModel(
+                path,
+                device=device,
+                device_index=int(index or 0),
+                compute_type=kind,
+                cpu_threads=options.threads or 0,
+                download_root=str(models / "faster"),
+            )
+        except Exception as error:  # the library, its hub and CTranslate2 raise many kinds
+            raise Unavailable(
+                f"faster-whisper cannot load {options.model}: {error} Name a folder with its weights, or put them into "
+                f"{stored}; see also `device` and `compute_type` in [processors.whisper]."
+            ) from error
+        return cls(model, options)
+
+    def run(self, jobs: Sequence[Callable[[Any], Any]]) -> Iterator[tuple[int, Any | Exception]]:
+        """One job behind the other."""
+        for number, job in enumerate(jobs):
+            try:
+                outcome = job(None)
+            except Exception as error:
+                outcome = error
+            yield number, outcome
+
+    def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
+        if not self._model.model.is_multilingual:
+            return "en", None
+        language, probability, _ = self._model.detect_language(samples)
+        return language, round(probability, 4)
+
+    def hear(self, question: Question) -> Answer:
+        options = question.options
+        how: dict[str, Any] = {
+            "language": question.language,
+            "task": options.task,
+            "beam_size": options.beam_size or 1,
+            "best_of": options.best_of or 1,
+            "patience": options.patience or 1,
+            "length_penalty": 1 if options.length_penalty is None else options.length_penalty,
+            "temperature": list(options.temperatures),
+            "compression_ratio_threshold": options.compression_ratio_threshold,
+            "log_prob_threshold": options.logprob_threshold,
+            "no_speech_threshold": options.no_speech_threshold,
+            "initial_prompt": question.prompt,
+            "suppress_tokens": [int(token) for token in (options.suppress_tokens or "").split(",") if token],
+            "word_timestamps": options.word_timestamps,
+            "vad_filter": False,  # `hearing` has its own
+        }
+        if options.way == "fast":
+            clips = [{"start": span.start, "end": span.end} for span in voice.windows(question.spoken or ())]
+            found, _ = self._batched.transcribe(
+                question.samples, clip_timestamps=clips, batch_size=_WINDOWS_AT_ONCE, without_timestamps=False, **how
+            )
+        else:
+            found, _ = self._model.transcribe(
+                question.samples,
+                condition_on_previous_text=options.condition_on_previous_text,
+                hallucination_silence_threshold=options.hallucination_silence_threshold,
+                **how,
+            )
+        segments = []
+        for segment in found:
+            question.tell(min(segment.end, len(question.samples) / 16_000))
+            segments.append({name: value for name, value in asdict(segment).items() if value is not None})
+        return Answer(segments=segments)

@@ -1,0 +1,177 @@
+"""The other engines: a server of transcriptions, a real process here, and faster-whisper where it is installed."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from processors.base import FailureKind, Progress, Unavailable
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+from tests.processors.test_whisper import KENNEDY, ROOT, read_sound, words, write_wav
+
+KEY = "secret-51d0"
+
+
+class Server:
+    """The fake server's process."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fakes.speech_server"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "KEY": KEY},
+            stdout=subprocess.PIPE,
+        )
+        self.root = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def behave(self, *behaviours: dict) -> None:
+        self._opener.open(urllib.request.Request(f"{self.root}/behave", json.dumps(behaviours).encode())).close()
+
+    def asked(self) -> list[dict]:
+        with self._opener.open(f"{self.root}/asked") as response:
+            return json.load(response)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def remote(server) -> Whisper:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_KEY", KEY)
+        return load(f"{server.root}/v1")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between two tries are for servers, not for tests."""
+    from processors.whisper import remote
+
+    monkeypatch.setattr(remote, "_FIRST_PAUSE_SECONDS", 0.001)
+
+
+def load(url: str, **options: object) -> Whisper:
+    processor = Whisper()
+    given = WhisperOptions(
+        **{"engine": "openai", "base_url": url, "model": "tiny", "api_key_env": "TEST_KEY"} | options
+    )
+    loaded = processor.load(given, Path(), Progress(lambda message: None))
+    assert (loaded.engine, loaded.device) == ("openai", url)
+    return processor
+
+
+def test_a_server_is_sent_the_sound_and_the_choices_that_it_knows(hear, remote, server):
+    heard = hear("jfk.flac", by=remote, initial_prompt="Kennedy", language="en", word_timestamps=True)
+    assert heard.text == "I was sent 11 seconds.\n" and heard.finished.review == ()
+    asked = server.asked()[-1]
+    assert asked["path"] == "/v1/audio/transcriptions" and asked["form"] == [1, 2, 16_000]
+    assert (asked["model"], asked["language"], asked["prompt"]) == ("tiny", "en", "Kennedy")
+    assert [word["word"] for word in heard.json()["segments"][0]["words"]] == [" seconds"]
+    assert hear("jfk.flac", by=remote).json()["language"] == "en"  # as the server heard it
+    hear("jfk.flac", by=remote, task="translate")
+    assert server.asked()[-1]["path"] == "/v1/audio/translations"
+
+
+def test_silence_is_never_sent(hear, remote, server, tmp_path):
+    before = len(server.asked())
+    silence = write_wav(tmp_path / "silence.wav", np.zeros(16_000 * 5, np.float32))
+    assert hear(silence, by=remote).finished.review == ("No speech was found.",)
+    assert len(server.asked()) == before
+
+
+def test_a_server_without_times_gives_one_segment_of_all_that_is_spoken(hear, remote, server):
+    server.behave({"status": 400, "says": "verbose_json is not supported"})
+    (segment,) = hear("jfk.flac", by=remote).json()["segments"]
+    assert segment["text"] == " I was sent 11 seconds." and segment["end"] > 10
+
+
+def test_a_busy_server_is_asked_again(hear, remote, server):
+    server.behave({"status": 503}, {"status": 429})
+    assert hear("jfk.flac", by=remote).text
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "kind", "says"),
+    [
+        ([{"status": 503}] * 4, FailureKind.UNAVAILABLE, "the jobs wait"),
+        ([{"status": 401, "says": "wrong key"}], FailureKind.UNAVAILABLE, "refuses the API key"),
+        ([{"status": 404}], FailureKind.UNAVAILABLE, "does not know tiny"),
+        ([{"status": 413, "says": "too large"}], FailureKind.ERROR, "413 too large"),
+        ([{"answer": {"segments": 7}}], FailureKind.ERROR, "no transcription"),
+    ],
+)
+def test_what_a_server_refuses_is_said_and_parked_or_failed(
+    remote, server, make_work, tmp_path, behaviours, kind, says
+):
+    server.behave(*behaviours)
+    source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
+    ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda told: None))
+    assert outcome.kind is kind and says in outcome.message
+    server.behave()
+
+
+def test_a_server_that_is_away_or_refuses_the_key_is_unavailable(server, monkeypatch):
+    monkeypatch.setenv("TEST_KEY", "another")
+    with pytest.raises(Unavailable, match="refuses the API key"):
+        load(f"{server.root}/v1")
+    with pytest.raises(Unavailable, match="does not answer"):
+        load("http://127.0.0.1:9/v1")
+    monkeypatch.delenv("TEST_KEY")
+    with pytest.raises(Unavailable, match="TEST_KEY"):
+        load(f"{server.root}/v1")
+
+
+@pytest.mark.parametrize(
+    "options", [{"engine": "openai"}, {"base_url": "http://a/v1"}, {"engine": "openai", "base_url": "file:///a"}]
+)
+def test_a_server_is_named_for_the_engine_that_needs_one(options):
+    with pytest.raises(ValueError, match="base_url"):
+        WhisperOptions(**options)
+
+
+def test_a_server_needs_no_weights_and_no_memory(tmp_path):
+    options = WhisperOptions(engine="openai", base_url="http://localhost:8000/v1", model="whisper-1")
+    assert Whisper.weights_to_fetch(options, tmp_path) == "" and Whisper.memory_needed(options, tmp_path) == 0
+    assert type(Whisper.plan(options, TranscribeOptions(language="de"), tmp_path)).__name__ == "Ready"
+
+
+# ---------------------------------------------------------------------------------------------- faster-whisper
+
+
+is_installed = importlib.util.find_spec("faster_whisper") is not None
+
+
+@pytest.mark.skipif(is_installed, reason="faster-whisper is installed")
+def test_the_extra_is_named_where_it_is_missing():
+    with pytest.raises(Unavailable, match=r"inboxd\[faster-whisper\]"):
+        Whisper().load(WhisperOptions(engine="faster-whisper"), Path(), Progress(lambda message: None))
+
+
+@pytest.mark.skipif(not is_installed, reason="faster-whisper is not installed")
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_faster_whisper_hears_kennedy(hear, way):
+    weights = os.environ.get("INBOXD_TEST_FASTER")
+    if not weights:
+        pytest.skip("INBOXD_TEST_FASTER names no folder with faster-whisper's tiny.en")
+    processor = Whisper()
+    options = WhisperOptions(engine="faster-whisper", model=weights, device="cpu", threads=1)
+    assert processor.load(options, Path(), Progress(lambda message: None)).engine == "faster-whisper"
+    heard = hear("jfk.flac", by=processor, way=way, word_timestamps=True)
+    assert words(heard.text) == words(KENNEDY) and heard.json()["segments"][0]["words"]
+    assert heard.told[-1].done == pytest.approx(11, abs=0.1)
