@@ -1,4 +1,4 @@
-"""Dates as printed on statements, in English, German, French and Spanish. Pure.
+"""Dates as printed on statements, in English, German, French, Spanish, Dutch and Italian. Pure.
 
 A date is first found as its printed parts (`PrintedDate`); what they mean is decided from the document as a whole
 (`decide_order`) and from the statement's period (`resolve`), never from one row.
@@ -13,18 +13,18 @@ from typing import Literal
 Order = Literal["dmy", "mdy"]
 
 _MONTHS = {
-    1: "january jan januar jänner janvier janv enero ene",
-    2: "february feb februar fev février fevrier févr fevr febrero",
-    3: "march mar märz maerz marz mrz mär mars marzo",
-    4: "april apr avril avr abril abr",
-    5: "may mai mayo",
-    6: "june jun juni juin junio",
-    7: "july jul juli juillet juil julio",
-    8: "august aug août aout agosto ago",
-    9: "september sep sept septembre septiembre",
-    10: "october oct oktober okt octobre octubre",
+    1: "january jan januar jänner janvier janv enero ene januari gennaio gen",
+    2: "february feb februar fev février fevrier févr fevr febrero februari febbraio",
+    3: "march mar märz maerz marz mrz mär mars marzo maart mrt",
+    4: "april apr avril avr abril abr aprile",
+    5: "may mai mayo mei maggio mag",
+    6: "june jun juni juin junio giugno giu",
+    7: "july jul juli juillet juil julio luglio lug",
+    8: "august aug août aout agosto ago augustus",
+    9: "september sep sept septembre septiembre settembre set",
+    10: "october oct oktober okt octobre octubre ottobre ott",
     11: "november nov novembre noviembre",
-    12: "december dec dezember dez décembre decembre déc diciembre dic",
+    12: "december dec dezember dez décembre decembre déc diciembre dic dicembre",
 }
 _MONTH_OF = {name: number for number, names in _MONTHS.items() for name in names.split()}
 _NAME = "|".join(sorted(_MONTH_OF, key=len, reverse=True))

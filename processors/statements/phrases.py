@@ -1,4 +1,5 @@
-"""The words by which statements name their columns and special lines, in English, German, French and Spanish. Pure."""
+"""The words by which statements name their columns and special lines, in English, German, French, Spanish,
+Dutch and Italian. Pure."""
 
 import re
 import unicodedata
@@ -11,25 +12,32 @@ Section = Literal["debits", "credits"]
 # columns: each pattern is the whole of a heading
 _COLUMNS: dict[Column, str] = {
     "value_date": r"value(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
+    r"|rentedatum|valutadatum|data valuta"
     r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
     r"|buchungs?(?:tag|datum)|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
+    r"|boekdatum|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
     "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
     r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
     r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
     r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
-    r"|activity|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    r"|omschrijving|naam ?/ ?omschrijving|mededeling(?:en)?|descrizione(?: (?:delle )?(?:operazion[ei]|moviment[io]))?"
+    r"|causale|dettagli|activity"
+    r"|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
     r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
     r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debito|cargos?|debe|retraits?|depenses?"
-    r"|adeudos?|salidas?|(?:debit|withdrawal) (?:amount|amt\.?)",
+    r"|(?:bedrag )?af|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
+    r"|(?:debit|withdrawal) (?:amount|amt\.?)",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
+    r"|(?:bedrag )?bij|bijschrijving(?:en)?|avere|accredit[io]|entrate"
     r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
     r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
-    "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?",
+    "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
+    r"|bedrag|importo",
     "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
     r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
 }
@@ -56,13 +64,14 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|balance (?:from )?(?:last|previous) statement|balance on last|anfangssaldo|alter (?:saldo|kontostand)"
         r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag|eroffnungssaldo|solde (?:initial|precedent|anterieur)"
         r"|(?:ancien|premier) solde|report|solde d'ouverture|saldo (?:inicial|anterior|de apertura|previo)"
-        r"|suma anterior",
+        r"|suma anterior|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)",
     ),
     (
         "closing",
-        r"(?:your )?(?:closing|new|ending|final|end|current statement) balance|balance at (?:end|close)"
+        r"(?:your )?(?:closing|new|ending|final|end|current statement) bal(?:ance)?|balance at (?:end|close)"
         r"|endsaldo|neuer (?:saldo|kontostand)|schluss-?saldo|abschlusssaldo|(?:nouveau|dernier) solde"
-        r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo",
+        r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo"
+        r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo",
     ),
     (
         "standing",  # opening or closing: by where it stands
@@ -72,12 +81,14 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         "debits",
         r"(?:total|sum of) (?:of )?(?:debits|money out|paid out|withdrawals|payments(?: out)?|charges|purchases"
         r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
-        r"|ausgange)|withdrawals and (?:other )?debits|total salidas",
+        r"|ausgange)|tota(?:al|le) (?:af(?:geschreven|schrijvingen)?|debet|dare|addebiti|uscite)"
+        r"|withdrawals and (?:other )?debits|total salidas",
     ),
     (
         "credits",
         r"(?:total|sum of) (?:of )?(?:credits|money in|paid in|deposits|receipts|payments received|abonos|haber"
         r"|ingresos|des credits|credits?|haben)|(?:money|paid) in|summe (?:haben|gutschriften|eingange)"
+        r"|tota(?:al|le) (?:bij(?:geschreven|schrijvingen)?|credit|avere|accrediti|entrate)"
         r"|deposits and (?:other )?credits|total entradas",
     ),
     (

@@ -4,10 +4,12 @@ import re
 from collections.abc import Sequence
 
 from processors.statements.amounts import looks_like_amount
+from processors.statements.dates import read_date
 from processors.statements.phrases import name_special, plain
 from processors.statements.table import find_amounts
 from processors.statements.words import Line, line_height, split_cells
 
+_LEAST_SUMMARY = 2  # labels side by side; one alone may be the text of a row
 _LABEL_GAP = 1.2  # line heights between the words of one label
 _MOST_NAME_WORDS = 5
 _NUMBER = r"(?P<number>[a-z]{0,2}[\dx*][\dx* \-/.]{3,32}[\dx*])(?![a-z0-9])"
@@ -16,7 +18,10 @@ _ACCOUNT = re.compile(
     r"|(?:numero|n°|no) de (?:compte|cuenta)|compte (?:n°|no|numero)|cuenta (?:n°|no\.?|numero)|n° compte|cuenta|konto)"
     rf"\s?:?\s?{_NUMBER}"
 )
-_IBAN = re.compile(r"\biban\s?:?\s?(?P<number>[a-z]{2}\d{2}[a-z0-9 ]{10,36})")
+_IBAN = re.compile(  # with or without spaces; ends before a word, and before a date
+    r"\biban\s?:?\s?(?P<number>(?=[a-z0-9 ]{14})[a-z]{2}\d{2}(?: ?[a-z]{4})?"
+    r"(?: ?(?=[a-z]{0,3}\d)[a-z0-9]+(?![-./:a-z0-9]))+)"
+)
 _HOLDER = re.compile(
     r"(?:account (?:holder|name)|kontoinhaber(?:in)?|titulaire(?: du compte)?|titular(?: de la cuenta)?"
     r"|name)\s?:?\s+(?P<name>.+)",
@@ -68,6 +73,21 @@ def find_summary(line: Line, below: Line | None, height: float) -> list[tuple[st
         if amounts:
             found.append((name, amounts[0].text))
     return found
+
+
+def set_summaries_apart(lines: Sequence[Line], height: float) -> tuple[list[Line], list[tuple[int, str, str]]]:
+    """Lines of a table without labels of balances side by side and their amounts below; those as page, name, amount."""
+    rest, found, at = [], [], 0
+    while at < len(lines):
+        line, below = lines[at], lines[at + 1] if at + 1 < len(lines) else None
+        named = [] if find_amounts(line.words, height) else find_summary(line, below, height)
+        if len(named) >= _LEAST_SUMMARY and not read_date(below.text):
+            found += [(line.page, name, amount) for name, amount in named]
+            at += 2
+        else:
+            rest.append(line)
+            at += 1
+    return rest, found
 
 
 def find_holder(lines: Sequence[Line]) -> str:

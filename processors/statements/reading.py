@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from processors.statements.dates import PrintedDate
 from processors.statements.lines import AmountLines, Parts, starts_in_text, take_apart
 from processors.statements.phrases import Column, name_section
-from processors.statements.preface import Accounts, find_page_number, find_summary
+from processors.statements.preface import Accounts, find_page_number, find_summary, set_summaries_apart
 from processors.statements.records import Unread
-from processors.statements.table import Cell, Heading, MoneyColumns, find_amounts, find_headings, join_lines
+from processors.statements.table import Cell, Heading, MoneyColumns, find_amounts, find_tables
 from processors.statements.words import Line, PageWords, group_lines, line_height
 
 _FAR = 3.2  # line heights between the lines of one row; what is further below is not part of it
@@ -88,7 +88,7 @@ class _Reader:
         self.reading.lines += lines
         self._row = None
         before = len(self.reading.items)
-        tables = _find_tables(lines, line_height(lines))
+        tables = find_tables(lines, line_height(lines))
         if not tables and self._headings:
             self.reading.notes.append(f"page {page.number} has no headings: read by those of the page before")
             tables = [(0, 0, self._headings)]
@@ -114,6 +114,7 @@ class _Reader:
                 self._add_figure(line.page, self._standing(name), {"": amount})
 
     def _read_table(self, lines: Sequence[Line], height: float) -> None:
+        lines, summaries = set_summaries_apart(lines, height)
         cells = [cell for line in lines for cell in find_amounts(line.words, height)]
         columns = MoneyColumns(self._headings, cells, height)
         self._row = None
@@ -124,6 +125,8 @@ class _Reader:
                 self._row, self._last_date = None, None
             self._read_line(parts, height)
         self._end_row()
+        for page, name, amount in summaries:
+            self._add_figure(page, self._standing(name), {"": amount})
 
     def _read_line(self, parts: Parts, height: float) -> None:
         if not parts.money and find_page_number([parts.line]):
@@ -232,19 +235,3 @@ class _Reader:
 
     def _report(self, line: Line, why: str) -> None:
         self.reading.unread.append(Unread(line.page, line.text, why))
-
-
-def _find_tables(lines: Sequence[Line], height: float) -> list[tuple[int, int, tuple[Heading, ...]]]:
-    """First line of the headings, first line below them, and the headings, of each table of a page."""
-    found, at = [], 0
-    while at < len(lines):
-        used, headings = 1, find_headings(lines[at], height)
-        if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
-            both = find_headings(join_lines(lines[at], lines[at + 1]), height)
-            lower = find_headings(lines[at + 1], height)
-            if both and len(both) >= len(headings or ()) and len(both) > len(lower or ()):
-                used, headings = 2, both
-        if headings:
-            found.append((at, at + used, headings))
-        at += used if headings else 1
-    return found

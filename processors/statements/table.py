@@ -75,6 +75,22 @@ def find_headings(line: Line, height: float) -> tuple[Heading, ...] | None:
     return tuple(found) if is_heading and named >= _NAMED_SHARE * len(words) else None
 
 
+def find_tables(lines: Sequence[Line], height: float) -> list[tuple[int, int, tuple[Heading, ...]]]:
+    """First line of the headings, first line below them, and the headings, of each table of a page."""
+    found, at = [], 0
+    while at < len(lines):
+        used, headings = 1, find_headings(lines[at], height)
+        if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
+            both = find_headings(join_lines(lines[at], lines[at + 1]), height)
+            lower = find_headings(lines[at + 1], height)
+            if both and len(both) >= len(headings or ()) and len(both) > len(lower or ()):
+                used, headings = 2, both
+        if headings:
+            found.append((at, at + used, headings))
+        at += used if headings else 1
+    return found
+
+
 def join_lines(upper: Line, lower: Line) -> Line:
     """Two lines as one: each word of the lower stands after those of the upper that it is under."""
     merged: list[list[Word]] = [[word] for word in upper.words]
