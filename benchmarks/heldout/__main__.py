@@ -2,8 +2,9 @@
 
     python -m benchmarks.heldout [--cases 40] [--kind clean|scan|both] [--layout NAME] [--seen] [--show]
 
-The layouts are drawn after real banks' by someone else than the reader's author, and none of them was looked at while
-the reader was written. Resumable: what was read is kept in --folder; a case that is there is scored, not read again.
+The layouts are drawn after real banks', and nothing in the reader was made to fit those of benchmarks/HELDOUT.md. Those
+of `--seen` (benchmarks/HELDOUT-SEEN.md) were held out, too, until what they showed was built in. Resumable: what was
+read is kept in --folder; a case that is there is scored, not read again.
 """
 
 import argparse
@@ -34,12 +35,12 @@ SEEN = (  # known to the reader's authors by now: what they show is no longer wh
     abroad.swiss,
     abroad.french,
     abroad.spanish,
-)
-UNSEEN = (
     later.indian,
-    later.australian,
     later.dutch,
     later.italian,
+)
+UNSEEN = (
+    later.australian,
     sparse.bare_list,
     sparse.typed_list,
     sparse.business,

@@ -66,7 +66,7 @@ def indian(path: Path, rng: random.Random, count: int, family: str) -> list[Trut
     sheet.on_page = head
     for move in book.movements:
         sheet.need(11 * len(move.texts) + 6)
-        reference = f"{rng.randrange(10**9):016d}"
+        reference = f"{rng.randrange(10**9):012d}"
         sheet.text(36, f"{move.day:%d/%m/%y}")
         write_texts(sheet, 80, move.texts, 10)
         sheet.text(270, reference)
