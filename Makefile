@@ -9,7 +9,7 @@ export INBOXD_TEST_MODELS ?= $(MODELS)
 .PHONY: help install demo run test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 install: $(INSTALLED)  ## make the virtual environment and install inboxd into it
 
@@ -67,8 +67,9 @@ manual: $(INSTALLED)  ## docs/inboxd.1, the man page, from the commands' own hel
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 
-bench: $(INSTALLED)  ## measure intake, idle cost and throughput; writes benchmarks/RESULTS.md
+bench: $(INSTALLED)  ## measure intake, throughput and the cost of rest; writes benchmarks/RESULTS.md (8 minutes)
 	$(VENV)/bin/python -m benchmarks.pipeline
+	$(VENV)/bin/python -m benchmarks.idle
 
 clean:  ## remove the demo's folders and the virtual environment; inbox, outbox and state stay
 	rm -rf .demo $(VENV) build *.egg-info

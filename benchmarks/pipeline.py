@@ -5,12 +5,11 @@ physical limit (fsync), the limit is measured in the same run and the ratio is w
 """
 
 import os
-import sys
 import time
 from pathlib import Path
 
 from benchmarks import history
-from benchmarks.place import Daemon, Home, spread
+from benchmarks.place import Daemon, Home, record, spread
 
 STARTS = 7
 RENAMES = 100
@@ -19,7 +18,7 @@ IDLE_SECONDS = 30.0
 
 
 def main() -> None:
-    lines = ["# Pipeline, without models", "", "Written by `make bench`. Median (minimum to maximum) of the runs.", ""]
+    lines = ["Written by `make bench`. Median (minimum to maximum) of the runs.", ""]
     lines += ["| figure | measured | target |", "| --- | --- | --- |"]
     with Home() as home:
         starts = []
@@ -51,9 +50,7 @@ def main() -> None:
         )
         daemon.stop()
     lines.append(history.line())
-    text = "\n".join([*lines, "", f"Machine: {os.cpu_count()} cores, Python {sys.version.split()[0]}.", ""])
-    Path(__file__).with_name("RESULTS.md").write_text(text)
-    print(text)
+    print(record("Pipeline, without models", lines))
 
 
 def _takes(home: Path) -> list[float]:

@@ -1,6 +1,7 @@
 """A place with a real daemon process in it, for the benchmarks."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ processor = "plaintext"
 [processors.plaintext]
 max_batch = 32
 """
+RESULTS = Path(__file__).with_name("RESULTS.md")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -71,6 +73,18 @@ class Home:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._path)
+
+
+def record(heading: str, lines: list[str]) -> str:
+    """Put a section into RESULTS.md, in the place of what an earlier run wrote under that heading; its text."""
+    text = "\n".join(
+        [f"# {heading}", "", *lines, "", f"Machine: {os.cpu_count()} cores, Python {sys.version.split()[0]}.", ""]
+    )
+    before = RESULTS.read_text() if RESULTS.exists() else ""
+    others = [part for part in re.split(r"^(?=# )", before, flags=re.MULTILINE) if part.strip()]
+    kept = [part.strip() + "\n" for part in others if not part.startswith(f"# {heading}\n")]
+    RESULTS.write_text("\n".join([*kept, text]))
+    return text
 
 
 def spread(seconds: list[float], factor: float, unit: str) -> str:

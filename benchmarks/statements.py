@@ -39,8 +39,10 @@ class Score:
     rows: int = 0
     right: int = 0  # date, debit, credit, balance and the letters and digits of the description
     money: int = 0  # date, debit, credit and balance
-    wrong: int = 0  # read, but wrong in date or money
+    wrong: int = 0  # read, but wrong in debit, credit or balance, or not there at all
     wrong_flagged: int = 0
+    dates_wrong: int = 0  # all but the date is right
+    dates_flagged: int = 0
     missing: int = 0
     missing_told: int = 0  # the job's review says that something does not agree or was not understood
     alarms: int = 0  # flagged rows that are right
@@ -83,10 +85,9 @@ def main() -> None:
             file.write(f"\n## {title}, {arguments.cases} files a layout\n\n{_HEAD}\n" + "\n".join(table) + "\n")
 
 
-_HEAD = (
-    "| source | layout | files | rows | fully right | date and money right | wrong rows flagged | missing rows told"
-    " | false alarms | right files reviewed | silent | s/page |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
-)
+_COLUMNS = ("source", "layout", "files", "rows", "fully right", "date and money right", "wrong amounts flagged")
+_COLUMNS += ("wrong dates flagged", "missing rows told", "false alarms", "right files reviewed", "silent", "s/page")
+_HEAD = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}"
 
 
 def _parse() -> argparse.Namespace:
@@ -106,13 +107,13 @@ class _KeptOcr(Ocr):
 
     folder: Path
 
-    def _read(self, page: Page, options: ReadOptions) -> PageText:
+    def _read(self, page: Page, options: ReadOptions, turned: int) -> PageText:
         kept = self.folder / f"page-{page.number}.pickle"
         if options.text_layer == "auto":
-            read = super()._read(page, options)
+            read = super()._read(page, options, turned)
             return harm(read, f"{self.folder.name} {page.number}") if self.folder.name.endswith("-harmed") else read
         if not kept.exists():
-            kept.write_bytes(pickle.dumps(super()._read(page, options)))
+            kept.write_bytes(pickle.dumps(super()._read(page, options, turned)))
         return pickle.loads(kept.read_bytes())
 
 
@@ -154,6 +155,8 @@ def _case(ocr: _KeptOcr, layout: Layout, seed: int, source: str, folder: Path, *
 def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[str, Any]:
     rows = [{**row, "account": one["account"]} for one in read["statements"] for row in one["rows"]]
     counts = Score(rows=len(truth), cases=1)
+    if truth and truth[0].date > truth[-1].date:  # newest first: told by all pages, as one may be of one day
+        truth = truth[::-1]
     problems = []
     for page in {each.page for each in truth} | {row["page"] for row in rows}:
         wanted = [each for each in truth if each.page == page]
@@ -163,6 +166,10 @@ def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[
                 counts.missing += 1
                 counts.missing_told += bool(review)
                 problems.append(f"missing: {expected}")
+            elif expected and _money(expected)[1:] == _read_money(row)[1:] and _money(expected) != _read_money(row):
+                counts.dates_wrong += 1
+                counts.dates_flagged += bool(row["flags"])
+                problems.append(f"date: {_money(expected)} read as {_read_money(row)} {row['flags']}")
             elif expected is None or _money(expected) != _read_money(row):
                 counts.wrong += 1
                 counts.wrong_flagged += bool(row["flags"])
@@ -176,7 +183,7 @@ def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[
                     problems.append(f"text: {expected.description!r} read as {row['description']!r}")
                 if row["flags"]:
                     problems.append(f"false alarm: {row['flags']}")
-    counts.silent = int(bool(counts.wrong or counts.missing) and not review)
+    counts.silent = int(bool(counts.wrong or counts.dates_wrong or counts.missing) and not review)
     counts.reviewed = int(counts.money == counts.rows and not counts.wrong and bool(review))
     return {name: value for name, value in vars(counts).items() if name != "seconds_per_page"} | {
         "problems": problems,
@@ -187,8 +194,6 @@ def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[
 def _align(wanted: list[Truth], found: list[dict[str, Any]]) -> list[tuple[Truth | None, dict[str, Any] | None]]:
     """Pairs of what was printed and what was read; equal rows first, then what lies between them, in order."""
     found = sorted(found, key=lambda row: row["date"] or "")
-    if wanted and wanted[0].date > wanted[-1].date:
-        wanted = wanted[::-1]
     matcher = SequenceMatcher(None, [_money(each) for each in wanted], [_read_money(row) for row in found], False)
     pairs = []
     for _, a, b, c, d in matcher.get_opcodes():
@@ -216,7 +221,8 @@ def _line(source: str, name: str, score: Score) -> str:
         return f"{part}/{whole} ({100 * part / whole:.1f} %)" if whole else "none"
 
     cells = [source, name, score.cases, score.rows, share(score.right, score.rows), share(score.money, score.rows)]
-    cells += [share(score.wrong_flagged, score.wrong), share(score.missing_told, score.missing)]
+    cells += [share(score.wrong_flagged, score.wrong), share(score.dates_flagged, score.dates_wrong)]
+    cells += [share(score.missing_told, score.missing)]
     cells += [share(score.alarms, score.money), score.reviewed, score.silent]
     return "| " + " | ".join(map(str, [*cells, f"{statistics.median(score.seconds_per_page):.1f}"])) + " |"
 

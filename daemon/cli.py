@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -79,13 +80,28 @@ def main() -> None:
 
 
 def _settings(path: Path | None) -> config.Settings:
+    return config.load(_source(path))
+
+
+def _settings_to_look(path: Path | None) -> config.Settings:
+    """For commands that only look at the job log or ask the daemon: a mistake in config.toml, which it may not even
+    have read yet, does not keep a person from seeing what is going on."""
+    try:
+        return _settings(path)
+    except ConfigError as error:
+        settings = config.load_paths(_source(path))
+        print(f"inboxd: {error.what} A daemon that runs goes by what it said before.", file=sys.stderr)
+        return settings
+
+
+def _source(path: Path | None) -> Path:
     found = path or next((place for place in _PLACES if place.exists()), None)
     if found is None:
         raise UsageError(
             "There is no config.toml in this folder, nor in ~/.config/inboxd or /etc/inboxd.",
             "Name it with --config FILE or INBOXD_CONFIG; an empty file is a valid one.",
         )
-    return config.load(found)
+    return found
 
 
 def _enter_home(settings: config.Settings) -> None:
@@ -152,17 +168,17 @@ def _summarize(settings: config.Settings, started: int, shown_from: Path) -> Non
         return
     outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
     terminal.out().print(views.jobs_table(rows, outbox=outbox, wide=True))
-    _raise_for(rows)
+    chosen = "" if settings.source in (None, *_PLACES) else f" --config {shlex.quote(str(settings.source))}"
+    _raise_for(rows, f"See `inboxd jobs{chosen}` and `inboxd show JOB{chosen}`.")
 
 
-def _raise_for(rows: list[dict[str, Any]]) -> None:
+def _raise_for(rows: list[dict[str, Any]], see: str = "") -> None:
     failed = sum(row["state"] in ("failed", "cancelled") for row in rows)
     waiting = sum(row["state"] == "queued" for row in rows)
     if failed or waiting:
         parts = [f"{failed} failed" if failed else "", f"{waiting} waiting" if waiting else ""]
-        raise JobsFailed(
-            f"{len(rows)} files: {', '.join(filter(None, parts))}.", "See `inboxd jobs` and `inboxd show JOB`."
-        )
+        files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+        raise JobsFailed(f"{files}: {', '.join(filter(None, parts))}.", see)
 
 
 @app.command()
@@ -209,7 +225,7 @@ def process(
 @app.command()
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """What the daemon does now: queue, running files, what waits and why."""
-    settings = _settings(config_file)
+    settings = _settings_to_look(config_file)
     try:
         answer = _ask(settings, "status")
     except NotRunning:
@@ -256,7 +272,7 @@ def jobs(
     as_json: JsonOption = False,
 ) -> None:
     """The job log, the newest first."""
-    settings = _settings(config_file)
+    settings = _settings_to_look(config_file)
     with JobLog(settings.database) as log:
         rows = log.jobs(
             states=state or (), recipe=recipe, folder=folder, file=file, review=review, since=since, limit=limit
@@ -272,7 +288,7 @@ def jobs(
 @app.command()
 def show(job: AnyJob, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """All about one job: its row, attempts and events."""
-    settings = _settings(config_file)
+    settings = _settings_to_look(config_file)
     with JobLog(settings.database) as log:
         row = log.find(job)
         attempts, events = log.attempts(row["id"]), log.events(row["id"])
@@ -348,7 +364,7 @@ def watch(
     from daemon.console import watch as live
 
     with contextlib.suppress(KeyboardInterrupt):
-        live.watch(_settings(config_file), seconds=seconds)
+        live.watch(_settings_to_look(config_file), seconds=seconds)
 
 
 @app.command()
@@ -394,7 +410,7 @@ def retry(
     """Try a failed job again; one that waits is tried at once."""
     if bool(job) == failed:
         raise UsageError("Name a job, or --failed for all.", "See them with `inboxd jobs --state failed`.")
-    answer = _ask(_settings(config_file), "retry", job=job, failed=failed)
+    answer = _ask(_settings_to_look(config_file), "retry", job=job, failed=failed)
     if as_json:
         _print_json(answer)
     else:
@@ -408,7 +424,7 @@ def retry(
 @app.command()
 def cancel(job: UnfinishedJob, config_file: ConfigOption = None) -> None:
     """End a queued or running job; its file goes to outbox/failed, unchanged."""
-    answer = _ask(_settings(config_file), "cancel", job=job)
+    answer = _ask(_settings_to_look(config_file), "cancel", job=job)
     print(f"{answer['cancelled'][:8]} is cancelled.")
 
 
@@ -419,14 +435,15 @@ def pause(
     config_file: ConfigOption = None,
 ) -> None:
     """Start no more work, and free the models' memory; drops are taken and wait. It outlives a restart."""
-    answer = _ask(_settings(config_file), "pause", reason=reason, now=now)
-    print(f"Paused; {answer['running']} running jobs will finish." if answer["running"] else "Paused.")
+    answer = _ask(_settings_to_look(config_file), "pause", reason=reason, now=now)
+    running = answer["running"]
+    print(f"Paused; {running} running job{'' if running == 1 else 's'} will finish." if running else "Paused.")
 
 
 @app.command()
 def resume(config_file: ConfigOption = None) -> None:
     """Work again after `inboxd pause`."""
-    closed = _ask(_settings(config_file), "resume")["closed"]
+    closed = _ask(_settings_to_look(config_file), "resume")["closed"]
     print(f"Resumed. {closed or ''}".rstrip())
 
 

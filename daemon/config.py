@@ -4,6 +4,7 @@ Every key has a default, so an empty file is a valid one. The options of process
 by the processors' own classes: a mistake is told at start, not when the first file comes.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from daemon.validation import nearest, validate
 from processors import base
 from processors.base import Kind
 
+_PATHS_TABLE = re.compile(r"^\[paths\][^\n]*\n(?:(?!\s*\[).*\n?)*", re.MULTILINE)
 _FOLDER_VALUES = ("priority", "originals", "duplicates", "wait_for_done", "wait_for_sidecar")
 _SHOWN_TABLES = ("retry", "workers", "schedule", "retention", "metrics")
 
@@ -130,8 +132,29 @@ def load(path: Path | None) -> Settings:
     """
     if path is None:
         return parse({}, source=None, home=Path.cwd())
+    return parse(_read(path), source=path, home=path.resolve().parent)
+
+
+def load_paths(path: Path) -> Settings:
+    """`[paths]` of a file that is wrong elsewhere, all else by default: enough to look at a daemon that still goes by
+    what the file said before.
+
+    Raises:
+        ConfigError: as `load`, if not even that can be told.
+    """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = _read(path)
+    except ConfigError as error:
+        try:
+            tables = tomllib.loads("".join(_PATHS_TABLE.findall(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError):  # it is that very table
+            raise error from None
+    return parse({"paths": tables.get("paths", {})}, source=path, home=path.resolve().parent)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no {path}.", "Name the file with --config, or write one: an empty file is a valid one."
@@ -140,7 +163,6 @@ def load(path: Path | None) -> Settings:
         raise ConfigError(f"{path} cannot be read: {error}.", "Mend its permissions or encoding (UTF-8).") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}.", "Mend that line.") from error
-    return parse(tables, source=path, home=path.resolve().parent)
 
 
 def load_again(old: Settings) -> Settings:

@@ -72,6 +72,12 @@ class Database:
         """Refresh what the query planner knows of the tables."""
         self._connection.exec_driver_sql("PRAGMA optimize")
 
+    def look(self) -> None:
+        """Raise `StartOver` if the file is not ours any more: what is committed now would go to a file without a name.
+        Writes nothing, so that the disk of a daemon at rest may sleep."""
+        if _identity(self.path) != self._identity:
+            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon ran.")
+
     def check(self) -> None:
         """Raise what any method would raise, if the file cannot be written now or is not ours any more."""
         try:
@@ -126,7 +132,8 @@ class Database:
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"The job log {self.path} was written by a newer inboxd (version {version}, known {len(MIGRATIONS)}).",
-                "Install that version again, or give this one a state folder of its own ([paths] state).",
+                "Install that version again, or put back the copy of the job log that was made at the upgrade: "
+                'see "Back to an older version" in docs/operating.md.',
             )
         self.is_new = version == 0
         if 0 < version < len(MIGRATIONS):
@@ -139,8 +146,7 @@ class Database:
                 self._connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
 
     def _transaction(self) -> "_Transaction":
-        if _identity(self.path) != self._identity:  # what is committed now would go to a file without a name
-            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon ran.")
+        self.look()
         return _Transaction(self._connection)
 
 

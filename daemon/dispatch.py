@@ -267,7 +267,9 @@ class Dispatch:
         failure, message = FailureKind(failed.kind), failed.message
         if why := self._why_out_of_reach(job):  # then what the processor says of the file is no verdict
             failure, message = FailureKind.STORAGE, why
-        self._settle_failure(job, self._stages.of(worker), failure, message, batch_size=worker.batch_size)
+        stage = self._stages.of(worker)
+        may_use_cpu = stage.options.cpu_fallback and worker.loaded.device.startswith("cuda")
+        self._settle_failure(job, stage, failure, message, batch_size=worker.batch_size, may_use_cpu=may_use_cpu)
 
     def _why_out_of_reach(self, job: Job) -> str | None:
         """Why the original could not be read just now, though nobody removed it: its folder is away, its disk fails."""
@@ -301,7 +303,14 @@ class Dispatch:
             worker.end(self._monotonic())
 
     def _settle_failure(
-        self, job: Job, stage: Stage, failure: FailureKind, message: str, *, batch_size: int = 1
+        self,
+        job: Job,
+        stage: Stage,
+        failure: FailureKind,
+        message: str,
+        *,
+        batch_size: int = 1,
+        may_use_cpu: bool = False,
     ) -> None:
         """Do with a failed attempt what `retry` decides."""
         if failure is FailureKind.STORAGE:
@@ -321,6 +330,7 @@ class Dispatch:
             attempts=rules.attempts,
             backoff=rules.backoff,
             backoff_max=rules.backoff_max,
+            may_use_cpu=may_use_cpu,
         )
         match decision:
             case retry.GiveUp():
@@ -330,8 +340,9 @@ class Dispatch:
                 self._stages.park(stage, message)
             case retry.Again() as again:
                 log.warning(
-                    "%s %s: attempt %d: %s: %s; again in %g s",
+                    "%s %s: attempt %d: %s: %s; again in %g s%s",
                     *(job.id[:8], job.path, job.attempt, failure, message, again.after_seconds),
+                    ", on the CPU" if again.on_cpu else "",
                     extra=about(job),
                 )
                 self._requeue(
@@ -340,6 +351,7 @@ class Dispatch:
                     detail=message,
                     charged=job.charged + again.charged,
                     alone=again.alone,
+                    overrides=job.moved_to_cpu() if again.on_cpu else job.overrides,
                     interruptions=0,
                     run_at=self._now_us() + int(again.after_seconds * 1e6),
                 )

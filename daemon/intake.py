@@ -136,6 +136,10 @@ class Intake:
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
 
+    def stop(self) -> None:
+        """Let go of the thread; whoever starts over makes a new `Intake`."""
+        self._hasher.stop()
+
     @property
     def unclaimed(self) -> list[Entry]:
         """The files that were seen and are not taken yet, those that are `left` included."""
@@ -438,7 +442,7 @@ class Hasher:
     def __init__(self, post: Callable[[Any], None], scratch: Path):
         self._post = post
         self._syncer = durable.Syncer(scratch)
-        self._asked: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[str, Path] | None] = queue.SimpleQueue()
         self._paths: dict[str, Path] = {}
         self.pending = 0  # asked for and not yet delivered; changed by the main thread only
         threading.Thread(target=self._serve, name="hasher", daemon=True).start()
@@ -452,6 +456,10 @@ class Hasher:
         timer = threading.Timer(after_seconds, self._asked.put, [(job_id, self._paths[job_id])])
         timer.daemon = True
         timer.start()
+
+    def stop(self) -> None:
+        """End the thread, behind the file it works on; it is not waited for."""
+        self._asked.put(None)
 
     def _serve(self) -> None:
         for job_id, path in iter(self._asked.get, None):

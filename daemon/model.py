@@ -68,13 +68,27 @@ class Job:
     media_seconds: float | None = None
     error_kind: str | None = None
     error: str | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the recipe and its options, from beside the file
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the recipe and its options, from beside the file;
+    # and "device", where it turned out to need another
     duplicate_of: str | None = None  # the job whose result it shares, as their contents are the same
 
     @property
     def path(self) -> str:
         """The file as the person knows it: relative to the inbox."""
         return f"{self.folder}/{self.name}" if self.folder else self.name
+
+    @property
+    def is_for_cpu(self) -> bool:
+        """Did it not fit into the GPU, so that it is done on the CPU?"""
+        return self.overrides.get("device") == "cpu"
+
+    def moved_to_cpu(self) -> Mapping[str, Any]:
+        """Its overrides, once it is."""
+        return {**self.overrides, "device": "cpu"}
+
+    def moved_back(self) -> Mapping[str, Any]:
+        """Its overrides, when it is tried anew from the start."""
+        return {name: value for name, value in self.overrides.items() if name != "device"}
 
     def staging_name(self) -> str:
         return f"{self.id}.{self.attempt}"

@@ -15,6 +15,7 @@ class Again:
     after_seconds: float = 0.0
     charged: bool = True  # does the attempt count towards the limit?
     alone: bool = False  # in a batch of its own from now on
+    on_cpu: bool = False  # from now on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +32,19 @@ Decision = Again | GiveUp | Park
 
 
 def decide(
-    job: Job, failure: FailureKind, *, batch_size: int, attempts: int, backoff: float, backoff_max: float
+    job: Job,
+    failure: FailureKind,
+    *,
+    batch_size: int,
+    attempts: int,
+    backoff: float,
+    backoff_max: float,
+    may_use_cpu: bool = False,
 ) -> Decision:
     """What becomes of `job` after `failure` in a batch of `batch_size` jobs.
 
-    attempts, backoff, backoff_max: `[retry]` of config.toml; seconds.
+    attempts, backoff, backoff_max: `[retry]` of config.toml; seconds. may_use_cpu: what did not fit was the memory of a
+    GPU, and the CPU may do what a GPU cannot.
     """
     match failure:
         case FailureKind.BAD_INPUT:
@@ -46,6 +55,8 @@ def decide(
             return Again(charged=False, alone=job.alone)  # nothing is started until the disks can be written
         case FailureKind.OUT_OF_MEMORY if batch_size > 1:
             return Again(charged=False)  # the stage makes its batches smaller
+        case FailureKind.OUT_OF_MEMORY if may_use_cpu:  # once more alone, as a worker ends with its memory; then there
+            return Again(charged=False, alone=True, on_cpu=job.alone)
         case FailureKind.CRASHED | FailureKind.TIMEOUT | FailureKind.ERROR if batch_size > 1:
             return Again(charged=False, alone=True)  # one by one, to find the one: an error may be a batch mate's
     charged = job.charged + 1

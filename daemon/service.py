@@ -204,7 +204,7 @@ class Service:
         while len(self.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 self._apply_all(wait=until - time.monotonic())
-        for part in (self.control, self.exporter, self.timetable, self.watcher, self.backup, self.hooks):
+        for part in (self.intake, self.control, self.exporter, self.timetable, self.watcher, self.backup, self.hooks):
             part.stop()
         self.store.close()
         if self.store.is_damaged:
@@ -321,7 +321,7 @@ class Service:
         match task:
             case timetable.RESCAN:
                 self.folders.check()
-                self.store.check()
+                self.store.look()
                 self.intake.look_everywhere(time.monotonic())
             case timetable.PROBE:
                 self.dispatch.probe()

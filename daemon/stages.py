@@ -18,6 +18,7 @@ from processors import base
 
 log = logging.getLogger(__name__)
 
+_DONE_ON_CPU = "Done on the CPU, as it did not fit into the memory of the GPU."
 _PROBE_DOUBLINGS = 5  # the pause between two probes of a stage grows from `probe` to 32 times that
 
 
@@ -60,7 +61,7 @@ class Assignment:
 
     stage: Stage
     recipe_options: base.RecipeOptions
-    note: str  # why another processor than the recipe's; "" if it is the recipe's
+    note: str  # why another processor than the recipe's, or the CPU; "" if it is as config.toml says
 
     @property
     def shown_options(self) -> dict[str, Any]:
@@ -81,7 +82,7 @@ class Stages:
         self._monotonic = monotonic
         self._stages: dict[tuple[str, str, str], Stage] = {}  # by processor, load options and lane
         self._retired: list[Stage] = []  # with a worker still
-        self._assignments: dict[tuple[str | None, str], Assignment | base.Missing] = {}  # by recipe and overrides
+        self._assignments: dict[tuple[str | None, str, bool], Assignment | base.Missing] = {}  # by what `assign` takes
 
     def __iter__(self) -> Iterator[Stage]:
         return iter([*self._stages.values(), *self._retired])
@@ -114,13 +115,15 @@ class Stages:
     def of(self, worker: Worker) -> Stage:
         return next(stage for stage in self if stage.worker is worker)
 
-    def assign(self, recipe: str | None, overrides: Mapping[str, Any] | None = None) -> Assignment | base.Missing:
+    def assign(
+        self, recipe: str | None, overrides: Mapping[str, Any] | None = None, *, on_cpu: bool = False
+    ) -> Assignment | base.Missing:
         """How a recipe is carried out here and now, with some of its options replaced; decided anew after each
         `forget_assignments`."""
-        key = (recipe, json.dumps(overrides, sort_keys=True) if overrides else "")
+        key = (recipe, json.dumps(overrides, sort_keys=True) if overrides else "", on_cpu)
         if key not in self._assignments:
             try:
-                self._assignments[key] = self._plan(recipe, overrides or {})
+                self._assignments[key] = self._plan(recipe, overrides or {}, on_cpu)
             except ValidationError as error:  # config.toml has changed since they were found right
                 self._assignments[key] = base.Missing(why=f"The options beside it are not of this recipe: {error}.")
             except Exception as error:  # a processor's own code: its fault costs its own jobs a wait, nothing else
@@ -131,7 +134,7 @@ class Stages:
     def assign_job(self, job: Job) -> Assignment | base.Missing:
         """How a job is carried out here and now: its recipe, with the options of its folder and beside it."""
         overrides, _ = self.overrides(job)
-        return self.assign(job.recipe, overrides)
+        return self.assign(job.recipe, overrides, on_cpu=job.is_for_cpu)
 
     def overrides(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
         """The options of a job that are not its recipe's, and which file sets each."""
@@ -158,14 +161,17 @@ class Stages:
         own = {name: of_recipe if name in set_there else "default" for name in type(options).model_fields}
         return own | self.overrides(job)[1]
 
-    def _plan(self, name: str | None, overrides: Mapping[str, Any]) -> Assignment | base.Missing:
+    def _plan(self, name: str | None, overrides: Mapping[str, Any], on_cpu: bool) -> Assignment | base.Missing:
         if name is None:
             return base.Missing(why="No recipe is bound to files of this kind.")
         recipe = self._settings.recipes.get(name)
         if recipe is None:
             return base.Missing(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
-        options = options_of(recipe, overrides)
-        match recipe.cls.plan(recipe.options, options, self._settings.models):
+        options, held = options_of(recipe, overrides), recipe.options
+        is_moved = on_cpu and "device" in type(held).model_fields  # config.toml may name another processor by now
+        if is_moved:
+            held = held.model_copy(update={"device": "cpu"})
+        match recipe.cls.plan(held, options, self._settings.models):
             case base.Missing() as missing:
                 return missing
             case base.Instead() as instead:
@@ -173,8 +179,8 @@ class Stages:
                 recipe_options = base.find(instead.processor).Recipe(**instead.recipe)
                 return Assignment(stage=stage, recipe_options=recipe_options, note=instead.why)
             case _:
-                stage = self._stage(recipe.processor, recipe.options)
-                return Assignment(stage=stage, recipe_options=options, note="")
+                stage = self._stage(recipe.processor, held)
+                return Assignment(stage=stage, recipe_options=options, note=_DONE_ON_CPU if is_moved else "")
 
     def _stage(self, processor: str, options: base.Options, *, lane: str = "") -> Stage:
         key = (processor, repr(sorted(options.load_options().items())), lane)

@@ -186,6 +186,7 @@ class Store(Database):
             finished_at=None,
             error=None,
             error_kind=None,
+            overrides=job.moved_back(),
         )
         with self._transaction():
             self._save(queued, _jobs.c.state.in_([JobState.FAILED, JobState.CANCELLED]))

@@ -6,12 +6,13 @@ Every task looks at the state as it is (level-triggered), so that a tick that wa
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 from daemon.hours import parse_clock
 from daemon.model import Due
@@ -36,7 +37,7 @@ class Timetable:
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(1)},
+            executors={"default": DebugExecutor()},  # in its own thread, and no other is woken: a task only posts
             # misfire_grace_time: 1 s by default, after which a late run is dropped, for a one-shot for ever
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -47,8 +48,10 @@ class Timetable:
     def _plan(self, schedule: ScheduleTable) -> None:
         self._scheduler.remove_all_jobs()
         self._intervals = {task: getattr(schedule, task) for task in (RESCAN, PROBE, UNLOAD)} | {TIDY: _TIDY_SECONDS}
+        start = datetime.now(UTC)  # of all, so that what is due as often is due at once: one wake-up, not several
         for task, seconds in self._intervals.items():
-            self._scheduler.add_job(self._post, "interval", seconds=seconds, args=[Due(task=task)], id=task)
+            trigger = IntervalTrigger(seconds=seconds, start_date=start)
+            self._scheduler.add_job(self._post, trigger, args=[Due(task=task)], id=task)
         for change in schedule.hours.changes:
             # of the local time zone, by its own clock: a night on which the clocks change is longer or shorter
             trigger = CronTrigger(hour=change.hour, minute=change.minute)
@@ -75,8 +78,9 @@ class Timetable:
         step, self._offset = offset - self._offset, offset
         if abs(step) < _STEP_SECONDS:
             return 0.0
+        start = datetime.now(UTC)
         for task, seconds in self._intervals.items():
-            self._scheduler.reschedule_job(task, trigger="interval", seconds=seconds)
+            self._scheduler.reschedule_job(task, trigger=IntervalTrigger(seconds=seconds, start_date=start))
         return step
 
     def stop(self) -> None:

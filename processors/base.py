@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _NOT_PROCESSORS = {"base", "wire", "worker", "models", "pages", "parts", "servers", "statements"}  # not processors
+_NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # options of the daemon's
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -124,10 +125,17 @@ class Options(BaseModel):
     memory: Annotated[str, AfterValidator(_check_amount)] = ""
     memory_max: Memory = "80%"  # a worker that needs more is ended before the machine swaps
     python: str | None = None  # interpreter of another virtual environment; default: the daemon's own
+    cpu_fallback: bool = False  # what does not fit into the GPU, not even alone in a fresh worker, is done on the CPU
+
+    @model_validator(mode="after")
+    def _check_fallback(self) -> Self:
+        if self.cpu_fallback and "device" not in type(self).model_fields:
+            raise ValueError("cpu_fallback is for processors that have a device, and this one has none")
+        return self
 
     def load_options(self) -> dict[str, Any]:
         """The options that decide what a worker holds: two jobs may share a worker if these are equal."""
-        return self.model_dump(mode="json", exclude={"max_batch", "keep_alive", "timeout", "memory", "memory_max"})
+        return self.model_dump(mode="json", exclude=_NOT_LOADED)
 
 
 class RecipeOptions(BaseModel):

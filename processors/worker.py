@@ -50,7 +50,8 @@ class Worker:
                     if not self._load(load):
                         return
                 case wire.Batch() as batch:
-                    self._process(batch)
+                    if not self._process(batch):
+                        return
         self._processor.unload()
 
     def _load(self, load: wire.Load) -> bool:
@@ -73,7 +74,9 @@ class Worker:
         )
         return True
 
-    def _process(self, batch: wire.Batch) -> None:
+    def _process(self, batch: wire.Batch) -> bool:
+        """False: nothing will succeed in this process any more. Then the batch is not told to be done, lest another
+        comes before the end."""
         works = [wire.work_from_wire(work, type(self._processor).Recipe) for work in batch.works]
         waiting = {work.job: work for work in works}
         started = time.monotonic()
@@ -87,10 +90,14 @@ class Worker:
             trace = traceback.format_exc()
             for work in waiting.values():
                 self._fail(work, kind, message, trace)
+            if _is_device_lost(error):
+                logging.error("%s cannot use its device any more, and ends", self._processor.name)
+                return False
         else:
             for work in waiting.values():
                 self._fail(work, base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
         self._send(wire.BatchDone())
+        return True
 
     def _report(self, work: base.Work, outcome: base.Outcome, seconds: float) -> None:
         if isinstance(outcome, base.Failed):
@@ -168,6 +175,12 @@ def _describe(error: Exception) -> tuple[base.FailureKind, str]:
     if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error)):
         return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
+
+
+def _is_device_lost(error: Exception) -> bool:
+    """Did the GPU fail under us? After such an error each later use of it fails, too, for as long as the process lives
+    (CUDA C++ Programming Guide, "Error Checking"); a fresh one has a fresh context. Known by name: see `_describe`."""
+    return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
 
 
 def _is_of_the_outbox(error: OSError) -> bool:

@@ -57,6 +57,20 @@ def test_show_tells_all_about_one_job(done: Place):
     assert "fine words" in done.inboxd("show", job[:8]).stdout
 
 
+def test_end_of_a_run_names_the_command_that_tells_more(tmp_path: Path):
+    place = Place(tmp_path)
+    place.drop("bad.bin", b"\x00\x01\x02")
+    told = place.drain(check=1).stderr
+    assert f"1 file: 1 failed.\nSee `inboxd jobs --config {place.config}`" in told
+    once = place.inboxd("process", "config.toml", "-o", "here", "--recipe", "read", check=None)
+    assert "inboxd jobs" not in once.stderr, "it leaves no job log"
+
+
+def test_table_in_a_pipe_does_not_fold_in_a_narrow_pager(done: Place):
+    shown = done.inboxd("show", done.row("bad.bin")["id"][:8]).stdout.splitlines()
+    assert shown and all(line == line.rstrip() for line in shown), "spaces up to the width of the longest line"
+
+
 def test_unknown_job_is_a_usage_error(done: Place):
     refused = done.inboxd("show", "zzzz", check=64)
     assert "No job's id begins with 'zzzz'" in refused.stderr and "inboxd jobs" in refused.stderr

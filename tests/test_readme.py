@@ -4,10 +4,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from places import Place
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_ten_queries_run_as_shown(place: Place):
@@ -22,9 +24,14 @@ def test_the_ten_queries_run_as_shown(place: Place):
     assert "done|1" in done.stdout and "meeting notes" in done.stdout
 
 
-def test_every_file_the_readme_points_to_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_heading_a_page_points_to_is_there(page: Path):
+    for target, heading in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        aim = (page.parent / target).resolve() if target else page
+        assert aim.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.*)", aim.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, heading
 
 
 def test_every_command_of_the_readme_is_known(place: Place):

@@ -82,8 +82,8 @@ def test_wrong_config_is_refused_and_the_old_one_stays(running, wrong: str, why:
     refused = place.log().count("is not in force")
     daemon.send_signal(signal.SIGHUP)
     wait_for(lambda: place.log().count("is not in force") > refused, "the daemon to refuse it")
+    assert why in " ".join(place.inboxd("status").stdout.split()), "also while config.toml is wrong"
     place.write_config(TOML)
-    assert why in " ".join(place.inboxd("status").stdout.split())
     place.drop("a.txt", "fine")
     assert place.ended("a.txt")["recipe"] == "wait"
     daemon.send_signal(signal.SIGHUP)

@@ -18,6 +18,8 @@ CONFIG = """
     models = "{models}"
     [inbox]
     settle_seconds = 0.2
+    [inbox.folders.bank]
+    image = "bank-statement"
     [inbox.folders.pictures]
     image = "look"
     [inbox.folders.scenes]
@@ -67,11 +69,15 @@ def test_receipt_is_read_by_ocr_and_says_why_not_by_the_model(demo: Place):
     assert "CORNER LARDER" in text and re.search(r"TOTAL GBP +21\.10", text)
 
 
-def test_both_pages_of_the_statement_are_read(demo: Place):
+def test_both_pages_of_the_statement_become_rows_that_are_right(demo: Place):
     result = demo.result("bank/statement.pdf")
-    assert result["pages"] == 2
-    text = (demo.outbox / "bank" / "statement" / "statement.txt").read_text()
-    assert "1,904.18" in text and "1,862.29" in text.split("\f")[1]
+    assert (result["pages"], result["review"]) == (2, [])
+    truth = json.loads((ROOT / "samples" / "truth.json").read_text())["bank/statement.pdf"]
+    wanted = [row for page in truth["pages"] for row in page["rows"]]
+    with (demo.outbox / "bank" / "statement" / "statement.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    read = [(row["date"], row["debit"] or None, row["credit"] or None, row["balance"] or None) for row in rows]
+    assert read == [(row["date"], row["paid_out"], row["paid_in"], row["balance"]) for row in wanted]
 
 
 def test_broken_pdf_explains_itself(demo: Place):

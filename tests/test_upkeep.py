@@ -11,7 +11,6 @@ from clocks import Clock
 from places import Place, wait_for
 
 from daemon import backup
-from daemon.schema import MIGRATIONS
 
 ODD = """
 [inbox]
@@ -190,38 +189,3 @@ def test_history_goes_with_its_attempts_and_events_and_open_jobs_stay(worked):
     (place.home / "go").touch()
     assert place.ended("waits.txt")["state"] == "done"
     place.verify()
-
-
-# ---------------------------------------------------------------------------------------------- upgrade
-
-
-def test_job_log_of_the_first_release_is_copied_and_brought_up_to_date(worked):
-    place = worked()
-    rows = place.rows("SELECT * FROM job_log ORDER BY id")
-    _as_of_the_first_release(place.state / "jobs.db")
-    place.drop("new.txt", "fine")
-    place.drain()
-    assert place.rows("SELECT * FROM job_log WHERE file != 'new.txt' ORDER BY id") == rows
-    assert place.row("new.txt")["state"] == "done"
-    (copy,) = (place.state / "backups").iterdir()
-    assert sqlite3.connect(copy).execute("PRAGMA user_version").fetchone() == (1,)
-    place.verify()
-
-
-def _as_of_the_first_release(database: Path) -> None:
-    """Rewrite it as version 1: the same rows, in that version's tables."""
-    new = sqlite3.connect(database)
-    old = sqlite3.connect(database.with_name("old.db"))
-    for statement in MIGRATIONS[0]:
-        old.execute(statement)
-    for table in ("jobs", "attempts", "events"):
-        columns = ", ".join(row[1] for row in old.execute(f"PRAGMA table_info({table})"))
-        rows = new.execute(f"SELECT {columns} FROM {table}").fetchall()
-        old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * (columns.count(',') + 1))})", rows)
-    old.execute("PRAGMA user_version = 1")
-    old.commit()
-    new.close()
-    old.close()
-    for path in database.parent.glob("jobs.db*"):
-        path.unlink()
-    database.with_name("old.db").rename(database)

@@ -17,7 +17,7 @@ import pytest
 from places import Place, wait_for
 from rich.console import Console
 
-from daemon.console import watch
+from daemon.console import views, watch
 
 _SIZE = struct.pack("HHHH", 30, 120, 0, 0)  # rows, columns
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -131,3 +131,19 @@ def test_progress_has_a_bar_where_it_is_known_how_much_there_is():
     text = console.export_text()
     assert "3 of 10 pages" in text and "━" in text and "3 pages" in text
     assert "Qwen" in text and "GPU 0: H200" in text and "and 12 more: inboxd status" in text
+
+
+def test_long_reason_leaves_every_other_column_its_room():
+    row = {
+        "id": "7418f7bc-aa",
+        "received_at": "2026-01-01T10:00:00.000Z",
+        "file": "bank/february.pdf",
+        "recipe": "read",
+    }
+    row |= {"state": "failed", "review": None, "run_seconds": 3.25, "result_path": None, "waiting_for": None}
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(views.jobs_table([{**row, "error": "This PDF is damaged. " * 20}], folds=False))
+    text = console.export_text()
+    for whole in ("7418f7bc", "2026-01-01", "bank/february", "read", "failed", "3.2", "This PDF is damaged."):
+        assert whole in text, text
+    assert len(text.splitlines()) == 2, text

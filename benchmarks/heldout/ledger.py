@@ -71,6 +71,59 @@ _TEXTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # money out, mon
         ),
         ("NOMINA EJEMPLO S.A.", "TRANSFERENCIA DE L. PEÑA", "ABONO INTERESES"),
     ),
+    "in": (
+        (
+            "UPI-SWIGGY-SWIGGY@AXIS|401923771204-PAYMENT",
+            "ATW-512967XXXXXX0042-S1ANPU04-PUNE",
+            "NEFT DR-ICIC0000104-MEERA RAO-NETBANK",
+            "ACH D- LIC OF INDIA-884120967",
+            "POS 512967XXXXXX0042 RELIANCE FRESH",
+            "SMS CHARGES INCL GST 18%",
+        ),
+        ("NEFT CR-CITI0000002-EXAMPLE SOFTWARE|SALARY JAN", "UPI-R KUMAR-RKUMAR@OKSBI", "INTEREST PAID TILL 31-JAN"),
+    ),
+    "au": (
+        (
+            "EFTPOS WOOLWORTHS 1294 NEWTOWN NSW",
+            "Direct Debit 184533 AGL SALES PTY|00417733182",
+            "Wdl ATM CBA GLEBE NSW|Card xx4401",
+            "BPAY ORIGIN ENERGY 130112",
+            "OSKO PAYMENT TO T NGUYEN|bond",
+            "Account Fee",
+        ),
+        ("Direct Credit 301500 EXAMPLE PTY LTD|SALARY", "OSKO PAYMENT FROM K SINGH", "Credit Interest"),
+    ),
+    "nl": (
+        (
+            "ALBERT HEIJN 1187 UTRECHT|Pasvolgnr: 002 14-01 17:22",
+            "Vitens N.V.|Incassant NL12ZZZ050693850000",
+            "Huur januari|M. de Vries",
+            "Geldautomaat Neude",
+            "Kosten Betaalpakket",
+        ),
+        ("Voorbeeld B.V.|Salaris", "Hr J van den Berg|bedankt", "Belastingdienst|Voorlopige teruggaaf"),
+    ),
+    "it": (
+        (
+            "PAGAMENTO POS ESSELUNGA MILANO|CARTA 4417 ORE 18.02",
+            "ADDEBITO DIRETTO ENEL ENERGIA",
+            "BONIFICO A FAVORE DI G. ROSSI|AFFITTO",
+            "PRELIEVO BANCOMAT VIA TORINO",
+            "IMPOSTA DI BOLLO",
+            "CANONE MENSILE CONTO",
+        ),
+        ("BONIFICO DA ESEMPIO S.P.A.|STIPENDIO", "VERSAMENTO ASSEGNI", "INTERESSI CREDITORI"),
+    ),
+    "business": (
+        (
+            "ACH DEBIT ADP PAYROLL FEES",
+            "WIRE OUT CEDAR SUPPLY CO",
+            "UTILITY PMT CITY OF TACOMA",
+            "LOAN PMT 0099-4471",
+            "CARD PURCHASE OFFICE DEPOT #114",
+        ),
+        ("REMOTE DEPOSIT CAPTURE", "MERCHANT SVCS SETTLEMENT", "WIRE IN HARBOR DENTAL LLC"),
+    ),
 }
 
 

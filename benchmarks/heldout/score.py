@@ -40,6 +40,7 @@ def compare(
     got = [(statement["account"], row) for statement in read["statements"] for row in statement["rows"]]
     score, told = Score(drawn=len(drawn)), []
     keys = [_truth_key(*each, len(truths)) for each in drawn], [_read_key(*each, len(truths)) for each in got]
+    _match_order(drawn, got, *keys)
     for operation, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
         if operation == "equal":
             for (_, one), (_, other) in zip(drawn[a:b], got[c:d], strict=True):
@@ -57,6 +58,13 @@ def compare(
             told.append(f"not drawn: {_show_read(other)}")
     score.silent = int(score.right < score.drawn and not review)
     return score, told
+
+
+def _match_order(drawn: list, got: list, drawn_keys: list, got_keys: list) -> None:
+    """Where all rows are there, and each once, in another order (of time, not of sections), take the drawn order."""
+    if len(set(drawn_keys)) == len(drawn_keys) == len(got_keys) and set(drawn_keys) == set(got_keys):
+        places = [got_keys.index(key) for key in drawn_keys]
+        got[:], got_keys[:] = [got[place] for place in places], list(drawn_keys)
 
 
 def _judge(score: Score, told: list[str], one: Truth, other: dict[str, Any], is_right: bool) -> None:

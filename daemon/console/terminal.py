@@ -4,7 +4,9 @@ Names and texts come from whoever drops files: what is no printable character is
 act on the terminal or pass for a line of its own.
 """
 
+import io
 import logging
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -23,12 +25,24 @@ if TYPE_CHECKING:
     from daemon.service import Service
 
 _FILE_WIDTH = 160  # columns of a table that goes into a file
+_LINE_END_SPACES = re.compile(r" +$", re.MULTILINE)
 
 
 def out() -> Console:
-    """Stdout: as wide as the terminal, or wide enough for a table in a file or a pipe."""
+    """Stdout: as wide as the terminal, or wide enough for a table in a file or a pipe, and no wider than its words."""
     console = Console()
-    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+    return console if console.is_terminal else Console(width=_FILE_WIDTH, file=_Trimmed())
+
+
+class _Trimmed(io.TextIOBase):
+    """Stdout without the spaces at the ends of lines: those of a wide table would fold in a narrow pager."""
+
+    def write(self, text: str) -> int:
+        sys.stdout.write(_LINE_END_SPACES.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
 
 
 def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:

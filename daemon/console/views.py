@@ -18,17 +18,17 @@ _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cya
 
 def jobs_table(rows: Sequence[Mapping[str, Any]], *, outbox: str = "", wide: bool = False, folds: bool = True) -> Table:
     """Jobs as a table; `wide`: with the result and its first words (what a run ends with); without `folds`: each in one
-    line, cut off where it is too long."""
-    table = Table(box=None, header_style="bold", pad_edge=False, expand=False)
+    line: what is too long for the terminal costs the names and reasons their ends, never a state its column."""
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=not folds)
     if not wide:
         table.add_column("job", no_wrap=True)
         table.add_column("received", no_wrap=True)
     overflow = "fold" if folds else "ellipsis"
-    table.add_column("file", overflow=overflow, no_wrap=not folds)
+    table.add_column("file", overflow=overflow, no_wrap=not folds, ratio=None if folds else 2)
     table.add_column("recipe", no_wrap=not folds)
     table.add_column("state", no_wrap=not folds)
     table.add_column("seconds", justify="right")
-    table.add_column("result", overflow=overflow, no_wrap=not folds)
+    table.add_column("result", overflow=overflow, no_wrap=not folds, ratio=None if folds else 3)
     if wide:
         table.add_column("first words", overflow="fold", max_width=48)
     for row in rows:

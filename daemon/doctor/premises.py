@@ -186,7 +186,8 @@ def inotify(settings: Settings, installation: Installation | None) -> Findings:
             fix = f"sysctl fs.inotify.{name}={better}, and the same line into /etc/sysctl.d/inboxd.conf"
             yield WARN, f"{name} is {limits[name]}, which is little for {what}", fix
     if not short:
-        yield OK, f"{count} folders to watch, of {limits['max_user_watches']} that a user may", ""
+        folders = "1 folder" if count == 1 else f"{count} folders"
+        yield OK, f"{folders} to watch, of {limits['max_user_watches']} that a user may", ""
 
 
 def _instances(uid: int) -> int:

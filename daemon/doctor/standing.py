@@ -96,7 +96,7 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
         yield (
             WARN,
             f"{group['count']} waiting ({', '.join(group['files'])}): {group['for']}",
-            "inboxd retry JOB: at once",
+            "They go on by themselves once that is mended; at once: inboxd retry JOB",
         )
     staying = [*answer["left_in_inbox"].items(), *answer["watch_problems"].items()]
     for name, why in staying[:_SHOWN]:
@@ -145,7 +145,8 @@ def failures(settings: Settings, _: Installation | None) -> Findings:
         yield OK, found, ""
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(row["error_kind"] for row in recent).most_common())
-    yield WARN, f"{len(recent)} in the last day ({kinds}); {found}", "inboxd jobs --state failed; inboxd retry --failed"
+    fix = "inboxd jobs --state failed; once the cause is mended: inboxd retry --failed"
+    yield WARN, f"{len(recent)} in the last day ({kinds}); {found}", fix
 
 
 def service(installation: Installation | None) -> Findings:

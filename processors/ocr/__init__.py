@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from processors import pages
+from processors import pages, statements
 from processors.base import BadInput, Finished, Kind, Loaded, Options, Processor, Progress, RecipeOptions, Work
 from processors.ocr import layout
 from processors.ocr.layout import Piece
@@ -19,11 +19,7 @@ from processors.pages import Page
 
 _FORMATS = {  # by task; the first is what a person opens
     "read": {"default": ("txt", "json"), "known": ("txt", "md", "json")},
-    "bank-statement": {
-        "default": ("md", "csv", "xlsx", "json", "ofx"),
-        "known": ("md", "csv", "xlsx", "json", "ofx", "txt"),
-    },
-    "receipt": {"default": ("md", "csv", "json"), "known": ("md", "csv", "json", "txt")},
+    **{task: {"default": formats, "known": (*formats, "txt")} for task, formats in statements.FORMATS.items()},
 }
 _FINISH = {"read": finish_text, "bank-statement": finish_statement, "receipt": finish_receipt}
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp

@@ -17,47 +17,38 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
     for statement in document.statements:
         statements.check(statement)
     found = [*statements.reasons(document), *review(read, work.options.min_confidence, faint=False)]
-    files = _write(work, read, document, formats, found)
-    rows = len(document.rows)
-    accounts = ", ".join(statement.account or "?" for statement in document.statements)
+    line, facts = statements.summarize_document(document)
+    written = [name for name in formats if name != "txt"]
+    files, lacking = statements.write_document(document, work.outputs, work.stem, written, title=work.source.name)
     return Finished(
-        files=files,
-        excerpt=f"{rows} rows, account {accounts}" if rows else "no rows found",
-        review=tuple(found),
+        files=(*files, *_write_text(work, read, formats)),
+        excerpt=line,
+        review=(*found, *lacking),
         pages=len(read),
-        details={
-            "rows": rows,
-            "flagged_rows": sum(bool(row.flags) for row in document.rows),
-            "accounts": [statement.account for statement in document.statements],
-            "not_understood": len(document.unread),
-            "pages_from_text_layer": [page.number for page in read if page.source == "text layer"],
-        },
+        details=facts | {"pages_from_text_layer": [page.number for page in read if page.source == "text layer"]},
     )
 
 
 def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
     """Find what was bought and the total, and verify that they agree."""
     receipt = statements.read_receipt([_words(page) for page in read if not page.error])
-    writers = {
-        "csv": statements.write_receipt_csv,
-        "json": statements.write_receipt_json,
-        "md": statements.write_receipt_markdown,
-    }
-    files = []
-    for name in formats:
-        path = work.outputs / f"{work.stem}.{name}"
-        if name == "txt":
-            path.write_text(_plain(read), encoding="utf-8")
-        else:
-            writers[name](receipt, path)
-        files.append(path.name)
+    line, facts = statements.summarize_receipt(receipt)
+    files = statements.write_receipt(receipt, work.outputs, work.stem, [name for name in formats if name != "txt"])
     return Finished(
-        files=tuple(files),
-        excerpt=f"{receipt.shop}, {receipt.date or 'no date'}, {receipt.total or 'no total'}",
+        files=(*files, *_write_text(work, read, formats)),
+        excerpt=line,
         review=(*receipt.reasons, *review(read, work.options.min_confidence)),
         pages=len(read),
-        details={"items": len(receipt.items), "total": receipt.total and str(receipt.total)},
+        details=facts,
     )
+
+
+def _write_text(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> tuple[str, ...]:
+    if "txt" not in formats:
+        return ()
+    path = work.outputs / f"{work.stem}.txt"
+    path.write_text(_plain(read), encoding="utf-8")
+    return (path.name,)
 
 
 def _plain(read: Sequence[PageText]) -> str:
@@ -78,28 +69,3 @@ def _report_uncertain(document: Document, read: Sequence[PageText]) -> None:
     layers = [str(page.number) for page in read if page.source == "text layer"]
     if layers:
         document.notes.append(f"the text layer was read, not the picture, of page {', '.join(layers)}")
-
-
-def _write(
-    work: Work, read: Sequence[PageText], document: Document, formats: Sequence[str], found: list[str]
-) -> tuple[str, ...]:
-    """Write the files; what one of them cannot hold is added to `found`."""
-    files = []
-    for name in formats:
-        path = work.outputs / f"{work.stem}.{name}"
-        if name == "csv":
-            statements.write_csv(document, path)
-        elif name == "xlsx":
-            statements.write_xlsx(document, path)
-        elif name == "json":
-            statements.write_json(document, path)
-        elif name == "ofx":
-            if not document.rows:
-                continue
-            found += statements.write_ofx(document, path)
-        elif name == "txt":
-            path.write_text(_plain(read), encoding="utf-8")
-        else:
-            statements.write_markdown(document, path, work.source.name)
-        files.append(path.name)
-    return tuple(files)

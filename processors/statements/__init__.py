@@ -5,22 +5,29 @@
 engines. Amounts are `Decimal`, dates `datetime.date`; no value is ever changed by a check.
 """
 
-from processors.statements.answers import from_page_answers, page_schema
+from processors.statements.answers import (
+    from_page_answers,
+    page_schema,
+    receipt_from_answers,
+    receipt_schema,
+)
 from processors.statements.assembly import read_statements
-from processors.statements.checks import check, reasons
+from processors.statements.checks import check, occurs, reasons
 from processors.statements.files import write_csv, write_json, write_markdown, write_xlsx
 from processors.statements.ofx import write_ofx
-from processors.statements.receipts import (
-    Receipt,
-    read_receipt,
-    write_receipt_csv,
-    write_receipt_json,
-    write_receipt_markdown,
-)
+from processors.statements.receipts import Receipt, read_receipt
 from processors.statements.records import Anchor, Check, Document, Row, Statement, Unread
+from processors.statements.results import (
+    FORMATS,
+    summarize_document,
+    summarize_receipt,
+    write_document,
+    write_receipt,
+)
 from processors.statements.words import PageWords, Word, split_words
 
 __all__ = [
+    "FORMATS",
     "Anchor",
     "Check",
     "Document",
@@ -32,17 +39,21 @@ __all__ = [
     "Word",
     "check",
     "from_page_answers",
+    "occurs",
     "page_schema",
     "read_receipt",
     "read_statements",
     "reasons",
+    "receipt_from_answers",
+    "receipt_schema",
     "split_words",
+    "summarize_document",
+    "summarize_receipt",
     "write_csv",
+    "write_document",
     "write_json",
     "write_markdown",
     "write_ofx",
-    "write_receipt_csv",
-    "write_receipt_json",
-    "write_receipt_markdown",
+    "write_receipt",
     "write_xlsx",
 ]

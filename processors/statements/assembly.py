@@ -17,6 +17,7 @@ from processors.statements.words import PageWords, group_lines
 _CARD = re.compile(
     r"credit card|minimum payment|credit limit|kreditkarte|carte de credit|tarjeta de credito|amount due"
 )
+_LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
 _BACK = timedelta(days=62)  # before a statement's date, where only that is printed
 
 
@@ -80,14 +81,29 @@ def _decide_dates(
         order = decide_order(printed, period)
         period = find_period(texts, order) or period
     elif any(each.year is None for each in printed):
+        period = _period_by_balances(items, reading, order)
         single = [found for text in texts for each in find_dates(text) if (found := resolve(each, order, None))]
-        if single:
+        if period is None and single:
             period = max(single) - _BACK, max(single)
             document.notes.append(f"no period is printed: years are taken from the date {max(single)}")
     if any(each.pair for each in printed):
         note = f"dates are read {'day' if order == 'dmy' else 'month'} first"
         document.notes += [] if note in document.notes else [note]
     return order, period
+
+
+def _period_by_balances(
+    items: Sequence[RawRow | RawFigure], reading: Reading, order: Order
+) -> tuple[date, date] | None:
+    """From the dates that the balances in the table are of: from the first to the last, or some weeks from the only."""
+    texts = [line.text for account, line in reading.figure_lines if account == items[0].account]
+    dates = sorted(found for text in texts for each in find_dates(text) if (found := resolve(each, order, None)))
+    if not dates or dates[-1] - dates[0] > _LONGEST:
+        return None
+    if dates[0] < dates[-1]:
+        return dates[0], dates[-1]
+    is_first = isinstance(items[0], RawFigure)
+    return (dates[0], dates[0] + _BACK) if is_first else (dates[0] - _BACK, dates[0])
 
 
 def _assemble(

@@ -2,13 +2,17 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from processors.statements.records import Check, Document, Row, Statement
 
+_MARKS = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _CERTAIN = 0.7  # a row whose least certain word is below this is to be looked at
+_MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
+_LEAST_BALANCES = 5  # fewer show no rule
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the rows are not in the order of dates
 
 
@@ -37,6 +41,7 @@ def check(statement: Statement, evidence: Mapping[int, str] | None = None) -> li
     statement.checks = [_check_balances(statement)]
     statement.checks += _check_totals(statement)
     _check_dates(statement)
+    _check_presence(statement)
     for row in statement.rows:
         if row.confidence < _CERTAIN:
             row.flags.append(f"read with little certainty ({row.confidence:.2f})")
@@ -66,6 +71,12 @@ def reasons(document: Document) -> list[str]:
         things = "1 line or page was" if count == 1 else f"{count} lines or pages were"
         found.append(f"{things} not understood, on {_pages(pages)}")
     return found
+
+
+def occurs(value: Decimal, text: str) -> bool:
+    """Does an amount occur in another reading of its page, digit by digit, however it is written there?"""
+    digits = _MARKS.join(char for char in str(value) if char.isdigit())
+    return bool(re.search(rf"(?<!\d)0*{digits}(?!\d)", text))
 
 
 def _pages(pages: str) -> str:
@@ -143,35 +154,56 @@ def _check_totals(statement: Statement) -> list[Check]:
 
 def _check_dates(statement: Statement) -> None:
     known = [row for row in statement.rows if row.date]
-    in_order = _longest_in_order([row.date.toordinal() for row in known])
-    if len(known) - len(in_order) <= _MOST_OUT_OF_ORDER * len(known):
-        for number, row in enumerate(known):
-            if number not in in_order:
-                row.flags.append(f"its date {row.date} is out of the order of the rows around it")
+    fewest_wrong, doubtful = _find_out_of_order([row.date.toordinal() for row in known])
+    if fewest_wrong <= _MOST_OUT_OF_ORDER * len(known):
+        for place in doubtful:
+            row = known[place]
+            row.flags.append(f"its date {row.date} is out of the order of the rows around it")
     for row in known:
         if statement.start and statement.end and not statement.start <= row.date <= statement.end:
             row.flags.append(f"its date {row.date} is outside the period {statement.start} to {statement.end}")
 
 
-def _longest_in_order(values: list[int]) -> set[int]:
-    """The places of a longest subsequence that never falls (patience sorting)."""
+def _check_presence(statement: Statement) -> None:
+    """Where nearly every row has a balance, or nearly every last one of a day, one without has lost it."""
+    rows = statement.rows
+    following = [*rows[1:], None] if rows else []
+    last = [row for row, after in zip(rows, following, strict=True) if after is None or after.date != row.date]
+    others = [row for row, after in zip(rows, following, strict=True) if after is not None and after.date == row.date]
+    for alike in (last, others):
+        lacking = [row for row in alike if row.balance is None]
+        is_usual = len(alike) - len(lacking) >= _LEAST_BALANCES
+        if is_usual and len(lacking) <= max(1, _MOST_WITHOUT_BALANCE * len(alike)):
+            for row in lacking:
+                row.flags.append("has no balance, as nearly all other rows have")
+
+
+def _find_out_of_order(values: Sequence[int]) -> tuple[int, list[int]]:
+    """How many values at least break an order that never falls, and the places of all that may be among them.
+
+    A value is certain if each longest subsequence that never falls has it: of two that contradict each other, neither.
+    """
+    up_to = _longest_ending_at(values)
+    down_from = _longest_ending_at([-value for value in reversed(values)])[::-1]
+    longest = max(up_to, default=0)
+    in_one = [place for place in range(len(values)) if up_to[place] + down_from[place] - 1 == longest]
+    rivals = Counter(up_to[place] for place in in_one)
+    certain = {place for place in in_one if rivals[up_to[place]] == 1}
+    return len(values) - longest, [place for place in range(len(values)) if place not in certain]
+
+
+def _longest_ending_at(values: Sequence[int]) -> list[int]:
+    """For each place the length of the longest subsequence up to it that never falls (patience sorting)."""
     tails: list[int] = []
-    tail_values: list[int] = []
-    before: list[int | None] = []
-    for place, value in enumerate(values):
-        at = bisect_right(tail_values, value)
-        before.append(tails[at - 1] if at else None)
-        tails[at:], tail_values[at:] = [place, *tails[at + 1 :]], [value, *tail_values[at + 1 :]]
-    found, place = set(), tails[-1] if tails else None
-    while place is not None:
-        found.add(place)
-        place = before[place]
-    return found
+    lengths = []
+    for value in values:
+        at = bisect_right(tails, value)
+        tails[at:] = [value, *tails[at + 1 :]]
+        lengths.append(at + 1)
+    return lengths
 
 
 def _compare(row: Row, text: str) -> None:
-    """Each amount must occur, digit by digit, in the other reading."""
-    groups = re.sub(r"(?<=\d)[.,'’\s](?=\d)", "", text)
     for value in (row.debit, row.credit, row.balance):
-        if value is not None and not re.search(rf"(?<!\d)0*{re.sub(r'[^0-9]', '', str(value))}(?!\d)", groups):
+        if value is not None and not occurs(value, text):
             row.flags.append(f"the amount {value} does not occur in another reading of page {row.page}")

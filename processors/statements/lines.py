@@ -1,16 +1,19 @@
 """One line of a statement's table, taken apart into date, text and amounts by the table's headings. Pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.dates import PrintedDate, read_date
-from processors.statements.phrases import Column, name_special
+from processors.statements.phrases import Column, Section, name_section, name_special
 from processors.statements.table import MONEY, Cell, Heading, MoneyColumns, find_amounts
 from processors.statements.words import Line, Word, split_cells
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
 _LOOSE = 2.0  # line heights by which a cell may stand left of its heading
+_CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # what may be the thousands of the amount behind it
+_CUT_OFF_GAP = 1.6  # line heights within which it is too near to be sure that it is not
 _RUNNING_GAP = 0.6  # line heights; text that follows an amount more closely is a sentence around it
 
 
@@ -26,6 +29,7 @@ class Parts:
     money: dict[Column, Cell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
     runs_on: bool = False  # an amount has text close behind it
+    is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
     @property
     def text(self) -> str:
@@ -36,16 +40,47 @@ class Parts:
         return bool(self.money.keys() - {"balance"})
 
     @property
+    def is_total(self) -> bool:
+        """Money both out and in, without a date: the sums of the columns, however they are named."""
+        both = [self.money[column] for column in ("debit", "credit") if column in self.money]
+        return not self.date and len(both) == 2 and all(set(cell.text) & set("123456789") for cell in both)
+
+    @property
+    def section(self) -> Section | None:
+        return None if self.date or self.money else name_section(self.line.text)
+
+    @property
     def special(self) -> str | None:
         return name_special(self.text) or name_special(" ".join(w.text for w in self.reference + self.description))
+
+
+@dataclass
+class AmountLines:
+    """On which line of a row of several the amount stands, by the rows of which that is plain."""
+
+    first: int = 0  # text under a whole row, and a date below it
+    last: int = 0  # a date, then an amount on the line below
+
+    @property
+    def are_last(self) -> bool:
+        return self.last > self.first
+
+    def count(self, lines: Sequence[Parts]) -> None:
+        for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
+            if above.date and not above.money and line.has_movement and not line.date:
+                self.last += 1
+            elif above.has_movement and not line.date and not line.money and below and below.date:
+                self.first += 1
 
 
 def take_apart(line: Line, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> Parts:
     """The line's parts; each word ends up in exactly one of them."""
     parts = Parts(line)
     words = list(line.words)
-    parts.date = _take_date(words, "date", headings, height)
-    parts.value_date = _take_date(words, "value_date", headings, height)
+    parts.date, parts.value_date = _take_both_dates(words, headings) or (
+        _take_date(words, "date", headings, height),
+        _take_date(words, "value_date", headings, height),
+    )
     _take_money(parts, words, columns, height)
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
@@ -65,6 +100,18 @@ def starts_in_text(line: Line, headings: Sequence[Heading], height: float) -> bo
     if texts and min(texts) < first:
         return left >= min(texts) - _LOOSE * height
     return left > first + _LOOSE * height
+
+
+def _take_both_dates(words: list[Word], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
+    """ "02.01./03.01." in one column: the dates of the booking and of its value."""
+    heading = next((each for each in headings if each.column == "date"), None)
+    for word in words if heading else ():
+        first, slash, second = word.text.partition("/")
+        both = read_date(first), read_date(second)
+        if slash and word.left < heading.right and all(both) and both[1].length == len(second):
+            words.remove(word)
+            return both
+    return None
 
 
 def _take_date(words: list[Word], column: Column, headings: Sequence[Heading], height: float) -> PrintedDate | None:
@@ -107,13 +154,26 @@ def _remove(words: list[Word], at: int, length: int) -> None:
 def _take_money(parts: Parts, words: list[Word], columns: MoneyColumns, height: float) -> None:
     for cell in find_amounts(words, height):
         column = columns.column(cell)
+        if columns.is_unnamed(cell):
+            parts.unreadable.append(cell.text)
         if column not in MONEY or column in parts.money:
             continue
+        if digits := _find_cut_off(cell, words, height):
+            parts.unreadable.append(digits.text)
+            parts.is_cut_off = True
         after = [word for word in parts.line.words if 0 <= word.left - cell.right < _RUNNING_GAP * height]
         parts.runs_on |= any(char.isalpha() for word in after for char in word.text)
         parts.money[column] = cell
         for word in cell.words:
             words.remove(word)
+
+
+def _find_cut_off(cell: Cell, words: Sequence[Word], height: float) -> Word | None:
+    """The digits close before an amount that begins with three: sums of amounts cut off alike agree all the same."""
+    if not re.match(r"\d{3}[.,]\d{2}(?!\d)", cell.text):
+        return None
+    near = [word for word in words if 0 <= cell.left - word.right < _CUT_OFF_GAP * height]
+    return next((word for word in near if _CUT_OFF.fullmatch(word.text)), None)
 
 
 def _text_column(word: Word, headings: Sequence[Heading], height: float) -> Column:

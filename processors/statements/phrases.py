@@ -5,29 +5,32 @@ import unicodedata
 from typing import Literal
 
 Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance"]
-Special = Literal["opening", "closing", "carried", "debits", "credits", "total"]
+Special = Literal["opening", "closing", "carried", "standing", "debits", "credits", "total"]
+Section = Literal["debits", "credits"]
 
 # columns: each pattern is the whole of a heading
 _COLUMNS: dict[Column, str] = {
-    "value_date": r"value(?: date)?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung|date (?:de )?valeur"
-    r"|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
+    "value_date": r"value(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
+    r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
     r"|buchungs?(?:tag|datum)|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
-    "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative)|transactions?|memo|payee"
-    r"|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang|erlauterung(?:en)?"
-    r"|beschreibung|empfanger|umsatz(?:text|art)?|libelle|libelle (?:de l'|des )?operations?|operations?"
-    r"|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what|activity"
-    r"|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
+    r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
+    r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
+    r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
+    r"|activity|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
-    r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?",
+    r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
+    r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
     r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debito|cargos?|debe|retraits?|depenses?"
-    r"|adeudos?|salidas?|debit amount",
+    r"|adeudos?|salidas?|(?:debit|withdrawal) (?:amount|amt\.?)",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
-    r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?|credit amount|paid into",
+    r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
+    r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?",
-    "balance": r"(?:account |running |new |daily )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
+    "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
     r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
 }
 
@@ -62,6 +65,10 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo",
     ),
     (
+        "standing",  # opening or closing: by where it stands
+        r"kontostand (?:am|vom|zum)|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?",
+    ),
+    (
         "debits",
         r"(?:total|sum of) (?:of )?(?:debits|money out|paid out|withdrawals|payments(?: out)?|charges|purchases"
         r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
@@ -79,6 +86,15 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)",
     ),
 )
+# headings over a part of the rows: each pattern is the whole of a line
+_SECTIONS: dict[Section, str] = {
+    "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|card|online|automatic) )*"
+    r"(?:withdrawals|debits|payments|purchases)(?: and (?:other )?(?:debits|withdrawals|payments|subtractions))?"
+    r"|checks(?: paid)?|cheques(?: paid)?|(?:service )?fees|service charges|money out|ausgaben|belastungen",
+    "credits": r"(?:(?:electronic|other|direct|mobile|atm) )*(?:deposits|credits|additions)"
+    r"(?: and (?:other )?(?:credits|additions|deposits))?|money in|interest paid|einnahmen|gutschriften",
+}
+_SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
@@ -91,10 +107,21 @@ def plain(text: str) -> str:
 def name_column(text: str) -> Column | None:
     """The column that a heading names, if all of `text` is a heading."""
     wanted = plain(text)
-    return next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+    found = next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
+    if found is None and "/" in wanted:  # two headings of one column, one below the other
+        first, *others = (name_column(part.strip()) for part in wanted.split("/"))
+        found = first if first and all(others) else None
+    return found
+
+
+def name_section(text: str) -> Section | None:
+    """Whether the rows below a line are all debits or all credits, if the line says only that."""
+    wanted = plain(text).replace("&", "and").rstrip(": ")
+    return next((name for name, pattern in _SECTION_PATTERNS.items() if pattern.fullmatch(wanted)), None)
 
 
 def name_special(text: str) -> Special | None:
     """What the text of a line says it is, if it is no movement: an opening balance, a total, …"""
     wanted = plain(text)
-    return next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
+    found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
+    return found or ("total" if wanted.startswith("total ") and name_section(wanted.removeprefix("total ")) else None)

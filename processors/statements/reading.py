@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.dates import PrintedDate
-from processors.statements.lines import Parts, starts_in_text, take_apart
-from processors.statements.phrases import Column
+from processors.statements.lines import AmountLines, Parts, starts_in_text, take_apart
+from processors.statements.phrases import Column, name_section
 from processors.statements.preface import Accounts, find_page_number, find_summary
 from processors.statements.records import Unread
 from processors.statements.table import Cell, Heading, MoneyColumns, find_amounts, find_headings, join_lines
@@ -54,21 +54,29 @@ class Reading:
     items: list[RawRow | RawFigure] = field(default_factory=list)
     outside: list[tuple[str, Line]] = field(default_factory=list)  # lines above tables, with the account they concern
     lines: list[Line] = field(default_factory=list)
+    figure_lines: list[tuple[str, Line]] = field(default_factory=list)  # of balances within tables, with their account
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def read_words(pages: Sequence[PageWords]) -> Reading:
-    """Read the tables of all pages."""
+    """Read the tables of all pages: once more where it turns out that amounts stand on the last line of a row."""
     reader = _Reader()
     for page in pages:
         reader.read_page(page)
+    if reader.amount_lines.are_last:
+        reader = _Reader(amounts_are_last=True)
+        for page in pages:
+            reader.read_page(page)
     return reader.reading
 
 
 class _Reader:
-    def __init__(self):
+    def __init__(self, *, amounts_are_last: bool = False):
         self.reading = Reading()
+        self.amount_lines = AmountLines()
+        self._amounts_are_last = amounts_are_last
+        self._held: list[Parts] = []  # text below a whole row: of that row, or of the next
         self._accounts = Accounts()
         self._headings: Sequence[Heading] = ()
         self._row: RawRow | None = None  # that further lines may belong to
@@ -99,50 +107,65 @@ class _Reader:
     def _read_outside(self, lines: Sequence[Line], height: float) -> None:
         for line in lines:
             self._accounts.see(line.text)
+            self._section = name_section(line.text) or self._section
         self.reading.outside += [(self._accounts.current, line) for line in lines]
         for line, below in zip(lines, [*lines[1:], None], strict=False):
             for name, amount in find_summary(line, below, height):
-                self._add_figure(line.page, name, {"": amount})
+                self._add_figure(line.page, self._standing(name), {"": amount})
 
     def _read_table(self, lines: Sequence[Line], height: float) -> None:
         cells = [cell for line in lines for cell in find_amounts(line.words, height)]
         columns = MoneyColumns(self._headings, cells, height)
         self._row = None
-        for line in lines:
-            parts = take_apart(line, self._headings, columns, height)
-            if not parts.date and not parts.money and self._accounts.see(line.text):
+        taken = [take_apart(line, self._headings, columns, height) for line in lines]
+        self.amount_lines.count(taken)
+        for parts in taken:
+            if not parts.date and not parts.money and self._accounts.see(parts.line.text):
                 self._row, self._last_date = None, None
             self._read_line(parts, height)
-        self._drop_if_empty()
-        self._row = None
+        self._end_row()
 
     def _read_line(self, parts: Parts, height: float) -> None:
         if not parts.money and find_page_number([parts.line]):
-            self._drop_if_empty()
-            self._row = None
+            self._end_row()
             return
-        special = parts.special
+        special = parts.special or ("total" if parts.is_total else None)
         if special and self._is_figure(parts):
-            self._drop_if_empty()
-            self._row = None
+            self._end_row()
+            if parts.is_cut_off:
+                self._report(parts.line, "an amount that may begin before what was read of it")
             if parts.money:
                 money = {column: cell.text for column, cell in parts.money.items()}
-                self._add_figure(parts.line.page, special, money, parts.date)
+                self.reading.figure_lines.append((self._accounts.current, parts.line))
+                self._add_figure(parts.line.page, self._standing(special), money, parts.date)
             elif special in ("debits", "credits"):
                 self._section = special
             return
-        if parts.date:
-            self._drop_if_empty()
+        if parts.section:
+            self._end_row()
+            self._section = parts.section
+        elif parts.date:
+            self._end_row()
             self._begin(parts, parts.date)
         elif parts.runs_on:
             self._report(parts.line, "an amount within a sentence")
         elif parts.money:
             self._read_undated(parts, height)
         elif self._row and self._is_near(parts, height) and starts_in_text(parts.line, self._headings, height):
-            self._extend(parts)
+            if self._amounts_are_last and self._row.has_movement:
+                self._held.append(parts)
+            else:
+                self._extend(parts)
         else:
-            self._drop_if_empty()
-            self._row = None
+            self._end_row()
+
+    def _standing(self, name: str) -> str:
+        """A balance "on" a day is the opening one before the first row of its account, the closing one behind rows."""
+        if name != "standing":
+            return name
+        current = self._accounts.current
+        has_rows = any(isinstance(item, RawRow) and item.account == current for item in self.reading.items)
+        return "closing" if has_rows else "opening"
 
     def _is_figure(self, parts: Parts) -> bool:
         has_balance = any(heading.column == "balance" for heading in self._headings)
@@ -163,11 +186,13 @@ class _Reader:
         self._report(parts.line, "an amount without a date")
 
     def _begin(self, parts: Parts, date: PrintedDate | None, *, inherited: bool = False) -> None:
+        held, self._held = self._held, []
         self._row = RawRow(parts.line.page, self._accounts.current, date, section=self._section)
         self._row.date_is_inherited = inherited
         self._last_date = date
         self.reading.items.append(self._row)
-        self._extend(parts)
+        for each in (*held, parts):
+            self._extend(each)
 
     def _extend(self, parts: Parts) -> None:
         row = self._row
@@ -179,6 +204,13 @@ class _Reader:
         row.unreadable += parts.unreadable
         row.confidence = min([row.confidence, *(word.confidence for word in parts.line.words)])
         row.bottom = parts.line.bottom
+
+    def _end_row(self) -> None:
+        for parts in self._held:
+            self._extend(parts)
+        self._held = []
+        self._drop_if_empty()
+        self._row = None
 
     def _drop_if_empty(self) -> None:
         """A row that ended without a movement is none: report it."""
@@ -192,7 +224,8 @@ class _Reader:
             self.reading.unread.append(Unread(row.page, text, why))
 
     def _is_near(self, parts: Parts, height: float) -> bool:
-        return parts.line.top - self._row.bottom < _FAR * height
+        bottom = self._held[-1].line.bottom if self._held else self._row.bottom
+        return parts.line.top - bottom < _FAR * height
 
     def _add_figure(self, page: int, name: str, money: dict[str, str], date: PrintedDate | None = None) -> None:
         self.reading.items.append(RawFigure(page, self._accounts.current, name, money, date))
@@ -208,7 +241,8 @@ def _find_tables(lines: Sequence[Line], height: float) -> list[tuple[int, int, t
         used, headings = 1, find_headings(lines[at], height)
         if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
             both = find_headings(join_lines(lines[at], lines[at + 1]), height)
-            if both and len(both) >= len(headings or ()):
+            lower = find_headings(lines[at + 1], height)
+            if both and len(both) >= len(headings or ()) and len(both) > len(lower or ()):
                 used, headings = 2, both
         if headings:
             found.append((at, at + used, headings))

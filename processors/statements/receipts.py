@@ -63,14 +63,14 @@ def read_receipt(pages: Sequence[PageWords]) -> Receipt:
     mark = decide_mark(cell.text for _, cell in priced)
     receipt = Receipt(currency=find_currency(line.text for line in lines) or "")
     receipt.shop = next((line.text for line in lines if sum(char.isalpha() for char in line.text) > 2), "")
-    receipt.date = _find_date([line.text for line in lines])
+    receipt.date = find_date([line.text for line in lines])
     for line, cell in priced:
         amount = read_amount(cell.text, mark)
         if amount is None:
             receipt.reasons.append(f"page {line.page}: the amount in {line.text!r} is not written as the others are")
         else:
             _add(receipt, line, cell, amount.signed)
-    _verify(receipt)
+    verify_receipt(receipt)
     return receipt
 
 
@@ -115,13 +115,15 @@ def _add(receipt: Receipt, line: Line, cell: Cell, price: Decimal) -> None:
         receipt.items.append(Item(line.page, text, price, confidence))
 
 
-def _find_date(texts: Sequence[str]) -> datetime.date | None:
+def find_date(texts: Sequence[str]) -> datetime.date | None:
+    """The first full date within the texts."""
     found = [printed for text in texts for printed in find_dates(text) if printed.year]
     order = decide_order(found)
     return next((day for printed in found if (day := resolve(printed, order, None))), None)
 
 
-def _verify(receipt: Receipt) -> None:
+def verify_receipt(receipt: Receipt) -> None:
+    """Add the reasons why a person should look; change no value."""
     total = sum((item.price for item in receipt.items), Decimal(0))
     allowed = {receipt.total, receipt.subtotal}
     if receipt.total is not None and receipt.tax is not None:

@@ -14,11 +14,13 @@ _LEAST_HEADINGS = 3
 _NAMED_SHARE = 0.6  # of a heading row's words that must be headings
 _HEADING_GAP = 0.9  # line heights between words of one heading
 _DIGIT_GAP = 0.55  # between groups of digits of one amount
+_DIGIT_GAP_WIDTHS = 1.1  # the same in widths of a character: a typewriter's space is as wide as its digits
 _SIGN_GAP = 1.6  # between an amount and its sign, currency or CR
 _SIGNS = frozenset(
     {"-", "−", "–", "+", "£", "$", "€", "EUR", "GBP", "USD", "CHF", "CR", "DR", "C", "D", "H", "S", "OD"}
 )
 _MOST_AMOUNT_WORDS = 5
+_UNNAMED_SHARE = 0.5  # of the amounts of the fullest column that make a column of amounts in the text
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
 
 
@@ -133,6 +135,13 @@ class MoneyColumns:
             return None
         return min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right)).column
 
+    def is_unnamed(self, cell: Cell) -> bool:
+        """Does the amount stand in a column of amounts of which no heading is known?"""
+        if not self._clusters or self.column(cell) is not None:
+            return False
+        own = min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right))
+        return own.size > max(1, _UNNAMED_SHARE * max(cluster.size for cluster in self._clusters))
+
     def covers(self, word: Word) -> bool:
         """Does the word stand where a column's amounts do?"""
         middle = (word.left + word.right) / 2
@@ -159,7 +168,8 @@ def _longest_heading(words: Sequence[Word], height: float) -> tuple[Column, int]
 def _joined(run: Sequence[Word], height: float) -> str | None:
     for a, b in zip(run, run[1:], strict=False):
         signs = a.text.upper() in _SIGNS or b.text.upper() in _SIGNS
-        if b.left - a.right > (_SIGN_GAP if signs else _DIGIT_GAP) * height:
+        digits = max(_DIGIT_GAP * height, _DIGIT_GAP_WIDTHS * (b.right - b.left) / len(b.text))
+        if b.left - a.right > (_SIGN_GAP * height if signs else digits):
             return None
     for text in (" ".join(word.text for word in run), "".join(word.text for word in run)):
         if looks_like_amount(text):

@@ -36,6 +36,7 @@ from processors.vlm.options import AskOptions, VlmOptions
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
 
 _SHARE_HELD = {"none": 1.0, "8bit": 0.6, "4bit": 0.4}  # of the weights on the disk (16 bits): the vision part stays
+_BY_OCR = {"read", "bank-statement", "receipt"}  # what OCR can do, too
 _BYTES_OF_A_PIXEL = 250  # activations and the key/value cache of a page; an estimate, not measured on a GPU
 
 
@@ -52,9 +53,10 @@ class Vlm(Processor):
         if weights.find(options.model, models):
             return Ready()
         missing = weights.why_missing(options.model, models)
-        if options.engine == "auto" and recipe.task == "read":
+        if options.engine == "auto" and recipe.task in _BY_OCR:
             ignored = " The recipe's prompt was not followed." if recipe.prompt else ""
-            return Instead(processor="ocr", recipe={}, why=f"Read by OCR: {missing}{ignored}")
+            task = {} if recipe.task == "read" else {"task": recipe.task}
+            return Instead(processor="ocr", recipe=task, why=f"Read by OCR: {missing}{ignored}")
         alone = " OCR reads text, but cannot answer this." if options.engine == "auto" else ""
         return Missing(why=f"{missing}{alone}")
 

@@ -24,7 +24,7 @@ _REMEDIES = {
     Problem.EMPTY: (Strategy.HALVES, Strategy.REWORDED),
     Problem.REFUSED: (Strategy.REWORDED,),
 }
-_HALVED = {"read", "extract"}  # what two halves say adds up to what the page says
+_HALVED = {"read", "extract", "bank-statement", "receipt"}  # what two halves say adds up to what the page says
 _LONGER = 4  # times the token limit
 
 
@@ -76,6 +76,6 @@ class Course:
         )
         limit = self._options.token_limit * (_LONGER if longer else 1)
         return [
-            Question(image=image, prompt=prompt, token_limit=limit, json_schema=self._options.json_schema)
+            Question(image=image, prompt=prompt, token_limit=limit, json_schema=self._options.answer_schema)
             for image in images
         ]

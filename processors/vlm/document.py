@@ -13,7 +13,7 @@ from processors import pages
 from processors.base import BadInput, Failed, FailureKind, Finished, Outcome, Work
 from processors.pages import Page
 from processors.parts import Parts
-from processors.vlm import exact, output, prompts, review
+from processors.vlm import exact, money, output, prompts, review
 from processors.vlm.course import Course
 from processors.vlm.merge import Merged
 from processors.vlm.options import AskOptions
@@ -85,6 +85,8 @@ class Document:
         record.source_size, record.size, record.notes = page.source_size, page.image.size, page.notes
         if self.work.media_type == "application/pdf":
             record.dpi = self._options.dpi * page.scale
+        if self._options.is_of_money and self._options.second_reading == "auto":
+            record.second_reading, record.second_reading_by = money.read_again(page)
 
     def put(self, course: Course) -> None:
         """Take in a course that is over; a page that only the server's failure kept from an answer is not kept."""
@@ -134,17 +136,20 @@ class Document:
 
     def _finished(self, records: list[PageRecord], readings: list[Reading]) -> Finished:
         options = self._options
-        merged = output.of_document(records) if options.json_schema is not None else Merged()
+        merged = output.of_document(records) if options.answer_schema is not None else Merged()
         found = [each.lowest_token_probability for each in readings if each.lowest_token_probability is not None]
         summary = self._summary.text if self._summary else ""
         excerpt = summary or " ".join(output.text(reading) for reading in readings)
+        of_money = money.finish(self.work, records) if options.is_of_money else money.Finish(line=excerpt)
         return Finished(
-            files=self._write_data(merged, records) if options.json_schema is not None else self._write_text(records),
-            excerpt=" ".join(excerpt.split())[:_EXCERPT_CHARACTERS],
-            review=tuple(review.reasons(records, options) + review.about_merge(merged, options, len(readings)))
+            files=self._write(merged, records, of_money.files),
+            excerpt=" ".join(of_money.line.split())[:_EXCERPT_CHARACTERS],
+            review=tuple(of_money.reasons)
+            + tuple(review.reasons(records, options) + review.about_merge(merged, options, len(readings)))
             + tuple(self._summary.reasons() if self._summary else ()),
             pages=len(records),
             details={
+                **of_money.facts,
                 "task": options.task,
                 "prompt": self._prompt.text,
                 "prompt_source": self._prompt.source,
@@ -159,6 +164,12 @@ class Document:
                 },
             },
         )
+
+    def _write(self, merged: Merged, records: list[PageRecord], written: Sequence[str]) -> tuple[str, ...]:
+        if self._options.is_of_money:
+            about = self.work.outputs / f"{self.work.stem}.pages.json"
+            return (*written, output.write_json(about, self._about(records)))
+        return self._write_text(records) if self._options.json_schema is None else self._write_data(merged, records)
 
     def _write_text(self, records: list[PageRecord]) -> tuple[str, ...]:
         summary = self._summary.text if self._summary else None

@@ -5,15 +5,29 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from processors import statements
 from processors.base import Options, RecipeOptions, Seconds
 from processors.vlm import prompts, schema
 
-Task = Literal["read", "describe", "summarize", "ask", "extract"]
-Format = Literal["md", "txt", "json"]
+Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt"]
+Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]
 
 _MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
-_THRESHOLD = {"extract": 0.7}  # found 48 of 55 wrong answers and no right one: benchmarks/VLM.md; no use for free text
-_ALWAYS_PROMPTED = {"read", "describe", "summarize", "extract"}  # by a prompt of their own if the recipe has none
+_MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096}
+_THRESHOLD = dict.fromkeys(
+    ("extract", "bank-statement", "receipt"), 0.7
+)  # found 48 of 55 wrong answers and no right one: benchmarks/VLM.md; no use for free text
+_SCHEMAS = {"bank-statement": statements.page_schema, "receipt": statements.receipt_schema}
+_KNOWN_FORMATS = {"extract": ("json",)} | statements.FORMATS
+_TEXT_FORMATS = ("md", "txt", "json")
+_ALWAYS_PROMPTED = {
+    "read",
+    "describe",
+    "summarize",
+    "extract",
+    "bank-statement",
+    "receipt",
+}  # by a prompt of their own if the recipe has none
 
 
 class VlmOptions(Options):
@@ -57,6 +71,7 @@ class AskOptions(RecipeOptions):
     max_new_tokens: int | None = Field(default=None, ge=1)  # a page; None: 4096 to read, 1024 to describe …
     retries: int = Field(default=2, ge=0, le=3)  # of a page whose answer is no good, each in another way
     min_token_probability: float | None = Field(default=None, ge=0, le=1)  # less: to be reviewed; None: 0.7 to extract
+    second_reading: Literal["auto", "never"] = "auto"  # of money: each amount must occur in the text layer, or by OCR
     dpi: int = Field(default=200, ge=36, le=1200)  # of PDF pages, before `max_pixels` reduces them
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] | None = None  # first: to open; None: md and json
 
@@ -80,8 +95,11 @@ class AskOptions(RecipeOptions):
             raise ValueError('task = "extract" needs `json_schema`: the file that says what is to be extracted')
         if self.task != "extract" and self.json_schema is not None:
             raise ValueError('`json_schema` is of task = "extract" alone: set that, or leave it out')
-        if self.task == "extract" and self.formats not in (None, ("json",)):
+        known = _KNOWN_FORMATS.get(self.task, _TEXT_FORMATS)
+        if self.task == "extract" and self.formats not in (None, known):
             raise ValueError('task = "extract" writes JSON: leave `formats` out')
+        if wrong := [name for name in self.formats or () if name not in known]:
+            raise ValueError(f'task = "{self.task}" writes no {", ".join(wrong)}; choose from: {", ".join(known)}')
         return self
 
     @property
@@ -95,7 +113,17 @@ class AskOptions(RecipeOptions):
 
     @property
     def written_formats(self) -> tuple[Format, ...]:
-        return self.formats or (("json",) if self.task == "extract" else ("md", "json"))
+        return self.formats or _KNOWN_FORMATS.get(self.task, ("md", "json"))
+
+    @property
+    def is_of_money(self) -> bool:
+        """Is the answer of each page read as a statement's or a receipt's, and verified?"""
+        return self.task in _SCHEMAS
+
+    @property
+    def answer_schema(self) -> dict[str, Any] | None:
+        """What the answer about a page is held to; None: any text."""
+        return _SCHEMAS[self.task]() if self.is_of_money else self.json_schema
 
     @property
     def wants_prompt(self) -> bool:

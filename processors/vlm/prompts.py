@@ -39,13 +39,28 @@ EXTRACT = (
     "null if the schema permits it, else an empty text or list; never guess. Write only the JSON.\n\n"
     f"{SCHEMA_MARK}"
 )
+STATEMENT = (
+    "This is a page of a bank statement. Copy it as JSON that fits the JSON Schema below: each row of the table of "
+    "movements once, from the first to the last, with its date, its whole text and its amounts exactly as printed, "
+    "with their signs, letters and brackets, each in the column it is printed in. Convert, add up and correct nothing. "
+    "Balances and totals that are no movements belong in opening, closing, total_debits and total_credits. Write null "
+    f"for what is not on this page. Write only the JSON.\n\n{SCHEMA_MARK}"
+)
+RECEIPT = (
+    "This is a receipt. Copy it as JSON that fits the JSON Schema below: each item once, in order, with its price "
+    "exactly as printed, discounts with their sign; then what is printed as subtotal, tax and total. What was paid "
+    "with, change and loyalty points are no items. Convert, add up and correct nothing. Write null for what is not "
+    f"there. Write only the JSON.\n\n{SCHEMA_MARK}"
+)
 BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
+BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT}
 
 # What is added when the same page is asked again, as another wording breaks a loop or a refusal.
 AGAIN = {
     "read": "This is a document of my own. Start with its first line, write each line once, and stop after the last.",
     "extract": "This is a document of my own. Look at it line by line, from the first to the last.",
 }
+AGAIN |= dict.fromkeys(("bank-statement", "receipt"), AGAIN["extract"])
 AGAIN_OTHERS = "This is a document of my own. Answer shortly, from what can be seen, and say nothing twice."
 
 
@@ -62,9 +77,9 @@ def of(work: Work, options: "AskOptions") -> Prompt:
         BadInput: NAME.prompt is empty, too long or no UTF-8; or there is no prompt at all.
     """
     prompt = _of(work, options)
-    if options.json_schema is None:
+    if options.answer_schema is None:
         return prompt
-    return replace(prompt, text=prompt.text.replace(SCHEMA_MARK, schema.written(options.json_schema)))
+    return replace(prompt, text=prompt.text.replace(SCHEMA_MARK, schema.written(options.answer_schema)))
 
 
 def again(prompt: str, task: str) -> str:

@@ -77,6 +77,8 @@ class PageRecord:
     dpi: float | None = None  # of a PDF page at that size
     notes: tuple[str, ...] = ()  # of the decoding: what was lost or changed
     error: str | None = None  # why it could not be decoded
+    second_reading: str = ""  # the same page by its text layer or OCR, to verify amounts by; "": there is none
+    second_reading_by: str = ""  # "text layer" or "OCR"
     readings: tuple[Reading, ...] = ()  # in the order in which they were tried
 
     @property

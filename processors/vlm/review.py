@@ -42,10 +42,10 @@ def of_page(record: PageRecord, options: AskOptions) -> Iterator[str]:
 
 def about_merge(merged: Merged, options: AskOptions, pages: int) -> list[str]:
     """What is to be said of the data of several pages as a whole."""
-    if merged.data is None or pages == 1:
+    if merged.data is None or pages == 1 or options.is_of_money:
         return []
     reasons = [f"Two pages differ: {conflict}. The first is in the result." for conflict in merged.conflicts]
-    if found := schema.errors(json.loads(exact.dumps(merged.data)), options.json_schema):
+    if found := schema.errors(json.loads(exact.dumps(merged.data)), options.answer_schema):
         reasons.append(f"The pages together do not fit the schema: {'; '.join(found)}.")
     return reasons
 
@@ -84,7 +84,7 @@ def _problem(part: Part, options: AskOptions) -> str:
             return f"the model was caught in a loop: {detail}."
         case Problem.LOOP:
             return f"the model was caught in a loop, and was stopped after {answer.tokens} tokens."
-        case Problem.EMPTY if options.json_schema is not None:
+        case Problem.EMPTY if options.answer_schema is not None:
             return "nothing was extracted: the answer has not a single value."
         case Problem.EMPTY:
             return "the answer is empty."

@@ -114,3 +114,15 @@ def test_durations(text, seconds: float):
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize("mistake", ["[retry]\nattemps = 3\n", "[inbox\n", '[processors.whisper]\nmodel = "turbo\n'])
+def test_paths_are_read_whatever_is_wrong_elsewhere(tmp_path: Path, mistake: str):
+    file = tmp_path / "config.toml"
+    file.write_text(f'{mistake}[paths]\nstate = "there"  # [not a table]\noutbox = "out"\n{mistake}')
+    with pytest.raises(ConfigError):
+        config.load(file)
+    assert config.load_paths(file).state == tmp_path / "there" and config.load_paths(file).outbox == tmp_path / "out"
+    file.write_text(f"{mistake}[paths]\nstate = \n")
+    with pytest.raises(ConfigError):
+        config.load_paths(file)

@@ -43,6 +43,14 @@ def test_out_of_memory_alone_is_charged_and_ends():
     assert _decide(FailureKind.OUT_OF_MEMORY, charged=2) == GiveUp()
 
 
+def test_what_does_not_fit_into_a_gpu_alone_has_one_more_try_there_and_then_the_cpu_uncharged():
+    rules = {"attempts": 1, "backoff": 30.0, "backoff_max": 3600.0, "batch_size": 1, "may_use_cpu": True}
+    assert decide(make_job(), FailureKind.OUT_OF_MEMORY, **rules) == Again(charged=False, alone=True)
+    moved = decide(make_job(alone=True), FailureKind.OUT_OF_MEMORY, **rules)
+    assert moved == Again(charged=False, alone=True, on_cpu=True)
+    assert decide(make_job(alone=True), FailureKind.ERROR, **rules) == GiveUp()
+
+
 def test_a_job_present_at_too_many_unclean_ends_is_quarantined():
     assert not is_quarantined(make_job(interruptions=MAX_INTERRUPTIONS - 1))
     assert is_quarantined(make_job(interruptions=MAX_INTERRUPTIONS))

@@ -141,3 +141,26 @@ def test_counts_are_those_of_the_table(store: Store, tmp_path: Path):
     assert done.state is JobState.DONE
     with JobLog(tmp_path / "jobs.db") as log:
         assert store.counts() == log.counts() == {"done": 1, "queued": 2, "running": 1}
+
+
+def test_job_that_went_to_the_cpu_begins_anew_when_a_person_has_it_tried_again(store: Store):
+    job = make_job(overrides={"options": {"upper": True}})
+    store.insert([job])
+    moved = store.requeue(_start(store, job), outcome="out_of_memory", overrides=job.moved_to_cpu())
+    assert store.get(job.id).is_for_cpu
+    failed = store.intend(_start(store, moved), outcome=JobState.FAILED, attempt_outcome="error", result_path="r")
+    again = store.reopen(store.finish(failed))
+    assert not again.is_for_cpu and again.overrides == job.overrides == store.get(job.id).overrides
+
+
+def test_look_from_time_to_time_sees_a_removed_file_and_lets_the_disk_sleep(store: Store):
+    store.insert([make_job()])
+    log = store.path.with_name("jobs.db-wal")
+    before = log.stat()
+    store.look()
+    assert (log.stat().st_size, log.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    store.check()
+    assert log.stat().st_mtime_ns > before.st_mtime_ns, "a check does write"
+    store.path.unlink()
+    with pytest.raises(StartOver, match="removed or replaced"):
+        store.look()

@@ -21,6 +21,7 @@ class MisbehavingOptions(Options):
     unavailable_until: str | None = None  # load() fails as long as this file is not there
     crash_at_load: bool = False
     megabytes_at_load: int = 0
+    device: str = "cpu"  # a made-up GPU: "cuda"
     label: str = ""  # recipes with different ones have a worker each
 
 
@@ -37,11 +38,14 @@ class Misbehaving(Processor):
             os._exit(3)
         if options.unavailable_until and not Path(options.unavailable_until).exists():
             raise Unavailable(f"The weights are not here; put them at {options.unavailable_until}.")
-        return Loaded(engine="fake", model="misbehaving", device="cpu")
+        self._device, self._is_device_lost = options.device, False
+        return Loaded(engine="fake", model="misbehaving", device=options.device)
 
     def process_one(self, work, progress):
         misdeed, _, argument = work.source.read_text().splitlines()[0].partition(" ")
         getattr(self, f"_{misdeed}", lambda work, argument: None)(work, argument)
+        if self._is_device_lost:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         output = work.outputs / f"{work.stem}.out"
         output.write_text(f"{misdeed}\n")
         return Finished(files=(output.name,), excerpt=misdeed)
@@ -142,6 +146,15 @@ class Misbehaving(Processor):
 
     def _memory(self, work, argument):
         raise OutOfMemory("Not enough memory for this.")
+
+    def _gpu_memory(self, work, argument):
+        if self._device != "cpu":
+            raise OutOfMemory("Not enough memory on the GPU for this.")
+
+    def _lose_device_once(self, work, argument):
+        """As CUDA does: whatever comes after it in this process fails, too."""
+        self._is_device_lost |= not Path(argument).exists()
+        Path(argument).touch()
 
     def _error(self, work, argument):
         raise RuntimeError(argument or "something broke")

@@ -6,7 +6,7 @@ from decimal import Decimal
 import jsonschema
 from typed import typed_page
 
-from processors.statements import check, from_page_answers, page_schema, read_statements, reasons
+from processors.statements import check, from_page_answers, occurs, page_schema, read_statements, reasons
 
 ENGLISH = """
     Harbour Bank                                     Page 1 of 1
@@ -284,3 +284,97 @@ def test_what_a_model_made_up_is_flagged():
     document = from_page_answers([(1, answer)])
     check(document.statements[0])
     assert len(document.rows[0].flags) == 2
+
+
+def _is_proven(document) -> bool:
+    return not reasons(document) and all(check.passed for one in document.statements for check in one.checks)
+
+
+def test_rows_under_headings_of_deposits_and_of_withdrawals_have_their_direction():
+    document = _read("""
+    March 05, 2024 through April 03, 2024       Account Number: 000000812334567
+    CHECKING SUMMARY
+    Beginning Balance                                $1,000.00
+    Ending Balance                                   $1,150.00
+
+    DEPOSITS AND ADDITIONS
+    DATE      DESCRIPTION                     AMOUNT
+    03/06     VENMO CASHOUT                  $200.00
+    03/07     Mobile deposit                   50.00
+    Total Deposits and Additions             $250.00
+
+    ELECTRONIC WITHDRAWALS
+    DATE      DESCRIPTION                     AMOUNT
+    03/07     PUGET SOUND ENERGY              $60.00
+    03/24     Monthly service fee              40.00
+    Total Electronic Withdrawals             $100.00
+""")
+    assert [(row.debit, row.credit) for row in document.rows] == [
+        (None, Decimal("200.00")),
+        (None, Decimal("50.00")),
+        (Decimal("60.00"), None),
+        (Decimal("40.00"), None),
+    ]
+    assert _is_proven(document), reasons(document)
+
+
+def test_years_are_told_by_the_days_of_the_balances():
+    document = _read("""
+    Musterstädtische Sparkasse
+    IBAN DE02 1203 0000 0000 2020 51
+
+    Datum     Erläuterung                     Betrag Soll EUR   Betrag Haben EUR
+              Kontostand am 19.12.2023, Auszug Nr. 12                  1.000,00+
+    20.12.    Lastschrift                                4,00
+              Stadtwerke Musterstadt
+    03.01.    Gutschrift                                                 104,00
+              Lohn Gehalt
+              Kontostand am 05.01.2024                                 1.100,00+
+""")
+    (statement,) = document.statements
+    assert [str(row.date) for row in statement.rows] == ["2023-12-20", "2024-01-03"]
+    assert (statement.opening, statement.closing) == (Decimal("1000.00"), Decimal("1100.00"))
+    assert _is_proven(document), reasons(document)
+
+
+def test_dates_of_booking_and_value_may_share_a_column():
+    document = _read("""
+    Auszug 1/2024 vom 02.01.2024 bis 31.01.2024    Kontonummer 53870624
+    Alter Kontostand                           EUR + 1.523,67
+
+    Buchung/Wert     Vorgang/Buchungsinformation         Betrag EUR
+    02.01./03.01.    Basislastschrift                     - 264,01
+                     Telekom Deutschland GmbH
+    03.01./04.01.    Gutschrift                         + 2.805,25
+                     Lohn Gehalt
+    Neuer Kontostand                           EUR + 4.064,91
+""")
+    first, second = document.rows
+    assert (str(first.date), str(first.value_date), first.debit) == ("2024-01-02", "2024-01-03", Decimal("264.01"))
+    assert (str(second.date), second.credit, second.description) == (
+        *("2024-01-03", Decimal("2805.25")),
+        "Gutschrift Lohn Gehalt",
+    )
+    assert _is_proven(document), reasons(document)
+
+
+def test_a_row_that_lost_its_balance_is_flagged_where_all_others_have_one():
+    rows = "\n".join(
+        f"    {day:02d} Jan   SHOP                           10.00                  {1000 - 10 * (day - 9):8.2f}"
+        for day in range(10, 30)
+    )
+    text = ENGLISH[: ENGLISH.index("    28 Dec")] + rows.replace("  940.00", "")
+    text = text.replace("15 December 2023 to 14 January 2024", "1 January 2024 to 31 January 2024")
+    assert [str(row.date) for row in _read(text).rows if row.flags] == ["2024-01-15"]
+
+
+def test_a_statement_without_rows_is_told_not_a_success():
+    document = from_page_answers([(1, dict.fromkeys(page_schema()["properties"]) | {"rows": []})])
+    for statement in document.statements:
+        check(statement)
+    assert "no rows of a statement were found" in reasons(document)[0]
+
+
+def test_an_amount_beside_a_count_occurs_in_another_reading():
+    assert occurs(Decimal("4.10"), "Oat milk 1L x2\n4.10") and occurs(Decimal("1059.18"), "1.059,18")
+    assert not occurs(Decimal("4.10"), "14.10 4.100")

@@ -169,7 +169,8 @@ class HandDaemon:
         return int(self._clock() * 1e6)
 
     def die(self) -> None:
-        """Let go of the file handles; nothing else is put in order."""
+        """Let go of the file handles and the thread; nothing else is put in order."""
+        self.intake.stop()
         self.store._connection.connection.dbapi_connection.close()
 
     def guard(self, step: Callable[..., Any], *arguments: Any) -> Any:

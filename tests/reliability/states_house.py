@@ -120,6 +120,9 @@ class HandHasher:
     def ask_again(self, job_id: str, after_seconds: float) -> None:
         self._asked.append(job_id)
 
+    def stop(self) -> None:
+        pass
+
     def answers(self) -> list[Hashed]:
         asked, self._asked = self._asked, []
         return [self._answer(job_id, self._paths[job_id]) for job_id in asked]

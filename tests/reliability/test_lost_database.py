@@ -86,6 +86,22 @@ def test_database_deleted_under_a_running_daemon_is_rebuilt(worked: Place):
     assert all(after[file] == before[file] for file in ("a/good.txt", "bad.txt"))
 
 
+def test_daemon_that_starts_over_leaves_no_thread_behind(place: Place):
+    daemon = place.start()
+
+    def threads() -> list[str]:
+        return sorted(path.read_text() for path in Path(f"/proc/{daemon.pid}/task").glob("*/comm"))
+
+    place.drop("first.txt")
+    place.ended("first.txt")
+    before = len(threads())
+    for number in range(3):
+        _remove(place)
+        place.drop(f"{number}.txt")
+        wait_for(lambda name=f"{number}.txt": (place.row(name) or {}).get("state") == "done", "the next life's work")
+    wait_for(lambda: len(threads()) <= before, f"as many threads as before ({before}), not {len(threads())}")
+
+
 def test_database_damaged_under_a_running_daemon_is_rebuilt_at_the_latest_when_it_is_opened_again(worked: Place):
     before = _facts(worked)
     with (worked.state / "jobs.db-wal").open("r+b") as file:

@@ -10,7 +10,7 @@ from lab import Lab
 from places import Place, wait_for
 
 _HOMES = ("/root", "/home")
-_PARTS = ("daemon", "processors", "systemd", "samples", "config.toml", "README.md", "tests")
+_PARTS = ("daemon", "processors", "systemd", "docs", "samples", "config.toml", "README.md", "tests")
 _COMMAND = """#!{venv}/bin/python
 from daemon.cli import main
 main()

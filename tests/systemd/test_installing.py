@@ -176,6 +176,7 @@ def test_removal_leaves_files_settings_and_job_log(service: Installed):
     assert "removed     /etc/systemd/system/inboxd.service" in told and "kept        /var/lib/inboxd" in told
     assert lab.run("systemctl", "is-active", "inboxd", check=False).stdout.strip() == "inactive"
     assert not lab.path("etc/systemd/system/inboxd.service.d").exists()
+    assert not lab.path("usr/local/share/man/man1/inboxd.1").exists()
     for kept in ("state/jobs.db", "outbox/last/last.out"):
         assert lab.path(f"var/lib/inboxd/{kept}").exists()
     lab.run("/opt/inboxd/.venv/bin/inboxd", "install")

@@ -1,0 +1,58 @@
+"""`inboxd doctor` and the aids of the shell, on a service that is really installed."""
+
+import json
+from typing import Any
+
+import pytest
+from installed import Installed
+
+pytestmark = pytest.mark.long
+
+
+def _look(service: Installed, user: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """What the doctor finds, by what it is about."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for line in json.loads(service.lab.run("/usr/local/bin/inboxd", "doctor", "--json", user=user, check=False).stdout):
+        found.setdefault(line["what"], []).append(line)
+    return found
+
+
+def _worst(lines: list[dict[str, Any]]) -> str:
+    return max((line["verdict"] for line in lines), key=["ok", "warn", "FAIL"].index)
+
+
+def test_fresh_installation_has_nothing_to_mend(service: Installed):
+    found = _look(service)
+    for what in ("config", "folders", "space", "promises", "daemon", "service"):
+        assert _worst(found[what]) == "ok", found[what]
+
+
+def test_stranger_is_told_whom_to_ask_as(service: Installed):
+    found = _look(service, user="stranger")
+    assert "cannot be told" in found["folders"][0]["found"] and "Ask as root" in found["folders"][0]["fix"]
+    assert found["service"]
+
+
+def test_unit_changed_by_hand_and_service_that_does_not_run_are_told(service: Installed):
+    service.lab.run("sed", "-i", "s/^WatchdogSec=60$/WatchdogSec=61/", "/etc/systemd/system/inboxd.service")
+    service.systemctl("stop", "inboxd")
+    found = _look(service)["service"]
+    assert "not that of this version" in found[0]["found"] and "inboxd install" in found[0]["fix"]
+    assert "inactive" in str(found) and "systemctl start inboxd" in str(found) and "daemon-reload" in str(found)
+    service.lab.run("sed", "-i", "s/^WatchdogSec=61$/WatchdogSec=60/", "/etc/systemd/system/inboxd.service")
+    service.systemctl("daemon-reload")
+
+
+def test_folder_that_the_service_may_not_write_fails(service: Installed):
+    service.lab.run("chown", "root:root", "/var/lib/inboxd/outbox")
+    try:
+        found = _look(service)["folders"]
+        assert [line["verdict"] for line in found] == ["ok", "FAIL", "ok"]
+        assert found[1]["fix"] == "chown inboxd /var/lib/inboxd/outbox"
+    finally:
+        service.lab.run("chown", "inboxd:inboxd", "/var/lib/inboxd/outbox")
+
+
+def test_man_page_and_completion_are_installed(service: Installed):
+    assert "inboxd doctor" in service.lab.run("cat", "/usr/local/share/man/man1/inboxd.1").stdout
+    service.lab.run("bash", "-n", "/usr/local/share/bash-completion/completions/inboxd")
