@@ -73,7 +73,7 @@ class TranscribeOptions(RecipeOptions):
     carry_initial_prompt: bool = False  # repeat it for every window
     condition_on_previous_text: bool = True  # False: less consistent, but no error is carried on
     temperature: float | tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn until a window is good
-    beam_size: int | None = Field(default=5, ge=1)  # at temperature 0; None: greedy, twice as fast
+    beam_size: int | None = Field(default=5, ge=1)  # at temperature 0; 1 or None: greedy, twice as fast
     best_of: int | None = Field(default=5, ge=1)  # samples above temperature 0
     patience: float | None = None
     length_penalty: float | None = Field(default=None, ge=0, le=1)
@@ -143,6 +143,12 @@ class TranscribeOptions(RecipeOptions):
         """From cold to hot."""
         return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
 
+    @property
+    def beams(self) -> int | None:
+        """None: greedy, which is what one beam comes to."""
+        return None if self.beam_size == 1 else self.beam_size
+
     def arguments(self) -> dict[str, Any]:
         """Those of `whisper.transcribe` that are the same for every part of a file."""
-        return self.model_dump(exclude=set(self._WHERE))
+        patience = self.patience if self.beams else None
+        return self.model_dump(exclude=set(self._WHERE)) | {"beam_size": self.beams, "patience": patience}

@@ -66,3 +66,9 @@ def test_a_checkpoint_that_is_not_there_is_missing_until_it_is(tmp_path):
     assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Missing)
     (tmp_path / "own.pt").touch()
     assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)
+
+
+def test_one_beam_is_greedy():
+    told = TranscribeOptions(beam_size=1, patience=2.0).arguments()
+    assert told["beam_size"] is None and told["patience"] is None
+    assert TranscribeOptions(patience=2.0).arguments()["patience"] == 2.0
