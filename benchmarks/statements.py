@@ -71,7 +71,7 @@ def main() -> None:
         total = Score()
         for layout in layouts:
             one = Score()
-            for seed in range(arguments.cases):
+            for seed in range(arguments.first, arguments.first + arguments.cases):
                 result = _case(ocr, layout, seed, source, arguments.work, again=arguments.again)
                 one.add(result)
                 total.add(result)
@@ -81,8 +81,9 @@ def main() -> None:
         print(table[-1], flush=True)
     if arguments.write:
         title = "held-out layouts" if arguments.held_out else "layouts known while the reading was written"
+        since = f" from number {arguments.first} on" if arguments.first else ""
         with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(f"\n## {title}, {arguments.cases} files a layout\n\n{_HEAD}\n" + "\n".join(table) + "\n")
+            file.write(f"\n## {title}, {arguments.cases} files a layout{since}\n\n{_HEAD}\n" + "\n".join(table) + "\n")
 
 
 _COLUMNS = ("source", "layout", "files", "rows", "fully right", "date and money right", "wrong amounts flagged")
@@ -93,6 +94,7 @@ _HEAD = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}"
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=2, help="files a layout")
+    parser.add_argument("--first", type=int, default=0, help="number of the first file: others than those worked with")
     parser.add_argument("--sources", default="text,clean,scan")
     parser.add_argument("--layouts", default="")
     parser.add_argument("--held-out", action="store_true")
