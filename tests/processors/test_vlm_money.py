@@ -11,7 +11,7 @@ from asking import ROOT, Asked, a_work
 from pydantic import ValidationError
 from test_vlm_server import Server, load, quick, server  # noqa: F401  the server's fixtures
 
-from processors import base, statements
+from processors import base, pages, statements
 from processors.base import Instead, Progress
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
@@ -57,7 +57,7 @@ def ask(load: Callable[..., Vlm], server: Server, tmp_path: Path) -> Callable[..
 
 
 def test_a_statement_becomes_the_files_of_an_accountant(ask, server):  # noqa: F811
-    asked = ask(SAMPLES / "bank" / "statement.pdf", [_page(0), _page(1)], task="bank-statement")
+    asked = ask(SAMPLES / "bank" / "statement.pdf", [_page(0), _page(1)], task="bank-statement", second_reading="never")
     assert asked.finished.review == ()
     names = ("drop.md", "drop.csv", "drop.xlsx", "drop.json", "drop.ofx", "drop.pages.json")
     assert asked.finished.files == names
@@ -71,10 +71,14 @@ def test_a_statement_becomes_the_files_of_an_accountant(ask, server):  # noqa: F
     assert request["prompt"].startswith("This is a page of a bank statement.")
 
 
-def test_a_digit_that_the_model_made_up_is_flagged_and_kept(ask):
+def test_a_digit_that_the_model_made_up_is_flagged_and_kept(ask, tmp_path: Path):
     first = _page(0)
     first["rows"][2]["debit"] = "99.99"
-    asked = ask(SAMPLES / "bank" / "statement.pdf", [first, _page(1)], task="bank-statement")
+    picture = tmp_path / "page.png"
+    next(pages.read_pages(SAMPLES / "bank" / "statement.pdf", "application/pdf", max_pixels=2_000_000)).image.save(
+        picture
+    )
+    asked = ask(picture, [first], task="bank-statement")
     read = json.loads((asked.work.outputs / "drop.json").read_text())
     flags = [row["flags"] for statement in read["statements"] for row in statement["rows"]]
     assert [number for number, found in enumerate(flags) if found] == [2]

@@ -55,7 +55,7 @@ def test_daemon_holds_no_more_at_the_end_than_at_the_beginning(make_soak):
 )
 def test_the_soak_sees_a_daemon_that(sabotage: str, symptom: str, make_soak):
     """Negative controls."""
-    soak = make_soak(sabotage=sabotage, flood=40)
+    soak = make_soak(sabotage=sabotage)
     soak.run(1.0, sample_seconds=0.05, rest_seconds=5.0, only="flooded")
     assert any(symptom in complaint for complaint in soak.meters.complaints(most_workers=MOST_WORKERS, skip=0))
 
