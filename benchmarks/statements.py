@@ -155,7 +155,7 @@ def _case(ocr: _KeptOcr, layout: Layout, seed: int, source: str, folder: Path, *
 def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[str, Any]:
     rows = [{**row, "account": one["account"]} for one in read["statements"] for row in one["rows"]]
     counts = Score(rows=len(truth), cases=1)
-    if truth and truth[0].date > truth[-1].date:  # newest first: told by all pages, as one may be of one day
+    if _is_newest_first(truth):
         truth = truth[::-1]
     problems = []
     for page in {each.page for each in truth} | {row["page"] for row in rows}:
@@ -189,6 +189,12 @@ def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[
         "problems": problems,
         "review": review,
     }
+
+
+def _is_newest_first(truth: list[Truth]) -> bool:
+    """Told by all pages together: one may be of one day, and pages may lie in any order."""
+    pairs = [(one, after) for one, after in zip(truth, truth[1:], strict=False) if one.page == after.page]
+    return sum(a.date > b.date for a, b in pairs) > sum(a.date < b.date for a, b in pairs)
 
 
 def _align(wanted: list[Truth], found: list[dict[str, Any]]) -> list[tuple[Truth | None, dict[str, Any] | None]]:

@@ -223,16 +223,13 @@ class Life(RuleBasedStateMachine):
             self._live(self.daemon.bury, worker)
 
     def answer_comes_late_or_twice(self, pick: int, other: int) -> None:
-        """It must change nothing, unless that very attempt still runs."""
+        """It must change nothing, unless that very attempt still runs, or waits for a disk with its result."""
         if not self.old_answers:
             return
         number, answer, job = self.old_answers[pick % len(self.old_answers)]
         row = self.daemon.store.get(job.id)
-        is_current = row is not None and (row.attempt, row.lease, row.state) == (
-            job.attempt,
-            job.lease,
-            JobState.RUNNING,
-        )
+        is_current = row is not None and (row.attempt, row.lease) == (job.attempt, job.lease)
+        is_current = is_current and row.state in (JobState.RUNNING, JobState.PUBLISHING)
         if is_current or self.fuse.left is not None:
             return
         REACHED["late answer"] += 1
@@ -347,6 +344,7 @@ class Life(RuleBasedStateMachine):
             left = [path for path in self.settings.inbox.rglob("*") if path.is_file()]
             assert not left, left
         finally:
+            self.daemon.intake.stop()
             self.daemon.store.close()
             self.fuse.remove()
             shutil.rmtree(self.home)
