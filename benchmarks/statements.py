@@ -15,6 +15,7 @@ import re
 import statistics
 import time
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -117,6 +118,15 @@ class _KeptOcr(Ocr):
         if not kept.exists():
             kept.write_bytes(pickle.dumps(super()._read(page, options, turned)))
         return pickle.loads(kept.read_bytes())
+
+    def _read_again(self, work: Work, doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:
+        found = []
+        for page in doubtful:
+            kept = self.folder / f"page-{page.number}-again.pickle"
+            if not kept.exists():
+                kept.write_bytes(pickle.dumps(super()._read_again(work, [page], progress)))
+            found += pickle.loads(kept.read_bytes())
+        return found
 
 
 def _case(ocr: _KeptOcr, layout: Layout, seed: int, source: str, folder: Path, *, again: bool) -> dict[str, Any]:

@@ -4,8 +4,9 @@ The engine is RapidOCR, whose wheel carries its models; it is imported when the 
 has a good text layer is not drawn and read: its text layer is.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,7 +22,6 @@ _FORMATS = {  # by task; the first is what a person opens
     "read": {"default": ("txt", "json"), "known": ("txt", "md", "json")},
     **{task: {"default": formats, "known": (*formats, "txt")} for task, formats in statements.FORMATS.items()},
 }
-_FINISH = {"read": finish_text, "bank-statement": finish_statement, "receipt": finish_receipt}
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
 _MOST_STRANGE = 0.05  # a share of characters without meaning: a font without a table of them
 _MOST_PICTURE = {
@@ -44,6 +44,9 @@ class ReadOptions(RecipeOptions):
     max_pixels: int = Field(default=6_000_000, ge=100_000)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page whose mean is lower is to be looked at
     text_layer: Literal["auto", "never"] = "auto"  # "never": read PDF pages by OCR even if they hold their text
+    second_reading: Literal["auto", "always", "never"] = (
+        "auto"  # of a statement's pages; auto: where something does not agree
+    )
 
     @model_validator(mode="after")
     def _check_formats(self) -> "ReadOptions":
@@ -71,10 +74,21 @@ class Ocr(Processor):
         Raises:
             BadInput: no page can be decoded.
         """
-        options = work.options
-        read: list[PageText] = []
-        asked = {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.password_of(work)}
-        with pages.open_pages(work.source, work.media_type, **asked) as opened:
+        read = self._read_pages(work, progress)
+        if all(page.error for page in read):
+            raise BadInput(read[0].error)
+        formats = work.options.formats or _FORMATS[work.options.task]["default"]
+        match work.options.task:
+            case "bank-statement":
+                return finish_statement(work, read, formats, lambda again: self._read_again(work, again, progress))
+            case "receipt":
+                return finish_receipt(work, read, formats)
+            case _:
+                return finish_text(work, read, formats)
+
+    def _read_pages(self, work: Work, progress: Progress) -> list[PageText]:
+        options, read = work.options, []
+        with pages.open_pages(work.source, work.media_type, **_asked(work)) as opened:
             for number in range(1, opened.total + 1):
                 try:
                     was_turned = bool(read and read[-1].turned)
@@ -84,10 +98,18 @@ class Ocr(Processor):
                         raise
                     read.append(PageText(number=number, error=str(error)))
                 progress.job(work, done=number, total=opened.total, unit="pages")
-        if all(page.error for page in read):
-            raise BadInput(read[0].error)
-        formats = options.formats or _FORMATS[options.task]["default"]
-        return _FINISH[options.task](work, read, formats)
+        return read
+
+    def _read_again(self, work: Work, doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:
+        """A text layer's pages by OCR; what OCR has read as a smaller picture, in which it errs elsewhere."""
+        again = []
+        with pages.open_pages(work.source, work.media_type, **_asked(work)) as opened:
+            for number, first in enumerate(doubtful, start=1):
+                image = opened.read(first.number).image
+                found = self._engine.read_again(image, first.turned if first.source == "OCR" else None)
+                again.append(PageText(number=first.number, lines=layout.lines(found), size=image.size))
+                progress.job(work, done=opened.total + number, total=opened.total + len(doubtful), unit="pages")
+        return again
 
     def _read(self, page: Page, options: ReadOptions, was_turned: bool) -> PageText:
         if options.text_layer == "auto" and _is_good(page, _MOST_PICTURE[options.task]):
@@ -103,6 +125,12 @@ class Ocr(Processor):
             notes=page.notes,
             faint=tuple(found.faint),
         )
+
+
+def _asked(work: Work) -> dict[str, Any]:
+    """How the pages of a file are opened."""
+    options = work.options
+    return {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.password_of(work)}
 
 
 def _is_good(page: Page, most_picture: float) -> bool:

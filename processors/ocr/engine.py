@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge by
 _MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.1 GB; more is reduced
+_AGAIN_SCALE = 0.7  # of the size at which a page was read first
 _LEAST_CONFIDENCE = 0.5  # what is read with less is mostly dirt and pictures: counted, not taken
 
 
@@ -79,6 +80,19 @@ class Engine:
         if _is_poor(upright.pieces) and (turned := self._find_turn(image)):
             return self._read_turned(image, turned)
         return upright
+
+    def read_again(self, image: "Image.Image", turned: int | None) -> list[Piece]:
+        """A second reading, as independent of the first as the same models give.
+
+        `turned`: by how many degrees clockwise the first turned it; None if the first was no OCR. Smaller, as
+        the lines that detection misses and the digits that recognition mistakes are other ones at another size.
+        """
+        if turned is None:
+            return self.read_upright(image).pieces
+        image = orientation.turn(image, turned)
+        smaller = (round(image.width * _AGAIN_SCALE), round(image.height * _AGAIN_SCALE))
+        pieces, _ = self.read(image.resize(smaller))
+        return pieces
 
     def _find_turn(self, image: "Image.Image") -> int:
         return orientation.find_turn(image, self._detect, self._recognize)

@@ -1,6 +1,6 @@
 """Bank statements and receipts out of what was read of the pages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from processors import statements
 from processors.base import Finished, Work
@@ -8,14 +8,18 @@ from processors.ocr import layout
 from processors.ocr.text import PageText, review
 from processors.statements import Document, PageWords, Unread, split_words
 
+ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read in another way
 
-def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
-    """Find, verify and write the statements' rows. A job with anything flagged or not understood says so."""
-    document = statements.read_statements([_words(page) for page in read if not page.error])
-    document.pages = len(read)
-    _report_uncertain(document, read)
-    for statement in document.statements:
-        statements.check(statement)
+
+def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str], read_again: ReadAgain) -> Finished:
+    """Find, verify and write the statements' rows. A job with anything flagged or not understood says so.
+
+    `read_again` is asked for the pages that a second reading is to verify, if there are any.
+    """
+    document = _find_statements(read)
+    doubtful = [page for page in read if not page.error and _is_doubtful(page, document, work.options.second_reading)]
+    if doubtful:
+        document = _find_statements(read, {page.number: page for page in read_again(doubtful)})
     found = [*statements.reasons(document), *review(read, work.options.min_confidence, faint=False)]
     line, facts = statements.summarize_document(document)
     written = [name for name in formats if name != "txt"]
@@ -27,6 +31,34 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
         pages=len(read),
         details=facts | {"pages_from_text_layer": [page.number for page in read if page.source == "text layer"]},
     )
+
+
+def _find_statements(read: Sequence[PageText], again: Mapping[int, PageText] | None = None) -> Document:
+    """Checked; by a second reading, too, of the pages that were read again."""
+    document = statements.read_statements([_words(page) for page in read if not page.error])
+    document.pages = len(read)
+    _report_uncertain(document, read)
+    if again:
+        other = statements.read_statements([_words(again.get(page.number, page)) for page in read if not page.error])
+        by = {page.number: "OCR" if page.source == "text layer" else "OCR of a smaller picture" for page in read}
+        statements.compare(document, other, {number: by[number] for number in again})
+    for statement in document.statements:
+        statements.check(statement)
+    return document
+
+
+def _is_doubtful(page: PageText, document: Document, second_reading: str) -> bool:
+    """Is it to be read again? As it takes as long as the first time: only where something does not agree."""
+    if second_reading != "auto":
+        return second_reading == "always"
+    agrees = not any(each.page == page.number for each in document.unread) and not any(
+        check.passed is False
+        for statement in document.statements
+        if any(row.page == page.number for row in statement.rows)
+        for check in statement.checks
+    )
+    is_flagged = any(row.flags for row in document.rows if row.page == page.number)
+    return is_flagged or not agrees
 
 
 def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:

@@ -1,8 +1,8 @@
 """Bank statements and receipts: from words on pages to checked rows of money. A library, not a processor.
 
-`read_statements` reads words with places, `from_page_answers` a model's answers in the form of `page_schema`; then
-`check` verifies each statement, `reasons` says why a person should look, and the writers write. Knows nothing of
-engines. Amounts are `Decimal`, dates `datetime.date`; no value is ever changed by a check.
+`read_statements` reads words with places, `from_page_answers` a model's answers in the form of `page_schema`. `compare`
+holds them against a second reading, `check` verifies each statement, `reasons` says why a person should look, and the
+writers write. Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check ever changes a value.
 """
 
 from processors.statements.answers import (
@@ -13,6 +13,7 @@ from processors.statements.answers import (
 )
 from processors.statements.assembly import read_statements
 from processors.statements.checks import check, occurs, reasons
+from processors.statements.comparison import compare
 from processors.statements.files import write_csv, write_json, write_markdown, write_xlsx
 from processors.statements.ofx import write_ofx
 from processors.statements.receipts import Receipt, read_receipt
@@ -38,6 +39,7 @@ __all__ = [
     "Unread",
     "Word",
     "check",
+    "compare",
     "from_page_answers",
     "occurs",
     "page_schema",

@@ -40,6 +40,8 @@ def check(statement: Statement, evidence: Mapping[int, str] | None = None) -> li
     """
     statement.checks = [_check_balances(statement)]
     statement.checks += _check_totals(statement)
+    if statement.second_reading:
+        statement.checks.append(statement.second_reading)
     _check_dates(statement)
     _check_presence(statement)
     for row in statement.rows:
@@ -107,10 +109,14 @@ def _check_balances(statement: Statement) -> Check:
 
 
 def _flag_link(link: _Link) -> None:
+    """The rows of it that a second reading does not confirm; all, unless that reading has the one that is missing."""
+    suspects = [row for row in link.rows if not row.confirmed]
+    if not suspects and any(row.missing_beside for row in link.rows):
+        return
     change = link.after - link.before
     total = change - link.gap
     many = "the amounts of these rows come" if len(link.rows) > 1 else "its amount comes"
-    for row in link.rows:
+    for row in suspects or link.rows:
         row.flags.append(f"the balance changes by {change}, but {many} to {total} (a row may be missing before it)")
 
 

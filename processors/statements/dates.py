@@ -27,7 +27,9 @@ _MONTHS = {
     12: "december dec dezember dez décembre decembre déc diciembre dic dicembre",
 }
 _MONTH_OF = {name: number for number, names in _MONTHS.items() for name in names.split()}
-_NAME = "|".join(sorted(_MONTH_OF, key=len, reverse=True))
+_MISREAD = str.maketrans("01|", "oll")  # OCR's "0ct" and "Ju1"
+_MONTH_OF |= {name.replace("i", "l"): number for name, number in _MONTH_OF.items()}  # "Juni" as "Jun1"
+_NAME = "|".join(sorted(_MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").replace("l", r"[l1|]")
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -127,7 +129,7 @@ def _printed(match: re.Match[str]) -> PrintedDate | None:
         pair = int(parts["a"]), int(parts["b"])
         possible = 1 <= min(pair) <= 12 and max(pair) <= 31
         return PrintedDate(None, None, year, pair, match.end()) if possible else None
-    month = _MONTH_OF[parts["name"].lower()] if parts.get("name") else int(parts["m"])
+    month = _MONTH_OF[parts["name"].lower().translate(_MISREAD)] if parts.get("name") else int(parts["m"])
     day = int(parts["d"])
     possible = 1 <= month <= 12 and 1 <= day <= 31
     return PrintedDate(day, month, year, None, match.end()) if possible else None

@@ -18,6 +18,8 @@ class Row:
     balance: Decimal | None = None  # after this row, below zero if overdrawn; None if not printed
     value_date: date | None = None
     confidence: float = 1.0  # of its least certain word
+    confirmed: bool | None = None  # is it the same in a second reading? None: there was none
+    missing_beside: bool = False  # a second reading has one more, right before or behind it
     flags: list[str] = field(default_factory=list)  # why a person should look at it, in words
 
     @property
@@ -39,7 +41,7 @@ class Anchor:
 class Check:
     """One thing that was verified about a statement."""
 
-    name: str  # "balances", "closing", "debits", "credits"
+    name: str  # "balances", "debits", "credits", "second reading"
     passed: bool | None  # None: there was nothing to verify it by
     text: str  # in words, with the figures
 
@@ -60,6 +62,7 @@ class Statement:
     rows: list[Row] = field(default_factory=list)  # in the order of time
     anchors: list[Anchor] = field(default_factory=list)
     is_liability: bool = False  # a credit card or loan: a positive balance is owed, a debit raises it
+    second_reading: Check | None = None
     checks: list[Check] = field(default_factory=list)
 
     @property

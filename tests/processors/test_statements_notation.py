@@ -57,6 +57,15 @@ def test_a_date_is_read_in_each_notation_and_completed_from_the_period(text):
     assert resolve(read_date(text), "dmy", PERIOD) == date(2024, 1, 5)
 
 
+@pytest.mark.parametrize(
+    ("text", "month"), [("15 0ct", 10), ("25 N0v", 11), ("3 Ju1y", 7), ("3. Jun1", 6), ("5 Apri1", 4)]
+)
+def test_a_month_is_known_though_ocr_takes_its_letters_for_digits(text, month):
+    """A row whose date was not known was given to the day before, and no sum tells of that."""
+    assert read_date(text).month == month
+    assert read_date(text).length == len(text)
+
+
 def test_a_year_that_is_not_printed_changes_at_new_year():
     assert resolve(read_date("28 Dec"), "dmy", PERIOD) == date(2023, 12, 28)
     assert resolve(read_date("3 Jan"), "dmy", PERIOD) == date(2024, 1, 3)
