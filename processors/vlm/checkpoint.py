@@ -7,12 +7,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from processors.base import Unavailable
 from processors.vlm import VlmOptions, quantization, weights
 
 _GIGABYTE = 1e9
+_FLASH_CAPABILITY = (8, 0)  # of a CUDA device: FlashAttention 2 runs from there on
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,32 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
+def choose_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
+    """How attention is computed; "auto" is FlashAttention where it can be had, else torch's own.
+
+    Raises:
+        Unavailable: FlashAttention is wanted, and it cannot be had here.
+    """
+    if wanted not in ("auto", "flash_attention_2"):
+        return wanted
+    lacking = _why_no_flash_attention(device, dtype)
+    if wanted == "auto":
+        return "sdpa" if lacking else "flash_attention_2"
+    if lacking:
+        raise Unavailable(f'FlashAttention {lacking}: mend that, or set attention = "auto" in [processors.vlm].')
+    return wanted
+
+
+def _why_no_flash_attention(device: torch.device, dtype: torch.dtype) -> str | None:
+    if device.type != "cuda":
+        return f"runs on CUDA, not on {device}"
+    if dtype not in (torch.float16, torch.bfloat16):
+        return f"needs float16 or bfloat16, not {str(dtype).removeprefix('torch.')}"
+    if torch.cuda.get_device_capability(device) < _FLASH_CAPABILITY:
+        return f"needs an Ampere GPU or a newer one, not {torch.cuda.get_device_name(device)}"
+    return None if is_flash_attn_2_available() else "is not installed (pip install flash-attn)"
+
+
 def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedModel:
     """The model in `folder`, ready to answer.
 
@@ -54,6 +82,7 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
     """
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device)
+    attention = choose_attention(options.attention, device, dtype)
     mend = weights.how_to_mend(options.model, folder, models)
     transformers_logging.disable_progress_bar()
     try:
@@ -62,7 +91,7 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
-            attn_implementation="sdpa",
+            attn_implementation=attention,
             local_files_only=True,
             output_loading_info=True,
             **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),

@@ -45,6 +45,7 @@ class Engine:
         scores = model.get_output_embeddings().weight.shape[0]
         self._grammars = Grammars(chat.tokenizer, scores, self._ends.tolist())
         self.made_by = {"model": str(model.name_or_path), "dtype": str(model.dtype), "max_pixels": chat.max_pixels}
+        self.made_by["attention"] = model.config._attn_implementation
         self.made_by["quantization"] = type(getattr(model, "hf_quantizer", None)).__name__
 
     @classmethod

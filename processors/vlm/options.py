@@ -38,6 +38,7 @@ class VlmOptions(Options):
     model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a hub's name, or a folder
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
+    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if it can be had
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
     max_pixels: int = Field(default=1_280_000, ge=3_136)  # of a page as the model sees it: A4 at 115 dpi
     pages_at_once: int = Field(

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from processors.base import OutOfMemory, Progress, Unavailable
 from processors.vlm import Vlm, VlmOptions
 from processors.vlm.chat import Chat
-from processors.vlm.checkpoint import refuse_offload
+from processors.vlm.checkpoint import choose_attention, refuse_offload
 from processors.vlm.engine import Engine
 from processors.vlm.image_only import load_processor
 from processors.vlm.quantization import settings, verify
@@ -236,6 +236,26 @@ class CardWithPixelsFor:
         if self.asked[-1] > self._patches:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return self._real.generate(**inputs)
+
+
+def test_attention_is_torchs_own_where_flash_attention_cannot_be_had(engine):
+    assert choose_attention("auto", torch.device("cpu"), torch.float32) == "sdpa"
+    assert engine.made_by["attention"] == "sdpa"
+    eager = Engine.load(VlmOptions(model=str(TINY), attention="eager"), TINY.parent, Progress(lambda message: None))
+    assert eager.made_by["attention"] == "eager"
+    assert right(answered(eager, all_questions())) == len(ANSWERS)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "lacking"),
+    [
+        ("cpu", torch.float16, "runs on CUDA, not on cpu"),
+        ("cuda", torch.float32, "needs float16 or bfloat16, not float32"),
+    ],
+)
+def test_flash_attention_that_cannot_be_had_is_unavailable_if_asked_for(device, dtype, lacking):
+    with pytest.raises(Unavailable, match=lacking):
+        choose_attention("flash_attention_2", torch.device(device), dtype)
 
 
 def test_page_that_does_not_fit_is_shown_with_fewer_pixels(engine):
