@@ -33,6 +33,7 @@ SUMMARIZE_ALL = (
     "word for word. Add nothing, and say so where the summaries contradict one another."
 )
 SCHEMA_MARK = "{schema}"  # in a prompt: the recipe's JSON Schema is put in its place
+FORM_MARK = "{form}"  # or what is to be filled in, in short
 EXTRACT = (
     "Extract the data of this page as JSON that fits the JSON Schema below. Copy every name, number and date exactly "
     "as it stands; leave out nothing that the schema has a place for. Where the page does not say something, write "
@@ -40,17 +41,17 @@ EXTRACT = (
     f"{SCHEMA_MARK}"
 )
 STATEMENT = (
-    "This is a page of a bank statement. Copy it as JSON that fits the JSON Schema below: each row of the table of "
-    "movements once, from the first to the last, with its date, its whole text and its amounts exactly as printed, "
-    "with their signs, letters and brackets, each in the column it is printed in. Convert, add up and correct nothing. "
-    "Balances and totals that are no movements belong in opening, closing, total_debits and total_credits. Write null "
-    f"for what is not on this page. Write only the JSON.\n\n{SCHEMA_MARK}"
+    "This is a page of a bank statement. Copy it as JSON of the form below: each row of the table of movements once, "
+    "from the first to the last, with its date, its whole text and its amounts exactly as printed, with their signs, "
+    "letters and brackets, each in the column it is printed in. Convert, add up and correct nothing. Balances and "
+    "totals that are no movements belong in opening, closing, total_debits and total_credits. Every value is a text, "
+    f"or null if it is not on this page. Write only the JSON.\n\n{FORM_MARK}"
 )
 RECEIPT = (
-    "This is a receipt. Copy it as JSON that fits the JSON Schema below: each item once, in order, with its price "
-    "exactly as printed, discounts with their sign; then what is printed as subtotal, tax and total. What was paid "
-    "with, change and loyalty points are no items. Convert, add up and correct nothing. Write null for what is not "
-    f"there. Write only the JSON.\n\n{SCHEMA_MARK}"
+    "This is a receipt. Copy it as JSON of the form below: each item once, in order, with its price exactly as "
+    "printed, discounts with their sign; then what is printed as subtotal, tax and total. What was paid with, change "
+    "and loyalty points are no items. Convert, add up and correct nothing. Every value is a text, or null if it is "
+    f"not there. Write only the JSON.\n\n{FORM_MARK}"
 )
 BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
 BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT}
@@ -79,7 +80,10 @@ def of(work: Work, options: "AskOptions") -> Prompt:
     prompt = _of(work, options)
     if options.answer_schema is None:
         return prompt
-    return replace(prompt, text=prompt.text.replace(SCHEMA_MARK, schema.written(options.answer_schema)))
+    text = prompt.text.replace(SCHEMA_MARK, schema.written(options.answer_schema))
+    if options.is_of_money:
+        text = text.replace(FORM_MARK, schema.form(options.answer_schema))
+    return replace(prompt, text=text)
 
 
 def again(prompt: str, task: str) -> str:

@@ -89,6 +89,18 @@ def written(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, **_COMPACT)
 
 
+def form(schema: Mapping[str, Any]) -> str:
+    """The schema as a form to be filled in, for a prompt: each value is its description, `<such as this>`.
+
+    A third as long as the schema, patterns and all, and nearer to the answer; for schemas without references.
+    """
+    if "properties" in schema:
+        return "{" + ", ".join(f'"{name}": {form(value)}' for name, value in schema["properties"].items()) + "}"
+    if "items" in schema:
+        return f"[{form(schema['items'])}, ...]"
+    return f"<{schema.get('description', 'text')}>"
+
+
 def errors(data: object, schema: Mapping[str, Any]) -> list[str]:
     """How `data` (as `json.loads` gives it) does not fit; the first few, as sentences. Fetches no reference."""
     found = (f"{error.json_path}: {error.message[:200]}" for error in _validator(written(schema)).iter_errors(data))
