@@ -67,6 +67,20 @@ UnfinishedJob = Annotated[
 ]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"inboxd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_a_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="The version, and nothing else.")
+    ] = False,
+) -> None: ...
+
+
 def main() -> None:
     """Run a command; an expected error is told in words, with its exit code."""
     try:

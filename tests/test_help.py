@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from places import ROOT, Place
 
-from daemon import cli, install, manual
+from daemon import __version__, cli, install, manual
 
 _COMPLETE = """
 source "$1"
@@ -75,3 +75,8 @@ def test_aids_for_each_shell_are_there_and_go_with_the_service(installed: instal
     for shell, check in shells.items():
         if shutil.which(shell):
             subprocess.run([*check, str(installed.aids[shell])], check=True)
+
+
+def test_the_version_is_told():
+    done = subprocess.run([sys.executable, "-m", "daemon.cli", "--version"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"inboxd {__version__}\n")
