@@ -38,6 +38,9 @@ def main() -> None:
         f"`python -m benchmarks.speech`: {arguments.model}, one thread of the CPU, medians of {arguments.rounds}. "
         "Errors: wrong words of 100, both texts as whisper's normaliser leaves them. Peak memory: the whole process's.",
     ]
+    if arguments.append:
+        before = RESULTS.read_text(encoding="utf-8").rstrip() if RESULTS.exists() else ""
+        tables = [*([before] if before else []), f"# {arguments.append}", tables[1]]
     for length in arguments.lengths:
         runs: dict[str, list[dict]] = {way: [] for way in _ways(length, arguments)}
         for _ in range(arguments.rounds):
@@ -50,7 +53,7 @@ def main() -> None:
         tables += [f"## {length.capitalize()}", _table(runs), _by_file(runs)]
         if arguments.write:
             RESULTS.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
-    print("\n\n".join(tables))
+    print("\n\n".join(tables[-2:]))
 
 
 def _ways(length: str, arguments: argparse.Namespace) -> list[str]:
@@ -74,6 +77,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ways", nargs="*")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="the table, as benchmarks/SPEECH.md")
+    parser.add_argument("--append", metavar="TITLE", help="with --write: behind what is there, under this title")
     parser.add_argument("--way", help=argparse.SUPPRESS)  # in a child: measure this one
     return parser.parse_args()
 

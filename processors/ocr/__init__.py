@@ -43,6 +43,7 @@ class ReadOptions(RecipeOptions):
     dpi: int = Field(default=200, ge=50, le=600)  # of PDF pages as they are drawn
     max_pixels: int = Field(default=6_000_000, ge=100_000)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page whose mean is lower is to be looked at
+    min_row_confidence: float = Field(default=0.7, ge=0, le=1)  # of a statement's row: its least certain word
     text_layer: Literal["auto", "never"] = "auto"  # "never": read PDF pages by OCR even if they hold their text
     second_reading: Literal["auto", "always", "never"] = (
         "auto"  # of a statement's pages; auto: where something does not agree

@@ -16,11 +16,13 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
 
     `read_again` is asked for the pages that a second reading is to verify, if there are any.
     """
-    document = _find_statements(read)
-    doubtful = [page for page in read if not page.error and _is_doubtful(page, document, work.options.second_reading)]
+    options = work.options
+    document = _find_statements(read, options.min_row_confidence)
+    doubtful = [page for page in read if not page.error and _is_doubtful(page, document, options.second_reading)]
     if doubtful:
-        document = _find_statements(read, {page.number: page for page in read_again(doubtful)})
-    found = [*statements.reasons(document), *review(read, work.options.min_confidence, faint=False)]
+        again = {page.number: page for page in read_again(doubtful)}
+        document = _find_statements(read, options.min_row_confidence, again)
+    found = [*statements.reasons(document), *review(read, options.min_confidence, faint=False)]
     line, facts = statements.summarize_document(document)
     written = [name for name in formats if name != "txt"]
     files, lacking = statements.write_document(document, work.outputs, work.stem, written, title=work.source.name)
@@ -33,7 +35,9 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
     )
 
 
-def _find_statements(read: Sequence[PageText], again: Mapping[int, PageText] | None = None) -> Document:
+def _find_statements(
+    read: Sequence[PageText], least_confidence: float, again: Mapping[int, PageText] | None = None
+) -> Document:
     """Checked; by a second reading, too, of the pages that were read again."""
     document = statements.read_statements([_words(page) for page in read if not page.error])
     document.pages = len(read)
@@ -43,7 +47,7 @@ def _find_statements(read: Sequence[PageText], again: Mapping[int, PageText] | N
         by = {page.number: "OCR" if page.source == "text layer" else "OCR of a smaller picture" for page in read}
         statements.compare(document, other, {number: by[number] for number in again})
     for statement in document.statements:
-        statements.check(statement)
+        statements.check(statement, least_confidence=least_confidence)
     return document
 
 
@@ -63,7 +67,8 @@ def _is_doubtful(page: PageText, document: Document, second_reading: str) -> boo
 
 def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
     """Find what was bought and the total, and verify that they agree."""
-    receipt = statements.read_receipt([_words(page) for page in read if not page.error])
+    pages = [_words(page) for page in read if not page.error]
+    receipt = statements.read_receipt(pages, least_confidence=work.options.min_row_confidence)
     line, facts = statements.summarize_receipt(receipt)
     files = statements.write_receipt(receipt, work.outputs, work.stem, [name for name in formats if name != "txt"])
     return Finished(

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from processors.statements.records import Check, Document, Row, Statement
+from processors.statements.records import LEAST_CONFIDENCE, Check, Document, Row, Statement
 
 _MARKS = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
-_CERTAIN = 0.7  # a row whose least certain word is below this is to be looked at
 _MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
 _LEAST_BALANCES = 5  # fewer show no rule
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the rows are not in the order of dates
@@ -33,10 +32,13 @@ class _Link:
         return self.after - self.before - self.factor * sum((row.change for row in self.rows), Decimal(0))
 
 
-def check(statement: Statement, evidence: Mapping[int, str] | None = None) -> list[Check]:
+def check(
+    statement: Statement, evidence: Mapping[int, str] | None = None, *, least_confidence: float = LEAST_CONFIDENCE
+) -> list[Check]:
     """Verify a statement; set `flags` of its rows and its `checks`, which are also returned.
 
     `evidence`: by page, the text of another reading of it (a text layer, OCR), in which each amount must occur.
+    `least_confidence`: of a row's least certain word; one with less is flagged.
     """
     statement.checks = [_check_balances(statement)]
     statement.checks += _check_totals(statement)
@@ -45,7 +47,7 @@ def check(statement: Statement, evidence: Mapping[int, str] | None = None) -> li
     _check_dates(statement)
     _check_presence(statement)
     for row in statement.rows:
-        if row.confidence < _CERTAIN:
+        if row.confidence < least_confidence:
             row.flags.append(f"read with little certainty ({row.confidence:.2f})")
         if not row.description:
             row.flags.append("has no description")

@@ -13,6 +13,7 @@ from processors.statements.amounts import decide_mark, find_currency, read_amoun
 from processors.statements.dates import decide_order, find_dates, resolve
 from processors.statements.files import escape_formula, escape_markdown, to_json
 from processors.statements.phrases import plain
+from processors.statements.records import LEAST_CONFIDENCE
 from processors.statements.table import Cell, find_amounts
 from processors.statements.words import Line, PageWords, group_lines, line_height
 
@@ -31,7 +32,6 @@ _LABELS = (  # the first that begins a line's text says what its amount is
     ),
 )
 _PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in _LABELS)
-_UNCERTAIN = 0.7
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Receipt:
     reasons: list[str] = field(default_factory=list)  # why a person should look
 
 
-def read_receipt(pages: Sequence[PageWords]) -> Receipt:
+def read_receipt(pages: Sequence[PageWords], *, least_confidence: float = LEAST_CONFIDENCE) -> Receipt:
     """One receipt, on one page or several, verified: its items must come to its total."""
     lines = [line for page in pages for line in group_lines(page)]
     height = line_height(lines)
@@ -70,7 +70,7 @@ def read_receipt(pages: Sequence[PageWords]) -> Receipt:
             receipt.reasons.append(f"page {line.page}: the amount in {line.text!r} is not written as the others are")
         else:
             _add(receipt, line, cell, amount.signed)
-    verify_receipt(receipt)
+    verify_receipt(receipt, least_confidence)
     return receipt
 
 
@@ -122,8 +122,8 @@ def find_date(texts: Sequence[str]) -> datetime.date | None:
     return next((day for printed in found if (day := resolve(printed, order, None))), None)
 
 
-def verify_receipt(receipt: Receipt) -> None:
-    """Add the reasons why a person should look; change no value."""
+def verify_receipt(receipt: Receipt, least_confidence: float) -> None:
+    """Add the reasons to look at it, such as items read with less than `least_confidence`; change no value."""
     total = sum((item.price for item in receipt.items), Decimal(0))
     allowed = {receipt.total, receipt.subtotal}
     if receipt.total is not None and receipt.tax is not None:
@@ -135,5 +135,5 @@ def verify_receipt(receipt: Receipt) -> None:
     if receipt.date is None:
         receipt.reasons.append("no date was found")
     for item in receipt.items:
-        if item.confidence < _UNCERTAIN:
+        if item.confidence < least_confidence:
             receipt.reasons.append(f"{item.description!r} was read with little certainty ({item.confidence:.2f})")

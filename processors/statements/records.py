@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+LEAST_CONFIDENCE = 0.7  # of a row's least certain word or value: with less, it is to be looked at
+
 
 @dataclass
 class Row:

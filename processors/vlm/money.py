@@ -49,7 +49,8 @@ def finish(work: Work, records: Sequence[PageRecord]) -> Finish:
         certainty |= _certainty(record)
     evidence = {record.number: record.second_reading for record in records if record.second_reading}
     if work.options.task == "receipt":
-        receipt = statements.receipt_from_answers(answers, certainty)
+        sure = work.options.threshold
+        receipt = statements.receipt_from_answers(answers, certainty, least_confidence=sure)
         for item in receipt.items:
             if item.page in evidence and not statements.occurs(item.price, evidence[item.page]):
                 receipt.reasons.append(f"{item.description!r}: {item.price} does not occur in another reading")
@@ -59,7 +60,7 @@ def finish(work: Work, records: Sequence[PageRecord]) -> Finish:
     document = statements.from_page_answers(answers, certainty)
     document.pages = len(records)
     for statement in document.statements:
-        statements.check(statement, evidence)
+        statements.check(statement, evidence, least_confidence=work.options.threshold)
     for by in ("text layer", "OCR"):
         if pages := [str(record.number) for record in records if record.second_reading_by == by]:
             document.notes.append(f"read by a model; each amount is looked for in the {by} of page {', '.join(pages)}")

@@ -81,3 +81,13 @@ def test_a_second_reading_that_went_wrong_says_nothing_about_the_first():
     assert flagged(document) == {}
     assert any("too little success" in note for note in document.notes)
     assert [row.confirmed for row in document.rows] == [None] * 5
+
+
+def test_how_sure_a_row_must_be_is_a_setting():
+    document = statements.read_statements([typed_page(PAGE, 1)])
+    document.rows[1].confidence = 0.6
+    (statement,) = document.statements
+    statements.check(statement, least_confidence=0.5)
+    assert flagged(document) == {}
+    statements.check(statement)
+    assert flagged(document) == {"Brindle Water": "read with little certainty (0.60)"}
