@@ -1,0 +1,157 @@
+"""Pages a minute of a vision-language model by how many share a pass, beside transformers' `generate` page by page.
+
+    python -m benchmarks.throughput --model FOLDER [--write]        # weights that are at hand
+    python -m benchmarks.throughput --shape [--layers N] [--write]  # Qwen2.5-VL-3B's shape, filled by chance
+
+On CUDA if there is any. Speed does not depend on what the weights are, so random ones tell as much; they answer
+nonsense, which hardly ever ends by itself, so each page is given the same number of tokens. The pages are noise of
+`--pixels`, an A4 page at 115 dpi unless told. `--write` puts a table behind what benchmarks/THROUGHPUT.md has.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import PreTrainedModel, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from processors.base import Progress
+from processors.vlm import VlmOptions
+from processors.vlm.chat import Chat
+from processors.vlm.checkpoint import choose_attention, choose_device, choose_dtype
+from processors.vlm.engine import Engine
+from processors.vlm.question import Question
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "tests" / "data" / "tiny-vlm"  # whose processor and words serve for the shape, too
+RESULTS = Path(__file__).with_name("THROUGHPUT.md")
+PROMPT = "Read all the text in this image and write it as Markdown, in reading order."
+VOCABULARY, LAYERS, SIGHT_LAYERS = 151_936, 36, 32  # of Qwen2.5-VL-3B
+
+
+def main() -> None:
+    given = _arguments()
+    engine = _of_shape(given) if given.shape else _of_folder(given)
+    pages = [_page(number, given.pixels) for number in range(max(given.batches) * given.rounds)]
+    few = pages[: max(2, len(pages) // 4)]
+    one_by_one = _pages_a_minute(lambda: _generate_each(engine, few, given.tokens), len(few))
+    lines = [f"| `generate`, page by page | {one_by_one:.1f} | 1.00 | {_peak(engine):.1f} GB |"]
+    for batch in given.batches:
+        engine.pages_at_once = batch
+        count = max(2, min(len(pages), 2 * batch))
+        asked = [Question(image=page, prompt=PROMPT, token_limit=given.tokens) for page in pages[:count]]
+        speed = _pages_a_minute(lambda asked=asked: engine.answer(asked, lambda: None), count)
+        shrunk = f" (memory ended: {engine.pages_at_once})" if engine.pages_at_once != batch else ""
+        lines.append(f"| {batch} at once{shrunk} | {speed:.1f} | {speed / one_by_one:.2f} | {_peak(engine):.1f} GB |")
+        print(lines[-1], flush=True)
+    model = engine._model
+    what = f"{model.num_parameters() / 1e9:.2f} billion weights, {str(model.dtype).removeprefix('torch.')}"
+    shape = f"the shape of Qwen2.5-VL-3B, {given.layers or LAYERS} of {LAYERS} layers"
+    title = f"## {engine.device_name}, {shape if given.shape else given.model.name}"
+    facts = f"{what}, {engine.made_by['attention']}; {given.tokens} tokens a page of {given.pixels:,} pixels."
+    head = "| way | pages a minute | × page by page | peak memory |\n| --- | --- | --- | --- |"
+    text = f"\n{title}\n\n{facts}\n\n{head}\n" + "\n".join(lines) + "\n"
+    print(text)
+    if given.write:
+        start = "" if RESULTS.exists() else "# Pages a minute\n\nWritten by `python -m benchmarks.throughput`.\n"
+        with RESULTS.open("a", encoding="utf-8") as file:
+            file.write(start + text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", type=Path, help="a folder of weights")
+    what.add_argument("--shape", action="store_true", help="Qwen2.5-VL-3B's, with random weights")
+    parser.add_argument("--layers", type=int, help="with --shape: fewer, where there is no GPU")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batches", type=lambda text: [*map(int, text.split(","))], default=[1, 2, 4, 8, 16, 32])
+    parser.add_argument("--tokens", type=int, default=300, help="of each answer")
+    parser.add_argument("--pixels", type=int, default=1_280_000, help="of each page")
+    parser.add_argument("--rounds", type=int, default=2, help="times the largest batch: how many pages there are")
+    parser.add_argument("--write", action="store_true")
+    return parser.parse_args()
+
+
+def _of_folder(given: argparse.Namespace) -> Engine:
+    options = VlmOptions(model=str(given.model.resolve()), device=given.device, max_pixels=given.pixels)
+    return Engine.load(options, given.model.parent, Progress(lambda message: None))
+
+
+def _of_shape(given: argparse.Namespace) -> Engine:
+    device = choose_device(given.device)
+    dtype = choose_dtype("auto", device)
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": 2048,
+            "intermediate_size": 11008,
+            "num_hidden_layers": given.layers or LAYERS,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 128_000,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+        },
+        vision_config={
+            "depth": min(SIGHT_LAYERS, (given.layers or LAYERS) * SIGHT_LAYERS // LAYERS or 1),
+            "hidden_size": 1280,
+            "intermediate_size": 3420,
+            "num_heads": 16,
+            "out_hidden_size": 2048,
+            "fullatt_block_indexes": [7, 15, 23, 31],
+        },
+        image_token_id=6,  # of the tiny model's words
+        video_token_id=7,
+        vision_start_token_id=3,
+        vision_end_token_id=4,
+        tie_word_embeddings=True,
+        attn_implementation=choose_attention("auto", device, dtype),
+    )
+    with torch.device(device):
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype)
+        model = Qwen2_5_VLForConditionalGeneration(config).eval()
+        torch.set_default_dtype(before)
+    model.generation_config.eos_token_id = VOCABULARY - 1
+    return Engine(model, Chat.load(TINY, given.pixels), max(given.batches))
+
+
+def _page(number: int, pixels: int) -> Image.Image:
+    width = int((pixels / 2**0.5) ** 0.5)
+    rng = np.random.default_rng(number)
+    return Image.fromarray(rng.integers(0, 255, (int(width * 2**0.5), width, 3), dtype=np.uint8))
+
+
+@torch.inference_mode()
+def _generate_each(engine: Engine, pages: list[Image.Image], tokens: int) -> None:
+    model: PreTrainedModel = engine._model
+    for page in pages:
+        inputs = engine._chat.prepare([Question(image=page, prompt=PROMPT, token_limit=tokens)])
+        inputs = inputs.to(model.device, dtype=model.dtype)
+        model.generate(**inputs, max_new_tokens=tokens, do_sample=False)
+
+
+def _pages_a_minute(work: Callable[[], object], count: int) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return 60 * count / (time.perf_counter() - started)
+
+
+def _peak(engine: Engine) -> float:
+    """In GB: of the GPU's memory by the last way; of the process's, so far, on the CPU."""
+    if engine._model.device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    main()
