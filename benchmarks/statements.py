@@ -1,7 +1,7 @@
 """How well statements are read: invented ones whose truth is known, through the real processor.
 
     python -m benchmarks.statements [--cases N] [--sources text,clean,scan,harmed] [--layouts NAME,…]
-        [--held-out] [--again] [--write]
+        [--held-out] [--second-reading always] [--again] [--write]
 
 `text`: PDFs with their text layer. `clean`: the same, drawn at 200 dpi and read by OCR. `scan`: turned a little or by
 a right angle, blurred, noisy, as JPEG, at 150 dpi. `harmed`: the text layer with some words made wrong, to see whether
@@ -73,6 +73,7 @@ def main() -> None:
         for layout in layouts:
             one = Score()
             for seed in range(arguments.first, arguments.first + arguments.cases):
+                ocr.second_reading = arguments.second_reading
                 result = _case(ocr, layout, seed, source, arguments.work, again=arguments.again)
                 one.add(result)
                 total.add(result)
@@ -82,6 +83,7 @@ def main() -> None:
         print(table[-1], flush=True)
     if arguments.write:
         title = "held-out layouts" if arguments.held_out else "layouts known while the reading was written"
+        title += ", every page read twice" if arguments.second_reading == "always" else ""
         since = f" from number {arguments.first} on" if arguments.first else ""
         with RESULTS.open("a", encoding="utf-8") as file:
             file.write(f"\n## {title}, {arguments.cases} files a layout{since}\n\n{_HEAD}\n" + "\n".join(table) + "\n")
@@ -99,6 +101,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--sources", default="text,clean,scan")
     parser.add_argument("--layouts", default="")
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--second-reading", default="auto", help='"always": every page is read twice')
     parser.add_argument("--write", action="store_true", help=f"append the table to {RESULTS.name}")
     parser.add_argument("--again", action="store_true", help="score kept pages again, by changed rules")
     parser.add_argument("--work", type=Path, default=Path("benchmarks/.statements"))
@@ -109,6 +112,7 @@ class _KeptOcr(Ocr):
     """Keeps what it read of each page, so that changed rules can be scored on it without reading again."""
 
     folder: Path
+    second_reading: str
 
     def _read(self, page: Page, options: ReadOptions, turned: int) -> PageText:
         kept = self.folder / f"page-{page.number}.pickle"
@@ -140,7 +144,8 @@ def _case(ocr: _KeptOcr, layout: Layout, seed: int, source: str, folder: Path, *
     truth = draw(layout, seed, path)
     if source == "scan":
         path = scan(path, seed)
-    options = ReadOptions(task="bank-statement", text_layer="auto" if source in ("text", "harmed") else "never")
+    layer = "auto" if source in ("text", "harmed") else "never"
+    options = ReadOptions(task="bank-statement", text_layer=layer, second_reading=ocr.second_reading)
     work = Work(
         job=name,
         attempt=1,
