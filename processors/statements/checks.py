@@ -106,7 +106,8 @@ def _check_balances(statement: Statement) -> Check:
         text = f"{bad} of {len(links)} balances do not follow from the rows before, first {worst.where}"
         return Check("balances", False, f"{text}: off by {worst.gap}")
     if loose:
-        return Check("balances", None, f"{len(loose)} rows are verified by no balance")
+        rows = "1 row is" if len(loose) == 1 else f"{len(loose)} rows are"
+        return Check("balances", None, f"{rows} verified by no balance")
     return Check("balances", True, f"all {len(links)} printed balances follow from the amounts")
 
 

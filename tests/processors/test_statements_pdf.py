@@ -1,7 +1,9 @@
 """Invented statements as PDF files, through the processor and through the daemon; their truth is known."""
 
 import csv
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pypdfium2
@@ -12,10 +14,10 @@ from places import Place
 from benchmarks.statement_pages.drawing import draw
 from benchmarks.statement_pages.layouts import LAYOUTS
 from processors.base import Kind, Progress, Work
-from processors.ocr import Ocr, ReadOptions
+from processors.ocr import Ocr, OcrOptions, ReadOptions
 
 
-def _run(source: Path, outputs: Path, **options):
+def _run(source: Path, outputs: Path, by: Ocr | None = None, **options):
     outputs.mkdir(exist_ok=True)
     work = Work(
         job="job",
@@ -28,7 +30,8 @@ def _run(source: Path, outputs: Path, **options):
         recipe="bank-statement",
         options=ReadOptions(task="bank-statement", **options),
     )
-    return Ocr().process_one(work, Progress(lambda message: None))  # never loaded: a text layer needs no engine
+    ocr = by or Ocr()  # never loaded: a text layer needs no engine
+    return ocr.process_one(work, Progress(lambda message: None))
 
 
 def _text(value) -> str:
@@ -86,3 +89,36 @@ def test_a_statement_dropped_in_a_folder_comes_out_as_table_and_ofx(tmp_path: Pa
     with (folder / "may.ofx").open("rb") as file:
         tree.parse(file)
     assert len(tree.convert().statements[0].transactions) == len(truth)
+
+
+class _Misread(Ocr):
+    """Takes one amount of the text layer for another."""
+
+    def _read(self, page, options, was_turned):
+        read = super()._read(page, options, was_turned)
+        if page.number > 1:
+            return read
+        lines = [list(line) for line in read.lines]
+        places = [
+            (line, n) for line in lines for n, piece in enumerate(line) if re.fullmatch(r"[\d,]+\.\d\d", piece.text)
+        ]
+        line, place = places[4]
+        self.harmed = line[place].text
+        wrong = self.harmed[:-1] + ("7" if self.harmed[-1] != "7" else "1")
+        line[place] = dataclasses.replace(line[place], text=wrong)
+        return dataclasses.replace(read, lines=tuple(map(tuple, lines)))
+
+
+def test_a_page_that_does_not_agree_is_read_again_by_ocr_which_tells_the_row(tmp_path: Path):
+    truth = draw(next(layout for layout in LAYOUTS if layout.name == "uk-classic"), 1, tmp_path / "statement.pdf")
+    ocr = _Misread()
+    ocr.load(OcrOptions(threads=1), tmp_path, Progress(lambda message: None))
+    _run(tmp_path / "statement.pdf", tmp_path / "out", by=ocr)
+    (statement,) = json.loads((tmp_path / "out" / "read.json").read_text())["statements"]
+    assert len(statement["rows"]) == len(truth)
+    (flagged,) = [row for row in statement["rows"] if row["flags"]]
+    amount = ocr.harmed.replace(",", "")
+    assert any(f" {amount}" in flag and "another reading of it (OCR)" in flag for flag in flagged["flags"])
+    assert amount not in (flagged["debit"], flagged["credit"], flagged["balance"])  # as it was read first
+    (second,) = [check for check in statement["checks"] if check["name"] == "second reading"]
+    assert (second["passed"], second["text"].split(" rows")[0]) == (False, f"{len(truth) - 1} of {len(truth)}")
