@@ -23,7 +23,16 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "SPEECH.md"
 LONG_SECONDS = 300.0
-WAYS = ("command", "openai-greedy", "openai-beam5", "exact-greedy", "exact-beam5", "fast-greedy", "fast-beam5")
+WAYS = (
+    "command",
+    "openai-greedy",
+    "openai-beam5",
+    "exact-greedy",
+    "exact-beam5",
+    "fast-greedy",
+    "fast-beam5",
+    "fast-bfloat16",
+)
 PEERS = ("faster-int8-greedy", "faster-int8-beam5", "faster-float32-greedy", "faster-int8-batched")
 Heard = dict[str, str]  # text by file
 
@@ -169,7 +178,8 @@ def _inboxd(
     from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
     processor, silent = Whisper(), Progress(lambda told: None)
-    settings = WhisperOptions(model=arguments.model, device="cpu", threads=1)
+    dtype = "bfloat16" if arguments.way.endswith("bfloat16") else "auto"
+    settings = WhisperOptions(model=arguments.model, device="cpu", threads=1, dtype=dtype)
     processor.load(settings, arguments.models, silent)
     options = TranscribeOptions(way=how, beam_size=beam, best_of=None, language=language, formats=("txt",))
 

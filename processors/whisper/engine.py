@@ -25,10 +25,11 @@ class Engine:
 
     name = "openai-whisper"
 
-    def __init__(self, model: Whisper, name: str):
+    def __init__(self, model: Whisper, name: str, dtype: torch.dtype | None = None):
+        """`dtype`: what the windows are computed in; None: float16 on a GPU, float32 on the CPU."""
         self._model = model
-        self._fp16 = model.device.type == "cuda"  # the CPU computes in float32 only
-        dtype = torch.float16 if self._fp16 else torch.float32
+        self._fp16 = model.device.type == "cuda"  # what whisper itself computes in; its CPU code knows float32 only
+        dtype = dtype or (torch.float16 if self._fp16 else torch.float32)
         self._decoding = Decoding(model, dtype)
         self.made_by = {"engine": self.name, "version": whisper.__version__, "model": name, "dtype": str(dtype)}
 
@@ -52,7 +53,8 @@ class Engine:
         heads = whisper._ALIGNMENT_HEADS.get(catalogue.canonical(Path(options.model).name.removesuffix(".pt")))
         if heads:
             model.set_alignment_heads(heads)  # else: all heads of the later layers, which times words less well
-        return cls(model.to(device).eval(), options.model)
+        dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
+        return cls(model.to(device).eval(), options.model, dtype)
 
     @property
     def device_name(self) -> str:

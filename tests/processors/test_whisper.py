@@ -9,6 +9,7 @@ import pytest
 from whisper.normalizers import EnglishTextNormalizer
 
 from processors.base import Progress
+from processors.whisper import Whisper, WhisperOptions
 
 SAMPLES = Path(__file__).parents[1] / "data" / "audio"
 ROOT = Path(__file__).parents[2]
@@ -143,6 +144,13 @@ def test_nothing_is_invented_in_the_silence_behind_speech(hear, tmp_path):
 def test_speech_recorded_far_too_quietly_is_still_heard(hear, tmp_path):
     quiet = write_wav(tmp_path / "quiet.wav", read_sound("jfk.flac") * 10 ** (-40 / 20))
     assert words(hear(quiet).text) == words(KENNEDY)
+
+
+def test_numbers_of_sixteen_bits_serve_on_the_cpu_too(hear, models):
+    small, options = Whisper(), WhisperOptions(model="tiny.en", device="cpu", threads=1, dtype="bfloat16")
+    small.load(options, models, Progress(lambda message: None))
+    assert words(hear("jfk.flac", by=small).text) == words(KENNEDY)
+    assert small._engine.made_by["dtype"] == "torch.bfloat16"
 
 
 def test_fifty_milliseconds_are_no_failure(hear):

@@ -1,0 +1,96 @@
+"""Does a file of many hours need more memory than one of one hour? One worker's resident memory, hour by hour.
+
+    python -m benchmarks.long_sound --sound FILE [--hours 10] [--way fast] [--write]
+
+FILE is repeated until the hours are full. tiny.en on one thread of the CPU; `--write`
+puts a section behind what benchmarks/SPEECH.md has.
+"""
+
+import argparse
+import math
+import os
+import resource
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from processors.base import Finished, Kind, Progress, Work, WorkProgress
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, sound
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "SPEECH.md"
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sound", type=Path, required=True)
+    parser.add_argument("--hours", type=float, default=10)
+    parser.add_argument("--way", choices=("exact", "fast"), default="fast")
+    parser.add_argument("--models", type=Path, default=ROOT / "state" / "models")
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "long.flac"
+        repeat(given.sound, path, given.hours * 3600)
+        seen = _Seen()
+        processor = Whisper()
+        processor.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), given.models, Progress(print))
+        outputs = Path(folder) / "out"
+        outputs.mkdir()
+        options = TranscribeOptions(way=given.way, beam_size=None, best_of=None, language="en", formats=("txt",))
+        facts: dict[str, Any] = {"kind": Kind.AUDIO, "media_type": "audio/any", "recipe": "transcribe"}
+        work = Work(job="long", attempt=1, source=path, outputs=outputs, stem="t", options=options, **facts)
+        ((_, outcome),) = processor.process([work], Progress(seen.tell))
+        assert isinstance(outcome, Finished), outcome
+        words = len((outputs / "t.txt").read_text(encoding="utf-8").split())
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    peak, cpu = used.ru_maxrss / 1024, used.ru_utime + used.ru_stime
+    head = "| hour | " + " | ".join(f"{hour}" for hour in seen.by_hour) + " |"
+    row = "| MB | " + " | ".join(f"{most:.0f}" for most in seen.by_hour.values()) + " |"
+    text = (
+        f'\n## A file of {outcome.media_seconds / 3600:.1f} hours, `way = "{given.way}"`\n\n'
+        f"{cpu:.0f} CPU s, {words:,} words, peak memory {peak:.0f} MB. The most resident memory seen in each hour of "
+        f"the sound:\n\n{head}\n{'| --- ' * (1 + len(seen.by_hour))}|\n{row}\n"
+    )
+    print(text)
+    if given.write:
+        with RESULTS.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+class _Seen:
+    def __init__(self) -> None:
+        self.by_hour: dict[int, float] = {}  # the hour of the sound that was reached, from 1: MB
+
+    def tell(self, told: WorkProgress) -> None:
+        hour = int(told.done // 3600) + 1
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        new = self.by_hour.setdefault(hour, 0.0) == 0.0
+        self.by_hour[hour] = max(self.by_hour[hour], pages * _PAGE_BYTES / 2**20)
+        if new:
+            print(f"hour {hour}: {self.by_hour[hour]:.0f} MB", flush=True)
+
+
+def repeat(source: Path, target: Path, seconds: float) -> None:
+    """Its sound again and again, as FLAC of 16 kHz, for at least so many seconds."""
+    with sound.open_track(source) as track:
+        once = np.concatenate(list(track.blocks()))
+    samples = (once * 32767).astype(np.int16)[None]
+    with av.open(str(target), "w") as out:
+        stream = out.add_stream("flac", rate=sound.SAMPLE_RATE_HZ, layout="mono")
+        for _ in range(math.ceil(seconds * sound.SAMPLE_RATE_HZ / once.size)):
+            for start in range(0, once.size, sound.SAMPLE_RATE_HZ):
+                frame = av.AudioFrame.from_ndarray(
+                    samples[:, start : start + sound.SAMPLE_RATE_HZ], format="s16", layout="mono"
+                )
+                frame.sample_rate = sound.SAMPLE_RATE_HZ
+                out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+if __name__ == "__main__":
+    main()
