@@ -31,7 +31,6 @@ WAYS = (
     "exact-beam5",
     "fast-greedy",
     "fast-beam5",
-    "fast-bfloat16",
 )
 PEERS = ("faster-int8-greedy", "faster-int8-beam5", "faster-float32-greedy", "faster-int8-batched")
 Heard = dict[str, str]  # text by file
@@ -49,7 +48,7 @@ def main() -> None:
     ]
     if arguments.append:
         before = RESULTS.read_text(encoding="utf-8").rstrip() if RESULTS.exists() else ""
-        tables = [*([before] if before else []), f"# {arguments.append}", tables[1]]
+        tables = [before or tables[0]]
     for length in arguments.lengths:
         runs: dict[str, list[dict]] = {way: [] for way in _ways(length, arguments)}
         for _ in range(arguments.rounds):
@@ -59,10 +58,11 @@ def main() -> None:
                 print(
                     f"{way}: {told['cpu_seconds']:.1f} s, {told['peak_mb']:.0f} MB, {told['errors']:.2f}%", flush=True
                 )
-        tables += [f"## {length.capitalize()}", _table(runs), _by_file(runs)]
+        title = f"## {arguments.append or length.capitalize()}"
+        tables += [title, f"{arguments.model}. {_table(runs)}", _by_file(runs)]
         if arguments.write:
             RESULTS.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
-    print("\n\n".join(tables[-2:]))
+    print("\n\n".join(tables[-3:]))
 
 
 def _ways(length: str, arguments: argparse.Namespace) -> list[str]:
