@@ -28,7 +28,14 @@ CONFIG = """
     processor = "vlm"
     engine = "transformers"
     model = "{root}/tests/data/tiny-vlm"
-    prompt = "Describe this image."
+    task = "describe"
+    [inbox.folders.by-model]
+    image = "model-statement"
+    [recipes.model-statement]
+    processor = "vlm"
+    engine = "transformers"
+    model = "{root}/tests/data/tiny-vlm"
+    task = "bank-statement"
     [processors.whisper]
     model = "tiny.en"
 """
@@ -95,6 +102,18 @@ def test_model_answers_the_recipes_question_and_a_sidecars(demo: Place):
     assert [row["balance"] for row in answer["transactions"]] == [512.31, 577.30, 457.30, 418.05]
     assert (demo.outbox / "pictures" / "small-statement" / "small-statement.png.prompt").exists()
     assert demo.result("pictures/shapes.png")["model"].endswith("tiny-vlm")
+
+
+def test_model_reads_a_statement_into_the_files_that_ocr_makes_of_one(demo: Place):
+    result = demo.result("by-model/statement.png")
+    assert result["processor"] == "vlm"
+    assert result["review"] == ["1 row is verified by no balance"]  # no opening balance is printed
+    with (demo.outbox / "by-model" / "statement" / "statement.csv").open(newline="") as file:
+        rows = [(row["date"], row["description"], row["debit"], row["credit"]) for row in csv.DictReader(file)]
+    assert rows == [
+        ("2023-11-02", "TRANSFER SALARY", "", "2150.00"),
+        ("2023-11-04", "DIRECT DEBIT RENT", "895.50", ""),
+    ]
 
 
 def test_recipe_that_ocr_cannot_serve_waits_and_says_for_what(demo: Place):

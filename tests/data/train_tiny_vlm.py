@@ -2,6 +2,7 @@
 
     python tests/data/train_tiny_vlm.py OUT --minutes 50                             # from nothing
     python tests/data/train_tiny_vlm.py OUT --minutes 40 --start tests/data/tiny-vlm    # goes on from there
+    python tests/data/train_tiny_vlm.py OUT --average ONE OTHER                         # the mean of two runs' weights
     python tests/data/train_tiny_vlm.py tests/data/tiny-vlm --check 100                 # how well it reads
 
 One core of a processor with bfloat16 instructions is enough. The architecture is transformers' own Qwen2.5-VL, in the
@@ -12,6 +13,7 @@ without it the answers would have to teach the eyes, which takes many times as l
 import argparse
 import math
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoImageProcessor, PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
 
@@ -367,6 +370,14 @@ def save(model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokeniz
     AutoImageProcessor.from_pretrained(TINY).save_pretrained(out)
 
 
+def average(out: Path, one: Path, other: Path) -> None:
+    """The mean of the weights of two runs, which reads better than either (Wortsman et al. 2022, "Model soups")."""
+    shutil.copytree(one, out, dirs_exist_ok=True)
+    first, second = (load_file(folder / "model.safetensors") for folder in (one, other))
+    mean = {name: ((first[name].float() + second[name].float()) / 2).half() for name in first}
+    save_file(mean, out / "model.safetensors", metadata={"format": "pt"})
+
+
 def check(folder: Path, count: int) -> None:
     """How many of `count` new drawings a task are answered exactly right, by the engine that users have."""
     rng = random.Random(987_654)
@@ -387,7 +398,10 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="a model to go on from; else from nothing")
     parser.add_argument("--seed", type=int, default=0, help="of the drawings (default: 0)")
     parser.add_argument("--check", type=int, default=0, metavar="N", help="ask it about N new drawings a task")
+    parser.add_argument("--average", type=Path, nargs=2, help="models of one vocabulary, one made from the other")
     given = parser.parse_args()
+    if given.average:
+        average(given.out, *given.average)
     if given.minutes:
         make_model(given)
     if given.check:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from asking import ANSWERS, DESCRIBE, DRAWINGS, READ, ROOT, TINY, a_work, answer, drawing, noise
 from PIL import Image
 
@@ -29,6 +30,15 @@ def test_picture_is_read_letter_for_letter(name, ask):
     assert page["size_seen"] == page["source_size"] == list(drawing(Path(name).stem).size)
     assert 0.9 < page["lowest_token_probability"] <= 1
     assert asked.finished.details["lowest_token_probability"] == page["lowest_token_probability"]
+
+
+@pytest.mark.parametrize("name", [name for name, about in ANSWERS.items() if about["task"] != "bank-statement"])
+def test_picture_is_read_by_a_recipe_with_its_built_in_prompt(name, ask):
+    about = ANSWERS[name]
+    asked = ask(DRAWINGS / name, None, task=about["task"])
+    assert asked.text == about["task_answer"]
+    assert asked.finished.review == ()
+    assert asked.pages[0]["stop_reason"] == "stop" and len(asked.pages[0]["asked"]) == 1
 
 
 def test_jobs_that_share_batches_get_the_answers_they_get_alone(ask_all):
@@ -114,16 +124,18 @@ def test_token_limit_of_one_job_does_not_cut_off_another(ask_all):
     assert whole.text == answer("lines-three") and whole.finished.review == ()
 
 
-def test_endless_loop_is_stopped_and_reviewed(ask, tmp_path):
-    noise(504, 168).save(tmp_path / "noise.png")
-    asked = ask(tmp_path / "noise.png", max_new_tokens=4000, retries=0)
+def test_endless_loop_is_stopped_and_reviewed(ask, vlm, monkeypatch):
+    """A model that cannot look back: each word decides the next one alone, so that its words go round and round."""
+    for layer in vlm._engine._model.model.language_model.layers:
+        monkeypatch.setattr(layer.self_attn.o_proj, "forward", torch.zeros_like)
+    asked = ask(DRAWINGS / "line.png", max_new_tokens=4000, retries=0)
     page = asked.pages[0]
     assert page["stop_reason"] == "loop" and page["tokens"] < 2000
     assert "Page 1 of 1: the model was caught in a loop" in asked.review
 
 
 def test_empty_answer_is_reviewed_with_its_page(ask, tmp_path):
-    blank = Image.new("RGB", (196, 84), "white")
+    blank = Image.new("RGB", (196, 84), "gray")
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[blank])
     asked = ask(tmp_path / "two.tiff", retries=0)
     assert asked.review == "Page 2 of 2: the answer is empty."
