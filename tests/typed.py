@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-from processors.statements import PageWords, Word
+from processors.statements import Document, PageWords, Word, check, read_statements
 
 _WIDTH, _HEIGHT, _PITCH = 6.0, 10.0, 14.0
 
@@ -17,3 +17,11 @@ def typed_page(text: str, number: int = 1, confidence: float = 1.0) -> PageWords
             place = left, top, left + len(match[0]) * _WIDTH, top + _HEIGHT
             words.append(Word(match[0], *place, confidence))
     return PageWords(number, tuple(words))
+
+
+def read_typed(*texts: str) -> Document:
+    """What is read of typed pages, checked."""
+    document = read_statements([typed_page(text, number) for number, text in enumerate(texts, start=1)])
+    for statement in document.statements:
+        check(statement)
+    return document

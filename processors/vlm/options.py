@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors import statements
-from processors.base import Options, RecipeOptions, Seconds
+from processors.base import RecipeOptions
+from processors.servers import ServerOptions
 from processors.vlm import prompts, schema
 
 Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt"]
@@ -30,7 +31,7 @@ _ALWAYS_PROMPTED = {
 }  # by a prompt of their own if the recipe has none
 
 
-class VlmOptions(Options):
+class VlmOptions(ServerOptions):
     """`[processors.vlm]`"""
 
     max_batch: int = Field(default=8, ge=1)
@@ -45,20 +46,6 @@ class VlmOptions(Options):
         default=8, ge=1
     )  # share a forward pass, also those of several jobs; fewer if memory ends
     threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
-    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")  # of a server: "http://localhost:8000/v1"
-    api_key_env: str | None = Field(default=None, min_length=1)  # the environment variable that holds its key
-    api_key_file: str | None = Field(default=None, min_length=1)  # or the file; None: it needs no key
-    request_timeout: Seconds = Field(default=300.0, gt=0)  # how long a server may take for one page
-
-    @model_validator(mode="after")
-    def _names_its_server(self) -> "VlmOptions":
-        if self.engine == "openai" and self.base_url is None:
-            raise ValueError('engine = "openai" needs `base_url`, such as "http://localhost:8000/v1"')
-        if self.engine != "openai" and (self.base_url or self.api_key_env or self.api_key_file):
-            raise ValueError('`base_url` and `api_key_…` are of engine = "openai": set that, or leave them out')
-        if self.api_key_env and self.api_key_file:
-            raise ValueError("`api_key_env` and `api_key_file` are both given: leave one out")
-        return self
 
 
 class AskOptions(RecipeOptions):

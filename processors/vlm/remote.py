@@ -1,30 +1,20 @@
-"""Questions answered by a server that speaks OpenAI's chat completions: vLLM, llama.cpp, Ollama and others.
-
-Goes to `base_url` and nowhere else: no proxy of the environment is used, no redirection followed. The API key is sent
-as its header, and kept out of logs and results.
-"""
+"""Questions answered by a server that speaks OpenAI's chat completions: vLLM, llama.cpp, Ollama and others."""
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx2
 
-from processors.base import Unavailable
-from processors.servers import BUSY, asked_pause, read_key
-from processors.servers import said as said_by
+from processors.servers.client import NOT_UNDERSTOOD, TRIES, Server, said
 from processors.vlm.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
 from processors.vlm.question import Answer, Question, StopReason
 
-_TRIES = 4  # of a request that the server may well answer a moment later
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
-_NOT_UNDERSTOOD = {400, 415, 422, 501}  # what servers say to a parameter that they do not know
+_SERVER_ERROR = 500  # the first status of its kind
 _TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
-_CONNECT_SECONDS = 10.0
 _SIGN_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -33,22 +23,14 @@ log = logging.getLogger(__name__)
 class RemoteEngine:
     """One server and model. See `question.Engine`."""
 
-    def __init__(self, options: VlmOptions, key: str | None):
+    def __init__(self, options: VlmOptions):
         self.max_pixels, self.pages_at_once = options.max_pixels, options.pages_at_once
         self.device_name = options.base_url
         self.made_by = {"model": options.model, "server": options.base_url, "max_pixels": options.max_pixels}
         self._model = options.model
         self._features = [("response_format", "logprobs"), ("response_format",), ("logprobs",), ()]  # first: best
         self._lock = threading.Lock()  # of `_features`
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for each request
-        self._client = httpx2.Client(
-            base_url=options.base_url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(options.request_timeout, connect=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=options.pages_at_once + 1),
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._server = Server(options, "model server", "processors.vlm", most_connections=options.pages_at_once + 1)
 
     @classmethod
     def load(cls, options: VlmOptions) -> "RemoteEngine":
@@ -57,14 +39,14 @@ class RemoteEngine:
         Raises:
             Unavailable: it does not, or there is no key.
         """
-        engine = cls(options, read_key(options.api_key_env, options.api_key_file))
+        engine = cls(options)
         served = engine._served()
         if served and options.model not in served:
             log.warning("%s serves %s, not %s; asked all the same", options.base_url, ", ".join(served), options.model)
         return engine
 
     def close(self) -> None:
-        self._client.close()
+        self._server.close()
 
     def answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
         """The answers to `questions`, in their order, at most `pages_at_once` asked at a time.
@@ -90,7 +72,7 @@ class RemoteEngine:
             response = self._post(write_request(self._model, question, features))
             if isinstance(response, str):
                 return _failed(response, size)
-            if response.status_code in _NOT_UNDERSTOOD and features and not _says_too_long(response):
+            if response.status_code in NOT_UNDERSTOOD and features and not _says_too_long(response):
                 continue  # asked again without what it may not know
             if response.status_code != 200:
                 return self._failed(response, size)
@@ -114,22 +96,15 @@ class RemoteEngine:
         Raises:
             Unavailable: for all.
         """
-        said = said_by(response)
         match response.status_code:
             case 401 | 403:
-                raise Unavailable(
-                    f"The model server {self.device_name} refuses the API key ({said}). Correct `api_key_env` or "
-                    "`api_key_file` in [processors.vlm], or what they name."
-                )
+                raise self._server.refused(response)
             case 404:
                 served = ", ".join(self._served()) or "nothing"
-                raise Unavailable(
-                    f"The model server {self.device_name} does not know {self._model} ({said}); it serves {served}. "
-                    "Correct `model` or `base_url` in [processors.vlm]."
-                )
+                raise self._server.lacks(f"{self._model} ({said(response)}); it serves {served}")
             case 400 | 413 | 422 if _says_too_long(response):
-                return _failed(said, size, StopReason.NO_ROOM)
-        return _failed(f"The model server says: {response.status_code} {said}", size)
+                return _failed(said(response), size, StopReason.NO_ROOM)
+        return _failed(f"The model server says: {response.status_code} {said(response)}", size)
 
     def _post(self, body: dict[str, Any]) -> httpx2.Response | str:
         """The server's last word; a text if it has none for this one though it works.
@@ -137,26 +112,21 @@ class RemoteEngine:
         Raises:
             Unavailable: it is away or overloaded.
         """
-        pause = _FIRST_PAUSE_SECONDS
-        for left in reversed(range(_TRIES)):
+
+        def send(client: httpx2.Client) -> httpx2.Response:
             try:
-                response = self._client.post("chat/completions", json=body)
-            except httpx2.ReadTimeout:
-                self._served()  # raises if it hangs altogether
-                return "The model server gave no answer in time. Raise `request_timeout`, or lower `max_new_tokens`."
-            except httpx2.TransportError as error:
-                why = error
-            else:
-                if response.status_code < 500 and response.status_code not in BUSY:
-                    return response
-                why = f"{response.status_code} {said_by(response)}"
-                pause = asked_pause(response) or pause
-                if not left and response.status_code not in BUSY:
-                    return f"The model server failed {_TRIES} times: {why}"
-            if left:
-                time.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
-                pause *= 2
-        raise Unavailable(self._away(why))
+                return client.post("chat/completions", json=body)
+            except httpx2.ReadTimeout as error:
+                raise _NoAnswerInTimeError from error
+
+        try:
+            response = self._server.ask(send, lambda response: response.status_code >= _SERVER_ERROR)
+        except _NoAnswerInTimeError:
+            self._server.models()  # raises if it hangs altogether
+            return "The model server gave no answer in time. Raise `request_timeout`, or lower `max_new_tokens`."
+        if response.status_code >= _SERVER_ERROR:
+            return f"The model server failed {TRIES} times: {response.status_code} {said(response)}"
+        return response
 
     def _served(self) -> list[str]:
         """The names of the models that the server has.
@@ -165,23 +135,13 @@ class RemoteEngine:
             Unavailable: it does not answer.
         """
         try:
-            response = self._client.get("models", timeout=_CONNECT_SECONDS)
-        except httpx2.TransportError as error:
-            raise Unavailable(self._away(error)) from error
-        if response.status_code in (401, 403):
-            self._failed(response, None)
-        if response.status_code in BUSY:
-            raise Unavailable(self._away(f"{response.status_code} {said_by(response)}"))
-        try:
-            return [model["id"] for model in response.json()["data"]]
+            return [model["id"] for model in self._server.models().json()["data"]]
         except (ValueError, LookupError, TypeError):
             return []  # not all servers have such a list
 
-    def _away(self, why: object) -> str:
-        return (
-            f"The model server {self.device_name} does not answer ({why}). Start it, or correct `base_url` in "
-            "[processors.vlm]; the jobs wait."
-        )
+
+class _NoAnswerInTimeError(Exception):
+    """A page takes the server too long."""
 
 
 def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> Answer:
@@ -198,4 +158,4 @@ def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopRea
 
 def _says_too_long(response: httpx2.Response) -> bool:
     """Is it the length of prompt and page that the server objects to? There is no code for it, only words."""
-    return any(words in said_by(response).lower() for words in _TOO_LONG)
+    return any(words in said(response).lower() for words in _TOO_LONG)

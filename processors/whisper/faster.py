@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from processors.base import Unavailable
-from processors.whisper import voice
+from processors.whisper import together, voice
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.options import WhisperOptions
 
@@ -61,14 +61,8 @@ class FasterEngine:
             ) from error
         return cls(model, options)
 
-    def run(self, jobs: Sequence[Callable[[Any], Any]]) -> Iterator[tuple[int, Any | Exception]]:
-        """One job behind the other."""
-        for number, job in enumerate(jobs):
-            try:
-                outcome = job(None)
-            except Exception as error:
-                outcome = error
-            yield number, outcome
+    def run(self, jobs: Sequence[Callable[[together.Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
+        return together.run_one_by_one(jobs)
 
     def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
         if not self._model.model.is_multilingual:

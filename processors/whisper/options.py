@@ -4,13 +4,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from processors.base import Options, RecipeOptions, Seconds
+from processors.base import RecipeOptions
+from processors.servers import ServerOptions
 from processors.whisper import catalogue
 
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
 
 
-class WhisperOptions(Options):
+class WhisperOptions(ServerOptions):
     """`[processors.whisper]`"""
 
     engine: Literal["openai-whisper", "faster-whisper", "openai"] = "openai-whisper"  # openai: a server, at base_url
@@ -20,10 +21,6 @@ class WhisperOptions(Options):
     threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
     compute_type: str = "auto"  # of faster-whisper: "int8", "float32", "float16"; auto: int8, on a GPU float16
     max_batch: int = Field(default=8, ge=1)  # files whose windows are decoded together
-    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")  # of a server: "http://localhost:8000/v1"
-    api_key_env: str | None = Field(default=None, min_length=1)  # the environment variable that holds its key
-    api_key_file: str | None = Field(default=None, min_length=1)  # or the file; None: it needs no key
-    request_timeout: Seconds = Field(default=300.0, gt=0)  # how long a server may take for ten minutes of sound
 
     @model_validator(mode="after")
     def _is_known(self) -> "WhisperOptions":
@@ -31,16 +28,6 @@ class WhisperOptions(Options):
             raise ValueError(
                 f"no Whisper model {self.model!r}: write the path of a .pt file, or {', '.join(catalogue.NAMES)}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _names_its_server(self) -> "WhisperOptions":
-        if self.engine == "openai" and self.base_url is None:
-            raise ValueError('engine = "openai" needs `base_url`, such as "http://localhost:8000/v1"')
-        if self.engine != "openai" and (self.base_url or self.api_key_env or self.api_key_file):
-            raise ValueError('`base_url` and `api_key_…` are of engine = "openai": set that, or leave them out')
-        if self.api_key_env and self.api_key_file:
-            raise ValueError("`api_key_env` and `api_key_file` are both given: leave one out")
         return self
 
 

@@ -1,12 +1,9 @@
 """Speech to text by a server that speaks OpenAI's `POST /v1/audio/transcriptions`: Speaches, vLLM, LocalAI and others.
 
-Goes to `base_url` and nowhere else: no proxy of the environment is used, no redirection followed. The sound is sent in
-parts, as 16-bit WAV of 16 kHz, and only where somebody speaks in it. The API key is kept out of logs and results.
+The sound is sent in parts, as 16-bit WAV of 16 kHz, and only where somebody speaks in it.
 """
 
 import io
-import logging
-import time
 import wave
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,19 +12,13 @@ import httpx2
 import numpy as np
 from whisper.utils import compression_ratio
 
-from processors.base import JobError, Unavailable
-from processors.servers import BUSY, asked_pause, read_key, said
-from processors.whisper import catalogue, sound
+from processors.base import JobError
+from processors.servers.client import NOT_UNDERSTOOD, Server, said
+from processors.whisper import catalogue, sound, together
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.options import WhisperOptions
 
-_TRIES = 4  # of a request that the server may well answer a moment later
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
-_CONNECT_SECONDS = 10.0
-_NOT_UNDERSTOOD = {400, 415, 422, 501}  # what servers say to a parameter that they do not know
 _CODES = {name: code for code, name in catalogue.LANGUAGES.items()}
-
-log = logging.getLogger(__name__)
 
 
 class RemoteEngine:
@@ -35,18 +26,10 @@ class RemoteEngine:
 
     name = "openai"
 
-    def __init__(self, options: WhisperOptions, key: str | None):
-        self.device_name = options.base_url or ""
-        self.made_by = {"engine": self.name, "model": options.model, "server": self.device_name}
-        self._model = options.model
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for each request
-        self._client = httpx2.Client(
-            base_url=self.device_name,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(options.request_timeout, connect=_CONNECT_SECONDS),
-            trust_env=False,
-            follow_redirects=False,
-        )
+    def __init__(self, server: Server, model: str):
+        self.device_name = server.url
+        self.made_by = {"engine": self.name, "model": model, "server": self.device_name}
+        self._server, self._model = server, model
 
     @classmethod
     def load(cls, options: WhisperOptions) -> "RemoteEngine":
@@ -55,25 +38,12 @@ class RemoteEngine:
         Raises:
             Unavailable: it does not, or there is no key.
         """
-        engine = cls(options, read_key(options.api_key_env, options.api_key_file))
-        try:
-            response = engine._client.get("models", timeout=_CONNECT_SECONDS)
-        except httpx2.TransportError as error:
-            raise Unavailable(engine._away(error)) from error
-        if response.status_code in (401, 403):
-            raise engine._refused(response)
-        if response.status_code in BUSY:
-            raise Unavailable(engine._away(f"{response.status_code} {said(response)}"))
-        return engine
+        server = Server(options, "speech server", "processors.whisper")
+        server.models()
+        return cls(server, options.model)
 
-    def run(self, jobs: Sequence[Callable[[Any], Any]]) -> Iterator[tuple[int, Any | Exception]]:
-        """One job behind the other."""
-        for number, job in enumerate(jobs):
-            try:
-                outcome = job(None)
-            except Exception as error:
-                outcome = error
-            yield number, outcome
+    def run(self, jobs: Sequence[Callable[[together.Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
+        return together.run_one_by_one(jobs)
 
     def detect(self, samples: np.ndarray) -> tuple[None, None]:
         return None, None
@@ -96,7 +66,7 @@ class RemoteEngine:
             timed["timestamp_granularities[]"] = ["segment", "word"]
         file = _as_wav(question.samples)
         response = self._post(path, fields | timed, file)
-        if response.status_code in _NOT_UNDERSTOOD:
+        if response.status_code in NOT_UNDERSTOOD:
             response = self._post(path, fields | {"response_format": "json"}, file)
         if response.status_code != 200:
             raise self._refused(response)
@@ -111,42 +81,17 @@ class RemoteEngine:
         Raises:
             Unavailable: it is away or overloaded.
         """
-        pause, why = _FIRST_PAUSE_SECONDS, object()
-        for left in reversed(range(_TRIES)):
-            try:
-                response = self._client.post(path, data=fields, files={"file": ("sound.wav", file, "audio/wav")})
-            except httpx2.TransportError as error:
-                why = error
-            else:
-                if response.status_code not in BUSY:
-                    return response
-                why = f"{response.status_code} {said(response)}"
-                pause = asked_pause(response) or pause
-            if left:
-                time.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
-                pause *= 2
-        raise Unavailable(self._away(why))
+        files = {"file": ("sound.wav", file, "audio/wav")}
+        return self._server.ask(lambda client: client.post(path, data=fields, files=files), lambda response: False)
 
     def _refused(self, response: httpx2.Response) -> JobError:
         """What a final refusal means: for this sound, or for all."""
         match response.status_code:
             case 401 | 403:
-                return Unavailable(
-                    f"The speech server {self.device_name} refuses the API key ({said(response)}). Correct "
-                    "`api_key_env` or `api_key_file` in [processors.whisper], or what they name."
-                )
+                return self._server.refused(response)
             case 404:
-                return Unavailable(
-                    f"The speech server {self.device_name} does not know {self._model}, or transcribes nothing "
-                    f"({said(response)}). Correct `model` or `base_url` in [processors.whisper]."
-                )
+                return self._server.lacks(f"{self._model}, or transcribes nothing ({said(response)})")
         return JobError(f"The speech server {self.device_name} says: {response.status_code} {said(response)}")
-
-    def _away(self, why: object) -> str:
-        return (
-            f"The speech server {self.device_name} does not answer ({why}). Start it, or correct `base_url` in "
-            "[processors.whisper]; the jobs wait."
-        )
 
 
 def _as_wav(samples: np.ndarray) -> bytes:

@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 import jsonschema
-from typed import typed_page
+from typed import read_typed, typed_page
 
 from processors.statements import check, from_page_answers, occurs, page_schema, read_statements, reasons
 
@@ -27,19 +27,12 @@ ENGLISH = """
 """
 
 
-def _read(*texts):
-    document = read_statements([typed_page(text, number) for number, text in enumerate(texts, start=1)])
-    for statement in document.statements:
-        check(statement)
-    return document
-
-
 def _values(row):
     return str(row.date), row.description, row.debit, row.credit, row.balance
 
 
 def test_a_statement_is_read_whole():
-    document = _read(ENGLISH)
+    document = read_typed(ENGLISH)
     (statement,) = document.statements
     assert (statement.account, statement.holder, statement.currency) == ("00012345", "Mr John Marsh", "GBP")
     assert (statement.start, statement.end) == (date(2023, 12, 15), date(2024, 1, 14))
@@ -55,30 +48,30 @@ def test_a_statement_is_read_whole():
 
 
 def test_an_amount_outside_the_rows_is_reported_not_taken():
-    document = _read(ENGLISH)
+    document = read_typed(ENGLISH)
     assert [each.text.split()[0] for each in document.unread] == ["Your"]
     assert reasons(document) == ["1 line or page was not understood, on page 1"]
 
 
 def test_a_wrong_digit_is_flagged_and_left_as_it_is():
-    document = _read(ENGLISH.replace("20.00     ", "26.00     "))
+    document = read_typed(ENGLISH.replace("20.00     ", "26.00     "))
     assert document.rows[0].debit == Decimal("26.00")
     assert [bool(row.flags) for row in document.rows] == [True, False, False, False]
     assert "1 row is flagged, on page 1" in reasons(document)
 
 
 def test_a_wrong_balance_flags_its_row_only():
-    document = _read(ENGLISH.replace("2,880.00", "2,830.00"))
+    document = read_typed(ENGLISH.replace("2,880.00", "2,830.00"))
     assert [bool(row.flags) for row in document.rows] == [False, False, True, False]
 
 
 def test_a_missing_row_is_told():
-    document = _read("\n".join(line for line in ENGLISH.splitlines() if "RENT" not in line))
+    document = read_typed("\n".join(line for line in ENGLISH.splitlines() if "RENT" not in line))
     assert any("do not follow" in reason for reason in reasons(document))
 
 
 def test_german_statement_with_signed_amounts():
-    document = _read(
+    document = read_typed(
         """
         IBAN DE12 5001 0517 0648 4898 90
         Kontoauszug vom 01.03.2024 bis 31.03.2024
@@ -106,7 +99,7 @@ def test_german_statement_with_signed_amounts():
 
 
 def test_the_balance_decides_where_the_column_does_not():
-    document = _read(
+    document = read_typed(
         """
         Statement for 1 May 2024 to 31 May 2024
         Opening balance     100.00
@@ -128,7 +121,7 @@ def test_the_balance_decides_where_the_column_does_not():
 
 
 def test_a_credit_card_owes_what_its_balance_says():
-    document = _read(
+    document = read_typed(
         """
         Your credit card statement 1 June 2024 to 30 June 2024
         Credit limit £5,000.00      Minimum payment £25.00
@@ -151,7 +144,7 @@ def test_a_credit_card_owes_what_its_balance_says():
 
 
 def test_overdrawn_balances_and_debits_in_brackets():
-    document = _read(
+    document = read_typed(
         """
         Period 01/06/2024 - 30/06/2024
         Date        Description      Amount       Balance
@@ -169,7 +162,7 @@ def test_overdrawn_balances_and_debits_in_brackets():
 
 def test_two_accounts_in_one_file_are_two_statements():
     second = ENGLISH.replace("00012345", "00099999").replace("RENT", "GYM ")
-    document = _read(ENGLISH.replace("Page 1 of 1", "Page 1 of 2"), second.replace("Page 1 of 1", "Page 2 of 2"))
+    document = read_typed(ENGLISH.replace("Page 1 of 1", "Page 1 of 2"), second.replace("Page 1 of 1", "Page 2 of 2"))
     assert [(s.account, len(s.rows)) for s in document.statements] == [("00012345", 4), ("00099999", 4)]
     assert all(check.passed for statement in document.statements for check in statement.checks)
 
@@ -187,14 +180,14 @@ def test_pages_out_of_order_are_read_in_their_printed_order():
         Date        Description      Paid out     Paid in    Balance
         14/06/2024  Pay                             5.00       20.00
         """
-    document = _read(second, first)
+    document = read_typed(second, first)
     assert [(str(row.date), row.page) for row in document.rows] == [("2024-06-13", 2), ("2024-06-14", 1)]
     assert not any(row.flags for row in document.rows)
     assert "another order" in document.notes[0]
 
 
 def test_printed_totals_are_compared():
-    document = _read(
+    document = read_typed(
         """
         Period 01/06/2024 - 30/06/2024
         Date        Description      Debit        Credit
@@ -212,7 +205,7 @@ def test_printed_totals_are_compared():
 
 
 def test_newest_first_is_put_in_the_order_of_time():
-    document = _read(
+    document = read_typed(
         """
         Date        Description      Money out    Money in   Balance
         15/06/2024  Shop              3.00                     17.00
@@ -231,7 +224,7 @@ def test_evidence_that_lacks_an_amount_flags_the_row():
 
 
 def test_a_page_without_a_table_is_reported():
-    document = _read(ENGLISH, "Terms and conditions\nThank you for banking with us")
+    document = read_typed(ENGLISH, "Terms and conditions\nThank you for banking with us")
     assert any(each.page == 2 and "no rows" in each.why for each in document.unread)
 
 
@@ -291,7 +284,7 @@ def _is_proven(document) -> bool:
 
 
 def test_rows_under_headings_of_deposits_and_of_withdrawals_have_their_direction():
-    document = _read("""
+    document = read_typed("""
     March 05, 2024 through April 03, 2024       Account Number: 000000812334567
     CHECKING SUMMARY
     Beginning Balance                                $1,000.00
@@ -319,7 +312,7 @@ def test_rows_under_headings_of_deposits_and_of_withdrawals_have_their_direction
 
 
 def test_years_are_told_by_the_days_of_the_balances():
-    document = _read("""
+    document = read_typed("""
     Musterstädtische Sparkasse
     IBAN DE02 1203 0000 0000 2020 51
 
@@ -338,7 +331,7 @@ def test_years_are_told_by_the_days_of_the_balances():
 
 
 def test_dates_of_booking_and_value_may_share_a_column():
-    document = _read("""
+    document = read_typed("""
     Auszug 1/2024 vom 02.01.2024 bis 31.01.2024    Kontonummer 53870624
     Alter Kontostand                           EUR + 1.523,67
 
@@ -365,7 +358,7 @@ def test_a_row_that_lost_its_balance_is_flagged_where_all_others_have_one():
     )
     text = ENGLISH[: ENGLISH.index("    28 Dec")] + rows.replace("  940.00", "")
     text = text.replace("15 December 2023 to 14 January 2024", "1 January 2024 to 31 January 2024")
-    assert [str(row.date) for row in _read(text).rows if row.flags] == ["2024-01-15"]
+    assert [str(row.date) for row in read_typed(text).rows if row.flags] == ["2024-01-15"]
 
 
 def test_a_statement_without_rows_is_told_not_a_success():

@@ -2,20 +2,13 @@
 
 import re
 
-from typed import typed_page
+from typed import read_typed
 
-from processors.statements import check, read_statements, reasons
-
-
-def _read(*texts):
-    document = read_statements([typed_page(text, number) for number, text in enumerate(texts, start=1)])
-    for statement in document.statements:
-        check(statement)
-    return document
+from processors.statements import reasons
 
 
 def test_a_page_without_rows_is_to_be_looked_at_and_breaks_nothing():
-    document = _read("""
+    document = read_typed("""
         Account number: 00012345
         Opening balance  1,523.67
         Closing balance  4,619.41
@@ -38,7 +31,7 @@ TYPED_FRENCH = """
 
 
 def test_thousands_set_off_by_the_wide_space_of_a_typewriter_belong_to_the_amount():
-    (statement,) = _read(TYPED_FRENCH).statements
+    (statement,) = read_typed(TYPED_FRENCH).statements
     assert [(str(row.debit), str(row.credit), row.description) for row in statement.rows] == [
         ("272.59", "None", "CARTE CARREFOUR MARKET"),
         ("None", "1526.86", "REMISE DE CHEQUE"),
@@ -48,7 +41,7 @@ def test_thousands_set_off_by_the_wide_space_of_a_typewriter_belong_to_the_amoun
 
 def test_digits_left_standing_before_an_amount_are_flagged_though_all_sums_agree():
     """Without their thousands everywhere, the amounts, totals and balances still agree with each other."""
-    document = _read(TYPED_FRENCH.replace("1 5", "1  5").replace("2 7", "2  7"))
+    document = read_typed(TYPED_FRENCH.replace("1 5", "1  5").replace("2 7", "2  7"))
     (statement,) = document.statements
     cut_off = next(row for row in statement.rows if "REMISE" in row.description)
     assert any("1" in flag and "not an amount" in flag for flag in cut_off.flags)
@@ -68,7 +61,7 @@ INDIAN = """
 
 
 def test_amounts_grouped_by_lakh_are_amounts():
-    (statement,) = _read(INDIAN).statements
+    (statement,) = read_typed(INDIAN).statements
     assert [(str(row.debit), str(row.credit), str(row.balance)) for row in statement.rows] == [
         ("None", "1614.29", "246924.73"),
         ("40.57", "None", "246884.16"),
@@ -78,14 +71,14 @@ def test_amounts_grouped_by_lakh_are_amounts():
 
 
 def test_amounts_of_a_column_whose_heading_is_unknown_are_flagged():
-    (statement,) = _read(INDIAN.replace("Closing Balance", "Unheard-of word")).statements
+    (statement,) = read_typed(INDIAN.replace("Closing Balance", "Unheard-of word")).statements
     assert [bool(row.flags) for row in statement.rows] == [True, True, True]
     assert all("246" not in str(row.balance) for row in statement.rows)
 
 
 def test_a_line_close_above_the_headings_is_none_of_them():
     period = "From : 01/01/2024   To : 31/01/2024\n\n"
-    (statement,) = _read(INDIAN.replace(period, "From : 01/01/2024\n")).statements
+    (statement,) = read_typed(INDIAN.replace(period, "From : 01/01/2024\n")).statements
     assert [row.description for row in statement.rows] == ["INTEREST PAID", "POS RELIANCE FRESH", "NEFT CR EXAMPLE"]
     assert [row.value_date for row in statement.rows] == [row.date for row in statement.rows]
 
@@ -108,12 +101,12 @@ SHORT = """
 
 
 def test_one_lost_balance_of_a_short_statement_is_flagged():
-    (statement,) = _read(SHORT.replace("95.00                1,200.00", "95.00")).statements
+    (statement,) = read_typed(SHORT.replace("95.00                1,200.00", "95.00")).statements
     assert [row.description for row in statement.flagged] == ["SHOES"]
 
 
 def test_rows_before_the_last_of_their_day_need_no_balance():
-    (statement,) = _read(
+    (statement,) = read_typed(
         SHORT.replace("10.00                  890.00", "10.00")
         .replace("07 May    BOOKS ", "03 May    BOOKS ")
         .replace("70.00                1,300.00", "70.00")
@@ -125,16 +118,16 @@ def test_rows_before_the_last_of_their_day_need_no_balance():
 
 def test_a_balance_lost_within_a_day_is_flagged_where_each_row_has_one():
     text = re.sub(r"\d\d (?=May    )", "01 ", SHORT).replace("70.00                1,300.00", "70.00")
-    (statement,) = _read(text).statements
+    (statement,) = read_typed(text).statements
     assert [row.description for row in statement.flagged] == ["WATER"]
 
 
 def test_of_two_dates_that_contradict_each_other_both_are_flagged():
     """Whether the 15th is misread for the 8th or the 12th for the 17th, nothing tells."""
-    (statement,) = _read(SHORT.replace("15 May", "08 May")).statements
+    (statement,) = read_typed(SHORT.replace("15 May", "08 May")).statements
     assert [row.description for row in statement.flagged] == ["SALARY", "WATER"]
 
 
 def test_of_one_date_against_many_only_that_one_is_flagged():
-    (statement,) = _read(SHORT.replace("19 May", "02 May")).statements
+    (statement,) = read_typed(SHORT.replace("19 May", "02 May")).statements
     assert [row.description for row in statement.flagged] == ["BAKER"]

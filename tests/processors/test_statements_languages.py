@@ -2,9 +2,9 @@
 
 from datetime import date
 
-from typed import typed_page
+from typed import read_typed
 
-from processors.statements import check, read_statements, reasons
+from processors.statements import reasons
 
 DUTCH = """
     Rekeningafschrift
@@ -46,19 +46,12 @@ SUMMARY_BELOW = """
 """
 
 
-def _read(text):
-    document = read_statements([typed_page(text)])
-    for statement in document.statements:
-        check(statement)
-    return document
-
-
 def _values(row):
     return str(row.date), row.description, str(row.debit), str(row.credit)
 
 
 def test_a_dutch_statement_is_read_and_reconciles():
-    document = _read(DUTCH)
+    document = read_typed(DUTCH)
     (statement,) = document.statements
     assert (statement.account, statement.start, statement.end) == (
         "NL91ABNA0417164300",
@@ -74,7 +67,7 @@ def test_a_dutch_statement_is_read_and_reconciles():
 
 
 def test_an_italian_statement_is_read_and_reconciles():
-    document = _read(ITALIAN)
+    document = read_typed(ITALIAN)
     (statement,) = document.statements
     assert (statement.start, statement.end) == (date(2024, 1, 1), date(2024, 1, 31))
     assert [_values(row) for row in statement.rows] == [
@@ -86,10 +79,10 @@ def test_an_italian_statement_is_read_and_reconciles():
 
 
 def test_a_summary_below_the_table_is_no_row_and_verifies_the_first():
-    document = _read(SUMMARY_BELOW)
+    document = read_typed(SUMMARY_BELOW)
     (statement,) = document.statements
     assert len(statement.rows) == 2
     assert (str(statement.opening), str(statement.closing)) == ("245310.44", "246884.16")
     assert reasons(document) == []
-    wrong = _read(SUMMARY_BELOW.replace("2,45,310.44", "2,45,311.44"))
+    wrong = read_typed(SUMMARY_BELOW.replace("2,45,310.44", "2,45,311.44"))
     assert [row.description for row in wrong.rows if row.flags] == ["INTEREST PAID"]

@@ -1,6 +1,6 @@
 """Two readings of a page: what differs is flagged, what is alike is not, and nothing is changed."""
 
-from typed import typed_page
+from typed import read_typed, typed_page
 
 from processors import statements
 
@@ -53,8 +53,7 @@ def test_a_wrong_amount_is_flagged_alone_of_all_rows_up_to_the_next_balance():
 
 
 def test_without_a_second_reading_all_rows_up_to_the_next_balance_may_be_wrong():
-    (statement,) = statements.read_statements([typed_page(PAGE.replace("31.46", "37.46"), 1)]).statements
-    statements.check(statement)
+    (statement,) = read_typed(PAGE.replace("31.46", "37.46")).statements
     assert [row.description for row in statement.flagged] == ["Larkfield Lettings", "Brindle Water", "Salary"]
 
 

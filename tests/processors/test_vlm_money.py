@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from asking import ANSWERS, DRAWINGS, ROOT, Asked, a_work
+from fake_servers import FakeServer
 from pydantic import ValidationError
-from test_vlm_server import Server, load, quick, server  # noqa: F401  the server's fixtures
+from test_vlm_server import load, quick, server  # noqa: F401  the server's fixtures
 
 from processors import base, pages, statements
 from processors.base import Instead, Progress
@@ -44,7 +45,7 @@ def _receipt() -> dict[str, Any]:
 
 
 @pytest.fixture
-def ask(load: Callable[..., Vlm], server: Server, tmp_path: Path) -> Callable[..., Asked]:  # noqa: F811
+def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callable[..., Asked]:  # noqa: F811
     def ask(source: Path, answers: list[dict[str, Any]], **options: Any) -> Asked:
         server.behave(*({"content": json.dumps(answer)} for answer in answers))
         work = a_work(source, tmp_path, AskOptions(retries=0, **options))

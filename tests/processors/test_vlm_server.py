@@ -1,58 +1,28 @@
 """Answers from an OpenAI-compatible server, a real process: what is asked, and all the ways in which it may fail."""
 
 import json
-import os
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import DRAWINGS, ROOT, STATEMENT, STATEMENT_SCHEMA, TINY, Asked, a_work, answer, drawing
+from asking import DRAWINGS, STATEMENT, STATEMENT_SCHEMA, TINY, Asked, a_work, answer, drawing
+from fake_servers import KEY, FakeServer
 from pydantic import ValidationError
 
 from processors import base
 from processors.base import FailureKind, Progress, Ready, Unavailable
-from processors.vlm import AskOptions, Vlm, VlmOptions, remote
+from processors.servers import client
+from processors.vlm import AskOptions, Vlm, VlmOptions
 
 SCHEMA = json.loads(STATEMENT_SCHEMA.read_text())
-KEY = "secret-8f2c"
-
-
-class Server:
-    """The fake server's process."""
-
-    def __init__(self, *arguments: str):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "fakes.model_server", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "KEY": KEY},
-            stdout=subprocess.PIPE,
-        )
-        self.root = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
-
-    def behave(self, *behaviours: dict[str, Any]) -> None:
-        request = urllib.request.Request(f"{self.root}/behave", json.dumps(behaviours).encode())
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
-
-    def asked(self) -> dict[str, Any]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.root}/asked") as response:
-            return json.load(response)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[FakeServer]:
     """One that says what it was shown."""
-    server = Server()
+    server = FakeServer("model_server")
     yield server
     server.stop()
 
@@ -60,14 +30,14 @@ def server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between two tries are for servers, not for tests."""
-    monkeypatch.setattr(remote, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(client, "_FIRST_PAUSE_SECONDS", 0.001)
 
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Vlm]:
     monkeypatch.setenv("TEST_KEY", KEY)
 
-    def load(server: Server, **options: Any) -> Vlm:
+    def load(server: FakeServer, **options: Any) -> Vlm:
         given = {"engine": "openai", "base_url": f"{server.root}/v1", "model": "tiny", "api_key_env": "TEST_KEY"}
         processor = Vlm()
         loaded = processor.load(VlmOptions(**{**given, **options}), Path(), Progress(lambda message: None))
@@ -78,7 +48,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Vlm]:
 
 
 @pytest.fixture
-def ask(load: Callable[..., Vlm], server: Server, tmp_path: Path) -> Callable[..., Asked]:
+def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callable[..., Asked]:
     def ask(*behaviours: dict[str, Any], source: Path = DRAWINGS / "line.png", vlm: dict | None = None, **options: Any):
         server.behave(*behaviours)
         work = a_work(source, tmp_path, AskOptions(**{"prompt": "What is it?", "retries": 0, **options}))
@@ -273,7 +243,7 @@ def test_wrong_or_missing_key_is_unavailable_and_says_where_it_is_set(load, serv
 
 
 def test_server_that_is_not_there_is_unavailable_at_load(load):
-    gone = Server()
+    gone = FakeServer("model_server")
     gone.stop()
     with pytest.raises(Unavailable, match="does not answer"):
         load(gone)
@@ -308,7 +278,7 @@ def test_server_is_not_looked_for_while_planning(tmp_path):
 
 
 def test_model_behind_a_server_answers_as_it_does_here(load, tmp_path):
-    server = Server(str(TINY))
+    server = FakeServer("model_server", str(TINY))
     try:
         options = AskOptions(prompt=STATEMENT, task="extract", json_schema=SCHEMA)
         work = a_work(DRAWINGS / "statement-two.png", tmp_path, options)

@@ -1,52 +1,22 @@
 """The other engines: a server of transcriptions, a real process here, and faster-whisper where it is installed."""
 
 import importlib.util
-import json
 import os
-import subprocess
-import sys
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_servers import KEY, FakeServer
 
 from processors.base import FailureKind, Progress, Unavailable
+from processors.servers import client
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
-from tests.processors.test_whisper import KENNEDY, ROOT, read_sound, words, write_wav
-
-KEY = "secret-51d0"
-
-
-class Server:
-    """The fake server's process."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fakes.speech_server"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "KEY": KEY},
-            stdout=subprocess.PIPE,
-        )
-        self.root = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def behave(self, *behaviours: dict) -> None:
-        self._opener.open(urllib.request.Request(f"{self.root}/behave", json.dumps(behaviours).encode())).close()
-
-    def asked(self) -> list[dict]:
-        with self._opener.open(f"{self.root}/asked") as response:
-            return json.load(response)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+from tests.processors.test_whisper import KENNEDY, read_sound, words, write_wav
 
 
 @pytest.fixture(scope="module")
 def server():
-    server = Server()
+    server = FakeServer("speech_server")
     yield server
     server.stop()
 
@@ -61,9 +31,7 @@ def remote(server) -> Whisper:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between two tries are for servers, not for tests."""
-    from processors.whisper import remote
-
-    monkeypatch.setattr(remote, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(client, "_FIRST_PAUSE_SECONDS", 0.001)
 
 
 def load(url: str, **options: object) -> Whisper:
