@@ -31,6 +31,8 @@ WAYS = (
     "exact-beam5",
     "fast-greedy",
     "fast-beam5",
+    "fast-greedy-int8",
+    "fast-beam5-int8",
 )
 PEERS = ("faster-int8-greedy", "faster-int8-beam5", "faster-float32-greedy", "faster-int8-batched")
 Heard = dict[str, str]  # text by file
@@ -150,7 +152,7 @@ def _errors(row: dict, text: str) -> tuple[int, int]:
 def _way(arguments: argparse.Namespace, language: str | None) -> Callable[[list[Path]], Heard]:
     """A function that transcribes; its model is loaded already."""
     engine, _, search = arguments.way.partition("-")
-    beam = 5 if search == "beam5" else None
+    beam = 5 if search.startswith("beam5") else None
     match engine:
         case "command":
             return lambda files: _by_command(files, arguments, language)
@@ -178,7 +180,7 @@ def _inboxd(
     from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
     processor, silent = Whisper(), Progress(lambda told: None)
-    dtype = "bfloat16" if arguments.way.endswith("bfloat16") else "auto"
+    dtype = next((name for name in ("bfloat16", "int8") if arguments.way.endswith(name)), "auto")
     settings = WhisperOptions(model=arguments.model, device="cpu", threads=1, dtype=dtype)
     processor.load(settings, arguments.models, silent)
     options = TranscribeOptions(way=how, beam_size=beam, best_of=None, language=language, formats=("txt",))

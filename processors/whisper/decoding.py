@@ -24,9 +24,9 @@ _SEED = 20250625
 class BatchDecoder:
     """Decodes on one model."""
 
-    def __init__(self, model: Whisper, dtype: torch.dtype):
+    def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
         self._model = model
-        self.network = Network(model, dtype)
+        self.network = Network(model, dtype, in_8_bits)
 
     @torch.inference_mode()
     def encode(self, mel: Tensor, positions: int | None = None) -> Tensor:

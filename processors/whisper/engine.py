@@ -25,20 +25,27 @@ class Engine:
 
     name = "openai-whisper"
 
-    def __init__(self, model: Whisper, name: str, dtype: torch.dtype | None = None):
-        """`dtype`: what the windows are computed in; None: float16 on a GPU, float32 on the CPU."""
+    def __init__(self, model: Whisper, name: str, dtype: str = "auto"):
+        """`dtype`: what the windows are computed in, see `WhisperOptions`.
+
+        Raises:
+            Unavailable: the model's device does not know it.
+        """
         self._model = model
-        self._fp16 = model.device.type == "cuda"  # what whisper itself computes in; its CPU code knows float32 only
-        dtype = dtype or (torch.float16 if self._fp16 else torch.float32)
-        self._decoding = Decoding(model, dtype)
-        self.made_by = {"engine": self.name, "version": whisper.__version__, "model": name, "dtype": str(dtype)}
+        self._fp16 = self.is_elsewhere = (
+            model.device.type == "cuda"
+        )  # what whisper itself computes in; its CPU code knows float32 only
+        if dtype == "auto":
+            dtype = "float16" if self._fp16 else "float32"
+        self._decoding = Decoding(model, *precision(dtype, model.device))
+        self.made_by = {"engine": self.name, "version": whisper.__version__, "model": name, "dtype": dtype}
 
     @classmethod
     def load(cls, options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
         """The model of `options`, fetched first if need be.
 
         Raises:
-            Unavailable: no such device; or the weights are not at hand, or damaged.
+            Unavailable: no such device, or no such numbers on it; or the weights are not at hand, or damaged.
         """
         together.share_heap()
         if options.threads:
@@ -53,8 +60,7 @@ class Engine:
         heads = whisper._ALIGNMENT_HEADS.get(catalogue.canonical(Path(options.model).name.removesuffix(".pt")))
         if heads:
             model.set_alignment_heads(heads)  # else: all heads of the later layers, which times words less well
-        dtype = None if options.dtype == "auto" else getattr(torch, options.dtype)
-        return cls(model.to(device).eval(), options.model, dtype)
+        return cls(model.to(device).eval(), options.model, options.dtype)
 
     @property
     def device_name(self) -> str:
@@ -68,8 +74,8 @@ class Engine:
     def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
         if not self._model.is_multilingual:
             return "en", None
-        mel = log_mel_spectrogram(pad_or_trim(samples[:N_SAMPLES]), self._model.dims.n_mels)
-        mel = mel.to(self._model.device, torch.float16 if self._fp16 else torch.float32)
+        mel = log_mel_spectrogram(self._moved(pad_or_trim(samples[:N_SAMPLES])), self._model.dims.n_mels)
+        mel = mel.to(torch.float16 if self._fp16 else torch.float32)
         _, probabilities = self._model.detect_language(mel)
         language = max(probabilities, key=probabilities.get)
         return language, round(probabilities[language], 4)
@@ -88,8 +94,28 @@ class Engine:
         seconds = len(samples) / sound.SAMPLE_RATE_HZ
         listener = Listener(self._model, question, seconds)
         with progress_bar(listener.advance):
-            result = whisper.transcribe(listener, samples, fp16=self._fp16, **arguments)
+            result = whisper.transcribe(listener, self._moved(samples), fp16=self._fp16, **arguments)
         return [listener.with_its_own_ratio(segment) for segment in result["segments"]]
+
+    def _moved(self, samples: np.ndarray) -> torch.Tensor:
+        """On the model's device, where, then, the spectrogram is made."""
+        return torch.from_numpy(samples).to(self._model.device)
+
+
+def precision(dtype: str, device: torch.device) -> tuple[torch.dtype, bool]:
+    """What numbers are kept as, and whether linear layers round them to 8 bits.
+
+    Raises:
+        Unavailable: not on this device.
+    """
+    if dtype != "int8":
+        return getattr(torch, dtype), False
+    if device.type != "cpu":
+        raise Unavailable(
+            f'dtype = "int8" is for the CPU, not for {device}. Leave it out of [processors.whisper], or set '
+            'device = "cpu" there.'
+        )
+    return torch.float32, True
 
 
 def _device(wanted: str) -> torch.device:

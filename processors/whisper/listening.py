@@ -44,8 +44,8 @@ class Window:
 class Decoding:
     """Batches of windows through one model."""
 
-    def __init__(self, model: Whisper, dtype: torch.dtype):
-        self._decoder = BatchDecoder(model, dtype)
+    def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
+        self._decoder = BatchDecoder(model, dtype, in_8_bits)
         dims = model.dims
         width = dims.n_text_state * dims.n_text_layer * 2 * torch.finfo(dtype).bits // 8
         most, most_bytes = _MOST_ON_CPU if model.device.type == "cpu" else _MOST_ELSEWHERE

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from whisper.model import Whisper
 
-from processors.whisper import linear
+from processors.whisper import kernels
+from processors.whisper.kernels import Linear
 
-Linear = Callable[[Tensor], Tensor]
 Pair = tuple[Tensor, Tensor]  # keys and values, or weight and bias
 
 _CACHE_STEP = 64  # positions by which a cache grows
@@ -92,9 +92,10 @@ def _select(layers: list[Pair], rows: Tensor) -> None:
 class Network:
     """The layers of one model, in one precision."""
 
-    def __init__(self, model: Whisper, dtype: torch.dtype):
+    def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
+        """`in_8_bits`: linear layers that read sound, and the vocabulary, are rounded; see `kernels.choose`."""
         self.dims, self.device, self.dtype = model.dims, model.device, dtype
-        self._make = linear.choose(model, dtype)
+        self._kernels = kernels.choose(model, dtype, in_8_bits)
         self._encoder, self._decoder = model.encoder, model.decoder
         self._conv = [
             (conv.weight.to(dtype), conv.bias.to(dtype)) for conv in (self._encoder.conv1, self._encoder.conv2)
@@ -103,7 +104,7 @@ class Network:
         self._said = [self._block(block) for block in self._decoder.blocks]
         self._embedding = self._decoder.token_embedding.weight.detach().to(dtype)
         self._positions = self._decoder.positional_embedding.detach().to(dtype)
-        self._vocabulary = self._make(self._decoder.token_embedding.weight, None)
+        self._vocabulary = self._kernels.linear(self._decoder.token_embedding.weight, None)
 
     def encode(self, mels: Tensor) -> Tensor:
         """Mel spectrograms (n, n_mels, 2 * positions) -> (n, positions, width). Fewer than whisper's 1500 positions are
@@ -114,22 +115,26 @@ class Network:
         x = x + self._encoder.positional_embedding[: x.shape[1]].to(self.dtype)
         for block in self._heard:
             queries, keys, values = self._split(block.queries_keys_values(_norm(x, block.norms[0])), 3)
-            x = x + block.out(_joined(F.scaled_dot_product_attention(queries, keys, values)))
+            x = x + block.out(_joined(self._kernels.attention(queries, keys, values)))
             x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[1]))))
         return _norm(x, _weights(self._encoder.ln_post, self.dtype))
 
     def hear(self, features: Sequence[Tensor]) -> Heard:
         """What the decoder reads of sounds, each (its own positions, width)."""
-        lengths = [len(each) for each in features]
-        padded = torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True)
+        lengths, heads = [len(each) for each in features], self.dims.n_text_head
+        shape = (len(features), heads, max(lengths), self.dims.n_text_state // heads)
         mask = None
         if min(lengths) < max(lengths):
             ends = torch.tensor(lengths, device=self.device)[:, None, None, None]
             mask = torch.arange(max(lengths), device=self.device) < ends
         pairs = []
         for block in self._said:
-            keys, values = self._split(block.cross_keys_values(padded), 2)
-            pairs.append((keys.contiguous(), values.contiguous()))
+            keys, values = features[0].new_zeros(shape), features[0].new_zeros(shape)
+            for number, each in enumerate(features):  # sound by sound: the result is the same whatever is beside it
+                (keys[number, :, : len(each)],), (values[number, :, : len(each)],) = self._split(
+                    block.cross_keys_values(each[None]), 2
+                )
+            pairs.append((keys, values))
         return Heard(pairs, mask)
 
     def cache(self, rows: int, length: int) -> Cache:
@@ -192,24 +197,25 @@ class Network:
 
     def _block(self, block: torch.nn.Module) -> _Block:
         own, cross = block.attn, block.cross_attn
+        make = self._kernels.of_text if cross else self._kernels.linear
         norms = [block.attn_ln, *([block.cross_attn_ln] if cross else []), block.mlp_ln]
         none = torch.zeros_like(own.query.bias)  # Whisper's keys have no bias
         layers = {
-            "queries_keys_values": self._make(
+            "queries_keys_values": make(
                 torch.cat([own.query.weight, own.key.weight, own.value.weight]),
                 torch.cat([own.query.bias, none, own.value.bias]),
             ),
-            "out": self._make(own.out.weight, own.out.bias),
-            "widen": self._make(block.mlp[0].weight, block.mlp[0].bias),
-            "narrow": self._make(block.mlp[2].weight, block.mlp[2].bias),
+            "out": make(own.out.weight, own.out.bias),
+            "widen": make(block.mlp[0].weight, block.mlp[0].bias),
+            "narrow": make(block.mlp[2].weight, block.mlp[2].bias),
         }
         if cross:
             layers |= {
-                "cross_query": self._make(cross.query.weight, cross.query.bias),
-                "cross_keys_values": self._make(
+                "cross_query": make(cross.query.weight, cross.query.bias),
+                "cross_keys_values": self._kernels.linear(
                     torch.cat([cross.key.weight, cross.value.weight]), torch.cat([none, cross.value.bias])
                 ),
-                "cross_out": self._make(cross.out.weight, cross.out.bias),
+                "cross_out": make(cross.out.weight, cross.out.bias),
             }
         return _Block(norms=tuple(_weights(norm, self.dtype) for norm in norms), **layers)
 

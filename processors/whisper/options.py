@@ -17,7 +17,7 @@ class WhisperOptions(ServerOptions):
     engine: Literal["openai-whisper", "faster-whisper", "openai"] = "openai-whisper"  # openai: a server, at base_url
     model: str = "turbo"  # a name of openai-whisper, or the path of a checkpoint (.pt); else as its engine names it
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else float16
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"  # auto: float32 on the CPU, else float16
     threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
     compute_type: str = "auto"  # of faster-whisper: "int8", "float32", "float16"; auto: int8, on a GPU float16
     max_batch: int = Field(default=8, ge=1)  # files whose windows are decoded together

@@ -74,8 +74,11 @@ def test_a_name_that_says_nothing_does_not_matter(hear, tmp_path):
     assert words(hear(copy).text) == words(SPOKEN["LJ001-0002.mp3"])
 
 
-def test_sound_longer_than_a_part_loses_no_word_and_keeps_its_times(hear, tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_elsewhere", [False, True])  # True: the next part is got ready while one is decoded
+def test_sound_longer_than_a_part_loses_no_word_and_keeps_its_times(hear, whisper, tmp_path, monkeypatch, is_elsewhere):
     from processors.whisper import sound
+
+    monkeypatch.setattr(whisper._engine, "is_elsewhere", is_elsewhere)
 
     pause = np.zeros(16_000, np.float32)
     joined = [read_sound("jfk.flac"), pause, read_sound("LJ001-0004.flac"), pause, read_sound("LJ001-0002.mp3")]
@@ -146,11 +149,13 @@ def test_speech_recorded_far_too_quietly_is_still_heard(hear, tmp_path):
     assert words(hear(quiet).text) == words(KENNEDY)
 
 
-def test_numbers_of_sixteen_bits_serve_on_the_cpu_too(hear, models):
-    small, options = Whisper(), WhisperOptions(model="tiny.en", device="cpu", threads=1, dtype="bfloat16")
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_smaller_numbers_serve_on_the_cpu_too(hear, models, dtype):
+    small, options = Whisper(), WhisperOptions(model="tiny.en", device="cpu", threads=1, dtype=dtype)
     small.load(options, models, Progress(lambda message: None))
     assert words(hear("jfk.flac", by=small).text) == words(KENNEDY)
-    assert small._engine.made_by["dtype"] == "torch.bfloat16"
+    assert words(hear("jfk.flac", by=small, way="fast").text) == words(KENNEDY)
+    assert small._engine.made_by["dtype"] == dtype
 
 
 def test_fifty_milliseconds_are_no_failure(hear):

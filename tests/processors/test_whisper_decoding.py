@@ -44,6 +44,16 @@ def test_a_batch_gives_each_window_what_whisper_gives_it_alone(model, decoder, w
         assert np.allclose(*values, atol=1e-3), name
 
 
+def test_in_8_bits_a_window_is_the_same_whatever_it_is_decoded_beside(model):
+    rounded = BatchDecoder(model, torch.float32, in_8_bits=True)
+    mels = [whisper.log_mel_spectrogram(whisper.pad_or_trim(read_sound(name))) for name in NAMES]
+    windows = [rounded.encode(mel) for mel in mels]
+    together = rounded.decode(windows, options())
+    alone = [rounded.decode([window], [each])[0] for window, each in zip(windows, options(), strict=True)]
+    assert [found.tokens for found in together] == [found.tokens for found in alone]
+    assert "Americans" in together[0].text
+
+
 def test_sampling_gives_a_window_the_same_text_whatever_it_is_decoded_beside(decoder, windows):
     sampled = options(temperature=1.0, best_of=2)
     together = decoder.decode(windows, sampled)
