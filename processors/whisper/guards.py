@@ -13,6 +13,7 @@ _FASTEST_WORDS_PER_SECOND = 12  # auctioneers reach 8
 _SHORTEST_SPEECH_SECONDS = 0.25
 _LEAST_REPEATS = 5  # of the same words in a row within a window: fewer are emphasis
 _MOST_WORDS_REPEATED = 12
+_FEWEST_WORDS_TWICE = 3
 _HOLLOW_SHARE = 0.3  # of a segment's time in which somebody speaks: less, and it is hollow
 
 # What Whisper writes where nobody speaks, most often at the end, as it learned it from subtitles.
@@ -51,6 +52,13 @@ def is_loop(text: str) -> bool:
             if run >= length * (_LEAST_REPEATS - 1):
                 return True
     return False
+
+
+def ends_twice(text: str) -> bool:
+    """Are the last words said twice? At least three of them: fewer are emphasis."""
+    words = re.findall(r"\w+", text.casefold())
+    lengths = range(_FEWEST_WORDS_TWICE, _MOST_WORDS_REPEATED + 1)
+    return any(len(words) >= 2 * many and words[-many:] == words[-2 * many : -many] for many in lengths)
 
 
 def is_phantom(text: str, seconds: float, spoken_seconds: float, is_last: bool) -> bool:

@@ -2,7 +2,7 @@
 
 Unlike `whisper.transcribe`, no window knows the text before it. As there, a window's last time tells how far it was
 understood; where the voice detector still hears speech behind it, the rest becomes a window of its own, so that no
-speech is lost.
+speech is lost. Such a rest is told the text before it, and begins a little earlier: times may cut off a first sound.
 """
 
 import math
@@ -14,6 +14,7 @@ import torch
 from whisper.audio import (
     FRAMES_PER_SECOND,
     HOP_LENGTH,
+    N_FFT,
     N_FRAMES,
     N_SAMPLES,
     SAMPLE_RATE,
@@ -29,13 +30,15 @@ from processors.whisper import guards, voice
 from processors.whisper.hearing import Question
 from processors.whisper.listening import Window, timed
 
-_ASKED_AT_ONCE = 16
+_ASKED_AT_ONCE = 32
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
 _LONGEST_SECONDS = 18.0  # to which neighbouring spans are joined: attention takes time by the square of it
 _SPARE_SECONDS = 2.0  # of context behind the end of a window: Whisper expects silence at the end
 _LEAST_LEFT_SECONDS = 0.5  # of speech behind a window's last time, that are worth a window
 _LEAST_DONE_SECONDS = 1.0  # a window understood no further than this would go on forever
+_TOLD_SECONDS = 1.0  # of speech: a rest shorter than this is not told what was said. It would say it again
+_EARLIER_SECONDS = 0.5  # by which a rest that is told begins before the last time
 _MOST_SPLITS = 6
 _APPENDED, _PREPENDED = "\"'.。,，!！?？:：”)]}、", "\"'“¿([{-"  # punctuation, as `whisper.transcribe` has it
 
@@ -45,6 +48,8 @@ class _Piece:
     start: float  # seconds of the part, on a frame
     end: float
     splits: int = 0  # windows before it in the same stretch of speech
+    known: float = 0.0  # up to this time of the part it is known what was said,
+    said: str = ""  # which is this
 
     @property
     def seconds(self) -> float:
@@ -85,31 +90,46 @@ class Windows:
 
     def _mel(self, piece: _Piece) -> torch.Tensor:
         samples = self._part[round(piece.start * SAMPLE_RATE) : round(piece.end * SAMPLE_RATE)]
-        mel = log_mel_spectrogram(np.ascontiguousarray(samples), self._model.dims.n_mels, padding=N_SAMPLES)
-        return pad_or_trim(mel, N_FRAMES)
+        silence = max(0, N_SAMPLES + N_FFT - len(samples))  # the same as whisper's whole half minute more, but quicker
+        moved = torch.from_numpy(np.ascontiguousarray(samples)).to(self._model.device)
+        return pad_or_trim(log_mel_spectrogram(moved, self._model.dims.n_mels, padding=silence), N_FRAMES)
 
     def _decode(self, pieces: list[_Piece], mels: list[torch.Tensor]) -> list[DecodingResult]:
         """Each window's first result that is good enough, else its last."""
         results: list[Any] = [None] * len(pieces)
 
-        def attempt(numbers: list[int], temperature: float, positions: list[int | None], again: bool = True) -> None:
-            options = self._decoding(temperature)
+        def ask(numbers: list[int], options: DecodingOptions, whole: bool, again: bool) -> list[DecodingResult]:
             asked = []
             for number in numbers:
-                features = results[number].audio_features if again else None
-                asked.append(Window(mels[number], options, positions[number], features))
-            for number, result in zip(numbers, self._question.ask(asked) if asked else [], strict=True):
+                told = " ".join(filter(None, (self._question.prompt, pieces[number].said)))
+                asked.append(
+                    Window(
+                        mels[number],
+                        replace(options, prompt=told or None),
+                        None if whole else cut[number],
+                        results[number].audio_features if again else None,
+                    )
+                )
+            return self._question.ask(asked) if asked else []
+
+        def attempt(numbers: list[int], temperature: float, whole: bool = True, again: bool = True) -> None:
+            for number, result in zip(numbers, ask(numbers, self._decoding(temperature), whole, again), strict=True):
                 results[number] = result
 
         def doubtful() -> list[int]:
             return [number for number, piece in enumerate(pieces) if self._is_doubtful(results[number], piece)]
 
         coldest, *hotter = self._options.temperatures
-        cut, whole = [self._positions(piece) for piece in pieces], [None] * len(pieces)
-        attempt(list(range(len(pieces))), coldest, cut, again=False)
-        attempt([number for number in doubtful() if cut[number]], coldest, whole, again=False)
+        cut = [self._positions(piece) for piece in pieces]
+        attempt(list(range(len(pieces))), coldest, whole=False, again=False)
+        attempt([number for number in doubtful() if cut[number]], coldest, again=False)
         for temperature in hotter:
-            attempt(doubtful(), temperature, whole)
+            attempt(doubtful(), temperature)
+        # Of beams that have ended, whisper takes the likeliest by token: said twice, a window's end is likelier.
+        twice = [n for n, result in enumerate(results) if self._options.beams and guards.ends_twice(result.text)]
+        for number, result in zip(twice, ask(twice, self._decoding(0.0, greedy=True), True, True), strict=True):
+            if not guards.ends_twice(result.text) and not self._is_doubtful(result, pieces[number]):
+                results[number] = result
         return results
 
     def _positions(self, piece: _Piece) -> int | None:
@@ -119,17 +139,16 @@ class Windows:
         positions = math.ceil(wanted / _POSITIONS_STEP) * _POSITIONS_STEP
         return positions if positions < self._model.dims.n_audio_ctx else None
 
-    def _decoding(self, temperature: float) -> DecodingOptions:
+    def _decoding(self, temperature: float, greedy: bool = False) -> DecodingOptions:
         options, is_cold = self._options, temperature == 0
         return DecodingOptions(
             task=options.task,
             language=self._language,
             temperature=temperature,
-            beam_size=options.beams if is_cold else None,
-            patience=options.patience if is_cold and options.beams else None,
+            beam_size=options.beams if is_cold and not greedy else None,
+            patience=options.patience if is_cold and options.beams and not greedy else None,
             best_of=None if is_cold else options.best_of,
             length_penalty=options.length_penalty,
-            prompt=self._question.prompt,
             suppress_tokens=options.suppress_tokens,
             fp16=False,
         )
@@ -167,7 +186,15 @@ class Windows:
         self._segments += segments
         if not goes_on:
             return []
-        return [replace(piece, start=_on_frame(piece.start + last), splits=piece.splits + 1)]
+        return [self._rest(piece, last, left, "".join(segment["text"] for segment in segments))]
+
+    def _rest(self, piece: _Piece, last: float, left: float, text: str) -> _Piece:
+        """What is left of a window behind its last time, in which there is so much speech."""
+        known = piece.start + last
+        rest = replace(piece, start=_on_frame(known), splits=piece.splits + 1, known=known, said="")
+        if left < _TOLD_SECONDS:
+            return rest
+        return replace(rest, start=_on_frame(known - min(last, _EARLIER_SECONDS)), said=f"{piece.said} {text}".strip())
 
     def _segment(
         self, piece: _Piece, result: DecodingResult, tokens: list[int], start: float, end: float
@@ -175,8 +202,8 @@ class Windows:
         return {
             "id": 0,
             "seek": round(piece.start * FRAMES_PER_SECOND),
-            "start": piece.start + min(start, piece.seconds),
-            "end": piece.start + min(max(start, end), piece.seconds),
+            "start": max(piece.known, piece.start + min(start, piece.seconds)),
+            "end": max(piece.known, piece.start + min(max(start, end), piece.seconds)),
             "text": self._tokenizer.decode([token for token in tokens if token < self._tokenizer.eot]),
             "tokens": tokens,
             "temperature": result.temperature,
@@ -196,6 +223,8 @@ class Windows:
             append_punctuations=_APPENDED,
             last_speech_timestamp=piece.start,
         )
+        for each in (*segments, *(word for segment in segments for word in segment.get("words", ()))):
+            each["start"], each["end"] = max(piece.known, each["start"]), max(piece.known, each["end"])
 
 
 def _left(spoken: list[voice.Span], piece: _Piece, last: float) -> float:

@@ -25,6 +25,16 @@ def test_emphasis_and_rhetoric_are_no_loop(text):
     assert not guards.is_loop(text) and guards.window_problem(text, 30.0) is None
 
 
+@pytest.mark.parametrize("text", ["as he behaved, as he behaved", "He said: give it to me give it to me"])
+def test_last_words_said_twice_are_seen(text):
+    assert guards.ends_twice(text)
+
+
+@pytest.mark.parametrize("text", ["", "oh no, oh no", "ask not what you can, ask what you can", "a b c d a b c"])
+def test_emphasis_at_the_end_is_not_said_twice(text):
+    assert not guards.ends_twice(text)
+
+
 def test_more_words_than_anybody_could_speak_are_impossible():
     assert guards.window_problem(UNSAYABLE, 1.0) and guards.window_problem("a b c d e f g h i j k l m n", 1.0)
     assert guards.window_problem(UNSAYABLE, 15.0) is None

@@ -1,11 +1,15 @@
 """The fast way: windows that end at pauses, and no speech lost between them."""
 
+import dataclasses
+from itertools import pairwise
+
 import jiwer
 import numpy as np
 import pytest
 
 from processors.whisper import TranscribeOptions, voice
-from processors.whisper.listening import timed
+from processors.whisper.listening import Decoding, timed
+from processors.whisper.windows import Windows, _Piece
 from tests.processors.test_whisper import KENNEDY, SPOKEN, read_sound, words, write_wav
 
 
@@ -52,8 +56,38 @@ def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch)
 
     monkeypatch.setattr(windows.Windows, "_take", take)
     heard = hear("jfk.flac", way="fast")
-    assert [piece.splits for piece in asked][:2] == [0, 1] and asked[1].start > asked[0].start + 2.9
+    first, rest = asked[:2]
+    assert [first.splits, rest.splits] == [0, 1] and rest.known > first.start + 2.9
     assert "country can do for you" in heard.text
+    assert first.said == "" and words(rest.said) == words(KENNEDY)[: len(words(rest.said))] != ""
+    assert rest.start == pytest.approx(rest.known - 0.5, abs=0.01)  # a little earlier: but no time is said twice
+    segments = heard.json()["segments"]
+    assert all(one["end"] <= next_one["start"] for one, next_one in pairwise(segments))
+
+
+def test_a_short_rest_is_not_told_what_was_said():
+    short = Windows._rest(None, _Piece(start=10.0, end=16.0), 5.4, 0.6, " all but this")
+    assert (short.start, short.known, short.said) == (15.4, 15.4, "")
+
+
+def test_beams_that_end_twice_are_asked_again_greedily(hear, monkeypatch):
+    """Of a beam search's candidates, whisper takes the likeliest by token: what is said twice is likelier."""
+    asked = []
+    real = Decoding.answer
+
+    def answer(self, questions):
+        found = real(self, questions)
+        for windows, results in zip(questions, found, strict=True):
+            for number, window in enumerate(windows):
+                asked.append(window.options.beam_size)
+                if window.options.beam_size:
+                    text = results[number].text + " do for your country."
+                    results[number] = dataclasses.replace(results[number], text=text)
+        return found
+
+    monkeypatch.setattr(Decoding, "answer", answer)
+    heard = hear("jfk.flac", way="fast", beam_size=3)
+    assert asked == [3, None] and words(heard.text) == words(KENNEDY)
 
 
 def test_tokens_are_cut_at_their_times():
