@@ -28,6 +28,7 @@ class FasterEngine:
     def __init__(self, model: "faster_whisper.WhisperModel", options: WhisperOptions):
         self._model = model
         self._batched = faster_whisper.BatchedInferencePipeline(model)
+        self.is_elsewhere = model.model.device != "cpu"
         self.device_name = f"{model.model.device} ({model.model.compute_type})"
         version = faster_whisper.__version__
         self.made_by = {"engine": self.name, "version": version, "model": options.model, "device": self.device_name}

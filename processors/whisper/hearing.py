@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from processors.whisper import guards, sound, voice
+from processors.whisper import guards, sound, together, voice
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.together import Ask
 from processors.whisper.transcript import Transcript
@@ -50,6 +50,7 @@ class Engine(Protocol):
 
     name: str
     device_name: str
+    is_elsewhere: bool  # on a GPU or a server: meanwhile this CPU is free to get the next part ready
     made_by: Mapping[str, Any]  # what decides its answers
 
     def run(self, jobs: Sequence[Callable[[Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
@@ -85,8 +86,9 @@ class Hearing:
         Raises:
             BadInput: nothing of the track can be decoded.
         """
-        for part in sound.parts(track.blocks(), self._options.clips):
-            self._hear(part)
+        parts = self._found(sound.parts(track.blocks(), self._options.clips))
+        for part, spoken in together.ahead(parts) if self._engine.is_elsewhere else parts:
+            self._hear(part, spoken)
             self._tell(part.at_seconds + part.seconds)
         return Transcript(
             segments=tuple(self._kept),
@@ -100,9 +102,13 @@ class Hearing:
             is_clipped=bool(self._options.clips),
         )
 
-    def _hear(self, part: sound.Part) -> None:
+    def _found(self, parts: Iterator[sound.Part]) -> Iterator[tuple[sound.Part, list[voice.Span] | None]]:
+        """Each part, and where somebody speaks in it; None: not asked."""
+        for part in parts:
+            yield part, self._detector.spans(part.samples) if self._options.vad else None
+
+    def _hear(self, part: sound.Part, spoken: list[voice.Span] | None) -> None:
         loudness = sound.levels(part.samples)
-        spoken = self._detector.spans(part.samples) if self._options.vad else None
         if loudness.max() < SILENCE_DB or spoken == []:
             return
         if self._language is None:

@@ -25,6 +25,7 @@ class RemoteEngine:
     """One server and model. See `hearing.Engine`."""
 
     name = "openai"
+    is_elsewhere = True
 
     def __init__(self, server: Server, model: str):
         self.device_name = server.url

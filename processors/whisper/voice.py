@@ -3,6 +3,7 @@
 "Sound" is that of `sound`: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
 """
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -42,20 +43,22 @@ class Detector:
         torch.set_num_threads(threads)  # the import of silero_vad sets it to 1
         self._network = SileroVADSequence(str(files("silero_vad.data") / _WEIGHTS))
         self._find = get_speech_timestamps_sequence
+        self._lock = threading.Lock()  # several tracks may get their next parts ready at once
 
     def spans(self, sound: np.ndarray) -> list[Span]:
         """The stretches of speech in order, not overlapping, none longer than `LONGEST_SECONDS` and its pads."""
         if not len(sound):
             return []
-        found = self._find(
-            _amplified(sound),
-            self._network,
-            threshold=THRESHOLD,
-            min_speech_duration_ms=_SHORTEST_MS,
-            max_speech_duration_s=LONGEST_SECONDS,
-            min_silence_duration_ms=round(PAUSE_SECONDS * 1000),
-            speech_pad_ms=round(PAD_SECONDS * 1000),
-        )
+        with self._lock:
+            found = self._find(
+                _amplified(sound),
+                self._network,
+                threshold=THRESHOLD,
+                min_speech_duration_ms=_SHORTEST_MS,
+                max_speech_duration_s=LONGEST_SECONDS,
+                min_silence_duration_ms=round(PAUSE_SECONDS * 1000),
+                speech_pad_ms=round(PAD_SECONDS * 1000),
+            )
         return [Span(place["start"] / SAMPLE_RATE_HZ, place["end"] / SAMPLE_RATE_HZ) for place in found]
 
 

@@ -1,5 +1,7 @@
 """Several files at once: each gets the text that openai-whisper alone gives it, and none harms another."""
 
+import threading
+
 import numpy as np
 import pytest
 import whisper as openai_whisper
@@ -63,6 +65,49 @@ def test_what_fails_for_all_ends_all():
     with pytest.raises(MemoryError):
         list(together.run([wait, wait], answer))
     assert ended == [True, True]
+
+
+def test_the_next_item_is_made_while_one_is_worked_on():
+    made = [threading.Event() for _ in range(3)]
+
+    def items():
+        for number, event in enumerate(made):
+            event.set()
+            yield number
+
+    seen = []
+    for number in together.ahead(items()):
+        seen.append(number)
+        assert all(event.wait(10) for event in made[: number + 2])  # those up to the next one
+    assert seen == [0, 1, 2]
+
+
+def test_what_fails_while_it_is_made_ahead_is_raised_in_its_turn():
+    def items():
+        yield "good"
+        raise ValueError("bad")
+
+    coming = together.ahead(items())
+    assert next(coming) == "good"
+    with pytest.raises(ValueError, match="bad"):
+        next(coming)
+
+
+def test_whoever_stops_early_waits_for_the_item_under_way():
+    ended = threading.Event()
+
+    def items():
+        try:
+            yield from range(1000)
+        finally:
+            ended.set()
+
+    source = items()
+    coming = together.ahead(source)
+    assert next(coming) == 0
+    coming.close()
+    source.close()  # "generator already executing", if a thread were still in it
+    assert ended.is_set()
 
 
 def _samples(source) -> np.ndarray:
