@@ -12,12 +12,12 @@ import os
 import resource
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 
-from processors.base import Finished, Kind, Progress, Work, WorkProgress
+from benchmarks.speech import work_on
+from processors.base import Finished, Progress, WorkProgress
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, sound
 
 ROOT = Path(__file__).parents[1]
@@ -42,9 +42,7 @@ def main() -> None:
         outputs = Path(folder) / "out"
         outputs.mkdir()
         options = TranscribeOptions(way=given.way, beam_size=None, best_of=None, language="en", formats=("txt",))
-        facts: dict[str, Any] = {"kind": Kind.AUDIO, "media_type": "audio/any", "recipe": "transcribe"}
-        work = Work(job="long", attempt=1, source=path, outputs=outputs, stem="t", options=options, **facts)
-        ((_, outcome),) = processor.process([work], Progress(seen.tell))
+        ((_, outcome),) = processor.process([work_on(path, outputs, options)], Progress(seen.tell))
         assert isinstance(outcome, Finished), outcome
         words = len((outputs / "t.txt").read_text(encoding="utf-8").split())
     used = resource.getrusage(resource.RUSAGE_SELF)

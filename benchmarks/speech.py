@@ -18,7 +18,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from processors.base import Work
+    from processors.whisper import TranscribeOptions
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "SPEECH.md"
@@ -176,7 +180,7 @@ def _openai(arguments: argparse.Namespace, beam: int | None, language: str | Non
 def _inboxd(
     arguments: argparse.Namespace, how: str, beam: int | None, language: str | None
 ) -> Callable[[list[Path]], Heard]:
-    from processors.base import Finished, Kind, Progress, Work
+    from processors.base import Finished, Progress
     from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
     processor, silent = Whisper(), Progress(lambda told: None)
@@ -193,18 +197,30 @@ def _inboxd(
                 for number, path in enumerate(files[start : start + settings.max_batch]):
                     outputs = Path(folder) / str(number)
                     outputs.mkdir()
-                    facts: dict[str, Any] = {"kind": Kind.AUDIO, "media_type": "audio/any", "recipe": "transcribe"}
-                    works.append(
-                        Work(
-                            job=str(number), attempt=1, source=path, outputs=outputs, stem="t", options=options, **facts
-                        )
-                    )
+                    works.append(work_on(path, outputs, options))
                 for work, outcome in processor.process(works, silent):
                     assert isinstance(outcome, Finished), outcome
                     heard[str(work.source)] = (work.outputs / "t.txt").read_text(encoding="utf-8")
         return heard
 
     return hear
+
+
+def work_on(source: Path, outputs: Path, options: "TranscribeOptions") -> "Work":
+    """The work of one file, whose text becomes outputs/t.txt."""
+    from processors.base import Kind, Work
+
+    return Work(
+        job=outputs.name,
+        attempt=1,
+        source=source,
+        outputs=outputs,
+        stem="t",
+        kind=Kind.AUDIO,
+        media_type="audio/any",
+        recipe="transcribe",
+        options=options,
+    )
 
 
 def _faster(arguments: argparse.Namespace, search: str, language: str | None) -> Callable[[list[Path]], Heard]:

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from transformers import PreTrainedModel, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+from benchmarks.qwen_3b import LAYERS, SIGHT_LAYERS, TEXT, VISION, VOCABULARY
 from processors.base import Progress
 from processors.vlm import VlmOptions
 from processors.vlm.chat import Chat
@@ -30,7 +31,6 @@ ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "data" / "tiny-vlm"  # whose processor and words serve for the shape, too
 RESULTS = Path(__file__).with_name("THROUGHPUT.md")
 PROMPT = "Read all the text in this image and write it as Markdown, in reading order."
-VOCABULARY, LAYERS, SIGHT_LAYERS = 151_936, 36, 32  # of Qwen2.5-VL-3B
 
 
 def main() -> None:
@@ -86,24 +86,13 @@ def _of_shape(given: argparse.Namespace) -> Engine:
     device = choose_device(given.device)
     dtype = choose_dtype("auto", device)
     config = Qwen2_5_VLConfig(
-        text_config={
+        text_config=TEXT
+        | {
             "vocab_size": VOCABULARY,
-            "hidden_size": 2048,
-            "intermediate_size": 11008,
             "num_hidden_layers": given.layers or LAYERS,
-            "num_attention_heads": 16,
-            "num_key_value_heads": 2,
             "max_position_embeddings": 128_000,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
         },
-        vision_config={
-            "depth": min(SIGHT_LAYERS, (given.layers or LAYERS) * SIGHT_LAYERS // LAYERS or 1),
-            "hidden_size": 1280,
-            "intermediate_size": 3420,
-            "num_heads": 16,
-            "out_hidden_size": 2048,
-            "fullatt_block_indexes": [7, 15, 23, 31],
-        },
+        vision_config=VISION | {"depth": min(SIGHT_LAYERS, (given.layers or LAYERS) * SIGHT_LAYERS // LAYERS or 1)},
         image_token_id=6,  # of the tiny model's words
         video_token_id=7,
         vision_start_token_id=3,

@@ -20,6 +20,7 @@ from PIL import Image, ImageFilter
 from transformers import Qwen2_5_VLTextConfig
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
+from benchmarks.qwen_3b import LAYERS, TEXT, VOCABULARY, WIDTH
 from processors.base import Progress
 from processors.vlm import VlmOptions, schema
 from processors.vlm.engine import Engine
@@ -38,8 +39,6 @@ RESULTS = ROOT / "benchmarks" / "VLM.md"
 ROUNDS = 7
 BATCH = 4
 DAMAGED = 96  # pictures
-VOCABULARY = 151_936  # of Qwen2.5
-LAYERS = 36  # of the 3B model
 STEPS = 24
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
 
@@ -116,20 +115,16 @@ def large_vocabulary() -> list[tuple[str, str, str]]:
 def decoding_step() -> float:
     """Seconds of one token through 36 layers of the 3B model's shape, from two, and its scores. float32."""
     config = Qwen2_5_VLTextConfig(
-        hidden_size=2048,
-        intermediate_size=11008,
+        **TEXT,
         num_hidden_layers=2,
-        num_attention_heads=16,
-        num_key_value_heads=2,
         vocab_size=64,
         bos_token_id=None,
         eos_token_id=None,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
     )
-    model, head = Qwen2_5_VLTextModel(config).eval(), torch.nn.Linear(2048, VOCABULARY, bias=False)
+    model, head = Qwen2_5_VLTextModel(config).eval(), torch.nn.Linear(WIDTH, VOCABULARY, bias=False)
     token = torch.zeros(1, 1, dtype=torch.int64)
     layers = statistics.median(timed(lambda: model(input_ids=token, use_cache=False)) for _ in range(STEPS))
-    scores = statistics.median(timed(lambda: head(torch.zeros(1, 1, 2048))) for _ in range(STEPS))
+    scores = statistics.median(timed(lambda: head(torch.zeros(1, 1, WIDTH))) for _ in range(STEPS))
     return layers / 2 * LAYERS + scores
 
 

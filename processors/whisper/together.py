@@ -17,7 +17,10 @@ Ask = Callable[[Any], Any]
 Item = TypeVar("Item")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3), <malloc.h>
-_KEPT_BYTES = 1 << 30
+_KEPT_BYTES, _LARGE_BYTES = (
+    1 << 30,
+    32 << 20,
+)  # freed, at most; and blocks that have their own pages: whole parts of sound
 
 
 def run(jobs: Sequence[Callable[[Ask], Any]], answer: Callable[[list], list]) -> Iterator[tuple[int, Any | Exception]]:
@@ -73,7 +76,7 @@ def share_heap() -> None:
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_ARENA_MAX, 1)
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
