@@ -58,13 +58,21 @@ def write_receipt(receipt: Receipt, outputs: Path, stem: str, formats: Sequence[
 def summarize_document(document: Document) -> tuple[str, dict[str, Any]]:
     """In one line, and as facts."""
     rows, accounts = document.rows, [statement.account for statement in document.statements]
-    line = f"{len(rows)} rows, account {', '.join(name or '?' for name in accounts)}" if rows else "no rows found"
-    return line, {
+    return _in_a_line(len(rows), [name for name in accounts if name]), {
         "rows": len(rows),
         "flagged_rows": sum(bool(row.flags) for row in rows),
         "accounts": accounts,
         "not_understood": len(document.unread),
     }
+
+
+def _in_a_line(rows: int, accounts: Sequence[str]) -> str:
+    if not rows:
+        return "no rows found"
+    many = "1 row" if rows == 1 else f"{rows} rows"
+    if not accounts:
+        return f"{many}, no account number"
+    return f"{many}, account{'s' if len(accounts) > 1 else ''} {', '.join(accounts)}"
 
 
 def summarize_receipt(receipt: Receipt) -> tuple[str, dict[str, Any]]:

@@ -30,7 +30,7 @@ from processors.whisper import guards, voice
 from processors.whisper.hearing import Question
 from processors.whisper.listening import Window, timed
 
-_ASKED_AT_ONCE = 32
+_ASKED_AT_ONCE = 16
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
 _LONGEST_SECONDS = 18.0  # to which neighbouring spans are joined: attention takes time by the square of it

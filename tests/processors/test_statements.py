@@ -1,12 +1,21 @@
 """Reading statements by layout, in the conventions of many banks, and verifying them."""
 
+import re
 from datetime import date
 from decimal import Decimal
 
 import jsonschema
 from typed import read_typed, typed_page
 
-from processors.statements import check, from_page_answers, occurs, page_schema, read_statements, reasons
+from processors.statements import (
+    check,
+    from_page_answers,
+    occurs,
+    page_schema,
+    read_statements,
+    reasons,
+    summarize_document,
+)
 
 ENGLISH = """
     Harbour Bank                                     Page 1 of 1
@@ -165,6 +174,13 @@ def test_two_accounts_in_one_file_are_two_statements():
     document = read_typed(ENGLISH.replace("Page 1 of 1", "Page 1 of 2"), second.replace("Page 1 of 1", "Page 2 of 2"))
     assert [(s.account, len(s.rows)) for s in document.statements] == [("00012345", 4), ("00099999", 4)]
     assert all(check.passed for statement in document.statements for check in statement.checks)
+    assert summarize_document(document)[0] == "8 rows, accounts 00012345, 00099999"
+
+
+def test_a_document_in_one_line_says_what_is_known():
+    unnamed = read_typed(re.sub("[^\n]*00012345[^\n]*", "", ENGLISH))
+    assert summarize_document(unnamed)[0] == "4 rows, no account number"
+    assert summarize_document(read_typed("Nothing here"))[0] == "no rows found"
 
 
 def test_pages_out_of_order_are_read_in_their_printed_order():
