@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from places import Place
 
+LONGEST = {"test_state_machine.py", "test_chaos.py", "test_crash_points.py", "test_soak.py", "test_samples.py"}
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' own processes share the cores: more only wait for each other
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: one that begins last keeps everybody waiting."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture
