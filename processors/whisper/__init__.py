@@ -56,7 +56,8 @@ class Whisper(Processor):
                 why=f"The Whisper checkpoint {options.model} is not there: correct `model`, or put it there."
             )
         model = Path(options.model).name.removesuffix(".pt")
-        if model.endswith(".en") and (recipe.task == "translate" or recipe.language not in {None, "en"}):
+        is_english = recipe.task == "transcribe" and not recipe.multilingual and recipe.language in {None, "en"}
+        if model.endswith(".en") and not is_english:
             return Missing(why=f'The model {model} knows English only: set model = "{model[:-3]}".')
         return Ready()
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from processors.whisper import guards, sound, together, voice
+from processors.whisper import guards, languages, sound, together, voice
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.together import Ask
 from processors.whisper.transcript import Transcript
@@ -77,6 +77,8 @@ class Hearing:
         """`tell(seconds)` is called at every decoded window and before every attempt at one."""
         self._engine, self._detector, self._options, self._ask, self._tell = engine, detector, options, ask, tell
         self._language, self._probability = options.language, None
+        self._spoken: dict[str, float] = {}  # seconds by language, where that may change
+        self._sure: dict[str, float] = {}  # the least probability each was guessed with
         self._kept: list[Segment] = []
         self._dropped: list[Segment] = []
 
@@ -88,13 +90,21 @@ class Hearing:
         """
         parts = self._found(sound.parts(track.blocks(), self._options.clips))
         for part, spoken in together.ahead(parts) if self._engine.is_elsewhere else parts:
-            self._hear(part, spoken)
+            if self._options.multilingual and spoken:
+                self._hear_languages(part, spoken)
+            else:
+                self._hear(part, spoken)
             self._tell(part.at_seconds + part.seconds)
+        language, probability = self._language, self._probability
+        if self._spoken:
+            language = max(self._spoken, key=lambda each: self._spoken[each])
+            probability = self._sure.get(language)
         return Transcript(
             segments=tuple(self._kept),
             dropped=tuple(self._dropped),
-            language=self._language,
-            language_probability=self._probability,
+            language=language,
+            language_probability=probability,
+            languages=self._spoken,
             seconds=round(track.decoded_seconds, 3),
             declared_seconds=track.declared_seconds and round(track.declared_seconds, 3),
             gaps=tuple(track.gaps),
@@ -107,11 +117,39 @@ class Hearing:
         for part in parts:
             yield part, self._detector.spans(part.samples) if self._options.vad else None
 
-    def _hear(self, part: sound.Part, spoken: list[voice.Span] | None) -> None:
+    def _hear_languages(self, part: sound.Part, spoken: list[voice.Span]) -> None:
+        """As `_hear`, each stretch of a part in its own language."""
+
+        def detect(span: voice.Span) -> tuple[str | None, float | None]:
+            self._tell(part.at_seconds + span.start)
+            return self._engine.detect(part.samples[_sample(span.start) : _sample(span.end)])
+
+        for stretch in languages.stretches(spoken, part.seconds, detect, self._language):
+            within = [
+                voice.Span(max(span.start, stretch.start) - stretch.start, min(span.end, stretch.end) - stretch.start)
+                for span in spoken
+                if span.start < stretch.end and span.end > stretch.start
+            ]
+            samples = part.samples[_sample(stretch.start) : _sample(stretch.end)]
+            has_changed = stretch.language != self._language
+            self._language, kept = stretch.language, len(self._kept)
+            at_seconds = part.at_seconds + stretch.start
+            self._hear(sound.Part(at_seconds=at_seconds, samples=samples), within, is_new=has_changed)
+            if self._language is None:
+                continue
+            for number in range(kept, len(self._kept)):
+                self._kept[number]["language"] = self._language
+            said = sum(span.end - span.start for span in within)
+            self._spoken[self._language] = round(self._spoken.get(self._language, 0.0) + said, 2)
+            if stretch.probability is not None:
+                self._sure[self._language] = min(self._sure.get(self._language, 1.0), stretch.probability)
+
+    def _hear(self, part: sound.Part, spoken: list[voice.Span] | None, is_new: bool = False) -> None:
+        """`is_new`: what was said before is not told, it was in another language."""
         loudness = sound.levels(part.samples)
         if loudness.max() < SILENCE_DB or spoken == []:
             return
-        if self._language is None:
+        if self._language is None and not self._options.multilingual:
             start = _first_sound(loudness, spoken)
             self._language, self._probability = self._engine.detect(part.samples[round(start * sound.SAMPLE_RATE_HZ) :])
         answer = self._engine.hear(
@@ -119,7 +157,7 @@ class Hearing:
                 samples=part.samples,
                 spoken=spoken,
                 language=self._language,
-                prompt=self._prompt(),
+                prompt=self._options.initial_prompt if is_new else self._prompt(),
                 options=self._options,
                 ask=self._ask,
                 tell=lambda seconds: self._tell(part.at_seconds + seconds),
@@ -144,6 +182,10 @@ class Hearing:
         if self._kept[-1]["temperature"] > _RESET_TEMPERATURE:
             return None
         return "".join(segment["text"] for segment in self._kept[-_PROMPT_SEGMENTS:]).strip()
+
+
+def _sample(seconds: float) -> int:
+    return round(seconds * sound.SAMPLE_RATE_HZ)
 
 
 def _first_sound(loudness: np.ndarray, spoken: Sequence[voice.Span] | None) -> float:

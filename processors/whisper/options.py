@@ -57,6 +57,7 @@ class TranscribeOptions(RecipeOptions):
     vad: bool = True  # a voice detector tells where nobody speaks: no text is believed there
     task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
     language: str | None = None  # a code such as "de", or a name; None: heard from the first half minute of sound
+    multilingual: bool = False  # it may change: heard anew every quarter minute, each stretch transcribed in its own
     initial_prompt: str | None = None  # names and terms to expect
     carry_initial_prompt: bool = False  # repeat it for every window
     condition_on_previous_text: bool = True  # False: less consistent, but no error is carried on
@@ -86,6 +87,7 @@ class TranscribeOptions(RecipeOptions):
             "cut_context",
             "vad",
             "language",
+            "multilingual",
             "initial_prompt",
             "clip_timestamps",
             "track",
@@ -112,6 +114,14 @@ class TranscribeOptions(RecipeOptions):
         wanted = [name for name in (*needing, "max_words_per_line") if getattr(self, name)]
         if wanted and not self.word_timestamps:
             raise ValueError(f"{', '.join(wanted)}: set word_timestamps = true as well")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_its_language(self) -> "TranscribeOptions":
+        if self.multilingual and (self.language or not self.vad):
+            raise ValueError(
+                "multilingual = true hears the language of what is spoken: leave out `language`, and vad = false"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Transcript:
     dropped: tuple[Mapping[str, Any], ...] = ()  # segments "heard" where there is silence, or no room for them
     language: str | None  # a code; None: nothing to hear, and none was set
     language_probability: float | None = None  # None: it was not guessed
+    languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds spoken in each
     seconds: float  # decoded, gaps included
     declared_seconds: float | None = None  # by the file itself
     gaps: tuple[Gap, ...] = ()  # places that could not be decoded
@@ -52,6 +54,7 @@ def merge(channels: Sequence[Transcript]) -> Transcript:
         dropped=every("dropped"),
         language=next((of.language for of in channels if of.has_words), channels[0].language),
         language_probability=next((of.language_probability for of in channels if of.has_words), None),
+        languages=dict(sum((Counter(of.languages) for of in channels), Counter())),
     )
 
 
@@ -125,6 +128,7 @@ def _as_json(transcript: Transcript) -> dict[str, Any]:
         "segments": transcript.segments,
         "language": transcript.language,
         "language_probability": transcript.language_probability,
+        **({"languages": transcript.languages} if transcript.languages else {}),
         "seconds": transcript.seconds,
         "declared_seconds": transcript.declared_seconds,
         "gaps": [vars(gap) for gap in transcript.gaps],

@@ -31,6 +31,7 @@ def transcribe(work: Work, engine: Engine, detector: voice.Detector, progress: P
             "way": options.way,
             "language": found.language,
             "language_probability": found.language_probability,
+            **({"languages": found.languages} if found.languages else {}),
             "declared_seconds": found.declared_seconds,
             "sound_tracks": found.tracks,
             "gaps": [vars(gap) for gap in found.gaps],
