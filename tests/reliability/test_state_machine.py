@@ -400,6 +400,7 @@ def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
                 derandomize=True,
                 database=None,
                 phases=[Phase.generate],
+                report_multiple_bugs=False,  # one is enough
                 suppress_health_check=list(HealthCheck),
             ),
         )
