@@ -13,7 +13,7 @@ from chaos_rig import Round, Verdict, run_rounds
 
 SEED = int(os.environ.get("INBOXD_SEED", random.SystemRandom().randrange(10**6)))
 KILLS = int(os.environ.get("INBOXD_KILLS", 10_000))
-SHORT_KILLS = 25
+SHORT_KILLS = 15
 KILLS_A_ROUND = 250
 SITES = 2  # at the same time
 

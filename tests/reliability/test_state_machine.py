@@ -366,7 +366,7 @@ def _run(machine: type[Life], *, examples: int, steps: int = 30, derandomize: bo
 
 
 def test_lives_of_a_daemon_lose_nothing_and_make_nothing_twice():
-    _run(Life, examples=40)
+    _run(Life, examples=25)
 
 
 @pytest.mark.long
