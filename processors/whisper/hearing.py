@@ -18,6 +18,7 @@ SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB 
 _LEVELS_PER_SECOND = 10  # of sound.levels
 _FRAMES_PER_SECOND = 100  # of a segment's `seek`
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
+_PASSED_OVER_SECONDS = 4.0  # of speech without a word of text: worth a look. Less is a breath, a laugh, a late time
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
 
@@ -81,6 +82,7 @@ class Hearing:
         self._sure: dict[str, float] = {}  # the least probability each was guessed with
         self._kept: list[Segment] = []
         self._dropped: list[Segment] = []
+        self._passed_over: list[sound.Gap] = []
 
     def transcribe(self, track: sound.Track) -> Transcript:
         """What is said in `track`.
@@ -108,6 +110,7 @@ class Hearing:
             seconds=round(track.decoded_seconds, 3),
             declared_seconds=track.declared_seconds and round(track.declared_seconds, 3),
             gaps=tuple(track.gaps),
+            passed_over=tuple(self._passed_over),
             tracks=track.tracks,
             is_clipped=bool(self._options.clips),
         )
@@ -172,6 +175,17 @@ class Hearing:
                 segment["speech_seconds"] = round(said, 2)
             chosen = self._dropped if is_invented else self._kept
             chosen.append(_moved(segment, part.at_seconds, len(chosen)))
+        if spoken:
+            self._note_passed_over(part, spoken, segments)
+
+    def _note_passed_over(self, part: sound.Part, spoken: list[voice.Span], segments: Sequence[Segment]) -> None:
+        """Where somebody speaks, but nothing is written."""
+        left = voice.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
+        for place in voice.windows(left, longest=part.seconds):
+            seconds = voice.seconds_within(left, place.start, place.end)
+            if seconds >= _PASSED_OVER_SECONDS:
+                at_seconds = round(part.at_seconds + place.start, 2)
+                self._passed_over.append(sound.Gap(at_seconds=at_seconds, seconds=round(seconds, 2)))
 
     def _prompt(self) -> str | None:
         """What is told before a part: what was said before it, as openai-whisper does from window to window."""

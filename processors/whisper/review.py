@@ -44,6 +44,14 @@ def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         yield "No speech was found."
 
 
+def _passed_over(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.has_words and found.passed_over:
+        seconds = sum(gap.seconds for gap in found.passed_over)
+        places = _places(gap.at_seconds for gap in found.passed_over)
+        another = "" if options.multilingual else " If it is in another language, set `multilingual = true`."
+        yield f"Somebody seems to speak, but no words were understood for {seconds:.0f} s, at {places}.{another}"
+
+
 def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     probability = found.language_probability
     if found.has_words and probability is not None and probability < _SURE_OF_LANGUAGE:
@@ -90,7 +98,7 @@ def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 
 _LOOKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
-    *(_cut_off, _gaps, _empty, _language, _loops, _unsure, _no_voice, _phantoms, _dropped),
+    *(_cut_off, _gaps, _empty, _passed_over, _language, _loops, _unsure, _no_voice, _phantoms, _dropped),
 )
 
 

@@ -28,6 +28,7 @@ class Transcript:
     seconds: float  # decoded, gaps included
     declared_seconds: float | None = None  # by the file itself
     gaps: tuple[Gap, ...] = ()  # places that could not be decoded
+    passed_over: tuple[Gap, ...] = ()  # speech without text; only the voice detector heard it
     tracks: int = 1  # sound tracks in the file; one was read
     is_clipped: bool = False  # only parts of it were wanted
 
@@ -54,6 +55,7 @@ def merge(channels: Sequence[Transcript]) -> Transcript:
         dropped=every("dropped"),
         language=next((of.language for of in channels if of.has_words), channels[0].language),
         language_probability=next((of.language_probability for of in channels if of.has_words), None),
+        passed_over=tuple(gap for of in channels for gap in of.passed_over),
         languages=dict(sum((Counter(of.languages) for of in channels), Counter())),
     )
 
@@ -132,5 +134,6 @@ def _as_json(transcript: Transcript) -> dict[str, Any]:
         "seconds": transcript.seconds,
         "declared_seconds": transcript.declared_seconds,
         "gaps": [vars(gap) for gap in transcript.gaps],
+        "passed_over": [vars(gap) for gap in transcript.passed_over],
         "dropped": transcript.dropped,
     }

@@ -35,6 +35,7 @@ def transcribe(work: Work, engine: Engine, detector: voice.Detector, progress: P
             "declared_seconds": found.declared_seconds,
             "sound_tracks": found.tracks,
             "gaps": [vars(gap) for gap in found.gaps],
+            "passed_over": [vars(gap) for gap in found.passed_over],
             "dropped_as_invented": [segment["text"].strip() for segment in found.dropped],
         },
     )

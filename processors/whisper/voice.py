@@ -67,6 +67,21 @@ def seconds_within(spans: Iterable[Span], start: float, end: float) -> float:
     return sum(max(0.0, min(span.end, end) - max(span.start, start)) for span in spans)
 
 
+def outside(spans: Sequence[Span], others: Iterable[tuple[float, float]]) -> list[Span]:
+    """What of `spans` lies in none of the `others`, each a start and an end; in order."""
+    left, others = [], sorted(others)
+    for span in spans:
+        start = span.start
+        for from_, to in others:
+            if from_ < span.end and to > start:
+                if from_ > start:
+                    left.append(Span(start, from_))
+                start = max(start, to)
+        if start < span.end:
+            left.append(Span(start, span.end))
+    return left
+
+
 def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, widest_gap: float = 5.0) -> list[Span]:
     """Neighbouring spans joined, as far as they fit into `longest` seconds and no gap is wider than `widest_gap`."""
     joined: list[Span] = []

@@ -45,7 +45,7 @@ class Server(BaseHTTPRequestHandler):
         if asked[-1]["response_format"] == "json":
             return self._send(200, {"text": text})
         word = {"word": "seconds", "start": 0.5, "end": 1.0}
-        segment = {"id": 0, "start": 0.0, "end": min(1.5, seconds), "text": text, "avg_logprob": -0.2}
+        segment = {"id": 0, "start": 0.0, "end": seconds, "text": text, "avg_logprob": -0.2}
         answer = {"language": "english", "duration": seconds, "text": text, "segments": [segment], "words": [word]}
         return self._send(200, behaviour.get("answer", answer))
 

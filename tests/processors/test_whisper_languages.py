@@ -68,7 +68,8 @@ class Engine:
         self.asked.append(question)
         span = question.spoken[0]
         text = f" This is {question.language or self._hears}."
-        segment = {"start": span.start, "end": span.end, "seek": 0, "text": text, "temperature": 0.0}
+        end = question.spoken[-1].end if self._hears == "all" else span.end
+        segment = {"start": span.start, "end": end, "seek": 0, "text": text, "temperature": 0.0}
         return Answer(segments=[segment], language=self._hears)
 
 
@@ -109,6 +110,15 @@ def test_a_server_says_itself_what_it_heard(talk):
     found = hear(engine, talk, multilingual=True)
     assert {question.language for question in engine.asked} == {None} and len(engine.asked) >= 2
     assert (found.language, found.language_probability) == ("fr", None)
+
+
+def test_speech_that_the_engine_passes_over_is_named(talk):
+    found = hear(Engine(("en", 0.98)), talk)  # which hears the first words only
+    first = found.segments[0]
+    assert found.passed_over[0].at_seconds >= first["end"] and found.passed_over[-1].at_seconds < 17
+    assert sum(gap.seconds for gap in found.passed_over) == pytest.approx(12, abs=2)
+    whole = hear(Engine(("en", 0.98), hears="all"), talk)
+    assert whole.passed_over == ()
 
 
 def test_without_it_the_first_language_is_that_of_all(talk):

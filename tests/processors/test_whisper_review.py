@@ -35,6 +35,13 @@ def test_punctuation_alone_is_no_speech():
     assert reasons(a_segment(" ."), a_segment(" …", 5)) == "No speech was found."
 
 
+def test_speech_without_text_is_named_with_its_places():
+    passed_over = (Gap(at_seconds=11.0, seconds=17.0), Gap(at_seconds=62.0, seconds=5.0))
+    said = reasons(passed_over=passed_over)
+    assert "no words were understood for 22 s, at 0:11, 1:02. If it is in another language, set" in said
+    assert reasons(a_segment(" ."), passed_over=passed_over) == "No speech was found."
+
+
 def test_an_unsure_language_is_named():
     assert "German (41%)" in reasons(language="de", language_probability=0.41)
 

@@ -60,3 +60,14 @@ def test_windows_hold_whole_spans_and_are_never_longer_than_asked():
     spans = [Span(0, 9), Span(10, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
     assert voice.windows(spans, longest=28.0) == [Span(0, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
     assert voice.windows(spans, longest=31.0) == [Span(0, 29), Span(40, 70)]
+
+
+def test_what_lies_outside():
+    spans = [voice.Span(0.0, 4.0), voice.Span(6.0, 10.0), voice.Span(12.0, 13.0)]
+    assert voice.outside(spans, []) == spans
+    assert voice.outside(spans, [(11.0, 20.0), (1.0, 2.0), (3.0, 7.0)]) == [
+        voice.Span(0.0, 1.0),
+        voice.Span(2.0, 3.0),
+        voice.Span(7.0, 10.0),
+    ]
+    assert voice.outside(spans, [(0.0, 13.0), (2.0, 3.0)]) == []
