@@ -124,7 +124,7 @@ class Hearing:
         """As `_hear`, each stretch of a part in its own language."""
 
         def detect(span: voice.Span) -> tuple[str | None, float | None]:
-            self._tell(part.at_seconds + span.start)
+            self._tell(part.at_seconds)  # nothing is done yet, but it goes on
             return self._engine.detect(part.samples[_sample(span.start) : _sample(span.end)])
 
         for stretch in languages.stretches(spoken, part.seconds, detect, self._language):
