@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -37,7 +38,10 @@ WAYS = (
     "fast-beam5",
     "fast-greedy-int8",
     "fast-beam5-int8",
+    "daemon-exact-greedy",
+    "daemon-fast-greedy",
 )
+ALONE = ("command", "daemon")  # begin a process for each file, or for all: its start is measured, too
 PEERS = ("faster-int8-greedy", "faster-int8-beam5", "faster-float32-greedy", "faster-int8-batched")
 Heard = dict[str, str]  # text by file
 
@@ -119,7 +123,7 @@ def _measure(arguments: argparse.Namespace) -> dict:
     start = _cpu_seconds()
     heard = hear(files)
     used = _cpu_seconds() - start
-    whose = resource.RUSAGE_CHILDREN if arguments.way == "command" else resource.RUSAGE_SELF
+    whose = resource.RUSAGE_CHILDREN if arguments.way.startswith(ALONE) else resource.RUSAGE_SELF
     by_file = {row["file"]: _errors(row, heard[str(arguments.audio / row["file"])]) for row in rows}
     wrong, words = map(sum, zip(*by_file.values(), strict=True))
     return {
@@ -164,6 +168,8 @@ def _way(arguments: argparse.Namespace, language: str | None) -> Callable[[list[
             return _openai(arguments, beam, language)
         case "exact" | "fast":
             return _inboxd(arguments, engine, beam, language)
+        case "daemon":
+            return lambda files: _by_daemon(files, arguments, search.partition("-")[0], language)
     return _faster(arguments, search, language)
 
 
@@ -251,6 +257,29 @@ def _by_command(files: list[Path], arguments: argparse.Namespace, language: str 
             subprocess.run([*map(str, command)], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
             heard[str(path)] = next(Path(folder).glob("*.txt")).read_text(encoding="utf-8")
     return heard
+
+
+def _by_daemon(files: list[Path], arguments: argparse.Namespace, how: str, language: str | None) -> Heard:
+    """From the drop to the result, greedy: the start of the daemon and of its worker included."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "inbox").mkdir()
+        for path in files:
+            shutil.copy(path, home / "inbox")
+        recipe = {"way": how, "beam_size": 1, "best_of": 1, "formats": ["txt"]} | (
+            {"language": language} if language else {}
+        )
+        (home / "config.toml").write_text(
+            f'[paths]\nmodels = "{arguments.models.resolve()}"\n[inbox]\nsettle_seconds = 0.1\naudio = "measured"\n'
+            f'[processors.whisper]\nmodel = "{arguments.model}"\ndevice = "cpu"\nthreads = 1\n'
+            '[recipes.measured]\nprocessor = "whisper"\n'
+            + "".join(f"{name} = {json.dumps(value)}\n" for name, value in recipe.items()),
+            encoding="utf-8",
+        )
+        command = [sys.executable, "-m", "daemon.cli", "run", "--drain", "--config", str(home / "config.toml")]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        texts = {path.stem: path.read_text(encoding="utf-8") for path in (home / "outbox").rglob("*.txt")}
+    return {str(path): texts[path.stem] for path in files}
 
 
 def _sound(path: Path):
