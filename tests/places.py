@@ -87,11 +87,6 @@ class Place:
             assert done.returncode == check, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def inboxd_help(self, command: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "daemon.cli", command, "--help"], env=self.environment(), capture_output=True
-        )
-
     def drain(self, check: int | None = 0, timeout: float = DEADLINE) -> subprocess.CompletedProcess:
         return self.inboxd("run", "--drain", check=check, timeout=timeout)
 

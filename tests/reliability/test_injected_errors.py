@@ -108,11 +108,11 @@ def _each_fault(server: ForkServer, tmp_path: Path, *, step: int, count: int, sa
 
 
 def test_call_that_fails_once_costs_nothing(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=97, count=1)
+    _each_fault(fork_server, tmp_path, step=149, count=1)
 
 
 def test_work_goes_on_once_calls_do_not_fail_any_more(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=101, count=UNTIL_GONE)
+    _each_fault(fork_server, tmp_path, step=151, count=UNTIL_GONE)
 
 
 @pytest.mark.long
