@@ -17,12 +17,12 @@ import av
 import numpy as np
 
 from benchmarks.speech import work_on
+from daemon.memory import resident_bytes
 from processors.base import Finished, Progress, WorkProgress
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, sound
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "SPEECH.md"
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
@@ -66,9 +66,8 @@ class _Seen:
 
     def tell(self, told: WorkProgress) -> None:
         hour = int(told.done // 3600) + 1
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         new = self.by_hour.setdefault(hour, 0.0) == 0.0
-        self.by_hour[hour] = max(self.by_hour[hour], pages * _PAGE_BYTES / 2**20)
+        self.by_hour[hour] = max(self.by_hour[hour], resident_bytes(os.getpid(), and_descendants=False) / 2**20)
         if new:
             print(f"hour {hour}: {self.by_hour[hour]:.0f} MB", flush=True)
 

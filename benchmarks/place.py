@@ -65,9 +65,12 @@ class Daemon:
 class Home:
     """A place in the temporary folder, on a real file system where there is one."""
 
+    def __init__(self, config: str = CONFIG):
+        self._config = config
+
     def __enter__(self) -> Path:
         self._path = Path(tempfile.mkdtemp(dir=os.environ.get("BENCH_DIR")))
-        (self._path / "config.toml").write_text(CONFIG)
+        (self._path / "config.toml").write_text(self._config)
         (self._path / "inbox").mkdir()
         return self._path
 

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.place import Home
+
 if TYPE_CHECKING:
     from processors.base import Work
     from processors.whisper import TranscribeOptions
@@ -261,21 +263,16 @@ def _by_command(files: list[Path], arguments: argparse.Namespace, language: str 
 
 def _by_daemon(files: list[Path], arguments: argparse.Namespace, how: str, language: str | None) -> Heard:
     """From the drop to the result, greedy: the start of the daemon and of its worker included."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        (home / "inbox").mkdir()
+    recipe = {"way": how, "beam_size": 1, "best_of": 1, "formats": ["txt"]}
+    recipe |= {"language": language} if language else {}
+    config = (
+        f'[paths]\nmodels = "{arguments.models.resolve()}"\n[inbox]\nsettle_seconds = 0.1\naudio = "measured"\n'
+        f'[processors.whisper]\nmodel = "{arguments.model}"\ndevice = "cpu"\nthreads = 1\n'
+        '[recipes.measured]\nprocessor = "whisper"\n'
+    )
+    with Home(config + "".join(f"{name} = {json.dumps(value)}\n" for name, value in recipe.items())) as home:
         for path in files:
             shutil.copy(path, home / "inbox")
-        recipe = {"way": how, "beam_size": 1, "best_of": 1, "formats": ["txt"]} | (
-            {"language": language} if language else {}
-        )
-        (home / "config.toml").write_text(
-            f'[paths]\nmodels = "{arguments.models.resolve()}"\n[inbox]\nsettle_seconds = 0.1\naudio = "measured"\n'
-            f'[processors.whisper]\nmodel = "{arguments.model}"\ndevice = "cpu"\nthreads = 1\n'
-            '[recipes.measured]\nprocessor = "whisper"\n'
-            + "".join(f"{name} = {json.dumps(value)}\n" for name, value in recipe.items()),
-            encoding="utf-8",
-        )
         command = [sys.executable, "-m", "daemon.cli", "run", "--drain", "--config", str(home / "config.toml")]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         texts = {path.stem: path.read_text(encoding="utf-8") for path in (home / "outbox").rglob("*.txt")}
