@@ -64,8 +64,7 @@ def reasons(document: Document) -> list[str]:
         found.append("no rows of a statement were found; read the page as text with the recipe `read`")
     if flagged:
         pages = ", ".join(str(page) for page in sorted({row.page for row in flagged}))
-        count = "1 row is" if len(flagged) == 1 else f"{len(flagged)} rows are"
-        found.append(f"{count} flagged, on {_pages(pages)}")
+        found.append(f"{_rows_are(len(flagged))} flagged, on {_pages(pages)}")
     for statement in document.statements:
         name = f"account {statement.account}: " if len(document.statements) > 1 else ""
         found += [f"{name}{one.text}" for one in statement.checks if not one.passed]
@@ -87,6 +86,10 @@ def _pages(pages: str) -> str:
     return f"page{'s' if ',' in pages else ''} {pages}"
 
 
+def _rows_are(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count} rows are"
+
+
 def _check_balances(statement: Statement) -> Check:
     links, loose = _links(statement)
     if not links:
@@ -106,8 +109,7 @@ def _check_balances(statement: Statement) -> Check:
         text = f"{bad} of {len(links)} balances do not follow from the rows before, first {worst.where}"
         return Check("balances", False, f"{text}: off by {worst.gap}")
     if loose:
-        rows = "1 row is" if len(loose) == 1 else f"{len(loose)} rows are"
-        return Check("balances", None, f"{rows} verified by no balance")
+        return Check("balances", None, f"{_rows_are(len(loose))} verified by no balance")
     return Check("balances", True, f"all {len(links)} printed balances follow from the amounts")
 
 

@@ -32,9 +32,8 @@ class Engine:
             Unavailable: the model's device does not know it.
         """
         self._model = model
-        self._fp16 = self.is_elsewhere = (
-            model.device.type == "cuda"
-        )  # what whisper itself computes in; its CPU code knows float32 only
+        self.is_elsewhere = model.device.type == "cuda"
+        self._fp16 = self.is_elsewhere  # what whisper itself computes in; its CPU code knows float32 only
         if dtype == "auto":
             dtype = "float16" if self._fp16 else "float32"
         self._decoding = Decoding(model, *precision(dtype, model.device))

@@ -3,6 +3,7 @@
 Knows no engine: that makes segments of one part. What cannot have been said is sorted out here, for all engines alike.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -78,7 +79,7 @@ class Hearing:
         """`tell(seconds)` is called at every decoded window and before every attempt at one."""
         self._engine, self._detector, self._options, self._ask, self._tell = engine, detector, options, ask, tell
         self._language, self._probability = options.language, None
-        self._spoken: dict[str, float] = {}  # seconds by language, where that may change
+        self._spoken: Counter[str] = Counter()  # seconds by language, where that may change
         self._sure: dict[str, float] = {}  # the least probability each was guessed with
         self._kept: list[Segment] = []
         self._dropped: list[Segment] = []
@@ -99,14 +100,14 @@ class Hearing:
             self._tell(part.at_seconds + part.seconds)
         language, probability = self._language, self._probability
         if self._spoken:
-            language = max(self._spoken, key=lambda each: self._spoken[each])
+            ((language, _),) = self._spoken.most_common(1)
             probability = self._sure.get(language)
         return Transcript(
             segments=tuple(self._kept),
             dropped=tuple(self._dropped),
             language=language,
             language_probability=probability,
-            languages=self._spoken,
+            languages={each: round(seconds, 2) for each, seconds in self._spoken.items()},
             seconds=round(track.decoded_seconds, 3),
             declared_seconds=track.declared_seconds and round(track.declared_seconds, 3),
             gaps=tuple(track.gaps),
@@ -128,22 +129,17 @@ class Hearing:
             return self._engine.detect(part.samples[_sample(span.start) : _sample(span.end)])
 
         for stretch in languages.stretches(spoken, part.seconds, detect, self._language):
-            within = [
-                voice.Span(max(span.start, stretch.start) - stretch.start, min(span.end, stretch.end) - stretch.start)
-                for span in spoken
-                if span.start < stretch.end and span.end > stretch.start
-            ]
             samples = part.samples[_sample(stretch.start) : _sample(stretch.end)]
             has_changed = stretch.language != self._language
             self._language, kept = stretch.language, len(self._kept)
             at_seconds = part.at_seconds + stretch.start
+            within = voice.within(spoken, stretch.start, stretch.end)
             self._hear(sound.Part(at_seconds=at_seconds, samples=samples), within, is_new=has_changed)
             if self._language is None:
                 continue
-            for number in range(kept, len(self._kept)):
-                self._kept[number]["language"] = self._language
-            said = sum(span.end - span.start for span in within)
-            self._spoken[self._language] = round(self._spoken.get(self._language, 0.0) + said, 2)
+            for segment in self._kept[kept:]:
+                segment["language"] = self._language
+            self._spoken[self._language] += voice.seconds_within(spoken, stretch.start, stretch.end)
             if stretch.probability is not None:
                 self._sure[self._language] = min(self._sure.get(self._language, 1.0), stretch.probability)
 
@@ -154,7 +150,7 @@ class Hearing:
             return
         if self._language is None and not self._options.multilingual:
             start = _first_sound(loudness, spoken)
-            self._language, self._probability = self._engine.detect(part.samples[round(start * sound.SAMPLE_RATE_HZ) :])
+            self._language, self._probability = self._engine.detect(part.samples[_sample(start) :])
         answer = self._engine.hear(
             Question(
                 samples=part.samples,

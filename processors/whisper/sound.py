@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """A place that could not be decoded; silence stands there, so that what follows keeps its time."""
+    """A place of a track without text: one that could not be decoded, or one in which nothing was understood."""
 
     at_seconds: float
     seconds: float

@@ -36,6 +36,17 @@ class Transcript:
     def text(self) -> str:
         return "".join(segment["text"] for segment in self.segments).strip()
 
+    def facts(self) -> dict[str, Any]:
+        """What is known beside the text."""
+        return {
+            "language": self.language,
+            "language_probability": self.language_probability,
+            **({"languages": self.languages} if self.languages else {}),
+            "declared_seconds": self.declared_seconds,
+            "gaps": [vars(gap) for gap in self.gaps],
+            "passed_over": [vars(gap) for gap in self.passed_over],
+        }
+
     @property
     def has_words(self) -> bool:
         """Whisper writes " ." or "♪" where it hears nothing to write down."""
@@ -128,12 +139,7 @@ def _as_json(transcript: Transcript) -> dict[str, Any]:
     return {
         "text": transcript.text,
         "segments": transcript.segments,
-        "language": transcript.language,
-        "language_probability": transcript.language_probability,
-        **({"languages": transcript.languages} if transcript.languages else {}),
+        **transcript.facts(),
         "seconds": transcript.seconds,
-        "declared_seconds": transcript.declared_seconds,
-        "gaps": [vars(gap) for gap in transcript.gaps],
-        "passed_over": [vars(gap) for gap in transcript.passed_over],
         "dropped": transcript.dropped,
     }

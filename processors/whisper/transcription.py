@@ -29,13 +29,8 @@ def transcribe(work: Work, engine: Engine, detector: voice.Detector, progress: P
         media_seconds=found.seconds,
         details={
             "way": options.way,
-            "language": found.language,
-            "language_probability": found.language_probability,
-            **({"languages": found.languages} if found.languages else {}),
-            "declared_seconds": found.declared_seconds,
+            **found.facts(),
             "sound_tracks": found.tracks,
-            "gaps": [vars(gap) for gap in found.gaps],
-            "passed_over": [vars(gap) for gap in found.passed_over],
             "dropped_as_invented": [segment["text"].strip() for segment in found.dropped],
         },
     )

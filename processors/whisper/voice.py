@@ -67,6 +67,15 @@ def seconds_within(spans: Iterable[Span], start: float, end: float) -> float:
     return sum(max(0.0, min(span.end, end) - max(span.start, start)) for span in spans)
 
 
+def within(spans: Iterable[Span], start: float, end: float) -> list[Span]:
+    """What of `spans` lies between two times, counted from the first of them."""
+    return [
+        Span(max(span.start, start) - start, min(span.end, end) - start)
+        for span in spans
+        if span.start < end and span.end > start
+    ]
+
+
 def outside(spans: Sequence[Span], others: Iterable[tuple[float, float]]) -> list[Span]:
     """What of `spans` lies in none of the `others`, each a start and an end; in order."""
     left, others = [], sorted(others)

@@ -6,6 +6,7 @@ speech is lost. Such a rest is told the text before it, and begins a little earl
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,7 +99,10 @@ class Windows:
         """Each window's first result that is good enough, else its last."""
         results: list[Any] = [None] * len(pieces)
 
-        def ask(numbers: list[int], options: DecodingOptions, whole: bool, again: bool) -> list[DecodingResult]:
+        def ask(
+            numbers: list[int], options: DecodingOptions, positions: list[int | None] | None
+        ) -> Iterator[tuple[int, DecodingResult]]:
+            """`positions`: how much of each window is encoded; None: it was, what came of it is decoded again."""
             asked = []
             for number in numbers:
                 told = " ".join(filter(None, (self._question.prompt, pieces[number].said)))
@@ -106,28 +110,28 @@ class Windows:
                     Window(
                         mels[number],
                         replace(options, prompt=told or None),
-                        None if whole else cut[number],
-                        results[number].audio_features if again else None,
+                        positions[number] if positions else None,
+                        None if positions else results[number].audio_features,
                     )
                 )
-            return self._question.ask(asked) if asked else []
+            return zip(numbers, self._question.ask(asked) if asked else [], strict=True)
 
-        def attempt(numbers: list[int], temperature: float, whole: bool = True, again: bool = True) -> None:
-            for number, result in zip(numbers, ask(numbers, self._decoding(temperature), whole, again), strict=True):
+        def attempt(numbers: list[int], temperature: float, positions: list[int | None] | None = None) -> None:
+            for number, result in ask(numbers, self._decoding(temperature), positions):
                 results[number] = result
 
         def doubtful() -> list[int]:
             return [number for number, piece in enumerate(pieces) if self._is_doubtful(results[number], piece)]
 
         coldest, *hotter = self._options.temperatures
-        cut = [self._positions(piece) for piece in pieces]
-        attempt(list(range(len(pieces))), coldest, whole=False, again=False)
-        attempt([number for number in doubtful() if cut[number]], coldest, again=False)
+        cut, whole = [self._positions(piece) for piece in pieces], [None] * len(pieces)
+        attempt(list(range(len(pieces))), coldest, cut)
+        attempt([number for number in doubtful() if cut[number]], coldest, whole)
         for temperature in hotter:
             attempt(doubtful(), temperature)
         # Of beams that have ended, whisper takes the likeliest by token: said twice, a window's end is likelier.
         twice = [n for n, result in enumerate(results) if self._options.beams and guards.ends_twice(result.text)]
-        for number, result in zip(twice, ask(twice, self._decoding(0.0, greedy=True), True, True), strict=True):
+        for number, result in ask(twice, self._decoding(0.0, greedy=True), None):
             if not guards.ends_twice(result.text) and not self._is_doubtful(result, pieces[number]):
                 results[number] = result
         return results
@@ -141,12 +145,13 @@ class Windows:
 
     def _decoding(self, temperature: float, greedy: bool = False) -> DecodingOptions:
         options, is_cold = self._options, temperature == 0
+        beams = options.beams if is_cold and not greedy else None
         return DecodingOptions(
             task=options.task,
             language=self._language,
             temperature=temperature,
-            beam_size=options.beams if is_cold and not greedy else None,
-            patience=options.patience if is_cold and options.beams and not greedy else None,
+            beam_size=beams,
+            patience=options.patience if beams else None,
             best_of=None if is_cold else options.best_of,
             length_penalty=options.length_penalty,
             suppress_tokens=options.suppress_tokens,
