@@ -176,6 +176,7 @@ class Loaded:
     engine: str  # the library that computes: "openai-whisper", "rapidocr", …
     model: str  # the model's name or path
     device: str  # "cpu", "cuda:0 (NVIDIA …)"
+    joins: bool = False  # further jobs may join those it works on: `process` asks `newcomers` for them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +262,8 @@ class Processor(ABC):
     Options: ClassVar[type[Options]] = Options
     Recipe: ClassVar[type[RecipeOptions]] = RecipeOptions
 
+    newcomers: Callable[[], Sequence[Work]] = staticmethod(tuple)  # jobs that have come since it was last asked
+
     @classmethod
     def plan(cls, options: Options, recipe: RecipeOptions, models: Path) -> Plan:
         """Can this recipe run here, now? Called by the daemon (also while a stage is parked): looks at files only,
@@ -297,10 +300,11 @@ class Processor(ABC):
             Unavailable: the weights are not at hand; the message names the command that fetches them.
         """
 
-    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome]]:
+    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
         """Work on up to `max_batch` jobs; yield each outcome as soon as it is there, in any order.
 
-        A `JobError` or `MemoryError` raised here counts for all jobs of the batch without an outcome.
+        What is raised here counts for all jobs without an outcome; an exception that is yielded, for its job alone. One
+        that said `joins` asks `newcomers` on the way, and answers for these, too.
         """
         for work in batch:
             try:

@@ -1,7 +1,8 @@
 """The wire between the daemon and its workers: JSON lines. No I/O.
 
 Daemon to worker: Load, then Batch after Batch; closing stdin asks the worker to end. Worker to daemon: WorkerLoaded or
-LoadFailed; WorkProgress, WorkFinished and WorkFailed for a batch, then BatchDone.
+LoadFailed; WorkProgress, WorkFinished and WorkFailed for a batch, then BatchDone. A worker that said `joins` may be
+sent a Batch before the last is done; there is one BatchDone for each.
 """
 
 import json
@@ -40,6 +41,7 @@ class WorkerLoaded:
     model: Words
     device: Words
     seconds: Seconds
+    joins: bool = False  # see base.Loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,7 @@ class WorkFailed:
     kind: FailureKind
     message: Words
     trace: Words = ""  # for the log, not for the person
+    is_its_own: bool = False  # no other job of the batch can be the cause
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """A worker process: `python -m processors.worker NAME` loads one processor, then serves batches until stdin closes.
 
-It speaks the JSON lines of `processors.base` on stdin and stdout. Its stdout is set aside first, so that whatever a
+It speaks the JSON lines of `processors.wire` on stdin and stdout. Its stdout is set aside first, so that whatever a
 library prints goes to stderr (the daemon's log) and cannot garble a message. It makes every output durable (fsync)
 before it reports it. It decides nothing: retries, deadlines and publishing are the daemon's.
 """
@@ -10,17 +10,19 @@ import errno
 import hashlib
 import logging
 import os
+import select
 import signal
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from processors import base, wire
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _TRACE_CHARACTERS = 3000
+_CHUNK_BYTES = 64 * 1024
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
 
@@ -30,29 +32,45 @@ def main() -> None:
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    Worker(base.find(sys.argv[1]), sys.stdin.buffer, messages_out).serve()
+    Worker(base.find(sys.argv[1]), Lines(sys.stdin.fileno()), messages_out).serve()
 
 
 class Worker:
     """One processor and the two pipes it is spoken to through."""
 
-    def __init__(self, processor: type[base.Processor], lines_in: BinaryIO, messages_out: Any):
+    def __init__(self, processor: type[base.Processor], lines_in: "Lines", messages_out: Any):
         self._processor = processor()
+        self._processor.newcomers = self._newcomers
         self._in = lines_in
         self._out = messages_out
         self._progress = base.Progress(self._send)
+        self._open: dict[str, base.Work] = {}  # jobs without an outcome yet
+        self._batches = 0  # that they came in
 
     def serve(self) -> None:
         """Serve until stdin ends. Raises nothing for a failing job; a failing load is reported and ends the worker."""
-        for line in self._in:
+        while (line := self._in.next(wait=True)) is not None:
             match wire.decode(line):
                 case wire.Load() as load:
                     if not self._load(load):
                         return
                 case wire.Batch() as batch:
-                    if not self._process(batch):
+                    if not self._process(self._accept(batch)):
                         return
         self._processor.unload()
+
+    def _accept(self, batch: wire.Batch) -> list[base.Work]:
+        works = [wire.work_from_wire(work, type(self._processor).Recipe) for work in batch.works]
+        self._open |= {work.job: work for work in works}
+        self._batches += 1
+        return works
+
+    def _newcomers(self) -> list[base.Work]:
+        """See `Processor.newcomers`."""
+        works: list[base.Work] = []
+        while (line := self._in.next(wait=False)) is not None:
+            works += self._accept(wire.decode(line))  # after Load, there are batches only
+        return works
 
     def _load(self, load: wire.Load) -> bool:
         started = time.monotonic()
@@ -70,36 +88,37 @@ class Worker:
                 model=loaded.model,
                 device=loaded.device,
                 seconds=time.monotonic() - started,
+                joins=loaded.joins,
             )
         )
         return True
 
-    def _process(self, batch: wire.Batch) -> bool:
+    def _process(self, works: list[base.Work]) -> bool:
         """False: nothing will succeed in this process any more. Then the batch is not told to be done, lest another
         comes before the end."""
-        works = [wire.work_from_wire(work, type(self._processor).Recipe) for work in batch.works]
-        waiting = {work.job: work for work in works}
         started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
-                del waiting[work.job]
+                if isinstance(outcome, Exception) and _is_device_lost(outcome):
+                    raise outcome
+                del self._open[work.job]
                 seconds, started = time.monotonic() - started, time.monotonic()
                 self._report(work, outcome, seconds)
         except Exception as error:
-            kind, message = _describe(error)
-            trace = traceback.format_exc()
-            for work in waiting.values():
-                self._fail(work, kind, message, trace)
+            self._fail_all(*_describe(error), _trace(error))
             if _is_device_lost(error):
                 logging.error("%s cannot use its device any more, and ends", self._processor.name)
                 return False
-        else:
-            for work in waiting.values():
-                self._fail(work, base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
-        self._send(wire.BatchDone())
+        self._fail_all(base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
+        for _ in range(self._batches):
+            self._send(wire.BatchDone())
+        self._batches = 0
         return True
 
-    def _report(self, work: base.Work, outcome: base.Outcome, seconds: float) -> None:
+    def _report(self, work: base.Work, outcome: base.Outcome | Exception, seconds: float) -> None:
+        if isinstance(outcome, Exception):
+            self._fail(work, *_describe(outcome), _trace(outcome), is_its_own=True)
+            return
         if isinstance(outcome, base.Failed):
             self._fail(work, outcome.kind, outcome.message)
             return
@@ -133,9 +152,25 @@ class Worker:
             seconds=seconds,
         )
 
-    def _fail(self, work: base.Work, kind: base.FailureKind, message: str, trace: str = "") -> None:
-        message, trace = wire.cut(message), wire.cut(trace[-_TRACE_CHARACTERS:])  # its end says what happened
-        self._send(wire.WorkFailed(job=work.job, attempt=work.attempt, kind=kind, message=message, trace=trace))
+    def _fail_all(self, kind: base.FailureKind, message: str, trace: str = "") -> None:
+        """All that have no outcome."""
+        for work in self._open.values():
+            self._fail(work, kind, message, trace)
+        self._open.clear()
+
+    def _fail(
+        self, work: base.Work, kind: base.FailureKind, message: str, trace: str = "", *, is_its_own: bool = False
+    ) -> None:
+        self._send(
+            wire.WorkFailed(
+                job=work.job,
+                attempt=work.attempt,
+                kind=kind,
+                message=wire.cut(message),
+                trace=wire.cut(trace[-_TRACE_CHARACTERS:]),  # its end says what happened
+                is_its_own=is_its_own,
+            )
+        )
 
     def _send(self, message: Any) -> None:
         self._write(wire.encode(message))
@@ -144,6 +179,29 @@ class Worker:
         rest = memoryview(line)
         while rest:
             rest = rest[self._out.write(rest) :]
+
+
+class Lines:
+    """The lines that come through a descriptor: waited for, or only looked for."""
+
+    def __init__(self, descriptor: int):
+        self._descriptor = descriptor
+        self._held = bytearray()  # read, and not returned yet
+
+    def next(self, *, wait: bool) -> bytes | None:
+        """The next line; None: there is no more, or, if it is not to be waited for, none now."""
+        searched = 0
+        while (end := self._held.find(b"\n", searched)) < 0:
+            searched = len(self._held)
+            if not wait and not select.select([self._descriptor], [], [], 0)[0]:
+                return None
+            chunk = os.read(self._descriptor, _CHUNK_BYTES)
+            if not chunk:
+                return None
+            self._held += chunk
+        line = bytes(self._held[: end + 1])
+        del self._held[: end + 1]
+        return line
 
 
 def _seal(outputs: Path, name: str) -> wire.OutputFile:
@@ -175,6 +233,10 @@ def _describe(error: Exception) -> tuple[base.FailureKind, str]:
     if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error)):
         return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
+
+
+def _trace(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def _is_device_lost(error: Exception) -> bool:

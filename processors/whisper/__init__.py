@@ -13,8 +13,9 @@ Imported by the daemon to check its configuration, so nothing heavy is imported 
 `sound` (PyAV) are imported once a worker loads.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,21 +82,22 @@ class Whisper(Processor):
 
         self._engine = _engine(options, models, progress)
         self._detector = voice.Detector()
-        return Loaded(engine=self._engine.name, model=options.model, device=self._engine.device_name)
+        engine = self._engine
+        return Loaded(engine=engine.name, model=options.model, device=engine.device_name, joins=engine.joins)
 
-    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome]]:
-        """The windows of all jobs are decoded together. A job that fails unforeseen is raised when all have ended."""
-        unforeseen: Exception | None = None
-        for number, outcome in self._engine.run([partial(self._transcribe, work, progress) for work in batch]):
-            match outcome:
-                case JobError():
-                    yield batch[number], Failed(kind=outcome.kind, message=str(outcome))
-                case Exception():
-                    unforeseen = outcome
-                case _:
-                    yield batch[number], outcome
-        if unforeseen:
-            raise unforeseen
+    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
+        """All jobs are transcribed at the same time, their windows decoded together; others may join on the way."""
+        works: dict[int, Work] = {}
+
+        def jobs(coming: Iterable[Work]) -> Iterator[Callable]:
+            for work in coming:
+                works[next(numbers)] = work
+                yield partial(self._transcribe, work, progress)
+
+        numbers = count()
+        for number, outcome in self._engine.run(jobs(batch), lambda: jobs(self.newcomers())):
+            known = isinstance(outcome, JobError)
+            yield works.pop(number), Failed(kind=outcome.kind, message=str(outcome)) if known else outcome
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
         ((_, outcome),) = self._engine.run([partial(self._transcribe, work, progress)])

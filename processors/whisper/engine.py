@@ -1,6 +1,7 @@
 """openai-whisper over the parts of sound tracks, in two ways: its own `transcribe`, or windows cut at pauses."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from processors.whisper import catalogue, sound, together, weights
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.listening import Decoding, Listener, progress_bar
 from processors.whisper.options import WhisperOptions
+from processors.whisper.rounds import Rounds
 from processors.whisper.windows import Windows
 
 _SHORTEST_SAMPLES = 1600  # the mel transform raises under 201 samples; 0.1 s holds no word anyway
@@ -24,6 +26,7 @@ class Engine:
     """One loaded model. See `hearing.Engine`."""
 
     name = "openai-whisper"
+    joins = True
 
     def __init__(self, model: Whisper, name: str, dtype: str = "auto"):
         """`dtype`: what the windows are computed in, see `WhisperOptions`.
@@ -66,9 +69,12 @@ class Engine:
         device = self._model.device
         return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
-    def run(self, jobs: Sequence[Callable[[together.Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
+    def run(
+        self, jobs: Iterable[together.Job], more: Callable[[], Iterable[together.Job]] = tuple
+    ) -> Iterator[tuple[int, Any | Exception]]:
         """The windows of all jobs are decoded together."""
-        return together.run(jobs, self._decoding.answer)
+        rounds = Rounds(self._decoding.decode, attrgetter("kind"), self._decoding.most)
+        return together.run(jobs, rounds.answer, more)
 
     def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
         if not self._model.is_multilingual:

@@ -1,6 +1,5 @@
 """faster-whisper over the parts of sound tracks: CTranslate2's own arithmetic, int8 on a CPU. An optional extra."""
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from processors.base import Unavailable
-from processors.whisper import together, voice
+from processors.whisper import voice
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.options import WhisperOptions
+from processors.whisper.turns import InTurns
 
 try:
     import faster_whisper
@@ -20,7 +20,7 @@ except ImportError as error:
 _WINDOWS_AT_ONCE = 8
 
 
-class FasterEngine:
+class FasterEngine(InTurns):
     """One loaded model. See `hearing.Engine`."""
 
     name = "faster-whisper"
@@ -62,16 +62,13 @@ class FasterEngine:
             ) from error
         return cls(model, options)
 
-    def run(self, jobs: Sequence[Callable[[together.Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
-        return together.run_one_by_one(jobs)
-
     def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
         if not self._model.model.is_multilingual:
             return "en", None
         language, probability, _ = self._model.detect_language(samples)
         return language, round(probability, 4)
 
-    def hear(self, question: Question) -> Answer:
+    def hear_now(self, question: Question) -> Answer:
         options = question.options
         how: dict[str, Any] = {
             "language": question.language,

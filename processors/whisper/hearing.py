@@ -4,7 +4,7 @@ Knows no engine: that makes segments of one part. What cannot have been said is 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from processors.whisper import guards, languages, sound, together, voice
 from processors.whisper.options import TranscribeOptions
-from processors.whisper.together import Ask
+from processors.whisper.together import Ask, Job
 from processors.whisper.transcript import Transcript
 
 SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
@@ -35,7 +35,7 @@ class Question:
     language: str | None  # None: to be heard by the engine, on the way
     prompt: str | None  # what is told before it
     options: TranscribeOptions
-    ask: Ask  # for the engines that decode the windows of several tracks together
+    ask: Ask  # of the engine's own run: for windows, or for its turn
     tell: Callable[[float], None]  # called on the way with the seconds done
 
 
@@ -55,9 +55,13 @@ class Engine(Protocol):
     is_elsewhere: bool  # on a GPU or a server: meanwhile this CPU is free to get the next part ready
     made_by: Mapping[str, Any]  # what decides its answers
 
-    def run(self, jobs: Sequence[Callable[[Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
-        """Run jobs that pass on, in a `Question`, what they are given; yields the number of each and what it returned
-        or raised, as soon as it ends."""
+    joins: bool  # see `base.Loaded`
+
+    def run(
+        self, jobs: Iterable[Job], more: Callable[[], Iterable[Job]] = tuple
+    ) -> Iterator[tuple[int, Any | Exception]]:
+        """Run jobs that pass on, in a `Question`, what they are given, and those of `more`, which is asked on the way;
+        yields the number of each and what it returned or raised, as soon as it ends."""
 
     def detect(self, samples: np.ndarray) -> tuple[str | None, float | None]:
         """The language at the start of a sound, and how probable it is; (None, None): heard on the way."""

@@ -1,46 +1,51 @@
-"""Decoded windows, kept across the attempts at a job (see `processors.parts`): a crash costs the windows it came in."""
+"""What was heard, kept across the attempts at a job (see `processors.parts`): a crash costs what it came in."""
 
-import hashlib
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
-
-from whisper.decoding import DecodingResult
+from typing import Any, Protocol
 
 from processors.parts import Parts
-from processors.whisper.listening import Window
 from processors.whisper.together import Ask
 
-VERSION = 2  # of what is kept, and of how windows are decoded; another one is not read
-_FIELDS = ("language", "tokens", "text", "avg_logprob", "no_speech_prob", "temperature", "compression_ratio")
+VERSION = 3  # of what is kept, and of how windows are decoded; another one is not read
 _DIGITS = 24
 
 
-def keeping(parts: Parts, ask: Ask) -> Ask:
-    """`ask`, which is not asked for what an earlier attempt decoded."""
+class Asked(Protocol):
+    """A window, or a whole part: what an engine is asked to hear."""
 
-    def answer(windows: Sequence[Window]) -> list[DecodingResult]:
-        names = [f"window-{_digest(window)}" for window in windows]
-        found = [_read(parts.get(name), window) for name, window in zip(names, windows, strict=True)]
+    def digest(self) -> bytes:
+        """Of all that decides what is heard: its sound, what is told before it, how it is decoded."""
+
+    def pack(self, result: Any) -> dict[str, Any] | None:
+        """The result as JSON; None: it is not worth keeping."""
+
+    def unpack(self, kept: dict[str, Any]) -> Any:
+        """
+        Raises:
+            KeyError, TypeError: that was never packed.
+        """
+
+
+def keeping(parts: Parts, ask: Ask) -> Ask:
+    """`ask`, which is not asked for what an earlier attempt heard."""
+
+    def answer(asked: Sequence[Asked]) -> list[Any]:
+        names = [f"heard-{each.digest().hex()[:_DIGITS]}" for each in asked]
+        found = [_read(parts.get(name), each) for name, each in zip(names, asked, strict=True)]
         missing = [number for number, result in enumerate(found) if result is None]
         if missing:
-            for number, result in zip(missing, ask([windows[number] for number in missing]), strict=True):
+            for number, result in zip(missing, ask([asked[number] for number in missing]), strict=True):
                 found[number] = result
-                if math.isfinite(result.avg_logprob) and math.isfinite(result.no_speech_prob):
-                    parts.put(names[number], {field: getattr(result, field) for field in _FIELDS})
+                packed = asked[number].pack(result)
+                if packed is not None:
+                    parts.put(names[number], packed)
         return found
 
     return answer
 
 
-def _read(kept: object, window: Window) -> DecodingResult | None:
-    if not isinstance(kept, dict) or set(kept) != set(_FIELDS):
+def _read(kept: Any, asked: Asked) -> Any | None:
+    try:
+        return None if kept is None else asked.unpack(kept)
+    except (KeyError, TypeError):
         return None
-    return DecodingResult(audio_features=window.features, **kept)
-
-
-def _digest(window: Window) -> str:
-    """Of all that decides a window's text: its sound, what is told before it, how it is decoded."""
-    digest = hashlib.blake2b(window.mel.float().cpu().contiguous().numpy().tobytes())
-    digest.update(repr(sorted((asdict(window.options) | {"positions": window.positions}).items())).encode())
-    return digest.hexdigest()[:_DIGITS]

@@ -1,14 +1,15 @@
 """One model, listened to by several transcriptions: their windows are decoded together.
 
-A `Window` is one `DecodingOptions` and the sound it is for; `Decoding.answer` takes what all transcriptions ask for and
-forms batches of it; a `Listener` is the model as `whisper.transcribe` sees it.
+A `Window` is one `DecodingOptions` and the sound it is for; `Decoding` decodes batches of them, which `rounds` forms
+out of what all transcriptions ask for; a `Listener` is the model as `whisper.transcribe` sees it.
 """
 
+import hashlib
+import math
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,7 @@ from processors.whisper.hearing import Question
 _MOST_ON_CPU, _MOST_ELSEWHERE = (8, 512 << 20), (32, 4 << 30)
 _FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
 _SECONDS_PER_TIME = 0.02  # of Whisper's time tokens
+_KEPT_FIELDS = ("language", "tokens", "text", "avg_logprob", "no_speech_prob", "temperature", "compression_ratio")
 _WORSE_THAN_ANY = 1e3  # a compression ratio that makes `transcribe` try the next temperature
 
 
@@ -40,6 +42,25 @@ class Window:
     positions: int | None = None  # of the encoder; None: all, as the model was trained
     features: Tensor | None = None  # what the encoder made of it (positions, width), if it was asked already
 
+    @property
+    def kind(self) -> str:
+        """Windows of one kind may be decoded together."""
+        return repr(replace(self.options, prompt=None))
+
+    def digest(self) -> bytes:
+        """See `kept.Asked`."""
+        digest = hashlib.blake2b(self.mel.float().cpu().contiguous().numpy().tobytes())
+        digest.update(repr(sorted((asdict(self.options) | {"positions": self.positions}).items())).encode())
+        return digest.digest()
+
+    def pack(self, result: DecodingResult) -> dict[str, Any] | None:
+        if not (math.isfinite(result.avg_logprob) and math.isfinite(result.no_speech_prob)):
+            return None
+        return {field: getattr(result, field) for field in _KEPT_FIELDS}
+
+    def unpack(self, kept: dict[str, Any]) -> DecodingResult:
+        return DecodingResult(audio_features=self.features, **{field: kept[field] for field in _KEPT_FIELDS})
+
 
 class Decoding:
     """Batches of windows through one model."""
@@ -49,25 +70,10 @@ class Decoding:
         dims = model.dims
         width = dims.n_text_state * dims.n_text_layer * 2 * torch.finfo(dtype).bits // 8
         most, most_bytes = _MOST_ON_CPU if model.device.type == "cpu" else _MOST_ELSEWHERE
-        self._most = max(1, min(most, most_bytes // (width * dims.n_audio_ctx)))
+        self.most = max(1, min(most, most_bytes // (width * dims.n_audio_ctx)))
 
-    def answer(self, questions: Sequence[Sequence[Window]]) -> list[list[DecodingResult]]:
-        """One result a window."""
-        windows = [window for question in questions for window in question]
-        groups: dict[str, list[int]] = defaultdict(list)
-        for number, window in enumerate(windows):
-            groups[repr(replace(window.options, prompt=None))].append(number)
-        results: list[Any] = [None] * len(windows)
-        for members in groups.values():
-            members.sort(key=lambda number: windows[number].positions or 0)  # those of like length together
-            for start in range(0, len(members), self._most):
-                batch = members[start : start + self._most]
-                for number, result in zip(batch, self._decode([windows[each] for each in batch]), strict=True):
-                    results[number] = result
-        ordered = iter(results)
-        return [[next(ordered) for _ in question] for question in questions]
-
-    def _decode(self, batch: list[Window]) -> list[DecodingResult]:
+    def decode(self, batch: Sequence[Window]) -> list[DecodingResult]:
+        """Up to `most` windows of one kind, one result each."""
         # One window at a time: encoding is arithmetic enough, and several at once take several times the memory.
         features = [self._features(window) for window in batch]
         return self._decoder.decode(features, [window.options for window in batch])

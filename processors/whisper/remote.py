@@ -5,7 +5,6 @@ The sound is sent in parts, as 16-bit WAV of 16 kHz, and only where somebody spe
 
 import io
 import wave
-from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx2
@@ -14,14 +13,15 @@ from whisper.utils import compression_ratio
 
 from processors.base import JobError
 from processors.servers.client import NOT_UNDERSTOOD, Server, said
-from processors.whisper import catalogue, sound, together
+from processors.whisper import catalogue, sound
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.options import WhisperOptions
+from processors.whisper.turns import InTurns
 
 _CODES = {name: code for code, name in catalogue.LANGUAGES.items()}
 
 
-class RemoteEngine:
+class RemoteEngine(InTurns):
     """One server and model. See `hearing.Engine`."""
 
     name = "openai"
@@ -43,13 +43,10 @@ class RemoteEngine:
         server.models()
         return cls(server, options.model)
 
-    def run(self, jobs: Sequence[Callable[[together.Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
-        return together.run_one_by_one(jobs)
-
     def detect(self, samples: np.ndarray) -> tuple[None, None]:
         return None, None
 
-    def hear(self, question: Question) -> Answer:
+    def hear_now(self, question: Question) -> Answer:
         """
         Raises:
             Unavailable: the server is away, overloaded, refuses the key or does not know the model.

@@ -2,59 +2,55 @@
 
 `whisper.transcribe` asks for one decoded window at a time. Each transcription gets a thread of its own here, but only
 one of them ever runs: the others wait for an answer. So nothing they share needs a lock, and the rounds are the same on
-every machine.
+every machine. Who is answered first is `rounds`' to say.
 """
 
 import ctypes
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 Ask = Callable[[Any], Any]
+Job = Callable[[Ask], Any]
 Item = TypeVar("Item")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3), <malloc.h>
-_KEPT_BYTES, _LARGE_BYTES = (
-    1 << 30,
-    32 << 20,
-)  # freed, at most; and blocks that have their own pages: whole parts of sound
+_KEPT_BYTES = 1 << 30  # freed, at most
+_LARGE_BYTES = 32 << 20  # blocks from here on have pages of their own: whole parts of sound
 
 
-def run(jobs: Sequence[Callable[[Ask], Any]], answer: Callable[[list], list]) -> Iterator[tuple[int, Any | Exception]]:
+def run(
+    jobs: Iterable[Job],
+    answer: Callable[[Mapping[int, Any]], Mapping[int, Any]],
+    more: Callable[[], Iterable[Job]] = tuple,
+) -> Iterator[tuple[int, Any | Exception]]:
     """Run all jobs; yields the number of each and what it returned or raised, as soon as it ends.
 
-    A job calls its argument with a question, and gets the answer. `answer` gets the questions of all jobs that go on,
-    in their order, and returns one answer each; what it raises ends all jobs, and is raised here.
+    A job calls its argument with a question, and gets the answer. `answer` gets the open questions by the numbers of
+    their jobs, and returns answers to some of them; what it raises ends all jobs, and is raised here. `more` is asked
+    on the way for jobs that have come since: they are numbered on.
     """
-    members = [_Member(job) for job in jobs]
+    live: dict[int, _Member] = {}
+    numbers = itertools.count()
+    coming = list(jobs)
     try:
-        for member in members:
-            member.start()
-        live = members
-        while live:
-            for member in live:
-                if member.has_ended:
-                    yield members.index(member), member.outcome
-            live = [member for member in live if not member.has_ended]
+        while coming or live:
+            for job in coming:
+                live[next(numbers)] = member = _Member(job)
+                member.start()
+            for number in [number for number, member in live.items() if member.has_ended]:
+                yield number, live.pop(number).outcome
             if live:
-                for member, each in zip(live, answer([member.question for member in live]), strict=True):
-                    member.resume(each)
+                for number, each in answer({number: member.question for number, member in live.items()}).items():
+                    live[number].resume(each)
+            coming = list(more())
     finally:
-        for member in members:
+        for member in live.values():
             member.stop()
-
-
-def run_one_by_one(jobs: Sequence[Callable[[Ask], Any]]) -> Iterator[tuple[int, Any | Exception]]:
-    """As `run`, for jobs that ask nothing: one behind the other."""
-    for number, job in enumerate(jobs):
-        try:
-            outcome = job(_ask_nobody)
-        except Exception as error:
-            outcome = error
-        yield number, outcome
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -80,16 +76,12 @@ def share_heap() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def _ask_nobody(question: Any) -> Any:
-    raise AssertionError(f"nobody answers: {question!r}")
-
-
 class _Stop(BaseException):
     """Ends a job that nobody waits for any more."""
 
 
 class _Member:
-    def __init__(self, job: Callable[[Ask], Any]):
+    def __init__(self, job: Job):
         self._job = job
         self._asked: SimpleQueue = SimpleQueue()
         self._answered: SimpleQueue = SimpleQueue()

@@ -8,6 +8,7 @@ import whisper as openai_whisper
 
 from processors.base import BadInput, Failed, Progress
 from processors.whisper import sound, together
+from processors.whisper.rounds import Rounds
 from tests.processors.test_whisper import SAMPLES, read_sound, write_wav
 
 NAMES = ("jfk.flac", "LJ001-0004.flac", "LJ001-0002.mp3")
@@ -42,12 +43,74 @@ def test_answers_reach_whom_they_are_for_and_a_failure_is_its_own():
     rounds = []
 
     def answer(questions):
-        rounds.append(questions)
-        return [question * 10 for question in questions]
+        rounds.append(dict(questions))
+        return {number: question * 10 for number, question in questions.items()}
 
     ended = dict(together.run([count, fail, lambda ask: "at once"], answer))
     assert ended[0] == [10, 20] and str(ended[1]) == "mine" and ended[2] == "at once"
-    assert rounds == [[1, 5], [2]]
+    assert rounds == [{0: 1, 1: 5}, {0: 2}]
+
+
+def test_a_job_that_comes_later_joins_those_at_work_and_may_end_first():
+    coming = [[], [lambda ask: ask("late")]]
+
+    def long(ask):
+        return [ask(number) for number in range(4)]
+
+    def answer(questions):
+        return {number: f"{question}!" for number, question in questions.items()}
+
+    ended = list(together.run([long], answer, lambda: coming.pop(0) if coming else []))
+    assert ended == [(1, "late!"), (0, ["0!", "1!", "2!", "3!"])]
+
+
+def test_whoever_is_not_answered_yet_goes_on_waiting():
+    def answer(questions):
+        first = min(questions)
+        return {first: questions[first]}
+
+    asking = [lambda ask, number=number: ask(number) for number in range(3)]
+    assert list(together.run(asking, answer)) == [(0, 0), (1, 1), (2, 2)]
+
+
+# ---------------------------------------------------------------------------------------------- whose turn it is
+
+
+def _decoded(questions: dict[int, list[str]], most: int = 4) -> tuple[list[list[str]], list[int]]:
+    """Windows "KIND:NAME": the batches in which they are decoded, and the questions as they are answered."""
+    batches, answered, open_questions = [], [], dict(questions)
+
+    def decode(windows):
+        batches.append(windows)
+        return [window.upper() for window in windows]
+
+    rounds = Rounds(decode, lambda window: window[0], most)
+    while open_questions:
+        for number, results in rounds.answer(open_questions).items():
+            assert results == [window.upper() for window in open_questions.pop(number)]
+            answered.append(number)
+    return batches, answered
+
+
+def test_a_short_file_gets_into_the_next_batch_however_much_a_long_one_asks_for():
+    batches, answered = _decoded({0: [f"a:long{n}" for n in range(8)], 1: ["a:short"]})
+    assert batches[0] == ["a:long0", "a:short", "a:long1", "a:long2"]
+    assert answered == [1, 0] and len(batches) == 3
+
+
+def test_files_with_much_to_decode_share_the_batches():
+    batches, _ = _decoded({n: [f"a:{n}{window}" for window in range(4)] for n in (0, 1)})
+    assert batches == [["a:00", "a:10", "a:01", "a:11"], ["a:02", "a:12", "a:03", "a:13"]]
+
+
+def test_windows_of_different_kinds_are_decoded_apart_and_in_turn():
+    batches, answered = _decoded({0: [f"a:{n}" for n in range(6)], 1: ["b:0"]})
+    assert batches == [["a:0", "a:1", "a:2", "a:3"], ["b:0"], ["a:4", "a:5"]]
+    assert answered == [1, 0]
+
+
+def test_an_empty_question_is_answered():
+    assert _decoded({0: []}) == ([[]], [0])
 
 
 def test_what_fails_for_all_ends_all():

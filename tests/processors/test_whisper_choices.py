@@ -81,11 +81,11 @@ def test_markdown_begins_a_paragraph_behind_a_pause_and_after_a_minute(tmp_path)
 def test_windows_of_an_attempt_that_was_cut_short_are_not_decoded_again(whisper, make_work, tmp_path, monkeypatch, way):
     joined = np.concatenate([read_sound(FIRST), np.zeros(16_000 * 30, np.float32), read_sound(SECOND)])
     source = write_wav(tmp_path / "two.wav", joined)
-    decoded, answer = [], whisper._engine._decoding.answer
+    decoded, decode = [], whisper._engine._decoding.decode
 
-    def counting(questions):
-        decoded.extend(window for question in questions for window in question)
-        return answer(questions)
+    def counting(batch):
+        decoded.extend(batch)
+        return decode(batch)
 
     def attempt(number: int):
         outputs = tmp_path / str(number)
@@ -94,9 +94,9 @@ def test_windows_of_an_attempt_that_was_cut_short_are_not_decoded_again(whisper,
         whisper.process_one(replace(work, attempt=number, kept=tmp_path / "kept"), Progress(lambda told: None))
         return (outputs / "talk.txt").read_text()
 
-    monkeypatch.setattr(whisper._engine._decoding, "answer", counting)
+    monkeypatch.setattr(whisper._engine._decoding, "decode", counting)
     text = attempt(1)
-    windows = sorted((tmp_path / "kept").rglob("window-*.json"))
+    windows = sorted((tmp_path / "kept").rglob("heard-*.json"))
     assert len(windows) == len(decoded) == 2
     windows[0].unlink()  # as if it had not come so far
     assert attempt(2) == text and len(decoded) == 3

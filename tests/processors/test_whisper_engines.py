@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,19 @@ def test_a_server_is_sent_the_sound_and_the_choices_that_it_knows(hear, remote, 
     assert hear("jfk.flac", by=remote).json()["language"] == "en"  # as the server heard it
     hear("jfk.flac", by=remote, task="translate")
     assert server.asked()[-1]["path"] == "/v1/audio/translations"
+
+
+def test_a_part_that_was_heard_is_not_sent_again_after_a_crash(remote, server, make_work, tmp_path):
+    source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
+
+    def attempt(number: int) -> None:
+        work = replace(make_work(source, tmp_path), attempt=number, kept=tmp_path / "kept")
+        ((_, outcome),) = remote.process([work], Progress(lambda told: None))
+        assert outcome.excerpt == "I was sent 2 seconds."
+
+    before = len(server.asked())
+    attempt(1), attempt(2)
+    assert len(server.asked()) == before + 1
 
 
 def test_silence_is_never_sent(hear, remote, server, tmp_path):

@@ -73,19 +73,18 @@ def test_a_short_rest_is_not_told_what_was_said():
 def test_beams_that_end_twice_are_asked_again_greedily(hear, monkeypatch):
     """Of a beam search's candidates, whisper takes the likeliest by token: what is said twice is likelier."""
     asked = []
-    real = Decoding.answer
+    real = Decoding.decode
 
-    def answer(self, questions):
-        found = real(self, questions)
-        for windows, results in zip(questions, found, strict=True):
-            for number, window in enumerate(windows):
-                asked.append(window.options.beam_size)
-                if window.options.beam_size:
-                    text = results[number].text + " do for your country."
-                    results[number] = dataclasses.replace(results[number], text=text)
+    def decode(self, batch):
+        found = real(self, batch)
+        for number, window in enumerate(batch):
+            asked.append(window.options.beam_size)
+            if window.options.beam_size:
+                text = found[number].text + " do for your country."
+                found[number] = dataclasses.replace(found[number], text=text)
         return found
 
-    monkeypatch.setattr(Decoding, "answer", answer)
+    monkeypatch.setattr(Decoding, "decode", decode)
     heard = hear("jfk.flac", way="fast", beam_size=3)
     assert asked == [3, None] and words(heard.text) == words(KENNEDY)
 

@@ -4,13 +4,16 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from processors import base, wire
 from processors.base import BadInput, Progress, Unavailable
 from processors.whisper import Whisper, WhisperOptions, catalogue
+from tests.processors.test_whisper import read_sound, write_wav
 
 SAMPLES = Path(__file__).parents[1] / "data" / "audio"
 ROOT = Path(__file__).parents[2]
@@ -115,28 +118,47 @@ def child(models: Path) -> Iterator[subprocess.Popen]:
         pipe.close()
 
 
-def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(child, models, make_work, tmp_path):
-    def until(kind: type) -> list:
+class Talk:
+    """With a worker process that has loaded tiny.en."""
+
+    def __init__(self, child: subprocess.Popen, models: Path):
+        self._child = child
+        options = WhisperOptions(model="tiny.en", device="cpu", threads=1)
+        self.send(wire.Load(options=options.load_options(), models=str(models)))
+        assert self.until(wire.WorkerLoaded)[-1].device == "cpu"
+
+    def send(self, message: object) -> None:
+        self._child.stdin.write(wire.encode(message))
+        self._child.stdin.flush()
+
+    def give(self, work: base.Work) -> None:
+        self.send(wire.Batch(works=[wire.work_to_wire(work)]))
+
+    def until(self, kind: type) -> list:
+        """All that is said, up to the first message of a kind."""
         got = []
-        for line in child.stdout:
+        for line in self._child.stdout:
             got.append(wire.decode(line))
             if isinstance(got[-1], kind):
                 return got
-        pytest.fail(f"the worker ended: {child.stderr.read().decode()}")
+        pytest.fail(f"the worker ended: {self._child.stderr.read().decode()}")
 
-    def send(message: object) -> None:
-        child.stdin.write(wire.encode(message))
-        child.stdin.flush()
 
-    options = WhisperOptions(model="tiny.en", device="cpu", threads=1)
-    send(wire.Load(options=options.load_options(), models=str(models)))
-    assert until(wire.WorkerLoaded)[-1].device == "cpu"
-    good, bad = tmp_path / "good", tmp_path / "bad"
-    good.mkdir(), bad.mkdir()
-    for source, outputs in (("LJ001-0002.mp3", good), ("text.mp3", bad)):
-        work = make_work(SAMPLES / source, outputs)
-        send(wire.Batch(works=[wire.work_to_wire(work)]))
-    said = until(wire.BatchDone) + until(wire.BatchDone)
+@pytest.fixture
+def make_job(make_work, tmp_path):
+    def make(source: str | Path, **options: object) -> base.Work:
+        outputs = tmp_path / f"of {Path(source).name}"
+        outputs.mkdir()
+        return replace(make_work(SAMPLES / source, outputs, **options), job=str(source))
+
+    return make
+
+
+def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(child, models, make_job):
+    talk = Talk(child, models)
+    for source in ("LJ001-0002.mp3", "text.mp3"):
+        talk.give(make_job(source))
+    said = talk.until(wire.BatchDone) + talk.until(wire.BatchDone)
     (finished,) = [message for message in said if isinstance(message, wire.WorkFinished)]
     assert finished.excerpt.strip(".").lower() == "in being comparatively modern"
     assert {file["name"] for file in finished.files} == {
@@ -147,3 +169,21 @@ def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(child, mo
     assert any(isinstance(message, base.WorkProgress) for message in said)
     child.stdin.close()
     assert child.wait(30) == 0
+
+
+@pytest.mark.parametrize(("way", "times"), [("exact", 6), ("fast", 18)])  # fast decodes eight windows at once
+def test_a_short_file_that_comes_while_a_long_one_is_transcribed_is_done_first(
+    child, models, make_job, tmp_path, way, times
+):
+    long = write_wav(tmp_path / "long.wav", np.concatenate([read_sound("jfk.flac")] * times))
+    talk = Talk(child, models)
+    options = {"way": way, "temperature": 0.0, "condition_on_previous_text": False}
+    talk.give(make_job(long, **options))
+    talk.until(base.WorkProgress)
+    talk.give(make_job("LJ001-0002.mp3", **options))
+    first, second = (talk.until(wire.WorkFinished)[-1] for _ in range(2))
+    assert (first.job, second.job) == ("LJ001-0002.mp3", str(long))
+    assert first.excerpt.strip(".").lower() == "in being comparatively modern"
+    assert second.media_seconds == pytest.approx(11 * times, abs=0.1) and "fellow Americans" in second.excerpt
+    assert [type(message) for message in talk.until(wire.BatchDone)] == [wire.BatchDone]
+    talk.until(wire.BatchDone)  # one for each
