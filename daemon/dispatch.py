@@ -33,6 +33,7 @@ from processors.base import FailureKind
 log = logging.getLogger(__name__)
 
 _MACHINE_IS_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, processes
+_MOST_TO_PARK = 1000  # jobs at once
 _STORAGE_FAILURES = 10  # of a stage's workers in a row, uncharged
 
 
@@ -100,10 +101,8 @@ class Dispatch:
         """For each stage that is not parked: the jobs of its next batch."""
         by_stage: dict[int, tuple[Stage, list[Job]]] = {}
         for recipe in self._store.queued_recipes():
-            assignment = self._stages.assign(recipe)
-            limit = assignment.stage.batch_limit if isinstance(assignment, Assignment) else 1000
             parked: dict[str, list[Job]] = {}  # by what they wait for
-            for job in self._store.queued(recipe, now=self._now_us(), limit=limit):
+            for job in self._first_of(recipe):
                 if recipe is None:
                     self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
                     continue
@@ -121,14 +120,38 @@ class Dispatch:
                 self._park_jobs(jobs, why)
         for stage, jobs in by_stage.values():
             jobs.sort(key=rank)
-            yield Offer(stage=stage, jobs=_batch(jobs, stage.batch_limit))
+            if batch := self._batch(stage, jobs):
+                yield Offer(stage=stage, jobs=batch)
+
+    def _first_of(self, recipe: str | None) -> list[Job]:
+        """The first jobs of a recipe, as many as could start; with the smallest, where only a small one could."""
+        assignment, now = self._stages.assign(recipe), self._now_us()
+        if not isinstance(assignment, Assignment):
+            return self._store.queued(recipe, now=now, limit=_MOST_TO_PARK)
+        stage = assignment.stage
+        first = self._store.queued(recipe, now=now, limit=stage.batch_limit)
+        if stage.may_be_joined and len(stage.worker.jobs) == stage.batch_limit - 1:
+            smallest = self._store.smallest_queued(recipe, now=now)
+            first += [smallest] if smallest and smallest not in first else []
+        return first
 
     def _lane(self, stage: Stage, job: Job) -> Stage:
         """The stage for a job that may start now: of its recipe, or where that is busy the one for short jobs."""
         is_busy = stage.worker is not None and stage.worker.state is WorkerState.BUSY
-        if is_busy and job.size_bytes <= self.settings.workers.short_bytes:
+        if is_busy and job.size_bytes <= self.settings.workers.short_bytes and not self._batch(stage, [job]):
             return self._stages.lane(stage)
         return stage
+
+    def _batch(self, stage: Stage, jobs: Sequence[Job]) -> list[Job]:
+        """Those of `jobs` that the stage's worker could be handed next."""
+        worker, patience_us = stage.worker, int(self.settings.workers.patience * 1e6)
+        if worker is None or worker.state is not WorkerState.BUSY:
+            may_be_joined = worker is not None and worker.loaded is not None and worker.loaded.joins
+            return scheduling.batch(jobs, stage.batch_limit, may_be_joined=may_be_joined)
+        is_to_end = any(job.alone and scheduling.is_overdue(job, patience_us, self._now_us()) for job in jobs)
+        if is_to_end or not worker.may_be_joined:
+            return []
+        return scheduling.batch(jobs, stage.batch_limit, held=worker.jobs.values(), may_be_joined=True)
 
     def _start_worker(self, stage: Stage) -> None:
         try:
@@ -149,7 +172,7 @@ class Dispatch:
             model=loaded.model,
             device=loaded.device,
         )
-        works = []
+        works, given = [], {}
         for job in started:
             try:
                 works.append(self._prepare(job))
@@ -160,11 +183,10 @@ class Dispatch:
                 self._storage.note(error, can_take=True)
                 self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
             else:
-                worker.jobs[job.id] = job
+                given[job.id] = job
                 self._running[job.id] = replace(self._stages.assign_job(job), stage=stage)
         if works:
-            worker.state, worker.batch_size, worker.last_sign = WorkerState.BUSY, len(works), self._monotonic()
-            worker.send(wire.Batch(works=works))
+            worker.give(given, works, self._monotonic())
 
     def _prepare(self, job: Job) -> dict:
         original = self._folders.original(job.id)
@@ -269,7 +291,9 @@ class Dispatch:
             failure, message = FailureKind.STORAGE, why
         stage = self._stages.of(worker)
         may_use_cpu = stage.options.cpu_fallback and worker.loaded.device.startswith("cuda")
-        self._settle_failure(job, stage, failure, message, batch_size=worker.batch_size, may_use_cpu=may_use_cpu)
+        is_its_own = failed.is_its_own and failure is FailureKind.ERROR
+        batch_size = 1 if is_its_own else worker.batch_size
+        self._settle_failure(job, stage, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
 
     def _why_out_of_reach(self, job: Job) -> str | None:
         """Why the original could not be read just now, though nobody removed it: its folder is away, its disk fails."""
@@ -290,7 +314,8 @@ class Dispatch:
         return worker.jobs.pop(job_id)
 
     def _batch_done(self, worker: Worker) -> None:
-        if worker.state is not WorkerState.BUSY:
+        worker.batches = max(0, worker.batches - 1)
+        if worker.state is not WorkerState.BUSY or worker.batches:
             return
         stage = self._stages.of(worker)
         for job in list(worker.jobs.values()):  # our worker answers for every job; another `python` may hold an older
@@ -473,10 +498,3 @@ def _why_unsupported(job: Job) -> str:
         f"This is {job.kind} ({job.media_type}), and no recipe is bound to {job.kind} in this folder. "
         f'To have such files processed, bind one in config.toml: {table} {job.kind} = "RECIPE".'
     )
-
-
-def _batch(jobs: list[Job], limit: int) -> list[Job]:
-    """The next batch out of jobs in the order of the queue; a job that must be alone is."""
-    if jobs[0].alone:
-        return jobs[:1]
-    return [job for job in jobs if not job.alone][:limit]

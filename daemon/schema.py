@@ -116,4 +116,8 @@ MIGRATIONS = (
         FROM jobs
         """,
     ),
+    (
+        # the queue by size: for the place that workers keep for small files
+        "CREATE INDEX jobs_queue_size ON jobs (recipe, size_bytes) WHERE state = 'queued'",
+    ),
 )

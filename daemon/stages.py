@@ -51,6 +51,11 @@ class Stage:
         return self.parked_until is not None
 
     @property
+    def may_be_joined(self) -> bool:
+        """May its worker be handed jobs beside those it is busy with?"""
+        return self.worker is not None and self.worker.may_be_joined
+
+    @property
     def is_idle(self) -> bool:
         return self.worker is not None and self.worker.state is WorkerState.IDLE
 

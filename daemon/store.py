@@ -287,20 +287,15 @@ class Store(Database):
 
     def queued(self, recipe: str | None, *, now: int, limit: int) -> list[Job]:
         """The jobs of a recipe that may start now, in the order of the queue."""
-        query = (
-            sa.select(_jobs)
-            .where(
-                _jobs.c.state == "queued",
-                _jobs.c.recipe.is_not_distinct_from(recipe),
-                _jobs.c.waiting_for.is_(None),
-                _jobs.c.run_at <= now,
-                _jobs.c.sha256.is_not(None),
-                _jobs.c.result_path.is_(None),  # else its failure is still to be withdrawn
-            )
-            .order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id)
-            .limit(limit)
-        )
+        query = sa.select(_jobs).where(*_may_start(recipe, now))
+        query = query.order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id).limit(limit)
         return [_job(row) for row in self._connection.execute(query)]
+
+    def smallest_queued(self, recipe: str | None, *, now: int) -> Job | None:
+        """Of the jobs of a recipe that may start now, and need not be alone, the smallest."""
+        query = sa.select(_jobs).where(*_may_start(recipe, now), _jobs.c.alone == 0)
+        row = self._connection.execute(query.order_by(_jobs.c.size_bytes).limit(1)).one_or_none()
+        return _job(row) if row else None
 
     def done_before(self, job: Job) -> Job | None:
         """The latest job that is done, with the same content, recipe and overrides, and has a result of its own."""
@@ -406,6 +401,18 @@ class Store(Database):
 def new_id() -> str:
     """A job id; the first digits suffice to name a job to the command line."""
     return str(uuid.uuid4())
+
+
+def _may_start(recipe: str | None, now: int) -> tuple[Any, ...]:
+    """The jobs of a recipe that may start now."""
+    return (
+        _jobs.c.state == "queued",
+        _jobs.c.recipe.is_not_distinct_from(recipe),
+        _jobs.c.waiting_for.is_(None),
+        _jobs.c.run_at <= now,
+        _jobs.c.sha256.is_not(None),
+        _jobs.c.result_path.is_(None),  # else its failure is still to be withdrawn
+    )
 
 
 def _is_attempt(job: Job, *states: JobState) -> Any:

@@ -49,7 +49,8 @@ class Worker:
     state: WorkerState = WorkerState.LOADING
     loaded: wire.WorkerLoaded | None = None
     jobs: dict[str, Job] = field(default_factory=dict)  # without an outcome yet, as started
-    batch_size: int = 0
+    batches: int = 0  # that it was sent, and has not said to be done
+    batch_size: int = 0  # the most jobs it had at once since it was idle
     last_sign: float = 0.0
     why_killed: base.FailureKind | None = None  # TIMEOUT …; None: it was not the daemon
 
@@ -61,6 +62,20 @@ class Worker:
     def deadline(self) -> float | None:
         """When it counts as hanging; None while there is nothing to wait for."""
         return None if self.state is WorkerState.IDLE else self.last_sign + self.timeout
+
+    @property
+    def may_be_joined(self) -> bool:
+        """May it be handed jobs beside those it is busy with?"""
+        is_willing = self.state is WorkerState.BUSY and self.loaded is not None and self.loaded.joins
+        return is_willing and not any(job.alone for job in self.jobs.values())
+
+    def give(self, jobs: Mapping[str, Job], works: list[dict[str, Any]], now: float) -> None:
+        """Hand it jobs, and tell it of their works."""
+        self.jobs |= jobs
+        held_before = self.batch_size if self.batches else 0
+        self.state, self.last_sign, self.batches = WorkerState.BUSY, now, self.batches + 1
+        self.batch_size = max(held_before, len(self.jobs))
+        self.send(wire.Batch(works=works))
 
     def send(self, message: Any) -> None:
         """Say something to it; never waits. That it cannot hear it any more is no error here: its end is told."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from factories import make_job
 
-from daemon.scheduling import Offer, Plan, Room, plan
+from daemon.scheduling import Offer, Plan, Room, batch, plan
 from daemon.stages import Stage
 from daemon.workers import WorkerState
 from processors.base import Options
@@ -14,9 +14,9 @@ MINUTE = 60_000_000
 NOW = 100 * MINUTE
 
 
-def _stage(name: str, state: WorkerState | None, gigabytes: int = 4, idle_since: float = 0.0) -> Stage:
+def _stage(name: str, state: WorkerState | None, gigabytes: int = 4, idle_since: float = 0.0, joins=False) -> Stage:
     stage = Stage(processor=name, options=Options(), batch_limit=8, memory_bytes=gigabytes * 10**9)
-    stage.worker = None if state is None else SimpleNamespace(state=state)
+    stage.worker = None if state is None else SimpleNamespace(state=state, may_be_joined=joins)
     stage.idle_since = idle_since
     return stage
 
@@ -103,3 +103,46 @@ def test_small_model_does_not_take_the_room_that_is_made_for_an_overdue_large_on
     busy, big, small = _stage("busy", WorkerState.BUSY, 8), _stage("big", None, 10), _stage("small", None, 4)
     assert _plan((busy, None), (big, 30), (small, 1), workers=9, gigabytes=14).load == ()
     assert _names(_plan((busy, None), (big, 3), (small, 1), workers=9, gigabytes=14).load) == ["small"]
+
+
+# ---------------------------------------------------------------------------------------------- joining
+
+
+def test_a_busy_worker_that_may_be_joined_is_handed_more():
+    reader = _stage("reader", WorkerState.BUSY, joins=True)
+    assert _names(_plan((reader, 1)).run) == ["reader"]
+    assert _plan((_stage("reader", WorkerState.BUSY), 1)).run == ()
+
+
+def test_but_not_while_overdue_work_waits_for_another_model(listener: Stage):
+    reader = _stage("reader", WorkerState.BUSY, joins=True)
+    assert _names(_plan((reader, 1), (listener, 9)).run) == ["reader"]
+    assert _plan((reader, 1), (listener, 11)).run == ()
+    assert _plan((reader, 1), (listener, 0), priority=1).run == ()
+
+
+def _sizes(jobs) -> list[int]:
+    return [job.size_bytes for job in jobs]
+
+
+def _jobs(*sizes: int, **fields):
+    return [make_job(size_bytes=size, **fields) for size in sizes]
+
+
+def test_a_batch_is_the_head_of_the_queue():
+    assert _sizes(batch(_jobs(9, 8, 7), 2)) == [9, 8]
+
+
+def test_a_job_that_must_be_alone_is_and_waits_until_the_worker_has_nothing():
+    alone, others = _jobs(9, alone=True), _jobs(5, 1)
+    assert _sizes(batch([*alone, *others], 3)) == [9]
+    assert _sizes(batch([*others, *alone], 3)) == [5, 1]
+    assert _sizes(batch([*alone, *others], 3, held=_jobs(100), may_be_joined=True)) == [5, 1]
+
+
+def test_the_last_place_of_a_worker_that_may_be_joined_is_for_a_small_file():
+    assert _sizes(batch(_jobs(100, 90, 80, 20), 3, may_be_joined=True)) == [100, 90, 20]
+    assert _sizes(batch(_jobs(100, 90, 80, 30), 3, may_be_joined=True)) == [100, 90]
+    assert _sizes(batch(_jobs(30, 2), 3, held=_jobs(100, 90), may_be_joined=True)) == [2]
+    assert batch(_jobs(1), 2, held=_jobs(9, 9), may_be_joined=True) == []
+    assert _sizes(batch(_jobs(7), 1, may_be_joined=True)) == [7]  # the only place is not kept

@@ -186,7 +186,8 @@ class HandDaemon:
         self.guard(self.intake.step, self._clock())
 
     def load(self, worker: Worker) -> None:
-        loaded = wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0)
+        joins = worker.number % 2 == 1  # every other one lets jobs join those it works on
+        loaded = wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0, joins=joins)
         self._say(worker, loaded)
 
     def finish(self, worker: Worker, job: Any) -> None:
@@ -242,6 +243,7 @@ class HandDaemon:
             for job in list(worker.jobs.values()):
                 self.finish(worker, job)
             if worker.state is WorkerState.BUSY:
-                self.end_batch(worker)
+                for _ in range(worker.batches):
+                    self.end_batch(worker)
             elif worker.state is WorkerState.ENDING:
                 self.bury(worker)

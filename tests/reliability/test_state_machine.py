@@ -178,6 +178,7 @@ class Life(RuleBasedStateMachine):
             if worker.state is WorkerState.LOADING:
                 self._live(self.daemon.load, worker)
         self._live(self.daemon.go_on)
+        REACHED["joined"] += sum(worker.batches > 1 for worker in self.daemon.workers)
 
     def go_on(self, pick: int, other: int) -> None:
         self.now += (0.1, 1.0, 5.0, 60.0)[pick % 4]

@@ -1,0 +1,42 @@
+"""Works on all files that it has at the same time, and lets others join. The first line of each says what to do."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from processors.base import Finished, Kind, Loaded, Options, Processor
+
+
+class SociableOptions(Options):
+    label: str = ""  # recipes with different ones have a worker each
+
+
+class Sociable(Processor):
+    name = "fakes.sociable"
+    kinds = frozenset({Kind.TEXT})
+    Options = SociableOptions
+
+    def load(self, options, models, progress):
+        return Loaded(engine="fake", model="sociable", device="cpu", joins=True)
+
+    def process(self, batch, progress):
+        held = list(batch)
+        while held:
+            for work in list(held):
+                word, _, argument = work.source.read_text().splitlines()[0].partition(" ")
+                if word == "wait_for" and not Path(argument).exists():
+                    continue
+                held.remove(work)
+                if word == "error":
+                    yield work, RuntimeError("oops")
+                    continue
+                if word == "crash":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                (work.outputs / "with.txt").write_text("\n".join(sorted(each.stem for each in held)))
+                yield work, Finished(files=("with.txt",))
+            time.sleep(0.002)
+            held += self.newcomers()
+
+
+processor = Sociable
