@@ -499,7 +499,7 @@ def prune(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def models(context: typer.Context, config_file: ConfigOption = None) -> None:
-    """The models' weights: list, fetch NAME, verify, remove NAME."""
+    """The models' weights: list, fetch NAME, convert NAME FROM (faster-whisper's), verify, remove NAME."""
     from daemon.workers import run_module
 
     settings = _settings(config_file)

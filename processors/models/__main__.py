@@ -1,4 +1,4 @@
-"""The model store's command: `python -m processors.models --models DIR {list|fetch|verify|remove} [NAME] [--json]`.
+"""The model store's command: `python -m processors.models --models DIR COMMAND [NAME] [--json]`.
 
 The daemon's CLI runs it as a child (`inboxd models …`), as fetching may need torch, which the daemon never imports.
 Whisper's weights lie in DIR/whisper/NAME.pt, a vision-language model in DIR/vlm/ORG--NAME/; NAME.json beside each says
@@ -137,6 +137,19 @@ def _fetch(asked: argparse.Namespace, report: Report) -> int:
     return os.EX_OK
 
 
+def _convert(asked: argparse.Namespace, report: Report) -> int:
+    if asked.name not in catalogue.NAMES:
+        return _unknown(asked.name, report)
+    if not asked.source.exists():
+        return report.error(
+            f"{asked.source} is not there: name faster-whisper's folder, or its model.bin.", os.EX_NOINPUT
+        )
+    record = weights.convert(asked.name, asked.source, asked.models, lambda *done: report.progress(asked.name, *done))
+    path = weights.location(asked.name, asked.models)
+    report.say("done", f"{asked.name}: {_megabytes(record.bytes)}, in {path}", path=str(path), **asdict(record))
+    return os.EX_OK
+
+
 def _verify(asked: argparse.Namespace, report: Report) -> int:
     worst = os.EX_OK
     if asked.name:
@@ -185,7 +198,7 @@ def _remove(asked: argparse.Namespace, report: Report) -> int:
     return os.EX_OK
 
 
-_COMMANDS = {"list": _list, "fetch": _fetch, "verify": _verify, "remove": _remove}
+_COMMANDS = {"list": _list, "fetch": _fetch, "convert": _convert, "verify": _verify, "remove": _remove}
 
 
 def _store_of(name: str) -> Any:
@@ -226,6 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text, named in (
         ("list", "what there is, and what is here", None),
         ("fetch", "download one", 1),
+        ("convert", "make one of faster-whisper's: a folder with model.bin, or that file", 1),
         ("verify", "hash what is here and compare", "?"),
         ("remove", "delete one", 1),
     ):
@@ -235,6 +249,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("name", metavar="NAME")
         elif named:
             command.add_argument("name", metavar="NAME", nargs=named)
+        if name == "convert":
+            command.add_argument("source", metavar="FROM", type=Path)
     return parser
 
 

@@ -96,6 +96,26 @@ LANGUAGES: Mapping[str, str] = dict(entry.strip().split(" ", 1) for entry in _LA
 _GIGABYTES = {"tiny": 1, "base": 1, "small": 2, "medium": 5, "large-v3-turbo": 6, "large": 10}
 
 
+# Width and layers, of encoder and decoder, and the number of tokens: of those that know English only, one less.
+_SHAPES = {
+    "tiny": (384, 4, 4, 51865),
+    "base": (512, 6, 6, 51865),
+    "small": (768, 12, 12, 51865),
+    "medium": (1024, 24, 24, 51865),
+    "large-v1": (1280, 32, 32, 51865),
+    "large-v2": (1280, 32, 32, 51865),
+    "large-v3": (1280, 32, 32, 51866),
+    "large-v3-turbo": (1280, 32, 4, 51866),
+}
+
+
+def is_shape_of(name: str, dims: Mapping[str, int]) -> bool:
+    """Could a checkpoint with these `whisper.ModelDimensions` be the one of that name?"""
+    width, heard, said, tokens = _SHAPES[canonical(name).removesuffix(".en")]
+    shape = (width, heard, said, tokens - canonical(name).endswith(".en"))
+    return shape == tuple(dims[each] for each in ("n_text_state", "n_audio_layer", "n_text_layer", "n_vocab"))
+
+
 def memory_bytes(name: str) -> int:
     """What a loaded checkpoint needs, about; of one that is not known by name, as the largest."""
     size = canonical(name).removesuffix(".en")

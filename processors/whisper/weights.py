@@ -15,12 +15,15 @@ import sys
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from processors.base import Progress, Unavailable
 from processors.models import storage
 from processors.models.storage import Damaged, FetchError, Record, Tell, Unreachable
 from processors.whisper import catalogue
+
+if TYPE_CHECKING:
+    from processors.whisper.conversion import Checkpoint
 
 LICENCE = "MIT"  # of the weights that OpenAI published
 
@@ -106,6 +109,34 @@ def fetch(name: str, models: Path, tell: Tell) -> Record:
         f"{name} could not be fetched: {'; '.join(map(str, reasons))}. "
         f"Try again where there is a network, or copy {name}.pt from a machine that has it to {final}."
     )
+
+
+def convert(name: str, source: Path, models: Path, tell: Tell) -> Record:
+    """Store weights that faster-whisper uses as those of `name`. source: CTranslate2's `model.bin`, or its folder.
+
+    Raises:
+        Damaged: they are none of Whisper, or of another size than `name`.
+        OSError: they cannot be read; the disk is full, or not to be written.
+    """
+    import torch
+
+    path = source / "model.bin" if source.is_dir() else source
+    name, final = catalogue.canonical(name), location(name, models)
+    checkpoint = _as_checkpoint(path.read_bytes(), str(path))
+    if not catalogue.is_shape_of(name, checkpoint.dims):
+        raise Damaged(f"{path} holds a Whisper model of another size than {name}: name the one that it is")
+    with storage.scratch(final.parent, tell) as own:
+        converted = own / f"{name}.pt"
+        torch.save(_as_torch(checkpoint), converted)
+        record = Record(
+            name=name,
+            source=f"{path.absolute()} (converted)",
+            sha256=storage.sha256_of(converted),
+            licence=LICENCE,
+            bytes=converted.stat().st_size,
+        )
+        storage.keep(converted, final, record, record_of(final))
+    return record
 
 
 def present(name: str, models: Path) -> Record | None:
@@ -222,16 +253,25 @@ def _installed_member(archive: catalogue.Archive) -> Path | None:
 
 
 def _converted(model: bytes, package: catalogue.Package) -> dict[str, Any]:
-    import torch
+    """What a package carries, which must be what was checked when it was pinned."""
+    checkpoint = _as_checkpoint(model, package.archives[0].package)
+    if checkpoint.sha256() != package.tensors_sha256:
+        raise Damaged(f"{package.archives[0].package} carries other weights than the ones that were checked")
+    return _as_torch(checkpoint)
 
+
+def _as_checkpoint(model: bytes, source: str) -> "Checkpoint":
     from processors.whisper import conversion
 
     try:
-        checkpoint = conversion.convert(model)
+        return conversion.convert(model)
     except conversion.BadWeights as error:
-        raise Damaged(f"{package.archives[0].package}: {error}") from error
-    if checkpoint.sha256() != package.tensors_sha256:
-        raise Damaged(f"{package.archives[0].package} carries other weights than the ones that were checked")
+        raise Damaged(f"{source}: {error}") from error
+
+
+def _as_torch(checkpoint: "Checkpoint") -> dict[str, Any]:
+    import torch
+
     state = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.state.items()}
     return {"dims": checkpoint.dims, "model_state_dict": state}
 

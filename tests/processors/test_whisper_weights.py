@@ -1,15 +1,18 @@
 """Conversion of what packages carry, and where weights are looked for."""
 
+import itertools
+import os
 import struct
 
 import numpy as np
 import pytest
 
 from processors import base
+from processors.models import __main__ as models_command
 from processors.whisper import catalogue, conversion, weights
 
 
-def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, spec: str = "WhisperSpec") -> bytes:
+def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, layers: int = 1, spec: str = "WhisperSpec") -> bytes:
     """A small openai-whisper state in CTranslate2's form, written by the rules of its model_spec.py."""
 
     def text(value: str) -> bytes:
@@ -31,9 +34,9 @@ def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, spec: str = "Whi
         elif path[0] in renamed:
             kind = {"weight": "gamma", "bias": "beta"}[leaf] if "ln" in path[0] else leaf
             out[f"{renamed[path[0]]}/{kind}"] = array
-    for part in ("encoder", "decoder"):
+    for part, layer in itertools.product(("encoder", "decoder"), range(layers)):
+        block, stored = f"{part}.blocks.{layer}.", f"{part}/layer_{layer}"
         for new, old in (("attn", "self_attention"), ("cross_attn", "attention")):
-            block = f"{part}.blocks.0."
             if f"{block}{new}.query.weight" not in state:
                 continue
             here = {n.removeprefix(f"{block}{new}."): a for n, a in state.items() if n.startswith(f"{block}{new}.")}
@@ -42,13 +45,13 @@ def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, spec: str = "Whi
             for number, names in enumerate([*fused, ("out",)]):
                 for leaf in ("weight", "bias"):
                     joined = np.concatenate([here[f"{name}.{leaf}"] for name in names])
-                    out[f"{part}/layer_0/{old}/linear_{number}/{leaf}"] = joined
+                    out[f"{stored}/{old}/linear_{number}/{leaf}"] = joined
             for leaf, kind in (("weight", "gamma"), ("bias", "beta")):
-                out[f"{part}/layer_0/{old}/layer_norm/{kind}"] = state[f"{block}{new}_ln.{leaf}"]
+                out[f"{stored}/{old}/layer_norm/{kind}"] = state[f"{block}{new}_ln.{leaf}"]
         for leaf, kind in (("weight", "gamma"), ("bias", "beta")):
-            out[f"{part}/layer_0/ffn/layer_norm/{kind}"] = state[f"{part}.blocks.0.mlp_ln.{leaf}"]
+            out[f"{stored}/ffn/layer_norm/{kind}"] = state[f"{block}mlp_ln.{leaf}"]
             for number, mlp in ((0, 0), (1, 2)):
-                out[f"{part}/layer_0/ffn/linear_{number}/{leaf}"] = state[f"{part}.blocks.0.mlp.{mlp}.{leaf}"]
+                out[f"{stored}/ffn/linear_{number}/{leaf}"] = state[f"{block}mlp.{mlp}.{leaf}"]
     types = {np.dtype(np.float32): 0, np.dtype(np.int16): 2, np.dtype(np.float16): 4}
     raw = struct.pack("<I", 6) + text(spec) + struct.pack("<II", 3, len(out))
     for name, array in out.items():
@@ -86,6 +89,35 @@ def test_damaged_or_foreign_weights_are_not_converted(small):
             conversion.convert(bad)
     with pytest.raises(conversion.BadWeights, match="TransformerSpec"):
         conversion.convert(as_ctranslate2(small[1], heads=2, spec="TransformerSpec"))
+
+
+@pytest.fixture
+def tiny() -> tuple[dict[str, int], dict[str, np.ndarray]]:
+    """Of the shape of tiny.en, all zeros but the embeddings."""
+    from whisper.model import ModelDimensions, Whisper
+
+    dims = ModelDimensions(80, 1500, 384, 6, 4, 51864, 448, 384, 6, 4)
+    state = {name: np.zeros(tensor.shape, np.float16) for name, tensor in Whisper(dims).state_dict().items()}
+    state["decoder.token_embedding.weight"][:] = 0.5
+    return vars(dims), state
+
+
+def test_weights_of_faster_whisper_become_those_of_their_name(tiny, tmp_path):
+    dims, state = tiny
+    folder, models = tmp_path / "faster", tmp_path / "models"
+    folder.mkdir()
+    (folder / "model.bin").write_bytes(as_ctranslate2(state, heads=6, layers=4))
+    run = lambda *given: models_command.main(["--models", str(models), *map(str, given)])  # noqa: E731
+    assert run("convert", "tiny", folder) == os.EX_DATAERR  # it knows English only
+    assert run("convert", "nothing", folder) == os.EX_USAGE
+    assert run("convert", "tiny.en", folder / "no") == os.EX_NOINPUT
+    assert not list(models.rglob("*.pt"))
+    assert run("convert", "tiny.en", folder) == os.EX_OK
+    loaded = weights.load("tiny.en", models, base.Progress(lambda message: None))
+    assert loaded["dims"] == dims
+    assert all(np.array_equal(loaded["model_state_dict"][name].numpy(), state[name]) for name in state)
+    assert run("verify", "tiny.en") == os.EX_OK
+    assert str(folder) in weights.present("tiny.en", models).source
 
 
 def test_weights_of_an_installed_package_are_used_without_running_its_code(small, tmp_path, monkeypatch):
