@@ -53,12 +53,12 @@ def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, layers: int = 1,
             for number, mlp in ((0, 0), (1, 2)):
                 out[f"{stored}/ffn/linear_{number}/{leaf}"] = state[f"{block}mlp.{mlp}.{leaf}"]
     types = {np.dtype(np.float32): 0, np.dtype(np.int16): 2, np.dtype(np.float16): 4}
-    raw = struct.pack("<I", 6) + text(spec) + struct.pack("<II", 3, len(out))
+    raw = bytearray(struct.pack("<I", 6) + text(spec) + struct.pack("<II", 3, len(out)))
     for name, array in out.items():
         array = np.asarray(array)
         raw += text(name) + struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape)
         raw += struct.pack("<BI", types[array.dtype], array.nbytes) + array.tobytes()
-    return raw + struct.pack("<I", 1) + text("decoder/projection/weight") + text("decoder/embeddings/weight")
+    return bytes(raw) + struct.pack("<I", 1) + text("decoder/projection/weight") + text("decoder/embeddings/weight")
 
 
 @pytest.fixture(scope="module")
