@@ -14,6 +14,10 @@ _SHORTEST_SPEECH_SECONDS = 0.25
 _LEAST_REPEATS = 5  # of the same words in a row within a window: fewer are emphasis
 _MOST_WORDS_REPEATED = 12
 _FEWEST_WORDS_TWICE = 3
+# Thai, kana, Chinese characters: words are not spaced there, so single characters stand for them, and it takes more.
+_UNSPACED = r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
+_WORDS = re.compile(rf"{_UNSPACED}|(?:(?!{_UNSPACED})\w)+")
+_CHARACTERS_FOR_A_WORD = 3
 _HOLLOW_SHARE = 0.3  # of a segment's time in which somebody speaks: less, and it is hollow
 
 # What Whisper writes where nobody speaks, most often at the end, as it learned it from subtitles.
@@ -44,20 +48,20 @@ def has_room(characters: int, seconds: float) -> bool:
 
 def is_loop(text: str) -> bool:
     """Are some words said over and over?"""
-    words = re.findall(r"\w+", text.casefold())
-    for length in range(1, _MOST_WORDS_REPEATED + 1):
+    words, a_word = _words(text)
+    for length in range(1, _MOST_WORDS_REPEATED * a_word + 1):
         run = 0
         for here, there in zip(words, words[length:], strict=False):
             run = run + 1 if here == there else 0
-            if run >= length * (_LEAST_REPEATS - 1):
+            if run >= max(length, a_word) * (_LEAST_REPEATS - 1):
                 return True
     return False
 
 
 def ends_twice(text: str) -> bool:
     """Are the last words said twice? At least three of them: fewer are emphasis."""
-    words = re.findall(r"\w+", text.casefold())
-    lengths = range(_FEWEST_WORDS_TWICE, _MOST_WORDS_REPEATED + 1)
+    words, a_word = _words(text)
+    lengths = range(_FEWEST_WORDS_TWICE * a_word, _MOST_WORDS_REPEATED * a_word + 1)
     return any(len(words) >= 2 * many and words[-many:] == words[-2 * many : -many] for many in lengths)
 
 
@@ -81,6 +85,12 @@ def phantoms(segments: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any
         spoken, is_last = segment.get("speech_seconds", seconds), number == len(segments) - 1
         if is_credit(segment["text"]) or is_phantom(segment["text"], seconds, spoken, is_last):
             yield segment
+
+
+def _words(text: str) -> tuple[list[str], int]:
+    """The words of a text without punctuation, or its characters where words are not spaced; how many make one word."""
+    is_unspaced = re.search(_UNSPACED, text) is not None
+    return _WORDS.findall(text.casefold()), _CHARACTERS_FOR_A_WORD if is_unspaced else 1
 
 
 def _most(per_second: float, seconds: float) -> float:

@@ -25,6 +25,23 @@ def test_emphasis_and_rhetoric_are_no_loop(text):
     assert not guards.is_loop(text) and guards.window_problem(text, 30.0) is None
 
 
+JAPANESE_LOOP = "それではまた次回お会いしましょう。" * 5
+
+
+@pytest.mark.parametrize("text", [JAPANESE_LOOP, "谢谢大家" * 5, "สวัสดีครับ" * 6, "ご視聴、" * 6])
+def test_loops_are_seen_where_words_are_not_spaced(text):
+    assert guards.is_loop(text)
+
+
+@pytest.mark.parametrize("text", ["ははははは、ああああ", "そうですそうです、はいはいはい", "雨が、雨が降る"])
+def test_laughter_and_emphasis_are_no_loop_there_either(text):
+    assert not guards.is_loop(text) and not guards.ends_twice(text)
+
+
+def test_last_words_said_twice_are_seen_there_too():
+    assert guards.ends_twice("駅に着いたら、次の電車は九時です次の電車は九時です")
+
+
 @pytest.mark.parametrize("text", ["as he behaved, as he behaved", "He said: give it to me give it to me"])
 def test_last_words_said_twice_are_seen(text):
     assert guards.ends_twice(text)
