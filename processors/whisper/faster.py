@@ -82,6 +82,7 @@ class FasterEngine(InTurns):
             "log_prob_threshold": options.logprob_threshold,
             "no_speech_threshold": options.no_speech_threshold,
             "initial_prompt": question.prompt,
+            "hotwords": ", ".join(options.vocabulary) or None,
             "suppress_tokens": [int(token) for token in (options.suppress_tokens or "").split(",") if token],
             "word_timestamps": options.word_timestamps,
             "vad_filter": False,  # `hearing` has its own

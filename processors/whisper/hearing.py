@@ -160,7 +160,7 @@ class Hearing:
                 samples=part.samples,
                 spoken=spoken,
                 language=self._language,
-                prompt=self._options.initial_prompt if is_new else self._prompt(),
+                prompt=self._options.told if is_new else self._prompt(),
                 options=self._options,
                 ask=self._ask,
                 tell=lambda seconds: self._tell(part.at_seconds + seconds),
@@ -190,9 +190,9 @@ class Hearing:
     def _prompt(self) -> str | None:
         """What is told before a part: what was said before it, as openai-whisper does from window to window."""
         options = self._options
-        goes_on = options.way == "exact" and options.condition_on_previous_text and not options.carry_initial_prompt
+        goes_on = options.way == "exact" and options.condition_on_previous_text and not options.carries
         if not self._kept or not goes_on:
-            return options.initial_prompt
+            return options.told
         if self._kept[-1]["temperature"] > _RESET_TEMPERATURE:
             return None
         return "".join(segment["text"] for segment in self._kept[-_PROMPT_SEGMENTS:]).strip()

@@ -8,6 +8,8 @@ from processors.base import RecipeOptions
 from processors.servers import ServerOptions
 from processors.whisper import catalogue
 
+_LONGEST_VOCABULARY = 400  # characters: half of what Whisper may be told, 223 tokens, in most languages
+
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
 
 
@@ -58,7 +60,8 @@ class TranscribeOptions(RecipeOptions):
     task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
     language: str | None = None  # a code such as "de", or a name; None: heard from the first half minute of sound
     multilingual: bool = False  # it may change: heard anew every quarter minute, each stretch transcribed in its own
-    initial_prompt: str | None = None  # names and terms to expect
+    vocabulary: tuple[str, ...] = ()  # names and terms to expect, told before every window (the command has no such)
+    initial_prompt: str | None = None  # what was said before, or in which style
     carry_initial_prompt: bool = False  # repeat it for every window
     condition_on_previous_text: bool = True  # False: less consistent, but no error is carried on
     temperature: float | tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # tried in turn until a window is good
@@ -89,6 +92,7 @@ class TranscribeOptions(RecipeOptions):
             "language",
             "multilingual",
             "initial_prompt",
+            "vocabulary",
             "clip_timestamps",
             "track",
             "channel",
@@ -97,6 +101,16 @@ class TranscribeOptions(RecipeOptions):
         }
         | {"max_line_width", "max_line_count", "max_words_per_line"}
     )  # what `whisper.transcribe` is not told
+
+    @field_validator("vocabulary")
+    @classmethod
+    def _leaves_room(cls, vocabulary: tuple[str, ...]) -> tuple[str, ...]:
+        length = len(", ".join(vocabulary))
+        if length > _LONGEST_VOCABULARY:
+            raise ValueError(
+                f"Whisper can be told {_LONGEST_VOCABULARY} characters of names and terms; these are {length}"
+            )
+        return vocabulary
 
     @field_validator("language")
     @classmethod
@@ -137,6 +151,16 @@ class TranscribeOptions(RecipeOptions):
         return tuple(zip(points[::2], points[1::2], strict=True))
 
     @property
+    def told(self) -> str | None:
+        """What is told before the first window, or if it `carries`, before each."""
+        names = f"{', '.join(self.vocabulary)}." if self.vocabulary else None
+        return " ".join(filter(None, (names, self.initial_prompt))) or None
+
+    @property
+    def carries(self) -> bool:
+        return self.carry_initial_prompt or bool(self.vocabulary)
+
+    @property
     def temperatures(self) -> tuple[float, ...]:
         """From cold to hot."""
         return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
@@ -149,4 +173,5 @@ class TranscribeOptions(RecipeOptions):
     def arguments(self) -> dict[str, Any]:
         """Those of `whisper.transcribe` that are the same for every part of a file."""
         patience = self.patience if self.beams else None
-        return self.model_dump(exclude=set(self._WHERE)) | {"beam_size": self.beams, "patience": patience}
+        chosen = {"beam_size": self.beams, "patience": patience, "carry_initial_prompt": self.carries}
+        return self.model_dump(exclude=set(self._WHERE)) | chosen

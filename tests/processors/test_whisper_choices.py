@@ -29,6 +29,12 @@ def talk(tmp_path_factory):
     return path
 
 
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_a_name_of_the_vocabulary_is_heard(hear, way):
+    assert "Gutenberg" not in hear("LJ001-0007.mp4", way=way).text
+    assert "Gutenberg" in hear("LJ001-0007.mp4", way=way, vocabulary=["Gutenberg"]).text
+
+
 def test_one_channel_is_heard_alone(hear, talk):
     assert words(hear(talk, channel=2).text) == words(SPOKEN[SECOND])
 

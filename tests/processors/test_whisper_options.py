@@ -47,6 +47,18 @@ def test_an_impossible_recipe_is_an_error(options):
         TranscribeOptions(**options)
 
 
+def test_a_vocabulary_is_told_before_every_window():
+    assert (TranscribeOptions().told, TranscribeOptions().carries) == (None, False)
+    named = TranscribeOptions(vocabulary=["Özgür", "Fürth"], initial_prompt="Yesterday.")
+    assert named.told == "Özgür, Fürth. Yesterday." and named.arguments()["carry_initial_prompt"] is True
+    assert "vocabulary" not in named.arguments()
+
+
+def test_a_vocabulary_that_whisper_would_forget_again_is_an_error():
+    with pytest.raises(ValidationError, match="400 characters"):
+        TranscribeOptions(vocabulary=["a long word"] * 40)
+
+
 def test_a_recipe_survives_the_wire():
     recipe = TranscribeOptions(language="de", temperature=0.2, word_timestamps=True, max_line_width=40)
     assert TranscribeOptions.model_validate(recipe.model_dump(mode="json")) == recipe
