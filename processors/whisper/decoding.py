@@ -14,7 +14,8 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
-from processors.whisper.network import Cache, Heard, Network
+from processors.whisper.caches import Cache, Heard
+from processors.whisper.network import Network
 from processors.whisper.rules import Rules
 from processors.whisper.search import Beams, Samples, Search
 
