@@ -24,7 +24,7 @@ from processors.whisper.network import Network
 from processors.whisper.rules import Rules
 from processors.whisper.search import Candidate, gained
 
-_LOOK_STEPS = 8  # between two looks: most a window is decoded behind its end, and most the host waits is one in eight
+_LOOK_STEPS = 8  # from one look to the next: a window is decoded less than that behind its end, to no effect
 _CAPACITIES = (128, 256)  # positions of the cache that a step goes through; else all
 _POSITIONS_STEP = 250  # of sound, likewise: the lengths to which windows are cut, see `windows`
 _ALIGNED = 8  # numbers; a mask whose rows begin elsewhere is copied by torch's attention, layer by layer
