@@ -7,6 +7,7 @@ it calls makes a tensor of what the host has (which is seen on the CPU only).
 
 import logging
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -206,8 +207,10 @@ class Watch(TorchDispatchMode):
         return found
 
 
+@cache
+@torch.inference_mode()
 def a_step(device: str, rows: int = 4):
-    """A state, and a step of it."""
+    """A state, and a step of it; made once."""
     model = of_chance()
     del model.alignment_heads  # a sparse tensor: there are none without values
     model.to(device)
