@@ -14,25 +14,38 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
-from processors.whisper.network import Cache, Heard, Network
+from processors.whisper.caches import Cache, Heard
+from processors.whisper.graphs import Capture
+from processors.whisper.network import Network
 from processors.whisper.rules import Rules
-from processors.whisper.search import Beams, Samples, Search
+from processors.whisper.search import Beams, Candidate, Samples, Search
+from processors.whisper.steady import Steady
 
 _SEED = 20250625
+
+Found = tuple[list[Candidate], float]  # all that was found for a window, and the probability of no speech in it
 
 
 class BatchDecoder:
     """Decodes on one model."""
 
-    def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
+    def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False, capture: Capture | None = None):
+        """`capture`: greedy decoding stays on the device, and its steps are recorded by it; None: the host decides at
+        each step who goes on, as for all other decoding."""
         self._model = model
         self.network = Network(model, dtype, in_8_bits)
+        self._steady = Steady(self.network, capture) if capture else None
 
-    @torch.inference_mode()
     def encode(self, mel: Tensor, positions: int | None = None) -> Tensor:
         """One window's mel spectrogram (n_mels, 3000) -> (positions, width)."""
-        frames = mel.shape[-1] if positions is None else 2 * positions
-        return self.network.encode(mel[None, :, :frames])[0]
+        return self.encode_all([mel], [positions])[0]
+
+    @torch.inference_mode()
+    def encode_all(self, mels: Sequence[Tensor], positions: Sequence[int | None]) -> list[Tensor]:
+        """The same for several windows; on a GPU, neighbours of the same length in one pass."""
+        return self.network.encode_all(
+            [mel if many is None else mel[:, : 2 * many] for mel, many in zip(mels, positions, strict=True)]
+        )
 
     @torch.inference_mode()
     def decode(self, features: Sequence[Tensor], options: Sequence[DecodingOptions]) -> list[DecodingResult]:
@@ -41,16 +54,23 @@ class BatchDecoder:
         The options may differ in their prompts only; the language must be set.
         """
         tasks = [DecodingTask(self._model, replace(each, fp16=self.network.dtype == torch.float16)) for each in options]
-        search = _search(tasks[0], len(tasks))
-        no_speech = self._run(features, tasks, search)
+        is_greedy = options[0].temperature == 0 and options[0].beam_size is None
+        run = self._run_steadily if self._steady and is_greedy else self._run
         results = []
-        for number, task in enumerate(tasks):
-            results.append(_result(task, search.found(number), features[number], no_speech[number]))
+        for task, each, (candidates, no_speech) in zip(tasks, features, run(features, tasks), strict=True):
+            results.append(_result(task, candidates, each, no_speech))
         return results
 
-    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask], search: Search) -> list[float]:
-        """Decode until all windows have ended; returns the probability of no speech in each."""
-        task, group = tasks[0], search.group
+    def _run_steadily(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Found]:
+        cache, heard = self._steady.hear(tasks[0], features)
+        lengths = [len(task.initial_tokens) for task in tasks]
+        logits, no_speech = self._read_prompts(tasks, torch.tensor(lengths, device=self.network.device), cache, heard)
+        found = self._steady.decode(tasks[0], lengths, logits)
+        return [([each], probability) for each, probability in zip(found, no_speech, strict=True)]
+
+    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Found]:
+        task, search = tasks[0], _search(tasks[0], len(tasks))
+        group = search.group
         lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.network.device)
         heard, cache = self.network.hear(features), self.network.cache(len(tasks), int(lengths.max()))
         logits, no_speech = self._read_prompts(tasks, lengths, cache, heard)
@@ -75,7 +95,7 @@ class BatchDecoder:
             rules.note(tokens)
             logits = self.network.logits(self.network.step(tokens, lengths, cache, heard))
             lengths = lengths + 1
-        return no_speech
+        return [(search.found(number), probability) for number, probability in enumerate(no_speech)]
 
     def _read_prompts(
         self, tasks: list[DecodingTask], lengths: Tensor, cache: Cache, heard: Heard
@@ -100,9 +120,7 @@ def _search(task: DecodingTask, windows: int) -> Search:
     return Samples(windows, end, options.best_of or 1, options.temperature, _SEED)
 
 
-def _result(
-    task: DecodingTask, candidates: list[tuple[list[int], float]], features: Tensor, no_speech: float
-) -> DecodingResult:
+def _result(task: DecodingTask, candidates: list[Candidate], features: Tensor, no_speech: float) -> DecodingResult:
     """The best candidate, as whisper ranks them."""
     tokens, sums = [each[0] for each in candidates], [each[1] for each in candidates]
     (best,) = task.sequence_ranker.rank([[torch.tensor(each) for each in tokens]], [sums])

@@ -22,11 +22,15 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from processors.whisper import guards, voice
 from processors.whisper.decoding import BatchDecoder
+from processors.whisper.graphs import capture_on
 from processors.whisper.hearing import Question
+from processors.whisper.steady import most_rows
 
-# Decoded at once, and the bytes of their cross-attention keys and values. On a CPU 16 windows gain nothing over 8, and
-# the largest model decodes single ones; a GPU (not measured) waits for memory, whatever the number of rows.
-_MOST_ON_CPU, _MOST_ELSEWHERE = (8, 512 << 20), (32, 4 << 30)
+# Decoded at once, and the bytes of the keys and values they attend to. On a CPU 16 windows gain nothing over 8, and the
+# largest model decodes single ones. A GPU (not measured) waits for the weights, whatever the number of rows; the memory
+# there is kept, and beams take as much again.
+_MOST_ON_CPU, _MOST_ELSEWHERE = (8, 512 << 20), 64
+_SHARE_ELSEWHERE = 4  # one part of so many of the GPU's memory
 _FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
 _SECONDS_PER_TIME = 0.02  # of Whisper's time tokens
 _KEPT_FIELDS = ("language", "tokens", "text", "avg_logprob", "no_speech_prob", "temperature", "compression_ratio")
@@ -66,22 +70,27 @@ class Decoding:
     """Batches of windows through one model."""
 
     def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
-        self._decoder = BatchDecoder(model, dtype, in_8_bits)
-        dims = model.dims
-        width = dims.n_text_state * dims.n_text_layer * 2 * torch.finfo(dtype).bits // 8
-        most, most_bytes = _MOST_ON_CPU if model.device.type == "cpu" else _MOST_ELSEWHERE
-        self.most = max(1, min(most, most_bytes // (width * dims.n_audio_ctx)))
+        self._decoder = BatchDecoder(model, dtype, in_8_bits, capture_on(model.device))
+        self.most = _most_windows(model, dtype)
 
     def decode(self, batch: Sequence[Window]) -> list[DecodingResult]:
         """Up to `most` windows of one kind, one result each."""
-        # One window at a time: encoding is arithmetic enough, and several at once take several times the memory.
-        features = [self._features(window) for window in batch]
-        return self._decoder.decode(features, [window.options for window in batch])
+        return self._decoder.decode(self._features(batch), [window.options for window in batch])
 
-    def _features(self, window: Window) -> Tensor:
-        if window.features is not None:
-            return window.features
-        return self._decoder.encode(window.mel, window.positions)
+    def _features(self, batch: Sequence[Window]) -> list[Tensor]:
+        new = [window for window in batch if window.features is None]
+        made = iter(self._decoder.encode_all([each.mel for each in new], [each.positions for each in new]))
+        return [next(made) if window.features is None else window.features for window in batch]
+
+
+def _most_windows(model: Whisper, dtype: torch.dtype) -> int:
+    dims, device = model.dims, model.device
+    width = dims.n_text_state * dims.n_text_layer * 2 * torch.finfo(dtype).bits // 8
+    if device.type == "cpu":
+        most, most_bytes = _MOST_ON_CPU
+        return max(1, min(most, most_bytes // (width * dims.n_audio_ctx)))
+    most_bytes = torch.cuda.get_device_properties(device).total_memory // _SHARE_ELSEWHERE
+    return min(_MOST_ELSEWHERE, most_rows(width * (dims.n_audio_ctx + dims.n_text_ctx), most_bytes))
 
 
 class Listener:

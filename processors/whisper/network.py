@@ -4,7 +4,7 @@ What `whisper.decoding` repeats is kept: cross-attention keys and values once pe
 values in a cache of fixed size (not concatenated at every step), the vocabulary only at the positions that are read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,11 +13,13 @@ from torch import Tensor
 from whisper.model import Whisper
 
 from processors.whisper import kernels
+from processors.whisper.caches import CACHE_STEP, Cache, Heard, Pair
 from processors.whisper.kernels import Linear
 
-Pair = tuple[Tensor, Tensor]  # keys and values, or weight and bias
-
-_CACHE_STEP = 64  # positions by which a cache grows
+# Sounds that are read in one pass. A CPU is busy with one, and several take several times the memory. On a GPU, whose
+# libraries choose their way of summing by the number of sounds, the last bits may then depend on what a sound is read
+# beside: too little to change a text, but for words that are as likely as others.
+_AT_ONCE_ON_CPU, _AT_ONCE_ELSEWHERE = 1, 8
 
 
 @dataclass(frozen=True)
@@ -34,67 +36,13 @@ class _Block:
     cross_out: Linear | None = None
 
 
-class Cache:
-    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width).
-
-    Grows as it is filled, and is changed layer by layer: no second copy of it is ever held.
-    """
-
-    def __init__(self, layers: list[Pair]):
-        self._layers = layers
-
-    def layer(self, number: int) -> Pair:
-        return self._layers[number]
-
-    def select(self, rows: Tensor) -> None:
-        """Go on with these rows, in this order; a row may be named several times."""
-        _select(self._layers, rows)
-
-    def reorder(self, rows: Tensor, length: int) -> None:
-        """The same for as many rows as there are, of which only the first `length` positions are in use."""
-        for pair in self._layers:
-            for kept in pair:
-                kept[:, :, :length] = kept[rows, :, :length]
-
-    def make_room(self, length: int) -> None:
-        """Room for so many positions, at least."""
-        missing = length - self._layers[0][0].shape[2]
-        if missing > 0:
-            for number, (keys, values) in enumerate(self._layers):
-                more = (0, 0, 0, max(missing, _CACHE_STEP))
-                self._layers[number] = F.pad(keys, more), F.pad(values, more)
-
-
-class Heard:
-    """What the decoder reads of several sounds: keys and values, (n, heads, positions, head width), by layer."""
-
-    def __init__(self, layers: list[Pair], mask: Tensor | None):
-        self._layers, self.mask = layers, mask  # True, (n, 1, 1, positions): there is sound; None: everywhere
-
-    def __len__(self) -> int:
-        return len(self._layers[0][0])
-
-    def layer(self, number: int) -> Pair:
-        return self._layers[number]
-
-    def select(self, sounds: Tensor) -> None:
-        """Go on with these, in this order."""
-        _select(self._layers, sounds)
-        self.mask = None if self.mask is None else self.mask[sounds]
-
-
-def _select(layers: list[Pair], rows: Tensor) -> None:
-    """These rows of each pair, in place of all."""
-    for number, (keys, values) in enumerate(layers):
-        layers[number] = keys[rows], values[rows]
-
-
 class Network:
     """The layers of one model, in one precision."""
 
     def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
         """`in_8_bits`: linear layers that read sound, and the vocabulary, are rounded; see `kernels.choose`."""
         self.dims, self.device, self.dtype = model.dims, model.device, dtype
+        self.sounds_at_once = _AT_ONCE_ON_CPU if self.device.type == "cpu" else _AT_ONCE_ELSEWHERE
         self._kernels = kernels.choose(model, dtype, in_8_bits)
         self._encoder, self._decoder = model.encoder, model.decoder
         self._conv = [
@@ -105,6 +53,14 @@ class Network:
         self._embedding = self._decoder.token_embedding.weight.detach().to(dtype)
         self._positions = self._decoder.positional_embedding.detach().to(dtype)
         self._vocabulary = self._kernels.linear(self._decoder.token_embedding.weight, None)
+        self._last_norm = _weights(self._decoder.ln, dtype)
+
+    def encode_all(self, mels: Sequence[Tensor]) -> list[Tensor]:
+        """Mel spectrograms, each (n_mels, 2 * its own positions) -> each (positions, width)."""
+        found: list[Tensor] = []
+        for _, alike in self._stacks([mel.to(self.device, self.dtype) for mel in mels]):
+            found += self.encode(alike).unbind(0)
+        return found
 
     def encode(self, mels: Tensor) -> Tensor:
         """Mel spectrograms (n, n_mels, 2 * positions) -> (n, positions, width). Fewer than whisper's 1500 positions are
@@ -121,28 +77,31 @@ class Network:
 
     def hear(self, features: Sequence[Tensor]) -> Heard:
         """What the decoder reads of sounds, each (its own positions, width)."""
-        lengths, heads = [len(each) for each in features], self.dims.n_text_head
-        shape = (len(features), heads, max(lengths), self.dims.n_text_state // heads)
-        mask = None
+        lengths, mask = [len(each) for each in features], None
         if min(lengths) < max(lengths):
             ends = torch.tensor(lengths, device=self.device)[:, None, None, None]
             mask = torch.arange(max(lengths), device=self.device) < ends
-        pairs = []
-        for block in self._said:
-            keys, values = features[0].new_zeros(shape), features[0].new_zeros(shape)
-            for number, each in enumerate(features):  # sound by sound: the result is the same whatever is beside it
-                (keys[number, :, : len(each)],), (values[number, :, : len(each)],) = self._split(
-                    block.cross_keys_values(each[None]), 2
-                )
-            pairs.append((keys, values))
-        return Heard(pairs, mask)
+        heard = Heard(self.room(len(features), max(lengths)), mask)
+        self.listen(features, heard)
+        return heard
+
+    def listen(self, features: Sequence[Tensor], heard: Heard) -> None:
+        """Write what is read of sounds into memory that has the room, as its first sounds."""
+        for first, alike in self._stacks(features):
+            rows, length = slice(first, first + len(alike)), alike.shape[1]
+            for number, block in enumerate(self._said):
+                keys, values = heard.layer(number)
+                keys[rows, :, :length], values[rows, :, :length] = self._split(block.cross_keys_values(alike), 2)
 
     def cache(self, rows: int, length: int) -> Cache:
         """An empty cache with room for prompts of that length, and some more."""
-        heads = self.dims.n_text_head
-        shape = (rows, heads, length + _CACHE_STEP, self.dims.n_text_state // heads)
+        return Cache(self.room(rows, length + CACHE_STEP))
+
+    def room(self, rows: int, positions: int) -> list[Pair]:
+        """Zeros for the keys and values of the decoder's layers, each (rows, heads, positions, head width)."""
+        shape = (rows, self.dims.n_text_head, positions, self.dims.n_text_state // self.dims.n_text_head)
         make = lambda: torch.zeros(shape, dtype=self.dtype, device=self.device)  # noqa: E731
-        return Cache([(make(), make()) for _ in self._said])
+        return [(make(), make()) for _ in self._said]
 
     def read(self, tokens: Tensor, cache: Cache, heard: Heard) -> Tensor:
         """Prompts (rows, length), shorter ones padded behind -> (rows, length, width); fills the cache from its start.
@@ -158,23 +117,32 @@ class Network:
 
     def step(self, tokens: Tensor, positions: Tensor, cache: Cache, heard: Heard) -> Tensor:
         """One more token a row, (rows,), at its own position (rows,) -> (rows, width). A sound's rows lie together."""
-        rows, longest = torch.arange(len(tokens), device=self.device), int(positions.max()) + 1
+        longest = int(positions.max()) + 1
         cache.make_room(longest)
         seen = torch.arange(longest, device=self.device)[None] <= positions[:, None]
         mask = None if bool(seen.all()) else seen[:, None, None]
+        return self._step(tokens, positions, cache.within(len(tokens), longest), heard, mask)
+
+    def step_in_place(self, tokens: Tensor, positions: Tensor, cache: Cache, heard: Heard) -> Tensor:
+        """The same in a cache that has the room, all of which is gone through: what is done does not depend on values,
+        and the host is told nothing of them."""
+        hidden = torch.arange(cache.layer(0)[0].shape[2], device=self.device)[None] > positions[:, None]
+        mask = torch.zeros(hidden.shape, dtype=self.dtype, device=self.device).masked_fill_(hidden, float("-inf"))
+        return self._step(tokens, positions, cache, heard, mask[:, None, None])
+
+    def _step(self, tokens: Tensor, positions: Tensor, cache: Cache, heard: Heard, mask: Tensor | None) -> Tensor:
+        rows = torch.arange(len(tokens), device=self.device)
 
         def attend(number: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             kept_keys, kept_values = cache.layer(number)
             kept_keys[rows, :, positions], kept_values[rows, :, positions] = keys[:, :, 0], values[:, :, 0]
-            return F.scaled_dot_product_attention(
-                queries, kept_keys[:, :, :longest], kept_values[:, :, :longest], attn_mask=mask
-            )
+            return F.scaled_dot_product_attention(queries, kept_keys, kept_values, attn_mask=mask)
 
         return self._forward((self._embedding[tokens] + self._positions[positions])[:, None], attend, heard)[:, 0]
 
     def logits(self, states: Tensor) -> Tensor:
         """(rows, width) -> float32 (rows, vocabulary)."""
-        return self._vocabulary(_norm(states, _weights(self._decoder.ln, self.dtype))).float()
+        return self._vocabulary(_norm(states, self._last_norm)).float()
 
     def _forward(self, x: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor], heard: Heard) -> Tensor:
         rows, length, width = x.shape
@@ -188,6 +156,16 @@ class Network:
             x = x + block.cross_out(found.view(rows, length, width))
             x = x + block.narrow(F.gelu(block.widen(_norm(x, block.norms[2]))))
         return x
+
+    def _stacks(self, sounds: Sequence[Tensor]) -> Iterator[tuple[int, Tensor]]:
+        """Neighbours of the same shape, stacked, with the number of the first; no more than are read in one pass."""
+        first = 0
+        while first < len(sounds):
+            end = first + 1
+            while end < min(len(sounds), first + self.sounds_at_once) and sounds[end].shape == sounds[first].shape:
+                end += 1
+            yield first, sounds[first][None] if end == first + 1 else torch.stack([*sounds[first:end]])
+            first = end
 
     def _split(self, x: Tensor, count: int) -> tuple[Tensor, ...]:
         """(n, length, count * width) -> `count` times (n, heads, length, head width)."""

@@ -1,5 +1,6 @@
 """Which token may come next: the logit filters of `whisper.decoding`, for all rows of a batch at once."""
 
+from copy import copy
 from typing import Self
 
 import torch
@@ -17,7 +18,7 @@ class Rules:
         self._end, self._first_time = tokenizer.eot, tokenizer.timestamp_begin
         self._suppressed = torch.zeros(task.model.dims.n_vocab, device=device)
         self._blank: list[int] = []
-        self._timed, self._latest_start = False, None
+        self.timed, self._latest_start = False, None
         for rule in task.logit_filters:
             match rule:
                 case SuppressBlank():
@@ -25,7 +26,7 @@ class Rules:
                 case SuppressTokens():
                     self._suppressed[list(rule.suppress_tokens)] = _NEVER
                 case ApplyTimestampRules():
-                    self._timed, self._latest_start = True, rule.max_initial_timestamp_index
+                    self.timed, self._latest_start = True, rule.max_initial_timestamp_index
                     if tokenizer.no_timestamps is not None:
                         self._suppressed[tokenizer.no_timestamps] = _NEVER
                 case _:
@@ -41,7 +42,7 @@ class Rules:
         logits += self._suppressed
         if self._starts and self._blank:
             logits[:, self._blank] = _NEVER
-        if not self._timed:
+        if not self.timed:
             return
         times, others = logits[:, self._first_time :], logits[:, : self._first_time]
         if self._starts:
@@ -58,13 +59,32 @@ class Rules:
         others.masked_fill_(forced[:, None], _NEVER)
 
     def note(self, tokens: Tensor) -> None:
-        """The tokens (rows,) that were chosen."""
-        is_time = tokens >= self._first_time
-        self._was_time = torch.ones_like(is_time) if self._starts else self._is_time
-        self._is_time, self._starts = is_time, False
-        self._latest = torch.where(is_time, tokens - self._first_time, self._latest)
+        """The tokens (rows,) that were chosen; kept in place."""
+        if not self._starts:
+            self._was_time.copy_(self._is_time)
+        self._starts = False
+        torch.ge(tokens, self._first_time, out=self._is_time)
+        self._latest.copy_(torch.where(self._is_time, tokens - self._first_time, self._latest))
 
     def select(self, rows: Tensor) -> Self:
         """Go on with these rows, in this order."""
-        self._is_time, self._was_time, self._latest = self._is_time[rows], self._was_time[rows], self._latest[rows]
+        self._is_time, self._was_time, self._latest = (each[rows] for each in self.by_row)
         return self
+
+    def first(self, count: int) -> Self:
+        """The same for the first rows only: what is noted here is noted there."""
+        found = copy(self)
+        found._is_time, found._was_time, found._latest = (each[:count] for each in self.by_row)
+        return found
+
+    def resume(self, other: Self) -> None:
+        """Go on where `other` is, in the memory that this has; its rows become the first ones."""
+        self._suppressed.copy_(other._suppressed)
+        self.timed, self._starts = other.timed, other._starts
+        for own, its in zip(self.by_row, other.by_row, strict=True):
+            own[: len(its)] = its
+
+    @property
+    def by_row(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What is noted, each (rows,)."""
+        return self._is_time, self._was_time, self._latest

@@ -39,8 +39,7 @@ class Samples:
 
     def advance(self, logits: Tensor, is_last: list[bool]) -> Step:
         chosen = self._choose(logits)
-        gained = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
-        tokens, gains = chosen.tolist(), gained.tolist()
+        tokens, gains = chosen.tolist(), gained(logits, chosen).tolist()
         going, windows = [], []
         for place, window in enumerate(self._live):
             ended = 0
@@ -77,6 +76,11 @@ class Samples:
             for window, group in zip(self._live, groups, strict=True)
         ]
         return torch.cat(drawn)[:, 0].to(logits.device)
+
+
+def gained(logits: Tensor, chosen: Tensor) -> Tensor:
+    """The log-probability of each row's token."""
+    return logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
 
 
 class Beams:

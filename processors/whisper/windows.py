@@ -31,7 +31,7 @@ from processors.whisper import guards, voice
 from processors.whisper.hearing import Question
 from processors.whisper.listening import Window, timed
 
-_ASKED_AT_ONCE = 16
+_ASKED_AT_ONCE = {"cpu": 16, "cuda": 64}  # all that are decoded together there, and some to choose those of like length
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
 _LONGEST_SECONDS = 18.0  # to which neighbouring spans are joined: attention takes time by the square of it
@@ -78,9 +78,10 @@ class Windows:
             _Piece(start=_on_frame(each.start), end=each.end) for each in voice.windows(self._spoken, _LONGEST_SECONDS)
         ]
         total, done = sum(piece.seconds for piece in todo), 0.0
+        at_once = _ASKED_AT_ONCE[self._model.device.type]
         while todo:
             todo.sort(key=lambda piece: piece.seconds, reverse=True)
-            asked, todo = todo[:_ASKED_AT_ONCE], todo[_ASKED_AT_ONCE:]
+            asked, todo = todo[:at_once], todo[at_once:]
             self._question.tell(len(self._part) / SAMPLE_RATE * done / total)
             mels = [self._mel(piece) for piece in asked]
             for piece, mel, result in zip(asked, mels, self._decode(asked, mels), strict=True):

@@ -1,0 +1,188 @@
+"""Seconds a window of Whisper's decoder by how many windows share a step, beside openai-whisper window by window.
+
+    python -m benchmarks.speech_gpu --shape turbo large-v3 --write  # appends to benchmarks/SPEECH-GPU.md
+    python -m benchmarks.speech_gpu --shape tiny --batches 1,2 --tokens 8 --rounds 1  # where there is no GPU
+
+The shapes are those of the published models, filled by chance: speed does not depend on what the weights are. Such a
+model does not end by itself, and is not let: each way decodes the same number of tokens of each window, behind the same
+prompt, by whisper's rules. The windows are half a minute of noise. A time is that of encoding and decoding, without the
+spectrogram, which is the same everywhere; medians of `--rounds`, behind a round that is not counted, in which what is
+recorded is recorded. In half precision on a GPU, float32 on the CPU.
+
+The ways: `whisper.decode`, one by one; ours, with the host asked at each step; the same, staying on the device without
+and with recorded steps. Where CTranslate2, which faster-whisper runs on, is installed, it decodes the same weights; it
+keeps its own memory, which is not in the table.
+"""
+
+import argparse
+import importlib.util
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+import whisper
+from whisper.decoding import DecodingOptions, DecodingTask
+from whisper.model import ModelDimensions, Whisper
+from whisper.tokenizer import get_tokenizer
+
+from processors.whisper.decoding import BatchDecoder
+from processors.whisper.graphs import CudaGraphs, eagerly
+
+RESULTS = Path(__file__).with_name("SPEECH-GPU.md")
+_MULTILINGUAL = ModelDimensions(
+    n_mels=80, n_audio_ctx=1500, n_audio_state=384, n_audio_head=6, n_audio_layer=4,
+    n_vocab=51865, n_text_ctx=448, n_text_state=384, n_text_head=6, n_text_layer=4,
+)  # fmt: skip
+
+
+def _shape(width: int, layers: int, text_layers: int | None = None, **others: int) -> ModelDimensions:
+    heads, text_layers = width // 64, text_layers or layers
+    sound = {"n_audio_state": width, "n_audio_head": heads, "n_audio_layer": layers}
+    text = {"n_text_state": width, "n_text_head": heads, "n_text_layer": text_layers}
+    return replace(_MULTILINGUAL, **sound, **text, **others)
+
+
+SHAPES = {
+    "tiny": _MULTILINGUAL,
+    "base": _shape(512, 6),
+    "small": _shape(768, 12),
+    "medium": _shape(1024, 24),
+    "large-v2": _shape(1280, 32),
+    "large-v3": _shape(1280, 32, n_mels=128, n_vocab=51866),
+    "turbo": _shape(1280, 32, text_layers=4, n_mels=128, n_vocab=51866),
+}
+CTRANSLATE = "CTranslate2"
+Way = tuple[str, int, Callable[[], object]]  # what it is, windows at once, and the work on so many
+
+
+def main() -> None:
+    given = _arguments()
+    device = torch.device(given.device)
+    for shape in given.shape:
+        lines = [
+            "| way | at once | seconds a window | × one by one | peak memory |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        first = 0.0
+        for name, windows, work in _ways(_model(SHAPES[shape], device), given):
+            try:
+                seconds, peak_bytes = _measured(work, given.rounds, device)
+            except torch.OutOfMemoryError:
+                lines.append(f"| {name} | {windows} | memory ended | | |")
+                continue
+            finally:
+                del work  # and its decoder: the next way begins without its memory
+            first = first or seconds / windows
+            peak = "" if name == CTRANSLATE else f"{peak_bytes / 1e9:.2f} GB"
+            lines.append(f"| {name} | {windows} | {seconds / windows:.4f} | {first * windows / seconds:.2f} | {peak} |")
+            print(shape, lines[-1], flush=True)
+        on = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+        title = f"## {shape}, {on}, {str(_dtype(device)).removeprefix('torch.')}"
+        facts = f"{given.tokens} tokens a window; medians of {given.rounds}; torch {torch.__version__}."
+        text = f"\n{title}\n\n{facts}\n\n" + "\n".join(lines) + "\n"
+        print(text)
+        if given.write:
+            start = "" if RESULTS.exists() else "# Speech on a GPU\n\nWritten by `python -m benchmarks.speech_gpu`.\n"
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(start + text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", nargs="+", choices=SHAPES, default=["turbo", "large-v3"])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--batches", type=lambda text: [*map(int, text.split(","))], default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--tokens", type=int, default=100, help="of each window")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true")
+    return parser.parse_args()
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
+def _model(dims: ModelDimensions, device: torch.device) -> Whisper:
+    torch.manual_seed(0)
+    model = Whisper(dims).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    return model.to(device)
+
+
+def _ways(model: Whisper, given: argparse.Namespace) -> Iterator[Way]:
+    """One after the other: what one has allocated is gone when the next begins."""
+    device, dtype = model.device, _dtype(model.device)
+    mels = torch.randn(max(given.batches), model.dims.n_mels, 3000, device=device).to(dtype)
+    end = get_tokenizer(model.is_multilingual, num_languages=model.num_languages, language="en").eot
+    how = DecodingOptions(
+        language="en", fp16=dtype == torch.float16, sample_len=given.tokens, suppress_tokens=[-1, end], prompt="noise"
+    )
+    yield "openai-whisper", 1, lambda: whisper.decode(model, mels[0], how)
+    ours: dict[str, Callable | None] = {"ours, the host asked at each step": None, "ours, on the device": eagerly}
+    if device.type == "cuda":
+        ours["ours, on the device, recorded"] = CudaGraphs(device)
+    for name, capture in ours.items():
+        decoder = BatchDecoder(model, dtype, capture=capture)
+        for windows in given.batches:
+            yield name, windows, partial(_decode, decoder, mels[:windows], how)
+        del decoder
+    if importlib.util.find_spec("ctranslate2"):
+        yield from _of_ctranslate(model, mels, how, given.batches)
+
+
+def _of_ctranslate(model: Whisper, mels: torch.Tensor, how: DecodingOptions, batches: list[int]) -> Iterator[Way]:
+    import ctranslate2
+
+    from benchmarks import ctranslate
+
+    theirs = ctranslate.load(model, model.device, "float16" if how.fp16 else "float32")
+    task = DecodingTask(model, how)
+    rules = {
+        "beam_size": 1,
+        "max_length": 2 * how.sample_len,  # of which half may be text
+        "suppress_tokens": list(task._get_suppress_tokens()),
+        "max_initial_timestamp_index": 50,
+    }
+
+    sounds = mels.float().cpu().numpy()  # from where faster-whisper hands them over, too
+
+    def decode(windows: int) -> None:
+        features = ctranslate2.StorageView.from_array(sounds[:windows])
+        found = theirs.generate(features, [list(task.initial_tokens)] * windows, **rules)
+        assert {len(each.sequences_ids[0]) for each in found} == {how.sample_len}
+
+    for windows in batches:
+        yield CTRANSLATE, windows, partial(decode, windows)
+
+
+def _decode(decoder: BatchDecoder, mels: torch.Tensor, how: DecodingOptions) -> None:
+    found = decoder.decode(decoder.encode_all(list(mels), [None] * len(mels)), [how] * len(mels))
+    assert {len(each.tokens) for each in found} == {how.sample_len}
+
+
+def _measured(work: Callable[[], object], rounds: int, device: torch.device) -> tuple[float, int]:
+    """Seconds, and the most bytes that were held: of the GPU's memory; of the process's, so far, on the CPU."""
+    is_on_gpu = device.type == "cuda"
+    if is_on_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    taken = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        work()
+        if is_on_gpu:
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - started)
+    if is_on_gpu:
+        return statistics.median(taken[1:]), torch.cuda.max_memory_allocated(device)
+    return statistics.median(taken[1:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    main()
