@@ -119,6 +119,12 @@ def test_processors_never_import_the_daemon():
         assert not wrong, path
 
 
+def test_whispers_decoder_knows_nothing_of_files_and_jobs():
+    for path in (ROOT / "processors" / "whisper" / "decoder").rglob("*.py"):
+        own = {name for name in _imports(path) if name.split(".")[0] == "processors"}
+        assert all(name.startswith("processors.whisper.decoder") for name in own), path
+
+
 def test_optional_engines_are_imported_by_their_one_module():
     owners = {"faster_whisper": {"processors/whisper/faster.py"}}
     for path in (ROOT / "processors").rglob("*.py"):

@@ -21,10 +21,10 @@ from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from processors.whisper import guards, voice
-from processors.whisper.decoding import BatchDecoder
-from processors.whisper.graphs import capture_on
+from processors.whisper.decoder.decoding import BatchDecoder
+from processors.whisper.decoder.graphs import capture_on
+from processors.whisper.decoder.steady import most_rows
 from processors.whisper.hearing import Question
-from processors.whisper.steady import most_rows
 
 # Decoded at once, and the bytes of the keys and values they attend to. On a CPU 16 windows gain nothing over 8, and the
 # largest model decodes single ones. A GPU (not measured) waits for the weights, whatever the number of rows; the memory

@@ -6,7 +6,7 @@ import torch
 import whisper
 from whisper.decoding import DecodingOptions
 
-from processors.whisper.decoding import BatchDecoder
+from processors.whisper.decoder.decoding import BatchDecoder
 from tests.processors.test_whisper import read_sound
 
 NAMES = ("jfk.flac", "LJ001-0002.mp3", "LJ001-0004.flac")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from processors.base import Unavailable
-from processors.whisper import kernels
+from processors.whisper.decoder import kernels
 from processors.whisper.engine import precision
 
 

@@ -17,11 +17,11 @@ from torch.utils._pytree import tree_leaves
 from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import ModelDimensions, Whisper
 
-from processors.whisper import steady
-from processors.whisper.decoding import BatchDecoder
-from processors.whisper.graphs import capture_on, eagerly, first_error
-from processors.whisper.network import Network
-from processors.whisper.steady import Shape, State, most_rows
+from processors.whisper.decoder import steady
+from processors.whisper.decoder.decoding import BatchDecoder
+from processors.whisper.decoder.graphs import capture_on, eagerly, first_error
+from processors.whisper.decoder.network import Network
+from processors.whisper.decoder.steady import Shape, State, most_rows
 from tests.processors.test_whisper import read_sound
 
 NAMES = ("jfk.flac", "LJ001-0002.mp3", "LJ001-0004.flac", "LJ001-0006.ogg", "LJ001-0008.8k.wav")

@@ -14,12 +14,12 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
-from processors.whisper.caches import Cache, Heard
-from processors.whisper.graphs import Capture
-from processors.whisper.network import Network
-from processors.whisper.rules import Rules
-from processors.whisper.search import Beams, Candidate, Samples, Search
-from processors.whisper.steady import Steady
+from processors.whisper.decoder.caches import Cache, Heard
+from processors.whisper.decoder.graphs import Capture
+from processors.whisper.decoder.network import Network
+from processors.whisper.decoder.rules import Rules
+from processors.whisper.decoder.search import Beams, Candidate, Samples, Search
+from processors.whisper.decoder.steady import Steady
 
 _SEED = 20250625
 

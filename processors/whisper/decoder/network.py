@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from whisper.model import Whisper
 
-from processors.whisper import kernels
-from processors.whisper.caches import CACHE_STEP, Cache, Heard, Pair
-from processors.whisper.kernels import Linear
+from processors.whisper.decoder import kernels
+from processors.whisper.decoder.caches import CACHE_STEP, Cache, Heard, Pair
+from processors.whisper.decoder.kernels import Linear
 
 # Sounds that are read in one pass. A CPU is busy with one, and several take several times the memory. On a GPU, whose
 # libraries choose their way of summing by the number of sounds, the last bits may then depend on what a sound is read

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 from whisper.decoding import DecodingTask
 
-from processors.whisper.caches import Cache, Heard
-from processors.whisper.graphs import Capture, Step, eagerly
-from processors.whisper.network import Network
-from processors.whisper.rules import Rules
-from processors.whisper.search import Candidate, gained
+from processors.whisper.decoder.caches import Cache, Heard
+from processors.whisper.decoder.graphs import Capture, Step, eagerly
+from processors.whisper.decoder.network import Network
+from processors.whisper.decoder.rules import Rules
+from processors.whisper.decoder.search import Candidate, gained
 
 _LOOK_STEPS = 8  # from one look to the next: a window is decoded less than that behind its end, to no effect
 _CAPACITIES = (128, 256)  # positions of the cache that a step goes through; else all
-_POSITIONS_STEP = 250  # of sound, likewise: the lengths to which windows are cut, see `windows`
+_POSITIONS_STEP = 250  # of sound, likewise: the lengths to which contexts are cut
 _ALIGNED = 8  # numbers; a mask whose rows begin elsewhere is copied by torch's attention, layer by layer
 _MOST_SHAPES = 32  # whose steps are kept
 
