@@ -1,5 +1,6 @@
 """faster-whisper over the parts of sound tracks: CTranslate2's own arithmetic, int8 on a CPU. An optional extra."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from processors.base import Unavailable
 from processors.whisper import voice
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.options import WhisperOptions
+from processors.whisper.sound import SAMPLE_RATE_HZ
 from processors.whisper.turns import InTurns
 
 try:
@@ -18,6 +20,7 @@ except ImportError as error:
     raise Unavailable('faster-whisper is not installed: run "pip install inboxd[faster-whisper]".') from error
 
 _WINDOWS_AT_ONCE = 8
+_LEAST_LEFT_SECONDS = 1.0  # of speech without text, that are heard again
 
 
 class FasterEngine(InTurns):
@@ -69,38 +72,59 @@ class FasterEngine(InTurns):
         return language, round(probability, 4)
 
     def hear_now(self, question: Question) -> Answer:
-        options = question.options
-        how: dict[str, Any] = {
-            "language": question.language,
-            "task": options.task,
-            "beam_size": options.beam_size or 1,
-            "best_of": options.best_of or 1,
-            "patience": options.patience or 1,
-            "length_penalty": 1 if options.length_penalty is None else options.length_penalty,
-            "temperature": list(options.temperatures),
-            "compression_ratio_threshold": options.compression_ratio_threshold,
-            "log_prob_threshold": options.logprob_threshold,
-            "no_speech_threshold": options.no_speech_threshold,
-            "initial_prompt": question.prompt,
-            "hotwords": ", ".join(options.vocabulary) or None,
-            "suppress_tokens": [int(token) for token in (options.suppress_tokens or "").split(",") if token],
-            "word_timestamps": options.word_timestamps,
-            "vad_filter": False,  # `hearing` has its own
-        }
+        options, spoken = question.options, question.spoken or ()
         if options.way == "fast":
-            clips = [{"start": span.start, "end": span.end} for span in voice.windows(question.spoken or ())]
-            found, _ = self._batched.transcribe(
-                question.samples, clip_timestamps=clips, batch_size=_WINDOWS_AT_ONCE, without_timestamps=False, **how
-            )
+            segments = self._by_clips(question, voice.windows(spoken))
         else:
             found, _ = self._model.transcribe(
                 question.samples,
                 condition_on_previous_text=options.condition_on_previous_text,
                 hallucination_silence_threshold=options.hallucination_silence_threshold,
-                **how,
+                **_choices(question),
             )
+            segments = self._told(question, found)
+        left = voice.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
+        left = [span for span in left if span.end - span.start >= _LEAST_LEFT_SECONDS]
+        if left:  # what is spoken behind a window's last time is passed over by the library
+            segments = sorted([*segments, *self._by_clips(question, left)], key=lambda segment: segment["start"])
+        return Answer(segments=segments)
+
+    def _by_clips(self, question: Question, clips: Sequence[voice.Span]) -> list[dict[str, Any]]:
+        """Windows of at most half a minute, decoded together."""
+        found, _ = self._batched.transcribe(
+            question.samples,
+            clip_timestamps=[{"start": clip.start, "end": clip.end} for clip in clips],
+            batch_size=_WINDOWS_AT_ONCE,
+            without_timestamps=False,
+            **_choices(question),
+        )
+        return self._told(question, found)
+
+    def _told(self, question: Question, found: Iterable[Any]) -> list[dict[str, Any]]:
+        """The segments, as the library has them; each is told on the way."""
         segments = []
         for segment in found:
-            question.tell(min(segment.end, len(question.samples) / 16_000))
+            question.tell(min(segment.end, len(question.samples) / SAMPLE_RATE_HZ))
             segments.append({name: value for name, value in asdict(segment).items() if value is not None})
-        return Answer(segments=segments)
+        return segments
+
+
+def _choices(question: Question) -> dict[str, Any]:
+    options = question.options
+    return {
+        "language": question.language,
+        "task": options.task,
+        "beam_size": options.beam_size or 1,
+        "best_of": options.best_of or 1,
+        "patience": options.patience or 1,
+        "length_penalty": 1 if options.length_penalty is None else options.length_penalty,
+        "temperature": list(options.temperatures),
+        "compression_ratio_threshold": options.compression_ratio_threshold,
+        "log_prob_threshold": options.logprob_threshold,
+        "no_speech_threshold": options.no_speech_threshold,
+        "initial_prompt": options.initial_prompt if options.vocabulary else question.prompt,
+        "hotwords": ", ".join(options.vocabulary) or None,
+        "suppress_tokens": [int(token) for token in (options.suppress_tokens or "").split(",") if token],
+        "word_timestamps": options.word_timestamps,
+        "vad_filter": False,  # `hearing` has its own
+    }

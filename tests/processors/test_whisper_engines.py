@@ -145,15 +145,26 @@ def test_the_extra_is_named_where_it_is_missing():
         Whisper().load(WhisperOptions(engine="faster-whisper"), Path(), Progress(lambda message: None))
 
 
-@pytest.mark.skipif(not is_installed, reason="faster-whisper is not installed")
-@pytest.mark.parametrize("way", ["exact", "fast"])
-def test_faster_whisper_hears_kennedy(hear, way):
+@pytest.fixture(scope="module")
+def faster() -> Whisper:
     weights = os.environ.get("INBOXD_TEST_FASTER")
-    if not weights:
-        pytest.skip("INBOXD_TEST_FASTER names no folder with faster-whisper's tiny.en")
+    if not is_installed or not weights:
+        pytest.skip("faster-whisper is not installed, or INBOXD_TEST_FASTER names no folder with its tiny.en")
     processor = Whisper()
     options = WhisperOptions(engine="faster-whisper", model=weights, device="cpu", threads=1)
     assert processor.load(options, Path(), Progress(lambda message: None)).engine == "faster-whisper"
-    heard = hear("jfk.flac", by=processor, way=way, word_timestamps=True)
+    return processor
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_faster_whisper_hears_kennedy(hear, faster, way):
+    heard = hear("jfk.flac", by=faster, way=way, word_timestamps=True)
     assert words(heard.text) == words(KENNEDY) and heard.json()["segments"][0]["words"]
     assert heard.told[-1].done == pytest.approx(11, abs=0.1)
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_what_faster_whisper_passes_over_is_heard_again(hear, faster, way):
+    """By itself it ends in "of about": the last time of the window is taken for its end."""
+    heard = hear("LJ001-0007.mp4", by=faster, way=way, vocabulary=["Gutenberg"])
+    assert "Gutenberg" in heard.text and heard.text.rstrip(".\n").endswith("1455")
