@@ -1,13 +1,13 @@
 """Matches queued jobs to workers, and applies what the workers say.
 
-Which recipe goes to which worker is `stages`', what a failed attempt costs is `retry`'s, and how a result or a failure
-reaches the outbox is `publishing`'s.
+Which recipe goes to which worker is `stages`', what could be handed out next `offers`', what a failed attempt costs
+`retry`'s, and how a result or a failure reaches the outbox `publishing`'s.
 """
 
 import errno
 import functools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +21,9 @@ from daemon.inbox import OriginalGone
 from daemon.journal import about
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
 from daemon.names import result_stem
+from daemon.offers import Offers
 from daemon.publishing import Publishing
-from daemon.scheduling import Offer, Room, rank
+from daemon.scheduling import Room
 from daemon.stages import Assignment, Stage, Stages
 from daemon.storage import Storage
 from daemon.store import Store
@@ -33,7 +34,6 @@ from processors.base import FailureKind
 log = logging.getLogger(__name__)
 
 _MACHINE_IS_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, processes
-_MOST_TO_PARK = 1000  # jobs at once
 _STORAGE_FAILURES = 10  # of a stage's workers in a row, uncharged
 
 
@@ -62,31 +62,31 @@ class Dispatch:
         self._gate = gate
         self._monotonic = monotonic
         self._now_us = now_us
-        self._duplicates = Duplicates(settings, store, folders, publishing)
         self._stages = Stages(settings, monotonic=monotonic)
+        duplicates = Duplicates(settings, store, folders, publishing)
+        self._offers = Offers(settings, store, self._stages, duplicates, publishing, now_us=now_us)
         self._running: dict[str, Assignment] = {}  # by job
         self._cancelled: set[str] = set()  # running jobs whose worker was ended for that
         self._interrupted: set[int] = set()  # those workers
-        self.has_more = False  # jobs that another `feed` would deal with at once
         self.progress: dict[str, base.WorkProgress] = {}  # by job; by " NAME" for a processor that loads
 
     def use(self, settings: Settings) -> None:
         """Go by other settings with all that starts from now on; what runs goes on as it began."""
-        self.settings = self._duplicates.settings = settings
+        self.settings = settings
         self._stages.use(settings)
+        self._offers.use(settings)
         self._end_idle(lambda stage: stage.is_retired, "its options have changed")
 
     # ---------------------------------------------------------------------------------------- feeding
 
     def feed(self) -> None:
         """Give work to idle workers, and start workers for work that has none; while the gate is closed, end them."""
-        self.has_more = False
         if self._storage.trouble is not None:
             return
         if self._gate.why_closed is not None:
             self._end_idle(lambda stage: True, "work may not be started now")
             return
-        offers, table = list(self._offers()), self.settings.workers
+        offers, table = self._offers.gather(), self.settings.workers
         room = Room(workers=table.at_once, memory_bytes=table.memory_bytes, patience_us=int(table.patience * 1e6))
         plan = scheduling.plan(offers, list(self._stages), room, now_us=self._now_us())
         for stage in plan.unload:
@@ -96,62 +96,6 @@ class Dispatch:
             self._start_batch(offer.stage, offer.jobs)
         for stage in plan.load:
             self._start_worker(stage)
-
-    def _offers(self) -> Iterable[Offer]:
-        """For each stage that is not parked: the jobs of its next batch."""
-        by_stage: dict[int, tuple[Stage, list[Job]]] = {}
-        for recipe in self._store.queued_recipes():
-            parked: dict[str, list[Job]] = {}  # by what they wait for
-            for job in self._first_of(recipe):
-                if recipe is None:
-                    self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
-                    continue
-                own = self._stages.assign_job(job)
-                if isinstance(own, base.Missing):
-                    parked.setdefault(own.why, []).append(job)
-                elif own.stage.is_parked:
-                    parked.setdefault(own.stage.parked_for, []).append(job)
-                elif self._duplicates.settles(job, own):
-                    self.has_more = True  # those behind it may be, too
-                elif self._duplicates.may_start(job):
-                    stage = self._lane(own.stage, job)
-                    by_stage.setdefault(id(stage), (stage, []))[1].append(job)
-            for why, jobs in parked.items():
-                self._park_jobs(jobs, why)
-        for stage, jobs in by_stage.values():
-            jobs.sort(key=rank)
-            if batch := self._batch(stage, jobs):
-                yield Offer(stage=stage, jobs=batch)
-
-    def _first_of(self, recipe: str | None) -> list[Job]:
-        """The first jobs of a recipe, as many as could start; with the smallest, where only a small one could."""
-        assignment, now = self._stages.assign(recipe), self._now_us()
-        if not isinstance(assignment, Assignment):
-            return self._store.queued(recipe, now=now, limit=_MOST_TO_PARK)
-        stage = assignment.stage
-        first = self._store.queued(recipe, now=now, limit=stage.batch_limit)
-        if stage.may_be_joined and len(stage.worker.jobs) == stage.batch_limit - 1:
-            smallest = self._store.smallest_queued(recipe, now=now)
-            first += [smallest] if smallest and smallest not in first else []
-        return first
-
-    def _lane(self, stage: Stage, job: Job) -> Stage:
-        """The stage for a job that may start now: of its recipe, or where that is busy the one for short jobs."""
-        is_busy = stage.worker is not None and stage.worker.state is WorkerState.BUSY
-        if is_busy and job.size_bytes <= self.settings.workers.short_bytes and not self._batch(stage, [job]):
-            return self._stages.lane(stage)
-        return stage
-
-    def _batch(self, stage: Stage, jobs: Sequence[Job]) -> list[Job]:
-        """Those of `jobs` that the stage's worker could be handed next."""
-        worker, patience_us = stage.worker, int(self.settings.workers.patience * 1e6)
-        if worker is None or worker.state is not WorkerState.BUSY:
-            may_be_joined = worker is not None and worker.loaded is not None and worker.loaded.joins
-            return scheduling.batch(jobs, stage.batch_limit, may_be_joined=may_be_joined)
-        is_to_end = any(job.alone and scheduling.is_overdue(job, patience_us, self._now_us()) for job in jobs)
-        if is_to_end or not worker.may_be_joined:
-            return []
-        return scheduling.batch(jobs, stage.batch_limit, held=worker.jobs.values(), may_be_joined=True)
 
     def _start_worker(self, stage: Stage) -> None:
         try:
@@ -417,11 +361,6 @@ class Dispatch:
 
     # ---------------------------------------------------------------------------------------- parking
 
-    def _park_jobs(self, jobs: list[Job], why: str) -> None:
-        for job in jobs:
-            log.warning("%s %s waits: %s", job.id[:8], job.path, why, extra=about(job))
-        self._store.park([job.id for job in jobs], why)
-
     def probe(self, *, at_once: bool = False) -> None:
         """Look again at what parked jobs wait for; `at_once`: whatever the pause."""
         self._stages.forget_assignments()
@@ -479,6 +418,11 @@ class Dispatch:
             self._requeue(job, outcome="interrupted", detail="the daemon was stopped or paused")
 
     @property
+    def has_more(self) -> bool:
+        """Are there jobs that another `feed` would deal with at once?"""
+        return self._offers.has_more
+
+    @property
     def is_busy(self) -> bool:
         return any(worker.jobs for worker in self._workers)
 
@@ -486,15 +430,3 @@ class Dispatch:
     def parked(self) -> dict[str, str]:
         """The processors that cannot work now, and what they wait for."""
         return {stage.processor: stage.parked_for for stage in self._stages if stage.is_parked}
-
-
-def _why_unsupported(job: Job) -> str:
-    if job.size_bytes == 0:
-        return "The file is empty (0 bytes). Drop it again once it has content."
-    if job.kind is None:
-        return "This is no image, PDF, audio, video or text file that inboxd knows, or it is damaged at its beginning."
-    table = f'[inbox.folders."{job.folder}"]' if job.folder else "[inbox]"
-    return (
-        f"This is {job.kind} ({job.media_type}), and no recipe is bound to {job.kind} in this folder. "
-        f'To have such files processed, bind one in config.toml: {table} {job.kind} = "RECIPE".'
-    )

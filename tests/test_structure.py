@@ -52,6 +52,7 @@ LAYERS = (
     {"storage", "rebuild", "retention", "telemetry.metrics", "doctor.machine", "doctor.premises", "doctor.standing"},
     {"publishing", "intake", "audit", "stages", "telemetry.exporter", "doctor.examination"},
     {"duplicates", "scheduling"},
+    {"offers"},
     {"dispatch", "recovery"},
     {"commands"},
     {"service"},

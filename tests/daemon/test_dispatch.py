@@ -14,7 +14,7 @@ text = "count"
 settle_seconds = 0.0
 [recipes.count]
 processor = "plaintext"
-max_batch = 2
+max_batch = 3
 """
 
 
