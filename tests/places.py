@@ -23,14 +23,17 @@ DEADLINE = 60.0  # seconds; what has not come by then will not
 
 def wait_for(condition: Callable[[], Any], what: str = "the condition", deadline: float = DEADLINE) -> Any:
     """The first true value of `condition`; fails the test if none comes."""
-    until = time.monotonic() + deadline
+    until, pause = time.monotonic() + deadline, 0.005
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > until:
             pytest.fail(f"{what} did not come within {deadline:g} s")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(
+            1.3 * pause, 0.04
+        )  # what takes long is asked for less often: to ask takes time from what is awaited
 
 
 class Place:
