@@ -165,9 +165,10 @@ def _load_all() -> None:
     from daemon.console import terminal, views
     from daemon.doctor import examination
     from daemon.telemetry import metrics
+    from processors import ocr, plaintext, vlm, whisper
 
     assert apscheduler and sqlalchemy and audit and backup and cli and folders and oneshot and service and workers
-    assert terminal and views and examination and metrics
+    assert terminal and views and examination and metrics and ocr and plaintext and vlm and whisper
 
 
 if __name__ == "__main__":
