@@ -1,6 +1,7 @@
 """Places for the tests that drop files; see places.py."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from places import Place
 LONGEST = {"test_state_machine.py", "test_chaos.py", "test_crash_points.py", "test_soak.py", "test_samples.py"}
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' own processes share the cores: more only wait for each other
+# Without its bytecode kept, each worker of each daemon compiles the same modules, and each run all of the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

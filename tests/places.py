@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked_inboxd
 import pytest
 
 from daemon import config, control
@@ -22,14 +23,17 @@ DEADLINE = 60.0  # seconds; what has not come by then will not
 
 def wait_for(condition: Callable[[], Any], what: str = "the condition", deadline: float = DEADLINE) -> Any:
     """The first true value of `condition`; fails the test if none comes."""
-    until = time.monotonic() + deadline
+    until, pause = time.monotonic() + deadline, 0.005
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > until:
             pytest.fail(f"{what} did not come within {deadline:g} s")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(
+            1.3 * pause, 0.04
+        )  # what takes long is asked for less often: to ask takes time from what is awaited
 
 
 class Place:
@@ -53,7 +57,7 @@ class Place:
         self.config = home / "config.toml"
         self.write_config(toml)
         self.inbox.mkdir(exist_ok=True)
-        self._daemons: list[subprocess.Popen] = []
+        self._daemons: list[forked_inboxd.Inboxd | subprocess.Popen] = []
 
     def write_config(self, toml: str) -> None:
         self.config.write_text(toml)
@@ -75,13 +79,8 @@ class Place:
 
     def inboxd(self, *arguments: str, check: int | None = 0, timeout: float = DEADLINE) -> subprocess.CompletedProcess:
         """Run the command to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "daemon.cli", *arguments, "--config", str(self.config)],
-            cwd=self.home,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
+        done = forked_inboxd.run(
+            [*arguments, "--config", str(self.config)], cwd=self.home, env=self.environment(), timeout=timeout
         )
         if check is not None:
             assert done.returncode == check, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -90,31 +89,35 @@ class Place:
     def drain(self, check: int | None = 0, timeout: float = DEADLINE) -> subprocess.CompletedProcess:
         return self.inboxd("run", "--drain", check=check, timeout=timeout)
 
-    def start(self, **environment: str) -> subprocess.Popen:
+    def start(self, **environment: str) -> forked_inboxd.Inboxd | subprocess.Popen:
         """A daemon in the background, ready; with these variables in its environment."""
-        log = (self.home / "daemon.log").open("ab")
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli", "run", "--config", str(self.config)],
-            cwd=self.home,
-            env={**self.environment(), **environment},
-            stdout=log,
-            stderr=log,
-        )
-        log.close()
-        self._daemons.append(daemon)
-        wait_for(lambda: daemon.poll() is not None or self._answers(), "the daemon's readiness")
-        assert daemon.poll() is None, self.log()
+        arguments = ["run", "--config", str(self.config)]
+        how = {"cwd": self.home, "env": {**self.environment(), **environment}}
+        with (self.home / "daemon.log").open("ab") as log:
+            if environment:  # which may act on the Python itself
+                program = [sys.executable, "-m", "daemon.cli", *arguments]
+                daemon = subprocess.Popen(program, **how, stdout=log, stderr=log)
+            else:
+                daemon = forked_inboxd.Inboxd(arguments, **how, stdout=log, stderr=log)
+        self.adopt(daemon)
+        self.wait_until_ready(daemon)
         return daemon
 
-    def adopt(self, daemon: subprocess.Popen) -> None:
+    def wait_until_ready(self, daemon: forked_inboxd.Inboxd | subprocess.Popen) -> None:
+        socket = self.settings().socket
+
+        def answers() -> bool:
+            try:
+                return control.ask(socket, "status")["ok"]
+            except NotRunning:
+                return False
+
+        wait_for(lambda: daemon.poll() is not None or answers(), "the daemon's readiness")
+        assert daemon.poll() is None, self.log()
+
+    def adopt(self, daemon: forked_inboxd.Inboxd | subprocess.Popen) -> None:
         """A daemon that a test started itself; it is ended with the others."""
         self._daemons.append(daemon)
-
-    def _answers(self) -> bool:
-        try:
-            return control.ask(self.settings().socket, "status")["ok"]
-        except NotRunning:
-            return False
 
     def stop_all(self) -> None:
         for daemon in self._daemons:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pypdfium2 as pdfium
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
@@ -85,18 +86,22 @@ def test_json_has_boxes_within_the_page_and_confidences(receipt):
 
 
 def test_every_row_of_the_statement_is_read_with_its_amounts(ocr: Ocr, tmp_path: Path):
-    finished, text, _, told = _read(ocr, SAMPLES / "bank" / "statement.pdf", tmp_path, "application/pdf", dpi=150)
+    """Of its first page, and a page behind it; tests/test_samples.py reads both."""
+    with pdfium.PdfDocument(SAMPLES / "bank" / "statement.pdf") as pdf:
+        del pdf[1]
+        pdf.new_page(100, 100)
+        pdf.save(tmp_path / "statement.pdf")
+    finished, text, _, told = _read(ocr, tmp_path / "statement.pdf", tmp_path / "out", "application/pdf", dpi=150)
     amounts = [re.findall(r"-?\d[\d,]*\.\d\d", line) for line in text.splitlines()]
-    wanted = [[row[key] for key in ("paid_out", "paid_in", "balance") if row[key]] for row in _rows()]
+    wanted = [[row[key] for key in ("paid_out", "paid_in", "balance") if row[key]] for row in _rows_of_page_1()]
     read = [[amount.replace(",", "") for amount in row] for row in amounts if len(row) == 2]
     assert read == wanted
     assert (finished.pages, text.count("\f")) == (2, 1)
     assert [(progress.done, progress.total, progress.unit) for progress in told] == [(1, 2, "pages"), (2, 2, "pages")]
 
 
-def _rows() -> list[dict]:
-    statement = next(value for name, value in TRUTH.items() if "statement" in name)
-    return [row for page in statement["pages"] for row in page["rows"]] if "pages" in statement else statement["rows"]
+def _rows_of_page_1() -> list[dict]:
+    return TRUTH["bank/statement.pdf"]["pages"][0]["rows"]
 
 
 @pytest.mark.parametrize("degrees", [90, 180])
@@ -153,14 +158,14 @@ def test_empty_page_is_to_be_looked_at(ocr: Ocr, tmp_path: Path):
 
 
 def test_tall_picture_is_not_shrunk_until_it_cannot_be_read(ocr: Ocr, tmp_path: Path):
-    wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 81)]
-    tall = Image.new("RGB", (500, 36 * len(wanted) + 40), "white")
+    wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 31)]
+    tall = Image.new("RGB", (500, 96 * len(wanted) + 40), "white")
     draw = ImageDraw.Draw(tall)
     for number, line in enumerate(wanted):
-        draw.text((30, 20 + 36 * number), line, font=ImageFont.load_default(22), fill="black")
+        draw.text((30, 20 + 96 * number), line, font=ImageFont.load_default(22), fill="black")
     tall.save(tmp_path / "tall.png")
     _, text, _, _ = _read(ocr, tmp_path / "tall.png", tmp_path / "out")
-    assert sum(line in text for line in wanted) >= 78
+    assert sum(line in text for line in wanted) >= 29
 
 
 def test_models_are_open_once_loaded(ocr: Ocr):
@@ -176,7 +181,10 @@ def test_broken_pdf_is_bad_input(ocr: Ocr, tmp_path: Path):
 
 
 def test_worker_process_reads_an_image(tmp_path: Path):
-    work = _work(SAMPLES / "receipt.jpg", tmp_path, "image/jpeg", formats=("md",))
+    picture = Image.new("RGB", (300, 100), "white")
+    ImageDraw.Draw(picture).text((20, 20), "TOTAL 21.10", font=FONT, fill="black")
+    picture.save(tmp_path / "total.png")
+    work = _work(tmp_path / "total.png", tmp_path, formats=("md",))
     lines = wire.encode(wire.Load(options=OcrOptions(threads=1).load_options(), models="models"))
     lines += wire.encode(wire.Batch(works=[wire.work_to_wire(work)]))
     done = subprocess.run(

@@ -110,7 +110,7 @@ class _Misread(Ocr):
 
 
 def test_a_page_that_does_not_agree_is_read_again_by_ocr_which_tells_the_row(tmp_path: Path):
-    truth = draw(next(layout for layout in LAYOUTS if layout.name == "uk-classic"), 1, tmp_path / "statement.pdf")
+    truth = draw(next(layout for layout in LAYOUTS if layout.name == "uk-classic"), 2, tmp_path / "statement.pdf")
     ocr = _Misread()
     ocr.load(OcrOptions(threads=1), tmp_path, Progress(lambda message: None))
     _run(tmp_path / "statement.pdf", tmp_path / "out", by=ocr)

@@ -48,6 +48,8 @@ BUSY = """
 """
 _ENDS = ("done", "failed", "cancelled")
 
+_INBOXD = ("-m", "daemon.cli")
+
 
 class House(Place):
     """A place whose daemon is to see everything by itself: with `TOML`, the rescan from time to time never comes."""
@@ -66,32 +68,28 @@ class House(Place):
         self,
         *,
         inside: Iterable[str] = (),
-        program: Iterable[str] = ("-m", "daemon.cli"),
+        program: Iterable[str] = _INBOXD,
         sabotage: str = "",
         **environment: str,
     ) -> subprocess.Popen:
         """A daemon in the background, ready. inside: a command that runs it ("unshare --user")."""
         if sabotage:
             program = [__file__, sabotage]
-        with (self.home / "daemon.log").open("ab") as log:
-            daemon = subprocess.Popen(
-                [*inside, sys.executable, *program, "run", "--config", str(self.config)],
-                cwd=self.home,
-                env={**self.environment(), **environment},
-                stdout=log,
-                stderr=log,
-            )
-        self.adopt(daemon)
-        wait_for(lambda: daemon.poll() is not None or self._answers(), "the daemon's readiness")
-        assert daemon.poll() is None, self.log()
+        if not inside and program == _INBOXD and not environment:
+            daemon = super().start()
+        else:
+            with (self.home / "daemon.log").open("ab") as log:
+                daemon = subprocess.Popen(
+                    [*inside, sys.executable, *program, "run", "--config", str(self.config)],
+                    cwd=self.home,
+                    env={**self.environment(), **environment},
+                    stdout=log,
+                    stderr=log,
+                )
+            self.adopt(daemon)
+            self.wait_until_ready(daemon)
         self.pid = self.status()["pid"]
         return daemon
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.status())
-        except control.NotRunning:
-            return False
 
     def status(self) -> dict[str, Any]:
         return control.ask(self.settings().socket, "status")

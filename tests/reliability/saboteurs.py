@@ -68,11 +68,11 @@ def _leak_descriptors(settings: config.Settings) -> None:
 
 
 def _hoard_memory(settings: config.Settings) -> None:
-    """Each job leaves a quarter of a megabyte behind."""
+    """Each job leaves two megabytes behind."""
     release, hoard = Inbox.release, []
 
     def keep(self: Inbox, job_id: str) -> None:
-        hoard.append(os.urandom(2**18))
+        hoard.append(os.urandom(2**21))
         release(self, job_id)
 
     _replace(Inbox, "release", keep)

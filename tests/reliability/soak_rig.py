@@ -62,27 +62,45 @@ class Soak:
         self._place.adopt(self._daemon)
         self.meters = Meters(self._daemon.pid, self._place.state / "jobs.db-wal")
 
-    def run(self, seconds: float, *, sample_seconds: float, rest_seconds: float, only: str = "") -> Account:
-        """Play scenes for so long, each at least once (or `only` one); then come to rest, stop the daemon, and reckon.
+    def run(self, seconds: float, *, sample_seconds: float, rest_seconds: float) -> Account:
+        """Play scenes for so long, each at least once, with a reading every so often; see `_between_rests`."""
+
+        def play() -> None:
+            stop = threading.Event()
+            sampling = threading.Thread(target=self.meters.sample_until, args=(stop, sample_seconds))
+            sampling.start()
+            until = time.monotonic() + seconds
+            try:
+                for scene in self._scenes():
+                    self._play(scene)
+                while time.monotonic() < until:
+                    self._play(self._rng.choice(self._scenes()))
+            finally:
+                stop.set()
+                sampling.join()
+
+        return self._between_rests(play, rest_seconds)
+
+    def run_floods(self, count: int, *, rest_seconds: float) -> Account:
+        """Play so many floods, with one reading after each: between two readings are always as many jobs, so what
+        grows by the job has grown as much in each quarter of them, however fast the machine was in which."""
+
+        def play() -> None:
+            for _ in range(count):
+                self._play(self._flooded)
+                self.meters.readings.append(self.meters.read())
+
+        return self._between_rests(play, rest_seconds)
+
+    def _between_rests(self, play: Callable[[], None], rest_seconds: float) -> Account:
+        """Come to rest after a first scene, play, and come to rest again; then stop the daemon, and reckon.
 
         rest_seconds: how long the idle workers may take to be unloaded, and the rest to be as before.
         """
         self._wait_for(self._status, "the daemon's first answer")
         self._play(self._mixed)  # what is made once, at first use, is there now
         self.meters.at_rest = self._come_to_rest(None, rest_seconds)
-        stop = threading.Event()
-        sampling = threading.Thread(target=self.meters.sample_until, args=(stop, sample_seconds))
-        sampling.start()
-        until = time.monotonic() + seconds
-        scenes = [scene for scene in self._scenes() if only in scene.__name__]
-        try:
-            for scene in scenes:
-                self._play(scene)
-            while time.monotonic() < until:
-                self._play(self._rng.choice(scenes))
-        finally:
-            stop.set()
-            sampling.join()
+        play()
         self.meters.at_end = self._come_to_rest(self.meters.at_rest, rest_seconds)
         self._daemon.send_signal(signal.SIGTERM)
         status = self._daemon.wait(60)

@@ -58,9 +58,10 @@ MISDEEDS = {
 
 
 _PARKED_FILES = [f"{name}/0.txt" for name in PARKED]
-_SHORT = {"megabytes": 40, "many": 20_000, "lines": 20_000}
+_SHORT = {"megabytes": 40, "many": 5000, "lines": 5000}
 _LONG = {"megabytes": 1000, "many": 1_000_000, "lines": 1_000_000}
 _HANGING = ("hang", "stop", "breed")
+_UNTIL_TIMEOUT = (*_HANGING, "closes_stdin", "closes_stdout")  # the others have time, however slow the machine
 
 
 def _place(home: Path, numbers: Mapping[str, int]) -> Place:
@@ -68,8 +69,9 @@ def _place(home: Path, numbers: Mapping[str, int]) -> Place:
     recipes = {name: f'python = "{write_impostor(home, name, **numbers)}"' for name in [*IMPOSTORS, "babbles"]}
     recipes |= {"deeds": "", "crash_at_load": "crash_at_load = true"}
     recipes |= {name: f'label = "{name}"' for name in _HANGING}
-    timeout = 10 if numbers is _LONG else 1
-    return Place(home, make_toml({name: f'timeout = "{timeout}s"\n{options}' for name, options in recipes.items()}))
+    quick, slow = (10, 60) if numbers is _LONG else (1, 30)
+    timeouts = {name: quick if name in _UNTIL_TIMEOUT else slow for name in recipes} | {"stops_reading": 5}
+    return Place(home, make_toml({name: f'timeout = "{timeouts[name]}s"\n{recipes[name]}' for name in recipes}))
 
 
 def _ends(numbers: Mapping[str, int], home: Path, round_: int) -> dict[str, tuple[str, set]]:
@@ -165,11 +167,12 @@ def test_culprit_of_a_batch_is_found_and_its_batch_mates_are_done(make_place):
     assert charged.pop("5.txt") == 3 and set(charged.values()) == {0}, charged
 
 
-_BATCH = 150  # of about 500 bytes each: more than a pipe holds (64 KiB)
+_BATCH = 60  # of more than a kilobyte each, with such names: more than a pipe holds (64 KiB)
 
 
 def _drop_a_batch_for_the_deaf(place: Place) -> list[str]:
-    return [f"deaf/{place.drop(f'deaf/{number}.txt', 'well').name}" for number in range(_BATCH)]
+    names = [f"{number} {'x' * 200}.txt" for number in range(_BATCH)]
+    return [f"deaf/{place.drop(f'deaf/{name}', 'well').name}" for name in names]
 
 
 def _deaf_toml(home: Path) -> str:

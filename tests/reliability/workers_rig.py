@@ -137,8 +137,8 @@ def end_of_all(place: Place, files: Iterable[str], deadline: float = DEADLINE) -
     waiting = set(files)
 
     def have_ended() -> bool:
-        ended = {row["file"] for row in place.rows() if row["state"] in ("done", "failed", "cancelled")}
-        return waiting <= ended
+        ended = place.rows("SELECT folder, name FROM jobs WHERE state IN ('done', 'failed', 'cancelled')")
+        return waiting <= {f"{row['folder']}/{row['name']}".removeprefix("/") for row in ended}
 
     wait_for(have_ended, "the end of all jobs", deadline)
 
