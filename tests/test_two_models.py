@@ -42,9 +42,10 @@ def test_models_that_do_not_fit_together_are_swapped_once_and_not_in_turns(make_
 
 def test_models_that_fit_together_work_side_by_side(make_place):
     place = make_place(TOML.format(workers='memory = "16GB"'))
-    place.drop("waits.txt", "wait_for go")
-    place.drop("two/goes.txt", "fine")
     place.start()
+    place.drop("waits.txt", "wait_for go")
+    wait_for(lambda: (place.row("waits.txt") or {}).get("state") == "running", "the start of the one that waits")
+    place.drop("two/goes.txt", "fine")
     assert place.ended("two/goes.txt")["state"] == "done"
     assert place.row("waits.txt")["state"] == "running"
     (place.home / "go").touch()
