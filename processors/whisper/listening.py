@@ -5,6 +5,7 @@ out of what all transcriptions ask for; a `Listener` is the model as `whisper.tr
 """
 
 import hashlib
+import logging
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,9 @@ _FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
 _SECONDS_PER_TIME = 0.02  # of Whisper's time tokens
 _KEPT_FIELDS = ("language", "tokens", "text", "avg_logprob", "no_speech_prob", "temperature", "compression_ratio")
 _WORSE_THAN_ANY = 1e3  # a compression ratio that makes `transcribe` try the next temperature
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,29 @@ class Decoding:
         self.most = _most_windows(model, dtype)
 
     def decode(self, batch: Sequence[Window]) -> list[DecodingResult]:
-        """Up to `most` windows of one kind, one result each."""
-        return self._decoder.decode(self._features(batch), [window.options for window in batch])
+        """Windows of one kind, one result each; `most` at a time. Where memory ends, fewer are decoded at once, from
+        then on, too.
+
+        Raises:
+            torch.OutOfMemoryError: a single window does not fit.
+        """
+        results: list[DecodingResult] = []
+        while len(results) < len(batch):
+            asked = batch[len(results) : len(results) + self.most]
+            results += self._try(asked) or []
+        return results
+
+    def _try(self, batch: Sequence[Window]) -> list[DecodingResult] | None:
+        """The results; None if memory ended, and fewer are to be decoded at once."""
+        try:
+            return self._decoder.decode(self._features(batch), [window.options for window in batch])
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise
+        self._decoder.forget()  # only here, behind the except, which holds tensors
+        self.most = len(batch) // 2
+        log.warning("memory ended with %d windows of speech at once; going on with %d", len(batch), self.most)
+        return None
 
     def _features(self, batch: Sequence[Window]) -> list[Tensor]:
         new = [window for window in batch if window.features is None]

@@ -22,6 +22,7 @@ from processors.whisper.decoder.decoding import BatchDecoder
 from processors.whisper.decoder.graphs import capture_on, eagerly, first_error
 from processors.whisper.decoder.network import Network
 from processors.whisper.decoder.steady import Shape, State, most_rows
+from processors.whisper.listening import Decoding, Window
 from tests.processors.test_whisper import read_sound
 
 NAMES = ("jfk.flac", "LJ001-0002.mp3", "LJ001-0004.flac", "LJ001-0006.ogg", "LJ001-0008.8k.wav")
@@ -310,6 +311,29 @@ def test_a_lack_of_memory_is_raised_and_recording_is_tried_again(by_step, window
         with pytest.raises(torch.OutOfMemoryError):
             decoder.decode(windows[:2], options()[:2])
     assert failing.calls == 2 and not caplog.records
+
+
+def test_where_memory_ends_fewer_windows_are_decoded_at_once_from_then_on(by_step, windows, wanted, caplog):
+    room, sizes = 2, []
+
+    class Small:
+        """A GPU on which a step for more than so many windows does not fit."""
+
+        def __call__(self, step):
+            rows = decoding._decoder._steady._shape.rows
+            sizes.append(rows)
+            if rows > room:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return step
+
+    decoding = Decoding(by_step._model, torch.float32)
+    decoding._decoder = stays(by_step, Small())
+    asked = [Window(None, each, features=window) for window, each in zip(windows, options(), strict=True)]
+    assert_same(decoding.decode(asked), wanted)
+    assert (sizes[0], decoding.most) == (8, 2) and "going on with 2" in caplog.text
+    room = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        decoding.decode(asked[:1])
 
 
 def test_the_error_that_counts_is_the_one_before_that_of_the_capture():

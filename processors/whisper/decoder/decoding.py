@@ -61,6 +61,13 @@ class BatchDecoder:
             results.append(_result(task, candidates, each, no_speech))
         return results
 
+    def forget(self) -> None:
+        """Give the memory back that is kept for the next windows."""
+        if self._steady:
+            self._steady.forget()
+        if self.network.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def _run_steadily(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Found]:
         cache, heard = self._steady.hear(tasks[0], features)
         lengths = [len(task.initial_tokens) for task in tasks]

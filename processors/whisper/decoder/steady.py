@@ -173,8 +173,7 @@ class Steady:
         """Make room for windows, (positions, width) each; returns what their prompts are read with."""
         count, longest = len(features), max(map(len, features))
         if self._state is None or self._state.size < count:
-            self._steps.clear()
-            self._state = None  # before there is another: both may not fit
+            self.forget()  # before there is another: both may not fit
             self._state = State(self._network, task, bucket(count))
         state = self._state
         positions = min(-(-longest // _POSITIONS_STEP) * _POSITIONS_STEP, state.most_positions)
@@ -182,6 +181,11 @@ class Steady:
         is_masked = any(len(each) < positions for each in features)
         self._shape = Shape(rows=bucket(count), capacity=0, positions=positions, is_masked=is_masked, is_timed=False)
         return state.cache.within(count, state.most_capacity), state.heard.within(count, positions, is_masked)
+
+    def forget(self) -> None:
+        """Give the memory back; it is made again for the next windows."""
+        self._steps.clear()
+        self._state = None
 
     def decode(self, task: DecodingTask, lengths: list[int], logits: Tensor) -> list[Candidate]:
         """What is said in the windows that were heard last, behind prompts of such lengths, whose last logits are
