@@ -6,10 +6,13 @@ import torch
 import whisper
 from whisper.decoding import DecodingOptions
 
+from processors.whisper.decoder import kernels, vocabulary
 from processors.whisper.decoder.decoding import BatchDecoder
+from processors.whisper.decoder.vocabulary import Vocabulary
 from tests.processors.test_whisper import read_sound
 
 NAMES = ("jfk.flac", "LJ001-0002.mp3", "LJ001-0004.flac")
+END = 50256  # of the text of tiny.en
 PROMPTS = (None, "And it is worth mention", None)
 
 
@@ -59,3 +62,35 @@ def test_sampling_gives_a_window_the_same_text_whatever_it_is_decoded_beside(dec
     together = decoder.decode(windows, sampled)
     assert decoder.decode(windows[1:2], sampled[1:2])[0].tokens == together[1].tokens
     assert together[0].tokens != decoder.decode(windows[:1], options()[:1])[0].tokens  # it does sample
+
+
+def test_the_likeliest_token_is_that_of_float32_though_the_vocabulary_is_read_in_bfloat16(decoder):
+    """Where two words are nearly as likely, too: half of these states lie just between two of them."""
+    embedding = decoder.network._embedding
+    near = Vocabulary(embedding, lambda states: states @ embedding.bfloat16().T)
+    random = torch.Generator().manual_seed(3)
+    states = 8 * torch.randn(64, embedding.shape[1], generator=random)
+    pairs = torch.randint(0, END, (32, 2), generator=random)
+    one, other = embedding[pairs[:, 0]], embedding[pairs[:, 1]]
+    apart = (states[:32] * (one - other)).sum(-1, keepdim=True) / (one - other).square().sum(-1, keepdim=True)
+    states[:32] -= (1 - 1e-3) * apart * (one - other)
+    states[:32] += 20 * (one + other)
+    forbidden = torch.zeros(len(embedding))
+    forbidden[torch.randint(0, END, (500,), generator=random)] = float("-inf")
+    logits, refine = near.logits(states, END)
+    logits += forbidden
+    rough = logits[:, :END].argmax(-1)
+    refine(logits)
+    right = states @ embedding.T + forbidden
+    assert torch.equal(logits[:, :END].argmax(-1), right[:, :END].argmax(-1))
+    assert not torch.equal(rough, right[:, :END].argmax(-1))  # negative control: bfloat16 alone is wrong somewhere
+    assert torch.allclose(logits[:, END:], right[:, END:], atol=1e-3)
+    assert torch.allclose(logits[:, :END].amax(-1), right[:, :END].amax(-1), atol=1e-3)
+
+
+def test_a_vocabulary_in_bfloat16_that_is_wrong_or_slower_is_not_used(decoder, monkeypatch):
+    embedding, usual = decoder.network._embedding[:4000], kernels.plain(decoder.network._embedding[:4000], None)
+    monkeypatch.setattr(kernels, "packed", lambda weight, bias: lambda x: kernels.plain(weight, bias)(x) * 1.5)
+    assert vocabulary.choose(embedding, usual) is None
+    monkeypatch.setattr(kernels, "packed", lambda weight, bias: lambda x: [usual(x.float()) for _ in range(9)][0])
+    assert vocabulary.choose(embedding, usual) is None

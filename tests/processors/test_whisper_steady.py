@@ -95,7 +95,7 @@ def options(**choices) -> list[DecodingOptions]:
 def stays(by_step, capture) -> BatchDecoder:
     """A decoder that stays on the device, on the same network: it need not be laid out again."""
     decoder = BatchDecoder.__new__(BatchDecoder)
-    decoder._model, decoder.network = by_step._model, by_step.network
+    decoder._model, decoder.network, decoder._tasks = by_step._model, by_step.network, {}
     decoder._steady = steady.Steady(by_step.network, capture)
     return decoder
 
@@ -113,7 +113,7 @@ def assert_same(found, wanted):
     assert [each.tokens for each in found] == [each.tokens for each in wanted]
     assert [each.text for each in found] == [each.text for each in wanted]
     for one, other in zip(found, wanted, strict=True):
-        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-4 / (len(other.tokens) + 1))
+        assert one.avg_logprob == pytest.approx(other.avg_logprob, abs=1e-3)  # see `vocabulary`
         assert one.no_speech_prob == pytest.approx(other.no_speech_prob, abs=1e-5)
 
 

@@ -6,6 +6,7 @@ time, whatever it is decoded beside.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import torch
@@ -22,6 +23,7 @@ from processors.whisper.decoder.search import Beams, Candidate, Samples, Search
 from processors.whisper.decoder.steady import Steady
 
 _SEED = 20250625
+_MOST_TASKS = 16  # kept: as many kinds of options
 
 Found = tuple[list[Candidate], float]  # all that was found for a window, and the probability of no speech in it
 
@@ -34,6 +36,7 @@ class BatchDecoder:
         each step who goes on, as for all other decoding."""
         self._model = model
         self.network = Network(model, dtype, in_8_bits)
+        self._tasks: dict[str, DecodingTask] = {}  # by all options but the prompt
         self._steady = Steady(self.network, capture) if capture else None
 
     def encode(self, mel: Tensor, positions: int | None = None) -> Tensor:
@@ -53,13 +56,28 @@ class BatchDecoder:
 
         The options may differ in their prompts only; the language must be set.
         """
-        tasks = [DecodingTask(self._model, replace(each, fp16=self.network.dtype == torch.float16)) for each in options]
-        is_greedy = options[0].temperature == 0 and options[0].beam_size is None
-        run = self._run_steadily if self._steady and is_greedy else self._run
+        tasks = [self._task(each) for each in options]
+        run = self._run_steadily if self._steady and _is_greedy(options[0]) else self._run
         results = []
         for task, each, (candidates, no_speech) in zip(tasks, features, run(features, tasks), strict=True):
             results.append(_result(task, candidates, each, no_speech))
         return results
+
+    def _task(self, options: DecodingOptions) -> DecodingTask:
+        """What whisper makes of the options. That takes as long as several steps, so it is kept: but for the prompt,
+        they are the same again and again."""
+        kind = repr(replace(options, prompt=None))
+        if kind not in self._tasks:
+            if len(self._tasks) >= _MOST_TASKS:
+                self._tasks.pop(next(iter(self._tasks)))
+            fp16 = self.network.dtype == torch.float16
+            self._tasks[kind] = DecodingTask(self._model, replace(options, prompt=None, fp16=fp16))
+        task = copy(self._tasks[kind])
+        task.options = replace(task.options, prompt=options.prompt)
+        task.initial_tokens = task._get_initial_tokens()
+        task.sample_begin = len(task.initial_tokens)
+        task.sot_index = task.initial_tokens.index(task.tokenizer.sot)
+        return task
 
     def forget(self) -> None:
         """Give the memory back that is kept for the next windows."""
@@ -85,9 +103,10 @@ class BatchDecoder:
             rows = torch.arange(len(tasks), device=self.network.device).repeat_interleave(group)
             logits, lengths = logits[rows], lengths[rows]
             cache.select(rows)
-        rules = Rules(task, len(logits), self.network.device)
+        rules, refine = Rules(task, len(logits), self.network.device), None
+        is_greedy = _is_greedy(task.options)
         for step in range(1, task.sample_len + 1):
-            rules.apply(logits)
+            rules.apply(logits, refine)
             is_last = (lengths + 1 > task.n_ctx) | torch.tensor(step == task.sample_len, device=lengths.device)
             tokens, rows, windows = search.advance(logits, is_last[::group].tolist())
             if not len(tokens):
@@ -100,7 +119,11 @@ class BatchDecoder:
             if rows is not None:
                 lengths, rules = lengths[rows], rules.select(rows)
             rules.note(tokens)
-            logits = self.network.logits(self.network.step(tokens, lengths, cache, heard))
+            states = self.network.step(tokens, lengths, cache, heard)
+            if is_greedy:
+                logits, refine = self.network.logits_of_likeliest(states, task.tokenizer.eot)
+            else:
+                logits = self.network.logits(states)
             lengths = lengths + 1
         return [(search.found(number), probability) for number, probability in enumerate(no_speech)]
 
@@ -118,6 +141,10 @@ class BatchDecoder:
         if tokenizer.no_speech is None:
             return logits, [float("nan")] * len(tasks)
         return logits, at_start.softmax(-1)[:, tokenizer.no_speech].tolist()
+
+
+def _is_greedy(options: DecodingOptions) -> bool:
+    return options.temperature == 0 and options.beam_size is None
 
 
 def _search(task: DecodingTask, windows: int) -> Search:

@@ -48,12 +48,12 @@ def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) 
     on_cpu = next(model.parameters()).device.type == "cpu" and dtype == torch.float32
     linear: Maker = lambda weight, bias: plain(weight.to(dtype), None if bias is None else bias.to(dtype))  # noqa: E731
     attention: Attention = F.scaled_dot_product_attention
-    if on_cpu and size_bytes <= _MOST_PACKED_BYTES and _is_right_and_faster("packed linear layers", _try_packed):
+    if on_cpu and size_bytes <= _MOST_PACKED_BYTES and is_right_and_faster("packed linear layers", _try_packed):
         linear = packed
     of_text = linear
-    if on_cpu and _is_right_and_faster("attention head by head", _try_by_head):
+    if on_cpu and is_right_and_faster("attention head by head", _try_by_head):
         attention = by_head
-    if in_8_bits and on_cpu and _is_right_and_faster("linear layers in 8 bits", _try_rounded):
+    if in_8_bits and on_cpu and is_right_and_faster("linear layers in 8 bits", _try_rounded):
         linear = rounded
     elif in_8_bits:
         log.warning("linear layers in 8 bits are not to be had or not faster on this machine: computed in %s", dtype)
@@ -66,7 +66,7 @@ def plain(weight: Tensor, bias: Tensor | None) -> Linear:
 
 
 def packed(weight: Tensor, bias: Tensor | None) -> Linear:
-    """By oneDNN; float32 on the CPU only."""
+    """By oneDNN; float32 or bfloat16, on the CPU only."""
     operators = torch.ops.mkldnn
     bias = None if bias is None else bias.detach().contiguous()
     inner = operators._reorder_linear_weight(weight.detach().contiguous(), None)
@@ -143,7 +143,8 @@ def _try_layer(make: Maker) -> Trial:
 
 
 @torch.inference_mode()
-def _is_right_and_faster(what: str, trial: Callable[[], Trial]) -> bool:
+def is_right_and_faster(what: str, trial: Callable[[], Trial]) -> bool:
+    """Does a candidate give nearly the same as what it is to replace, in less time?"""
     try:
         candidate, usual, tolerance = trial()
         is_right = torch.allclose(candidate(), usual(), rtol=0, atol=tolerance)

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from whisper.model import Whisper
 
-from processors.whisper.decoder import kernels
+from processors.whisper.decoder import kernels, vocabulary
 from processors.whisper.decoder.caches import CACHE_STEP, Cache, Heard, Pair
 from processors.whisper.decoder.kernels import Linear
+from processors.whisper.decoder.vocabulary import Refine
 
 # Sounds that are read in one pass. A CPU is busy with one, and several take several times the memory. On a GPU, whose
 # libraries choose their way of summing by the number of sounds, the last bits may then depend on what a sound is read
@@ -53,6 +54,8 @@ class Network:
         self._embedding = self._decoder.token_embedding.weight.detach().to(dtype)
         self._positions = self._decoder.positional_embedding.detach().to(dtype)
         self._vocabulary = self._kernels.linear(self._decoder.token_embedding.weight, None)
+        is_plain = self.device.type == "cpu" and dtype == torch.float32 and not in_8_bits
+        self._likeliest = vocabulary.choose(self._embedding, self._vocabulary) if is_plain else None
         self._last_norm = _weights(self._decoder.ln, dtype)
 
     def encode_all(self, mels: Sequence[Tensor]) -> list[Tensor]:
@@ -143,6 +146,12 @@ class Network:
     def logits(self, states: Tensor) -> Tensor:
         """(rows, width) -> float32 (rows, vocabulary)."""
         return self._vocabulary(_norm(states, self._last_norm)).float()
+
+    def logits_of_likeliest(self, states: Tensor, end: int) -> tuple[Tensor, Refine | None]:
+        """The same, where only the likeliest token is to be found: see `Vocabulary.logits`. None: all are right."""
+        if self._likeliest is None:
+            return self.logits(states), None
+        return self._likeliest.logits(_norm(states, self._last_norm), end)
 
     def _forward(self, x: Tensor, attend: Callable[[int, Tensor, Tensor, Tensor], Tensor], heard: Heard) -> Tensor:
         rows, length, width = x.shape

@@ -1,5 +1,6 @@
 """Which token may come next: the logit filters of `whisper.decoding`, for all rows of a batch at once."""
 
+from collections.abc import Callable
 from copy import copy
 from typing import Self
 
@@ -37,11 +38,14 @@ class Rules:
         self._was_time = torch.ones(rows, dtype=torch.bool, device=device)  # the one before, or there is none
         self._latest = torch.full((rows,), -1, device=device)  # time that came, as an index; -1: none yet
 
-    def apply(self, logits: Tensor) -> None:
-        """Forbid, in place, what may not come next; (rows, vocabulary)."""
+    def apply(self, logits: Tensor, refine: Callable[[Tensor], None] | None = None) -> None:
+        """Forbid, in place, what may not come next; (rows, vocabulary). refine: makes right the logits that count, once
+        it is known which text is never allowed."""
         logits += self._suppressed
         if self._starts and self._blank:
             logits[:, self._blank] = _NEVER
+        if refine:
+            refine(logits)
         if not self.timed:
             return
         times, others = logits[:, self._first_time :], logits[:, : self._first_time]
