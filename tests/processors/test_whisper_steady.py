@@ -11,14 +11,16 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
 import whisper
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import ModelDimensions, Whisper
 
-from processors.whisper.decoder import steady
+from processors.whisper.decoder import kernels, steady
 from processors.whisper.decoder.decoding import BatchDecoder
+from processors.whisper.decoder.encoder import Encoder
 from processors.whisper.decoder.graphs import capture_on, eagerly, first_error
 from processors.whisper.decoder.network import Network
 from processors.whisper.decoder.steady import Shape, State, most_rows
@@ -95,7 +97,8 @@ def options(**choices) -> list[DecodingOptions]:
 def stays(by_step, capture) -> BatchDecoder:
     """A decoder that stays on the device, on the same network: it need not be laid out again."""
     decoder = BatchDecoder.__new__(BatchDecoder)
-    decoder._model, decoder.network, decoder._tasks = by_step._model, by_step.network, {}
+    decoder._model, decoder._tasks = by_step._model, {}
+    decoder.encoder, decoder.network = by_step.encoder, by_step.network
     decoder._steady = steady.Steady(by_step.network, capture)
     return decoder
 
@@ -172,12 +175,12 @@ def test_all_but_greedy_decoding_is_done_step_by_step(by_step, windows):
 
 
 def test_neighbours_of_one_length_are_encoded_in_one_pass_where_that_is_chosen(model, windows):
-    network = Network(model, torch.float32)
-    network.sounds_at_once = 2
-    passes, encode = [], network.encode
-    network.encode = lambda mels: (passes.append(len(mels)), encode(mels))[1]
+    encoder = Encoder(model.encoder, torch.float32, kernels.plain, F.scaled_dot_product_attention)
+    encoder.sounds_at_once = 2
+    passes, encode = [], encoder.encode
+    encoder.encode = lambda mels: (passes.append(len(mels)), encode(mels))[1]
     mels = [whisper.log_mel_spectrogram(whisper.pad_or_trim(read_sound(name)))[:, :500] for name in NAMES]
-    found = network.encode_all([*mels[:3], mels[3][:, :200]])
+    found = encoder.encode_all([*mels[:3], mels[3][:, :200]])
     assert passes == [2, 1, 1] and [len(each) for each in found] == [250, 250, 250, 100]
     assert torch.allclose(found[1], encode(mels[1][None])[0], atol=1e-3)
 
@@ -216,7 +219,7 @@ def a_step(device: str, rows: int = 4):
     del model.alignment_heads  # a sparse tensor: there are none without values
     model.to(device)
     task = DecodingTask(model, DecodingOptions(language="en", fp16=False))
-    state = State(Network(model, torch.float32), task, rows)
+    state = State(Network(model, torch.float32, kernels.choose(model, torch.float32)), task, rows)
     state.start(task, [4] * rows, torch.zeros(rows, SMALL.n_vocab, device=device))
     return state, state.step(Shape(rows=rows, capacity=128, positions=500, is_masked=True, is_timed=True))
 

@@ -15,7 +15,9 @@ from whisper.decoding import DecodingOptions, DecodingResult, DecodingTask
 from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
+from processors.whisper.decoder import kernels
 from processors.whisper.decoder.caches import Cache, Heard
+from processors.whisper.decoder.encoder import Encoder
 from processors.whisper.decoder.graphs import Capture
 from processors.whisper.decoder.network import Network
 from processors.whisper.decoder.rules import Rules
@@ -32,10 +34,13 @@ class BatchDecoder:
     """Decodes on one model."""
 
     def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False, capture: Capture | None = None):
-        """`capture`: greedy decoding stays on the device, and its steps are recorded by it; None: the host decides at
-        each step who goes on, as for all other decoding."""
+        """`in_8_bits`: linear layers that read sound, and the vocabulary, are rounded; see `kernels.choose`.
+        `capture`: greedy decoding stays on the device, and its steps are recorded by it; None: the host decides at each
+        step who goes on, as for all other decoding."""
         self._model = model
-        self.network = Network(model, dtype, in_8_bits)
+        made_of = kernels.choose(model, dtype, in_8_bits)
+        self.encoder = Encoder(model.encoder, dtype, made_of.linear, made_of.attention)
+        self.network = Network(model, dtype, made_of)
         self._tasks: dict[str, DecodingTask] = {}  # by all options but the prompt
         self._steady = Steady(self.network, capture) if capture else None
 
@@ -46,7 +51,7 @@ class BatchDecoder:
     @torch.inference_mode()
     def encode_all(self, mels: Sequence[Tensor], positions: Sequence[int | None]) -> list[Tensor]:
         """The same for several windows; on a GPU, neighbours of the same length in one pass."""
-        return self.network.encode_all(
+        return self.encoder.encode_all(
             [mel if many is None else mel[:, : 2 * many] for mel, many in zip(mels, positions, strict=True)]
         )
 

@@ -35,6 +35,7 @@ class Kernels:
     """What a network is made of. Layers are made out of weight (out, in) and bias (out,)."""
 
     linear: Maker
+    is_rounded: bool  # `linear`, to 8 bits
     of_text: Maker  # the decoder's own linear layers: never rounded, that cost one word of fifty
     attention: Attention  # of each to all, without a mask: three times (n, heads, length, head width) -> the same
 
@@ -53,11 +54,12 @@ def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) 
     of_text = linear
     if on_cpu and is_right_and_faster("attention head by head", _try_by_head):
         attention = by_head
-    if in_8_bits and on_cpu and is_right_and_faster("linear layers in 8 bits", _try_rounded):
+    is_rounded = in_8_bits and on_cpu and is_right_and_faster("linear layers in 8 bits", _try_rounded)
+    if is_rounded:
         linear = rounded
     elif in_8_bits:
         log.warning("linear layers in 8 bits are not to be had or not faster on this machine: computed in %s", dtype)
-    return Kernels(linear=linear, of_text=of_text, attention=attention)
+    return Kernels(linear=linear, is_rounded=is_rounded, of_text=of_text, attention=attention)
 
 
 def plain(weight: Tensor, bias: Tensor | None) -> Linear:

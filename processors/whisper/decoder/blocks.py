@@ -1,0 +1,72 @@
+"""The residual blocks that encoder and decoder are made of, out of openai-whisper's weights."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from processors.whisper.decoder.caches import Pair
+from processors.whisper.decoder.kernels import Linear, Maker
+
+
+@dataclass(frozen=True)
+class Block:
+    """One residual block of the decoder, or of the encoder (without the `cross_` layers)."""
+
+    queries_keys_values: Linear
+    out: Linear
+    widen: Linear
+    narrow: Linear
+    norms: tuple[Pair, ...]
+    cross_query: Linear | None = None
+    cross_keys_values: Linear | None = None
+    cross_out: Linear | None = None
+
+    def think(self, x: Tensor) -> Tensor:
+        """The block's second half: (n, length, width) -> the same."""
+        return x + self.narrow(F.gelu(self.widen(norm(x, self.norms[-1]))))
+
+
+def block(of: torch.nn.Module, dtype: torch.dtype, own: Maker, cross: Maker) -> Block:
+    """`own` makes the layers that read what the block itself makes, `cross` those that read another's."""
+    norms = [of.attn_ln, *([of.cross_attn_ln] if of.cross_attn else []), of.mlp_ln]
+    none = torch.zeros_like(of.attn.query.bias)  # Whisper's keys have no bias
+    attn, across = of.attn, of.cross_attn
+    layers = {
+        "queries_keys_values": own(
+            torch.cat([attn.query.weight, attn.key.weight, attn.value.weight]),
+            torch.cat([attn.query.bias, none, attn.value.bias]),
+        ),
+        "out": own(attn.out.weight, attn.out.bias),
+        "widen": own(of.mlp[0].weight, of.mlp[0].bias),
+        "narrow": own(of.mlp[2].weight, of.mlp[2].bias),
+    }
+    if across:
+        layers |= {
+            "cross_query": own(across.query.weight, across.query.bias),
+            "cross_keys_values": cross(
+                torch.cat([across.key.weight, across.value.weight]), torch.cat([none, across.value.bias])
+            ),
+            "cross_out": own(across.out.weight, across.out.bias),
+        }
+    return Block(norms=tuple(weights(each, dtype) for each in norms), **layers)
+
+
+def weights(layer: torch.nn.Module, dtype: torch.dtype) -> Pair:
+    return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
+
+
+def norm(x: Tensor, of: Pair) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:], *of)
+
+
+def split(x: Tensor, count: int, heads: int) -> tuple[Tensor, ...]:
+    """(n, length, count * width) -> `count` times (n, heads, length, head width)."""
+    n, length, width = x.shape
+    return x.view(n, length, count, heads, width // count // heads).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def joined(x: Tensor) -> Tensor:
+    """(n, heads, length, head width) -> (n, length, width)."""
+    return x.permute(0, 2, 1, 3).flatten(2)
