@@ -37,6 +37,7 @@ class Engine:
         self._model = model
         self.is_elsewhere = model.device.type == "cuda"
         self._fp16 = self.is_elsewhere  # what whisper itself computes in; its CPU code knows float32 only
+        self._may_be_rough = dtype == "auto"
         if dtype == "auto":
             dtype = "float16" if self._fp16 else "float32"
         self._decoding = Decoding(model, *precision(dtype, model.device))
@@ -87,8 +88,12 @@ class Engine:
 
     def hear(self, question: Question) -> Answer:
         if question.options.way == "fast":
-            return Answer(segments=Windows(self._model, question).transcribe())
+            return Answer(segments=Windows(self._model, question, self._reads_roughly).transcribe())
         return Answer(segments=self._exactly(question))
+
+    @property
+    def _reads_roughly(self) -> bool:
+        return self._may_be_rough and self._decoding.knows_rough
 
     def _exactly(self, question: Question) -> list[dict[str, Any]]:
         """openai-whisper's segments of one part."""

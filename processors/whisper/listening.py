@@ -48,6 +48,7 @@ class Window:
     mel: Tensor  # its spectrogram (n_mels, 3000)
     options: DecodingOptions
     positions: int | None = None  # of the encoder; None: all, as the model was trained
+    is_rough: bool = False  # encoded in bfloat16; see `Decoding.knows_rough`
     features: Tensor | None = None  # what the encoder made of it (positions, width), if it was asked already
 
     @property
@@ -58,7 +59,8 @@ class Window:
     def digest(self) -> bytes:
         """See `kept.Asked`."""
         digest = hashlib.blake2b(self.mel.float().cpu().contiguous().numpy().tobytes())
-        digest.update(repr(sorted((asdict(self.options) | {"positions": self.positions}).items())).encode())
+        how = {"positions": self.positions, "is_rough": self.is_rough}
+        digest.update(repr(sorted((asdict(self.options) | how).items())).encode())
         return digest.digest()
 
     def pack(self, result: DecodingResult) -> dict[str, Any] | None:
@@ -76,6 +78,11 @@ class Decoding:
     def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False):
         self._decoder = BatchDecoder(model, dtype, in_8_bits, capture_on(model.device))
         self.most = _most_windows(model, dtype)
+
+    @property
+    def knows_rough(self) -> bool:
+        """Is it faster here to encode windows in bfloat16 than in the numbers chosen? Takes memory once it is asked."""
+        return self._decoder.rough_encoder is not None
 
     def decode(self, batch: Sequence[Window]) -> list[DecodingResult]:
         """Windows of one kind, one result each; `most` at a time. Where memory ends, fewer are decoded at once, from
@@ -103,9 +110,12 @@ class Decoding:
         return None
 
     def _features(self, batch: Sequence[Window]) -> list[Tensor]:
-        new = [window for window in batch if window.features is None]
-        made = iter(self._decoder.encode_all([each.mel for each in new], [each.positions for each in new]))
-        return [next(made) if window.features is None else window.features for window in batch]
+        made: dict[bool, Iterator[Tensor]] = {}
+        for roughly in (False, True):
+            new = [window for window in batch if window.features is None and window.is_rough == roughly]
+            mels, positions = [each.mel for each in new], [each.positions for each in new]
+            made[roughly] = iter(self._decoder.encode_all(mels, positions, roughly) if new else ())
+        return [next(made[each.is_rough]) if each.features is None else each.features for each in batch]
 
 
 def _most_windows(model: Whisper, dtype: torch.dtype) -> int:

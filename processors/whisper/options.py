@@ -19,7 +19,8 @@ class WhisperOptions(ServerOptions):
     engine: Literal["openai-whisper", "faster-whisper", "openai"] = "openai-whisper"  # openai: a server, at base_url
     model: str = "turbo"  # a name of openai-whisper, or the path of a checkpoint (.pt); else as its engine names it
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
-    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"  # auto: float32 on the CPU, else float16
+    # auto: float16 on a GPU, float32 on the CPU; there `fast` reads the sound in bfloat16, where that is faster
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
     threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
     compute_type: str = "auto"  # of faster-whisper: "int8", "float32", "float16"; auto: int8, on a GPU float16
     max_batch: int = Field(default=8, ge=1)  # files whose windows are decoded together

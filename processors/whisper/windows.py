@@ -60,8 +60,9 @@ class _Piece:
 class Windows:
     """One part's way through the model."""
 
-    def __init__(self, model: Whisper, question: Question):
-        self._model, self._question = model, question
+    def __init__(self, model: Whisper, question: Question, roughly: bool):
+        """`roughly`: windows are encoded in bfloat16; those whose text is doubtful, again in float32."""
+        self._model, self._question, self._roughly = model, question, roughly
         self._part, self._spoken, self._options = question.samples, list(question.spoken or ()), question.options
         self._language = question.language
         self._segments: list[dict[str, Any]] = []
@@ -101,7 +102,7 @@ class Windows:
         results: list[Any] = [None] * len(pieces)
 
         def ask(
-            numbers: list[int], options: DecodingOptions, positions: list[int | None] | None
+            numbers: list[int], options: DecodingOptions, positions: list[int | None] | None, roughly: bool = False
         ) -> Iterator[tuple[int, DecodingResult]]:
             """`positions`: how much of each window is encoded; None: it was, what came of it is decoded again."""
             asked = []
@@ -111,14 +112,17 @@ class Windows:
                     Window(
                         mels[number],
                         replace(options, prompt=told or None),
-                        positions[number] if positions else None,
-                        None if positions else results[number].audio_features,
+                        positions=positions[number] if positions else None,
+                        is_rough=roughly,
+                        features=None if positions else results[number].audio_features,
                     )
                 )
             return zip(numbers, self._question.ask(asked) if asked else [], strict=True)
 
-        def attempt(numbers: list[int], temperature: float, positions: list[int | None] | None = None) -> None:
-            for number, result in ask(numbers, self._decoding(temperature), positions):
+        def attempt(
+            numbers: list[int], temperature: float, positions: list[int | None] | None = None, roughly: bool = False
+        ) -> None:
+            for number, result in ask(numbers, self._decoding(temperature), positions, roughly):
                 results[number] = result
 
         def doubtful() -> list[int]:
@@ -126,8 +130,8 @@ class Windows:
 
         coldest, *hotter = self._options.temperatures
         cut, whole = [self._positions(piece) for piece in pieces], [None] * len(pieces)
-        attempt(list(range(len(pieces))), coldest, cut)
-        attempt([number for number in doubtful() if cut[number]], coldest, whole)
+        attempt(list(range(len(pieces))), coldest, cut, self._roughly)
+        attempt([number for number in doubtful() if cut[number] or self._roughly], coldest, whole)
         for temperature in hotter:
             attempt(doubtful(), temperature)
         # Of beams that have ended, whisper takes the likeliest by token: said twice, a window's end is likelier.

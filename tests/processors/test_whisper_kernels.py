@@ -22,7 +22,7 @@ def model():
 
 @pytest.mark.parametrize("rows", [1, 7, 400])
 @pytest.mark.parametrize("has_bias", [True, False])
-@pytest.mark.parametrize(("make", "nearness"), [(kernels.packed, 1e-5), (kernels.rounded, 0.15)])
+@pytest.mark.parametrize(("make", "nearness"), [(kernels.packed, 1e-5), (kernels.rough, 0.05), (kernels.rounded, 0.15)])
 def test_layers_compute_what_torch_computes(make, nearness, rows, has_bias):
     weight, bias, x = random(96, 64) / 8, random(96) if has_bias else None, random(2, rows, 64)
     assert torch.allclose(make(weight, bias)(x), F.linear(x, weight, bias), atol=nearness)
@@ -60,6 +60,24 @@ def test_where_an_operator_is_missing_torchs_own_serve(model, monkeypatch, caplo
 def test_what_computes_something_else_is_not_chosen(monkeypatch, model):
     monkeypatch.setattr(kernels, "by_head", lambda queries, keys, values: values)
     assert kernels.choose(model, torch.float32).attention is F.scaled_dot_product_attention
+
+
+def test_rough_layers_are_chosen_where_they_are_right_and_faster(monkeypatch, model):
+    monkeypatch.setattr(kernels, "_TRIED_SHAPE", (8, 64, 64))
+    slow = lambda weight, bias: lambda x: [F.linear(x, weight, bias) for _ in range(200)][0]  # noqa: E731
+    assert kernels.choose_rough(model, slow) is kernels.rough
+    monkeypatch.setattr(kernels, "rough", lambda weight, bias: lambda x: 1.1 * F.linear(x, weight, bias))
+    assert kernels.choose_rough(model, slow) is None
+    monkeypatch.setattr(kernels, "rough", slow)
+    assert kernels.choose_rough(model, kernels.plain) is None
+    monkeypatch.setattr(kernels, "rough", without_operators)
+    assert kernels.choose_rough(model, slow) is None
+
+
+def test_a_large_model_is_not_held_twice(model, monkeypatch):
+    monkeypatch.setattr(kernels, "_MOST_PACKED_BYTES", 19)
+    assert kernels.choose_rough(model, kernels.plain) is None
+    assert kernels.choose(model, torch.float32).linear is not kernels.packed
 
 
 def test_sixteen_bits_are_left_to_torch(model):

@@ -8,6 +8,7 @@ time, whatever it is decoded beside.
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ class BatchDecoder:
         self._model = model
         made_of = kernels.choose(model, dtype, in_8_bits)
         self.encoder = Encoder(model.encoder, dtype, made_of.linear, made_of.attention)
+        self._made_of = made_of
         self.network = Network(model, dtype, made_of)
         self._tasks: dict[str, DecodingTask] = {}  # by all options but the prompt
         self._steady = Steady(self.network, capture) if capture else None
@@ -49,11 +51,23 @@ class BatchDecoder:
         return self.encode_all([mel], [positions])[0]
 
     @torch.inference_mode()
-    def encode_all(self, mels: Sequence[Tensor], positions: Sequence[int | None]) -> list[Tensor]:
-        """The same for several windows; on a GPU, neighbours of the same length in one pass."""
-        return self.encoder.encode_all(
+    def encode_all(
+        self, mels: Sequence[Tensor], positions: Sequence[int | None], roughly: bool = False
+    ) -> list[Tensor]:
+        """The same for several windows; on a GPU, neighbours of the same length in one pass. `roughly`: by the
+        rough encoder, if there is one."""
+        encoder = (roughly and self.rough_encoder) or self.encoder
+        return encoder.encode_all(
             [mel if many is None else mel[:, : 2 * many] for mel, many in zip(mels, positions, strict=True)]
         )
+
+    @cached_property
+    def rough_encoder(self) -> Encoder | None:
+        """One in bfloat16; None: it would not be faster here. It is a copy of the weights, made when asked for."""
+        made_of, encoder = self._made_of, self.encoder
+        can_be = encoder.device.type == "cpu" and encoder.dtype == torch.float32 and not made_of.is_rounded
+        linear = kernels.choose_rough(self._model, made_of.linear) if can_be else None
+        return Encoder(self._model.encoder, encoder.dtype, linear, made_of.attention) if linear else None
 
     @torch.inference_mode()
     def decode(self, features: Sequence[Tensor], options: Sequence[DecodingOptions]) -> list[DecodingResult]:

@@ -16,6 +16,7 @@ from torch import Tensor
 _MOST_PACKED_BYTES = 1 << 30  # packed weights are a second copy: not of models whose first is already large
 _TOLERANCE = 1e-4
 _TOLERANCE_IN_8_BITS = 0.05  # of the largest result
+_TOLERANCE_IN_BFLOAT16 = 0.02
 _TRIALS = 5
 _HOPELESS = 10  # times as slow as the usual: not tried again
 _LARGEST_IN_8_BITS, _ZERO_IN_8_BITS = 127, 128
@@ -62,6 +63,19 @@ def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) 
     return Kernels(linear=linear, is_rounded=is_rounded, of_text=of_text, attention=attention)
 
 
+def choose_rough(model: torch.nn.Module, usual: Maker) -> Maker | None:
+    """Layers that are nearly as right as float32's, in bfloat16, for a model on the CPU; None: its instructions, or the
+    memory for another copy of the weights, are not to be had. `usual`: what they are to be faster than."""
+    if 4 * sum(parameter.numel() for parameter in model.parameters()) > _MOST_PACKED_BYTES:
+        return None
+
+    def trial() -> Trial:
+        candidate, wanted, _ = _try_layer(rough, usual)
+        return candidate, wanted, _TOLERANCE_IN_BFLOAT16 * float(wanted().abs().max())
+
+    return rough if is_right_and_faster("linear layers in bfloat16", trial) else None
+
+
 def plain(weight: Tensor, bias: Tensor | None) -> Linear:
     weight, bias = weight.detach(), None if bias is None else bias.detach()
     return lambda x: F.linear(x, weight, bias)
@@ -73,6 +87,12 @@ def packed(weight: Tensor, bias: Tensor | None) -> Linear:
     bias = None if bias is None else bias.detach().contiguous()
     inner = operators._reorder_linear_weight(weight.detach().contiguous(), None)
     return lambda x: operators._linear_pointwise(x, inner, bias, "none", [], "")
+
+
+def rough(weight: Tensor, bias: Tensor | None) -> Linear:
+    """By oneDNN, multiplied in bfloat16 and summed in float32, as which x comes and goes; on the CPU only."""
+    inner = packed(weight.bfloat16(), None if bias is None else bias.bfloat16())
+    return lambda x: inner(x.bfloat16()).float()
 
 
 def rounded(weight: Tensor, bias: Tensor | None) -> Linear:
@@ -135,12 +155,12 @@ def _try_by_head() -> Trial:
     return lambda: by_head(*given), lambda: F.scaled_dot_product_attention(*given), _TOLERANCE
 
 
-def _try_layer(make: Maker) -> Trial:
+def _try_layer(make: Maker, instead_of: Maker = plain) -> Trial:
     rows, inside, outside = _TRIED_SHAPE
     random = torch.Generator().manual_seed(0)
     weight = torch.randn(outside, inside, generator=random) / inside**0.5
     bias, x = torch.randn(outside, generator=random), torch.randn(1, rows, inside, generator=random)
-    candidate, usual = make(weight, bias), plain(weight, bias)
+    candidate, usual = make(weight, bias), instead_of(weight, bias)
     return lambda: candidate(x), lambda: usual(x), _TOLERANCE
 
 
