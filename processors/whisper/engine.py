@@ -14,7 +14,7 @@ from whisper.model import Whisper
 from processors.base import Progress, Unavailable
 from processors.whisper import catalogue, sound, together, weights
 from processors.whisper.hearing import Answer, Question
-from processors.whisper.listening import Decoding, Listener, progress_bar
+from processors.whisper.listening import Decoding, Listener
 from processors.whisper.options import WhisperOptions
 from processors.whisper.rounds import Rounds
 from processors.whisper.windows import Windows
@@ -103,8 +103,7 @@ class Engine:
         arguments = question.options.arguments() | {"initial_prompt": question.prompt, "language": question.language}
         seconds = len(samples) / sound.SAMPLE_RATE_HZ
         listener = Listener(self._model, question, seconds)
-        with progress_bar(listener.advance):
-            result = whisper.transcribe(listener, self._moved(samples), fp16=self._fp16, **arguments)
+        result = whisper.transcribe(listener, self._moved(samples), fp16=self._fp16, **arguments)
         return [listener.with_its_own_ratio(segment) for segment in result["segments"]]
 
     def _moved(self, samples: np.ndarray) -> torch.Tensor:

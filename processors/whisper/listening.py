@@ -8,15 +8,14 @@ import hashlib
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from types import SimpleNamespace
 from typing import Any
 
 import torch
+import whisper
 from torch import Tensor
-from whisper.audio import CHUNK_LENGTH
+from whisper.audio import CHUNK_LENGTH, FRAMES_PER_SECOND
 from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
@@ -32,7 +31,6 @@ from processors.whisper.hearing import Question
 # there is kept, and beams take as much again.
 _MOST_ON_CPU, _MOST_ELSEWHERE = (8, 512 << 20), 64
 _SHARE_ELSEWHERE = 4  # one part of so many of the GPU's memory
-_FRAMES_PER_SECOND = 100  # of openai-whisper's progress bar
 _SECONDS_PER_TIME = 0.02  # of Whisper's time tokens
 _KEPT_FIELDS = ("language", "tokens", "text", "avg_logprob", "no_speech_prob", "temperature", "compression_ratio")
 _WORSE_THAN_ANY = 1e3  # a compression ratio that makes `transcribe` try the next temperature
@@ -129,11 +127,7 @@ def _most_windows(model: Whisper, dtype: torch.dtype) -> int:
 
 
 class Listener:
-    """The model as `whisper.transcribe` sees it: asks for each window, judges the answer, and tells how far it is.
-
-    The progress bar of `whisper.transcribe` moves only behind a window that had text. So the windows are counted here,
-    too: a first attempt that follows another without the bar having moved means that a window of silence was passed.
-    """
+    """The model as `whisper.transcribe` sees it: asks for each window, judges the answer, and tells how far it is."""
 
     def __init__(self, model: Whisper, question: Question, seconds: float):
         """`seconds`: of the sound."""
@@ -141,7 +135,6 @@ class Listener:
         self._options, self._spoken = question.options, question.spoken
         self._ask, self._tell = question.ask, question.tell
         self._done_seconds = 0.0
-        self._is_behind_bar = False  # a window was tried since the bar last moved
         self._encoded: tuple[Tensor | None, Tensor | None] = (None, None)  # the last spectrogram, and its features
         self._first: DecodingResult | None = None  # of this window, at the coldest temperature
         self._ratios: dict[tuple[float, float], float] = {}  # of results that were made to look worse
@@ -154,10 +147,7 @@ class Listener:
 
     def decode(self, mel: Tensor, options: DecodingOptions) -> DecodingResult:
         is_first = options.temperature == self._options.temperatures[0]
-        if is_first:
-            if self._is_behind_bar:
-                self._done_seconds += CHUNK_LENGTH
-            self._is_behind_bar = True
+        self._done_seconds = (_frames_passed() or 0) / FRAMES_PER_SECOND
         self._tell(min(self._done_seconds, self._seconds))
         if self._options.no_speech_threshold is not None and self._spoken_seconds(0, CHUNK_LENGTH) == 0:
             return _nothing(mel, options)
@@ -167,11 +157,6 @@ class Listener:
         if is_first:
             self._first = result
         return self._judged(result)
-
-    def advance(self, frames: int) -> None:
-        self._done_seconds += frames / _FRAMES_PER_SECOND
-        self._is_behind_bar = False
-        self._tell(min(self._done_seconds, self._seconds))
 
     def with_its_own_ratio(self, segment: Mapping[str, Any]) -> dict[str, Any]:
         """A segment with the compression ratio that its text has."""
@@ -239,29 +224,13 @@ def _nothing(mel: Tensor, options: DecodingOptions) -> DecodingResult:
     )
 
 
-@contextmanager
-def progress_bar(advance: Callable[[int], None]) -> Iterator[None]:
-    """Stand in for the tqdm bar of `whisper.transcribe`: the only place where it tells how far it got.
+def _frames_passed() -> int | None:
+    """Where the `whisper.transcribe` that called is in its sound; None: it was not called by that.
 
-    The bar is made before the first window is asked for, so transcriptions that take turns do not mix up theirs.
+    It tells nobody: a progress bar moves behind windows with text only, and not over what is skipped as a silence. So
+    its local variable is read.
     """
-
-    class Bar:
-        def __init__(self, **_: Any):
-            self.update = advance
-            module.tqdm = theirs
-
-        def __enter__(self) -> "Bar":
-            return self
-
-        def __exit__(self, *_: Any) -> None:
-            pass
-
-    module = sys.modules["whisper.transcribe"]  # the attribute `whisper.transcribe` is the function
-    theirs = module.tqdm
-    module.tqdm = SimpleNamespace(tqdm=Bar)
-    try:
-        yield
-    finally:
-        if module.tqdm is not theirs and getattr(module.tqdm, "tqdm", None) is Bar:
-            module.tqdm = theirs
+    frame = sys._getframe(1)
+    while frame and frame.f_code is not whisper.transcribe.__code__:
+        frame = frame.f_back
+    return frame and frame.f_locals["seek"]

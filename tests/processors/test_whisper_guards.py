@@ -1,5 +1,7 @@
 """What cannot have been said: found in the text, decoded again, and named to a person if it stays."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import whisper as openai_whisper
@@ -85,7 +87,13 @@ class Model:
     dims = openai_whisper.ModelDimensions(80, 1500, 384, 6, 4, 51864, 448, 384, 6, 4)
 
 
-def run(*texts: str, spoken: tuple[voice.Span, ...], seconds: float = 20.0) -> tuple[list[dict], list[float]]:
+def run(
+    *texts: str,
+    spoken: tuple[voice.Span, ...],
+    seconds: float = 20.0,
+    clips: str = "0",
+    tell: Callable[[float], None] = lambda seconds: None,
+) -> tuple[list[dict], list[float]]:
     """`whisper.transcribe` where windows decode to these texts, in turn; the segments, and the temperatures asked."""
     asked = []
 
@@ -101,10 +109,10 @@ def run(*texts: str, spoken: tuple[voice.Span, ...], seconds: float = 20.0) -> t
 
     silence = np.zeros(round(seconds * 16_000), np.float32)
     options = TranscribeOptions(beam_size=None, best_of=None)
-    told = {"samples": silence, "spoken": spoken, "language": "en", "prompt": None, "tell": lambda seconds: None}
+    told = {"samples": silence, "spoken": spoken, "language": "en", "prompt": None, "tell": tell}
     listener = Listener(Model(), Question(options=options, ask=ask, **told), seconds)
-    temperatures = options.temperature
-    heard = openai_whisper.transcribe(listener, silence, fp16=False, language="en", temperature=temperatures)
+    chosen = {"temperature": options.temperature, "clip_timestamps": clips}
+    heard = openai_whisper.transcribe(listener, silence, fp16=False, language="en", **chosen)
     return [listener.with_its_own_ratio(segment) for segment in heard["segments"]], asked
 
 
@@ -130,3 +138,12 @@ def test_possible_text_is_decoded_once():
 def test_a_window_in_which_nobody_speaks_is_passed_over_undecoded():
     segments, asked = run("Good morning.", spoken=(voice.Span(61, 62),), seconds=70.0)
     assert asked == [0.0] and segments[0]["seek"] == 6000
+
+
+def test_a_window_is_judged_where_it_is_though_whisper_has_gone_there_untold():
+    """As it goes over silence beside doubtful words, or from clip to clip: its progress bar stays where it was."""
+    told = []
+    segments, asked = run(
+        "Good morning.", spoken=(voice.Span(41, 42),), seconds=60.0, clips="5,10,40,50", tell=told.append
+    )
+    assert asked == [0.0] and segments[0]["seek"] == 4000 and told == [5.0, 40.0]
