@@ -119,15 +119,14 @@ class Track:
 
     def _sound(self, frames: list["av.AudioFrame"]) -> Iterator[np.ndarray]:
         for frame in frames:
-            samples = frame.to_ndarray()  # (1, n) mixed, (n_channels, n) planar
-            if self._channel is not None:
-                samples = samples[min(self._channel, len(samples)) - 1]
-            yield self._count(samples.reshape(-1).astype(np.float32) / 32768)
+            samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+            samples = samples[:, min(self._channel or 1, samples.shape[1]) - 1]
+            yield self._count(samples.astype(np.float32) / 32768)
 
     def _resampler(self) -> "av.AudioResampler":
-        if self._channel is None:
-            return av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
-        return av.AudioResampler(format="s16p", rate=SAMPLE_RATE_HZ)  # the channels as they are
+        # Not planar (s16p): PyAV 18 crashes on frames of eight channels.
+        layout = "mono" if self._channel is None else None  # None: the channels as they are
+        return av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ)
 
     def _count(self, samples: np.ndarray) -> np.ndarray:
         self.decoded_seconds += len(samples) / SAMPLE_RATE_HZ

@@ -1,5 +1,6 @@
 """Decoding: every sample, at its time, in bounded memory; what cannot be decoded is noted, not passed over."""
 
+import wave
 from pathlib import Path
 
 import av
@@ -130,3 +131,19 @@ def test_levels_are_decibels_of_full_scale():
     tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).astype(np.float32)
     assert sound.levels(tone) == pytest.approx(np.full(10, -3.01), abs=0.01)
     assert sound.levels(np.zeros(100, np.float32)) == pytest.approx([-120])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8, 12, 16])
+def test_each_channel_is_read_by_itself_however_many_there_are(tmp_path, channels):
+    """As frames of planes, PyAV crashes with eight, twelve and sixteen."""
+    time = np.arange(16_000) / 16_000
+    tones = [0.5 * np.sin(2 * np.pi * 200 * (number + 1) * time) for number in range(channels)]
+    with wave.open(str(tmp_path / "many.wav"), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((np.stack(tones, 1) * 32767).astype("<i2").tobytes())
+    for number in range(1, channels + 1):
+        with sound.open_track(tmp_path / "many.wav", channel=number) as track:
+            found = np.concatenate(list(track.blocks()))
+        assert int(np.argmax(np.abs(np.fft.rfft(found)))) == 200 * number
