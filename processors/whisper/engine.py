@@ -1,6 +1,7 @@
 """openai-whisper over the parts of sound tracks, in two ways: its own `transcribe`, or windows cut at pauses."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ class Engine:
         return language, round(probabilities[language], 4)
 
     def hear(self, question: Question) -> Answer:
+        ask = question.ask
+        question = replace(question, ask=lambda windows: ask(self._decoding.checked(windows)))
         if question.options.way == "fast":
             return Answer(segments=Windows(self._model, question, self._reads_roughly).transcribe())
         return Answer(segments=self._exactly(question))

@@ -82,6 +82,16 @@ class Decoding:
         """Is it faster here to encode windows in bfloat16 than in the numbers chosen? Takes memory once it is asked."""
         return self._decoder.rough_encoder is not None
 
+    def checked(self, windows: Sequence[Window]) -> Sequence[Window]:
+        """The same windows. Whose asks for the impossible is told so here, beside nobody else's.
+
+        Raises:
+            Exception: what whisper raises for options that it can do nothing with.
+        """
+        for window in windows:
+            self._decoder.check(window.options)
+        return windows
+
     def decode(self, batch: Sequence[Window]) -> list[DecodingResult]:
         """Windows of one kind, one result each; `most` at a time. Where memory ends, fewer are decoded at once, from
         then on, too.

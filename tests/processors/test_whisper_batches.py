@@ -1,12 +1,13 @@
 """Several files at once: each gets the text that openai-whisper alone gives it, and none harms another."""
 
+import dataclasses
 import threading
 
 import numpy as np
 import pytest
 import whisper as openai_whisper
 
-from processors.base import BadInput, Failed, Progress
+from processors.base import BadInput, Failed, Finished, Progress
 from processors.whisper import sound, together
 from processors.whisper.rounds import Rounds
 from tests.processors.test_whisper import SAMPLES, read_sound, write_wav
@@ -30,6 +31,19 @@ def test_files_transcribed_together_get_the_text_whisper_gives_each_alone(whispe
             text = (work.outputs / "talk.txt").read_text()
             assert text == "".join(f"{segment['text'].strip()}\n" for segment in alone["segments"])
             assert len(text) > 20
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_what_whisper_can_do_nothing_with_fails_alone(whisper, make_work, tmp_path, way):
+    works = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        works.append(make_work(SAMPLES / "LJ001-0002.mp3", tmp_path / str(number), way=way, beam_size=1))
+    impossible = works[0].options.model_copy(update={"suppress_tokens": "99999999"})  # as no recipe may say
+    works[0] = dataclasses.replace(works[0], options=impossible)
+    outcomes = {work.outputs.name: outcome for work, outcome in whisper.process(works, Progress(lambda told: None))}
+    assert isinstance(outcomes["0"], IndexError)
+    assert isinstance(outcomes["1"], Finished) and "modern" in outcomes["1"].excerpt
 
 
 def test_answers_reach_whom_they_are_for_and_a_failure_is_its_own():

@@ -82,6 +82,13 @@ class BatchDecoder:
             results.append(_result(task, candidates, each, no_speech))
         return results
 
+    def check(self, options: DecodingOptions) -> None:
+        """
+        Raises:
+            Exception: what whisper raises for options that it can do nothing with.
+        """
+        self._task(options)
+
     def _task(self, options: DecodingOptions) -> DecodingTask:
         """What whisper makes of the options. That takes as long as several steps, so it is kept: but for the prompt,
         they are the same again and again."""
@@ -90,7 +97,9 @@ class BatchDecoder:
             if len(self._tasks) >= _MOST_TASKS:
                 self._tasks.pop(next(iter(self._tasks)))
             fp16 = self.network.dtype == torch.float16
-            self._tasks[kind] = DecodingTask(self._model, replace(options, prompt=None, fp16=fp16))
+            task = DecodingTask(self._model, replace(options, prompt=None, fp16=fp16))
+            Rules(task, 1, self.network.device)  # raises here what it would raise for all that are decoded beside it
+            self._tasks[kind] = task
         task = copy(self._tasks[kind])
         task.options = replace(task.options, prompt=options.prompt)
         task.initial_tokens = task._get_initial_tokens()
