@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from processors.whisper import voice
+
 _FASTEST_CHARACTERS_PER_SECOND = 60  # fast English reaches 25; more than this has no room in a window
 _FASTEST_WORDS_PER_SECOND = 12  # auctioneers reach 8
 _SHORTEST_SPEECH_SECONDS = 0.25
@@ -68,7 +70,7 @@ def ends_twice(text: str) -> bool:
 def is_phantom(text: str, seconds: float, spoken_seconds: float, is_last: bool) -> bool:
     """Is a segment's text of the kind that Whisper makes up? Credits where hardly anyone speaks, and politeness at the
     end of a sound where hardly anyone speaks."""
-    if spoken_seconds >= _HOLLOW_SHARE * seconds:
+    if spoken_seconds - voice.PAD_SECONDS >= _HOLLOW_SHARE * seconds:  # without what is kept behind the word before
         return False
     return is_credit(text) or (is_last and " ".join(re.findall(r"[\w']+", text.casefold())) in _POLITE)
 

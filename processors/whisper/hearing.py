@@ -117,6 +117,7 @@ class Hearing:
             gaps=tuple(track.gaps),
             passed_over=tuple(self._passed_over),
             tracks=track.tracks,
+            channels=track.channels,
             is_clipped=bool(self._options.clips),
         )
 

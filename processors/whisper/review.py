@@ -13,6 +13,7 @@ _SURE_OF_LANGUAGE = 0.5
 _MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both: encoders pad and trim by up to a tenth of a second
 # Of the text. Single windows of plain speech reach a no_speech_prob of 0.87 with small models: they prove nothing.
 _NO_VOICE_SHARE = 0.5
+_VOICED_SHARE = 0.5  # of a segment
 _MOST_PLACES = 5  # named in one reason
 
 
@@ -40,12 +41,19 @@ def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 
 def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if not found.has_words:
-        yield "No speech was found."
+    if found.has_words:
+        return
+    yield "No speech was found."
+    if options.clips and options.clips[0][0] >= found.seconds:
+        yield f"It ends at {clock(found.seconds)}, before the first clip begins: correct `clip_timestamps`."
+    elif found.tracks > 1:
+        yield f"It has {found.tracks} sound tracks, of which number {options.track} was heard: `track` chooses another."
+    elif options.channel == "mix" and found.channels > 2:  # a mix leaves one out: that for the lowest sounds
+        yield f'Its {found.channels} channels were heard mixed: with `channel = "each"`, each is heard by itself.'
 
 
 def _passed_over(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if found.has_words and found.passed_over:
+    if found.passed_over:
         seconds = sum(gap.seconds for gap in found.passed_over)
         places = _places(gap.at_seconds for gap in found.passed_over)
         another = "" if options.multilingual else " If it is in another language, set `multilingual = true`."
@@ -80,9 +88,18 @@ def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     threshold = options.no_speech_threshold
-    doubted = [s for s in found.segments if threshold and s["no_speech_prob"] > threshold and s["text"].strip()]
+    doubted = [
+        s
+        for s in found.segments
+        if threshold and s["no_speech_prob"] > threshold and s["text"].strip() and not _is_voiced(s)
+    ]
     if found.has_words and sum(len(s["text"]) for s in doubted) >= _NO_VOICE_SHARE * len(found.text):
         yield f"Perhaps nobody speaks, at {_places(s['start'] for s in doubted)}: the text there may be invented."
+
+
+def _is_voiced(segment: Mapping[str, Any]) -> bool:
+    """Did the voice detector hear somebody for most of its time?"""
+    return segment.get("speech_seconds", 0.0) >= _VOICED_SHARE * (segment["end"] - segment["start"])
 
 
 def _phantoms(found: Transcript, options: TranscribeOptions) -> Iterable[str]:

@@ -30,6 +30,7 @@ class Transcript:
     gaps: tuple[Gap, ...] = ()  # places that could not be decoded
     passed_over: tuple[Gap, ...] = ()  # speech without text; only the voice detector heard it
     tracks: int = 1  # sound tracks in the file; one was read
+    channels: int = 1  # of that track
     is_clipped: bool = False  # only parts of it were wanted
 
     @property

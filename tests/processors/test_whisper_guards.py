@@ -62,6 +62,7 @@ def test_more_words_than_anybody_could_speak_are_impossible():
 def test_politeness_is_made_up_only_at_the_end_and_where_hardly_anyone_speaks():
     assert guards.is_phantom(" Thank you.", 5.0, 0.4, is_last=True)
     assert not guards.is_phantom(" Thank you.", 0.8, 0.7, is_last=True)
+    assert guards.is_phantom(" Thank you.", 0.62, 0.24, is_last=True)  # what is kept behind the last word is no speech
     assert not guards.is_phantom(" Thank you.", 5.0, 0.4, is_last=False)
     assert not guards.is_phantom(" Thank you for the bread.", 5.0, 0.4, is_last=True)
 

@@ -11,7 +11,7 @@ def a_segment(text: str = " Good morning.", start: float = 0.0, **fields: float)
 
 
 def reasons(*segments: dict, **fields: object) -> str:
-    found = {"segments": segments or (a_segment(),), "language": "en", "seconds": 60.0, **fields}
+    found = {"segments": segments or (a_segment(),), "language": "en", "seconds": 60.0} | fields
     return " ".join(review.reasons(Transcript(**found), TranscribeOptions()))
 
 
@@ -35,11 +35,27 @@ def test_punctuation_alone_is_no_speech():
     assert reasons(a_segment(" ."), a_segment(" …", 5)) == "No speech was found."
 
 
+def test_where_nothing_was_heard_it_is_said_what_else_there_is():
+    empty = {"segments": (), "language": None, "seconds": 60.0}
+    assert "2 sound tracks, of which number 1 was heard" in reasons(**empty, tracks=2)
+    assert "8 channels were heard mixed" in reasons(**empty, channels=8)
+    assert reasons(**empty, channels=2) == "No speech was found."
+    behind = TranscribeOptions(clip_timestamps="70,80")
+    assert "ends at 1:00, before the first clip" in " ".join(review.reasons(Transcript(**empty), behind))
+
+
+def test_a_voice_that_was_heard_is_not_doubted():
+    unsure = a_segment(no_speech_prob=0.8)
+    assert "Perhaps nobody speaks, at 0:00" in reasons(unsure)
+    assert "Perhaps nobody speaks, at 0:00" in reasons({**unsure, "speech_seconds": 0.4})
+    assert reasons({**unsure, "speech_seconds": 2.0}) == ""
+
+
 def test_speech_without_text_is_named_with_its_places():
     passed_over = (Gap(at_seconds=11.0, seconds=17.0), Gap(at_seconds=62.0, seconds=5.0))
     said = reasons(passed_over=passed_over)
     assert "no words were understood for 22 s, at 0:11, 1:02. If it is in another language, set" in said
-    assert reasons(a_segment(" ."), passed_over=passed_over) == "No speech was found."
+    assert reasons(a_segment(" ."), passed_over=passed_over).startswith("No speech was found. Somebody seems to speak")
 
 
 def test_an_unsure_language_is_named():
