@@ -1,6 +1,6 @@
 """openai-whisper over the parts of sound tracks, in two ways: its own `transcribe`, or windows cut at pauses."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -11,8 +11,9 @@ import torch
 import whisper
 from whisper.audio import N_SAMPLES, log_mel_spectrogram, pad_or_trim
 from whisper.model import Whisper
+from whisper.tokenizer import get_tokenizer
 
-from processors.base import Progress, Unavailable
+from processors.base import BadInput, Progress, Unavailable
 from processors.whisper import catalogue, sound, together, weights
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.listening import Decoding, Listener
@@ -88,11 +89,25 @@ class Engine:
         return language, round(probabilities[language], 4)
 
     def hear(self, question: Question) -> Answer:
+        self._check_vocabulary(question.options.vocabulary)
         ask = question.ask
         question = replace(question, ask=lambda windows: ask(self._decoding.checked(windows)))
         if question.options.way == "fast":
             return Answer(segments=Windows(self._model, question, self._reads_roughly).transcribe())
         return Answer(segments=self._exactly(question))
+
+    def _check_vocabulary(self, names: Sequence[str]) -> None:
+        """
+        Raises:
+            BadInput: it is longer than what Whisper can be told: of a prompt it reads the end only.
+        """
+        tokenizer = get_tokenizer(self._model.is_multilingual, num_languages=self._model.num_languages)
+        count, most = len(tokenizer.encode(" " + ", ".join(names) + ".")), self._model.dims.n_text_ctx // 2 - 1
+        if names and count > most:
+            raise BadInput(
+                f"The vocabulary comes to {count} tokens, and Whisper can be told {most}: a token is about four "
+                "letters of English, but less than one in some scripts. Leave out the less important names."
+            )
 
     @property
     def _reads_roughly(self) -> bool:

@@ -35,6 +35,12 @@ def test_a_name_of_the_vocabulary_is_heard(hear, way):
     assert "Gutenberg" in hear("LJ001-0007.mp4", way=way, vocabulary=["Gutenberg"]).text
 
 
+def test_a_vocabulary_that_is_longer_than_what_whisper_reads_is_refused(hear):
+    """In some scripts a letter is more than one token; what is too much would be cut off in front, untold."""
+    with pytest.raises(BadInput, match=r"comes to \d+ tokens, and Whisper can be told 223: .*Leave out"):
+        hear("LJ001-0002.mp3", vocabulary=["საქართველო"] * 30)
+
+
 def test_one_channel_is_heard_alone(hear, talk):
     assert words(hear(talk, channel=2).text) == words(SPOKEN[SECOND])
 
