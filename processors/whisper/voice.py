@@ -106,4 +106,5 @@ def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, widest_gap:
 def _amplified(sound: np.ndarray) -> np.ndarray:
     level = float(np.percentile(levels(sound), _LOUDEST_SHARE))
     gain = min(max(0.0, _LOUD_DB - level), _MOST_GAIN_DB)
-    return np.clip(sound * np.float32(10 ** (gain / 20)), -1, 1)
+    louder = sound * np.float32(10 ** (gain / 20))
+    return np.clip(louder, -1, 1, out=louder)
