@@ -89,8 +89,9 @@ def test_the_likeliest_token_is_that_of_float32_though_the_vocabulary_is_read_in
 
 
 def test_a_vocabulary_in_bfloat16_that_is_wrong_or_slower_is_not_used(decoder, monkeypatch):
-    embedding, usual = decoder.network._embedding[:4000], kernels.plain(decoder.network._embedding[:4000], None)
-    monkeypatch.setattr(kernels, "packed", lambda weight, bias: lambda x: kernels.plain(weight, bias)(x) * 1.5)
-    assert vocabulary.choose(embedding, usual) is None
-    monkeypatch.setattr(kernels, "packed", lambda weight, bias: lambda x: [usual(x.float()) for _ in range(9)][0])
-    assert vocabulary.choose(embedding, usual) is None
+    embedding, plain = decoder.network._embedding[:4000], kernels.plain
+    monkeypatch.setattr(kernels, "packed", lambda weight, bias: lambda x: 1.5 * plain(weight, bias)(x))
+    assert vocabulary.choose(embedding, plain) is None
+    slow = lambda x: [plain(embedding, None)(x.float()) for _ in range(9)][0]  # noqa: E731
+    monkeypatch.setattr(kernels, "packed", lambda weight, bias: slow)
+    assert vocabulary.choose(embedding, plain) is None

@@ -165,7 +165,9 @@ class BatchDecoder:
         states = self.network.read(padded, cache, heard)
         each = torch.arange(len(tasks), device=device)
         starts = torch.tensor([task.sot_index for task in tasks], device=device)
-        logits, at_start = self.network.logits(torch.cat([states[each, lengths - 1], states[each, starts]])).chunk(2)
+        logits, at_start = self.network.logits_of_prompts(
+            torch.cat([states[each, lengths - 1], states[each, starts]])
+        ).chunk(2)
         if tokenizer.no_speech is None:
             return logits, [float("nan")] * len(tasks)
         return logits, at_start.softmax(-1)[:, tokenizer.no_speech].tolist()

@@ -5,6 +5,7 @@ values in a cache of fixed size (not concatenated at every step), the vocabulary
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,8 @@ from processors.whisper.decoder import vocabulary
 from processors.whisper.decoder.blocks import block, joined, norm, split, weights
 from processors.whisper.decoder.caches import CACHE_STEP, Cache, Heard, Pair
 from processors.whisper.decoder.encoder import at_once, stacks
-from processors.whisper.decoder.kernels import Kernels
-from processors.whisper.decoder.vocabulary import Refine
+from processors.whisper.decoder.kernels import Kernels, Linear
+from processors.whisper.decoder.vocabulary import Refine, Vocabulary
 
 
 class Network:
@@ -30,10 +31,18 @@ class Network:
         self._blocks = [block(each, dtype, made_of.of_text, made_of.linear) for each in decoder.blocks]
         self._embedding = decoder.token_embedding.weight.detach().to(dtype)
         self._positions = decoder.positional_embedding.detach().to(dtype)
-        self._vocabulary = made_of.linear(decoder.token_embedding.weight, None)
-        is_plain = self.device.type == "cpu" and dtype == torch.float32 and not made_of.is_rounded
-        self._likeliest = vocabulary.choose(self._embedding, self._vocabulary) if is_plain else None
+        self._made_of = made_of
         self._last_norm = weights(decoder.ln, dtype)
+
+    # The vocabulary is by far the largest layer: laid out for beams, or for greedy decoding, once that is asked for.
+    @cached_property
+    def _vocabulary(self) -> Linear:
+        return self._made_of.linear(self._embedding, None)
+
+    @cached_property
+    def _likeliest(self) -> Vocabulary | None:
+        is_plain = self.device.type == "cpu" and self.dtype == torch.float32 and not self._made_of.is_rounded
+        return vocabulary.choose(self._embedding, self._made_of.linear) if is_plain else None
 
     def hear(self, features: Sequence[Tensor]) -> Heard:
         """What the decoder reads of sounds, each (its own positions, width)."""
@@ -103,6 +112,10 @@ class Network:
     def logits(self, states: Tensor) -> Tensor:
         """(rows, width) -> float32 (rows, vocabulary)."""
         return self._vocabulary(norm(states, self._last_norm)).float()
+
+    def logits_of_prompts(self, states: Tensor) -> Tensor:
+        """The same for a few rows, once: by no copy of the vocabulary."""
+        return F.linear(norm(states, self._last_norm), self._embedding).float()
 
     def logits_of_likeliest(self, states: Tensor, end: int) -> tuple[Tensor, Refine | None]:
         """The same, where only the likeliest token is to be found: see `Vocabulary.logits`. None: all are right."""

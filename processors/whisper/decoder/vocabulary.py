@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from processors.whisper.decoder import kernels
-from processors.whisper.decoder.kernels import Linear
+from processors.whisper.decoder.kernels import Linear, Maker
 
 _ROUNDING = 2.0**-9  # of bfloat16, by the size of a number: half a unit of its last bit
 _SPARE = 1.1  # for what the sums themselves are off by
@@ -49,14 +49,14 @@ class Vocabulary:
         text[rows, tokens] = (states[rows] * self._embedding[tokens]).sum(-1)
 
 
-def choose(embedding: Tensor, usual: Linear) -> Vocabulary | None:
-    """For a float32 embedding (tokens, width) on the CPU, whose logits are computed by `usual`; None: `usual` is not
-    slower here."""
+def choose(embedding: Tensor, make: Maker) -> Vocabulary | None:
+    """For a float32 embedding (tokens, width) on the CPU; None: a layer that `make` makes of it is not slower here."""
     states = torch.randn(_TRIED_ROWS, embedding.shape[1], generator=torch.Generator().manual_seed(0))
     rough = cache(lambda: kernels.packed(embedding.bfloat16(), None))  # made in the trial, as it may not be to be had
 
     def trial() -> kernels.Trial:
-        layer, near = rough(), _ROUNDING * 4 * float(usual(states).abs().max())
+        layer, usual = rough(), make(embedding, None)
+        near = _ROUNDING * 4 * float(usual(states).abs().max())
         return lambda: layer(states.bfloat16()).float(), lambda: usual(states), near
 
     return Vocabulary(embedding, rough()) if kernels.is_right_and_faster("a bfloat16 vocabulary", trial) else None
