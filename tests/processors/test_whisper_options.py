@@ -47,6 +47,44 @@ def test_an_impossible_recipe_is_an_error(options):
         TranscribeOptions(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"suppress_tokens": "abc"}, "numbers of tokens"),
+        ({"suppress_tokens": "99999999"}, "from 0 to 51863"),
+        ({"suppress_tokens": "-1,-2"}, "numbers of tokens"),
+        ({"suppress_tokens": ""}, "numbers of tokens"),
+        ({"initial_prompt": "Say <|endoftext|>."}, "leave out"),
+        ({"vocabulary": ["Gutenberg", "<|en|>"]}, "leave out"),
+        ({"temperature": []}, "from 0 on"),
+        ({"temperature": -1.0}, "from 0 on"),
+        ({"temperature": [0.0, 0.0]}, "each higher"),
+        ({"temperature": [1.0, 0.0]}, "each higher"),
+        ({"temperature": [0.0, float("inf")]}, "finite"),
+        ({"patience": 0}, "greater than 0"),
+        ({"patience": 0.05}, "ends the search"),
+        ({"patience": float("nan")}, "finite"),
+        ({"hallucination_silence_threshold": -1, "word_timestamps": True}, "greater than 0"),
+        ({"compression_ratio_threshold": float("inf")}, "finite"),
+        ({"compression_ratio_threshold": 0}, "greater than 0"),
+        ({"logprob_threshold": float("nan")}, "finite"),
+        ({"logprob_threshold": 0.5}, "less than or equal to 0"),
+        ({"no_speech_threshold": 2}, "less than or equal to 1"),
+        ({"length_penalty": float("nan")}, "finite"),
+        ({"beam_size": 1_000_000}, "64"),
+        ({"best_of": 1_000_000}, "64"),
+    ],
+)
+def test_what_would_fail_in_the_worker_is_refused_before(options, says):
+    with pytest.raises(ValidationError, match=says):
+        TranscribeOptions(**options)
+
+
+@pytest.mark.parametrize("suppressed", ["-1", "0", "-1, 50,51863"])
+def test_tokens_are_suppressed_by_number(suppressed):
+    assert TranscribeOptions(suppress_tokens=suppressed).suppress_tokens == suppressed
+
+
 def test_a_vocabulary_is_told_before_every_window():
     assert (TranscribeOptions().told, TranscribeOptions().carries) == (None, False)
     named = TranscribeOptions(vocabulary=["Özgür", "Fürth"], initial_prompt="Yesterday.")
