@@ -11,6 +11,7 @@ from processors.whisper import catalogue
 _LONGEST_VOCABULARY = 400  # characters: half of what Whisper may be told, 223 tokens, in most languages
 _LAST_TOKEN = 51863  # of the models that know English only; the two that others have more are times
 _CONTROL_SIGN = "<|"  # begins Whisper's own signs, such as <|endoftext|>: in a text they are an error
+_HEARD = "auto"  # as a language: the one that is heard, whatever config.toml or a folder's file says
 _MOST_BEAMS = 64  # more than any search gains by, and memory for each
 
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
@@ -64,7 +65,7 @@ class TranscribeOptions(RecipeOptions):
     cut_context: bool = True  # fast: the encoder sees little more than the window, not 30 s; doubtful ones again whole
     vad: bool = True  # a voice detector tells where nobody speaks: no text is believed there
     task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
-    language: str | None = None  # a code such as "de", or a name; None: heard from the first half minute of sound
+    language: str | None = None  # a code such as "de", or a name; "auto", None: heard from the first half minute
     multilingual: bool = False  # it may change: heard anew every quarter minute, each stretch transcribed in its own
     vocabulary: tuple[str, ...] = ()  # names and terms to expect, told before every window (the command has no such)
     initial_prompt: str | None = None  # what was said before, or in which style
@@ -154,12 +155,14 @@ class TranscribeOptions(RecipeOptions):
     @field_validator("language")
     @classmethod
     def _is_a_language(cls, language: str | None) -> str | None:
-        codes = {name: code for code, name in catalogue.LANGUAGES.items()}
-        if language is None or language.lower() in catalogue.LANGUAGES:
-            return language and language.lower()
-        if language.lower() not in codes:
-            raise ValueError(f'Whisper knows no language {language!r}; write a code such as "en", or leave it out')
-        return codes[language.lower()]
+        said = (language or _HEARD).strip().lower()
+        if said == _HEARD:
+            return None
+        if said not in catalogue.LANGUAGES and said not in catalogue.CODES:
+            raise ValueError(
+                f'Whisper knows no language {language!r}; write a code such as "en", or "auto": it is heard'
+            )
+        return catalogue.CODES.get(said, said)
 
     @model_validator(mode="after")
     def _has_words_where_it_needs_them(self) -> "TranscribeOptions":

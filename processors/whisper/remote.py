@@ -18,8 +18,6 @@ from processors.whisper.hearing import Answer, Question
 from processors.whisper.options import WhisperOptions
 from processors.whisper.turns import InTurns
 
-_CODES = {name: code for code, name in catalogue.LANGUAGES.items()}
-
 
 class RemoteEngine(InTurns):
     """One server and model. See `hearing.Engine`."""
@@ -119,7 +117,9 @@ def _read(told: dict[str, Any], question: Question) -> Answer:
             segment["words"] = each.get("words") or _words_within(words, segment)
         segments.append(segment)
     language = (told.get("language") or "").lower()
-    return Answer(segments=segments, language=language if language in catalogue.LANGUAGES else _CODES.get(language))
+    return Answer(
+        segments=segments, language=language if language in catalogue.LANGUAGES else catalogue.CODES.get(language)
+    )
 
 
 def _words_within(words: list[dict[str, Any]], segment: dict[str, Any]) -> list[dict[str, Any]]:

@@ -33,7 +33,13 @@ def test_a_misspelt_processor_option_is_an_error(options):
         WhisperOptions(**options)
 
 
-@pytest.mark.parametrize(("said", "code"), [("de", "de"), ("German", "de"), ("haitian creole", "ht"), (None, None)])
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        *(("de", "de"), ("German", "de"), ("haitian creole", "ht"), ("Castilian", "es"), ("mandarin", "zh")),
+        *((None, None), ("auto", None), ("Auto", None)),
+    ],
+)
 def test_languages_are_known_by_code_and_by_name(said, code):
     assert TranscribeOptions(language=said).language == code
 

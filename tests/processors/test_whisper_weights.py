@@ -140,8 +140,8 @@ def test_weights_of_an_installed_package_are_used_without_running_its_code(small
 
 def test_the_catalogue_is_what_the_library_knows():
     import whisper
-    from whisper.tokenizer import LANGUAGES
+    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
-    assert dict(catalogue.LANGUAGES) == LANGUAGES
+    assert dict(catalogue.LANGUAGES) == LANGUAGES and dict(catalogue.CODES) == TO_LANGUAGE_CODE
     assert set(catalogue.NAMES) == set(whisper.available_models())
     assert all(whisper._MODELS[alias] == whisper._MODELS[name] for alias, name in catalogue.ALIASES.items())
