@@ -173,6 +173,14 @@ class TranscribeOptions(RecipeOptions):
         return self
 
     @model_validator(mode="after")
+    def _cuts_its_lines(self) -> "TranscribeOptions":
+        if self.max_line_count and not self.max_line_width:
+            raise ValueError("max_line_count counts lines of max_line_width: set that as well")
+        if self.max_words_per_line and self.max_line_count:
+            raise ValueError("max_words_per_line does nothing beside max_line_count: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
     def _keeps_a_candidate(self) -> "TranscribeOptions":
         if self.beams and self.patience and round(self.beams * self.patience) < 1:
             raise ValueError(f"patience = {self.patience:g} ends the search before it begins: raise it, 1 is usual")
@@ -190,6 +198,11 @@ class TranscribeOptions(RecipeOptions):
     def _hears_where_it_cuts(self) -> "TranscribeOptions":
         if self.way == "fast" and not self.vad:
             raise ValueError('way = "fast" decodes only what the voice detector finds: leave out vad = false')
+        if self.way == "fast" and self.hallucination_silence_threshold:
+            raise ValueError(
+                'way = "fast" does not decode silence, and has no hallucination_silence_threshold: leave it out, '
+                'or set way = "exact"'
+            )
         return self
 
     @property

@@ -91,6 +91,19 @@ def test_tokens_are_suppressed_by_number(suppressed):
     assert TranscribeOptions(suppress_tokens=suppressed).suppress_tokens == suppressed
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"max_line_count": 2}, "max_line_width"),
+        ({"max_line_width": 40, "max_line_count": 2, "max_words_per_line": 3}, "leave one of them out"),
+        ({"hallucination_silence_threshold": 2.0, "way": "fast"}, 'way = "exact"'),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(options, says):
+    with pytest.raises(ValidationError, match=says):
+        TranscribeOptions(**options, word_timestamps=True)
+
+
 def test_a_vocabulary_is_told_before_every_window():
     assert (TranscribeOptions().told, TranscribeOptions().carries) == (None, False)
     named = TranscribeOptions(vocabulary=["Özgür", "Fürth"], initial_prompt="Yesterday.")
@@ -112,9 +125,13 @@ def test_an_english_model_is_not_given_other_languages(tmp_path):
     options = WhisperOptions(model="tiny.en")
     assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)
     assert isinstance(Whisper.plan(options, TranscribeOptions(language="en"), tmp_path), Ready)
-    for recipe in (TranscribeOptions(language="de"), TranscribeOptions(task="translate")):
-        plan = Whisper.plan(options, recipe, tmp_path)
-        assert isinstance(plan, Missing) and '"tiny"' in plan.why
+    for other, mend in (
+        ({"language": "de"}, 'or language = "en" in'),
+        ({"task": "translate", "language": "de"}, 'or task = "transcribe" and language = "en" in'),
+        ({"multilingual": True}, "or multilingual = false in"),
+    ):
+        plan = Whisper.plan(options, TranscribeOptions(**other), tmp_path)
+        assert isinstance(plan, Missing) and mend in plan.why and 'set model = "tiny" in' in plan.why
 
 
 def test_a_checkpoint_that_is_not_there_is_missing_until_it_is(tmp_path):
