@@ -38,6 +38,11 @@ class WhisperOptions(ServerOptions):
         return self
 
 
+def _split(value: object) -> object:
+    """ "a, b" for a list of them."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 def _read_clips(value: object) -> object:
     """openai-whisper's "0,90,300,360", or a list of these numbers."""
     if isinstance(value, str):
@@ -67,7 +72,8 @@ class TranscribeOptions(RecipeOptions):
     task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
     language: str | None = None  # a code such as "de", or a name; "auto", None: heard from the first half minute
     multilingual: bool = False  # it may change: heard anew every quarter minute, each stretch transcribed in its own
-    vocabulary: tuple[str, ...] = ()  # names and terms to expect, told before every window (the command has no such)
+    # names and terms to expect, told before every window (the command has no such)
+    vocabulary: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     initial_prompt: str | None = None  # what was said before, or in which style
     carry_initial_prompt: bool = False  # repeat it for every window
     condition_on_previous_text: bool = True  # False: less consistent, but no error is carried on
@@ -90,7 +96,8 @@ class TranscribeOptions(RecipeOptions):
     max_line_width: int | None = Field(default=None, ge=1)
     max_line_count: int | None = Field(default=None, ge=1)
     max_words_per_line: int | None = Field(default=None, ge=1)
-    formats: tuple[Format, ...] = Field(default=("txt", "srt", "vtt", "tsv", "json"), min_length=1)  # first: to open
+    # the first is the one to open
+    formats: Annotated[tuple[Format, ...], BeforeValidator(_split)] = ("txt", "srt", "vtt", "tsv", "json")
 
     _WHERE: ClassVar[frozenset[str]] = frozenset(
         {
@@ -141,6 +148,13 @@ class TranscribeOptions(RecipeOptions):
         if any(_CONTROL_SIGN in text for text in ([told] if isinstance(told, str) else told or ())):
             raise ValueError(f'leave out "{_CONTROL_SIGN}": Whisper\'s own signs begin so, and may not be told to it')
         return told
+
+    @field_validator("formats")
+    @classmethod
+    def _writes_something(cls, formats: tuple[Format, ...]) -> tuple[Format, ...]:
+        if not formats:
+            raise ValueError("name at least one")
+        return formats
 
     @field_validator("vocabulary")
     @classmethod
