@@ -37,6 +37,15 @@ class WhisperOptions(ServerOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _outlasts_a_request(self) -> "WhisperOptions":
+        if self.engine == "openai" and self.request_timeout >= self.timeout:
+            raise ValueError(
+                f"a job without progress for timeout = {self.timeout:g} s is ended, before its server has had "
+                f"request_timeout = {self.request_timeout:g} s to answer: raise `timeout`, or lower `request_timeout`"
+            )
+        return self
+
 
 def _split(value: object) -> object:
     """ "a, b" for a list of them."""

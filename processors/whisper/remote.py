@@ -50,7 +50,6 @@ class RemoteEngine(InTurns):
             Unavailable: the server is away, overloaded, refuses the key or does not know the model.
             JobError: it refuses this sound.
         """
-        question.tell(0.0)
         path = f"audio/{'translations' if question.options.task == 'translate' else 'transcriptions'}"
         fields: dict[str, Any] = {"model": self._model, "temperature": str(question.options.temperatures[0])}
         if question.language and question.options.task != "translate":
@@ -61,9 +60,9 @@ class RemoteEngine(InTurns):
         if question.options.word_timestamps:
             timed["timestamp_granularities[]"] = ["segment", "word"]
         file = _as_wav(question.samples)
-        response = self._post(path, fields | timed, file)
+        response = self._post(path, fields | timed, file, question)
         if response.status_code in NOT_UNDERSTOOD:
-            response = self._post(path, fields | {"response_format": "json"}, file)
+            response = self._post(path, fields | {"response_format": "json"}, file, question)
         if response.status_code != 200:
             raise self._refused(response)
         try:
@@ -71,14 +70,18 @@ class RemoteEngine(InTurns):
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise JobError(f"The answer of {self.device_name} is no transcription ({error!r}).") from error
 
-    def _post(self, path: str, fields: dict[str, Any], file: bytes) -> httpx2.Response:
+    def _post(self, path: str, fields: dict[str, Any], file: bytes, question: Question) -> httpx2.Response:
         """The server's last word.
 
         Raises:
-            Unavailable: it is away or overloaded.
+            Unavailable: it is away or overloaded, or hangs.
         """
         files = {"file": ("sound.wav", file, "audio/wav")}
-        return self._server.ask(lambda client: client.post(path, data=fields, files=files), lambda response: False)
+        return self._server.ask(
+            lambda client: client.post(path, data=fields, files=files),
+            is_passing=lambda response: False,
+            alive=lambda: question.tell(0.0),  # nothing is done yet, but it goes on
+        )
 
     def _refused(self, response: httpx2.Response) -> JobError:
         """What a final refusal means: for this sound, or for all."""

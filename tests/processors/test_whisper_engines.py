@@ -88,6 +88,30 @@ def test_a_busy_server_is_asked_again(hear, remote, server):
     assert hear("jfk.flac", by=remote).text
 
 
+def test_every_try_is_told_so_that_the_job_is_not_taken_for_stuck(hear, remote, server):
+    once = [told.done for told in hear("jfk.flac", by=remote).told].count(0)
+    server.behave({"status": 503}, {"status": 503}, {"status": 503})
+    assert [told.done for told in hear("jfk.flac", by=remote).told].count(0) == once + 3
+
+
+def test_jobs_of_a_server_that_hangs_wait(server, make_work, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEST_KEY", KEY)
+    remote, before = load(f"{server.root}/v1", request_timeout=0.2), len(server.asked())
+    server.behave({"hang": True})
+    source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
+    ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda told: None))
+    assert outcome.kind is FailureKind.UNAVAILABLE
+    assert f"{server.root}/v1 gave no answer within 0.2 s" in outcome.message
+    assert "raise `request_timeout` in [processors.whisper]" in outcome.message
+    assert len(server.asked()) == before + 1, "it may still be at work on it"
+
+
+def test_a_job_is_not_ended_before_its_server_may_answer():
+    with pytest.raises(ValueError, match="raise `timeout`"):
+        WhisperOptions(engine="openai", base_url="http://a/v1", request_timeout="10m")
+    assert WhisperOptions(engine="openai", base_url="http://a/v1", request_timeout="10m", timeout="11m")
+
+
 @pytest.mark.parametrize(
     ("behaviours", "kind", "says"),
     [
