@@ -1,6 +1,7 @@
 """The other engines: a server of transcriptions, a real process here, and faster-whisper where it is installed."""
 
 import importlib.util
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,10 @@ def load(url: str, **options: object) -> Whisper:
     return processor
 
 
+def a_word(word: str, at_seconds: float, **more: object) -> dict:
+    return {"word": word, "start": at_seconds, "end": at_seconds + 0.5} | more
+
+
 def test_a_server_is_sent_the_sound_and_the_choices_that_it_knows(hear, remote, server):
     heard = hear("jfk.flac", by=remote, initial_prompt="Kennedy", language="en", word_timestamps=True)
     assert heard.text == "I was sent 11 seconds.\n" and heard.finished.review == ()
@@ -75,6 +80,27 @@ def test_silence_is_never_sent(hear, remote, server, tmp_path):
     silence = write_wav(tmp_path / "silence.wav", np.zeros(16_000 * 5, np.float32))
     assert hear(silence, by=remote).finished.review == ("No speech was found.",)
     assert len(server.asked()) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "are"),
+    [
+        ("Ask not", [a_word("Ask", 0), a_word("not", 1)], [" Ask", " not"]),
+        ("Ask not", [a_word(" Ask", 0), a_word(" n", 1), a_word("ot", 2)], [" Ask", " n", "ot"]),
+        ("そして私は", [a_word("そして", 0), a_word("私は", 1)], [" そして", "私は"]),
+        ("Ask not", [{"word": "Ask"}, {"word": "not"}], [" Ask not"]),
+        ("Ask not", [a_word("Ask", math.nan)], [" Ask not"]),
+        ("Ask not", "Ask not", [" Ask not"]),
+        ("Ask not", [a_word("Ask", 0, probability=None)], [" Ask"]),
+    ],
+)
+def test_words_of_a_server_are_those_of_its_text(hear, remote, server, text, own, are):
+    segment = {"text": text, "start": 0, "end": 10, "words": own, "avg_logprob": math.nan, "temperature": "cold"}
+    server.behave({"answer": {"text": text, "segments": [segment]}})
+    heard = hear("jfk.flac", by=remote, word_timestamps=True)
+    (found,) = heard.json()["segments"]
+    assert [word["word"] for word in found["words"]] == are and (found["avg_logprob"], found["temperature"]) == (0, 0)
+    assert "".join(are).strip() in (heard.outputs / "talk.srt").read_text()
 
 
 def test_a_server_without_times_gives_one_segment_of_all_that_is_spoken(hear, remote, server):
@@ -120,6 +146,8 @@ def test_a_job_is_not_ended_before_its_server_may_answer():
         ([{"status": 404}], FailureKind.UNAVAILABLE, "does not know tiny"),
         ([{"status": 413, "says": "too large"}], FailureKind.ERROR, "413 too large"),
         ([{"answer": {"segments": 7}}], FailureKind.ERROR, "no transcription"),
+        ([{"answer": {"segments": [{"text": "A", "start": math.nan, "end": 2}]}}], FailureKind.ERROR, "a time of nan"),
+        ([{"answer": {"segments": [{"text": "A", "start": 0}]}}], FailureKind.ERROR, "speech server http://127.0.0.1"),
     ],
 )
 def test_what_a_server_refuses_is_said_and_parked_or_failed(
