@@ -102,6 +102,14 @@ def tiny() -> tuple[dict[str, int], dict[str, np.ndarray]]:
     return vars(dims), state
 
 
+def test_a_folder_without_weights_is_blamed_itself(tmp_path, capsys):
+    assert (
+        models_command.main(["--models", str(tmp_path / "models"), "convert", "tiny", str(tmp_path)]) == os.EX_NOINPUT
+    )
+    told = capsys.readouterr().err
+    assert told.startswith(f"{tmp_path}/model.bin cannot be read (No such file") and "name faster-whisper's" in told
+
+
 def test_weights_of_faster_whisper_become_those_of_their_name(tiny, tmp_path):
     dims, state = tiny
     folder, models = tmp_path / "faster", tmp_path / "models"
