@@ -173,6 +173,8 @@ class Hearing:
             if spoken is not None:
                 said = voice.seconds_within(spoken, segment["start"], segment["end"])
                 segment["speech_seconds"] = round(said, 2)
+            if spoken and self._options.channel == "each":
+                segment = _from_first_heard(segment, spoken)
             chosen = self._dropped if is_invented else self._kept
             chosen.append(_moved(segment, part.at_seconds, len(chosen)))
         if spoken:
@@ -227,6 +229,15 @@ def _is_invented(
 def _within(segment: Segment, seconds: float) -> Segment:
     """The segment cut at the end of the sound: its window was filled up with silence."""
     return {**segment, "start": min(segment["start"], seconds), "end": min(segment["end"], seconds)}
+
+
+def _from_first_heard(segment: Segment, spoken: Sequence[voice.Span]) -> Segment:
+    """The segment from where somebody is heard: Whisper begins it with the silence before, while another may speak."""
+    heard = next((max(span.start, segment["start"]) for span in spoken if span.end > segment["start"]), segment["end"])
+    if heard >= segment["end"]:
+        return segment
+    words = [{**word, "start": min(max(word["start"], heard), word["end"])} for word in segment.get("words", ())]
+    return {**segment, "start": heard} | ({"words": words} if words else {})
 
 
 def _moved(segment: Segment, offset: float, number: int) -> Segment:
