@@ -103,6 +103,20 @@ def test_words_of_a_server_are_those_of_its_text(hear, remote, server, text, own
     assert "".join(are).strip() in (heard.outputs / "talk.srt").read_text()
 
 
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [("In being modern.", True), ("Thank you for watching.", False), ("More than two seconds hold. " * 4, False)],
+)
+def test_text_over_silence_is_kept_only_where_it_may_be_what_is_said_behind(
+    hear, remote, server, tmp_path, text, is_kept
+):
+    source = np.concatenate([np.zeros(16_000 * 9, np.float32), read_sound("LJ001-0002.mp3")])
+    server.behave({"answer": {"text": text, "segments": [{"text": text, "start": 0, "end": 7}]}})
+    heard = hear(write_wav(tmp_path / "late.wav", source), by=remote).json()
+    assert [segment["start"] > 8.5 for segment in heard["segments"]] == [True] * is_kept
+    assert len(heard["dropped"]) == (not is_kept)
+
+
 def test_a_server_without_times_gives_one_segment_of_all_that_is_spoken(hear, remote, server):
     server.behave({"status": 400, "says": "verbose_json is not supported"})
     (segment,) = hear("jfk.flac", by=remote).json()["segments"]
