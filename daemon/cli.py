@@ -503,7 +503,8 @@ def models(context: typer.Context, config_file: ConfigOption = None) -> None:
     from daemon.workers import run_module
 
     settings = _settings(config_file)
-    code = run_module("processors.models", ["--models", str(settings.models), *(context.args or ["list"])])
+    asked = context.args if set(context.args) - {"--json"} else ["list", *context.args]
+    code = run_module("processors.models", ["--models", str(settings.models), *asked])
     if code == 0 and "fetch" in context.args:
         with contextlib.suppress(NotRunning):
             control.ask(settings.socket, "probe", timeout=5)  # what waited for these weights goes on

@@ -84,6 +84,7 @@ def _media_type(probe: bytes, size_bytes: int) -> str | None:
         or _tagged_audio(probe)
         or _pdf(probe, size_bytes)
         or _text(probe, size_bytes)
+        or _lettered(probe)
         or _transport_stream(probe)
         or _mpeg_audio(probe, 0, size_bytes)
     )
@@ -111,6 +112,22 @@ _SIGNATURES = (
     (b"FLV\x01", "video/x-flv"),
     (b"\0\0\x01\xba", "video/mpeg"),  # program stream
     (b"\0\0\x01\xb3", "video/mpeg"),  # MPEG-1 video alone
+    (b"\0\0\0\0\x01\xbc", "video/x-gxf"),
+    (b"Creative Voice File\x1a", "audio/x-voc"),
+    (b"MP+\x07", "audio/x-musepack"),
+    (b"MP+\x17", "audio/x-musepack"),
+    (b"\x02dss", "audio/x-dss"),
+    (b"\x03dss", "audio/x-dss"),
+    (b".ra\xfd", "audio/x-realaudio"),
+    (b"ea3\x03", "audio/x-oma"),
+    (b"EA3\x01", "audio/x-oma"),
+    (b"\x7f\xfe\x80\x01", "audio/x-dts"),  # in words of 16 bits, or of 14, in either order
+    (b"\xfe\x7f\x01\x80", "audio/x-dts"),
+    (b"\x1f\xff\xe8\x00", "audio/x-dts"),
+    (b"\xff\x1f\x00\xe8", "audio/x-dts"),
+    (b"nut/multimedia container\0", "video/x-nut"),
+    (bytes.fromhex("060e2b34020501010d010201"), "video/x-mxf"),  # SMPTE ST 377-1, a partition pack's key
+    (bytes.fromhex("b7d800203749da11a64e0007e95ead8d"), "video/x-wtv"),
 )
 
 
@@ -119,11 +136,22 @@ def _riff(probe: bytes) -> str | None:
     form = probe[8:12]
     match probe[:4]:
         case b"RIFF" | b"RIFX" | b"RF64" | b"BW64":
-            return {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}.get(form)
+            return _RIFF_FORMS.get(form)
         case b"FORM":
-            return {b"AIFF": "audio/aiff", b"AIFC": "audio/aiff"}.get(form)
+            return {b"AIFF": "audio/aiff", b"AIFC": "audio/aiff", b"8SVX": "audio/8svx"}.get(form)
+        case b"FRM8":  # DSDIFF 1.5, whose sizes have 64 bits
+            return "audio/x-dff" if probe[12:16] == b"DSD " else None
     return None
 
+
+_RIFF_FORMS = {
+    b"WAVE": "audio/wav",
+    b"WEBP": "image/webp",
+    b"AVI ": "video/x-msvideo",
+    b"AMV ": "video/x-amv",
+    b"QLCM": "audio/qcelp",
+    b"XWMA": "audio/x-xwma",
+}
 
 _HEIF_BRANDS = {
     b"avif": "image/avif",
@@ -241,6 +269,30 @@ def _text(probe: bytes, size_bytes: int) -> str | None:
     return None if is_utf16 and _CONTROL_CHARACTERS.search(text) else "text/plain"
 
 
+_LETTERS = (
+    (b"TTA1", "audio/x-tta"),
+    (b"TTA2", "audio/x-tta"),
+    (b"MAC ", "audio/x-ape"),
+    (b"MPCK", "audio/x-musepack"),
+    (b"tBaK", "audio/x-tak"),
+    (b"ajkg", "audio/x-shorten"),
+    (b"qoaf", "audio/x-qoa"),
+    (b"DSD ", "audio/x-dsf"),
+    (b"DTSHDHDR", "audio/x-dts"),
+    (b"#!iLBC", "audio/x-ilbc"),
+    (b"NIST_1A", "audio/x-nist"),  # SPHERE
+    (b".SoX", "audio/x-sox"),
+    (b"XoS.", "audio/x-sox"),
+    (b".RMF", "video/x-realmedia"),
+    (b"DHAV", "video/x-dhav"),  # recorders of cameras
+)
+
+
+def _lettered(probe: bytes) -> str | None:
+    """Signatures that a text may begin with, of formats that are none."""
+    return next((media_type for signature, media_type in _LETTERS if probe.startswith(signature)), None)
+
+
 def _transport_stream(probe: bytes) -> str | None:
     """ISO/IEC 13818-1: packets of 188 bytes that begin with 0x47; four more before each on Blu-ray, 16 after on air."""
     for first, packet_bytes in ((0, 188), (4, 192), (0, 204)):
@@ -308,7 +360,7 @@ _BY_SUFFIX = {
         "image/x-portable-anymap": "pbm pgm ppm pnm",
         "image/x-tga": "tga",
         "audio/wav": "wav wave",
-        "audio/mpeg": "mp3 mp2 mpga",
+        "audio/mpeg": "mp3 mp2 mpga m2a mpa",
         "audio/aac": "aac",
         "audio/flac": "flac",
         "audio/ogg": "ogg oga opus spx",
@@ -316,9 +368,26 @@ _BY_SUFFIX = {
         "audio/aiff": "aif aiff aifc",
         "audio/x-caf": "caf",
         "audio/amr": "amr awb 3ga",
-        "audio/ac3": "ac3 eac3",
+        "audio/ac3": "ac3 eac3 ec3",
         "audio/x-ms-wma": "wma",
         "audio/basic": "au snd",
+        "audio/g722": "g722 722",
+        "audio/x-gsm": "gsm",
+        "audio/x-sbc": "sbc msbc",
+        "audio/x-latm": "latm loas",
+        "audio/x-mlp": "mlp thd",
+        "audio/x-dts": "dts dtshd",
+        "audio/x-tta": "tta",
+        "audio/x-ape": "ape",
+        "audio/x-musepack": "mpc",
+        "audio/x-tak": "tak",
+        "audio/x-shorten": "shn",
+        "audio/x-dss": "dss",
+        "audio/x-dsf": "dsf",
+        "audio/x-dff": "dff",
+        "audio/x-voc": "voc",
+        "audio/x-oma": "oma aa3",
+        "audio/x-nist": "sph nist",
         "video/mp4": "mp4 m4v",
         "video/quicktime": "mov qt",
         "video/3gpp": "3gp 3g2",
@@ -330,6 +399,11 @@ _BY_SUFFIX = {
         "video/mpeg": "mpg mpeg vob",
         "video/ogg": "ogv",
         "video/x-flv": "flv",
+        "video/x-realmedia": "rm rmvb",
+        "video/x-mxf": "mxf",
+        "video/x-wtv": "wtv",
+        "video/x-dv": "dv dif",
+        "video/x-dhav": "dav",
     }.items()
     for suffix in suffixes.split()
 }

@@ -18,7 +18,7 @@ from daemon.config import Recipe, Settings
 from daemon.inbox import Inbox
 from daemon.names import printable_path
 from daemon.tables import Nearby
-from daemon.validation import nearest
+from daemon.validation import nearest, problems
 from processors.base import Kind, RecipeOptions
 
 FOLDER_FILE = ".inboxd.toml"
@@ -76,6 +76,12 @@ def _check_known(settings: Settings, origin: str, options: Mapping[str, Any]) ->
     """Folders hold files of several kinds, so an option need not be of the recipe at hand; but of one there is."""
     known = {name for recipe in settings.recipes.values() for name in settable(recipe)} | Nearby.model_fields.keys()
     for name in options.keys() - known:
+        loaded = sorted(
+            {recipe.processor for recipe in settings.recipes.values() if name in recipe.cls.Options.model_fields}
+        )
+        if loaded:
+            tables = " or ".join(f"[processors.{processor}]" for processor in loaded)
+            raise WrongOptions(f"{origin}: unknown key {name!r} here: set it in config.toml, in {tables}.")
         raise WrongOptions(f"{origin}: unknown key {name!r}. {nearest(name, known)}".rstrip())
 
 
@@ -100,7 +106,8 @@ def _check(settings: Settings, kind: Kind | None, choice: Choice) -> Choice:
     try:
         options_of(recipe, options)
     except ValidationError as error:
-        raise WrongOptions(_words(error) + f" ({', '.join(sorted(set(origins.values())))})") from error
+        wrong = problems(error, type(recipe.recipe_options), _merged(recipe, options))
+        raise WrongOptions(f"{', '.join(sorted(set(origins.values())))}: {'; '.join(wrong)}") from error
     return Choice(recipe=choice.recipe, priority=choice.priority, options=options, origins=origins)
 
 
@@ -118,8 +125,11 @@ def options_of(recipe: Recipe, overrides: Mapping[str, Any]) -> RecipeOptions:
     """
     if not overrides:
         return recipe.recipe_options
-    cls = type(recipe.recipe_options)
-    return cls.model_validate({**recipe.recipe_options.model_dump(), **overrides})
+    return type(recipe.recipe_options).model_validate(_merged(recipe, overrides))
+
+
+def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {**recipe.recipe_options.model_dump(), **overrides}
 
 
 def _files(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[tuple[str, bytes]]:
@@ -151,12 +161,10 @@ def _read(name: str, folder: int | None) -> bytes:
 
 def _parse(origin: str, content: bytes) -> Nearby:
     try:
-        return Nearby.model_validate(tomllib.loads(content.decode()))
+        table = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WrongOptions(f"{origin} is no valid TOML: {error}.") from error
+    try:
+        return Nearby.model_validate(table)
     except ValidationError as error:
-        raise WrongOptions(f"{origin}: {_words(error)}") from error
-
-
-def _words(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, item['loc']))} = {item['input']!r}: {item['msg']}" for item in error.errors())
+        raise WrongOptions(f"{origin}: {'; '.join(problems(error, Nearby, table))}") from error

@@ -1,7 +1,7 @@
 """Tables of config.toml against their models; what is wrong is told with the nearest known key."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,8 @@ def validate(
     try:
         return cls.model_validate(table, context={"home": home})
     except ValidationError as error:
-        problems = [_problem(item, cls, location, known) for item in error.errors()]
         raise ConfigError(
-            "\n".join(f"{where}: {problem}" for problem in problems),
+            "\n".join(f"{where}: {problem}" for problem in problems(error, cls, table, location, known)),
             "Mend it and start again; `inboxd config check` shows the settings in force.",
         ) from error
 
@@ -44,16 +43,49 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}? " if close else ""
 
 
-def _problem(item: Any, cls: Any, location: tuple[str, ...], known: list[str] | None) -> str:
+def problems(
+    error: ValidationError, cls: Any, table: Any, location: tuple[str, ...] = (), known: list[str] | None = None
+) -> list[str]:
+    """What is wrong in `table`, a sentence for each key or value. The rest as for `validate`."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for item in error.errors():
+        place = _place(table, item)
+        if place in found:  # the next of the forms that the value may have
+            found[place]["msg"] += f", or {_message(item)}"
+        else:
+            found[place] = {**item, "loc": place, "msg": _message(item)}
+    holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong for what is in them
+    return [_problem(item, cls, location, known) for place, item in found.items() if place not in holders]
+
+
+def _place(table: Any, item: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where in `table` the mistake is: pydantic's `loc`, less its names for the forms that a value may have."""
+    place: list[Any] = []
+    for part in item["loc"]:
+        keys = table if isinstance(table, Mapping) else range(len(table)) if isinstance(table, list | tuple) else ()
+        if part in keys:
+            table = table[part]
+        elif item["type"] != "missing" or part != item["loc"][-1]:
+            continue
+        place.append(part)
+    return tuple(place)
+
+
+def _message(item: Mapping[str, Any]) -> str:
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return message.replace("valid tuple", "valid list").replace("Tuple should", "should")
+
+
+def _problem(item: Any, cls: Any, location: tuple[str, ...], known: list[str] | None) -> str:
     if not item["loc"]:  # of several keys together
-        return f"[{'.'.join(location)}]: {message}"
-    *path, key = [*location, *(str(part) for part in item["loc"])]
+        return f"[{'.'.join(location)}]: {item['msg']}" if location else item["msg"]
+    within = item["loc"][:-1] if isinstance(item["loc"][-1], int) else item["loc"]  # a wrong item tells itself
+    *path, key = [*location, *(str(part) for part in within)]
     table = f"[{'.'.join(path)}] " if path else ""
     if item["type"] == "extra_forbidden":
         close = nearest(key, known or _fields_at(cls, item["loc"][:-1]))
         return f"{table}unknown key {key!r}. {close}".rstrip()
-    return f"{table}{key} = {_shortened(repr(item['input']))}: {message}"
+    return f"{table}{key} = {_shortened(repr(item['input']))}: {item['msg']}"
 
 
 def _shortened(text: str) -> str:

@@ -186,6 +186,13 @@ def test_reader_cannot_harm_the_job_log(done: Place):
         connection.execute("DELETE FROM jobs")
 
 
+def test_models_lists_them_also_for_scripts(place: Place):
+    listed = [json.loads(line) for line in place.inboxd("models", "--json").stdout.splitlines()]
+    assert {model["event"] for model in listed} == {"model"} and "tiny.en" in {model["name"] for model in listed}
+    wrong = place.inboxd("models", "lost", check=64).stderr
+    assert wrong.startswith("usage: inboxd models") and "--models" not in wrong
+
+
 def test_help_names_every_command(place: Place):
     done = subprocess.run(
         [sys.executable, "-m", "daemon.cli", "--help"], capture_output=True, text=True, env=place.environment()

@@ -140,10 +140,6 @@ def _fetch(asked: argparse.Namespace, report: Report) -> int:
 def _convert(asked: argparse.Namespace, report: Report) -> int:
     if asked.name not in catalogue.NAMES:
         return _unknown(asked.name, report)
-    if not asked.source.exists():
-        return report.error(
-            f"{asked.source} is not there: name faster-whisper's folder, or its model.bin.", os.EX_NOINPUT
-        )
     record = weights.convert(asked.name, asked.source, asked.models, lambda *done: report.progress(asked.name, *done))
     path = weights.location(asked.name, asked.models)
     report.say("done", f"{asked.name}: {_megabytes(record.bytes)}, in {path}", path=str(path), **asdict(record))
@@ -234,7 +230,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="inboxd models", description="The models that inboxd's processors compute with.")
-    parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="the folder they are kept in")
+    parser.add_argument("--models", type=Path, required=True, metavar="DIR", help=argparse.SUPPRESS)  # inboxd's
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text, named in (
         ("list", "what there is, and what is here", None),

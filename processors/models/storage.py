@@ -44,6 +44,12 @@ class Damaged(FetchError):
     exit_code = os.EX_DATAERR
 
 
+class NoSource(FetchError):
+    """The file or folder that was named as the source cannot be read."""
+
+    exit_code = os.EX_NOINPUT
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """Where stored weights came from; kept beside them as NAME.json."""

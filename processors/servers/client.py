@@ -34,6 +34,7 @@ class Server:
         key = _read_key(options.api_key_env, options.api_key_file)
         self.url = options.base_url or ""
         self._name, self._table = f"The {kind} {self.url}", table
+        self._longest_seconds = options.request_timeout
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for each request
         self._client = httpx2.Client(
             base_url=self.url,
@@ -64,19 +65,25 @@ class Server:
         return response
 
     def ask(
-        self, send: Callable[[httpx2.Client], httpx2.Response], is_passing: Callable[[httpx2.Response], bool]
+        self,
+        send: Callable[[httpx2.Client], httpx2.Response],
+        is_passing: Callable[[httpx2.Response], bool],
+        alive: Callable[[], None] = lambda: None,
     ) -> httpx2.Response:
         """The server's last word: what it says when it is overloaded, or `is_passing`, is not, unless it goes on so.
 
-        What `send` raises, but for a failed connection, ends it.
+        What `send` raises, but for a failed connection, ends it. `alive` is called before each try.
 
         Raises:
-            Unavailable: it is away or overloaded.
+            Unavailable: it is away or overloaded, or took a request and gave no answer in time.
         """
         pause = _FIRST_PAUSE_SECONDS
         for left in reversed(range(TRIES)):
+            alive()
             try:
                 response = send(self._client)
+            except httpx2.ReadTimeout as error:  # not asked again at once: it may still be at work on it
+                raise self._hangs() from error
             except httpx2.TransportError as error:
                 why = error
             else:
@@ -100,6 +107,12 @@ class Server:
     def lacks(self, what: str) -> Unavailable:
         """What it means that the server has no such model or address (404); `what`, in words."""
         return Unavailable(f"{self._name} does not know {what}. Correct `model` or `base_url` in [{self._table}].")
+
+    def _hangs(self) -> Unavailable:
+        return Unavailable(
+            f"{self._name} gave no answer within {self._longest_seconds:g} s. Look whether it works, or raise "
+            f"`request_timeout` in [{self._table}]; the jobs wait."
+        )
 
     def _away(self, why: object) -> Unavailable:
         return Unavailable(

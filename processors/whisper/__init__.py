@@ -57,9 +57,11 @@ class Whisper(Processor):
                 why=f"The Whisper checkpoint {options.model} is not there: correct `model`, or put it there."
             )
         model = Path(options.model).name.removesuffix(".pt")
-        is_english = recipe.task == "transcribe" and not recipe.multilingual and recipe.language in {None, "en"}
-        if model.endswith(".en") and not is_english:
-            return Missing(why=f'The model {model} knows English only: set model = "{model[:-3]}".')
+        if model.endswith(".en") and (other := _other_than_english(recipe)):
+            return Missing(
+                why=f'The model {model} knows English only: set model = "{model[:-3]}" in [processors.whisper] of '
+                f"config.toml, or {other} in the recipe or beside the file."
+            )
         return Ready()
 
     @classmethod
@@ -109,6 +111,16 @@ class Whisper(Processor):
         from processors.whisper.transcription import transcribe
 
         return transcribe(work, self._engine, self._detector, progress, ask)
+
+
+def _other_than_english(recipe: TranscribeOptions) -> str:
+    """What would have to be set for an English model to do; "": nothing."""
+    wanted = (
+        ('task = "transcribe"', recipe.task != "transcribe"),
+        ("multilingual = false", recipe.multilingual),
+        ('language = "en"', recipe.language not in {None, "en"}),
+    )
+    return " and ".join(mend for mend, is_needed in wanted if is_needed)
 
 
 def _engine(options: WhisperOptions, models: Path, progress: Progress) -> "Engine":

@@ -91,6 +91,22 @@ su sundanese, yue cantonese
 """
 LANGUAGES: Mapping[str, str] = dict(entry.strip().split(" ", 1) for entry in _LANGUAGES.replace("\n", " ").split(","))
 
+# By name: whisper.tokenizer.TO_LANGUAGE_CODE, where some languages have a second one.
+CODES: Mapping[str, str] = {name: code for code, name in LANGUAGES.items()} | {
+    "burmese": "my",
+    "valencian": "ca",
+    "flemish": "nl",
+    "haitian": "ht",
+    "letzeburgesch": "lb",
+    "pushto": "ps",
+    "panjabi": "pa",
+    "moldavian": "ro",
+    "moldovan": "ro",
+    "sinhalese": "si",
+    "castilian": "es",
+    "mandarin": "zh",
+}
+
 
 # What the library's README gives as the memory of a GPU that each needs, in gigabytes.
 _GIGABYTES = {"tiny": 1, "base": 1, "small": 2, "medium": 5, "large-v3-turbo": 6, "large": 10}

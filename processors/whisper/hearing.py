@@ -19,6 +19,8 @@ SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB 
 _LEVELS_PER_SECOND = 10  # of sound.levels
 _FRAMES_PER_SECOND = 100  # of a segment's `seek`
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
+_WINDOW_SECONDS = 30.0
+_FAST_CHARACTERS_PER_SECOND = 25  # of English: text that is longer than what is spoken then is not that
 _PASSED_OVER_SECONDS = 4.0  # of speech without a word of text: worth a look. Less is a breath, a laugh, a late time
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
@@ -169,11 +171,15 @@ class Hearing:
         )
         self._language = self._language or answer.language
         segments = [_within(segment, part.seconds) for segment in answer.segments if segment["text"].strip()]
+        if spoken:
+            segments = _placed(segments, spoken, part.seconds)
         for segment in segments:
             is_invented = _is_invented(segment, segments, part.seconds, loudness, spoken)
             if spoken is not None:
                 said = voice.seconds_within(spoken, segment["start"], segment["end"])
                 segment["speech_seconds"] = round(said, 2)
+            if spoken and self._options.channel == "each":
+                segment = _from_first_heard(segment, spoken)
             chosen = self._dropped if is_invented else self._kept
             chosen.append(_moved(segment, part.at_seconds, len(chosen)))
         if spoken:
@@ -208,6 +214,31 @@ def _first_sound(loudness: np.ndarray, spoken: Sequence[voice.Span] | None) -> f
     return spoken[0].start if spoken else float(np.argmax(loudness >= SILENCE_DB)) / _LEVELS_PER_SECOND
 
 
+def _placed(segments: list[Segment], spoken: Sequence[voice.Span], seconds: float) -> list[Segment]:
+    """The segments, those that Whisper set into the silence before what they say at the time at which it is said.
+
+    It is in the same window, and no other segment tells of it. Times of words are right by themselves.
+    """
+    left = voice.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
+    placed = []
+    for segment, following in zip(segments, [*segments[1:], None], strict=True):
+        until = min(
+            following["start"] if following else seconds, segment["seek"] / _FRAMES_PER_SECOND + _WINDOW_SECONDS
+        )
+        here = [span for span in left if segment["end"] <= span.start < until]
+        heard = sum(span.end - span.start for span in here)
+        fits = here and len(segment["text"]) <= _FAST_CHARACTERS_PER_SECOND * heard
+        is_misplaced = fits and "words" not in segment and not _said_within(segment, spoken)
+        if is_misplaced and not guards.is_phantom(segment["text"], heard, 0.0, is_last=True):
+            segment = {**segment, "start": here[0].start, "end": here[-1].end}
+        placed.append(segment)
+    return placed
+
+
+def _said_within(segment: Segment, spoken: Sequence[voice.Span]) -> float:
+    return voice.seconds_within(spoken, segment["start"], segment["end"] + _LATE_SECONDS)
+
+
 def _is_invented(
     segment: Segment,
     segments: list[Segment],
@@ -216,7 +247,7 @@ def _is_invented(
     spoken: Sequence[voice.Span] | None,
 ) -> bool:
     """Can the segment not have been said? (Whisper writes "you" on silence, and goes on inventing behind the end.)"""
-    if spoken is not None and not voice.seconds_within(spoken, segment["start"], segment["end"] + _LATE_SECONDS):
+    if spoken is not None and not _said_within(segment, spoken):
         return True
     heard = loudness[int(segment["start"] * _LEVELS_PER_SECOND) : int(segment["end"] * _LEVELS_PER_SECOND) + 1]
     if not len(heard) or float(heard.max()) < SILENCE_DB:
@@ -228,6 +259,15 @@ def _is_invented(
 def _within(segment: Segment, seconds: float) -> Segment:
     """The segment cut at the end of the sound: its window was filled up with silence."""
     return {**segment, "start": min(segment["start"], seconds), "end": min(segment["end"], seconds)}
+
+
+def _from_first_heard(segment: Segment, spoken: Sequence[voice.Span]) -> Segment:
+    """The segment from where somebody is heard: Whisper begins it with the silence before, while another may speak."""
+    heard = next((max(span.start, segment["start"]) for span in spoken if span.end > segment["start"]), segment["end"])
+    if heard >= segment["end"]:
+        return segment
+    words = [{**word, "start": min(max(word["start"], heard), word["end"])} for word in segment.get("words", ())]
+    return {**segment, "start": heard} | ({"words": words} if words else {})
 
 
 def _moved(segment: Segment, offset: float, number: int) -> Segment:

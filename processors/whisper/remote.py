@@ -4,6 +4,7 @@ The sound is sent in parts, as 16-bit WAV of 16 kHz, and only where somebody spe
 """
 
 import io
+import math
 import wave
 from typing import Any
 
@@ -17,8 +18,6 @@ from processors.whisper import catalogue, sound
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.options import WhisperOptions
 from processors.whisper.turns import InTurns
-
-_CODES = {name: code for code, name in catalogue.LANGUAGES.items()}
 
 
 class RemoteEngine(InTurns):
@@ -52,7 +51,6 @@ class RemoteEngine(InTurns):
             Unavailable: the server is away, overloaded, refuses the key or does not know the model.
             JobError: it refuses this sound.
         """
-        question.tell(0.0)
         path = f"audio/{'translations' if question.options.task == 'translate' else 'transcriptions'}"
         fields: dict[str, Any] = {"model": self._model, "temperature": str(question.options.temperatures[0])}
         if question.language and question.options.task != "translate":
@@ -63,24 +61,31 @@ class RemoteEngine(InTurns):
         if question.options.word_timestamps:
             timed["timestamp_granularities[]"] = ["segment", "word"]
         file = _as_wav(question.samples)
-        response = self._post(path, fields | timed, file)
+        response = self._post(path, fields | timed, file, question)
         if response.status_code in NOT_UNDERSTOOD:
-            response = self._post(path, fields | {"response_format": "json"}, file)
+            response = self._post(path, fields | {"response_format": "json"}, file, question)
         if response.status_code != 200:
             raise self._refused(response)
         try:
             return _read(response.json(), question)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise JobError(f"The answer of {self.device_name} is no transcription ({error!r}).") from error
+            raise JobError(
+                f"The answer of the speech server {self.device_name} is no transcription ({error!r}). See its log, or "
+                "name another `model` in [processors.whisper]."
+            ) from error
 
-    def _post(self, path: str, fields: dict[str, Any], file: bytes) -> httpx2.Response:
+    def _post(self, path: str, fields: dict[str, Any], file: bytes, question: Question) -> httpx2.Response:
         """The server's last word.
 
         Raises:
-            Unavailable: it is away or overloaded.
+            Unavailable: it is away or overloaded, or hangs.
         """
         files = {"file": ("sound.wav", file, "audio/wav")}
-        return self._server.ask(lambda client: client.post(path, data=fields, files=files), lambda response: False)
+        return self._server.ask(
+            lambda client: client.post(path, data=fields, files=files),
+            is_passing=lambda response: False,
+            alive=lambda: question.tell(0.0),  # nothing is done yet, but it goes on
+        )
 
     def _refused(self, response: httpx2.Response) -> JobError:
         """What a final refusal means: for this sound, or for all."""
@@ -108,24 +113,67 @@ def _read(told: dict[str, Any], question: Question) -> Answer:
     spoken = question.spoken or ()
     whole = {"start": spoken[0].start if spoken else 0.0, "end": spoken[-1].end if spoken else seconds}
     given = told.get("segments") or ([{"text": told["text"], **whole}] if told["text"].strip() else [])
-    words = told.get("words") or []
+    words = _usable(told.get("words"))
     segments = []
     for number, each in enumerate(given):
         text = " " + each["text"].strip()
+        start, end = _time(each["start"]), _time(each["end"])
         segment = {"id": number, "seek": 0, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0, "no_speech_prob": 0.0}
-        segment |= {"compression_ratio": compression_ratio(text)} | {k: v for k, v in each.items() if v is not None}
-        segment |= {"start": float(each["start"]), "end": float(each["end"]), "text": text, "seek": 0}
+        segment |= {"compression_ratio": compression_ratio(text)}
+        segment |= {name: value for name, value in each.items() if _is_usable(value, segment.get(name))}
+        segment |= {"start": start, "end": max(start, end), "text": text, "seek": 0}
         if question.options.word_timestamps:
-            segment["words"] = each.get("words") or _words_within(words, segment)
+            found = _usable(each.get("words")) or _words_within(words, segment)
+            # subtitles are made of words: without any, the segment would be missing
+            segment["words"] = _spaced(found, text) or [{"word": text, "start": start, "end": end, "probability": 1.0}]
         segments.append(segment)
     language = (told.get("language") or "").lower()
-    return Answer(segments=segments, language=language if language in catalogue.LANGUAGES else _CODES.get(language))
+    return Answer(
+        segments=segments, language=language if language in catalogue.LANGUAGES else catalogue.CODES.get(language)
+    )
+
+
+def _time(told: Any) -> float:
+    """
+    Raises:
+        ValueError: it is none.
+    """
+    if not math.isfinite(seconds := float(told)):
+        raise ValueError(f"a time of {seconds} seconds")
+    return max(0.0, seconds)
+
+
+def _is_usable(told: Any, default: Any) -> bool:
+    """May what a server tells of a segment stand in the place of `default`? None: there is none."""
+    if isinstance(told, float) and not math.isfinite(told):
+        return False
+    return told is not None and (not isinstance(default, float) or isinstance(told, int | float))
+
+
+def _usable(told: Any) -> list[dict[str, Any]]:
+    """The words that a server tells; none if one of them has no time, as text would be missing."""
+    try:
+        return [
+            {"probability": 1.0, **word, "word": str(word["word"])}
+            | {"start": _time(word["start"]), "end": _time(word["end"])}
+            for word in told or ()
+        ]
+    except (ValueError, LookupError, TypeError):
+        return []
 
 
 def _words_within(words: list[dict[str, Any]], segment: dict[str, Any]) -> list[dict[str, Any]]:
     """The words of the answer whose middle lies in the segment."""
-    found = []
+    return [word for word in words if segment["start"] <= (word["start"] + word["end"]) / 2 < segment["end"]]
+
+
+def _spaced(words: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """The words with a space before each that has one in the text: some servers leave them out."""
+    spaced, at = [], 0
     for word in words:
-        if segment["start"] <= (word["start"] + word["end"]) / 2 < segment["end"]:
-            found.append({"probability": 1.0, **word, "word": " " + word["word"].strip()})
-    return found
+        bare = word["word"].strip()
+        found = text.find(bare, at)
+        is_apart = found < 0 or text[found - 1 : found].isspace()
+        spaced.append({**word, "word": " " * is_apart + bare})
+        at = at if found < 0 else found + len(bare)
+    return spaced

@@ -3,12 +3,13 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from whisper.utils import get_writer
+from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
 
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.sound import Gap
@@ -88,9 +89,39 @@ def _write(transcript: Transcript, outputs: Path, name: str, form: str, options:
             file.write(_as_markdown(transcript))
         else:
             # The writer's own naming is not used: it cuts "talk.part 1" at the dot.
-            result = {"segments": [_signed(segment) for segment in transcript.segments]}
-            get_writer(form, os.devnull).write_result(result, file, _layout(options))
+            _WRITERS[form](os.devnull).write_result(
+                {"segments": _all_signed(transcript, form, options)}, file, _layout(options)
+            )
     return name
+
+
+class _ByChannel:
+    """Of a writer of subtitles that may join segments: none shows the words of two channels."""
+
+    def iterate_result(self, result: Mapping[str, Any], *layout: Any, **more: Any) -> Iterator[tuple[str, str, str]]:
+        for _, segments in groupby(result["segments"], key=lambda segment: segment.get("channel")):
+            yield from super().iterate_result({**result, "segments": list(segments)}, *layout, **more)
+
+
+class _Srt(_ByChannel, WriteSRT):
+    pass
+
+
+class _Vtt(_ByChannel, WriteVTT):
+    pass
+
+
+_WRITERS = {"txt": WriteTXT, "srt": _Srt, "vtt": _Vtt, "tsv": WriteTSV}
+
+
+def _all_signed(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Mapping[str, Any]]:
+    """Every segment with its sign; where subtitles join them, only those before which another channel was heard."""
+    joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
+    before = [None, *transcript.segments]
+    return [
+        segment if joins and last and last.get("channel") == segment.get("channel") else _signed(segment)
+        for last, segment in zip(before, transcript.segments, strict=False)
+    ]
 
 
 def _signed(segment: Mapping[str, Any]) -> Mapping[str, Any]:

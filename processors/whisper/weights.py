@@ -115,12 +115,19 @@ def convert(name: str, source: Path, models: Path, tell: Tell) -> Record:
     """Store weights that faster-whisper uses as those of `name`. source: CTranslate2's `model.bin`, or its folder.
 
     Raises:
+        NoSource: they cannot be read.
         Damaged: they are none of Whisper, or of another size than `name`.
-        OSError: they cannot be read; the disk is full, or not to be written.
+        OSError: the disk is full, or not to be written.
     """
     path = source / "model.bin" if source.is_dir() else source
     name, final = catalogue.canonical(name), location(name, models)
-    checkpoint = _as_checkpoint(path.read_bytes(), str(path))
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise storage.NoSource(
+            f"{path} cannot be read ({error.strerror}): name faster-whisper's folder, with its model.bin, or that file"
+        ) from error
+    checkpoint = _as_checkpoint(content, str(path))
     if not catalogue.is_shape_of(name, checkpoint.dims):
         raise Damaged(f"{path} holds a Whisper model of another size than {name}: name the one that it is")
     with storage.scratch(final.parent, tell) as own:

@@ -74,7 +74,9 @@ def sound_file(form: str, codec: str, rate_hz: int, *, layout: str = "mono", opt
             part.pts = None
             fifo.write(part)
         encoder.open()
-        while part := fifo.read(encoder.frame_size or 1024, partial=not encoder.frame_size):
+        while part := fifo.read(
+            encoder.frame_size or 1024, partial=not encoder.frame_size or encoder.frame_size > rate_hz
+        ):
             container.mux(track.encode(part))
         container.mux(track.encode(None))
     return stream.getvalue()
@@ -106,6 +108,12 @@ def sound_file(form: str, codec: str, rate_hz: int, *, layout: str = "mono", opt
         ("wv", "wavpack", 44100, "audio/x-wavpack"),
         ("mpegts", "aac", 44100, "video/mp2t"),
         ("vob", "mp2", 44100, "video/mpeg"),
+        ("tta", "tta", 44100, "audio/x-tta"),
+        ("voc", "pcm_u8", 16000, "audio/x-voc"),
+        ("rm", "ac3", 44100, "video/x-realmedia"),
+        ("nut", "pcm_s16le", 16000, "video/x-nut"),
+        ("sox", "pcm_s32le", 16000, "audio/x-sox"),
+        ("wtv", "mp2", 48000, "video/x-wtv"),
     ],
 )
 def test_sound_is_told_without_its_name(tmp_path, form, codec, rate_hz, media_type):
@@ -139,9 +147,46 @@ def test_wav_beyond_four_gigabytes_is_audio(tmp_path):
     assert look(tmp_path, content).media_type == "audio/wav"
 
 
-@pytest.mark.parametrize("header", [b"#!AMR\n", b"#!AMR-WB\n"])
-def test_amr_is_audio(tmp_path, header):
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            b"#!AMR\n",
+            b"#!AMR-WB\n",
+            b"#!iLBC30\n",
+            b"MAC \x96\x0f",
+            b"MPCK",
+            b"MP+\x07",
+            b"tBaK",
+            b"ajkg\x02",
+            b"qoaf",
+        ),
+        *(b"\x7f\xfe\x80\x01", b"\xfe\x7f\x01\x80", b"\x1f\xff\xe8\x00", b"\xff\x1f\x00\xe8", b"DTSHDHDR"),
+        *(
+            b"\x02dss",
+            b"\x03dss",
+            b"DSD \x1c",
+            b"FRM8\0\0\0\0\0\0\0\0DSD ",
+            b"FORM\0\0\0\x088SVX",
+            b"ea3\x03",
+            b".ra\xfd",
+        ),
+        *(b"NIST_1A\n   1024\n", b"RIFF\0\0\0\0QLCM", b"RIFF\0\0\0\0XWMA", b"RIFF\0\0\0\0AMV "),
+        *(b"\x06\x0e+4\x02\x05\x01\x01\r\x01\x02\x01\x01\x02", b"\0\0\0\0\x01\xbc", b"DHAV"),
+    ],
+)
+def test_what_ffmpeg_reads_but_does_not_write_here_is_told_by_its_signature(tmp_path, header):
     assert look(tmp_path, header + bytes(64)).kind is Kind.AUDIO
+
+
+@pytest.mark.parametrize(("form", "codec", "name"), [("g722", "g722", "call.g722"), ("eac3", "eac3", "film.ec3")])
+def test_sound_without_a_signature_is_told_by_its_name_and_read(tmp_path, form, codec, name):
+    from processors.whisper import sound
+
+    rate_hz = 16000 if form == "g722" else 48000
+    assert look(tmp_path, sound_file(form, codec, rate_hz), name).kind is Kind.AUDIO
+    with sound.open_track(tmp_path / name) as track:
+        assert sum(map(len, track.blocks())) / sound.SAMPLE_RATE_HZ == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +234,12 @@ def test_text_that_speaks_of_pdf_is_text(tmp_path):
         b"BM is not always a bitmap, nor II a TIFF",
         b"ID3 tags stand before the sound",
         b"OggSpeex",
+        b"MAC addresses, TTA1 and DSD are no sound",
+        b"TTA1, MPCK",
+        b".RMF is RealMedia",
+        b"NIST_1A\n   1024\nsample_rate -i 16000\nend_head\n",
+        b"Creative Voice File, 1989",
+        b"FRM8 and FORM are forms",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"G" * 1000,  # 0x47, the mark of a transport stream
     ],

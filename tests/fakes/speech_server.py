@@ -9,12 +9,14 @@ import email.policy
 import io
 import json
 import os
+import threading
 import wave
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 asked: list[dict[str, Any]] = []
 behaviours: list[dict[str, Any]] = []
+never = threading.Event()
 
 
 class Server(BaseHTTPRequestHandler):
@@ -41,6 +43,9 @@ class Server(BaseHTTPRequestHandler):
         behaviour = behaviours.pop(0) if behaviours else {}
         if "status" in behaviour:
             return self._send(behaviour["status"], {"error": {"message": behaviour.get("says", "no")}})
+        if behaviour.get("hang"):
+            never.wait(timeout=20)
+            return None
         text = f"I was sent {seconds:.0f} seconds."
         if asked[-1]["response_format"] == "json":
             return self._send(200, {"text": text})

@@ -74,6 +74,13 @@ def test_a_name_that_says_nothing_does_not_matter(hear, tmp_path):
     assert words(hear(copy).text) == words(SPOKEN["LJ001-0002.mp3"])
 
 
+def test_words_that_whisper_sets_into_the_silence_before_them_are_kept(hear, tmp_path):
+    name, silence = "LJ001-0002.mp3", np.zeros(16_000 * 9, np.float32)
+    heard = hear(write_wav(tmp_path / "late.wav", np.concatenate([silence, read_sound(name), silence[:32_000]])))
+    assert words(heard.text) == words(SPOKEN[name]) and heard.finished.review == ()
+    assert 8.5 < heard.json()["segments"][0]["start"] < 9.5
+
+
 @pytest.mark.parametrize("is_elsewhere", [False, True])  # True: the next part is got ready while one is decoded
 def test_sound_longer_than_a_part_loses_no_word_and_keeps_its_times(hear, whisper, tmp_path, monkeypatch, is_elsewhere):
     from processors.whisper import sound

@@ -2,6 +2,7 @@
 
 import wave
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,10 @@ def talk(tmp_path_factory):
     pause = np.zeros(16_000, np.float32)
     left = np.concatenate([first, pause, np.zeros_like(second)])
     right = np.concatenate([np.zeros_like(first), pause, second])
-    path = tmp_path_factory.mktemp("talk") / "stereo.wav"
+    return write_stereo(tmp_path_factory.mktemp("talk") / "stereo.wav", left, right)
+
+
+def write_stereo(path: Path, left: np.ndarray, right: np.ndarray) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2), file.setsampwidth(2), file.setframerate(16_000)
         file.writeframes((np.stack([left, right], 1) * 32767).astype("<i2").tobytes())
@@ -52,6 +56,30 @@ def test_each_channel_is_heard_and_its_words_signed(hear, talk):
     assert "**0:00** [1]" in (heard.outputs / "talk.md").read_text()
     done = [told.done for told in heard.told]
     assert done == sorted(done) and done[-1] == pytest.approx(heard.finished.media_seconds, abs=0.1)
+
+
+@pytest.mark.parametrize("options", [{}, {"word_timestamps": True}])
+def test_who_speaks_later_stands_behind_though_its_segment_begins_with_silence(hear, tmp_path, options):
+    first, second = read_sound("jfk.flac"), read_sound("LJ001-0004.flac")
+    right = np.concatenate([np.zeros(16_000 * 9, np.float32), second])
+    left = np.concatenate([first, np.zeros(len(right) - len(first), np.float32)])
+    heard = hear(write_stereo(tmp_path / "talk.wav", left, right), channel="each", **options)
+    assert [segment["channel"] for segment in heard.json()["segments"]] == [1, 1, 2]
+    later = heard.json()["segments"][-1]
+    assert 8.5 < later["start"] < 9.5 and all(word["start"] >= later["start"] for word in later.get("words", ()))
+
+
+def test_subtitles_that_join_segments_never_join_speakers(tmp_path):
+    def a_turn(channel: int, start: float, *words: str) -> dict:
+        timed = [{"word": f" {word}", "start": start + at, "end": start + at + 1} for at, word in enumerate(words)]
+        return a_segment("".join(word["word"] for word in timed), start) | {"channel": channel, "words": timed}
+
+    turns = (a_turn(1, 0, "Ask", "not,"), a_turn(1, 2, "ask"), a_turn(2, 2.5, "Never."), a_turn(1, 3, "what"))
+    options = TranscribeOptions(formats="srt, txt", word_timestamps=True, max_line_width=32, max_line_count=2)
+    write(Transcript(segments=turns, language="en", seconds=9.0), tmp_path, "talk", options)
+    cues = [cue.splitlines()[2] for cue in (tmp_path / "talk.srt").read_text().strip().split("\n\n")]
+    assert cues == ["[1] Ask not, ask", "[2] Never.", "[1] what"]
+    assert (tmp_path / "talk.txt").read_text().splitlines() == ["[1] Ask not,", "[1] ask", "[2] Never.", "[1] what"]
 
 
 def test_only_the_clips_are_heard_at_their_times(hear, talk):

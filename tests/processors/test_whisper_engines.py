@@ -1,6 +1,7 @@
 """The other engines: a server of transcriptions, a real process here, and faster-whisper where it is installed."""
 
 import importlib.util
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,10 @@ def load(url: str, **options: object) -> Whisper:
     return processor
 
 
+def a_word(word: str, at_seconds: float, **more: object) -> dict:
+    return {"word": word, "start": at_seconds, "end": at_seconds + 0.5} | more
+
+
 def test_a_server_is_sent_the_sound_and_the_choices_that_it_knows(hear, remote, server):
     heard = hear("jfk.flac", by=remote, initial_prompt="Kennedy", language="en", word_timestamps=True)
     assert heard.text == "I was sent 11 seconds.\n" and heard.finished.review == ()
@@ -77,6 +82,41 @@ def test_silence_is_never_sent(hear, remote, server, tmp_path):
     assert len(server.asked()) == before
 
 
+@pytest.mark.parametrize(
+    ("text", "own", "are"),
+    [
+        ("Ask not", [a_word("Ask", 0), a_word("not", 1)], [" Ask", " not"]),
+        ("Ask not", [a_word(" Ask", 0), a_word(" n", 1), a_word("ot", 2)], [" Ask", " n", "ot"]),
+        ("そして私は", [a_word("そして", 0), a_word("私は", 1)], [" そして", "私は"]),
+        ("Ask not", [{"word": "Ask"}, {"word": "not"}], [" Ask not"]),
+        ("Ask not", [a_word("Ask", math.nan)], [" Ask not"]),
+        ("Ask not", "Ask not", [" Ask not"]),
+        ("Ask not", [a_word("Ask", 0, probability=None)], [" Ask"]),
+    ],
+)
+def test_words_of_a_server_are_those_of_its_text(hear, remote, server, text, own, are):
+    segment = {"text": text, "start": 0, "end": 10, "words": own, "avg_logprob": math.nan, "temperature": "cold"}
+    server.behave({"answer": {"text": text, "segments": [segment]}})
+    heard = hear("jfk.flac", by=remote, word_timestamps=True)
+    (found,) = heard.json()["segments"]
+    assert [word["word"] for word in found["words"]] == are and (found["avg_logprob"], found["temperature"]) == (0, 0)
+    assert "".join(are).strip() in (heard.outputs / "talk.srt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [("In being modern.", True), ("Thank you for watching.", False), ("More than two seconds hold. " * 4, False)],
+)
+def test_text_over_silence_is_kept_only_where_it_may_be_what_is_said_behind(
+    hear, remote, server, tmp_path, text, is_kept
+):
+    source = np.concatenate([np.zeros(16_000 * 9, np.float32), read_sound("LJ001-0002.mp3")])
+    server.behave({"answer": {"text": text, "segments": [{"text": text, "start": 0, "end": 7}]}})
+    heard = hear(write_wav(tmp_path / "late.wav", source), by=remote).json()
+    assert [segment["start"] > 8.5 for segment in heard["segments"]] == [True] * is_kept
+    assert len(heard["dropped"]) == (not is_kept)
+
+
 def test_a_server_without_times_gives_one_segment_of_all_that_is_spoken(hear, remote, server):
     server.behave({"status": 400, "says": "verbose_json is not supported"})
     (segment,) = hear("jfk.flac", by=remote).json()["segments"]
@@ -88,6 +128,30 @@ def test_a_busy_server_is_asked_again(hear, remote, server):
     assert hear("jfk.flac", by=remote).text
 
 
+def test_every_try_is_told_so_that_the_job_is_not_taken_for_stuck(hear, remote, server):
+    once = [told.done for told in hear("jfk.flac", by=remote).told].count(0)
+    server.behave({"status": 503}, {"status": 503}, {"status": 503})
+    assert [told.done for told in hear("jfk.flac", by=remote).told].count(0) == once + 3
+
+
+def test_jobs_of_a_server_that_hangs_wait(server, make_work, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEST_KEY", KEY)
+    remote, before = load(f"{server.root}/v1", request_timeout=0.2), len(server.asked())
+    server.behave({"hang": True})
+    source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
+    ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda told: None))
+    assert outcome.kind is FailureKind.UNAVAILABLE
+    assert f"{server.root}/v1 gave no answer within 0.2 s" in outcome.message
+    assert "raise `request_timeout` in [processors.whisper]" in outcome.message
+    assert len(server.asked()) == before + 1, "it may still be at work on it"
+
+
+def test_a_job_is_not_ended_before_its_server_may_answer():
+    with pytest.raises(ValueError, match="raise `timeout`"):
+        WhisperOptions(engine="openai", base_url="http://a/v1", request_timeout="10m")
+    assert WhisperOptions(engine="openai", base_url="http://a/v1", request_timeout="10m", timeout="11m")
+
+
 @pytest.mark.parametrize(
     ("behaviours", "kind", "says"),
     [
@@ -96,6 +160,8 @@ def test_a_busy_server_is_asked_again(hear, remote, server):
         ([{"status": 404}], FailureKind.UNAVAILABLE, "does not know tiny"),
         ([{"status": 413, "says": "too large"}], FailureKind.ERROR, "413 too large"),
         ([{"answer": {"segments": 7}}], FailureKind.ERROR, "no transcription"),
+        ([{"answer": {"segments": [{"text": "A", "start": math.nan, "end": 2}]}}], FailureKind.ERROR, "a time of nan"),
+        ([{"answer": {"segments": [{"text": "A", "start": 0}]}}], FailureKind.ERROR, "speech server http://127.0.0.1"),
     ],
 )
 def test_what_a_server_refuses_is_said_and_parked_or_failed(

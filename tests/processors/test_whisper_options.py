@@ -33,7 +33,13 @@ def test_a_misspelt_processor_option_is_an_error(options):
         WhisperOptions(**options)
 
 
-@pytest.mark.parametrize(("said", "code"), [("de", "de"), ("German", "de"), ("haitian creole", "ht"), (None, None)])
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        *(("de", "de"), ("German", "de"), ("haitian creole", "ht"), ("Castilian", "es"), ("mandarin", "zh")),
+        *((None, None), ("auto", None), ("Auto", None)),
+    ],
+)
 def test_languages_are_known_by_code_and_by_name(said, code):
     assert TranscribeOptions(language=said).language == code
 
@@ -45,6 +51,57 @@ def test_languages_are_known_by_code_and_by_name(said, code):
 def test_an_impossible_recipe_is_an_error(options):
     with pytest.raises(ValidationError):
         TranscribeOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"suppress_tokens": "abc"}, "numbers of tokens"),
+        ({"suppress_tokens": "99999999"}, "from 0 to 51863"),
+        ({"suppress_tokens": "-1,-2"}, "numbers of tokens"),
+        ({"suppress_tokens": ""}, "numbers of tokens"),
+        ({"initial_prompt": "Say <|endoftext|>."}, "leave out"),
+        ({"vocabulary": ["Gutenberg", "<|en|>"]}, "leave out"),
+        ({"temperature": []}, "from 0 on"),
+        ({"temperature": -1.0}, "from 0 on"),
+        ({"temperature": [0.0, 0.0]}, "each higher"),
+        ({"temperature": [1.0, 0.0]}, "each higher"),
+        ({"temperature": [0.0, float("inf")]}, "finite"),
+        ({"patience": 0}, "greater than 0"),
+        ({"patience": 0.05}, "ends the search"),
+        ({"patience": float("nan")}, "finite"),
+        ({"hallucination_silence_threshold": -1, "word_timestamps": True}, "greater than 0"),
+        ({"compression_ratio_threshold": float("inf")}, "finite"),
+        ({"compression_ratio_threshold": 0}, "greater than 0"),
+        ({"logprob_threshold": float("nan")}, "finite"),
+        ({"logprob_threshold": 0.5}, "less than or equal to 0"),
+        ({"no_speech_threshold": 2}, "less than or equal to 1"),
+        ({"length_penalty": float("nan")}, "finite"),
+        ({"beam_size": 1_000_000}, "64"),
+        ({"best_of": 1_000_000}, "64"),
+    ],
+)
+def test_what_would_fail_in_the_worker_is_refused_before(options, says):
+    with pytest.raises(ValidationError, match=says):
+        TranscribeOptions(**options)
+
+
+@pytest.mark.parametrize("suppressed", ["-1", "0", "-1, 50,51863"])
+def test_tokens_are_suppressed_by_number(suppressed):
+    assert TranscribeOptions(suppress_tokens=suppressed).suppress_tokens == suppressed
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"max_line_count": 2}, "max_line_width"),
+        ({"max_line_width": 40, "max_line_count": 2, "max_words_per_line": 3}, "leave one of them out"),
+        ({"hallucination_silence_threshold": 2.0, "way": "fast"}, 'way = "exact"'),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(options, says):
+    with pytest.raises(ValidationError, match=says):
+        TranscribeOptions(**options, word_timestamps=True)
 
 
 def test_a_vocabulary_is_told_before_every_window():
@@ -68,9 +125,13 @@ def test_an_english_model_is_not_given_other_languages(tmp_path):
     options = WhisperOptions(model="tiny.en")
     assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)
     assert isinstance(Whisper.plan(options, TranscribeOptions(language="en"), tmp_path), Ready)
-    for recipe in (TranscribeOptions(language="de"), TranscribeOptions(task="translate")):
-        plan = Whisper.plan(options, recipe, tmp_path)
-        assert isinstance(plan, Missing) and '"tiny"' in plan.why
+    for other, mend in (
+        ({"language": "de"}, 'or language = "en" in'),
+        ({"task": "translate", "language": "de"}, 'or task = "transcribe" and language = "en" in'),
+        ({"multilingual": True}, "or multilingual = false in"),
+    ):
+        plan = Whisper.plan(options, TranscribeOptions(**other), tmp_path)
+        assert isinstance(plan, Missing) and mend in plan.why and 'set model = "tiny" in' in plan.why
 
 
 def test_a_checkpoint_that_is_not_there_is_missing_until_it_is(tmp_path):

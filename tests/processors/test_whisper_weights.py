@@ -102,6 +102,14 @@ def tiny() -> tuple[dict[str, int], dict[str, np.ndarray]]:
     return vars(dims), state
 
 
+def test_a_folder_without_weights_is_blamed_itself(tmp_path, capsys):
+    assert (
+        models_command.main(["--models", str(tmp_path / "models"), "convert", "tiny", str(tmp_path)]) == os.EX_NOINPUT
+    )
+    told = capsys.readouterr().err
+    assert told.startswith(f"{tmp_path}/model.bin cannot be read (No such file") and "name faster-whisper's" in told
+
+
 def test_weights_of_faster_whisper_become_those_of_their_name(tiny, tmp_path):
     dims, state = tiny
     folder, models = tmp_path / "faster", tmp_path / "models"
@@ -140,8 +148,8 @@ def test_weights_of_an_installed_package_are_used_without_running_its_code(small
 
 def test_the_catalogue_is_what_the_library_knows():
     import whisper
-    from whisper.tokenizer import LANGUAGES
+    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
-    assert dict(catalogue.LANGUAGES) == LANGUAGES
+    assert dict(catalogue.LANGUAGES) == LANGUAGES and dict(catalogue.CODES) == TO_LANGUAGE_CODE
     assert set(catalogue.NAMES) == set(whisper.available_models())
     assert all(whisper._MODELS[alias] == whisper._MODELS[name] for alias, name in catalogue.ALIASES.items())

@@ -1,0 +1,83 @@
+"""What a person is told of a wrong NAME.toml, and what holds for a file whose NAME.toml is right."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon import config
+from daemon.errors import ConfigError
+from daemon.inbox import Inbox
+from daemon.nearby import Choice, WrongOptions, choose, options_of
+from processors.base import Kind
+from processors.whisper import TranscribeOptions
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> config.Settings:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "config.toml").write_text("")
+    return config.load(tmp_path / "config.toml")
+
+
+def chosen(settings: config.Settings, own: str, of_folder: str = "") -> Choice:
+    """For talk.mp3, beside which `own` lies, in a folder with `of_folder`."""
+    sidecar = settings.inbox / "talk.mp3.toml"
+    sidecar.write_text(own)
+    (settings.inbox / ".inboxd.toml").write_text(of_folder)
+    return choose(settings, Inbox(settings.inbox), settings.inbox, Kind.AUDIO, sidecar)
+
+
+def heard_with(settings: config.Settings, own: str, of_folder: str = "") -> TranscribeOptions:
+    return options_of(settings.recipes["transcribe"], chosen(settings, own, of_folder).options)
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (
+            "max_line_width = 40",
+            "max_line_width: set word_timestamps = true as well",
+        ),
+        (
+            'channel = "left"',
+            "channel = 'left': should be 'mix' or 'each', or should be a valid integer, "
+            "unable to parse string as an integer",
+        ),
+        ("channel = 0", "channel = 0: should be 'mix' or 'each', or should be greater than or equal to 1"),
+        ('formats = ["txt", "doc"]', "formats = 'doc': should be 'txt', 'srt', 'vtt', 'tsv', 'json' or 'md'"),
+        ('formats = "doc"', "formats = 'doc': should be 'txt', 'srt', 'vtt', 'tsv', 'json' or 'md'"),
+        ("formats = []", "formats = []: name at least one"),
+        ("formats = 7", "formats = 7: should be a valid list"),
+        ("vocabulary = [7]", "vocabulary = 7: should be a valid string"),
+        ("beam_size = 0\npriority = 1", "beam_size = 0: should be greater than or equal to 1"),
+        ('priority = "high"', "priority = 'high': should be a valid integer"),
+        ("beam_sise = 5", "unknown key 'beam_sise'. Did you mean 'beam_size'?"),
+        ('compute_type = "int8"', "unknown key 'compute_type' here: set it in config.toml, in [processors.whisper]."),
+        (
+            'model = "x"',
+            "unknown key 'model' here: set it in config.toml, in [processors.vlm] or [processors.whisper].",
+        ),
+    ],
+)
+def test_wrong_value_is_told_by_its_name_and_nothing_else(settings, own: str, says: str):
+    with pytest.raises(WrongOptions) as raised:
+        chosen(settings, own)
+    assert str(raised.value) == f"talk.mp3.toml: {says}"
+
+
+def test_config_with_a_value_of_no_possible_form_names_its_key_once(tmp_path: Path):
+    (tmp_path / "config.toml").write_text('[recipes.x]\nprocessor = "whisper"\nchannel = "left"')
+    with pytest.raises(ConfigError) as raised:
+        config.load(tmp_path / "config.toml")
+    assert "[recipes.x] channel = 'left': should be 'mix' or 'each', or" in str(raised.value)
+    assert str(raised.value).count("channel") == 1
+
+
+def test_lists_may_be_written_as_one_text(settings):
+    options = heard_with(settings, 'formats = "srt"\nvocabulary = "Dr. Özgür, Fürth"')
+    assert (options.formats, options.vocabulary) == (("srt",), ("Dr. Özgür", "Fürth"))
+
+
+def test_language_of_a_folder_is_heard_again_for_one_file(settings):
+    assert heard_with(settings, "", 'language = "es"').language == "es"
+    assert heard_with(settings, 'language = "auto"', 'language = "es"').language is None
