@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 from places import Place
 
-_TOGETHER = "test_vlm"  # modules whose names begin so are run by one process: each would spend seconds on transformers
+# Modules whose names begin so are run by one process: each would spend seconds on importing transformers, or on loading
+# Whisper and compiling what times its words.
+_TOGETHER = {
+    "test_vlm": "vlm",
+    "test_whisper.py": "whisper",
+    "test_whisper_choices.py": "whisper",
+    "test_whisper_languages.py": "whisper",
+    "test_whisper_windows.py": "whisper",
+}
 # In the order in which they are begun; the others come after them.
 _LONGEST = (
-    _TOGETHER,
+    "test_vlm",
     "test_whisper_steady.py",
     "test_ocr.py",
     "test_power_cut.py",
@@ -45,13 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """All tests of a module are run by one process: what a fixture made for them is not made twice."""
+    """All tests of a module are run by one process, lest what a fixture makes for them be made twice."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             module = super()._split_scope(nodeid)
-            return _TOGETHER if Path(module).name.startswith(_TOGETHER) else module
+            return next((one for begin, one in _TOGETHER.items() if Path(module).name.startswith(begin)), module)
 
     config.option.loadscopereorder = False  # which takes the modules of most tests for the longest
     return Scheduling(config, log)
