@@ -29,7 +29,7 @@ run: $(INSTALLED)  ## the daemon in the foreground, on ./config.toml; Ctrl-C end
 	$(INBOXD) run
 
 test: $(INSTALLED)  ## all tests (under 5 minutes on 2 cores)
-	$(VENV)/bin/python -m pytest -n 4 --dist worksteal  # more processes than cores: they often wait for a daemon
+	$(VENV)/bin/python -m pytest -n 4  # more processes than cores: they often wait for a daemon
 
 crash-points: $(INSTALLED)  ## a kill between each two changes of the disk, on one and on two file systems (15 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py

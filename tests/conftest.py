@@ -4,11 +4,37 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from places import Place
 
-LONGEST = {"test_state_machine.py", "test_chaos.py", "test_crash_points.py", "test_soak.py", "test_samples.py"}
+# Modules whose names begin so are run by one process: each would spend seconds on importing transformers, or on loading
+# Whisper and compiling what times its words.
+_TOGETHER = {
+    "test_vlm": "vlm",
+    "test_whisper.py": "whisper",
+    "test_whisper_choices.py": "whisper",
+    "test_whisper_languages.py": "whisper",
+    "test_whisper_windows.py": "whisper",
+}
+# In the order in which they are begun; the others come after them.
+_LONGEST = (
+    "test_vlm",
+    "test_whisper_steady.py",
+    "test_ocr.py",
+    "test_power_cut.py",
+    "test_whisper.py",
+    "test_samples.py",
+    "test_way_of_a_file.py",
+    "test_crash_points.py",
+    "test_options_nearby.py",
+    "test_soak.py",
+    "test_whisper_decoding.py",
+    "test_whisper_worker.py",
+    "test_workers.py",
+    "test_bombs.py",
+)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' own processes share the cores: more only wait for each other
 # Without its bytecode kept, each worker of each daemon compiles the same modules, and each run all of the tests.
@@ -18,7 +44,25 @@ sys.dont_write_bytecode = False
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: one that begins last keeps everybody waiting."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+    def place_in_line(item: pytest.Item) -> int:
+        return next((at for at, name in enumerate(_LONGEST) if item.path.name.startswith(name)), len(_LONGEST))
+
+    items.sort(key=place_in_line)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """All tests of a module are run by one process, lest what a fixture makes for them be made twice."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = super()._split_scope(nodeid)
+            return next((one for begin, one in _TOGETHER.items() if Path(module).name.startswith(begin)), module)
+
+    config.option.loadscopereorder = False  # which takes the modules of most tests for the longest
+    return Scheduling(config, log)
 
 
 @pytest.fixture

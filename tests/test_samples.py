@@ -70,7 +70,8 @@ def test_kennedy_is_right_word_for_word(demo: Place):
 
 def test_receipt_is_read_by_ocr_and_says_why_not_by_the_model(demo: Place):
     result = demo.result("receipt.jpg")
-    assert (result["processor"], result["engine"]) == ("ocr", "rapidocr")
+    assert (result["processor"], result["engine"], result["device"]) == ("ocr", "rapidocr", "cpu")
+    assert "det" in result["model"] and "rec" in result["model"]
     assert "inboxd models fetch Qwen/Qwen2.5-VL-3B-Instruct" in result["note"]
     text = (demo.outbox / "receipt" / "receipt.txt").read_text()
     assert "CORNER LARDER" in text and re.search(r"TOTAL GBP +21\.10", text)

@@ -2,11 +2,10 @@
 
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from forked_inboxd import Inboxd
 from places import Place, wait_for
 
 
@@ -19,12 +18,11 @@ def manager(tmp_path: Path):
         yield listener
 
 
-def _start(place: Place, manager: socket.socket, **environment: str) -> subprocess.Popen:
-    daemon = subprocess.Popen(
-        [sys.executable, "-m", "daemon.cli", "run", "--config", str(place.config)],
-        env={**place.environment(), "NOTIFY_SOCKET": manager.getsockname(), **environment},
-        stderr=(place.home / "daemon.log").open("ab"),
-    )
+def _start(place: Place, manager: socket.socket, **environment: str) -> Inboxd:
+    environment = {**place.environment(), "NOTIFY_SOCKET": manager.getsockname(), **environment}
+    with (place.home / "daemon.log").open("ab") as log:
+        arguments = ["run", "--config", str(place.config)]
+        daemon = Inboxd(arguments, cwd=place.home, env=environment, stdout=log, stderr=log)
     place.adopt(daemon)
     return daemon
 

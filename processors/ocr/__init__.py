@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from processors import pages, statements
 from processors.base import BadInput, Finished, Kind, Loaded, Options, Processor, Progress, RecipeOptions, Work
-from processors.ocr import layout
+from processors.ocr import heap, layout
 from processors.ocr.layout import Piece
 from processors.ocr.money import finish_receipt, finish_statement
 from processors.ocr.text import PageText, finish_text
@@ -66,6 +66,7 @@ class Ocr(Processor):
     def load(self, options: OcrOptions, models: Path, progress: Progress) -> Loaded:
         from processors.ocr.engine import Engine
 
+        heap.keep()
         self._engine = Engine.load(options.threads)
         return Loaded(engine="rapidocr", model=self._engine.model_name, device="cpu")
 
@@ -75,6 +76,12 @@ class Ocr(Processor):
         Raises:
             BadInput: no page can be decoded.
         """
+        try:
+            return self._process(work, progress)
+        finally:
+            heap.give_back()
+
+    def _process(self, work: Work, progress: Progress) -> Finished:
         read = self._read_pages(work, progress)
         if all(page.error for page in read):
             raise BadInput(read[0].error)

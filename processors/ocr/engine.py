@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge by
-_MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.1 GB; more is reduced
+_MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; more is reduced
 _AGAIN_SCALE = 0.7  # of the size at which a page was read first
 _LEAST_CONFIDENCE = 0.5  # what is read with less is mostly dirt and pictures: counted, not taken
 

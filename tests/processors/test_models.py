@@ -25,10 +25,11 @@ OFFLINE = {"HTTPS_PROXY": NOWHERE, "https_proxy": NOWHERE, "HF_ENDPOINT": NOWHER
 
 
 def command(models: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    ours = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}  # set by a Vlm loaded here
     return subprocess.run(
         [sys.executable, "-m", "processors.models", "--models", str(models), *arguments],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**ours, **environment},
         capture_output=True,
         text=True,
         timeout=120,

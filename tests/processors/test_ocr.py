@@ -11,7 +11,6 @@ import pypdfium2 as pdfium
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from processors import wire
 from processors.base import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
 from processors.ocr.layout import Piece
@@ -180,21 +179,14 @@ def test_broken_pdf_is_bad_input(ocr: Ocr, tmp_path: Path):
         ocr.process_one(_work(SAMPLES / "broken.pdf", tmp_path, "application/pdf"), Progress(lambda message: None))
 
 
-def test_worker_process_reads_an_image(tmp_path: Path):
+def test_text_is_written_in_the_format_asked_for_alone(ocr: Ocr, tmp_path: Path):
     picture = Image.new("RGB", (300, 100), "white")
     ImageDraw.Draw(picture).text((20, 20), "TOTAL 21.10", font=FONT, fill="black")
     picture.save(tmp_path / "total.png")
-    work = _work(tmp_path / "total.png", tmp_path, formats=("md",))
-    lines = wire.encode(wire.Load(options=OcrOptions(threads=1).load_options(), models="models"))
-    lines += wire.encode(wire.Batch(works=[wire.work_to_wire(work)]))
-    done = subprocess.run(
-        [sys.executable, "-m", "processors.worker", "ocr"], cwd=ROOT, input=lines, capture_output=True
-    )
-    messages = [wire.decode(line) for line in done.stdout.splitlines()]
-    loaded, finished = messages[0], messages[-2]
-    assert (loaded.engine, loaded.device) == ("rapidocr", "cpu")
-    assert [file["name"] for file in finished.files] == ["page.md"]
-    assert "TOTAL" in (tmp_path / "page.md").read_text()
+    work = _work(tmp_path / "total.png", tmp_path / "out", formats=("md",))
+    assert ocr.process_one(work, Progress(lambda message: None)).files == ("page.md",)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["page.md"]
+    assert "TOTAL" in (tmp_path / "out" / "page.md").read_text()
 
 
 def test_importing_the_processor_imports_no_engine():

@@ -1,19 +1,17 @@
 """Real pictures through a real, tiny vision-language model: the answers, the files, and what is to be looked at."""
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from asking import ANSWERS, DESCRIBE, DRAWINGS, READ, ROOT, TINY, a_work, answer, drawing, noise
+from asking import ANSWERS, DESCRIBE, DRAWINGS, READ, a_work, answer, drawing, noise
 from PIL import Image
 
-from processors import base, wire
+from processors import base
 from processors.base import FailureKind, Progress
-from processors.vlm import AskOptions, VlmOptions
+from processors.vlm import AskOptions
 
 # ---------------------------------------------------------------------------------------------- answers
 
@@ -222,32 +220,3 @@ def test_tasks_bring_a_prompt_of_their_own(task, ask):
     asked = ask(DRAWINGS / "line.png", None, task=task, max_new_tokens=2)
     assert asked.finished.details["prompt_source"] == "built-in"
     assert len(asked.finished.details["prompt"]) > 100
-
-
-# ---------------------------------------------------------------------------------------------- the real child
-
-
-def test_worker_process_answers(tmp_path):
-    names = ("shapes-one.png", "line.png", "statement-one.png")
-    works = [a_work(DRAWINGS / name, tmp_path, AskOptions(prompt=ANSWERS[name]["prompt"])) for name in names]
-    options = VlmOptions(model=str(TINY), device="cpu", threads=1).load_options()
-    lines = [
-        wire.encode(wire.Load(options=options, models=str(tmp_path))),
-        wire.encode(wire.Batch(works=[wire.work_to_wire(work) for work in works])),
-    ]
-    child = subprocess.run(
-        [sys.executable, "-m", "processors.worker", "vlm"],
-        input=b"".join(lines),
-        cwd=ROOT,
-        capture_output=True,
-        timeout=120,
-    )
-    messages = [wire.decode(line) for line in child.stdout.splitlines()]
-    assert child.returncode == 0, child.stderr.decode()
-    loaded = next(message for message in messages if isinstance(message, wire.WorkerLoaded))
-    assert (loaded.engine, loaded.model, loaded.device) == ("transformers", str(TINY), "cpu")
-    finished = {message.job: message for message in messages if isinstance(message, wire.WorkFinished)}
-    for work in works:
-        assert (work.outputs / "drop.md").read_text() == ANSWERS[work.source.name]["answer"] + "\n"
-        assert [file["name"] for file in finished[work.job].files] == ["drop.md", "drop.json"]
-    assert isinstance(messages[-1], wire.BatchDone)

@@ -62,6 +62,7 @@ def test_data_lies_beside_its_original_and_the_schema_it_was_held_to_is_recorded
         "result.json",
     }
     result = drained.result("bank/statement-two.png")
+    assert (result["engine"], result["model"], result["device"]) == ("transformers", str(TINY), "cpu")
     assert result["options"]["json_schema"] == json.loads(STATEMENT_SCHEMA.read_text())
     assert result["review"] == [] and result["details"]["lowest_token_probability"] > 0.9
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -19,12 +19,11 @@ from safetensors.torch import load_file, save_file
 
 from processors.base import OutOfMemory, Progress, Unavailable
 from processors.vlm import Vlm, VlmOptions
-from processors.vlm.chat import Chat
-from processors.vlm.checkpoint import choose_attention, refuse_offload
-from processors.vlm.engine import Engine
-from processors.vlm.image_only import load_processor
-from processors.vlm.quantization import settings, verify
 from processors.vlm.question import Answer, Question, StopReason
+
+if TYPE_CHECKING:  # the tests import what takes transformers: it is seconds, and all processes collect this module
+    from processors.vlm.chat import Chat
+    from processors.vlm.engine import Engine
 
 DATA = Path(__file__).parents[1] / "data"
 TINY, DRAWINGS = DATA / "tiny-vlm", DATA / "drawings"
@@ -36,7 +35,9 @@ PIXELS_PER_TOKEN = 28 * 28
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
+def engine() -> "Engine":
+    from processors.vlm.engine import Engine
+
     options = VlmOptions(model=str(TINY), device="cpu", threads=1)
     return Engine.load(options, TINY.parent, Progress(lambda message: None))
 
@@ -51,7 +52,7 @@ def all_questions() -> list[Question]:
     return [a_question(name, about["prompt"]) for name, about in ANSWERS.items()]
 
 
-def answered(engine: Engine, questions: list[Question]) -> list[Answer]:
+def answered(engine: "Engine", questions: list[Question]) -> list[Answer]:
     return engine.answer(questions, lambda: None)
 
 
@@ -59,7 +60,9 @@ def right(answers: list[Answer]) -> int:
     return sum(answer.text == about["answer"] for answer, about in zip(answers, ANSWERS.values(), strict=True))
 
 
-def with_chat(engine: Engine, chat: type[Chat], pages_at_once: int = 16) -> Engine:
+def with_chat(engine: "Engine", chat: "type[Chat]", pages_at_once: int = 16) -> "Engine":
+    from processors.vlm.engine import Engine
+
     return Engine(engine._model, chat.load(TINY, OWN_MAX_PIXELS), pages_at_once)
 
 
@@ -67,6 +70,8 @@ def with_chat(engine: Engine, chat: type[Chat], pages_at_once: int = 16) -> Engi
 
 
 def test_all_that_the_processor_makes_reaches_the_model(engine):
+    from processors.vlm.chat import Chat
+
     class Forgetful(Chat):
         def prepare(self, questions):
             inputs = super().prepare(questions)
@@ -78,6 +83,8 @@ def test_all_that_the_processor_makes_reaches_the_model(engine):
 
 
 def test_batches_are_padded_on_the_left(engine):
+    from processors.vlm.chat import Chat
+
     class FromTheRight(Chat):
         def prepare(self, questions):
             self.tokenizer.padding_side = "right"
@@ -112,6 +119,8 @@ def test_markers_of_the_sanitiser_cannot_be_forged(engine):
 
 @pytest.mark.parametrize("max_pixels", [3_136, 20_000, 60_000, 1_280_000])
 def test_no_page_has_more_pixels_than_are_allowed(max_pixels):
+    from processors.vlm.chat import Chat
+
     chat = Chat.load(TINY, max_pixels)
     most = min(max_pixels, OWN_MAX_PIXELS)  # a model's own limit is not raised
     assert chat.max_pixels == most
@@ -177,7 +186,9 @@ class CardWithRoomFor:
 
 
 @pytest.fixture
-def on_card(engine: Engine) -> Callable[[int], Engine]:
+def on_card(engine: "Engine") -> "Callable[[int], Engine]":
+    from processors.vlm.engine import Engine
+
     return lambda pages: Engine(CardWithRoomFor(engine._model, pages), engine._chat, 8)
 
 
@@ -209,6 +220,8 @@ def test_process_that_truly_runs_out_of_memory_goes_on_with_fewer_pages():
 
 
 def test_model_partly_elsewhere_is_refused(engine):
+    from processors.vlm.checkpoint import refuse_offload
+
     model = copy.deepcopy(engine._model)
     refuse_offload(model, torch.device("cpu"))
     model.lm_head.to("meta")
@@ -239,6 +252,9 @@ class CardWithPixelsFor:
 
 
 def test_attention_is_torchs_own_where_flash_attention_cannot_be_had(engine):
+    from processors.vlm.checkpoint import choose_attention
+    from processors.vlm.engine import Engine
+
     assert choose_attention("auto", torch.device("cpu"), torch.float32) == "sdpa"
     assert engine.made_by["attention"] == "sdpa"
     eager = Engine.load(VlmOptions(model=str(TINY), attention="eager"), TINY.parent, Progress(lambda message: None))
@@ -254,11 +270,16 @@ def test_attention_is_torchs_own_where_flash_attention_cannot_be_had(engine):
     ],
 )
 def test_flash_attention_that_cannot_be_had_is_unavailable_if_asked_for(device, dtype, lacking):
+    from processors.vlm.checkpoint import choose_attention
+
     with pytest.raises(Unavailable, match=lacking):
         choose_attention("flash_attention_2", torch.device(device), dtype)
 
 
 def test_page_that_does_not_fit_is_shown_with_fewer_pixels(engine):
+    from processors.vlm.chat import Chat
+    from processors.vlm.engine import Engine
+
     card = CardWithPixelsFor(engine._model, 2500)
     chat = Chat.load(TINY, 800_000)
     chat._size = {"shortest_edge": 3136, "longest_edge": 800_000}  # larger than the tiny model's own limit
@@ -311,12 +332,16 @@ def test_quantized_model_reads_and_says_what_it_is(bits):
 
 
 def test_quantization_that_did_nothing_is_refused(engine):
+    from processors.vlm.quantization import verify
+
     with pytest.raises(Unavailable, match="did nothing to this model"):
         verify(engine._model, "4bit")
     verify(engine._model, "none")
 
 
 def test_quantization_without_its_library_says_what_to_install(monkeypatch):
+    from processors.vlm.quantization import settings
+
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=r'pip install "inboxd\[quantized\]"'):
         settings("8bit", torch.float32)
@@ -368,6 +393,8 @@ def test_model_that_is_not_at_hand_is_unavailable_and_nothing_is_fetched(tmp_pat
 
 
 def test_processor_loads_where_torchvision_is_missing():
+    from processors.vlm.image_only import load_processor
+
     processor = load_processor(TINY)
     assert type(processor).__name__ == "Qwen2_5_VLProcessor"
     assert math.prod(processor.image_processor(Image.new("RGB", (56, 56)))["image_grid_thw"][0]) == 16

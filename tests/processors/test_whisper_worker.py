@@ -107,15 +107,7 @@ def test_a_device_that_is_not_there_is_unavailable(models):
         Whisper().load(options, models, Progress(lambda message: None))
 
 
-@pytest.fixture
-def child(models: Path) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "processors.worker", "whisper"]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    yield process
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        pipe.close()
+# ---------------------------------------------------------------------------------------------- a worker process
 
 
 class Talk:
@@ -144,6 +136,21 @@ class Talk:
         pytest.fail(f"the worker ended: {self._child.stderr.read().decode()}")
 
 
+@pytest.fixture(scope="module")
+def talk(models: Path) -> Iterator[Talk]:
+    """With one worker for all tests, which must end well behind them."""
+    command = [sys.executable, "-m", "processors.worker", "whisper"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        try:
+            yield Talk(child, models)
+            child.stdin.close()
+            assert child.wait(30) == 0
+        finally:
+            child.kill()
+
+
 @pytest.fixture
 def make_job(make_work, tmp_path):
     def make(source: str | Path, **options: object) -> base.Work:
@@ -154,8 +161,7 @@ def make_job(make_work, tmp_path):
     return make
 
 
-def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(child, models, make_job):
-    talk = Talk(child, models)
+def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(talk, make_job):
     for source in ("LJ001-0002.mp3", "text.mp3"):
         talk.give(make_job(source))
     said = talk.until(wire.BatchDone) + talk.until(wire.BatchDone)
@@ -167,16 +173,11 @@ def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(child, mo
     (failed,) = [message for message in said if isinstance(message, wire.WorkFailed)]
     assert failed.kind == base.FailureKind.BAD_INPUT
     assert any(isinstance(message, base.WorkProgress) for message in said)
-    child.stdin.close()
-    assert child.wait(30) == 0
 
 
 @pytest.mark.parametrize(("way", "times"), [("exact", 6), ("fast", 18)])  # fast decodes eight windows at once
-def test_a_short_file_that_comes_while_a_long_one_is_transcribed_is_done_first(
-    child, models, make_job, tmp_path, way, times
-):
+def test_a_short_file_that_comes_while_a_long_one_is_transcribed_is_done_first(talk, make_job, tmp_path, way, times):
     long = write_wav(tmp_path / "long.wav", np.concatenate([read_sound("jfk.flac")] * times))
-    talk = Talk(child, models)
     options = {"way": way, "temperature": 0.0, "condition_on_previous_text": False}
     talk.give(make_job(long, **options))
     talk.until(base.WorkProgress)

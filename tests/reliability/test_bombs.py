@@ -96,7 +96,8 @@ LONG: Mapping[str, Callable[[], bytes]] = {
 
 
 def _text_chunks(kind: bytes, before: bytes, count: int, size: int) -> bytes:
-    return b"".join(bombs.chunk(kind, b"k%d\0" % number + before + bombs.zeros(size)) for number in range(count))
+    text = bombs.zeros(size)
+    return b"".join(bombs.chunk(kind, b"k%d\0" % number + before + text) for number in range(count))
 
 
 def _neighbour() -> bytes:
