@@ -88,6 +88,18 @@ def test_the_likeliest_token_is_that_of_float32_though_the_vocabulary_is_read_in
     assert torch.allclose(logits[:, :END].amax(-1), right[:, :END].amax(-1), atol=1e-3)
 
 
+def test_where_no_token_stands_out_all_are_right(decoder):
+    embedding = decoder.network._embedding
+    near = Vocabulary(embedding, lambda states: states @ embedding.bfloat16().T)
+    states = 0.01 * torch.randn(2, embedding.shape[1], generator=torch.Generator().manual_seed(4))
+    logits, refine = near.logits(states, END)
+    logits[:, 7] = float("-inf")
+    refine(logits)
+    right = states @ embedding.T
+    right[:, 7] = float("-inf")
+    assert torch.allclose(logits, right, atol=1e-5)
+
+
 def test_a_vocabulary_in_bfloat16_that_is_wrong_or_slower_is_not_used(decoder, monkeypatch):
     embedding, plain = decoder.network._embedding[:4000], kernels.plain
     monkeypatch.setattr(kernels, "packed", lambda weight, bias: lambda x: 1.5 * plain(weight, bias)(x))
