@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from processors import pages, statements
+from processors import heap, pages, statements
 from processors.base import BadInput, Finished, Kind, Loaded, Options, Processor, Progress, RecipeOptions, Work
-from processors.ocr import heap, layout
+from processors.ocr import layout
 from processors.ocr.layout import Piece
 from processors.ocr.money import finish_receipt, finish_statement
 from processors.ocr.text import PageText, finish_text

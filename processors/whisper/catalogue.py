@@ -108,6 +108,11 @@ CODES: Mapping[str, str] = {name: code for code, name in LANGUAGES.items()} | {
 }
 
 
+def language_code(said: str) -> str | None:
+    """The code of a language that is told by its code or by a name; None: Whisper does not know it."""
+    return said if said in LANGUAGES else CODES.get(said)
+
+
 # What the library's README gives as the memory of a GPU that each needs, in gigabytes.
 _GIGABYTES = {"tiny": 1, "base": 1, "small": 2, "medium": 5, "large-v3-turbo": 6, "large": 10}
 

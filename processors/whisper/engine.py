@@ -13,6 +13,7 @@ from whisper.audio import N_SAMPLES, log_mel_spectrogram, pad_or_trim
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
+from processors import heap
 from processors.base import BadInput, Progress, Unavailable
 from processors.whisper import catalogue, sound, together, weights
 from processors.whisper.hearing import Answer, Question
@@ -52,7 +53,7 @@ class Engine:
         Raises:
             Unavailable: no such device, or no such numbers on it; or the weights are not at hand, or damaged.
         """
-        together.share_heap()
+        heap.share()
         if options.threads:
             torch.set_num_threads(options.threads)
         device = _device(options.device)
@@ -101,9 +102,11 @@ class Engine:
         Raises:
             BadInput: it is longer than what Whisper can be told: of a prompt it reads the end only.
         """
+        if not names:
+            return
         tokenizer = get_tokenizer(self._model.is_multilingual, num_languages=self._model.num_languages)
         count, most = len(tokenizer.encode(" " + ", ".join(names) + ".")), self._model.dims.n_text_ctx // 2 - 1
-        if names and count > most:
+        if count > most:
             raise BadInput(
                 f"The vocabulary comes to {count} tokens, and Whisper can be told {most}: a token is about four "
                 "letters of English, but less than one in some scripts. Leave out the less important names."

@@ -181,11 +181,12 @@ class TranscribeOptions(RecipeOptions):
         said = (language or _HEARD).strip().lower()
         if said == _HEARD:
             return None
-        if said not in catalogue.LANGUAGES and said not in catalogue.CODES:
+        code = catalogue.language_code(said)
+        if code is None:
             raise ValueError(
                 f'Whisper knows no language {language!r}; write a code such as "en", or "auto": it is heard'
             )
-        return catalogue.CODES.get(said, said)
+        return code
 
     @model_validator(mode="after")
     def _has_words_where_it_needs_them(self) -> "TranscribeOptions":

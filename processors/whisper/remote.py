@@ -128,9 +128,7 @@ def _read(told: dict[str, Any], question: Question) -> Answer:
             segment["words"] = _spaced(found, text) or [{"word": text, "start": start, "end": end, "probability": 1.0}]
         segments.append(segment)
     language = (told.get("language") or "").lower()
-    return Answer(
-        segments=segments, language=language if language in catalogue.LANGUAGES else catalogue.CODES.get(language)
-    )
+    return Answer(segments=segments, language=catalogue.language_code(language))
 
 
 def _time(told: Any) -> float:

@@ -5,22 +5,16 @@ one of them ever runs: the others wait for an answer. So nothing they share need
 every machine. Who is answered first is `rounds`' to say.
 """
 
-import ctypes
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 Ask = Callable[[Any], Any]
 Job = Callable[[Ask], Any]
 Item = TypeVar("Item")
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # mallopt(3), <malloc.h>
-_KEPT_BYTES = 1 << 30  # freed, at most
-_LARGE_BYTES = 32 << 20  # blocks from here on have pages of their own: whole parts of sound
 
 
 def run(
@@ -61,19 +55,6 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not end:
             coming = maker.submit(next, items, end)
             yield item
-
-
-def share_heap() -> None:
-    """Let all threads of this process allocate from one heap, which keeps what is freed (glibc only).
-
-    Each thread would keep what it has freed in a heap of its own: a quarter of a gigabyte for eight transcriptions. And
-    large tensors would go back to the kernel, and come from it again page by page: up to a tenth of all time.
-    """
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_ARENA_MAX, 1)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 class _Stop(BaseException):

@@ -46,11 +46,10 @@ def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) 
 
     `in_8_bits`: layers `linear` round their weights and inputs, on CPUs only; where they cannot, there is a warning.
     """
-    size_bytes = sum(parameter.numel() * 4 for parameter in model.parameters())
     on_cpu = next(model.parameters()).device.type == "cpu" and dtype == torch.float32
     linear: Maker = lambda weight, bias: plain(weight.to(dtype), None if bias is None else bias.to(dtype))  # noqa: E731
     attention: Attention = F.scaled_dot_product_attention
-    if on_cpu and size_bytes <= _MOST_PACKED_BYTES and is_right_and_faster("packed linear layers", _try_packed):
+    if on_cpu and _may_be_packed(model) and is_right_and_faster("packed linear layers", _try_packed):
         linear = packed
     of_text = linear
     if on_cpu and is_right_and_faster("attention head by head", _try_by_head):
@@ -66,7 +65,7 @@ def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) 
 def choose_rough(model: torch.nn.Module, usual: Maker) -> Maker | None:
     """Layers that are nearly as right as float32's, in bfloat16, for a model on the CPU; None: its instructions, or the
     memory for another copy of the weights, are not to be had. `usual`: what they are to be faster than."""
-    if 4 * sum(parameter.numel() for parameter in model.parameters()) > _MOST_PACKED_BYTES:
+    if not _may_be_packed(model):
         return None
 
     def trial() -> Trial:
@@ -74,6 +73,10 @@ def choose_rough(model: torch.nn.Module, usual: Maker) -> Maker | None:
         return candidate, wanted, _TOLERANCE_IN_BFLOAT16 * float(wanted().abs().max())
 
     return rough if is_right_and_faster("linear layers in bfloat16", trial) else None
+
+
+def _may_be_packed(model: torch.nn.Module) -> bool:
+    return 4 * sum(parameter.numel() for parameter in model.parameters()) <= _MOST_PACKED_BYTES
 
 
 def plain(weight: Tensor, bias: Tensor | None) -> Linear:
