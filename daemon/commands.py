@@ -153,31 +153,37 @@ class Commands:
         retried, refused = [], []
         for each in jobs:
             try:
-                retried.append(self._retry(each).id)
+                self._retry(each)
+                retried.append(each.id)
             except (OriginalGone, OSError, Refused) as error:
                 if not failed:
                     raise Refused(f"{each.path} cannot be tried again: {error}", getattr(error, "fix", "")) from error
                 refused.append({"job": each.id, "file": each.path, "why": str(error)})
         return {"retried": retried, "refused": refused}
 
-    def _retry(self, job: Job) -> Job:
+    def _retry(self, job: Job) -> None:
+        if self._publishing.is_busy_with(job.id):
+            raise Refused("it is being worked on already.", "See `inboxd status`, and ask again later.")
         if job.state is JobState.QUEUED:
             self._dispatch.probe(at_once=True)
-            return self._store.reassign(self._store.get(job.id), run_at=0)
+            self._store.reassign(self._store.get(job.id), run_at=0)
+            return
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be tried again.")
         if job.result_path is None:
             raise Refused("its file was removed by [retention].", "Drop the file again.")
-        queued = self._publishing.retry(job)
-        if "recipe" in job.overrides.get("origins", {}):
-            return queued
-        recipes = self.settings.folder(job.folder).recipes
-        recipe = recipes.get(job.kind) if job.kind else None  # config.toml may have been mended meanwhile
-        return self._store.reassign(queued, recipe=recipe)
+        self._publishing.retry(job, self._bind_again)
+
+    def _bind_again(self, queued: Job) -> None:
+        """Give a job that is tried again the recipe that config.toml binds now: it may have been changed meanwhile."""
+        if "recipe" in queued.overrides.get("origins", {}):
+            return
+        recipes = self.settings.folder(queued.folder).recipes
+        self._store.reassign(queued, recipe=recipes.get(queued.kind) if queued.kind else None)
 
     def cancel(self, job: str) -> dict[str, Any]:
         found = self._find(job)
-        if found.state.is_final or found.state is JobState.PUBLISHING:
+        if found.state.is_final or found.state is JobState.PUBLISHING or self._publishing.is_busy_with(found.id):
             raise Refused(f"{found.path} is {found.state} already.", "Only a queued or running job can be cancelled.")
         self._dispatch.cancel(found)
         return {"cancelled": found.id}

@@ -5,22 +5,45 @@ A failed fsync is never retried on the same file: the error goes up, and the cal
 (https://wiki.postgresql.org/wiki/Fsync_Errors).
 """
 
+import contextlib
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from pathlib import Path
 
 _RENAME_NOREPLACE = 1  # renameat2(2)
 _AT_FDCWD = -100
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FICLONE = 0x40049409  # ioctl_ficlone(2): both files share their blocks until one of them changes
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class CopyDiffers(OSError):
     """A copy does not have the checksum of its source."""
+
+
+def open_regular(path: Path | str, folder: int | None = None) -> int:
+    """A descriptor to read a regular file. `folder`: a descriptor of the folder that holds it; `path` is a name then.
+
+    Raises:
+        OSError: EINVAL if it is anything else (a link, a pipe, a device, a folder); as open(2).
+    """
+    try:
+        descriptor = os.open(path, _FILE_FLAGS, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.EINVAL, "it is a symbolic link, not a regular file", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return descriptor
 
 
 def fsync_folder(folder: Path | int) -> None:
@@ -115,6 +138,29 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def writer_has(path: Path, folder: int | None = None) -> bool | None:
+    """Does any process have the file open for writing? None if this file system or this user cannot tell.
+
+    folder: a descriptor of the folder it lies in, if its path is not to be trusted.
+
+    A read lease is refused while a writer has the file open (fcntl(2), F_SETLEASE); it is given back at once. Whoever
+    holds a lease gets SIGIO when a writer comes: `service` ignores that signal.
+    """
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        return False
+    except OSError as error:
+        return True if error.errno == errno.EAGAIN else None
+    finally:
+        os.close(descriptor)
+
+
 class Syncer:
     """Makes files durable that others wrote. Remembers which of them could not be.
 
@@ -133,7 +179,7 @@ class Syncer:
         Raises:
             OSError: it cannot be now; `path` is as it was.
         """
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_regular(path)
         try:
             facts = os.fstat(descriptor)
             identity = (facts.st_dev, facts.st_ino)
@@ -153,7 +199,7 @@ def _replace_by_copy(path: Path, copy: Path) -> None:
     """Put a durable copy of `path`, made at `copy`, into its place."""
     copy.unlink(missing_ok=True)
     try:
-        with path.open("rb") as reader, copy.open("xb") as writer:
+        with os.fdopen(open_regular(path), "rb") as reader, copy.open("xb") as writer:
             shutil.copyfileobj(reader, writer, 1 << 20)
             writer.flush()
             os.fsync(writer.fileno())
@@ -164,43 +210,103 @@ def _replace_by_copy(path: Path, copy: Path) -> None:
         raise
 
 
-def link_or_copy(source: Path, target: Path, sha256: str) -> None:
-    """Make `target` a second name of `source`, or where that cannot be, a verified copy. The caller fsyncs the folder.
+def link_or_copy(source: Path, target: Path, sha256: str | None) -> str | None:
+    """Make `target` a second name of `source`, or where that cannot or must not be (see `may_link`), a verified copy;
+    the checksum of a copy. The caller fsyncs the folder.
 
     Raises:
         CopyDiffers: the copy's checksum is not `sha256`; the copy is removed.
+        OSError: `source` is no regular file any more, or the disk refuses.
     """
-    try:
-        os.link(source, target, follow_symlinks=False)
-        return
-    except OSError as error:
-        if error.errno not in _CANNOT_LINK:
+    if may_link(source, target.parent):
+        try:
+            os.link(source, target, follow_symlinks=False)
+            _close_to_writers(target)
+            return None
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+    return copy(source, target, sha256)
+
+
+def may_link(source: Path, folder: Path) -> bool:
+    """May a file in `folder` be a second name of `source`? Not if somebody else could change it by that: its owner, if
+    that is another user, whoever has another name of it, or has it open for writing. Not across file systems.
+
+    Raises:
+        OSError: that cannot be found out.
+    """
+    facts = source.lstat()
+    if not stat.S_ISREG(facts.st_mode) or facts.st_dev != folder.stat().st_dev:
+        return False
+    return facts.st_uid == os.geteuid() and facts.st_nlink == 1 and writer_has(source) is not True
+
+
+def _close_to_writers(path: Path) -> None:
+    """Take from all but its owner the right to write a file of ours."""
+    mode = stat.S_IMODE(path.lstat().st_mode)
+    if mode & 0o022:
+        path.chmod(mode & ~0o022)
+
+
+def copy(source: Path, target: Path, sha256: str | None) -> str:
+    """A durable, verified copy, and its checksum. The caller fsyncs the folder. It is readable for those whom the umask
+    leaves that right, and has the times of its source.
+
+    sha256: what the checksum must be; None: of what `source` holds now.
+
+    Raises:
+        CopyDiffers: the checksum is another; the copy is removed.
+        OSError: `source` is no regular file, the disk is full …; there is no copy.
+    """
+    with os.fdopen(open_regular(source), "rb") as reader:
+        facts = os.fstat(reader.fileno())
+        if shutil.disk_usage(target.parent).free < facts.st_size:  # known before gigabytes are copied
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent))
+        try:
+            with target.open("xb") as writer:
+                if facts.st_uid == os.geteuid():  # what was private to this user stays so
+                    os.fchmod(writer.fileno(), stat.S_IMODE(facts.st_mode) & 0o755)
+                if not _clone(reader.fileno(), writer.fileno()):
+                    shutil.copyfileobj(reader, writer, 1 << 20)
+                writer.flush()
+                os.fsync(writer.fileno())
+            os.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            actual = sha256_of(target)
+            if sha256 is not None and actual != sha256:
+                raise CopyDiffers(errno.EIO, f"the copy of {source.name!r} differs from the original", str(target))
+        except FileExistsError:
             raise
-    copy(source, target, sha256)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                target.unlink()
+            raise
+    return actual
 
 
-def copy(source: Path, target: Path, sha256: str) -> None:
-    """A durable, verified copy. The caller fsyncs the folder.
+def _clone(reader: int, writer: int) -> bool:
+    """Let the second file share the blocks of the first, on file systems that can (btrfs, XFS …)."""
+    try:
+        fcntl.ioctl(writer, _FICLONE, reader)
+    except OSError:
+        return False
+    return True
+
+
+def sha256_of(path: Path, *, at_most: int | None = None) -> str:
+    """The SHA-256 of a regular file's content, as hexadecimal digits. `at_most`: a file of more bytes is refused, for
+    the main thread, which must not read without end.
 
     Raises:
-        CopyDiffers: the copy's checksum is not `sha256`; the copy is removed.
+        OSError: it is no regular file, larger (EFBIG), or cannot be read.
     """
-    if shutil.disk_usage(target.parent).free < source.stat().st_size:  # known before gigabytes are copied
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent))
-    with source.open("rb") as reader, target.open("xb") as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
-        writer.flush()
-        os.fsync(writer.fileno())
-    shutil.copystat(source, target)
-    if sha256_of(target) != sha256:
-        target.unlink()
-        raise CopyDiffers(errno.EIO, f"the copy of {source.name!r} differs from the original", str(target))
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with os.fdopen(open_regular(path), "rb") as file:
+        if at_most is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        content = file.read(at_most + 1)
+    if len(content) > at_most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return hashlib.sha256(content).hexdigest()
 
 
 def remove_tree(folder: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from daemon import durable, names
+from daemon import beneath, durable, names
 from daemon.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.inbox import Inbox, OriginalGone
 from daemon.model import Job, Original
@@ -41,7 +41,7 @@ class Folders:
         self._refuse_overlap()
         for folder in self._all():
             try:
-                durable.make_folder(folder)
+                self._make(folder)
             except OSError as error:
                 if error.errno in _PASSES:
                     fix = _WRITABLE if error.errno == errno.EROFS else ""
@@ -57,21 +57,36 @@ class Folders:
                     f"The folder {folder} cannot be read and written by this user (uid {os.geteuid()}).",
                     f"Give it permission, for example: chown {os.geteuid()} {folder}",
                 )
-        for folder in (self.inbox.taken, self.outbox.staging):
-            if folder.is_symlink():
-                raise LayoutError(
-                    f"{folder} is a symbolic link: what the daemon moves there would leave its folders.",
-                    "Remove the link; inboxd makes a folder in its place.",
-                )
-        if self.inbox.path.stat().st_dev != self.inbox.taken.stat().st_dev:
+        taken = self.inbox.own.place
+        if self.inbox.path.stat().st_dev != taken.stat().st_dev:
             raise LayoutError(
-                f"{self.inbox.taken} is on another file system than {self.inbox.path}: no rename can take a file.",
-                f"Unmount {self.inbox.taken} and remove it; inboxd makes it again.",
+                f"{taken} is on another file system than {self.inbox.path}: no rename can take a file.",
+                f"Unmount {taken} and remove it; inboxd makes it again.",
             )
+        for folder in (self.inbox.path, self.outbox.path):
+            beneath.protect_names(folder)
+        beneath.close_to_writers(self.outbox.path / FAILED)
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder if it is missing; the daemon's own are closed to all other users."""
+        if folder not in (self.inbox.own.place, self.outbox.own.place):
+            durable.make_folder(folder, mode=0o700 if folder == self.state else 0o777)
+            return
+        if folder.is_symlink():
+            raise LayoutError(
+                f"{folder} is a symbolic link: what the daemon moves there would leave its folders.",
+                "Remove the link; inboxd makes a folder in its place.",
+            )
+        if folder.is_dir() and folder.stat().st_uid != os.geteuid():
+            raise LayoutError(
+                f"{folder} belongs to another user (uid {folder.stat().st_uid}), who could change what lies in it.",
+                f"Stop the other inboxd, if one works there; else move {folder} away: inboxd makes a new one.",
+            )
+        beneath.make_private(folder)
 
     def _all(self) -> tuple[Path, ...]:
         inbox, outbox = self.inbox, self.outbox
-        return inbox.path, outbox.path, self.state, inbox.taken, outbox.staging, outbox.path / FAILED
+        return inbox.path, outbox.path, self.state, inbox.own.place, outbox.own.place, outbox.path / FAILED
 
     def _refuse_overlap(self) -> None:
         inbox, outbox, state = (path.resolve() for path in (self.inbox.path, self.outbox.path, self.state))
@@ -88,13 +103,16 @@ class Folders:
         Raises:
             AlreadyRunning: another daemon is.
         """
+        self.inbox.hold()
+        self.outbox.own.hold()
         path = self.inbox.taken / ".lock"
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             _flock(lock)
         except BlockingIOError as error:
             owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "?"
             os.close(lock)
+            self.unlock()
             raise AlreadyRunning(
                 f"inboxd is already running on {self.inbox.path} (process {owner}).",
                 "See it with `inboxd status`; stop it with `systemctl stop inboxd`, or Ctrl-C in its terminal.",
@@ -102,7 +120,7 @@ class Folders:
         self._lock = lock
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        for place in (*self._all(), path):
+        for place in (*self._all(), self.inbox.own.place / path.name):
             facts = place.lstat()
             self._identities[place] = (facts.st_dev, facts.st_ino)
 
@@ -115,7 +133,12 @@ class Folders:
         """
         if self._identities and _facts(self.inbox.path) is None:  # never made anew here: somebody may have moved it
             raise StorageError(f"The inbox {self.inbox.path} is not there.", "Move it back, or make it anew.")
+        held = [own for own in (self.inbox.own, self.outbox.own) if own.descriptor is not None]
+        for own in held:
+            own.refresh()  # whatever has its name now: what is held open stays ours
         for place, identity in self._identities.items():
+            if any(place.is_relative_to(own.place) for own in held):
+                continue
             there = place
             while (facts := _facts(there)) is None:
                 there = there.parent
@@ -138,13 +161,25 @@ class Folders:
             self.check()
             return self.inbox.original(job_id)
 
-    def unlock(self) -> None:
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Descriptors of the daemon's own folders, for the workers: their paths lead through these."""
+        found = (self.inbox.own.descriptor, self.outbox.own.descriptor)
+        return tuple(descriptor for descriptor in found if descriptor is not None)
+
+    def unlock(self, *, is_quiet: bool = True) -> None:
+        """Let another daemon have the folders. `is_quiet`: no thread uses a path into them any more, so their
+        descriptors may be closed, and the numbers given to other files."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        if is_quiet:
+            for own in (self.inbox.own, self.outbox.own):
+                own.release()
 
     def fetch_back(self, job: Job) -> None:
-        """For a retry: give the original of a failed job, in outbox/failed, a second name in .taken; durable.
+        """For a retry: give the original of a failed job, in outbox/failed, a second name in .taken; durable. May take
+        long, and may be called from another thread.
 
         Raises:
             OriginalGone: it is not there any more, or its content has changed.
@@ -158,11 +193,10 @@ class Folders:
         if len(main) != 1 or durable.sha256_of(main[0]) != job.sha256:
             raise OriginalGone(f"the original is not in {result} any more")
         self.inbox.release(job.id)
-        home = self.inbox.taken / job.id / job.folder
-        home.mkdir(parents=True)
+        home = self.inbox.home_for(job.id, job.folder)
         for path in found:
             durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
-        self.inbox.fsync_taken([job.id], [])
+        self.inbox.fsync_home(job.id)
 
 
 def _flock(descriptor: int) -> None:

@@ -1,25 +1,25 @@
 """The inbox and what was taken from it: <inbox>/a/x -> <inbox>/.taken/<uuid>/a/x.
 
 Owns the looking and the taking; when a file may be taken is `intake`'s. Nothing here follows a symbolic link, also
-none that is put in a folder's place between two steps: names are looked up in open folders, not by their paths.
+none that is put in a folder's place between two steps: names are looked up in open folders, not by their paths. What
+is taken lies in a folder that only this user may enter.
 """
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from daemon import durable, names
+from daemon import beneath, durable, names
 from daemon.model import Entry, Original
 
 HASH_INLINE_BYTES = 16 * 2**20  # what is larger is hashed, and made durable, by a thread, so as not to stop the loop
 
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_DEPTH = 100  # folders in one another; the standard library walks them by recursion
 _MAX_PATH_BYTES = 2000  # of a folder relative to the inbox: PATH_MAX is 4,096, and results lie deeper than drops
 _NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
@@ -34,30 +34,31 @@ class Inbox:
 
     def __init__(self, path: Path):
         self.path = path
-        self.taken = path / ".taken"
+        self.own = beneath.HeldFolder(path / ".taken")
         self._syncer = durable.Syncer(self.taken / ".copy")
 
-    @contextlib.contextmanager
-    def opened(self, folder: Path, *, make: bool = False) -> Iterator[int]:
+    def hold(self) -> None:
+        """Hold the hidden folder open from now on; see `HeldFolder`.
+
+        Raises:
+            OSError: it is not there, or not a folder of this user.
+        """
+        self.own.hold()
+        self._syncer = durable.Syncer(self.taken / ".copy")
+
+    @property
+    def taken(self) -> Path:
+        """The way into the hidden folder, which for the daemon is not its name: see `HeldFolder`."""
+        return self.own.path
+
+    def opened(self, folder: Path, *, make: bool = False) -> AbstractContextManager[int]:
         """A descriptor of a folder of the inbox; `make`: it and those above it are made if they are missing.
 
         Raises:
             FileNotFoundError: it is gone, or it or one above it is no folder any more, but a symbolic link, say.
+            NotADirectoryError: the same, with `make`.
         """
-        descriptor = os.open(self.path, _FOLDER_FLAGS)
-        try:
-            for part in folder.relative_to(self.path).parts:
-                try:
-                    below = _open_below(part, descriptor, make=make)
-                except OSError as error:
-                    if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder)) from error
-                    raise
-                os.close(descriptor)
-                descriptor = below
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        return beneath.opened(self.path, folder, make=make)
 
     def scan(self, folder: Path) -> tuple[list[Entry], list[Path], list[Path]]:
         """The regular files and the sub folders of one inbox folder, and what is never taken (see `refusal`); hidden
@@ -86,7 +87,7 @@ class Inbox:
         return entries, folders, others
 
     def look(self, path: Path) -> Entry | None:
-        """What `scan` would say of one path; None: it is gone, or no regular file.
+        """What `scan` would say of one path, also of one that was taken; None: it is gone, or no regular file.
 
         Raises:
             OSError: that cannot be told now.
@@ -114,8 +115,9 @@ class Inbox:
         return None
 
     def _facts(self, path: Path) -> os.stat_result | None:
+        root = self.taken if path.is_relative_to(self.taken) else self.path
         try:
-            with self.opened(path.parent) as folder:
+            with beneath.opened(root, path.parent) as folder:
                 return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NOT_THERE:
@@ -135,8 +137,7 @@ class Inbox:
             FileNotFoundError: it is gone: its owner was quicker.
             OSError: it cannot be moved.
         """
-        home = self.taken / job_id / path.parent.relative_to(self.path)
-        home.mkdir(parents=True)
+        home = _make_all(self.taken, Path(job_id, path.parent.relative_to(self.path)))
         with self.opened(path.parent) as folder:
             for each in (*sidecars, path):
                 durable.rename_noreplace(each, home / each.name, source_folder=folder)
@@ -144,6 +145,10 @@ class Inbox:
                 if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
                     raise OSError(errno.EINVAL, "it is no regular file", str(each))
         return _entry(home / path.name, facts)
+
+    def home_for(self, job_id: str, folder: str) -> Path:
+        """A new folder for the original of a job that came from `folder`; the caller fsyncs it."""
+        return _make_all(self.taken, Path(job_id, folder))
 
     def fsync_taken(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:
         """Make a number of takes durable: what was dropped (but for large files: see `Hasher`), its new names, and
@@ -165,6 +170,12 @@ class Inbox:
             with contextlib.suppress(FileNotFoundError), self.opened(folder) as descriptor:
                 durable.fsync_folder(descriptor)
 
+    def fsync_home(self, job_id: str) -> None:
+        """Make the names of a job's files durable, whose contents are."""
+        for folder, _, _ in _walk_up(self.taken / job_id):
+            durable.fsync_folder(Path(folder))
+        durable.fsync_folder(self.taken)
+
     def finish_take(self, job_id: str) -> None:
         """Make sure that what was taken has no name in the inbox any more, whenever the power failed.
 
@@ -174,11 +185,12 @@ class Inbox:
         home = self.taken / job_id
         for path in self._files_taken(job_id):
             source = self.path / path.relative_to(home)
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                if os.path.samestat(source.lstat(), path.lstat()):
-                    source.unlink()
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                durable.fsync_folder(source.parent)
+            with contextlib.suppress(FileNotFoundError), self.opened(source.parent) as folder:
+                with contextlib.suppress(FileNotFoundError):
+                    facts = os.stat(source.name, dir_fd=folder, follow_symlinks=False)
+                    if os.path.samestat(facts, path.lstat()):
+                        os.unlink(source.name, dir_fd=folder)
+                durable.fsync_folder(folder)
 
     def put_back(self, job_id: str) -> None:
         """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free
@@ -196,7 +208,7 @@ class Inbox:
         try:
             with self.opened(folder, make=True) as descriptor:
                 _rename_to_free_name(path, folder, descriptor)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if folder == self.path:
                 raise
             self._return(path, self.path)
@@ -211,7 +223,7 @@ class Inbox:
         sidecars = {}
         main = [name for name in files if not names.is_sidecar(name, files)]
         if len(main) != 1 or main[0].endswith(names.SIDECAR_SUFFIXES) and len(files) == 1:
-            raise OriginalGone(f"there are {len(files)} files in {self.taken / job_id}")
+            raise OriginalGone(f"there are {len(files)} files in {self.own.place / job_id}")
         for name, path in files.items():
             if name not in (main[0], main[0] + names.DONE_SUFFIX):  # that mark has told what it had to tell
                 sidecars[name.removeprefix(main[0]).lstrip(".")] = path
@@ -248,38 +260,13 @@ def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     return os.walk(home, topdown=False, onerror=fail)
 
 
-def _open_below(name: str, folder: int, *, make: bool) -> int:
-    try:
-        return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
-    except FileNotFoundError:
-        if not make:
-            raise
-    os.mkdir(name, dir_fd=folder)
-    durable.fsync_folder(folder)
-    return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
-
-
-def writer_has(path: Path, folder: int | None = None) -> bool | None:
-    """Does any process have the file open for writing? None if this file system or this user cannot tell.
-
-    folder: a descriptor of the folder it lies in, if its path is not to be trusted.
-
-    A read lease is refused while a writer has the file open (fcntl(2), F_SETLEASE); it is given back at once. Whoever
-    holds a lease gets SIGIO when a writer comes: `service` ignores that signal.
-    """
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
-    except OSError:
-        return None
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        return False
-    except OSError as error:
-        return True if error.errno == errno.EAGAIN else None
-    finally:
-        os.close(descriptor)
+def _make_all(root: Path, below: Path) -> Path:
+    """Make the folders of `below`, each for this user alone, and new but for those another file of the job has."""
+    folder = root
+    for part in below.parts:
+        folder = folder / part
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def as_recorded(number: int) -> int:

@@ -7,9 +7,10 @@ import os
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,8 @@ def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> 
         folder = getattr(settings, name)
         is_open = place.is_for_user or folder.is_relative_to(place.data)
         tell(f"{name:<11} {folder}{'' if is_open else f' (open it to the service: {_FOLDERS})'}")
+    if owner is not None:
+        _protect_names((settings.inbox, settings.outbox), owner, tell)
     place.unit.parent.mkdir(parents=True, exist_ok=True)
     place.unit.write_text(unit.text(command, group, is_for_user=place.is_for_user))
     tell(f"unit        {place.unit}")
@@ -202,10 +205,11 @@ def _make_user(group: str, tell: Callable[[str], None]) -> int:
 
 
 def _make_folders(place: Place, owner: int | None, group: str) -> None:
-    """The group may write the inbox and read the outbox, whose new files are its own, too (the set-group-ID bit)."""
+    """The group may write the inbox and read the outbox, whose new files are its own, too (the set-group-ID bit). In
+    the inbox nobody may rename or remove what is another's (the sticky bit), least of all the service's own folder."""
     modes = {
         place.data: 0o2750,
-        place.data / "inbox": 0o2770,
+        place.data / "inbox": 0o3770,
         place.data / "outbox": 0o2750,
         place.data / "state": 0o700,
     }
@@ -216,6 +220,16 @@ def _make_folders(place: Place, owner: int | None, group: str) -> None:
         if owner is not None:
             shutil.chown(folder, owner, group)
             folder.chmod(mode)
+
+
+def _protect_names(folders: Iterable[Path], owner: int, tell: Callable[[str], None]) -> None:
+    """Set the sticky bit of the service's folders that others may write, as an older version did not: its sandbox
+    forbids the service itself to."""
+    for folder in folders:
+        facts = folder.stat() if folder.is_dir() else None
+        if facts and facts.st_uid == owner and facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX:
+            folder.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
+            tell(f"protected   {folder}: nobody may rename or remove what is another's (chmod +t)")
 
 
 def _config_for(data: Path) -> str:

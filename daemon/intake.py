@@ -18,7 +18,7 @@ from typing import Any
 from daemon import durable
 from daemon.config import Settings
 from daemon.folders import Folders
-from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, writer_has
+from daemon.inbox import HASH_INLINE_BYTES, OriginalGone
 from daemon.journal import about
 from daemon.kinds import Content, sniff
 from daemon.model import Entry, Hashed, Job, JobState, LookAt
@@ -41,6 +41,7 @@ _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried 
 _DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
 _HASH_TRIES = 6  # of a large file that cannot be read
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
+_HASHER_STOP_SECONDS = 1.0
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
 
 
@@ -136,9 +137,9 @@ class Intake:
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
 
-    def stop(self) -> None:
-        """Let go of the thread; whoever starts over makes a new `Intake`."""
-        self._hasher.stop()
+    def stop(self) -> bool:
+        """Let go of the thread; whoever starts over makes a new `Intake`. False: the thread goes on for a while."""
+        return self._hasher.stop()
 
     @property
     def unclaimed(self) -> list[Entry]:
@@ -228,7 +229,7 @@ class Intake:
     def _is_written(self, path: Path) -> bool:
         try:
             with self._folders.inbox.opened(path.parent) as folder:
-                return bool(writer_has(path, folder))
+                return bool(durable.writer_has(path, folder))
         except OSError:  # `take` will tell
             return False
 
@@ -445,7 +446,8 @@ class Hasher:
         self._asked: queue.SimpleQueue[tuple[str, Path] | None] = queue.SimpleQueue()
         self._paths: dict[str, Path] = {}
         self.pending = 0  # asked for and not yet delivered; changed by the main thread only
-        threading.Thread(target=self._serve, name="hasher", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="hasher", daemon=True)
+        self._thread.start()
 
     def ask(self, job_id: str, path: Path) -> None:
         self.pending += 1
@@ -457,9 +459,11 @@ class Hasher:
         timer.daemon = True
         timer.start()
 
-    def stop(self) -> None:
-        """End the thread, behind the file it works on; it is not waited for."""
+    def stop(self) -> bool:
+        """End the thread behind the file it works on; False: that takes longer than this waits."""
         self._asked.put(None)
+        self._thread.join(_HASHER_STOP_SECONDS)
+        return not self._thread.is_alive()
 
     def _serve(self) -> None:
         for job_id, path in iter(self._asked.get, None):

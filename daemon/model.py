@@ -162,6 +162,14 @@ class Hashed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BackgroundDone:
+    """What was asked of `Background` under this number has been done: what it returned, or the exception it raised."""
+
+    number: int
+    outcome: Any
+
+
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """A command through the control socket; the answer is put into `reply`."""
 

@@ -57,6 +57,8 @@ class Offers:
         for recipe in self._store.queued_recipes():
             parked: dict[str, list[Job]] = {}  # by what they wait for
             for job in self._first_of(recipe):
+                if self._publishing.is_busy_with(job.id):
+                    continue
                 if recipe is None:
                     self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
                     continue

@@ -9,10 +9,11 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from daemon import durable, names
+from daemon import beneath, durable, names
 from daemon.model import Job, JobState, Original
 
 FAILED = "failed"  # the folder of the outbox for what could not be done
+DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes of a failure
 ORIGINAL = "original"  # the folder of a result for an original whose name another file there has
 
 
@@ -21,9 +22,14 @@ class Outbox:
 
     def __init__(self, path: Path, *, archive: Path, inbox: Path):
         self.path = path
-        self.staging = path / ".staging"
+        self.own = beneath.HeldFolder(path / ".staging")
         self.archive = archive
         self._inbox = inbox
+
+    @property
+    def staging(self) -> Path:
+        """The way into the hidden folder, which for the daemon is not its name: see `HeldFolder`."""
+        return self.own.path
 
     def prepare_attempt(self, job: Job) -> Path:
         """An empty staging folder for this attempt; what earlier attempts left is removed."""
@@ -37,9 +43,17 @@ class Outbox:
             if item.name.split(".")[0] == job_id:
                 durable.remove_tree(Path(item.path))
 
-    def stage(self, job: Job, original: Original | None, place: str, documents: Mapping[str, bytes]) -> None:
+    def stage(
+        self,
+        job: Job,
+        original: Original | None,
+        place: str,
+        documents: Mapping[str, bytes],
+        *,
+        is_laid: bool = False,
+    ) -> None:
         """Complete an attempt's folder: the original and its sidecars at `place` (see `original_place`), `documents`
-        beside the outputs, all of it durable.
+        beside the outputs, all of it durable. `is_laid`: the original is there already, by `lay_original`.
 
         Raises:
             OSError: disk full, read-only …; nothing was published, and staging again is safe.
@@ -49,7 +63,7 @@ class Outbox:
         if original is not None:
             home = folder / place
             home.mkdir(exist_ok=True)
-            self._lay_all(job, original, home)
+            self._lay_all(job, original, home, is_laid=is_laid)
         for name, content in documents.items():
             (folder / name).unlink(missing_ok=True)
             durable.write_file(folder / name, content)
@@ -61,16 +75,44 @@ class Outbox:
         path = self.staging / job.staging_name() / name
         return path.is_file() and not path.is_symlink() and path.stat().st_size == size_bytes
 
-    def archive_original(self, job: Job, original: Original) -> None:
-        """Keep the original apart from its result: state/archive/<folder>/<uuid>/NAME, durable. Safe to repeat."""
-        home = self.archive / job.folder / job.id
-        durable.make_folder(home)
-        self._lay_all(job, original, home)
+    def archive_home(self, job: Job) -> Path:
+        """Where an original is kept apart from its result: state/archive/<folder>/<uuid>."""
+        return self.archive / job.folder / job.id
 
-    def _lay_all(self, job: Job, original: Original, home: Path) -> None:
-        _lay(original.path, home, job.sha256 or durable.sha256_of(original.path))
+    def archive_original(self, job: Job, original: Original, *, is_laid: bool) -> None:
+        """Put the original into `archive_home`, durable; `is_laid`: it is there already. Safe to repeat."""
+        home = self.archive_home(job)
+        durable.make_folder(home)
+        self._lay_all(job, original, home, is_laid=is_laid)
+
+    def lay_original(self, source: Path, home: Path | None, sha256: str | None) -> str:
+        """Link or copy a file into `home` (None: nowhere), durable; its checksum, which is known or computed. May take
+        long, and may be called from another thread.
+
+        Raises:
+            CopyDiffers: it has not the checksum that is known.
+            OSError: it cannot be done now; it is safe to repeat.
+        """
+        if home is not None:
+            durable.make_folder(home)
+            sha256 = _lay(source, home, sha256)
+            durable.fsync_folder(home)
+        return sha256 or durable.sha256_of(source)
+
+    def may_link(self, source: Path, home: Path) -> bool:
+        """Can the file be laid into `home` by a second name? See `durable.may_link`."""
+        target = home / source.name
+        if target.exists() and target.samefile(source):
+            return True
+        while not home.is_dir():
+            home = home.parent
+        return durable.may_link(source, home)
+
+    def _lay_all(self, job: Job, original: Original, home: Path, *, is_laid: bool) -> None:
+        if not is_laid:
+            _lay(original.path, home, job.sha256)
         for sidecar in original.sidecars.values():
-            _lay(sidecar, home, durable.sha256_of(sidecar))
+            _lay(sidecar, home, None)
         durable.fsync_folder(home)
 
     def free_result_path(self, job: Job, *, failed: bool) -> str:
@@ -104,14 +146,15 @@ class Outbox:
         """
         assert job.result_path is not None
         target = self.path / job.result_path
-        durable.make_folder(target.parent)
-        durable.rename_noreplace(self.staging / job.staging_name(), target)
+        with beneath.opened(self.path, target.parent, make=True) as folder:
+            durable.rename_noreplace(self.staging / job.staging_name(), target, target_folder=folder)
 
     def fsync_result(self, job: Job) -> None:
         """Make the rename durable. That somebody has moved the result's folder away meanwhile is no error."""
         assert job.result_path is not None
-        with contextlib.suppress(FileNotFoundError):
-            durable.fsync_folder((self.path / job.result_path).parent)
+        parent = (self.path / job.result_path).parent
+        with contextlib.suppress(FileNotFoundError), beneath.opened(self.path, parent) as folder:
+            durable.fsync_folder(folder)
         durable.fsync_folder(self.staging)
 
     def lacks_original(self, job: Job) -> bool:
@@ -133,8 +176,9 @@ class Outbox:
         """Remove a result, durable: out of sight by one rename, then bit by bit; the start sweeps what a crash left."""
         hidden = self.staging / f"{job.id}.removed"
         durable.remove_tree(hidden)
-        durable.rename_noreplace(folder, hidden)
-        durable.fsync_folder(folder.parent)
+        with beneath.opened(self.path, folder.parent) as parent:
+            durable.rename_noreplace(folder, hidden, source_folder=parent)
+            durable.fsync_folder(parent)
         durable.remove_tree(hidden)
         durable.remove_empty_folders(
             folder.parent, up_to=self.path / FAILED if job.state is not JobState.DONE else self.path
@@ -146,13 +190,25 @@ class Outbox:
         Durable, also where an earlier run that died had removed it: else it would come back with a second original.
         """
         folder = self.path / result_path
-        for path in [folder / "error.json", folder / "error.txt", *originals_in(folder)]:
-            path.unlink(missing_ok=True)  # error.json first: a folder that has one has its original
+        with contextlib.suppress(FileNotFoundError):
+            self._unlink(folder, DOCUMENTS)  # error.json first: a folder that has one has its original
+            self._unlink(folder / ORIGINAL if (folder / ORIGINAL).is_dir() else folder, None)
         durable.remove_empty_folders(folder / ORIGINAL, up_to=folder)
         durable.remove_empty_folders(folder, up_to=self.path / FAILED)
         while not folder.is_dir():
             folder = folder.parent
         durable.fsync_folder(folder)
+
+    def _unlink(self, folder: Path, wanted: Iterable[str] | None) -> None:
+        """Remove files of a folder of the outbox: those `wanted`, or all.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+        """
+        with beneath.opened(self.path, folder) as descriptor:
+            for name in os.listdir(descriptor) if wanted is None else wanted:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=descriptor)
 
 
 def _first_free(is_taken: Callable[[int], bool]) -> int:
@@ -183,13 +239,14 @@ def originals_in(result: Path) -> list[Path]:
         return list((result / ORIGINAL).iterdir())
     if not result.is_dir():
         return []
-    return [path for path in result.iterdir() if path.name not in ("error.txt", "error.json")]
+    return [path for path in result.iterdir() if path.name not in DOCUMENTS]
 
 
-def _lay(source: Path, folder: Path, sha256: str) -> None:
+def _lay(source: Path, folder: Path, sha256: str | None) -> str | None:
+    """Link or copy a file into a folder; its checksum, if that had to be computed or was known."""
     target = folder / source.name
     if os.path.lexists(target):
         if target.samefile(source):
-            return
+            return sha256
         target.unlink()
-    durable.link_or_copy(source, target, sha256)
+    return durable.link_or_copy(source, target, sha256) or sha256

@@ -1,23 +1,27 @@
 """The last part of a file's way: stage, commit the intent, publish by one rename, done; the same for what failed.
 
 Each part is a step of `storage`: where it cannot be made (disk full, read-only, away) it is kept and made again, and
-no work is done twice for it.
+no work is done twice for it. A large original that must be copied, or has no checksum yet, is prepared in the
+background first; then the step is made again from its beginning, so that whatever has changed meanwhile is seen.
 """
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from daemon import __version__, durable, result
+from daemon.background import Background
 from daemon.config import Settings
 from daemon.errors import StorageError
 from daemon.folders import Folders
-from daemon.inbox import OriginalGone, as_recorded
+from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, as_recorded
 from daemon.journal import about
 from daemon.model import Job, JobState, Original
-from daemon.outbox import original_place
+from daemon.outbox import DOCUMENTS, original_place
 from daemon.storage import Storage
 from daemon.store import Store
 from processors import base, wire
@@ -25,14 +29,37 @@ from processors import base, wire
 log = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True)
+class _Preparation:
+    """A large original that the background copies into the folder of its result, or only computes the checksum of."""
+
+    attempt: int
+    home: Path | None  # the folder it is laid into
+    sha256: str | None = None  # once it is done
+    error: OSError | None = None  # why it could not be
+
+    @property
+    def is_pending(self) -> bool:
+        return self.sha256 is None and self.error is None
+
+
 class Publishing:
     """Carries results and failures into the outbox. Called by the main thread only."""
 
-    def __init__(self, settings: Settings, store: Store, folders: Folders, storage: Storage):
+    def __init__(self, settings: Settings, store: Store, folders: Folders, storage: Storage, background: Background):
         self.settings = settings
         self._store = store
         self._folders = folders
         self._storage = storage
+        self._background = background
+        self._preparations: dict[str, _Preparation] = {}  # by job
+        self._failed: Counter[str] = Counter()  # by job, how many of them failed
+        self._fetched_back: set[str] = set()  # jobs whose large originals are on their way back for a retry
+
+    def is_busy_with(self, job_id: str) -> bool:
+        """Is the background at work for this job? Until it has ended, nothing else may begin with it."""
+        preparation = self._preparations.get(job_id)
+        return job_id in self._fetched_back or (preparation is not None and preparation.is_pending)
 
     def publish_result(
         self,
@@ -49,18 +76,35 @@ class Publishing:
         """
 
         def step() -> None:
-            self._publish_result(job, finished, told)
+            self._publish_result(job, finished, told, again)
 
-        self._storage.make(f"result of {job.path} ({job.id[:8]})", step, hopeless=hopeless)
+        def again() -> None:
+            key, failed = f"result of {job.path} ({job.id[:8]})", self._failed[job.id]
+            self._storage.make(key, step, hopeless=hopeless, failed=failed)
+
+        again()
 
     def publish_duplicate(self, job: Job, earlier: Job, finished: wire.WorkFinished) -> None:
         """The way of a queued job to `done` with what an `earlier` one of the same content came to."""
         made_by = {name: getattr(earlier, name) for name in ("processor", "engine", "model", "device")}
         job = replace(job, **made_by, duplicate_of=earlier.id)
         told = {"note": f"The same content as {earlier.path}: see {earlier.result_path}."}
-        self._publish_result(job, finished, told)
 
-    def _publish_result(self, job: Job, finished: wire.WorkFinished, told: Mapping[str, Any]) -> None:
+        def hopeless(error: Exception) -> None:
+            self.give_up(job, base.FailureKind.ERROR, f"The result could not be published: {error}.")
+
+        def step() -> None:
+            self._publish_result(job, finished, told, again)
+
+        def again() -> None:
+            key, failed = f"result of {job.path} ({job.id[:8]})", self._failed[job.id]
+            self._storage.make(key, step, hopeless=hopeless, failed=failed)
+
+        step()
+
+    def _publish_result(
+        self, job: Job, finished: wire.WorkFinished, told: Mapping[str, Any], again: Callable[[], None]
+    ) -> None:
         if not self._may_end(job):
             return
         try:
@@ -69,17 +113,12 @@ class Publishing:
             self.give_up(job, base.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
         if changes := _changes(job, original):
-            log.warning("%s %s changed meanwhile; it is queued again", job.id[:8], job.path, extra=about(job))
-            self._folders.inbox.fsync_taken([job.id], [])
-            self._store.requeue(
-                job,
-                outcome="changed",
-                detail="the file changed while it was processed",
-                **changes,
-                run_at=self._store.now() + int(self.settings.settle_seconds * 1e6),
-            )
+            self._queue_again(job, original, changes)
             return
-        self._stage_result(job, finished, original, told)
+        place = original_place(original, [*(file["name"] for file in finished.files), "result.json"])
+        if not self._is_prepared(job, original, self._home(job, place), again):
+            return
+        self._stage_result(job, finished, original, place, told)
         publishing = self._store.intend(
             job,
             outcome=JobState.DONE,
@@ -96,6 +135,71 @@ class Publishing:
         if publishing is not None:
             self.complete(publishing)
 
+    def _queue_again(self, job: Job, original: Original, changes: Mapping[str, Any]) -> None:
+        """The result of the old content is thrown away; a large file's new checksum is computed in the background."""
+        log.warning("%s %s changed meanwhile; it is queued again", job.id[:8], job.path, extra=about(job))
+        self._forget(job.id)
+        self._folders.inbox.fsync_taken([job.id], [])
+        queued = self._store.requeue(
+            job,
+            outcome="changed",
+            detail="the file changed while it was processed",
+            **changes,
+            run_at=self._store.now() + int(self.settings.settle_seconds * 1e6),
+        )
+        if queued is None or queued.sha256 is not None:
+            return
+
+        def then(outcome: str | Exception) -> None:
+            if isinstance(outcome, Exception):
+                self.give_up(queued, base.FailureKind.ERROR, f"The file cannot be read: {outcome}.")
+                return
+            step = functools.partial(self._store.set_sha256, job.id, outcome)
+            self._storage.make(f"checksum of {job.id[:8]}", step)
+
+        self._background.run(functools.partial(durable.sha256_of, original.path), then)
+
+    def _home(self, job: Job, place: str) -> Path | None:
+        """The folder that a finished job's original is laid into; None: it is not kept."""
+        return {
+            "keep": self._folders.outbox.staging / job.staging_name() / place,
+            "archive": self._folders.outbox.archive_home(job),
+            "delete": None,
+        }[self.settings.folder(job.folder).originals]
+
+    def _is_prepared(self, job: Job, original: Original, home: Path | None, again: Callable[[], None]) -> bool:
+        """May the original be staged now? Else the background prepares it, and calls `again`.
+
+        Raises:
+            OSError: it could not be prepared.
+        """
+        done = self._preparations.get(job.id)
+        if done is not None and (done.attempt, done.home) == (job.attempt, home):
+            if done.error is not None:
+                del self._preparations[job.id]
+                raise done.error
+            return not done.is_pending
+        outbox, source = self._folders.outbox, original.path
+        is_quick = home is None or outbox.may_link(source, home)
+        if source.lstat().st_size <= HASH_INLINE_BYTES or (is_quick and job.sha256):
+            return True
+        preparation = self._preparations[job.id] = _Preparation(attempt=job.attempt, home=home)
+
+        def then(outcome: str | Exception) -> None:
+            if isinstance(outcome, Exception):
+                preparation.error = outcome if isinstance(outcome, OSError) else OSError(str(outcome))
+                self._failed[job.id] += 1
+            else:
+                preparation.sha256 = outcome
+            again()
+
+        self._background.run(functools.partial(outbox.lay_original, source, home, job.sha256), then)
+        return False
+
+    def _forget(self, job_id: str) -> None:
+        self._preparations.pop(job_id, None)
+        self._failed.pop(job_id, None)
+
     def _may_end(self, job: Job) -> bool:
         """Does this attempt still hold its job? The commit of the intent is the fence; this spares a stale outcome's
         work, and the staging folder of a later attempt."""
@@ -103,6 +207,7 @@ class Publishing:
         if current is None or (current.attempt, current.lease) != (job.attempt, job.lease) or current.state.is_final:
             late = "%s %s: the outcome of attempt %d came too late"
             log.warning(late, job.id[:8], job.path, job.attempt, extra=about(job))
+            self._forget(job.id)
             return False
         if current.state is JobState.PUBLISHING:  # an error hid that the intent was committed
             self.complete(current)
@@ -114,20 +219,21 @@ class Publishing:
         job: Job,
         finished: wire.WorkFinished,
         original: Original,
+        place: str,
         told: Mapping[str, Any],
     ) -> None:
         for file in finished.files:
             if not self._folders.outbox.holds(job, file["name"], file["size_bytes"]):
                 raise ValueError(f"its worker names an output that is not there, {file['name']!r}")
         policy = self.settings.folder(job.folder).originals
-        place = original_place(original, [*(file["name"] for file in finished.files), "result.json"])
         where = {
             "keep": _within(place, original),
             "archive": f"archive:{job.folder}/{job.id}/{original.path.name}".replace(":/", ":"),
             "delete": None,
         }[policy]
+        is_laid = job.id in self._preparations
         if policy == "archive":
-            self._folders.outbox.archive_original(job, original)
+            self._folders.outbox.archive_original(job, original, is_laid=is_laid)
         document = result.result_json(
             job,
             finished,
@@ -135,7 +241,8 @@ class Publishing:
             **told,
             version=__version__,
         )
-        self._folders.outbox.stage(job, original if policy == "keep" else None, place, {"result.json": document})
+        kept = original if policy == "keep" else None
+        self._folders.outbox.stage(job, kept, place, {"result.json": document}, is_laid=is_laid)
 
     def cancel(self, job: Job) -> None:
         """Give a job up by command."""
@@ -143,10 +250,18 @@ class Publishing:
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original below outbox/failed, with error.txt; from running or from queued."""
-        step = functools.partial(self._give_up, job, kind, message)
-        self._storage.make(f"failure of {job.path} ({job.id[:8]})", step)
+        if self.is_busy_with(job.id):  # with its end, by another way
+            return
 
-    def _give_up(self, job: Job, kind: str, message: str) -> None:
+        def step() -> None:
+            self._give_up(job, kind, message, again)
+
+        def again() -> None:
+            self._storage.make(f"failure of {job.path} ({job.id[:8]})", step)
+
+        again()
+
+    def _give_up(self, job: Job, kind: str, message: str, again: Callable[[], None]) -> None:
         if not self._may_end(job):
             return
         cancelled = kind == "cancelled"
@@ -157,14 +272,22 @@ class Publishing:
         self._withdraw(job.id)
         changes = _changes(job, original)
         job = replace(job, **changes)
-        self._folders.outbox.prepare_attempt(job)
-        place = original_place(original, ["error.txt", "error.json"]) if original else "."
+        if job.id not in self._preparations:
+            self._folders.outbox.prepare_attempt(job)
+        place = original_place(original, DOCUMENTS) if original else "."
+        home = self._folders.outbox.staging / job.staging_name() / place
+        if original is not None and not self._is_prepared(job, original, home, again):
+            return
+        if original is not None and job.sha256 is None:  # its content has changed, or it was never computed
+            done = self._preparations.get(job.id)
+            changes["sha256"] = done.sha256 if done else durable.sha256_of(original.path, at_most=HASH_INLINE_BYTES)
+            job = replace(job, **changes)
         where = {"path": _within(place, original)} if original else None
         documents = {
             "error.txt": result.error_txt(job, kind, message),
             "error.json": result.error_json(job, kind, message, original=where, version=__version__),
         }
-        self._folders.outbox.stage(job, original, place, documents)
+        self._folders.outbox.stage(job, original, place, documents, is_laid=job.id in self._preparations)
         publishing = self._store.intend(
             job,
             outcome=JobState.CANCELLED if cancelled else JobState.FAILED,
@@ -180,6 +303,7 @@ class Publishing:
 
     def complete(self, job: Job) -> None:
         """publishing -> done: rename, commit, release. Recovery goes on here, too."""
+        self._forget(job.id)
         self._storage.make(f"publishing of {job.path} ({job.id[:8]})", functools.partial(self._complete, job.id))
 
     def _complete(self, job_id: str) -> None:
@@ -215,21 +339,43 @@ class Publishing:
 
     # ---------------------------------------------------------------------------------------- trying again
 
-    def retry(self, job: Job) -> Job:
-        """A failed job is queued again, with its original fetched back from outbox/failed.
+    def retry(self, job: Job, then: Callable[[Job], None] = lambda queued: None) -> None:
+        """A failed job is queued again, with its original fetched back from outbox/failed; `then` gets the queued job,
+        for a large file once the background has fetched it back.
 
         Raises:
             OriginalGone: the original is not there any more.
             OSError: it cannot be moved.
         """
-        try:
-            self._folders.fetch_back(job)
-            queued = self._store.reopen(job)
-        except (OSError, StorageError):
-            self._storage.make(f"removal of inbox/.taken/{job.id}", functools.partial(self.release, job.id))
-            raise
+        if job.size_bytes <= HASH_INLINE_BYTES:
+            try:
+                self._folders.fetch_back(job)
+                self._reopen(job, then)
+            except (OSError, StorageError):
+                self._release_later(job)
+                raise
+            return
+
+        def fetched(outcome: Exception | None) -> None:
+            self._fetched_back.discard(job.id)
+            try:
+                if outcome is not None:
+                    raise outcome
+                self._reopen(job, then)
+            except (OriginalGone, OSError, StorageError) as error:
+                log.error("%s %s cannot be tried again: %s", job.id[:8], job.path, error, extra=about(job))
+                self._release_later(job)
+
+        self._fetched_back.add(job.id)
+        self._background.run(functools.partial(self._folders.fetch_back, job), fetched)
+
+    def _reopen(self, job: Job, then: Callable[[Job], None]) -> None:
+        queued = self._store.reopen(job)
         self.withdraw(queued)
-        return self._store.get(job.id) or queued
+        then(self._store.get(job.id) or queued)
+
+    def _release_later(self, job: Job) -> None:
+        self._storage.make(f"removal of inbox/.taken/{job.id}", functools.partial(self.release, job.id))
 
     def withdraw(self, job: Job) -> None:
         """The second half of a retry, which recovery repeats: remove the folder below outbox/failed. Until that is
@@ -246,14 +392,17 @@ class Publishing:
 
 
 def _changes(job: Job, original: Original | None) -> dict[str, Any]:
-    """What of the row is not true any more of its original: a program that had the file open has written on."""
+    """What of the row is not true any more of its original: a program that had the file open has written on. The new
+    checksum of a large file is left to the background."""
     if original is None:
         return {}
     facts = original.path.stat()
     mtime_ns = as_recorded(facts.st_mtime_ns)
     if (facts.st_size, mtime_ns) == (job.size_bytes, job.mtime_ns):
         return {}
-    return {"sha256": durable.sha256_of(original.path), "size_bytes": facts.st_size, "mtime_ns": mtime_ns}
+    is_small = facts.st_size <= HASH_INLINE_BYTES
+    sha256 = durable.sha256_of(original.path, at_most=HASH_INLINE_BYTES) if is_small else None
+    return {"sha256": sha256, "size_bytes": facts.st_size, "mtime_ns": mtime_ns}
 
 
 def _within(place: str, original: Original) -> str:

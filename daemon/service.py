@@ -8,6 +8,7 @@ import collections
 import contextlib
 import functools
 import logging
+import os
 import queue
 import signal
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from daemon import config, hooks, model, result, timetable
+from daemon.background import Background
 from daemon.backup import Backup
 from daemon.commands import Commands
 from daemon.config import Settings
@@ -128,14 +130,22 @@ class Service:
 
     def _open(self) -> None:
         """Check the folders, be the only one on them, open the database, build the parts."""
+        os.umask(os.umask(0o077) | 0o022)  # what is published is its readers' to read, and nobody's to change
         self.folders.prepare()
         self.folders.lock()
         post, settings = self._mailbox.put, self.settings
         self.store = Store(settings.database)
         self.storage = Storage(self.folders, self.store, clock=time.monotonic)
-        self.workers = Workers(post, settings.models, at_once=settings.workers.at_once, clock=time.monotonic)
+        self.workers = Workers(
+            post,
+            settings.models,
+            at_once=settings.workers.at_once,
+            clock=time.monotonic,
+            descriptors=self.folders.held,
+        )
         self.gate = Gate(settings, always_open=self.drain)
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage)
+        self.background = Background(post)
+        self.publishing = Publishing(settings, self.store, self.folders, self.storage, self.background)
         self.dispatch = Dispatch(
             settings,
             self.store,
@@ -196,7 +206,9 @@ class Service:
             self._notifier.stopping(within_seconds=self.settings.workers.stop_seconds + _REAP_SECONDS + _CLOSE_SECONDS)
         with contextlib.suppress(StartOver):  # what replaced our files tells the next start more than we could
             until = time.monotonic() + (0 if self._hurry else self.settings.workers.stop_seconds)
-            while self.dispatch.is_busy and self._stop_asked < 2 and time.monotonic() < until:
+            while (
+                (self.dispatch.is_busy or self.background.pending) and self._stop_asked < 2 and time.monotonic() < until
+            ):
                 self._apply_all(wait=min(0.5, until - time.monotonic()))
         with contextlib.suppress(StartOver):
             self.dispatch.put_back_running()
@@ -204,12 +216,13 @@ class Service:
         while len(self.workers) and time.monotonic() < until:
             with contextlib.suppress(StartOver):
                 self._apply_all(wait=until - time.monotonic())
-        for part in (self.intake, self.control, self.exporter, self.timetable, self.watcher, self.backup, self.hooks):
+        is_quiet = all([self.intake.stop(), self.background.stop()])
+        for part in (self.control, self.exporter, self.timetable, self.watcher, self.backup, self.hooks):
             part.stop()
         self.store.close()
         if self.store.is_damaged:
             self.store.set_aside()
-        self.folders.unlock()
+        self.folders.unlock(is_quiet=is_quiet)
 
     def may_wait(self) -> bool:
         """May a start that a disk does not allow be tried again in here? Where a manager shows why it waits."""
@@ -303,6 +316,8 @@ class Service:
                 self.dispatch.bury(message)
             case model.Hashed():
                 self._hashed(message)
+            case model.BackgroundDone():
+                self.background.finish(message)
             case model.Asked():
                 message.reply.put(self.commands.answer(message))
             case model.BackedUp():

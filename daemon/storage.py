@@ -11,6 +11,7 @@ import errno
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,17 +59,25 @@ class Storage:
         self.trouble: str | None = None  # why no job is started; None: all can be written
         self.can_take = True  # can drops be taken? They can while only the outbox is full
 
-    def make(self, key: str, step: Callable[[], None], *, hopeless: Callable[[Exception], None] | None = None) -> bool:
+    def make(
+        self,
+        key: str,
+        step: Callable[[], None],
+        *,
+        hopeless: Callable[[Exception], None] | None = None,
+        failed: int = 0,
+    ) -> bool:
         """Make `step` now, or as soon as it can be made; True: it was made.
 
         key: names the step; a later one of the same key takes its place.
         hopeless: called with the error instead, once the step has failed often while all else could be written.
+        failed: how often it has failed already, where a part of it is done elsewhere.
 
         Raises:
             StartOver: what the daemon works on was replaced.
         """
         self._kept.pop(key, None)
-        return self._try(key, _Kept(step=step, hopeless=hopeless, why=""))
+        return self._try(key, _Kept(step=step, hopeless=hopeless, why="", tries=max(0, failed - 1)))
 
     def note(self, error: OSError | StorageError, *, can_take: bool = False) -> None:
         """Something could not be done that the main loop will come back to by itself: begin nothing for a while."""
@@ -180,6 +189,14 @@ class Storage:
         self.trouble = trouble
 
 
+def _shown(path: str) -> str:
+    """A path for people: one through a descriptor of ours as where it leads (see `beneath.HeldFolder`)."""
+    match = re.match(r"/proc/self/fd/\d+", path)
+    with contextlib.suppress(OSError):
+        return os.readlink(match[0]) + path[match.end() :] if match else path
+    return path
+
+
 def _probe(folder: Path) -> None:
     """Write, name, rename and remove a small file."""
     _sweep(folder)
@@ -200,7 +217,7 @@ def describe(error: OSError | InboxdError) -> str:
     """What is wrong and what mends it."""
     if isinstance(error, InboxdError):
         return f"{error.what} {error.fix}"
-    where = os.fsdecode(error.filename2 or error.filename or "")
+    where = _shown(os.fsdecode(error.filename2 or error.filename or ""))
     advice = {
         errno.ENOSPC: "Free some space there.",
         errno.EDQUOT: "Free some space there, or raise the quota.",

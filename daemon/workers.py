@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -97,8 +97,19 @@ class Worker:
 class Workers:
     """All living workers, by number."""
 
-    def __init__(self, post: Callable[[Any], None], models: Path, *, at_once: int, clock: Callable[[], float]):
+    def __init__(
+        self,
+        post: Callable[[Any], None],
+        models: Path,
+        *,
+        at_once: int,
+        clock: Callable[[], float],
+        descriptors: Sequence[int] = (),
+    ):
+        """`descriptors`: of the daemon's own folders, which each worker inherits: the paths it is sent lead through
+        them."""
         self._post = post
+        self._descriptors = tuple(descriptors)
         self._models = models
         self._threads = max(1, (os.cpu_count() or 1) // at_once)  # each: more would only wait for one another's cores
         self._clock = clock
@@ -161,6 +172,7 @@ class Workers:
             bufsize=0,
             env={"OMP_NUM_THREADS": str(self._threads), **_environment(os.environ), _MARK: mark},
             start_new_session=True,
+            pass_fds=self._descriptors,
         )
         with contextlib.suppress(OSError):  # it has ended already
             Path(f"/proc/{process.pid}/oom_score_adj").write_text(str(_OOM_SCORE_ADJUSTMENT), encoding="ascii")

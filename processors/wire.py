@@ -6,6 +6,7 @@ sent a Batch before the last is done; there is one BatchDone for each.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
@@ -139,13 +140,21 @@ def work_to_wire(work: Work) -> dict[str, Any]:
 
 
 def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Work:
-    """The inverse of `work_to_wire`; validates the options again with the processor's own class."""
+    """The inverse of `work_to_wire`; validates the options again with the processor's own class.
+
+    A path that leads through an inherited descriptor (/proc/self/fd/N/…) becomes one that also the programs this
+    process starts can open.
+    """
     return Work(
         **{name: fields[name] for name in ("job", "attempt", "media_type", "stem", "recipe")},
         kind=Kind(fields["kind"]),
-        source=Path(fields["source"]),
-        outputs=Path(fields["outputs"]),
+        source=_for_children(fields["source"]),
+        outputs=_for_children(fields["outputs"]),
         kept=None if fields["kept"] is None else Path(fields["kept"]),
         options=recipe.model_validate(fields["options"]),
-        sidecars={name: Path(path) for name, path in fields["sidecars"].items()},
+        sidecars={name: _for_children(path) for name, path in fields["sidecars"].items()},
     )
+
+
+def _for_children(path: str) -> Path:
+    return Path(path.replace("/proc/self/", f"/proc/{os.getpid()}/", 1) if path.startswith("/proc/self/") else path)

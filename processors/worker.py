@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ class Worker:
                 seconds, started = time.monotonic() - started, time.monotonic()
                 self._report(work, outcome, seconds)
         except Exception as error:
-            self._fail_all(*_describe(error), _trace(error))
+            self._fail_all(*_describe(error, self._open.values()), _trace(error))
             if _is_device_lost(error):
                 logging.error("%s cannot use its device any more, and ends", self._processor.name)
                 return False
@@ -117,7 +118,7 @@ class Worker:
 
     def _report(self, work: base.Work, outcome: base.Outcome | Exception, seconds: float) -> None:
         if isinstance(outcome, Exception):
-            self._fail(work, *_describe(outcome), _trace(outcome), is_its_own=True)
+            self._fail(work, *_describe(outcome, [work]), _trace(outcome), is_its_own=True)
             return
         if isinstance(outcome, base.Failed):
             self._fail(work, outcome.kind, outcome.message)
@@ -131,7 +132,7 @@ class Worker:
             self._fail(work, base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while sealing'}).")
             return
         except (ValueError, TypeError, RecursionError) as error:
-            self._fail(work, *_describe(error))
+            self._fail(work, *_describe(error, [work]))
             return
         if len(line) > wire.LINE_BYTES:
             self._fail(work, base.FailureKind.ERROR, "The processor says more about its result than can be kept.")
@@ -224,13 +225,13 @@ def _seal(outputs: Path, name: str) -> wire.OutputFile:
     return wire.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
 
 
-def _describe(error: Exception) -> tuple[base.FailureKind, str]:
-    """The failure kind of an exception; torch's out-of-memory error is known by name, as torch may not be here."""
+def _describe(error: Exception, works: Iterable[base.Work] = ()) -> tuple[base.FailureKind, str]:
+    """The failure kind of an exception over `works`; torch's out-of-memory error is known by name: it may be absent."""
     if isinstance(error, base.JobError):
         return error.kind, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return base.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
-    if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error)):
+    if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error, works)):
         return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
 
@@ -245,9 +246,10 @@ def _is_device_lost(error: Exception) -> bool:
     return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
 
 
-def _is_of_the_outbox(error: OSError) -> bool:
+def _is_of_the_outbox(error: OSError, works: Iterable[base.Work]) -> bool:
     """Is it about an output? The folder of an attempt is the daemon's, so no file that was dropped can be the cause."""
-    return "/.staging/" in str(error.filename or "") and error.errno in (errno.EACCES, errno.EPERM)
+    path = str(error.filename or "")
+    return error.errno in (errno.EACCES, errno.EPERM) and any(path.startswith(f"{work.outputs}/") for work in works)
 
 
 def _die_with_the_daemon() -> None:

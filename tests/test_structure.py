@@ -31,7 +31,7 @@ LAYERS = (
         "unit",
     }
     | {"telemetry.histogram", "telemetry.gpu", "doctor.finding"},
-    {"backup", "tables", "validation"},
+    {"backup", "tables", "validation", "beneath", "background"},
     {"database", "config", "conversation", "journal"},
     {
         "install",

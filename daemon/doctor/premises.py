@@ -17,8 +17,8 @@ from daemon import durable, unit
 from daemon.config import Settings
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, as_user
+from daemon.durable import writer_has
 from daemon.errors import UsageError
-from daemon.inbox import writer_has
 from daemon.joblog import JobLog
 from daemon.watcher import file_system, is_remote
 

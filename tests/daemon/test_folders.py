@@ -9,9 +9,10 @@ from factories import make_job
 from places import wait_for
 
 from daemon import durable, names, outbox
+from daemon.durable import writer_has
 from daemon.errors import AlreadyRunning, LayoutError
 from daemon.folders import Folders
-from daemon.inbox import OriginalGone, as_recorded, writer_has
+from daemon.inbox import OriginalGone, as_recorded
 from daemon.model import JobState
 from daemon.names import result_stem
 from daemon.outbox import original_place

@@ -1,6 +1,7 @@
-"""Steps of publishing and trying again that a disk refuses at first."""
+"""Steps of publishing and trying again: those that a disk refuses at first, and those that the background makes."""
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from states_house import Clock, House, finished
 
-from daemon import config
+from daemon import config, publishing
 from daemon.workers import WorkerState
 from processors import wire
 from processors.base import FailureKind
@@ -111,7 +112,7 @@ def test_job_whose_failure_is_still_to_be_withdrawn_can_be_cancelled(shop: Shop,
 def test_retry_that_a_disk_refuses_leaves_nothing_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     shop.fail(job)
-    refuse_once(shop.folders.inbox, "fsync_taken", monkeypatch)
+    refuse_once(shop.folders.inbox, "fsync_home", monkeypatch)
     refuse_once(shop.folders.inbox, "release", monkeypatch, after=1)
     assert not shop.ask("retry", job=job.id)["ok"]
     shop.pass_time()
@@ -127,3 +128,156 @@ def test_result_waits_while_a_file_has_the_name_of_its_folder(shop: Shop):
     stranger.rename(stranger.with_name("b"))
     shop.pass_time()
     assert shop.state(job) == "done" and (shop.settings.outbox / "a" / "x" / "x.txt").exists()
+
+
+# ---------------------------------------------------------------------------------------- originals that are copied
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file counts as large: it is prepared in the background."""
+    monkeypatch.setattr(publishing, "HASH_INLINE_BYTES", 3)
+
+
+def keep_second_name(shop: Shop, job: Any) -> Path:
+    """The owner of a dropped file has another name for it."""
+    second = shop.settings.inbox.parent / "second"
+    second.hardlink_to(shop.folders.inbox.original(job.id).path)
+    return second
+
+
+def test_original_that_its_owner_has_a_second_name_of_is_copied(shop: Shop):
+    job = shop.begin()
+    second = keep_second_name(shop, job)
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "done"
+    second.write_text("what its owner writes later")
+    assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
+
+
+def test_original_of_nobody_else_is_linked(shop: Shop):
+    job = shop.begin()
+    inode = shop.folders.inbox.original(job.id).path.stat().st_ino
+    shop.hear(1, finished(shop, job))
+    assert (shop.settings.outbox / "x" / "x.txt").stat().st_ino == inode
+
+
+def test_original_that_others_may_write_is_closed_to_them(shop: Shop):
+    job = shop.begin()
+    shop.folders.inbox.original(job.id).path.chmod(0o666)
+    shop.hear(1, finished(shop, job))
+    assert (shop.settings.outbox / "x" / "x.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_large_original_is_copied_in_the_background_and_its_result_published_after_that(shop: Shop, large: None):
+    job = shop.begin()
+    second = keep_second_name(shop, job)
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "running" and shop.background.pending == 1
+    shop.turn()
+    assert shop.state(job) == "done"
+    second.write_text("what its owner writes later")
+    assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
+    assert list(shop.folders.inbox.taken_ids()) == [] and list(shop.folders.outbox.staging.iterdir()) == []
+
+
+def test_failed_large_original_is_copied_in_the_background_and_given_up_once(shop: Shop, large: None):
+    job = shop.begin()
+    keep_second_name(shop, job)
+    shop.fail(job)
+    assert shop.state(job) == "running" and shop.background.pending == 1
+    shop.turn()
+    assert shop.state(job) == "failed"
+    assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["x"]
+    assert (shop.settings.outbox / "failed" / "x" / "x.txt").read_text() == "the file"
+
+
+def test_large_file_that_no_recipe_is_for_is_given_up_once(shop: Shop, large: None):
+    other = shop.settings.inbox.parent / "second"
+    other.write_bytes(b"\x00\x01\x02\x03 nothing that is known")
+    (shop.settings.inbox / "unknown.bin").hardlink_to(other)
+    for _ in range(4):
+        shop.turn()
+    assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["unknown"]
+
+
+def test_copy_that_a_disk_refuses_is_made_again(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    keep_second_name(shop, job)
+    refuse_once(shop.folders.outbox, "lay_original", monkeypatch)
+    shop.hear(1, finished(shop, job))
+    shop.turn()
+    assert shop.state(job) == "running"
+    for _ in range(2):
+        shop.pass_time()
+    assert shop.state(job) == "done"
+
+
+def test_copy_that_is_refused_for_ever_fails_the_job_only(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    keep_second_name(shop, job)
+    real = shop.folders.outbox.lay_original
+
+    def refuse(source: Path, home: Path, sha256: str | None) -> str:
+        if (home / "out.txt").exists():  # of the result, not of the failure
+            raise OSError(5, "an injected error")
+        return real(source, home, sha256)
+
+    monkeypatch.setattr(shop.folders.outbox, "lay_original", refuse)
+    shop.hear(1, finished(shop, job))
+    for _ in range(20):
+        shop.pass_time()
+    assert shop.store.get(job.id).charged == 1
+
+
+def test_large_file_that_changes_while_it_is_copied_is_queued_again_with_its_new_checksum(shop: Shop, large: None):
+    job = shop.begin()
+    second = keep_second_name(shop, job)
+    shop.hear(1, finished(shop, job))
+    shop.hear(1, wire.BatchDone())
+    second.write_text("other words")
+    shop.turn()
+    shop.pass_time()
+    again = shop.store.get(job.id)
+    assert again.state in ("queued", "running") and again.size_bytes == len("other words")
+    for _ in range(3):
+        shop.pass_time()
+    again = shop.store.get(job.id)
+    assert again.sha256 == hashlib.sha256(b"other words").hexdigest()
+    shop.hear(1, finished(shop, again))
+    shop.turn()
+    assert shop.state(job) == "done" and (shop.settings.outbox / "x" / "x.txt").read_text() == "other words"
+
+
+def test_large_failed_file_is_fetched_back_in_the_background(shop: Shop, large: None):
+    job = shop.begin()
+    shop.fail(job)
+    shop.turn()
+    assert shop.ask("retry", job=job.id)["ok"]
+    assert shop.state(job) == "failed"
+    refused = shop.ask("retry", job=job.id)
+    assert not refused["ok"] and "already" in refused["error"]
+    shop.turn()
+    assert shop.state(job) in ("queued", "running")
+    shop.hear(1, finished(shop, shop.store.get(job.id)))
+    shop.turn()
+    assert shop.state(job) == "done"
+
+
+def test_large_failed_file_that_is_gone_stays_failed(shop: Shop, large: None):
+    job = shop.begin()
+    shop.fail(job)
+    shop.turn()
+    (shop.settings.outbox / "failed" / "x" / "x.txt").unlink()
+    assert shop.ask("retry", job=job.id)["ok"]
+    shop.turn()
+    assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
+
+
+def test_job_whose_result_is_being_copied_is_not_cancelled(shop: Shop, large: None):
+    job = shop.begin()
+    keep_second_name(shop, job)
+    shop.hear(1, finished(shop, job))
+    assert not shop.ask("cancel", job=job.id)["ok"]
+    shop.turn()
+    assert shop.state(job) == "done"

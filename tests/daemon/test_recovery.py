@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from factories import make_job
+from hand_background import InlineBackground
 
 from daemon import config
 from daemon.durable import sha256_of
@@ -30,7 +31,7 @@ class Wreck:
         self.folders.prepare()
         self.store = Store(settings.database)
         self.storage = Storage(self.folders, self.store, clock=time.monotonic)
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage)
+        self.publishing = Publishing(settings, self.store, self.folders, self.storage, InlineBackground())
         post = queue.SimpleQueue().put
         intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
         self._recovery = Recovery(self.store, self.folders, self.storage, self.publishing, intake)

@@ -200,11 +200,11 @@ def check_overflow(house: House, daemon: subprocess.Popen, deadline: float = DEA
 
 
 def _sabotage(name: str) -> None:
-    from daemon import intake, watcher
+    from daemon import durable, watcher
 
     match name:
         case "writers-are-not-asked":
-            intake.writer_has = lambda path, folder: False
+            durable.writer_has = lambda path, folder=None: False
         case "lost-events-are-not-told":
             watcher.Watcher.on_queue_overflow = lambda self: None
 

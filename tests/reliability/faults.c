@@ -94,17 +94,33 @@ static const char *path_of(int fd, char *buffer)
     return buffer;
 }
 
+/* Where a path through a descriptor of this process (/proc/self/fd/N/...) leads; any other path as it is. */
+static const char *led(const char *path, char *buffer)
+{
+    int pid = 0, fd = -1, length = 0;
+    if (sscanf(path, "/proc/self/fd/%d%n", &fd, &length) != 1 &&
+        (sscanf(path, "/proc/%d/fd/%d%n", &pid, &fd, &length) != 2 || pid != getpid()))
+        return path;
+    path_of(fd, buffer);
+    strncat(buffer, path + length, PATH_MAX - strlen(buffer) - 1);
+    return buffer;
+}
+
 /* Count a call; 1: it must fail, errno is set. `passage`: its number, for `after`. */
 static int before(const char *name, const char *path, long *passage)
 {
+    char led_path[PATH_MAX], led_source[PATH_MAX];
     *passage = 0;
-    if (!armed || inside || !path || !is_ours(path))
+    if (!armed || inside || !path)
+        return 0;
+    path = led(path, led_path);
+    if (!is_ours(path))
         return 0;
     inside = 1;
     int changes = strcmp(name, "open") && strcmp(name, "read") && strcmp(name, "stat");
     long n = *passage = changes ? __atomic_add_fetch(&number, 1, __ATOMIC_SEQ_CST) : 0;
     char line[2 * PATH_MAX + 64];
-    const char *from = source ? source : "";
+    const char *from = source ? led(source, led_source) : "";
     int length = snprintf(line, sizeof line, "%s %s%s%s\n", name, path, *from ? "\t" : "", from);
     source = NULL;
     for (char *c = line; c < line + length - 1; c++)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from hand_background import InlineBackground
+
 from daemon import durable
 from daemon.config import Settings
 from daemon.database import _Transaction
@@ -145,7 +147,7 @@ class HandDaemon:
         self.folders.prepare()
         self.store = Store(settings.database, clock=self._now_us)
         self.storage = Storage(self.folders, self.store, clock=clock)
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage)
+        self.publishing = Publishing(settings, self.store, self.folders, self.storage, InlineBackground())
         self.workers = HandWorkers()
         self.dispatch = Dispatch(
             settings,

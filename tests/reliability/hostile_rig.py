@@ -147,7 +147,7 @@ def _meddle(how: str) -> None:
         case "file-becomes-link-before-rename":
 
             def rename_late(source, to, **folders):
-                if source.name.startswith("canary") and ".taken" not in source.parts:
+                if source.name.startswith("canary") and not str(source).startswith("/proc/"):
                     source.unlink()
                     source.symlink_to(target / "canary.txt")
                 return rename(source, to, **folders)

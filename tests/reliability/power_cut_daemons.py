@@ -111,13 +111,14 @@ def _be_daemon(order: Order) -> None:
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    from daemon import config, inbox, intake, service
+    from daemon import config, inbox, intake, publishing, service
     from daemon.console import terminal
 
     status = 1
     try:
         terminal.set_up_logging(verbose=False)
-        inbox.HASH_INLINE_BYTES = intake.HASH_INLINE_BYTES = LARGE_BYTES
+        for module in (inbox, intake, publishing):
+            module.HASH_INLINE_BYTES = LARGE_BYTES
         if order.sabotage:
             _SABOTAGE[order.sabotage]()
         if order.dies_after:

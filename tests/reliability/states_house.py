@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hand_background import HandBackground
 
 from daemon import durable, intake
 from daemon.commands import Commands
@@ -146,7 +147,8 @@ class House:
         self.store = MortalStore(settings.database, clock=clock.now_us)
         self.storage = Storage(self.folders, self.store, clock=clock.monotonic)
         self.workers = HandWorkers(lambda _: None, settings.models, at_once=1, clock=clock.monotonic)
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage)
+        self.background = HandBackground()
+        self.publishing = Publishing(settings, self.store, self.folders, self.storage, self.background)
         shared = (settings, self.store, self.folders, self.storage)
         times = {"monotonic": clock.monotonic, "now_us": clock.now_us}
         gate = Gate(settings)
@@ -177,11 +179,12 @@ class House:
 
     @property
     def is_calm(self) -> bool:
-        """Does nothing wait for a disk?"""
-        return self.storage.next_try() is None
+        """Does nothing wait for a disk, or for the background?"""
+        return self.storage.next_try() is None and not self.background.pending
 
     def turn(self) -> None:
-        """What the main loop does between two messages, and the messages of the hasher."""
+        """What the main loop does between two messages, and the messages of the hasher and the background."""
+        self._guard(self.background.turn)
         for answer in self.intake._hasher.answers():
             self._guard(self._hashed, answer)
         was_in_trouble = self.storage.trouble is not None

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from daemon import config
+from daemon import config, publishing
 from daemon.audit import Audit
 from daemon.model import JobState
 from daemon.workers import WorkerState
@@ -80,8 +80,9 @@ class Life(RuleBasedStateMachine):
         self.fuse = Fuse()
         self.daemon = HandDaemon(self.settings, lambda: self.now)
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(inline_bytes=st.sampled_from((7, 2**24)))
+    def start(self, inline_bytes: int) -> None:
+        publishing.HASH_INLINE_BYTES = inline_bytes  # what is larger is prepared in the background
         REACHED["examples"] += 1
 
     # one rule for all, as the many would be tried in too few combinations (Hypothesis leaves some out of each example)
@@ -100,6 +101,8 @@ class Life(RuleBasedStateMachine):
         if path.exists():
             self._destroy(path)
         path.write_bytes(content)
+        if other % 3 == 0:  # its owner keeps a second name of it
+            (self.home / f"second name {self.count}").hardlink_to(path)
         self.alive.add(content)
         REACHED["drop"] += 1
 

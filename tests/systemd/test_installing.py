@@ -14,7 +14,7 @@ def test_installation_tells_where_everything_is_and_lets_the_group_in(lab: Lab, 
         assert f"/{path}\n" in told and lab.path(path).exists()
     assert "journalctl -u inboxd -f" in told and "usermod --append --groups inboxd NAME" in told
     facts = lab.run("stat", "--format", "%U %G %a", *(f"/var/lib/inboxd/{each}" for each in ("", "inbox", "state")))
-    assert facts.stdout.splitlines() == ["inboxd inboxd 750", "inboxd inboxd 2770", "inboxd inboxd 700"]
+    assert facts.stdout.splitlines() == ["inboxd inboxd 750", "inboxd inboxd 3770", "inboxd inboxd 700"]
     assert lab.run("systemctl", "is-enabled", "inboxd").stdout == "enabled\n"
     assert lab.run("systemctl", "is-active", "inboxd").stdout == "active\n"
 

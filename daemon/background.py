@@ -1,0 +1,64 @@
+"""Work that may take long, such as a copy or a checksum of gigabytes, off the main thread.
+
+A thread does one thing after the other and posts each outcome as a message; what follows from it is called on the main
+thread, which alone changes state.
+"""
+
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from daemon.model import BackgroundDone
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 1.0
+
+
+class Background:
+    """Called by the main thread only. `post` puts a message into the mailbox."""
+
+    def __init__(self, post: Callable[[Any], None]):
+        self._post = post
+        self._numbers = itertools.count(1)
+        self._asked: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._then: dict[int, Callable[[Any], None]] = {}
+        self._thread: threading.Thread | None = None  # started when it is first needed
+
+    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Do `work` in the thread, behind what it has to do already; `then` gets what it returned, or its exception."""
+        number = next(self._numbers)
+        self._then[number] = then
+        self._asked.put((number, work))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="background", daemon=True)
+            self._thread.start()
+
+    def finish(self, done: BackgroundDone) -> None:
+        """Apply an outcome that has come through the mailbox."""
+        if then := self._then.pop(done.number, None):
+            then(done.outcome)
+
+    @property
+    def pending(self) -> int:
+        """How much is asked for and not applied yet."""
+        return len(self._then)
+
+    def stop(self) -> bool:
+        """End the thread behind what it works on; False: that takes longer than this waits."""
+        if self._thread is None:
+            return True
+        self._asked.put(None)
+        self._thread.join(_STOP_SECONDS)
+        return not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        for number, work in iter(self._asked.get, None):
+            try:
+                outcome = work()
+            except Exception as error:  # the main thread decides what it means
+                outcome = error
+            self._post(BackgroundDone(number=number, outcome=outcome))

@@ -1,0 +1,167 @@
+"""Whoever may drop files may not do more: a member of the service's group reads and writes nothing that is the
+service's, also by links that are put in place of files and folders at the worst instant.
+"""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from places import Place
+
+_GROUP, _MEMBER, _OTHER = 54321, 54322, 54323
+_SECRET = "the service's own secret\n"
+_TOML = """
+    [inbox]
+    text = "count"
+    settle_seconds = 0.1
+    [recipes.count]
+    processor = "plaintext"
+    max_batch = 8
+    [schedule]
+    rescan = "300ms"
+    [retry]
+    backoff = "50ms"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Whose the folders are, and who may write them."""
+
+    inbox_owner: int
+    inbox_mode: int
+
+
+# as `inboxd install` made and makes them; a share that is somebody else's, whose names nothing can protect
+LAYOUTS = {
+    "old": Layout(inbox_owner=0, inbox_mode=0o2770),
+    "new": Layout(inbox_owner=0, inbox_mode=0o3770),
+    "share": Layout(inbox_owner=_OTHER, inbox_mode=0o2770),
+}
+
+
+class SharedPlace(Place):
+    """The folders of a service that runs as root here, in a group of its own."""
+
+    def __init__(self, home: Path, layout: Layout):
+        super().__init__(home, _TOML)
+        self.outbox.mkdir()
+        self.state.mkdir(mode=0o700)
+        for folder, owner, mode in (
+            (home, 0, 0o2750),
+            (self.inbox, layout.inbox_owner, layout.inbox_mode),
+            (self.outbox, 0, 0o2750),
+        ):
+            os.chown(folder, owner, _GROUP)
+            folder.chmod(mode)
+        self.secret = self.state / "secret.txt"
+        self.secret.write_text(_SECRET)
+        self.secret.chmod(0o600)
+
+    def start_service(self) -> subprocess.Popen:
+        """A daemon with the group and the umask of the unit."""
+        with (self.home / "daemon.log").open("ab") as log:
+            daemon = subprocess.Popen(
+                [sys.executable, "-m", "daemon.cli", "run", "--config", str(self.config)],
+                cwd=self.home,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                umask=0o007,
+                group=_GROUP,
+            )
+        self.adopt(daemon)
+        self.wait_until_ready(daemon)
+        return daemon
+
+    def start_member(self) -> subprocess.Popen:
+        member = subprocess.Popen(
+            [
+                *(sys.executable, str(Path(__file__).with_name("group_member.py"))),
+                *map(str, (self.inbox, self.outbox, self.secret, _MEMBER, _GROUP)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert member.stdout.readline() == "ready\n"
+        return member
+
+    def texts(self) -> Iterator[str]:
+        """What a member of the group can read in the outbox."""
+        for path in self.outbox.rglob("*"):
+            if path.is_file() and ".staging" not in path.parts:
+                yield path.read_text(errors="replace")
+
+    def results(self) -> Iterator[Path]:
+        for path in self.outbox.rglob("*"):
+            if ".staging" not in path.parts and path != self.outbox / "failed":
+                yield path
+
+
+@pytest.fixture(params=LAYOUTS)
+def shared(request: pytest.FixtureRequest) -> Iterator[SharedPlace]:
+    if os.geteuid():
+        pytest.skip("needs root, to act as another user")
+    home = Path(tempfile.mkdtemp(prefix="inboxd-shared-"))  # not pytest's, which no other user may enter
+    made = SharedPlace(home, LAYOUTS[request.param])
+    yield made
+    made.stop_all()
+    shutil.rmtree(home)
+
+
+def attack(shared: SharedPlace, swaps: int) -> int:
+    """A member attacks the service that works on other people's files; the number of swaps."""
+    daemon, member = shared.start_service(), None
+    shared.drop("innocent.txt", "an innocent file\n")
+    shared.ended("innocent.txt")
+    member = shared.start_member()
+    reached, number = 0, 0
+    while reached < swaps:
+        line = member.stdout.readline()
+        assert line, "the member has died"
+        reached = int(line)
+        number += 1
+        shared.drop(f"later {number}.txt", f"another file, {number}\n")
+    member.stdin.close()
+    report = json.loads(member.stdout.read().splitlines()[-1])
+    assert member.wait() == 0
+    for each in range(1, number + 1):
+        row = shared.ended(f"later {each}.txt")
+        assert row["state"] == "done", f"{row}\n{shared.log()[-3000:]}"
+    assert daemon.poll() is None, shared.log()
+    mine = {what for what in report["done"] if what.startswith("rename .taken")}
+    assert set(report["done"]) <= mine, report
+    assert not mine or shared.inbox.stat().st_uid == _OTHER  # its owner's rights are nobody's to take away
+    assert shared.secret.read_text() == _SECRET
+    assert {path.name for path in shared.state.iterdir() if path.name.startswith(("planted", "link", "swap"))} == set()
+    assert not any(_SECRET.strip() in text for text in shared.texts())
+    assert not any("spoilt" in text for text in shared.texts())
+    return report["swaps"]
+
+
+def test_member_of_the_group_reads_and_writes_nothing_of_the_service(shared: SharedPlace):
+    attack(shared, 300)
+    for path in shared.results():
+        facts = path.lstat()
+        assert facts.st_uid == 0, path
+        denied = 0o027 if path.is_dir() else 0o022  # below such a folder, what others might read is closed to them
+        assert not facts.st_mode & denied, f"{path}: {stat.filemode(facts.st_mode)}"
+        assert facts.st_mode & 0o040, f"{path}: {stat.filemode(facts.st_mode)}"
+    for folder in (shared.inbox / ".taken", shared.outbox / ".staging", shared.state):
+        assert not folder.stat().st_mode & 0o077, folder
+    shared.verify()
+
+
+@pytest.mark.long
+def test_member_of_the_group_reads_and_writes_nothing_in_10000_swaps(shared: SharedPlace):
+    swaps = attack(shared, int(os.environ.get("INBOXD_SWAPS", "10000")))
+    print(f"\nmember of the group: {swaps} swaps, 0 read, 0 written")
