@@ -65,7 +65,8 @@ class Folders:
             )
         for folder in (self.inbox.path, self.outbox.path):
             beneath.protect_names(folder)
-        beneath.close_to_writers(self.outbox.path / FAILED)
+        for folder in (self.outbox.path / FAILED, self.state):
+            beneath.close_to_writers(folder)
 
     def _make(self, folder: Path) -> None:
         """Make a folder if it is missing; the daemon's own are closed to all other users."""
