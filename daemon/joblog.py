@@ -9,6 +9,7 @@ from typing import Any
 from daemon.errors import StoreError, UsageError
 
 _BUSY_SECONDS = 5.0
+_NUMBERED = 4  # the version of the tables from which on events have numbers that are never reused
 
 
 class JobLog:
@@ -88,9 +89,28 @@ class JobLog:
     def events(self, job_id: str) -> list[dict[str, Any]]:
         return self._all("SELECT at, event, detail FROM events WHERE job = ? ORDER BY id", job_id)
 
+    def identity(self) -> str:
+        """Tells this job log, and copies of it, from every other; "": its tables are of an older version."""
+        return self._all("SELECT id FROM log_identity")[0]["id"] if self.version() >= _NUMBERED else ""
+
     def last_event(self) -> int:
-        """The number of the latest event; 0: there is none."""
-        return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
+        """The number of the latest event, whether or not it was removed since; 0: there never was one."""
+        if self.version() < _NUMBERED:
+            return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
+        return self._all("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'")[0]["last"]
+
+    def moment_of(self, event: int) -> int | None:
+        """When an event was recorded (microseconds); None: there is no event of that number."""
+        found = self._all("SELECT at FROM events WHERE id = ?", event)
+        return found[0]["at"] if found else None
+
+    def last_event_until(self, at: int) -> int:
+        """The number of the latest event that was recorded until then (microseconds); 0: there is none."""
+        return self._all("SELECT coalesce(max(id), 0) AS last FROM events WHERE at <= ?", at)[0]["last"]
+
+    def first_event_after(self, at: int) -> int | None:
+        """The number of the first event that was recorded later than that (microseconds)."""
+        return self._all("SELECT min(id) AS first FROM events WHERE at > ?", at)[0]["first"]
 
     def latest_moment(self) -> int:
         """When the last thing was recorded (microseconds); 0: nothing ever was."""
@@ -104,21 +124,22 @@ class JobLog:
             event,
         )
 
-    def ends_after(self, event: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """The jobs whose end came after an event, in order: (number of that event, row)."""
+    def ends_after(self, event: int, *, limit: int) -> list[tuple[int, int, dict[str, Any]]]:
+        """The jobs whose end came after an event, in order: (number of that event, its time in microseconds, row)."""
         rows = self._all(
-            "SELECT events.id AS event_number, job_log.* FROM events JOIN job_log ON job_log.id = events.job "
+            "SELECT events.id AS event_number, events.at AS event_at, job_log.* "
+            "FROM events JOIN job_log ON job_log.id = events.job "
             "WHERE events.id > ? AND events.event IN ('done', 'failed') AND job_log.state = events.event "
             "ORDER BY events.id LIMIT ?",
             *(event, limit),
         )
-        return [(row.pop("event_number"), row) for row in rows]
+        return [(row.pop("event_number"), row.pop("event_at"), row) for row in rows]
 
     def events_after(self, event: int) -> Iterator[dict[str, Any]]:
         """The ends of jobs and of attempts that are tried again, after the event of that number, in order."""
         yield from self._all(
-            "SELECT events.id AS number, events.event, jobs.recipe, jobs.processor, jobs.error_kind, jobs.pages, "
-            "jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
+            "SELECT events.id AS number, events.at, events.event, jobs.recipe, jobs.processor, jobs.error_kind, "
+            "jobs.pages, jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
             "FROM events JOIN jobs ON jobs.id = events.job WHERE events.id > ? "
             "AND (events.event IN ('done', 'failed', 'cancelled') OR events.event LIKE 'queued again: %') "
             "ORDER BY events.id",

@@ -48,6 +48,7 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
+    {"cursor"},
     {"folders", "nearby", "hooks", "telemetry.totals", "doctor.installation"},
     {"storage", "rebuild", "retention", "telemetry.metrics", "doctor.machine", "doctor.premises", "doctor.standing"},
     {"publishing", "intake", "audit", "stages", "telemetry.exporter", "doctor.examination"},
