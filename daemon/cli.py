@@ -255,7 +255,7 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 def _tell_last_counts(settings: config.Settings) -> None:
     """What the job log says while no daemon runs."""
-    with contextlib.suppress(UsageError), JobLog(settings.database) as log:
+    with contextlib.suppress(InboxdError), JobLog(settings.database) as log:
         counts = ", ".join(f"{count} {state}" for state, count in log.counts().items())
         print(f"The job log says: {counts or 'no jobs'}.", file=sys.stderr)
 

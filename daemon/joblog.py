@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from daemon.errors import StoreError, UsageError
+from daemon import diagnosis
+from daemon.errors import InboxdError, StoreError, UsageError
 
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 1.0  # for the lock of a program that lets not even readers in
 _NUMBERED = 4  # the version of the tables from which on events have numbers that are never reused
 
 
@@ -20,13 +21,23 @@ class JobLog:
 
         Raises:
             UsageError: there is no job log yet, or it is not for this user to read.
+            StorageError: it cannot be read now, as it is locked by another program, say. So does every method.
+            StoreError: it is damaged. So does every method.
         """
         if not _may_be_read(path):
             raise _none_yet(path)
         self._path = path
-        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        try:
+            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
         self._connection.row_factory = sqlite3.Row
-        if self._first_start_was_cut_short():
+        try:
+            is_there = not self._first_start_was_cut_short()
+        except InboxdError:
+            self._connection.close()
+            raise
+        if not is_there:
             self._connection.close()
             raise _none_yet(path)
 
@@ -173,18 +184,31 @@ class JobLog:
 
     def _first_start_was_cut_short(self) -> bool:
         try:
-            return self._all("PRAGMA user_version")[0]["user_version"] == 0
-        except StoreError as error:  # a rollback journal: there is one only until the WAL mode is set
-            return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK
+            return self.version() == 0
+        except InboxdError as error:  # a rollback journal: there is one only until the WAL mode is set
+            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
+                return True
+            raise
 
     def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
         try:
             return [dict(row) for row in self._connection.execute(query, values)]
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"The job log {self._path} cannot be read: {error}.",
-                "If the daemon is stopped and this stays, move the file away: it is made anew from the folders.",
-            ) from error
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> InboxdError:
+        """Ours for SQLite's error."""
+        if trouble := diagnosis.explain(error, self._path):
+            return trouble
+        if diagnosis.is_damage(error):
+            return StoreError(
+                f"The job log {self._path} is damaged: {error}.",
+                "Restart the daemon: it sets the file aside and makes the job log again from the folders.",
+            )
+        return StoreError(
+            f"The job log {self._path} cannot be read: {error}.",
+            "Are this command and the daemon of the same version? See `inboxd version` and `inboxd status`.",
+        )
 
 
 def _may_be_read(path: Path) -> bool:

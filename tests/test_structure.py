@@ -31,6 +31,7 @@ LAYERS = (
         "unit",
     }
     | {"telemetry.histogram", "telemetry.gpu", "doctor.finding"},
+    {"diagnosis"},
     {"backup", "tables", "validation"},
     {"database", "config", "conversation", "journal"},
     {

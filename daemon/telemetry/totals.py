@@ -46,7 +46,7 @@ def count(database: Path, memory: Path) -> Totals:
     """What is remembered, and what the job log has had since.
 
     Raises:
-        UsageError, StoreError: the job log cannot be read.
+        UsageError, StorageError, StoreError: the job log cannot be read.
     """
     with JobLog(database) as jobs:
         totals = recall(memory, database)
