@@ -18,9 +18,9 @@ import typer
 
 from daemon import __version__, config, control
 from daemon.console import completion
-from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StoreError, UsageError
+from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StorageError, StoreError, UsageError
 from daemon.joblog import JobLog
-from daemon.names import printable_lines
+from daemon.names import printable, printable_lines
 
 app = typer.Typer(
     help="Drop a file in an inbox folder; get its result in the outbox.",
@@ -343,21 +343,29 @@ def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def backup(
-    to: Annotated[Path | None, typer.Argument(help="A file; default: today's in state/backups.")] = None,
+    to: Annotated[
+        str | None, typer.Argument(help="A new file, or a folder for one; default: today's copy in state/backups.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
-    """Check the job log and copy it, also while the daemon runs; the daemon does so each night by itself."""
+    """Check the job log and copy it, also while the daemon runs; the daemon does so automatically each night."""
     from daemon import backup as copies
+    from daemon.storage import describe
 
     settings = _settings(config_file)
-    JobLog(settings.database)  # is there one, for us to read?
-    if damage := copies.check(settings.database):
-        raise StoreError(
-            f"The job log {settings.database} is damaged: {damage}.",
-            "Start the daemon anew: it sets the file aside and makes the job log again from the folders.",
-        )
-    folder = to.absolute().parent if to else settings.state / "backups"
-    print(copies.copy(settings.database, folder, to.name if to else None))
+    with JobLog(settings.database):
+        pass  # is there one, for us to read?
+    try:
+        target = copies.find_target(to, settings, force=force)
+        if damage := copies.check(settings.database):
+            raise StoreError(
+                f"The job log {settings.database} is damaged: {damage}.",
+                "Restart the daemon: it sets the file aside and makes the job log again from the folders.",
+            )
+        print(printable(str(copies.write(settings.database, target))))
+    except OSError as error:
+        raise StorageError("The job log could not be copied.", describe(error)) from error
 
 
 @app.command()
