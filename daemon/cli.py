@@ -3,8 +3,10 @@
 Exit codes: 0 all well; 1 some jobs failed or wait, or `verify` found something; the others are `daemon.errors`'.
 """
 
+import codecs
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import shlex
@@ -83,6 +85,10 @@ def _before_a_command(
 
 def main() -> None:
     """Run a command; an expected error is told in words, with its exit code."""
+    _use_utf8_for_names()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal or the pipe cannot show is escaped
     try:
         app(standalone_mode=True)
     except InboxdError as error:
@@ -91,6 +97,17 @@ def main() -> None:
     except BrokenPipeError:  # `inboxd jobs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+
+
+def _use_utf8_for_names() -> None:
+    """Start again in Python's UTF-8 mode where the locale has another encoding: config.toml, the job log and the names
+    of results are UTF-8, and could be neither found nor made. What is written to the terminal stays in its encoding."""
+    if sys.flags.utf8_mode or codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":
+        return
+    for_workers_too = {"PYTHONUTF8": "1"}
+    for_the_terminal = {"PYTHONIOENCODING": os.environ.get("PYTHONIOENCODING") or sys.stdout.encoding}
+    environment = {**os.environ, **for_workers_too, **for_the_terminal}
+    os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
 
 
 def _settings(path: Path | None) -> config.Settings:
@@ -512,6 +529,7 @@ def models(context: typer.Context, config_file: ConfigOption = None) -> None:
 
     settings = _settings(config_file)
     asked = context.args if set(context.args) - {"--json"} else ["list", *context.args]
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as we ourselves write
     code = run_module("processors.models", ["--models", str(settings.models), *asked])
     if code == 0 and "fetch" in context.args:
         with contextlib.suppress(NotRunning):
@@ -566,7 +584,7 @@ def config_check(config_file: ConfigOption = None, as_json: JsonOption = False) 
     if as_json:
         _print_json(shown)
         return
-    print(json.dumps(shown, indent=2, ensure_ascii=False))
+    print(json.dumps(shown, indent=2, ensure_ascii=codecs.lookup(sys.stdout.encoding).name != "utf-8"))
     print(f"{settings.source or 'The defaults'}: no mistakes found.", file=sys.stderr)
 
 
