@@ -20,7 +20,15 @@ import typer
 
 from daemon import __version__, config, control
 from daemon.console import completion
-from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StorageError, StoreError, UsageError
+from daemon.errors import (
+    ConfigError,
+    InboxdError,
+    JobsFailed,
+    NotRunning,
+    StorageError,
+    StoreError,
+    UsageError,
+)
 from daemon.joblog import JobLog
 from daemon.names import printable, printable_lines
 
@@ -147,7 +155,9 @@ def _ask(
     """The running daemon's answer; what it refuses is raised as `refusal`."""
     answer = control.ask(settings.socket, command, **arguments)
     if not answer.pop("ok"):
-        raise refusal(answer["error"], answer.get("fix", ""))
+        error = refusal(answer["error"], answer.get("fix", ""))
+        error.exit_code = answer.get("exit_code", error.exit_code)
+        raise error
     return answer
 
 
@@ -462,9 +472,16 @@ def retry(
 
 @app.command()
 def cancel(job: UnfinishedJob, config_file: ConfigOption = None) -> None:
-    """End a queued or running job; its file goes to outbox/failed, unchanged."""
+    """End a queued or running job; its file goes to outbox/failed, unchanged. Exit code 1: a full disk delays that."""
     answer = _ask(_settings_to_look(config_file), "cancel", job=job)
-    print(f"{answer['cancelled'][:8]} is cancelled.")
+    if not answer.get("waits_for"):
+        print(f"{answer['cancelled'][:8]} is cancelled.")
+        return
+    print(
+        f"{answer['cancelled'][:8]} will be cancelled as soon as this is fixed: {answer['waits_for']}\n"
+        "If the daemon is restarted before that, cancel the job again."
+    )
+    raise typer.Exit(1)
 
 
 @app.command()

@@ -24,6 +24,8 @@ from processors import base, wire
 
 log = logging.getLogger(__name__)
 
+_BY_COMMAND = ("cancelled", "It was cancelled by command.")
+
 
 class Publishing:
     """Carries results and failures into the outbox. Called by the main thread only."""
@@ -139,7 +141,15 @@ class Publishing:
 
     def cancel(self, job: Job) -> None:
         """Give a job up by command."""
-        self.give_up(job, "cancelled", "It was cancelled by command.")
+        self.give_up(job, *_BY_COMMAND)
+
+    def cancel_now(self, job: Job) -> None:
+        """The same for a caller that tries again itself.
+
+        Raises:
+            OSError, StorageError: it cannot be done now; the job is as it was.
+        """
+        self._give_up(job, *_BY_COMMAND)
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original below outbox/failed, with error.txt; from running or from queued."""

@@ -78,6 +78,13 @@ class Storage:
             self.can_take = can_take
         self._wait()
 
+    def examine(self) -> bool:
+        """Find out now whether all can be written; if not, `problem` says why, and it is looked at again."""
+        if self._examine():
+            return True
+        self._wait()
+        return False
+
     def retry(self, *, at_once: bool = False) -> None:
         """Make the steps that wait, if their pause is over or `at_once`."""
         if self._next_try is None or (self._clock() < self._next_try and not at_once):
@@ -190,12 +197,17 @@ class Storage:
 
 def _probe(folder: Path) -> None:
     """Write, name, rename and remove a small file."""
-    _sweep(folder)
-    first, second = (folder / name for name in _PROBES)
-    durable.write_file(first, bytes(_PROBE_BYTES))
-    durable.rename_noreplace(first, second)
-    durable.fsync_folder(folder)
-    second.unlink()
+    try:
+        _sweep(folder)
+        first, second = (folder / name for name in _PROBES)
+        durable.write_file(first, bytes(_PROBE_BYTES))
+        durable.rename_noreplace(first, second)
+        durable.fsync_folder(folder)
+        second.unlink()
+    except OSError as error:
+        if error.filename is None:  # write(2) and fsync(2) know only a descriptor
+            error.filename = str(folder)
+        raise
 
 
 def _sweep(folder: Path) -> None:
