@@ -66,6 +66,7 @@ def _completes(look: Callable[[Path | None], completion.Completions]) -> Callabl
     return complete
 
 
+_CLICK_USAGE = 2
 _ENDED_BADLY, _UNFINISHED = ("failed", "cancelled", "queued"), ("queued", "running")
 AnyJob = Annotated[str, typer.Argument(help="The first digits of its id.", autocompletion=_completes(completion.jobs))]
 UnfinishedJob = Annotated[
@@ -102,6 +103,8 @@ def main() -> None:
     except InboxdError as error:
         print(f"inboxd: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except SystemExit as ended:  # Click's own code for a wrong command line is 2
+        raise SystemExit(os.EX_USAGE if ended.code == _CLICK_USAGE else ended.code) from None
     except BrokenPipeError:  # `inboxd jobs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
