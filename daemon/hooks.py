@@ -13,6 +13,7 @@ import logging
 import os
 import subprocess
 import threading
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,6 +51,7 @@ class Hooks:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._digests: list[str] = []  # that are due: since when
+        self._added_at: int | None = None  # when the first hook was added, until that was seen to
         self._is_saved = True  # does hooks.json say what was reported?
         self._trouble = ""  # why it does not, or why the job log cannot be read
         self._thread = threading.Thread(target=self._serve, name="hooks", daemon=True)
@@ -60,15 +62,20 @@ class Hooks:
         Raises:
             StorageError, StoreError, UsageError: the job log cannot be read.
         """
+        if not self._settings.hooks:
+            with contextlib.suppress(OSError):  # a hook that is added later has nothing to catch up with
+                self._memory.unlink(missing_ok=True)
         known = self._recall()
         with JobLog(self._database) as jobs:
             self._cursor = Cursor.at_end(jobs) if known is None else known.found_in(jobs)
-        if self._cursor != known:
+        if self._cursor != known and self._settings.hooks:
             self._remember()
         self._thread.start()
 
     def use(self, settings: Settings) -> None:
-        """Call by other settings from now on."""
+        """Call by other settings from now on. The first hook starts with what ends after it was added."""
+        if settings.hooks and not self._settings.hooks:
+            self._added_at = time.time_ns() // 1000
         self._settings = settings
         self._wake.set()
 
@@ -123,6 +130,15 @@ class Hooks:
 
     def _tell_some(self) -> bool:
         """Tell what has ended since; False: there is no more."""
+        if not self._settings.hooks:
+            self._digests.clear()
+            return False
+        if self._added_at is not None:
+            with JobLog(self._database) as jobs:
+                passed = jobs.last_event_until(self._added_at)
+                self._cursor = Cursor(log=jobs.identity(), event=passed, at=self._added_at).found_in(jobs)
+            self._added_at = None
+            self._remember()
         while self._digests and not self._stopping.is_set():
             found = digest(self._database, since=self._digests[0])
             self._digests.pop(0)

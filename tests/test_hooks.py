@@ -129,6 +129,30 @@ def test_hook_is_called_after_the_history_of_a_quiet_inbox_was_removed(make, tmp
     assert _files_told(tmp_path, 4) == ["0.txt", "1.txt", "2.txt", "last.txt"]
 
 
+def test_first_hook_that_a_reload_adds_is_not_told_of_the_past(make_place, tmp_path: Path):
+    without = TOML.split("[[hooks]]")[0]
+    place = make_place(without)
+    place.start()
+    for number in range(3):
+        place.drop(f"old-{number}.txt", "fine")
+        place.ended(f"old-{number}.txt")
+    place.write_config(TOML.format(hook='on = ["done"]\n' + _appends(tmp_path)))
+    place.inboxd("reload")
+    place.drop("new.txt", "fine")
+    assert _files_told(tmp_path, 1) == ["new.txt"]
+
+
+def test_first_hook_that_a_restart_adds_is_not_told_of_the_past(make_place, tmp_path: Path):
+    place = make_place(TOML.split("[[hooks]]")[0])
+    for name in ("older.txt", "old.txt"):
+        place.drop(name, "fine")
+        place.drain()
+    place.write_config(TOML.format(hook='on = ["done"]\n' + _appends(tmp_path)))
+    place.start()
+    place.drop("new.txt", "fine")
+    assert _files_told(tmp_path, 1) == ["new.txt"]
+
+
 class Garbled(socketserver.StreamRequestHandler):
     """Answers a webhook with what is no HTTP."""
 

@@ -86,12 +86,15 @@ def test_digest_that_is_due_while_the_job_log_is_locked_for_readers_comes_later(
 
     place.drop("bad.bin", b"\x00\x01")
     place.drain(check=1)
+    told = place.home / "told"
+    hook = f'[[hooks]]\non = ["digest"]\ncommand = ["sh", "-c", "cat >> {told}"]\n'
+    place.write_config(place.config.read_text() + hook)
     hooks = Hooks(place.settings())
     hooks.start()
     with locked(place, "alone"):
         hooks.tell_digest("2020-01-01T00:00:00Z")
         wait_for(lambda: "locked" in hooks._trouble, "the complaint")
-    wait_for(lambda: not hooks._digests, "the digest")
+    wait_for(lambda: told.exists() and "bad.bin" in told.read_text(), "the digest")
     hooks.stop()
 
 
