@@ -113,7 +113,7 @@ class Hooks:
         try:
             while self._tell_some():
                 pass
-        except InboxdError as error:
+        except (OSError, InboxdError) as error:
             self._complain(f"hooks: {error}")
             return False
         if not self._is_saved:
