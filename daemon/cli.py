@@ -3,8 +3,10 @@
 Exit codes: 0 all well; 1 some jobs failed or wait, or `verify` found something; the others are `daemon.errors`'.
 """
 
+import codecs
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import shlex
@@ -18,9 +20,17 @@ import typer
 
 from daemon import __version__, config, control
 from daemon.console import completion
-from daemon.errors import ConfigError, InboxdError, JobsFailed, NotRunning, StoreError, UsageError
+from daemon.errors import (
+    ConfigError,
+    InboxdError,
+    JobsFailed,
+    NotRunning,
+    StorageError,
+    StoreError,
+    UsageError,
+)
 from daemon.joblog import JobLog
-from daemon.names import printable_lines
+from daemon.names import printable, printable_lines
 
 app = typer.Typer(
     help="Drop a file in an inbox folder; get its result in the outbox.",
@@ -56,6 +66,7 @@ def _completes(look: Callable[[Path | None], completion.Completions]) -> Callabl
     return complete
 
 
+_CLICK_USAGE = 2
 _ENDED_BADLY, _UNFINISHED = ("failed", "cancelled", "queued"), ("queued", "running")
 AnyJob = Annotated[str, typer.Argument(help="The first digits of its id.", autocompletion=_completes(completion.jobs))]
 UnfinishedJob = Annotated[
@@ -83,14 +94,31 @@ def _before_a_command(
 
 def main() -> None:
     """Run a command; an expected error is told in words, with its exit code."""
+    _use_utf8_for_names()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal or the pipe cannot show is escaped
     try:
         app(standalone_mode=True)
     except InboxdError as error:
         print(f"inboxd: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except SystemExit as ended:  # Click's own code for a wrong command line is 2
+        raise SystemExit(os.EX_USAGE if ended.code == _CLICK_USAGE else ended.code) from None
     except BrokenPipeError:  # `inboxd jobs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+
+
+def _use_utf8_for_names() -> None:
+    """Start again in Python's UTF-8 mode where the locale has another encoding: config.toml, the job log and the names
+    of results are UTF-8, and could be neither found nor made. What is written to the terminal stays in its encoding."""
+    if sys.flags.utf8_mode or codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":
+        return
+    for_workers_too = {"PYTHONUTF8": "1"}
+    for_the_terminal = {"PYTHONIOENCODING": os.environ.get("PYTHONIOENCODING") or sys.stdout.encoding}
+    environment = {**os.environ, **for_workers_too, **for_the_terminal}
+    os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
 
 
 def _settings(path: Path | None) -> config.Settings:
@@ -130,7 +158,9 @@ def _ask(
     """The running daemon's answer; what it refuses is raised as `refusal`."""
     answer = control.ask(settings.socket, command, **arguments)
     if not answer.pop("ok"):
-        raise refusal(answer["error"], answer.get("fix", ""))
+        error = refusal(answer["error"], answer.get("fix", ""))
+        error.exit_code = answer.get("exit_code", error.exit_code)
+        raise error
     return answer
 
 
@@ -255,7 +285,7 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 def _tell_last_counts(settings: config.Settings) -> None:
     """What the job log says while no daemon runs."""
-    with contextlib.suppress(UsageError), JobLog(settings.database) as log:
+    with contextlib.suppress(InboxdError), JobLog(settings.database) as log:
         counts = ", ".join(f"{count} {state}" for state, count in log.counts().items())
         print(f"The job log says: {counts or 'no jobs'}.", file=sys.stderr)
 
@@ -343,21 +373,29 @@ def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def backup(
-    to: Annotated[Path | None, typer.Argument(help="A file; default: today's in state/backups.")] = None,
+    to: Annotated[
+        str | None, typer.Argument(help="A new file, or a folder for one; default: today's copy in state/backups.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
-    """Check the job log and copy it, also while the daemon runs; the daemon does so each night by itself."""
+    """Check the job log and copy it, also while the daemon runs; the daemon does so automatically each night."""
     from daemon import backup as copies
+    from daemon.storage import describe
 
     settings = _settings(config_file)
-    JobLog(settings.database)  # is there one, for us to read?
-    if damage := copies.check(settings.database):
-        raise StoreError(
-            f"The job log {settings.database} is damaged: {damage}.",
-            "Start the daemon anew: it sets the file aside and makes the job log again from the folders.",
-        )
-    folder = to.absolute().parent if to else settings.state / "backups"
-    print(copies.copy(settings.database, folder, to.name if to else None))
+    with JobLog(settings.database):
+        pass  # is there one, for us to read?
+    try:
+        target = copies.find_target(to, settings, force=force)
+        if damage := copies.check(settings.database):
+            raise StoreError(
+                f"The job log {settings.database} is damaged: {damage}.",
+                "Restart the daemon: it sets the file aside and makes the job log again from the folders.",
+            )
+        print(printable(str(copies.write(settings.database, target))))
+    except OSError as error:
+        raise StorageError("The job log could not be copied.", describe(error)) from error
 
 
 @app.command()
@@ -437,9 +475,16 @@ def retry(
 
 @app.command()
 def cancel(job: UnfinishedJob, config_file: ConfigOption = None) -> None:
-    """End a queued or running job; its file goes to outbox/failed, unchanged."""
+    """End a queued or running job; its file goes to outbox/failed, unchanged. Exit code 1: a full disk delays that."""
     answer = _ask(_settings_to_look(config_file), "cancel", job=job)
-    print(f"{answer['cancelled'][:8]} is cancelled.")
+    if not answer.get("waits_for"):
+        print(f"{answer['cancelled'][:8]} is cancelled.")
+        return
+    print(
+        f"{answer['cancelled'][:8]} will be cancelled as soon as this is fixed: {answer['waits_for']}\n"
+        "If the daemon is restarted before that, cancel the job again."
+    )
+    raise typer.Exit(1)
 
 
 @app.command()
@@ -504,6 +549,7 @@ def models(context: typer.Context, config_file: ConfigOption = None) -> None:
 
     settings = _settings(config_file)
     asked = context.args if set(context.args) - {"--json"} else ["list", *context.args]
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as we ourselves write
     code = run_module("processors.models", ["--models", str(settings.models), *asked])
     if code == 0 and "fetch" in context.args:
         with contextlib.suppress(NotRunning):
@@ -558,7 +604,7 @@ def config_check(config_file: ConfigOption = None, as_json: JsonOption = False) 
     if as_json:
         _print_json(shown)
         return
-    print(json.dumps(shown, indent=2, ensure_ascii=False))
+    print(json.dumps(shown, indent=2, ensure_ascii=codecs.lookup(sys.stdout.encoding).name != "utf-8"))
     print(f"{settings.source or 'The defaults'}: no mistakes found.", file=sys.stderr)
 
 

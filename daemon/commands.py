@@ -1,15 +1,19 @@
 """What the command line may ask of the running daemon, and its answers."""
 
 import collections
+import functools
+import inspect
+import logging
 import os
 import time
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon import __version__
 from daemon.config import Settings
 from daemon.dispatch import Dispatch
-from daemon.errors import ConfigError, LayoutError, StorageError
+from daemon.errors import InboxdError, StartOver, StorageError
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.inbox import OriginalGone
@@ -18,13 +22,16 @@ from daemon.model import Asked, Job, JobState
 from daemon.names import printable, printable_path
 from daemon.publishing import Publishing
 from daemon.retention import Retention
-from daemon.storage import Storage
+from daemon.storage import Storage, describe
 from daemon.store import Store
 from daemon.telemetry import totals
 from daemon.telemetry.exporter import Exporter
 from daemon.watcher import Watcher
 from daemon.workers import Workers
 
+log = logging.getLogger(__name__)
+
+_SAME_VERSION = "Are the command and the daemon of the same version? See `inboxd version` and `inboxd status`."
 _SHOWN = 200  # removals that `prune` tells one by one
 
 
@@ -74,22 +81,49 @@ class Commands:
         self._started = time.monotonic()
 
     def answer(self, asked: Asked) -> dict[str, Any]:
+        """The answer, {"ok": true, …} or {"ok": false, "error": …, "fix": …, "exit_code": …}.
+
+        Raises:
+            StartOver: what the daemon works on was replaced; whoever asked has been told.
+        """
+        try:
+            return {"ok": True, **self._handler(asked)()}
+        except Refused as error:
+            return _refusal(str(error), error.fix, os.EX_USAGE)
+        except StartOver as error:
+            if asked.reply is not None:
+                asked.reply.put(_refusal(error.what, "The daemon starts over: ask again in a moment.", error.exit_code))
+            raise
+        except (OSError, StorageError) as error:
+            fix = "Try again once that is fixed: see `inboxd status`."
+            return _refusal(f"This cannot be done now: {describe(error)}", fix, StorageError.exit_code)
+        except InboxdError as error:
+            return _refusal(error.what, error.fix, error.exit_code)
+        except Exception:  # one of the borders: one message
+            log.exception("%s: an internal error; the daemon goes on", asked.command)
+            fix = "The daemon goes on. Its log has the details (journalctl -u inboxd -p err): please report them."
+            return _refusal(f"The daemon met an internal error at {asked.command!r}.", fix, os.EX_SOFTWARE)
+
+    def _handler(self, asked: Asked) -> Callable[[], dict[str, Any]]:
+        """What carries the command out, with its arguments.
+
+        Raises:
+            Refused: there is no such command, or it takes other arguments.
+        """
         handlers = (self.status, self.retry, self.cancel, self.probe, self.pause, self.resume, self.reload, self.prune)
         handlers += (self.metrics,)
         handler = next((each for each in handlers if each.__name__ == asked.command), None)
+        if handler is None:
+            raise Refused(f"This daemon knows no command {asked.command!r}.", _SAME_VERSION)
         try:
-            if handler is None:
-                raise Refused(f"This daemon knows no command {asked.command!r}.", "Are both of the same version?")
-            return {"ok": True, **handler(**asked.arguments)}
-        except Refused as error:
-            return {"ok": False, "error": str(error), "fix": error.fix}
-        except (ConfigError, LayoutError) as error:
-            return {"ok": False, "error": error.what, "fix": error.fix}
-        except (OSError, StorageError) as error:
-            fix = "Mend that, and ask again: see `inboxd status`."
-            return {"ok": False, "error": f"This cannot be done now: {getattr(error, 'what', error)}", "fix": fix}
+            bound = inspect.signature(handler).bind(**asked.arguments)
         except TypeError as error:
-            return {"ok": False, "error": f"{asked.command}: {error}", "fix": "Are both of the same version?"}
+            raise Refused(f"This daemon cannot carry out {asked.command!r}: {error}.", _SAME_VERSION) from error
+        types = typing.get_type_hints(handler)
+        for name, value in bound.arguments.items():
+            if not isinstance(value, types[name]):
+                raise Refused(f"{asked.command}: {value!r} is not a valid {name}.", _SAME_VERSION)
+        return functools.partial(handler, *bound.args, **bound.kwargs)
 
     def status(self) -> dict[str, Any]:
         """What is going on now."""
@@ -149,16 +183,28 @@ class Commands:
 
     def retry(self, job: str | None = None, failed: bool = False) -> dict[str, Any]:
         """Queue a failed job again, or all of them; a waiting one is tried at once."""
-        jobs = self._store.failed() if failed else [self._find(job or "")]
-        retried, refused = [], []
-        for each in jobs:
+        if not failed:
+            found = self._find(job or "")
             try:
-                self._retry(each)
-                retried.append(each.id)
-            except (OriginalGone, OSError, Refused) as error:
-                if not failed:
-                    raise Refused(f"{each.path} cannot be tried again: {error}", getattr(error, "fix", "")) from error
+                self._retry(found)
+            except (OriginalGone, Refused) as error:
+                fix = getattr(error, "fix", "")
+                raise Refused(f"{found.path} cannot be tried again: {error}", fix) from error
+            return {"retried": [found.id], "refused": []}
+        retried, refused = [], []
+        trouble = ""  # of a disk, which the other jobs would meet, too
+        for each in self._store.failed():
+            try:
+                if not trouble:
+                    self._retry(each)
+                    retried.append(each.id)
+                    continue
+            except (OriginalGone, Refused) as error:
                 refused.append({"job": each.id, "file": each.path, "why": str(error)})
+                continue
+            except (OSError, StorageError) as error:
+                trouble = describe(error)
+            refused.append({"job": each.id, "file": each.path, "why": trouble})
         return {"retried": retried, "refused": refused}
 
     def _retry(self, job: Job) -> None:
@@ -175,18 +221,29 @@ class Commands:
         self._publishing.retry(job, self._bind_again)
 
     def _bind_again(self, queued: Job) -> None:
-        """Give a job that is tried again the recipe that config.toml binds now: it may have been changed meanwhile."""
+        """Give a queued job the recipe that config.toml binds now: it may have been corrected meanwhile."""
         if "recipe" in queued.overrides.get("origins", {}):
             return
-        recipes = self.settings.folder(queued.folder).recipes
-        self._store.reassign(queued, recipe=recipes.get(queued.kind) if queued.kind else None)
+
+        def step() -> None:
+            job = self._store.get(queued.id)
+            if job is None or job.state is not JobState.QUEUED:
+                return
+            recipes = self.settings.folder(job.folder).recipes
+            self._store.reassign(job, recipe=recipes.get(job.kind) if job.kind else None)
+
+        self._storage.make(f"recipe of {queued.path} ({queued.id[:8]})", step)  # saved: the job is queued already
 
     def cancel(self, job: str) -> dict[str, Any]:
+        """End a job. `waits_for`: why that can only be done, or recorded, later; None: nothing is in its way."""
         found = self._find(job)
-        if found.state.is_final or found.state is JobState.PUBLISHING or self._publishing.is_busy_with(found.id):
-            raise Refused(f"{found.path} is {found.state} already.", "Only a queued or running job can be cancelled.")
-        self._dispatch.cancel(found)
-        return {"cancelled": found.id}
+        state = JobState.PUBLISHING if self._publishing.is_busy_with(found.id) else found.state
+        if state.is_final or state is JobState.PUBLISHING:
+            raise Refused(f"{found.path} is {state} already.", "Only a queued or running job can be cancelled.")
+        is_done = self._dispatch.cancel(found)
+        if is_done and found.state is JobState.RUNNING:  # its end is recorded once its worker is gone
+            is_done = self._storage.examine()
+        return {"cancelled": found.id, "waits_for": None if is_done else self._storage.problem}
 
     def probe(self) -> dict[str, Any]:
         """Look again, now, at the inbox, at the disks, and at what parked jobs wait for."""
@@ -265,6 +322,10 @@ class Commands:
             "device": worker.loaded.device if worker.loaded else None,
             "loading": {"done": loading.done, "total": loading.total, "unit": loading.unit} if loading else None,
         }
+
+
+def _refusal(error: str, fix: str, exit_code: int) -> dict[str, Any]:
+    return {"ok": False, "error": error, "fix": fix, "exit_code": exit_code}
 
 
 def _grouped(jobs: list[Job]) -> list[Mapping[str, Any]]:

@@ -13,17 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from daemon import backup, durable
-from daemon.errors import InboxdError, StartOver, StorageError, StoreError
+from daemon import backup, diagnosis, durable
+from daemon.errors import InboxdError, LogLocked, StartOver, StorageError, StoreError
 from daemon.schema import MIGRATIONS
 
 log = logging.getLogger(__name__)
 
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_NOT_NOW = {
-    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
-    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL),
-}
+# How long a statement waits for another program's lock. The main loop waits with it, so briefly: what could not be done
+# is done again by `storage`. A start may wait for longer.
+_BUSY_MS, _BUSY_AT_START_MS = 100, 5000
 
 
 class Database:
@@ -59,6 +57,7 @@ class Database:
         )
         self._connection = self._engine.connect()
         self._migrate()
+        self._connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
     def close(self) -> None:
         """Let go of the file. Raises nothing: all that was to be kept is committed."""
@@ -84,6 +83,8 @@ class Database:
             with self._transaction():
                 version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
                 self._connection.exec_driver_sql(f"PRAGMA user_version = {version}")  # a page of the log, as any commit
+        except LogLocked:
+            raise
         except StorageError:
             with contextlib.suppress(StorageError):  # where no room is left, the log itself may give some back
                 self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -105,9 +106,13 @@ class Database:
         try:
             # isolation_level=None: sqlite3 itself begins nothing, so that the PRAGMAs take effect
             connection = sqlite3.connect(
-                self.path.resolve().as_uri(), uri=True, isolation_level=None, timeout=10, check_same_thread=False
+                self.path.resolve().as_uri(),
+                uri=True,
+                isolation_level=None,
+                timeout=_BUSY_AT_START_MS / 1000,
+                check_same_thread=False,
             )
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
             raise self._translated(error) or error from error
@@ -115,17 +120,11 @@ class Database:
         return connection
 
     def _translated(self, error: BaseException) -> InboxdError | None:
-        """Ours for SQLite's error, by its primary code (https://sqlite.org/rescode.html); None: a mistake of ours."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _DAMAGED or "no such table" in str(error):
+        """Ours for SQLite's error; None: a mistake of ours."""
+        if diagnosis.is_damage(error) or "no such table" in str(error):
             self.is_damaged = True
             return StartOver(f"The job log {self.path} is damaged: {error}.")
-        if code in _NOT_NOW:
-            return StorageError(
-                f"The job log {self.path} cannot be used: {error}.",
-                "Free some space in the state folder, or mend its permissions or its disk: nothing is lost.",
-            )
-        return None
+        return diagnosis.explain(error, self.path)
 
     def _migrate(self) -> None:
         version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -137,13 +136,19 @@ class Database:
             )
         self.is_new = version == 0
         if 0 < version < len(MIGRATIONS):
-            kept = backup.copy(self.path, self.path.parent / "backups", f"jobs-version-{version}.db")
+            kept = self._copy_before_migration(version)
             log.warning("The job log is brought from version %d to %d; as it was: %s", version, len(MIGRATIONS), kept)
         for number in range(version, len(MIGRATIONS)):
             with self._transaction():
                 for statement in MIGRATIONS[number]:
                     self._connection.exec_driver_sql(statement)
                 self._connection.exec_driver_sql(f"PRAGMA user_version = {number + 1}")
+
+    def _copy_before_migration(self, version: int) -> Path:
+        try:
+            return backup.copy(self.path, self.path.parent / "backups", f"jobs-version-{version}.db")
+        except sqlite3.Error as error:
+            raise self._translated(error) or error from error
 
     def _transaction(self) -> "_Transaction":
         self.look()

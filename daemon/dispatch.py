@@ -385,10 +385,17 @@ class Dispatch:
                 log.info("worker %d: %s ends, as %s", stage.worker.number, stage.processor, why)
                 stage.worker.end(self._monotonic())
 
-    def cancel(self, job: Job) -> None:
-        """End a job that has not ended: its original goes to outbox/failed."""
-        if job.state is JobState.QUEUED:
-            self._publishing.cancel(job)
+    def cancel(self, job: Job) -> bool:
+        """End a job that has not ended: its original goes to outbox/failed. False: as soon as a disk allows it."""
+        step = functools.partial(self._cancel, job.id)
+        return self._storage.make(f"cancellation of {job.path} ({job.id[:8]})", step)
+
+    def _cancel(self, job_id: str) -> None:
+        """The job as it is now: while the step waited, it may have started, or ended."""
+        job = self._store.get(job_id)
+        if job is not None and job.state is JobState.QUEUED:
+            self._publishing.cancel_now(job, functools.partial(self.cancel, job))
+        if job is None or job.state is not JobState.RUNNING:
             return
         for worker in self._workers:
             if job.id in worker.jobs:

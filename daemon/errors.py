@@ -59,6 +59,10 @@ class StorageError(InboxdError):
     exit_code = os.EX_IOERR
 
 
+class LogLocked(StorageError):
+    """Another program holds the job log locked."""
+
+
 class StartOver(InboxdError):
     """What the daemon works on was replaced under it (jobs.db, the inbox): only a start from the folders is safe."""
 

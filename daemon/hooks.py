@@ -1,24 +1,28 @@
 """Tells people and programs how jobs ended: by a command, a webhook, or on the desktop. In a thread of its own.
 
-What was told is remembered by the number of the last event (state/hooks.json), so that nothing is forgotten over a
-restart or a crash; the last call may then come twice. One that fails is tried again, in order, then left with a word
-in the log. Nothing here can keep a job waiting.
+What was reported is remembered by a cursor (state/hooks.json, see `cursor`), so that nothing is forgotten over a
+restart or a crash; the last call may then come twice. One that fails is tried again, in order, then given up with a
+line in the log. While the job log cannot be read, or hooks.json cannot be written, that is tried again after a pause,
+and no call is repeated. Nothing here can keep a job waiting.
 """
 
 import contextlib
+import http.client
 import json
 import logging
 import os
 import subprocess
 import threading
-import urllib.error
+import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from daemon import __version__
+from daemon import __version__, cursor
 from daemon.config import Settings
+from daemon.cursor import Cursor
 from daemon.errors import InboxdError
 from daemon.joblog import JobLog
 from daemon.names import printable_lines
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 50
 _PAUSE, _PAUSE_MAX = 1.0, 300.0  # seconds between two tries; doubled each time
 _STOP_SECONDS = 2.0
+_AGAIN_SECONDS = 3.0  # between two tries to read the job log, or to write what is remembered
 _OUTPUT_CHARACTERS = 500  # of what a failing command says
 
 
@@ -45,16 +50,32 @@ class Hooks:
         self._settings = settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._digests: list[Mapping[str, Any]] = []
+        self._digests: list[str] = []  # that are due: since when
+        self._added_at: int | None = None  # when the first hook was added, until that was seen to
+        self._is_saved = True  # does hooks.json say what was reported?
+        self._trouble = ""  # why it does not, or why the job log cannot be read
         self._thread = threading.Thread(target=self._serve, name="hooks", daemon=True)
 
     def start(self) -> None:
-        """Begin with what was not told yet; where no hook was ever told anything, with what ends from now on."""
-        self._told = self._recall()
+        """Begin with what was not reported yet; where no hook was ever called, with what ends from now on.
+
+        Raises:
+            StorageError, StoreError, UsageError: the job log cannot be read.
+        """
+        if not self._settings.hooks:
+            with contextlib.suppress(OSError):  # a hook that is added later has nothing to catch up with
+                self._memory.unlink(missing_ok=True)
+        known = self._recall()
+        with JobLog(self._database) as jobs:
+            self._cursor = Cursor.at_end(jobs) if known is None else known.found_in(jobs)
+        if self._cursor != known and self._settings.hooks:
+            self._remember()
         self._thread.start()
 
     def use(self, settings: Settings) -> None:
-        """Call by other settings from now on."""
+        """Call by other settings from now on. The first hook starts with what ends after it was added."""
+        if settings.hooks and not self._settings.hooks:
+            self._added_at = time.time_ns() // 1000
         self._settings = settings
         self._wake.set()
 
@@ -63,9 +84,9 @@ class Hooks:
         if self._settings.hooks:
             self._wake.set()
 
-    def tell_digest(self, digest: Mapping[str, Any]) -> None:
-        """What went wrong since the last digest."""
-        self._digests.append(digest)
+    def tell_digest(self, since: str) -> None:
+        """Report what went wrong since an ISO time, if anything did."""
+        self._digests.append(since)
         self._wake.set()
 
     def stop(self) -> None:
@@ -79,31 +100,61 @@ class Hooks:
 
     def _serve(self) -> None:
         self._wake.set()  # what an earlier run left
+        pause: float | None = None  # until something is tried again
         while True:
-            self._wake.wait()
+            self._wake.wait(pause)
             self._wake.clear()
             if self._stopping.is_set():
                 return
-            try:
-                while self._tell_some():
-                    pass
-            except InboxdError as error:  # the job log cannot be read now; the next end of a job wakes us again
-                log.warning("hooks: %s", error)
+            pause = None if self._catch_up() else _AGAIN_SECONDS
+
+    def _catch_up(self) -> bool:
+        """Report all that is there; False: something could not be read or written."""
+        try:
+            while self._tell_some():
+                pass
+        except (OSError, InboxdError) as error:
+            self._complain(f"hooks: {error}")
+            return False
+        if not self._is_saved:
+            self._remember()
+        if self._is_saved:
+            self._trouble = ""
+        return self._is_saved
+
+    def _complain(self, trouble: str) -> None:
+        """Log it, once."""
+        if trouble != self._trouble:
+            log.warning("%s It will be tried again.", trouble)
+        self._trouble = trouble
 
     def _tell_some(self) -> bool:
         """Tell what has ended since; False: there is no more."""
+        if not self._settings.hooks:
+            self._digests.clear()
+            return False
+        if self._added_at is not None:
+            with JobLog(self._database) as jobs:
+                passed = jobs.last_event_until(self._added_at)
+                self._cursor = Cursor(log=jobs.identity(), event=passed, at=self._added_at).found_in(jobs)
+            self._added_at = None
+            self._remember()
         while self._digests and not self._stopping.is_set():
-            self._tell("digest", self._digests.pop(0))
+            found = digest(self._database, since=self._digests[0])
+            self._digests.pop(0)
+            if found is not None:
+                self._tell("digest", found)
         with JobLog(self._database) as jobs:
-            ends = jobs.ends_after(self._told, limit=_AT_ONCE)
-        for number, row in ends:
+            self._cursor = self._cursor.found_in(jobs)
+            ends = jobs.ends_after(self._cursor.event, limit=_AT_ONCE)
+        for number, at, row in ends:
             if self._stopping.is_set():
                 return False
             event = "failed" if row["state"] != "done" else "review" if row["review"] else "done"
             self._tell(event, self._payload(event, row))
             if self._stopping.is_set():
                 return False  # perhaps cut short: told again after the next start
-            self._told = number
+            self._cursor = replace(self._cursor, event=number, at=at)
             self._remember()
         return bool(ends)
 
@@ -132,30 +183,26 @@ class Hooks:
                 return
             except CallFailed as error:
                 log.warning("hook %s, attempt %d of %d: %s", hook.name, attempt, hook.attempts, error)
+            except Exception:  # one of the borders: one message; the thread goes on with the next
+                log.exception("hook %s, attempt %d of %d", hook.name, attempt, hook.attempts)
             if attempt < hook.attempts and self._stopping.wait(min(_PAUSE * 2 ** (attempt - 1), _PAUSE_MAX)):
                 return
         log.error("hook %s could not be told of %s", hook.name, about)
 
     # ---------------------------------------------------------------------------------------- memory
 
-    def _recall(self) -> int:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            known = json.loads(self._memory.read_bytes())
-            if known["database"] == self._database.stat().st_ino:  # else it was made anew, or put back from a copy
-                return int(known["told"])
-        with JobLog(self._database) as jobs:
-            told = jobs.last_event()
-        self._told = told
-        self._remember()
-        return told
+    def _recall(self) -> Cursor | None:
+        with contextlib.suppress(OSError, ValueError):
+            return Cursor.parse(json.loads(self._memory.read_bytes()), self._memory, self._database)
+        return None
 
     def _remember(self) -> None:
-        scratch = self._memory.with_suffix(".part")
         try:
-            scratch.write_text(json.dumps({"told": self._told, "database": self._database.stat().st_ino}))
-            scratch.replace(self._memory)
-        except OSError as error:  # then it may be told twice
-            log.warning("hooks: %s cannot be written: %s", self._memory, error)
+            cursor.save(self._cursor.as_dict(), self._memory)
+            self._is_saved = True
+        except OSError as error:  # what is reported now is reported once more if the daemon ends before it is written
+            self._is_saved = False
+            self._complain(f"hooks: {self._memory} cannot be written: {error.strerror or error}.")
 
 
 def digest(database: Path, *, since: str) -> dict[str, Any] | None:
@@ -223,7 +270,7 @@ def _post(hook: Hook, payload: Mapping[str, Any]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=hook.timeout):
             return
-    except (OSError, ValueError, urllib.error.URLError) as error:  # HTTPError, for all but 2xx, is one of them
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError, also for all but 2xx, is an OSError
         raise CallFailed(f"{error}") from error
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from daemon.errors import StoreError, UsageError
+from daemon import diagnosis
+from daemon.errors import InboxdError, StoreError, UsageError
 
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 1.0  # for the lock of a program that lets not even readers in
+_NUMBERED = 4  # the version of the tables from which on events have numbers that are never reused
 
 
 class JobLog:
@@ -19,13 +21,23 @@ class JobLog:
 
         Raises:
             UsageError: there is no job log yet, or it is not for this user to read.
+            StorageError: it cannot be read now, as it is locked by another program, say. So does every method.
+            StoreError: it is damaged. So does every method.
         """
         if not _may_be_read(path):
             raise _none_yet(path)
         self._path = path
-        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        try:
+            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
         self._connection.row_factory = sqlite3.Row
-        if self._first_start_was_cut_short():
+        try:
+            is_there = not self._first_start_was_cut_short()
+        except InboxdError:
+            self._connection.close()
+            raise
+        if not is_there:
             self._connection.close()
             raise _none_yet(path)
 
@@ -88,9 +100,28 @@ class JobLog:
     def events(self, job_id: str) -> list[dict[str, Any]]:
         return self._all("SELECT at, event, detail FROM events WHERE job = ? ORDER BY id", job_id)
 
+    def identity(self) -> str:
+        """Tells this job log, and copies of it, from every other; "": its tables are of an older version."""
+        return self._all("SELECT id FROM log_identity")[0]["id"] if self.version() >= _NUMBERED else ""
+
     def last_event(self) -> int:
-        """The number of the latest event; 0: there is none."""
-        return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
+        """The number of the latest event, whether or not it was removed since; 0: there never was one."""
+        if self.version() < _NUMBERED:
+            return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
+        return self._all("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'")[0]["last"]
+
+    def moment_of(self, event: int) -> int | None:
+        """When an event was recorded (microseconds); None: there is no event of that number."""
+        found = self._all("SELECT at FROM events WHERE id = ?", event)
+        return found[0]["at"] if found else None
+
+    def last_event_until(self, at: int) -> int:
+        """The number of the latest event that was recorded until then (microseconds); 0: there is none."""
+        return self._all("SELECT coalesce(max(id), 0) AS last FROM events WHERE at <= ?", at)[0]["last"]
+
+    def first_event_after(self, at: int) -> int | None:
+        """The number of the first event that was recorded later than that (microseconds)."""
+        return self._all("SELECT min(id) AS first FROM events WHERE at > ?", at)[0]["first"]
 
     def latest_moment(self) -> int:
         """When the last thing was recorded (microseconds); 0: nothing ever was."""
@@ -104,21 +135,22 @@ class JobLog:
             event,
         )
 
-    def ends_after(self, event: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """The jobs whose end came after an event, in order: (number of that event, row)."""
+    def ends_after(self, event: int, *, limit: int) -> list[tuple[int, int, dict[str, Any]]]:
+        """The jobs whose end came after an event, in order: (number of that event, its time in microseconds, row)."""
         rows = self._all(
-            "SELECT events.id AS event_number, job_log.* FROM events JOIN job_log ON job_log.id = events.job "
+            "SELECT events.id AS event_number, events.at AS event_at, job_log.* "
+            "FROM events JOIN job_log ON job_log.id = events.job "
             "WHERE events.id > ? AND events.event IN ('done', 'failed') AND job_log.state = events.event "
             "ORDER BY events.id LIMIT ?",
             *(event, limit),
         )
-        return [(row.pop("event_number"), row) for row in rows]
+        return [(row.pop("event_number"), row.pop("event_at"), row) for row in rows]
 
     def events_after(self, event: int) -> Iterator[dict[str, Any]]:
         """The ends of jobs and of attempts that are tried again, after the event of that number, in order."""
         yield from self._all(
-            "SELECT events.id AS number, events.event, jobs.recipe, jobs.processor, jobs.error_kind, jobs.pages, "
-            "jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
+            "SELECT events.id AS number, events.at, events.event, jobs.recipe, jobs.processor, jobs.error_kind, "
+            "jobs.pages, jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
             "FROM events JOIN jobs ON jobs.id = events.job WHERE events.id > ? "
             "AND (events.event IN ('done', 'failed', 'cancelled') OR events.event LIKE 'queued again: %') "
             "ORDER BY events.id",
@@ -152,18 +184,31 @@ class JobLog:
 
     def _first_start_was_cut_short(self) -> bool:
         try:
-            return self._all("PRAGMA user_version")[0]["user_version"] == 0
-        except StoreError as error:  # a rollback journal: there is one only until the WAL mode is set
-            return getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK
+            return self.version() == 0
+        except InboxdError as error:  # a rollback journal: there is one only until the WAL mode is set
+            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
+                return True
+            raise
 
     def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
         try:
             return [dict(row) for row in self._connection.execute(query, values)]
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"The job log {self._path} cannot be read: {error}.",
-                "If the daemon is stopped and this stays, move the file away: it is made anew from the folders.",
-            ) from error
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> InboxdError:
+        """Ours for SQLite's error."""
+        if trouble := diagnosis.explain(error, self._path):
+            return trouble
+        if diagnosis.is_damage(error):
+            return StoreError(
+                f"The job log {self._path} is damaged: {error}.",
+                "Restart the daemon: it sets the file aside and makes the job log again from the folders.",
+            )
+        return StoreError(
+            f"The job log {self._path} cannot be read: {error}.",
+            "Are this command and the daemon of the same version? See `inboxd version` and `inboxd status`.",
+        )
 
 
 def _may_be_read(path: Path) -> bool:

@@ -28,6 +28,8 @@ from processors import base, wire
 
 log = logging.getLogger(__name__)
 
+_BY_COMMAND = ("cancelled", "It was cancelled by command.")
+
 
 @dataclass(kw_only=True)
 class _Preparation:
@@ -167,7 +169,7 @@ class Publishing:
             "delete": None,
         }[self.settings.folder(job.folder).originals]
 
-    def _is_prepared(self, job: Job, original: Original, home: Path | None, again: Callable[[], None]) -> bool:
+    def _is_prepared(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> bool:
         """May the original be staged now? Else the background prepares it, and calls `again`.
 
         Raises:
@@ -246,7 +248,16 @@ class Publishing:
 
     def cancel(self, job: Job) -> None:
         """Give a job up by command."""
-        self.give_up(job, "cancelled", "It was cancelled by command.")
+        self.give_up(job, *_BY_COMMAND)
+
+    def cancel_now(self, job: Job, again: Callable[[], object]) -> None:
+        """The same for a caller that tries again itself; `again` is called once the background has prepared it.
+
+        Raises:
+            OSError, StorageError: it cannot be done now; the job is as it was.
+        """
+        if not self.is_busy_with(job.id):
+            self._give_up(job, *_BY_COMMAND, again)
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original below outbox/failed, with error.txt; from running or from queued."""
@@ -261,7 +272,7 @@ class Publishing:
 
         again()
 
-    def _give_up(self, job: Job, kind: str, message: str, again: Callable[[], None]) -> None:
+    def _give_up(self, job: Job, kind: str, message: str, again: Callable[[], object]) -> None:
         if not self._may_end(job):
             return
         cancelled = kind == "cancelled"

@@ -120,4 +120,23 @@ MIGRATIONS = (
         # the queue by size: for the place that workers keep for small files
         "CREATE INDEX jobs_queue_size ON jobs (recipe, size_bytes) WHERE state = 'queued'",
     ),
+    (
+        # AUTOINCREMENT: the number of an event that was removed is never given again, so that a reader may remember it
+        """
+        CREATE TABLE numbered_events (
+            id            INTEGER PRIMARY KEY AUTOINCREMENT,
+            job           TEXT NOT NULL REFERENCES jobs (id),
+            at            INTEGER NOT NULL,
+            event         TEXT NOT NULL,               -- the state entered, or 'parked', 'recovered', …
+            detail        TEXT
+        ) STRICT
+        """,
+        "INSERT INTO numbered_events SELECT id, job, at, event, detail FROM events ORDER BY id",
+        "DROP TABLE events",
+        "ALTER TABLE numbered_events RENAME TO events",
+        "CREATE INDEX events_job ON events (job)",
+        # one row: tells this job log, and copies of it, from every other
+        "CREATE TABLE log_identity (id TEXT NOT NULL) STRICT",
+        "INSERT INTO log_identity VALUES (lower(hex(randomblob(16))))",
+    ),
 )

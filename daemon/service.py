@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from daemon import config, hooks, model, result, timetable
+from daemon import config, model, result, timetable
 from daemon.background import Background
 from daemon.backup import Backup
 from daemon.commands import Commands
@@ -183,6 +183,7 @@ class Service:
 
     def _start(self) -> None:
         Rebuild(self.store, self.folders).run()
+        self.hooks.start()  # before anything ends in this run: where no hook was called before, it starts from here
         Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()
         latest_wait = now_us() + int(self.settings.retry.backoff_max * 1e6)
         self._guard(self.store.bound_waits, latest_wait)
@@ -191,7 +192,6 @@ class Service:
         self.timetable.start()
         self.control.start()
         self.exporter.use(self.settings)
-        self.hooks.start()
         self.intake.look_everywhere(time.monotonic())
         self._advance()  # ready means watching: a drop from now on gives a hint
         self._notifier.ready()
@@ -345,8 +345,7 @@ class Service:
             case timetable.TIDY:
                 self.store.tidy()
             case timetable.DIGEST:
-                if digest := hooks.digest(self.store.path, since=result.iso(now_us() - _DAY_US)):
-                    self.hooks.tell_digest(digest)
+                self.hooks.tell_digest(since=result.iso(now_us() - _DAY_US))
             case timetable.NIGHTLY:
                 totals.save(self.settings.database, self.settings.totals)  # before rows of the job log are removed
                 self.backup.start(keep=self.settings.schedule.backups)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import durable
-from daemon.errors import InboxdError, StorageError
+from daemon.errors import InboxdError, LogLocked, StorageError
 from daemon.folders import Folders
 from daemon.store import Store
 
@@ -57,6 +57,7 @@ class Storage:
         self._next_try: float | None = None
         self._tries = 0  # since all was well
         self.trouble: str | None = None  # why no job is started; None: all can be written
+        self._is_locked = False  # by another program, the job log: each try would wait for a while, and in vain
         self.can_take = True  # can drops be taken? They can while only the outbox is full
 
     def make(
@@ -85,6 +86,13 @@ class Storage:
             self._tell(describe(error))
             self.can_take = can_take
         self._wait()
+
+    def examine(self) -> bool:
+        """Find out now whether all can be written; if not, `problem` says why, and it is looked at again."""
+        if self._examine():
+            return True
+        self._wait()
+        return False
 
     def retry(self, *, at_once: bool = False) -> None:
         """Make the steps that wait, if their pause is over or `at_once`."""
@@ -126,12 +134,18 @@ class Storage:
     # ---------------------------------------------------------------------------------------- below
 
     def _try(self, key: str, kept: _Kept) -> bool:
+        if self._is_locked and self._next_try is not None:
+            kept.tries = max(kept.tries, 1)
+            kept.why = self.trouble or ""
+            self._kept[key] = kept
+            return False
         try:
             kept.step()
             return True
         except (OSError, StorageError) as error:
             kept.tries += 1
             kept.why = describe(error)
+            self._is_locked = isinstance(error, LogLocked)
             if kept.hopeless and kept.tries >= _TRIES and getattr(error, "errno", None) not in (None, *_PASSES):
                 log.error("%s: given up: %s", key, kept.why)
                 last = functools.partial(kept.hopeless, error)
@@ -158,7 +172,7 @@ class Storage:
 
     def _examine(self) -> bool:
         """Find out whether all can be written; False: there is trouble."""
-        self.can_take = False
+        self.can_take = self._is_locked = False
         try:
             self._folders.check()
             self._store.check()
@@ -168,6 +182,7 @@ class Storage:
             self.can_take = True
             _probe(last)
         except (OSError, StorageError) as error:
+            self._is_locked = isinstance(error, LogLocked)
             self._tell(describe(error))
             return False
         self._tell(None)
@@ -183,7 +198,7 @@ class Storage:
     def _tell(self, trouble: str | None) -> None:
         if trouble != self.trouble:
             if trouble is not None:
-                log.error("%s Work goes on by itself once that is over.", trouble)
+                log.error("%s Work continues automatically once that is over.", trouble)
             else:
                 log.warning("all folders can be written again: work goes on")
         self.trouble = trouble
@@ -199,12 +214,17 @@ def _shown(path: str) -> str:
 
 def _probe(folder: Path) -> None:
     """Write, name, rename and remove a small file."""
-    _sweep(folder)
-    first, second = (folder / name for name in _PROBES)
-    durable.write_file(first, bytes(_PROBE_BYTES))
-    durable.rename_noreplace(first, second)
-    durable.fsync_folder(folder)
-    second.unlink()
+    try:
+        _sweep(folder)
+        first, second = (folder / name for name in _PROBES)
+        durable.write_file(first, bytes(_PROBE_BYTES))
+        durable.rename_noreplace(first, second)
+        durable.fsync_folder(folder)
+        second.unlink()
+    except OSError as error:
+        if error.filename is None:  # write(2) and fsync(2) know only a descriptor
+            error.filename = str(folder)
+        raise
 
 
 def _sweep(folder: Path) -> None:

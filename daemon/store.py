@@ -230,7 +230,7 @@ class Store(Database):
                     columns = shared[name] if name != "events" else shared[name].replace("id, ", "", 1)
                     self._connection.exec_driver_sql(
                         f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM copy.{name} "
-                        f"WHERE {key} IN (SELECT id FROM adopted)"
+                        f"WHERE {key} IN (SELECT id FROM adopted)" + (" ORDER BY id" if name == "events" else "")
                     )
                 count = self._connection.exec_driver_sql("SELECT count(*) FROM adopted").scalar_one()
                 self._connection.exec_driver_sql("DROP TABLE adopted")

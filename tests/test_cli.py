@@ -76,6 +76,11 @@ def test_unknown_job_is_a_usage_error(done: Place):
     assert "No job's id begins with 'zzzz'" in refused.stderr and "inboxd jobs" in refused.stderr
 
 
+@pytest.mark.parametrize("arguments", [["nothing"], ["jobs", "--nonsense"], ["backup", "one", "two"], ["show"]])
+def test_wrong_command_line_is_a_usage_error(done: Place, arguments: list[str]):
+    assert "Usage:" in done.inboxd(*arguments, check=64).stderr
+
+
 def test_commands_that_need_the_daemon_say_how_to_start_it(done: Place):
     for arguments in (["status"], ["retry", "--failed"], ["cancel", "abcd"]):
         refused = done.inboxd(*arguments, check=69)

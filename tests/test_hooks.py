@@ -3,6 +3,7 @@
 import http.server
 import json
 import shlex
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,77 @@ def test_hook_that_is_new_is_not_told_of_the_past(make, tmp_path: Path):
     place.start()
     place.drop("new.txt", "bad")
     assert [row["file"] for row in wait_for(lambda: _told(tmp_path))] == ["new.txt"]
+
+
+def _appends(home: Path) -> str:
+    return _script(home, "cat >> {home}/told.jsonl; echo >> {home}/told.jsonl")
+
+
+def _files_told(home: Path, count: int) -> list[str]:
+    wait_for(lambda: len(_told(home)) >= count, f"{count} calls")
+    return [row["file"] for row in _told(home)]
+
+
+def test_hook_is_called_after_the_history_of_a_quiet_inbox_was_removed(make, tmp_path: Path):
+    place = make('on = ["done", "failed", "review"]\n' + _appends(tmp_path))
+    place.write_config(place.config.read_text() + '[retention]\nhistory = "1ms"\n')
+    daemon = place.start()
+    for number, content in enumerate(("fine", "bad", "fine")):
+        place.drop(f"{number}.txt", content)
+        assert len(_files_told(tmp_path, number + 1)) == number + 1
+        place.inboxd("prune")
+        assert place.rows() == []
+    daemon.terminate()
+    daemon.wait()
+    place.start()
+    place.drop("last.txt", "fine")
+    assert _files_told(tmp_path, 4) == ["0.txt", "1.txt", "2.txt", "last.txt"]
+
+
+def test_first_hook_that_a_reload_adds_is_not_told_of_the_past(make_place, tmp_path: Path):
+    without = TOML.split("[[hooks]]")[0]
+    place = make_place(without)
+    place.start()
+    for number in range(3):
+        place.drop(f"old-{number}.txt", "fine")
+        place.ended(f"old-{number}.txt")
+    place.write_config(TOML.format(hook='on = ["done"]\n' + _appends(tmp_path)))
+    place.inboxd("reload")
+    place.drop("new.txt", "fine")
+    assert _files_told(tmp_path, 1) == ["new.txt"]
+
+
+def test_first_hook_that_a_restart_adds_is_not_told_of_the_past(make_place, tmp_path: Path):
+    place = make_place(TOML.split("[[hooks]]")[0])
+    for name in ("older.txt", "old.txt"):
+        place.drop(name, "fine")
+        place.drain()
+    place.write_config(TOML.format(hook='on = ["done"]\n' + _appends(tmp_path)))
+    place.start()
+    place.drop("new.txt", "fine")
+    assert _files_told(tmp_path, 1) == ["new.txt"]
+
+
+class Garbled(socketserver.StreamRequestHandler):
+    """Answers a webhook with what is no HTTP."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.wfile.write(b"\x00\x01 what?\r\n\r\n")
+
+
+def test_webhook_that_answers_no_http_does_not_end_the_calls(make, tmp_path: Path):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Garbled) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/"
+        hook = f'on = ["failed"]\nattempts = 1\nwebhook = "{address}"\n[[hooks]]\non = ["done"]\n'
+        place = make(hook + _appends(tmp_path))
+        place.start()
+        place.drop("bad.txt", "bad")
+        wait_for(lambda: "could not be told of bad.txt" in place.log(), "giving up")
+        place.drop("good.txt", "fine")
+        assert _files_told(tmp_path, 1) == ["good.txt"]
+        server.shutdown()
 
 
 class Listener(http.server.BaseHTTPRequestHandler):

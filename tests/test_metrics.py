@@ -11,7 +11,7 @@ from factories import make_job
 from places import Place, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon import config
+from daemon import backup, config
 from daemon.errors import ConfigError
 from daemon.model import JobState
 from daemon.store import Store
@@ -142,7 +142,7 @@ def test_totals_neither_shrink_nor_begin_anew_when_rows_are_removed(tmp_path: Pa
     totals.save(store.path, memory)
     store.forget_history(ended)
     assert totals.count(store.path, memory).ended["done", "count"] == 3
-    _end(store, JobState.DONE)  # its events have numbers that were given before
+    _end(store, JobState.DONE)
     counted = totals.count(store.path, memory)
     assert counted.ended["done", "count"] == 4 and counted.pages["p",] == 8
     totals.remember(counted, memory)
@@ -157,8 +157,42 @@ def test_totals_are_those_of_another_job_log_when_the_first_was_lost(tmp_path: P
         for _ in range(jobs):
             _end(store, JobState.DONE)
         totals.save(store.path, memory)
-        assert totals.recall(memory).ended["done", "count"] == jobs
+        assert totals.recall(memory, store.path).ended["done", "count"] == jobs
         store.close()
+
+
+def test_totals_go_on_in_a_job_log_that_was_restored_from_a_copy(tmp_path: Path):
+    store, memory = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
+    _end(store, JobState.DONE)
+    copy = backup.copy(store.path, tmp_path / "backups")
+    for _ in range(3):
+        _end(store, JobState.DONE)
+    totals.save(store.path, memory)
+    store.close()
+    for path in tmp_path.glob("jobs.db*"):
+        path.unlink()
+    copy.rename(store.path)
+    store = Store(tmp_path / "jobs.db")
+    assert totals.count(store.path, memory).ended["done", "count"] == 4
+    for _ in range(5):  # beyond the numbers that were counted
+        _end(store, JobState.DONE)
+    assert totals.count(store.path, memory).ended["done", "count"] == 9
+    store.close()
+
+
+def test_totals_that_an_older_release_saved_go_on(tmp_path: Path):
+    store, memory = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
+    _end(store, JobState.DONE)
+    totals.save(store.path, memory)
+    facts = json.loads(memory.read_text())
+    facts["last_event"], facts["job_log"] = facts.pop("event"), store.path.stat().st_ino
+    del facts["log"], facts["at"]
+    facts["ended"] = {"done\x1fcount": 41}
+    memory.write_text(json.dumps(facts))
+    assert totals.count(store.path, memory).ended["done", "count"] == 41
+    _end(store, JobState.DONE)
+    assert totals.count(store.path, memory).ended["done", "count"] == 42
+    store.close()
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"last_event": 5}', "[1]", '{"last_event": "x", "ended": 3}'])

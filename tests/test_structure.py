@@ -31,6 +31,7 @@ LAYERS = (
         "unit",
     }
     | {"telemetry.histogram", "telemetry.gpu", "doctor.finding"},
+    {"diagnosis"},
     {"backup", "tables", "validation", "beneath", "background"},
     {"database", "config", "conversation", "journal"},
     {
@@ -48,6 +49,7 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
+    {"cursor"},
     {"folders", "nearby", "hooks", "telemetry.totals", "doctor.installation"},
     {"storage", "rebuild", "retention", "telemetry.metrics", "doctor.machine", "doctor.premises", "doctor.standing"},
     {"publishing", "intake", "audit", "stages", "telemetry.exporter", "doctor.examination"},

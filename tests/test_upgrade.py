@@ -1,12 +1,13 @@
 """Today's daemon on what the first release left: its job log, with a job in each state, and its folders."""
 
+import json
 import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
-from places import Place
+from places import Place, wait_for
 
 from daemon import backup
 from daemon.schema import MIGRATIONS
@@ -64,6 +65,33 @@ def test_job_log_of_the_first_release_is_kept_as_it_was_and_its_jobs_go_on(left:
         4,
     )
     left.verify()
+
+
+def test_hooks_go_on_over_the_upgrade_of_a_log_whose_history_was_removed(left: Place):
+    """hooks.json is beyond the numbers of the events: they had begun again, and the old release skipped them."""
+    body = json.dumps(["sh", "-c", "cat >> told.jsonl; echo >> told.jsonl"])
+    left.write_config(f'{TOML}[[hooks]]\non = ["done", "failed"]\ncommand = {body}\n')
+    told = 5 + left.rows("SELECT max(id) AS last FROM events")[0]["last"]  # of jobs that were removed since
+    memory = left.state / "hooks.json"
+    memory.write_text(json.dumps({"told": told, "database": (left.state / "jobs.db").stat().st_ino}))
+    with sqlite3.connect(left.state / "jobs.db") as database:
+        for table in ("attempts", "events"):
+            database.execute(f"DELETE FROM {table} WHERE job IN (SELECT id FROM jobs WHERE state != 'queued')")
+        database.execute("DELETE FROM jobs WHERE state != 'queued'")
+    database.close()
+    for taken in left.inbox.glob(".taken/*-*"):
+        if left.rows(f"SELECT id FROM jobs WHERE id = '{taken.name}'") == []:
+            shutil.rmtree(taken)
+    left.start()
+    left.ended("queued.txt")
+    for number in range(2):
+        left.drop(f"new-{number}.txt", "fine")
+        left.ended(f"new-{number}.txt")
+    calls = left.home / "told.jsonl"
+    wait_for(lambda: calls.exists() and len(calls.read_text().splitlines()) >= 3, "three calls")
+    files = [json.loads(line)["file"] for line in calls.read_text().splitlines()]
+    assert files == ["queued.txt", "new-0.txt", "new-1.txt"]
+    assert memory.read_text().startswith('{"log": ')
 
 
 def test_job_log_of_a_later_release_is_refused_and_the_way_back_is_told(left: Place):

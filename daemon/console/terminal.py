@@ -37,6 +37,10 @@ def out() -> Console:
 class _Trimmed(io.TextIOBase):
     """Stdout without the spaces at the ends of lines: those of a wide table would fold in a narrow pager."""
 
+    @property
+    def encoding(self) -> str:  # by it Rich decides whether to draw lines in ASCII
+        return sys.stdout.encoding
+
     def write(self, text: str) -> int:
         sys.stdout.write(_LINE_END_SPACES.sub("", text))
         return len(text)

@@ -24,7 +24,7 @@ from daemon.config import Settings
 from daemon.console.terminal import amount_of, clock, out, safe_text, span
 from daemon.console.views import jobs_table, problem_lines
 from daemon.doctor.finding import shown_bytes
-from daemon.errors import NotRunning, StoreError, UsageError
+from daemon.errors import InboxdError, NotRunning
 from daemon.joblog import JobLog
 from daemon.memory import resident_bytes
 from daemon.telemetry import gpu
@@ -163,7 +163,7 @@ def _recent(settings: Settings, count: int) -> list[Any]:
     try:
         with JobLog(settings.database) as log:
             found = log.jobs(states=("done", "failed", "cancelled"), by_end=True, limit=count)
-    except (UsageError, StoreError) as error:
+    except InboxdError as error:
         return [safe_text(error.what, style="red")]
     return [jobs_table(found, folds=False)] if found else [Text("No results yet.", style="dim")]
 
@@ -197,7 +197,7 @@ def _events(settings: Settings, until: float | None) -> Iterator[str]:
             with JobLog(settings.database) as log:
                 last = log.last_event()
                 events = log.story_after(last if told is None or told > last else told)
-        except (UsageError, StoreError):
+        except InboxdError:  # it is read again in a moment
             events, last = [], told
         for event in events:
             words = f": {event['detail']}" if event["detail"] else ""

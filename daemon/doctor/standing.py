@@ -11,7 +11,7 @@ from daemon import __version__, backup, control, unit
 from daemon.config import Settings
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, run
-from daemon.errors import NotRunning, StoreError, UsageError
+from daemon.errors import NotRunning, StorageError, StoreError, UsageError
 from daemon.joblog import JobLog
 from daemon.schema import MIGRATIONS
 
@@ -30,7 +30,7 @@ def job_log(settings: Settings, _: Installation | None) -> Findings:
     except UsageError as error:
         yield WARN, error.what, error.fix
         return
-    except StoreError as error:
+    except (StorageError, StoreError) as error:
         yield FAIL, error.what, error.fix
         return
     if damage := backup.check(path):

@@ -2,20 +2,21 @@
 
 Rows of the job log are removed by `[retention]`, and a job that is tried again leaves the state it was in, so counting
 rows would make totals shrink. Its events are only ever added: those since the last count are added to what is
-remembered in state/totals.json, together with the number of the last one. Without that file all is counted anew.
+remembered in state/totals.json, together with a cursor (see `cursor`). Without that file all is counted again, and so
+is a job log that was made again; in one that was restored from a copy the count goes on.
 """
 
 import contextlib
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from daemon import durable
+from daemon import cursor
+from daemon.cursor import Cursor
 from daemon.errors import InboxdError
 from daemon.joblog import JobLog
 
@@ -29,8 +30,7 @@ _AGAIN = "queued again: "  # the event of a failed attempt after which the job i
 class Totals:
     """Counted up to an event. Keys are tuples of labels."""
 
-    job_log: int = 0  # its inode: another file is another log, whose events have numbers of their own
-    last_event: int = 0
+    cursor: Cursor | None = None  # the event; None: nothing was counted yet
     ended: Counter = field(default_factory=Counter)  # (state, recipe) -> jobs
     failures: Counter = field(default_factory=Counter)  # (kind, "final" or "again") -> attempts
     run_seconds: Counter = field(default_factory=Counter)  # processor -> of the last attempts of jobs that ended
@@ -46,16 +46,16 @@ def count(database: Path, memory: Path) -> Totals:
     """What is remembered, and what the job log has had since.
 
     Raises:
-        UsageError, StoreError: the job log cannot be read.
+        UsageError, StorageError, StoreError: the job log cannot be read.
     """
     with JobLog(database) as jobs:
-        totals, inode = recall(memory), database.stat().st_ino
-        if totals.job_log != inode:
-            totals = Totals(job_log=inode)
-        if totals.last_event > jobs.last_event():  # all that was counted is removed by now, and numbers began anew
-            totals.last_event = 0
-        for event in jobs.events_after(totals.last_event):
+        totals = recall(memory, database)
+        if totals.cursor is None or not totals.cursor.reads(jobs):
+            totals = Totals(cursor=Cursor(log=jobs.identity(), event=0, at=0))
+        totals.cursor = totals.cursor.found_in(jobs)
+        for event in jobs.events_after(totals.cursor.event):
             _add(totals, event)
+            totals.cursor = replace(totals.cursor, event=event["number"], at=event["at"])
     return totals
 
 
@@ -74,28 +74,24 @@ def remember(totals: Totals, memory: Path) -> None:
         OSError: it cannot be written; the next count begins where the last one that was written ended.
     """
     tables = {name: {_SEPARATOR.join(key): value for key, value in getattr(totals, name).items()} for name in _TABLES}
-    facts = {"job_log": totals.job_log, "last_event": totals.last_event, **tables}
-    scratch = memory.with_suffix(f".part{os.getpid()}")
-    scratch.unlink(missing_ok=True)
-    durable.write_file(scratch, json.dumps(facts).encode())
-    scratch.replace(memory)
+    facts = {**(totals.cursor.as_dict() if totals.cursor else {}), **tables}
+    cursor.save(facts, memory)
 
 
-def recall(memory: Path) -> Totals:
+def recall(memory: Path, database: Path) -> Totals:
     """What was remembered; nothing, if there is no file that can be understood."""
     totals = Totals()
     with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, KeyError):
-        found = json.loads(memory.read_text())
+        found = json.loads(memory.read_bytes())
         tables = {
             name: Counter({tuple(key.split(_SEPARATOR)): value for key, value in found[name].items()})
             for name in _TABLES
         }
-        totals = Totals(job_log=int(found["job_log"]), last_event=int(found["last_event"]), **tables)
+        totals = Totals(cursor=Cursor.parse(found, memory, database), **tables)
     return totals
 
 
 def _add(totals: Totals, event: Mapping[str, Any]) -> None:
-    totals.last_event = event["number"]
     name = event["event"]
     if name.startswith(_AGAIN):
         totals.failures[name.removeprefix(_AGAIN), "again"] += 1

@@ -1,5 +1,6 @@
 """Real small file systems that fill up, become read-only, or go away under a running daemon."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -51,8 +52,6 @@ def _fill(folder: Path) -> Path:
 
 
 def _problem(place: Place) -> str:
-    import json
-
     return json.loads(place.inboxd("status", "--json").stdout)["storage_problem"] or ""
 
 
@@ -132,3 +131,123 @@ def test_outbox_that_is_unmounted_is_waited_for_and_nothing_is_written_below_it(
     finally:
         subprocess.run(["umount", "-l", elsewhere], check=True)
     place.verify()
+
+
+ODD = """
+[paths]
+inbox = "{inbox}"
+outbox = "{outbox}"
+state = "{state}"
+[inbox]
+text = "odd"
+settle_seconds = 0.0
+[recipes.odd]
+processor = "fakes.misbehaving"
+[processors."fakes.misbehaving"]
+max_batch = 1
+[retry]
+attempts = 1
+"""
+
+
+def _place(make_place, small: str, folder: Path, toml: str = ODD) -> Place:
+    """A place of which one part lies on the small disk."""
+    paths = {"inbox": "inbox", "outbox": "outbox", "state": "state"} | {small: str(folder)}
+    place: Place = make_place(toml.format(**paths))
+    setattr(place, small, folder)
+    return place
+
+
+@pytest.mark.parametrize("small", ["outbox", "state"])
+def test_cancel_at_a_full_disk_says_so_and_is_carried_out_once_there_is_room(small: str, make_place, mount):
+    folder = mount("small")
+    place = _place(make_place, small, folder)
+    place.start()
+    place.drop("runs.txt", "hang")
+    wait_for(lambda: (place.row("runs.txt") or {}).get("state") == "running", "the start")
+    place.drop("queued.txt", "hang")
+    wait_for(lambda: (place.row("queued.txt") or {}).get("sha256"), "the second job")
+    filler = _fill(folder)
+    for name in ("queued.txt", "runs.txt"):
+        said = place.inboxd("cancel", place.row(name)["id"][:8], check=1).stdout
+        assert "will be cancelled as soon as" in said and "space" in said and str(folder) in said.replace("\n", ""), (
+            said
+        )
+        assert place.row(name)["state"] != "cancelled"
+    filler.unlink()
+    for name in ("queued.txt", "runs.txt"):
+        assert place.ended(name)["state"] == "cancelled"
+        assert (place.outbox / place.row(name)["result_path"] / name).read_text() == "hang"
+    place.verify()
+
+
+def test_cancelled_job_goes_on_after_a_restart_at_a_full_disk_as_was_said(make_place, mount):
+    folder = mount("small")
+    place = _place(make_place, "state", folder)
+    daemon = place.start()
+    place.drop("runs.txt", "wait_for go")
+    wait_for(lambda: (place.row("runs.txt") or {}).get("state") == "running", "the start")
+    filler = _fill(folder)
+    assert "If the daemon is restarted" in place.inboxd("cancel", place.row("runs.txt")["id"], check=1).stdout
+    daemon.kill()
+    daemon.wait()
+    filler.unlink()
+    (place.home / "go").touch()
+    place.drain()
+    assert place.row("runs.txt")["state"] == "done"
+    place.verify()
+
+
+@pytest.mark.parametrize("small", ["inbox", "state"])
+def test_retry_at_a_full_disk_is_refused_and_leaves_the_failure_as_it_was(small: str, make_place, mount):
+    folder = mount("small")
+    place = _place(make_place, small, folder)
+    place.start()
+    content = "bad\n" + "x" * 1_000_000
+    place.drop("bad.txt", content)
+    failed = place.outbox / place.ended("bad.txt")["result_path"]
+    wait_for(lambda: not list(place.inbox.glob(".taken/*-*")), "the release")
+    filler = _fill(folder)
+    before = place.row("bad.txt")
+    one = place.inboxd("retry", before["id"][:8], check=os.EX_IOERR).stderr
+    every = place.inboxd("retry", "--failed", check=1).stdout
+    for said in (one, every):
+        assert "space" in said.lower() and "Traceback" not in said, said
+    assert place.row("bad.txt") == before and (failed / "bad.txt").read_text() == content
+    wait_for(lambda: not list(place.inbox.glob(".taken/*-*")), "that nothing is left of the try")
+    filler.unlink()
+    wait_for(lambda: not _problem(place), "the end of the problem")
+    assert "1 queued again" in place.inboxd("retry", "--failed").stdout
+    wait_for(lambda: place.rows("SELECT max(attempt) AS n FROM attempts")[0]["n"] == 2, "the second attempt")
+    assert place.ended("bad.txt")["state"] == "failed"
+    place.verify()
+
+
+def test_hook_is_called_once_for_each_end_while_its_memory_cannot_be_written(make_place, tmp_path: Path):
+    """A folder with the name of the temporary file stands for a full disk: the job log can still be written."""
+    told = tmp_path / "told"
+    hook = f'[[hooks]]\non = ["done", "failed"]\ncommand = ["sh", "-c", "cat >> {told}; echo >> {told}"]\n'
+    place: Place = make_place(ODD.format(inbox="inbox", outbox="outbox", state="state") + hook)
+    daemon = place.start()
+    memory = place.state / "hooks.json"
+    before = memory.read_text()
+    (place.state / ".hooks.json.part").mkdir()
+
+    def files() -> list[str]:
+        return [json.loads(line)["file"] for line in told.read_text().splitlines()] if told.exists() else []
+
+    names = [f"{number}.txt" for number in range(5)]
+    for name in names:
+        place.drop(name, "fine")
+        place.ended(name)
+    wait_for(lambda: len(files()) >= len(names), "the calls")
+    assert sorted(files()) == names and memory.read_text() == before
+    assert place.log().count("hooks.json cannot be written") == 1
+    (place.state / ".hooks.json.part").rmdir()
+    wait_for(lambda: memory.read_text() != before, "what was reported to be saved, though nothing more ends")
+    daemon.terminate()
+    daemon.wait()
+    place.start()
+    place.drop("last.txt", "fine")
+    wait_for(lambda: "last.txt" in files(), "the next call")
+    assert sorted(files()) == [*names, "last.txt"]
