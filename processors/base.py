@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-_NOT_PROCESSORS = {"base", "heap", "wire", "worker", "models", "pages", "parts", "servers", "statements"}
+_NOT_PROCESSORS = {"base", "heap", "wire", "worker", "models", "pages", "parts", "servers", "statements", "wellformed"}
 _NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # options of the daemon's
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
