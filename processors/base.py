@@ -250,6 +250,13 @@ class Progress:
         self._send(WorkProgress(job=None, attempt=0, done=done, total=total, unit=unit))
 
 
+def is_device_lost(error: Exception) -> bool:
+    """Did the GPU fail under us? After such an error each later use of it fails, too, for as long as the process lives
+    (CUDA C++ Programming Guide, "Error Checking"); a fresh one has a fresh context. Known by name: torch may not be
+    here."""
+    return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
+
+
 class Processor(ABC):
     """Turns files into result files. Lives in a worker process; called from one thread.
 

@@ -101,14 +101,14 @@ class Worker:
         started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
-                if isinstance(outcome, Exception) and _is_device_lost(outcome):
+                if isinstance(outcome, Exception) and base.is_device_lost(outcome):
                     raise outcome
                 del self._open[work.job]
                 seconds, started = time.monotonic() - started, time.monotonic()
                 self._report(work, outcome, seconds)
         except Exception as error:
             self._fail_all(*_describe(error), _trace(error))
-            if _is_device_lost(error):
+            if base.is_device_lost(error):
                 logging.error("%s cannot use its device any more, and ends", self._processor.name)
                 return False
         self._fail_all(base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
@@ -238,19 +238,13 @@ def _describe(error: Exception, what: str = "inboxd could not process this file"
     if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
         where = f" ({error.filename})" if error.filename else ""
         return base.FailureKind.ERROR, f"{what}: {error.strerror}{where}."
-    if _is_device_lost(error):
+    if base.is_device_lost(error):
         return base.FailureKind.ERROR, f"The GPU reported an error. {_LOOK}"
     return base.FailureKind.ERROR, f"{what} because of an internal error. {_LOOK}"
 
 
 def _trace(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
-
-
-def _is_device_lost(error: Exception) -> bool:
-    """Did the GPU fail under us? After such an error each later use of it fails, too, for as long as the process lives
-    (CUDA C++ Programming Guide, "Error Checking"); a fresh one has a fresh context. Known by name: see `_describe`."""
-    return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
 
 
 def _is_of_the_outbox(error: OSError) -> bool:

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from processors import wellformed
+
 
 def loads(text: str) -> Any:
-    """As `json.loads`, with a Decimal for what has a point or an exponent.
+    """As `json.loads`, with a Decimal for what has a point or an exponent, and without halves of characters.
 
     Raises:
         ValueError: it is no JSON.
     """
-    return json.loads(text, parse_float=Decimal)
+    return _wellformed(json.loads(text, parse_float=Decimal, parse_constant=wellformed.refuse_constant))
 
 
 def dumps(value: Any, indent: str = "") -> str:
@@ -28,6 +30,17 @@ def dumps(value: Any, indent: str = "") -> str:
             return str(value)
         case _:
             return _quote(value)
+
+
+def _wellformed(value: Any) -> Any:
+    match value:
+        case str():
+            return wellformed.text(value)
+        case dict():
+            return {wellformed.text(key): _wellformed(each) for key, each in value.items()}
+        case list():
+            return [_wellformed(each) for each in value]
+    return value
 
 
 def _quote(value: Any) -> str:
