@@ -11,6 +11,18 @@ def text(found: str) -> str:
     return found if found.isascii() else found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def texts(value: Any) -> Any:
+    """A value of JSON's types, each text in it as `text` makes it."""
+    match value:
+        case str():
+            return text(value)
+        case dict():
+            return {text(key): texts(each) for key, each in value.items()}
+        case list():
+            return [texts(each) for each in value]
+    return value
+
+
 def finite(value: Any) -> Any:
     """The same value of JSON's types, with None for each number that JSON does not have (RFC 8259, 6)."""
     match value:

@@ -1,5 +1,6 @@
 """Bank statements and receipts out of what was read of the pages."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from processors import statements, wellformed
@@ -105,7 +106,8 @@ def _words(page: PageText) -> PageWords:
 def _report_uncertain(document: Document, read: Sequence[PageText]) -> None:
     for page in read:
         for piece in page.faint:
-            why = f"read with too little certainty to be taken ({piece.confidence:.2f})"
+            sure = f" ({piece.confidence:.2f})" if math.isfinite(piece.confidence) else ""
+            why = f"read with too little certainty to be taken{sure}"
             document.unread.append(Unread(page.number, piece.text, why))
     layers = [str(page.number) for page in read if page.source == "text layer"]
     if layers:

@@ -14,7 +14,7 @@ def loads(text: str) -> Any:
     Raises:
         ValueError: it is no JSON.
     """
-    return _wellformed(json.loads(text, parse_float=Decimal, parse_constant=wellformed.refuse_constant))
+    return wellformed.texts(json.loads(text, parse_float=Decimal, parse_constant=wellformed.refuse_constant))
 
 
 def dumps(value: Any, indent: str = "") -> str:
@@ -30,17 +30,6 @@ def dumps(value: Any, indent: str = "") -> str:
             return str(value)
         case _:
             return _quote(value)
-
-
-def _wellformed(value: Any) -> Any:
-    match value:
-        case str():
-            return wellformed.text(value)
-        case dict():
-            return {wellformed.text(key): _wellformed(each) for key, each in value.items()}
-        case list():
-            return [_wellformed(each) for each in value]
-    return value
 
 
 def _quote(value: Any) -> str:

@@ -1,12 +1,17 @@
 """The voice detector finds somebody and the model writes nothing: reported as no speech, and nothing else is lost."""
 
+import json
+
 import numpy as np
 import pytest
+import torch
 
-from processors.base import BadInput
-from processors.whisper import TranscribeOptions, hearing, sound, voice
+from processors import wellformed
+from processors.base import BadInput, FailureKind, Progress
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, hearing, sound, voice
+from processors.whisper.engine import Engine
 from processors.whisper.hearing import Answer, Hearing, Question
-from tests.processors.test_whisper import read_sound, words, write_wav
+from tests.processors.test_whisper import SAMPLES, read_sound, words, write_wav
 
 NOTHING = ("No speech was found.",)
 A_FIFTH = slice(6_400, 9_600)  # of a second of Kennedy: the detector finds a voice, tiny.en writes nothing
@@ -132,3 +137,30 @@ def test_a_declared_length_must_be_a_finite_number(text):
     from processors.whisper.duration import _clock_seconds
 
     assert _clock_seconds(f"00:00:{text}") is None
+
+
+def test_numbers_that_json_lacks_are_null(tmp_path):
+    from processors.whisper import transcript
+
+    words = [{"word": " Good", "start": 0.0, "end": 1.0, "probability": float("nan")}]
+    segment = a_segment(" Good", 0.0, 1.0, avg_logprob=float("nan"), no_speech_prob=float("inf"), words=words)
+    found = transcribe(Scripted([segment], language="en", probability=float("nan")), language=None)
+    transcript.write(found, tmp_path, "talk", TranscribeOptions(formats=("json",)))
+    written = json.loads((tmp_path / "talk.json").read_text(), parse_constant=wellformed.refuse_constant)
+    (kept,) = written["segments"]
+    assert (kept["avg_logprob"], kept["no_speech_prob"], kept["words"][0]["probability"]) == (None, None, None)
+    assert written["language_probability"] is None
+
+
+@pytest.mark.parametrize("choices", [{"temperature": 0.4}, {"beam_size": 3}, {}], ids=["sampled", "beams", "greedy"])
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, way, choices):
+    whisper = Whisper()
+    whisper.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), models, Progress(lambda message: None))
+    broken = whisper._engine._model
+    with torch.no_grad():
+        broken.decoder.ln.weight.fill_(float("nan"))
+    whisper._engine = Engine(broken, "tiny.en")
+    work = make_work(SAMPLES / "LJ001-0002.mp3", tmp_path, way=way, **choices)
+    ((_, outcome),) = whisper.process([work], Progress(lambda message: None))
+    assert outcome.kind is FailureKind.ERROR and "not numbers (NaN)" in outcome.message
