@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-_NOT_PROCESSORS = {"base", "heap", "wire", "worker", "models", "pages", "parts", "servers", "statements"}
+_NOT_PROCESSORS = {"base", "heap", "wire", "worker", "models", "pages", "parts", "servers", "statements", "wellformed"}
 _NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # options of the daemon's
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -248,6 +248,13 @@ class Progress:
     def loading(self, done: float, total: float | None, unit: str) -> None:
         """The same for the loading (or downloading) of the model."""
         self._send(WorkProgress(job=None, attempt=0, done=done, total=total, unit=unit))
+
+
+def is_device_lost(error: Exception) -> bool:
+    """Did the GPU fail under us? After such an error each later use of it fails, too, for as long as the process lives
+    (CUDA C++ Programming Guide, "Error Checking"); a fresh one has a fresh context. Known by name: torch may not be
+    here."""
+    return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
 
 
 class Processor(ABC):

@@ -50,11 +50,11 @@ class Parts:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with scratch.open("w", encoding="utf-8") as file:
-                json.dump(value, file)
+                json.dump(value, file, allow_nan=False)
                 file.flush()
                 os.fsync(file.fileno())
             scratch.rename(self._folder / f"{name}.json")
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: NaN
             log.warning("%s cannot be kept for a later attempt: %s", name, error)
             with contextlib.suppress(OSError):
                 scratch.unlink(missing_ok=True)

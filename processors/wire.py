@@ -6,6 +6,7 @@ sent a Batch before the last is done; there is one BatchDone for each.
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
+from processors import wellformed
 from processors.base import FailureKind, Kind, RecipeOptions, Work, WorkProgress
 
 LINE_BYTES = 16 * 1024 * 1024  # a longer line is no message
@@ -105,7 +107,8 @@ _MESSAGES = {
 
 def encode(message: Any) -> bytes:
     """One message as one line."""
-    return json.dumps({"type": type(message).__name__, **asdict(message)}).encode() + b"\n"
+    fields = wellformed.finite({"type": type(message).__name__, **asdict(message)})
+    return json.dumps(fields, allow_nan=False).encode() + b"\n"
 
 
 def decode(line: bytes) -> Any:
@@ -115,10 +118,15 @@ def decode(line: bytes) -> Any:
         ValueError: the line is no message of ours.
     """
     try:
-        fields = json.loads(line, parse_constant=lambda _: None)  # NaN is no JSON
+        fields = json.loads(line, parse_constant=lambda _: None, parse_float=_float)  # NaN is no JSON
         return _MESSAGES[fields.pop("type")].validate_python(fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {line[:200]!r}") from error
+
+
+def _float(digits: str) -> float | None:
+    """None: more than a float holds, which would be written as Infinity."""
+    return number if math.isfinite(number := float(digits)) else None
 
 
 def cut(text: str) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 from processors import base, wire
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_LOOK = "The log has the details (journalctl -u inboxd)."
 _TRACE_CHARACTERS = 3000
 _CHUNK_BYTES = 64 * 1024
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
@@ -79,7 +80,8 @@ class Worker:
             options = type(self._processor).Options.model_validate(load.options)
             loaded = self._processor.load(options, Path(load.models), self._progress)
         except Exception as error:
-            kind, message = _describe(error)
+            what = f"The processor {self._processor.name} could not be loaded"
+            kind, message = _describe(error, what=what)
             logging.exception("%s could not be loaded", self._processor.name)
             self._send(wire.LoadFailed(kind=kind, message=wire.cut(message)))
             return False
@@ -100,14 +102,14 @@ class Worker:
         started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
-                if isinstance(outcome, Exception) and _is_device_lost(outcome):
+                if isinstance(outcome, Exception) and base.is_device_lost(outcome):
                     raise outcome
                 del self._open[work.job]
                 seconds, started = time.monotonic() - started, time.monotonic()
                 self._report(work, outcome, seconds)
         except Exception as error:
             self._fail_all(*_describe(error, self._open.values()), _trace(error))
-            if _is_device_lost(error):
+            if base.is_device_lost(error):
                 logging.error("%s cannot use its device any more, and ends", self._processor.name)
                 return False
         self._fail_all(base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
@@ -132,7 +134,7 @@ class Worker:
             self._fail(work, base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while sealing'}).")
             return
         except (ValueError, TypeError, RecursionError) as error:
-            self._fail(work, *_describe(error, [work]))
+            self._fail(work, *_describe(error, [work]), _trace(error))
             return
         if len(line) > wire.LINE_BYTES:
             self._fail(work, base.FailureKind.ERROR, "The processor says more about its result than can be kept.")
@@ -225,25 +227,27 @@ def _seal(outputs: Path, name: str) -> wire.OutputFile:
     return wire.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
 
 
-def _describe(error: Exception, works: Iterable[base.Work] = ()) -> tuple[base.FailureKind, str]:
-    """The failure kind of an exception over `works`; torch's out-of-memory error is known by name: it may be absent."""
+def _describe(
+    error: Exception, works: Iterable[base.Work] = (), *, what: str = "inboxd could not process this file"
+) -> tuple[base.FailureKind, str]:
+    """The failure kind of an exception over `works`, and a sentence for people: only a `JobError` speaks for itself,
+    what a library says goes to the log. torch's out-of-memory error is known by name, as torch may not be here."""
     if isinstance(error, base.JobError):
         return error.kind, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return base.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
     if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error, works)):
         return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
-    return base.FailureKind.ERROR, f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
+        where = f" ({Path(str(error.filename)).name})" if error.filename else ""
+        return base.FailureKind.ERROR, f"{what}: {error.strerror}{where}."
+    if base.is_device_lost(error):
+        return base.FailureKind.ERROR, f"The GPU reported an error. {_LOOK}"
+    return base.FailureKind.ERROR, f"{what} because of an internal error. {_LOOK}"
 
 
 def _trace(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
-
-
-def _is_device_lost(error: Exception) -> bool:
-    """Did the GPU fail under us? After such an error each later use of it fails, too, for as long as the process lives
-    (CUDA C++ Programming Guide, "Error Checking"); a fresh one has a fresh context. Known by name: see `_describe`."""
-    return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
 
 
 def _is_of_the_outbox(error: OSError, works: Iterable[base.Work]) -> bool:

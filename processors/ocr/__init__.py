@@ -5,6 +5,7 @@ has a good text layer is not drawn and read: its text layer is.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,9 +99,10 @@ class Ocr(Processor):
         options, read = work.options, []
         with pages.open_pages(work.source, work.media_type, **_asked(work)) as opened:
             for number in range(1, opened.total + 1):
+                was_turned = bool(read and read[-1].turned)
                 try:
-                    was_turned = bool(read and read[-1].turned)
-                    read.append(self._read(opened.read(number), options, was_turned))
+                    with _one_page(work, number):
+                        read.append(self._read(opened.read(number), options, was_turned))
                 except BadInput as error:
                     if opened.total == 1:
                         raise
@@ -113,9 +115,13 @@ class Ocr(Processor):
         again = []
         with pages.open_pages(work.source, work.media_type, **_asked(work)) as opened:
             for number, first in enumerate(doubtful, start=1):
-                image = opened.read(first.number).image
-                found = self._engine.read_again(image, first.turned if first.source == "OCR" else None)
-                again.append(PageText(number=first.number, lines=layout.lines(found), size=image.size))
+                try:
+                    with _one_page(work, first.number):
+                        image = opened.read(first.number).image
+                        found = self._engine.read_again(image, first.turned if first.source == "OCR" else None)
+                        again.append(PageText(number=first.number, lines=layout.lines(found), size=image.size))
+                except BadInput as error:
+                    again.append(PageText(number=first.number, error=str(error)))
                 progress.job(work, done=opened.total + number, total=opened.total + len(doubtful), unit="pages")
         return again
 
@@ -133,6 +139,12 @@ class Ocr(Processor):
             notes=page.notes,
             faint=tuple(found.faint),
         )
+
+
+def _one_page(work: Work, number: int) -> AbstractContextManager[None]:
+    """Within it, a page fails alone."""
+    where = f"job {work.job} ({work.source.name}), page {number}"
+    return pages.unforeseen_as_bad_input(where, pages.UNREADABLE_PAGE)
 
 
 def _asked(work: Work) -> dict[str, Any]:

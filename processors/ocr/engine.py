@@ -125,7 +125,7 @@ class Engine:
             for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
             if text.strip()
         ]
-        faint = [piece for piece in pieces if piece.confidence < _LEAST_CONFIDENCE]
+        faint = [piece for piece in pieces if not piece.confidence >= _LEAST_CONFIDENCE]  # NaN, too
         return [piece for piece in pieces if piece.confidence >= _LEAST_CONFIDENCE], faint
 
 

@@ -1,8 +1,9 @@
 """Bank statements and receipts out of what was read of the pages."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
-from processors import statements
+from processors import statements, wellformed
 from processors.base import Finished, Work
 from processors.ocr import layout
 from processors.ocr.text import PageText, review
@@ -18,14 +19,18 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
     """
     options = work.options
     document = _find_statements(read, options.min_row_confidence)
+    failed: list[str] = []
     doubtful = [page for page in read if not page.error and _is_doubtful(page, document, options.second_reading)]
     if doubtful:
-        again = {page.number: page for page in read_again(doubtful)}
-        document = _find_statements(read, options.min_row_confidence, again)
-    found = [*statements.reasons(document), *review(read, options.min_confidence, faint=False)]
+        again = read_again(doubtful)
+        failed = [f"page {page.number} has no second reading: {page.error}" for page in again if page.error]
+        succeeded = {page.number: page for page in again if not page.error}
+        document = _find_statements(read, options.min_row_confidence, succeeded)
+    found = [*statements.reasons(document), *review(read, options.min_confidence, faint=False), *failed]
     line, facts = statements.summarize_document(document)
     written = [name for name in formats if name != "txt"]
-    files, lacking = statements.write_document(document, work.outputs, work.stem, written, title=work.source.name)
+    title = wellformed.text(work.source.name)
+    files, lacking = statements.write_document(document, work.outputs, work.stem, written, title=title)
     return Finished(
         files=(*files, *_write_text(work, read, formats)),
         excerpt=line,
@@ -101,7 +106,8 @@ def _words(page: PageText) -> PageWords:
 def _report_uncertain(document: Document, read: Sequence[PageText]) -> None:
     for page in read:
         for piece in page.faint:
-            why = f"read with too little certainty to be taken ({piece.confidence:.2f})"
+            sure = f" ({piece.confidence:.2f})" if math.isfinite(piece.confidence) else ""
+            why = f"read with too little certainty to be taken{sure}"
             document.unread.append(Unread(page.number, piece.text, why))
     layers = [str(page.number) for page in read if page.source == "text layer"]
     if layers:

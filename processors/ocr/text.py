@@ -1,15 +1,16 @@
 """The text of pages as result files: plain, Markdown, JSON with boxes; and why a person should look at it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from processors import wellformed
 from processors.base import Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import Piece
 
 _EXCERPT_CHARACTERS = 200
+_UNKNOWN = "\ufffd"  # see `pages.textlayer`
 _LEGIBLE_SCALE = 0.5  # a page reduced to less than this share of its pixels a side may have lost its small print
 
 
@@ -71,6 +72,9 @@ def review(read: Sequence[PageText], min_confidence: float, *, faint: bool = Tru
             reasons.append(f"page {page.number}: no text was found")
         elif page.confidence < min_confidence:
             reasons.append(f"page {page.number}: the text is uncertain (mean confidence {page.confidence:.2f})")
+        unknown = page.text.count(_UNKNOWN) if page.source == "text layer" else 0
+        if unknown:
+            reasons.append(f"page {page.number}: characters of the text layer that cannot be read: {unknown}")
         if page.faint and faint:
             reasons.append(f"page {page.number}: lines too uncertain to be taken: {len(page.faint)}")
         if page.scale < _LEGIBLE_SCALE:
@@ -93,7 +97,7 @@ def _markdown(read: list[PageText]) -> str:
 
 def _json(work: Work, read: list[PageText]) -> str:
     document: dict[str, Any] = {"file": work.source.name, "pages": [_page(page) for page in read]}
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+    return wellformed.dumps(document, indent=1) + "\n"
 
 
 def _page(page: PageText) -> dict[str, Any]:

@@ -5,17 +5,19 @@ told by their content. Pillow, pillow_heif and pypdfium2 are imported on first u
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from processors.base import BadInput, Work
-from processors.pages.page import Page, Pages, PlacedWord
+from processors.pages.page import UNREADABLE_PAGE, Page, Pages, PlacedWord, unforeseen_as_bad_input
 from processors.pages.pdf import open_pdf
 from processors.pages.picture import open_picture
 
-__all__ = ["Page", "Pages", "PlacedWord", "count_pages", "open_pages", "password_of", "read_pages"]
+__all__ = ["UNREADABLE_PAGE", "Page", "Pages", "PlacedWord", "count_pages", "open_pages", "password_of", "read_pages"]
+__all__ += ["unforeseen_as_bad_input"]
 
 _MOST_PASSWORD_BYTES = 1024
+_UNOPENABLE = "This file could not be opened because of an internal error; the log has the details."
 
 
 @contextmanager
@@ -34,11 +36,25 @@ def open_pages(
         if not head:
             raise BadInput("The file is empty. Copy it again and drop it once more.")
         if media_type == "application/pdf" or b"%PDF-" in head:
-            with open_pdf(file, max_pixels=max_pixels, dpi=dpi, password=password) as pages:
-                yield pages
+            opening = open_pdf(file, max_pixels=max_pixels, dpi=dpi, password=password)
         else:
-            with open_picture(file, max_pixels=max_pixels) as pages:
-                yield pages
+            opening = open_picture(file, max_pixels=max_pixels)
+        with ExitStack() as stack:
+            with unforeseen_as_bad_input(source.name, _UNOPENABLE):
+                pages = stack.enter_context(opening)
+            yield _PagesOfFile(pages, source.name)
+
+
+class _PagesOfFile:
+    """Pages of which each fails alone, and in plain words."""
+
+    def __init__(self, pages: Pages, name: str):
+        self.total = pages.total
+        self._pages, self._name = pages, name
+
+    def read(self, number: int) -> Page:
+        with unforeseen_as_bad_input(f"{self._name}, page {number}", UNREADABLE_PAGE):
+            return self._pages.read(number)
 
 
 def read_pages(

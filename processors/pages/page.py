@@ -1,15 +1,23 @@
-"""One page, and what an open file of pages promises. No I/O."""
+"""One page, what an open file of pages promises, and the border at which a page fails alone. No I/O."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from processors.base import BadInput
+from processors.base import BadInput, JobError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+UNREADABLE_PAGE = "This page caused an internal error and could not be read; the log has the details."
 MOST_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake, or a trap
+_OUT_OF_MEMORY = ("bad_alloc", "allocate memory", "Insufficient memory")  # as onnxruntime and OpenCV put it
 _LONGEST_SIDE = 65_500  # of an image, as of JPEG: engines make squares or bands of what is longer
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,24 @@ class Pages(Protocol):
         Raises:
             BadInput: this page cannot be decoded; others may.
         """
+
+
+@contextmanager
+def unforeseen_as_bad_input(where: str, message: str) -> Iterator[None]:
+    """Turn an exception of a library, or of a defect here, into `BadInput` with `message`; the log gets the details.
+
+    So it costs the one page at `where`, in words for a person. What is not the page's fault passes: memory that ends,
+    a disk that fails.
+    """
+    try:
+        yield
+    except (JobError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno or any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise
+        logger.exception("%s: %s", where, message)
+        raise BadInput(message) from error
 
 
 def reduce(image: "Image.Image", max_pixels: int) -> "Image.Image":

@@ -61,7 +61,8 @@ def _damage_is_bad_input() -> Iterator[None]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno:  # the disk's fault
             raise
-        raise BadInput(f"This picture is damaged or cut off ({error}). Copy it again and drop the copy.") from error
+        logger.info("a picture is damaged: %s", error)
+        raise BadInput("This picture is damaged or cut off. Copy it again and drop the copy.") from error
 
 
 class _PicturePages:

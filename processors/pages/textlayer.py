@@ -1,6 +1,8 @@
 """The text layer of a PDF page: its text, and its words with their places on the page as it is drawn."""
 
 import ctypes
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ from processors.pages.page import PlacedWord
 _FINE = 16  # device units a point, as pdfium gives whole numbers
 _GAP = 0.25  # character heights; a wider gap begins a word, even where no space is printed
 _TILTED = 0.2  # radians
+_UNKNOWN = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class _Char:
 def read_text(page: Any) -> str:
     text = page.get_textpage()
     try:
-        found = text.get_text_bounded()
+        found = text.get_text_bounded(errors="replace")
     finally:
         text.close()
     return found.replace("\r\n", "\n").replace("\ufffe", "-").replace("\0", "").strip()  # U+FFFE: a hyphen at line end
@@ -43,10 +46,36 @@ def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
             return ()
         width, height = page.get_size()
         size = round(width * _FINE), round(height * _FINE)
-        chars = [_char(text, page, number, size) for number in range(count)]
+        codes = [raw.FPDFText_GetUnicode(text, number) for number in range(count)]
+        chars = [_char(text, page, number, character, size) for number, character in enumerate(characters(codes))]
     finally:
         text.close()
-    return tuple(_word(run, scale) for run in _runs(chars))
+    return tuple(_word(run, scale) for run in _runs([char for char in chars if char is None or char.text]))
+
+
+def characters(codes: Sequence[int]) -> list[str]:
+    """The character of each code that a font's table gives, valid or not.
+
+    A pair of surrogates is one character, the second of them ""; a lone one, or what is no code point, is U+FFFD.
+    """
+    found: list[str] = []
+    for number, code in enumerate(codes):
+        if _is_low(code) and number and _is_high(codes[number - 1]):
+            high = codes[number - 1]
+            found[-1:] = [chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00), ""]
+        else:
+            is_character = code <= sys.maxunicode and not 0xD800 <= code <= 0xDFFF
+            found.append(chr(code) if is_character else _UNKNOWN)
+    return found
+
+
+def _is_high(code: int) -> bool:
+    """Is it the first half of a pair of surrogates (Unicode 15, 3.8)?"""
+    return 0xD800 <= code <= 0xDBFF
+
+
+def _is_low(code: int) -> bool:
+    return 0xDC00 <= code <= 0xDFFF
 
 
 def picture_share(page: Any) -> float:
@@ -59,12 +88,11 @@ def picture_share(page: Any) -> float:
     return min(1.0, max(areas, default=0.0) / (width * height))
 
 
-def _char(text: Any, page: Any, number: int, size: tuple[int, int]) -> _Char | None:
+def _char(text: Any, page: Any, number: int, character: str, size: tuple[int, int]) -> _Char | None:
     """None: a space, or what pdfium itself put in."""
     from pypdfium2 import raw
 
-    code = raw.FPDFText_GetUnicode(text, number)
-    if code in (0, 0xFFFE) or chr(code).isspace():
+    if character in ("\0", "\ufffe") or character.isspace():
         return None
     box = raw.FS_RECTF()
     if not raw.FPDFText_GetLooseCharBox(text, number, box):
@@ -75,7 +103,7 @@ def _char(text: Any, page: Any, number: int, size: tuple[int, int]) -> _Char | N
         raw.FPDF_PageToDevice(page, 0, 0, *size, 0, x, y, across, down)
         corners.append((across.value / _FINE, down.value / _FINE))
     (x1, y1), (x2, y2) = corners
-    return _Char(chr(code), min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+    return _Char(character, min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
 
 
 def _runs(chars: list[_Char | None]) -> list[list[_Char]]:

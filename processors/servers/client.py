@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 
+from processors import wellformed
 from processors.base import Unavailable
 from processors.servers import ServerOptions
 
@@ -135,22 +136,24 @@ def _read_key(api_key_env: str | None, api_key_file: str | None) -> str | None:
     try:
         if key := Path(api_key_file).expanduser().read_text(encoding="ascii").strip():
             return key
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unavailable(f"The API key in {api_key_file} cannot be read: {error}.") from error
+    except OSError as error:
+        raise Unavailable(f"The API key in {api_key_file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise Unavailable(f"The API key in {api_key_file} is not ASCII. Write the key alone into that file.") from error
     raise Unavailable(f"{api_key_file}, which should hold the API key, is empty.")
 
 
 def _asked_pause(response: httpx2.Response) -> float | None:
     """Seconds, if the server names them (RFC 9110, 10.2.3; its other form, a date, is not read)."""
     written = response.headers.get("retry-after", "")
-    return float(written) if written.isdigit() else None
+    return float(written) if written.isascii() and written.isdigit() else None
 
 
 def said(response: httpx2.Response) -> str:
     """A server's error in its own words, as short text."""
     try:
         error = response.json()["error"]
-        text = error["message"] if isinstance(error, dict) else str(error)
-    except (ValueError, LookupError, TypeError):
+        text = str(error["message"] or "") if isinstance(error, dict) else str(error)
+    except (ValueError, LookupError, TypeError, RecursionError):
         text = response.text
-    return " ".join(text.split())[:_MOST_SAID] or response.reason_phrase
+    return wellformed.text(" ".join(text.split())[:_MOST_SAID]) or response.reason_phrase

@@ -1,13 +1,13 @@
 """Statements as files: CSV, XLSX, JSON, and a Markdown summary to open first. OFX is in `ofx`."""
 
 import csv
-import json
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from processors import wellformed
 from processors.statements.checks import reasons
 from processors.statements.records import Document, Row, Statement
 
@@ -58,7 +58,7 @@ def write_xlsx(document: Document, path: Path) -> None:
 def write_json(document: Document, path: Path) -> None:
     """The whole structure; amounts as strings, so that no program rounds them."""
     whole = {**asdict(document), "review": reasons(document)}
-    path.write_text(json.dumps(whole, ensure_ascii=False, indent=1, default=to_json) + "\n", encoding="utf-8")
+    path.write_text(wellformed.dumps(whole, indent=1, default=to_json) + "\n", encoding="utf-8")
 
 
 def write_markdown(document: Document, path: Path, title: str) -> None:
@@ -90,7 +90,7 @@ def escape_formula(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """For `json.dumps`: amounts and dates as text."""
+    """For `wellformed.dumps`: amounts and dates as text."""
     if isinstance(value, Decimal | date):
         return str(value)
     raise TypeError(f"{type(value)} has no form in JSON")

@@ -2,13 +2,13 @@
 
 import csv
 import datetime
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from processors import wellformed
 from processors.statements.amounts import decide_mark, find_currency, read_amount
 from processors.statements.dates import decide_order, find_dates, resolve
 from processors.statements.files import escape_formula, escape_markdown, to_json
@@ -85,7 +85,7 @@ def write_receipt_csv(receipt: Receipt, path: Path) -> None:
 
 
 def write_receipt_json(receipt: Receipt, path: Path) -> None:
-    path.write_text(json.dumps(asdict(receipt), ensure_ascii=False, indent=1, default=to_json) + "\n", encoding="utf-8")
+    path.write_text(wellformed.dumps(asdict(receipt), indent=1, default=to_json) + "\n", encoding="utf-8")
 
 
 def write_receipt_markdown(receipt: Receipt, path: Path) -> None:

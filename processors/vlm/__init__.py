@@ -85,7 +85,7 @@ class Vlm(Processor):
         engine = "transformers" if options.quantization == "none" else f"transformers, {options.quantization}"
         return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
 
-    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome]]:
+    def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
         from processors.vlm.rounds import Rounds
 
         yield from Rounds(self._engine, progress).outcomes(batch)

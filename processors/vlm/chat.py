@@ -51,6 +51,9 @@ class Chat:
         All questions have a page, or none has.
 
         Without `mm_token_type_ids`, say, the positions of the pixels break in silence: of 23 right answers, none.
+
+        Raises:
+            Unavailable: answers of this model would break.
         """
         conversations = [[{"role": "user", "content": self._content(question)}] for question in questions]
         inputs = self._processor.apply_chat_template(
@@ -63,7 +66,10 @@ class Chat:
             processor_kwargs={"padding": True} | ({"size": self._size} if self._size else {}),
         )
         if not bool(inputs["attention_mask"][:, -1].all()):
-            raise RuntimeError("the tokenizer padded on the right, which would break the answers in silence")
+            raise Unavailable(
+                "The tokenizer of this model pads on the right, which breaks answers without any sign: choose another "
+                "`model` in [processors.vlm]."
+            )
         return inputs
 
     def _content(self, question: Question) -> list[dict[str, Any]]:

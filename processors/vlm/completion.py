@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from processors import wellformed
 from processors.vlm.question import Answer, Question, StopReason
 
 _STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
@@ -35,27 +36,40 @@ def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *,
     """The first choice. size: of the page that was sent; has_schema: is JSON asked for?
 
     Raises:
-        ValueError, LookupError, TypeError, AttributeError: it is no completion.
+        ValueError, LookupError, TypeError, AttributeError, OverflowError: it is no completion.
     """
     choice = completion["choices"][0]
     message, finish = choice["message"], choice.get("finish_reason")
     refusal, text = message.get("refusal"), message.get("content") or ""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not isinstance(refusal or "", str):
         raise TypeError("its content is no text")
+    refusal, text = wellformed.text(refusal or ""), wellformed.text(text)
     reason = StopReason.REFUSED if refusal else _STOP_REASONS.get(finish, StopReason.ERROR)
     usage = completion.get("usage") or {}
     tokens = ((choice.get("logprobs") or {}).get("content")) or []
-    probabilities = [math.exp(min(0.0, token["logprob"])) for token in tokens]
+    probabilities = [_probability(token["logprob"]) for token in tokens]
     return Answer(
         text=text.strip(),
         stop_reason=reason,
         tokens=int(usage.get("completion_tokens") or len(tokens)),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        lowest_token_probability=round(min(probabilities), 4) if probabilities else None,
+        lowest_token_probability=_lowest(probabilities),
         size_seen=size,
         marks=_marks(text, tokens, probabilities) if has_schema else (),
         error=refusal or (f"the server ended it with {finish!r}" if reason is StopReason.ERROR else ""),
     )
+
+
+def _probability(logarithm: float | None) -> float:
+    """NaN, which a server can only write as null, stays NaN."""
+    return math.nan if logarithm is None or math.isnan(logarithm) else math.exp(min(0.0, logarithm))
+
+
+def _lowest(probabilities: Sequence[float]) -> float | None:
+    """None: there are none; NaN if one of them is."""
+    if any(map(math.isnan, probabilities)):
+        return math.nan
+    return round(min(probabilities), 4) if probabilities else None
 
 
 def _marks(

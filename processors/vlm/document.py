@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from processors import pages
-from processors.base import BadInput, Failed, FailureKind, Finished, Outcome, Work
+from processors.base import BadInput, Failed, FailureKind, Finished, JobError, Outcome, Work
 from processors.pages import Page
 from processors.parts import Parts
 from processors.vlm import exact, money, output, prompts, review
@@ -21,6 +21,7 @@ from processors.vlm.record import PageRecord, Problem, Reading
 from processors.vlm.summary import Summary
 
 _EXCERPT_CHARACTERS = 200
+_NO_SECOND_READING = "OCR of this page caused an internal error; the log has the details."
 _KEPT_VERSION = 1  # of what is kept of a page; another one is not read
 _RECORD = TypeAdapter(PageRecord)
 
@@ -39,7 +40,7 @@ class Document:
         self._kept: Parts | None = None
         self._prompt: prompts.Prompt | None = None
         self._summary: Summary | None = None
-        self._failure: Failed | None = None
+        self._failure: Failed | Exception | None = None
         self._is_decoded = False  # no more questions will come
 
     def courses(self, max_pixels: int) -> Iterator[Course]:
@@ -53,7 +54,12 @@ class Document:
             self._failure = Failed(kind=error.kind, message=str(error))
         except OSError as error:
             log.warning("job %s (%s): %s", self.work.job, self.work.source.name, error)
-            self._failure = Failed(kind=FailureKind.ERROR, message=f"The file cannot be read: {error}")
+            why = error.strerror or "the disk failed"
+            self._failure = Failed(kind=FailureKind.ERROR, message=f"The file cannot be read: {why}.")
+        except (JobError, MemoryError):
+            raise
+        except Exception as error:  # one job of a batch: the others go on
+            self._failure = error
         self._is_decoded = True
 
     def _pages(self, max_pixels: int, prompt: str) -> Iterator[Course]:
@@ -86,7 +92,12 @@ class Document:
         if self.work.media_type == "application/pdf":
             record.dpi = self._options.dpi * page.scale
         if self._options.is_of_money and self._options.second_reading == "auto":
-            record.second_reading, record.second_reading_by = money.read_again(page)
+            where = f"job {self.work.job} ({self.work.source.name}), page {record.number}"
+            try:
+                with pages.unforeseen_as_bad_input(where, _NO_SECOND_READING):
+                    record.second_reading, record.second_reading_by = money.read_again(page)
+            except BadInput as error:
+                record.second_reading_error = str(error)
 
     def put(self, course: Course) -> None:
         """Take in a course that is over; a page that only the server's failure kept from an answer is not kept."""
@@ -116,7 +127,13 @@ class Document:
         return [record.reading for record in self._records.values() if record.reading]
 
     def outcome(self) -> Outcome:
-        """Write the result of a complete document, or say why there is none."""
+        """Write the result of a complete document, or say why there is none.
+
+        Raises:
+            Exception: something that nobody foresaw.
+        """
+        if isinstance(self._failure, Exception):
+            raise self._failure
         if self._failure:
             return self._failure
         records = [self._records[number] for number in sorted(self._records)]

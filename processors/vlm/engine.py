@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import LogitsProcessorList, PreTrainedConfig, PreTrainedModel, StoppingCriteriaList
 
-from processors.base import OutOfMemory, Progress, Unavailable
+from processors.base import JobError, OutOfMemory, Progress, Unavailable, is_device_lost
 from processors.pages.page import reduce
 from processors.vlm import VlmOptions, weights
 from processors.vlm.chat import Chat
@@ -119,9 +119,9 @@ class Engine:
         """
         try:
             return self._answer(questions, alive)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        except Exception as error:
             if not _is_out_of_memory(error):
-                raise
+                return self._alone(questions, alive, error)
             cause = error.with_traceback(None)  # which holds the tensors
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()  # only here, after the except
@@ -137,6 +137,28 @@ class Engine:
             ) from cause
         log.warning("memory ended with a single page; it is shown with half its pixels: %d x %d", *smaller.image.size)
         return self._try([smaller], alive)
+
+    def _alone(self, questions: Sequence[Question], alive: Callable[[], None], error: Exception) -> list[Answer] | None:
+        """What became of questions that failed together, asked one by one: one that fails again costs its own page."""
+        if isinstance(error, JobError) or is_device_lost(error):
+            raise error
+        if len(questions) > 1:
+            log.warning("%d pages failed together; asking for each alone", len(questions), exc_info=error)
+            found = [self._try([question], alive) for question in questions]
+            return [answer for answers in found for answer in answers or ()]
+        log.error("the model failed at a page", exc_info=error)
+        size = questions[0].image.size if questions[0].image is not None else None
+        return [
+            Answer(
+                text="",
+                stop_reason=StopReason.ERROR,
+                tokens=0,
+                prompt_tokens=0,
+                lowest_token_probability=None,
+                size_seen=size,
+                error="This page caused an internal error in the model; the log has the details.",
+            )
+        ]
 
     @torch.inference_mode()
     def _answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from processors import wellformed
+
 
 def loads(text: str) -> Any:
-    """As `json.loads`, with a Decimal for what has a point or an exponent.
+    """As `json.loads`, with a Decimal for what has a point or an exponent, and without halves of characters.
 
     Raises:
         ValueError: it is no JSON.
     """
-    return json.loads(text, parse_float=Decimal)
+    return wellformed.texts(json.loads(text, parse_float=Decimal, parse_constant=wellformed.refuse_constant))
 
 
 def dumps(value: Any, indent: str = "") -> str:

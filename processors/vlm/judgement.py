@@ -1,10 +1,13 @@
 """Is an answer any good? Finds what must never pass for a success. Pure: it judges, and changes nothing."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from processors import wellformed
 from processors.vlm import repetition, schema
 from processors.vlm.question import Answer, Question, StopReason
 from processors.vlm.record import Part, Problem
@@ -29,6 +32,8 @@ _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.D
 
 def judge(question: Question, answer: Answer) -> Part:
     """The answer with what is wrong with it."""
+    if _is_not_a_number(answer):
+        return Part(answer=replace(answer, lowest_token_probability=None, marks=()), problem=Problem.NOT_A_NUMBER)
     if loop := _loop(answer.text):  # also one that was cut off: more of it would not help
         return Part(answer=answer, problem=Problem.LOOP, detail=loop)
     if problem := _BY_STOP_REASON.get(answer.stop_reason):
@@ -49,9 +54,11 @@ def json_span(text: str) -> tuple[int, int]:
 def _judge_json(answer: Answer, wanted: Mapping[str, Any]) -> Part:
     start, end = json_span(answer.text)
     try:
-        data = json.loads(answer.text[start:end])
-    except (ValueError, RecursionError) as error:
+        data = json.loads(answer.text[start:end], parse_constant=wellformed.refuse_constant)
+    except ValueError as error:
         return Part(answer=answer, problem=Problem.UNPARSABLE, detail=str(error))
+    except RecursionError:
+        return Part(answer=answer, problem=Problem.UNPARSABLE, detail="it is nested too deeply")
     if errors := schema.errors(data, wanted):
         return Part(answer=answer, problem=Problem.INVALID, detail="; ".join(errors))
     return Part(answer=answer, problem=Problem.EMPTY if is_void(data) else None)
@@ -64,6 +71,12 @@ def is_void(data: object) -> bool:
     if isinstance(data, list):
         return all(map(is_void, data))
     return data is None or (isinstance(data, str) and not data.strip())
+
+
+def _is_not_a_number(answer: Answer) -> bool:
+    """Did the model compute NaN? Its weights are damaged, or its numbers have overflowed: the text says nothing."""
+    probabilities = (answer.lowest_token_probability, *(probability for _, probability in answer.marks))
+    return any(each is not None and not math.isfinite(each) for each in probabilities)
 
 
 def _loop(text: str) -> str:

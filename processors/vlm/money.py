@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from processors import statements
+from processors import statements, wellformed
 from processors.base import Work
 from processors.vlm import output
 from processors.vlm.record import PageRecord, Problem, Strategy
@@ -67,7 +67,8 @@ def finish(work: Work, records: Sequence[PageRecord]) -> Finish:
     reasons = statements.reasons(document)
     line, facts = statements.summarize_document(document)
     formats = work.options.written_formats
-    files, lacking = statements.write_document(document, work.outputs, work.stem, formats, title=work.source.name)
+    title = wellformed.text(work.source.name)
+    files, lacking = statements.write_document(document, work.outputs, work.stem, formats, title=title)
     return Finish(line=line, files=files, reasons=[*reasons, *lacking], facts=facts)
 
 

@@ -1,10 +1,10 @@
 """The result files of a document: Markdown, text, JSON of what was answered, and the data that was extracted."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from processors import wellformed
 from processors.vlm import confidence, exact
 from processors.vlm.judgement import json_span
 from processors.vlm.merge import Merged, merge
@@ -64,7 +64,7 @@ def plain(records: Sequence[PageRecord]) -> str:
 
 def write_json(path: Path, content: dict[str, Any]) -> str:
     """Write it; the file's name."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(wellformed.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path.name
 
 

@@ -15,7 +15,8 @@ class Problem(StrEnum):
     UNPARSABLE = "unparsable"  # no JSON
     EMPTY = "empty"  # no text, or JSON without a single value
     REFUSED = "refused"
-    ERROR = "error"  # the server could not answer
+    NOT_A_NUMBER = "not a number"  # its probabilities are NaN
+    ERROR = "error"  # the server could not answer, or the model failed at it
     NO_ROOM = "no room"
 
 
@@ -79,6 +80,7 @@ class PageRecord:
     error: str | None = None  # why it could not be decoded
     second_reading: str = ""  # the same page by its text layer or OCR, to verify amounts by; "": there is none
     second_reading_by: str = ""  # "text layer" or "OCR"
+    second_reading_error: str = ""  # why there is none
     readings: tuple[Reading, ...] = ()  # in the order in which they were tried
 
     @property

@@ -37,6 +37,8 @@ def of_page(record: PageRecord, options: AskOptions) -> Iterator[str]:
         yield f"it was answered only when asked again ({reading.strategy}); the first answer was no good ({why})."
     if options.task == "read" and not reading.problem and reading.text.strip("`. \n") == prompts.NO_TEXT:
         yield "no text was found."
+    if record.second_reading_error:
+        yield f"its amounts are not verified by a second reading. {record.second_reading_error}"
     yield from _unsure(reading, options)
 
 
@@ -88,6 +90,11 @@ def _problem(part: Part, options: AskOptions) -> str:
             return "nothing was extracted: the answer has not a single value."
         case Problem.EMPTY:
             return "the answer is empty."
+        case Problem.NOT_A_NUMBER:
+            return (
+                "the probabilities of the answer are not numbers (NaN): do not trust it. "
+                'Set `dtype = "float32"` in [processors.vlm], or check the weights; of a server, see its log.'
+            )
         case Problem.REFUSED:
             return f"the model refused. {detail}".rstrip()
         case Problem.UNPARSABLE:

@@ -18,7 +18,7 @@ class Rounds:
         self._engine, self._progress = engine, progress
         self._waiting: list[tuple[Document, Course]] = []
 
-    def outcomes(self, batch: Sequence[Work]) -> Iterator[tuple[Work, Outcome]]:
+    def outcomes(self, batch: Sequence[Work]) -> Iterator[tuple[Work, Outcome | Exception]]:
         """The outcome of each job, as soon as it is there.
 
         Raises:
@@ -38,14 +38,18 @@ class Rounds:
         self._ask()
         yield from self._completed(open_documents)
 
-    def _completed(self, documents: list[Document]) -> Iterator[tuple[Work, Outcome]]:
+    def _completed(self, documents: list[Document]) -> Iterator[tuple[Work, Outcome | Exception]]:
         """Take the complete ones out of `documents`."""
         complete = [document for document in documents if document.is_answered and not self._waits(document)]
         documents[:] = [document for document in documents if document not in complete]
         for document in complete:
             while courses := document.closing():
                 self._pursue([(document, course) for course in courses])
-            yield document.work, document.outcome()
+            try:
+                outcome: Outcome | Exception = document.outcome()
+            except Exception as error:  # one job of a batch: the others go on
+                outcome = error
+            yield document.work, outcome
 
     def _waits(self, document: Document) -> bool:
         return any(waiting is document for waiting, _ in self._waiting)

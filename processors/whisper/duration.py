@@ -1,5 +1,6 @@
 """How long a file says that its sound is, where it says so itself: read without decoding, to notice what is cut off."""
 
+import math
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,7 +23,7 @@ def declared_seconds(container: "av.container.InputContainer", stream: "av.Audio
         declares = form in _DECLARING or (form == "mp3" and _counts_frames(file))
     if form == "matroska":
         return _clock_seconds(stream.metadata.get("DURATION", ""))
-    return float(stream.duration * stream.time_base) if declares and stream.duration else None
+    return float(stream.duration * stream.time_base) if declares and stream.duration and stream.time_base else None
 
 
 def _counts_frames(file: BinaryIO) -> bool:
@@ -51,6 +52,7 @@ def _clock_seconds(text: str) -> float | None:
     """Of Matroska's "00:01:02.500000000"."""
     try:
         hours, minutes, seconds = text.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    except ValueError:
+        total = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except (ValueError, OverflowError):
         return None
+    return total if math.isfinite(total) else None

@@ -1,5 +1,6 @@
 """openai-whisper over the parts of sound tracks, in two ways: its own `transcribe`, or windows cut at pauses."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -10,11 +11,12 @@ import numpy as np
 import torch
 import whisper
 from whisper.audio import N_SAMPLES, log_mel_spectrogram, pad_or_trim
+from whisper.decoding import DecodingResult
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from processors import heap
-from processors.base import BadInput, Progress, Unavailable
+from processors.base import BadInput, JobError, Progress, Unavailable
 from processors.whisper import catalogue, sound, together, weights
 from processors.whisper.hearing import Answer, Question
 from processors.whisper.listening import Decoding, Listener
@@ -92,7 +94,7 @@ class Engine:
     def hear(self, question: Question) -> Answer:
         self._check_vocabulary(question.options.vocabulary)
         ask = question.ask
-        question = replace(question, ask=lambda windows: ask(self._decoding.checked(windows)))
+        question = replace(question, ask=lambda windows: _with_numbers(ask(self._decoding.checked(windows))))
         if question.options.way == "fast":
             return Answer(segments=Windows(self._model, question, self._reads_roughly).transcribe())
         return Answer(segments=self._exactly(question))
@@ -130,6 +132,20 @@ class Engine:
     def _moved(self, samples: np.ndarray) -> torch.Tensor:
         """On the model's device, where, then, the spectrogram is made."""
         return torch.from_numpy(samples).to(self._model.device)
+
+
+def _with_numbers(results: Sequence[DecodingResult]) -> Sequence[DecodingResult]:
+    """The same results.
+
+    Raises:
+        JobError: the model computed NaN. Hotter temperatures would draw words from nothing.
+    """
+    if any(math.isnan(result.avg_logprob) for result in results):
+        raise JobError(
+            "The speech model computed values that are not numbers (NaN), so there is no text to trust. Set "
+            'dtype = "float32" in [processors.whisper]; if that changes nothing, fetch the weights again.'
+        )
+    return results
 
 
 def precision(dtype: str, device: torch.device) -> tuple[torch.dtype, bool]:

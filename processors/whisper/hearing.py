@@ -152,6 +152,8 @@ class Hearing:
 
     def _hear(self, part: sound.Part, spoken: list[voice.Span] | None, is_new: bool = False) -> None:
         """`is_new`: what was said before is not told, it was in another language."""
+        if not len(part.samples):
+            return
         loudness = sound.levels(part.samples)
         if loudness.max() < SILENCE_DB or spoken == []:
             return
@@ -220,11 +222,10 @@ def _placed(segments: list[Segment], spoken: Sequence[voice.Span], seconds: floa
     It is in the same window, and no other segment tells of it. Times of words are right by themselves.
     """
     left = voice.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
+    ends = [*(segment["start"] for segment in segments[1:]), seconds]  # of the room behind each
     placed = []
-    for segment, following in zip(segments, [*segments[1:], None], strict=True):
-        until = min(
-            following["start"] if following else seconds, segment["seek"] / _FRAMES_PER_SECOND + _WINDOW_SECONDS
-        )
+    for segment, end in zip(segments, ends, strict=False):  # no segment at all: the model wrote nothing
+        until = min(end, segment["seek"] / _FRAMES_PER_SECOND + _WINDOW_SECONDS)
         here = [span for span in left if segment["end"] <= span.start < until]
         heard = sum(span.end - span.start for span in here)
         fits = here and len(segment["text"]) <= _FAST_CHARACTERS_PER_SECOND * heard

@@ -12,6 +12,7 @@ import httpx2
 import numpy as np
 from whisper.utils import compression_ratio
 
+from processors import wellformed
 from processors.base import JobError
 from processors.servers.client import NOT_UNDERSTOOD, Server, said
 from processors.whisper import catalogue, sound
@@ -67,10 +68,10 @@ class RemoteEngine(InTurns):
         if response.status_code != 200:
             raise self._refused(response)
         try:
-            return _read(response.json(), question)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            return _read(_parsed(response), question)
+        except _NoTranscriptionError as error:
             raise JobError(
-                f"The answer of the speech server {self.device_name} is no transcription ({error!r}). See its log, or "
+                f"The answer of the speech server {self.device_name} is no transcription: {error}. See its log, or "
                 "name another `model` in [processors.whisper]."
             ) from error
 
@@ -97,6 +98,10 @@ class RemoteEngine(InTurns):
         return JobError(f"The speech server {self.device_name} says: {response.status_code} {said(response)}")
 
 
+class _NoTranscriptionError(Exception):
+    """What a server answered is something else; says what is wrong with it."""
+
+
 def _as_wav(samples: np.ndarray) -> bytes:
     held = io.BytesIO()
     with wave.open(held, "wb") as file:
@@ -107,44 +112,90 @@ def _as_wav(samples: np.ndarray) -> bytes:
     return held.getvalue()
 
 
-def _read(told: dict[str, Any], question: Question) -> Answer:
-    """A server's answer; what it does not tell of a segment is taken to be good."""
+def _parsed(response: httpx2.Response) -> Any:
+    """
+    Raises:
+        _NoTranscriptionError: it is not JSON.
+    """
+    try:
+        return wellformed.texts(response.json())
+    except (ValueError, RecursionError) as error:
+        raise _NoTranscriptionError("it is not JSON") from error
+
+
+def _read(told: Any, question: Question) -> Answer:
+    """A server's answer. No text, or null, is nothing said; what it does not tell of a segment is taken to be good.
+
+    Raises:
+        _NoTranscriptionError: it is something else.
+    """
+    if not isinstance(told, dict) or not told.keys() & {"text", "segments"}:
+        raise _NoTranscriptionError("it has no text")
     seconds = len(question.samples) / sound.SAMPLE_RATE_HZ
     spoken = question.spoken or ()
     whole = {"start": spoken[0].start if spoken else 0.0, "end": spoken[-1].end if spoken else seconds}
-    given = told.get("segments") or ([{"text": told["text"], **whole}] if told["text"].strip() else [])
+    given = _segments_with_text(told)
+    if not given and (text := _text_of(told)):
+        given = [{"text": text, **whole}]
     words = _usable(told.get("words"))
     segments = []
     for number, each in enumerate(given):
-        text = " " + each["text"].strip()
-        start, end = _time(each["start"]), _time(each["end"])
+        text = " " + _text_of(each)
+        start, end = _time(each.get("start")), _time(each.get("end"))
         segment = {"id": number, "seek": 0, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0, "no_speech_prob": 0.0}
         segment |= {"compression_ratio": compression_ratio(text)}
         segment |= {name: value for name, value in each.items() if _is_usable(value, segment.get(name))}
+        segment.pop("words", None)  # unless they are asked for
         segment |= {"start": start, "end": max(start, end), "text": text, "seek": 0}
         if question.options.word_timestamps:
             found = _usable(each.get("words")) or _words_within(words, segment)
             # subtitles are made of words: without any, the segment would be missing
             segment["words"] = _spaced(found, text) or [{"word": text, "start": start, "end": end, "probability": 1.0}]
         segments.append(segment)
-    language = (told.get("language") or "").lower()
-    return Answer(segments=segments, language=catalogue.language_code(language))
+    language = told.get("language")
+    code = catalogue.language_code(language.lower()) if isinstance(language, str) else None
+    return Answer(segments=segments, language=code)
+
+
+def _segments_with_text(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    Raises:
+        _NoTranscriptionError: they are none.
+    """
+    segments = told.get("segments") or []
+    if not isinstance(segments, list):
+        raise _NoTranscriptionError("its segments are not a list")
+    return [segment for segment in segments if _text_of(segment)]
+
+
+def _text_of(told: Any) -> str:
+    """
+    Raises:
+        _NoTranscriptionError: it can have none.
+    """
+    text = (told.get("text") or "") if isinstance(told, dict) else None
+    if not isinstance(text, str):
+        raise _NoTranscriptionError("a text or a segment is of the wrong type")
+    return text.strip()
 
 
 def _time(told: Any) -> float:
     """
     Raises:
-        ValueError: it is none.
+        _NoTranscriptionError: it is none.
     """
-    if not math.isfinite(seconds := float(told)):
-        raise ValueError(f"a time of {seconds} seconds")
+    try:
+        seconds = float(told)
+    except (ValueError, TypeError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise _NoTranscriptionError("it has a segment or a word without its times")
     return max(0.0, seconds)
 
 
 def _is_usable(told: Any, default: Any) -> bool:
-    """May what a server tells of a segment stand in the place of `default`? None: there is none."""
-    if isinstance(told, float) and not math.isfinite(told):
-        return False
+    """May what a server tells of a segment stand in the place of `default`? None: there is none. NaN may: it is for a
+    person to look at."""
     return told is not None and (not isinstance(default, float) or isinstance(told, int | float))
 
 
@@ -156,7 +207,7 @@ def _usable(told: Any) -> list[dict[str, Any]]:
             | {"start": _time(word["start"]), "end": _time(word["end"])}
             for word in told or ()
         ]
-    except (ValueError, LookupError, TypeError):
+    except (LookupError, TypeError, _NoTranscriptionError):
         return []
 
 

@@ -1,5 +1,6 @@
 """Why a person should look at a transcript. Pure: it judges what was heard and changes nothing."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -62,9 +63,10 @@ def _passed_over(found: Transcript, options: TranscribeOptions) -> Iterable[str]
 
 def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     probability = found.language_probability
-    if found.has_words and probability is not None and probability < _SURE_OF_LANGUAGE:
+    if found.has_words and probability is not None and not probability >= _SURE_OF_LANGUAGE:  # NaN is unsure
+        sure = f" ({probability:.0%})" if math.isfinite(probability) else ""
         name = catalogue.LANGUAGES.get(found.language or "", "unknown").title()
-        yield f"The language is a guess: {name} ({probability:.0%}). If it is another, set `language` in the recipe."
+        yield f"The language is a guess: {name}{sure}. If it is another, set `language` in the recipe."
 
 
 def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -81,7 +83,9 @@ def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     threshold = options.logprob_threshold
-    places = [s["start"] for s in found.segments if threshold is not None and s["avg_logprob"] < threshold]
+    if threshold is None:
+        threshold = -math.inf
+    places = [s["start"] for s in found.segments if not -math.inf < s["avg_logprob"] >= threshold]  # NaN is unsure
     if places:
         yield f"The words are uncertain, at {_places(places)}."
 

@@ -1,6 +1,5 @@
 """What was heard in one file, and the result files made of it."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
 
+from processors import wellformed
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.sound import Gap
 
@@ -83,8 +83,9 @@ def write(transcript: Transcript, outputs: Path, stem: str, options: TranscribeO
 def _write(transcript: Transcript, outputs: Path, name: str, form: str, options: TranscribeOptions) -> str:
     with (outputs / name).open("w", encoding="utf-8", newline="\n") as file:
         if form == "json":
-            json.dump(_as_json(transcript), file, ensure_ascii=False, indent=1)
-            file.write("\n")
+            file.write(
+                wellformed.dumps(_as_json(transcript), indent=1, default=float) + "\n"
+            )  # numpy's, of some engines
         elif form == "md":
             file.write(_as_markdown(transcript))
         else:

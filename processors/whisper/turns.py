@@ -29,7 +29,10 @@ class Turn:
     def pack(self, answer: Answer | Exception) -> dict[str, Any] | None:
         if isinstance(answer, Exception):
             return None
-        numbers = json.dumps(answer.segments, default=float)  # numpy's, of some libraries
+        try:
+            numbers = json.dumps(answer.segments, default=float, allow_nan=False)  # numpy's, of some libraries
+        except ValueError:  # NaN: not worth keeping
+            return None
         return {"segments": json.loads(numbers), "language": answer.language}
 
     def unpack(self, kept: dict[str, Any]) -> Answer:

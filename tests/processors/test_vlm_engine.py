@@ -92,7 +92,7 @@ def test_batches_are_padded_on_the_left(engine):
 
     mask = engine._chat.prepare([a_question("line.png"), a_question("statement-four.png")])["attention_mask"]
     assert mask[0, 0] == 0 and mask[:, -1].all()
-    with pytest.raises(RuntimeError, match="padded on the right"):
+    with pytest.raises(Unavailable, match="pads on the right"):
         answered(with_chat(engine, FromTheRight), [a_question("line.png"), a_question("statement-four.png")])
 
 

@@ -32,10 +32,10 @@ SPOKEN = {
 words = EnglishTextNormalizer()
 
 
-def write_wav(path: Path, samples: np.ndarray) -> Path:
-    """float32 at 16 kHz -> a 16-bit wav file."""
+def write_wav(path: Path, samples: np.ndarray, channels: int = 1) -> Path:
+    """float32 at 16 kHz, channels interleaved -> a 16-bit wav file."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(16_000)
         file.writeframes((samples * 32767).astype("<i2").tobytes())

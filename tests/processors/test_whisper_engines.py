@@ -99,7 +99,11 @@ def test_words_of_a_server_are_those_of_its_text(hear, remote, server, text, own
     server.behave({"answer": {"text": text, "segments": [segment]}})
     heard = hear("jfk.flac", by=remote, word_timestamps=True)
     (found,) = heard.json()["segments"]
-    assert [word["word"] for word in found["words"]] == are and (found["avg_logprob"], found["temperature"]) == (0, 0)
+    assert [word["word"] for word in found["words"]] == are and (found["avg_logprob"], found["temperature"]) == (
+        None,
+        0,
+    )
+    assert "The words are uncertain" in heard.review, "NaN is no certainty"
     assert "".join(are).strip() in (heard.outputs / "talk.srt").read_text()
 
 
@@ -158,9 +162,24 @@ def test_a_job_is_not_ended_before_its_server_may_answer():
         ([{"status": 503}] * 4, FailureKind.UNAVAILABLE, "the jobs wait"),
         ([{"status": 401, "says": "wrong key"}], FailureKind.UNAVAILABLE, "refuses the API key"),
         ([{"status": 404}], FailureKind.UNAVAILABLE, "does not know tiny"),
+        ([{"status": 413, "says": None}], FailureKind.ERROR, "says: 413"),
+        ([{"status": 413, "says": ["too", "large"]}], FailureKind.ERROR, "says: 413"),
         ([{"status": 413, "says": "too large"}], FailureKind.ERROR, "413 too large"),
         ([{"answer": {"segments": 7}}], FailureKind.ERROR, "no transcription"),
-        ([{"answer": {"segments": [{"text": "A", "start": math.nan, "end": 2}]}}], FailureKind.ERROR, "a time of nan"),
+        ([{"answer": {}}], FailureKind.ERROR, "no transcription"),
+        ([{"answer": []}], FailureKind.ERROR, "no transcription"),
+        ([{"answer": {"text": 7}}], FailureKind.ERROR, "no transcription"),
+        ([{"answer": {"text": "A", "segments": ["A"]}}], FailureKind.ERROR, "no transcription"),
+        (
+            [{"answer": {"segments": [{"text": "A", "start": 0, "end": 10**400}]}}],
+            FailureKind.ERROR,
+            "no transcription",
+        ),
+        (
+            [{"answer": {"segments": [{"text": "A", "start": math.nan, "end": 2}]}}],
+            FailureKind.ERROR,
+            "without its times",
+        ),
         ([{"answer": {"segments": [{"text": "A", "start": 0}]}}], FailureKind.ERROR, "speech server http://127.0.0.1"),
     ],
 )
@@ -171,7 +190,49 @@ def test_what_a_server_refuses_is_said_and_parked_or_failed(
     source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
     ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda told: None))
     assert outcome.kind is kind and says in outcome.message
+    assert "Error" not in outcome.message, "no exception speaks to people"
     server.behave()
+
+
+NOTHING_SAID = [
+    {"text": ""},
+    {"text": None},
+    {"text": None, "segments": None},
+    {"segments": []},
+    {"segments": None},
+    {"text": " ", "segments": [], "words": None, "language": None},
+    {"text": "", "segments": [{"text": None, "start": None, "end": None}]},
+    {"text": "", "segments": [{"text": " ", "start": 0, "end": 1}]},
+    {"text": None, "segments": [{"start": 0, "end": 1}], "language": 7},
+]
+
+
+@pytest.mark.parametrize("word_timestamps", [False, True])
+@pytest.mark.parametrize("way", ["exact", "fast"])
+@pytest.mark.parametrize("answer", NOTHING_SAID)
+def test_a_server_that_writes_nothing_gives_no_speech(hear, remote, server, answer, way, word_timestamps):
+    server.behave({"answer": answer})
+    heard = hear("LJ001-0002.mp3", by=remote, way=way, word_timestamps=word_timestamps)
+    assert heard.finished.review == ("No speech was found.",) and heard.text == ""
+
+
+def test_a_clip_of_which_a_server_writes_nothing_does_not_cost_the_others(hear, remote, server):
+    server.behave({"answer": {"text": None}})
+    heard = hear("jfk.flac", by=remote, clip_timestamps="0,3,5,11")
+    assert heard.text == "I was sent 6 seconds.\n"
+
+
+def test_the_text_of_a_server_counts_where_its_segments_have_none(hear, remote, server):
+    server.behave({"answer": {"text": "Ask not.", "segments": [{"text": None, "start": 0, "end": 1}]}})
+    assert hear("jfk.flac", by=remote).text == "Ask not.\n"
+
+
+def test_half_a_character_of_a_server_is_replaced(hear, remote, server):
+    word = a_word("not \ud83d", 1)
+    segment = {"text": "Ask not \ud83d", "start": 0, "end": 10, "words": [a_word("Ask", 0), word]}
+    server.behave({"answer": {"text": "Ask not \ud83d", "segments": [segment]}})
+    heard = hear("jfk.flac", by=remote, word_timestamps=True, formats=["txt", "srt", "vtt", "tsv", "json", "md"])
+    assert heard.text == "Ask not \ufffd\n" and heard.finished.excerpt == "Ask not \ufffd"
 
 
 def test_a_server_that_is_away_or_refuses_the_key_is_unavailable(server, monkeypatch):

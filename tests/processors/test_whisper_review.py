@@ -1,5 +1,9 @@
 """Which transcripts a person is asked to look at; pure, so segments are written by hand here."""
 
+import math
+
+import pytest
+
 from processors.whisper import TranscribeOptions, review
 from processors.whisper.sound import Gap
 from processors.whisper.transcript import Transcript
@@ -29,6 +33,18 @@ def test_what_an_encoder_pads_is_no_loss():
 
 def test_gaps_are_named_with_their_places():
     assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Gap(at_seconds=65, seconds=2.5),), seconds=90)
+
+
+@pytest.mark.parametrize("number", [math.nan, -math.inf])
+def test_a_probability_that_is_not_a_number_is_a_reason(number):
+    assert "The words are uncertain, at 0:00" in reasons(a_segment(avg_logprob=number))
+    found = {"segments": (a_segment(avg_logprob=number),), "language": "en", "seconds": 60.0}
+    said = review.reasons(Transcript(**found), TranscribeOptions(logprob_threshold=None))
+    assert said == ("The words are uncertain, at 0:00.",)
+
+
+def test_a_language_whose_probability_is_not_a_number_is_a_guess():
+    assert "The language is a guess: English." in reasons(language_probability=math.nan)
 
 
 def test_punctuation_alone_is_no_speech():

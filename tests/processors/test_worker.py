@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import pytest
 
 from processors import base, wire
-from processors.base import FailureKind, Kind, RecipeOptions, Work
+from processors.base import BadInput, FailureKind, Kind, RecipeOptions, Work
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +56,8 @@ def test_batch_is_answered_job_by_job_and_then_done(tmp_path: Path):
         *("WorkerLoaded", "WorkFinished", "WorkFailed", "WorkFailed", "WorkFailed", "BatchDone"),
     ]
     assert [message.kind for message in messages[2:5]] == [FailureKind.BAD_INPUT, FailureKind.ERROR, FailureKind.ERROR]
-    assert "RuntimeError: oops" in messages[3].message and "Traceback" in messages[3].trace
+    assert messages[3].message.startswith("inboxd could not process this file because of an internal error")
+    assert "oops" not in messages[3].message and "RuntimeError: oops" in messages[3].trace
     assert done.returncode == 0
 
 
@@ -90,6 +92,47 @@ def test_disk_that_is_full_is_no_fault_of_the_file():
 
     kind, message = _describe(OSError(28, "No space left on device", "/outbox/x"))
     assert kind is FailureKind.STORAGE and "No space left" in message
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (ValueError("zip() argument 2 is longer"), FailureKind.ERROR, "inboxd could not process this file"),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), FailureKind.ERROR, "internal error"),
+        (av.error.InvalidDataError(1094995529, "Invalid data", "x"), FailureKind.ERROR, "internal error"),
+        (OSError("broken data stream"), FailureKind.ERROR, "internal error"),
+        (RuntimeError("CUDA error: device-side assert"), FailureKind.ERROR, "The GPU reported an error"),
+        (PermissionError(13, "Permission denied", "/inbox/x"), FailureKind.ERROR, "Permission denied (x)"),
+        (MemoryError(), FailureKind.OUT_OF_MEMORY, "not enough memory"),
+        (BadInput("This file is empty."), FailureKind.BAD_INPUT, "This file is empty."),
+    ],
+)
+def test_no_exception_speaks_to_people_but_our_own(error: Exception, kind: FailureKind, says: str):
+    from processors.worker import _describe
+
+    found, message = _describe(error)
+    assert found is kind and says in message
+    assert type(error).__name__ not in message and "[Errno" not in message
+    if "internal error" in message or "GPU" in message:
+        assert str(error) not in message and "journalctl -u inboxd" in message
+
+
+def test_an_internal_error_while_loading_is_put_in_words(tmp_path: Path):
+    messages, done = _serve("fakes.misbehaving", wire.Load(options={"no such option": 1}, models="models"))
+    (failed,) = messages
+    assert failed.message.startswith("The processor fakes.misbehaving could not be loaded because of an internal error")
+    assert b"ValidationError" in done.stderr
+
+
+def test_numbers_that_json_lacks_do_not_reach_the_wire():
+    finished = wire.WorkFinished(
+        job="j", attempt=1, files=[], excerpt="", review=[], pages=1, media_seconds=None, seconds=1.0,
+        details={"lowest": float("nan"), "all": [float("inf"), 0.5, {"deep": (float("-inf"),)}]},
+    )  # fmt: skip
+    line = wire.encode(finished)
+    assert b"NaN" not in line and b"Infinity" not in line
+    assert wire.decode(line).details == {"lowest": None, "all": [None, 0.5, {"deep": [None]}]}
+    assert wire.decode(line.replace(b"0.5", b"1e999")).details["all"][1] is None
 
 
 def test_paths_that_are_no_utf8_survive_the_wire(tmp_path: Path):

@@ -69,7 +69,8 @@ class Samples:
     def _choose(self, logits: Tensor) -> Tensor:
         if self._temperature == 0:
             return logits.argmax(-1)
-        likely = (logits / self._temperature).softmax(-1).cpu()
+        # NaN is not drawn from; the sum of its row stays NaN, and tells
+        likely = (logits / self._temperature).softmax(-1).cpu().nan_to_num(nan=1.0)
         groups = likely.split(self.group)
         drawn = [
             torch.multinomial(group, 1, generator=self._random[window])

@@ -1,0 +1,55 @@
+"""Text and JSON that every reader accepts: no surrogates (half characters), no NaN, no infinity. Pure."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def text(found: str) -> str:
+    """The same as valid Unicode: a pair of surrogates becomes its character, a lone one U+FFFD."""
+    return found if found.isascii() else found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def texts(value: Any) -> Any:
+    """A value of JSON's types, each text in it as `text` makes it."""
+    match value:
+        case str():
+            return text(value)
+        case dict():
+            return {text(key): texts(each) for key, each in value.items()}
+        case list():
+            return [texts(each) for each in value]
+    return value
+
+
+def finite(value: Any) -> Any:
+    """The same value of JSON's types, with None for each number that JSON does not have (RFC 8259, 6)."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: finite(each) for key, each in value.items()}
+        case list() | tuple():
+            return [finite(each) for each in value]
+    return value
+
+
+def dumps(value: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None) -> str:
+    """JSON that is readable where it is not ASCII, and that any parser accepts. `default`: see `json.dumps`."""
+
+    def known(other: Any) -> Any:
+        if default is None:
+            raise TypeError(f"{type(other).__name__} is no type of JSON")
+        return finite(default(other))
+
+    return text(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=indent, default=known))
+
+
+def refuse_constant(name: str) -> Any:
+    """For `parse_constant` of `json.loads`, which accepts NaN and Infinity otherwise.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is not JSON")
