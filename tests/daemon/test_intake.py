@@ -1,14 +1,16 @@
 """Looking and taking, with real files and the clock passed in."""
 
+import errno
 import itertools
 import os
 import queue
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from daemon import config
+from daemon import config, durable
 from daemon.folders import Folders
 from daemon.intake import Intake
 from daemon.model import Hashed, LookAt
@@ -36,10 +38,9 @@ class Inbox:
         self.folders.prepare()
         self.store = Store(settings.database)
         self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
-        storage = Storage(self.folders, self.store, clock=time.monotonic)
-        self.intake = Intake(
-            settings, self.store, self.folders, storage, Watcher(self.mailbox.put), self.mailbox.put, now_us=now_us
-        )
+        self.storage = Storage(self.folders, self.store, clock=time.monotonic)
+        post = self.mailbox.put
+        self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
         self.path = settings.inbox
 
     def write(self, name: str, content: str | bytes = "text") -> Path:
@@ -222,3 +223,30 @@ def test_sidecar_that_lies_alone_is_told_once_and_not_at_each_look(inbox: Inbox,
         inbox.scan(now)
     assert sum("waits for its file" in record.message for record in caplog.records) == 1
     assert list(inbox.intake.left) == [inbox.path / "x.jpg.prompt"]
+
+
+def test_file_whose_sidecar_is_stuck_in_taken_waits_until_that_is_back(inbox: Inbox, monkeypatch):
+    inbox.write("x.txt")
+    inbox.write("x.txt.prompt", "How many?")
+    inbox.scan(now=10.0)
+    with monkeypatch.context() as patch:  # the file cannot be taken, and its sidecar, which was, cannot be put back
+        refuse_renames(patch, lambda source, target: source.name == "x.txt" or target.parent == inbox.path)
+        assert inbox.intake.step(13.0) == 0
+    assert not (inbox.path / "x.txt.prompt").exists()
+    assert [inbox.intake.step(now) for now in (20.0, 30.0, 40.0)] == [0, 0, 0]
+    inbox.storage.retry(at_once=True)
+    assert inbox.intake.step(50.0) + inbox.intake.step(60.0) == 1
+    (job,) = inbox.store.open_jobs()
+    assert inbox.folders.inbox.original(job.id).sidecars["prompt"].read_text() == "How many?"
+
+
+def refuse_renames(monkeypatch: pytest.MonkeyPatch, which: Callable[[Path, Path], bool]) -> None:
+    """Let the disk refuse those renames of which `which` is true."""
+    real = durable.rename_noreplace
+
+    def rename(source: Path, target: Path, **folders: int | None) -> None:
+        if which(source, target):
+            raise OSError(errno.EIO, "an injected error")
+        real(source, target, **folders)
+
+    monkeypatch.setattr(durable, "rename_noreplace", rename)

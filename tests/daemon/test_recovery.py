@@ -1,5 +1,7 @@
 """One test a row of the README's table of file states, each made by hand, then one pass of recovery."""
 
+import errno
+import os
 import queue
 import time
 from pathlib import Path
@@ -31,7 +33,8 @@ class Wreck:
         self.store = Store(settings.database)
         self.storage = Storage(self.folders, self.store, clock=time.monotonic)
         self.publishing = Publishing(settings, self.store, self.folders, self.storage)
-        post = queue.SimpleQueue().put
+        self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
+        post = self.mailbox.put
         intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
         self._recovery = Recovery(self.store, self.folders, self.storage, self.publishing, intake)
         self.inbox, self.outbox = settings.inbox, settings.outbox
@@ -66,6 +69,26 @@ class Wreck:
     def taken(self) -> list[str]:
         return list(self.folders.inbox.taken_ids())
 
+    def unhashed(self, size_bytes: int) -> Path:
+        """A large file (here: of 4 bytes) whose row was committed before its content was safe and hashed."""
+        path = self.take()
+        job = make_job(id="job", name="x.txt", sha256=None, size_bytes=size_bytes, mtime_ns=path.stat().st_mtime_ns)
+        self.store.insert([job])
+        return path
+
+
+def fail_fsync_below(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse each fsync of what has this `name`, in `home` or `home` itself."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path.name == name and path.is_relative_to(home):
+            raise OSError(errno.EIO, "an injected error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
 
 @pytest.fixture
 def wreck(tmp_path: Path):
@@ -85,6 +108,22 @@ def test_taken_but_not_recorded_is_recorded(wreck: Wreck):
     assert wreck.recover() == "1 adopted"
     job = wreck.store.get("job")
     assert (job.state, job.name, job.recipe, job.sha256 is not None) == (JobState.QUEUED, "x.txt", "count", True)
+
+
+@pytest.mark.parametrize("unsafe", ["x.txt", "a", "job"], ids=["content", "folder", "folder of the job"])
+def test_taken_file_is_recorded_only_once_it_is_durable(wreck: Wreck, monkeypatch, unsafe: str):
+    (wreck.inbox / "a").mkdir()
+    path = wreck.take("job", "a/x.txt")
+    inode = path.stat().st_ino
+    with monkeypatch.context() as patch:
+        fail_fsync_below(wreck.folders.inbox.taken / "job", unsafe, patch)
+        wreck.recover()
+        if unsafe == "x.txt":  # content that cannot be synced is copied into a new file
+            assert path.stat().st_ino != inode and wreck.state() is JobState.QUEUED
+        else:
+            assert wreck.store.get("job") is None
+    wreck.storage.retry(at_once=True)
+    assert wreck.state() is JobState.QUEUED and path.read_text() == "text"
 
 
 def test_taken_file_that_has_its_old_name_again_is_not_taken_twice(wreck: Wreck):
@@ -243,3 +282,20 @@ def test_examination_of_the_disks_that_was_cut_short_leaves_nothing(wreck: Wreck
         (folder / ".probe.2").write_bytes(b"")
     wreck.recover()
     assert [path for folder in places for path in folder.glob(".probe*")] == []
+
+
+def test_large_file_that_a_power_cut_shortened_fails_with_the_reason(wreck: Wreck):
+    wreck.unhashed(size_bytes=5)
+    wreck.recover()
+    assert wreck.state() is JobState.FAILED and wreck.taken() == []
+    assert "Only 4 of 5 bytes" in (wreck.outbox / "failed" / "x" / "error.txt").read_text()
+    assert (wreck.outbox / "failed" / "x" / "x.txt").read_text() == "text"
+    assert wreck.mailbox.empty()
+
+
+def test_large_file_that_is_complete_is_hashed(wreck: Wreck):
+    path = wreck.unhashed(size_bytes=4)
+    wreck.recover()
+    assert wreck.state() is JobState.QUEUED
+    hashed = wreck.mailbox.get(timeout=30)
+    assert (hashed.job, hashed.sha256) == ("job", sha256_of(path))

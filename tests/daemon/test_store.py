@@ -1,4 +1,5 @@
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,41 @@ def test_outcome_of_a_stale_attempt_is_refused(store: Store):
     assert store.get(job.id) == fresh
     done = store.finish(store.intend(fresh, outcome=JobState.DONE, attempt_outcome="finished", result_path="r"))
     assert store.get(job.id) == done and done.state is JobState.DONE
+
+
+def _outcomes(store: Store, job):
+    """Each way for an attempt to end or to go on, by name."""
+    publishing = replace(job, state=JobState.PUBLISHING, outcome=JobState.DONE, result_path="other")
+    return {
+        "queued again": lambda: store.requeue(job, outcome="error", charged=1),
+        "intent": lambda: store.intend(job, outcome=JobState.DONE, attempt_outcome="finished", result_path="other"),
+        "new name": lambda: store.rename_intent(publishing, "another"),
+        "end": lambda: store.finish(publishing),
+    }
+
+
+@pytest.mark.parametrize("outcome", ["queued again", "intent", "new name", "end"])
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.PUBLISHING])
+def test_outcome_of_an_attempt_of_the_same_number_from_another_life_is_refused(store: Store, outcome: str, state: str):
+    """After the job log was lost and rebuilt, attempts are counted from 1 again."""
+    job = make_job()
+    store.insert([job])
+    fresh = _start(store, job)
+    stale = replace(fresh, lease="of the other life")
+    if state is JobState.PUBLISHING:
+        fresh = store.intend(fresh, outcome=JobState.DONE, attempt_outcome="finished", result_path="r")
+    _outcomes(store, stale)[outcome]()
+    assert store.get(job.id) == fresh
+
+
+@pytest.mark.parametrize("outcome", ["queued again", "intent"])
+def test_attempt_ends_only_once(store: Store, outcome: str):
+    job = make_job()
+    store.insert([job])
+    running = _start(store, job)
+    publishing = store.intend(running, outcome=JobState.DONE, attempt_outcome="finished", result_path="r")
+    assert _outcomes(store, running)[outcome]() is None
+    assert store.get(job.id) == publishing and store.counts() == {"publishing": 1}
 
 
 def test_attempts_and_events_tell_the_story(store: Store, tmp_path: Path):
