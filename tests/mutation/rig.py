@@ -49,7 +49,7 @@ TESTS = {  # by module: the unit tests that should notice first; for what they m
     "publishing": ("publishing", "recovery", "dispatch"),
     "recovery": ("recovery",),
     "store": ("store", "recovery", "publishing", "dispatch", "joblog"),
-    "dispatch": ("dispatch", "publishing", "stages", "scheduling"),
+    "dispatch": ("dispatch", "outcomes", "publishing", "stages", "scheduling"),
 }
 _LATER = (_LIVES, _PLACES, _RIGS)
 TIME_FACTOR, TIME_EXTRA_SECONDS = 4, 15  # a mutant may take so much longer than the unchanged code
@@ -69,7 +69,9 @@ def main() -> int:
         for number in range(jobs):
             trees.put(Tree(Path(home) / str(number)))
         tree = trees.get()
-        limits = {tests: tree.time(tests) for each in todo for tests in rounds(each.module)} if todo else {}
+        limits = {
+            tests: tree.time(tests) for tests in dict.fromkeys(each for one in todo for each in rounds(one.module))
+        }
         trees.put(tree)
 
         def try_one(mutant: Mutant) -> dict:
@@ -188,7 +190,7 @@ def _summarize(lines: list[dict], seed: int) -> None:
     by_module = collections.defaultdict(collections.Counter)
     for line in lines:
         by_module[line["module"]][line["outcome"]] += 1
-    print(f"\n| module | mutants | noticed |\n| --- | --- | --- |  (seed {seed})")
+    print(f"\nSeed {seed}\n\n| module | mutants | noticed |\n| --- | --- | --- |")
     for module, counts in [*sorted(by_module.items()), ("all", sum(by_module.values(), collections.Counter()))]:
         total = counts.total()
         print(f"| {module} | {total} | {total - counts['survived']} ({1 - counts['survived'] / total:.0%}) |")
