@@ -22,6 +22,7 @@ _ARITHMETIC: dict[type, type] = {
     **{ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr},
 }
 _TUNING = re.compile(r"PAUSE|SECONDS|TRIES|BYTES|BOUNDS|AT_ONCE|MAX_DEPTH|FAILURES|PROBE")
+_IMPLIED = re.compile(r"O_CLOEXEC")  # Python sets it anyway (PEP 446)
 _NAME_LIKE = re.compile(r"[\w.:/\-]+")  # a string that is no message
 _SKIPPED_FIELDS = {"annotation", "returns", "decorator_list", "bases"}
 _ATOMS = (ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.stmt)
@@ -128,7 +129,7 @@ def _changes_of(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[tuple[s
         case ast.BinOp(op=op, left=left, right=right) if not _is_path_or_text(node):
             if type(op) in _ARITHMETIC:
                 yield "arithmetic", _with(node, op=_ARITHMETIC[type(op)]())
-            if isinstance(op, ast.BitAnd | ast.BitOr):
+            if isinstance(op, ast.BitAnd | ast.BitOr) and not _IMPLIED.search(ast.unparse(right)):
                 yield from (("operand removed", left), ("operand removed", right))
         case ast.Constant(value=bool() as value):
             yield "constant", str(not value)
