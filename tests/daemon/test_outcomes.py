@@ -1,5 +1,6 @@
 """What an outcome makes of its job, its batch mates and its worker; the daemon's parts are driven by hand."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ TABLES: dict[str, Any] = {
     "processors": {"plaintext": {"max_batch": 4, "keep_alive": 100}},
     "retry": {"attempts": 3, "backoff": 30, "backoff_max": 50},
     "schedule": {"probe": 10},
+    "workers": {},
 }
 
 
@@ -101,6 +103,14 @@ def test_error_is_tried_again_after_a_pause_that_doubles_up_to_its_limit(bench: 
     bench.fail("x.txt")
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.error_kind, job.error) == ("failed", 3, "error", "x.txt failed")
+
+
+def test_error_ends_a_row_of_interruptions(bench: Bench):
+    bench.drop("x.txt")
+    bench.store.reassign(bench.job("x.txt"), interruptions=3)
+    bench.load()
+    bench.fail("x.txt")
+    assert bench.job("x.txt").interruptions == 0
 
 
 def test_bad_input_is_never_tried_again(bench: Bench):
@@ -275,9 +285,9 @@ def test_worker_that_cannot_load_parks_its_processor(bench: Bench, how: str):
     assert (job.state, job.charged, job.attempt) == ("queued", 0, 0) and len(bench.workers) == 0
 
 
-@pytest.mark.parametrize("code", [11, 2])
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOENT], ids=str)
 def test_worker_that_cannot_be_started_is_waited_for(bench: Bench, monkeypatch, code: int):
-    """EAGAIN: the machine has no room, and all wait a little; ENOENT: its Python is not there, and only it waits."""
+    """All wait a little where the machine has no room; only its processor where its Python is not there (ENOENT)."""
 
     def spawn(*_: Any) -> None:
         raise OSError(code, "an injected error")
@@ -285,8 +295,8 @@ def test_worker_that_cannot_be_started_is_waited_for(bench: Bench, monkeypatch, 
     with monkeypatch.context() as patch:
         patch.setattr(bench.workers, "spawn", spawn)
         bench.drop("x.txt")
-    assert (bench.dispatch.parked == {}) == (code == 11)
-    assert (bench.storage.trouble is None) == (code == 2)
+    assert (bench.dispatch.parked == {}) == (code != errno.ENOENT)
+    assert (bench.storage.trouble is None) == (code == errno.ENOENT)
     bench.wait(60)
     bench.do("probe")
     bench.turn()
@@ -390,3 +400,23 @@ def test_worker_whose_options_have_changed_ends_when_it_is_idle(make_bench: Call
     bench.bury(1)
     bench.drop("y.txt")
     assert len(bench.workers) == 1 and bench.worker(2).state is WorkerState.LOADING
+
+
+def test_worker_without_work_ends_for_another_that_has_some(make_bench: Callable[..., Bench]):
+    bench = make_bench(
+        inbox={"folders": {"other": {"text": "other"}}},
+        recipes={"other": {"processor": "plaintext", "python": "/usr/bin/python3"}},
+        workers={"at_once": 1},
+    )
+    bench.begin("x.txt")
+    (bench.settings.inbox / "other").mkdir()
+    bench.drop("other/y.txt")
+    assert bench.worker().state is WorkerState.BUSY and len(bench.workers) == 1
+    bench.hear(1, finished(bench, bench.job("x.txt")))
+    bench.end_batch()
+    bench.turn()
+    assert bench.worker().state is WorkerState.ENDING
+    bench.bury(1)
+    bench.turn()
+    bench.load(2)
+    assert [job.name for job in bench.worker(2).jobs.values()] == ["y.txt"]

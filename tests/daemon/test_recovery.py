@@ -299,3 +299,51 @@ def test_large_file_that_is_complete_is_hashed(wreck: Wreck):
     assert wreck.state() is JobState.QUEUED
     hashed = wreck.mailbox.get(timeout=30)
     assert (hashed.job, hashed.sha256) == ("job", sha256_of(path))
+
+
+def test_what_processors_kept_is_removed_with_the_end_of_its_job_and_not_before(wreck: Wreck):
+    done = wreck.publishing_job(id="done", name="done.txt")
+    wreck.folders.outbox.publish(done)
+    wreck.store.finish(done)
+    wreck.queued(id="open", name="open.txt")
+    for job_id in ("done", "open", "nobody"):
+        (wreck.folders.kept / job_id / "part").mkdir(parents=True)
+    wreck.recover()
+    assert [path.name for path in wreck.folders.kept.iterdir()] == ["open"]
+
+
+def test_staging_of_a_result_that_waits_to_be_published_stays(wreck: Wreck, monkeypatch):
+    job = wreck.publishing_job()
+    (wreck.folders.outbox.staging / "other.1").mkdir()
+    monkeypatch.setattr(wreck.publishing, "complete", lambda _: None)
+    wreck.recover()
+    assert [path.name for path in wreck.folders.outbox.staging.iterdir()] == [job.staging_name()]
+
+
+def test_options_beside_a_taken_file_that_went_wrong_meanwhile_are_not_used(wreck: Wreck):
+    path = wreck.take("job")
+    path.with_name("x.txt.toml").write_text("this is no TOML")
+    assert wreck.recover() == "1 adopted"
+    assert wreck.store.get("job").recipe == "count"
+
+
+def test_options_beside_a_taken_file_that_cannot_be_read_are_not_used(wreck: Wreck, monkeypatch):
+    wreck.take("job")
+
+    def fail(*_):
+        raise OSError(errno.EIO, "an injected error")
+
+    monkeypatch.setattr("daemon.intake.choose", fail)
+    assert wreck.recover() == "1 adopted"
+    assert wreck.store.get("job").recipe == "count"
+
+
+def test_each_state_is_counted_in_the_report(wreck: Wreck):
+    for number in range(2):
+        wreck.take(f"taken{number}", f"taken{number}.txt")
+        wreck.running(id=f"running{number}", name=f"running{number}.txt")
+        wreck.publishing_job(id=f"publishing{number}", name=f"publishing{number}.txt")
+        job = wreck.publishing_job(id=f"done{number}", name=f"done{number}.txt")
+        wreck.folders.outbox.publish(wreck.store.rename_intent(job, f"done{number}"))
+        wreck.store.finish(wreck.store.get(job.id))
+    assert wreck.recover() == "2 adopted, 2 requeued, 2 published, 2 swept"
