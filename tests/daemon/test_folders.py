@@ -158,6 +158,11 @@ def test_writer_is_seen_while_it_has_the_file_open(tmp_path: Path):
         assert writer_has(path) is False
 
 
+def test_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path):
+    os.mkfifo(tmp_path / "x")
+    assert not writer_has(tmp_path / "x")
+
+
 @pytest.mark.parametrize(("inbox", "outbox"), [("a", "a/b"), ("a/b", "a"), ("a", "a")])
 def test_folders_in_one_another_are_refused(tmp_path: Path, inbox: str, outbox: str):
     folders = Folders(inbox=tmp_path / inbox, outbox=tmp_path / outbox, state=tmp_path / "state")

@@ -199,6 +199,14 @@ def test_result_that_is_not_as_its_worker_says_is_no_result(shop: Shop, lie: str
     assert [path.name for path in shop.settings.outbox.iterdir() if path.name[0] != "."] == ["failed"]
 
 
+def test_failure_holds_nothing_of_what_its_attempts_had_written(shop: Shop):
+    job = shop.begin()
+    finished(shop, job)  # the output is there, the report never came
+    shop.fail(job)
+    failed = sorted(path.name for path in (shop.settings.outbox / "failed" / "x").iterdir())
+    assert failed == ["error.json", "error.txt", "x.txt"]
+
+
 # ---------------------------------------------------------------------------------------- files that change meanwhile
 
 

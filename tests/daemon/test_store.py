@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -410,3 +411,34 @@ def test_missing_rows_are_those_that_are_not_there(store: Store):
     assert store.missing([there, absent]) == [absent]
     store.set_sha256(there.id, "5" * 64)
     assert store.get(there.id) == replace(there, sha256="5" * 64)
+
+
+def test_history_is_taken_over_from_a_copy_for_jobs_that_have_ended_and_are_unknown(store: Store, tmp_path: Path):
+    known, taken, lost, running = make_job(), make_job(), make_job(), make_job()
+    with contextlib.closing(Store(tmp_path / "copy.db")) as copy:
+        ended = {job.id: _done(copy, job) for job in (known, taken, lost)}
+        copy.insert([running])
+        _start(copy, running)
+        with JobLog(tmp_path / "copy.db") as log:
+            story = [(row["event"], row["detail"]) for row in log.events(lost.id)]
+    store.insert([known])
+    assert store.adopt_history(tmp_path / "copy.db", but_not=[taken.id]) == 1
+    assert store.get(lost.id) == ended[lost.id] and store.get(known.id) == known
+    assert store.get(taken.id) is None and store.get(running.id) is None
+    with JobLog(tmp_path / "jobs.db") as log:
+        assert [(row["attempt"], row["outcome"]) for row in log.attempts(lost.id)] == [(1, "finished")]
+        assert [(row["event"], row["detail"]) for row in log.events(lost.id)] == story
+        assert log.attempts(running.id) == log.attempts(taken.id) == log.events(taken.id) == []
+        assert store.counts() == log.counts() == {"done": 1, "queued": 1}
+    assert store.adopt_history(tmp_path / "copy.db", but_not=[taken.id]) == 0
+
+
+def test_jobs_are_restored_as_their_results_tell(store: Store, tmp_path: Path):
+    unknown, wrong = make_job(state=JobState.DONE, result_path="a"), make_job()
+    store.insert([wrong])
+    right = replace(wrong, state=JobState.FAILED, result_path="failed/b", error="It broke.")
+    store.restore([unknown, right])
+    assert store.get(unknown.id) == unknown and store.get(right.id) == right
+    with JobLog(tmp_path / "jobs.db") as log:
+        assert store.counts() == log.counts() == {"done": 1, "failed": 1}
+        assert [(row["event"], row["detail"]) for row in log.events(unknown.id)] == [("recorded again", "a")]
