@@ -42,7 +42,7 @@ _RIGS = (
 _UNIT = "tests/daemon/test_{}.py"
 TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
     "intake": ("intake", "nearby", "recovery"),
-    "inbox": ("folders", "intake", "recovery"),
+    "inbox": ("inbox", "folders", "intake", "recovery"),
     "outbox": ("folders", "publishing", "recovery"),
     "folders": ("folders", "recovery"),
     "durable": ("durable", "folders", "recovery"),
