@@ -402,12 +402,32 @@ def test_worker_whose_options_have_changed_ends_when_it_is_idle(make_bench: Call
     assert len(bench.workers) == 1 and bench.worker(2).state is WorkerState.LOADING
 
 
+ONE_AT_A_TIME: dict[str, Any] = {
+    "inbox": {"folders": {"other": {"text": "other"}}},
+    "recipes": {"other": {"processor": "plaintext", "python": "/usr/bin/python3"}},
+    "workers": {"at_once": 1, "patience": 100},
+}
+
+
+@pytest.mark.parametrize("waited", [99, 101])
+def test_other_work_waits_for_a_loaded_worker_no_longer_than_its_patience(
+    make_bench: Callable[..., Bench], waited: int
+):
+    bench = make_bench(**ONE_AT_A_TIME)
+    bench.begin("x.txt")
+    (bench.settings.inbox / "other").mkdir()
+    bench.drop("other/y.txt")
+    bench.clock.seconds += waited
+    bench.drop("z.txt")
+    bench.hear(1, finished(bench, bench.job("x.txt")))
+    bench.end_batch()
+    bench.turn()
+    assert bench.worker().state is (WorkerState.BUSY if waited < 100 else WorkerState.ENDING)
+    assert bench.job("z.txt").state == ("running" if waited < 100 else "queued")
+
+
 def test_worker_without_work_ends_for_another_that_has_some(make_bench: Callable[..., Bench]):
-    bench = make_bench(
-        inbox={"folders": {"other": {"text": "other"}}},
-        recipes={"other": {"processor": "plaintext", "python": "/usr/bin/python3"}},
-        workers={"at_once": 1},
-    )
+    bench = make_bench(**ONE_AT_A_TIME)
     bench.begin("x.txt")
     (bench.settings.inbox / "other").mkdir()
     bench.drop("other/y.txt")

@@ -32,7 +32,7 @@ from pathlib import Path
 from mutate import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
-NOT_COPIED = (".git", ".venv", ".mutants", ".demo", "state", "*_cache", "__pycache__", ".hypothesis", "*.egg-info")
+NOT_COPIED = {".git", ".venv", ".mutants", ".demo", ".hypothesis", "state", "inbox", "outbox"}  # of the root
 _LIVES = "tests/reliability/test_state_machine.py -k lives"
 _PLACES = "tests/test_way_of_a_file.py tests/reliability/test_lost_database.py tests/test_upkeep.py"
 _RIGS = (
@@ -123,7 +123,7 @@ class Tree:
 
     def __init__(self, home: Path, *, memory: Path):
         self._root, self._tmp, self._memory = home / "tree", home / "tmp", memory
-        shutil.copytree(ROOT, self._root, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
+        shutil.copytree(ROOT, self._root, ignore=_not_copied, symlinks=True)
 
     def time(self, tests: str) -> float:
         """Seconds that a mutant may take for these tests."""
@@ -174,6 +174,10 @@ class Tree:
             process.wait()
             output.seek(0)
             return status, output.read()
+
+
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    return NOT_COPIED if Path(folder) == ROOT else {name for name in names if name == "__pycache__"}
 
 
 def _end_all(mark: str) -> None:
