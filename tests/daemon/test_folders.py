@@ -170,6 +170,12 @@ def test_folders_in_one_another_are_refused(tmp_path: Path, inbox: str, outbox: 
         folders.prepare()
 
 
+def test_state_folder_in_the_inbox_is_refused_by_its_name(tmp_path: Path):
+    folders = Folders(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
+    with pytest.raises(LayoutError, match=f"the state folder {tmp_path}/a/c lie in one another"):
+        folders.prepare()
+
+
 def test_second_lock_is_refused_with_the_first_ones_process(folders: Folders):
     folders.lock()
     with pytest.raises(AlreadyRunning, match=str(os.getpid())):

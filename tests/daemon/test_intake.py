@@ -461,3 +461,15 @@ def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
     assert inbox.mailbox.get(timeout=30) == good, "it is asked for again"
     assert inbox.intake.hashed(good) is None
     assert inbox.store.get(good.job).sha256 == good.sha256 and inbox.intake.is_quiet
+
+
+def test_checksums_to_come_do_not_keep_a_process_alive_that_ends(inbox: Inbox):
+    with inbox.write("big.txt").open("wb") as file:
+        file.truncate(20 * 1024 * 1024)
+    inbox.scan(now=10.0)
+    inbox.intake.step(13.0)
+    job = inbox.mailbox.get(timeout=30).job
+    before = set(threading.enumerate())
+    inbox.intake.hashed(Hashed(job=job, sha256=None, error="it cannot be read"))
+    begun = set(threading.enumerate()) - before
+    assert begun and all(thread.daemon for thread in begun)

@@ -152,7 +152,7 @@ def test_recording_that_an_error_cut_short_after_its_commit_keeps_the_file(wreck
 
 def test_folder_of_a_take_that_never_came_is_removed(wreck: Wreck):
     (wreck.folders.inbox.taken / "job" / "a" / "b").mkdir(parents=True)
-    wreck.recover()
+    assert wreck.recover() == "nothing to do"
     assert wreck.taken() == []
 
 
@@ -160,7 +160,7 @@ def test_sidecar_taken_without_its_file_goes_back(wreck: Wreck):
     home = wreck.folders.inbox.taken / "job" / "a"
     home.mkdir(parents=True)
     (home / "x.jpg.prompt").write_text("What?")
-    wreck.recover()
+    assert wreck.recover() == "nothing to do"
     assert (wreck.inbox / "a" / "x.jpg.prompt").read_text() == "What?"
     assert wreck.taken() == []
 

@@ -90,6 +90,14 @@ def test_outcome_of_an_attempt_of_the_same_number_from_another_life_is_refused(s
     assert store.get(job.id) == fresh
 
 
+def test_job_is_not_given_up_by_what_knew_it_before_its_last_attempt(store: Store):
+    job = make_job()
+    store.insert([job])
+    again = store.requeue(_start(store, job), outcome="error")
+    assert store.intend(job, outcome=JobState.FAILED, attempt_outcome="error", result_path="r") is None
+    assert store.get(job.id) == again
+
+
 @pytest.mark.parametrize("outcome", ["queued again", "intent"])
 def test_attempt_ends_only_once(store: Store, outcome: str):
     job = make_job()
