@@ -343,15 +343,17 @@ def test_folder_that_this_user_may_not_use_is_refused(folders: Folders, monkeypa
         folders.prepare()
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.ENOTDIR])
+_MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
+
+
+@pytest.mark.parametrize("code", [*_MAY_PASS, errno.EACCES, errno.ENOTDIR])
 def test_folder_that_cannot_be_made_is_told_with_what_mends_it(tmp_path: Path, monkeypatch, code: int):
     def fail(folder: Path, **_):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(durable, "make_folder", fail)
     made = Folders(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
-    may_pass = code in (errno.ENOSPC, errno.EROFS)
-    with pytest.raises(StorageError if may_pass else LayoutError, match=os.strerror(code)):
+    with pytest.raises(StorageError if code in _MAY_PASS else LayoutError, match=os.strerror(code)):
         made.prepare()
 
 

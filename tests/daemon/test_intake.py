@@ -76,6 +76,15 @@ def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: Inbox):
     assert inbox.files() == ["a.txt"] and inbox.intake.is_quiet
 
 
+def test_other_settings_hold_for_what_is_taken_from_now_on(inbox: Inbox, tmp_path: Path):
+    (tmp_path / "config.toml").write_text(TOML.replace("settle_seconds = 2", "settle_seconds = 5\npriority = 3"))
+    inbox.intake.use(config.load(tmp_path / "config.toml"))
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    assert [inbox.intake.step(now) for now in (12.1, 14.9, 15.1)] == [0, 0, 1]
+    assert inbox.store.open_jobs()[0].priority == 3
+
+
 def test_file_that_grows_is_waited_for(inbox: Inbox):
     path = inbox.write("a.txt", "half")
     inbox.scan(now=10.0)
@@ -290,6 +299,20 @@ def test_folder_that_is_hinted_at_is_scanned_with_all_in_it(inbox: Inbox):
     inbox.intake.look_at(LookAt(folder=inbox.path / "x", complete=True), 10.0)
     assert inbox.intake.next_look(10.0) == 0.0
     assert inbox.intake.step(10.0) == 2, "renamed in: no need to settle"
+
+
+def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: Inbox, monkeypatch):
+    seconds = itertools.count()  # each reading is a second later: a scan takes one
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)), time=time.time)
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.intake.time", clock)
+        inbox.scan(now=10.0)
+    inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path), 10.5)
+    inbox.intake.step(10.5)
+    assert inbox.intake.unclaimed == [] and inbox.intake.next_look(10.5) == pytest.approx(2.5)
+    inbox.intake.step(13.0)
+    assert [entry.path.name for entry in inbox.intake.unclaimed] == ["a.txt"]
 
 
 def test_inbox_that_was_moved_is_looked_for(inbox: Inbox):

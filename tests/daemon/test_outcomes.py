@@ -175,6 +175,15 @@ def test_batch_that_did_not_fit_into_memory_is_halved_and_goes_to_a_fresh_worker
     assert len(bench.worker(2).jobs) == 2
 
 
+def test_job_whose_worker_took_too_much_memory_alone_is_charged_and_stays_on_its_device(bench: Bench):
+    bench.begin("x.txt")
+    bench.worker().kill(FailureKind.OUT_OF_MEMORY)
+    bench.bury(1)
+    job = bench.job("x.txt")
+    assert (job.state, job.charged, job.is_for_cpu) == ("queued", 1, False)
+    assert bench.workers.ends["plaintext", "out_of_memory"] == 1
+
+
 # ---------------------------------------------------------------------------------------- ends of workers
 
 

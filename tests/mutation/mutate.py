@@ -102,7 +102,7 @@ def _is_cosmetic(node: ast.AST, parents: tuple[ast.AST, ...]) -> bool:
             return True
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))) | ast.keyword(arg="extra"):
             return True
-        case ast.FunctionDef(name="__repr__" | "__str__"):
+        case ast.FunctionDef(name="__repr__" | "__str__") | ast.Assign(targets=[ast.Name(id="level")]):
             return True
         case ast.Assign(targets=[target]) if len(parents) == 1:
             return _is_tuning(target)
