@@ -98,6 +98,8 @@ def _walk(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AST
 
 def _is_cosmetic(node: ast.AST, parents: tuple[ast.AST, ...]) -> bool:
     match node:
+        case ast.BinOp(op=ast.LShift()):  # the size of a buffer
+            return True
         case ast.Expr(value=ast.Constant()) | ast.JoinedStr() | ast.Assert() | ast.Import() | ast.ImportFrom():
             return True
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))) | ast.keyword(arg="extra"):

@@ -15,10 +15,10 @@ is not gets a test of what it breaks (of the kind of fault, not of the line), or
 """
 
 import collections
+import hashlib
 import json
 import os
 import queue
-import random
 import shutil
 import signal
 import subprocess
@@ -97,10 +97,10 @@ def main() -> int:
 
 
 def draw(modules: list[str], count: int, seed: int) -> list[Mutant]:
-    """A random sample over all places of all modules; the same for the same sources."""
+    """A random sample over all places of all modules; a change of one place changes little of it."""
     sources = {f"daemon/{name}.py": (ROOT / f"daemon/{name}.py").read_bytes() for name in modules}
     found = [mutant for module, source in sources.items() for mutant in mutants(module, source)]
-    random.Random(seed).shuffle(found)
+    found.sort(key=lambda each: _lot(seed, each))
     drawn = []
     for mutant in found:
         if len(drawn) == count:
@@ -109,6 +109,10 @@ def draw(modules: list[str], count: int, seed: int) -> list[Mutant]:
             drawn.append(mutant)
     print(f"{len(drawn)} of {len(found)} mutants, seed {seed}", flush=True)
     return drawn
+
+
+def _lot(seed: int, mutant: Mutant) -> bytes:
+    return hashlib.sha256(repr((seed, mutant.module, mutant.kind, mutant.before, mutant.after)).encode()).digest()
 
 
 def rounds(module: str) -> tuple[str, ...]:

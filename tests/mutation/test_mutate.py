@@ -57,6 +57,7 @@ def test_loop_handler_and_suppression_are_disabled():
         'assert x is not None, "queued"',
         'x: "int | None"',
         "import os",
+        "x = 1 << 20",
         "level = logging.INFO if a == b else logging.WARNING",
         "_PAUSE_SECONDS = 5.0",
         "x = f'{a + 1} of {b}'",
