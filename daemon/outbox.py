@@ -79,7 +79,7 @@ class Outbox:
         """Where an original is kept apart from its result: state/archive/<folder>/<uuid>."""
         return self.archive / job.folder / job.id
 
-    def archive_original(self, job: Job, original: Original, *, is_laid: bool) -> None:
+    def archive_original(self, job: Job, original: Original, *, is_laid: bool = False) -> None:
         """Put the original into `archive_home`, durable; `is_laid`: it is there already. Safe to repeat."""
         home = self.archive_home(job)
         durable.make_folder(home)

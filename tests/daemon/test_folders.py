@@ -1,8 +1,11 @@
 import contextlib
+import errno
+import hashlib
 import os
 import subprocess
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from factories import make_job
@@ -10,7 +13,7 @@ from places import wait_for
 
 from daemon import durable, names, outbox
 from daemon.durable import writer_has
-from daemon.errors import AlreadyRunning, LayoutError
+from daemon.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone, as_recorded
 from daemon.model import JobState
@@ -156,10 +159,21 @@ def test_writer_is_seen_while_it_has_the_file_open(tmp_path: Path):
         assert writer_has(path) is False
 
 
+def test_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path):
+    os.mkfifo(tmp_path / "x")
+    assert not writer_has(tmp_path / "x")
+
+
 @pytest.mark.parametrize(("inbox", "outbox"), [("a", "a/b"), ("a/b", "a"), ("a", "a")])
 def test_folders_in_one_another_are_refused(tmp_path: Path, inbox: str, outbox: str):
     folders = Folders(inbox=tmp_path / inbox, outbox=tmp_path / outbox, state=tmp_path / "state")
     with pytest.raises(LayoutError, match="lie in one another"):
+        folders.prepare()
+
+
+def test_state_folder_in_the_inbox_is_refused_by_its_name(tmp_path: Path):
+    folders = Folders(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
+    with pytest.raises(LayoutError, match=f"the state folder {tmp_path}/a/c lie in one another"):
         folders.prepare()
 
 
@@ -254,3 +268,213 @@ def test_file_goes_back_to_the_top_if_a_link_has_its_folders_place(folders: Fold
 )
 def test_another_name_for_a_file_is_never_too_long(name: str, other: str):
     assert names.numbered(name, 2) == other and len(other) <= 255
+
+
+# ---------------------------------------------------------------------------------------- still the same folders?
+
+
+def test_folders_that_are_as_they_were_locked_pass_the_check(folders: Folders):
+    folders.check()  # nothing is locked yet
+    folders.lock()
+    folders.check()
+    folders.unlock()
+
+
+@pytest.mark.parametrize("name", ["inbox/.taken", "inbox/.taken/.lock", "outbox", "outbox/.staging", "state"])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_folder_that_was_removed_or_replaced_has_the_daemon_start_over(
+    folders: Folders, tmp_path: Path, name: str, is_replaced: bool
+):
+    folders.lock()
+    (tmp_path / name).rename(tmp_path / "away")
+    if is_replaced:
+        (tmp_path / name).mkdir()
+    with pytest.raises(StartOver, match=name):
+        folders.check()
+    if is_replaced:
+        (tmp_path / name).rmdir()
+    (tmp_path / "away").rename(tmp_path / name)
+    folders.check()
+    folders.unlock()
+
+
+def test_inbox_that_was_moved_away_is_waited_for(folders: Folders, tmp_path: Path):
+    folders.inbox.take("id", _write(folders.inbox.path / "x.txt"), [])
+    folders.lock()
+    folders.inbox.path.rename(tmp_path / "away")
+    for look in (folders.check, lambda: folders.original("id")):
+        with pytest.raises(StorageError, match="is not there"):
+            look()
+    (tmp_path / "away").rename(folders.inbox.path)
+    assert folders.original("id").path.read_text() == "text"
+    folders.inbox.release("id")
+    with pytest.raises(OriginalGone):
+        folders.original("id")
+    folders.unlock()
+
+
+def test_folders_that_are_released_can_be_locked_again(folders: Folders):
+    folders.lock()
+    folders.unlock()
+    folders.unlock()
+    again = Folders(inbox=folders.inbox.path, outbox=folders.outbox.path, state=folders.state)
+    again.lock()
+    again.unlock()
+
+
+@pytest.mark.parametrize("link", ["inbox/.taken", "outbox/.staging"])
+def test_link_in_the_place_of_a_folder_of_the_daemon_is_refused(folders: Folders, tmp_path: Path, link: str):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / link).rmdir()
+    (tmp_path / link).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LayoutError, match="symbolic link"):
+        folders.prepare()
+
+
+def test_read_only_file_system_is_refused_as_what_may_pass(folders: Folders, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(StorageError, match="read-only"):
+        folders.prepare()
+
+
+@pytest.mark.parametrize("lacking", [os.R_OK, os.W_OK, os.X_OK])
+def test_folder_that_this_user_may_not_use_is_refused(folders: Folders, monkeypatch, lacking: int):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folders.state or not mode & lacking)
+    with pytest.raises(LayoutError, match="this user"):
+        folders.prepare()
+
+
+_MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
+
+
+@pytest.mark.parametrize("code", [*_MAY_PASS, errno.EACCES, errno.ENOTDIR])
+def test_folder_that_cannot_be_made_is_told_with_what_mends_it(tmp_path: Path, monkeypatch, code: int):
+    def fail(folder: Path, **_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(durable, "make_folder", fail)
+    made = Folders(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
+    with pytest.raises(StorageError if code in _MAY_PASS else LayoutError, match=os.strerror(code)):
+        made.prepare()
+
+
+# ---------------------------------------------------------------------------------------- a failed job's original
+
+
+def _failed(folders: Folders, **files: str):
+    result = folders.outbox.path / "failed" / "a" / "x"
+    for name in ("error.txt", "error.json"):
+        _write(result / name)
+    for name, text in files.items():
+        _write(result / name.replace("_", "."), text)
+    fields = {"result_path": "failed/a/x", "folder": "a", "state": JobState.FAILED}
+    return make_job(id="id", name="x.txt", sha256=hashlib.sha256(b"text").hexdigest(), **fields)
+
+
+def test_fetched_back_original_is_taken_again_with_its_sidecars(folders: Folders):
+    folders.fetch_back(_failed(folders, x_txt="text", x_txt_prompt="What?"))
+    original = folders.inbox.original("id")
+    assert original.path == folders.inbox.taken / "id" / "a" / "x.txt" and original.path.read_text() == "text"
+    assert original.sidecars["prompt"].read_text() == "What?"
+    assert (folders.outbox.path / "failed" / "a" / "x" / "x.txt").exists(), "until the retry is committed"
+
+
+def test_fetching_back_again_gives_the_same(folders: Folders):
+    job = _failed(folders, x_txt="text")
+    folders.fetch_back(job)
+    folders.fetch_back(job)
+    assert folders.inbox.original("id").path.read_text() == "text"
+
+
+@pytest.mark.parametrize("files", [{}, {"x_txt": "other"}, {"x_txt": "text", "y_txt": "text"}])
+def test_failed_original_that_is_not_there_alone_and_unchanged_is_not_fetched(folders: Folders, files: dict[str, str]):
+    with pytest.raises(OriginalGone):
+        folders.fetch_back(_failed(folders, **files))
+    assert list(folders.inbox.taken_ids()) == []
+
+
+def test_link_in_a_failed_result_is_not_fetched(folders: Folders, tmp_path: Path):
+    job = _failed(folders)
+    (folders.outbox.path / "failed" / "a" / "x" / "x.txt").symlink_to(_write(tmp_path / "secret", "text"))
+    with pytest.raises(OriginalGone):
+        folders.fetch_back(job)
+
+
+# ---------------------------------------------------------------------------------------- results
+
+
+def test_names_of_results_keep_clear_of_failures_and_of_folders(folders: Folders):
+    free = folders.outbox.free_result_path
+    assert free(make_job(name="x.txt", folder="a/b"), failed=False) == "a/b/x"
+    assert free(make_job(name="x.txt", folder="a/b"), failed=True) == "failed/a/b/x"
+    assert free(make_job(name="x.txt", folder="failed"), failed=False) == "failed (folder)/x"
+    assert free(make_job(name="x.txt", folder="failed"), failed=True) == "failed/failed/x"
+    (folders.inbox.path / "x").mkdir()
+    assert free(make_job(name="x.txt"), failed=False) == "x (2)", "the folder's own results go to x"
+    (folders.inbox.path / "y").symlink_to(folders.inbox.path)
+    assert free(make_job(name="y.txt"), failed=False) == "y"
+    (folders.outbox.path / "z").symlink_to(folders.outbox.path / "nowhere")
+    assert free(make_job(name="z.txt"), failed=False) == "z (2)"
+
+
+def test_attempt_begins_with_an_empty_folder_and_spares_those_of_other_jobs(folders: Folders):
+    for name in ("id.1/out.txt", "id.2/out.txt", "other.1/out.txt"):
+        _write(folders.outbox.staging / name)
+    made = folders.outbox.prepare_attempt(make_job(id="id", attempt=3))
+    assert made == folders.outbox.staging / "id.3" and list(made.iterdir()) == []
+    assert sorted(path.name for path in folders.outbox.staging.iterdir()) == ["id.3", "other.1"]
+
+
+@pytest.mark.parametrize("lie", ["size", "absent", "link", "folder"])
+def test_output_is_believed_only_if_it_is_a_file_of_that_size(folders: Folders, tmp_path: Path, lie: str):
+    job = make_job(id="id", attempt=1)
+    out = folders.outbox.prepare_attempt(job) / "out.txt"
+    if lie == "link":
+        out.symlink_to(_write(tmp_path / "elsewhere"))
+    elif lie == "folder":
+        out.mkdir()
+    elif lie == "size":
+        _write(out)
+        assert folders.outbox.holds(job, "out.txt", 4)
+    assert not folders.outbox.holds(job, "out.txt", out.stat().st_size + 1 if lie == "size" else 4)
+
+
+def test_archived_original_lies_apart_with_its_sidecars(folders: Folders):
+    drop = _write(folders.inbox.path / "a" / "x.txt")
+    folders.inbox.take("id", drop, [_write(folders.inbox.path / "a" / "x.txt.prompt", "What?")])
+    job = make_job(id="id", name="x.txt", folder="a", sha256=None)
+    for _ in range(2):
+        folders.outbox.archive_original(job, folders.inbox.original("id"))
+    home = folders.state / "archive" / "a" / "id"
+    assert {path.name: path.read_text() for path in home.iterdir()} == {"x.txt": "text", "x.txt.prompt": "What?"}
+
+
+def test_removed_result_is_gone_with_the_folders_it_leaves_empty(folders: Folders):
+    for name, state in (("a/b/x", JobState.DONE), ("failed/a/x", JobState.FAILED), ("failed/x", JobState.FAILED)):
+        _write(folders.outbox.path / name / "sub" / "out.txt")
+        _write(folders.outbox.staging / "id.removed" / "left by a run that died")
+        folders.outbox.remove_result(make_job(id="id", state=state), folders.outbox.path / name)
+    assert [path.name for path in sorted(folders.outbox.path.iterdir())] == [".staging", "failed"]
+    assert list((folders.outbox.path / "failed").iterdir()) == list(folders.outbox.staging.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "lacks"),
+    [(b'{"original": null}', True), (b'{"original": {"path": "x"}}', False), (b"{", True), (b"{}", True), (b"[]", True)]
+    + [(None, False)],
+)
+def test_failure_without_its_original_is_known_by_its_document(folders: Folders, document: bytes | None, lacks: bool):
+    if document is not None:
+        _write(folders.outbox.path / "failed" / "x" / "error.json", document.decode())
+    failed = make_job(state=JobState.FAILED, result_path="failed/x")
+    assert folders.outbox.lacks_original(failed) == lacks
+    assert not folders.outbox.lacks_original(make_job(state=JobState.FAILED, result_path=None))
+    assert not folders.outbox.lacks_original(make_job(state=JobState.DONE, result_path="failed/x"))
+
+
+def test_withdrawn_failure_is_gone_and_may_be_withdrawn_again(folders: Folders):
+    result = _write(folders.outbox.path / "failed" / "a" / "x" / "original" / "error.txt").parents[1]
+    _write(result / "error.txt")
+    for _ in range(2):
+        folders.outbox.withdraw("failed/a/x")
+        assert list((folders.outbox.path / "failed").iterdir()) == []

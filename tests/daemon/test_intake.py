@@ -1,14 +1,19 @@
 """Looking and taking, with real files and the clock passed in."""
 
+import errno
+import hashlib
 import itertools
 import os
 import queue
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from daemon import config
+from daemon import config, durable
 from daemon.folders import Folders
 from daemon.intake import Intake
 from daemon.model import Hashed, LookAt
@@ -29,17 +34,16 @@ processor = "plaintext"
 class Inbox:
     """An Intake on folders of its own, with a watcher that hears nothing."""
 
-    def __init__(self, home: Path, now_us=now_us):
-        (home / "config.toml").write_text(TOML)
+    def __init__(self, home: Path, now_us=now_us, toml: str = TOML):
+        (home / "config.toml").write_text(toml)
         settings = config.load(home / "config.toml")
         self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.folders.prepare()
         self.store = Store(settings.database)
         self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
-        storage = Storage(self.folders, self.store, clock=time.monotonic)
-        self.intake = Intake(
-            settings, self.store, self.folders, storage, Watcher(self.mailbox.put), self.mailbox.put, now_us=now_us
-        )
+        self.storage = Storage(self.folders, self.store, clock=time.monotonic)
+        post = self.mailbox.put
+        self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
         self.path = settings.inbox
 
     def write(self, name: str, content: str | bytes = "text") -> Path:
@@ -70,6 +74,15 @@ def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: Inbox):
     assert inbox.intake.step(11.9) == 0
     assert inbox.intake.step(12.1) == 1
     assert inbox.files() == ["a.txt"] and inbox.intake.is_quiet
+
+
+def test_other_settings_hold_for_what_is_taken_from_now_on(inbox: Inbox, tmp_path: Path):
+    (tmp_path / "config.toml").write_text(TOML.replace("settle_seconds = 2", "settle_seconds = 5\npriority = 3"))
+    inbox.intake.use(config.load(tmp_path / "config.toml"))
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    assert [inbox.intake.step(now) for now in (12.1, 14.9, 15.1)] == [0, 0, 1]
+    assert inbox.store.open_jobs()[0].priority == 3
 
 
 def test_file_that_grows_is_waited_for(inbox: Inbox):
@@ -222,3 +235,264 @@ def test_sidecar_that_lies_alone_is_told_once_and_not_at_each_look(inbox: Inbox,
         inbox.scan(now)
     assert sum("waits for its file" in record.message for record in caplog.records) == 1
     assert list(inbox.intake.left) == [inbox.path / "x.jpg.prompt"]
+
+
+def test_file_whose_sidecar_is_stuck_in_taken_waits_until_that_is_back(inbox: Inbox, monkeypatch):
+    inbox.write("x.txt")
+    inbox.write("x.txt.prompt", "How many?")
+    inbox.scan(now=10.0)
+    with monkeypatch.context() as patch:  # the file cannot be taken, and its sidecar, which was, cannot be put back
+        refuse_renames(patch, lambda source, target: source.name == "x.txt" or target.parent == inbox.path)
+        assert inbox.intake.step(13.0) == 0
+    assert not (inbox.path / "x.txt.prompt").exists()
+    assert [inbox.intake.step(now) for now in (20.0, 30.0, 40.0)] == [0, 0, 0]
+    inbox.storage.retry(at_once=True)
+    assert inbox.intake.step(50.0) + inbox.intake.step(60.0) == 1
+    (job,) = inbox.store.open_jobs()
+    assert inbox.folders.inbox.original(job.id).sidecars["prompt"].read_text() == "How many?"
+
+
+def refuse_renames(monkeypatch: pytest.MonkeyPatch, which: Callable[[Path, Path], bool]) -> None:
+    """Let the disk refuse those renames of which `which` is true."""
+    real = durable.rename_noreplace
+
+    def rename(source: Path, target: Path, **folders: int | None) -> None:
+        if which(source, target):
+            raise OSError(errno.EIO, "an injected error")
+        real(source, target, **folders)
+
+    monkeypatch.setattr(durable, "rename_noreplace", rename)
+
+
+def test_row_of_a_file_says_what_was_taken(inbox: Inbox):
+    path = inbox.write("a/new\nline.txt", "the text")
+    facts = path.stat()
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 1
+    (job,) = inbox.store.open_jobs()
+    assert (job.name, job.folder, job.kind, job.recipe) == ("new\\x0aline.txt", "a", "text", "count")
+    assert (job.inode, job.size_bytes, job.mtime_ns) == (facts.st_ino, 8, facts.st_mtime_ns)
+    assert job.sha256 == hashlib.sha256(b"the text").hexdigest() and job.overrides == {}
+    assert inbox.intake.unclaimed == [] and sum(inbox.intake.claims.as_dict()["counts"]) == 1
+
+
+def test_row_of_a_file_tells_the_content_of_its_sidecars(inbox: Inbox):
+    inbox.write("x.png", b"\x89PNG\r\n\x1a\n" + b"0" * 100)
+    inbox.write("x.png.prompt", "How many?")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 1
+    (job,) = inbox.store.open_jobs()
+    assert job.overrides == {"sidecars": {".prompt": hashlib.sha256(b"How many?").hexdigest()}}
+
+
+def test_file_that_no_recipe_is_for_is_taken(inbox: Inbox):
+    inbox.write("x.bin", b"\x00\x01\x02" * 50)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 1
+    (job,) = inbox.store.open_jobs()
+    assert (job.kind, job.recipe) == (None, None)
+
+
+def test_folder_that_is_hinted_at_is_scanned_with_all_in_it(inbox: Inbox):
+    for name in ("x/a.txt", "x/y/b.txt"):
+        inbox.write(name)
+    inbox.intake.look_at(LookAt(folder=inbox.path / "x", complete=True), 10.0)
+    assert inbox.intake.next_look(10.0) == 0.0
+    assert inbox.intake.step(10.0) == 2, "renamed in: no need to settle"
+
+
+def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: Inbox, monkeypatch):
+    seconds = itertools.count()  # each reading is a second later: a scan takes one
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)), time=time.time)
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.intake.time", clock)
+        inbox.scan(now=10.0)
+    inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path), 10.5)
+    inbox.intake.step(10.5)
+    assert inbox.intake.unclaimed == [] and inbox.intake.next_look(10.5) == pytest.approx(2.5)
+    inbox.intake.step(13.0)
+    assert [entry.path.name for entry in inbox.intake.unclaimed] == ["a.txt"]
+
+
+def test_inbox_that_was_moved_is_looked_for(inbox: Inbox):
+    inbox.intake.step(9.0)
+    inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path.parent), 10.0)
+    inbox.intake.step(10.0)
+    assert inbox.intake.step(12.1) == 1
+
+
+# ---------------------------------------------------------------------------------------- what cannot be taken now
+
+
+def test_file_whose_rename_fails_stays_and_is_taken_without_another_hint(inbox: Inbox, monkeypatch):
+    path = inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    with monkeypatch.context() as patch:
+        refuse_renames(patch, lambda source, target: source == path)
+        for now in (13.0, 20.0):
+            assert inbox.intake.step(now) == 0
+            assert "cannot be taken" in inbox.intake.left[path] and not inbox.intake.is_quiet
+            assert path.read_text() == "text" and list(inbox.folders.inbox.taken_ids()) == []
+        for now in (30.0, 40.0, 50.0):  # a drain does not wait for it for ever
+            inbox.intake.step(now)
+        assert inbox.intake.is_quiet
+    now = 50.0
+    while not inbox.store.open_jobs():
+        pause = inbox.intake.next_look(now)
+        assert pause is not None and pause <= 4.1
+        now += pause
+        inbox.intake.step(now)
+    assert inbox.intake.left == {} and inbox.intake.is_quiet
+
+
+def test_pause_before_the_next_try_grows_to_a_bound(inbox: Inbox, monkeypatch):
+    path, now, pauses = inbox.write("a.txt"), 13.0, []
+    inbox.scan(now=10.0)
+    with monkeypatch.context() as patch:
+        refuse_renames(patch, lambda source, target: source == path)
+        inbox.intake.step(now)
+        for _ in range(6):
+            inbox.intake.step(now)  # it was put back, and is looked at again
+            pauses.append(inbox.intake.next_look(now))
+            now += pauses[-1]
+            inbox.intake.step(now)
+    assert pauses == sorted(pauses) and 0 < pauses[0] < 2 * pauses[-1] and pauses[-1] <= 4.1
+
+
+def test_file_that_cannot_be_looked_at_keeps_no_other_waiting(inbox: Inbox, monkeypatch):
+    bad, look = inbox.write("a.txt"), inbox.folders.inbox.look
+    inbox.write("b.txt")
+    inbox.scan(now=10.0)
+
+    def fail(path: Path):
+        if path == bad:
+            raise OSError(errno.EIO, "an injected error")
+        return look(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox.folders.inbox, "look", fail)
+        assert inbox.intake.step(13.0) == 1
+        assert list(inbox.intake.left) == [bad] and 0 < inbox.intake.next_look(13.0) <= 4
+    assert inbox.intake.step(20.0) == 1 and inbox.intake.left == {}
+
+
+def test_folder_that_cannot_be_read_is_left_and_keeps_no_other_waiting(inbox: Inbox, monkeypatch):
+    bad, scan = inbox.write("a/x.txt").parent, inbox.folders.inbox.scan
+    inbox.write("b/y.txt")
+
+    def fail(folder: Path):
+        if folder == bad:
+            raise OSError(errno.EACCES, "an injected error")
+        return scan(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox.folders.inbox, "scan", fail)
+        inbox.scan(now=10.0)
+        assert inbox.intake.step(13.0) == 1
+        assert "cannot be read" in inbox.intake.left[bad] and inbox.files() == ["b/y.txt"]
+    inbox.intake.step(20.0)
+    assert inbox.intake.left == {}
+    assert inbox.intake.step(23.0) == 1
+
+
+def test_link_is_left_with_the_reason_as_long_as_it_lies_there(inbox: Inbox, tmp_path: Path):
+    (tmp_path / "secret").write_text("not yours")
+    link = inbox.path / "link.txt"
+    link.symlink_to(tmp_path / "secret")
+    for now in (10.0, 20.0):
+        assert inbox.scan(now) == 0
+        assert "symbolic link" in inbox.intake.left[link]
+    link.unlink()
+    inbox.scan(30.0)
+    assert inbox.intake.left == {} and inbox.intake.is_quiet
+
+
+# ---------------------------------------------------------------------------------------- what is waited for
+
+
+def _inbox_that(tmp_path: Path, waits: str) -> Inbox:
+    return Inbox(tmp_path, toml=TOML.replace("settle_seconds = 2", f"settle_seconds = 0\n{waits}"))
+
+
+def test_file_that_waits_is_not_looked_at_all_the_time(tmp_path: Path):
+    inbox = _inbox_that(tmp_path, "wait_for_done = true")
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    inbox.intake.step(10.1)
+    assert inbox.intake.next_look(10.1) > 0.5
+    inbox.store.close()
+
+
+def test_file_of_a_folder_that_waits_for_done_is_taken_once_its_mark_is_there(tmp_path: Path):
+    inbox = _inbox_that(tmp_path, "wait_for_done = true")
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    for now in (11.0, 20.0, 30.0):
+        assert inbox.intake.step(now) == 0
+    assert "a.txt.done" in inbox.intake.left[inbox.path / "a.txt"] and inbox.intake.is_quiet
+    inbox.write("a.txt.done", "")
+    assert inbox.intake.step(40.0) == 1 and inbox.intake.left == {}
+    original = inbox.folders.inbox.original(inbox.store.open_jobs()[0].id)
+    assert original.path.name == "a.txt" and original.sidecars == {}
+    inbox.store.close()
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_file_waits_for_a_sidecar_as_long_as_it_was_asked_to(tmp_path: Path, comes: bool):
+    inbox = _inbox_that(tmp_path, "wait_for_sidecar = 60")
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    for now in (10.1, 30.0) if comes else (10.1, 30.0, 69.9):
+        assert inbox.intake.step(now) == 0
+        assert not inbox.intake.is_quiet, "its time will be over"
+    if comes:
+        inbox.write("a.txt.prompt", "What?")
+    assert inbox.intake.step(32.0 if comes else 71.0) == 1
+    inbox.store.close()
+
+
+# ---------------------------------------------------------------------------------------- large files
+
+
+def test_large_file_that_cannot_be_read_is_tried_again_and_then_given_up(inbox: Inbox, monkeypatch):
+    with inbox.write("big.txt").open("wb") as file:
+        file.truncate(20 * 1024 * 1024)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 1
+    job = inbox.store.open_jobs()[0]
+    inbox.mailbox.get(timeout=30)  # its checksum, which is not passed on
+    pauses = []
+    monkeypatch.setattr(threading, "Timer", lambda seconds, *_: SimpleNamespace(start=lambda: pauses.append(seconds)))
+    failed = Hashed(job=job.id, sha256=None, error="it cannot be read")
+    for _ in range(5):
+        assert inbox.intake.hashed(failed) is None and not inbox.intake.is_quiet
+    assert inbox.intake.hashed(failed) == "it cannot be read"
+    assert inbox.intake.is_quiet and pauses == sorted(pauses) and 0 < pauses[0] < pauses[-1] <= 4
+    assert inbox.store.get(job.id).sha256 is None
+
+
+def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
+    with inbox.write("big.txt").open("wb") as file:
+        file.truncate(20 * 1024 * 1024)
+    inbox.scan(now=10.0)
+    inbox.intake.step(13.0)
+    good = inbox.mailbox.get(timeout=30)
+    monkeypatch.setattr("daemon.intake._ERROR_PAUSE", 0.0)
+    assert inbox.intake.hashed(Hashed(job=good.job, sha256=None, error="it cannot be read")) is None
+    assert inbox.mailbox.get(timeout=30) == good, "it is asked for again"
+    assert inbox.intake.hashed(good) is None
+    assert inbox.store.get(good.job).sha256 == good.sha256 and inbox.intake.is_quiet
+
+
+def test_checksums_to_come_do_not_keep_a_process_alive_that_ends(inbox: Inbox):
+    with inbox.write("big.txt").open("wb") as file:
+        file.truncate(20 * 1024 * 1024)
+    inbox.scan(now=10.0)
+    inbox.intake.step(13.0)
+    job = inbox.mailbox.get(timeout=30).job
+    before = set(threading.enumerate())
+    inbox.intake.hashed(Hashed(job=job, sha256=None, error="it cannot be read"))
+    begun = set(threading.enumerate()) - before
+    assert begun and all(thread.daemon for thread in begun)

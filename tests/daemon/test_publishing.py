@@ -3,7 +3,10 @@
 import functools
 import hashlib
 import itertools
+import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,9 @@ TABLES = {"inbox": {"text": "count", "settle_seconds": 0.0}, "recipes": {"count"
 class Shop(House):
     """A daemon by hand whose worker has one file."""
 
-    def __init__(self, home: Path):
-        super().__init__(config.parse(TABLES, source=None, home=home), Clock())
+    def __init__(self, home: Path, originals: str = "keep"):
+        tables = {**TABLES, "inbox": {**TABLES["inbox"], "originals": originals}}
+        super().__init__(config.parse(tables, source=None, home=home), Clock())
 
     def begin(self, name: str = "x.txt") -> Any:
         path = self.settings.inbox / name
@@ -281,3 +285,157 @@ def test_job_whose_result_is_being_copied_is_not_cancelled(shop: Shop, large: No
     assert not shop.ask("cancel", job=job.id)["ok"]
     shop.turn()
     assert shop.state(job) == "done"
+
+
+# ---------------------------------------------------------------------------------------- what a result holds
+
+
+def _result(shop: Shop, name: str = "x") -> dict[str, Any]:
+    return json.loads((shop.settings.outbox / name / "result.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("originals", "path"), [("keep", "x.txt"), ("archive", "archive:a/{}/x.txt"), ("delete", None)], ids=str
+)
+def test_original_goes_where_its_folder_says(tmp_path: Path, originals: str, path: str | None):
+    shop = Shop(tmp_path, originals)
+    job = shop.begin("a/x.txt")
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == []
+    where = path and path.format(job.id)
+    assert _result(shop, "a/x")["original"] == {"policy": originals, "path": where}
+    places = {
+        "keep": shop.settings.outbox / "a" / "x" / "x.txt",
+        "archive": shop.settings.state / "archive" / "a" / job.id / "x.txt",
+    }
+    assert {name for name, place in places.items() if place.exists()} == {originals} & places.keys()
+    shop.store.close()
+
+
+def test_archived_original_of_the_top_folder_has_no_folder_in_its_path(tmp_path: Path):
+    shop = Shop(tmp_path, "archive")
+    job = shop.begin()
+    shop.hear(1, finished(shop, job))
+    assert _result(shop)["original"]["path"] == f"archive:{job.id}/x.txt"
+    assert (shop.settings.state / "archive" / job.id / "x.txt").exists()
+    shop.store.close()
+
+
+def test_row_of_a_result_tells_what_its_worker_told(shop: Shop):
+    job = shop.begin()
+    told = {"excerpt": "words " * 200, "review": ["look"], "pages": 3, "media_seconds": 1.5}
+    shop.hear(1, replace(finished(shop, job), **told))
+    row = shop.store.get(job.id)
+    assert (row.review, row.pages, row.media_seconds, row.result_path) == (("look",), 3, 1.5, "x")
+    assert row.excerpt == told["excerpt"][:500] and row.interruptions == 0 and row.error is None
+    assert _result(shop)["excerpt"] == told["excerpt"]
+
+
+def test_result_of_a_job_that_had_failed_before_tells_of_no_error(shop: Shop):
+    job = shop.begin()
+    shop.fail(job)
+    assert shop.ask("retry", job=job.id)["ok"]
+    shop.hear(1, finished(shop, shop.next_job()))
+    row = shop.store.get(job.id)
+    assert (row.state, row.error, row.error_kind, row.result_path) == ("done", None, None, "x")
+    assert not (shop.settings.outbox / "failed" / "x").exists()
+
+
+@pytest.mark.parametrize("lie", ["absent", "shorter"])
+def test_result_that_is_not_as_its_worker_says_is_no_result(shop: Shop, lie: str):
+    job = shop.begin()
+    said = finished(shop, job)
+    output = shop.folders.outbox.staging / job.staging_name() / "out.txt"
+    output.unlink() if lie == "absent" else output.write_text("")
+    shop.hear(1, said)
+    assert shop.state(job) == "queued" and shop.store.get(job.id).charged == 1
+    assert [path.name for path in shop.settings.outbox.iterdir() if path.name[0] != "."] == ["failed"]
+
+
+def test_failure_holds_nothing_of_what_its_attempts_had_written(shop: Shop):
+    job = shop.begin()
+    finished(shop, job)  # the output is there, the report never came
+    shop.fail(job)
+    failed = sorted(path.name for path in (shop.settings.outbox / "failed" / "x").iterdir())
+    assert failed == ["error.json", "error.txt", "x.txt"]
+
+
+# ---------------------------------------------------------------------------------------- files that change meanwhile
+
+
+def test_result_of_a_file_that_was_written_on_meanwhile_is_thrown_away(shop: Shop):
+    job = shop.begin()
+    shop.folders.inbox.original(job.id).path.write_text("more of the file")
+    shop.hear(1, finished(shop, job))
+    row = shop.store.get(job.id)
+    assert (row.state, row.charged, row.size_bytes) == ("queued", 0, len("more of the file"))
+    assert row.sha256 == hashlib.sha256(b"more of the file").hexdigest()
+    shop.hear(1, wire.BatchDone())
+    shop.hear(1, finished(shop, shop.next_job()))
+    assert (shop.settings.outbox / "x" / "x.txt").read_text() == "more of the file"
+    assert _result(shop)["sha256"] == row.sha256
+
+
+def test_file_of_the_same_size_but_another_time_has_changed(shop: Shop):
+    job = shop.begin()
+    os.utime(shop.folders.inbox.original(job.id).path, ns=(1, 10**18))
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "queued" and shop.store.get(job.id).mtime_ns == 10**18
+
+
+def test_failure_of_a_file_that_was_written_on_tells_of_its_content_as_it_is(shop: Shop):
+    job = shop.begin()
+    shop.folders.inbox.original(job.id).path.write_text("more of the file")
+    shop.fail(job)
+    failed = json.loads((shop.settings.outbox / "failed" / "x" / "error.json").read_text())
+    assert failed["sha256"] == shop.store.get(job.id).sha256 == hashlib.sha256(b"more of the file").hexdigest()
+    assert failed["original"] == {"path": "x.txt"} and failed["error"] == "It is broken."
+
+
+def test_original_that_was_removed_fails_its_job_and_is_told(shop: Shop):
+    job = shop.begin()
+    shop.folders.inbox.original(job.id).path.unlink()
+    shop.hear(1, finished(shop, job))
+    failed = json.loads((shop.settings.outbox / "failed" / "x" / "error.json").read_text())
+    assert failed["original"] is None and "removed from inbox/.taken" in failed["error"]
+    assert shop.state(job) == "failed" and not (shop.settings.outbox / "x").exists()
+
+
+# ---------------------------------------------------------------------------------------- outcomes that come too late
+
+
+def test_late_outcome_touches_neither_the_job_nor_the_staging_of_its_next_attempt(shop: Shop):
+    stale = shop.begin()
+    shop.store.requeue(stale, outcome="timeout")
+    fresh = shop.store.start([shop.store.get(stale.id)], processor="plaintext", worker_pid=1)[0]
+    (shop.folders.outbox.prepare_attempt(fresh) / "out.txt").write_text("of the next attempt")
+    shop.publishing.publish_result(stale, finished(shop, stale), {}, hopeless=pytest.fail)
+    shop.publishing.give_up(stale, "error", "It broke.")
+    assert shop.store.get(stale.id) == fresh
+    staged = shop.folders.outbox.staging / fresh.staging_name() / "out.txt"
+    assert staged.read_text() == "of the next attempt"
+    assert [path.name for path in shop.settings.outbox.iterdir() if path.name[0] != "."] == ["failed"]
+
+
+def test_outcome_whose_intent_was_committed_is_published_once(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.publishing, "complete", lambda _: None)
+        shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "publishing"
+    shop.publishing.give_up(job, "error", "It broke.")
+    assert shop.state(job) == "done" and (shop.settings.outbox / "x" / "x.txt").exists()
+    assert list((shop.settings.outbox / "failed").iterdir()) == []
+    shop.publishing.complete(shop.store.get(job.id))
+    assert shop.state(job) == "done"
+
+
+def test_what_is_left_of_a_job_is_removed_with_its_end(shop: Shop):
+    job = shop.begin()
+    (shop.folders.kept / job.id).mkdir(parents=True)
+    shop.publishing.release(job.id)
+    assert shop.folders.inbox.original(job.id).path.exists(), "it has not ended"
+    (shop.folders.outbox.staging / f"{job.id}.0").mkdir()
+    shop.hear(1, finished(shop, job))
+    assert list(shop.folders.inbox.taken_ids()) == []
+    assert list(shop.folders.outbox.staging.iterdir()) == list(shop.folders.kept.iterdir()) == []

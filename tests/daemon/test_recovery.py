@@ -1,5 +1,7 @@
 """One test a row of the README's table of file states, each made by hand, then one pass of recovery."""
 
+import errno
+import os
 import queue
 import time
 from pathlib import Path
@@ -32,9 +34,10 @@ class Wreck:
         self.store = Store(settings.database)
         self.storage = Storage(self.folders, self.store, clock=time.monotonic)
         self.publishing = Publishing(settings, self.store, self.folders, self.storage, InlineBackground())
-        post = queue.SimpleQueue().put
-        intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
-        self._recovery = Recovery(self.store, self.folders, self.storage, self.publishing, intake)
+        self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
+        post = self.mailbox.put
+        self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
+        self._recovery = Recovery(self.store, self.folders, self.storage, self.publishing, self.intake)
         self.inbox, self.outbox = settings.inbox, settings.outbox
 
     def recover(self) -> str:
@@ -67,6 +70,26 @@ class Wreck:
     def taken(self) -> list[str]:
         return list(self.folders.inbox.taken_ids())
 
+    def unhashed(self, size_bytes: int) -> Path:
+        """A large file (here: of 4 bytes) whose row was committed before its content was safe and hashed."""
+        path = self.take()
+        job = make_job(id="job", name="x.txt", sha256=None, size_bytes=size_bytes, mtime_ns=path.stat().st_mtime_ns)
+        self.store.insert([job])
+        return path
+
+
+def fail_fsync_below(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse each fsync of what has this `name`, in `home` or `home` itself."""
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path.name == name and path.is_relative_to(home):
+            raise OSError(errno.EIO, "an injected error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
 
 @pytest.fixture
 def wreck(tmp_path: Path):
@@ -86,6 +109,22 @@ def test_taken_but_not_recorded_is_recorded(wreck: Wreck):
     assert wreck.recover() == "1 adopted"
     job = wreck.store.get("job")
     assert (job.state, job.name, job.recipe, job.sha256 is not None) == (JobState.QUEUED, "x.txt", "count", True)
+
+
+@pytest.mark.parametrize("unsafe", ["x.txt", "a", "job"], ids=["content", "folder", "folder of the job"])
+def test_taken_file_is_recorded_only_once_it_is_durable(wreck: Wreck, monkeypatch, unsafe: str):
+    (wreck.inbox / "a").mkdir()
+    path = wreck.take("job", "a/x.txt")
+    inode = path.stat().st_ino
+    with monkeypatch.context() as patch:
+        fail_fsync_below(wreck.folders.inbox.taken / "job", unsafe, patch)
+        wreck.recover()
+        if unsafe == "x.txt":  # content that cannot be synced is copied into a new file
+            assert path.stat().st_ino != inode and wreck.state() is JobState.QUEUED
+        else:
+            assert wreck.store.get("job") is None
+    wreck.storage.retry(at_once=True)
+    assert wreck.state() is JobState.QUEUED and path.read_text() == "text"
 
 
 def test_taken_file_that_has_its_old_name_again_is_not_taken_twice(wreck: Wreck):
@@ -114,7 +153,7 @@ def test_recording_that_an_error_cut_short_after_its_commit_keeps_the_file(wreck
 
 def test_folder_of_a_take_that_never_came_is_removed(wreck: Wreck):
     (wreck.folders.inbox.taken / "job" / "a" / "b").mkdir(parents=True)
-    wreck.recover()
+    assert wreck.recover() == "nothing to do"
     assert wreck.taken() == []
 
 
@@ -122,7 +161,7 @@ def test_sidecar_taken_without_its_file_goes_back(wreck: Wreck):
     home = wreck.folders.inbox.taken / "job" / "a"
     home.mkdir(parents=True)
     (home / "x.jpg.prompt").write_text("What?")
-    wreck.recover()
+    assert wreck.recover() == "nothing to do"
     assert (wreck.inbox / "a" / "x.jpg.prompt").read_text() == "What?"
     assert wreck.taken() == []
 
@@ -244,3 +283,68 @@ def test_examination_of_the_disks_that_was_cut_short_leaves_nothing(wreck: Wreck
         (folder / ".probe.2").write_bytes(b"")
     wreck.recover()
     assert [path for folder in places for path in folder.glob(".probe*")] == []
+
+
+def test_large_file_that_a_power_cut_shortened_fails_with_the_reason(wreck: Wreck):
+    wreck.unhashed(size_bytes=5)
+    wreck.recover()
+    assert wreck.state() is JobState.FAILED and wreck.taken() == []
+    assert "Only 4 of 5 bytes" in (wreck.outbox / "failed" / "x" / "error.txt").read_text()
+    assert (wreck.outbox / "failed" / "x" / "x.txt").read_text() == "text"
+    assert wreck.mailbox.empty()
+
+
+def test_large_file_that_is_complete_is_hashed(wreck: Wreck):
+    path = wreck.unhashed(size_bytes=4)
+    wreck.recover()
+    assert wreck.state() is JobState.QUEUED and not wreck.intake.is_quiet
+    hashed = wreck.mailbox.get(timeout=30)
+    assert (hashed.job, hashed.sha256) == ("job", sha256_of(path))
+
+
+def test_what_processors_kept_is_removed_with_the_end_of_its_job_and_not_before(wreck: Wreck):
+    done = wreck.publishing_job(id="done", name="done.txt")
+    wreck.folders.outbox.publish(done)
+    wreck.store.finish(done)
+    wreck.queued(id="open", name="open.txt")
+    for job_id in ("done", "open", "nobody"):
+        (wreck.folders.kept / job_id / "part").mkdir(parents=True)
+    wreck.recover()
+    assert [path.name for path in wreck.folders.kept.iterdir()] == ["open"]
+
+
+def test_staging_of_a_result_that_waits_to_be_published_stays(wreck: Wreck, monkeypatch):
+    job = wreck.publishing_job()
+    (wreck.folders.outbox.staging / "other.1").mkdir()
+    monkeypatch.setattr(wreck.publishing, "complete", lambda _: None)
+    wreck.recover()
+    assert [path.name for path in wreck.folders.outbox.staging.iterdir()] == [job.staging_name()]
+
+
+def test_options_beside_a_taken_file_that_went_wrong_meanwhile_are_not_used(wreck: Wreck):
+    path = wreck.take("job")
+    path.with_name("x.txt.toml").write_text("this is no TOML")
+    assert wreck.recover() == "1 adopted"
+    assert wreck.store.get("job").recipe == "count"
+
+
+def test_options_beside_a_taken_file_that_cannot_be_read_are_not_used(wreck: Wreck, monkeypatch):
+    wreck.take("job")
+
+    def fail(*_):
+        raise OSError(errno.EIO, "an injected error")
+
+    monkeypatch.setattr("daemon.intake.choose", fail)
+    assert wreck.recover() == "1 adopted"
+    assert wreck.store.get("job").recipe == "count"
+
+
+def test_each_state_is_counted_in_the_report(wreck: Wreck):
+    for number in range(2):
+        wreck.take(f"taken{number}", f"taken{number}.txt")
+        wreck.running(id=f"running{number}", name=f"running{number}.txt")
+        wreck.publishing_job(id=f"publishing{number}", name=f"publishing{number}.txt")
+        job = wreck.publishing_job(id=f"done{number}", name=f"done{number}.txt")
+        wreck.folders.outbox.publish(wreck.store.rename_intent(job, f"done{number}"))
+        wreck.store.finish(wreck.store.get(job.id))
+    assert wreck.recover() == "2 adopted, 2 requeued, 2 published, 2 swept"

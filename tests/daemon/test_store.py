@@ -1,4 +1,6 @@
+import contextlib
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,49 @@ def test_outcome_of_a_stale_attempt_is_refused(store: Store):
     assert store.get(job.id) == fresh
     done = store.finish(store.intend(fresh, outcome=JobState.DONE, attempt_outcome="finished", result_path="r"))
     assert store.get(job.id) == done and done.state is JobState.DONE
+
+
+def _outcomes(store: Store, job):
+    """Each way for an attempt to end or to go on, by name."""
+    publishing = replace(job, state=JobState.PUBLISHING, outcome=JobState.DONE, result_path="other")
+    return {
+        "queued again": lambda: store.requeue(job, outcome="error", charged=1),
+        "intent": lambda: store.intend(job, outcome=JobState.DONE, attempt_outcome="finished", result_path="other"),
+        "new name": lambda: store.rename_intent(publishing, "another"),
+        "end": lambda: store.finish(publishing),
+    }
+
+
+@pytest.mark.parametrize("outcome", ["queued again", "intent", "new name", "end"])
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.PUBLISHING])
+def test_outcome_of_an_attempt_of_the_same_number_from_another_life_is_refused(store: Store, outcome: str, state: str):
+    """After the job log was lost and rebuilt, attempts are counted from 1 again."""
+    job = make_job()
+    store.insert([job])
+    fresh = _start(store, job)
+    stale = replace(fresh, lease="of the other life")
+    if state is JobState.PUBLISHING:
+        fresh = store.intend(fresh, outcome=JobState.DONE, attempt_outcome="finished", result_path="r")
+    _outcomes(store, stale)[outcome]()
+    assert store.get(job.id) == fresh
+
+
+def test_job_is_not_given_up_by_what_knew_it_before_its_last_attempt(store: Store):
+    job = make_job()
+    store.insert([job])
+    again = store.requeue(_start(store, job), outcome="error")
+    assert store.intend(job, outcome=JobState.FAILED, attempt_outcome="error", result_path="r") is None
+    assert store.get(job.id) == again
+
+
+@pytest.mark.parametrize("outcome", ["queued again", "intent"])
+def test_attempt_ends_only_once(store: Store, outcome: str):
+    job = make_job()
+    store.insert([job])
+    running = _start(store, job)
+    publishing = store.intend(running, outcome=JobState.DONE, attempt_outcome="finished", result_path="r")
+    assert _outcomes(store, running)[outcome]() is None
+    assert store.get(job.id) == publishing and store.counts() == {"publishing": 1}
 
 
 def test_attempts_and_events_tell_the_story(store: Store, tmp_path: Path):
@@ -164,3 +209,244 @@ def test_look_from_time_to_time_sees_a_removed_file_and_lets_the_disk_sleep(stor
     store.path.unlink()
     with pytest.raises(StartOver, match="removed or replaced"):
         store.look()
+
+
+# ---------------------------------------------------------------------------------------- waiting
+
+
+def test_waits_keep_their_length_when_the_clock_is_set(store: Store):
+    soon, late, now = make_job(run_at=1_000), make_job(run_at=9_000), make_job(run_at=0)
+    store.insert([soon, late, now])
+    store.shift_waits(500)
+    assert [store.get(job.id).run_at for job in (soon, late, now)] == [1_500, 9_500, 0]
+    store.shift_waits(-2_000)
+    assert [store.get(job.id).run_at for job in (soon, late, now)] == [1, 7_500, 0], "a wait stays one, if over"
+    store.bound_waits(7_000)
+    assert [store.get(job.id).run_at for job in (soon, late, now)] == [1, 7_000, 0]
+
+
+def test_jobs_that_do_not_wait_keep_their_times_when_the_clock_is_set(store: Store):
+    job = make_job(run_at=1_000)
+    store.insert([job])
+    running = _start(store, job)
+    store.shift_waits(500)
+    store.bound_waits(10)
+    assert store.get(job.id) == running
+
+
+def test_job_that_waits_starts_at_its_time_and_not_before(store: Store):
+    job = make_job(run_at=1_000)
+    store.insert([job])
+    assert store.queued("count", now=999, limit=9) == [] and store.next_run_at(now=999) == 1_000
+    assert store.queued("count", now=1_000, limit=9) == [job] and store.next_run_at(now=1_000) is None
+
+
+def test_parked_jobs_are_counted_and_resumed_with_the_reason_in_their_story(store: Store, tmp_path: Path):
+    parked, running, other = make_job(), make_job(), make_job()
+    store.insert([parked, running, other])
+    running = _start(store, running)
+    store.park([parked.id, running.id], "the server is unavailable")
+    assert store.get(parked.id).waiting_for == "the server is unavailable"
+    assert store.get(running.id) == running and store.get(other.id) == other, "only what is queued waits"
+    assert (store.count_waiting(), [job.id for job in store.waiting()]) == (1, [parked.id])
+    store.park([parked.id], None)
+    assert store.get(parked.id) == parked and store.count_waiting() == 0
+    with JobLog(tmp_path / "jobs.db") as log:
+        events = [(row["event"], row["detail"]) for row in log.events(parked.id)]
+    assert events == [("queued", None), ("parked", "the server is unavailable"), ("resumed", None)]
+
+
+def test_only_queued_jobs_change_what_is_to_be_done_with_them(store: Store):
+    job = make_job()
+    store.insert([job])
+    assert store.reassign(job, recipe="other") == store.get(job.id) == replace(job, recipe="other")
+    running = _start(store, store.get(job.id))
+    store.reassign(running, recipe="third")
+    assert store.get(job.id) == running
+
+
+# ---------------------------------------------------------------------------------------- queries
+
+
+def test_job_is_found_by_the_beginning_of_its_id(store: Store):
+    store.insert([make_job(id="abc1"), make_job(id="abc2"), make_job(id="abc3"), make_job(id="a%c")])
+    assert [job.id for job in store.find("abc1")] == ["abc1"]
+    assert len(store.find("abc")) == 2, "more than one is too many"
+    assert [job.id for job in store.find("a%")] == ["a%c"] and store.find("x") == []
+
+
+def test_smallest_job_leaves_out_what_must_be_alone_or_may_not_start(store: Store):
+    jobs = {size: make_job(size_bytes=size) for size in (7, 5, 9)}
+    hindered = [
+        make_job(size_bytes=1, alone=True),
+        make_job(size_bytes=1, run_at=10),
+        make_job(size_bytes=1, recipe="x"),
+    ]
+    store.insert([*jobs.values(), *hindered])
+    assert store.smallest_queued("count", now=5) == jobs[5]
+    assert store.smallest_queued("none", now=5) is None
+
+
+def test_queue_ends_at_its_limit_and_tells_its_recipes(store: Store):
+    store.insert([make_job(), make_job(), make_job(recipe=None), make_job(recipe="x", state=JobState.DONE)])
+    assert (
+        len(store.queued("count", now=now_us(), limit=1)) == 1 and len(store.queued(None, now=now_us(), limit=9)) == 1
+    )
+    assert store.queued_recipes() == {"count", None}
+
+
+def test_job_whose_failure_is_still_to_be_withdrawn_does_not_start(store: Store):
+    store.insert([make_job(result_path="failed/x")])
+    assert store.queued("count", now=now_us(), limit=9) == []
+
+
+def _done(store: Store, job, **facts):
+    store.insert([job])
+    facts = {"result_path": job.name, **facts}
+    return store.finish(store.intend(_start(store, job), outcome=JobState.DONE, attempt_outcome="finished", **facts))
+
+
+def test_earlier_result_is_the_latest_of_the_same_content_recipe_and_options(store: Store):
+    same = [_done(store, make_job()) for _ in range(2)]
+    for other in ({"sha256": "1" * 64}, {"recipe": "other"}, {"overrides": {"options": {"upper": True}}}):
+        _done(store, make_job(**other))
+    _done(store, make_job(), duplicate_of=same[0].id)
+    store.forget_result(_done(store, make_job()))
+    job = make_job()
+    store.insert([job])
+    assert store.done_before(job) == max(same, key=lambda each: (each.finished_at, each.id))
+    assert store.done_before(make_job(sha256="2" * 64)) is None
+
+
+def test_job_comes_after_those_of_the_same_work_that_are_earlier_or_begun(store: Store):
+    first, second = make_job(), make_job()
+    store.insert([first, second])
+    assert store.is_before_in_queue(second) and not store.is_before_in_queue(first)
+    store.park([first.id], "a reason")
+    assert not store.is_before_in_queue(second), "one that waits keeps nobody waiting"
+    running = _start(store, second)
+    store.park([first.id], None)
+    assert store.is_before_in_queue(store.get(first.id))
+    store.intend(running, outcome=JobState.DONE, attempt_outcome="finished", result_path="r")
+    assert store.is_before_in_queue(store.get(first.id))
+
+
+def test_jobs_that_ended_are_listed_oldest_first_and_page_by_page(store: Store):
+    jobs = [_done(store, make_job()) for _ in range(3)]
+    open_job, lost = make_job(), store.forget_result(_done(store, make_job()))
+    store.insert([open_job])
+    jobs.sort(key=lambda job: (job.finished_at, job.id))
+
+    def ended(after=("", 0), before=2**62, **how) -> list[str]:
+        return [job.id for job in store.ended([JobState.DONE], before=before, after=after, limit=2, **how)]
+
+    assert ended() == [job.id for job in jobs[:2]]
+    assert ended(after=(jobs[1].id, jobs[1].finished_at)) == [jobs[2].id]
+    assert lost.id in ended(after=(jobs[1].id, jobs[1].finished_at), with_result=False)
+    assert ended(before=jobs[0].finished_at) == []
+    assert store.ended([JobState.FAILED], before=2**62, after=("", 0), limit=9) == []
+    assert store.count_ended() == 4 and store.failed() == []
+
+
+def test_failed_and_cancelled_jobs_are_listed_by_age(store: Store):
+    late, early = make_job(received_at=2), make_job(received_at=1)
+    store.insert([late, early, make_job()])
+    for job, outcome in ((late, JobState.FAILED), (early, JobState.CANCELLED)):
+        store.finish(store.intend(job, outcome=outcome, attempt_outcome="x", result_path="r"))
+    assert [job.id for job in store.failed()] == [early.id, late.id]
+
+
+def test_history_of_jobs_that_ended_is_removed_and_of_no_others(store: Store, tmp_path: Path):
+    ended, spared, running = _done(store, make_job()), _done(store, make_job()), make_job()
+    store.insert([running])
+    running = _start(store, running)
+    store.forget_history([ended.id, running.id])
+    assert store.get(ended.id) is None and store.get(spared.id) == spared and store.get(running.id) == running
+    with JobLog(tmp_path / "jobs.db") as log:
+        for job, count in ((ended, 0), (spared, 1), (running, 1)):
+            assert len(log.attempts(job.id)) == count and bool(log.events(job.id)) == bool(count)
+        assert store.counts() == log.counts()
+
+
+def test_attempt_tells_why_it_ended_and_only_once(store: Store, tmp_path: Path):
+    job = make_job()
+    store.insert([job])
+    again = store.requeue(_start(store, job), outcome="crashed", detail="SIGSEGV")
+    failed = store.intend(
+        _start(store, again), outcome=JobState.FAILED, attempt_outcome="error", result_path="r", error="It broke."
+    )
+    store.finish(failed)
+    with JobLog(tmp_path / "jobs.db") as log:
+        told = [(row["outcome"], row["error"]) for row in log.attempts(job.id)]
+        events = [(row["event"], row["detail"]) for row in log.events(job.id)]
+    assert told == [("crashed", "SIGSEGV"), ("error", "It broke.")]
+    assert events[1:3] == [("running, attempt 1", None), ("queued again: crashed", "SIGSEGV")]
+    assert events[-2:] == [("publishing as failed", "r"), ("failed", "r")]
+
+
+def test_job_that_a_person_has_tried_again_has_all_its_tries(store: Store):
+    job = make_job(charged=2, interruptions=3, alone=True, run_at=7)
+    store.insert([job])
+    failed = store.intend(job, outcome=JobState.FAILED, attempt_outcome="error", result_path="r", error="It broke.")
+    ended = store.finish(replace(failed, error_kind="error"))
+    again = store.reopen(ended)
+    fresh = (again.charged, again.interruptions, again.alone, again.run_at, again.error, again.error_kind)
+    assert fresh == (0, 0, False, 0, None, None) and (again.outcome, again.finished_at) == (None, None)
+    assert (again.state, again.result_path) == (JobState.QUEUED, "r") and store.get(job.id) == again
+    assert store.forget_result(again).result_path is None and store.get(job.id).result_path is None
+
+
+def test_only_what_has_failed_is_opened_again(store: Store):
+    done = _done(store, make_job())
+    store.reopen(done)
+    assert store.get(done.id) == done
+
+
+def test_intent_of_a_job_that_ran_is_renamed_and_finished_in_place(store: Store):
+    job = make_job()
+    store.insert([job])
+    intent = store.intend(_start(store, job), outcome=JobState.DONE, attempt_outcome="finished", result_path="r")
+    renamed = store.rename_intent(intent, "r (2)")
+    assert store.get(job.id) == renamed == replace(intent, result_path="r (2)")
+    done = store.finish(renamed)
+    assert (done.state, done.lease, done.result_path) == (JobState.DONE, None, "r (2)")
+    assert done.started_at <= done.finished_at and store.get(job.id) == done
+
+
+def test_missing_rows_are_those_that_are_not_there(store: Store):
+    there, absent = make_job(), make_job()
+    store.insert([there])
+    assert store.missing([there, absent]) == [absent]
+    store.set_sha256(there.id, "5" * 64)
+    assert store.get(there.id) == replace(there, sha256="5" * 64)
+
+
+def test_history_is_taken_over_from_a_copy_for_jobs_that_have_ended_and_are_unknown(store: Store, tmp_path: Path):
+    known, taken, lost, running = make_job(), make_job(), make_job(), make_job()
+    with contextlib.closing(Store(tmp_path / "copy.db")) as copy:
+        ended = {job.id: _done(copy, job) for job in (known, taken, lost)}
+        copy.insert([running])
+        _start(copy, running)
+        with JobLog(tmp_path / "copy.db") as log:
+            story = [(row["event"], row["detail"]) for row in log.events(lost.id)]
+    store.insert([known])
+    assert store.adopt_history(tmp_path / "copy.db", but_not=[taken.id]) == 1
+    assert store.get(lost.id) == ended[lost.id] and store.get(known.id) == known
+    assert store.get(taken.id) is None and store.get(running.id) is None
+    with JobLog(tmp_path / "jobs.db") as log:
+        assert [(row["attempt"], row["outcome"]) for row in log.attempts(lost.id)] == [(1, "finished")]
+        assert [(row["event"], row["detail"]) for row in log.events(lost.id)] == story
+        assert log.attempts(running.id) == log.attempts(taken.id) == log.events(taken.id) == []
+        assert store.counts() == log.counts() == {"done": 1, "queued": 1}
+    assert store.adopt_history(tmp_path / "copy.db", but_not=[taken.id]) == 0
+
+
+def test_jobs_are_restored_as_their_results_tell(store: Store, tmp_path: Path):
+    unknown, wrong = make_job(state=JobState.DONE, result_path="a"), make_job()
+    store.insert([wrong])
+    right = replace(wrong, state=JobState.FAILED, result_path="failed/b", error="It broke.")
+    store.restore([unknown, right])
+    assert store.get(unknown.id) == unknown and store.get(right.id) == right
+    with JobLog(tmp_path / "jobs.db") as log:
+        assert store.counts() == log.counts() == {"done": 1, "failed": 1}
+        assert [(row["event"], row["detail"]) for row in log.events(unknown.id)] == [("recorded again", "a")]

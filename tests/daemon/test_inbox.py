@@ -1,0 +1,205 @@
+"""Looking into the inbox, taking from it, and giving back."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from daemon import inbox as inbox_module
+from daemon.inbox import Inbox, OriginalGone
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Inbox:
+    made = Inbox(tmp_path / "inbox")
+    made.taken.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was made durable, in order: paths below the inbox."""
+    paths: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        paths.append(path.partition("/inbox")[2].lstrip("/") or ".")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return paths
+
+
+def _write(path: Path, text: str = "text") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+# ---------------------------------------------------------------------------------------- looking
+
+
+def test_scan_tells_files_folders_and_what_is_never_taken(inbox: Inbox, tmp_path: Path):
+    file = _write(inbox.path / "x.txt")
+    _write(inbox.path / ".hidden")
+    _write(inbox.path / "sub" / "y.txt")
+    (inbox.path / "link").symlink_to(file)
+    (inbox.path / "link to a folder").symlink_to(inbox.path / "sub")
+    os.mkfifo(inbox.path / "pipe")
+    entries, folders, others = inbox.scan(inbox.path)
+    assert [entry.path for entry in entries] == [file] and entries[0] == inbox.look(file)
+    assert folders == [inbox.path / "sub"]
+    assert sorted(path.name for path in others) == ["link", "link to a folder", "pipe"]
+    facts = file.stat()
+    told = (entries[0].inode, entries[0].size_bytes, entries[0].mtime_ns, entries[0].ctime_ns)
+    assert told == (facts.st_ino, 4, facts.st_mtime_ns, facts.st_ctime_ns)
+
+
+@pytest.mark.parametrize("gone", ["absent", "link", "file"])
+def test_folder_that_is_none_any_more_is_gone(inbox: Inbox, gone: str):
+    _write(inbox.path / "real" / "x.txt")
+    if gone == "link":
+        (inbox.path / "a").symlink_to(inbox.path / "real")
+    elif gone == "file":
+        _write(inbox.path / "a")
+    with pytest.raises(FileNotFoundError):
+        inbox.scan(inbox.path / "a")
+    assert inbox.look(inbox.path / "a" / "x.txt") is None
+
+
+def test_only_regular_files_are_looked_at(inbox: Inbox):
+    (inbox.path / "folder").mkdir()
+    (inbox.path / "link").symlink_to(_write(inbox.path / "x.txt"))
+    assert [inbox.look(inbox.path / name) for name in ("folder", "link", "gone", "n" * 300)] == [None] * 4
+
+
+def test_reason_why_something_is_never_taken_names_what_it_is(inbox: Inbox, monkeypatch):
+    monkeypatch.chdir(inbox.path)
+    os.mkfifo("pipe")
+    Path("link").symlink_to("pipe")
+    _write(inbox.path / "x.txt")
+    _write(inbox.path / "y.txt.prompt")
+    _write(inbox.path / "x.txt.prompt")
+    (inbox.path / "folder").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        why = {path.name: inbox.refusal(path) for path in inbox.path.iterdir() if path.name[0] != "."}
+    told = {"pipe": "a pipe", "socket": "a socket", "link": "a symbolic link", "y.txt.prompt": "for its file: y.txt."}
+    for name, words in told.items():
+        assert words in why.pop(name)
+    assert set(why) == {"x.txt", "x.txt.prompt", "folder"} and not any(why.values())
+    assert inbox.refusal(inbox.path / "gone") is None
+
+
+def test_folders_too_deep_are_not_looked_into_and_told(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr(inbox_module, "_MAX_DEPTH", 2)
+    _write(inbox.path / "1" / "2" / "3" / "x.txt")
+    second = inbox.path / "1" / "2"
+    assert inbox.scan(inbox.path / "1")[1] == [second] and inbox.refusal(second) is None
+    assert inbox.scan(second) == ([], [], [second / "3"]) and "too deep" in inbox.refusal(second / "3")
+
+
+def test_folders_of_too_long_a_path_are_not_looked_into(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr(inbox_module, "_MAX_PATH_BYTES", 5)
+    for name in ("1234", "12345", "123456"):
+        (inbox.path / name).mkdir()
+    _, folders, others = inbox.scan(inbox.path)
+    assert sorted(path.name for path in folders) == ["1234", "12345"]
+    assert [path.name for path in others] == ["123456"]
+
+
+# ---------------------------------------------------------------------------------------- taking
+
+
+def test_take_is_durable_with_its_contents_its_new_names_and_the_old_names_absence(inbox: Inbox, synced: list[str]):
+    sidecar = _write(inbox.path / "a" / "x.txt.prompt")
+    inbox.take("id", _write(inbox.path / "a" / "x.txt"), [sidecar])
+    inbox.fsync_taken(["id"], [inbox.path / "a"])
+    files = {".taken/id/a/x.txt", ".taken/id/a/x.txt.prompt"}
+    assert set(synced[:2]) == files and synced[2:] == [".taken/id/a", ".taken/id", ".taken", "a"]
+
+
+def test_large_file_is_left_to_the_hasher(inbox: Inbox, synced: list[str], monkeypatch):
+    monkeypatch.setattr(inbox_module, "HASH_INLINE_BYTES", 4)
+    for name, text in (("small", "1234"), ("large", "12345")):
+        inbox.take(name, _write(inbox.path / name, text), [])
+    inbox.fsync_taken(["small", "large"], [])
+    assert [path for path in synced if path.count("/") == 2] == [".taken/small/small"]
+
+
+def test_folder_that_was_removed_since_needs_no_fsync(inbox: Inbox):
+    inbox.take("id", _write(inbox.path / "a" / "x.txt"), [])
+    (inbox.path / "a").rmdir()
+    inbox.fsync_taken(["id"], [inbox.path / "a"])
+    inbox.finish_take("id")
+    assert inbox.original("id").path.read_text() == "text"
+
+
+def test_finished_take_leaves_a_new_file_of_the_same_name(inbox: Inbox, synced: list[str]):
+    inbox.take("id", _write(inbox.path / "a" / "x.txt"), [])
+    (inbox.path / "a" / "x.txt").hardlink_to(inbox.original("id").path)
+    inbox.finish_take("id")
+    assert not (inbox.path / "a" / "x.txt").exists() and synced == ["a"]
+    _write(inbox.path / "a" / "x.txt", "another")
+    inbox.finish_take("id")
+    assert (inbox.path / "a" / "x.txt").read_text() == "another"
+    assert inbox.original("id").path.read_text() == "text"
+
+
+def test_take_of_a_file_whose_folder_became_a_link_takes_nothing(inbox: Inbox, tmp_path: Path):
+    _write(tmp_path / "outside" / "x.txt")
+    (inbox.path / "a").symlink_to(tmp_path / "outside")
+    with pytest.raises(FileNotFoundError):
+        inbox.take("id", inbox.path / "a" / "x.txt", [])
+    assert (tmp_path / "outside" / "x.txt").exists()
+
+
+def test_original_is_told_from_its_sidecars_and_its_mark(inbox: Inbox):
+    sidecars = [_write(inbox.path / f"x.txt.{kind}", kind) for kind in ("prompt", "done", "password")]
+    inbox.take("id", _write(inbox.path / "x.txt"), sidecars)
+    original = inbox.original("id")
+    assert original.path.name == "x.txt"
+    assert {kind: path.read_text() for kind, path in original.sidecars.items()} == {
+        "prompt": "prompt",
+        "password": "password",
+    }
+
+
+@pytest.mark.parametrize("names", [["x.txt.prompt"], ["x.txt", "y.txt"], []])
+def test_original_that_is_not_one_file_is_gone(inbox: Inbox, names: list[str]):
+    (inbox.taken / "id").mkdir()
+    for name in names:
+        _write(inbox.taken / "id" / name)
+    with pytest.raises(OriginalGone):
+        inbox.original("id")
+
+
+def test_only_folders_in_taken_are_jobs(inbox: Inbox):
+    _write(inbox.taken / ".lock")
+    (inbox.taken / "id").mkdir()
+    (inbox.taken / "link").symlink_to(inbox.taken / "id")
+    assert list(inbox.taken_ids()) == ["id"]
+
+
+# ---------------------------------------------------------------------------------------- giving back
+
+
+def test_put_back_returns_all_that_was_taken_and_makes_its_folders_again(inbox: Inbox, synced: list[str]):
+    inbox.take("id", _write(inbox.path / "a" / "b" / "x.txt"), [_write(inbox.path / "a" / "b" / "x.txt.prompt")])
+    (inbox.taken / "id" / "a" / "b" / "link").symlink_to("x.txt")
+    (inbox.path / "a" / "b").rmdir()
+    (inbox.path / "a").rmdir()
+    inbox.put_back("id")
+    assert sorted(path.name for path in (inbox.path / "a" / "b").iterdir()) == ["link", "x.txt", "x.txt.prompt"]
+    assert (inbox.path / "a" / "b" / "link").is_symlink() and list(inbox.taken_ids()) == []
+    assert synced[:2] == [".", "a"] and set(synced[2:]) == {"a/b"}
+    inbox.put_back("id")
+
+
+def test_release_of_what_is_not_there_is_no_error(inbox: Inbox):
+    inbox.take("id", _write(inbox.path / "a" / "x.txt"), [])
+    inbox.release("id")
+    inbox.release("id")
+    assert list(inbox.taken_ids()) == []

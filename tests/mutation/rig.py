@@ -1,0 +1,217 @@
+"""Mutation testing: faults put into the core, one at a time; which of them do the tests not notice?
+
+`make mutants` draws INBOXD_MUTANTS mutants (300) at random (INBOXD_SEED) over the modules below, and runs for each the
+tests that should notice it, the unit tests of its module first, in a copy of the tree; INBOXD_JOBS (2) at a time. What
+it finds is written to .mutants/SEED.jsonl, a line a mutant, at once: a run that was ended goes on where it was, and
+a module that was changed since is drawn and tried again. Environment:
+
+    INBOXD_MUTANTS=300 INBOXD_SEED=1 INBOXD_JOBS=2    how many, which, how many at a time
+    INBOXD_MODULES=store,recovery                     only these
+    INBOXD_ROUNDS=2                                   only the first rounds of tests: unit tests, lives of the daemon
+    INBOXD_AGAIN=1                                    try those that survived once more: after tests were written
+
+How to record a run: docs/reliability.md, section "Mutation testing". The goal is that 90 % are noticed; each one that
+is not gets a test of what it breaks (of the kind of fault, not of the line), or a line there that says why it is none.
+"""
+
+import collections
+import hashlib
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from mutate import Mutant, mutants
+
+ROOT = Path(__file__).parents[2]
+NOT_COPIED = {".git", ".venv", ".mutants", ".demo", ".hypothesis", "state", "inbox", "outbox"}  # of the root
+_LIVES = "tests/reliability/test_state_machine.py -k lives"
+_PLACES = "tests/test_way_of_a_file.py tests/reliability/test_lost_database.py tests/test_upkeep.py"
+_RIGS = (
+    "tests/reliability/test_order.py tests/reliability/test_crash_points.py tests/reliability/test_injected_errors.py "
+    "tests/reliability/test_full_disk.py -k 'not rig_sees'"
+)
+_UNIT = "tests/daemon/test_{}.py"
+TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
+    "intake": ("intake", "nearby", "recovery"),
+    "inbox": ("inbox", "folders", "intake", "recovery"),
+    "outbox": ("folders", "publishing", "recovery"),
+    "folders": ("folders", "recovery"),
+    "durable": ("durable", "folders", "recovery"),
+    "publishing": ("publishing", "recovery", "dispatch"),
+    "recovery": ("recovery",),
+    "store": ("store", "recovery", "publishing", "dispatch", "joblog"),
+    "dispatch": ("dispatch", "outcomes", "publishing", "stages", "scheduling"),
+}
+_LATER = (_LIVES, _PLACES, _RIGS)
+TIME_FACTOR, TIME_EXTRA_SECONDS = 4, 15  # a mutant may take so much longer than the unchanged code
+
+
+def main() -> int:
+    count, seed = int(os.environ.get("INBOXD_MUTANTS", 300)), int(os.environ.get("INBOXD_SEED", 1))
+    jobs = int(os.environ.get("INBOXD_JOBS", 2))
+    report = ROOT / ".mutants" / f"{seed}.jsonl"
+    report.parent.mkdir(exist_ok=True)
+    known = {line["id"]: line for line in map(json.loads, report.read_text().splitlines())} if report.exists() else {}
+    drawn = draw(os.environ.get("INBOXD_MODULES", ",".join(TESTS)).split(","), count, seed)
+    again = bool(os.environ.get("INBOXD_AGAIN"))
+    todo = [each for each in drawn if each.id not in known or again and known[each.id]["outcome"] == "survived"]
+    shm = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as home,
+        tempfile.TemporaryDirectory(prefix="mutants-", dir=shm) as memory,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
+        for number in range(jobs):
+            trees.put(Tree(Path(home, str(number)), memory=Path(memory, str(number))))
+        tree = trees.get()
+        limits = {
+            tests: tree.time(tests) for tests in dict.fromkeys(each for one in todo for each in rounds(one.module))
+        }
+        trees.put(tree)
+
+        def try_one(mutant: Mutant) -> dict:
+            tree = trees.get()
+            try:
+                return tree.try_mutant(mutant, limits)
+            finally:
+                trees.put(tree)
+
+        with report.open("a") as lines:
+            for done, line in enumerate(pool.map(try_one, todo), 1):
+                known[line["id"]] = line
+                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+                lines.flush()
+                print(f"{done}/{len(todo)} {line['outcome']}: {_shown(line)}", flush=True)
+    _summarize([known[each.id] for each in drawn], seed)
+    return 0
+
+
+def draw(modules: list[str], count: int, seed: int) -> list[Mutant]:
+    """A random sample over all places of all modules; a change of one place changes little of it."""
+    sources = {f"daemon/{name}.py": (ROOT / f"daemon/{name}.py").read_bytes() for name in modules}
+    found = [mutant for module, source in sources.items() for mutant in mutants(module, source)]
+    found.sort(key=lambda each: _lot(seed, each))
+    drawn = []
+    for mutant in found:
+        if len(drawn) == count:
+            break
+        if mutant.is_other(sources[mutant.module]):
+            drawn.append(mutant)
+    print(f"{len(drawn)} of {len(found)} mutants, seed {seed}", flush=True)
+    return drawn
+
+
+def _lot(seed: int, mutant: Mutant) -> bytes:
+    return hashlib.sha256(repr((seed, mutant.module, mutant.kind, mutant.before, mutant.after)).encode()).digest()
+
+
+def rounds(module: str) -> tuple[str, ...]:
+    """The arguments of pytest that are tried one after the other."""
+    unit = [_UNIT.format(name) for name in TESTS[Path(module).stem]]
+    every = (" ".join(path for path in unit if (ROOT / path).exists()), *_LATER)
+    return every[: int(os.environ.get("INBOXD_ROUNDS", len(every)))]
+
+
+class Tree:
+    """A copy of the tree in which one mutant at a time lives. `memory`: where fsync costs nothing, for unit tests."""
+
+    def __init__(self, home: Path, *, memory: Path):
+        self._root, self._tmp, self._memory = home / "tree", home / "tmp", memory
+        shutil.copytree(ROOT, self._root, ignore=_not_copied, symlinks=True)
+
+    def time(self, tests: str) -> float:
+        """Seconds that a mutant may take for these tests."""
+        began = time.monotonic()
+        status, output = self._run(tests, 900)
+        if status != 0:
+            sys.exit(f"The unchanged code does not pass {tests}:\n{output}")
+        return TIME_FACTOR * (time.monotonic() - began) + TIME_EXTRA_SECONDS
+
+    def try_mutant(self, mutant: Mutant, limits: dict[str, float]) -> dict:
+        path, began = self._root / mutant.module, time.monotonic()
+        source = path.read_bytes()
+        try:
+            self._write(path, mutant.apply(source))
+            outcome, killer = "survived", ""
+            for tests in rounds(mutant.module):
+                status, output = self._run(tests, limits[tests])
+                if status != 0:
+                    failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+                    outcome = "killed" if status is not None else "timeout"
+                    killer = (failed or [tests])[0][:200]
+                    break
+        finally:
+            self._write(path, source)
+        seconds = round(time.monotonic() - began, 1)
+        return {"id": mutant.id, **asdict(mutant), "outcome": outcome, "killer": killer, "seconds": seconds}
+
+    def _write(self, path: Path, source: bytes) -> None:
+        path.write_bytes(source)
+        for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):  # its time and size may be the same
+            stale.unlink()
+
+    def _run(self, tests: str, limit_seconds: float) -> tuple[int | None, str]:
+        """Exit status of pytest and its output; None: it took too long."""
+        tmp = self._memory if tests.startswith("tests/daemon/") else self._tmp
+        command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider --tb=no --basetemp={tmp} {tests}"
+        mark = f"INBOXD_MUTANT_TREE={self._root}"
+        environment = {**os.environ, "INBOXD_MUTANT_TREE": str(self._root)}
+        with tempfile.TemporaryFile("w+", dir=self._root.parent) as output:
+            process = subprocess.Popen(
+                ["sh", "-c", f"exec {command}"], cwd=self._root, env=environment, stdout=output, stderr=output
+            )
+            try:
+                status = process.wait(limit_seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+            _end_all(mark)
+            process.wait()
+            output.seek(0)
+            return status, output.read()
+
+
+def _not_copied(folder: str, names: list[str]) -> set[str]:
+    return NOT_COPIED if Path(folder) == ROOT else {name for name in names if name == "__pycache__"}
+
+
+def _end_all(mark: str) -> None:
+    """Kill what this run has started and left behind: daemons, workers; all have `mark` in their environment."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
+        except (OSError, ValueError):  # it has ended, or is another user's
+            continue
+
+
+def _shown(line: dict) -> str:
+    before, after = (" ".join(line[name].split())[:90] for name in ("before", "after"))
+    return f"{line['module']}:{line['line']} {line['kind']}: {before} -> {after}"
+
+
+def _summarize(lines: list[dict], seed: int) -> None:
+    """The figures for docs/reliability.md."""
+    by_module = collections.defaultdict(collections.Counter)
+    for line in lines:
+        by_module[line["module"]][line["outcome"]] += 1
+    print(f"\nSeed {seed}\n\n| module | mutants | noticed |\n| --- | --- | --- |")
+    for module, counts in [*sorted(by_module.items()), ("all", sum(by_module.values(), collections.Counter()))]:
+        total = counts.total()
+        print(f"| {module} | {total} | {total - counts['survived']} ({1 - counts['survived'] / total:.0%}) |")
+    for line in lines:
+        if line["outcome"] == "survived":
+            print(f"survived: {_shown(line)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The mutants that are made, and what is left alone."""
+
+import ast
+
+import pytest
+from mutate import mutants
+
+
+def _afters(source: str) -> set[str]:
+    """The sources of all mutants, in Python's own spelling."""
+    code = source.encode()
+    return {_spelt(mutant.apply(code)) for mutant in mutants("x.py", code) if mutant.is_other(code)}
+
+
+def _spelt(source: str | bytes) -> str:
+    return ast.unparse(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a == b", {"(a != b)"}),
+        ("x = é < b", {"x = (é >= b)", "x = (é <= b)"}),
+        ("x = a and b", {"x = (a or b)", "x = a", "x = b"}),
+        ("x = (a == 1) & f(b)", {"x = ((a == 1) | f(b))", "x = (a == 1)", "x = (f(b))"}),
+        ("x = not a", {"x = a"}),
+        ("x = a + 1", {"x = (a - 1)", "x = a + 2"}),
+        ("self.x = 1", {"pass", "self.x = 2"}),
+        ("f(x)", {"pass"}),
+        ("f(x, y=z)", {"pass", "f(x)"}),
+        ("x = max(a, b)", {"x = a", "x = b"}),
+        ("x = f('queued')", {"x = f('queuedx')"}),
+        ("raise Error('queued')", {"pass"}),
+        ("x = {E.A, E.B}", {"x = {E.A}", "x = {E.B}"}),
+    ],
+)
+def test_place_is_changed(source: str, expected: set[str]):
+    assert {_spelt(each) for each in expected} <= _afters(source)
+
+
+def test_guard_is_removed_and_turned_round():
+    found = _afters("if a:\n    return b")
+    assert {"if False:\n    return b", "if not a:\n    return b", "if a:\n    return None"} <= found
+
+
+def test_loop_handler_and_suppression_are_disabled():
+    assert "for x in ():\n    y = x" in _afters("for x in f:\n    y = x")
+    assert "try:\n    x = a\nexcept OSError:\n    raise" in _afters("try:\n    x = a\nexcept OSError:\n    x = b")
+    assert "with contextlib.nullcontext():\n    x = a" in _afters("with contextlib.suppress(OSError):\n    x = a")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""A docstring: of 1 line."""',
+        'log.warning("%s of %d", a, b + 1, extra=about(job))',
+        'assert x is not None, "queued"',
+        'x: "int | None"',
+        "import os",
+        "x = 1 << 20",
+        "level = logging.INFO if a == b else logging.WARNING",
+        "_PAUSE_SECONDS = 5.0",
+        "x = f'{a + 1} of {b}'",
+        "x = 'a message of many words'",
+        "x = folder / name",
+        "@f(1)\ndef g(x: int | None) -> int | None: ...",
+        "class A:\n    def __repr__(self): return f(1 + 1)",
+    ],
+)
+def test_what_is_no_fault_is_left_alone(source: str):
+    assert _afters(source) == set()
