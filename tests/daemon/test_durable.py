@@ -250,5 +250,5 @@ def test_failed_fsync_is_never_repeated_on_the_same_file(tmp_path: Path, monkeyp
 def test_link_in_the_place_of_a_file_is_not_synced(tmp_path: Path):
     (tmp_path / "x").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "x")
-    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+    with pytest.raises(OSError, match="a symbolic link"):
         durable.Syncer(tmp_path / ".scratch").sync(tmp_path / "link")
