@@ -1,0 +1,190 @@
+"""Folders and files below a trusted folder, while others rename, link and write there."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from daemon import beneath, durable
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder in which others may rename what they like."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder
+
+
+# ---------------------------------------------------------------------------------------- opening
+
+
+@pytest.mark.parametrize("part", ["a", "a/b"])
+def test_link_in_any_part_of_a_path_is_not_followed(tmp_path: Path, part: str):
+    (tmp_path / "elsewhere" / "b").mkdir(parents=True)
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "b").mkdir()
+    (root / part).rename(root / "aside")
+    (root / part).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError), beneath.opened(root, root / "a" / "b"):
+        pass
+    with pytest.raises(NotADirectoryError), beneath.opened(root, root / "a" / "b", make=True):
+        pass
+
+
+def test_file_in_the_place_of_a_folder_is_no_folder(tmp_path: Path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(FileNotFoundError), beneath.opened(tmp_path, tmp_path / "a" / "b"):
+        pass
+
+
+def test_root_itself_may_be_a_link(tmp_path: Path):
+    (tmp_path / "real" / "a").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with beneath.opened(tmp_path / "link", tmp_path / "link" / "a") as folder:
+        assert os.path.samestat(os.fstat(folder), (tmp_path / "real" / "a").stat())
+
+
+def test_missing_folders_are_made_with_the_rights_of_the_folder_above(tmp_path: Path):
+    root = tmp_path / "root"
+    root.mkdir()
+    root.chmod(0o1775)
+    mask = os.umask(0o077)
+    try:
+        with beneath.opened(root, root / "a" / "b", make=True):
+            pass
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(mask)
+    assert mode_of(root / "a") == mode_of(root / "a" / "b") == 0o775
+
+
+def test_only_a_regular_file_is_opened_to_be_read(tmp_path: Path):
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with os.fdopen(durable.open_regular(tmp_path / "file"), "rb") as file:
+        assert file.read() == b"text"
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("link", "folder", "pipe"):
+        with pytest.raises(OSError, match="not a regular file"):
+            durable.open_regular(tmp_path / name)
+        with pytest.raises(OSError, match="not a regular file"):
+            durable.sha256_of(tmp_path / name)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_checksum_of_a_file_that_is_larger_than_allowed_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_bytes(bytes(11))
+    assert durable.sha256_of(tmp_path / "file", at_most=11) == durable.sha256_of(tmp_path / "file")
+    with pytest.raises(OSError, match="File too large"):
+        durable.sha256_of(tmp_path / "file", at_most=10)
+
+
+# ---------------------------------------------------------------------------------------- own folders
+
+
+def test_folder_in_a_safe_place_is_used_by_its_name(tmp_path: Path):
+    (tmp_path / "own").mkdir(mode=0o700)
+    held = beneath.HeldFolder(tmp_path / "own")
+    held.hold()
+    assert (held.path, held.descriptor) == (tmp_path / "own", None)
+    held.refresh()
+    held.release()
+
+
+def test_folder_that_others_may_rename_is_used_through_its_descriptor(shared: Path):
+    (shared / "own").mkdir()
+    held = beneath.HeldFolder(shared / "own")
+    held.hold()
+    assert held.path != held.place and mode_of(held.place) == 0o700
+    (shared / "own").rename(shared / "aside")
+    (shared / "elsewhere").mkdir()
+    (shared / "own").symlink_to(shared / "elsewhere")
+    (held.path / "x.txt").write_text("text")
+    assert (shared / "aside" / "x.txt").read_text() == "text" and not any((shared / "elsewhere").iterdir())
+    held.release()
+    assert held.path == held.place
+
+
+def test_folder_that_was_renamed_returns_to_its_place(shared: Path):
+    (shared / "own").mkdir()
+    held = beneath.HeldFolder(shared / "own")
+    held.hold()
+    path = held.path
+    for number in (1, 2):
+        (shared / "own").rename(shared / "aside")
+        (shared / "own").write_text(f"of somebody else, {number}")
+        held.refresh()
+        assert os.path.samestat((shared / "own").lstat(), os.stat(path)) and held.path == path
+    assert sorted(each.name for each in shared.iterdir()) == ["own", "own.foreign-1", "own.foreign-2"]
+    held.release()
+
+
+def test_folder_of_another_user_is_not_held(shared: Path):
+    if os.geteuid():
+        pytest.skip("needs root, to give a folder to another user")
+    (shared / "own").mkdir()
+    os.chown(shared / "own", 54321, 54321)
+    with pytest.raises(PermissionError, match="another user"):
+        beneath.HeldFolder(shared / "own").hold()
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "is_safe"),
+    [
+        (0o755, 0, True),
+        (0o770, 0, False),
+        (0o777, 0, False),
+        (0o1777, 0, True),
+        (0o2770, 0, False),
+        (0o755, 54321, False),
+    ],
+    ids=["755", "770", "777", "1777", "2770", "another's"],
+)
+def test_place_is_safe_if_nobody_else_can_rename_what_lies_there(tmp_path: Path, mode: int, owner: int, is_safe: bool):
+    folder = tmp_path / "folder" / "below"
+    folder.mkdir(parents=True)
+    if owner and os.geteuid():
+        pytest.skip("needs root, to give a folder to another user")
+    if owner:
+        os.chown(folder.parent, owner, -1)
+    folder.parent.chmod(mode)
+    assert beneath.is_safe(folder) is is_safe
+    assert beneath.is_safe(folder.parent) is is_safe
+
+
+def test_link_to_the_folder_must_lie_in_a_safe_place_too(tmp_path: Path, shared: Path):
+    (tmp_path / "real").mkdir()
+    (shared / "link").symlink_to(tmp_path / "real")
+    assert beneath.is_safe(tmp_path / "real") and not beneath.is_safe(shared / "link")
+
+
+def test_private_folder_is_closed_to_others_whoever_made_it(tmp_path: Path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there").chmod(0o2777)
+    for name in ("new", "there"):
+        beneath.make_private(tmp_path / name)
+        assert mode_of(tmp_path / name) & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(OSError):
+        beneath.make_private(tmp_path / "link")
+
+
+def test_names_are_protected_where_others_may_write(tmp_path: Path, shared: Path):
+    assert beneath.protect_names(shared) and mode_of(shared) == 0o1777
+    before = mode_of(tmp_path)
+    assert beneath.protect_names(tmp_path) and mode_of(tmp_path) == before
+
+
+def test_right_to_write_is_taken_from_others(shared: Path):
+    beneath.close_to_writers(shared)
+    assert mode_of(shared) == 0o755
