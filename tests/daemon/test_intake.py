@@ -76,12 +76,14 @@ def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: Inbox):
     assert inbox.files() == ["a.txt"] and inbox.intake.is_quiet
 
 
-def test_other_settings_hold_for_what_is_taken_from_now_on(inbox: Inbox, tmp_path: Path):
-    (tmp_path / "config.toml").write_text(TOML.replace("settle_seconds = 2", "settle_seconds = 5\npriority = 3"))
+@pytest.mark.parametrize("seconds", [0.5, 5])
+def test_other_settings_hold_for_what_is_taken_from_now_on(inbox: Inbox, tmp_path: Path, seconds: float):
+    other = TOML.replace("settle_seconds = 2", f"settle_seconds = {seconds}\npriority = 3")
+    (tmp_path / "config.toml").write_text(other)
     inbox.intake.use(config.load(tmp_path / "config.toml"))
     inbox.write("a.txt")
     inbox.scan(now=10.0)
-    assert [inbox.intake.step(now) for now in (12.1, 14.9, 15.1)] == [0, 0, 1]
+    assert [inbox.intake.step(10.0 + seconds + more) for more in (-0.1, 0.1)] == [0, 1]
     assert inbox.store.open_jobs()[0].priority == 3
 
 
