@@ -164,17 +164,19 @@ class Store(Database):
         return renamed
 
     def finish(self, job: Job) -> Job:
-        """publishing -> its outcome: the result is in the outbox."""
+        """publishing -> its outcome: the result is in the outbox. Fenced off: the job as it is."""
         assert job.outcome is not None
         done = replace(job, state=job.outcome, lease=None, finished_at=self._clock())
         with self._transaction():
-            self._save(done, _is_attempt(job, JobState.PUBLISHING))
+            if not self._save(done, _is_attempt(job, JobState.PUBLISHING)):
+                return self.get(job.id) or job
             self._event(done, done.state, done.result_path)
         self._moved(job.state, done.state)
         return done
 
     def reopen(self, job: Job) -> Job:
-        """failed or cancelled -> queued, with all its tries again; `result_path` stays until `forget_result`."""
+        """failed or cancelled -> queued, with all its tries again; `result_path` stays until `forget_result`. Not so
+        any more: the job as it is."""
         queued = replace(
             job,
             state=JobState.QUEUED,
@@ -189,7 +191,8 @@ class Store(Database):
             overrides=job.moved_back(),
         )
         with self._transaction():
-            self._save(queued, _jobs.c.state.in_([JobState.FAILED, JobState.CANCELLED]))
+            if not self._save(queued, _jobs.c.state.in_([JobState.FAILED, JobState.CANCELLED])):
+                return self.get(job.id) or job
             self._event(queued, "queued by command")
         self._moved(job.state, queued.state)
         return queued
