@@ -108,9 +108,10 @@ def test_attempt_ends_only_once(store: Store, outcome: str):
     assert store.get(job.id) == publishing and store.counts() == {"publishing": 1}
 
 
-def test_end_and_retry_of_a_job_that_has_gone_on_change_and_report_nothing(store: Store, tmp_path: Path):
-    store.insert([make_job()])
-    started = _start(store, make_job())
+def test_end_and_retry_of_a_job_that_has_gone_on_change_and_report_nothing(store: Store):
+    job = make_job()
+    store.insert([job])
+    started = _start(store, job)
     publishing = store.intend(started, outcome=JobState.DONE, attempt_outcome="finished", result_path="x")
     done = store.finish(publishing)
     events = len(JobLog(store.path).events(done.id))
