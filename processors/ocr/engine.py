@@ -1,5 +1,6 @@
 """RapidOCR on one image; finds out which way up a page is when it reads poorly as it lies."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import rapidocr
+from PIL import ImageOps
 from rapidocr import RapidOCR
 
 from processors.base import Unavailable
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 _GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge by
 _MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; more is reduced
+_LONGEST_SHAPE = 25  # long side to short side; rapidocr enlarges the short side to 736 pixels, however long the other
+_MOST_PADDED_PIXELS = 12_000_000  # with the white that `_LONGEST_SHAPE` adds
+_PADDED_SHAPE = 8  # rapidocr's own: a page that is wider for its height is padded to a quarter of its width,
+_WIDEST_PADDED = 7000  # which beyond this is more than 12 megapixels
 _AGAIN_SCALE = 0.7  # of the size at which a page was read first
 _LEAST_CONFIDENCE = 0.5  # what is read with less is mostly dirt and pictures: counted, not taken
 
@@ -102,8 +108,7 @@ class Engine:
         return Upright(*self.read(image), image, turned)
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
-        self._rapidocr.max_side_len = max(image.size)
-        found = self._rapidocr(_bgr(image), use_det=True, use_rec=False)
+        found = self._rapidocr(self._prepared(image, max(image.size)), use_det=True, use_rec=False)
         return [] if found.boxes is None else found.boxes
 
     def _recognize(self, image: "Image.Image") -> tuple[str, float]:
@@ -111,11 +116,19 @@ class Engine:
         found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 
+    def _prepared(self, image: "Image.Image", longest_side: int) -> np.ndarray:
+        """The image as OpenCV has it, of a shape and with limits by which rapidocr takes bounded memory."""
+        shaped = _in_shape(image)
+        self._rapidocr.max_side_len = min(longest_side, max(fit(shaped.size, _MOST_PADDED_PIXELS)))
+        wide = self._rapidocr.max_side_len > _WIDEST_PADDED and image.width > image.height
+        self._rapidocr.width_height_ratio = -1 if wide else _PADDED_SHAPE
+        return _bgr(shaped)
+
     def read(self, image: "Image.Image") -> tuple[list[Piece], list[Piece]]:
         """What stands in an RGB image as it lies, and what is too uncertain to be taken; no order is promised."""
         # by area: rapidocr's own bound, 2000 pixels a side, makes a tall receipt or screenshot illegible
-        self._rapidocr.max_side_len = max(fit(image.size, _MOST_PIXELS))
-        found = self._rapidocr(_bgr(image), use_det=True, use_rec=True)  # it keeps the arguments of the last call
+        prepared = self._prepared(image, max(fit(image.size, _MOST_PIXELS)))
+        found = self._rapidocr(prepared, use_det=True, use_rec=True)  # it keeps the arguments of the last call
         if not found.txts:
             return [], []
         pieces = [
@@ -127,6 +140,15 @@ class Engine:
         ]
         faint = [piece for piece in pieces if not piece.confidence >= _LEAST_CONFIDENCE]  # NaN, too
         return [piece for piece in pieces if piece.confidence >= _LEAST_CONFIDENCE], faint
+
+
+def _in_shape(image: "Image.Image") -> "Image.Image":
+    """The image; one that is too long for its other side, with white below or beside it, so that no place changes."""
+    least = math.ceil(max(image.size) / _LONGEST_SHAPE)
+    if min(image.size) >= least:
+        return image
+    size = (max(image.width, least), max(image.height, least))
+    return ImageOps.expand(image, (0, 0, size[0] - image.width, size[1] - image.height), fill="white")
 
 
 def _model(task: str) -> Path:

@@ -95,16 +95,27 @@ class Track:
             lost_seconds = 0.0
             good_bytes += packet.size
             for frame in frames:
-                good_seconds += frame.samples / frame.sample_rate
+                seconds = frame.samples / frame.sample_rate if frame.sample_rate else 0.0
                 try:
-                    resampled = resampler.resample(frame)
-                except ValueError:  # the track changed its rate or its channels on the way
-                    yield from self._sound(resampler.resample(None))
-                    resampler = self._resampler()
-                    resampled = resampler.resample(frame)
-                yield from self._sound(resampled)
+                    converted, resampler = self._converted(resampler, frame)
+                except (av.error.FFmpegError, ValueError) as error:  # channels or a rate that FFmpeg cannot convert
+                    log.debug("a frame at %.2f s cannot be converted: %s", self.decoded_seconds, error)
+                    lost_seconds, resampler = lost_seconds + seconds, self._resampler()
+                    continue
+                good_seconds += seconds
+                yield from self._sound(converted)
         if good_seconds:
             yield from self._sound(resampler.resample(None))
+
+    def _converted(
+        self, resampler: "av.AudioResampler", frame: "av.AudioFrame"
+    ) -> tuple[list["av.AudioFrame"], "av.AudioResampler"]:
+        """The sound of a frame, and what converts the next: a track may change its rate or channels on the way."""
+        try:
+            return resampler.resample(frame), resampler
+        except ValueError:
+            rest, resampler = resampler.resample(None), self._resampler()
+            return [*rest, *resampler.resample(frame)], resampler
 
     def _packets(self) -> Iterator["av.Packet"]:
         """All packets of the track; goes on behind places that the demuxer stumbles over."""

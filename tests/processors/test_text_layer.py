@@ -213,3 +213,22 @@ def test_a_name_that_is_no_utf8_can_be_written_down(ocr: Ocr, tmp_path: Path):
         read(ocr, source, tmp_path / task, task=task, formats=forms)
         for path in (tmp_path / task).glob("*.[tmj]*"):
             path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [(65_000, 6), (6, 65_000), (40_000, 1), (1, 900), (12_000, 40), (20_000, 500), (1, 1)])
+def test_a_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int]):
+    """RapidOCR enlarges a short side to 736 pixels and pads a wide page to a quarter of its width: up to terabytes."""
+    image = Image.new("RGB", size, "black")
+    height, width, _ = ocr._engine._prepared(image, max(size)).shape
+    assert max(width, height) <= 25 * min(width, height) and (width, height) >= size
+    longest, ratio = ocr._engine._rapidocr.max_side_len, ocr._engine._rapidocr.width_height_ratio
+    shrunk = min(1.0, longest / max(width, height))
+    enlarged = max(shrunk, 736 / min(width, height))
+    assert width * height * enlarged**2 < 15_000_000
+    assert ratio < 0 or longest < 7_001 or size[0] < size[1]
+
+
+def test_a_page_of_one_pixel_has_no_text(ocr: Ocr, tmp_path: Path):
+    Image.new("RGB", (1, 1), "white").save(tmp_path / "x.png")
+    finished = read(ocr, tmp_path / "x.png", tmp_path / "out", media_type="image/png")
+    assert finished.review == ("page 1: no text was found",)

@@ -164,3 +164,12 @@ def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, w
     work = make_work(SAMPLES / "LJ001-0002.mp3", tmp_path, way=way, **choices)
     ((_, outcome),) = whisper.process([work], Progress(lambda message: None))
     assert outcome.kind is FailureKind.ERROR and "not numbers (NaN)" in outcome.message
+
+
+def test_a_sound_of_channels_that_cannot_be_mixed_is_refused_in_plain_words(hear, tmp_path):
+    source = write_wav(tmp_path / "many.wav", read_sound("LJ001-0002.mp3")[:4000])
+    content = bytearray(source.read_bytes())
+    content[22] = 248  # the number of channels (RIFF, "fmt "): more than FFmpeg can mix
+    source.write_bytes(content)
+    with pytest.raises(BadInput, match="No sound could be decoded"):
+        hear(source)
