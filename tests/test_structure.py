@@ -24,6 +24,7 @@ LAYERS = (
         "model",
         "durable",
         "names",
+        "toml",
         "schema",
         "memory",
         "hearing",
