@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
-_CLOSED_PAUSE = 0.1  # seconds: `install`, wget or Python's copy2 close a file and then set its rights, by its name
+_HINT_PAUSE = 0.1  # seconds: `install`, wget or Python's copy2 close a file and then set its rights, by its name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
@@ -68,7 +68,7 @@ class Intake:
         self._hasher = Hasher(post, folders.inbox.taken / ".copy.hasher")
         self._hash_tries: dict[str, int] = {}  # by job
         self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
-        self._complete: set[Path] = set()  # renamed in, or closed by its writer: settled with the next look
+        self._complete: set[Path] = set()  # renamed in: settled with the next look
         self._moved_in: set[Path] = set()  # folders renamed in: what the next scan finds there is settled
         self._due: dict[Path, float] = {}  # file -> when to look at it again
         self._ready: dict[Path, Entry] = {}  # settled, to be taken in this step
@@ -104,9 +104,13 @@ class Intake:
                 self._moved_in.add(hint.folder)
         elif not is_ignored(hint.name):
             path = hint.folder / hint.name
-            self._due[path] = now + (min(_CLOSED_PAUSE, self.settings.settle_seconds) if hint.closed else 0.0)
             if hint.complete:
                 self._complete.add(path)
+                self._due[path] = now
+            else:
+                self._complete.discard(path)
+                self._settling.stir(path, now)
+                self._due[path] = now + min(_HINT_PAUSE, self.settings.settle_seconds)
 
     def step(self, now: float) -> int:
         """Look where it is due, take what has settled; the number of drops taken."""
@@ -219,7 +223,7 @@ class Intake:
         if not changed and self._due.get(path, now) > now:
             return  # its wait is not over
         if not self._settling.ready(path, now):
-            self._due[path] = now + (self.settings.settle_seconds if changed else _SHORT_PAUSE)
+            self._due[path] = now + max(_SHORT_PAUSE, self._settling.seconds_left(path, now))
         elif path in self._unreturned or self._is_written(path):
             self._due[path] = now + _WRITER_PAUSE
         else:

@@ -87,12 +87,37 @@ def test_file_renamed_in_is_taken_at_once(inbox: Inbox):
     assert inbox.intake.step(10.0) == 1
 
 
-def test_file_that_was_closed_is_taken_once_its_writer_has_set_its_rights(inbox: Inbox):
-    inbox.write("a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True, closed=True), 10.0)
+def test_file_that_was_closed_settles_from_then_on_however_its_writer_sets_its_rights(inbox: Inbox):
+    path = inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.05) == 0
     assert inbox.intake.next_look(10.05) == pytest.approx(0.05)
-    assert inbox.intake.step(10.11) == 1
+    path.chmod(0o600)  # as install(1) does after it has closed the file
+    assert inbox.intake.step(10.11) == 0
+    assert inbox.intake.next_look(10.11) == pytest.approx(2.0)
+    assert inbox.intake.step(12.12) == 1
+
+
+def test_file_that_is_written_in_bursts_is_one_file(inbox: Inbox):
+    """Opened, appended to and closed, again and again: FTP that resumes, scanners, SMB clients."""
+    for burst in range(5):
+        with (inbox.path / "a.txt").open("a") as file:
+            file.write(f"burst {burst}\n")
+        inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0 + burst)
+        assert inbox.intake.step(10.5 + burst) == 0
+    assert inbox.intake.step(16.6) == 1
+    assert inbox.folders.inbox.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
+
+
+def test_file_that_is_closed_unchanged_is_in_use(inbox: Inbox):
+    path = inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    facts = path.stat()
+    path.write_text("TEXT")  # as long as before, within a tick of the clock of the file system
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 11.9)
+    assert inbox.intake.step(12.1) == 0
+    assert inbox.intake.step(14.2) == 1
 
 
 def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inbox: Inbox):
@@ -105,7 +130,7 @@ def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inb
     assert inbox.scan(now=30.0) == 0 and inbox.intake.step(40.0) == 0
 
 
-def test_file_whose_writer_closed_it_need_not_settle_though_it_was_seen_growing(inbox: Inbox):
+def test_file_that_was_renamed_in_need_not_settle_though_its_name_was_seen_before(inbox: Inbox):
     path = inbox.write("a.txt", "")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.0) == 0
