@@ -25,6 +25,7 @@ _TEMPORARY_SUFFIXES = (
     ".lock",
     "~",  # backups of Emacs, gedit, vim
 )
+DOWNLOAD_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart")  # of NAME, meanwhile
 _TEMPORARY_PREFIXES = (
     ".",  # hidden: also .syncthing.NAME.tmp, rsync's .NAME.XXXXXX, LibreOffice's .~lock.NAME#
     "~$",  # the owner files of Office

@@ -49,7 +49,7 @@ LAYERS = (
         "kinds",
     }
     | {"result", "joblog", "gate"},
-    {"folders", "nearby", "hooks", "telemetry.totals", "doctor.installation"},
+    {"folders", "nearby", "hooks", "unplaced", "telemetry.totals", "doctor.installation"},
     {"storage", "rebuild", "retention", "telemetry.metrics", "doctor.machine", "doctor.premises", "doctor.standing"},
     {"publishing", "intake", "audit", "stages", "telemetry.exporter", "doctor.examination"},
     {"duplicates", "scheduling"},
