@@ -17,6 +17,7 @@ from daemon.durable import sha256_of
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone
 from daemon.joblog import JobLog
+from daemon.unplaced import read as read_unplaced
 
 _LOOKS = 5  # at something that seems wrong, before it is
 _PAUSE_SECONDS = 0.2
@@ -50,6 +51,7 @@ class Audit:
         self._folders = folders
         self._database = database
         self._is_running = is_running
+        self._unplaced = read_unplaced(folders.state)  # what the last start could not put right
         self._bytes = 0
 
     def run(self, on_job: Callable[[int, int], None] = lambda done, total: None) -> Verdict:
@@ -92,7 +94,9 @@ class Audit:
         match row["state"]:
             case "queued" | "running":
                 yield from self._check_taken(row, finding)
+                yield from self._check_placed(row, finding)
             case "publishing":
+                yield from self._check_placed(row, finding)
                 staged = self._folders.outbox.staging / f"{row['id']}.{row['attempt']}"
                 result = self._folders.outbox.path / row["result_path"]
                 if staged.is_dir() and not (self._folders.inbox.taken / row["id"]).is_dir():
@@ -105,6 +109,10 @@ class Audit:
                         "inbox/.taken still holds a copy (swept at the next start)", is_error=self._is_running
                     )
                 yield from self._check_result(row, finding)
+
+    def _check_placed(self, row: dict[str, Any], finding: Callable[..., Finding]) -> Iterator[Finding]:
+        if why := self._unplaced.get(row["id"]):
+            yield finding(f"the last start could not go on with it: {why}")
 
     def _check_taken(self, row: dict[str, Any], finding: Callable[..., Finding]) -> Iterator[Finding]:
         try:
@@ -162,10 +170,11 @@ class Audit:
     def _explain(self, job_id: str) -> Iterator[Finding]:
         row = self._rows().get(job_id)
         if row is None and (self._folders.inbox.taken / job_id).is_dir():
+            why = self._unplaced.get(job_id)
             yield Finding(
                 job=job_id,
-                what=f"inbox/.taken/{job_id} has no row (recorded at the next start)",
-                is_error=self._is_running,
+                what=f"inbox/.taken/{job_id} has no row ({why or 'recorded at the next start'})",
+                is_error=self._is_running or why is not None,
             )
         staged = [item.name for item in os.scandir(self._folders.outbox.staging) if item.name.startswith(f"{job_id}.")]
         if staged and (row is None or _has_ended(row)):

@@ -148,6 +148,7 @@ class Commands:
                 printable_path(path.relative_to(self._folders.inbox.path)): why
                 for path, why in self._intake.left.items()
             },
+            "unplaced": dict(self._intake.unplaced),
             "watch_problems": {printable(str(folder)): why for folder, why in self._watcher.problems.items()},
         }
 

@@ -5,12 +5,12 @@ by the processors' own classes: a mistake is told at start, not when the first f
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon import toml
 from daemon.errors import ConfigError
 from daemon.tables import (
     Duplicates,
@@ -29,7 +29,8 @@ from daemon.validation import nearest, validate
 from processors import base
 from processors.base import Kind
 
-_PATHS_TABLE = re.compile(r"^\[paths\][^\n]*\n(?:(?!\s*\[).*\n?)*", re.MULTILINE)
+_PATHS_TABLE = re.compile(r"^\[paths\][^\n]*\n(?:(?![ \t]*\[).*\n?)*", re.MULTILINE)
+_MAX_BYTES = 256 * 1024
 _FOLDER_VALUES = ("priority", "originals", "duplicates", "wait_for_done", "wait_for_sidecar")
 _SHOWN_TABLES = ("retry", "workers", "schedule", "retention", "metrics")
 
@@ -146,7 +147,7 @@ def load_paths(path: Path) -> Settings:
         tables = _read(path)
     except ConfigError as error:
         try:
-            tables = tomllib.loads("".join(_PATHS_TABLE.findall(path.read_text(encoding="utf-8"))))
+            tables = toml.parse("".join(_PATHS_TABLE.findall(path.read_text(encoding="utf-8"))).encode())
         except (OSError, ValueError):  # it is that very table
             raise error from None
     return parse({"paths": tables.get("paths", {})}, source=path, home=path.resolve().parent)
@@ -154,15 +155,20 @@ def load_paths(path: Path) -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no {path}.", "Name the file with --config, or write one: an empty file is a valid one."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", "Mend its permissions or encoding (UTF-8).") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}.", "Mend that line.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", "Fix its permissions.") from error
+    if len(content) > _MAX_BYTES:
+        raise ConfigError(f"{path} is larger than {_MAX_BYTES // 1024} KiB.", "Is this the right file?")
+    try:
+        return toml.parse(content)
+    except ValueError as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}.", "Fix that line, and save it as UTF-8 text.") from error
 
 
 def load_again(old: Settings) -> Settings:

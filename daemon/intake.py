@@ -2,9 +2,14 @@
 
 Hints say where to look; what is there is told by looking. Files are taken first and recorded second, many in one
 transaction: a crash between the two leaves a taken file without a row, which `recovery` records.
+
+Whatever one file, one folder or what lies beside it provokes costs that file only: it stays in the inbox, or goes back
+there, with the reason in `left`, and is tried again once it or what lies beside it has changed.
 """
 
+import errno
 import functools
+import hashlib
 import itertools
 import logging
 import os
@@ -17,14 +22,32 @@ from typing import Any
 
 from daemon import durable
 from daemon.config import Settings
+from daemon.errors import InboxdError
 from daemon.folders import Folders
 from daemon.inbox import HASH_INLINE_BYTES, OriginalGone
 from daemon.journal import about
 from daemon.kinds import Content, sniff
 from daemon.model import Entry, Hashed, Job, JobState, LookAt
-from daemon.names import CONTENT_SUFFIXES, DONE_SUFFIX, OPTIONS_SUFFIX, SIDECAR_SUFFIXES, printable_path
-from daemon.nearby import Choice, WrongOptions, choose, options_of
-from daemon.settling import Settling, is_ignored
+from daemon.names import (
+    CONTENT_SUFFIXES,
+    DONE_SUFFIX,
+    MAX_SIDECAR_BYTES,
+    OPTIONS_SUFFIX,
+    SIDECAR_SUFFIXES,
+    printable,
+    printable_path,
+)
+from daemon.nearby import (
+    FOLDER_FILE,
+    Choice,
+    WrongOptions,
+    choose,
+    open_regular,
+    options_of,
+    read_bounded,
+    too_large,
+)
+from daemon.settling import DOWNLOAD_SUFFIXES, Settling, is_ignored
 from daemon.storage import Storage, describe
 from daemon.store import Store, new_id
 from daemon.telemetry.histogram import Histogram
@@ -34,15 +57,20 @@ log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
-_CLOSED_PAUSE = 0.1  # seconds: `install`, wget or Python's copy2 close a file and then set its rights, by its name
+_DESCRIBE_SECONDS = 0.5  # in one transaction, likewise: options near a file may take long to read
+_HINT_PAUSE = 0.1  # seconds: `install`, wget or Python's copy2 close a file and then set its rights, by its name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
 _DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
 _HASH_TRIES = 6  # of a large file that cannot be read
+_CHUNK_BYTES = 1 << 20
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 _HASHER_STOP_SECONDS = 1.0
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
+_SET_ASIDE_PAUSE = 5.0  # seconds until the next look whether a file that was set aside has changed
+_UNEXPECTED = "inboxd failed on it (the log says how). It tries again when it, or a file beside it, has changed."
+_UNEXPECTED_FOLDER = "inboxd failed on it (the log says how), and tries again from time to time."
 
 
 class Intake:
@@ -69,17 +97,19 @@ class Intake:
         self._hasher = Hasher(post, folders.inbox.taken / ".copy.hasher")
         self._hash_tries: dict[str, int] = {}  # by job
         self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
-        self._complete: set[Path] = set()  # renamed in, or closed by its writer: settled with the next look
+        self._complete: set[Path] = set()  # renamed in: settled with the next look
         self._moved_in: set[Path] = set()  # folders renamed in: what the next scan finds there is settled
         self._due: dict[Path, float] = {}  # file -> when to look at it again
-        self._ready: dict[Path, Entry] = {}  # settled, to be taken in this step
+        self._ready: dict[Path, tuple[Entry, float]] = {}  # settled, and when: to be taken in that step, or soon
         self._to_scan: dict[Path, float] = {}  # folder -> not before
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
         self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
         self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
         self._refused: set[Path] = set()  # what is left in the inbox for good
         self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
+        self._set_aside: dict[Path, Any] = {}  # what provoked an error, and its `_likeness` then; None: not known
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
+        self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, that the start could not put right, and why
         self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from the last change to the taking
 
     def use(self, settings: Settings) -> None:
@@ -91,7 +121,8 @@ class Intake:
         self._to_scan[self._folders.inbox.path] = now
         self._rested.clear()
         for path in list(self._refused):
-            self._refuse(path)
+            self._bounded(self._refuse, path, path=path)
+        self._due.update({path: now for path, likeness in self._set_aside.items() if likeness is None})
 
     def look_at(self, hint: LookAt, now: float) -> None:
         inbox = self._folders.inbox.path
@@ -105,23 +136,18 @@ class Intake:
                 self._moved_in.add(hint.folder)
         elif not is_ignored(hint.name):
             path = hint.folder / hint.name
-            self._due[path] = now + (min(_CLOSED_PAUSE, self.settings.settle_seconds) if hint.closed else 0.0)
             if hint.complete:
                 self._complete.add(path)
+                self._due[path] = now
+            else:
+                self._complete.discard(path)
+                self._settling.stir(path, now)
+                self._due[path] = now + min(_HINT_PAUSE, self.settings.settle_seconds)
 
     def step(self, now: float) -> int:
         """Look where it is due, take what has settled; the number of drops taken."""
         for path in [path for path, due in self._due.items() if due <= now]:
-            try:
-                entry = self._folders.inbox.look(path)
-            except OSError as error:
-                self._fail(path, error, now)
-                continue
-            if entry is None:
-                self._forget(path)
-                self._refuse(path)
-            else:
-                self._consider(entry, now)
+            self._bounded(self._look, path, now, path=path)
         self._scan_due(now)
         taken, started = 0, time.monotonic()
         while self._ready and self._storage.can_take:
@@ -129,6 +155,27 @@ class Intake:
             if time.monotonic() - started >= _TAKE_SECONDS:
                 break
         return taken
+
+    def _look(self, path: Path, now: float) -> None:
+        try:
+            entry = self._folders.inbox.look(path)
+        except OSError as error:
+            self._fail(path, error, now)
+            return
+        if entry is None:
+            self._forget(path)
+            self._refuse(path)
+        else:
+            self._consider(entry, now)
+
+    def _bounded(self, step: Callable[..., None], *arguments: Any, path: Path, entry: Entry | None = None) -> None:
+        """The border around one file: whatever nobody thought of costs this one only."""
+        try:
+            step(*arguments)
+        except InboxdError:  # of a disk, or to start over
+            raise
+        except Exception as error:
+            self._put_aside(path, entry, error)
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
@@ -166,7 +213,13 @@ class Intake:
                 self._to_scan[folder] = rest
                 continue
             self._to_scan.pop(folder, None)
-            due += self._scan(folder, now)
+            try:
+                due += self._scan(folder, now)
+            except (OSError, InboxdError):
+                raise
+            except Exception as error:  # the border around one folder
+                self._leave(folder, _UNEXPECTED_FOLDER, error)
+                self._to_scan[folder] = now + self.settings.schedule.rescan
 
     def _scan(self, folder: Path, now: float) -> list[Path]:
         """Look at each file of a folder; its sub folders, which are to be scanned next."""
@@ -196,10 +249,10 @@ class Intake:
             if is_ignored(entry.path.name):
                 self._complete.discard(entry.path)
             else:
-                self._consider(entry, now)
+                self._bounded(self._consider, entry, now, path=entry.path, entry=entry)
         for path in (*others, *(entry.path for entry in entries if entry.path.name.endswith(SIDECAR_SUFFIXES))):
             if not is_ignored(path.name):
-                self._refuse(path)
+                self._bounded(self._refuse, path, path=path)
         self._rested[folder] = now + _SCAN_PAUSE * (time.monotonic() - started)
         return [sub for sub in folders if not is_ignored(sub.name)]
 
@@ -213,6 +266,15 @@ class Intake:
         seen = self._seen.setdefault(path.parent, {})
         changed = seen.get(path) != entry
         seen[path] = entry
+        self._ready.pop(path, None)
+        if path in self._set_aside:
+            likeness = self._set_aside[path]
+            if likeness is not None and likeness == self._likeness(entry):
+                self._due[path] = now + max(_SET_ASIDE_PAUSE, 0.001 * len(self.left))
+                return
+            del self._set_aside[path]
+            if likeness is not None:
+                self.left.pop(path, None)
         self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
         if path in self._complete:
             self._complete.discard(path)
@@ -220,11 +282,12 @@ class Intake:
         if not changed and self._due.get(path, now) > now:
             return  # its wait is not over
         if not self._settling.ready(path, now):
-            self._due[path] = now + (self.settings.settle_seconds if changed else _SHORT_PAUSE)
+            self._due[path] = now + max(_SHORT_PAUSE, self._settling.seconds_left(path, now))
         elif path in self._unreturned or self._is_written(path):
             self._due[path] = now + _WRITER_PAUSE
         else:
-            self._ready[path] = entry
+            self._ready[path] = entry, now
+            self._due.pop(path, None)
 
     def _is_written(self, path: Path) -> bool:
         try:
@@ -249,6 +312,8 @@ class Intake:
     def _forget(self, path: Path) -> None:
         for memory in (self._due, self._ready, self.left, self._failures, self._settled_at):
             memory.pop(path, None)
+        if path not in self._unreturned:  # else it will be back
+            self._set_aside.pop(path, None)
         seen = self._seen.get(path.parent, {})
         seen.pop(path, None)
         if not seen:
@@ -265,33 +330,80 @@ class Intake:
         self._leave(path, f"it cannot be taken: {describe(error)}")
         self._due[path] = now + self._error_pause(path)
 
-    def _leave(self, path: Path, why: str) -> None:
+    def _leave(self, path: Path, why: str, error: Exception | None = None) -> None:
+        """Tell why it stays; `error`: that nobody thought of, for the log."""
+        why = printable(why)
         if self.left.get(path) != why:
             self.left[path] = why
             shown = printable_path(path.relative_to(self._folders.inbox.path))
-            log.warning("%s stays in the inbox: %s", shown, why)
+            log.log(
+                logging.ERROR if error else logging.WARNING, "%s stays in the inbox: %s", shown, why, exc_info=error
+            )
+
+    def _put_aside(self, path: Path, entry: Entry | None, error: Exception, why: str = _UNEXPECTED) -> None:
+        """Leave what provoked an error until it changes. `entry`: as it was when it did."""
+        self._due.pop(path, None)
+        self._ready.pop(path, None)
+        self._leave(path, why, error)
+        self._set_aside[path] = None if entry is None else self._likeness(entry)
+        if entry is not None:
+            self._due[path] = 0.0
+
+    def _likeness(self, entry: Entry) -> Any:
+        """What changes when a file, or what lies beside it, is changed; but not when it is taken and put back."""
+        inbox, path = self._folders.inbox, entry.path
+        above = [path.parent, *path.parent.parents]
+        beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
+        beside += [folder / FOLDER_FILE for folder in above if folder.is_relative_to(inbox.path)]
+        found: list[Entry | None] = [entry]
+        for each in beside:
+            try:
+                found.append(inbox.look(each))
+            except Exception:  # that, too, will change
+                found.append(None)
+        return [each and (each.inode, each.size_bytes, each.mtime_ns) for each in found]
 
     # ---------------------------------------------------------------------------------------- taking
 
-    def _take(self, entries: list[Entry], now: float) -> int:
-        jobs, sources = [], set()
-        for entry in entries:
+    def _take(self, ready: list[tuple[Entry, float]], now: float) -> int:
+        taken: list[tuple[Job, Entry]] = []
+        started = time.monotonic()
+        for entry, since in ready:
             self._ready.pop(entry.path, None)
-            try:
-                job = self._take_one(entry.path, now)
-            except FileNotFoundError:
+            if since < now and not self._is_still_ready(entry, now):
+                continue
+            job = self._take_or_leave(entry, now)
+            if job is not None:
+                self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
                 self._forget(entry.path)
-            except OSError as error:
-                self._fail(entry.path, error, now)
-            else:
-                if job is not None:
-                    self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
-                    self._forget(entry.path)
-                    sources.add(entry.path.parent)
-                    jobs.append(job)
-        if jobs:
-            self._storage.make(f"record {jobs[0].id[:8]}", lambda: self._make_durable(jobs, sources))
-        return len(jobs)
+                taken.append((job, entry))
+            if time.monotonic() - started >= _DESCRIBE_SECONDS:
+                break
+        if taken:
+            step = functools.partial(self._make_durable, taken)
+            self._storage.make(f"record {taken[0][0].id[:8]}", step, hopeless=lambda _: self._make_each_durable(taken))
+        return len(taken)
+
+    def _is_still_ready(self, entry: Entry, now: float) -> bool:
+        """Look once more at a file that had to wait to be taken: for its turn in a flood, or for a disk."""
+        self._due[entry.path] = now
+        self._bounded(self._look, entry.path, now, path=entry.path, entry=entry)
+        return self._ready.pop(entry.path, None) == (entry, now)
+
+    def _take_or_leave(self, entry: Entry, now: float) -> Job | None:
+        """The row of a drop that is now in .taken; None: it stays in the inbox."""
+        try:
+            return self._take_one(entry.path, now)
+        except FileNotFoundError:
+            self._forget(entry.path)
+            self._due[entry.path] = now + _SHORT_PAUSE  # it, or only what lay beside it?
+        except OSError as error:
+            self._fail(entry.path, error, now)
+        except InboxdError:
+            raise
+        except Exception as error:  # the border around one file
+            self._put_aside(entry.path, entry, error)
+        return None
 
     def _take_one(self, path: Path, now: float) -> Job | None:
         """The row of a drop that is now in .taken; None: it waits for its question.
@@ -304,28 +416,64 @@ class Intake:
         sidecars = self._sidecars(path)
         if why := self._why_not_yet(path, content, sidecars, now):
             self._leave(path, why)
-            self._due[path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE)
+            self._due[path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE, 0.001 * len(self.left))
             return None
         job_id = new_id()
         try:
-            taken = self._folders.inbox.take(job_id, path, sidecars)
+            taken = self._folders.inbox.take(job_id, path, [sidecar.path for sidecar in sidecars])
             for sidecar in sidecars:
-                self._refuse(sidecar)  # it waits no more
+                self._refuse(sidecar.path)  # it waits no more
             return self.describe(job_id, taken, content)
-        except OSError:
-            self._unreturned.add(path)
-            self._storage.make(f"return of {path.name}", functools.partial(self._put_back, job_id, path))
+        except InboxdError:
             raise
+        except Exception:  # the caller tells
+            self._return(job_id, path)
+            raise
+
+    def _return(self, job_id: str, path: Path) -> None:
+        """Put a taken file, of which there is no row, back to `path`: now, or as soon as it can be done."""
+        self._unreturned.add(path)
+        self._storage.make(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
 
     def _put_back(self, job_id: str, path: Path) -> None:
         self._folders.inbox.put_back(job_id)
         self._unreturned.discard(path)
         self._due[path] = 0.0  # look at it again
 
-    def _make_durable(self, jobs: list[Job], sources: set[Path]) -> None:
+    def _make_durable(self, taken: list[tuple[Job, Entry]]) -> None:
         """The second half of taking: after it, these drops are the daemon's. Safe to repeat."""
-        self._folders.inbox.fsync_taken([job.id for job in jobs], sources)
-        self.record(self._store.missing(jobs))
+        jobs = [job for job, _ in taken]
+        try:
+            self._folders.inbox.fsync_taken([job.id for job in jobs], {entry.path.parent for _, entry in taken})
+            self.record(self._store.missing(jobs))
+        except (OSError, InboxdError):
+            raise
+        except Exception:  # the border around one file: which of them is it?
+            self._make_each_durable(taken)
+
+    def _make_each_durable(self, taken: list[tuple[Job, Entry]]) -> None:
+        """The same, one by one: what one of them provokes costs that one only, and it goes back to the inbox."""
+        for job, entry in taken:
+            step = functools.partial(self._make_one_durable, job, entry)
+            self._storage.make(f"record {job.id}", step, hopeless=functools.partial(self._reject, job, entry))
+
+    def _make_one_durable(self, job: Job, entry: Entry) -> None:
+        try:
+            self._folders.inbox.fsync_taken([job.id], [entry.path.parent])
+            self.record(self._store.missing([job]))
+        except (OSError, InboxdError):
+            raise
+        except Exception as error:  # the border around one file
+            self._reject(job, entry, error)
+
+    def _reject(self, job: Job, entry: Entry, error: Exception) -> None:
+        """Return a taken file that cannot be recorded, unless that failed only after its row was there."""
+        if not self._store.missing([job]):
+            log.error("%s %s: %s", job.id[:8], job.path, printable(str(error)), extra=about(job))
+            return
+        self._return(job.id, entry.path)
+        why = f"it cannot be recorded: {describe(error)}" if isinstance(error, OSError) else _UNEXPECTED
+        self._put_aside(entry.path, entry, error, why)
 
     def record(self, jobs: list[Job], *, event: str = "queued") -> None:
         """Insert taken drops into the queue, and have the large ones hashed."""
@@ -354,7 +502,6 @@ class Intake:
         """
         folder = self._folders.inbox.folder_of(taken.path, job_id)
         choice = self._choose(taken, self._folders.inbox.path / folder, content)
-        small = taken.size_bytes <= HASH_INLINE_BYTES
         return Job(
             id=job_id,
             name=printable_path(taken.path.name),
@@ -368,16 +515,43 @@ class Intake:
             inode=taken.inode,
             size_bytes=taken.size_bytes,
             mtime_ns=taken.mtime_ns,
-            sha256=durable.sha256_of(taken.path) if small else None,
+            sha256=self._sha256_of_small(taken.path),
             received_at=self._now_us(),
         )
 
     def _describe_sidecars(self, taken: Path) -> dict[str, Any]:
-        """What belongs to the content of a taken drop, by its checksum: an image and its question, say."""
-        beside = {suffix: taken.with_name(taken.name + suffix) for suffix in CONTENT_SUFFIXES}
-        # os.path, as a name may be too long with a suffix, and Path.is_file raises that
-        sums = {suffix: durable.sha256_of(path) for suffix, path in beside.items() if os.path.isfile(path)}
+        """What belongs to the content of a taken drop, by its checksum: an image and its question, say.
+
+        Raises:
+            OSError: a sidecar has grown beyond its limit since it was looked at, or cannot be read.
+        """
+        sums = {}
+        for sidecar in self._sidecars(taken):
+            suffix, limit = sidecar.path.suffix, MAX_SIDECAR_BYTES[sidecar.path.suffix]
+            if sidecar.size_bytes > limit:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.path.name)
+            if suffix in CONTENT_SUFFIXES:
+                sums[suffix] = hashlib.sha256(self._read_taken(sidecar.path, limit)).hexdigest()
         return {"sidecars": sums} if sums else {}
+
+    def _read_taken(self, sidecar: Path, limit: int) -> bytes:
+        try:
+            return read_bounded(self._folders.inbox, sidecar, limit)
+        except WrongOptions as error:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.name) from error
+
+    def _sha256_of_small(self, taken: Path) -> str | None:
+        """The SHA-256 of a taken file; None: it is so large that the hasher computes it."""
+        digest, left = hashlib.sha256(), HASH_INLINE_BYTES
+        with open_regular(self._folders.inbox, taken) as file:
+            if os.fstat(file.fileno()).st_size > HASH_INLINE_BYTES:
+                return None
+            while chunk := file.read(_CHUNK_BYTES):
+                left -= len(chunk)
+                if left < 0:  # it grows
+                    return None
+                digest.update(chunk)
+        return digest.hexdigest()
 
     def _choose(self, taken: Entry, folder: Path, content: Content) -> Choice:
         """What is to be done with a taken drop; where the files near it have been changed for the worse since it was
@@ -385,7 +559,11 @@ class Intake:
         sidecar = taken.path.with_name(taken.path.name + OPTIONS_SUFFIX)
         try:
             return choose(
-                self.settings, self._folders.inbox, folder, content.kind, sidecar if os.path.isfile(sidecar) else None
+                self.settings,
+                self._folders.inbox,
+                folder,
+                content.kind,
+                sidecar if self._folders.inbox.look(sidecar) else None,
             )
         except (WrongOptions, OSError) as error:
             log.error("%s: the options near it cannot be used: %s", printable_path(taken.path.name), error)
@@ -407,17 +585,25 @@ class Intake:
         self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
         return None
 
-    def _sidecars(self, path: Path) -> list[Path]:
+    def _sidecars(self, path: Path) -> list[Entry]:
         candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
-        return [candidate for candidate in candidates if self._folders.inbox.look(candidate)]
+        return [entry for candidate in candidates if (entry := self._folders.inbox.look(candidate))]
 
-    def _why_not_yet(self, path: Path, content: Content, sidecars: list[Path], now: float) -> str | None:
+    def _why_not_yet(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> str | None:
         """What a settled file waits for, in words for whoever dropped it; None: for nothing.
 
         Raises:
             OSError: a file beside it cannot be read.
         """
-        beside = {sidecar.name.removeprefix(path.name): sidecar for sidecar in sidecars}
+        for sidecar in sidecars:
+            limit = MAX_SIDECAR_BYTES[sidecar.path.suffix]
+            if sidecar.size_bytes > limit:
+                return too_large(sidecar.path.name, limit)
+        if content.media_type == "application/x-empty":  # Firefox holds the place of what it downloads into NAME.part
+            for download in (path.with_name(path.name + suffix) for suffix in DOWNLOAD_SUFFIXES):
+                if self._folders.inbox.look(download):
+                    return f"it is empty, and {download.name} beside it is not complete yet."
+        beside = {sidecar.path.suffix: sidecar.path for sidecar in sidecars}
         rules = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox.path)))
         if rules.wait_for_done and DONE_SUFFIX not in beside:
             return f"it waits for {path.name}{DONE_SUFFIX}, which says that it is complete."

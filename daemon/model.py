@@ -122,8 +122,7 @@ class LookAt:
 
     folder: Path
     name: str | None = None  # the entry, if it is known
-    complete: bool = False  # renamed in (if a folder, with all in it), or closed: it need not settle
-    closed: bool = False  # by its writer, who may yet set its times and rights, by its name
+    complete: bool = False  # renamed in (if a folder, with all in it): it need not settle
 
 
 @dataclass(frozen=True, kw_only=True)

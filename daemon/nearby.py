@@ -2,31 +2,48 @@
 
 Whoever may drop a file may write these, so they choose among the recipes of config.toml and set options of a recipe,
 never what a processor loads or runs. What is wrong in them is told, and the file waits in the inbox until it is mended.
+They are opened in their folders, never by their paths, and no more of them is read than they may hold.
 """
 
+import contextlib
+import errno
+import functools
 import os
 import stat
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
+from daemon import toml
 from daemon.config import Recipe, Settings
 from daemon.inbox import Inbox
-from daemon.names import printable_path
+from daemon.names import MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable, printable_path, printable_sentence
 from daemon.tables import Nearby
 from daemon.validation import nearest, problems
 from processors.base import Kind, RecipeOptions
 
 FOLDER_FILE = ".inboxd.toml"
-_MOST_BYTES = 64 * 1024
+MAX_OPTIONS_BYTES = MAX_SIDECAR_BYTES[OPTIONS_SUFFIX]  # of all the files that hold options for one drop, together
+_PARSED = 128  # contents whose meaning is remembered: a folder's options are read for each file in it
 
 
 class WrongOptions(Exception):
     """A file near a drop says what cannot be; in words for the person who wrote it."""
+
+    def __init__(self, what: str):
+        super().__init__(printable_sentence(what))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A file that holds options. `is_shared`: for all in a folder, which may be of several kinds."""
+
+    origin: str  # its name, for people
+    is_shared: bool
+    content: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +74,11 @@ def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, si
     recipe, priority = rules.recipes.get(kind) if kind else None, rules.priority
     options: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for origin, content in _files(inbox, folder, sidecar):
-        nearby = _parse(origin, content)
+    shared: set[str] = set()
+    for source in _sources(inbox, folder, sidecar):
+        origin, nearby = source.origin, _parsed(source.content)
+        if isinstance(nearby, str):
+            raise WrongOptions(f"{origin}{nearby}")
         chosen = nearby.recipe if nearby.recipe is not None else getattr(nearby, kind) if kind else None
         if chosen is not None:
             recipe, origins["recipe"] = chosen or None, origin
@@ -67,9 +87,11 @@ def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, si
         _check_known(settings, origin, own)
         options |= own
         origins |= dict.fromkeys(own, origin)
+        shared = shared | own.keys() if source.is_shared else shared - own.keys()
     if not origins:
         return Choice(recipe=recipe, priority=priority)
-    return _check(settings, kind, Choice(recipe=recipe, priority=priority, options=options, origins=origins))
+    choice = Choice(recipe=recipe, priority=priority, options=options, origins=origins)
+    return _check(settings, kind, choice, shared)
 
 
 def _check_known(settings: Settings, origin: str, options: Mapping[str, Any]) -> None:
@@ -85,10 +107,11 @@ def _check_known(settings: Settings, origin: str, options: Mapping[str, Any]) ->
         raise WrongOptions(f"{origin}: unknown key {name!r}. {nearest(name, known)}".rstrip())
 
 
-def _check(settings: Settings, kind: Kind | None, choice: Choice) -> Choice:
-    """The choice, less the options that its recipe does not have, if they come from a folder's file."""
-    if choice.recipe is None:
-        return choice
+def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[str]) -> Choice:
+    """The choice, less the options that its recipe does not have, if they are `shared`: from a folder's file."""
+    if choice.recipe is None:  # nothing will ask for its options
+        origins = {name: origin for name, origin in choice.origins.items() if name == "recipe"}
+        return Choice(recipe=None, priority=choice.priority, origins=origins)
     where = choice.origins.get("recipe", "config.toml")
     recipe = settings.recipes.get(choice.recipe)
     if recipe is None:
@@ -98,7 +121,7 @@ def _check(settings: Settings, kind: Kind | None, choice: Choice) -> Choice:
     known = settable(recipe)
     unknown = {name: origin for name, origin in choice.origins.items() if name in choice.options.keys() - known}
     for name, origin in unknown.items():
-        if not origin.endswith(FOLDER_FILE):
+        if name not in shared:
             known_here = ", ".join(sorted(known)) or "none"
             raise WrongOptions(f"{origin} sets {name!r}, which the recipe {choice.recipe!r} has not: {known_here}.")
     options = {name: value for name, value in choice.options.items() if name in known}
@@ -132,39 +155,77 @@ def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {**recipe.recipe_options.model_dump(), **overrides}
 
 
-def _files(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[tuple[str, bytes]]:
-    """The files near a drop, the most general first: (name for people, content)."""
-    found = []
-    parts = folder.relative_to(inbox.path).parts
-    for length in range(len(parts) + 1):
-        path = inbox.path.joinpath(*parts[:length], FOLDER_FILE)
-        try:
-            with inbox.opened(path.parent) as descriptor:
-                found.append((str(path.relative_to(inbox.path)), _read(path.name, descriptor)))
-        except FileNotFoundError:
-            continue
-    if sidecar is not None:
-        found.append((sidecar.name, _read(str(sidecar), None)))
-    return found
+@contextlib.contextmanager
+def open_regular(inbox: Inbox, path: Path) -> Iterator[BinaryIO]:
+    """The regular file at `path` in the inbox, for reading; no link is followed on the way, and nothing is waited for.
 
-
-def _read(name: str, folder: int | None) -> bytes:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    Raises:
+        FileNotFoundError: it, or a folder above it, is gone or a link.
+        OSError: it cannot be read now, or is no regular file.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    with inbox.opened(path.parent) as folder:
+        descriptor = os.open(path.name, flags, dir_fd=folder)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise WrongOptions(f"{Path(name).name} is no regular file.")
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise WrongOptions(f"{Path(name).name} is larger than {_MOST_BYTES} bytes.")
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        yield file
+
+
+def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
+    """The content of a file in the inbox, however large it grows meanwhile.
+
+    Raises:
+        WrongOptions: it has more than `limit` bytes.
+        OSError: see `open_regular`.
+    """
+    with open_regular(inbox, path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise WrongOptions(too_large(path.name, limit))
     return content
 
 
-def _parse(origin: str, content: bytes) -> Nearby:
+def too_large(name: str, limit: int) -> str:
+    """What to do about a file beside a drop that is larger than any of its kind."""
+    return f"{printable(name)} is larger than {limit // 1024} KiB, which is the limit. Shorten or remove it."
+
+
+def _sources(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[_Source]:
+    """The files that hold options for a drop, the most general first."""
+    found, left = [], MAX_OPTIONS_BYTES
+    parts = folder.relative_to(inbox.path).parts
+    paths = [inbox.path.joinpath(*parts[:length], FOLDER_FILE) for length in range(len(parts) + 1)]
+    for path in [*paths, *([sidecar] if sidecar else [])]:
+        is_shared = path is not sidecar
+        try:
+            content = read_bounded(inbox, path, MAX_OPTIONS_BYTES)
+        except FileNotFoundError:
+            if is_shared:
+                continue
+            raise
+        origin = printable_path(path.relative_to(inbox.path)) if is_shared else printable(path.name)
+        left -= len(content)
+        if left < 0:
+            limit = MAX_OPTIONS_BYTES // 1024
+            raise WrongOptions(f"{origin} and the {FOLDER_FILE} above it are larger than {limit} KiB together.")
+        found.append(_Source(origin=origin, is_shared=is_shared, content=content))
+    return found
+
+
+@functools.lru_cache(maxsize=_PARSED)
+def _parsed(content: bytes) -> Nearby | str:
+    """What a file says, or how its name goes on in a sentence that tells what is wrong with it."""
     try:
-        table = tomllib.loads(content.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise WrongOptions(f"{origin} is no valid TOML: {error}.") from error
+        table = toml.parse(content)
+    except ValueError as error:
+        return f" is no valid TOML: {error}."
+    for name, value in table.items():
+        try:
+            toml.check_plain(value)
+        except ValueError as error:
+            return f": {printable_sentence(name, most=100)}: {error}."
     try:
         return Nearby.model_validate(table)
     except ValidationError as error:
-        raise WrongOptions(f"{origin}: {'; '.join(problems(error, Nearby, table))}") from error
+        return f": {'; '.join(problems(error, Nearby, table))}"

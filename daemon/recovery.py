@@ -1,25 +1,30 @@
 """Reconciles folders and rows at the start, whatever instant the last run ended at.
 
 Files say what exists, rows say how far it got. Each job is mended on its own: one that cannot be stops neither the
-others nor the start. If a disk is the reason, `storage` tries it again; else it is logged and left as it is.
+others nor the start. If a disk is the reason, `storage` tries it again. A taken file that cannot be recorded goes back
+to the inbox; what can neither go on nor go back is logged, shown by `inboxd status`, and left as it is.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from daemon import durable, retry
+from daemon import durable, retry, unplaced
 from daemon.errors import InboxdError
 from daemon.folders import Folders
 from daemon.inbox import OriginalGone
 from daemon.intake import Intake
 from daemon.kinds import sniff
 from daemon.model import Job, JobState
+from daemon.names import printable, printable_path
 from daemon.publishing import Publishing
-from daemon.storage import Storage
+from daemon.storage import Storage, describe
 from daemon.store import Store
 
 log = logging.getLogger(__name__)
+
+_UNEXPECTED = "inboxd failed on it (the log says how). It tries again at the next start."
 
 
 @dataclass(kw_only=True)
@@ -30,7 +35,7 @@ class Report:
     requeued: int = 0  # jobs that were running
     published: int = 0  # jobs whose publishing was completed
     swept: int = 0  # left-overs of jobs that had ended
-    returned: int = 0  # originals that came back after their jobs were given up without them
+    returned: int = 0  # originals that went back to the inbox: of jobs given up without them, or not to be recorded
     unmended: int = 0  # could not be mended; see the log
 
     def __str__(self) -> str:
@@ -47,6 +52,7 @@ class Recovery:
         self._publishing = publishing
         self._intake = intake
         self._report = Report()
+        self._unplaced: dict[str, str] = {}  # by job, why it could not be put right
 
     def run(self) -> Report:
         open_jobs = {job.id: job for job in self._store.open_jobs()}
@@ -60,6 +66,7 @@ class Recovery:
         self._sweep_staging()
         self._sweep_kept()
         self._storage.sweep()
+        self._record_unplaced()
         if self._report != Report():
             log.warning("recovered after an unclean end: %s", self._report)
         return self._report
@@ -70,14 +77,51 @@ class Recovery:
                 mend(*arguments)
             except (OSError, InboxdError):  # for `storage`
                 raise
-            except Exception:  # one of the three borders: one job
-                log.exception("%s could not be recovered; it is left as it is", job_id[:8])
-                self._report.unmended += 1
+            except Exception as error:  # one of the three borders: one job
+                give_up(error)
 
-        def hopeless(error: OSError) -> None:
-            log.error("%s could not be recovered (%s); it is left as it is until the next start", job_id[:8], error)
+        def give_up(error: Exception) -> None:
+            log.error("%s could not be recovered", job_id[:8], exc_info=error)
+            if self._is_given_back(job_id):
+                return
+            self._report.unmended += 1
+            if (self._folders.inbox.taken / job_id).is_dir() or mend == self._mend:  # else it holds no file of a person
+                self._tell(job_id, describe(error) if isinstance(error, OSError) else _UNEXPECTED)
 
-        self._storage.make(f"recovery of {job_id} ({mend.__name__})", step, hopeless=hopeless)
+        self._storage.make(f"recovery of {job_id} ({mend.__name__})", step, hopeless=give_up)
+
+    def _is_given_back(self, job_id: str) -> bool:
+        """Is a taken file that cannot be recorded in the inbox again, where `intake` looks at it like at any other?"""
+        try:
+            if not (self._folders.inbox.taken / job_id).is_dir() or self._store.get(job_id) is not None:
+                return False
+            self._folders.inbox.put_back(job_id)
+        except InboxdError:
+            raise
+        except Exception as error:  # the border around one file
+            log.error("%s cannot be put back into the inbox either", job_id[:8], exc_info=error)
+            return False
+        log.warning("%s was put back into the inbox", job_id[:8])
+        self._report.returned += 1
+        return True
+
+    def _tell(self, job_id: str, why: str) -> None:
+        """Have `status`, and `verify` after our end, tell that a job, or a taken file, is stuck."""
+        files = [".taken/" + job_id]
+        with contextlib.suppress(Exception):  # of a name, if it has one; never worth another failure
+            job = self._store.get(job_id)
+            home = self._folders.inbox.taken / job_id
+            taken = [path.relative_to(self._folders.inbox.path) for path in home.rglob("*") if path.is_file()]
+            files = [job.path] if job else [printable_path(path) for path in taken] or files
+        self._unplaced[job_id] = why = printable(why)
+        self._intake.unplaced.update(dict.fromkeys(files, why))
+        self._record_unplaced()
+
+    def _record_unplaced(self) -> None:
+        try:
+            unplaced.write(self._folders.state, self._unplaced)
+        except OSError as error:
+            log.error("what could not be recovered cannot be recorded: %s", error)
 
     def _sweep_or_adopt(self, job_id: str) -> None:
         """A folder in .taken without an open row: its job has ended, or it was never recorded."""
@@ -102,7 +146,9 @@ class Recovery:
             self._folders.inbox.put_back(job_id)
             return
         self._folders.inbox.fsync_taken([job_id], [])
-        self._intake.record([self._intake.describe(job_id, entry, sniff(original.path))], event="recovered")
+        with self._folders.inbox.opened(original.path.parent) as folder:
+            content = sniff(original.path, folder)
+        self._intake.record([self._intake.describe(job_id, entry, content)], event="recovered")
         self._report.adopted += 1
 
     def _mend(self, job: Job, is_taken: bool) -> None:

@@ -25,6 +25,7 @@ _TEMPORARY_SUFFIXES = (
     ".lock",
     "~",  # backups of Emacs, gedit, vim
 )
+DOWNLOAD_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart")  # of NAME, meanwhile
 _TEMPORARY_PREFIXES = (
     ".",  # hidden: also .syncthing.NAME.tmp, rsync's .NAME.XXXXXX, LibreOffice's .~lock.NAME#
     "~$",  # the owner files of Office
@@ -51,7 +52,7 @@ class _Seen:
 
     fingerprint: Fingerprint | None = None  # of the last look; None: only hinted at
     changed_at: float = 0.0  # the look that first saw this fingerprint
-    complete: bool = False  # a hint said so, and no look has found a change since the one that followed it
+    complete: bool = False  # it was renamed in, and no look has found a change since the one that followed it
 
 
 class Settling:
@@ -74,24 +75,39 @@ class Settling:
         seen.changed_at = min(seen.changed_at, now)  # a clock that stepped back must not prolong the wait
 
     def complete(self, path: Path) -> None:
-        """Note a hint that `path` is whole: it was renamed in, or its writer closed it.
+        """Note a hint that `path` is complete: it was renamed in.
 
         To be called after the look that the hint led to: it holds until a look finds a change. Before the first look
         it holds from that look on.
         """
         self._seen.setdefault(path, _Seen()).complete = True
 
-    def ready(self, path: Path, now: float) -> bool:
-        """True if no look has found `path` changed for `settle_seconds`, or since a hint that it is complete.
+    def stir(self, path: Path, now: float) -> None:
+        """Note a hint that somebody has `path` in hand: it was made, or a writer closed it and may open it again.
+
+        Whatever the looks say, it settles from now on: a writer may have left its size and, within a tick of the
+        kernel's clock, its times as they were.
+        """
+        seen = self._seen.get(path)
+        if seen is not None and seen.fingerprint is not None:
+            seen.changed_at, seen.complete = now, False
+
+    def seconds_left(self, path: Path, now: float) -> float:
+        """Until `ready`, if nothing changes; 0: it is. No look yet: `settle_seconds`.
 
         An empty file is never complete by a hint: many programs make the name first, and open it again to fill it.
         """
         seen = self._seen.get(path)
         if seen is None or seen.fingerprint is None:
-            return False
+            return self.settle_seconds
         seen.changed_at = min(seen.changed_at, now)
         is_complete = seen.complete and seen.fingerprint[_SIZE] > 0
-        return is_complete or now - seen.changed_at >= self.settle_seconds
+        return 0.0 if is_complete else max(0.0, seen.changed_at + self.settle_seconds - now)
+
+    def ready(self, path: Path, now: float) -> bool:
+        """True if no look has found `path` changed for `settle_seconds`, or since a hint that it is complete."""
+        seen = self._seen.get(path)
+        return seen is not None and seen.fingerprint is not None and self.seconds_left(path, now) <= 0
 
     def forget(self, path: Path) -> None:
         """Drop what is known of one path: it was taken, or is gone."""

@@ -17,10 +17,14 @@ from pydantic import (
 )
 
 from daemon.hours import Hours, parse_clock
+from daemon.toml import check_plain
 from processors.base import Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
+_MAX_PRIORITY = 1_000_000
+_priority_bounds = Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)
+_PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # a row of the job log can hold it
 
 
 def _normalize_hours(text: str) -> str:
@@ -55,12 +59,12 @@ class FolderTable(_Table):
     image: str | None = None  # recipe for images and PDF files; "" for none
     audio: str | None = None  # recipe for audio and video
     text: str | None = None  # recipe for plain text
-    priority: int | None = None  # greater goes first
+    priority: Annotated[int, _priority_bounds] | None = None  # greater goes first
     originals: Originals | None = None
     duplicates: Duplicates | None = None
     wait_for_done: bool | None = None
     wait_for_sidecar: Seconds | None = None
-    options: dict[str, Any] = Field(default_factory=dict)  # of the recipes that have them
+    options: _PlainTable = Field(default_factory=dict)  # of the recipes that have them
 
 
 class Nearby(BaseModel):
@@ -72,7 +76,7 @@ class Nearby(BaseModel):
     image: str | None = None
     audio: str | None = None
     text: str | None = None
-    priority: StrictInt | None = None
+    priority: Annotated[StrictInt, _priority_bounds] | None = None
 
 
 class InboxTable(_Table):
@@ -81,12 +85,12 @@ class InboxTable(_Table):
     image: str = "read"
     audio: str = "transcribe"
     text: str = ""
-    priority: int = 0
+    priority: Annotated[int, _priority_bounds] = 0
     originals: Originals = "keep"
     duplicates: Duplicates = "process"  # a file whose content was done before, by the same recipe and options
     wait_for_done: bool = False  # take NAME only when there is NAME.done, for producers that cannot rename
     wait_for_sidecar: Seconds = 0.0  # how long a file waits for a sidecar that may still come
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: _PlainTable = Field(default_factory=dict)
     settle_seconds: Seconds = 2.0
     folders: dict[str, FolderTable] = Field(default_factory=dict)
 

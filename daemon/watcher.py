@@ -20,6 +20,7 @@ from typing import Any
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
 from daemon.model import LookAt, LookEverywhere
+from daemon.names import printable
 
 log = logging.getLogger(__name__)
 
@@ -155,8 +156,7 @@ class Watcher:
         elif event.name:
             name = os.fsdecode(event.name)
             if not event.mask & InotifyConstants.IN_ISDIR:
-                closed = event.is_close_write
-                self._post(LookAt(folder=folder, name=name, complete=closed or event.is_moved_to, closed=closed))
+                self._post(LookAt(folder=folder, name=name, complete=event.is_moved_to))
             elif event.is_create or event.is_moved_to:
                 self._post(LookAt(folder=folder / name, complete=event.is_moved_to))
 
@@ -182,7 +182,8 @@ class Watcher:
         descriptor = self._reader.add_callback(os.fsencode(folder), _MASK, self, _OUR_CALLBACK)
         if descriptor == -1:  # watchdog is silent about EACCES
             self._reader.remove_callbacks([(descriptor, _OUR_CALLBACK)])
-            raise PermissionError(f"{folder} may not be read by this user (uid {os.geteuid()})")
+            shown = printable(str(folder))
+            raise PermissionError(f"{shown} may not be read by this user (uid {os.geteuid()})")
         self._watches[folder] = _Watch(descriptor=descriptor, identity=identity)
         self._by_descriptor[descriptor] = folder
         self._by_identity[identity] = folder

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 _NOT_PROCESSORS = {"base", "heap", "wire", "worker", "models", "pages", "parts", "servers", "statements", "wellformed"}
 _NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # options of the daemon's
+_MAX_SECONDS = 100 * 366 * 86400  # a century, so that microseconds fit into 64 bits
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -24,14 +25,20 @@ def parse_duration(value: object) -> float:
     """Seconds from a number, or from text such as "90s", "1.5h", "10m".
 
     Raises:
-        ValueError: the text is no duration.
+        ValueError: the text is no duration, or it is longer than a century.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return _checked_duration(float(value))
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", str(value))
     if not match:
         raise ValueError(f'{value!r} is not a duration; write a number of seconds, or "30s", "10m", "2h", "7d"')
-    return float(match[1]) * _UNIT_SECONDS[match[2]]
+    return _checked_duration(float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def _checked_duration(seconds: float) -> float:
+    if not abs(seconds) <= _MAX_SECONDS:  # also NaN
+        raise ValueError("a duration may be a century long")
+    return seconds
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
@@ -44,7 +51,7 @@ def parse_size(value: object) -> int | float:
         ValueError: the text is no size.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(B|%|[kKMGT]i?B)?\s*", str(value))
-    if not match or float(match[1]) <= 0:
+    if not match or not 0 < float(match[1]) < 2**63:
         raise ValueError(f'{value!r} is not an amount of memory; write "6GB", "512MiB", or "80%" of the machine\'s')
     if match[2] == "%":
         return float(match[1]) / 100

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from places import Place, wait_for
 
-from daemon import config
+from daemon import config, unplaced
 from daemon.doctor import examination, machine, premises
 from daemon.doctor.installation import Installation, as_user
 from daemon.install import system_place
@@ -240,6 +240,17 @@ def test_what_waits_and_what_is_left_is_told(make_place):
     wait_for(lambda: (place.row("x.txt") or {}).get("waiting_for"), "its waiting")
     words = " ".join(words for _, words in _findings(place)["daemon"])
     assert "1 waiting" in words and "symbolic link" in words
+
+
+def test_what_the_last_start_could_not_put_right_fails_though_no_daemon_runs(place: Place):
+    place.drop("x.txt")
+    place.drain()
+    (place.inbox / ".taken/7418f7bc").mkdir()
+    unplaced.write(place.state, {"7418f7bc": "inboxd failed on it"})
+    assert ("FAIL", True) in [
+        (verdict, "7418f7bc: inboxd failed" in words) for verdict, words in _look(place)["daemon"]
+    ]
+    assert "WRONG 7418f7bc" in place.inboxd("verify", check=1).stdout
 
 
 def test_for_a_person_each_line_has_its_mend(place: Place):

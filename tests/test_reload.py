@@ -50,6 +50,21 @@ def test_reload_holds_for_what_comes_and_not_for_what_runs(running):
     assert "Nothing has changed" in place.inboxd("reload").stdout
 
 
+def test_pathological_file_is_refused_in_words_and_the_daemon_goes_on(running):
+    place, daemon = running
+    socket = place.settings().socket
+    for content in ("a = " + "9" * 5000, "a = " + "[" * 60_000, "a." * 30_000 + "a = 1"):
+        place.write_config(content)
+        daemon.send_signal(signal.SIGHUP)
+        wait_for(lambda: control.ask(socket, "status")["config_problem"], "the refusal")
+        place.write_config(TOML)
+        refused = place.inboxd("reload", check=0)
+        assert "Traceback" not in refused.stderr and status(place)["config_problem"] is None
+    place.drop("a.txt", "fine")
+    assert place.ended("a.txt")["state"] == "done"
+    assert "Traceback" not in place.log()
+
+
 def test_worker_is_kept_over_a_reload_unless_its_options_changed(running):
     place, _ = running
     place.drop("a.txt", "fine")

@@ -40,8 +40,8 @@ def test_drop_right_after_readiness_is_taken_by_its_hint_and_not_by_settling(pla
     assert place.ended("first.txt")["state"] == "done"
 
 
-def test_copied_file_is_taken_when_its_writer_closes_it(place: Place, manager):
-    place.write_config(Place.TEXT.replace("settle_seconds = 0.3", "settle_seconds = 3600"))
+def test_copied_file_is_taken_by_its_hint_once_it_has_settled(place: Place, manager):
+    place.write_config(Place.TEXT.replace('probe = "300ms"', 'probe = "300ms"\nrescan = "1h"'))
     _start(place, manager)
     _hear(manager, b"READY=1")
     (place.inbox / "copied.txt").write_text("written in place")

@@ -87,8 +87,8 @@ def problem_lines(answer: Mapping[str, Any]) -> list[Text]:
     for key in ("storage_problem", "config_problem", "backup_problem", "metrics_problem"):
         if answer.get(key):
             lines.append(safe_text(f"  {answer[key]}", style="red"))
-    for problems in ("left_in_inbox", "watch_problems"):
-        lines += [safe_text(f"  {name}: {why}", style="yellow") for name, why in answer[problems].items()]
+    for problems, style in (("unplaced", "red"), ("left_in_inbox", "yellow"), ("watch_problems", "yellow")):
+        lines += [safe_text(f"  {name}: {why}", style=style) for name, why in answer.get(problems, {}).items()]
     return lines
 
 

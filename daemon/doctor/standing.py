@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from daemon import __version__, backup, control, unit
+from daemon import __version__, backup, control, unit, unplaced
 from daemon.config import Settings
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, run
@@ -98,6 +98,8 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
             f"{group['count']} waiting ({', '.join(group['files'])}): {group['for']}",
             "They go on by themselves once that is mended; at once: inboxd retry JOB",
         )
+    for name, why in [*answer.get("unplaced", {}).items()][:_SHOWN]:
+        yield FAIL, f"{name}: {why}", "journalctl -u inboxd -p err; once the cause is fixed: systemctl restart inboxd"
     staying = [*answer["left_in_inbox"].items(), *answer["watch_problems"].items()]
     for name, why in staying[:_SHOWN]:
         yield WARN, f"{name}: {why}", ""
@@ -106,7 +108,9 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
 
 
 def _silent(settings: Settings, error: NotRunning) -> Findings:
-    """Nobody answers: is there really nobody?"""
+    """Nobody answers: is there really nobody? And what did the last one leave undone?"""
+    for job, why in [*unplaced.read(settings.state).items()][:_SHOWN]:
+        yield FAIL, f"inbox/.taken/{job}: {why}", "inboxd verify; journalctl -u inboxd -p err"
     try:
         owner = int((settings.inbox / ".taken" / ".lock").read_text().strip() or 0)
         command = Path(f"/proc/{owner}/cmdline").read_bytes() if owner else b""

@@ -61,6 +61,40 @@ def test_a_mistake_is_named_with_its_place_and_mend(toml: str, words: list[str],
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a = " + b"9" * 5000, "too many digits"),
+        (b"a = " + b"[" * 60_000, "more than 16 brackets"),
+        (b"a = " + b"{a=" * 20_000, "more than 16 brackets"),
+        (b"a." * 30_000 + b"a = 1", "more than 16 parts"),
+        (b"[inbox]\npriority = 9223372036854775808", "64 bits"),
+        (b"[inbox]\npriority = 1000001", "priority = 1000001: should be less than or equal to 1000000"),
+        (b"[inbox.folders.a]\npriority = -1000001", "priority = -1000001"),
+        (b"[inbox]\noptions = {language = 2024-01-01}", "dates"),
+        (b"[inbox]\noptions = {language = nan}", "nan"),
+        (b"[retry]\nbackoff_max = inf", "century"),
+        (b"[retry]\nbackoff_max = 1e300", "century"),
+        (b"[retention]\nresults = inf", "century"),
+        (b"[retry]\nbackoff_max = '" + b"9" * 400 + b"w'", "century"),
+        (b"[workers]\nmemory = '" + b"9" * 400 + b"GB'", "amount of memory"),
+        (b"\xff", "UTF-8"),
+        (b"#" * 300_000, "larger than 256 KiB"),
+    ],
+)
+def test_file_that_nobody_would_write_is_refused_in_words(content: bytes, words: str, tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    for load in (config.load, config.load_paths):
+        try:
+            load(path)
+        except ConfigError as error:
+            assert "config.toml" in str(error)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    assert words in str(caught.value) and len(str(caught.value)) < 1000
+
+
 def test_missing_file_is_told(tmp_path: Path):
     with pytest.raises(ConfigError, match="There is no"):
         config.load(tmp_path / "nothing.toml")

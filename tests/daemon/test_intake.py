@@ -1,5 +1,6 @@
 """Looking and taking, with real files and the clock passed in."""
 
+import dataclasses
 import errno
 import hashlib
 import itertools
@@ -102,12 +103,50 @@ def test_file_renamed_in_is_taken_at_once(inbox: Inbox):
     assert inbox.intake.step(10.0) == 1
 
 
-def test_file_that_was_closed_is_taken_once_its_writer_has_set_its_rights(inbox: Inbox):
-    inbox.write("a.txt")
-    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True, closed=True), 10.0)
+def test_file_that_was_closed_settles_from_then_on_however_its_writer_sets_its_rights(inbox: Inbox):
+    path = inbox.write("a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.05) == 0
     assert inbox.intake.next_look(10.05) == pytest.approx(0.05)
-    assert inbox.intake.step(10.11) == 1
+    path.chmod(0o600)  # as install(1) does after it has closed the file
+    assert inbox.intake.step(10.11) == 0
+    assert inbox.intake.next_look(10.11) == pytest.approx(2.0)
+    assert inbox.intake.step(12.12) == 1
+
+
+def test_file_that_is_written_in_bursts_is_one_file(inbox: Inbox):
+    """Opened, appended to and closed, again and again: FTP that resumes, scanners, SMB clients."""
+    for burst in range(5):
+        with (inbox.path / "a.txt").open("a") as file:
+            file.write(f"burst {burst}\n")
+        inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0 + burst)
+        assert inbox.intake.step(10.5 + burst) == 0
+    assert inbox.intake.step(16.6) == 1
+    assert inbox.folders.inbox.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
+
+
+def test_file_that_is_closed_unchanged_is_in_use(inbox: Inbox):
+    path = inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    facts = path.stat()
+    path.write_text("TEXT")  # as long as before, within a tick of the clock of the file system
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 11.9)
+    assert inbox.intake.step(12.1) == 0
+    assert inbox.intake.step(14.2) == 1
+
+
+def test_file_that_changed_while_it_waited_for_its_turn_settles_again(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr("daemon.intake._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake._TAKE_AT_ONCE", 1)
+    for name in ("a.txt", "b.txt"):
+        inbox.write(name)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(12.1) == 1
+    waiting = next(inbox.path.glob("*.txt"))
+    waiting.write_text("more than before")
+    assert inbox.intake.step(12.2) == 0
+    assert inbox.intake.step(14.3) == 1
 
 
 def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inbox: Inbox):
@@ -120,7 +159,7 @@ def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inb
     assert inbox.scan(now=30.0) == 0 and inbox.intake.step(40.0) == 0
 
 
-def test_file_whose_writer_closed_it_need_not_settle_though_it_was_seen_growing(inbox: Inbox):
+def test_file_that_was_renamed_in_need_not_settle_though_its_name_was_seen_before(inbox: Inbox):
     path = inbox.write("a.txt", "")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.0) == 0
@@ -221,6 +260,7 @@ def test_large_file_is_hashed_beside_the_loop_and_starts_when_that_is_done(inbox
 
 def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: Inbox, monkeypatch):
     monkeypatch.setattr("daemon.intake._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake._DESCRIBE_SECONDS", 60.0)
     for number in range(600):
         inbox.write(f"{number % 50}/{number}.txt")
     inbox.scan(now=10.0)
@@ -229,6 +269,217 @@ def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: 
     while not inbox.intake.is_quiet:
         taken.append(inbox.intake.step(13.0))
     assert taken == [256, 256, 88] and len(inbox.store.open_jobs()) == 600
+
+
+def test_files_with_slow_options_are_taken_in_steps_though_they_are_few(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr("daemon.intake._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake._DESCRIBE_SECONDS", 0.0)
+    for number in range(3):
+        inbox.write(f"{number}.txt")
+    inbox.scan(now=10.0)
+    assert [inbox.intake.step(13.0) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_empty_file_that_holds_the_place_of_a_download_is_not_taken(inbox: Inbox):
+    """As Firefox makes it: NAME is empty until NAME.part, when it is complete, is renamed to it."""
+    inbox.write("a.txt", "")
+    part = inbox.write("a.txt.part", "half")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 0
+    assert "a.txt.part beside it is not complete yet" in left(inbox, "a.txt")
+    part.rename(inbox.path / "a.txt")
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 14.0)
+    assert inbox.intake.step(14.0) == 1 and inbox.store.open_jobs()[0].size_bytes == 4
+
+
+# ---------------------------------------------------------------------------------------- what provokes errors
+
+
+def left(inbox: Inbox, name: str) -> str:
+    return inbox.intake.left.get(inbox.path / name, "")
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "content", "words"),
+    [
+        ("toml", b"a = " + b"9" * 5000, "too many digits"),
+        ("toml", b"a = " + b"[" * 60_000, "brackets"),
+        ("toml", b"a = " + b"{a=" * 20_000, "brackets"),
+        ("toml", b"a." * 30_000 + b"a = 1", "parts"),
+        ("toml", b"priority = 0x" + b"f" * 60_000, "64 bits"),
+        ("toml", b"priority = 9223372036854775808", "64 bits"),
+        ("toml", b"priority = -1000001", "greater than or equal to -1000000"),
+        ("toml", b"language = 2024-01-01", "dates"),
+        ("toml", b"upper = nan", "nan"),
+        ("toml", b"upper = '" + b"x" * 20_000 + b"'", "16,384 characters"),
+        ("toml", b"upper = [" + b"1," * 2_000 + b"]", "1,000 items"),
+        ("toml", b"\xff", "UTF-8"),
+        ("toml", bytes(70_000), "64 KiB"),
+        ("prompt", bytes(70_000), "64 KiB"),
+        ("password", bytes(5_000), "4 KiB"),
+        ("done", bytes(5_000), "4 KiB"),
+    ],
+)
+def test_file_beside_an_impossible_sidecar_stays_and_says_why(inbox: Inbox, sidecar: str, content: bytes, words: str):
+    inbox.write(f"a.txt.{sidecar}", content)
+    inbox.write("a.txt")
+    inbox.write("b.txt")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 1
+    assert words in left(inbox, "a.txt") and len(left(inbox, "a.txt")) < 700
+    inbox.write(f"a.txt.{sidecar}", b"")
+    assert inbox.intake.step(16.0) == 1
+
+
+def test_large_sidecar_is_neither_read_nor_hashed(inbox: Inbox):
+    with inbox.write("a.txt.prompt").open("wb") as file:
+        file.truncate(1 << 40)
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 0
+    assert "64 KiB" in left(inbox, "a.txt")
+
+
+def test_options_of_many_folders_are_bounded_together(inbox: Inbox):
+    comment = b"#" * 20_000
+    for folder in ("a", "a/b", "a/b/c", "a/b/c/d"):
+        inbox.write(f"{folder}/.inboxd.toml", comment)
+        inbox.write(f"{folder}/x.txt")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 3
+    assert "64 KiB together" in left(inbox, "a/b/c/d/x.txt")
+
+
+def test_option_that_no_recipe_will_ask_for_is_not_stored(inbox: Inbox):
+    inbox.write("a/.inboxd.toml", "upper = true\nlanguage = 'de'\n")
+    inbox.write("a/x.txt")
+    inbox.write("a/x.bin", b"\0\1\2")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 2
+    stored = {job.name: job.overrides for job in inbox.store.open_jobs()}
+    assert stored == {"x.txt": {"options": {"upper": True}, "origins": {"upper": "a/.inboxd.toml"}}, "x.bin": {}}
+
+
+def test_options_beside_names_of_any_bytes_are_stored_as_text(inbox: Inbox):
+    name = os.fsdecode(b"caf\xe9\x1b")
+    inbox.write(f"{name}/.inboxd.toml", "upper = true")
+    inbox.write(f"{name}/{name}.txt.toml", "upper = false")
+    inbox.write(f"{name}/{name}.txt")
+    inbox.write(f"{name}/y.txt")
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 2
+    origins = {origin for job in inbox.store.open_jobs() for origin in job.overrides["origins"].values()}
+    assert origins == {r"caf\xe9\x1b.txt.toml", r"caf\xe9\x1b/.inboxd.toml"}
+
+
+class Provoked(Exception):
+    """What nobody thought of."""
+
+
+@pytest.mark.parametrize("error", [Provoked, RecursionError, MemoryError])
+@pytest.mark.parametrize("place", ["_consider", "_is_written", "_sidecars", "_why_not_yet", "describe", "_choose"])
+def test_whatever_one_file_provokes_costs_that_file_only(inbox: Inbox, monkeypatch, caplog, place: str, error):
+    real = getattr(inbox.intake, place)
+    broken = True
+
+    def breaks(*arguments, **keywords):
+        if broken and any("bad.txt" in str(getattr(each, "path", each)) for each in arguments):
+            raise error("mistake")
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(inbox.intake, place, breaks)
+    for name in ("a.txt", "bad.txt", "c.txt"):
+        inbox.write(name)
+    for now in (10.0, 13.0, 20.0, 30.0):
+        inbox.scan(now)
+    assert inbox.files() == ["a.txt", "c.txt"] and (inbox.path / "bad.txt").exists()
+    assert "inboxd failed on it" in left(inbox, "bad.txt") and inbox.intake.is_quiet
+    assert [record.exc_info is not None for record in caplog.records if "bad.txt" in record.message] == [True], "once"
+    broken = False
+    assert inbox.scan(40.0) == 0, "nothing has changed"
+    inbox.write("bad.txt.toml", "upper = true")
+    assert inbox.scan(50.0) + inbox.intake.step(53.0) + inbox.intake.step(56.0) == 1
+    assert inbox.files() == ["a.txt", "bad.txt", "c.txt"] and inbox.intake.left == {}
+
+
+def test_whatever_one_folder_provokes_costs_that_folder_only(inbox: Inbox, monkeypatch, caplog):
+    scan = inbox.folders.inbox.scan
+
+    def breaks(folder: Path):
+        if folder.name == "bad":
+            raise Provoked("mistake")
+        return scan(folder)
+
+    monkeypatch.setattr(inbox.folders.inbox, "scan", breaks)
+    for name in ("a/x.txt", "bad/x.txt", "c/x.txt"):
+        inbox.write(name)
+    for now in (10.0, 13.0, 60.0):
+        inbox.scan(now)
+    assert inbox.files() == ["a/x.txt", "c/x.txt"]
+    assert "inboxd failed on it" in left(inbox, "bad")
+    assert sum(record.exc_info is not None for record in caplog.records) == 1
+    monkeypatch.undo()
+    inbox.scan(now=100.0)
+    assert inbox.intake.step(103.0) == 1 and inbox.intake.left == {}
+
+
+@pytest.mark.parametrize("fault", ["priority", "name", "overrides"])
+def test_row_that_cannot_be_inserted_costs_its_file_only(inbox: Inbox, monkeypatch, caplog, fault: str):
+    describe = inbox.intake.describe
+
+    def describe_badly(*arguments):
+        job = describe(*arguments)
+        bad = {"priority": 2**63, "name": "\udce9", "overrides": {"options": {"x": object()}}}
+        return dataclasses.replace(job, **{fault: bad[fault]}) if job.name == "bad.txt" else job
+
+    monkeypatch.setattr(inbox.intake, "describe", describe_badly)
+    for name in ("a.txt", "bad.txt", "c.txt"):
+        inbox.write(name)
+    inbox.write("bad.txt.prompt", "why?")
+    for now in (10.0, 13.0, 20.0, 30.0):
+        inbox.scan(now)
+    assert inbox.files() == ["a.txt", "c.txt"]
+    assert inbox.store.counts() == {"queued": 2}
+    assert sorted(path.name for path in inbox.path.glob("*.txt*")) == ["bad.txt", "bad.txt.prompt"]
+    assert len(list(inbox.folders.inbox.taken_ids())) == 2
+    assert "inboxd failed on it" in left(inbox, "bad.txt") and inbox.intake.is_quiet
+    assert sum(record.exc_info is not None for record in caplog.records) == 1
+    monkeypatch.undo()
+    inbox.write("bad.txt", "changed")
+    inbox.scan(now=40.0)
+    inbox.intake.step(46.0)
+    inbox.intake.step(49.0)
+    assert inbox.files() == ["a.txt", "bad.txt", "c.txt"] and inbox.intake.left == {}
+
+
+@pytest.mark.parametrize(("suffix", "limit"), [("prompt", "64 KiB"), ("password", "4 KiB"), ("done", "4 KiB")])
+def test_sidecar_that_grows_after_the_look_sends_its_file_back(inbox: Inbox, monkeypatch, suffix: str, limit: str):
+    inbox.write(f"a.txt.{suffix}", "short")
+    inbox.write("a.txt")
+    take = inbox.folders.inbox.take
+
+    def grow(job_id: str, path: Path, sidecars: list[Path]):
+        with sidecars[0].open("ab") as file:
+            file.truncate(1 << 40)
+        return take(job_id, path, sidecars)
+
+    monkeypatch.setattr(inbox.folders.inbox, "take", grow)
+    inbox.scan(now=10.0)
+    assert inbox.intake.step(13.0) == 0
+    assert list(inbox.folders.inbox.taken_ids()) == []
+    inbox.scan(now=20.0)
+    inbox.intake.step(23.0)
+    assert limit in left(inbox, "a.txt")
+
+
+def test_file_that_waits_for_the_disk_is_not_looked_at_without_a_pause(inbox: Inbox):
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    inbox.intake._storage.can_take = False
+    inbox.intake.step(12.1)
+    assert inbox.intake.next_look(12.1) is None and not inbox.intake.is_quiet
+    inbox.intake._storage.can_take = True
+    assert inbox.intake.next_look(12.1) == 0.0 and inbox.intake.step(12.2) == 1
 
 
 def test_sidecar_that_lies_alone_is_told_once_and_not_at_each_look(inbox: Inbox, caplog):

@@ -11,6 +11,7 @@ from factories import make_job
 from hand_background import InlineBackground
 
 from daemon import config
+from daemon.audit import Audit, Verdict
 from daemon.durable import sha256_of
 from daemon.folders import Folders
 from daemon.intake import Intake
@@ -37,11 +38,14 @@ class Wreck:
         self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
         post = self.mailbox.put
         self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
-        self._recovery = Recovery(self.store, self.folders, self.storage, self.publishing, self.intake)
         self.inbox, self.outbox = settings.inbox, settings.outbox
 
     def recover(self) -> str:
-        return str(self._recovery.run())
+        return str(Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run())
+
+    def audit(self) -> Verdict:
+        """As `inboxd verify` finds it while no daemon runs."""
+        return Audit(self.folders, self.store.path, is_running=False).run()
 
     def take(self, job_id: str = "job", name: str = "x.txt", text: str = "text") -> Path:
         (self.inbox / name).write_text(text)
@@ -274,6 +278,65 @@ def test_one_job_that_cannot_be_mended_stops_neither_the_others_nor_the_start(wr
     monkeypatch.setattr(wreck.publishing, "complete", fail_for_bad)
     assert "1 unmended" in wreck.recover()
     assert wreck.state("good") is JobState.DONE and wreck.state("bad") is JobState.PUBLISHING
+
+
+def break_(object_: object, name: str, monkeypatch, error: Exception) -> None:
+    """Has a method fail with `error` for the job "bad"."""
+    real = getattr(object_, name)
+
+    def broken(*arguments, **keywords):
+        if "bad" in map(str, arguments):
+            raise error
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(object_, name, broken)
+
+
+def test_taken_file_that_cannot_be_recorded_goes_back_to_the_inbox(wreck: Wreck, monkeypatch):
+    wreck.take("bad", "bad.txt")
+    wreck.take("good", "good.txt")
+    break_(wreck.intake, "describe", monkeypatch, RuntimeError("something nobody thought of"))
+    assert wreck.recover() == "1 adopted, 1 returned"
+    assert wreck.state("good") is JobState.QUEUED and wreck.taken() == ["good"]
+    assert (wreck.inbox / "bad.txt").read_text() == "text"
+    assert wreck.intake.unplaced == {} and wreck.audit().is_clean
+
+
+@pytest.mark.parametrize("error", [RuntimeError("something nobody thought of"), OSError(5, "an injected error")])
+def test_taken_file_that_can_go_neither_on_nor_back_is_told_and_found_wrong(wreck: Wreck, monkeypatch, error):
+    wreck.take("bad", "bad.txt")
+    break_(wreck.intake, "describe", monkeypatch, error)
+    break_(wreck.folders.inbox, "put_back", monkeypatch, error)
+    wreck.recover()
+    for _ in range(10):
+        wreck.storage.retry(at_once=True)
+    assert list(wreck.intake.unplaced) == [".taken/bad/bad.txt"]
+    verdict = wreck.audit()
+    assert [finding.job for finding in verdict.findings] == ["bad"] and not verdict.is_clean
+    monkeypatch.undo()
+    monkeypatch.setattr(wreck.storage, "_kept", {})
+    wreck.recover()
+    assert wreck.state("bad") is JobState.QUEUED
+    assert wreck.audit().is_clean and not (wreck.folders.state / "unplaced.json").exists()
+
+
+def test_job_that_cannot_go_on_is_told_and_found_wrong(wreck: Wreck, monkeypatch):
+    wreck.publishing_job(id="bad", name="bad.txt")
+    monkeypatch.setattr(wreck.publishing, "complete", lambda job: 1 / 0)
+    assert "1 unmended" in wreck.recover()
+    assert list(wreck.intake.unplaced) == ["bad.txt"] and not wreck.audit().is_clean
+
+
+def test_left_over_of_an_attempt_that_cannot_be_removed_is_no_lost_file(wreck: Wreck, monkeypatch):
+    (wreck.folders.outbox.staging / "nobody.1").mkdir()
+    monkeypatch.setattr(wreck.folders.outbox, "discard_attempts", lambda job_id: 1 / 0)
+    assert wreck.recover() == "1 unmended"
+    assert wreck.intake.unplaced == {} and wreck.audit().is_clean
+
+
+def test_taken_file_that_the_next_start_will_record_is_not_wrong(wreck: Wreck):
+    wreck.take("job")
+    assert wreck.audit().is_clean
 
 
 def test_examination_of_the_disks_that_was_cut_short_leaves_nothing(wreck: Wreck):

@@ -77,6 +77,25 @@ def test_file_that_changes_after_it_was_ready_is_waited_for_again():
     assert settling.ready(FILE, 5)
 
 
+def test_closing_a_file_starts_the_wait_again_though_no_look_sees_a_difference():
+    settling = Settling(2.0)
+    settling.stir(FILE, 0)
+    settling.see(FILE, prints(1), 0)
+    settling.stir(FILE, 1.5)
+    settling.see(FILE, prints(1), 1.6)
+    assert not settling.ready(FILE, 2.1) and settling.seconds_left(FILE, 2.1) == pytest.approx(1.4)
+    assert settling.ready(FILE, 3.5)
+
+
+def test_file_renamed_in_and_opened_again_must_settle():
+    settling = Settling(2.0)
+    settling.see(FILE, prints(1), 0)
+    settling.complete(FILE)
+    settling.stir(FILE, 0.1)
+    assert not settling.ready(FILE, 0.1)
+    assert settling.ready(FILE, 2.1)
+
+
 def test_second_hint_counts_again():
     settling = Settling(2.0)
     settling.see(FILE, prints(1), 0)

@@ -75,7 +75,7 @@ def test_renamed_in_file_is_told_within_a_tenth_of_a_second(watched, tmp_path):
     assert sorted(seconds)[10] < 0.1
 
 
-def test_file_is_complete_only_when_its_writer_closes_it(watched):
+def test_file_is_hinted_at_when_it_is_made_and_when_its_writer_closes_it(watched):
     writer = run(
         "import sys; f = open(sys.argv[1], 'w'); f.write('half'); f.flush(); print(flush=True); input()",
         watched.inbox / "slow.txt",
@@ -83,7 +83,7 @@ def test_file_is_complete_only_when_its_writer_closes_it(watched):
     writer.stdout.readline()
     assert watched.all_until_quiet() == [LookAt(folder=watched.inbox, name="slow.txt")]
     writer.kill()  # the kernel closes the file for it
-    watched.wait_for(LookAt(folder=watched.inbox, name="slow.txt", complete=True, closed=True))
+    assert watched.all_until_quiet() == [LookAt(folder=watched.inbox, name="slow.txt")]
     writer.communicate()
 
 
@@ -96,18 +96,18 @@ def test_hard_link_is_told(watched, tmp_path):
 def test_names_need_not_be_utf8(watched):
     name = os.fsdecode(b"caf\xe9 \n.txt")
     (watched.inbox / name).write_text("text")
-    watched.wait_for(LookAt(folder=watched.inbox, name=name, complete=True, closed=True))
+    watched.wait_for(LookAt(folder=watched.inbox, name=name))
     folder = watched.inbox / os.fsdecode(b"d\xe9")
     folder.mkdir()
     watched.wait_for(LookAt(folder=folder))
     assert watched.watcher.watch(folder)
     (folder / "in").write_text("text")
-    watched.wait_for(LookAt(folder=folder, name="in", complete=True, closed=True))
+    watched.wait_for(LookAt(folder=folder, name="in"))
 
 
 def test_reading_and_leaving_are_not_told(watched, tmp_path):
     (watched.inbox / "file").write_text("text")
-    watched.wait_for(LookAt(folder=watched.inbox, name="file", complete=True, closed=True))
+    watched.all_until_quiet()
     (watched.inbox / "file").read_text()
     list(watched.inbox.iterdir())
     (watched.inbox / "file").rename(tmp_path / "taken")
@@ -129,14 +129,14 @@ def test_sub_folders_are_watched_only_when_asked_for(watched):
     assert watched.all_until_quiet() == []
     assert watched.watcher.watch(sub)
     (sub / "seen").write_text("text")
-    watched.wait_for(LookAt(folder=sub, name="seen", complete=True, closed=True))
+    watched.wait_for(LookAt(folder=sub, name="seen"))
 
 
 def test_watching_twice_is_watching_once(watched):
     assert watched.watcher.watch(watched.inbox)
     (watched.inbox / "file").write_text("text")
     messages = watched.all_until_quiet()
-    assert messages.count(LookAt(folder=watched.inbox, name="file", complete=True, closed=True)) == 1
+    assert messages == [LookAt(folder=watched.inbox, name="file")] * 2, "it was made, and it was closed"
 
 
 def test_folder_deleted_and_made_again_is_watched_again(watched):
@@ -152,7 +152,7 @@ def test_folder_deleted_and_made_again_is_watched_again(watched):
         watched.wait_for(LookAt(folder=sub))
         assert watched.watcher.watch(sub)
         (sub / f"{number}").write_text("text")
-        watched.wait_for(LookAt(folder=sub, name=f"{number}", complete=True, closed=True))
+        watched.wait_for(LookAt(folder=sub, name=f"{number}"))
 
 
 def test_folder_replaced_between_two_looks_is_watched_anew(watched, tmp_path):
@@ -165,7 +165,7 @@ def test_folder_replaced_between_two_looks_is_watched_anew(watched, tmp_path):
         sub.mkdir()
         assert watched.watcher.watch(sub)
         (sub / "file").write_text("text")
-        watched.wait_for(LookAt(folder=sub, name="file", complete=True, closed=True))
+        watched.wait_for(LookAt(folder=sub, name="file"))
 
 
 def test_deleted_top_folder_is_told_and_can_be_watched_again(watched):
@@ -176,7 +176,7 @@ def test_deleted_top_folder_is_told_and_can_be_watched_again(watched):
     watched.inbox.mkdir()
     assert watched.watcher.watch(watched.inbox)
     (watched.inbox / "file").write_text("text")
-    watched.wait_for(LookAt(folder=watched.inbox, name="file", complete=True, closed=True))
+    watched.wait_for(LookAt(folder=watched.inbox, name="file"))
 
 
 def test_folder_moved_away_is_forgotten_with_all_below_it(watched, tmp_path):
@@ -204,7 +204,7 @@ def test_folder_renamed_in_the_inbox_tells_of_its_new_path(watched):
     assert watched.watcher.watched == {watched.inbox, new, new / "sub"}
     for folder in (new, new / "sub"):
         (folder / "file").write_text("text")
-        watched.wait_for(LookAt(folder=folder, name="file", complete=True, closed=True))
+        watched.wait_for(LookAt(folder=folder, name="file"))
 
 
 def test_folder_watched_at_its_new_path_before_its_move_was_heard_of_keeps_its_watch(tmp_path):
@@ -226,7 +226,7 @@ def test_folder_watched_at_its_new_path_before_its_move_was_heard_of_keeps_its_w
         watched.all_until_quiet()
         assert watched.watcher.watched == {watched.inbox, new, new / "sub"}
         (new / "sub/file").write_text("text")
-        watched.wait_for(LookAt(folder=new / "sub", name="file", complete=True, closed=True))
+        watched.wait_for(LookAt(folder=new / "sub", name="file"))
     finally:
         watched.watcher.stop()
 

@@ -48,8 +48,8 @@ NAMES = [os.fsdecode(name.replace(b"/", b"_")) for name in NAMES]
 class Canary:
     """A folder outside, with a file; the kernel tells whatever is done to them from `watch` on."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.file = folder, folder / "canary.txt"
+    def __init__(self, folder: Path, name: str = "canary.txt"):
+        self.folder, self.file = folder, folder / name
         folder.mkdir()
         self.file.write_bytes(CANARY)
         self._queue = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -135,6 +135,14 @@ def _meddle(how: str) -> None:
                 return original(self, path, now)
 
             intake.Intake._take_one = take_late
+        case "folder-becomes-link-before-options":
+
+            def choose_late(settings, inbox, folder, kind, sidecar, original=intake.choose):
+                if folder.name.startswith("swap"):
+                    _swap(folder, target)
+                return original(settings, inbox, folder, kind, sidecar)
+
+            intake.choose = choose_late
         case "folder-becomes-link-before-rename":
 
             def sniff_early(path, folder=None):

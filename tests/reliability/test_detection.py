@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from detection_rig import House, Writer, check_stalled_upload
+from detection_rig import TOML, House, Writer, check_stalled_upload
 from places import wait_for
 
 OLD, FUTURE = 315532800, 4102444800  # 1980 and 2100
@@ -250,6 +250,27 @@ def test_folder_renamed_away_and_back_is_watched_again(house: House):
         house.ended("to_and_fro/sub/sub/unseen.txt")
         writer.do("os.rename('sub', 'other'); open('other/sub/seen.txt', 'w').write('seen')")
     house.expect("to_and_fro", {"sub/sub/unseen.txt": b"unseen", "other/sub/seen.txt": b"seen"})
+
+
+def test_file_written_in_bursts_is_taken_once_and_whole(tmp_path: Path):
+    """Opened, appended to and closed, again and again, as scanners and FTP clients that resume do. What is renamed
+    in meanwhile is taken at once.
+    """
+    house = House(tmp_path, TOML.replace("settle_seconds = 0.3", "settle_seconds = 4"))
+    try:
+        daemon = house.start()
+        with Writer(house.folder("bursts")) as writer:
+            for burst in range(3):
+                writer.do(f"with open('b.txt', 'a') as file: file.write('burst {burst}, ')")
+                for number in range(3):
+                    house.drop(f"meanwhile-{burst}.{number}.txt")
+                    house.ended(f"meanwhile-{burst}.{number}.txt")
+                assert house.rows_in("bursts") == []
+        house.expect("bursts", {"b.txt": b"burst 0, burst 1, burst 2, "})
+        house.stop(daemon)
+        house.verify()
+    finally:
+        house.stop_all()
 
 
 def test_the_rig_sees_a_daemon_that_takes_what_a_writer_has_open(tmp_path: Path):

@@ -54,6 +54,24 @@ def test_link_put_in_place_of_a_folder_or_file_is_not_followed(house: HostileHou
     house.verify()
 
 
+def test_link_put_in_place_of_a_folder_does_not_lead_to_options_elsewhere(house: HostileHouse, tmp_path: Path):
+    canary = Canary(tmp_path / "canary", "x.txt.toml")
+    folder = house.folder("a/swap")
+    (folder / "x.txt.toml").write_text("upper = true")
+    (folder / "x.txt").write_text("words")
+    canary.watch()
+    daemon = house.start_meddled("folder-becomes-link-before-options", canary)
+    wait_for(folder.is_symlink, "the link")
+    house.drop("later.txt")
+    house.ended("later.txt")
+    wait_for(lambda: "a/swap" in house.left(), "the report of the link")
+    canary.check()
+    house.stop(daemon)
+    assert (folder.parent / ".swap.real/x.txt").read_text() == "words"
+    canary.touches()
+    house.verify()
+
+
 def test_taken_that_is_a_link_is_refused_at_the_start(house: HostileHouse, canary: Canary):
     (house.inbox / ".taken").symlink_to(canary.folder)
     house.drop("x.txt")
