@@ -14,7 +14,9 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
+HASH_INLINE_BYTES = 16 * 2**20  # what is larger is hashed, and made durable, by a thread, so as not to stop the loop
 _RENAME_NOREPLACE = 1  # renameat2(2)
 _AT_FDCWD = -100
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -210,9 +212,9 @@ def _replace_by_copy(path: Path, copy: Path) -> None:
         raise
 
 
-def link_or_copy(source: Path, target: Path, sha256: str | None) -> str | None:
+def link_or_copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:
     """Make `target` a second name of `source`, or where that cannot or must not be (see `may_link`), a verified copy;
-    the checksum of a copy. The caller fsyncs the folder.
+    the checksum of a copy. The caller fsyncs the folder. `at_most`: see `copy`.
 
     Raises:
         CopyDiffers: the copy's checksum is not `sha256`; the copy is removed.
@@ -226,7 +228,7 @@ def link_or_copy(source: Path, target: Path, sha256: str | None) -> str | None:
         except OSError as error:
             if error.errno not in _CANNOT_LINK:
                 raise
-    return copy(source, target, sha256)
+    return copy(source, target, sha256, at_most=at_most)
 
 
 def may_link(source: Path, folder: Path) -> bool:
@@ -249,15 +251,16 @@ def _close_to_writers(path: Path) -> None:
         path.chmod(mode & ~0o022)
 
 
-def copy(source: Path, target: Path, sha256: str | None) -> str:
+def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None = None) -> str:
     """A durable, verified copy, and its checksum. The caller fsyncs the folder. It is readable for those whom the umask
     leaves that right, and has the times of its source.
 
     sha256: what the checksum must be; None: of what `source` holds now.
+    at_most: a file of more bytes is refused, for the main thread, which must not read without end.
 
     Raises:
         CopyDiffers: the checksum is another; the copy is removed.
-        OSError: `source` is no regular file, the disk is full …; there is no copy.
+        OSError: `source` is no regular file, is larger (EFBIG), the disk is full …; there is no copy.
     """
     with os.fdopen(open_regular(source), "rb") as reader:
         facts = os.fstat(reader.fileno())
@@ -267,7 +270,9 @@ def copy(source: Path, target: Path, sha256: str | None) -> str:
             with target.open("xb") as writer:
                 if facts.st_uid == os.geteuid():  # what was private to this user stays so
                     os.fchmod(writer.fileno(), stat.S_IMODE(facts.st_mode) & 0o755)
-                if not _clone(reader.fileno(), writer.fileno()):
+                if at_most is not None:
+                    writer.write(_read_at_most(reader, at_most, source))
+                elif not _clone(reader.fileno(), writer.fileno()):
                     shutil.copyfileobj(reader, writer, 1 << 20)
                 writer.flush()
                 os.fsync(writer.fileno())
@@ -303,10 +308,19 @@ def sha256_of(path: Path, *, at_most: int | None = None) -> str:
     with os.fdopen(open_regular(path), "rb") as file:
         if at_most is None:
             return hashlib.file_digest(file, "sha256").hexdigest()
-        content = file.read(at_most + 1)
-    if len(content) > at_most:
+        return hashlib.sha256(_read_at_most(file, at_most, path)).hexdigest()
+
+
+def _read_at_most(file: BinaryIO, most_bytes: int, path: Path) -> bytes:
+    """All of a file, whose size may change at any time.
+
+    Raises:
+        OSError: EFBIG, if that is more than `most_bytes`.
+    """
+    content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return hashlib.sha256(content).hexdigest()
+    return content
 
 
 def remove_tree(folder: Path) -> None:

@@ -14,10 +14,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from daemon import beneath, durable, names
+from daemon.durable import HASH_INLINE_BYTES
 from daemon.model import Entry, Original
-
-HASH_INLINE_BYTES = 16 * 2**20  # what is larger is hashed, and made durable, by a thread, so as not to stop the loop
-
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _MAX_DEPTH = 100  # folders in one another; the standard library walks them by recursion

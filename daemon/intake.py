@@ -56,6 +56,7 @@ from daemon.watcher import Watcher
 log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
+_TAKE_BYTES = 64 * 2**20  # in one transaction, as all of it is made durable before: a slow disk must not stop the loop
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
 _DESCRIBE_SECONDS = 0.5  # in one transaction, likewise: options near a file may take long to read
 _HINT_PAUSE = 0.1  # seconds: `install`, wget or Python's copy2 close a file and then set its rights, by its name
@@ -367,7 +368,7 @@ class Intake:
 
     def _take(self, ready: list[tuple[Entry, float]], now: float) -> int:
         taken: list[tuple[Job, Entry]] = []
-        started = time.monotonic()
+        started, left_bytes = time.monotonic(), _TAKE_BYTES
         for entry, since in ready:
             self._ready.pop(entry.path, None)
             if since < now and not self._is_still_ready(entry, now):
@@ -377,7 +378,8 @@ class Intake:
                 self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
                 self._forget(entry.path)
                 taken.append((job, entry))
-            if time.monotonic() - started >= _DESCRIBE_SECONDS:
+                left_bytes -= min(entry.size_bytes, HASH_INLINE_BYTES)
+            if time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0:
                 break
         if taken:
             step = functools.partial(self._make_durable, taken)

@@ -4,13 +4,18 @@ Owns where results lie; the rows that go with each step are `publishing`'s. Noth
 """
 
 import contextlib
+import errno
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from daemon import beneath, durable, names
+from daemon.durable import HASH_INLINE_BYTES
 from daemon.model import Job, JobState, Original
+
+log = logging.getLogger(__name__)
 
 FAILED = "failed"  # the folder of the outbox for what could not be done
 DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes of a failure
@@ -110,9 +115,16 @@ class Outbox:
 
     def _lay_all(self, job: Job, original: Original, home: Path, *, is_laid: bool) -> None:
         if not is_laid:
-            _lay(original.path, home, job.sha256)
+            _lay(original.path, home, job.sha256, at_most=HASH_INLINE_BYTES)
         for sidecar in original.sidecars.values():
-            _lay(sidecar, home, None)
+            try:
+                _lay(sidecar, home, None, at_most=names.MAX_SIDECAR_BYTES[sidecar.suffix])
+            except OSError as error:
+                if error.errno != errno.EFBIG:
+                    raise
+                log.warning(
+                    "%s %s: %s has grown since it was taken, and is left out", job.id[:8], job.path, sidecar.name
+                )
         durable.fsync_folder(home)
 
     def free_result_path(self, job: Job, *, failed: bool) -> str:
@@ -242,11 +254,11 @@ def originals_in(result: Path) -> list[Path]:
     return [path for path in result.iterdir() if path.name not in DOCUMENTS]
 
 
-def _lay(source: Path, folder: Path, sha256: str | None) -> str | None:
+def _lay(source: Path, folder: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:
     """Link or copy a file into a folder; its checksum, if that had to be computed or was known."""
     target = folder / source.name
     if os.path.lexists(target):
         if target.samefile(source):
             return sha256
         target.unlink()
-    return durable.link_or_copy(source, target, sha256) or sha256
+    return durable.link_or_copy(source, target, sha256, at_most=at_most) or sha256

@@ -252,3 +252,12 @@ def test_link_in_the_place_of_a_file_is_not_synced(tmp_path: Path):
     (tmp_path / "link").symlink_to(tmp_path / "x")
     with pytest.raises(OSError, match="a symbolic link"):
         durable.Syncer(tmp_path / ".scratch").sync(tmp_path / "link")
+
+
+def test_copy_of_a_file_that_is_larger_than_allowed_leaves_nothing(tmp_path: Path):
+    (tmp_path / "source").write_bytes(bytes(11))
+    with pytest.raises(OSError, match="File too large"):
+        durable.copy(tmp_path / "source", tmp_path / "target", None, at_most=10)
+    assert not (tmp_path / "target").exists()
+    durable.copy(tmp_path / "source", tmp_path / "target", None, at_most=11)
+    assert (tmp_path / "target").read_bytes() == bytes(11)

@@ -253,6 +253,17 @@ def test_large_file_that_changes_while_it_is_copied_is_queued_again_with_its_new
     assert shop.state(job) == "done" and (shop.settings.outbox / "x" / "x.txt").read_text() == "other words"
 
 
+def test_question_that_grows_after_it_was_taken_is_left_out(shop: Shop):
+    second = shop.settings.inbox.parent / "second"
+    second.write_text("What?")
+    (shop.settings.inbox / "x.txt.prompt").hardlink_to(second)
+    job = shop.begin()
+    os.truncate(second, 10 * 2**30)  # its owner still has a name for it
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "done"
+    assert sorted(path.name for path in (shop.settings.outbox / "x").iterdir()) == ["out.txt", "result.json", "x.txt"]
+
+
 def test_large_failed_file_is_fetched_back_in_the_background(shop: Shop, large: None):
     job = shop.begin()
     shop.fail(job)
