@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 from daemon import beneath, durable, names
 from daemon.durable import HASH_INLINE_BYTES
@@ -50,13 +51,28 @@ class Inbox:
         return self.own.path
 
     def opened(self, folder: Path, *, make: bool = False) -> AbstractContextManager[int]:
-        """A descriptor of a folder of the inbox; `make`: it and those above it are made if they are missing.
+        """A descriptor of a folder of the inbox, or of one of what was taken; `make`: it and those above it are made if
+        they are missing.
 
         Raises:
             FileNotFoundError: it is gone, or it or one above it is no folder any more, but a symbolic link, say.
             NotADirectoryError: the same, with `make`.
         """
-        return beneath.opened(self.path, folder, make=make)
+        root = self.taken if folder.is_relative_to(self.taken) else self.path
+        return beneath.opened(root, folder, make=make)
+
+    @contextlib.contextmanager
+    def open_file(self, path: Path) -> Iterator[BinaryIO]:
+        """A regular file of the inbox, or one that was taken, for reading; nothing is waited for.
+
+        Raises:
+            FileNotFoundError: it is gone, or a folder above it is no folder any more.
+            OSError: it is a link, or another thing that is no regular file, or cannot be read now.
+        """
+        with self.opened(path.parent) as folder:
+            descriptor = durable.open_regular(path.name, folder)
+        with os.fdopen(descriptor, "rb") as file:
+            yield file
 
     def scan(self, folder: Path) -> tuple[list[Entry], list[Path], list[Path]]:
         """The regular files and the sub folders of one inbox folder, and what is never taken (see `refusal`); hidden
@@ -113,9 +129,8 @@ class Inbox:
         return None
 
     def _facts(self, path: Path) -> os.stat_result | None:
-        root = self.taken if path.is_relative_to(self.taken) else self.path
         try:
-            with beneath.opened(root, path.parent) as folder:
+            with self.opened(path.parent) as folder:
                 return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NOT_THERE:

@@ -42,7 +42,6 @@ from daemon.nearby import (
     Choice,
     WrongOptions,
     choose,
-    open_regular,
     options_of,
     read_bounded,
     too_large,
@@ -545,7 +544,7 @@ class Intake:
     def _sha256_of_small(self, taken: Path) -> str | None:
         """The SHA-256 of a taken file; None: it is so large that the hasher computes it."""
         digest, left = hashlib.sha256(), HASH_INLINE_BYTES
-        with open_regular(self._folders.inbox, taken) as file:
+        with self._folders.inbox.open_file(taken) as file:
             if os.fstat(file.fileno()).st_size > HASH_INLINE_BYTES:
                 return None
             while chunk := file.read(_CHUNK_BYTES):

@@ -5,15 +5,11 @@ never what a processor loads or runs. What is wrong in them is told, and the fil
 They are opened in their folders, never by their paths, and no more of them is read than they may hold.
 """
 
-import contextlib
-import errno
 import functools
-import os
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -155,31 +151,14 @@ def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {**recipe.recipe_options.model_dump(), **overrides}
 
 
-@contextlib.contextmanager
-def open_regular(inbox: Inbox, path: Path) -> Iterator[BinaryIO]:
-    """The regular file at `path` in the inbox, for reading; no link is followed on the way, and nothing is waited for.
-
-    Raises:
-        FileNotFoundError: it, or a folder above it, is gone or a link.
-        OSError: it cannot be read now, or is no regular file.
-    """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    with inbox.opened(path.parent) as folder:
-        descriptor = os.open(path.name, flags, dir_fd=folder)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        yield file
-
-
 def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
     """The content of a file in the inbox, however large it grows meanwhile.
 
     Raises:
         WrongOptions: it has more than `limit` bytes.
-        OSError: see `open_regular`.
+        OSError: see `Inbox.open_file`.
     """
-    with open_regular(inbox, path) as file:
+    with inbox.open_file(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise WrongOptions(too_large(path.name, limit))
