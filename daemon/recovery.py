@@ -111,7 +111,7 @@ class Recovery:
         with contextlib.suppress(Exception):  # of a name, if it has one; never worth another failure
             job = self._store.get(job_id)
             home = self._folders.inbox.taken / job_id
-            taken = [path.relative_to(self._folders.inbox.path) for path in home.rglob("*") if path.is_file()]
+            taken = [f".taken/{path.relative_to(home.parent)}" for path in home.rglob("*") if path.is_file()]
             files = [job.path] if job else [printable_path(path) for path in taken] or files
         self._unplaced[job_id] = why = printable(why)
         self._intake.unplaced.update(dict.fromkeys(files, why))
