@@ -45,6 +45,8 @@ TESTS = {  # by module: the unit tests that should notice first; for what they m
     "inbox": ("inbox", "folders", "intake", "recovery"),
     "outbox": ("folders", "publishing", "recovery"),
     "folders": ("folders", "recovery"),
+    "beneath": ("beneath", "folders", "inbox"),
+    "background": ("background", "publishing"),
     "durable": ("durable", "folders", "recovery"),
     "publishing": ("publishing", "recovery", "dispatch"),
     "recovery": ("recovery",),
