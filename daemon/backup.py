@@ -295,7 +295,8 @@ def _vacuum_into(database: Path, scratch: Path) -> None:
     except InboxdError as error:
         if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
             raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent)) from error  # on the disk of the copy, not of the job log
+        # it is the disk of the copy that is full, not that of the job log
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent)) from error
     finally:
         os.close(folder)
 

@@ -101,7 +101,7 @@ def test_job_log_of_a_newer_inboxd_fails(place: Place):
     ("toml", "words"),
     [
         ("[inbox]\nsettle_secs = 3\n", "settle_seconds"),
-        ("[inbox\n", "no valid TOML"),
+        ("[inbox\n", "not valid TOML"),
         ('[inbox]\ntext = "nothing"\n', "no such recipe"),
     ],
 )

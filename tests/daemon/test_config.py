@@ -51,7 +51,7 @@ def test_every_commented_key_of_the_shipped_config_is_known_and_shows_its_defaul
         ("[processors.plaintext]\nmax_batch = 0", ["max_batch", "0"]),
         ('[retry]\nbackoff = "soon"', ["backoff", "soon", "30s"]),
         ('[inbox.folders."../x"]\nimage = "read"', ["../x", "no folder of the inbox"]),
-        ("[inbox\n", ["no valid TOML"]),
+        ("[inbox\n", ["not valid TOML"]),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_mend(toml: str, words: list[str], tmp_path: Path):

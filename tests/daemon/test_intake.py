@@ -347,7 +347,7 @@ def test_options_of_many_folders_are_bounded_together(inbox: Inbox):
         inbox.write(f"{folder}/x.txt")
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 3
-    assert "64 KiB together" in left(inbox, "a/b/c/d/x.txt")
+    assert "64 KiB in total" in left(inbox, "a/b/c/d/x.txt")
 
 
 def test_option_that_no_recipe_will_ask_for_is_not_stored(inbox: Inbox):
