@@ -286,7 +286,7 @@ def test_empty_file_that_holds_the_place_of_a_download_is_not_taken(inbox: Inbox
     part = inbox.write("a.txt.part", "half")
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
-    assert "a.txt.part beside it is not complete yet" in left(inbox, "a.txt")
+    assert "placeholder of the unfinished download a.txt.part" in left(inbox, "a.txt")
     part.rename(inbox.path / "a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 14.0)
     assert inbox.intake.step(14.0) == 1 and inbox.store.open_jobs()[0].size_bytes == 4
@@ -393,7 +393,7 @@ def test_whatever_one_file_provokes_costs_that_file_only(inbox: Inbox, monkeypat
     for now in (10.0, 13.0, 20.0, 30.0):
         inbox.scan(now)
     assert inbox.files() == ["a.txt", "c.txt"] and (inbox.path / "bad.txt").exists()
-    assert "inboxd failed on it" in left(inbox, "bad.txt") and inbox.intake.is_quiet
+    assert "Internal error" in left(inbox, "bad.txt") and inbox.intake.is_quiet
     assert [record.exc_info is not None for record in caplog.records if "bad.txt" in record.message] == [True], "once"
     broken = False
     assert inbox.scan(40.0) == 0, "nothing has changed"
@@ -416,7 +416,7 @@ def test_whatever_one_folder_provokes_costs_that_folder_only(inbox: Inbox, monke
     for now in (10.0, 13.0, 60.0):
         inbox.scan(now)
     assert inbox.files() == ["a/x.txt", "c/x.txt"]
-    assert "inboxd failed on it" in left(inbox, "bad")
+    assert "Internal error" in left(inbox, "bad")
     assert sum(record.exc_info is not None for record in caplog.records) == 1
     monkeypatch.undo()
     inbox.scan(now=100.0)
@@ -442,7 +442,7 @@ def test_row_that_cannot_be_inserted_costs_its_file_only(inbox: Inbox, monkeypat
     assert inbox.store.counts() == {"queued": 2}
     assert sorted(path.name for path in inbox.path.glob("*.txt*")) == ["bad.txt", "bad.txt.prompt"]
     assert len(list(inbox.folders.inbox.taken_ids())) == 2
-    assert "inboxd failed on it" in left(inbox, "bad.txt") and inbox.intake.is_quiet
+    assert "Internal error" in left(inbox, "bad.txt") and inbox.intake.is_quiet
     assert sum(record.exc_info is not None for record in caplog.records) == 1
     monkeypatch.undo()
     inbox.write("bad.txt", "changed")

@@ -13,12 +13,12 @@ from daemon import toml
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a = " + b"9" * 5000, "too many digits"),
-        (b"a = " + b"[" * 60_000, "more than 16 brackets (at line 1)"),
-        (b"a = 1\nb = " + b"{a=" * 20_000, "more than 16 brackets (at line 2)"),
-        (b"a = 0x" + b"f" * 60_000, "more than 64 bits"),
-        (b"a = 9223372036854775808", "more than 64 bits"),
-        (b"a = [[-9223372036854775809]]", "more than 64 bits"),
+        (b"a = " + b"9" * 5000, "must fit in 64 bits"),
+        (b"a = " + b"[" * 60_000, "brackets nested more than 16 deep (line 1)"),
+        (b"a = 1\nb = " + b"{a=" * 20_000, "brackets nested more than 16 deep (line 2)"),
+        (b"a = 0x" + b"f" * 60_000, "must fit in 64 bits"),
+        (b"a = 9223372036854775808", "must fit in 64 bits"),
+        (b"a = [[-9223372036854775809]]", "must fit in 64 bits"),
         (b"a." * 30_000 + b"a = 1", "more than 16 parts"),
         (b"[" + b"'a' . " * 10_000 + b"a]", "more than 16 parts"),
         (b"a = {" + b'"a".' * 10_000 + b"a=1}", "more than 16 parts"),

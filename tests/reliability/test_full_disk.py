@@ -242,7 +242,7 @@ def test_hook_is_called_once_for_each_end_while_its_memory_cannot_be_written(mak
         place.ended(name)
     wait_for(lambda: len(files()) >= len(names), "the calls")
     assert sorted(files()) == names and memory.read_text() == before
-    assert place.log().count("hooks.json cannot be written") == 1
+    assert place.log().count("hooks: cannot write ") == 1
     (place.state / ".hooks.json.part").rmdir()
     wait_for(lambda: memory.read_text() != before, "what was reported to be saved, though nothing more ends")
     daemon.terminate()
