@@ -84,7 +84,7 @@ def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(
     with caplog.at_level(logging.ERROR):
         answer = house.ask("status")
     assert answer["ok"] is False and answer["exit_code"] == INTERNAL
-    assert "internal error" in answer["error"] and "TypeError" not in answer["error"]
+    assert "Internal error" in answer["error"] and "TypeError" not in answer["error"]
     assert "same version" not in answer["fix"] and "journalctl" in answer["fix"]
     assert "unsupported operand" in caplog.text and "Traceback" in caplog.text
     monkeypatch.undo()
