@@ -174,7 +174,7 @@ def test_a_second_reading_that_fails_is_reported(ocr: Ocr, tmp_path: Path, monke
     monkeypatch.setattr(ocr._engine, "read_again", read_again)
     source = SAMPLES / "bank" / "statement.pdf"
     finished = read(ocr, source, tmp_path / "out", task="bank-statement", second_reading="always")
-    assert [reason.split(":")[0] for reason in finished.review if "second reading" in reason] == [
+    assert [reason.rsplit(":", 1)[0] for reason in finished.review if "second reading" in reason] == [
         "page 1: the second reading failed",
         "page 2: the second reading failed",
     ]
