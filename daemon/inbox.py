@@ -100,7 +100,7 @@ class Inbox:
         return entries, folders, others
 
     def look(self, path: Path) -> Entry | None:
-        """What `scan` would say of one path, also of one that was taken; None: it is gone, or no regular file.
+        """Look at one path, in the inbox or taken, as `scan` does; None: it does not exist or is not a regular file.
 
         Raises:
             OSError: that cannot be told now.

@@ -164,7 +164,7 @@ class Store(Database):
         return renamed
 
     def finish(self, job: Job) -> Job:
-        """publishing -> its outcome: the result is in the outbox. Fenced off: the job as it is."""
+        """publishing -> its outcome: the result is in the outbox. If fenced off, return the job unchanged."""
         assert job.outcome is not None
         done = replace(job, state=job.outcome, lease=None, finished_at=self._clock())
         with self._transaction():
