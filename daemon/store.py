@@ -175,8 +175,8 @@ class Store(Database):
         return done
 
     def reopen(self, job: Job) -> Job:
-        """failed or cancelled -> queued, with all its tries again; `result_path` stays until `forget_result`. Not so
-        any more: the job as it is."""
+        """failed or cancelled -> queued, with all attempts restored; `result_path` stays until `forget_result`. In any
+        other state, return the job unchanged."""
         queued = replace(
             job,
             state=JobState.QUEUED,

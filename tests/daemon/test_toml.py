@@ -100,8 +100,8 @@ def test_nothing_hides_brackets_that_tomllib_would_open(before: str, depth: int,
         ("[[12:00:00]]", "dates"),
         ("nan", "nan"),
         ("{a = [-inf]}", "inf"),
-        ("'" + "x" * 20_000 + "'", "16,384 characters"),
-        ("[" + "1," * 1001 + "]", "1,000 items"),
+        ("'" + "x" * 20_000 + "'", "maximum 16,384"),
+        ("[" + "1," * 1001 + "]", "maximum 1,000"),
     ],
 )
 def test_values_that_no_row_can_hold_are_refused(toml_value: str, words: str):
