@@ -58,13 +58,13 @@ memory: $(INSTALLED)  ## the vision-language model where memory truly ends (seco
 detection: $(INSTALLED)  ## floods of files, folders swapped for links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbours.py
 
-member: $(INSTALLED)  ## a member of the service's group attacks its folders; needs root (INBOXD_SWAPS=10000; 5 minutes)
+member: $(INSTALLED)  ## attack the service's folders as a member of its group; needs root (INBOXD_SWAPS=10000; 5 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_group_member.py
 
-mutants: $(INSTALLED)  ## faults put into the core, one at a time: do the tests notice? (INBOXD_MUTANTS=300, INBOXD_SEED; 90 minutes)
+mutants: $(INSTALLED)  ## mutation testing of the core (INBOXD_MUTANTS=300, INBOXD_SEED; 90 minutes)
 	$(VENV)/bin/python tests/mutation/rig.py
 
-sidecars: $(INSTALLED)  ## 10,000 trees of files with any sidecars, any bytes, any names (INBOXD_EXAMPLES; 10 minutes)
+sidecars: $(INSTALLED)  ## fuzz sidecars: 10,000 random file trees (INBOXD_EXAMPLES; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_fuzzed_sidecars.py
 
 systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; needs root (10 minutes)

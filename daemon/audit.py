@@ -51,7 +51,7 @@ class Audit:
         self._folders = folders
         self._database = database
         self._is_running = is_running
-        self._unplaced = read_unplaced(folders.state)  # what the last start could not put right
+        self._unplaced = read_unplaced(folders.state)  # failures of the last recovery
         self._bytes = 0
 
     def run(self, on_job: Callable[[int, int], None] = lambda done, total: None) -> Verdict:
@@ -112,7 +112,7 @@ class Audit:
 
     def _check_placed(self, row: dict[str, Any], finding: Callable[..., Finding]) -> Iterator[Finding]:
         if why := self._unplaced.get(row["id"]):
-            yield finding(f"the last start could not go on with it: {why}")
+            yield finding(f"recovery at the last start failed: {why}")
 
     def _check_taken(self, row: dict[str, Any], finding: Callable[..., Finding]) -> Iterator[Finding]:
         try:
@@ -173,7 +173,7 @@ class Audit:
             why = self._unplaced.get(job_id)
             yield Finding(
                 job=job_id,
-                what=f"inbox/.taken/{job_id} has no row ({why or 'recorded at the next start'})",
+                what=f"inbox/.taken/{job_id} has no row in the job log ({why or 'the next start records it'})",
                 is_error=self._is_running or why is not None,
             )
         staged = [item.name for item in os.scandir(self._folders.outbox.staging) if item.name.startswith(f"{job_id}.")]

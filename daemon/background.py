@@ -1,7 +1,7 @@
-"""Work that may take long, such as a copy or a checksum of gigabytes, off the main thread.
+"""Run long tasks, such as copying or hashing gigabytes, off the main thread.
 
-A thread does one thing after the other and posts each outcome as a message; what follows from it is called on the main
-thread, which alone changes state.
+A thread runs the tasks one after the other and posts each outcome as a message; the main thread, which alone changes
+state, then calls the continuation.
 """
 
 import itertools
@@ -26,10 +26,10 @@ class Background:
         self._numbers = itertools.count(1)
         self._asked: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
         self._then: dict[int, Callable[[Any], None]] = {}
-        self._thread: threading.Thread | None = None  # started when it is first needed
+        self._thread: threading.Thread | None = None  # started on first use
 
     def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Do `work` in the thread, behind what it has to do already; `then` gets what it returned, or its exception."""
+        """Queue `work` for the thread; `then` gets its return value or its exception."""
         number = next(self._numbers)
         self._then[number] = then
         self._asked.put((number, work))
@@ -38,17 +38,17 @@ class Background:
             self._thread.start()
 
     def finish(self, done: BackgroundDone) -> None:
-        """Apply an outcome that has come through the mailbox."""
+        """Call the continuation for an outcome received through the mailbox."""
         if then := self._then.pop(done.number, None):
             then(done.outcome)
 
     @property
     def pending(self) -> int:
-        """How much is asked for and not applied yet."""
+        """The number of tasks whose outcome has not been applied yet."""
         return len(self._then)
 
     def stop(self) -> bool:
-        """End the thread behind what it works on; False: that takes longer than this waits."""
+        """Stop the thread after its current task; False: it is still running."""
         if self._thread is None:
             return True
         self._asked.put(None)
@@ -59,6 +59,6 @@ class Background:
         for number, work in iter(self._asked.get, None):
             try:
                 outcome = work()
-            except Exception as error:  # the main thread decides what it means
+            except Exception as error:  # the main thread handles it
                 outcome = error
             self._post(BackgroundDone(number=number, outcome=outcome))

@@ -1,7 +1,7 @@
-"""Copies of jobs.db: each night into state/backups, in a thread, on a connection of its own; by command to any place.
+"""Copies of jobs.db: nightly to state/backups, in a thread with its own connection; with `inboxd backup`, anywhere.
 
-A copy is written under a name of its own, made durable, and then renamed: there is never half a copy. It replaces
-nothing but a copy of the same name in state/backups, or what a person names with --force.
+A copy is written under a temporary name, made durable, and then renamed, so an incomplete copy is never visible. It
+replaces only a copy of the same name in state/backups, or an existing file if the user passes --force.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ from daemon.model import BackedUp
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5.0
-_BUSY_SECONDS = 2.0  # for the lock of a program that lets not even readers in
+_BUSY_SECONDS = 2.0  # waiting for a lock that excludes even readers
 _NAME = re.compile(r"jobs-\d{4}-\d{2}-\d{2}\.db")
 _SCRATCH = re.compile(r"\.inboxd-backup-[0-9a-f]{16}\.part")
 _HEADER = b"SQLite format 3\0"
-_BESIDE = ("-wal", "-shm", "-journal")  # what SQLite puts beside a database
+_BESIDE = ("-wal", "-shm", "-journal")  # files that SQLite keeps next to a database
 
 
 class Backup:
@@ -66,10 +66,10 @@ class Backup:
 
 
 def check(database: Path) -> str:
-    """What SQLite finds damaged (PRAGMA integrity_check), "" if it is complete.
+    """Return the damage that PRAGMA integrity_check reports, "" if there is none.
 
     Raises:
-        StorageError, sqlite3.Error: it cannot be read now.
+        StorageError, sqlite3.Error: the database cannot be read now.
     """
     try:
         with _opened(database) as connection:
@@ -82,11 +82,11 @@ def check(database: Path) -> str:
 
 
 def copy(database: Path, folder: Path, name: str | None = None) -> Path:
-    """A complete, durable copy of what is committed at this moment in a folder for copies, which is made if it is
-    missing; one of the same name is replaced. `name`: by default that of the day.
+    """Write a complete, durable copy of the committed state to `folder`, which is created if it is missing. A copy of
+    the same name is replaced. `name`: the name of today's copy by default.
 
     Raises:
-        OSError, StorageError, sqlite3.Error: it cannot be made; what copies there were are as before.
+        OSError, StorageError, sqlite3.Error: it cannot be written; existing copies are unchanged.
     """
     durable.make_folder(folder)
     return write(database, Target(path=folder / (name or usual_name()), may_replace=True))
@@ -114,7 +114,7 @@ def _copies(folder: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _opened(database: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that reads.
+    """Open a read-only connection.
 
     Raises:
         StorageError: the database cannot be read now.
@@ -129,19 +129,19 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         raise
 
 
-# ---------------------------------------------------------------------------------------------- where to
+# ---------------------------------------------------------------------------------------------- target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where a copy goes."""
+    """The file to write a copy to."""
 
-    path: Path  # in a folder that exists
-    may_replace: bool  # a regular file of that name
+    path: Path  # in an existing folder
+    may_replace: bool  # an existing regular file
 
 
 class Places(Protocol):
-    """What belongs to the daemon, of the settings."""
+    """The paths in the settings that belong to the daemon."""
 
     inbox: Path
     outbox: Path
@@ -151,11 +151,11 @@ class Places(Protocol):
 
 
 def find_target(to: str | None, places: Places, *, force: bool) -> Target:
-    """Where to put the copy that a person asks for; None: today's in state/backups.
+    """Choose where to write the copy that the user requested; None: today's copy in state/backups.
 
     Raises:
-        UsageError: not there: it would replace something, or lie in a folder of the daemon's.
-        OSError: the place cannot be looked at.
+        UsageError: the copy would replace a file or be in one of the daemon's folders.
+        OSError: the location cannot be examined.
     """
     if to is None:
         durable.make_folder(places.state / "backups")
@@ -169,14 +169,14 @@ def find_target(to: str | None, places: Places, *, force: bool) -> Target:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        raise UsageError("The name of the copy is too long.", "Choose a shorter one.") from error
+        raise UsageError("The file name is too long.", "Choose a shorter one.") from error
     return target
 
 
 def _named(to: str) -> Path:
-    """The path of the copy, in a folder without symbolic links in its path."""
+    """Return the path of the copy, with symbolic links in its folder resolved."""
     if to in ("", "-"):
-        raise UsageError("A copy of the job log needs a place.", "Name a file or a folder for it.")
+        raise UsageError("Name a file or folder for the backup.", "Without one, it is written to state/backups.")
     path = Path(to).absolute()
     is_folder = to.endswith("/") or path.is_dir()
     folder = path if is_folder else path.parent
@@ -185,16 +185,22 @@ def _named(to: str) -> Path:
     except (FileNotFoundError, NotADirectoryError, RuntimeError):
         folder = None
     if folder is None or not folder.is_dir():
-        missing = path if is_folder else path.parent
-        raise UsageError(
-            f"The folder {missing} does not exist.",
-            "Create it, or mount its disk: `inboxd backup` makes no folders.",
-        )
+        raise _no_folder(path if is_folder else path.parent)
     return folder / (usual_name() if is_folder else path.name)
 
 
+def _no_folder(folder: Path) -> UsageError:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return UsageError(f"{existing} is not a folder.", "Name an existing folder, or a file in one.")
+    return UsageError(
+        f"The folder {folder} does not exist.",
+        "Create it, or mount its disk: `inboxd backup` does not create folders.",
+    )
+
+
 def _refuse_folders_of_the_daemon(folder: Path, places: Places) -> None:
-    """By identity, as there may be other paths to them."""
+    """Compare identities, because several paths may lead to a folder."""
     backups, theirs = places.state / "backups", (places.inbox, places.outbox, places.state)
     for above in (folder, *folder.parents):
         if _are_the_same(above, backups):
@@ -202,8 +208,8 @@ def _refuse_folders_of_the_daemon(folder: Path, places: Places) -> None:
         for place in theirs:
             if _are_the_same(above, place):
                 raise UsageError(
-                    f"{folder} is in {place}, where only the daemon may write.",
-                    f"Name a place outside of inbox, outbox and state, or one in {backups}.",
+                    f"Cannot write a backup below {place}: that folder belongs to inboxd.",
+                    f"Choose a location outside inbox, outbox and state, or {backups}.",
                 )
 
 
@@ -211,7 +217,7 @@ def _refuse_what_is_there(target: Target, places: Places) -> None:
     path = target.path
     beside = [path.with_name(path.name + suffix) for suffix in _BESIDE]
     if in_use := next((each for each in beside if os.path.lexists(each)), None):
-        raise UsageError(f"{path} belongs to a database in use: there is {in_use.name}.", "Choose another name.")
+        raise UsageError(f"{path} appears to be a database in use: {in_use.name} exists.", "Choose another name.")
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -220,7 +226,7 @@ def _refuse_what_is_there(target: Target, places: Places) -> None:
         raise UsageError(f"{path} exists and is not a regular file.", "Choose another name.")
     logs = (places.database, *(Path(f"{places.database}{suffix}") for suffix in _BESIDE))
     if any(_are_the_same(path, own) for own in (*logs, places.source) if own is not None):
-        raise UsageError(f"{path} is a file of the daemon's.", "Choose another name.")
+        raise UsageError(f"{path} is used by inboxd.", "Choose another name.")
     if not target.may_replace:
         raise _exists(path)
 
@@ -240,15 +246,17 @@ def _are_the_same(one: Path, other: Path) -> bool:
 
 
 def write(database: Path, target: Target) -> Path:
-    """Put a complete, durable copy of what is committed at this moment there; its path.
+    """Write a complete, durable copy of the committed state to `target`; return its path.
+
+    The copy is private (mode 0600): it contains excerpts of users' documents.
 
     Raises:
-        UsageError: a file of that name has appeared meanwhile.
-        OSError, StorageError, sqlite3.Error: it cannot be made; what was there is as before.
+        UsageError: a file of that name has appeared in the meantime.
+        OSError, StorageError, sqlite3.Error: it cannot be written; an existing file is unchanged.
     """
     folder = target.path.parent
     _sweep(folder)
-    scratch, held = _make_scratch(folder, mode=database.stat().st_mode & 0o666)
+    scratch, held = _make_scratch(folder)
     try:
         _vacuum_into(database, scratch)
         os.fsync(held)
@@ -268,32 +276,33 @@ def write(database: Path, target: Target) -> Path:
     return target.path
 
 
-def _make_scratch(folder: Path, *, mode: int) -> tuple[Path, int]:
-    """An empty file of ours, and the descriptor that holds its lock."""
+def _make_scratch(folder: Path) -> tuple[Path, int]:
+    """Create an empty temporary file; return it and the descriptor that holds its lock."""
     while True:
         path = folder / f".inboxd-backup-{secrets.token_hex(8)}.part"
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         if (held := lock(path)) is not None:
-            return path, held  # else another run's sweep was faster, and has removed it
+            return path, held  # else a concurrent run has swept it
 
 
 def _vacuum_into(database: Path, scratch: Path) -> None:
-    """VACUUM INTO: one read transaction, hence a snapshot."""
+    """Copy with VACUUM INTO: a single read transaction, hence a snapshot."""
     folder = os.open(scratch.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # by the descriptor: SQLite takes a path only as text, and a folder may have a name that is none
+        # through a descriptor: SQLite takes paths only as text, but the name of a folder may not be valid UTF-8
         with _opened(database) as connection:
             connection.execute("VACUUM INTO ?", [f"/proc/self/fd/{folder}/{scratch.name}"])
     except InboxdError as error:
         if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
             raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent)) from error  # there, not here
+        # it is the disk of the copy that is full, not that of the job log
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent)) from error
     finally:
         os.close(folder)
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what runs that were killed left behind: files with names and contents of ours that nobody holds."""
+    """Remove temporary files of killed runs: unlocked files of this user with our naming scheme and contents."""
     for path in folder.iterdir():
         if not _SCRATCH.fullmatch(path.name):
             continue
@@ -308,10 +317,10 @@ def _sweep(folder: Path) -> None:
 
 
 def lock(path: Path) -> int | None:
-    """A descriptor that holds a temporary file's lock; None: another process works on it, or has removed it.
+    """Lock a temporary file; None: another process is using it, or has removed it.
 
     Raises:
-        OSError: it cannot be opened, or is no file.
+        OSError: it cannot be opened or is not a file.
     """
     held = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -1,10 +1,10 @@
-"""Folders and files below a trusted folder, opened without following a link, whatever others rename meanwhile.
+"""Open folders and files below a trusted folder without following links, even while other users rename them.
 
-In a folder that several users may write, a name can change its meaning between two system calls. So each part of a
-path is opened from the descriptor of the part above it (`opened`), and the daemon's own folders are held open
-where others could rename them (`HeldFolder`).
+In a folder that several users may write to, a name can refer to something else between two system calls. So each part
+of a path is opened relative to the descriptor of its parent (`opened`), and the daemon's own folders are held open
+where other users could rename them (`HeldFolder`).
 
-openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS would promise the same in one call; opening part by part also
+openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS would guarantee the same in one call; opening part by part also
 works on kernels and in sandboxes that lack it.
 """
 
@@ -28,14 +28,13 @@ _SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
 @contextlib.contextmanager
 def opened(root: Path, folder: Path, *, make: bool = False) -> Iterator[int]:
-    """A descriptor of `folder`, which is `root` or below it. `root` itself is trusted: it may be a link.
+    """Open `folder`, which is `root` or below it. `root` itself is trusted: it may be a link.
 
-    make: the folder and those above it are made if they are missing, with the mode of the folder above each, and
-    durable.
+    make: create missing folders, each with the mode of its parent, and make them durable.
 
     Raises:
-        FileNotFoundError: it is gone, or a part of it is not a folder any more, but a symbolic link, say.
-        NotADirectoryError: the same, with `make`: another name has to be found.
+        FileNotFoundError: it does not exist, or a part of the path is no longer a folder (but a symbolic link, say).
+        NotADirectoryError: the same, with `make`: choose another name.
     """
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -61,7 +60,7 @@ def _open_below(name: str, folder: int, *, make: bool) -> int:
         if not make:
             raise
     mode = stat.S_IMODE(os.fstat(folder).st_mode) & ~_SPECIAL_BITS
-    mask = os.umask(0)  # the folder above says who may write: in an inbox, the people who drop files
+    mask = os.umask(0)  # inherit the permissions of the parent: in an inbox, its users may write
     try:
         os.mkdir(name, mode, dir_fd=folder)
     finally:
@@ -71,11 +70,11 @@ def _open_below(name: str, folder: int, *, make: bool) -> int:
 
 
 def is_safe(folder: Path) -> bool:
-    """Can nobody but root and this user give another meaning to the names in `folder`, or to its own name?
+    """Check that only root and this user can rename or replace `folder` and its entries.
 
-    So it is where it and all above it belong to one of the two, and are closed to other writers or sticky.
+    That holds if it and all its parents belong to root or this user and are either not writable by others or sticky.
     """
-    real, named = folder.resolve(), folder.absolute()  # links on the way can be replaced, too
+    real, named = folder.resolve(), folder.absolute()  # links on the path could be replaced as well
     for each in {real, *real.parents, named, *named.parents}:
         facts = each.stat()
         is_open = facts.st_mode & _WRITABLE_BY_OTHERS and not facts.st_mode & stat.S_ISVTX
@@ -85,11 +84,11 @@ def is_safe(folder: Path) -> bool:
 
 
 class HeldFolder:
-    """A folder that the daemon alone may enter.
+    """A folder that only the daemon may enter.
 
-    `place` is where it belongs. `path` leads into it: through `place`, or, where others may rename what lies there,
-    through a descriptor that is held open, so that a folder or a link in its place is never entered. A child process
-    inherits `descriptor` and can use the same `path`.
+    `place` is its location. `path` is the path to use: `place`, or, where other users may rename entries of its
+    parent, a path through an open descriptor, so that a folder or link put in its place is never entered. A child
+    process inherits `descriptor` and can use the same `path`.
     """
 
     def __init__(self, place: Path):
@@ -98,10 +97,10 @@ class HeldFolder:
         self.descriptor: int | None = None
 
     def hold(self) -> None:
-        """Hold it open from now on, if there is need to: a file system with an open folder cannot be unmounted.
+        """Hold it open from now on, but only if necessary: a file system with an open folder cannot be unmounted.
 
         Raises:
-            OSError: it is not there, or not a folder of this user.
+            OSError: it does not exist or is not a folder of this user.
         """
         if is_safe(self.place.parent):
             return
@@ -110,10 +109,10 @@ class HeldFolder:
         if _DESCRIPTORS.is_dir():
             self.path = _DESCRIPTORS / str(descriptor)
         else:
-            log.warning("/proc is not mounted: %s is used by its name, which others may change", self.place)
+            log.warning("cannot protect %s against renaming by other users: /proc is not mounted", self.place)
 
     def release(self) -> None:
-        """Hold it no more."""
+        """Close the descriptor."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor, self.path = None, self.place
@@ -128,17 +127,17 @@ class HeldFolder:
         return descriptor
 
     def refresh(self) -> None:
-        """Look again: has it been renamed, or its file system unmounted and mounted again? Then a rename from the old
-        mount into the new one would fail (EXDEV)."""
+        """Rename the folder back if it was renamed, and reopen it if its file system was mounted again: a rename from
+        the old mount into the new one would fail (EXDEV)."""
         if self.descriptor is None or self._return_to_place() or not self._is_in_place():
             return
         with contextlib.suppress(OSError):
             descriptor = self._open()
-            os.dup2(descriptor, self.descriptor, inheritable=False)  # under the same number, so `path` stays
+            os.dup2(descriptor, self.descriptor, inheritable=False)  # same descriptor number, so `path` stays valid
             os.close(descriptor)
 
     def _return_to_place(self) -> bool:
-        """Rename it back to `place`, and what lies there instead aside; False: it cannot be, or need not."""
+        """Rename it back to `place`, after renaming whatever is there; False: not necessary or not possible."""
         if self._is_in_place():
             return False
         try:
@@ -154,7 +153,7 @@ class HeldFolder:
             log.debug("%s cannot be renamed back: %s", self.place, error)
             return False
         if self._is_in_place():
-            log.warning("%s had been renamed to %s by somebody; it is back in its place", self.place, now)
+            log.warning("another user had renamed %s to %s; inboxd renamed it back", self.place, now)
             return True
         return False
 
@@ -167,10 +166,10 @@ class HeldFolder:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that this user alone may enter, durable; one that is there is closed to others.
+    """Create a durable folder that only this user may enter; restrict the permissions of an existing one.
 
     Raises:
-        OSError: it cannot be made, or belongs to another user, or is no folder.
+        OSError: it cannot be created, belongs to another user, or is not a folder.
     """
     try:
         folder.mkdir(mode=0o700)
@@ -185,7 +184,7 @@ def make_private(folder: Path) -> None:
 
 
 def close_to_writers(folder: Path) -> None:
-    """Take from all but its owner the right to write a folder of this user's. Another's stays as it is."""
+    """Remove write permission for group and others from a folder of this user; other users' folders are unchanged."""
     descriptor = os.open(folder, _FOLDER_FLAGS)
     try:
         facts = os.fstat(descriptor)
@@ -196,24 +195,24 @@ def close_to_writers(folder: Path) -> None:
 
 
 def protect_names(folder: Path) -> bool:
-    """Set the sticky bit of a folder that others may write: then nobody can rename or remove what is not their own.
-    False: it is another user's, or it must not be (a sandbox forbids chmod(2) with special bits).
+    """Set the sticky bit of a folder that others may write to, so that users can rename or delete only their own files.
+    False: the folder belongs to another user, or a sandbox forbids chmod(2) with special bits.
     """
     facts = folder.stat()
     if not facts.st_mode & _WRITABLE_BY_OTHERS or facts.st_mode & stat.S_ISVTX:
         return True
     if facts.st_uid != os.geteuid():
-        return False  # with the bit, this user could take nobody's files
+        return False  # with the bit, this user could not take other users' files
     try:
         folder.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
     except PermissionError:
         return False
-    log.info("%s: the sticky bit is set, as others may write there", folder)
+    log.info("%s: set the sticky bit because other users may write to it", folder)
     return True
 
 
 def restrict(descriptor: int, facts: os.stat_result, mask: int) -> None:
-    """Take away the rights that `mask` lacks; the set-group-ID bit stays where the sandbox allows that.
+    """Remove the permissions that are not in `mask`; the set-group-ID bit is preserved if the sandbox permits it.
 
     Raises:
         PermissionError: it belongs to another user.

@@ -97,13 +97,13 @@ def main() -> None:
     _use_utf8_for_names()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # what the terminal or the pipe cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")  # escape what the encoding of the terminal or pipe lacks
     try:
         app(standalone_mode=True)
     except InboxdError as error:
         print(f"inboxd: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except SystemExit as ended:  # Click's own code for a wrong command line is 2
+    except SystemExit as ended:  # Click exits with 2 on a usage error
         raise SystemExit(os.EX_USAGE if ended.code == _CLICK_USAGE else ended.code) from None
     except BrokenPipeError:  # `inboxd jobs | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,8 +111,8 @@ def main() -> None:
 
 
 def _use_utf8_for_names() -> None:
-    """Start again in Python's UTF-8 mode where the locale has another encoding: config.toml, the job log and the names
-    of results are UTF-8, and could be neither found nor made. What is written to the terminal stays in its encoding."""
+    """Re-execute in Python's UTF-8 mode if the locale has another encoding: config.toml, the job log and the names of
+    results are UTF-8 and could not be accessed otherwise. Output to the terminal keeps the terminal's encoding."""
     if sys.flags.utf8_mode or codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":
         return
     for_workers_too = {"PYTHONUTF8": "1"}
@@ -374,24 +374,24 @@ def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
 @app.command()
 def backup(
     to: Annotated[
-        str | None, typer.Argument(help="A new file, or a folder for one; default: today's copy in state/backups.")
+        str | None, typer.Argument(help="File or folder to write to (default: today's copy in state/backups).")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
-    """Check the job log and copy it, also while the daemon runs; the daemon does so automatically each night."""
+    """Check and back up the job log; works while the daemon runs. The daemon does this every night."""
     from daemon import backup as copies
     from daemon.storage import describe
 
     settings = _settings(config_file)
     with JobLog(settings.database):
-        pass  # is there one, for us to read?
+        pass  # fail early if there is no readable job log
     try:
         target = copies.find_target(to, settings, force=force)
         if damage := copies.check(settings.database):
             raise StoreError(
                 f"The job log {settings.database} is damaged: {damage}.",
-                "Restart the daemon: it sets the file aside and makes the job log again from the folders.",
+                "Restart the daemon: it sets the damaged file aside and rebuilds the job log from the folders.",
             )
         print(printable(str(copies.write(settings.database, target))))
     except OSError as error:
@@ -475,13 +475,14 @@ def retry(
 
 @app.command()
 def cancel(job: UnfinishedJob, config_file: ConfigOption = None) -> None:
-    """End a queued or running job; its file goes to outbox/failed, unchanged. Exit code 1: a full disk delays that."""
+    """Cancel a queued or running job; its file moves to outbox/failed unchanged. Exit code 1: a full disk or a locked
+    job log delays it."""
     answer = _ask(_settings_to_look(config_file), "cancel", job=job)
     if not answer.get("waits_for"):
-        print(f"{answer['cancelled'][:8]} is cancelled.")
+        print(f"Cancelled {answer['cancelled'][:8]}.")
         return
     print(
-        f"{answer['cancelled'][:8]} will be cancelled as soon as this is fixed: {answer['waits_for']}\n"
+        f"{answer['cancelled'][:8]} will be cancelled once this is resolved: {answer['waits_for']}\n"
         "If the daemon is restarted before that, cancel the job again."
     )
     raise typer.Exit(1)
@@ -549,7 +550,7 @@ def models(context: typer.Context, config_file: ConfigOption = None) -> None:
 
     settings = _settings(config_file)
     asked = context.args if set(context.args) - {"--json"} else ["list", *context.args]
-    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # as we ourselves write
+    os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:backslashreplace"  # same as for our own output
     code = run_module("processors.models", ["--models", str(settings.models), *asked])
     if code == 0 and "fetch" in context.args:
         with contextlib.suppress(NotRunning):

@@ -31,7 +31,9 @@ from daemon.workers import Workers
 
 log = logging.getLogger(__name__)
 
-_SAME_VERSION = "Are the command and the daemon of the same version? See `inboxd version` and `inboxd status`."
+_SAME_VERSION = (
+    "The command and the daemon may be of different versions: compare `inboxd --version` with `inboxd status`."
+)
 _SHOWN = 200  # removals that `prune` tells one by one
 
 
@@ -84,7 +86,7 @@ class Commands:
         """The answer, {"ok": true, …} or {"ok": false, "error": …, "fix": …, "exit_code": …}.
 
         Raises:
-            StartOver: what the daemon works on was replaced; whoever asked has been told.
+            StartOver: a folder or the job log was replaced; the caller has been answered.
         """
         try:
             return {"ok": True, **self._handler(asked)()}
@@ -92,33 +94,34 @@ class Commands:
             return _refusal(str(error), error.fix, os.EX_USAGE)
         except StartOver as error:
             if asked.reply is not None:
-                asked.reply.put(_refusal(error.what, "The daemon starts over: ask again in a moment.", error.exit_code))
+                fix = "The daemon is restarting: try again in a moment."
+                asked.reply.put(_refusal(error.what, fix, error.exit_code))
             raise
         except (OSError, StorageError) as error:
-            fix = "Try again once that is fixed: see `inboxd status`."
-            return _refusal(f"This cannot be done now: {describe(error)}", fix, StorageError.exit_code)
+            fix = "Try again later; `inboxd status` shows the cause."
+            return _refusal(f"Temporarily not possible: {describe(error)}", fix, StorageError.exit_code)
         except InboxdError as error:
             return _refusal(error.what, error.fix, error.exit_code)
-        except Exception:  # one of the borders: one message
-            log.exception("%s: an internal error; the daemon goes on", asked.command)
-            fix = "The daemon goes on. Its log has the details (journalctl -u inboxd -p err): please report them."
-            return _refusal(f"The daemon met an internal error at {asked.command!r}.", fix, os.EX_SOFTWARE)
+        except Exception:  # error boundary: one message
+            log.exception("%s: internal error; the daemon is still running", asked.command)
+            fix = "The daemon is still running. Please report the traceback in its log (journalctl -u inboxd -p err)."
+            return _refusal(f"Internal error in command {asked.command!r}.", fix, os.EX_SOFTWARE)
 
     def _handler(self, asked: Asked) -> Callable[[], dict[str, Any]]:
-        """What carries the command out, with its arguments.
+        """Return the bound handler of the command.
 
         Raises:
-            Refused: there is no such command, or it takes other arguments.
+            Refused: there is no such command, or its arguments do not match.
         """
         handlers = (self.status, self.retry, self.cancel, self.probe, self.pause, self.resume, self.reload, self.prune)
         handlers += (self.metrics,)
         handler = next((each for each in handlers if each.__name__ == asked.command), None)
         if handler is None:
-            raise Refused(f"This daemon knows no command {asked.command!r}.", _SAME_VERSION)
+            raise Refused(f"Unknown command {asked.command!r}.", _SAME_VERSION)
         try:
             bound = inspect.signature(handler).bind(**asked.arguments)
         except TypeError as error:
-            raise Refused(f"This daemon cannot carry out {asked.command!r}: {error}.", _SAME_VERSION) from error
+            raise Refused(f"Cannot execute {asked.command!r}: {error}.", _SAME_VERSION) from error
         types = typing.get_type_hints(handler)
         for name, value in bound.arguments.items():
             if not isinstance(value, types[name]):
@@ -193,7 +196,7 @@ class Commands:
                 raise Refused(f"{found.path} cannot be tried again: {error}", fix) from error
             return {"retried": [found.id], "refused": []}
         retried, refused = [], []
-        trouble = ""  # of a disk, which the other jobs would meet, too
+        trouble = ""  # of a disk, which would affect the other jobs as well
         for each in self._store.failed():
             try:
                 if not trouble:
@@ -210,7 +213,7 @@ class Commands:
 
     def _retry(self, job: Job) -> None:
         if self._publishing.is_busy_with(job.id):
-            raise Refused("it is being worked on already.", "See `inboxd status`, and ask again later.")
+            raise Refused("it is being processed.", "Try again later; see `inboxd status`.")
         if job.state is JobState.QUEUED:
             self._dispatch.probe(at_once=True)
             self._store.reassign(self._store.get(job.id), run_at=0)
@@ -222,7 +225,7 @@ class Commands:
         self._publishing.retry(job, self._bind_again)
 
     def _bind_again(self, queued: Job) -> None:
-        """Give a queued job the recipe that config.toml binds now: it may have been corrected meanwhile."""
+        """Assign the recipe that config.toml specifies now, in case it has been corrected since."""
         if "recipe" in queued.overrides.get("origins", {}):
             return
 
@@ -233,16 +236,17 @@ class Commands:
             recipes = self.settings.folder(job.folder).recipes
             self._store.reassign(job, recipe=recipes.get(job.kind) if job.kind else None)
 
-        self._storage.make(f"recipe of {queued.path} ({queued.id[:8]})", step)  # saved: the job is queued already
+        self._storage.make(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
 
     def cancel(self, job: str) -> dict[str, Any]:
-        """End a job. `waits_for`: why that can only be done, or recorded, later; None: nothing is in its way."""
+        """Cancel a job. `waits_for`: why the cancellation, or recording it, is delayed; None: it is not delayed."""
         found = self._find(job)
         state = JobState.PUBLISHING if self._publishing.is_busy_with(found.id) else found.state
         if state.is_final or state is JobState.PUBLISHING:
-            raise Refused(f"{found.path} is {state} already.", "Only a queued or running job can be cancelled.")
+            what = "is being published" if state is JobState.PUBLISHING else f"is {state} already"
+            raise Refused(f"{found.path} {what}.", "Only a queued or running job can be cancelled.")
         is_done = self._dispatch.cancel(found)
-        if is_done and found.state is JobState.RUNNING:  # its end is recorded once its worker is gone
+        if is_done and found.state is JobState.RUNNING:  # recorded once its worker has exited
             is_done = self._storage.examine()
         return {"cancelled": found.id, "waits_for": None if is_done else self._storage.problem}
 

@@ -162,13 +162,13 @@ def _read(path: Path) -> dict[str, Any]:
             f"There is no {path}.", "Name the file with --config, or write one: an empty file is a valid one."
         ) from error
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", "Fix its permissions.") from error
+        raise ConfigError(f"Cannot read {path}: {error}.", "Fix its permissions.") from error
     if len(content) > _MAX_BYTES:
         raise ConfigError(f"{path} is larger than {_MAX_BYTES // 1024} KiB.", "Is this the right file?")
     try:
         return toml.parse(content)
     except ValueError as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}.", "Fix that line, and save it as UTF-8 text.") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}.", "Fix that line, and save it as UTF-8 text.") from error
 
 
 def load_again(old: Settings) -> Settings:

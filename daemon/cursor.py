@@ -1,8 +1,8 @@
-"""How far a reader has read the events of the job log, across restarts: shared by hooks and totals.
+"""The position of a reader in the events of the job log, across restarts; used by hooks and totals.
 
-The number of an event is never reused within one job log. But the log may be replaced while the reader looks away: by
-a copy, in which later events have numbers that this reader saw on others, or by a log made again from the folders. A
-cursor therefore also holds the identity of its log and the time of its event, and finds its place again by the time.
+The number of an event is never reused within one job log. But the log may be replaced between two reads: by a copy, in
+which later events have numbers that this reader has seen on others, or by a log rebuilt from the folders. A cursor
+therefore also stores the identity of its log and the time of its event, and finds its position again by the time.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ class Cursor:
 
     @classmethod
     def at_end(cls, jobs: JobLog) -> "Cursor":
-        """Behind all that was recorded so far."""
+        """A cursor after the last recorded event."""
         last = jobs.last_event()
         at = jobs.moment_of(last)
         return cls(log=jobs.identity(), event=last, at=time.time_ns() // 1000 if at is None else at)
 
     @classmethod
     def parse(cls, facts: Any, file: Path, database: Path) -> "Cursor | None":
-        """The cursor in the content of a file of state/; None: there is none that can be understood.
+        """Parse the cursor from the content of a file in state/; None if it has no valid one.
 
         Older releases saved the number and the inode of the database only, as `told` or `last_event`.
         """
@@ -54,7 +54,7 @@ class Cursor:
         return None
 
     def as_dict(self) -> dict[str, Any]:
-        """What `parse` reads."""
+        """The inverse of `parse`."""
         return asdict(self)
 
     def position(self, jobs: JobLog) -> int:
@@ -70,21 +70,21 @@ class Cursor:
         return self.event if is_the_same_event else jobs.last_event_until(self.at)
 
     def found_in(self, jobs: JobLog) -> "Cursor":
-        """This cursor, at the same place in `jobs`: itself, unless the log was replaced or upgraded meanwhile."""
+        """Translate this cursor to `jobs`; unchanged unless the log was replaced or upgraded in the meantime."""
         event = self.position(jobs)
         moment = jobs.moment_of(event)
         return Cursor(log=jobs.identity(), event=event, at=self.at if moment is None else moment)
 
     def reads(self, jobs: JobLog) -> bool:
-        """Is `jobs` the log that this cursor was saved for, or a copy of it?"""
+        """True if `jobs` is the log that this cursor was saved for, or a copy of it."""
         return self.log in (_BEFORE_IDENTITIES, jobs.identity())
 
 
 def save(facts: Mapping[str, Any], file: Path) -> None:
-    """Write what a reader remembers, with its cursor. A crash leaves the file as it was, or complete.
+    """Replace the file with a reader's data and cursor, atomically.
 
     Raises:
-        OSError: it cannot be written now; the file is as it was.
+        OSError: it cannot be written now; the file is unchanged.
     """
     scratch = file.with_name(f".{file.name}.part")
     scratch.unlink(missing_ok=True)

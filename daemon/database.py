@@ -19,8 +19,8 @@ from daemon.schema import MIGRATIONS
 
 log = logging.getLogger(__name__)
 
-# How long a statement waits for another program's lock. The main loop waits with it, so briefly: what could not be done
-# is done again by `storage`. A start may wait for longer.
+# How long a statement waits for another program's lock: briefly on the main loop, as `storage` retries what fails;
+# longer at the start.
 _BUSY_MS, _BUSY_AT_START_MS = 100, 5000
 
 
@@ -120,7 +120,7 @@ class Database:
         return connection
 
     def _translated(self, error: BaseException) -> InboxdError | None:
-        """Ours for SQLite's error; None: a mistake of ours."""
+        """Translate an SQLite error; None: it is a bug in this program."""
         if diagnosis.is_damage(error) or "no such table" in str(error):
             self.is_damaged = True
             return StartOver(f"The job log {self.path} is damaged: {error}.")

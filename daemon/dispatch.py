@@ -204,7 +204,7 @@ class Dispatch:
         stage.storage_failures = 0
 
         def hopeless(error: Exception) -> None:
-            self._settle_failure(job, stage, FailureKind.ERROR, f"The result could not be published: {error}.")
+            self._settle_failure(job, stage, FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         try:
             told = {
@@ -386,12 +386,12 @@ class Dispatch:
                 stage.worker.end(self._monotonic())
 
     def cancel(self, job: Job) -> bool:
-        """End a job that has not ended: its original goes to outbox/failed. False: as soon as a disk allows it."""
+        """Cancel an unfinished job; its original goes to outbox/failed. False: delayed until a disk permits it."""
         step = functools.partial(self._cancel, job.id)
         return self._storage.make(f"cancellation of {job.path} ({job.id[:8]})", step)
 
     def _cancel(self, job_id: str) -> None:
-        """The job as it is now: while the step waited, it may have started, or ended."""
+        """Cancel the job in its current state: it may have started or ended while the step waited."""
         job = self._store.get(job_id)
         if job is not None and job.state is JobState.QUEUED:
             self._publishing.cancel_now(job, functools.partial(self.cancel, job))

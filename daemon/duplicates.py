@@ -18,7 +18,7 @@ from processors import wire
 log = logging.getLogger(__name__)
 
 NOTE = "duplicate.txt"
-_REUSED_BYTES = 64 * 2**20  # at most, as they are copied on the main thread
+_REUSED_BYTES = 64 * 2**20  # limit, because the main thread copies them
 
 
 class Duplicates:
@@ -64,7 +64,7 @@ class Duplicates:
         if (facts["options"], facts["processor_options"]) != (assignment.shown_options, assignment.processor_options):
             raise ValueError("it was made with other options")
         if with_files and sum(file["size_bytes"] for file in facts["files"]) > _REUSED_BYTES:
-            raise ValueError("its files are large: to copy them would keep all other jobs waiting")
+            raise ValueError("its files are large: copying them would delay all other jobs")
         staging = self._folders.outbox.prepare_attempt(job)
         files = facts["files"] if with_files else [_note(staging, job, earlier)]
         for file in facts["files"] if with_files else ():

@@ -16,7 +16,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-HASH_INLINE_BYTES = 16 * 2**20  # what is larger is hashed, and made durable, by a thread, so as not to stop the loop
+HASH_INLINE_BYTES = 16 * 2**20  # larger files are hashed and synced in a thread, not on the main loop
 _RENAME_NOREPLACE = 1  # renameat2(2)
 _AT_FDCWD = -100
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
@@ -31,7 +31,7 @@ class CopyDiffers(OSError):
 
 
 def open_regular(path: Path | str, folder: int | None = None) -> int:
-    """A descriptor to read a regular file. `folder`: a descriptor of the folder that holds it; `path` is a name then.
+    """Open a regular file for reading. `folder`: descriptor of its folder; `path` is then a name.
 
     Raises:
         OSError: EINVAL if it is anything else (a link, a pipe, a device, a folder); as open(2).
@@ -40,11 +40,11 @@ def open_regular(path: Path | str, folder: int | None = None) -> int:
         descriptor = os.open(path, _FILE_FLAGS, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.EINVAL, "it is a symbolic link, not a regular file", str(path)) from error
+            raise OSError(errno.EINVAL, "a symbolic link, not a regular file", str(path)) from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     return descriptor
 
 
@@ -213,7 +213,7 @@ def _replace_by_copy(path: Path, copy: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:
-    """Make `target` a second name of `source`, or where that cannot or must not be (see `may_link`), a verified copy;
+    """Hard-link `source` to `target`, or write a verified copy if that is impossible or unsafe (see `may_link`); return
     the checksum of a copy. The caller fsyncs the folder. `at_most`: see `copy`.
 
     Raises:
@@ -232,11 +232,11 @@ def link_or_copy(source: Path, target: Path, sha256: str | None, *, at_most: int
 
 
 def may_link(source: Path, folder: Path) -> bool:
-    """May a file in `folder` be a second name of `source`? Not if somebody else could change it by that: its owner, if
-    that is another user, whoever has another name of it, or has it open for writing. Not across file systems.
+    """Check whether `source` may be hard-linked into `folder`: not if another user could then still change it (it is
+    theirs, has another hard link, or is open for writing), and not across file systems.
 
     Raises:
-        OSError: that cannot be found out.
+        OSError: it cannot be determined.
     """
     facts = source.lstat()
     if not stat.S_ISREG(facts.st_mode) or facts.st_dev != folder.stat().st_dev:
@@ -245,18 +245,18 @@ def may_link(source: Path, folder: Path) -> bool:
 
 
 def _close_to_writers(path: Path) -> None:
-    """Take from all but its owner the right to write a file of ours."""
+    """Remove write permission for group and others from a file of this user."""
     mode = stat.S_IMODE(path.lstat().st_mode)
     if mode & 0o022:
         path.chmod(mode & ~0o022)
 
 
 def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None = None) -> str:
-    """A durable, verified copy, and its checksum. The caller fsyncs the folder. It is readable for those whom the umask
-    leaves that right, and has the times of its source.
+    """Write a durable, verified copy and return its checksum. The caller fsyncs the folder. The umask determines who
+    can read it; it has the times of its source.
 
-    sha256: what the checksum must be; None: of what `source` holds now.
-    at_most: a file of more bytes is refused, for the main thread, which must not read without end.
+    sha256: the expected checksum; None: that of the current content of `source`.
+    at_most: maximum size in bytes, for the main thread, which must not read indefinitely.
 
     Raises:
         CopyDiffers: the checksum is another; the copy is removed.
@@ -264,11 +264,11 @@ def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None 
     """
     with os.fdopen(open_regular(source), "rb") as reader:
         facts = os.fstat(reader.fileno())
-        if shutil.disk_usage(target.parent).free < facts.st_size:  # known before gigabytes are copied
+        if shutil.disk_usage(target.parent).free < facts.st_size:  # fail before copying gigabytes
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent))
         try:
             with target.open("xb") as writer:
-                if facts.st_uid == os.geteuid():  # what was private to this user stays so
+                if facts.st_uid == os.geteuid():  # keep this user's private files private
                     os.fchmod(writer.fileno(), stat.S_IMODE(facts.st_mode) & 0o755)
                 if at_most is not None:
                     writer.write(_read_at_most(reader, at_most, source))
@@ -290,7 +290,7 @@ def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None 
 
 
 def _clone(reader: int, writer: int) -> bool:
-    """Let the second file share the blocks of the first, on file systems that can (btrfs, XFS …)."""
+    """Share the blocks of the first file with the second, on file systems that support it (btrfs, XFS …)."""
     try:
         fcntl.ioctl(writer, _FICLONE, reader)
     except OSError:
@@ -299,8 +299,8 @@ def _clone(reader: int, writer: int) -> bool:
 
 
 def sha256_of(path: Path, *, at_most: int | None = None) -> str:
-    """The SHA-256 of a regular file's content, as hexadecimal digits. `at_most`: a file of more bytes is refused, for
-    the main thread, which must not read without end.
+    """Return the SHA-256 of a regular file's content, as hexadecimal digits. `at_most`: maximum size in bytes, for the
+    main thread, which must not read indefinitely.
 
     Raises:
         OSError: it is no regular file, larger (EFBIG), or cannot be read.
@@ -312,7 +312,7 @@ def sha256_of(path: Path, *, at_most: int | None = None) -> str:
 
 
 def _read_at_most(file: BinaryIO, most_bytes: int, path: Path) -> bytes:
-    """All of a file, whose size may change at any time.
+    """Read all of a file that may be growing.
 
     Raises:
         OSError: EFBIG, if that is more than `most_bytes`.

@@ -60,8 +60,8 @@ class Folders:
         taken = self.inbox.own.place
         if self.inbox.path.stat().st_dev != taken.stat().st_dev:
             raise LayoutError(
-                f"{taken} is on another file system than {self.inbox.path}: no rename can take a file.",
-                f"Unmount {taken} and remove it; inboxd makes it again.",
+                f"{self.inbox.path} and {taken} are on different file systems: inboxd cannot move files between them.",
+                f"Unmount {taken} and remove it; inboxd creates it again.",
             )
         for folder in (self.inbox.path, self.outbox.path):
             beneath.protect_names(folder)
@@ -69,19 +69,19 @@ class Folders:
             beneath.close_to_writers(folder)
 
     def _make(self, folder: Path) -> None:
-        """Make a folder if it is missing; the daemon's own are closed to all other users."""
+        """Create a folder if it is missing; the daemon's own folders are private to this user."""
         if folder not in (self.inbox.own.place, self.outbox.own.place):
             durable.make_folder(folder, mode=0o700 if folder == self.state else 0o777)
             return
         if folder.is_symlink():
             raise LayoutError(
-                f"{folder} is a symbolic link: what the daemon moves there would leave its folders.",
-                "Remove the link; inboxd makes a folder in its place.",
+                f"{folder} is a symbolic link: files moved there would end up elsewhere.",
+                "Remove the link; inboxd creates a folder in its place.",
             )
         if folder.is_dir() and folder.stat().st_uid != os.geteuid():
             raise LayoutError(
-                f"{folder} belongs to another user (uid {folder.stat().st_uid}), who could change what lies in it.",
-                f"Stop the other inboxd, if one works there; else move {folder} away: inboxd makes a new one.",
+                f"{folder} belongs to another user (uid {folder.stat().st_uid}), who could modify its contents.",
+                f"If another inboxd uses it, stop that one; otherwise rename {folder}: inboxd creates a new one.",
             )
         beneath.make_private(folder)
 
@@ -136,7 +136,7 @@ class Folders:
             raise StorageError(f"The inbox {self.inbox.path} is not there.", "Move it back, or make it anew.")
         held = [own for own in (self.inbox.own, self.outbox.own) if own.descriptor is not None]
         for own in held:
-            own.refresh()  # whatever has its name now: what is held open stays ours
+            own.refresh()  # a held folder stays ours, whatever has its name now
         for place, identity in self._identities.items():
             if any(place.is_relative_to(own.place) for own in held):
                 continue
@@ -164,13 +164,13 @@ class Folders:
 
     @property
     def held(self) -> tuple[int, ...]:
-        """Descriptors of the daemon's own folders, for the workers: their paths lead through these."""
+        """Descriptors of the daemon's own folders, through which the workers' paths lead."""
         found = (self.inbox.own.descriptor, self.outbox.own.descriptor)
         return tuple(descriptor for descriptor in found if descriptor is not None)
 
     def unlock(self, *, is_quiet: bool = True) -> None:
-        """Let another daemon have the folders. `is_quiet`: no thread uses a path into them any more, so their
-        descriptors may be closed, and the numbers given to other files."""
+        """Release the folders for another daemon. `is_quiet`: no thread still uses a path into them, so their
+        descriptors may be closed and their numbers reused."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -179,12 +179,12 @@ class Folders:
                 own.release()
 
     def fetch_back(self, job: Job) -> None:
-        """For a retry: give the original of a failed job, in outbox/failed, a second name in .taken; durable. May take
-        long, and may be called from another thread.
+        """Link or copy the original of a failed job from outbox/failed to .taken, durably, for a retry. May take long;
+        may be called from another thread.
 
         Raises:
-            OriginalGone: it is not there any more, or its content has changed.
-            OSError: it cannot be done now; the caller releases what there is of it in .taken.
+            OriginalGone: it no longer exists, or its content has changed.
+            OSError: not possible now; the caller releases the incomplete folder in .taken.
         """
         assert job.result_path is not None
         assert job.sha256 is not None

@@ -1,9 +1,9 @@
 """Tells people and programs how jobs ended: by a command, a webhook, or on the desktop. In a thread of its own.
 
-What was reported is remembered by a cursor (state/hooks.json, see `cursor`), so that nothing is forgotten over a
-restart or a crash; the last call may then come twice. One that fails is tried again, in order, then given up with a
-line in the log. While the job log cannot be read, or hooks.json cannot be written, that is tried again after a pause,
-and no call is repeated. Nothing here can keep a job waiting.
+A cursor (state/hooks.json, see `cursor`) records what has been reported, so that nothing is lost across a restart or
+a crash; the last call may then be repeated. A failed call is retried, in order, then given up with a line in the log.
+While the job log cannot be read or hooks.json cannot be written, that is retried after a pause, and no call is
+repeated. Hooks never delay a job.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 50
 _PAUSE, _PAUSE_MAX = 1.0, 300.0  # seconds between two tries; doubled each time
 _STOP_SECONDS = 2.0
-_AGAIN_SECONDS = 3.0  # between two tries to read the job log, or to write what is remembered
+_AGAIN_SECONDS = 3.0  # between attempts to read the job log or to save the cursor
 _OUTPUT_CHARACTERS = 500  # of what a failing command says
 
 
@@ -50,20 +50,20 @@ class Hooks:
         self._settings = settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._digests: list[str] = []  # that are due: since when
-        self._added_at: int | None = None  # when the first hook was added, until that was seen to
-        self._is_saved = True  # does hooks.json say what was reported?
-        self._trouble = ""  # why it does not, or why the job log cannot be read
+        self._digests: list[str] = []  # due digests: the start of the period of each
+        self._added_at: int | None = None  # when the first hook was added; None once the cursor is set to that
+        self._is_saved = True  # does hooks.json match what was reported?
+        self._trouble = ""  # why it does not match, or why the job log cannot be read
         self._thread = threading.Thread(target=self._serve, name="hooks", daemon=True)
 
     def start(self) -> None:
-        """Begin with what was not reported yet; where no hook was ever called, with what ends from now on.
+        """Start with what has not been reported yet; if no hook was ever called, with what ends from now on.
 
         Raises:
             StorageError, StoreError, UsageError: the job log cannot be read.
         """
         if not self._settings.hooks:
-            with contextlib.suppress(OSError):  # a hook that is added later has nothing to catch up with
+            with contextlib.suppress(OSError):  # a hook that is added later must not report the past
                 self._memory.unlink(missing_ok=True)
         known = self._recall()
         with JobLog(self._database) as jobs:
@@ -73,7 +73,7 @@ class Hooks:
         self._thread.start()
 
     def use(self, settings: Settings) -> None:
-        """Call by other settings from now on. The first hook starts with what ends after it was added."""
+        """Use other settings from now on. The first hook reports what ends after it was added."""
         if settings.hooks and not self._settings.hooks:
             self._added_at = time.time_ns() // 1000
         self._settings = settings
@@ -100,7 +100,7 @@ class Hooks:
 
     def _serve(self) -> None:
         self._wake.set()  # what an earlier run left
-        pause: float | None = None  # until something is tried again
+        pause: float | None = None  # until the next retry
         while True:
             self._wake.wait(pause)
             self._wake.clear()
@@ -109,7 +109,7 @@ class Hooks:
             pause = None if self._catch_up() else _AGAIN_SECONDS
 
     def _catch_up(self) -> bool:
-        """Report all that is there; False: something could not be read or written."""
+        """Report everything that is due; False: something could not be read or written."""
         try:
             while self._tell_some():
                 pass
@@ -123,7 +123,7 @@ class Hooks:
         return self._is_saved
 
     def _complain(self, trouble: str) -> None:
-        """Log it, once."""
+        """Log a problem, but only once."""
         if trouble != self._trouble:
             log.warning("%s It will be tried again.", trouble)
         self._trouble = trouble
@@ -183,7 +183,7 @@ class Hooks:
                 return
             except CallFailed as error:
                 log.warning("hook %s, attempt %d of %d: %s", hook.name, attempt, hook.attempts, error)
-            except Exception:  # one of the borders: one message; the thread goes on with the next
+            except Exception:  # error boundary: one call; the thread continues with the next
                 log.exception("hook %s, attempt %d of %d", hook.name, attempt, hook.attempts)
             if attempt < hook.attempts and self._stopping.wait(min(_PAUSE * 2 ** (attempt - 1), _PAUSE_MAX)):
                 return
@@ -200,9 +200,9 @@ class Hooks:
         try:
             cursor.save(self._cursor.as_dict(), self._memory)
             self._is_saved = True
-        except OSError as error:  # what is reported now is reported once more if the daemon ends before it is written
+        except OSError as error:  # if the daemon ends before this succeeds, the last calls are repeated
             self._is_saved = False
-            self._complain(f"hooks: {self._memory} cannot be written: {error.strerror or error}.")
+            self._complain(f"hooks: cannot write {self._memory}: {error.strerror or error}.")
 
 
 def digest(database: Path, *, since: str) -> dict[str, Any] | None:

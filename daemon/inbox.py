@@ -40,19 +40,18 @@ class Inbox:
         """Hold the hidden folder open from now on; see `HeldFolder`.
 
         Raises:
-            OSError: it is not there, or not a folder of this user.
+            OSError: it does not exist or is not a folder of this user.
         """
         self.own.hold()
         self._syncer = durable.Syncer(self.taken / ".copy")
 
     @property
     def taken(self) -> Path:
-        """The way into the hidden folder, which for the daemon is not its name: see `HeldFolder`."""
+        """The path to use for the hidden folder; see `HeldFolder`."""
         return self.own.path
 
     def opened(self, folder: Path, *, make: bool = False) -> AbstractContextManager[int]:
-        """A descriptor of a folder of the inbox, or of one of what was taken; `make`: it and those above it are made if
-        they are missing.
+        """Open a folder of the inbox or of a taken file; `make`: create it and its parents if they are missing.
 
         Raises:
             FileNotFoundError: it is gone, or it or one above it is no folder any more, but a symbolic link, say.
@@ -63,11 +62,11 @@ class Inbox:
 
     @contextlib.contextmanager
     def open_file(self, path: Path) -> Iterator[BinaryIO]:
-        """A regular file of the inbox, or one that was taken, for reading; nothing is waited for.
+        """Open a regular file of the inbox, or a taken one, for reading; never blocks.
 
         Raises:
-            FileNotFoundError: it is gone, or a folder above it is no folder any more.
-            OSError: it is a link, or another thing that is no regular file, or cannot be read now.
+            FileNotFoundError: it does not exist, or one of its parents is no longer a folder.
+            OSError: it is not a regular file (but a link, say), or cannot be read now.
         """
         with self.opened(path.parent) as folder:
             descriptor = durable.open_regular(path.name, folder)
@@ -101,7 +100,7 @@ class Inbox:
         return entries, folders, others
 
     def look(self, path: Path) -> Entry | None:
-        """What `scan` would say of one path, also of one that was taken; None: it is gone, or no regular file.
+        """Look at one path, in the inbox or taken, as `scan` does; None: it does not exist or is not a regular file.
 
         Raises:
             OSError: that cannot be told now.
@@ -156,11 +155,11 @@ class Inbox:
                 durable.rename_noreplace(each, home / each.name, source_folder=folder)
                 facts = (home / each.name).lstat()
                 if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
-                    raise OSError(errno.EINVAL, "it is no regular file", str(each))
+                    raise OSError(errno.EINVAL, "not a regular file", str(each))
         return _entry(home / path.name, facts)
 
     def home_for(self, job_id: str, folder: str) -> Path:
-        """A new folder for the original of a job that came from `folder`; the caller fsyncs it."""
+        """Create a folder for the original of a job that came from `folder`; the caller fsyncs it."""
         return _make_all(self.taken, Path(job_id, folder))
 
     def fsync_taken(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:
@@ -184,7 +183,7 @@ class Inbox:
                 durable.fsync_folder(descriptor)
 
     def fsync_home(self, job_id: str) -> None:
-        """Make the names of a job's files durable, whose contents are."""
+        """Make the names of a job's files durable; their contents already are."""
         for folder, _, _ in _walk_up(self.taken / job_id):
             durable.fsync_folder(Path(folder))
         durable.fsync_folder(self.taken)
@@ -274,7 +273,7 @@ def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def _make_all(root: Path, below: Path) -> Path:
-    """Make the folders of `below`, each for this user alone, and new but for those another file of the job has."""
+    """Create the folders of `below`, private to this user; those of another file of the same job may exist."""
     folder = root
     for part in below.parts:
         folder = folder / part

@@ -205,8 +205,8 @@ def _make_user(group: str, tell: Callable[[str], None]) -> int:
 
 
 def _make_folders(place: Place, owner: int | None, group: str) -> None:
-    """The group may write the inbox and read the outbox, whose new files are its own, too (the set-group-ID bit). In
-    the inbox nobody may rename or remove what is another's (the sticky bit), least of all the service's own folder."""
+    """The group may write to the inbox and read the outbox; new files inherit the group (set-group-ID bit). In the
+    inbox, users can rename or delete only their own files (sticky bit), and not the service's own folder."""
     modes = {
         place.data: 0o2750,
         place.data / "inbox": 0o3770,
@@ -223,13 +223,13 @@ def _make_folders(place: Place, owner: int | None, group: str) -> None:
 
 
 def _protect_names(folders: Iterable[Path], owner: int, tell: Callable[[str], None]) -> None:
-    """Set the sticky bit of the service's folders that others may write, as an older version did not: its sandbox
-    forbids the service itself to."""
+    """Set the sticky bit of the service's folders that others may write to. Older versions did not, and the sandbox
+    forbids the service to do it."""
     for folder in folders:
         facts = folder.stat() if folder.is_dir() else None
         if facts and facts.st_uid == owner and facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX:
             folder.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
-            tell(f"protected   {folder}: nobody may rename or remove what is another's (chmod +t)")
+            tell(f"protected   {folder}: users can no longer rename or delete other users' files (chmod +t)")
 
 
 def _config_for(data: Path) -> str:

@@ -3,8 +3,8 @@
 Hints say where to look; what is there is told by looking. Files are taken first and recorded second, many in one
 transaction: a crash between the two leaves a taken file without a row, which `recovery` records.
 
-Whatever one file, one folder or what lies beside it provokes costs that file only: it stays in the inbox, or goes back
-there, with the reason in `left`, and is tried again once it or what lies beside it has changed.
+An unexpected error in a file, its sidecars or its folder affects that file only: it stays in the inbox, or returns
+there, with the reason in `left`, and is retried once it or one of its sidecars changes.
 """
 
 import errno
@@ -55,10 +55,10 @@ from daemon.watcher import Watcher
 log = logging.getLogger(__name__)
 
 _TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
-_TAKE_BYTES = 64 * 2**20  # in one transaction, as all of it is made durable before: a slow disk must not stop the loop
+_TAKE_BYTES = 64 * 2**20  # per transaction: all of it is synced first, and a slow disk must not block the loop
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
-_DESCRIBE_SECONDS = 0.5  # in one transaction, likewise: options near a file may take long to read
-_HINT_PAUSE = 0.1  # seconds: `install`, wget or Python's copy2 close a file and then set its rights, by its name
+_DESCRIBE_SECONDS = 0.5  # per transaction: options files may take long to read
+_HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
@@ -68,9 +68,9 @@ _CHUNK_BYTES = 1 << 20
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 _HASHER_STOP_SECONDS = 1.0
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
-_SET_ASIDE_PAUSE = 5.0  # seconds until the next look whether a file that was set aside has changed
-_UNEXPECTED = "inboxd failed on it (the log says how). It tries again when it, or a file beside it, has changed."
-_UNEXPECTED_FOLDER = "inboxd failed on it (the log says how), and tries again from time to time."
+_SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
+_UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
+_UNEXPECTED_FOLDER = "Internal error in this folder (see the log). inboxd retries periodically."
 
 
 class Intake:
@@ -97,19 +97,19 @@ class Intake:
         self._hasher = Hasher(post, folders.inbox.taken / ".copy.hasher")
         self._hash_tries: dict[str, int] = {}  # by job
         self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
-        self._complete: set[Path] = set()  # renamed in: settled with the next look
+        self._complete: set[Path] = set()  # renamed in: complete at the next look
         self._moved_in: set[Path] = set()  # folders renamed in: what the next scan finds there is settled
         self._due: dict[Path, float] = {}  # file -> when to look at it again
-        self._ready: dict[Path, tuple[Entry, float]] = {}  # settled, and when: to be taken in that step, or soon
+        self._ready: dict[Path, tuple[Entry, float]] = {}  # complete, and since when: to be taken in this step or soon
         self._to_scan: dict[Path, float] = {}  # folder -> not before
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
         self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
         self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
         self._refused: set[Path] = set()  # what is left in the inbox for good
         self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
-        self._set_aside: dict[Path, Any] = {}  # what provoked an error, and its `_likeness` then; None: not known
+        self._set_aside: dict[Path, Any] = {}  # files that caused an error: `_likeness` at that time; None: unknown
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
-        self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, that the start could not put right, and why
+        self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, that recovery failed on, and why
         self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from the last change to the taking
 
     def use(self, settings: Settings) -> None:
@@ -169,10 +169,10 @@ class Intake:
             self._consider(entry, now)
 
     def _bounded(self, step: Callable[..., None], *arguments: Any, path: Path, entry: Entry | None = None) -> None:
-        """The border around one file: whatever nobody thought of costs this one only."""
+        """Error boundary of one file: an unexpected error affects only that file."""
         try:
             step(*arguments)
-        except InboxdError:  # of a disk, or to start over
+        except InboxdError:  # a disk failed, or the daemon must start over
             raise
         except Exception as error:
             self._put_aside(path, entry, error)
@@ -185,7 +185,7 @@ class Intake:
         return None if earliest is None else max(0.0, earliest - now)
 
     def stop(self) -> bool:
-        """Let go of the thread; whoever starts over makes a new `Intake`. False: the thread goes on for a while."""
+        """Stop the thread; a restart creates a new `Intake`. False: the thread is still running."""
         return self._hasher.stop()
 
     @property
@@ -217,7 +217,7 @@ class Intake:
                 due += self._scan(folder, now)
             except (OSError, InboxdError):
                 raise
-            except Exception as error:  # the border around one folder
+            except Exception as error:  # error boundary of one folder
                 self._leave(folder, _UNEXPECTED_FOLDER, error)
                 self._to_scan[folder] = now + self.settings.schedule.rescan
 
@@ -312,7 +312,7 @@ class Intake:
     def _forget(self, path: Path) -> None:
         for memory in (self._due, self._ready, self.left, self._failures, self._settled_at):
             memory.pop(path, None)
-        if path not in self._unreturned:  # else it will be back
+        if path not in self._unreturned:  # otherwise it is about to be returned
             self._set_aside.pop(path, None)
         seen = self._seen.get(path.parent, {})
         seen.pop(path, None)
@@ -331,7 +331,7 @@ class Intake:
         self._due[path] = now + self._error_pause(path)
 
     def _leave(self, path: Path, why: str, error: Exception | None = None) -> None:
-        """Tell why it stays; `error`: that nobody thought of, for the log."""
+        """Report why it stays in the inbox. `error`: an unexpected exception, for the log."""
         why = printable(why)
         if self.left.get(path) != why:
             self.left[path] = why
@@ -341,7 +341,7 @@ class Intake:
             )
 
     def _put_aside(self, path: Path, entry: Entry | None, error: Exception, why: str = _UNEXPECTED) -> None:
-        """Leave what provoked an error until it changes. `entry`: as it was when it did."""
+        """Leave a file that caused an error until it changes. `entry`: its state at that time."""
         self._due.pop(path, None)
         self._ready.pop(path, None)
         self._leave(path, why, error)
@@ -350,7 +350,7 @@ class Intake:
             self._due[path] = 0.0
 
     def _likeness(self, entry: Entry) -> Any:
-        """What changes when a file, or what lies beside it, is changed; but not when it is taken and put back."""
+        """Changes when a file or one of its sidecars changes, but not when the file is taken and put back."""
         inbox, path = self._folders.inbox, entry.path
         above = [path.parent, *path.parent.parents]
         beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
@@ -359,7 +359,7 @@ class Intake:
         for each in beside:
             try:
                 found.append(inbox.look(each))
-            except Exception:  # that, too, will change
+            except Exception:  # whatever causes this will change as well
                 found.append(None)
         return [each and (each.inode, each.size_bytes, each.mtime_ns) for each in found]
 
@@ -386,23 +386,23 @@ class Intake:
         return len(taken)
 
     def _is_still_ready(self, entry: Entry, now: float) -> bool:
-        """Look once more at a file that had to wait to be taken: for its turn in a flood, or for a disk."""
+        """Check a file again that had to wait to be taken, for its turn or for a disk."""
         self._due[entry.path] = now
         self._bounded(self._look, entry.path, now, path=entry.path, entry=entry)
         return self._ready.pop(entry.path, None) == (entry, now)
 
     def _take_or_leave(self, entry: Entry, now: float) -> Job | None:
-        """The row of a drop that is now in .taken; None: it stays in the inbox."""
+        """Take a file and return its row; None: it stays in the inbox."""
         try:
             return self._take_one(entry.path, now)
         except FileNotFoundError:
             self._forget(entry.path)
-            self._due[entry.path] = now + _SHORT_PAUSE  # it, or only what lay beside it?
+            self._due[entry.path] = now + _SHORT_PAUSE  # perhaps only a sidecar has disappeared
         except OSError as error:
             self._fail(entry.path, error, now)
         except InboxdError:
             raise
-        except Exception as error:  # the border around one file
+        except Exception as error:  # error boundary of one file
             self._put_aside(entry.path, entry, error)
         return None
 
@@ -423,16 +423,16 @@ class Intake:
         try:
             taken = self._folders.inbox.take(job_id, path, [sidecar.path for sidecar in sidecars])
             for sidecar in sidecars:
-                self._refuse(sidecar.path)  # it waits no more
+                self._refuse(sidecar.path)  # a sidecar of a taken file is not waiting any longer
             return self.describe(job_id, taken, content)
         except InboxdError:
             raise
-        except Exception:  # the caller tells
+        except Exception:  # the caller reports it
             self._return(job_id, path)
             raise
 
     def _return(self, job_id: str, path: Path) -> None:
-        """Put a taken file, of which there is no row, back to `path`: now, or as soon as it can be done."""
+        """Return a taken file that has no row to `path`, now or as soon as possible."""
         self._unreturned.add(path)
         self._storage.make(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
 
@@ -449,11 +449,11 @@ class Intake:
             self.record(self._store.missing(jobs))
         except (OSError, InboxdError):
             raise
-        except Exception:  # the border around one file: which of them is it?
+        except Exception:  # error boundary: find out which file it is
             self._make_each_durable(taken)
 
     def _make_each_durable(self, taken: list[tuple[Job, Entry]]) -> None:
-        """The same, one by one: what one of them provokes costs that one only, and it goes back to the inbox."""
+        """Record the files one by one, so that only the one that fails goes back to the inbox."""
         for job, entry in taken:
             step = functools.partial(self._make_one_durable, job, entry)
             self._storage.make(f"record {job.id}", step, hopeless=functools.partial(self._reject, job, entry))
@@ -464,16 +464,16 @@ class Intake:
             self.record(self._store.missing([job]))
         except (OSError, InboxdError):
             raise
-        except Exception as error:  # the border around one file
+        except Exception as error:  # error boundary of one file
             self._reject(job, entry, error)
 
     def _reject(self, job: Job, entry: Entry, error: Exception) -> None:
-        """Return a taken file that cannot be recorded, unless that failed only after its row was there."""
+        """Return a taken file that cannot be recorded, unless its row was already committed."""
         if not self._store.missing([job]):
             log.error("%s %s: %s", job.id[:8], job.path, printable(str(error)), extra=about(job))
             return
         self._return(job.id, entry.path)
-        why = f"it cannot be recorded: {describe(error)}" if isinstance(error, OSError) else _UNEXPECTED
+        why = f"it cannot be added to the job log: {describe(error)}" if isinstance(error, OSError) else _UNEXPECTED
         self._put_aside(entry.path, entry, error, why)
 
     def record(self, jobs: list[Job], *, event: str = "queued") -> None:
@@ -521,7 +521,7 @@ class Intake:
         )
 
     def _describe_sidecars(self, taken: Path) -> dict[str, Any]:
-        """What belongs to the content of a taken drop, by its checksum: an image and its question, say.
+        """Checksums of the sidecars that belong to the content of a taken file, such as the question about an image.
 
         Raises:
             OSError: a sidecar has grown beyond its limit since it was looked at, or cannot be read.
@@ -542,14 +542,14 @@ class Intake:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.name) from error
 
     def _sha256_of_small(self, taken: Path) -> str | None:
-        """The SHA-256 of a taken file; None: it is so large that the hasher computes it."""
+        """The SHA-256 of a taken file; None: it is large, so the hasher computes it."""
         digest, left = hashlib.sha256(), HASH_INLINE_BYTES
         with self._folders.inbox.open_file(taken) as file:
             if os.fstat(file.fileno()).st_size > HASH_INLINE_BYTES:
                 return None
             while chunk := file.read(_CHUNK_BYTES):
                 left -= len(chunk)
-                if left < 0:  # it grows
+                if left < 0:  # it is growing
                     return None
                 digest.update(chunk)
         return digest.hexdigest()
@@ -600,10 +600,10 @@ class Intake:
             limit = MAX_SIDECAR_BYTES[sidecar.path.suffix]
             if sidecar.size_bytes > limit:
                 return too_large(sidecar.path.name, limit)
-        if content.media_type == "application/x-empty":  # Firefox holds the place of what it downloads into NAME.part
+        if content.media_type == "application/x-empty":  # Firefox creates an empty NAME while it downloads to NAME.part
             for download in (path.with_name(path.name + suffix) for suffix in DOWNLOAD_SUFFIXES):
                 if self._folders.inbox.look(download):
-                    return f"it is empty, and {download.name} beside it is not complete yet."
+                    return f"it is the placeholder of the unfinished download {download.name}."
         beside = {sidecar.path.suffix: sidecar.path for sidecar in sidecars}
         rules = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox.path)))
         if rules.wait_for_done and DONE_SUFFIX not in beside:
@@ -647,7 +647,7 @@ class Hasher:
         timer.start()
 
     def stop(self) -> bool:
-        """End the thread behind the file it works on; False: that takes longer than this waits."""
+        """Stop the thread after the current file; False: it is still running."""
         self._asked.put(None)
         self._thread.join(_HASHER_STOP_SECONDS)
         return not self._thread.is_alive()

@@ -9,8 +9,8 @@ from typing import Any
 from daemon import diagnosis
 from daemon.errors import InboxdError, StoreError, UsageError
 
-_BUSY_SECONDS = 1.0  # for the lock of a program that lets not even readers in
-_NUMBERED = 4  # the version of the tables from which on events have numbers that are never reused
+_BUSY_SECONDS = 1.0  # waiting for a lock that excludes even readers
+_NUMBERED = 4  # the first schema version in which event numbers are never reused
 
 
 class JobLog:
@@ -21,8 +21,8 @@ class JobLog:
 
         Raises:
             UsageError: there is no job log yet, or it is not for this user to read.
-            StorageError: it cannot be read now, as it is locked by another program, say. So does every method.
-            StoreError: it is damaged. So does every method.
+            StorageError: it cannot be read now, for example because it is locked. Every method may raise this.
+            StoreError: it is damaged. Every method may raise this.
         """
         if not _may_be_read(path):
             raise _none_yet(path)
@@ -101,11 +101,11 @@ class JobLog:
         return self._all("SELECT at, event, detail FROM events WHERE job = ? ORDER BY id", job_id)
 
     def identity(self) -> str:
-        """Tells this job log, and copies of it, from every other; "": its tables are of an older version."""
+        """An identifier shared only with copies of this job log; "" if its schema is older."""
         return self._all("SELECT id FROM log_identity")[0]["id"] if self.version() >= _NUMBERED else ""
 
     def last_event(self) -> int:
-        """The number of the latest event, whether or not it was removed since; 0: there never was one."""
+        """The number of the latest event, even if it has been removed since; 0: there never was one."""
         if self.version() < _NUMBERED:
             return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
         return self._all("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'")[0]["last"]
@@ -197,17 +197,17 @@ class JobLog:
             raise self._translated(error) from error
 
     def _translated(self, error: sqlite3.Error) -> InboxdError:
-        """Ours for SQLite's error."""
+        """Translate an SQLite error."""
         if trouble := diagnosis.explain(error, self._path):
             return trouble
         if diagnosis.is_damage(error):
             return StoreError(
                 f"The job log {self._path} is damaged: {error}.",
-                "Restart the daemon: it sets the file aside and makes the job log again from the folders.",
+                "Restart the daemon: it sets the damaged file aside and rebuilds the job log from the folders.",
             )
         return StoreError(
-            f"The job log {self._path} cannot be read: {error}.",
-            "Are this command and the daemon of the same version? See `inboxd version` and `inboxd status`.",
+            f"Cannot read the job log {self._path}: {error}.",
+            "The command and the daemon may be of different versions: compare `inboxd --version` with `inboxd status`.",
         )
 
 

@@ -122,7 +122,7 @@ class LookAt:
 
     folder: Path
     name: str | None = None  # the entry, if it is known
-    complete: bool = False  # renamed in (if a folder, with all in it): it need not settle
+    complete: bool = False  # renamed in (for a folder, with its contents): complete immediately
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ class Hashed:
 
 @dataclass(frozen=True, kw_only=True)
 class BackgroundDone:
-    """What was asked of `Background` under this number has been done: what it returned, or the exception it raised."""
+    """The task of `Background` with this number has ended; `outcome` is its return value or its exception."""
 
     number: int
     outcome: Any

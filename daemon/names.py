@@ -9,11 +9,11 @@ OPTIONS_SUFFIX = ".toml"  # NAME.toml: options for NAME alone
 PASSWORD_SUFFIX = ".password"  # opens NAME; not even a checksum of it is recorded, as that would give it away
 CONTENT_SUFFIXES = (".prompt",)  # what a processor reads together with NAME
 SIDECAR_SUFFIXES = (*CONTENT_SUFFIXES, PASSWORD_SUFFIX, OPTIONS_SUFFIX, DONE_SUFFIX)  # NAME.prompt is taken with NAME
-MAX_SIDECAR_BYTES = {  # what is larger was given the name by mistake: it is neither read nor taken
+MAX_SIDECAR_BYTES = {  # a larger file has the name by mistake: it is neither read nor taken
     ".prompt": 64 * 1024,
     PASSWORD_SUFFIX: 4 * 1024,
     OPTIONS_SUFFIX: 64 * 1024,
-    DONE_SUFFIX: 4 * 1024,  # it is removed with its content
+    DONE_SUFFIX: 4 * 1024,  # its content is discarded
 }
 NAME_MAX = 255  # bytes, of all Linux file systems: see pathconf(3)
 _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
@@ -30,7 +30,7 @@ def printable_lines(text: str) -> str:
 
 
 def printable_sentence(text: str, *, most: int = 500) -> str:
-    """Words that quote what others wrote: printable, in one line, and cut off where they go on and on."""
+    """Make quoted text printable on one line, and truncate it."""
     return printable(text if len(text) <= most else f"{text[:most]} …")
 
 

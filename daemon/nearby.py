@@ -22,8 +22,8 @@ from daemon.validation import nearest, problems
 from processors.base import Kind, RecipeOptions
 
 FOLDER_FILE = ".inboxd.toml"
-MAX_OPTIONS_BYTES = MAX_SIDECAR_BYTES[OPTIONS_SUFFIX]  # of all the files that hold options for one drop, together
-_PARSED = 128  # contents whose meaning is remembered: a folder's options are read for each file in it
+MAX_OPTIONS_BYTES = MAX_SIDECAR_BYTES[OPTIONS_SUFFIX]  # total size of the options files that apply to one file
+_PARSED = 128  # cached files: a folder's options are needed for each file in it
 
 
 class WrongOptions(Exception):
@@ -35,9 +35,9 @@ class WrongOptions(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """A file that holds options. `is_shared`: for all in a folder, which may be of several kinds."""
+    """An options file. `is_shared`: applies to all files in a folder, which may be of several kinds."""
 
-    origin: str  # its name, for people
+    origin: str  # display name
     is_shared: bool
     content: bytes
 
@@ -104,8 +104,8 @@ def _check_known(settings: Settings, origin: str, options: Mapping[str, Any]) ->
 
 
 def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[str]) -> Choice:
-    """The choice, less the options that its recipe does not have, if they are `shared`: from a folder's file."""
-    if choice.recipe is None:  # nothing will ask for its options
+    """Validate the choice; drop options that its recipe lacks if they are `shared`, from a folder's file."""
+    if choice.recipe is None:  # no recipe will use its options
         origins = {name: origin for name, origin in choice.origins.items() if name == "recipe"}
         return Choice(recipe=None, priority=choice.priority, origins=origins)
     where = choice.origins.get("recipe", "config.toml")
@@ -152,7 +152,7 @@ def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
-    """The content of a file in the inbox, however large it grows meanwhile.
+    """Read a file in the inbox that may be growing.
 
     Raises:
         WrongOptions: it has more than `limit` bytes.
@@ -166,12 +166,12 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
 
 
 def too_large(name: str, limit: int) -> str:
-    """What to do about a file beside a drop that is larger than any of its kind."""
-    return f"{printable(name)} is larger than {limit // 1024} KiB, which is the limit. Shorten or remove it."
+    """The message for a sidecar that exceeds its limit."""
+    return f"{printable(name)} exceeds the limit of {limit // 1024} KiB. Shorten or remove it."
 
 
 def _sources(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[_Source]:
-    """The files that hold options for a drop, the most general first."""
+    """Read the options files that apply to a file, the most general first."""
     found, left = [], MAX_OPTIONS_BYTES
     parts = folder.relative_to(inbox.path).parts
     paths = [inbox.path.joinpath(*parts[:length], FOLDER_FILE) for length in range(len(parts) + 1)]
@@ -187,18 +187,20 @@ def _sources(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[_Source]:
         left -= len(content)
         if left < 0:
             limit = MAX_OPTIONS_BYTES // 1024
-            raise WrongOptions(f"{origin} and the {FOLDER_FILE} above it are larger than {limit} KiB together.")
+            raise WrongOptions(
+                f"{origin} and the {FOLDER_FILE} files above it exceed {limit} KiB in total. Shorten them."
+            )
         found.append(_Source(origin=origin, is_shared=is_shared, content=content))
     return found
 
 
 @functools.lru_cache(maxsize=_PARSED)
 def _parsed(content: bytes) -> Nearby | str:
-    """What a file says, or how its name goes on in a sentence that tells what is wrong with it."""
+    """Parse an options file; for an invalid one, return the error message to append to its name."""
     try:
         table = toml.parse(content)
     except ValueError as error:
-        return f" is no valid TOML: {error}."
+        return f" is not valid TOML: {error}."
     for name, value in table.items():
         try:
             toml.check_plain(value)

@@ -18,7 +18,7 @@ from daemon.model import Job, JobState, Original
 log = logging.getLogger(__name__)
 
 FAILED = "failed"  # the folder of the outbox for what could not be done
-DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes of a failure
+DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes for a failure
 ORIGINAL = "original"  # the folder of a result for an original whose name another file there has
 
 
@@ -33,7 +33,7 @@ class Outbox:
 
     @property
     def staging(self) -> Path:
-        """The way into the hidden folder, which for the daemon is not its name: see `HeldFolder`."""
+        """The path to use for the hidden folder; see `HeldFolder`."""
         return self.own.path
 
     def prepare_attempt(self, job: Job) -> Path:
@@ -81,22 +81,22 @@ class Outbox:
         return path.is_file() and not path.is_symlink() and path.stat().st_size == size_bytes
 
     def archive_home(self, job: Job) -> Path:
-        """Where an original is kept apart from its result: state/archive/<folder>/<uuid>."""
+        """The folder for an archived original: state/archive/<folder>/<uuid>."""
         return self.archive / job.folder / job.id
 
     def archive_original(self, job: Job, original: Original, *, is_laid: bool = False) -> None:
-        """Put the original into `archive_home`, durable; `is_laid`: it is there already. Safe to repeat."""
+        """Store the original in `archive_home`, durably; `is_laid`: it is already there. Idempotent."""
         home = self.archive_home(job)
         durable.make_folder(home)
         self._lay_all(job, original, home, is_laid=is_laid)
 
     def lay_original(self, source: Path, home: Path | None, sha256: str | None) -> str:
-        """Link or copy a file into `home` (None: nowhere), durable; its checksum, which is known or computed. May take
-        long, and may be called from another thread.
+        """Link or copy a file into `home` (None: nowhere), durably; return its checksum. May take long; may be called
+        from another thread.
 
         Raises:
-            CopyDiffers: it has not the checksum that is known.
-            OSError: it cannot be done now; it is safe to repeat.
+            CopyDiffers: the copy does not have the known checksum.
+            OSError: not possible now; it is safe to repeat.
         """
         if home is not None:
             durable.make_folder(home)
@@ -105,7 +105,7 @@ class Outbox:
         return sha256 or durable.sha256_of(source)
 
     def may_link(self, source: Path, home: Path) -> bool:
-        """Can the file be laid into `home` by a second name? See `durable.may_link`."""
+        """Check whether the file may be hard-linked into `home`; see `durable.may_link`."""
         target = home / source.name
         if target.exists() and target.samefile(source):
             return True
@@ -122,9 +122,8 @@ class Outbox:
             except OSError as error:
                 if error.errno != errno.EFBIG:
                     raise
-                log.warning(
-                    "%s %s: %s has grown since it was taken, and is left out", job.id[:8], job.path, sidecar.name
-                )
+                grown = "%s %s: %s has grown since it was taken; omitted from the result"
+                log.warning(grown, job.id[:8], job.path, sidecar.name)
         durable.fsync_folder(home)
 
     def free_result_path(self, job: Job, *, failed: bool) -> str:
@@ -255,7 +254,7 @@ def originals_in(result: Path) -> list[Path]:
 
 
 def _lay(source: Path, folder: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:
-    """Link or copy a file into a folder; its checksum, if that had to be computed or was known."""
+    """Link or copy a file into a folder; return its checksum if it is known or had to be computed."""
     target = folder / source.name
     if os.path.lexists(target):
         if target.samefile(source):

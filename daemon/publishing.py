@@ -1,8 +1,8 @@
 """The last part of a file's way: stage, commit the intent, publish by one rename, done; the same for what failed.
 
-Each part is a step of `storage`: where it cannot be made (disk full, read-only, away) it is kept and made again, and
-no work is done twice for it. A large original that must be copied, or has no checksum yet, is prepared in the
-background first; then the step is made again from its beginning, so that whatever has changed meanwhile is seen.
+Each part is a step of `storage`: if it fails (disk full, read-only, unavailable) it is saved and retried, and no work
+is done twice. A large original that must be copied, or has no checksum yet, is prepared in the background first; then
+the step is repeated from its beginning, so that it sees any change in the meantime.
 """
 
 import functools
@@ -28,17 +28,17 @@ from processors import base, wire
 
 log = logging.getLogger(__name__)
 
-_BY_COMMAND = ("cancelled", "It was cancelled by command.")
+_BY_COMMAND = ("cancelled", "Cancelled with `inboxd cancel`.")
 
 
 @dataclass(kw_only=True)
 class _Preparation:
-    """A large original that the background copies into the folder of its result, or only computes the checksum of."""
+    """A large original that the background copies into its result folder, or whose checksum it computes."""
 
     attempt: int
-    home: Path | None  # the folder it is laid into
-    sha256: str | None = None  # once it is done
-    error: OSError | None = None  # why it could not be
+    home: Path | None  # destination folder
+    sha256: str | None = None  # set on success
+    error: OSError | None = None  # set on failure
 
     @property
     def is_pending(self) -> bool:
@@ -55,11 +55,11 @@ class Publishing:
         self._storage = storage
         self._background = background
         self._preparations: dict[str, _Preparation] = {}  # by job
-        self._failed: Counter[str] = Counter()  # by job, how many of them failed
-        self._fetched_back: set[str] = set()  # jobs whose large originals are on their way back for a retry
+        self._failed: Counter[str] = Counter()  # by job, the number of failed preparations
+        self._fetched_back: set[str] = set()  # jobs whose large originals are being fetched back for a retry
 
     def is_busy_with(self, job_id: str) -> bool:
-        """Is the background at work for this job? Until it has ended, nothing else may begin with it."""
+        """True while the background works on this job; nothing else may start on it until then."""
         preparation = self._preparations.get(job_id)
         return job_id in self._fetched_back or (preparation is not None and preparation.is_pending)
 
@@ -93,7 +93,7 @@ class Publishing:
         told = {"note": f"The same content as {earlier.path}: see {earlier.result_path}."}
 
         def hopeless(error: Exception) -> None:
-            self.give_up(job, base.FailureKind.ERROR, f"The result could not be published: {error}.")
+            self.give_up(job, base.FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         def step() -> None:
             self._publish_result(job, finished, told, again)
@@ -138,14 +138,14 @@ class Publishing:
             self.complete(publishing)
 
     def _queue_again(self, job: Job, original: Original, changes: Mapping[str, Any]) -> None:
-        """The result of the old content is thrown away; a large file's new checksum is computed in the background."""
-        log.warning("%s %s changed meanwhile; it is queued again", job.id[:8], job.path, extra=about(job))
+        """Discard the result of the old content; the background computes the new checksum of a large file."""
+        log.warning("%s %s: changed during processing; queued again", job.id[:8], job.path, extra=about(job))
         self._forget(job.id)
         self._folders.inbox.fsync_taken([job.id], [])
         queued = self._store.requeue(
             job,
             outcome="changed",
-            detail="the file changed while it was processed",
+            detail="the file changed during processing",
             **changes,
             run_at=self._store.now() + int(self.settings.settle_seconds * 1e6),
         )
@@ -154,7 +154,7 @@ class Publishing:
 
         def then(outcome: str | Exception) -> None:
             if isinstance(outcome, Exception):
-                self.give_up(queued, base.FailureKind.ERROR, f"The file cannot be read: {outcome}.")
+                self.give_up(queued, base.FailureKind.ERROR, f"Cannot read the file: {outcome}.")
                 return
             step = functools.partial(self._store.set_sha256, job.id, outcome)
             self._storage.make(f"checksum of {job.id[:8]}", step)
@@ -162,7 +162,7 @@ class Publishing:
         self._background.run(functools.partial(durable.sha256_of, original.path), then)
 
     def _home(self, job: Job, place: str) -> Path | None:
-        """The folder that a finished job's original is laid into; None: it is not kept."""
+        """The destination folder of a finished job's original; None: the original is deleted."""
         return {
             "keep": self._folders.outbox.staging / job.staging_name() / place,
             "archive": self._folders.outbox.archive_home(job),
@@ -170,10 +170,10 @@ class Publishing:
         }[self.settings.folder(job.folder).originals]
 
     def _is_prepared(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> bool:
-        """May the original be staged now? Else the background prepares it, and calls `again`.
+        """True if the original can be staged now; otherwise the background prepares it, then calls `again`.
 
         Raises:
-            OSError: it could not be prepared.
+            OSError: the preparation failed.
         """
         done = self._preparations.get(job.id)
         if done is not None and (done.attempt, done.home) == (job.attempt, home):
@@ -251,7 +251,7 @@ class Publishing:
         self.give_up(job, *_BY_COMMAND)
 
     def cancel_now(self, job: Job, again: Callable[[], object]) -> None:
-        """The same for a caller that tries again itself; `again` is called once the background has prepared it.
+        """Cancel for a caller that retries; `again` is called once the background has prepared the file.
 
         Raises:
             OSError, StorageError: it cannot be done now; the job is as it was.
@@ -261,7 +261,7 @@ class Publishing:
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original below outbox/failed, with error.txt; from running or from queued."""
-        if self.is_busy_with(job.id):  # with its end, by another way
+        if self.is_busy_with(job.id):  # with its end, on another path
             return
 
         def step() -> None:
@@ -289,7 +289,7 @@ class Publishing:
         home = self._folders.outbox.staging / job.staging_name() / place
         if original is not None and not self._is_prepared(job, original, home, again):
             return
-        if original is not None and job.sha256 is None:  # its content has changed, or it was never computed
+        if original is not None and job.sha256 is None:  # the content changed, or the checksum was never computed
             done = self._preparations.get(job.id)
             changes["sha256"] = done.sha256 if done else durable.sha256_of(original.path, at_most=HASH_INLINE_BYTES)
             job = replace(job, **changes)
@@ -351,8 +351,8 @@ class Publishing:
     # ---------------------------------------------------------------------------------------- trying again
 
     def retry(self, job: Job, then: Callable[[Job], None] = lambda queued: None) -> None:
-        """A failed job is queued again, with its original fetched back from outbox/failed; `then` gets the queued job,
-        for a large file once the background has fetched it back.
+        """Queue a failed job again, with its original fetched back from outbox/failed. `then` gets the queued job, for
+        a large file once the background has fetched it back.
 
         Raises:
             OriginalGone: the original is not there any more.
@@ -403,8 +403,8 @@ class Publishing:
 
 
 def _changes(job: Job, original: Original | None) -> dict[str, Any]:
-    """What of the row is not true any more of its original: a program that had the file open has written on. The new
-    checksum of a large file is left to the background."""
+    """The columns of the row that no longer match the original because a program continued writing to it. The
+    background computes the new checksum of a large file."""
     if original is None:
         return {}
     facts = original.path.stat()

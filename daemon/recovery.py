@@ -1,8 +1,8 @@
 """Reconciles folders and rows at the start, whatever instant the last run ended at.
 
-Files say what exists, rows say how far it got. Each job is mended on its own: one that cannot be stops neither the
-others nor the start. If a disk is the reason, `storage` tries it again. A taken file that cannot be recorded goes back
-to the inbox; what can neither go on nor go back is logged, shown by `inboxd status`, and left as it is.
+Files show what exists, rows show how far it got. Each job is recovered separately: a failure stops neither the others
+nor the start. If a disk is the reason, `storage` retries. A taken file that cannot be recorded goes back to the inbox;
+one that can neither continue nor go back is logged, shown by `inboxd status`, and left as it is.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from daemon.store import Store
 
 log = logging.getLogger(__name__)
 
-_UNEXPECTED = "inboxd failed on it (the log says how). It tries again at the next start."
+_UNEXPECTED = "Internal error during recovery (see the log). inboxd retries at the next start."
 
 
 @dataclass(kw_only=True)
@@ -35,7 +35,7 @@ class Report:
     requeued: int = 0  # jobs that were running
     published: int = 0  # jobs whose publishing was completed
     swept: int = 0  # left-overs of jobs that had ended
-    returned: int = 0  # originals that went back to the inbox: of jobs given up without them, or not to be recorded
+    returned: int = 0  # originals returned to the inbox: of jobs given up without them, or that cannot be recorded
     unmended: int = 0  # could not be mended; see the log
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Recovery:
         self._publishing = publishing
         self._intake = intake
         self._report = Report()
-        self._unplaced: dict[str, str] = {}  # by job, why it could not be put right
+        self._unplaced: dict[str, str] = {}  # by job, why its recovery failed
 
     def run(self) -> Report:
         open_jobs = {job.id: job for job in self._store.open_jobs()}
@@ -77,7 +77,7 @@ class Recovery:
                 mend(*arguments)
             except (OSError, InboxdError):  # for `storage`
                 raise
-            except Exception as error:  # one of the three borders: one job
+            except Exception as error:  # error boundary: one job
                 give_up(error)
 
         def give_up(error: Exception) -> None:
@@ -85,30 +85,30 @@ class Recovery:
             if self._is_given_back(job_id):
                 return
             self._report.unmended += 1
-            if (self._folders.inbox.taken / job_id).is_dir() or mend == self._mend:  # else it holds no file of a person
+            if (self._folders.inbox.taken / job_id).is_dir() or mend == self._mend:  # else no user's file is affected
                 self._tell(job_id, describe(error) if isinstance(error, OSError) else _UNEXPECTED)
 
         self._storage.make(f"recovery of {job_id} ({mend.__name__})", step, hopeless=give_up)
 
     def _is_given_back(self, job_id: str) -> bool:
-        """Is a taken file that cannot be recorded in the inbox again, where `intake` looks at it like at any other?"""
+        """Return a taken file that cannot be recorded to the inbox, for `intake` to examine like any other file."""
         try:
             if not (self._folders.inbox.taken / job_id).is_dir() or self._store.get(job_id) is not None:
                 return False
             self._folders.inbox.put_back(job_id)
         except InboxdError:
             raise
-        except Exception as error:  # the border around one file
-            log.error("%s cannot be put back into the inbox either", job_id[:8], exc_info=error)
+        except Exception as error:  # error boundary of one file
+            log.error("%s cannot be returned to the inbox either", job_id[:8], exc_info=error)
             return False
-        log.warning("%s was put back into the inbox", job_id[:8])
+        log.warning("%s returned to the inbox", job_id[:8])
         self._report.returned += 1
         return True
 
     def _tell(self, job_id: str, why: str) -> None:
-        """Have `status`, and `verify` after our end, tell that a job, or a taken file, is stuck."""
+        """Report a stuck job or taken file in `status`, and in `verify` after this process has ended."""
         files = [".taken/" + job_id]
-        with contextlib.suppress(Exception):  # of a name, if it has one; never worth another failure
+        with contextlib.suppress(Exception):  # the name is a courtesy, never worth another failure
             job = self._store.get(job_id)
             home = self._folders.inbox.taken / job_id
             taken = [f".taken/{path.relative_to(home.parent)}" for path in home.rglob("*") if path.is_file()]
@@ -121,7 +121,7 @@ class Recovery:
         try:
             unplaced.write(self._folders.state, self._unplaced)
         except OSError as error:
-            log.error("what could not be recovered cannot be recorded: %s", error)
+            log.error("cannot write unplaced.json: %s", error)
 
     def _sweep_or_adopt(self, job_id: str) -> None:
         """A folder in .taken without an open row: its job has ended, or it was never recorded."""

@@ -135,7 +135,7 @@ MIGRATIONS = (
         "DROP TABLE events",
         "ALTER TABLE numbered_events RENAME TO events",
         "CREATE INDEX events_job ON events (job)",
-        # one row: tells this job log, and copies of it, from every other
+        # one row: identifies this job log and its copies
         "CREATE TABLE log_identity (id TEXT NOT NULL) STRICT",
         "INSERT INTO log_identity VALUES (lower(hex(randomblob(16))))",
     ),

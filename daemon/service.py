@@ -130,7 +130,7 @@ class Service:
 
     def _open(self) -> None:
         """Check the folders, be the only one on them, open the database, build the parts."""
-        os.umask(os.umask(0o077) | 0o022)  # what is published is its readers' to read, and nobody's to change
+        os.umask(os.umask(0o077) | 0o022)  # others may read published results, but not change them
         self.folders.prepare()
         self.folders.lock()
         post, settings = self._mailbox.put, self.settings
@@ -183,7 +183,7 @@ class Service:
 
     def _start(self) -> None:
         Rebuild(self.store, self.folders).run()
-        self.hooks.start()  # before anything ends in this run: where no hook was called before, it starts from here
+        self.hooks.start()  # before any job ends in this run: the first hook ever reports from here on
         Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run()
         latest_wait = now_us() + int(self.settings.retry.backoff_max * 1e6)
         self._guard(self.store.bound_waits, latest_wait)
@@ -330,7 +330,7 @@ class Service:
     def _hashed(self, hashed: model.Hashed) -> None:
         error = self.intake.hashed(hashed)
         if error is not None and (job := self.store.get(hashed.job)) is not None:
-            self.publishing.give_up(job, FailureKind.ERROR, f"The file cannot be read: {error}.")
+            self.publishing.give_up(job, FailureKind.ERROR, f"Cannot read the file: {error}.")
 
     def _due(self, task: str) -> None:
         match task:

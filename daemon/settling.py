@@ -25,7 +25,7 @@ _TEMPORARY_SUFFIXES = (
     ".lock",
     "~",  # backups of Emacs, gedit, vim
 )
-DOWNLOAD_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart")  # of NAME, meanwhile
+DOWNLOAD_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart")  # during downloads
 _TEMPORARY_PREFIXES = (
     ".",  # hidden: also .syncthing.NAME.tmp, rsync's .NAME.XXXXXX, LibreOffice's .~lock.NAME#
     "~$",  # the owner files of Office
@@ -52,7 +52,7 @@ class _Seen:
 
     fingerprint: Fingerprint | None = None  # of the last look; None: only hinted at
     changed_at: float = 0.0  # the look that first saw this fingerprint
-    complete: bool = False  # it was renamed in, and no look has found a change since the one that followed it
+    complete: bool = False  # it was renamed in and has not changed since the first look after that
 
 
 class Settling:
@@ -83,17 +83,17 @@ class Settling:
         self._seen.setdefault(path, _Seen()).complete = True
 
     def stir(self, path: Path, now: float) -> None:
-        """Note a hint that somebody has `path` in hand: it was made, or a writer closed it and may open it again.
+        """Note a hint that `path` is being written: it was created, or a writer closed it and may reopen it.
 
-        Whatever the looks say, it settles from now on: a writer may have left its size and, within a tick of the
-        kernel's clock, its times as they were.
+        It settles from now on even if it looks unchanged: a writer may have left its size and, within a tick of
+        the kernel's clock, its times the same.
         """
         seen = self._seen.get(path)
         if seen is not None and seen.fingerprint is not None:
             seen.changed_at, seen.complete = now, False
 
     def seconds_left(self, path: Path, now: float) -> float:
-        """Until `ready`, if nothing changes; 0: it is. No look yet: `settle_seconds`.
+        """Seconds until `ready` if nothing changes; 0: it is ready; `settle_seconds` before the first look.
 
         An empty file is never complete by a hint: many programs make the name first, and open it again to fill it.
         """

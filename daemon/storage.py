@@ -57,7 +57,7 @@ class Storage:
         self._next_try: float | None = None
         self._tries = 0  # since all was well
         self.trouble: str | None = None  # why no job is started; None: all can be written
-        self._is_locked = False  # by another program, the job log: each try would wait for a while, and in vain
+        self._is_locked = False  # the job log, by another program: each attempt would wait for the lock
         self.can_take = True  # can drops be taken? They can while only the outbox is full
 
     def make(
@@ -88,7 +88,7 @@ class Storage:
         self._wait()
 
     def examine(self) -> bool:
-        """Find out now whether all can be written; if not, `problem` says why, and it is looked at again."""
+        """Check now whether everything can be written; if not, `problem` gives the reason and the check is repeated."""
         if self._examine():
             return True
         self._wait()
@@ -159,7 +159,7 @@ class Storage:
             return False
         except InboxdError:
             raise
-        except Exception as error:  # one of the borders: one step; at the first try, its owner's
+        except Exception as error:  # error boundary: one step; at the first attempt, its owner handles it
             if kept.tries == 0:
                 raise
             log.exception("%s: it cannot be done", key)
@@ -198,14 +198,14 @@ class Storage:
     def _tell(self, trouble: str | None) -> None:
         if trouble != self.trouble:
             if trouble is not None:
-                log.error("%s Work continues automatically once that is over.", trouble)
+                log.error("%s Work continues automatically once this is resolved.", trouble)
             else:
-                log.warning("all folders can be written again: work goes on")
+                log.warning("the job log and all folders are available again: work continues")
         self.trouble = trouble
 
 
 def _shown(path: str) -> str:
-    """A path for people: one through a descriptor of ours as where it leads (see `beneath.HeldFolder`)."""
+    """Resolve a path through one of our descriptors for display (see `beneath.HeldFolder`)."""
     match = re.match(r"/proc/self/fd/\d+", path)
     with contextlib.suppress(OSError):
         return os.readlink(match[0]) + path[match.end() :] if match else path
@@ -222,7 +222,7 @@ def _probe(folder: Path) -> None:
         durable.fsync_folder(folder)
         second.unlink()
     except OSError as error:
-        if error.filename is None:  # write(2) and fsync(2) know only a descriptor
+        if error.filename is None:  # write(2) and fsync(2) have only a descriptor
             error.filename = str(folder)
         raise
 

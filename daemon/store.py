@@ -164,7 +164,7 @@ class Store(Database):
         return renamed
 
     def finish(self, job: Job) -> Job:
-        """publishing -> its outcome: the result is in the outbox. Fenced off: the job as it is."""
+        """publishing -> its outcome: the result is in the outbox. If fenced off, return the job unchanged."""
         assert job.outcome is not None
         done = replace(job, state=job.outcome, lease=None, finished_at=self._clock())
         with self._transaction():
@@ -175,8 +175,8 @@ class Store(Database):
         return done
 
     def reopen(self, job: Job) -> Job:
-        """failed or cancelled -> queued, with all its tries again; `result_path` stays until `forget_result`. Not so
-        any more: the job as it is."""
+        """failed or cancelled -> queued, with all attempts restored; `result_path` stays until `forget_result`. In any
+        other state, return the job unchanged."""
         queued = replace(
             job,
             state=JobState.QUEUED,

@@ -24,7 +24,7 @@ Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
 _MAX_PRIORITY = 1_000_000
 _priority_bounds = Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)
-_PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # a row of the job log can hold it
+_PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # a row of the job log can store it
 
 
 def _normalize_hours(text: str) -> str:

@@ -1,5 +1,5 @@
-"""What the last start could not put right, and why: a small file in the state folder, for `verify` and `doctor`, which
-also look while no daemon runs. It is there only if there is something to say.
+"""Failures of the last recovery: a small file in the state folder for `verify` and `doctor`, which also work while no
+daemon is running. It exists only if recovery failed on a job.
 """
 
 import json
@@ -12,7 +12,7 @@ _NAME = "unplaced.json"
 
 
 def write(state: Path, unplaced: Mapping[str, str]) -> None:
-    """Record why jobs, by id, could not be put right; an empty `unplaced` removes the record.
+    """Record why recovery failed, by job id; an empty `unplaced` removes the record.
 
     Raises:
         OSError: it cannot be written now.
@@ -24,7 +24,7 @@ def write(state: Path, unplaced: Mapping[str, str]) -> None:
 
 
 def read(state: Path) -> dict[str, str]:
-    """The record of the last start; empty if there is none that can be read."""
+    """Read the record of the last start; empty if it is missing or unreadable."""
     try:
         unplaced = json.loads((state / _NAME).read_bytes())
     except (OSError, ValueError):

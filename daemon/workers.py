@@ -106,8 +106,7 @@ class Workers:
         clock: Callable[[], float],
         descriptors: Sequence[int] = (),
     ):
-        """`descriptors`: of the daemon's own folders, which each worker inherits: the paths it is sent lead through
-        them."""
+        """`descriptors`: of the daemon's own folders, inherited by each worker, whose paths lead through them."""
         self._post = post
         self._descriptors = tuple(descriptors)
         self._models = models

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 _NOT_PROCESSORS = {"base", "heap", "wire", "worker", "models", "pages", "parts", "servers", "statements", "wellformed"}
 _NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # options of the daemon's
-_MAX_SECONDS = 100 * 366 * 86400  # a century, so that microseconds fit into 64 bits
+_MAX_SECONDS = 100 * 366 * 86400  # 100 years, so that microseconds fit into 64 bits
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -25,7 +25,7 @@ def parse_duration(value: object) -> float:
     """Seconds from a number, or from text such as "90s", "1.5h", "10m".
 
     Raises:
-        ValueError: the text is no duration, or it is longer than a century.
+        ValueError: the text is not a duration, or it is longer than 100 years.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _checked_duration(float(value))
@@ -37,7 +37,7 @@ def parse_duration(value: object) -> float:
 
 def _checked_duration(seconds: float) -> float:
     if not abs(seconds) <= _MAX_SECONDS:  # also NaN
-        raise ValueError("a duration may be a century long")
+        raise ValueError("duration too long (maximum: 100 years)")
     return seconds
 
 
@@ -258,9 +258,9 @@ class Progress:
 
 
 def is_device_lost(error: Exception) -> bool:
-    """Did the GPU fail under us? After such an error each later use of it fails, too, for as long as the process lives
-    (CUDA C++ Programming Guide, "Error Checking"); a fresh one has a fresh context. Known by name: torch may not be
-    here."""
+    """True if the GPU failed. After such an error every later use of it in this process fails as well (CUDA C++
+    Programming Guide, "Error Checking"); a new process has a new context. Compared by name: torch may not be
+    installed."""
     return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
 
 

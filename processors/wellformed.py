@@ -1,4 +1,4 @@
-"""Text and JSON that every reader accepts: no surrogates (half characters), no NaN, no infinity. Pure."""
+"""Text and JSON that every reader accepts: no surrogates, no NaN, no infinity. Pure."""
 
 import json
 import math
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def text(found: str) -> str:
-    """The same as valid Unicode: a pair of surrogates becomes its character, a lone one U+FFFD."""
+    """Return valid Unicode: a surrogate pair becomes its character, a lone surrogate U+FFFD."""
     return found if found.isascii() else found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def texts(value: Any) -> Any:
-    """A value of JSON's types, each text in it as `text` makes it."""
+    """Apply `text` to every string in a JSON value."""
     match value:
         case str():
             return text(value)
@@ -24,7 +24,7 @@ def texts(value: Any) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """The same value of JSON's types, with None for each number that JSON does not have (RFC 8259, 6)."""
+    """Replace numbers that JSON cannot represent (RFC 8259, 6) in a JSON value with None."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -36,11 +36,11 @@ def finite(value: Any) -> Any:
 
 
 def dumps(value: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None) -> str:
-    """JSON that is readable where it is not ASCII, and that any parser accepts. `default`: see `json.dumps`."""
+    """Serialize to JSON that any parser accepts, without escaping non-ASCII text. `default`: see `json.dumps`."""
 
     def known(other: Any) -> Any:
         if default is None:
-            raise TypeError(f"{type(other).__name__} is no type of JSON")
+            raise TypeError(f"{type(other).__name__} is not a JSON type")
         return finite(default(other))
 
     return text(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=indent, default=known))

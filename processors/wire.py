@@ -125,7 +125,7 @@ def decode(line: bytes) -> Any:
 
 
 def _float(digits: str) -> float | None:
-    """None: more than a float holds, which would be written as Infinity."""
+    """Parse a number; None if it overflows a float, which would be written as Infinity."""
     return number if math.isfinite(number := float(digits)) else None
 
 
@@ -150,8 +150,8 @@ def work_to_wire(work: Work) -> dict[str, Any]:
 def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Work:
     """The inverse of `work_to_wire`; validates the options again with the processor's own class.
 
-    A path that leads through an inherited descriptor (/proc/self/fd/N/…) becomes one that also the programs this
-    process starts can open.
+    A path that leads through an inherited descriptor (/proc/self/fd/N/…) becomes one that programs started by this
+    process can open as well.
     """
     return Work(
         **{name: fields[name] for name in ("job", "attempt", "media_type", "stem", "recipe")},

@@ -22,7 +22,7 @@ from typing import Any
 from processors import base, wire
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_LOOK = "The log has the details (journalctl -u inboxd)."
+_LOOK = "See the log (journalctl -u inboxd)."
 _TRACE_CHARACTERS = 3000
 _CHUNK_BYTES = 64 * 1024
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
@@ -80,7 +80,7 @@ class Worker:
             options = type(self._processor).Options.model_validate(load.options)
             loaded = self._processor.load(options, Path(load.models), self._progress)
         except Exception as error:
-            what = f"The processor {self._processor.name} could not be loaded"
+            what = f"loading the processor {self._processor.name}"
             kind, message = _describe(error, what=what)
             logging.exception("%s could not be loaded", self._processor.name)
             self._send(wire.LoadFailed(kind=kind, message=wire.cut(message)))
@@ -228,10 +228,10 @@ def _seal(outputs: Path, name: str) -> wire.OutputFile:
 
 
 def _describe(
-    error: Exception, works: Iterable[base.Work] = (), *, what: str = "inboxd could not process this file"
+    error: Exception, works: Iterable[base.Work] = (), *, what: str = "processing this file"
 ) -> tuple[base.FailureKind, str]:
-    """The failure kind of an exception over `works`, and a sentence for people: only a `JobError` speaks for itself,
-    what a library says goes to the log. torch's out-of-memory error is known by name, as torch may not be here."""
+    """Classify an exception over `works` and describe it for users: only the text of a `JobError` is shown, that of a
+    library goes to the log. torch's out-of-memory error is compared by name: torch may not be installed."""
     if isinstance(error, base.JobError):
         return error.kind, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -240,10 +240,10 @@ def _describe(
         return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
         where = f" ({Path(str(error.filename)).name})" if error.filename else ""
-        return base.FailureKind.ERROR, f"{what}: {error.strerror}{where}."
+        return base.FailureKind.ERROR, f"Error while {what}: {error.strerror}{where}."
     if base.is_device_lost(error):
         return base.FailureKind.ERROR, f"The GPU reported an error. {_LOOK}"
-    return base.FailureKind.ERROR, f"{what} because of an internal error. {_LOOK}"
+    return base.FailureKind.ERROR, f"Internal error while {what}. {_LOOK}"
 
 
 def _trace(error: Exception) -> str:
@@ -251,7 +251,7 @@ def _trace(error: Exception) -> str:
 
 
 def _is_of_the_outbox(error: OSError, works: Iterable[base.Work]) -> bool:
-    """Is it about an output? The folder of an attempt is the daemon's, so no file that was dropped can be the cause."""
+    """True if it concerns an output: the folder of an attempt is the daemon's, so no user's file can be the cause."""
     path = str(error.filename or "")
     return error.errno in (errno.EACCES, errno.EPERM) and any(path.startswith(f"{work.outputs}/") for work in works)
 

@@ -1,7 +1,8 @@
-"""`inboxd backup`: a complete, durable copy that replaces nothing and makes no folders."""
+"""`inboxd backup`: a complete, durable copy that replaces nothing and creates no folders."""
 
 import os
 import sqlite3
+import stat
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -87,6 +88,25 @@ def test_missing_folder_is_not_made(done: Place):
     assert "does not exist" in refused(done, f"{done.home}/new/")
 
 
+@pytest.mark.parametrize("below", ["x", "x/", "x/y", ""])
+def test_file_in_the_place_of_a_folder_is_reported_as_one(below: str, done: Place):
+    (done.home / "a.txt").write_text("mine")
+    assert f"{done.home}/a.txt is not a folder." in " ".join(refused(done, f"{done.home}/a.txt/{below}").split())
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o000])
+def test_copy_is_private_whatever_the_mode_of_the_job_log(mask: int, done: Place):
+    (done.state / "jobs.db").chmod(0o644)
+    old_mask = os.umask(mask)
+    try:
+        done.inboxd("backup", str(done.home / "copy.db"))
+        done.inboxd("backup")
+    finally:
+        os.umask(old_mask)
+    copies = [done.home / "copy.db", *(done.state / "backups").iterdir()]
+    assert [stat.S_IMODE(copy.stat().st_mode) for copy in copies] == [0o600, 0o600]
+
+
 @pytest.mark.parametrize("force", [[], ["--force"]])
 @pytest.mark.parametrize(
     "where",
@@ -113,7 +133,7 @@ def test_folder_of_the_copies_may_be_named(done: Place):
 
 @pytest.mark.parametrize("name", ["-", ""])
 def test_odd_names_are_explained(name: str, done: Place):
-    assert "Name a file or a folder" in refused(done, name)
+    assert "Name a file or folder" in refused(done, name)
 
 
 def test_what_is_no_file_is_refused_even_by_force(done: Place):

@@ -101,7 +101,7 @@ def test_job_log_of_a_newer_inboxd_fails(place: Place):
     ("toml", "words"),
     [
         ("[inbox]\nsettle_secs = 3\n", "settle_seconds"),
-        ("[inbox\n", "no valid TOML"),
+        ("[inbox\n", "not valid TOML"),
         ('[inbox]\ntext = "nothing"\n', "no such recipe"),
     ],
 )
@@ -246,7 +246,7 @@ def test_what_the_last_start_could_not_put_right_fails_though_no_daemon_runs(pla
     place.drop("x.txt")
     place.drain()
     (place.inbox / ".taken/7418f7bc").mkdir()
-    unplaced.write(place.state, {"7418f7bc": "inboxd failed on it"})
+    unplaced.write(place.state, {"7418f7bc": "Internal error during recovery"})
     assert ("FAIL", True) in [
         (verdict, "7418f7bc: inboxd failed" in words) for verdict, words in _look(place)["daemon"]
     ]

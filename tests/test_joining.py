@@ -86,7 +86,7 @@ def test_an_error_of_one_is_its_own_and_is_counted(place: Place):
     place.drop("wrong.txt", "error")
     failed = place.ended("wrong.txt")
     assert (failed["state"], failed["attempts"], _state(place, "long.txt")) == ("failed", 3, "running")
-    assert "internal error" in failed["error"]
+    assert "Internal error" in failed["error"]
     _go(place)
     assert place.ended("long.txt")["attempts"] == 1
     place.verify()

@@ -145,9 +145,9 @@ def _error(code: int) -> sqlite3.Error:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (sqlite3.SQLITE_BUSY, "Close it"),
-        (sqlite3.SQLITE_BUSY_RECOVERY, "Close it"),
-        (sqlite3.SQLITE_LOCKED, "Close it"),
+        (sqlite3.SQLITE_BUSY, "close it"),
+        (sqlite3.SQLITE_BUSY_RECOVERY, "close it"),
+        (sqlite3.SQLITE_LOCKED, "close it"),
         (sqlite3.SQLITE_FULL, "Free some space"),
         (sqlite3.SQLITE_READONLY, "write permission"),
         (sqlite3.SQLITE_CANTOPEN, "LimitNOFILE"),

@@ -66,7 +66,7 @@ def test_nearest_options_win_and_the_result_tells_where_each_came_from(house):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("upper = ", "no valid TOML"),
+        ("upper = ", "not valid TOML"),
         ("uper = true", "Did you mean 'upper'"),
         ('upper = "perhaps"', "upper"),
         ('recipe = "nothing"', "There are:"),

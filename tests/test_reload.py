@@ -86,7 +86,7 @@ def test_worker_is_kept_over_a_reload_unless_its_options_changed(running):
     ("wrong", "why"),
     [
         (TOML.replace('"wait"', '"cuont"', 1), "Did you mean 'count'"),
-        ("[inbox", "no valid TOML"),
+        ("[inbox", "not valid TOML"),
         (TOML + '[paths]\ninbox = "elsewhere"', "restart"),
     ],
 )

@@ -123,7 +123,7 @@ def test_progress_has_a_bar_where_it_is_known_how_much_there_is():
     answer = {
         **{"version": "1", "pid": os.getpid(), "uptime_seconds": 5, "jobs": {"running": 2}},
         **{"running": running, "workers": [worker], "closed": None, "left_in_inbox": {}, "watch_problems": {}},
-        "unplaced": {".taken/7418f7bc/x.txt": "inboxd failed on it"},
+        "unplaced": {".taken/7418f7bc/x.txt": "Internal error during recovery"},
         "waiting": [{"for": "weights", "files": ["x"], "count": 1}] * 20,
     }
     console = Console(width=120, record=True, file=io.StringIO())
@@ -134,7 +134,7 @@ def test_progress_has_a_bar_where_it_is_known_how_much_there_is():
     assert "Qwen" in text and "GPU 0: H200" in text and "and 13 more: inboxd status" in text
     shown = Console(width=120, record=True, file=io.StringIO())
     shown.print(*views.problem_lines(answer))
-    assert ".taken/7418f7bc/x.txt: inboxd failed on it" in shown.export_text()
+    assert ".taken/7418f7bc/x.txt: Internal error during recovery" in shown.export_text()
 
 
 def test_long_reason_leaves_every_other_column_its_room():

@@ -218,7 +218,7 @@ def test_taken_on_another_file_system_is_refused(place: Place):
         text=True,
         env=place.environment(),
     )
-    assert done.returncode == 78 and "another file system" in done.stderr and "Unmount" in done.stderr, done.stderr
+    assert done.returncode == 78 and "different file systems" in done.stderr and "Unmount" in done.stderr, done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")

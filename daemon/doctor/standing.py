@@ -108,7 +108,7 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
 
 
 def _silent(settings: Settings, error: NotRunning) -> Findings:
-    """Nobody answers: is there really nobody? And what did the last one leave undone?"""
+    """Check why no daemon answers, and what the last one failed to recover."""
     for job, why in [*unplaced.read(settings.state).items()][:_SHOWN]:
         yield FAIL, f"inbox/.taken/{job}: {why}", "inboxd verify; journalctl -u inboxd -p err"
     try:

@@ -2,8 +2,8 @@
 
 Rows of the job log are removed by `[retention]`, and a job that is tried again leaves the state it was in, so counting
 rows would make totals shrink. Its events are only ever added: those since the last count are added to what is
-remembered in state/totals.json, together with a cursor (see `cursor`). Without that file all is counted again, and so
-is a job log that was made again; in one that was restored from a copy the count goes on.
+remembered in state/totals.json, together with a cursor (see `cursor`). Without that file everything is counted again,
+as is a rebuilt job log; in one restored from a copy, counting continues.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _AGAIN = "queued again: "  # the event of a failed attempt after which the job i
 class Totals:
     """Counted up to an event. Keys are tuples of labels."""
 
-    cursor: Cursor | None = None  # the event; None: nothing was counted yet
+    cursor: Cursor | None = None  # the last event counted; None: nothing yet
     ended: Counter = field(default_factory=Counter)  # (state, recipe) -> jobs
     failures: Counter = field(default_factory=Counter)  # (kind, "final" or "again") -> attempts
     run_seconds: Counter = field(default_factory=Counter)  # processor -> of the last attempts of jobs that ended

@@ -142,7 +142,7 @@ class Ocr(Processor):
 
 
 def _one_page(work: Work, number: int) -> AbstractContextManager[None]:
-    """Within it, a page fails alone."""
+    """Error boundary of one page."""
     where = f"job {work.job} ({work.source.name}), page {number}"
     return pages.unforeseen_as_bad_input(where, pages.UNREADABLE_PAGE)
 

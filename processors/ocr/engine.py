@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge by
 _MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; more is reduced
-_LONGEST_SHAPE = 25  # long side to short side; rapidocr enlarges the short side to 736 pixels, however long the other
-_MOST_PADDED_PIXELS = 12_000_000  # with the white that `_LONGEST_SHAPE` adds
+_LONGEST_SHAPE = 25  # long to short side; rapidocr enlarges the short side to 736 pixels, whatever the long one is
+_MOST_PADDED_PIXELS = 12_000_000  # including the padding for `_LONGEST_SHAPE`
 _PADDED_SHAPE = 8  # rapidocr's own: a page that is wider for its height is padded to a quarter of its width,
 _WIDEST_PADDED = 7000  # which beyond this is more than 12 megapixels
 _AGAIN_SCALE = 0.7  # of the size at which a page was read first
@@ -117,7 +117,7 @@ class Engine:
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 
     def _prepared(self, image: "Image.Image", longest_side: int) -> np.ndarray:
-        """The image as OpenCV has it, of a shape and with limits by which rapidocr takes bounded memory."""
+        """Convert the image for OpenCV, with a shape and limits that bound the memory rapidocr uses."""
         shaped = _in_shape(image)
         self._rapidocr.max_side_len = min(longest_side, max(fit(shaped.size, _MOST_PADDED_PIXELS)))
         wide = self._rapidocr.max_side_len > _WIDEST_PADDED and image.width > image.height
@@ -128,7 +128,7 @@ class Engine:
         """What stands in an RGB image as it lies, and what is too uncertain to be taken; no order is promised."""
         # by area: rapidocr's own bound, 2000 pixels a side, makes a tall receipt or screenshot illegible
         prepared = self._prepared(image, max(fit(image.size, _MOST_PIXELS)))
-        found = self._rapidocr(prepared, use_det=True, use_rec=True)  # it keeps the arguments of the last call
+        found = self._rapidocr(prepared, use_det=True, use_rec=True)  # it remembers the arguments of the last call
         if not found.txts:
             return [], []
         pieces = [
@@ -143,7 +143,7 @@ class Engine:
 
 
 def _in_shape(image: "Image.Image") -> "Image.Image":
-    """The image; one that is too long for its other side, with white below or beside it, so that no place changes."""
+    """Pad an image that is too elongated with white at the bottom or right, so that coordinates do not change."""
     least = math.ceil(max(image.size) / _LONGEST_SHAPE)
     if min(image.size) >= least:
         return image

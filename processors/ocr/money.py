@@ -23,7 +23,7 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
     doubtful = [page for page in read if not page.error and _is_doubtful(page, document, options.second_reading)]
     if doubtful:
         again = read_again(doubtful)
-        failed = [f"page {page.number} has no second reading: {page.error}" for page in again if page.error]
+        failed = [f"page {page.number}: the second reading failed: {page.error}" for page in again if page.error]
         succeeded = {page.number: page for page in again if not page.error}
         document = _find_statements(read, options.min_row_confidence, succeeded)
     found = [*statements.reasons(document), *review(read, options.min_confidence, faint=False), *failed]
@@ -107,7 +107,7 @@ def _report_uncertain(document: Document, read: Sequence[PageText]) -> None:
     for page in read:
         for piece in page.faint:
             sure = f" ({piece.confidence:.2f})" if math.isfinite(piece.confidence) else ""
-            why = f"read with too little certainty to be taken{sure}"
+            why = f"confidence too low to use{sure}"
             document.unread.append(Unread(page.number, piece.text, why))
     layers = [str(page.number) for page in read if page.source == "text layer"]
     if layers:

@@ -25,7 +25,7 @@ class PageText:
     scale: float = 1.0  # how many pixels one pixel of the source became
     notes: tuple[str, ...] = ()  # of the decoding
     error: str | None = None
-    faint: tuple[Piece, ...] = ()  # read with too little certainty to be taken
+    faint: tuple[Piece, ...] = ()  # confidence too low to use
     source: Literal["OCR", "text layer"] = "OCR"
 
     @property
@@ -74,7 +74,8 @@ def review(read: Sequence[PageText], min_confidence: float, *, faint: bool = Tru
             reasons.append(f"page {page.number}: the text is uncertain (mean confidence {page.confidence:.2f})")
         unknown = page.text.count(_UNKNOWN) if page.source == "text layer" else 0
         if unknown:
-            reasons.append(f"page {page.number}: characters of the text layer that cannot be read: {unknown}")
+            noun = "character" if unknown == 1 else "characters"
+            reasons.append(f"page {page.number}: {unknown} unreadable {noun} in the text layer")
         if page.faint and faint:
             reasons.append(f"page {page.number}: lines too uncertain to be taken: {len(page.faint)}")
         if page.scale < _LEGIBLE_SCALE:

@@ -17,7 +17,7 @@ __all__ = ["UNREADABLE_PAGE", "Page", "Pages", "PlacedWord", "count_pages", "ope
 __all__ += ["unforeseen_as_bad_input"]
 
 _MOST_PASSWORD_BYTES = 1024
-_UNOPENABLE = "This file could not be opened because of an internal error; the log has the details."
+_UNOPENABLE = "Internal error while opening this file; see the log."
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def open_pages(
 
 
 class _PagesOfFile:
-    """Pages of which each fails alone, and in plain words."""
+    """Pages with an error boundary around each."""
 
     def __init__(self, pages: Pages, name: str):
         self.total = pages.total

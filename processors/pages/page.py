@@ -1,4 +1,4 @@
-"""One page, what an open file of pages promises, and the border at which a page fails alone. No I/O."""
+"""One page, the interface of an open document, and the error boundary of a page. No I/O."""
 
 import logging
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from processors.base import BadInput, JobError
 if TYPE_CHECKING:
     from PIL import Image
 
-UNREADABLE_PAGE = "This page caused an internal error and could not be read; the log has the details."
+UNREADABLE_PAGE = "Internal error on this page; see the log."
 MOST_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake, or a trap
-_OUT_OF_MEMORY = ("bad_alloc", "allocate memory", "Insufficient memory")  # as onnxruntime and OpenCV put it
+_OUT_OF_MEMORY = ("bad_alloc", "allocate memory", "Insufficient memory")  # messages of onnxruntime and OpenCV
 _LONGEST_SIDE = 65_500  # of an image, as of JPEG: engines make squares or bands of what is longer
 
 
@@ -63,10 +63,10 @@ class Pages(Protocol):
 
 @contextmanager
 def unforeseen_as_bad_input(where: str, message: str) -> Iterator[None]:
-    """Turn an exception of a library, or of a defect here, into `BadInput` with `message`; the log gets the details.
+    """Convert an exception from a library, or from a bug here, to `BadInput` with `message`; log the details.
 
-    So it costs the one page at `where`, in words for a person. What is not the page's fault passes: memory that ends,
-    a disk that fails.
+    So it affects only the page at `where`. Errors that are not caused by the page pass through: out of memory, a
+    failing disk.
     """
     try:
         yield

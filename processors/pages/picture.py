@@ -61,8 +61,8 @@ def _damage_is_bad_input() -> Iterator[None]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno:  # the disk's fault
             raise
-        logger.info("a picture is damaged: %s", error)
-        raise BadInput("This picture is damaged or cut off. Copy it again and drop the copy.") from error
+        logger.info("damaged image: %s", error)
+        raise BadInput("This image is damaged or truncated. Copy it to the inbox again.") from error
 
 
 class _PicturePages:

@@ -54,9 +54,9 @@ def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
 
 
 def characters(codes: Sequence[int]) -> list[str]:
-    """The character of each code that a font's table gives, valid or not.
+    """Convert the codes from a font's table, valid or not, to characters.
 
-    A pair of surrogates is one character, the second of them ""; a lone one, or what is no code point, is U+FFFD.
+    A surrogate pair becomes one character, followed by ""; a lone surrogate or an invalid code point becomes U+FFFD.
     """
     found: list[str] = []
     for number, code in enumerate(codes):
@@ -70,7 +70,7 @@ def characters(codes: Sequence[int]) -> list[str]:
 
 
 def _is_high(code: int) -> bool:
-    """Is it the first half of a pair of surrogates (Unicode 15, 3.8)?"""
+    """True for a high surrogate (Unicode 15, 3.8)."""
     return 0xD800 <= code <= 0xDBFF
 
 

@@ -139,7 +139,7 @@ def _read_key(api_key_env: str | None, api_key_file: str | None) -> str | None:
     except OSError as error:
         raise Unavailable(f"The API key in {api_key_file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise Unavailable(f"The API key in {api_key_file} is not ASCII. Write the key alone into that file.") from error
+        raise Unavailable(f"The API key in {api_key_file} is not ASCII. The file must contain only the key.") from error
     raise Unavailable(f"{api_key_file}, which should hold the API key, is empty.")
 
 

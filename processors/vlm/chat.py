@@ -53,7 +53,7 @@ class Chat:
         Without `mm_token_type_ids`, say, the positions of the pixels break in silence: of 23 right answers, none.
 
         Raises:
-            Unavailable: answers of this model would break.
+            Unavailable: this model would give corrupt answers.
         """
         conversations = [[{"role": "user", "content": self._content(question)}] for question in questions]
         inputs = self._processor.apply_chat_template(
@@ -67,7 +67,7 @@ class Chat:
         )
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise Unavailable(
-                "The tokenizer of this model pads on the right, which breaks answers without any sign: choose another "
+                "The tokenizer of this model pads on the right, which silently corrupts answers: choose another "
                 "`model` in [processors.vlm]."
             )
         return inputs

@@ -158,4 +158,4 @@ def _too_little(folder: Path, needed: int, device: torch.device) -> str:
 
 
 def _short(error: Exception) -> str:
-    return str(error).strip()[:200] or "the log has the details"
+    return str(error).strip()[:200] or "see the log"

@@ -36,7 +36,7 @@ def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *,
     """The first choice. size: of the page that was sent; has_schema: is JSON asked for?
 
     Raises:
-        ValueError, LookupError, TypeError, AttributeError, OverflowError: it is no completion.
+        ValueError, LookupError, TypeError, AttributeError, OverflowError: it is not a completion.
     """
     choice = completion["choices"][0]
     message, finish = choice["message"], choice.get("finish_reason")
@@ -61,12 +61,12 @@ def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *,
 
 
 def _probability(logarithm: float | None) -> float:
-    """NaN, which a server can only write as null, stays NaN."""
+    """Convert a log probability; null, as servers write NaN, becomes NaN."""
     return math.nan if logarithm is None or math.isnan(logarithm) else math.exp(min(0.0, logarithm))
 
 
 def _lowest(probabilities: Sequence[float]) -> float | None:
-    """None: there are none; NaN if one of them is."""
+    """The lowest probability; None if there are none, NaN if any is NaN."""
     if any(map(math.isnan, probabilities)):
         return math.nan
     return round(min(probabilities), 4) if probabilities else None

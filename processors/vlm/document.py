@@ -21,7 +21,7 @@ from processors.vlm.record import PageRecord, Problem, Reading
 from processors.vlm.summary import Summary
 
 _EXCERPT_CHARACTERS = 200
-_NO_SECOND_READING = "OCR of this page caused an internal error; the log has the details."
+_NO_SECOND_READING = "Internal error in OCR of this page; see the log."
 _KEPT_VERSION = 1  # of what is kept of a page; another one is not read
 _RECORD = TypeAdapter(PageRecord)
 
@@ -55,10 +55,10 @@ class Document:
         except OSError as error:
             log.warning("job %s (%s): %s", self.work.job, self.work.source.name, error)
             why = error.strerror or "the disk failed"
-            self._failure = Failed(kind=FailureKind.ERROR, message=f"The file cannot be read: {why}.")
+            self._failure = Failed(kind=FailureKind.ERROR, message=f"Cannot read the file: {why}.")
         except (JobError, MemoryError):
             raise
-        except Exception as error:  # one job of a batch: the others go on
+        except Exception as error:  # error boundary: one job of a batch
             self._failure = error
         self._is_decoded = True
 
@@ -127,10 +127,10 @@ class Document:
         return [record.reading for record in self._records.values() if record.reading]
 
     def outcome(self) -> Outcome:
-        """Write the result of a complete document, or say why there is none.
+        """Write the result of a complete document, or return the failure.
 
         Raises:
-            Exception: something that nobody foresaw.
+            Exception: an unexpected error.
         """
         if isinstance(self._failure, Exception):
             raise self._failure

@@ -139,11 +139,11 @@ class Engine:
         return self._try([smaller], alive)
 
     def _alone(self, questions: Sequence[Question], alive: Callable[[], None], error: Exception) -> list[Answer] | None:
-        """What became of questions that failed together, asked one by one: one that fails again costs its own page."""
+        """Retry questions that failed together one by one, so that an error affects only its own page."""
         if isinstance(error, JobError) or is_device_lost(error):
             raise error
         if len(questions) > 1:
-            log.warning("%d pages failed together; asking for each alone", len(questions), exc_info=error)
+            log.warning("%d pages failed together; retrying each separately", len(questions), exc_info=error)
             found = [self._try([question], alive) for question in questions]
             return [answer for answers in found for answer in answers or ()]
         log.error("the model failed at a page", exc_info=error)
@@ -156,7 +156,7 @@ class Engine:
                 prompt_tokens=0,
                 lowest_token_probability=None,
                 size_seen=size,
-                error="This page caused an internal error in the model; the log has the details.",
+                error="Internal error in the model on this page; see the log.",
             )
         ]
 

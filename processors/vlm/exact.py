@@ -9,7 +9,7 @@ from processors import wellformed
 
 
 def loads(text: str) -> Any:
-    """As `json.loads`, with a Decimal for what has a point or an exponent, and without halves of characters.
+    """As `json.loads`, with Decimal for non-integer numbers, and without lone surrogates.
 
     Raises:
         ValueError: it is no JSON.

@@ -58,7 +58,7 @@ def _judge_json(answer: Answer, wanted: Mapping[str, Any]) -> Part:
     except ValueError as error:
         return Part(answer=answer, problem=Problem.UNPARSABLE, detail=str(error))
     except RecursionError:
-        return Part(answer=answer, problem=Problem.UNPARSABLE, detail="it is nested too deeply")
+        return Part(answer=answer, problem=Problem.UNPARSABLE, detail="nested too deeply")
     if errors := schema.errors(data, wanted):
         return Part(answer=answer, problem=Problem.INVALID, detail="; ".join(errors))
     return Part(answer=answer, problem=Problem.EMPTY if is_void(data) else None)
@@ -74,7 +74,7 @@ def is_void(data: object) -> bool:
 
 
 def _is_not_a_number(answer: Answer) -> bool:
-    """Did the model compute NaN? Its weights are damaged, or its numbers have overflowed: the text says nothing."""
+    """True if the model computed NaN (damaged weights or overflow): the text is meaningless."""
     probabilities = (answer.lowest_token_probability, *(probability for _, probability in answer.marks))
     return any(each is not None and not math.isfinite(each) for each in probabilities)
 

@@ -16,7 +16,7 @@ class Problem(StrEnum):
     EMPTY = "empty"  # no text, or JSON without a single value
     REFUSED = "refused"
     NOT_A_NUMBER = "not a number"  # its probabilities are NaN
-    ERROR = "error"  # the server could not answer, or the model failed at it
+    ERROR = "error"  # the server could not answer, or the model failed on it
     NO_ROOM = "no room"
 
 
@@ -80,7 +80,7 @@ class PageRecord:
     error: str | None = None  # why it could not be decoded
     second_reading: str = ""  # the same page by its text layer or OCR, to verify amounts by; "": there is none
     second_reading_by: str = ""  # "text layer" or "OCR"
-    second_reading_error: str = ""  # why there is none
+    second_reading_error: str = ""  # why it failed
     readings: tuple[Reading, ...] = ()  # in the order in which they were tried
 
     @property

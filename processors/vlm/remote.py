@@ -80,8 +80,8 @@ class RemoteEngine:
             try:
                 return read_completion(response.json(), size, has_schema=question.json_schema is not None)
             except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
-                log.warning("%s: the answer is no chat completion", self.device_name, exc_info=True)
-                return _failed("The server's answer is no chat completion. See the server's log.", size)
+                log.warning("%s: the response is not a chat completion", self.device_name, exc_info=True)
+                return _failed("The server's response is not a chat completion. See the server's log.", size)
         raise AssertionError("the last of `_features` is empty")
 
     def _remember(self, features: tuple[str, ...]) -> None:

@@ -92,8 +92,8 @@ def _problem(part: Part, options: AskOptions) -> str:
             return "the answer is empty."
         case Problem.NOT_A_NUMBER:
             return (
-                "the probabilities of the answer are not numbers (NaN): do not trust it. "
-                'Set `dtype = "float32"` in [processors.vlm], or check the weights; of a server, see its log.'
+                "unreliable answer: the token probabilities are NaN. "
+                'Set `dtype = "float32"` in [processors.vlm], or check the weights; for a server, see its log.'
             )
         case Problem.REFUSED:
             return f"the model refused. {detail}".rstrip()

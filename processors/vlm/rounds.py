@@ -47,7 +47,7 @@ class Rounds:
                 self._pursue([(document, course) for course in courses])
             try:
                 outcome: Outcome | Exception = document.outcome()
-            except Exception as error:  # one job of a batch: the others go on
+            except Exception as error:  # error boundary: one job of a batch
                 outcome = error
             yield document.work, outcome
 

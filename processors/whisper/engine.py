@@ -135,15 +135,15 @@ class Engine:
 
 
 def _with_numbers(results: Sequence[DecodingResult]) -> Sequence[DecodingResult]:
-    """The same results.
+    """Return the results unchanged.
 
     Raises:
-        JobError: the model computed NaN. Hotter temperatures would draw words from nothing.
+        JobError: the model computed NaN. Higher temperatures would sample meaningless words.
     """
     if any(math.isnan(result.avg_logprob) for result in results):
         raise JobError(
-            "The speech model computed values that are not numbers (NaN), so there is no text to trust. Set "
-            'dtype = "float32" in [processors.whisper]; if that changes nothing, fetch the weights again.'
+            "Unreliable transcription: the token probabilities are NaN. Set "
+            'dtype = "float32" in [processors.whisper]; if that does not help, fetch the weights again.'
         )
     return results
 

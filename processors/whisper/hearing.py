@@ -222,7 +222,7 @@ def _placed(segments: list[Segment], spoken: Sequence[voice.Span], seconds: floa
     It is in the same window, and no other segment tells of it. Times of words are right by themselves.
     """
     left = voice.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
-    ends = [*(segment["start"] for segment in segments[1:]), seconds]  # of the room behind each
+    ends = [*(segment["start"] for segment in segments[1:]), seconds]  # the end of the time available to each
     placed = []
     for segment, end in zip(segments, ends, strict=False):  # no segment at all: the model wrote nothing
         until = min(end, segment["seek"] / _FRAMES_PER_SECOND + _WINDOW_SECONDS)

@@ -71,7 +71,7 @@ class RemoteEngine(InTurns):
             return _read(_parsed(response), question)
         except _NoTranscriptionError as error:
             raise JobError(
-                f"The answer of the speech server {self.device_name} is no transcription: {error}. See its log, or "
+                f"The answer of the speech server {self.device_name} is not a transcription: {error}. See its log, or "
                 "name another `model` in [processors.whisper]."
             ) from error
 
@@ -99,7 +99,7 @@ class RemoteEngine(InTurns):
 
 
 class _NoTranscriptionError(Exception):
-    """What a server answered is something else; says what is wrong with it."""
+    """The response of a server is not a transcription; the message gives the reason."""
 
 
 def _as_wav(samples: np.ndarray) -> bytes:
@@ -124,10 +124,10 @@ def _parsed(response: httpx2.Response) -> Any:
 
 
 def _read(told: Any, question: Question) -> Answer:
-    """A server's answer. No text, or null, is nothing said; what it does not tell of a segment is taken to be good.
+    """Parse a server's response. Missing or null text means no speech; missing segment values count as good.
 
     Raises:
-        _NoTranscriptionError: it is something else.
+        _NoTranscriptionError: it is not a transcription.
     """
     if not isinstance(told, dict) or not told.keys() & {"text", "segments"}:
         raise _NoTranscriptionError("it has no text")
@@ -145,7 +145,7 @@ def _read(told: Any, question: Question) -> Answer:
         segment = {"id": number, "seek": 0, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0, "no_speech_prob": 0.0}
         segment |= {"compression_ratio": compression_ratio(text)}
         segment |= {name: value for name, value in each.items() if _is_usable(value, segment.get(name))}
-        segment.pop("words", None)  # unless they are asked for
+        segment.pop("words", None)  # unless requested
         segment |= {"start": start, "end": max(start, end), "text": text, "seek": 0}
         if question.options.word_timestamps:
             found = _usable(each.get("words")) or _words_within(words, segment)
@@ -194,8 +194,7 @@ def _time(told: Any) -> float:
 
 
 def _is_usable(told: Any, default: Any) -> bool:
-    """May what a server tells of a segment stand in the place of `default`? None: there is none. NaN may: it is for a
-    person to look at."""
+    """Check whether a server's value can replace `default`; None cannot. NaN can: the review reports it."""
     return told is not None and (not isinstance(default, float) or isinstance(told, int | float))
 
 

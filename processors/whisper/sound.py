@@ -110,7 +110,7 @@ class Track:
     def _converted(
         self, resampler: "av.AudioResampler", frame: "av.AudioFrame"
     ) -> tuple[list["av.AudioFrame"], "av.AudioResampler"]:
-        """The sound of a frame, and what converts the next: a track may change its rate or channels on the way."""
+        """Convert a frame; return its sound and the resampler for the next, as the rate or channels may change."""
         try:
             return resampler.resample(frame), resampler
         except ValueError:

@@ -31,7 +31,7 @@ class Turn:
             return None
         try:
             numbers = json.dumps(answer.segments, default=float, allow_nan=False)  # numpy's, of some libraries
-        except ValueError:  # NaN: not worth keeping
+        except ValueError:  # NaN: not worth saving
             return None
         return {"segments": json.loads(numbers), "language": answer.language}
 

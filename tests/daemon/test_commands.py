@@ -71,7 +71,7 @@ def _no_room(*_: Any, **__: Any) -> None:
 )
 def test_wrong_question_is_refused_before_anything_is_done(command: str, arguments: dict, house: House):
     answer = house.ask(command, **arguments)
-    assert answer["ok"] is False and "same version" in answer["fix"], answer
+    assert answer["ok"] is False and "different versions" in answer["fix"], answer
 
 
 def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(
@@ -84,8 +84,8 @@ def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(
     with caplog.at_level(logging.ERROR):
         answer = house.ask("status")
     assert answer["ok"] is False and answer["exit_code"] == INTERNAL
-    assert "internal error" in answer["error"] and "TypeError" not in answer["error"]
-    assert "same version" not in answer["fix"] and "journalctl" in answer["fix"]
+    assert "Internal error" in answer["error"] and "TypeError" not in answer["error"]
+    assert "different versions" not in answer["fix"] and "journalctl" in answer["fix"]
     assert "unsupported operand" in caplog.text and "Traceback" in caplog.text
     monkeypatch.undo()
     assert house.ask("status")["ok"], "the daemon goes on"

@@ -271,7 +271,7 @@ def test_large_failed_file_is_fetched_back_in_the_background(shop: Shop, large: 
     assert shop.ask("retry", job=job.id)["ok"]
     assert shop.state(job) == "failed"
     refused = shop.ask("retry", job=job.id)
-    assert not refused["ok"] and "already" in refused["error"]
+    assert not refused["ok"] and "being processed" in refused["error"]
     shop.turn()
     assert shop.state(job) in ("queued", "running")
     shop.hear(1, finished(shop, shop.store.get(job.id)))

@@ -42,7 +42,7 @@ def broken_numbers(vlm):
 )
 def test_a_page_whose_probabilities_are_nan_is_not_called_empty(ask, broken_numbers, options):
     asked = ask(DRAWINGS / "line.png", None if options.get("task") else READ, **options)
-    assert "not numbers (NaN)" in asked.review and "empty" not in asked.review
+    assert "probabilities are NaN" in asked.review and "empty" not in asked.review
     for path in asked.work.outputs.glob("*.json"):
         strict(path.read_text(encoding="utf-8"))
     about = asked.about_pages if options else asked.pages
@@ -60,7 +60,7 @@ def test_nan_is_a_reason_and_null(wrong):
     part = judgement.judge(Question(image=None, prompt="?", token_limit=9), an_answer(**wrong))
     assert part.problem is Problem.NOT_A_NUMBER
     record = PageRecord(number=1, source_size=(9, 9), readings=(Reading(strategy=Strategy.PLAIN, parts=(part,)),))
-    assert "not numbers (NaN)" in " ".join(review.reasons([record], AskOptions(prompt="?")))
+    assert "probabilities are NaN" in " ".join(review.reasons([record], AskOptions(prompt="?")))
     assert record.reading.lowest_token_probability is None and part.answer.marks == ()
 
 
@@ -158,10 +158,10 @@ def test_a_page_at_which_the_model_fails_costs_itself_alone(vlm, tmp_path, fails
         ((_, outcome),) = vlm.process([work], Progress(lambda told: None))
         outcomes.append(outcome)
     first, second = outcomes
-    assert first.kind is FailureKind.ERROR and "internal error in the model" in first.message
+    assert first.kind is FailureKind.ERROR and "Internal error in the model" in first.message
     assert isinstance(second, Finished)
     (reason,) = second.review
-    assert reason.startswith("Page 2 of 3") and "internal error" in reason and "aspect" not in reason
+    assert reason.startswith("Page 2 of 3") and "Internal error" in reason and "aspect" not in reason
 
 
 def test_pages_of_other_jobs_are_answered(ask_all, tmp_path, fails_at):
@@ -210,7 +210,7 @@ def test_a_server_that_answers_otherwise_is_put_in_words(body, monkeypatch):
     engine = RemoteEngine(VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1", model="tiny"))
     monkeypatch.setattr(engine, "_post", lambda sent: httpx2.Response(200, content=body))
     answer = engine._answer(Question(image=None, prompt="?", token_limit=9))
-    assert answer.error == "The server's answer is no chat completion. See the server's log."
+    assert answer.error == "The server's response is not a chat completion. See the server's log."
     engine.close()
 
 

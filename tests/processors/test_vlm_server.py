@@ -129,7 +129,7 @@ def test_page_that_takes_too_long_fails_alone_while_the_server_lives(ask):
 
 def test_answer_that_is_no_completion_is_told(ask):
     asked = ask({"status": 200, "raw": '{"choices": []}'})
-    assert asked.failed.kind is FailureKind.ERROR and "no chat completion" in asked.failed.message
+    assert asked.failed.kind is FailureKind.ERROR and "not a chat completion" in asked.failed.message
 
 
 def test_prompt_too_long_for_the_server_is_the_prompts_fault(ask):

@@ -163,7 +163,7 @@ def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, w
     whisper._engine = Engine(broken, "tiny.en")
     work = make_work(SAMPLES / "LJ001-0002.mp3", tmp_path, way=way, **choices)
     ((_, outcome),) = whisper.process([work], Progress(lambda message: None))
-    assert outcome.kind is FailureKind.ERROR and "not numbers (NaN)" in outcome.message
+    assert outcome.kind is FailureKind.ERROR and "probabilities are NaN" in outcome.message
 
 
 def test_a_sound_of_channels_that_cannot_be_mixed_is_refused_in_plain_words(hear, tmp_path):

@@ -56,7 +56,7 @@ def test_batch_is_answered_job_by_job_and_then_done(tmp_path: Path):
         *("WorkerLoaded", "WorkFinished", "WorkFailed", "WorkFailed", "WorkFailed", "BatchDone"),
     ]
     assert [message.kind for message in messages[2:5]] == [FailureKind.BAD_INPUT, FailureKind.ERROR, FailureKind.ERROR]
-    assert messages[3].message.startswith("inboxd could not process this file because of an internal error")
+    assert messages[3].message.startswith("Internal error while processing this file.")
     assert "oops" not in messages[3].message and "RuntimeError: oops" in messages[3].trace
     assert done.returncode == 0
 
@@ -97,10 +97,10 @@ def test_disk_that_is_full_is_no_fault_of_the_file():
 @pytest.mark.parametrize(
     ("error", "kind", "says"),
     [
-        (ValueError("zip() argument 2 is longer"), FailureKind.ERROR, "inboxd could not process this file"),
-        (UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), FailureKind.ERROR, "internal error"),
-        (av.error.InvalidDataError(1094995529, "Invalid data", "x"), FailureKind.ERROR, "internal error"),
-        (OSError("broken data stream"), FailureKind.ERROR, "internal error"),
+        (ValueError("zip() argument 2 is longer"), FailureKind.ERROR, "Internal error while processing this file"),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), FailureKind.ERROR, "Internal error"),
+        (av.error.InvalidDataError(1094995529, "Invalid data", "x"), FailureKind.ERROR, "Internal error"),
+        (OSError("broken data stream"), FailureKind.ERROR, "Internal error"),
         (RuntimeError("CUDA error: device-side assert"), FailureKind.ERROR, "The GPU reported an error"),
         (PermissionError(13, "Permission denied", "/inbox/x"), FailureKind.ERROR, "Permission denied (x)"),
         (MemoryError(), FailureKind.OUT_OF_MEMORY, "not enough memory"),
@@ -113,14 +113,14 @@ def test_no_exception_speaks_to_people_but_our_own(error: Exception, kind: Failu
     found, message = _describe(error)
     assert found is kind and says in message
     assert type(error).__name__ not in message and "[Errno" not in message
-    if "internal error" in message or "GPU" in message:
+    if "Internal error" in message or "GPU" in message:
         assert str(error) not in message and "journalctl -u inboxd" in message
 
 
 def test_an_internal_error_while_loading_is_put_in_words(tmp_path: Path):
     messages, done = _serve("fakes.misbehaving", wire.Load(options={"no such option": 1}, models="models"))
     (failed,) = messages
-    assert failed.message.startswith("The processor fakes.misbehaving could not be loaded because of an internal error")
+    assert failed.message.startswith("Internal error while loading the processor fakes.misbehaving.")
     assert b"ValidationError" in done.stderr
 
 

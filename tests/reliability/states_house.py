@@ -225,7 +225,7 @@ class House:
     def _hashed(self, hashed: Hashed) -> None:
         error = self.intake.hashed(hashed)
         if error is not None and (job := self.store.get(hashed.job)) is not None:
-            self.publishing.give_up(job, FailureKind.ERROR, f"The file cannot be read: {error}.")
+            self.publishing.give_up(job, FailureKind.ERROR, f"Cannot read the file: {error}.")
 
     def _guard(self, step: Any, *arguments: Any, **options: Any) -> None:
         try:

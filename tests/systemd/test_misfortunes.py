@@ -68,7 +68,7 @@ def test_wrong_config_at_start_is_told_once_and_not_tried_again(service: Install
     refused = service.systemctl("restart", "inboxd", check=False)
     assert refused.returncode != 0
     assert service.shows("ActiveState") == "failed" and service.shows("ExecMainStatus") == "78"
-    assert restarts(service) == before and "no valid TOML" in service.journal("-n", "20")
+    assert restarts(service) == before and "not valid TOML" in service.journal("-n", "20")
 
 
 def test_start_on_a_full_disk_waits_for_room_says_so_and_goes_on(service: Installed):

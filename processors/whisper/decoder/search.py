@@ -69,7 +69,7 @@ class Samples:
     def _choose(self, logits: Tensor) -> Tensor:
         if self._temperature == 0:
             return logits.argmax(-1)
-        # NaN is not drawn from; the sum of its row stays NaN, and tells
+        # NaN is never sampled; the row's sum stays NaN, which reveals it
         likely = (logits / self._temperature).softmax(-1).cpu().nan_to_num(nan=1.0)
         groups = likely.split(self.group)
         drawn = [
