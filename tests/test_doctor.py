@@ -248,7 +248,7 @@ def test_what_the_last_start_could_not_put_right_fails_though_no_daemon_runs(pla
     (place.inbox / ".taken/7418f7bc").mkdir()
     unplaced.write(place.state, {"7418f7bc": "Internal error during recovery"})
     assert ("FAIL", True) in [
-        (verdict, "7418f7bc: inboxd failed" in words) for verdict, words in _look(place)["daemon"]
+        (verdict, "7418f7bc: Internal error" in words) for verdict, words in _look(place)["daemon"]
     ]
     assert "WRONG 7418f7bc" in place.inboxd("verify", check=1).stdout
 

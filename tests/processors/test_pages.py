@@ -164,7 +164,7 @@ def test_pdf_named_as_a_picture_is_read_by_its_content(tmp_path: Path):
 
 
 def test_broken_pdf_is_bad_input():
-    with pytest.raises(BadInput, match="damaged or truncated"):
+    with pytest.raises(BadInput, match="damaged or cut off"):
         count_pages(SAMPLES / "broken.pdf", "application/pdf")
 
 

@@ -93,7 +93,8 @@ def test_half_a_character_is_replaced_and_reported(ocr: Ocr, tmp_path: Path, uni
     text = (tmp_path / "out" / "page.txt").read_text(encoding="utf-8")
     assert f"{LINE} \ufffd" in text
     count = text.count("\ufffd")
-    assert f"page 1: {count} unreadable characters in the text layer" in finished.review
+    noun = "character" if count == 1 else "characters"
+    assert f"page 1: {count} unreadable {noun} in the text layer" in finished.review
 
 
 def test_a_layer_of_halves_is_read_by_ocr(ocr: Ocr, tmp_path: Path):
