@@ -4,6 +4,7 @@ A thread runs the tasks one after the other and posts each outcome as a message;
 state, then calls the continuation.
 """
 
+import errno
 import itertools
 import logging
 import queue
@@ -29,13 +30,21 @@ class Background:
         self._thread: threading.Thread | None = None  # started on first use
 
     def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Queue `work` for the thread; `then` gets its return value or its exception."""
+        """Queue `work` for the thread; `then` gets its return value or its exception.
+
+        Raises:
+            OSError: no thread can be started now; nothing was queued.
+        """
+        if self._thread is None:
+            thread = threading.Thread(target=self._serve, name="background", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, str(error)) from error
+            self._thread = thread
         number = next(self._numbers)
         self._then[number] = then
         self._asked.put((number, work))
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._serve, name="background", daemon=True)
-            self._thread.start()
 
     def finish(self, done: BackgroundDone) -> None:
         """Call the continuation for an outcome received through the mailbox."""

@@ -39,6 +39,8 @@ def opened(root: Path, folder: Path, *, make: bool = False) -> Iterator[int]:
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in folder.relative_to(root).parts:
+            if part == "..":
+                raise FileNotFoundError(errno.ENOENT, "a path that leaves its folder", str(folder))
             try:
                 below = _open_below(part, descriptor, make=make)
             except OSError as error:
@@ -59,14 +61,33 @@ def _open_below(name: str, folder: int, *, make: bool) -> int:
     except FileNotFoundError:
         if not make:
             raise
-    mode = stat.S_IMODE(os.fstat(folder).st_mode) & ~_SPECIAL_BITS
-    mask = os.umask(0)  # inherit the permissions of the parent: in an inbox, its users may write
-    try:
-        os.mkdir(name, mode, dir_fd=folder)
-    finally:
-        os.umask(mask)
+    _make_below(name, folder)
     durable.fsync_folder(folder)
     return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+
+
+def _make_below(name: str, folder: int) -> None:
+    """Make a folder with the rights of the one above it, which says who may write: in an inbox, those who drop files.
+
+    The set-group-ID bit is inherited. Rights that the umask takes away are added afterwards, or, in a sandbox that
+    forbids chmod(2) with that bit, by a moment without a umask.
+    """
+    mode = stat.S_IMODE(os.fstat(folder).st_mode) & ~(stat.S_ISUID | stat.S_ISGID)
+    os.mkdir(name, mode, dir_fd=folder)
+    descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+    try:
+        made = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if made & ~stat.S_ISGID != mode:
+            os.fchmod(descriptor, mode | made & stat.S_ISGID)
+    except PermissionError:  # RestrictSUIDSGID= of systemd.exec(5)
+        os.rmdir(name, dir_fd=folder)
+        mask = os.umask(0)
+        try:
+            os.mkdir(name, mode, dir_fd=folder)
+        finally:
+            os.umask(mask)
+    finally:
+        os.close(descriptor)
 
 
 def is_safe(folder: Path) -> bool:
@@ -119,9 +140,15 @@ class HeldFolder:
 
     def _open(self) -> int:
         descriptor = os.open(self.place, _FOLDER_FLAGS)
+        try:
+            return self._checked(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def _checked(self, descriptor: int) -> int:
         facts = os.fstat(descriptor)
         if facts.st_uid != os.geteuid():
-            os.close(descriptor)
             raise PermissionError(errno.EPERM, "it belongs to another user", str(self.place))
         restrict(descriptor, facts, ~0o077)
         return descriptor

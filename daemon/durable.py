@@ -22,6 +22,7 @@ _AT_FDCWD = -100
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK_BYTES = 1 << 20
 _FICLONE = 0x40049409  # ioctl_ficlone(2): both files share their blocks until one of them changes
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -273,7 +274,7 @@ def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None 
                 if at_most is not None:
                     writer.write(_read_at_most(reader, at_most, source))
                 elif not _clone(reader.fileno(), writer.fileno()):
-                    shutil.copyfileobj(reader, writer, 1 << 20)
+                    _copy_data(reader.fileno(), writer.fileno())
                 writer.flush()
                 os.fsync(writer.fileno())
             os.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
@@ -287,6 +288,26 @@ def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None 
                 target.unlink()
             raise
     return actual
+
+
+def _copy_data(source: int, target: int) -> None:
+    """Copy a file's content except its holes (lseek(2), SEEK_DATA), so that the copy takes no more room."""
+    size, end = os.fstat(source).st_size, 0
+    while end < size:
+        try:
+            start = os.lseek(source, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            break  # only a hole follows
+        end = os.lseek(source, start, os.SEEK_HOLE)
+        os.lseek(source, start, os.SEEK_SET)
+        os.lseek(target, start, os.SEEK_SET)
+        while start < end and (chunk := os.read(source, min(_CHUNK_BYTES, end - start))):
+            start += len(chunk)
+            while chunk:
+                chunk = chunk[os.write(target, chunk) :]
+    os.ftruncate(target, size)
 
 
 def _clone(reader: int, writer: int) -> bool:

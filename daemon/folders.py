@@ -5,6 +5,7 @@ How files move within them is `inbox`'s and `outbox`'s.
 
 import errno
 import fcntl
+import logging
 import os
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from daemon.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.inbox import Inbox, OriginalGone
 from daemon.model import Job, Original
 from daemon.outbox import FAILED, Outbox, originals_in
+
+log = logging.getLogger(__name__)
 
 _PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may do
 _WRITABLE = "Mount it writable; for a service, open it to that as well: systemd/inboxd.service.d/folders.conf"
@@ -29,7 +32,7 @@ class Folders:
         self.state = state
         self.kept = state / "kept"  # <uuid>/: what processors keep of a job from attempt to attempt
         self.backups = state / "backups"  # copies of the job log
-        self._lock: int | None = None
+        self._locks: list[int] = []  # descriptors of locked files
         self._identities: dict[Path, tuple[int, int]] = {}  # device and inode of what is locked
 
     def prepare(self) -> None:
@@ -65,8 +68,17 @@ class Folders:
             )
         for folder in (self.inbox.path, self.outbox.path):
             beneath.protect_names(folder)
-        for folder in (self.outbox.path / FAILED, self.state):
-            beneath.close_to_writers(folder)
+        beneath.close_to_writers(self.state)
+        self._make_failed()
+
+    def _make_failed(self) -> None:
+        """Make outbox/failed; where something else has its name, failures go to "failed (2)"."""
+        failed = self.outbox.path / FAILED
+        try:
+            with beneath.opened(self.outbox.path, failed, make=True):
+                beneath.close_to_writers(failed)
+        except NotADirectoryError:
+            log.warning("%s is not a folder: failures go beside it", failed)
 
     def _make(self, folder: Path) -> None:
         """Create a folder if it is missing; the daemon's own folders are private to this user."""
@@ -87,7 +99,7 @@ class Folders:
 
     def _all(self) -> tuple[Path, ...]:
         inbox, outbox = self.inbox, self.outbox
-        return inbox.path, outbox.path, self.state, inbox.own.place, outbox.own.place, outbox.path / FAILED
+        return inbox.path, outbox.path, self.state, inbox.own.place, outbox.own.place
 
     def _refuse_overlap(self) -> None:
         inbox, outbox, state = (path.resolve() for path in (self.inbox.path, self.outbox.path, self.state))
@@ -107,20 +119,20 @@ class Folders:
         self.inbox.hold()
         self.outbox.own.hold()
         path = self.inbox.taken / ".lock"
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            _flock(lock)
-        except BlockingIOError as error:
-            owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "?"
-            os.close(lock)
-            self.unlock()
-            raise AlreadyRunning(
-                f"inboxd is already running on {self.inbox.path} (process {owner}).",
-                "See it with `inboxd status`; stop it with `systemctl stop inboxd`, or Ctrl-C in its terminal.",
-            ) from error
-        self._lock = lock
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        for each, what in ((path, f"on {self.inbox.path}"), (self.state / ".lock", f"with {self.state}")):
+            self._locks.append(os.open(each, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            try:
+                _flock(self._locks[-1])
+            except BlockingIOError as error:
+                owner = os.pread(self._locks[-1], 32, 0).decode(errors="replace").strip() or "?"
+                self.unlock()
+                raise AlreadyRunning(
+                    f"inboxd is already running {what} (process {owner}).",
+                    "See it with `inboxd status`; stop it with `systemctl stop inboxd`, or Ctrl-C in its terminal.",
+                ) from error
+        for lock in self._locks:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         for place in (*self._all(), self.inbox.own.place / path.name):
             facts = place.lstat()
             self._identities[place] = (facts.st_dev, facts.st_ino)
@@ -171,9 +183,8 @@ class Folders:
     def unlock(self, *, is_quiet: bool = True) -> None:
         """Release the folders for another daemon. `is_quiet`: no thread still uses a path into them, so their
         descriptors may be closed and their numbers reused."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        while self._locks:
+            os.close(self._locks.pop())
         if is_quiet:
             for own in (self.inbox.own, self.outbox.own):
                 own.release()

@@ -155,6 +155,7 @@ class Inbox:
                 durable.rename_noreplace(each, home / each.name, source_folder=folder)
                 facts = (home / each.name).lstat()
                 if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
+                    _rename_to_free_name(home / each.name, path.parent, folder)  # a folder with all in it, at once
                     raise OSError(errno.EINVAL, "not a regular file", str(each))
         return _entry(home / path.name, facts)
 
@@ -208,12 +209,16 @@ class Inbox:
         """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free
         name. Safe to repeat."""
         home = self.taken / job_id
-        for folder, folders, files in _walk_up(home):
-            target = self.path / Path(folder).relative_to(home)
-            links = [name for name in folders if Path(folder, name).is_symlink()]  # os.walk counts them as folders
-            for name in (*files, *links):
-                self._return(Path(folder, name), target)
-            durable.remove_empty_folders(Path(folder), up_to=self.taken)
+        folders = [home]
+        for folder in folders:  # grows while it is read; a person's tree may be too deep for recursion
+            target = self.path / folder.relative_to(home)
+            for item in _entries(folder):
+                if item.is_dir(follow_symlinks=False) and item.stat(follow_symlinks=False).st_uid == os.geteuid():
+                    folders.append(Path(item.path))
+                else:  # also another user's folder, swapped in for a file: moved as one, however much it holds
+                    self._return(Path(item.path), target)
+        for folder in reversed(folders):
+            durable.remove_empty_folders(folder, up_to=self.taken)
 
     def _return(self, path: Path, folder: Path) -> None:
         """Move a taken file to a folder of the inbox; to the top one if something else has that folder's place."""
@@ -270,6 +275,14 @@ def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
             raise error
 
     return os.walk(home, topdown=False, onerror=fail)
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
 
 
 def _make_all(root: Path, below: Path) -> Path:

@@ -5,6 +5,7 @@ Owns where results lie; the rows that go with each step are `publishing`'s. Noth
 
 import contextlib
 import errno
+import itertools
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from daemon.model import Job, JobState, Original
 log = logging.getLogger(__name__)
 
 FAILED = "failed"  # the folder of the outbox for what could not be done
+RESULT = "result.json"
 DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes for a failure
 ORIGINAL = "original"  # the folder of a result for an original whose name another file there has
 
@@ -131,20 +133,38 @@ class Outbox:
         parts = [names.printable(part) for part in Path(job.folder).parts]
         if parts and parts[0] == FAILED and not failed:
             parts[0] = f"{FAILED} (folder)"  # outbox/failed is for what could not be done
-        parent = Path(FAILED, *parts) if failed else Path(*parts)
+        parent = self._free_parent([FAILED, *parts] if failed else parts)
         stem = names.result_stem(job.name)
-
-        def name(number: int) -> str:
-            return stem if number == 1 else f"{stem} ({number})"
 
         def is_taken(number: int) -> bool:
             # a folder of the inbox keeps its name in the outbox for its own results
-            of_inbox = self._inbox / job.folder / name(number)
-            return os.path.lexists(self.path / parent / name(number)) or (
-                of_inbox.is_dir() and not of_inbox.is_symlink()
-            )
+            name = _numbered(stem, number)
+            return os.path.lexists(self.path / parent / name) or self._is_folder_of_inbox(Path(job.folder, name))
 
-        return str(parent / name(_first_free(is_taken)))
+        return str(parent / _numbered(stem, _first_free(is_taken)))
+
+    def _free_parent(self, parts: Iterable[str]) -> Path:
+        """The folder for the results of a folder of the inbox, relative to the outbox. A part whose name a file, a link
+        or a result has is numbered: "scans (2)/2024"."""
+        parent = Path()
+        for part in parts:
+            free = (_numbered(part, number) for number in itertools.count(1))
+            parent = next(parent / name for name in free if self._may_hold_results(parent / name))
+        return parent
+
+    def _may_hold_results(self, folder: Path) -> bool:
+        path = self.path / folder
+        if not os.path.lexists(path):
+            return True
+        is_result = any(os.path.lexists(path / document) for document in (RESULT, DOCUMENTS[0]))
+        return path.is_dir() and not path.is_symlink() and not is_result
+
+    def _is_folder_of_inbox(self, folder: Path) -> bool:
+        try:
+            with beneath.opened(self._inbox, self._inbox / folder):
+                return True
+        except OSError:  # it is none, or nobody lets us look
+            return False
 
     def is_staged(self, job: Job) -> bool:
         return (self.staging / job.staging_name()).is_dir()
@@ -220,6 +240,10 @@ class Outbox:
             for name in os.listdir(descriptor) if wanted is None else wanted:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name} ({number})"
 
 
 def _first_free(is_taken: Callable[[int], bool]) -> int:

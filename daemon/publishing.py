@@ -16,7 +16,7 @@ from typing import Any
 from daemon import __version__, durable, result
 from daemon.background import Background
 from daemon.config import Settings
-from daemon.errors import StorageError
+from daemon.errors import InboxdError, StorageError
 from daemon.folders import Folders
 from daemon.inbox import HASH_INLINE_BYTES, OriginalGone, as_recorded
 from daemon.journal import about
@@ -56,6 +56,7 @@ class Publishing:
         self._background = background
         self._preparations: dict[str, _Preparation] = {}  # by job
         self._failed: Counter[str] = Counter()  # by job, the number of failed preparations
+        self._altered: set[str] = set()  # jobs whose originals have not the content of their checksums any more
         self._fetched_back: set[str] = set()  # jobs whose large originals are being fetched back for a retry
 
     def is_busy_with(self, job_id: str) -> bool:
@@ -118,9 +119,13 @@ class Publishing:
             self._queue_again(job, original, changes)
             return
         place = original_place(original, [*(file["name"] for file in finished.files), "result.json"])
-        if not self._is_prepared(job, original, self._home(job, place), again):
+        try:
+            if not self._is_prepared(job, original, self._home(job, place), again):
+                return
+            self._stage_result(job, finished, original, place, told)
+        except durable.CopyDiffers:  # changed, and its size and time put back
+            self._queue_again(job, original, _facts(original))
             return
-        self._stage_result(job, finished, original, place, told)
         publishing = self._store.intend(
             job,
             outcome=JobState.DONE,
@@ -193,12 +198,30 @@ class Publishing:
                 self._failed[job.id] += 1
             else:
                 preparation.sha256 = outcome
-            again()
+            try:
+                again()
+            except (OSError, InboxdError):
+                raise
+            except Exception as error:  # one of the error boundaries: one job
+                log.exception("%s %s: cannot be published", job.id[:8], job.path, extra=about(job))
+                self._forget(job.id)
+                self.give_up(job, base.FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
-        self._background.run(functools.partial(outbox.lay_original, source, home, job.sha256), then)
+        try:
+            self._background.run(functools.partial(outbox.lay_original, source, home, job.sha256), then)
+        except OSError:
+            del self._preparations[job.id]
+            raise
         return False
 
+    def _is_altered(self, job_id: str) -> bool:
+        """Note that an original differs from its checksum; False: that is known, and it differs again."""
+        is_new = job_id not in self._altered
+        self._altered.add(job_id)
+        return is_new
+
     def _forget(self, job_id: str) -> None:
+        self._altered.discard(job_id)
         self._preparations.pop(job_id, None)
         self._failed.pop(job_id, None)
 
@@ -282,12 +305,20 @@ class Publishing:
             original = None
         self._withdraw(job.id)
         changes = _changes(job, original)
+        if original is not None and job.id in self._altered:
+            changes = _facts(original)
         job = replace(job, **changes)
         if job.id not in self._preparations:
             self._folders.outbox.prepare_attempt(job)
         place = original_place(original, DOCUMENTS) if original else "."
         home = self._folders.outbox.staging / job.staging_name() / place
-        if original is not None and not self._is_prepared(job, original, home, again):
+        try:
+            if original is not None and not self._is_prepared(job, original, home, again):
+                return
+        except durable.CopyDiffers:
+            if not self._is_altered(job.id):
+                raise
+            again()
             return
         if original is not None and job.sha256 is None:  # the content changed, or the checksum was never computed
             done = self._preparations.get(job.id)
@@ -298,7 +329,13 @@ class Publishing:
             "error.txt": result.error_txt(job, kind, message),
             "error.json": result.error_json(job, kind, message, original=where, version=__version__),
         }
-        self._folders.outbox.stage(job, original, place, documents, is_laid=job.id in self._preparations)
+        try:
+            self._folders.outbox.stage(job, original, place, documents, is_laid=job.id in self._preparations)
+        except durable.CopyDiffers:
+            if not self._is_altered(job.id):
+                raise
+            again()
+            return
         publishing = self._store.intend(
             job,
             outcome=JobState.CANCELLED if cancelled else JobState.FAILED,
@@ -333,7 +370,7 @@ class Publishing:
         while self._folders.outbox.is_staged(job):
             try:
                 self._folders.outbox.publish(job)
-            except FileExistsError:
+            except (FileExistsError, NotADirectoryError):  # its name was taken meanwhile, or that of its folder
                 free = self._folders.outbox.free_result_path(job, failed=job.outcome is not JobState.DONE)
                 job = self._store.rename_intent(job, free)
         return job
@@ -378,7 +415,11 @@ class Publishing:
                 self._release_later(job)
 
         self._fetched_back.add(job.id)
-        self._background.run(functools.partial(self._folders.fetch_back, job), fetched)
+        try:
+            self._background.run(functools.partial(self._folders.fetch_back, job), fetched)
+        except OSError:
+            self._fetched_back.discard(job.id)
+            raise
 
     def _reopen(self, job: Job, then: Callable[[Job], None]) -> None:
         queued = self._store.reopen(job)
@@ -407,13 +448,18 @@ def _changes(job: Job, original: Original | None) -> dict[str, Any]:
     background computes the new checksum of a large file."""
     if original is None:
         return {}
-    facts = original.path.stat()
-    mtime_ns = as_recorded(facts.st_mtime_ns)
-    if (facts.st_size, mtime_ns) == (job.size_bytes, job.mtime_ns):
+    facts = original.path.lstat()
+    if (facts.st_size, as_recorded(facts.st_mtime_ns)) == (job.size_bytes, job.mtime_ns):
         return {}
+    return _facts(original)
+
+
+def _facts(original: Original) -> dict[str, Any]:
+    """What the row holds of an original's content, as it is now."""
+    facts = original.path.lstat()
     is_small = facts.st_size <= HASH_INLINE_BYTES
     sha256 = durable.sha256_of(original.path, at_most=HASH_INLINE_BYTES) if is_small else None
-    return {"sha256": sha256, "size_bytes": facts.st_size, "mtime_ns": mtime_ns}
+    return {"sha256": sha256, "size_bytes": facts.st_size, "mtime_ns": as_recorded(facts.st_mtime_ns)}
 
 
 def _within(place: str, original: Original) -> str:

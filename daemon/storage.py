@@ -113,7 +113,7 @@ class Storage:
 
     def sweep(self) -> None:
         """Remove what an examination left that the last run did not live to end."""
-        for folder in self._probed():
+        for folder in (*self._probed(), self._folders.outbox.path):  # the last: of an older version
             with contextlib.suppress(OSError):
                 _sweep(folder)
 
@@ -168,7 +168,7 @@ class Storage:
             return False
 
     def _probed(self) -> tuple[Path, ...]:
-        return (self._folders.inbox.taken, self._folders.state, self._folders.outbox.path)
+        return (self._folders.inbox.taken, self._folders.state, self._folders.outbox.staging)
 
     def _examine(self) -> bool:
         """Find out whether all can be written; False: there is trouble."""

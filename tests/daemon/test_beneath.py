@@ -63,7 +63,18 @@ def test_missing_folders_are_made_with_the_rights_of_the_folder_above(tmp_path: 
         assert os.umask(0o077) == 0o077
     finally:
         os.umask(mask)
-    assert mode_of(root / "a") == mode_of(root / "a" / "b") == 0o775
+    assert mode_of(root / "a") == mode_of(root / "a" / "b") == 0o1775  # so nobody renames what is another's
+
+
+def test_path_that_leads_up_is_refused(tmp_path: Path):
+    (tmp_path / "root").mkdir()
+    for make in (False, True):
+        with (
+            pytest.raises(FileNotFoundError),
+            beneath.opened(tmp_path / "root", tmp_path / "root" / ".." / "x", make=make),
+        ):
+            pass
+    assert not (tmp_path / "x").exists()
 
 
 def test_only_a_regular_file_is_opened_to_be_read(tmp_path: Path):

@@ -64,9 +64,9 @@ def test_a_mistake_is_named_with_its_place_and_mend(toml: str, words: list[str],
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a = " + b"9" * 5000, "too many digits"),
-        (b"a = " + b"[" * 60_000, "more than 16 brackets"),
-        (b"a = " + b"{a=" * 20_000, "more than 16 brackets"),
+        (b"a = " + b"9" * 5000, "fit in 64 bits"),
+        (b"a = " + b"[" * 60_000, "nested more than 16 deep"),
+        (b"a = " + b"{a=" * 20_000, "nested more than 16 deep"),
         (b"a." * 30_000 + b"a = 1", "more than 16 parts"),
         (b"[inbox]\npriority = 9223372036854775808", "64 bits"),
         (b"[inbox]\npriority = 1000001", "priority = 1000001: should be less than or equal to 1000000"),

@@ -261,3 +261,15 @@ def test_copy_of_a_file_that_is_larger_than_allowed_leaves_nothing(tmp_path: Pat
     assert not (tmp_path / "target").exists()
     durable.copy(tmp_path / "source", tmp_path / "target", None, at_most=11)
     assert (tmp_path / "target").read_bytes() == bytes(11)
+
+
+def test_copy_of_a_sparse_file_is_as_sparse_and_equal(tmp_path: Path):
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.write(b"begin")
+        file.seek(64 * 2**20)
+        file.write(b"middle")
+        file.truncate(128 * 2**20)
+    sha256 = durable.sha256_of(source)
+    assert durable.copy(source, tmp_path / "target", sha256) == sha256
+    assert (tmp_path / "target").stat().st_blocks <= source.stat().st_blocks + 64

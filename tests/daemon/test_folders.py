@@ -65,7 +65,7 @@ def test_put_back_never_overwrites(folders: Folders):
 def test_link_swapped_in_after_the_scan_is_not_taken(folders: Folders, tmp_path: Path):
     secret = _write(tmp_path / "secret", "not yours")
     (folders.inbox.path / "x.txt").symlink_to(secret)
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         folders.inbox.take("id", folders.inbox.path / "x.txt", [])
     folders.inbox.put_back("id")
     assert (folders.inbox.path / "x.txt").is_symlink()

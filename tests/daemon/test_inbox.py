@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,46 @@ def test_release_of_what_is_not_there_is_no_error(inbox: Inbox):
     inbox.release("id")
     inbox.release("id")
     assert list(inbox.taken_ids()) == []
+
+
+# ---------------------------------------------------------------------------------------- folders swapped in for files
+
+
+def test_folder_swapped_in_for_a_file_goes_back_as_one(inbox: Inbox, synced: list[str]):
+    swapped = inbox.path / "a" / "x.txt"
+    for number in range(50):
+        _write(swapped / f"{number}.txt")
+    with pytest.raises(OSError, match="not a regular file"):
+        inbox.take("job", swapped, [])
+    assert len(list(swapped.iterdir())) == 50 and len(synced) <= 2
+    inbox.put_back("job")
+    assert list(inbox.taken_ids()) == []
+
+
+def test_folder_of_another_user_is_put_back_as_one(inbox: Inbox, synced: list[str]):
+    if os.geteuid():
+        pytest.skip("needs root, to give a folder to another user")
+    for number in range(50):
+        _write(inbox.taken / "job" / "a" / "x.txt" / f"{number}.txt")
+    os.chown(inbox.taken / "job" / "a" / "x.txt", 54321, 54321)
+    inbox.put_back("job")
+    assert len(list((inbox.path / "a" / "x.txt").iterdir())) == 50 and len(synced) <= 4
+    assert list(inbox.taken_ids()) == []
+
+
+def test_tree_too_deep_for_recursion_is_put_back(inbox: Inbox):
+    deep = inbox.taken / "job"
+    deep.mkdir()
+    descriptor = os.open(deep, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=descriptor)
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(os.open("x.txt", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+    inbox.put_back("job")
+    assert list(inbox.taken_ids()) == []
+    found = subprocess.run(["find", inbox.path, "-type", "f"], capture_output=True, text=True, check=True).stdout
+    subprocess.run(["rm", "-rf", inbox.path], check=True)  # too deep for pytest as well
+    assert found.count("x.txt\n") == 1

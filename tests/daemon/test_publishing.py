@@ -123,15 +123,68 @@ def test_retry_that_a_disk_refuses_leaves_nothing_behind(shop: Shop, monkeypatch
     assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
 
 
-def test_result_waits_while_a_file_has_the_name_of_its_folder(shop: Shop):
+def test_result_whose_folder_has_the_name_of_a_file_goes_to_another(shop: Shop):
     stranger = shop.settings.outbox / "a"
     stranger.write_text("somebody's")
     job = shop.begin("a/x.txt")
     shop.hear(1, finished(shop, job))
-    assert shop.state(job) == "publishing" and stranger.read_text() == "somebody's"
-    stranger.rename(stranger.with_name("b"))
-    shop.pass_time()
-    assert shop.state(job) == "done" and (shop.settings.outbox / "a" / "x" / "x.txt").exists()
+    assert shop.state(job) == "done" and stranger.read_text() == "somebody's"
+    assert shop.store.get(job.id).result_path == "a (2)/x"
+
+
+def test_result_does_not_go_into_the_folder_of_another_result(shop: Shop):
+    (shop.settings.outbox / "a").mkdir()
+    (shop.settings.outbox / "a" / "result.json").write_text("{}")
+    job = shop.begin("a/x.txt")
+    shop.hear(1, finished(shop, job))
+    assert shop.store.get(job.id).result_path == "a (2)/x"
+
+
+def test_folder_whose_name_was_taken_after_the_intent_is_numbered(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin("a/x.txt")
+    real = shop.folders.outbox.publish
+
+    def publish_late(job: Any) -> None:
+        monkeypatch.setattr(shop.folders.outbox, "publish", real)
+        (shop.settings.outbox / "a").symlink_to(shop.settings.state)
+        real(job)
+
+    monkeypatch.setattr(shop.folders.outbox, "publish", publish_late)
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "done" and shop.store.get(job.id).result_path == "a (2)/x"
+
+
+def alter_in_secret(shop: Shop, job: Any) -> None:
+    """Change the content of an original through its second name, and put its size and time back."""
+    path = shop.folders.inbox.original(job.id).path
+    facts, second = path.stat(), keep_second_name(shop, job)
+    second.write_text("THE FILE")
+    os.utime(second, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+def test_file_whose_content_was_changed_in_secret_is_processed_again(shop: Shop):
+    job = shop.begin()
+    alter_in_secret(shop, job)
+    shop.hear(1, finished(shop, job))
+    assert shop.state(job) == "queued" and shop.store.get(job.id).sha256 == hashlib.sha256(b"THE FILE").hexdigest()
+    shop.hear(1, wire.BatchDone())
+    shop.hear(1, finished(shop, shop.next_job()))
+    assert (shop.settings.outbox / "x" / "x.txt").read_text() == "THE FILE"
+
+
+@pytest.mark.parametrize("inline_bytes", [3, 2**24])
+def test_failure_of_a_file_whose_content_was_changed_in_secret_ends(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, inline_bytes: int
+):
+    monkeypatch.setattr(publishing, "HASH_INLINE_BYTES", inline_bytes)
+    job = shop.begin()
+    alter_in_secret(shop, job)
+    shop.fail(job)
+    for _ in range(4):
+        shop.pass_time()
+    assert shop.state(job) == "failed"
+    assert (shop.settings.outbox / "failed" / "x" / "x.txt").read_text() == "THE FILE"
+    assert shop.store.get(job.id).sha256 == hashlib.sha256(b"THE FILE").hexdigest()
 
 
 # ---------------------------------------------------------------------------------------- originals that are copied

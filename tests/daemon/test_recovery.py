@@ -340,7 +340,8 @@ def test_taken_file_that_the_next_start_will_record_is_not_wrong(wreck: Wreck):
 
 
 def test_examination_of_the_disks_that_was_cut_short_leaves_nothing(wreck: Wreck):
-    places = (wreck.folders.inbox.taken, wreck.folders.state, wreck.folders.outbox.path)
+    outbox = wreck.folders.outbox  # its own folder, and the one that older versions used
+    places = (wreck.folders.inbox.taken, wreck.folders.state, outbox.staging, outbox.path)
     for folder in places:
         (folder / ".probe").write_bytes(b"")
         (folder / ".probe.2").write_bytes(b"")
