@@ -4,6 +4,7 @@ Every key has a default, so an empty file is a valid one. The options of process
 by the processors' own classes: a mistake is told at start, not when the first file comes.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from daemon import toml
 from daemon.errors import ConfigError
+from daemon.names import printable_sentence
 from daemon.tables import (
     Duplicates,
     File,
@@ -24,10 +26,14 @@ from daemon.tables import (
     RetryTable,
     ScheduleTable,
     WorkersTable,
+    check_line,
 )
-from daemon.validation import nearest, validate
+from daemon.toml import has_controls, key_literal, literal, walk
+from daemon.validation import FIX, nearest, validate
 from processors import base
 from processors.base import Kind
+
+log = logging.getLogger(__name__)
 
 _PATHS_TABLE = re.compile(r"^\[paths\][^\n]*\n(?:(?![ \t]*\[).*\n?)*", re.MULTILINE)
 _MAX_BYTES = 256 * 1024
@@ -197,7 +203,12 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
     where = str(source or "the settings")
     file = validate(File, tables, where, ())
     processors = {
-        name: validate(_find(name, where, f"[processors.{name}]").Options, table, where, ("processors", name))
+        name: validate(
+            _find(name, where, f"[processors.{name}]").Options,
+            _lines(table, where, ("processors", name)),
+            where,
+            ("processors", name),
+        )
         for name, table in file.processors.items()
     }
     recipes = {
@@ -207,10 +218,10 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
     return Settings(
         source=source,
         # resolved: a folder behind a symbolic link cannot be watched by the link's name
-        inbox=(home / file.paths.inbox).resolve(),
-        outbox=(home / file.paths.outbox).resolve(),
-        state=(home / file.paths.state).resolve(),
-        models=(home / (file.paths.models or file.paths.state / "models")).resolve(),
+        inbox=_resolved(home, file.paths.inbox, where, "inbox"),
+        outbox=_resolved(home, file.paths.outbox, where, "outbox"),
+        state=_resolved(home, file.paths.state, where, "state"),
+        models=_resolved(home, file.paths.models or file.paths.state / "models", where, "models"),
         settle_seconds=file.inbox.settle_seconds,
         folders=_folders(file.inbox, recipes, where),
         recipes=recipes,
@@ -222,6 +233,34 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         hooks=file.hooks,
         metrics=file.metrics,
     )
+
+
+def _resolved(home: Path, path: Path, where: str, name: str) -> Path:
+    try:
+        return (home / path).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+        raise ConfigError(
+            f"{where}: [paths] {name} = {literal(path)}: {error}.", "Name a folder that can be reached."
+        ) from error
+
+
+def _lines(options: Mapping[str, Any], where: str, location: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return options of a processor: models, programs, files and addresses, none of which has control characters.
+
+    Raises:
+        ConfigError: a text in one of them has some.
+    """
+    for key, value in options.items():
+        try:
+            for text, _ in walk(value):
+                if isinstance(text, str):
+                    check_line(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"{where}: [{'.'.join(map(key_literal, location))}] {key_literal(key)} = {literal(value)}: {error}.",
+                FIX,
+            ) from error
+    return options
 
 
 def _recipe(
@@ -251,7 +290,7 @@ def _recipe(
         name=name,
         processor=processor,
         is_built_in=is_built_in,
-        options=validate(cls.Options, {**inherited, **overrides}, where, location, known),
+        options=validate(cls.Options, {**inherited, **_lines(overrides, where, location)}, where, location, known),
         recipe_options=validate(cls.Recipe, own, where, location, known, home),
     )
 
@@ -261,6 +300,11 @@ def _folders(inbox: InboxTable, recipes: Mapping[str, Recipe], where: str) -> di
     for name in sorted(inbox.folders):  # a folder comes after the one that holds it
         table = inbox.folders[name]
         parts = Path(name).parts
+        if has_controls(name):
+            raise ConfigError(
+                f"{where}: [inbox.folders.{literal(name)}] must not contain control characters, such as line breaks.",
+                "Rename the folder, and write its new name.",
+            )
         if not parts or name.startswith(("/", ".")) or ".." in parts:
             raise ConfigError(
                 f'{where}: [inbox.folders."{name}"] is no folder of the inbox.',
@@ -330,6 +374,12 @@ def _find(name: str, where: str, what: str) -> type[base.Processor]:
         raise ConfigError(
             f"{where}: {what}: {error}.",
             f"{nearest(name, base.known())}Known processors: {', '.join(base.known())}.",
+        ) from error
+    except Exception as error:  # error boundary: code of another package
+        log.debug("%s", name, exc_info=True)
+        raise ConfigError(
+            f"{where}: {what}: the processor {literal(name)} cannot be loaded: {printable_sentence(str(error))}.",
+            "Repair or reinstall the package that it comes from.",
         ) from error
 
 

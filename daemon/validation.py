@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from daemon.errors import ConfigError
 
+FIX = "Correct it and try again; `inboxd config check` shows the settings in force."
 _MOST_SHOWN = 200  # characters of a wrong value
 
 
@@ -33,7 +34,7 @@ def validate(
     except ValidationError as error:
         raise ConfigError(
             "\n".join(f"{where}: {problem}" for problem in problems(error, cls, table, location, known)),
-            "Mend it and start again; `inboxd config check` shows the settings in force.",
+            FIX,
         ) from error
 
 

@@ -64,9 +64,9 @@ def test_a_mistake_is_named_with_its_place_and_mend(toml: str, words: list[str],
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a = " + b"9" * 5000, "too many digits"),
-        (b"a = " + b"[" * 60_000, "more than 16 brackets"),
-        (b"a = " + b"{a=" * 20_000, "more than 16 brackets"),
+        (b"a = " + b"9" * 5000, "64 bits"),
+        (b"a = " + b"[" * 60_000, "nested more than 16 deep"),
+        (b"a = " + b"{a=" * 20_000, "nested more than 16 deep"),
         (b"a." * 30_000 + b"a = 1", "more than 16 parts"),
         (b"[inbox]\npriority = 9223372036854775808", "64 bits"),
         (b"[inbox]\npriority = 1000001", "priority = 1000001: should be less than or equal to 1000000"),
@@ -93,6 +93,67 @@ def test_file_that_nobody_would_write_is_refused_in_words(content: bytes, words:
     with pytest.raises(ConfigError) as caught:
         config.load(path)
     assert words in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("toml", "place"),
+    [
+        ("[paths]\ninbox = {bad}", "[paths] inbox"),
+        ("[paths]\nmodels = {bad}", "[paths] models"),
+        ("[processors.plaintext]\npython = {bad}", "[processors.plaintext] python"),
+        ("[processors.whisper]\nmodel = {bad}", "[processors.whisper] model"),
+        ('[recipes.x]\nprocessor = "plaintext"\npython = {bad}', "[recipes.x] python"),
+        ("[metrics]\nlisten = {bad}", "[metrics] listen"),
+        ("[[hooks]]\ncommand = [{bad}]", "command"),
+        ("[[hooks]]\nwebhook = {bad}", "webhook"),
+        ("[inbox.folders.{bad}]\npriority = 1", "[inbox.folders"),
+    ],
+)
+@pytest.mark.parametrize("control", ["\\u0000", "\\n", "\\u001b", "\\u007f", "\\u0085"])
+def test_control_character_is_refused_where_a_path_or_an_address_is_expected(
+    toml: str, place: str, control: str, tmp_path: Path
+):
+    with pytest.raises(ConfigError) as caught:
+        _parse(toml.format(bad=f'"/http://{control}x"'), tmp_path)
+    assert place in str(caught.value) and "control character" in str(caught.value)
+    assert str(caught.value).splitlines()[0].isprintable()
+
+
+def test_control_character_is_refused_in_the_name_of_the_metrics_file(tmp_path: Path):
+    with pytest.raises(ConfigError, match="textfile.*control character"):
+        _parse('[metrics]\ntextfile = "\\u0000.prom"', tmp_path)
+
+
+def test_hook_may_have_a_script_of_several_lines_as_an_argument_but_no_nul(tmp_path: Path):
+    settings = _parse('[[hooks]]\ncommand = ["sh", "-c", "a\\n\\tb"]', tmp_path)
+    assert settings.hooks[0].command == ("sh", "-c", "a\n\tb")
+    with pytest.raises(ConfigError, match="control character"):
+        _parse('[[hooks]]\ncommand = ["sh", "-c", "a\\u0000b"]', tmp_path)
+
+
+def test_paths_of_a_wrong_file_are_checked_as_well(tmp_path: Path):
+    path = tmp_path / "config.toml"
+    path.write_text('[paths]\nstate = "\\u0000"\n[retry]\nattemps = 1')
+    with pytest.raises(ConfigError, match="control character"):
+        config.load_paths(path)
+
+
+def test_loop_of_links_is_refused_as_a_path(tmp_path: Path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match="inbox"):
+        _parse('[paths]\ninbox = "loop/x"', tmp_path)
+
+
+def test_port_of_thousands_of_digits_is_refused_in_words(tmp_path: Path):
+    with pytest.raises(ConfigError, match="write an address and a port"):
+        _parse(f'[metrics]\nlisten = "127.0.0.1:{"9" * 5000}"', tmp_path)
+
+
+def test_processor_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch):
+    (tmp_path / "broken_processor.py").write_text("raise RuntimeError('of its own')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match="broken_processor.*of its own"):
+        _parse('[recipes.x]\nprocessor = "broken_processor.x"\n', tmp_path)
 
 
 def test_missing_file_is_told(tmp_path: Path):
