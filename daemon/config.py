@@ -5,7 +5,9 @@ by the processors' own classes: a mistake is told at start, not when the first f
 """
 
 import logging
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -139,7 +141,7 @@ def load(path: Path | None) -> Settings:
     """
     if path is None:
         return parse({}, source=None, home=Path.cwd())
-    return parse(_read(path), source=path, home=path.resolve().parent)
+    return parse(read(path), source=path, home=path.resolve().parent)
 
 
 def load_paths(path: Path) -> Settings:
@@ -150,31 +152,50 @@ def load_paths(path: Path) -> Settings:
         ConfigError: as `load`, if not even that can be told.
     """
     try:
-        tables = _read(path)
+        tables = read(path)
     except ConfigError as error:
         try:
-            tables = toml.parse("".join(_PATHS_TABLE.findall(path.read_text(encoding="utf-8"))).encode())
-        except (OSError, ValueError):  # it is that very table
+            tables = toml.parse("".join(_PATHS_TABLE.findall(_read_bytes(path).decode("utf-8"))).encode())
+        except (ConfigError, ValueError):  # it is that very table
             raise error from None
     return parse({"paths": tables.get("paths", {})}, source=path, home=path.resolve().parent)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """The tables of `path`, not yet checked.
+
+    Raises:
+        ConfigError: it cannot be read, or is not valid TOML.
+    """
+    content = _read_bytes(path)
     try:
-        with path.open("rb") as file:
+        return toml.parse(content)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", "Fix that line, and save it as UTF-8 text.") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read a regular file, or a link to one, without waiting for a writer of a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            what = "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
+            raise ConfigError(f"{path} {what}.", "Name a file with --config, or put one in its place.")
+        with os.fdopen(descriptor, "rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no {path}.", "Name the file with --config, or write one: an empty file is a valid one."
         ) from error
     except OSError as error:
-        raise ConfigError(f"Cannot read {path}: {error}.", "Fix its permissions.") from error
+        raise ConfigError(
+            f"Cannot read {path}: {error.strerror or error}.", "Check its permissions and its disk."
+        ) from error
     if len(content) > _MAX_BYTES:
         raise ConfigError(f"{path} is larger than {_MAX_BYTES // 1024} KiB.", "Is this the right file?")
-    try:
-        return toml.parse(content)
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", "Fix that line, and save it as UTF-8 text.") from error
+    return content
 
 
 def load_again(old: Settings) -> Settings:

@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -154,6 +155,25 @@ def test_processor_that_cannot_be_imported_is_named(tmp_path: Path, monkeypatch)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match="broken_processor.*of its own"):
         _parse('[recipes.x]\nprocessor = "broken_processor.x"\n', tmp_path)
+
+
+def test_file_that_is_no_regular_file_is_refused_at_once(tmp_path: Path):
+    pipe, folder, link = (tmp_path / name for name in ("pipe", "folder", "link"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link.symlink_to(pipe)
+    for load in (config.load, config.load_paths):
+        for path in (pipe, link, Path("/dev/zero")):
+            with pytest.raises(ConfigError, match="is not a regular file"):
+                load(path)
+        with pytest.raises(ConfigError, match="is a folder"):
+            load(folder)
+
+
+def test_file_behind_a_link_is_read(tmp_path: Path):
+    (tmp_path / "real.toml").write_text("[retry]\nattempts = 7")
+    (tmp_path / "config.toml").symlink_to("real.toml")
+    assert config.load(tmp_path / "config.toml").retry.attempts == 7
 
 
 def test_missing_file_is_told(tmp_path: Path):
