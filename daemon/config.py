@@ -331,12 +331,17 @@ def _folders(inbox: InboxTable, recipes: Mapping[str, Recipe], where: str) -> di
                 f'{where}: [inbox.folders."{name}"] is no folder of the inbox.',
                 'Name it relative to the inbox, such as [inbox.folders.bank] or [inbox.folders."bank/2024"].',
             )
+        if name != "/".join(parts):
+            raise ConfigError(
+                f"{where}: [inbox.folders.{literal(name)}] is not the plain name of a folder.",
+                f"Write [inbox.folders.{key_literal('/'.join(parts))}].",
+            )
         above = next(
             folders["/".join(parts[:length])]
             for length in range(len(parts) - 1, -1, -1)
             if "/".join(parts[:length]) in folders
         )
-        folders["/".join(parts)] = _folder(table, above)
+        folders[name] = _folder(table, above)
     for name, folder in folders.items():
         table_name = f'[inbox.folders."{name}"]' if name else "[inbox]"
         for kind, recipe in folder.recipes.items():

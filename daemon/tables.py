@@ -23,7 +23,7 @@ from processors.base import Seconds, parse_duration, parse_size
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
 _MAX_PRIORITY = 1_000_000
-_priority_bounds = Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)
+Priority = Annotated[StrictInt, Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)]
 _PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # a row of the job log can store it
 
 
@@ -85,7 +85,7 @@ class FolderTable(_Table):
     image: str | None = None  # recipe for images and PDF files; "" for none
     audio: str | None = None  # recipe for audio and video
     text: str | None = None  # recipe for plain text
-    priority: Annotated[int, _priority_bounds] | None = None  # greater goes first
+    priority: Priority | None = None  # greater goes first
     originals: Originals | None = None
     duplicates: Duplicates | None = None
     wait_for_done: bool | None = None
@@ -102,7 +102,7 @@ class Nearby(BaseModel):
     image: str | None = None
     audio: str | None = None
     text: str | None = None
-    priority: Annotated[StrictInt, _priority_bounds] | None = None
+    priority: Priority | None = None
 
 
 class InboxTable(_Table):
@@ -111,7 +111,7 @@ class InboxTable(_Table):
     image: str = "read"
     audio: str = "transcribe"
     text: str = ""
-    priority: Annotated[int, _priority_bounds] = 0
+    priority: Priority = 0
     originals: Originals = "keep"
     duplicates: Duplicates = "process"  # a file whose content was done before, by the same recipe and options
     wait_for_done: bool = False  # take NAME only when there is NAME.done, for producers that cannot rename

@@ -176,6 +176,30 @@ def test_file_behind_a_link_is_read(tmp_path: Path):
     assert config.load(tmp_path / "config.toml").retry.attempts == 7
 
 
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        ("a//b", '"a/b"'),
+        ("a/b/", '"a/b"'),
+        ("a/", "a"),
+        ("a/./b", '"a/b"'),
+        ("a//", "a"),
+        ("bank statements/", '"bank statements"'),
+    ],
+)
+def test_folder_is_named_in_one_way_only(written: str, right: str, tmp_path: Path):
+    with pytest.raises(ConfigError) as caught:
+        _parse(f'[inbox.folders."a/b"]\npriority = 1\n[inbox.folders."{written}"]\npriority = 2', tmp_path)
+    assert f"[inbox.folders.{right}]" in str(caught.value)
+
+
+@pytest.mark.parametrize("table", ["inbox", "inbox.folders.a"])
+@pytest.mark.parametrize("value", ["true", '"5"', "5.0"])
+def test_priority_is_a_whole_number_as_in_a_sidecar(table: str, value: str, tmp_path: Path):
+    with pytest.raises(ConfigError, match="priority"):
+        _parse(f"[{table}]\npriority = {value}", tmp_path)
+
+
 def test_missing_file_is_told(tmp_path: Path):
     with pytest.raises(ConfigError, match="There is no"):
         config.load(tmp_path / "nothing.toml")
