@@ -18,6 +18,8 @@ MAX_TEXT_CHARS = 16 * 1024  # per string: as long as a prompt may be
 MAX_ITEMS = 1000  # per list or table
 MAX_SHOWN_CHARS = 60  # of a value, in a message
 _INT_BOUNDS = (-(2**63), 2**63 - 1)  # range of an SQLite integer
+_MAX_HINT_CHARS = 200
+_PAIR = re.compile(r"(?P<key>[\w.-]+)\s*=\s*(?P<value>[^#]*?)\s*(?:\#.*)?")
 _ESCAPES = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 
 # Tokens as tomllib reads them, up to the first syntax error: tomllib stops there, so the scan may stop as well.
@@ -44,8 +46,8 @@ def parse(content: bytes) -> dict[str, Any]:
     _check_depth(text)
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{error}{_hint(text, str(error))}") from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except ValueError as error:  # int() refuses more than 4,300 digits
@@ -117,9 +119,34 @@ def _escaped(char: str) -> str:
 
 def _decoded(content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 text (byte {error.start})") from error
+        raise ValueError(f"not UTF-8 text (byte {error.start}); save the file as UTF-8") from error
+    if "\0" in text:
+        raise ValueError("not UTF-8 text, but perhaps UTF-16; save the file as UTF-8")
+    return text
+
+
+def _hint(text: str, message: str) -> str:
+    """The likeliest mistake in the line that `message` of tomllib names, and its fix; "" if none is known."""
+    lines = text.split("\n")
+    number = re.search(r"at line (\d+)", message)
+    line = lines[int(number[1]) - 1] if number else next((line for line in reversed(lines) if line.strip()), "")
+    if re.search("[“”„‟‘’‚‛«»]", line):
+        return '; use straight quotes, as in recipe = "count"'
+    if not re.search("Invalid value|Expected newline", message):
+        return ""
+    pair = _PAIR.fullmatch(line.strip()[:_MAX_HINT_CHARS])
+    if pair is None:
+        return ""
+    key, value = pair["key"], pair["value"]
+    if not value:
+        return f"; a value is missing after {key} ="
+    if value.lower() in ("yes", "no", "on", "off", "true", "false"):
+        return f"; write true or false: {key} = {str(value.lower() in ('yes', 'on', 'true')).lower()}"
+    if re.search(r"[\"'\[\]{}=]", value):
+        return ""
+    return f"; text needs quotes: {key} = {literal(value)}"
 
 
 def _check_depth(text: str) -> None:

@@ -70,7 +70,7 @@ def test_a_mistake_is_named_with_its_place_and_mend(toml: str, words: list[str],
         (b"a = " + b"{a=" * 20_000, "nested more than 16 deep"),
         (b"a." * 30_000 + b"a = 1", "more than 16 parts"),
         (b"[inbox]\npriority = 9223372036854775808", "64 bits"),
-        (b"[inbox]\npriority = 1000001", "priority = 1000001: should be less than or equal to 1000000"),
+        (b"[inbox]\npriority = 1000001", "priority = 1000001: must be between -1,000,000 and 1,000,000"),
         (b"[inbox.folders.a]\npriority = -1000001", "priority = -1000001"),
         (b"[inbox]\noptions = {language = 2024-01-01}", "dates"),
         (b"[inbox]\noptions = {language = nan}", "nan"),
@@ -198,6 +198,88 @@ def test_folder_is_named_in_one_way_only(written: str, right: str, tmp_path: Pat
 def test_priority_is_a_whole_number_as_in_a_sidecar(table: str, value: str, tmp_path: Path):
     with pytest.raises(ConfigError, match="priority"):
         _parse(f"[{table}]\npriority = {value}", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("[inbox]\nwait_for_done = 7", "[inbox] wait_for_done = 7: must be true or false"),
+        ("[inbox]\nimage = true", "[inbox] image = true: must be text, in quotes"),
+        ("[inbox]\npriority = {a = 1}", "[inbox] priority = {a = 1}: must be a whole number"),
+        ("[inbox]\nsettle_seconds = nan", "[inbox] settle_seconds = nan: must be a number of seconds"),
+        (
+            "[inbox]\nsettle_seconds = 2024-01-01",
+            '[inbox] settle_seconds = 2024-01-01: is not a duration; write a number of seconds, or "30s", "10m", "2h", '
+            '"7d"',
+        ),
+        ("[inbox]\nsettle_seconds = -1", "[inbox] settle_seconds = -1: must be at least 0"),
+        (
+            '[inbox]\noriginals = "bin"\nduplicates = "\\U0010ffff"',
+            '[inbox] originals = "bin": must be "keep", "archive" or "delete"\n'
+            '[inbox] duplicates = "\\U0010ffff": must be "process", "skip" or "reuse"',
+        ),
+        (
+            '[recipes.x]\nprocessor = "whisper"\nlanguage = "klingonian"',
+            '[recipes.x] language: Whisper knows no language "klingonian"; write a code such as "en", or "auto": it is '
+            "heard",
+        ),
+        ("[retry]\nattempts = 0", "[retry] attempts = 0: must be at least 1"),
+        ("[schedule]\nrescan = 0", "[schedule] rescan = 0: must be greater than 0"),
+        ("[paths]\ninbox = 7", "[paths] inbox = 7: must be a path, in quotes"),
+        ("paths = 7", "paths = 7: must be a table"),
+        ("hooks = 7", 'hooks = 7: must be a list, such as ["txt"]'),
+        (
+            "[inbox.folders.a]\npriority = 1000001",
+            "[inbox.folders.a] priority = 1000001: must be between -1,000,000 and 1,000,000",
+        ),
+        (
+            '[[hooks]]\ndesktop = true\n[[hooks]]\ncommand = ["x"]\non = ["a", "b", "failed"]',
+            '[[hooks]] number 2 on = "a", "b": must be "done", "review", "failed" or "digest"',
+        ),
+        (
+            "[[hooks]]\non = []",
+            '[[hooks]] number 1: a hook has exactly one of command = ["program", "argument"], webhook = "https://…", '
+            "desktop",
+        ),
+        (
+            "[retry]\nb = 1\nattempts = 0\na = 1\n[inbox]\nz = 1",
+            "[retry] unknown key 'b'.\n[retry] attempts = 0: must be at least 1\n[retry] unknown key 'a'.\n"
+            "[inbox] unknown key 'z'.",
+        ),
+    ],
+)
+def test_mistakes_are_reported_as_toml_and_in_plain_words(toml: str, says: str, tmp_path: Path):
+    with pytest.raises(ConfigError) as caught:
+        _parse(toml, tmp_path)
+    lines = caught.value.what.splitlines()
+    assert "\n".join(line.removeprefix(f"{tmp_path / 'config.toml'}: ") for line in lines) == says
+
+
+def test_long_value_does_not_hide_the_reason(tmp_path: Path):
+    with pytest.raises(ConfigError) as caught:
+        _parse(f"[inbox]\npriority = '{'x' * 5000}'", tmp_path)
+    assert caught.value.what.endswith("x …: must be a whole number") and len(caught.value.what) < 300
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"[inbox]\nimage = read  # mine", 'text needs quotes: image = "read"'),
+        (b"[inbox]\nsettle_seconds = 5s", 'text needs quotes: settle_seconds = "5s"'),
+        (b"[inbox]\nwait_for_done = yes", "write true or false: wait_for_done = true"),
+        (b"[inbox]\nwait_for_done = False", "write true or false: wait_for_done = false"),
+        ("[inbox]\nimage = “read”".encode(), "use straight quotes"),
+        (b"[inbox]\nimage =\n", "a value is missing after image ="),
+        ("[inbox]".encode("utf-16"), "save the file as UTF-8"),
+        ("[inbox]".encode("utf-16-le"), "save the file as UTF-8"),
+        ("# für".encode("latin-1"), "save the file as UTF-8"),
+    ],
+)
+def test_syntax_error_comes_with_a_hint(content: bytes, hint: str, tmp_path: Path):
+    (tmp_path / "config.toml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "config.toml")
+    assert hint in caught.value.what
 
 
 def test_missing_file_is_told(tmp_path: Path):
