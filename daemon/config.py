@@ -4,7 +4,10 @@ Every key has a default, so an empty file is a valid one. The options of process
 by the processors' own classes: a mistake is told at start, not when the first file comes.
 """
 
+import logging
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 
 from daemon import toml
 from daemon.errors import ConfigError
+from daemon.names import printable_sentence
 from daemon.tables import (
     Duplicates,
     File,
@@ -24,10 +28,14 @@ from daemon.tables import (
     RetryTable,
     ScheduleTable,
     WorkersTable,
+    check_line,
 )
-from daemon.validation import nearest, validate
+from daemon.toml import has_controls, key_literal, literal, walk
+from daemon.validation import FIX, nearest, validate
 from processors import base
 from processors.base import Kind
+
+log = logging.getLogger(__name__)
 
 _PATHS_TABLE = re.compile(r"^\[paths\][^\n]*\n(?:(?![ \t]*\[).*\n?)*", re.MULTILINE)
 _MAX_BYTES = 256 * 1024
@@ -133,7 +141,7 @@ def load(path: Path | None) -> Settings:
     """
     if path is None:
         return parse({}, source=None, home=Path.cwd())
-    return parse(_read(path), source=path, home=path.resolve().parent)
+    return parse(read(path), source=path, home=path.resolve().parent)
 
 
 def load_paths(path: Path) -> Settings:
@@ -144,31 +152,50 @@ def load_paths(path: Path) -> Settings:
         ConfigError: as `load`, if not even that can be told.
     """
     try:
-        tables = _read(path)
+        tables = read(path)
     except ConfigError as error:
         try:
-            tables = toml.parse("".join(_PATHS_TABLE.findall(path.read_text(encoding="utf-8"))).encode())
-        except (OSError, ValueError):  # it is that very table
+            tables = toml.parse("".join(_PATHS_TABLE.findall(_read_bytes(path).decode("utf-8"))).encode())
+        except (ConfigError, ValueError):  # it is that very table
             raise error from None
     return parse({"paths": tables.get("paths", {})}, source=path, home=path.resolve().parent)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """The tables of `path`, not yet checked.
+
+    Raises:
+        ConfigError: it cannot be read, or is not valid TOML.
+    """
+    content = _read_bytes(path)
     try:
-        with path.open("rb") as file:
+        return toml.parse(content)
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", "Fix that line, and save it as UTF-8 text.") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Read a regular file, or a link to one, without waiting for a writer of a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            what = "is a folder" if stat.S_ISDIR(mode) else "is not a regular file"
+            raise ConfigError(f"{path} {what}.", "Name a file with --config, or put one in its place.")
+        with os.fdopen(descriptor, "rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no {path}.", "Name the file with --config, or write one: an empty file is a valid one."
         ) from error
     except OSError as error:
-        raise ConfigError(f"Cannot read {path}: {error}.", "Fix its permissions.") from error
+        raise ConfigError(
+            f"Cannot read {path}: {error.strerror or error}.", "Check its permissions and its disk."
+        ) from error
     if len(content) > _MAX_BYTES:
         raise ConfigError(f"{path} is larger than {_MAX_BYTES // 1024} KiB.", "Is this the right file?")
-    try:
-        return toml.parse(content)
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", "Fix that line, and save it as UTF-8 text.") from error
+    return content
 
 
 def load_again(old: Settings) -> Settings:
@@ -197,7 +224,12 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
     where = str(source or "the settings")
     file = validate(File, tables, where, ())
     processors = {
-        name: validate(_find(name, where, f"[processors.{name}]").Options, table, where, ("processors", name))
+        name: validate(
+            _find(name, where, f"[processors.{name}]").Options,
+            _lines(table, where, ("processors", name)),
+            where,
+            ("processors", name),
+        )
         for name, table in file.processors.items()
     }
     recipes = {
@@ -207,10 +239,10 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
     return Settings(
         source=source,
         # resolved: a folder behind a symbolic link cannot be watched by the link's name
-        inbox=(home / file.paths.inbox).resolve(),
-        outbox=(home / file.paths.outbox).resolve(),
-        state=(home / file.paths.state).resolve(),
-        models=(home / (file.paths.models or file.paths.state / "models")).resolve(),
+        inbox=_resolved(home, file.paths.inbox, where, "inbox"),
+        outbox=_resolved(home, file.paths.outbox, where, "outbox"),
+        state=_resolved(home, file.paths.state, where, "state"),
+        models=_resolved(home, file.paths.models or file.paths.state / "models", where, "models"),
         settle_seconds=file.inbox.settle_seconds,
         folders=_folders(file.inbox, recipes, where),
         recipes=recipes,
@@ -222,6 +254,34 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
         hooks=file.hooks,
         metrics=file.metrics,
     )
+
+
+def _resolved(home: Path, path: Path, where: str, name: str) -> Path:
+    try:
+        return (home / path).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+        raise ConfigError(
+            f"{where}: [paths] {name} = {literal(path)}: {error}.", "Name a folder that can be reached."
+        ) from error
+
+
+def _lines(options: Mapping[str, Any], where: str, location: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return options of a processor: models, programs, files and addresses, none of which has control characters.
+
+    Raises:
+        ConfigError: a text in one of them has some.
+    """
+    for key, value in options.items():
+        try:
+            for text, _ in walk(value):
+                if isinstance(text, str):
+                    check_line(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"{where}: [{'.'.join(map(key_literal, location))}] {key_literal(key)} = {literal(value)}: {error}.",
+                FIX,
+            ) from error
+    return options
 
 
 def _recipe(
@@ -251,7 +311,7 @@ def _recipe(
         name=name,
         processor=processor,
         is_built_in=is_built_in,
-        options=validate(cls.Options, {**inherited, **overrides}, where, location, known),
+        options=validate(cls.Options, {**inherited, **_lines(overrides, where, location)}, where, location, known),
         recipe_options=validate(cls.Recipe, own, where, location, known, home),
     )
 
@@ -261,17 +321,27 @@ def _folders(inbox: InboxTable, recipes: Mapping[str, Recipe], where: str) -> di
     for name in sorted(inbox.folders):  # a folder comes after the one that holds it
         table = inbox.folders[name]
         parts = Path(name).parts
+        if has_controls(name):
+            raise ConfigError(
+                f"{where}: [inbox.folders.{literal(name)}] must not contain control characters, such as line breaks.",
+                "Rename the folder, and write its new name.",
+            )
         if not parts or name.startswith(("/", ".")) or ".." in parts:
             raise ConfigError(
                 f'{where}: [inbox.folders."{name}"] is no folder of the inbox.',
                 'Name it relative to the inbox, such as [inbox.folders.bank] or [inbox.folders."bank/2024"].',
+            )
+        if name != "/".join(parts):
+            raise ConfigError(
+                f"{where}: [inbox.folders.{literal(name)}] is not the plain name of a folder.",
+                f"Write [inbox.folders.{key_literal('/'.join(parts))}].",
             )
         above = next(
             folders["/".join(parts[:length])]
             for length in range(len(parts) - 1, -1, -1)
             if "/".join(parts[:length]) in folders
         )
-        folders["/".join(parts)] = _folder(table, above)
+        folders[name] = _folder(table, above)
     for name, folder in folders.items():
         table_name = f'[inbox.folders."{name}"]' if name else "[inbox]"
         for kind, recipe in folder.recipes.items():
@@ -330,6 +400,12 @@ def _find(name: str, where: str, what: str) -> type[base.Processor]:
         raise ConfigError(
             f"{where}: {what}: {error}.",
             f"{nearest(name, base.known())}Known processors: {', '.join(base.known())}.",
+        ) from error
+    except Exception as error:  # error boundary: code of another package
+        log.debug("%s", name, exc_info=True)
+        raise ConfigError(
+            f"{where}: {what}: the processor {literal(name)} cannot be loaded: {printable_sentence(str(error))}.",
+            "Repair or reinstall the package that it comes from.",
         ) from error
 
 

@@ -104,7 +104,13 @@ class ControlServer:
                 log.warning("A question to the daemon was lost: %s. If that goes on, raise LimitNOFILE.", error)
                 time.sleep(0.1)  # out of descriptors: accept() would fail again at once
                 continue
-            threading.Thread(target=self._serve, args=(connection,), name="control-client", daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(connection,), name="control-client", daemon=True).start()
+            except RuntimeError as error:  # no more threads, or no memory for one
+                connection.close()
+                self._slots.release()
+                log.warning("Cannot answer a command: %s. If that goes on, raise TasksMax or LimitNPROC.", error)
+                time.sleep(0.1)
 
     def _serve(self, connection: socket.socket) -> None:
         try:

@@ -34,6 +34,8 @@ _AT_ONCE = 50
 _PAUSE, _PAUSE_MAX = 1.0, 300.0  # seconds between two tries; doubled each time
 _STOP_SECONDS = 2.0
 _AGAIN_SECONDS = 3.0  # between attempts to read the job log or to save the cursor
+_MAX_BYTES = 4 * 1024 * 1024  # of the JSON for a hook
+_MIN_CHARS = 4096  # of each text in it: leaves paths whole
 _OUTPUT_CHARACTERS = 500  # of what a failing command says
 
 
@@ -234,8 +236,27 @@ def digest(database: Path, *, since: str) -> dict[str, Any] | None:
 # ---------------------------------------------------------------------------------------------- the ways
 
 
+def encode(payload: Mapping[str, Any], *, most: int = _MAX_BYTES) -> bytes:
+    """The JSON for a hook, of at most `most` bytes: longer lists lose their ends, and longer texts are cut."""
+    items = chars = 1 << 20
+    while len(content := json.dumps(payload).encode()) > most and items:
+        items, chars = items // 4, chars // 4
+        payload = _cut({**payload, "truncated": True}, items, max(chars, _MIN_CHARS))
+    return content
+
+
+def _cut(value: Any, items: int, chars: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= chars else f"{value[:chars]} …"
+    if isinstance(value, Mapping):
+        return {key: _cut(each, items, chars) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cut(each, items, chars) for each in value[:items]]
+    return value
+
+
 def _run(hook: Hook, payload: Mapping[str, Any]) -> None:
-    _start(hook.command, hook.timeout, json.dumps(payload).encode(), payload)
+    _start(hook.command, hook.timeout, encode(payload), payload)
 
 
 def _notify(hook: Hook, payload: Mapping[str, Any]) -> None:
@@ -266,7 +287,7 @@ def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Mappin
 
 def _post(hook: Hook, payload: Mapping[str, Any]) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": f"inboxd/{__version__}"}
-    request = urllib.request.Request(hook.webhook, json.dumps(payload).encode(), headers, method="POST")
+    request = urllib.request.Request(hook.webhook, encode(payload), headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=hook.timeout):
             return

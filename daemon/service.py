@@ -399,29 +399,57 @@ class Service:
         """Apply config.toml as it is now to all that starts from now on; the names of the settings that changed.
 
         Raises:
-            ConfigError: it is wrong, or changes what only a start can: nothing was applied.
+            ConfigError: it is wrong, changes what only a start can, or a part failed to apply it: the previous
+                settings are in force.
         """
         self._notifier.reloading()
+        old = self.settings
         try:
-            new = config.load_again(self.settings)
-        except ConfigError as error:
-            self.commands.config_problem = f"config.toml was changed and is not in force: {error}"
-            log.error("%s", self.commands.config_problem)
-            self._guard(self._tell)  # now: who has it reloaded looks at the status next
+            new = config.load_again(old)
+            changed = config.changes(old, new)
+            self._use(new)
+        except StartOver:
             raise
+        except ConfigError as error:
+            self._refuse(f"config.toml was changed and is not in force: {error}")
+            raise
+        except Exception as error:  # error boundary: a reload must never end a daemon
+            log.debug("reload", exc_info=True)
+            if self.settings is not old:
+                self._use_again(old)
+            refusal = ConfigError(
+                f"config.toml cannot be applied: {error}. The daemon keeps its previous settings.",
+                "Undo the last change; `inboxd run --verbose` logs the details.",
+            )
+            self._refuse(str(refusal))
+            raise refusal from error
         finally:
             self._notifier.ready()
-        changed = config.changes(self.settings, new)
-        self.settings = self.commands.settings = self.publishing.settings = new
-        for part in (self.gate, self.intake, self.dispatch):
-            part.use(new)
-        self.timetable.use(new.schedule)
-        self.retention.use(new.retention)
-        self.hooks.use(new)
-        self.exporter.use(new)
         self.commands.config_problem = None
         log.info("config.toml: %s", f"now in force: {', '.join(changed)}" if changed else "nothing has changed")
         return changed
+
+    def _refuse(self, problem: str) -> None:
+        self.commands.config_problem = problem
+        log.error("%s", problem)
+        self._guard(self._tell)  # now: who has it reloaded looks at the status next
+
+    def _use(self, settings: Settings) -> None:
+        """Apply `settings` to all parts, from here on."""
+        self.settings = self.commands.settings = self.publishing.settings = settings
+        for part in (self.gate, self.intake, self.dispatch):
+            part.use(settings)
+        self.timetable.use(settings.schedule)
+        self.retention.use(settings.retention)
+        self.hooks.use(settings)
+        self.exporter.use(settings)
+
+    def _use_again(self, settings: Settings) -> None:
+        """Go back to `settings`, which were in force, after a failure to apply others."""
+        try:
+            self._use(settings)
+        except Exception:
+            log.exception("Cannot go back to the previous settings. Restart the daemon: systemctl restart inboxd.")
 
     def _pause(self) -> float:
         """Seconds until the next thing to do if no message comes."""

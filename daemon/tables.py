@@ -17,13 +17,13 @@ from pydantic import (
 )
 
 from daemon.hours import Hours, parse_clock
-from daemon.toml import check_plain
+from daemon.toml import check_plain, has_controls
 from processors.base import Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
 _MAX_PRIORITY = 1_000_000
-_priority_bounds = Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)
+Priority = Annotated[StrictInt, Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)]
 _PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # a row of the job log can store it
 
 
@@ -40,6 +40,32 @@ def _check_clock_or_none(text: str) -> str:
     return text and _check_clock(text)
 
 
+def check_line(text: str) -> str:
+    """Return `text` if it may be a path, a program or an address.
+
+    Raises:
+        ValueError: it has control characters, which none of these has; open(2) and execve(2) refuse a NUL.
+    """
+    if has_controls(text):
+        raise ValueError("must not contain control characters, such as line breaks")
+    return text
+
+
+def _check_line_if_text(value: object) -> object:
+    return check_line(value) if isinstance(value, str) else value
+
+
+def _check_argument(text: str) -> str:
+    if has_controls(text, allowed="\n\t"):
+        raise ValueError("must not contain control characters other than line breaks and tabs")
+    return text
+
+
+Line = Annotated[str, AfterValidator(check_line)]  # a program or an address
+PlainPath = Annotated[Path, BeforeValidator(_check_line_if_text)]
+Argument = Annotated[str, AfterValidator(_check_argument)]  # of a program; may be a script of several lines
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,10 +73,10 @@ class _Table(BaseModel):
 class Paths(_Table):
     """Where things lie; relative paths start at the folder of config.toml."""
 
-    inbox: Path = Path("inbox")
-    outbox: Path = Path("outbox")
-    state: Path = Path("state")  # jobs.db, the control socket, archived originals
-    models: Path | None = None  # downloaded weights; default: models in the state folder
+    inbox: PlainPath = Path("inbox")
+    outbox: PlainPath = Path("outbox")
+    state: PlainPath = Path("state")  # jobs.db, the control socket, archived originals
+    models: PlainPath | None = None  # downloaded weights; default: models in the state folder
 
 
 class FolderTable(_Table):
@@ -59,7 +85,7 @@ class FolderTable(_Table):
     image: str | None = None  # recipe for images and PDF files; "" for none
     audio: str | None = None  # recipe for audio and video
     text: str | None = None  # recipe for plain text
-    priority: Annotated[int, _priority_bounds] | None = None  # greater goes first
+    priority: Priority | None = None  # greater goes first
     originals: Originals | None = None
     duplicates: Duplicates | None = None
     wait_for_done: bool | None = None
@@ -76,7 +102,7 @@ class Nearby(BaseModel):
     image: str | None = None
     audio: str | None = None
     text: str | None = None
-    priority: Annotated[StrictInt, _priority_bounds] | None = None
+    priority: Priority | None = None
 
 
 class InboxTable(_Table):
@@ -85,7 +111,7 @@ class InboxTable(_Table):
     image: str = "read"
     audio: str = "transcribe"
     text: str = ""
-    priority: Annotated[int, _priority_bounds] = 0
+    priority: Priority = 0
     originals: Originals = "keep"
     duplicates: Duplicates = "process"  # a file whose content was done before, by the same recipe and options
     wait_for_done: bool = False  # take NAME only when there is NAME.done, for producers that cannot rename
@@ -169,11 +195,18 @@ class Hook(_Table):
     """`[[hooks]]`: whom to tell how jobs end. Exactly one of `command`, `webhook` and `desktop`."""
 
     on: tuple[Literal["done", "review", "failed", "digest"], ...] = ("review", "failed", "digest")
-    command: tuple[str, ...] = ()  # a program and its arguments; the job comes as JSON on its stdin
-    webhook: str = ""  # http(s)://…: the same JSON is posted there
+    command: tuple[Argument, ...] = ()  # a program and its arguments; the job comes as JSON on its stdin
+    webhook: Line = ""  # http(s)://…: the same JSON is posted there
     desktop: bool = False  # a notification (notify-send), where the service is a person's own
     timeout: Seconds = Field(default=30.0, gt=0)
     attempts: int = Field(default=5, ge=1)
+
+    @field_validator("command")
+    @classmethod
+    def _check_program(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        for program in command[:1]:
+            check_line(program)
+        return command
 
     @model_validator(mode="after")
     def _check(self) -> "Hook":
@@ -209,7 +242,7 @@ def _check_listen(text: str) -> str:
         is_loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         is_loopback = False
-    if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not port.isascii() or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65536:
         raise ValueError('write an address and a port, such as "127.0.0.1:9461", or the path of a Unix socket')
     if not is_loopback:
         raise ValueError(
@@ -228,9 +261,9 @@ def _check_textfile(path: str) -> str:
 class MetricsTable(_Table):
     """`[metrics]`: for Prometheus. `inboxd metrics` shows them at any time."""
 
-    textfile: Annotated[str, AfterValidator(_check_textfile)] = ""  # for node_exporter's textfile collector
+    textfile: Annotated[Line, AfterValidator(_check_textfile)] = ""  # for node_exporter's textfile collector
     every: Seconds = Field(default=15.0, ge=1)  # how often that file is written
-    listen: Annotated[str, AfterValidator(_check_listen)] = ""  # "127.0.0.1:9461", or the path of a Unix socket
+    listen: Annotated[Line, AfterValidator(_check_listen)] = ""  # "127.0.0.1:9461", or the path of a Unix socket
 
 
 class File(_Table):

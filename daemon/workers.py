@@ -5,6 +5,7 @@ Each worker leads a process group of its own, so that what it starts is killed w
 """
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -147,6 +148,9 @@ class Workers:
         except OSError:
             conversation.release()
             raise
+        except ValueError as error:  # Popen: an argument with a NUL
+            conversation.release()
+            raise OSError(errno.EINVAL, str(error)) from error
         self._count += 1
         self.starts[processor] += 1
         worker = Worker(

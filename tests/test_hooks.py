@@ -12,6 +12,8 @@ import pytest
 from clocks import Clock
 from places import Place, wait_for
 
+from daemon import hooks
+
 TOML = """
 [inbox]
 text = "odd"
@@ -52,6 +54,26 @@ def test_command_is_told_of_each_end_with_the_job_on_its_stdin(make, tmp_path: P
     assert (good["event"], good["file"], good["state"]) == ("done", "good.txt", "done")
     assert good["result"] == str(place.outbox / "good") and Path(good["result"]).is_dir()
     assert (bad["event"], bad["error_kind"]) == ("failed", "bad_input")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"review": ["look at this line"] * 1_000_000},
+        {"review": ["x" * 20_000_000], "file": "a" * 255},
+        {"failed": [{"file": "a" * 255, "error": "y" * 100_000}] * 200},
+    ],
+)
+def test_very_long_report_is_cut_and_says_so(payload: dict):
+    content = hooks.encode({"event": "review", "file": "a.txt", **payload})
+    found = json.loads(content)
+    assert len(content) <= 4 * 1024 * 1024 and found["truncated"] and found["event"] == "review"
+    assert found["file"] == payload.get("file", "a.txt") and next(iter(payload)) in found
+
+
+def test_long_report_is_sent_whole():
+    payload = {"event": "review", "review": ["look at this line"] * 50_000}
+    assert json.loads(hooks.encode(payload)) == payload
 
 
 def test_only_what_is_asked_for_is_told(make, tmp_path: Path):

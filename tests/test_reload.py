@@ -1,5 +1,7 @@
 """A daemon that runs is told of a changed config.toml, or to pause: the command line and a real process."""
 
+import functools
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +11,8 @@ import pytest
 from places import Place, wait_for
 
 from daemon import control
+from daemon.errors import ConfigError
+from daemon.service import Service
 
 TOML = """
     [inbox]
@@ -88,6 +92,8 @@ def test_worker_is_kept_over_a_reload_unless_its_options_changed(running):
         (TOML.replace('"wait"', '"cuont"', 1), "Did you mean 'count'"),
         ("[inbox", "not valid TOML"),
         (TOML + '[paths]\ninbox = "elsewhere"', "restart"),
+        (TOML + '[processors.plaintext]\npython = "\\u0000"', "control characters"),
+        (TOML + '[recipes.x]\nprocessor = "fakes.unimportable"', "cannot be loaded"),
     ],
 )
 def test_wrong_config_is_refused_and_the_old_one_stays(running, wrong: str, why: str):
@@ -103,6 +109,57 @@ def test_wrong_config_is_refused_and_the_old_one_stays(running, wrong: str, why:
     assert place.ended("a.txt")["recipe"] == "wait"
     daemon.send_signal(signal.SIGHUP)
     wait_for(lambda: status(place)["config_problem"] is None, "the problem to go")
+
+
+def test_config_that_is_a_pipe_is_refused_and_the_daemon_goes_on(running):
+    place, daemon = running
+    place.config.unlink()
+    os.mkfifo(place.config)
+    daemon.send_signal(signal.SIGHUP)
+    socket = place.state / "inboxd.sock"
+    problem = wait_for(lambda: control.ask(socket, "status")["config_problem"], "the refusal")
+    assert "not a regular file" in problem
+    place.config.unlink()
+    place.write_config(TOML + '[paths]\ninbox = "\\u0000"')
+    daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: "control characters" in control.ask(socket, "status")["config_problem"], "the refusal")
+    place.write_config(TOML)
+    place.drop("a.txt", "fine")
+    assert place.ended("a.txt")["state"] == "done"
+
+
+@pytest.mark.parametrize("part", ["gate", "dispatch", "exporter"])
+def test_reload_that_one_part_fails_to_apply_is_undone_in_all(place: Place, monkeypatch, part: str):
+    old = place.settings()
+    service = Service(old)
+    service._open()
+    try:
+        refused, uses = [], {}
+
+        def fail_once(use, settings):
+            if not refused:
+                refused.append(settings)
+                raise TypeError("of its own")
+            use(settings)
+
+        def note(name, use, settings):
+            uses[name] = settings
+            use(settings)
+
+        for name in ("gate", "intake", "dispatch", "hooks", "exporter"):
+            use = getattr(service, name).use
+            replacement = functools.partial(fail_once, use) if name == part else functools.partial(note, name, use)
+            monkeypatch.setattr(getattr(service, name), "use", replacement)
+        place.write_config(place.TEXT + '[metrics]\nevery = "7s"\n')
+        with pytest.raises(ConfigError, match="keeps its previous settings"):
+            service._reload()
+        assert service.settings is service.commands.settings is service.publishing.settings is old
+        assert refused and all(settings is old for settings in uses.values())
+        assert "keeps its previous settings" in service.commands.config_problem
+        service._reload()
+        assert service.settings.metrics.every == 7.0 and service.commands.config_problem is None
+    finally:
+        service._stop()
 
 
 def test_mistake_that_the_command_finds_itself_reaches_the_daemon_of_a_service(running):

@@ -5,7 +5,6 @@ that is wrong, and for a user who may see only a part. What is looked at is in `
 `machine` (memory, GPU, models) and `standing` (the job log, the daemon, the service).
 """
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +79,9 @@ def _salvage(source: Path | None) -> Settings | None:
     if source is None:
         return None
     try:
-        tables = tomllib.loads(source.read_text(encoding="utf-8"))
-        return config.parse({"paths": tables.get("paths", {})}, source=source, home=source.resolve().parent)
-    except (OSError, ValueError, ConfigError):  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        paths = config.read(source).get("paths", {})
+        return config.parse({"paths": paths}, source=source, home=source.resolve().parent)
+    except ConfigError:
         return None
 
 

@@ -54,10 +54,14 @@ class Exporter:
         if settings.metrics.listen:
             try:
                 self._server = _open_server(settings.metrics.listen, text)
-            except OSError as error:
-                self._complain(f"Metrics are not served on {settings.metrics.listen}: {error.strerror or error}.")
+            except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
+                why = getattr(error, "strerror", None) or error
+                self._complain(f"Metrics are not served on {settings.metrics.listen}: {why}.")
         if settings.textfile is not None:
-            self._writer = _Writer(settings.textfile, settings.metrics.every, text, self._complain)
+            try:
+                self._writer = _Writer(settings.textfile, settings.metrics.every, text, self._complain)
+            except RuntimeError as error:
+                self._complain(f"Metrics cannot be written to {settings.textfile}: {error}.")
 
     def stop(self) -> None:
         """End the threads; a file for node_exporter is removed, as what it says is not true any more."""
@@ -150,7 +154,11 @@ class _Server(http.server.ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self._is_stopping = False
         self._thread = threading.Thread(target=self._serve, name="metrics-http", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self.server_close()
+            raise
 
     def server_bind(self) -> None:
         if self.address_family != socket.AF_UNIX:

@@ -274,6 +274,23 @@ def test_stale_socket_is_replaced(path):
     assert not os.path.lexists(path)
 
 
+def test_server_without_a_thread_to_spare_answers_again_once_there_is_one(path, monkeypatch):
+    start, failures = threading.Thread.start, []
+
+    def no_more(thread: threading.Thread) -> None:
+        if thread.name == "control-client" and len(failures) <= control.MAX_CONNECTIONS:
+            failures.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with serving(path):
+        monkeypatch.setattr(threading.Thread, "start", no_more)
+        for _ in range(control.MAX_CONNECTIONS + 1):
+            with pytest.raises(NotRunning):
+                ask(path, "status")
+        assert ask(path, "status")["ok"]
+
+
 def test_nobody_there_says_how_to_start(path):
     with pytest.raises(NotRunning) as caught:
         ask(path, "status")

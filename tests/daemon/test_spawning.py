@@ -1,0 +1,17 @@
+"""What happens when a worker process cannot be started."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.workers import Workers
+from processors.base import Options
+
+
+@pytest.mark.parametrize("python", ["\0", "a\0b", "/there/is/none"])
+def test_interpreter_that_cannot_be_run_is_an_oserror(tmp_path: Path, python: str):
+    workers = Workers(print, tmp_path, at_once=1, clock=time.monotonic)
+    with pytest.raises(OSError):
+        workers.spawn("plaintext", Options(python=python))
+    assert len(workers) == 0
