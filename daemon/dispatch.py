@@ -14,14 +14,14 @@ from typing import Any
 from daemon import retry, scheduling
 from daemon.config import Settings
 from daemon.duplicates import Duplicates
-from daemon.errors import StartOver, StorageError
+from daemon.errors import InboxdError, StartOver, StorageError
 from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.inbox import OriginalGone
 from daemon.journal import about
 from daemon.model import Job, JobState, WorkerEnded, WorkerSaid
 from daemon.names import result_stem
-from daemon.offers import Offers
+from daemon.offers import INTERNAL_ERROR, Offers
 from daemon.publishing import Publishing
 from daemon.scheduling import Room
 from daemon.stages import Assignment, Stage, Stages
@@ -126,6 +126,11 @@ class Dispatch:
                 log.warning("%s %s: %s", job.id[:8], job.path, error, extra=about(job))
                 self._storage.note(error, can_take=True)
                 self._requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
+            except InboxdError:
+                raise
+            except Exception as error:  # error boundary: one job
+                log.error("%s %s: internal error", job.id[:8], job.path, exc_info=error, extra=about(job))
+                self._publishing.give_up(job, FailureKind.ERROR, INTERNAL_ERROR)
             else:
                 given[job.id] = job
                 self._running[job.id] = replace(self._stages.assign_job(job), stage=stage)

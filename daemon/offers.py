@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from daemon import scheduling
 from daemon.config import Settings
 from daemon.duplicates import Duplicates
+from daemon.errors import InboxdError
 from daemon.journal import about
 from daemon.model import Job
 from daemon.publishing import Publishing
@@ -20,6 +21,7 @@ from daemon.workers import WorkerState
 from processors import base
 from processors.base import FailureKind
 
+INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
 _MOST_TO_PARK = 1000  # jobs at once
 
 log = logging.getLogger(__name__)
@@ -57,25 +59,45 @@ class Offers:
         for recipe in self._store.queued_recipes():
             parked: dict[str, list[Job]] = {}  # by what they wait for
             for job in self._first_of(recipe):
-                if self._publishing.is_busy_with(job.id):
-                    continue
-                if recipe is None:
-                    self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
-                    continue
-                own = self._stages.assign_job(job)
-                if isinstance(own, base.Missing):
-                    parked.setdefault(own.why, []).append(job)
-                elif own.stage.is_parked:
-                    parked.setdefault(own.stage.parked_for, []).append(job)
-                elif self._duplicates.settles(job, own):
-                    self.has_more = True  # those behind it may be, too
-                elif self._duplicates.may_start(job):
-                    stage = self._lane(own.stage, job)
-                    by_stage.setdefault(id(stage), (stage, []))[1].append(job)
+                try:
+                    self._sort(job, by_stage, parked)
+                except (OSError, InboxdError):
+                    raise
+                except Exception as error:  # error boundary: one job
+                    log.error("%s %s: internal error", job.id[:8], job.path, exc_info=error, extra=about(job))
+                    self._set_aside(job)
             for why, jobs in parked.items():
                 self._park(jobs, why)
         batches = [(stage, self._batch(stage, sorted(jobs, key=rank))) for stage, jobs in by_stage.values()]
         return [Offer(stage=stage, jobs=batch) for stage, batch in batches if batch]
+
+    def _sort(self, job: Job, by_stage: dict[int, tuple[Stage, list[Job]]], parked: dict[str, list[Job]]) -> None:
+        """Add a queued job to those of its stage or to those that are `parked`, by what they wait for; or settle it."""
+        if self._publishing.is_busy_with(job.id):
+            return
+        if job.recipe is None:
+            self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
+            return
+        own = self._stages.assign_job(job)
+        if isinstance(own, base.Missing):
+            parked.setdefault(own.why, []).append(job)
+        elif own.stage.is_parked:
+            parked.setdefault(own.stage.parked_for, []).append(job)
+        elif self._duplicates.settles(job, own):
+            self.has_more = True  # those behind it may be, too
+        elif self._duplicates.may_start(job):
+            stage = self._lane(own.stage, job)
+            by_stage.setdefault(id(stage), (stage, []))[1].append(job)
+
+    def _set_aside(self, job: Job) -> None:
+        """Give a job up after an internal error; if even that fails, park it, so that others can start."""
+        try:
+            self._publishing.give_up(job, FailureKind.ERROR, INTERNAL_ERROR)
+        except (OSError, InboxdError):
+            raise
+        except Exception as error:  # error boundary: one job
+            log.error("%s %s: it cannot be given up", job.id[:8], job.path, exc_info=error, extra=about(job))
+            self._park([job], INTERNAL_ERROR)
 
     def _first_of(self, recipe: str | None) -> list[Job]:
         """The first jobs of a recipe, as many as could start; with the smallest, where only a small one could."""

@@ -60,13 +60,18 @@ class OutputFile:
     size_bytes: int
 
 
-def _is_output_file(fields: Any) -> dict[str, Any]:
-    """A file's name may hold bytes that are no UTF-8, as surrogates, which pydantic's own `str` refuses."""
+def output_file(fields: Any) -> dict[str, Any]:
+    """Check the fields of an OutputFile and return them. Its name may contain bytes that are not UTF-8, as surrogates,
+    which pydantic's own `str` refuses.
+
+    Raises:
+        ValueError: they are not those of a file in the attempt's folder.
+    """
     expected = {"name": str, "sha256": str, "size_bytes": int}
     if not isinstance(fields, dict) or {key: type(value) for key, value in fields.items()} != expected:
         raise ValueError("is no OutputFile")
     path = PurePath(fields["name"])
-    if not path.parts or path.is_absolute() or ".." in path.parts:
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in fields["name"]:
         raise ValueError("is no file in the attempt's folder")
     return fields
 
@@ -75,7 +80,7 @@ def _is_output_file(fields: Any) -> dict[str, Any]:
 class WorkFinished:
     job: str
     attempt: int
-    files: list[Annotated[Any, BeforeValidator(_is_output_file)]]  # OutputFile as dict, fsynced by the worker
+    files: list[Annotated[Any, BeforeValidator(output_file)]]  # OutputFile as dict, fsynced by the worker
     excerpt: Words
     review: list[Words]
     pages: Count | None

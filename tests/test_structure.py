@@ -34,7 +34,7 @@ LAYERS = (
     | {"telemetry.histogram", "telemetry.gpu", "doctor.finding"},
     {"diagnosis"},
     {"backup", "tables", "validation", "beneath", "background"},
-    {"database", "config", "conversation", "journal"},
+    {"database", "config", "conversation", "documents", "journal"},
     {
         "install",
         "store",
