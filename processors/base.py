@@ -18,6 +18,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 _NOT_PROCESSORS = {"base", "heap", "wire", "worker", "models", "pages", "parts", "servers", "statements", "wellformed"}
 _NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # options of the daemon's
 _MAX_SECONDS = 100 * 366 * 86400  # 100 years, so that microseconds fit into 64 bits
+MOST_PIXELS = 50_000_000  # of a page that a recipe may ask for: A4 at 600 dpi has 35 million
+MOST_THREADS = 1024
+MOST_AT_ONCE = 1024  # jobs, pages or windows in one batch
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -28,17 +31,17 @@ def parse_duration(value: object) -> float:
         ValueError: the text is not a duration, or it is longer than 100 years.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _checked_duration(float(value))
+        return _checked_duration(value)
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*", str(value))
     if not match:
         raise ValueError(f'{value!r} is not a duration; write a number of seconds, or "30s", "10m", "2h", "7d"')
     return _checked_duration(float(match[1]) * _UNIT_SECONDS[match[2]])
 
 
-def _checked_duration(seconds: float) -> float:
+def _checked_duration(seconds: int | float) -> float:
     if not abs(seconds) <= _MAX_SECONDS:  # also NaN
         raise ValueError("duration too long (maximum: 100 years)")
-    return seconds
+    return float(seconds)
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(ge=0)]
@@ -125,7 +128,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_batch: int = Field(default=1, ge=1)  # jobs handed to the worker at once
+    max_batch: int = Field(default=1, ge=1, le=MOST_AT_ONCE)  # jobs handed to the worker at once
     keep_alive: Seconds = 900.0  # an idle worker is ended (its memory truly freed) after this long
     timeout: Seconds = 600.0  # an attempt that shows no progress for this long is killed
     # of what `[workers] memory` shares out, while it is loaded: "6GB"; "" is the processor's estimate

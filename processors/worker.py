@@ -62,10 +62,28 @@ class Worker:
         self._processor.unload()
 
     def _accept(self, batch: wire.Batch) -> list[base.Work]:
-        works = [wire.work_from_wire(work, type(self._processor).Recipe) for work in batch.works]
-        self._open |= {work.job: work for work in works}
         self._batches += 1
+        works = [work for fields in batch.works if (work := self._work(fields))]
+        self._open |= {work.job: work for work in works}
         return works
+
+    def _work(self, fields: dict[str, Any]) -> base.Work | None:
+        """One job of a batch; None if its options are not valid (any more): that is reported, and concerns no other."""
+        try:
+            return wire.work_from_wire(fields, type(self._processor).Recipe)
+        except ValueError as error:
+            logging.warning("job %s: the options are not valid here: %s", fields["job"], error)
+            self._send(
+                wire.WorkFailed(
+                    job=fields["job"],
+                    attempt=fields["attempt"],
+                    kind=base.FailureKind.BAD_INPUT,
+                    message=f"The options of this file are not valid for the processor {self._processor.name}. {_LOOK}",
+                    trace=wire.cut(_trace(error)[-_TRACE_CHARACTERS:]),
+                    is_its_own=True,
+                )
+            )
+            return None
 
     def _newcomers(self) -> list[base.Work]:
         """See `Processor.newcomers`."""

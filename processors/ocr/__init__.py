@@ -12,7 +12,19 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from processors import heap, pages, statements
-from processors.base import BadInput, Finished, Kind, Loaded, Options, Processor, Progress, RecipeOptions, Work
+from processors.base import (
+    MOST_PIXELS,
+    MOST_THREADS,
+    BadInput,
+    Finished,
+    Kind,
+    Loaded,
+    Options,
+    Processor,
+    Progress,
+    RecipeOptions,
+    Work,
+)
 from processors.ocr import layout
 from processors.ocr.layout import Piece
 from processors.ocr.money import finish_receipt, finish_statement
@@ -35,14 +47,14 @@ _MOST_PICTURE = {
 class OcrOptions(Options):
     engine: Literal["rapidocr"] = "rapidocr"
     device: Literal["auto", "cpu"] = "auto"  # the CPU either way: a page takes one to three seconds there
-    threads: int | None = Field(default=None, ge=1)  # None: this worker's share of the cores
+    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # None: this worker's share of the cores
 
 
 class ReadOptions(RecipeOptions):
     task: Literal["read", "bank-statement", "receipt"] = "read"
     formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's usual ones
     dpi: int = Field(default=200, ge=50, le=600)  # of PDF pages as they are drawn
-    max_pixels: int = Field(default=6_000_000, ge=100_000)  # a larger page is reduced
+    max_pixels: int = Field(default=6_000_000, ge=100_000, le=MOST_PIXELS)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page whose mean is lower is to be looked at
     min_row_confidence: float = Field(default=0.7, ge=0, le=1)  # of a statement's row: its least certain word
     text_layer: Literal["auto", "never"] = "auto"  # "never": read PDF pages by OCR even if they hold their text

@@ -96,7 +96,7 @@ class Engine:
         if turned is None:
             return self.read_upright(image).pieces
         image = orientation.turn(image, turned)
-        smaller = (round(image.width * _AGAIN_SCALE), round(image.height * _AGAIN_SCALE))
+        smaller = (math.ceil(image.width * _AGAIN_SCALE), math.ceil(image.height * _AGAIN_SCALE))
         pieces, _ = self.read(image.resize(smaller))
         return pieces
 
@@ -108,32 +108,38 @@ class Engine:
         return Upright(*self.read(image), image, turned)
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
-        found = self._rapidocr(self._prepared(image, max(image.size)), use_det=True, use_rec=False)
-        return [] if found.boxes is None else found.boxes
+        prepared, scale = self._prepared(image, max(image.size))
+        found = self._rapidocr(prepared, use_det=True, use_rec=False)
+        return [] if found.boxes is None else np.asarray(found.boxes) * scale
 
     def _recognize(self, image: "Image.Image") -> tuple[str, float]:
         self._rapidocr.max_side_len = max(image.size)
         found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 
-    def _prepared(self, image: "Image.Image", longest_side: int) -> np.ndarray:
-        """Convert the image for OpenCV, with a shape and limits that bound the memory rapidocr uses."""
-        shaped = _in_shape(image)
+    def _prepared(self, image: "Image.Image", longest_side: int) -> tuple[np.ndarray, np.ndarray]:
+        """Convert the image for OpenCV, with a shape and limits that bound the memory rapidocr uses.
+
+        Also returns by what (x, y) in the result must be multiplied to be that in the image.
+        """
+        shaped, scale = _in_shape(image)
         self._rapidocr.max_side_len = min(longest_side, max(fit(shaped.size, _MOST_PADDED_PIXELS)))
         wide = self._rapidocr.max_side_len > _WIDEST_PADDED and image.width > image.height
         self._rapidocr.width_height_ratio = -1 if wide else _PADDED_SHAPE
-        return _bgr(shaped)
+        return _bgr(shaped), scale
 
     def read(self, image: "Image.Image") -> tuple[list[Piece], list[Piece]]:
         """What stands in an RGB image as it lies, and what is too uncertain to be taken; no order is promised."""
         # by area: rapidocr's own bound, 2000 pixels a side, makes a tall receipt or screenshot illegible
-        prepared = self._prepared(image, max(fit(image.size, _MOST_PIXELS)))
+        prepared, scale = self._prepared(image, max(fit(image.size, _MOST_PIXELS)))
         found = self._rapidocr(prepared, use_det=True, use_rec=True)  # it remembers the arguments of the last call
         if not found.txts:
             return [], []
         pieces = [
             Piece(
-                text=text, confidence=float(score), box=tuple((round(float(x), 1), round(float(y), 1)) for x, y in box)
+                text=text,
+                confidence=float(score),
+                box=tuple((round(float(x), 1), round(float(y), 1)) for x, y in np.asarray(box) * scale),
             )
             for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
             if text.strip()
@@ -142,13 +148,18 @@ class Engine:
         return [piece for piece in pieces if piece.confidence >= _LEAST_CONFIDENCE], faint
 
 
-def _in_shape(image: "Image.Image") -> "Image.Image":
-    """Pad an image that is too elongated with white at the bottom or right, so that coordinates do not change."""
-    least = math.ceil(max(image.size) / _LONGEST_SHAPE)
-    if min(image.size) >= least:
-        return image
-    size = (max(image.width, least), max(image.height, least))
-    return ImageOps.expand(image, (0, 0, size[0] - image.width, size[1] - image.height), fill="white")
+def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:
+    """Pad an image that is too elongated with white at the bottom or right, reduced first if that would be too large.
+
+    Also returns by what coordinates must be multiplied to be those of `image`.
+    """
+    if min(image.size) >= math.ceil(max(image.size) / _LONGEST_SHAPE):
+        return image, np.ones(2)
+    share = min(1.0, math.sqrt(_MOST_PADDED_PIXELS * _LONGEST_SHAPE) / max(image.size))
+    reduced = image.resize((max(1, int(image.width * share)), max(1, int(image.height * share))))
+    least = math.ceil(max(reduced.size) / _LONGEST_SHAPE)
+    padding = (0, 0, max(0, least - reduced.width), max(0, least - reduced.height))
+    return ImageOps.expand(reduced, padding, fill="white"), np.asarray(image.size) / reduced.size
 
 
 def _model(task: str) -> Path:

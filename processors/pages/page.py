@@ -15,7 +15,7 @@ UNREADABLE_PAGE = "Internal error on this page; see the log."
 MOST_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake, or a trap
 _OUT_OF_MEMORY = ("bad_alloc", "allocate memory", "Insufficient memory")  # messages of onnxruntime and OpenCV
 _LONGEST_SIDE = 65_500  # of an image, as of JPEG: engines make squares or bands of what is longer
-
+_THINNEST, _LONGEST_SHAPE = 8, 25  # pixels; long to short side
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +100,15 @@ def fit(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
 def share_of(size: tuple[float, float], max_pixels: int) -> float:
     """By how much both sides must shrink: 1.0 if not at all."""
     return min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5, _LONGEST_SIDE / max(size))
+
+
+def is_thin(size: tuple[float, float], max_pixels: int) -> bool:
+    """True if a page of this size, reduced to `max_pixels`, is a strip in which nothing can be read.
+
+    Engines enlarge or pad the short side, so such a strip of some kilobytes would take gigabytes.
+    """
+    short, long = (side * share_of(size, max_pixels) for side in sorted(size))
+    return short < _THINNEST and long > _LONGEST_SHAPE * short
 
 
 def refuse_too_many(pages: int) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from processors.base import BadInput
-from processors.pages.page import Page, reduce, refuse_too_many, share_of
+from processors.pages.page import Page, is_thin, reduce, refuse_too_many, share_of
 from processors.pages.textlayer import picture_share, read_places, read_text
 
 _POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
@@ -65,6 +65,9 @@ class _PdfPages:
         width, height = (points * self._dpi / _POINTS_PER_INCH for points in page.get_size())
         if width <= 0 or height <= 0:
             raise BadInput(f"Page {number} of this PDF has no size. Export it again and drop the new file.")
+        if is_thin((width, height), self._max_pixels):
+            points = " by ".join(f"{side:.6g}" for side in page.get_size())
+            raise BadInput(f"Page {number} is too thin to be read ({points} points).")
         share = share_of((width, height), self._max_pixels)
         notes = (f"rendered at {self._dpi * share:.0f} instead of {self._dpi} dpi",) if share < 1 else ()
         bitmap = page.render(scale=self._dpi * share / _POINTS_PER_INCH, rev_byteorder=True)

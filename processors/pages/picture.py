@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from processors.base import BadInput
-from processors.pages.page import Page, fit, reduce, refuse_too_many
+from processors.pages.page import Page, fit, is_thin, reduce, refuse_too_many
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -89,6 +89,9 @@ class _PicturePages:
             self._picture.seek(self._frames[number - 1])
         picture, notes = self._picture, []
         size = picture.size
+        if is_thin(size, self._max_pixels):
+            what = f"Page {number}" if self.total > 1 else "This picture"
+            raise BadInput(f"{what} is too thin to be read ({size[0]} by {size[1]} pixels).")
         if picture.format in ("JPEG", "MPO") and not picture.info.get("progressive"):
             picture.draft(picture.mode, fit(size, self._max_pixels))  # decodes at 1/2, 1/4 or 1/8
         _refuse_a_bomb(picture, size)

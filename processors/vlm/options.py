@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors import statements
-from processors.base import RecipeOptions
+from processors.base import MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
 from processors.servers import ServerOptions
 from processors.vlm import prompts, schema
 
@@ -15,6 +15,7 @@ Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]
 
 _MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
 _MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096}
+_MOST_TOKENS = 1_000_000  # more than the context of any model
 _THRESHOLD = dict.fromkeys(
     ("extract", "bank-statement", "receipt"), 0.7
 )  # found 36 of 55 wrong answers and 2 of 41 right ones: benchmarks/VLM.md; no use for free text
@@ -34,18 +35,19 @@ _ALWAYS_PROMPTED = {
 class VlmOptions(ServerOptions):
     """`[processors.vlm]`"""
 
-    max_batch: int = Field(default=8, ge=1)
+    max_batch: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
     engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` while the weights are not here
     model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a hub's name, or a folder
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if it can be had
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
-    max_pixels: int = Field(default=1_280_000, ge=3_136)  # of a page as the model sees it: A4 at 115 dpi
+    # of a page as the model sees it: A4 at 115 dpi
+    max_pixels: int = Field(default=1_280_000, ge=3_136, le=MOST_PIXELS)
     pages_at_once: int = Field(
-        default=8, ge=1
+        default=8, ge=1, le=MOST_AT_ONCE
     )  # share a forward pass, also those of several jobs; fewer if memory ends
-    threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
+    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # on the CPU; None: torch decides
 
 
 class AskOptions(RecipeOptions):
@@ -56,7 +58,8 @@ class AskOptions(RecipeOptions):
     task: Task = "ask"  # all others bring a prompt of their own
     prompt: str | None = Field(default=None, max_length=prompts.MOST_BYTES)  # for every page; None: NAME.prompt
     json_schema: dict[str, Any] | None = None  # of `extract`: a file beside config.toml, or a table; what a page has
-    max_new_tokens: int | None = Field(default=None, ge=1)  # a page; None: 4096 to read, 1024 to describe …
+    # a page; None: 4096 to read, 1024 to describe …
+    max_new_tokens: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
     retries: int = Field(default=2, ge=0, le=3)  # of a page whose answer is no good, each in another way
     min_token_probability: float | None = Field(default=None, ge=0, le=1)  # less: to be reviewed; None: 0.7 to extract
     second_reading: Literal["auto", "never"] = "auto"  # of money: each amount must occur in the text layer, or by OCR

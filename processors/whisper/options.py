@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from processors.base import RecipeOptions
+from processors.base import MOST_AT_ONCE, MOST_THREADS, RecipeOptions
 from processors.servers import ServerOptions
 from processors.whisper import catalogue
 
@@ -13,6 +13,10 @@ _LAST_TOKEN = 51863  # of the models that know English only; the two that others
 _CONTROL_SIGN = "<|"  # begins Whisper's own signs, such as <|endoftext|>: in a text they are an error
 _HEARD = "auto"  # as a language: the one that is heard, whatever config.toml or a folder's file says
 _MOST_BEAMS = 64  # more than any search gains by, and memory for each
+_HOTTEST = 2.0  # temperature; above 1 the samples are hardly language
+_LONGEST_SECONDS = 1_000_000.0  # a recording of eleven days; more overflows nothing, but is a mistake
+_MOST_TRACKS = 65_535  # of a file, and channels of a track
+_LONGEST_LINE = 10_000  # characters, lines or words of a subtitle
 
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
 
@@ -25,9 +29,9 @@ class WhisperOptions(ServerOptions):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
     # auto: float16 on a GPU, float32 on the CPU; there `fast` reads the sound in bfloat16, where that is faster
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
-    threads: int | None = Field(default=None, ge=1)  # on the CPU; None: torch decides
+    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # on the CPU; None: torch decides
     compute_type: str = "auto"  # of faster-whisper: "int8", "float32", "float16"; auto: int8, on a GPU float16
-    max_batch: int = Field(default=8, ge=1)  # files whose windows are decoded together
+    max_batch: int = Field(default=8, ge=1, le=MOST_AT_ONCE)  # files whose windows are decoded together
 
     @model_validator(mode="after")
     def _is_known(self) -> "WhisperOptions":
@@ -60,11 +64,13 @@ def _read_clips(value: object) -> object:
         raise ValueError('write starts and ends in seconds: "0,90,300,360"')
     try:
         seconds = tuple(float(part) for part in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError('write starts and ends in seconds: "0,90,300,360"') from None
     grows = all(start < end for start, end in zip(seconds, seconds[1:], strict=False))
-    if not grows or not all(0 <= second < float("inf") for second in seconds):
-        raise ValueError("starts and ends of clips are seconds from 0 on, each greater than the one before it")
+    if not grows or not all(0 <= second <= _LONGEST_SECONDS for second in seconds):
+        raise ValueError(
+            f"starts and ends of clips are seconds from 0 to {_LONGEST_SECONDS:.0f}, each greater than the one before"
+        )
     return seconds
 
 
@@ -93,18 +99,20 @@ class TranscribeOptions(RecipeOptions):
     length_penalty: float | None = Field(default=None, ge=0, le=1)
     suppress_tokens: str | None = "-1"  # their numbers; -1: those of signs that are not spoken
     # above: the text repeats itself, try the next temperature
-    compression_ratio_threshold: float | None = Field(default=2.4, gt=0)
-    logprob_threshold: float | None = Field(default=-1.0, le=0)  # below: unsure, try the next temperature
+    compression_ratio_threshold: float | None = Field(default=2.4, gt=0, le=1000)
+    logprob_threshold: float | None = Field(default=-1.0, ge=-1000, le=0)  # below: unsure, try the next temperature
     no_speech_threshold: float | None = Field(default=0.6, ge=0, le=1)  # above, and unsure: silence
     clip_timestamps: Annotated[tuple[float, ...], BeforeValidator(_read_clips)] = ()  # "start,end,…"; "": all of it
-    track: int = Field(default=1, ge=1)  # which sound track of a film
-    channel: Literal["mix", "each"] | Annotated[int, Field(ge=1)] = "mix"  # each: every speaker has a microphone
+    track: int = Field(default=1, ge=1, le=_MOST_TRACKS)  # which sound track of a film
+    # each: every speaker has a microphone
+    channel: Literal["mix", "each"] | Annotated[int, Field(ge=1, le=_MOST_TRACKS)] = "mix"
     word_timestamps: bool = False
-    hallucination_silence_threshold: float | None = Field(default=None, gt=0)  # seconds; needs word_timestamps
+    # seconds; needs word_timestamps
+    hallucination_silence_threshold: float | None = Field(default=None, gt=0, le=_LONGEST_SECONDS)
     highlight_words: bool = False  # these four shape subtitles and need word_timestamps
-    max_line_width: int | None = Field(default=None, ge=1)
-    max_line_count: int | None = Field(default=None, ge=1)
-    max_words_per_line: int | None = Field(default=None, ge=1)
+    max_line_width: int | None = Field(default=None, ge=1, le=_LONGEST_LINE)
+    max_line_count: int | None = Field(default=None, ge=1, le=_LONGEST_LINE)
+    max_words_per_line: int | None = Field(default=None, ge=1, le=_LONGEST_LINE)
     # the first is the one to open
     formats: Annotated[tuple[Format, ...], BeforeValidator(_split)] = ("txt", "srt", "vtt", "tsv", "json")
 
@@ -131,8 +139,10 @@ class TranscribeOptions(RecipeOptions):
     def _grows_hotter(cls, temperature: float | tuple[float, ...]) -> float | tuple[float, ...]:
         tried = temperature if isinstance(temperature, tuple) else (temperature,)
         grows = all(cold < hot for cold, hot in zip(tried, tried[1:], strict=False))
-        if not tried or not grows or tried[0] < 0:
-            raise ValueError("write a temperature from 0 on, or a list of them, each higher than the one before it")
+        if not tried or not grows or not all(0 <= each <= _HOTTEST for each in tried):
+            raise ValueError(
+                f"write a temperature from 0 to {_HOTTEST:g}, or a list of them, each higher than the one before it"
+            )
         return temperature
 
     @field_validator("suppress_tokens")

@@ -25,7 +25,8 @@ def run(
     """Run all jobs; yields the number of each and what it returned or raised, as soon as it ends.
 
     A job calls its argument with a question, and gets the answer. `answer` gets the open questions by the numbers of
-    their jobs, and returns answers to some of them; what it raises ends all jobs, and is raised here. `more` is asked
+    their jobs, and returns answers to some of them; an exception among them is raised in the job that asked. What
+    `answer` itself raises ends all jobs, and is raised here. `more` is asked
     on the way for jobs that have come since: they are numbered on.
     """
     live: dict[int, _Member] = {}
@@ -102,4 +103,6 @@ class _Member:
         answer = self._answered.get()
         if answer is _Stop:
             raise _Stop
+        if isinstance(answer, Exception):
+            raise answer
         return answer

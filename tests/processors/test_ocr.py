@@ -235,3 +235,35 @@ def test_columns_of_a_table_stand_under_one_another():
 def test_words_of_one_sentence_are_one_space_apart():
     pieces = [_piece("read", 0, 0), _piece("me", 46, 0)]
     assert layout.text(layout.lines(pieces)) == "read me"
+
+
+# ---------------------------------------------------------------------------------------------- elongated pages
+
+
+@pytest.mark.parametrize("size", [(9, 65_000), (65_000, 9), (500, 60_000), (30_000, 30)])
+def test_what_is_given_to_the_detector_is_bounded_for_every_shape(ocr: Ocr, size: tuple[int, int]):
+    prepared, _ = ocr._engine._prepared(Image.new("RGB", size, "white"), max(size))
+    assert prepared.shape[0] * prepared.shape[1] < 12_100_000
+    assert 1 / 26 < prepared.shape[0] / prepared.shape[1] < 26
+
+
+def test_places_in_a_reduced_strip_are_those_of_the_page(ocr: Ocr, monkeypatch: pytest.MonkeyPatch):
+    from processors.ocr import engine
+
+    strip = Image.new("RGB", (4000, 150), "white")
+    ImageDraw.Draw(strip).text((3000, 20), "Strawberries", fill="black", font_size=60)
+    monkeypatch.setattr(engine, "_MOST_PADDED_PIXELS", 360_000)  # a strip of 3000 pixels
+    (piece,), _ = ocr._engine.read(strip)
+    assert piece.text == "Strawberries" and piece.box[0][0] == pytest.approx(3000, abs=30)
+
+
+def test_a_strip_among_the_pages_of_a_statement_costs_only_itself(ocr: Ocr, tmp_path: Path):
+    pdf = pdfium.PdfDocument(SAMPLES / "bank" / "statement.pdf")
+    pages = len(pdf)
+    pdf.new_page(100_000, 0.01, index=pages)
+    pdf.save(tmp_path / "x.pdf")
+    work = _work(tmp_path / "x.pdf", tmp_path / "out", "application/pdf", task="bank-statement")
+    finished = ocr.process_one(work, Progress(lambda message: None))
+    assert finished.pages == pages + 1
+    assert any(f"Page {pages + 1} is too thin to be read (100000 by 0.01 points)" in each for each in finished.review)
+    assert json.loads((tmp_path / "out" / "page.json").read_text())["statements"][0]["rows"]

@@ -241,3 +241,33 @@ def _pdf(text: str, trailer_entries: bytes = b"") -> bytes:
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     trailer = b"trailer << /Size 6 /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF" % (trailer_entries, len(body))
     return body + b"xref\n0 6\n0000000000 65535 f \n" + table + trailer
+
+
+# ---------------------------------------------------------------------------------------------- strips
+
+
+@pytest.mark.parametrize("size", [(1, 65_000), (70_000, 1), (3, 100_000)])
+def test_a_strip_of_a_picture_is_refused_before_it_is_decoded(tmp_path: Path, size: tuple[int, int]):
+    Image.new("RGB", size, "white").save(tmp_path / "x.png")
+    with pytest.raises(BadInput, match=f"too thin to be read .{size[0]} by {size[1]} pixels"):
+        _only(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (400, 20), (9, 3000)])
+def test_a_small_or_narrow_picture_is_no_strip(tmp_path: Path, size: tuple[int, int]):
+    Image.new("RGB", size, "white").save(tmp_path / "x.png")
+    assert _only(tmp_path / "x.png").image.size == size
+
+
+@pytest.mark.parametrize("points", [(100_000, 0.01), (0.0001, 1_000_000), (14_400, 0.5)])
+def test_a_strip_of_a_pdf_page_costs_only_itself(tmp_path: Path, points: tuple[float, float]):
+    import pypdfium2
+
+    pdf = pypdfium2.PdfDocument.new()
+    for width, height in ((200, 100), points, (200, 100)):
+        pdf.new_page(width, height)
+    pdf.save(tmp_path / "x.pdf")
+    with open_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=PLENTY) as pages:
+        with pytest.raises(BadInput, match=r"Page 2 is too thin to be read \(.* by .* points\)"):
+            pages.read(2)
+        assert [pages.read(number).image.width for number in (1, 3)] == [556, 556]

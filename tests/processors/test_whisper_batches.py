@@ -46,6 +46,18 @@ def test_what_whisper_can_do_nothing_with_fails_alone(whisper, make_work, tmp_pa
     assert isinstance(outcomes["1"], Finished) and "modern" in outcomes["1"].excerpt
 
 
+def test_an_option_that_overflows_in_the_decoder_fails_its_own_file_alone(whisper, make_work, tmp_path):
+    works = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        works.append(make_work(SAMPLES / "LJ001-0002.mp3", tmp_path / str(number)))
+    hot = works[0].options.model_copy(update={"temperature": 1e308})  # as no recipe may say
+    works[0] = dataclasses.replace(works[0], options=hot)
+    outcomes = {work.outputs.name: outcome for work, outcome in whisper.process(works, Progress(lambda told: None))}
+    assert isinstance(outcomes["0"], ArithmeticError | RuntimeError)
+    assert isinstance(outcomes["1"], Finished) and "modern" in outcomes["1"].excerpt
+
+
 def test_answers_reach_whom_they_are_for_and_a_failure_is_its_own():
     def count(ask):
         return [ask(1), ask(2)]
@@ -125,6 +137,42 @@ def test_windows_of_different_kinds_are_decoded_apart_and_in_turn():
 
 def test_an_empty_question_is_answered():
     assert _decoded({0: []}) == ([[]], [0])
+
+
+def test_windows_that_cannot_be_decoded_fail_their_own_file_alone():
+    def decode(windows):
+        if "a:bad" in windows:
+            raise OverflowError(f"among {len(windows)}")
+        return [window.upper() for window in windows]
+
+    asked = {"long": ["a:1", "a:2"], "bad": ["a:bad", "a:good"], "short": ["a:3"]}
+    rounds = Rounds(decode, lambda window: window[0], 8)
+    ended = dict(together.run([lambda ask, each=each: ask(each) for each in asked.values()], rounds.answer))
+    assert ended[0] == ["A:1", "A:2"] and ended[2] == ["A:3"]
+    assert isinstance(ended[1], OverflowError) and str(ended[1]) == "among 2"
+
+
+def test_a_failed_file_may_be_followed_by_others():
+    def decode(windows):
+        if "a:bad" in windows:
+            raise OverflowError
+        return windows
+
+    rounds = Rounds(decode, lambda window: window[0], 8)
+    coming = [[], [lambda ask: ask(["a:late"])]]
+    jobs = [lambda ask: ask(["a:bad"]), lambda ask: [ask(["a:1"]), ask(["a:2"])]]
+    ended = dict(together.run(jobs, rounds.answer, lambda: coming.pop(0) if coming else []))
+    assert isinstance(ended[0], OverflowError) and ended[1] == [["a:1"], ["a:2"]] and ended[2] == ["a:late"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA error: device-side assert")])
+def test_memory_or_a_device_that_fails_is_not_charged_to_one_file(error):
+    def decode(windows):
+        raise error
+
+    rounds = Rounds(decode, lambda window: window[0], 8)
+    with pytest.raises(type(error)):
+        list(together.run([lambda ask: ask(["a:1"]), lambda ask: ask(["a:2"])], rounds.answer))
 
 
 def test_what_fails_for_all_ends_all():

@@ -61,6 +61,16 @@ def test_batch_is_answered_job_by_job_and_then_done(tmp_path: Path):
     assert done.returncode == 0
 
 
+def test_a_job_with_options_that_are_not_valid_fails_alone(tmp_path: Path):
+    works = [wire.work_to_wire(_work(tmp_path, "fine", f"{number}.txt")) for number in range(3)]
+    works[1]["options"] = {"no_such_option": 1e308}
+    messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), wire.Batch(works=works))
+    by_job = {message.job: message for message in messages[1:-1]}
+    assert type(messages[-1]) is wire.BatchDone and done.returncode == 0
+    assert type(by_job["0.txt"]) is type(by_job["2.txt"]) is wire.WorkFinished
+    assert by_job["1.txt"].kind is FailureKind.BAD_INPUT and "not valid" in by_job["1.txt"].message
+
+
 def test_noise_on_stdout_does_not_garble_the_messages(tmp_path: Path):
     batch = wire.Batch(works=[wire.work_to_wire(_work(tmp_path, "noisy"))])
     messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), batch)
