@@ -30,16 +30,16 @@ LAYERS = (
         "hearing",
         "hours",
         "unit",
+        "settling",
     }
     | {"telemetry.histogram", "telemetry.gpu", "doctor.finding"},
     {"diagnosis"},
-    {"backup", "tables", "validation", "beneath", "background"},
+    {"backup", "tables", "validation", "beneath", "background", "mailbox"},
     {"database", "config", "conversation", "journal"},
     {
         "install",
         "store",
         "watcher",
-        "settling",
         "inbox",
         "outbox",
         "retry",
