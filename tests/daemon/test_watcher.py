@@ -107,7 +107,8 @@ def test_flood_of_events_on_ignored_names_posts_nothing(watched):
 
 
 def test_folder_is_watched_though_proc_is_not_mounted(watched, tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "read_bytes", lambda path: Path("/nowhere/mountinfo").open("rb"))
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read_bytes(tmp_path / "nowhere"))
     monkeypatch.setattr(watched.watcher, "_remote_types", {})
     sub = watched.inbox / "sub"
     sub.mkdir()
