@@ -7,6 +7,7 @@ An unexpected error in a file, its sidecars or its folder affects that file only
 there, with the reason in `left`, and is retried once it or one of its sidecars changes.
 """
 
+import collections
 import errno
 import functools
 import hashlib
@@ -67,6 +68,7 @@ _HASH_TRIES = 6  # of a large file that cannot be read
 _CHUNK_BYTES = 1 << 20
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 _HASHER_STOP_SECONDS = 1.0
+_LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
 _SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
 _UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
@@ -102,10 +104,12 @@ class Intake:
         self._due: dict[Path, float] = {}  # file -> when to look at it again
         self._ready: dict[Path, tuple[Entry, float]] = {}  # complete, and since when: to be taken in this step or soon
         self._to_scan: dict[Path, float] = {}  # folder -> not before
+        self._unscanned = 0  # folders that the last step had no time for
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
         self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
         self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
         self._refused: set[Path] = set()  # what is left in the inbox for good
+        self._to_review: dict[Path, None] = {}  # of these, in order: are the reasons still true?
         self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
         self._set_aside: dict[Path, Any] = {}  # files that caused an error: `_likeness` at that time; None: unknown
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
@@ -120,8 +124,7 @@ class Intake:
     def look_everywhere(self, now: float) -> None:
         self._to_scan[self._folders.inbox.path] = now
         self._rested.clear()
-        for path in list(self._refused):
-            self._bounded(self._refuse, path, path=path)
+        self._to_review.update(dict.fromkeys(self._refused))
         self._due.update({path: now for path, likeness in self._set_aside.items() if likeness is None})
 
     def look_at(self, hint: LookAt, now: float) -> None:
@@ -146,15 +149,34 @@ class Intake:
 
     def step(self, now: float) -> int:
         """Look where it is due, take what has settled; the number of drops taken."""
-        for path in [path for path, due in self._due.items() if due <= now]:
-            self._bounded(self._look, path, now, path=path)
+        self._look_due(now)
         self._scan_due(now)
+        self._review_refused()
         taken, started = 0, time.monotonic()
         while self._ready and self._storage.can_take:
             taken += self._take(list(itertools.islice(self._ready.values(), _TAKE_AT_ONCE)), now)
             if time.monotonic() - started >= _TAKE_SECONDS:
                 break
         return taken
+
+    def _look_due(self, now: float) -> None:
+        """Look at the files whose time has come, the longest due first; the rest in the next step."""
+        until = time.monotonic() + _LOOK_SECONDS
+        for path in sorted((path for path, due in self._due.items() if due <= now), key=self._due.__getitem__):
+            if path in self._due:  # still, after the looks at others
+                self._bounded(self._look, path, now, path=path)
+            if time.monotonic() >= until:
+                return
+
+    def _review_refused(self) -> None:
+        """Check whether what is never taken is still there; the rest in the next step."""
+        until = time.monotonic() + _LOOK_SECONDS
+        while self._to_review:
+            path = next(iter(self._to_review))
+            del self._to_review[path]
+            self._bounded(self._refuse, path, path=path)
+            if time.monotonic() >= until:
+                return
 
     def _look(self, path: Path, now: float) -> None:
         try:
@@ -179,7 +201,7 @@ class Intake:
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        if self._ready and self._storage.can_take:
+        if self._to_review or (self._ready and self._storage.can_take):
             return 0.0
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
@@ -204,22 +226,42 @@ class Intake:
 
     # ---------------------------------------------------------------------------------------- looking
 
+    @property
+    def is_scanning(self) -> bool:
+        """True if folders are due to be scanned that `step` had no time for."""
+        return self._unscanned > 0
+
     def _scan_due(self, now: float) -> None:
-        due = [folder for folder, not_before in self._to_scan.items() if not_before <= now]
-        while due:
-            folder = due.pop()
-            rest = self._rested.get(folder, 0.0)
-            if rest > now:
-                self._to_scan[folder] = rest
-                continue
-            self._to_scan.pop(folder, None)
-            try:
-                due += self._scan(folder, now)
-            except (OSError, InboxdError):
-                raise
-            except Exception as error:  # error boundary of one folder
-                self._leave(folder, _UNEXPECTED_FOLDER, error)
-                self._to_scan[folder] = now + self.settings.schedule.rescan
+        """Scan the folders whose time has come and those below, the longest due first; the rest in the next step."""
+        until = time.monotonic() + _LOOK_SECONDS
+        due = collections.deque(
+            sorted((folder for folder, at in self._to_scan.items() if at <= now), key=self._to_scan.__getitem__)
+        )
+        try:
+            while due:
+                due.extend(self._scan_one(due.popleft(), now))
+                if time.monotonic() >= until:
+                    break
+        finally:
+            self._unscanned = len(due)
+            for folder in due:
+                self._to_scan.setdefault(folder, now)
+
+    def _scan_one(self, folder: Path, now: float) -> list[Path]:
+        """Scan a folder unless it rests; the folders in it."""
+        rest = self._rested.get(folder, 0.0)
+        if rest > now:
+            self._to_scan[folder] = rest
+            return []
+        self._to_scan.pop(folder, None)
+        try:
+            return self._scan(folder, now)
+        except (OSError, InboxdError):
+            raise
+        except Exception as error:  # error boundary of one folder
+            self._leave(folder, _UNEXPECTED_FOLDER, error)
+            self._to_scan[folder] = now + self.settings.schedule.rescan
+            return []
 
     def _scan(self, folder: Path, now: float) -> list[Path]:
         """Look at each file of a folder; its sub folders, which are to be scanned next."""

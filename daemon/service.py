@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
 _COLLECT_SECONDS, _COLLECT_MESSAGES = 0.02, 2000  # taken from the mailbox in one turn of the loop
+_SCAN_SECONDS = 30.0  # at the start, until all folders are watched
 _DAY_US = 24 * 3600 * 1_000_000
 _PRUNE_SECONDS = 0.02  # for the removal of what is old enough, likewise
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
@@ -197,7 +198,10 @@ class Service:
         self.control.start()
         self.exporter.use(self.settings)
         self.intake.look_everywhere(time.monotonic())
-        self._advance()  # ready means watching: a drop from now on gives a hint
+        self._advance()
+        until = time.monotonic() + _SCAN_SECONDS
+        while self.intake.is_scanning and time.monotonic() < until and not self.was_asked_to_stop():
+            self._advance()  # ready means watching: a file that arrives from now on gives a hint
         self._notifier.ready()
         self._is_ready = True
         log.info("ready: %s -> %s", self.settings.inbox, self.settings.outbox)
