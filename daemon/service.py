@@ -200,7 +200,9 @@ class Service:
         self.intake.look_everywhere(time.monotonic())
         self._advance()
         until = time.monotonic() + _SCAN_SECONDS
-        while self.intake.is_scanning and time.monotonic() < until and not self.was_asked_to_stop():
+        while self.intake.is_scanning and time.monotonic() < until and self.storage.next_try() is None:
+            if self.was_asked_to_stop():
+                return
             self._advance()  # ready means watching: a file that arrives from now on gives a hint
         self._notifier.ready()
         self._is_ready = True
