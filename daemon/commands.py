@@ -299,7 +299,7 @@ class Commands:
         return f"{line}: {', '.join(names[:3])}" if names else line
 
     def _find(self, prefix: str) -> Job:
-        found = self._store.find(prefix) if prefix else []
+        found = self._store.find(printable(prefix)) if prefix else []  # SQLite rejects lone surrogates
         if len(found) != 1:
             what = "No job's id begins" if not found else "More than one job's id begins"
             raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
