@@ -254,6 +254,7 @@ class Commands:
         """Look again, now, at the inbox, at the disks, and at what parked jobs wait for."""
         self._storage.retry(at_once=True)
         self._intake.look_everywhere(time.monotonic())
+        self._intake.retry_blocked(time.monotonic())
         self._dispatch.probe(at_once=True)
         return {}
 

@@ -47,6 +47,7 @@ from daemon.nearby import (
     read_bounded,
     too_large,
 )
+from daemon.obstacles import obstacle, permissions
 from daemon.settling import DOWNLOAD_SUFFIXES, Settling, is_ignored
 from daemon.storage import Storage, describe
 from daemon.store import Store, new_id
@@ -63,6 +64,7 @@ _HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, 
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
+_OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in the inbox first
 _DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
 _HASH_TRIES = 6  # of a large file that cannot be read
 _CHUNK_BYTES = 1 << 20
@@ -112,6 +114,9 @@ class Intake:
         self._to_review: dict[Path, None] = {}  # of these, in order: are the reasons still true?
         self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
         self._set_aside: dict[Path, Any] = {}  # files that caused an error: `_likeness` at that time; None: unknown
+        self._blocked: dict[
+            Path, tuple[float, object]
+        ] = {}  # what cannot be moved: not before, or `permissions` change
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, that recovery failed on, and why
         self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from the last change to the taking
@@ -126,6 +131,11 @@ class Intake:
         self._rested.clear()
         self._to_review.update(dict.fromkeys(self._refused))
         self._due.update({path: now for path, likeness in self._set_aside.items() if likeness is None})
+
+    def retry_blocked(self, now: float) -> None:
+        """Try again now to take what could not be moved out of the inbox."""
+        self._due.update(dict.fromkeys(self._blocked, now))
+        self._blocked.clear()
 
     def look_at(self, hint: LookAt, now: float) -> None:
         inbox = self._folders.inbox.path
@@ -312,11 +322,13 @@ class Intake:
         if path in self._set_aside:
             likeness = self._set_aside[path]
             if likeness is not None and likeness == self._likeness(entry):
-                self._due[path] = now + max(_SET_ASIDE_PAUSE, 0.001 * len(self.left))
+                self._due[path] = now + self._look_pause
                 return
             del self._set_aside[path]
             if likeness is not None:
                 self.left.pop(path, None)
+        if self._is_blocked(path, now):
+            return
         self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
         if path in self._complete:
             self._complete.discard(path)
@@ -330,6 +342,26 @@ class Intake:
         else:
             self._ready[path] = entry, now
             self._due.pop(path, None)
+
+    def _is_blocked(self, path: Path, now: float) -> bool:
+        """True if a file still cannot be moved and its pause is not over; it is then looked at again later."""
+        if path not in self._blocked:
+            return False
+        until, before = self._blocked[path]
+        is_changed = before != permissions(self._folders.inbox, path)
+        if now < until and not is_changed:
+            self._due[path] = min(until, now + self._look_pause)
+            return True
+        del self._blocked[path]
+        if is_changed:
+            self._failures.pop(path, None)
+        self._due.pop(path, None)
+        return False
+
+    @property
+    def _look_pause(self) -> float:
+        """Seconds between looks at a file that waits for a person; longer if there are many."""
+        return max(_SET_ASIDE_PAUSE, 0.001 * len(self.left))
 
     def _is_written(self, path: Path) -> bool:
         try:
@@ -352,7 +384,7 @@ class Intake:
             self.left.pop(path, None)
 
     def _forget(self, path: Path) -> None:
-        for memory in (self._due, self._ready, self.left, self._failures, self._settled_at):
+        for memory in (self._due, self._ready, self.left, self._failures, self._settled_at, self._blocked):
             memory.pop(path, None)
         if path not in self._unreturned:  # otherwise it is about to be returned
             self._set_aside.pop(path, None)
@@ -363,14 +395,27 @@ class Intake:
         self._complete.discard(path)
         self._settling.forget(path)
 
-    def _error_pause(self, path: Path) -> float:
+    def _error_pause(self, path: Path, longest: float = _ERROR_PAUSE_MAX) -> float:
         """Seconds until what failed is tried again; longer where that would be much work."""
         failures = self._failures[path] = self._failures.get(path, 0) + 1
-        return max(min(_ERROR_PAUSE * 2 ** (failures - 1), _ERROR_PAUSE_MAX), 0.001 * len(self.left))
+        return max(min(_ERROR_PAUSE * 2 ** min(failures - 1, 20), longest), 0.001 * len(self.left))
 
     def _fail(self, path: Path, error: OSError, now: float) -> None:
-        self._leave(path, f"it cannot be taken: {describe(error)}")
-        self._due[path] = now + self._error_pause(path)
+        why = obstacle(self._folders.inbox, path, error)
+        self._leave(path, f"it cannot be taken: {why or describe(self._without_job(error))}")
+        if why is None:
+            self._due[path] = now + self._error_pause(path)
+            return
+        until = now + self._error_pause(path, _OBSTACLE_PAUSE_MAX)
+        self._blocked[path] = until, permissions(self._folders.inbox, path)
+        self._due[path] = min(until, now + self._look_pause)
+
+    def _without_job(self, error: OSError) -> OSError:
+        """An error below .taken, without the folder there that is a new one in each try."""
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+        if any(Path(name).is_relative_to(self._folders.inbox.taken) for name in names):
+            return OSError(error.errno, error.strerror, str(self._folders.inbox.own.place))
+        return error
 
     def _leave(self, path: Path, why: str, error: Exception | None = None) -> None:
         """Report why it stays in the inbox. `error`: an unexpected exception, for the log."""
@@ -618,12 +663,13 @@ class Intake:
         if hashed.sha256 is None:
             tries = self._hash_tries[hashed.job] = self._hash_tries.get(hashed.job, 0) + 1
             if tries >= _HASH_TRIES and self._storage.trouble is None:
-                self._hasher.pending -= 1
+                self._hasher.delivered(hashed.job)
+                self._hash_tries.pop(hashed.job, None)
                 return hashed.error
             log.warning("%s cannot be read, and will be tried again: %s", hashed.job[:8], hashed.error)
             self._hasher.ask_again(hashed.job, min(_ERROR_PAUSE * 2 ** (tries - 1), _ERROR_PAUSE_MAX))
             return None
-        self._hasher.pending -= 1
+        self._hasher.delivered(hashed.job)
         self._hash_tries.pop(hashed.job, None)
         self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
         return None
@@ -682,6 +728,11 @@ class Hasher:
         self.pending += 1
         self._paths[job_id] = path
         self._asked.put((job_id, path))
+
+    def delivered(self, job_id: str) -> None:
+        """Forget a job whose checksum has come in, or never will."""
+        self.pending -= 1
+        self._paths.pop(job_id, None)
 
     def ask_again(self, job_id: str, after_seconds: float) -> None:
         timer = threading.Timer(after_seconds, self._asked.put, [(job_id, self._paths[job_id])])

@@ -51,7 +51,7 @@ LAYERS = (
     }
     | {"result", "joblog", "gate"},
     {"cursor"},
-    {"folders", "nearby", "hooks", "unplaced", "telemetry.totals", "doctor.installation"},
+    {"folders", "nearby", "obstacles", "hooks", "unplaced", "telemetry.totals", "doctor.installation"},
     {"storage", "rebuild", "retention", "telemetry.metrics", "doctor.machine", "doctor.premises", "doctor.standing"},
     {"publishing", "intake", "audit", "stages", "telemetry.exporter", "doctor.examination"},
     {"duplicates", "scheduling"},

@@ -755,7 +755,7 @@ def test_large_file_that_cannot_be_read_is_tried_again_and_then_given_up(inbox: 
         assert inbox.intake.hashed(failed) is None and not inbox.intake.is_quiet
     assert inbox.intake.hashed(failed) == "it cannot be read"
     assert inbox.intake.is_quiet and pauses == sorted(pauses) and 0 < pauses[0] < pauses[-1] <= 4
-    assert inbox.store.get(job.id).sha256 is None
+    assert inbox.store.get(job.id).sha256 is None and inbox.intake._hasher._paths == {}
 
 
 def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
@@ -769,6 +769,7 @@ def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
     assert inbox.mailbox.get(timeout=30) == good, "it is asked for again"
     assert inbox.intake.hashed(good) is None
     assert inbox.store.get(good.job).sha256 == good.sha256 and inbox.intake.is_quiet
+    assert inbox.intake._hasher._paths == {}, "nothing is remembered of what is done"
 
 
 def test_checksums_to_come_do_not_keep_a_process_alive_that_ends(inbox: Inbox):
