@@ -254,6 +254,7 @@ class Commands:
         """Look again, now, at the inbox, at the disks, and at what parked jobs wait for."""
         self._storage.retry(at_once=True)
         self._intake.look_everywhere(time.monotonic())
+        self._intake.retry_blocked(time.monotonic())
         self._dispatch.probe(at_once=True)
         return {}
 
@@ -299,7 +300,7 @@ class Commands:
         return f"{line}: {', '.join(names[:3])}" if names else line
 
     def _find(self, prefix: str) -> Job:
-        found = self._store.find(prefix) if prefix else []
+        found = self._store.find(printable(prefix)) if prefix else []  # SQLite rejects lone surrogates
         if len(found) != 1:
             what = "No job's id begins" if not found else "More than one job's id begins"
             raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")

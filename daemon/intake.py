@@ -7,6 +7,7 @@ An unexpected error in a file, its sidecars or its folder affects that file only
 there, with the reason in `left`, and is retried once it or one of its sidecars changes.
 """
 
+import collections
 import errno
 import functools
 import hashlib
@@ -46,6 +47,7 @@ from daemon.nearby import (
     read_bounded,
     too_large,
 )
+from daemon.obstacles import obstacle, permissions
 from daemon.settling import DOWNLOAD_SUFFIXES, Settling, is_ignored
 from daemon.storage import Storage, describe
 from daemon.store import Store, new_id
@@ -62,11 +64,13 @@ _HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, 
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
 _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
+_OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in the inbox first
 _DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
 _HASH_TRIES = 6  # of a large file that cannot be read
 _CHUNK_BYTES = 1 << 20
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 _HASHER_STOP_SECONDS = 1.0
+_LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
 _SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
 _UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
@@ -102,12 +106,17 @@ class Intake:
         self._due: dict[Path, float] = {}  # file -> when to look at it again
         self._ready: dict[Path, tuple[Entry, float]] = {}  # complete, and since when: to be taken in this step or soon
         self._to_scan: dict[Path, float] = {}  # folder -> not before
+        self._unscanned = 0  # folders that the last step had no time for
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
         self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
         self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
         self._refused: set[Path] = set()  # what is left in the inbox for good
+        self._to_review: dict[Path, None] = {}  # of these, in order: are the reasons still true?
         self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
         self._set_aside: dict[Path, Any] = {}  # files that caused an error: `_likeness` at that time; None: unknown
+        self._blocked: dict[
+            Path, tuple[float, object]
+        ] = {}  # what cannot be moved: not before, or `permissions` change
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, that recovery failed on, and why
         self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from the last change to the taking
@@ -120,9 +129,13 @@ class Intake:
     def look_everywhere(self, now: float) -> None:
         self._to_scan[self._folders.inbox.path] = now
         self._rested.clear()
-        for path in list(self._refused):
-            self._bounded(self._refuse, path, path=path)
+        self._to_review.update(dict.fromkeys(self._refused))
         self._due.update({path: now for path, likeness in self._set_aside.items() if likeness is None})
+
+    def retry_blocked(self, now: float) -> None:
+        """Try again now to take what could not be moved out of the inbox."""
+        self._due.update(dict.fromkeys(self._blocked, now))
+        self._blocked.clear()
 
     def look_at(self, hint: LookAt, now: float) -> None:
         inbox = self._folders.inbox.path
@@ -146,15 +159,34 @@ class Intake:
 
     def step(self, now: float) -> int:
         """Look where it is due, take what has settled; the number of drops taken."""
-        for path in [path for path, due in self._due.items() if due <= now]:
-            self._bounded(self._look, path, now, path=path)
+        self._look_due(now)
         self._scan_due(now)
+        self._review_refused()
         taken, started = 0, time.monotonic()
         while self._ready and self._storage.can_take:
             taken += self._take(list(itertools.islice(self._ready.values(), _TAKE_AT_ONCE)), now)
             if time.monotonic() - started >= _TAKE_SECONDS:
                 break
         return taken
+
+    def _look_due(self, now: float) -> None:
+        """Look at the files whose time has come, the longest due first; the rest in the next step."""
+        until = time.monotonic() + _LOOK_SECONDS
+        for path in sorted((path for path, due in self._due.items() if due <= now), key=self._due.__getitem__):
+            if path in self._due:  # still, after the looks at others
+                self._bounded(self._look, path, now, path=path)
+            if time.monotonic() >= until:
+                return
+
+    def _review_refused(self) -> None:
+        """Check whether what is never taken is still there; the rest in the next step."""
+        until = time.monotonic() + _LOOK_SECONDS
+        while self._to_review:
+            path = next(iter(self._to_review))
+            del self._to_review[path]
+            self._bounded(self._refuse, path, path=path)
+            if time.monotonic() >= until:
+                return
 
     def _look(self, path: Path, now: float) -> None:
         try:
@@ -179,7 +211,7 @@ class Intake:
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        if self._ready and self._storage.can_take:
+        if self._to_review or (self._ready and self._storage.can_take):
             return 0.0
         earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
         return None if earliest is None else max(0.0, earliest - now)
@@ -204,22 +236,42 @@ class Intake:
 
     # ---------------------------------------------------------------------------------------- looking
 
+    @property
+    def is_scanning(self) -> bool:
+        """True if folders are due to be scanned that `step` had no time for."""
+        return self._unscanned > 0
+
     def _scan_due(self, now: float) -> None:
-        due = [folder for folder, not_before in self._to_scan.items() if not_before <= now]
-        while due:
-            folder = due.pop()
-            rest = self._rested.get(folder, 0.0)
-            if rest > now:
-                self._to_scan[folder] = rest
-                continue
-            self._to_scan.pop(folder, None)
-            try:
-                due += self._scan(folder, now)
-            except (OSError, InboxdError):
-                raise
-            except Exception as error:  # error boundary of one folder
-                self._leave(folder, _UNEXPECTED_FOLDER, error)
-                self._to_scan[folder] = now + self.settings.schedule.rescan
+        """Scan the folders whose time has come and those below, the longest due first; the rest in the next step."""
+        until = time.monotonic() + _LOOK_SECONDS
+        due = collections.deque(
+            sorted((folder for folder, at in self._to_scan.items() if at <= now), key=self._to_scan.__getitem__)
+        )
+        try:
+            while due:
+                due.extend(self._scan_one(due.popleft(), now))
+                if time.monotonic() >= until:
+                    break
+        finally:
+            self._unscanned = len(due)
+            for folder in due:
+                self._to_scan.setdefault(folder, now)
+
+    def _scan_one(self, folder: Path, now: float) -> list[Path]:
+        """Scan a folder unless it rests; the folders in it."""
+        rest = self._rested.get(folder, 0.0)
+        if rest > now:
+            self._to_scan[folder] = rest
+            return []
+        self._to_scan.pop(folder, None)
+        try:
+            return self._scan(folder, now)
+        except (OSError, InboxdError):
+            raise
+        except Exception as error:  # error boundary of one folder
+            self._leave(folder, _UNEXPECTED_FOLDER, error)
+            self._to_scan[folder] = now + self.settings.schedule.rescan
+            return []
 
     def _scan(self, folder: Path, now: float) -> list[Path]:
         """Look at each file of a folder; its sub folders, which are to be scanned next."""
@@ -270,11 +322,13 @@ class Intake:
         if path in self._set_aside:
             likeness = self._set_aside[path]
             if likeness is not None and likeness == self._likeness(entry):
-                self._due[path] = now + max(_SET_ASIDE_PAUSE, 0.001 * len(self.left))
+                self._due[path] = now + self._look_pause
                 return
             del self._set_aside[path]
             if likeness is not None:
                 self.left.pop(path, None)
+        if self._is_blocked(path, now):
+            return
         self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
         if path in self._complete:
             self._complete.discard(path)
@@ -288,6 +342,26 @@ class Intake:
         else:
             self._ready[path] = entry, now
             self._due.pop(path, None)
+
+    def _is_blocked(self, path: Path, now: float) -> bool:
+        """True if a file still cannot be moved and its pause is not over; it is then looked at again later."""
+        if path not in self._blocked:
+            return False
+        until, before = self._blocked[path]
+        is_changed = before != permissions(self._folders.inbox, path)
+        if now < until and not is_changed:
+            self._due[path] = min(until, now + self._look_pause)
+            return True
+        del self._blocked[path]
+        if is_changed:
+            self._failures.pop(path, None)
+        self._due.pop(path, None)
+        return False
+
+    @property
+    def _look_pause(self) -> float:
+        """Seconds between looks at a file that waits for a person; longer if there are many."""
+        return max(_SET_ASIDE_PAUSE, 0.001 * len(self.left))
 
     def _is_written(self, path: Path) -> bool:
         try:
@@ -310,7 +384,7 @@ class Intake:
             self.left.pop(path, None)
 
     def _forget(self, path: Path) -> None:
-        for memory in (self._due, self._ready, self.left, self._failures, self._settled_at):
+        for memory in (self._due, self._ready, self.left, self._failures, self._settled_at, self._blocked):
             memory.pop(path, None)
         if path not in self._unreturned:  # otherwise it is about to be returned
             self._set_aside.pop(path, None)
@@ -321,14 +395,27 @@ class Intake:
         self._complete.discard(path)
         self._settling.forget(path)
 
-    def _error_pause(self, path: Path) -> float:
+    def _error_pause(self, path: Path, longest: float = _ERROR_PAUSE_MAX) -> float:
         """Seconds until what failed is tried again; longer where that would be much work."""
         failures = self._failures[path] = self._failures.get(path, 0) + 1
-        return max(min(_ERROR_PAUSE * 2 ** (failures - 1), _ERROR_PAUSE_MAX), 0.001 * len(self.left))
+        return max(min(_ERROR_PAUSE * 2 ** min(failures - 1, 20), longest), 0.001 * len(self.left))
 
     def _fail(self, path: Path, error: OSError, now: float) -> None:
-        self._leave(path, f"it cannot be taken: {describe(error)}")
-        self._due[path] = now + self._error_pause(path)
+        why = obstacle(self._folders.inbox, path, error)
+        self._leave(path, f"it cannot be taken: {why or describe(self._without_job(error))}")
+        if why is None:
+            self._due[path] = now + self._error_pause(path)
+            return
+        until = now + self._error_pause(path, _OBSTACLE_PAUSE_MAX)
+        self._blocked[path] = until, permissions(self._folders.inbox, path)
+        self._due[path] = min(until, now + self._look_pause)
+
+    def _without_job(self, error: OSError) -> OSError:
+        """An error below .taken, without the folder there that is a new one in each try."""
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+        if any(Path(name).is_relative_to(self._folders.inbox.taken) for name in names):
+            return OSError(error.errno, error.strerror, str(self._folders.inbox.own.place))
+        return error
 
     def _leave(self, path: Path, why: str, error: Exception | None = None) -> None:
         """Report why it stays in the inbox. `error`: an unexpected exception, for the log."""
@@ -576,12 +663,13 @@ class Intake:
         if hashed.sha256 is None:
             tries = self._hash_tries[hashed.job] = self._hash_tries.get(hashed.job, 0) + 1
             if tries >= _HASH_TRIES and self._storage.trouble is None:
-                self._hasher.pending -= 1
+                self._hasher.delivered(hashed.job)
+                self._hash_tries.pop(hashed.job, None)
                 return hashed.error
             log.warning("%s cannot be read, and will be tried again: %s", hashed.job[:8], hashed.error)
             self._hasher.ask_again(hashed.job, min(_ERROR_PAUSE * 2 ** (tries - 1), _ERROR_PAUSE_MAX))
             return None
-        self._hasher.pending -= 1
+        self._hasher.delivered(hashed.job)
         self._hash_tries.pop(hashed.job, None)
         self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
         return None
@@ -640,6 +728,11 @@ class Hasher:
         self.pending += 1
         self._paths[job_id] = path
         self._asked.put((job_id, path))
+
+    def delivered(self, job_id: str) -> None:
+        """Forget a job whose checksum has come in, or never will."""
+        self.pending -= 1
+        self._paths.pop(job_id, None)
 
     def ask_again(self, job_id: str, after_seconds: float) -> None:
         timer = threading.Timer(after_seconds, self._asked.put, [(job_id, self._paths[job_id])])

@@ -27,6 +27,7 @@ from daemon.folders import Folders
 from daemon.gate import Gate
 from daemon.hooks import Hooks
 from daemon.intake import Intake
+from daemon.mailbox import Mailbox
 from daemon.publishing import Publishing
 from daemon.rebuild import Rebuild
 from daemon.recovery import Recovery
@@ -43,6 +44,8 @@ from processors.base import FailureKind
 log = logging.getLogger(__name__)
 
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
+_COLLECT_SECONDS, _COLLECT_MESSAGES = 0.02, 2000  # taken from the mailbox in one turn of the loop
+_SCAN_SECONDS = 30.0  # at the start, until all folders are watched
 _DAY_US = 24 * 3600 * 1_000_000
 _PRUNE_SECONDS = 0.02  # for the removal of what is old enough, likewise
 _REAP_SECONDS = 5.0  # at the end, for killed workers to be gone
@@ -90,8 +93,10 @@ class Service:
         self.settings = settings
         self.drain = drain
         self._on_change = on_change
-        self._mailbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._backlog: collections.deque[Any] = collections.deque()  # out of the mailbox, not yet applied
+        self._mailbox = Mailbox()
+        self._signals: collections.deque[model.Signalled] = collections.deque()  # out of the mailbox, not yet applied
+        self._backlog: collections.deque[Any] = collections.deque()  # all other messages, in the same state
+        self._due_tasks: set[str] = set()  # in the backlog
         self._notifier = Notifier()
         self._stop_asked = 0
         self._hurry = False
@@ -193,7 +198,12 @@ class Service:
         self.control.start()
         self.exporter.use(self.settings)
         self.intake.look_everywhere(time.monotonic())
-        self._advance()  # ready means watching: a drop from now on gives a hint
+        self._advance()
+        until = time.monotonic() + _SCAN_SECONDS
+        while self.intake.is_scanning and time.monotonic() < until and self.storage.next_try() is None:
+            if self.was_asked_to_stop():
+                return
+            self._advance()  # ready means watching: a file that arrives from now on gives a hint
         self._notifier.ready()
         self._is_ready = True
         log.info("ready: %s -> %s", self.settings.inbox, self.settings.outbox)
@@ -236,9 +246,7 @@ class Service:
     def was_asked_to_stop(self, *, within_seconds: float = 0.0) -> bool:
         """Has a signal come, if only after the loop had ended?"""
         self._collect(wait=within_seconds)
-        return self._stop_asked > 0 or any(
-            isinstance(message, model.Signalled) and message.number != signal.SIGHUP for message in self._backlog
-        )
+        return self._stop_asked > 0 or any(signalled.number != signal.SIGHUP for signalled in self._signals)
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -282,10 +290,12 @@ class Service:
     def _apply_all(self, *, wait: float) -> None:
         """Apply the messages that are there; if there is none, wait up to `wait` seconds for one.
 
-        Hints come first, and the others get `_APPLY_SECONDS` at a time: the outcomes of a batch, each with its commits
-        and fsyncs, must not keep a new drop waiting.
+        Signals come first, then hints, and the others get `_APPLY_SECONDS` at a time: the outcomes of a batch, each
+        with its commits and fsyncs, must not keep a new file waiting.
         """
         self._collect(wait=0.0 if self._backlog else max(0.0, wait))
+        while self._signals:
+            self._guard(self._apply, self._signals.popleft())
         until = time.monotonic() + _APPLY_SECONDS
         while self._backlog:
             self._guard(self._apply, self._backlog.popleft())
@@ -293,17 +303,32 @@ class Service:
                 break
 
     def _collect(self, *, wait: float) -> None:
-        """Empty the mailbox: hints are applied (a flood of them is one look), all else goes behind the backlog."""
+        """Take messages out of the mailbox; hints are applied, all else waits in order.
+
+        Bounded, because a member who causes events as fast as they are read must not stop the loop.
+        """
+        until = time.monotonic() + wait + _COLLECT_SECONDS
         try:
-            message = self._mailbox.get(timeout=wait)
-            while True:
-                if isinstance(message, model.LookAt):
-                    self.intake.look_at(message, time.monotonic())
-                else:
-                    self._backlog.append(message)
-                message = self._mailbox.get_nowait()
+            for count in range(_COLLECT_MESSAGES):
+                self._sort(self._mailbox.get(timeout=0.0 if count else wait))
+                if time.monotonic() >= until:
+                    return
         except queue.Empty:
             return
+
+    def _sort(self, message: Any) -> None:
+        match message:
+            case model.LookAt():
+                self.intake.look_at(message, time.monotonic())
+            case model.Signalled():
+                self._signals.append(message)
+            case model.Due() if message.task in self._due_tasks:
+                pass  # each task looks at the state as it will be then: once is enough
+            case model.Due():
+                self._due_tasks.add(message.task)
+                self._backlog.append(message)
+            case _:
+                self._backlog.append(message)
 
     def _apply(self, message: Any) -> None:
         match message:
@@ -323,6 +348,7 @@ class Service:
             case model.BackedUp():
                 self._backed_up(message)
             case model.Due():
+                self._due_tasks.discard(message.task)
                 self._due(message.task)
             case model.Signalled():
                 self._signalled(message.number)

@@ -1,7 +1,7 @@
 """inotify -> "look there" hints in the mailbox. The only module that imports watchdog.
 
 Hints only make the daemon quick: one that is lost, doubled or wrong costs time, never a file, since the inbox is
-scanned from time to time anyway. Reads no folder and decides nothing.
+scanned from time to time anyway. Reads no folder and decides nothing, except that ignored names are no news.
 
 Built on watchdog's `InotifyFD`, not on its observers: those hold events back for half a second to pair renames, and
 keep a queue overflow to themselves.
@@ -21,6 +21,7 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEv
 
 from daemon.model import LookAt, LookEverywhere
 from daemon.names import printable
+from daemon.settling import is_ignored
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +156,8 @@ class Watcher:
             self._moved(folder)
         elif event.name:
             name = os.fsdecode(event.name)
+            if is_ignored(name):  # here, since a flood of events would keep the main thread from its work
+                return
             if not event.mask & InotifyConstants.IN_ISDIR:
                 self._post(LookAt(folder=folder, name=name, complete=event.is_moved_to))
             elif event.is_create or event.is_moved_to:
@@ -233,10 +236,14 @@ def is_remote(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str
 
 
 def file_system(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
-    """The type of the file system that `path` is on, such as "ext4"; "" if that is not told."""
+    """The type of the file system that `path` is on, such as "ext4"; "" if it is unknown."""
     real = os.fsencode(path.resolve())
     best, best_type = b"", ""
-    for line in mountinfo.read_bytes().splitlines():
+    try:
+        mounts = mountinfo.read_bytes()
+    except OSError:  # /proc is not mounted, or hidden by a sandbox
+        return ""
+    for line in mounts.splitlines():
         before, _, after = line.partition(b" - ")
         fields = before.split(b" ")
         if len(fields) < 5 or not after:

@@ -30,16 +30,16 @@ LAYERS = (
         "hearing",
         "hours",
         "unit",
+        "settling",
     }
     | {"telemetry.histogram", "telemetry.gpu", "doctor.finding"},
     {"diagnosis"},
-    {"backup", "tables", "validation", "beneath", "background"},
+    {"backup", "tables", "validation", "beneath", "background", "mailbox"},
     {"database", "config", "conversation", "documents", "journal"},
     {
         "install",
         "store",
         "watcher",
-        "settling",
         "inbox",
         "outbox",
         "retry",
@@ -51,7 +51,7 @@ LAYERS = (
     }
     | {"result", "joblog", "gate"},
     {"cursor"},
-    {"folders", "nearby", "hooks", "unplaced", "telemetry.totals", "doctor.installation"},
+    {"folders", "nearby", "obstacles", "hooks", "unplaced", "telemetry.totals", "doctor.installation"},
     {"storage", "rebuild", "retention", "telemetry.metrics", "doctor.machine", "doctor.premises", "doctor.standing"},
     {"publishing", "intake", "audit", "stages", "telemetry.exporter", "doctor.examination"},
     {"duplicates", "scheduling"},

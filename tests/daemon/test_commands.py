@@ -74,6 +74,12 @@ def test_wrong_question_is_refused_before_anything_is_done(command: str, argumen
     assert answer["ok"] is False and "different versions" in answer["fix"], answer
 
 
+@pytest.mark.parametrize("command", ["retry", "cancel"])
+def test_id_that_is_no_text_is_the_id_of_no_job(command: str, house: House):
+    answer = house.ask(command, job="\ud800")
+    assert answer["ok"] is False and answer["error"].startswith("No job's id begins with"), answer
+
+
 def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

@@ -568,6 +568,38 @@ def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: Inbox, monkeyp
     assert [entry.path.name for entry in inbox.intake.unclaimed] == ["a.txt"]
 
 
+def test_large_tree_is_scanned_in_several_steps(inbox: Inbox, monkeypatch):
+    monkeypatch.setattr("daemon.intake._LOOK_SECONDS", 0.0)  # one folder in a step
+    paths = [inbox.write(f"{name}/sub/x.txt") for name in "abc"]
+    inbox.scan(now=10.0)
+    assert inbox.intake.is_scanning and inbox.intake.next_look(10.0) == 0.0 and not inbox.intake.is_quiet
+    steps = 1
+    while inbox.intake.is_scanning:
+        inbox.intake.step(10.0)
+        steps += 1
+    assert steps == 7, "the inbox and six folders"
+    assert {entry.path for entry in inbox.intake.unclaimed} == set(paths)
+
+
+def test_reasons_are_reviewed_in_several_steps(inbox: Inbox, monkeypatch):
+    links = [inbox.path / f"{number}" for number in range(5)]
+    for link in links:
+        link.symlink_to("/nowhere")
+    inbox.scan(now=10.0)
+    assert set(inbox.intake.left) == set(links)
+    for link in links:
+        link.unlink()
+    reviewed = []
+    refusal = inbox.folders.inbox.refusal
+    monkeypatch.setattr(inbox.folders.inbox, "refusal", lambda path: reviewed.append(path) or refusal(path))
+    monkeypatch.setattr("daemon.intake._LOOK_SECONDS", 0.0)
+    inbox.scan(now=20.0)
+    assert len(reviewed) == 1 and inbox.intake.next_look(20.0) == 0.0
+    monkeypatch.setattr("daemon.intake._LOOK_SECONDS", 60.0)
+    inbox.intake.step(20.0)
+    assert sorted(reviewed) == sorted(links) and inbox.intake.left == {}
+
+
 def test_inbox_that_was_moved_is_looked_for(inbox: Inbox):
     inbox.intake.step(9.0)
     inbox.write("a.txt")
@@ -723,7 +755,7 @@ def test_large_file_that_cannot_be_read_is_tried_again_and_then_given_up(inbox: 
         assert inbox.intake.hashed(failed) is None and not inbox.intake.is_quiet
     assert inbox.intake.hashed(failed) == "it cannot be read"
     assert inbox.intake.is_quiet and pauses == sorted(pauses) and 0 < pauses[0] < pauses[-1] <= 4
-    assert inbox.store.get(job.id).sha256 is None
+    assert inbox.store.get(job.id).sha256 is None and inbox.intake._hasher._paths == {}
 
 
 def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
@@ -737,6 +769,7 @@ def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
     assert inbox.mailbox.get(timeout=30) == good, "it is asked for again"
     assert inbox.intake.hashed(good) is None
     assert inbox.store.get(good.job).sha256 == good.sha256 and inbox.intake.is_quiet
+    assert inbox.intake._hasher._paths == {}, "nothing is remembered of what is done"
 
 
 def test_checksums_to_come_do_not_keep_a_process_alive_that_ends(inbox: Inbox):

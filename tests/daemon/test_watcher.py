@@ -87,6 +87,35 @@ def test_file_is_hinted_at_when_it_is_made_and_when_its_writer_closes_it(watched
     writer.communicate()
 
 
+FLOOD = """
+import ctypes, os, sys
+os.chdir(sys.argv[1])
+libc = ctypes.CDLL(None)
+for name in (".a", ".b", "x.part", "y.part"):
+    open(name, "w").close()
+for _ in range(3000):
+    libc.renameat2(-100, b".a", -100, b".b", 2)
+    libc.renameat2(-100, b"x.part", -100, b"y.part", 2)
+os.mkdir(".folder")
+os.rename(".b", "end.txt")
+"""
+
+
+def test_flood_of_events_on_ignored_names_posts_nothing(watched):
+    assert run(FLOOD, watched.inbox).wait() == 0
+    assert watched.all_until_quiet() == [LookAt(folder=watched.inbox, name="end.txt", complete=True)]
+
+
+def test_folder_is_watched_though_proc_is_not_mounted(watched, tmp_path, monkeypatch):
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read_bytes(tmp_path / "nowhere"))
+    monkeypatch.setattr(watched.watcher, "_remote_types", {})
+    sub = watched.inbox / "sub"
+    sub.mkdir()
+    assert watched.watcher.watch(sub)
+    assert sub in watched.watcher.watched and watched.watcher.problems == {}
+
+
 def test_hard_link_is_told(watched, tmp_path):
     (tmp_path / "file").write_text("text")
     (watched.inbox / "link").hardlink_to(tmp_path / "file")

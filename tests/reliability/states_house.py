@@ -118,6 +118,10 @@ class HandHasher:
         self._paths[job_id] = path
         self._asked.append(job_id)
 
+    def delivered(self, job_id: str) -> None:
+        self.pending -= 1
+        self._paths.pop(job_id, None)
+
     def ask_again(self, job_id: str, after_seconds: float) -> None:
         self._asked.append(job_id)
 

@@ -1,0 +1,84 @@
+"""The mailbox stays small however many events come, and signals pass all else."""
+
+import queue
+import signal
+from pathlib import Path
+
+import pytest
+
+from daemon.mailbox import MAX_HINTS, Mailbox
+from daemon.model import Due, LookAt, LookEverywhere, Signalled
+
+FOLDER = Path("/inbox/a")
+
+
+def all_of(mailbox: Mailbox) -> list:
+    messages = []
+    while True:
+        try:
+            messages.append(mailbox.get())
+        except queue.Empty:
+            return messages
+
+
+def test_messages_come_in_their_order():
+    mailbox = Mailbox()
+    messages = [Due(task="a"), LookAt(folder=FOLDER, name="x"), Due(task="a"), LookAt(folder=FOLDER)]
+    for message in messages:
+        mailbox.put(message)
+    assert all_of(mailbox) == messages
+
+
+def test_flood_of_events_on_one_name_is_one_message():
+    mailbox = Mailbox()
+    for _ in range(10_000):
+        mailbox.put(LookAt(folder=FOLDER, name="x"))
+    assert all_of(mailbox) == [LookAt(folder=FOLDER, name="x")]
+    mailbox.put(LookAt(folder=FOLDER, name="x"))
+    assert len(all_of(mailbox)) == 1, "a hint after the last was delivered is a new one"
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_last_event_of_a_file_counts(complete: bool):
+    mailbox = Mailbox()
+    for each in (not complete, complete):
+        mailbox.put(LookAt(folder=FOLDER, name="x", complete=each))
+    assert all_of(mailbox) == [LookAt(folder=FOLDER, name="x", complete=complete)]
+
+
+def test_folder_that_was_renamed_in_stays_so():
+    mailbox = Mailbox()
+    for complete in (False, True, False):
+        mailbox.put(LookAt(folder=FOLDER, complete=complete))
+    assert all_of(mailbox) == [LookAt(folder=FOLDER, complete=True)]
+
+
+def test_too_many_names_become_a_scan_of_their_folder():
+    mailbox = Mailbox()
+    for number in range(3 * MAX_HINTS):
+        mailbox.put(LookAt(folder=FOLDER, name=str(number), complete=True))
+    messages = all_of(mailbox)
+    assert len(messages) == MAX_HINTS + 1
+    assert messages[-1] == LookAt(folder=FOLDER)
+
+
+def test_too_many_folders_become_a_scan_of_the_whole_inbox():
+    mailbox = Mailbox()
+    for number in range(4 * MAX_HINTS):
+        mailbox.put(LookAt(folder=FOLDER / str(number), complete=True))
+    messages = all_of(mailbox)
+    assert len(messages) < 3 * MAX_HINTS
+    assert isinstance(messages[-1], LookEverywhere)
+
+
+def test_signals_pass_all_that_waits():
+    mailbox = Mailbox()
+    for number in range(100):
+        mailbox.put(Due(task=str(number)))
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        mailbox.put(Signalled(number=number))
+    messages = all_of(mailbox)
+    assert messages[:2] == [Signalled(number=signal.SIGHUP), Signalled(number=signal.SIGTERM)]
+    assert len(messages) == 102
+    with pytest.raises(queue.Empty):
+        mailbox.get()
