@@ -308,7 +308,7 @@ def left(inbox: Inbox, name: str) -> str:
         ("toml", b"a." * 30_000 + b"a = 1", "parts"),
         ("toml", b"priority = 0x" + b"f" * 60_000, "64 bits"),
         ("toml", b"priority = 9223372036854775808", "64 bits"),
-        ("toml", b"priority = -1000001", "greater than or equal to -1000000"),
+        ("toml", b"priority = -1000001", "between -1,000,000 and 1,000,000"),
         ("toml", b"language = 2024-01-01", "dates"),
         ("toml", b"upper = nan", "nan"),
         ("toml", b"upper = '" + b"x" * 20_000 + b"'", "maximum 16,384"),

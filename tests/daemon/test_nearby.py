@@ -42,7 +42,7 @@ def heard_with(settings: config.Settings, own: str, of_folder: str = "") -> Tran
             'channel = "left"',
             'channel = "left": must be "mix" or "each", or a whole number',
         ),
-        ("channel = 0", 'channel = 0: must be "mix" or "each", or at least 1'),
+        ("channel = 0", 'channel = 0: must be "mix" or "each", or between 1 and 65,535'),
         ('formats = ["txt", "doc"]', 'formats = "doc": must be "txt", "srt", "vtt", "tsv", "json" or "md"'),
         ('formats = "doc"', 'formats = "doc": must be "txt", "srt", "vtt", "tsv", "json" or "md"'),
         ("formats = []", "formats = []: name at least one"),
