@@ -31,7 +31,7 @@ from daemon.tables import (
     check_line,
 )
 from daemon.toml import has_controls, key_literal, literal, walk
-from daemon.validation import FIX, nearest, validate
+from daemon.validation import FIX, Mistakes, nearest, validate
 from processors import base
 from processors.base import Kind
 
@@ -223,19 +223,17 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
     """
     where = str(source or "the settings")
     file = validate(File, tables, where, ())
-    processors = {
-        name: validate(
-            _find(name, where, f"[processors.{name}]").Options,
-            _lines(table, where, ("processors", name)),
-            where,
-            ("processors", name),
-        )
-        for name, table in file.processors.items()
-    }
-    recipes = {
-        name: _recipe(name, table, processors, where, home, is_built_in=name not in file.recipes)
-        for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items()
-    }
+    mistakes = Mistakes()
+    processors: dict[str, base.Options] = {}
+    for name, table in file.processors.items():
+        with mistakes.collected():
+            cls, location = _find(name, where, f"[processors.{name}]").Options, ("processors", name)
+            processors[name] = validate(cls, _lines(table, where, location), where, location)
+    recipes: dict[str, Recipe] = {}
+    for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items():
+        with mistakes.collected():
+            recipes[name] = _recipe(name, table, processors, where, home, is_built_in=name not in file.recipes)
+    mistakes.raise_all()
     return Settings(
         source=source,
         # resolved: a folder behind a symbolic link cannot be watched by the link's name
@@ -307,12 +305,16 @@ def _recipe(
     location = ("recipes", name)
     inherited = processors[processor].model_dump() if processor in processors else {}
     known = [*cls.Recipe.model_fields, *cls.Options.model_fields, "processor"]
+    options = recipe_options = None
+    mistakes = Mistakes()
+    with mistakes.collected():
+        own_lines = _lines(overrides, where, location)
+        options = validate(cls.Options, {**inherited, **own_lines}, where, location, known)
+    with mistakes.collected():
+        recipe_options = validate(cls.Recipe, own, where, location, known, home)
+    mistakes.raise_all()
     return Recipe(
-        name=name,
-        processor=processor,
-        is_built_in=is_built_in,
-        options=validate(cls.Options, {**inherited, **_lines(overrides, where, location)}, where, location, known),
-        recipe_options=validate(cls.Recipe, own, where, location, known, home),
+        name=name, processor=processor, is_built_in=is_built_in, options=options, recipe_options=recipe_options
     )
 
 
@@ -370,7 +372,7 @@ def _folder(table: InboxTable | FolderTable, above: Folder | None) -> Folder:
 def _check_options(table: str, folder: Folder, recipes: Mapping[str, Recipe], where: str) -> None:
     """Each option must be of a recipe that there is, and each bound recipe must take its own."""
     known = {name for recipe in recipes.values() for name in recipe.cls.Recipe.model_fields}
-    for name in folder.options.keys() - known:
+    for name in (name for name in folder.options if name not in known):
         raise ConfigError(f"{where}: {table} options: unknown key {name!r}.", nearest(name, known) or "Remove it.")
     for bound in folder.recipes.values():
         recipe = recipes[bound]

@@ -1,8 +1,9 @@
 """Tables of config.toml against their models; each mistake is reported in words, with the nearest known key."""
 
+import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -52,6 +53,27 @@ def validate(
         raise ConfigError(
             "\n".join(f"{where}: {problem}" for problem in problems(error, cls, table, location, known)), FIX
         ) from error
+
+
+class Mistakes:
+    """Collects ConfigErrors, so that a file with several mistakes is refused once, for all of them."""
+
+    def __init__(self):
+        self._found: list[ConfigError] = []
+
+    @contextlib.contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep a ConfigError of this block for `raise_all`."""
+        try:
+            yield
+        except ConfigError as error:
+            self._found.append(error)
+
+    def raise_all(self) -> None:
+        """Raise what was collected, if anything, as one ConfigError."""
+        if self._found:
+            fixes = dict.fromkeys(error.fix for error in self._found)
+            raise ConfigError("\n".join(error.what for error in self._found), "\n".join(fixes)) from self._found[0]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

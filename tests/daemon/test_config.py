@@ -255,6 +255,31 @@ def test_mistakes_are_reported_as_toml_and_in_plain_words(toml: str, says: str, 
     assert "\n".join(line.removeprefix(f"{tmp_path / 'config.toml'}: ") for line in lines) == says
 
 
+def test_mistakes_in_several_processors_and_recipes_are_all_named(tmp_path: Path):
+    with pytest.raises(ConfigError) as caught:
+        _parse(
+            """
+            [processors.plaintext]
+            max_batch = 0
+            [recipes.b]
+            processor = "plaintext"
+            uper = true
+            timeout = nan
+            [recipes.a]
+            processor = "wisper"
+            """,
+            tmp_path,
+        )
+    lines = caught.value.what.splitlines()
+    assert [line.partition(": ")[2].partition("]")[0] for line in lines] == [
+        "[processors.plaintext",
+        "[recipes.b",
+        "[recipes.b",
+        "[recipes.a",
+    ]
+    assert "Did you mean 'whisper'" in caught.value.fix and "config check" in caught.value.fix
+
+
 def test_long_value_does_not_hide_the_reason(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         _parse(f"[inbox]\npriority = '{'x' * 5000}'", tmp_path)
