@@ -161,6 +161,7 @@ class Inbox:
 
     def home_for(self, job_id: str, folder: str) -> Path:
         """Create a folder for the original of a job that came from `folder`; the caller fsyncs it."""
+        assert names.is_safe_relative(folder)
         return _make_all(self.taken, Path(job_id, folder))
 
     def fsync_taken(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:

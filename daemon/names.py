@@ -1,6 +1,7 @@
 """File names: how they are shown, which belong together, and what a result is called. Pure."""
 
 import os
+import uuid
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,6 +17,7 @@ MAX_SIDECAR_BYTES = {  # a larger file has the name by mistake: it is neither re
     DONE_SUFFIX: 4 * 1024,  # its content is discarded
 }
 NAME_MAX = 255  # bytes, of all Linux file systems: see pathconf(3)
+_PATH_MAX = 4096  # bytes, with the terminating NUL: see pathconf(3)
 _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
 
 
@@ -37,6 +39,25 @@ def printable_sentence(text: str, *, most: int = 500) -> str:
 def printable_path(path: Path | str) -> str:
     """The same for a path: each part printable, and short enough for a file system."""
     return "/".join(_shorten(printable(part), NAME_MAX) for part in Path(path).parts)
+
+
+def is_safe_relative(path: str) -> bool:
+    """Check that a path relative to one of the daemon's folders stays below that folder on every Linux file system.
+    "" is the folder itself."""
+    parts = path.split("/") if path else []
+    try:
+        is_short = all(len(os.fsencode(part)) <= NAME_MAX for part in parts) and len(os.fsencode(path)) < _PATH_MAX
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return False
+    return is_short and not {"", ".", ".."} & set(parts) and "\0" not in path
+
+
+def is_job_id(name: str) -> bool:
+    """Check that `name` is a UUID exactly as the daemon writes it; `uuid.UUID` accepts other spellings."""
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False
 
 
 def result_stem(name: str) -> str:

@@ -84,6 +84,7 @@ class Outbox:
 
     def archive_home(self, job: Job) -> Path:
         """The folder for an archived original: state/archive/<folder>/<uuid>."""
+        assert names.is_safe_relative(job.folder)
         return self.archive / job.folder / job.id
 
     def archive_original(self, job: Job, original: Original, *, is_laid: bool = False) -> None:
@@ -130,6 +131,7 @@ class Outbox:
 
     def free_result_path(self, job: Job, *, failed: bool) -> str:
         """A name for the result that is not taken, relative to the outbox: "bank/2024-01", "failed/bank/x (2)"."""
+        assert names.is_safe_relative(job.folder)
         parts = [names.printable(part) for part in Path(job.folder).parts]
         if parts and parts[0] == FAILED and not failed:
             parts[0] = f"{FAILED} (folder)"  # outbox/failed is for what could not be done

@@ -1,0 +1,26 @@
+import os
+
+import pytest
+
+from daemon import names
+
+
+@pytest.mark.parametrize("path", ["", "x", "a/b/c d", "..a/b..", ".hidden", os.fsdecode(b"caf\xe9"), "é" * 127])
+def test_path_that_stays_below_its_folder_is_safe(path: str):
+    assert names.is_safe_relative(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/etc", "..", "../x", "a/../b", "a/..", ".", "a/./b", "a//b", "a/", "a\0b", "é" * 128, "\ud800"]
+    + ["/".join(["folder"] * 600)],
+)
+def test_path_that_could_lead_elsewhere_is_not_safe(path: str):
+    assert not names.is_safe_relative(path)
+
+
+def test_only_the_daemons_own_spelling_is_a_job_id():
+    job = "0a1b2c3d-0000-4000-8000-00000000000a"
+    assert names.is_job_id(job)
+    for other in (job.upper(), job.replace("-", ""), f"{{{job}}}", f"urn:uuid:{job}", "1" * 32, f"{job}\n", "", "x"):
+        assert not names.is_job_id(other)
