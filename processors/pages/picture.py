@@ -68,11 +68,27 @@ def _damage_is_bad_input() -> Iterator[None]:
 class _PicturePages:
     def __init__(self, picture: "Image.Image", max_pixels: int):
         self._picture, self._max_pixels = picture, max_pixels
-        self._frames = [0]
+        self._frames: list[int | None] = [0]  # None: what cannot be read, at the end
         if picture.format == "TIFF":
-            with _damage_is_bad_input():
-                self._frames = [frame for frame, is_preview in enumerate(self._walk()) if not is_preview] or [0]
+            self._frames = self._pages_of_tiff()
         self.total = len(self._frames)
+
+    def _pages_of_tiff(self) -> list[int | None]:
+        """The frames that are pages. Of a file that is cut off: those before, and None for what follows.
+
+        Raises:
+            BadInput: not even the first one can be found, or there are too many.
+        """
+        frames: list[int | None] = []
+        walk = enumerate(self._walk())
+        try:
+            with _damage_is_bad_input():
+                frames.extend(frame for frame, is_preview in walk if not is_preview)
+        except BadInput as error:
+            if not frames or not isinstance(error.__cause__, _DAMAGE):
+                raise
+            frames.append(None)
+        return frames or [0]
 
     def _walk(self) -> Iterator[bool]:
         """For each frame of a TIFF: is it a preview? Pillow's own count would go to the end, however far that is."""
@@ -85,8 +101,13 @@ class _PicturePages:
             yield bool(self._picture.tag_v2.get(_TAG_SUBFILE, 0) & _REDUCED_IMAGE)
 
     def read(self, number: int) -> Page:
+        frame = self._frames[number - 1]
+        if frame is None:
+            raise BadInput(
+                f"Page {number} and what follows cannot be read: the file is damaged or cut off. Copy it again."
+            )
         with _damage_is_bad_input():
-            self._picture.seek(self._frames[number - 1])
+            self._picture.seek(frame)
         picture, notes = self._picture, []
         size = picture.size
         if is_thin(size, self._max_pixels):

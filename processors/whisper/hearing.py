@@ -117,6 +117,7 @@ class Hearing:
             seconds=round(track.decoded_seconds, 3),
             declared_seconds=track.declared_seconds and round(track.declared_seconds, 3),
             gaps=tuple(track.gaps),
+            not_numbers=track.not_numbers,
             passed_over=tuple(self._passed_over),
             tracks=track.tracks,
             channels=track.channels,
@@ -259,7 +260,11 @@ def _is_invented(
 
 def _within(segment: Segment, seconds: float) -> Segment:
     """The segment cut at the end of the sound: its window was filled up with silence."""
-    return {**segment, "start": min(segment["start"], seconds), "end": min(segment["end"], seconds)}
+    cut = {**segment, "start": min(segment["start"], seconds), "end": min(segment["end"], seconds)}
+    if "words" in segment:
+        words = segment["words"]
+        cut["words"] = [{**w, "start": min(w["start"], seconds), "end": min(w["end"], seconds)} for w in words]
+    return cut
 
 
 def _from_first_heard(segment: Segment, spoken: Sequence[voice.Span]) -> Segment:

@@ -41,6 +41,12 @@ def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         yield f"The file is damaged: {lost:.1f} s could not be read, at {places}."
 
 
+def _not_numbers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.not_numbers:
+        what = "1 sample is not a number" if found.not_numbers == 1 else f"{found.not_numbers} samples are not numbers"
+        yield f"{what} (NaN or infinite) and became silence: export the sound again if words are missing."
+
+
 def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.has_words:
         return
@@ -119,7 +125,7 @@ def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 
 _LOOKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
-    *(_cut_off, _gaps, _empty, _passed_over, _language, _loops, _unsure, _no_voice, _phantoms, _dropped),
+    *(_cut_off, _gaps, _not_numbers, _empty, _passed_over, _language, _loops, _unsure, _no_voice, _phantoms, _dropped),
 )
 
 

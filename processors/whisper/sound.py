@@ -25,6 +25,10 @@ PROBE_SECONDS = 0.2  # how long a place must be quiet to be cut at
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
 _SMALLEST_GAP_SECONDS = 0.02
 _LARGEST_GAP_SECONDS = 600.0  # what one bad packet may stand for: its size is only a hint
+_LONGEST_LOSS_SECONDS = 86_400.0  # for which silence is put in at one place
+_FLOATS = {"flt", "fltp", "dbl", "dblp"}  # FFmpeg's sample formats that hold NaN and infinity
+_NOT_CONVERTED = (av.error.FFmpegError, ValueError)
+_MOST_PLANES = 7  # PyAV 18 crashes on frames of eight
 _BAD_READS = 100  # unreadable places in a row after which the rest of a file is given up
 
 log = logging.getLogger(__name__)
@@ -55,6 +59,8 @@ class Track:
         self.declared_seconds = declared_seconds  # None: the file does not say
         self.decoded_seconds = 0.0  # so far, gaps included
         self.gaps: list[Gap] = []  # so far
+        self.not_numbers = 0  # samples that are NaN or infinite, so far; they are silence here
+        self._mixes_here = False  # FFmpeg knows no mix of so many channels
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The sound, in blocks of about ten seconds.
@@ -91,21 +97,21 @@ class Track:
                 continue
             if lost_seconds >= _SMALLEST_GAP_SECONDS:
                 self.gaps.append(Gap(at_seconds=round(self.decoded_seconds, 3), seconds=round(lost_seconds, 3)))
-                yield self._count(np.zeros(round(lost_seconds * SAMPLE_RATE_HZ), np.float32))
+                yield from self._silence(lost_seconds)
             lost_seconds = 0.0
             good_bytes += packet.size
             for frame in frames:
                 seconds = frame.samples / frame.sample_rate if frame.sample_rate else 0.0
                 try:
-                    converted, resampler = self._converted(resampler, frame)
-                except (av.error.FFmpegError, ValueError) as error:  # channels or a rate that FFmpeg cannot convert
+                    converted, resampler = self._converted(resampler, self._of_numbers(frame))
+                except _NOT_CONVERTED as error:  # channels or a rate that FFmpeg cannot convert
                     log.debug("a frame at %.2f s cannot be converted: %s", self.decoded_seconds, error)
                     lost_seconds, resampler = lost_seconds + seconds, self._resampler()
                     continue
                 good_seconds += seconds
                 yield from self._sound(converted)
         if good_seconds:
-            yield from self._sound(resampler.resample(None))
+            yield from self._sound(_rest(resampler))
 
     def _converted(
         self, resampler: "av.AudioResampler", frame: "av.AudioFrame"
@@ -113,9 +119,35 @@ class Track:
         """Convert a frame; return its sound and the resampler for the next, as the rate or channels may change."""
         try:
             return resampler.resample(frame), resampler
-        except ValueError:
-            rest, resampler = resampler.resample(None), self._resampler()
+        except _NOT_CONVERTED:
+            rest, resampler = _rest(resampler), self._resampler()
+        try:
             return [*rest, *resampler.resample(frame)], resampler
+        except _NOT_CONVERTED:
+            if self._channel is not None or self._mixes_here:
+                raise
+            self._mixes_here = True
+            resampler = self._resampler()
+            return [*rest, *resampler.resample(frame)], resampler
+
+    def _of_numbers(self, frame: "av.AudioFrame") -> "av.AudioFrame":
+        """The frame; if samples of it are NaN or infinite, a copy in which they are 0: a mix would be silent there."""
+        if frame.format.name not in _FLOATS or (frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES):
+            return frame
+        samples = frame.to_ndarray()
+        are_numbers = np.isfinite(samples)
+        if are_numbers.all():
+            return frame
+        self.not_numbers += int(samples.size - are_numbers.sum())
+        samples = np.where(are_numbers, samples, samples.dtype.type(0))
+        cleaned = av.AudioFrame.from_ndarray(samples, format=frame.format.name, layout=frame.layout)
+        cleaned.sample_rate, cleaned.pts, cleaned.time_base = frame.sample_rate, frame.pts, frame.time_base
+        return cleaned
+
+    def _silence(self, seconds: float) -> Iterator[np.ndarray]:
+        samples = round(min(seconds, _LONGEST_LOSS_SECONDS) * SAMPLE_RATE_HZ)
+        for start in range(0, samples, _BLOCK_SAMPLES):
+            yield self._count(np.zeros(min(_BLOCK_SAMPLES, samples - start), np.float32))
 
     def _packets(self) -> Iterator["av.Packet"]:
         """All packets of the track; goes on behind places that the demuxer stumbles over."""
@@ -131,17 +163,29 @@ class Track:
     def _sound(self, frames: list["av.AudioFrame"]) -> Iterator[np.ndarray]:
         for frame in frames:
             samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-            samples = samples[:, min(self._channel or 1, samples.shape[1]) - 1]
-            yield self._count(samples.astype(np.float32) / 32768)
+            if self._channel is None:
+                samples = samples.mean(axis=1, dtype=np.float32)
+            else:
+                samples = samples[:, min(self._channel, samples.shape[1]) - 1].astype(np.float32)
+            yield self._count(samples / 32768)
 
     def _resampler(self) -> "av.AudioResampler":
         # Not planar (s16p): PyAV 18 crashes on frames of eight channels.
-        layout = "mono" if self._channel is None else None  # None: the channels as they are
+        is_mixed = self._channel is None and not self._mixes_here
+        layout = "mono" if is_mixed else None  # None: the channels as they are
         return av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ)
 
     def _count(self, samples: np.ndarray) -> np.ndarray:
         self.decoded_seconds += len(samples) / SAMPLE_RATE_HZ
         return samples
+
+
+def _rest(resampler: "av.AudioResampler") -> list["av.AudioFrame"]:
+    """What the resampler still holds; nothing if it has failed."""
+    try:
+        return resampler.resample(None)
+    except _NOT_CONVERTED:
+        return []
 
 
 @contextmanager

@@ -29,6 +29,7 @@ class Transcript:
     seconds: float  # decoded, gaps included
     declared_seconds: float | None = None  # by the file itself
     gaps: tuple[Gap, ...] = ()  # places that could not be decoded
+    not_numbers: int = 0  # samples that are NaN or infinite
     passed_over: tuple[Gap, ...] = ()  # speech without text; only the voice detector heard it
     tracks: int = 1  # sound tracks in the file; one was read
     channels: int = 1  # of that track
@@ -46,6 +47,7 @@ class Transcript:
             **({"languages": self.languages} if self.languages else {}),
             "declared_seconds": self.declared_seconds,
             "gaps": [vars(gap) for gap in self.gaps],
+            **({"not_numbers": self.not_numbers} if self.not_numbers else {}),
             "passed_over": [vars(gap) for gap in self.passed_over],
         }
 

@@ -243,6 +243,31 @@ def _pdf(text: str, trailer_entries: bytes = b"") -> bytes:
     return body + b"xref\n0 6\n0000000000 65535 f \n" + table + trailer
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.95])
+def test_intact_pages_of_a_tiff_that_is_cut_off_are_read(tmp_path: Path, share: float):
+    first, *others = (Image.new("RGB", (100, 100), (50 * number, 0, 0)) for number in range(5))
+    first.save(tmp_path / "x.tiff", save_all=True, append_images=others)
+    content = (tmp_path / "x.tiff").read_bytes()
+    (tmp_path / "x.tiff").write_bytes(content[: int(len(content) * share)])
+    reds, errors = [], []
+    with open_pages(tmp_path / "x.tiff", "image/tiff", max_pixels=PLENTY) as pages:
+        for number in range(1, pages.total + 1):
+            try:
+                reds.append(pages.read(number).image.getpixel((5, 5))[0])
+            except BadInput as error:
+                errors.append(str(error))
+    assert reds == [0, 50, 100, 150, 200][: int(5 * share)]
+    assert 1 <= len(errors) <= 2 and "cut off" in errors[-1] or "truncated" in errors[-1]
+    if share < 0.95:
+        assert f"Page {len(reds) + len(errors)} and what follows cannot be read" in errors[-1]
+
+
+def test_a_tiff_without_a_first_page_is_bad_input(tmp_path: Path):
+    (tmp_path / "x.tiff").write_bytes(b"II*\0\xff\xff\xff\x7f")
+    with pytest.raises(BadInput):
+        count_pages(tmp_path / "x.tiff", "image/tiff")
+
+
 # ---------------------------------------------------------------------------------------------- strips
 
 

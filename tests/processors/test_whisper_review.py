@@ -35,6 +35,11 @@ def test_gaps_are_named_with_their_places():
     assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Gap(at_seconds=65, seconds=2.5),), seconds=90)
 
 
+def test_samples_that_are_not_numbers_are_counted():
+    assert "48000 samples are not numbers" in reasons(not_numbers=48_000)
+    assert "1 sample is not a number" in reasons(not_numbers=1) and reasons(not_numbers=0) == ""
+
+
 @pytest.mark.parametrize("number", [math.nan, -math.inf])
 def test_a_probability_that_is_not_a_number_is_a_reason(number):
     assert "The words are uncertain, at 0:00" in reasons(a_segment(avg_logprob=number))

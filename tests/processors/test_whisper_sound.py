@@ -1,5 +1,6 @@
 """Decoding: every sample, at its time, in bounded memory; what cannot be decoded is noted, not passed over."""
 
+import struct
 import wave
 from pathlib import Path
 
@@ -147,3 +148,47 @@ def test_each_channel_is_read_by_itself_however_many_there_are(tmp_path, channel
         with sound.open_track(tmp_path / "many.wav", channel=number) as track:
             found = np.concatenate(list(track.blocks()))
         assert int(np.argmax(np.abs(np.fft.rfft(found)))) == 200 * number
+
+
+@pytest.mark.parametrize("channels", [2, 9, 63, 96])
+def test_channels_that_ffmpeg_knows_no_layout_of_are_mixed(tmp_path, channels):
+    time = np.arange(16_000) / 16_000
+    tones = [0.9 * np.sin(2 * np.pi * 50 * (number + 1) * time) for number in range(channels)]
+    with wave.open(str(tmp_path / "many.wav"), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((np.stack(tones, 1) * 32767).astype("<i2").tobytes())
+    samples, track = read(tmp_path / "many.wav")
+    assert track.gaps == [] and len(samples) == 16_000 and np.abs(samples).max() <= 1
+    spectrum = np.abs(np.fft.rfft(samples))
+    assert set(np.argsort(spectrum)[-channels:]) >= {50, 50 * min(channels, 63)}
+
+
+def test_samples_that_are_not_numbers_are_silence_and_counted(tmp_path):
+    time = np.arange(16_000) / 16_000
+    tone = (0.5 * np.sin(2 * np.pi * 200 * time)).astype("<f4")
+    broken = np.full(16_000, np.nan, "<f4")
+    broken[:100] = np.inf
+    _write_floats(tmp_path / "stereo.wav", np.stack([tone, broken], 1))
+    samples, track = read(tmp_path / "stereo.wav")
+    assert track.not_numbers == 16_000 and track.gaps == []
+    assert np.abs(samples).max() == pytest.approx(0.25, abs=0.02)
+    _write_floats(tmp_path / "mono.wav", np.where(np.arange(16_000) == 7, np.nan, tone)[:, None].astype("<f4"))
+    samples, track = read(tmp_path / "mono.wav")
+    assert track.not_numbers == 1 and np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_long_loss_is_silence_in_blocks_of_bounded_size(tmp_path):
+    with sound.open_track(SAMPLES / "LJ001-0001.wav") as track:
+        blocks = list(track._silence(25.0))
+        assert [len(block) for block in blocks] == [160_000, 160_000, 80_000] and track.decoded_seconds == 25
+        assert next(track._silence(1e300)).shape == (160_000,)
+
+
+def _write_floats(path: Path, samples: np.ndarray) -> None:
+    """A WAV of 32-bit floats (format 3), 16 kHz."""
+    channels, data = samples.shape[1], samples.tobytes()
+    form = struct.pack("<HHIIHH", 3, channels, 16_000, 16_000 * channels * 4, channels * 4, 32)
+    head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16) + form
+    path.write_bytes(head + b"data" + struct.pack("<I", len(data)) + data)
