@@ -46,6 +46,7 @@ from daemon.nearby import (
     options_of,
     read_bounded,
     too_large,
+    why_ignored,
 )
 from daemon.obstacles import obstacle, permissions
 from daemon.settling import DOWNLOAD_SUFFIXES, Settling, is_ignored
@@ -305,6 +306,7 @@ class Intake:
         for path in (*others, *(entry.path for entry in entries if entry.path.name.endswith(SIDECAR_SUFFIXES))):
             if not is_ignored(path.name):
                 self._bounded(self._refuse, path, path=path)
+        self._bounded(self._refuse, folder / FOLDER_FILE, path=folder / FOLDER_FILE)
         self._rested[folder] = now + _SCAN_PAUSE * (time.monotonic() - started)
         return [sub for sub in folders if not is_ignored(sub.name)]
 
@@ -371,9 +373,10 @@ class Intake:
             return False
 
     def _refuse(self, path: Path) -> None:
-        """Tell why something is never taken, as long as it lies there."""
+        """Report why something is never taken or is ignored, as long as it is there."""
+        inbox = self._folders.inbox
         try:
-            why = self._folders.inbox.refusal(path)
+            why = (None if path.name == FOLDER_FILE else inbox.refusal(path)) or why_ignored(inbox, path)
         except OSError:  # not now; at the next look
             return
         if why is not None:
@@ -501,7 +504,7 @@ class Intake:
         """
         with self._folders.inbox.opened(path.parent) as folder:
             content = sniff(path, folder)
-        sidecars = self._sidecars(path)
+        sidecars = self._own_sidecars(path)
         if why := self._why_not_yet(path, content, sidecars, now):
             self._leave(path, why)
             self._due[path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE, 0.001 * len(self.left))
@@ -674,7 +677,18 @@ class Intake:
         self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
         return None
 
+    def _own_sidecars(self, path: Path) -> list[Entry]:
+        """The sidecars of a file in the inbox that count; see `nearby`."""
+        own = []
+        for sidecar in self._sidecars(path):
+            if why_ignored(self._folders.inbox, sidecar.path):
+                self._refuse(sidecar.path)
+            else:
+                own.append(sidecar)
+        return own
+
     def _sidecars(self, path: Path) -> list[Entry]:
+        """The sidecars of a file, in the inbox or taken."""
         candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
         return [entry for candidate in candidates if (entry := self._folders.inbox.look(candidate))]
 

@@ -3,9 +3,14 @@
 Whoever may drop a file may write these, so they choose among the recipes of config.toml and set options of a recipe,
 never what a processor loads or runs. What is wrong in them is told, and the file waits in the inbox until it is mended.
 They are opened in their folders, never by their paths, and no more of them is read than they may hold.
+
+In an inbox of several users, nobody may choose for the files of another: a file counts only if it belongs to root, to
+the user of this service, to the owner of its folder or, if it is a sidecar, to the owner of the file NAME. Other ones
+are ignored, and `why_ignored` says why.
 """
 
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +21,14 @@ from pydantic import ValidationError
 from daemon import toml
 from daemon.config import Recipe, Settings
 from daemon.inbox import Inbox
-from daemon.names import MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable, printable_path, printable_sentence
+from daemon.names import (
+    MAX_SIDECAR_BYTES,
+    OPTIONS_SUFFIX,
+    SIDECAR_SUFFIXES,
+    printable,
+    printable_path,
+    printable_sentence,
+)
 from daemon.tables import Nearby
 from daemon.validation import nearest, problems
 from processors.base import Kind, RecipeOptions
@@ -151,6 +163,31 @@ def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {**recipe.recipe_options.model_dump(), **overrides}
 
 
+def why_ignored(inbox: Inbox, path: Path) -> str | None:
+    """Why a `.inboxd.toml`, or a sidecar in the inbox whose file NAME is there, does not count; None: it does, or
+    it does not exist.
+
+    Raises:
+        OSError: that cannot be determined now.
+    """
+    try:
+        with inbox.opened(path.parent) as folder:
+            above = os.fstat(folder)
+            facts = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+            if path.name == FOLDER_FILE:
+                whose, owners = "its folder", {above.st_uid}
+            elif path.suffix in SIDECAR_SUFFIXES:
+                main = os.stat(path.stem, dir_fd=folder, follow_symlinks=False)
+                whose, owners = path.stem, {above.st_uid, main.st_uid}
+            else:
+                return None
+    except FileNotFoundError:
+        return None
+    if facts.st_uid in owners | {0, os.geteuid()}:
+        return None
+    return f"it belongs to another user (uid {facts.st_uid}) than {whose}, so it is ignored."
+
+
 def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
     """Read a file in the inbox that may be growing.
 
@@ -162,6 +199,24 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise WrongOptions(too_large(path.name, limit))
+    return content
+
+
+def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
+    """Read a `.inboxd.toml`; None: there is none, or it does not count."""
+    try:
+        if why_ignored(inbox, path):
+            return None
+        with inbox.opened(path.parent) as folder:
+            owner = os.fstat(folder).st_uid
+        with inbox.open_file(path) as file:
+            if os.fstat(file.fileno()).st_uid not in (owner, 0, os.geteuid()):  # replaced since
+                return None
+            content = file.read(MAX_OPTIONS_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    if len(content) > MAX_OPTIONS_BYTES:
+        raise WrongOptions(too_large(path.name, MAX_OPTIONS_BYTES))
     return content
 
 
@@ -177,12 +232,9 @@ def _sources(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[_Source]:
     paths = [inbox.path.joinpath(*parts[:length], FOLDER_FILE) for length in range(len(parts) + 1)]
     for path in [*paths, *([sidecar] if sidecar else [])]:
         is_shared = path is not sidecar
-        try:
-            content = read_bounded(inbox, path, MAX_OPTIONS_BYTES)
-        except FileNotFoundError:
-            if is_shared:
-                continue
-            raise
+        content = _read_folder_file(inbox, path) if is_shared else read_bounded(inbox, path, MAX_OPTIONS_BYTES)
+        if content is None:
+            continue
         origin = printable_path(path.relative_to(inbox.path)) if is_shared else printable(path.name)
         left -= len(content)
         if left < 0:
