@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from daemon import beneath, durable, names
+from daemon import beneath, documents, durable, names
 from daemon.durable import HASH_INLINE_BYTES
 from daemon.model import Job, JobState, Original
 
@@ -223,23 +223,25 @@ class Outbox:
         Durable, also where an earlier run that died had removed it: else it would come back with a second original.
         """
         folder = self.path / result_path
+        originals = originals_in(folder)  # before error.json, which names them, is removed
         with contextlib.suppress(FileNotFoundError):
             self._unlink(folder, DOCUMENTS)  # error.json first: a folder that has one has its original
-            self._unlink(folder / ORIGINAL if (folder / ORIGINAL).is_dir() else folder, None)
+            for path in originals:
+                self._unlink(path.parent, [path.name])
         durable.remove_empty_folders(folder / ORIGINAL, up_to=folder)
         durable.remove_empty_folders(folder, up_to=self.path / FAILED)
         while not folder.is_dir():
             folder = folder.parent
         durable.fsync_folder(folder)
 
-    def _unlink(self, folder: Path, wanted: Iterable[str] | None) -> None:
-        """Remove files of a folder of the outbox: those `wanted`, or all.
+    def _unlink(self, folder: Path, wanted: Iterable[str]) -> None:
+        """Remove the `wanted` files of a folder of the outbox.
 
         Raises:
             FileNotFoundError: there is no such folder.
         """
         with beneath.opened(self.path, folder) as descriptor:
-            for name in os.listdir(descriptor) if wanted is None else wanted:
+            for name in wanted:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=descriptor)
 
@@ -271,12 +273,32 @@ def original_place(original: Original, others: Iterable[str]) -> str:
 
 
 def originals_in(result: Path) -> list[Path]:
-    """The files of a failed result that the daemon did not write itself."""
-    if (result / ORIGINAL).is_dir():
-        return list((result / ORIGINAL).iterdir())
+    """The original in a failed result, and its sidecars: those that error.json names; if it cannot be read, all files
+    that the daemon did not write itself."""
+    try:
+        original = documents.read(result / "error.json", root=result).facts["original"]
+        if original is None:
+            return []
+        path = original["path"]
+        if not path or not names.is_safe_relative(path) or Path(path).parts[:-1] not in ((), (ORIGINAL,)):
+            raise ValueError(f"{path!r} is not an original's place")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _likely_originals(result)
+    paths = (result / f"{path}{suffix}" for suffix in ("", *names.SIDECAR_SUFFIXES))
+    return [path for path in paths if os.path.lexists(path)]
+
+
+def _likely_originals(result: Path) -> list[Path]:
+    """The same without error.json, which a retry removes first. A folder with both documents, or with folders in it,
+    is not this result's: the failures of an inbox folder called "original" lie there."""
     if not result.is_dir():
         return []
-    return [path for path in result.iterdir() if path.name not in DOCUMENTS]
+    home = result / ORIGINAL
+    below = list(home.iterdir()) if home.is_dir() and not home.is_symlink() else []
+    has_documents = {path.name for path in below}.issuperset(DOCUMENTS)
+    if below and not has_documents and not any(path.is_dir() for path in below):
+        return below
+    return [path for path in result.iterdir() if path.name not in DOCUMENTS and not path.is_dir()]
 
 
 def _lay(source: Path, folder: Path, sha256: str | None, *, at_most: int | None = None) -> str | None:

@@ -3,21 +3,21 @@
 A result is removed only if it is ours (its document names the job) and holds nothing that a person has put into it.
 """
 
-import json
 import logging
-import uuid
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon import durable
+from daemon import documents, durable, names
 from daemon.folders import Folders
 from daemon.model import Job, JobState
-from daemon.names import SIDECAR_SUFFIXES
 from daemon.outbox import ORIGINAL
 from daemon.store import Store
 from daemon.tables import RetentionTable
+from processors import wire
 
 log = logging.getLogger(__name__)
 
@@ -98,10 +98,12 @@ class Retention:
         archive = self._folders.outbox.archive
         for folder in _job_folders(archive):
             job = self._store.get(folder.name)
-            if job is not None and not job.state.is_final:
-                continue
-            ended = folder.stat().st_mtime_ns // 1000 if job is None else job.finished_at
-            if ended < before:
+            if job is None:
+                ended = _newest(folder)
+            else:
+                is_its_home = names.is_safe_relative(job.folder) and self._folders.outbox.archive_home(job) == folder
+                ended = job.finished_at if is_its_home and job.state.is_final else None
+            if ended is not None and ended < before:
                 yield Removal(what="archived original", path=f"{folder.relative_to(archive)}", job=job, folder=folder)
 
     def _history(self, before: int) -> Iterator[Removal]:
@@ -116,35 +118,53 @@ class Retention:
 
 def _why_kept(folder: Path, job: Job) -> str:
     """Why a result is not ours to remove; "" if it is."""
+    path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
     try:
-        facts: dict[str, Any] = json.loads(
-            (folder / ("result.json" if job.state is JobState.DONE else "error.json")).read_bytes()
-        )
-    except (OSError, ValueError):
+        facts = documents.read(path, root=folder).facts
+        if facts.get("job") != job.id:
+            return "another job's result has its name"
+        ours = _ours(facts)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return "it is not as inboxd published it"
-    if not isinstance(facts, dict) or facts.get("job") != job.id:
-        return "another job's result has its name"
-    ours = {Path(file["name"]).parts[0] for file in facts.get("files") or []} | _DOCUMENTS
+    foreign = sorted({path.name for path in folder.iterdir()} - ours)
+    return f"somebody has put {', '.join(foreign[:3])} into it" if foreign else ""
+
+
+def _ours(facts: dict[str, Any]) -> set[str]:
+    """The names in a result that are inboxd's own, as its document lists them.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: the document was changed.
+    """
+    ours = {Path(wire.output_file(file)["name"]).parts[0] for file in facts.get("files") or []} | _DOCUMENTS
     if where := (facts.get("original") or {}).get("path"):
         original = Path(where)
         if original.parts[0] == ORIGINAL:
             ours.add(ORIGINAL)
         else:
-            ours |= {original.name, *(original.name + suffix for suffix in SIDECAR_SUFFIXES)}
-    foreign = sorted({path.name for path in folder.iterdir()} - ours)
-    return f"somebody has put {', '.join(foreign[:3])} into it" if foreign else ""
+            ours |= {original.name, *(original.name + suffix for suffix in names.SIDECAR_SUFFIXES)}
+    return ours
+
+
+def _newest(folder: Path) -> int | None:
+    """When a folder of files, or anything in it, last changed, in microseconds; None: it contains more than files, so
+    it is not a job's: an inbox folder may have such a name. A copied file may have an old mtime, but not an old ctime.
+    """
+    with os.scandir(folder) as found:
+        facts = [item.stat(follow_symlinks=False) for item in found]
+    if not all(stat.S_ISREG(each.st_mode) for each in facts):
+        return None
+    return max(max(each.st_mtime_ns, each.st_ctime_ns) for each in (*facts, folder.stat())) // 1000
 
 
 def _job_folders(folder: Path) -> Iterator[Path]:
-    """The folders below `folder` that are named by a job's UUID."""
+    """The folders below `folder` that are named by a job's UUID; nothing below one of them."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_dir():
             continue
-        try:
-            uuid.UUID(path.name)
-        except ValueError:
-            yield from _job_folders(path)
-        else:
+        if names.is_job_id(path.name):
             yield path
+        else:
+            yield from _job_folders(path)

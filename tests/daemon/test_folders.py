@@ -1,6 +1,7 @@
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import subprocess
 import threading
@@ -391,6 +392,74 @@ def test_failed_original_that_is_not_there_alone_and_unchanged_is_not_fetched(fo
     with pytest.raises(OriginalGone):
         folders.fetch_back(_failed(folders, **files))
     assert list(folders.inbox.taken_ids()) == []
+
+
+def _name_original(job, folders: Folders, path: str | None) -> None:
+    where = {"path": path} if path else None
+    (folders.outbox.path / job.result_path / "error.json").write_text(json.dumps({"job": job.id, "original": where}))
+
+
+def test_failure_of_another_file_below_original_does_not_hide_the_original(folders: Folders):
+    job = _failed(folders, x_txt="text", x_txt_prompt="What?")
+    _name_original(job, folders, "x.txt")
+    other = folders.outbox.path / "failed/a/x/original/y"
+    for name in ("error.txt", "error.json", "y.txt"):
+        _write(other / name)
+    folders.fetch_back(job)
+    assert folders.inbox.original("id").path.read_text() == "text"
+    folders.outbox.withdraw("failed/a/x")
+    folders.outbox.withdraw("failed/a/x")
+    assert [path.name for path in (folders.outbox.path / "failed/a/x").iterdir()] == ["original"]
+    assert len(list(other.iterdir())) == 3
+
+
+@pytest.mark.parametrize("is_cut_short", [False, True])
+def test_withdrawn_failure_spares_one_that_lies_in_its_folder_original(folders: Folders, is_cut_short: bool):
+    """The file x/original.txt has failed as well as x.txt."""
+    job = _failed(folders, x_txt="text")
+    _name_original(job, folders, "x.txt")
+    for name in ("error.txt", "error.json", "original.txt"):
+        _write(folders.outbox.path / "failed/a/x/original" / name)
+    if is_cut_short:
+        (folders.outbox.path / "failed/a/x/error.json").unlink()
+    folders.fetch_back(job)
+    folders.outbox.withdraw("failed/a/x")
+    assert [path.name for path in (folders.outbox.path / "failed/a/x").iterdir()] == ["original"]
+    assert len(list((folders.outbox.path / "failed/a/x/original").iterdir())) == 3
+
+
+def test_note_that_a_person_put_beside_a_failure_neither_hinders_a_retry_nor_is_lost(folders: Folders):
+    job = _failed(folders, x_txt="text", note_txt="important")
+    _name_original(job, folders, "x.txt")
+    folders.fetch_back(job)
+    folders.outbox.withdraw("failed/a/x")
+    assert [path.name for path in (folders.outbox.path / "failed/a/x").iterdir()] == ["note.txt"]
+
+
+def test_original_in_a_folder_of_its_own_is_fetched(folders: Folders):
+    job = _failed(folders)
+    _write(folders.outbox.path / "failed/a/x/original/error.json", "text")
+    _name_original(job, folders, "original/error.json")
+    folders.fetch_back(job)
+    assert folders.inbox.original("id").path.name == "error.json"
+    folders.outbox.withdraw("failed/a/x")
+    assert not (folders.outbox.path / "failed/a").exists()
+
+
+@pytest.mark.parametrize("path", ["../../../state/secret", "/etc/hostname", "y/x.txt", "original/y/x.txt", "", "."])
+def test_original_is_never_looked_for_outside_its_result(folders: Folders, path: str):
+    job = _failed(folders, x_txt="text")
+    _name_original(job, folders, "x.txt")
+    (folders.outbox.path / job.result_path / "error.json").write_text(json.dumps({"original": {"path": path}}))
+    folders.fetch_back(job)
+    assert folders.inbox.original("id").path.name == "x.txt"
+
+
+def test_failure_without_an_original_has_none_to_fetch(folders: Folders):
+    job = _failed(folders, note_txt="text")
+    _name_original(job, folders, None)
+    with pytest.raises(OriginalGone):
+        folders.fetch_back(job)
 
 
 def test_link_in_a_failed_result_is_not_fetched(folders: Folders, tmp_path: Path):

@@ -1,0 +1,142 @@
+"""What [retention] finds: originals of jobs, and nothing that merely looks like them."""
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import make_job
+
+from daemon.folders import Folders
+from daemon.model import Job, JobState
+from daemon.retention import Retention
+from daemon.store import Store
+from daemon.tables import RetentionTable
+
+HOUR_US = 3600 * 10**6
+JOB = "0a1b2c3d-0000-4000-8000-00000000000a"
+OTHER = "0a1b2c3d-0000-4000-8000-00000000000b"
+
+
+class Archive:
+    """Folders and a job log, at a time `later`, when what lies there now is old."""
+
+    def __init__(self, home: Path):
+        self.folders = Folders(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")
+        self.folders.prepare()
+        self.now_us = int(time.time() * 1e6)
+        self.store = Store(home / "state" / "jobs.db", clock=lambda: self.now_us)
+        rules = RetentionTable(archive="1h", results="1h", failed="1h")
+        self._retention = Retention(rules, self.store, self.folders)
+
+    def put(self, path: str) -> Path:
+        file = self.folders.outbox.archive / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("the original")
+        return file
+
+    def record(self, job_id: str, folder: str, *, state: JobState = JobState.DONE, **fields: Any) -> Job:
+        job = make_job(id=job_id, folder=folder)
+        self.store.insert([job])
+        job = replace(job, state=state, finished_at=self.now_us if state.is_final else None, **fields)
+        self.store.restore([job])
+        return job
+
+    def due(self) -> list[str]:
+        found = []
+        for removal in self._retention.due():
+            found += [] if removal.why_not else [removal.path]
+            self._retention.remove(removal)
+        return found
+
+    def reasons(self) -> list[str]:
+        return [removal.why_not for removal in self._retention.due()]
+
+    def later(self) -> None:
+        self.now_us += 2 * HOUR_US
+
+
+@pytest.fixture
+def archive(tmp_path: Path):
+    made = Archive(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_archived_original_of_an_ended_job_goes_when_it_is_old(archive: Archive):
+    archive.put(f"bank/{JOB}/x.txt")
+    archive.record(JOB, "bank")
+    assert archive.due() == []
+    archive.later()
+    assert archive.due() == [f"bank/{JOB}"]
+
+
+def test_archived_original_without_a_row_goes_when_all_of_it_is_old(archive: Archive):
+    file = archive.put(f"bank/{JOB}/x.txt")
+    os.utime(file, (0, 0))  # as cp -p leaves it
+    os.utime(file.parent, (0, 0))
+    assert archive.due() == [], "it was put there just now"
+    archive.later()
+    assert archive.due() == [f"bank/{JOB}"]
+
+
+@pytest.mark.parametrize("name", ["1" * 32, JOB, JOB.upper(), f"{{{JOB}}}", f"urn:uuid:{JOB}"])
+def test_fresh_original_stays_in_an_inbox_folder_named_like_a_job(archive: Archive, name: str):
+    archive.put(f"{name}/old")
+    (archive.folders.outbox.archive / name / "old").unlink()
+    os.utime(archive.folders.outbox.archive / name, (0, 0))
+    archive.later()
+    file = archive.put(f"{name}/{OTHER}/x.txt")
+    archive.record(OTHER, name)
+    os.utime(archive.folders.outbox.archive / name, (0, 0))
+    assert archive.due() == [] and file.exists()
+
+
+def test_inbox_folder_named_like_a_job_that_ended_elsewhere_stays(archive: Archive):
+    archive.record(JOB, "bank")
+    archive.later()
+    file = archive.put(f"{JOB}/{OTHER}/x.txt")
+    lone = archive.put(f"a/{JOB}/x.txt")
+    assert archive.due() == [] and file.exists() and lone.exists()
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING, JobState.PUBLISHING])
+def test_archived_original_of_an_open_job_stays(archive: Archive, state: JobState):
+    archive.put(f"{JOB}/x.txt")
+    archive.record(JOB, "", state=state)
+    archive.later()
+    assert archive.due() == []
+
+
+def test_link_below_the_archive_is_neither_followed_nor_removed(archive: Archive, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    archive.put(f"{JOB}/x.txt").unlink()
+    (archive.folders.outbox.archive / JOB / "link").symlink_to(tmp_path / "elsewhere")
+    archive.later()
+    assert archive.due() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"files": 5},
+        {"files": [5]},
+        {"files": [{}]},
+        {"files": [{"name": "", "sha256": "", "size_bytes": 0}]},
+        {"files": [{"name": "..", "sha256": "", "size_bytes": 0}]},
+        {"original": "x"},
+        {"original": {"path": 5}},
+        {"original": {"path": "."}},
+    ],
+    ids=str,
+)
+def test_result_whose_document_was_changed_stays(archive: Archive, changes: dict[str, Any]):
+    result = archive.folders.outbox.path / "x"
+    result.mkdir()
+    (result / "result.json").write_text(json.dumps({"job": JOB, **changes}))
+    archive.record(JOB, "", result_path="x")
+    archive.later()
+    assert archive.reasons() == ["it is not as inboxd published it"]
