@@ -8,7 +8,8 @@ sent a Batch before the last is done; there is one BatchDone for each.
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Annotated, Any
@@ -20,9 +21,14 @@ from processors.base import FailureKind, Kind, RecipeOptions, Work, WorkProgress
 
 LINE_BYTES = 16 * 1024 * 1024  # a longer line is no message
 _WORDS = 4000  # characters of a text for people
+_MOST_REASONS = 50  # of one review; the last says how many more there were
+_LONGEST_REASON = 500  # characters
+_MOST_RANGES = 10  # of pages, named in one reason
+_ABOUT_PAGE = re.compile(r"([Pp])age (\d{1,9})\b( of \d+)?(?P<rest>.*)", re.DOTALL)
 
 # What a worker's library hands on may be half a character, or a novel: the job log and result.json hold neither.
 Words = Annotated[str, BeforeValidator(lambda text: cut(text) if isinstance(text, str) else text)]
+Reasons = Annotated[list[Words], BeforeValidator(lambda reasons: gather_reasons(reasons))]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]  # as SQLite holds it
 
@@ -82,7 +88,7 @@ class WorkFinished:
     attempt: int
     files: list[Annotated[Any, BeforeValidator(output_file)]]  # OutputFile as dict, fsynced by the worker
     excerpt: Words
-    review: list[Words]
+    review: Reasons
     pages: Count | None
     media_seconds: Seconds | None
     details: dict[str, Any]
@@ -138,6 +144,51 @@ def cut(text: str) -> str:
     """A text for people, as valid Unicode of a bounded length."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _WORDS else f"{text[:_WORDS]} …"
+
+
+def gather_reasons(reasons: Iterable[Any]) -> list[Any]:
+    """The reasons of a review, those that differ only in their page as one, in bounded number and length.
+
+    "page 2: no text was found" and the same of pages 3 and 5 become "pages 2-3, 5: no text was found". What is not
+    text stays as it is. A second call changes nothing.
+    """
+    pages: dict[tuple[str, ...], list[int]] = {}  # by what is said of them
+    first: dict[Any, Any] = {}  # how it was said first, in order
+    for number, reason in enumerate(reasons):
+        about = _ABOUT_PAGE.fullmatch(reason) if isinstance(reason, str) else None
+        if about is None:
+            first[number] = reason
+            continue
+        initial, page, of = about[1], about[2], about[3] or ""
+        said = initial, of, re.sub(rf"\b([Pp])age {page}\b", _each_page, about["rest"])
+        pages.setdefault(said, []).append(int(page))
+        first.setdefault(said, reason)
+    gathered = [_of_pages(*key, pages[key]) if len(pages.get(key, ())) > 1 else first[key] for key in first]
+    if len(gathered) > _MOST_REASONS:
+        more = len(gathered) - _MOST_REASONS + 1
+        gathered = [*gathered[: _MOST_REASONS - 1], f"And {more} more reasons, which are not listed."]
+    return [_shortened(reason) if isinstance(reason, str) else reason for reason in gathered]
+
+
+def _each_page(found: re.Match[str]) -> str:
+    return "Each page" if found[1] == "P" else "each page"
+
+
+def _of_pages(initial: str, of: str, rest: str, pages: Sequence[int]) -> str:
+    ranges: list[list[int]] = []
+    for page in sorted(set(pages)):
+        if ranges and page == ranges[-1][1] + 1:
+            ranges[-1][1] = page
+        else:
+            ranges.append([page, page])
+    named = ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in ranges[:_MOST_RANGES])
+    more = sum(end - start + 1 for start, end in ranges[_MOST_RANGES:])
+    rest = f" were {rest.removeprefix(' was ')}" if rest.startswith(" was ") else rest
+    return f"{initial}ages {named}{f' and {more} more' if more else ''}{of}{rest}"
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 2]} …"
 
 
 def work_to_wire(work: Work) -> dict[str, Any]:

@@ -166,7 +166,7 @@ class Worker:
             attempt=work.attempt,
             files=[vars(file) for file in files],
             excerpt=outcome.excerpt,
-            review=list(outcome.review),
+            review=wire.gather_reasons(outcome.review),
             pages=outcome.pages,
             media_seconds=outcome.media_seconds,
             details=dict(outcome.details),

@@ -8,6 +8,7 @@ from processors.base import BadInput
 from processors.pages.page import Page, is_thin, reduce, refuse_too_many, share_of
 from processors.pages.textlayer import picture_share, read_places, read_text
 
+_NO_PAGES = "This PDF has no pages. Export it again and drop the new file."
 _POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
 
 
@@ -18,10 +19,10 @@ def open_pdf(file: BinaryIO, *, max_pixels: int, dpi: int, password: str | None)
     try:
         pdf = pypdfium2.PdfDocument(file, password=password)
     except pypdfium2.PdfiumError as error:
-        raise BadInput(_why_pdf_fails(error.err_code, password)) from error
+        raise BadInput(_why_pdf_fails(_error_code(file, password), password)) from error
     try:
         if len(pdf) == 0:
-            raise BadInput("This PDF has no pages. Export it again and drop the new file.")
+            raise BadInput(_NO_PAGES)
         refuse_too_many(len(pdf))
         pdf.init_forms()  # draws what was typed into form fields
         yield _PdfPages(pdf, max_pixels, dpi)
@@ -29,9 +30,26 @@ def open_pdf(file: BinaryIO, *, max_pixels: int, dpi: int, password: str | None)
         pdf.close()
 
 
+def _error_code(file: BinaryIO, password: str | None) -> int | None:
+    """The code with which pdfium refuses the file. It sets none for a file without pages, and the code of an earlier
+    file would be left: so another one is set first, and the file is opened again."""
+    import pypdfium2
+    from pypdfium2 import raw
+
+    raw.FPDF_LoadDocument(b"", None)  # FPDF_ERR_FILE: there is no such file
+    file.seek(0)
+    try:
+        pypdfium2.PdfDocument(file, password=password).close()
+    except pypdfium2.PdfiumError as error:
+        return error.err_code
+    return None
+
+
 def _why_pdf_fails(code: int | None, password: str | None) -> str:
     from pypdfium2 import raw
 
+    if code in (raw.FPDF_ERR_SUCCESS, raw.FPDF_ERR_FILE):  # see `_error_code`: pdfium set none
+        return _NO_PAGES
     if code == raw.FPDF_ERR_PASSWORD and password:
         return "This PDF is encrypted, and the password given does not open it. Correct it and drop both files again."
     if code == raw.FPDF_ERR_PASSWORD:

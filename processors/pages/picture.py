@@ -25,6 +25,10 @@ _COLOUR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit gr
 _REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
 _TAG_SUBFILE, _TAG_ORIENTATION = 254, 274
 _DARK = 1 / 16  # 16-bit grey that stays under this share of its range holds 12-bit data, or less
+_MUCH_METADATA = (
+    "This PNG holds too much text, or too large a colour profile, beside its pixels. Save it without metadata, or as "
+    "JPEG, and drop that."
+)
 # What Pillow's plug-ins raise on damaged files, as its own fuzzers show; OSError is told apart by its errno.
 _DAMAGE = (
     *(OSError, EOFError, SyntaxError, ValueError, IndexError, KeyError, TypeError, AttributeError),
@@ -62,6 +66,8 @@ def _damage_is_bad_input() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:  # the disk's fault
             raise
         logger.info("damaged image: %s", error)
+        if "MAX_TEXT" in str(error):  # a limit of Pillow's, for texts and colour profiles
+            raise BadInput(_MUCH_METADATA) from error
         raise BadInput("This image is damaged or truncated. Copy it to the inbox again.") from error
 
 

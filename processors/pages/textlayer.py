@@ -12,6 +12,7 @@ _FINE = 16  # device units a point, as pdfium gives whole numbers
 _GAP = 0.25  # character heights; a wider gap begins a word, even where no space is printed
 _TILTED = 0.2  # radians
 _UNKNOWN = "\ufffd"
+_HYPHEN, _LINE_END = "-", "\x02\ufffe"  # what pdfium writes for a hyphen at the end of a line
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ def read_text(page: Any) -> str:
         found = text.get_text_bounded(errors="replace")
     finally:
         text.close()
-    return found.replace("\r\n", "\n").replace("\ufffe", "-").replace("\0", "").strip()  # U+FFFE: a hyphen at line end
+    found = found.replace("\r\n", "\n").replace("\0", "")
+    return "".join(_HYPHEN if each in _LINE_END else _readable(each) for each in found).strip()
 
 
 def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
@@ -46,7 +48,7 @@ def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
             return ()
         width, height = page.get_size()
         size = round(width * _FINE), round(height * _FINE)
-        codes = [raw.FPDFText_GetUnicode(text, number) for number in range(count)]
+        codes = [_code(text, number) for number in range(count)]
         chars = [_char(text, page, number, character, size) for number, character in enumerate(characters(codes))]
     finally:
         text.close()
@@ -56,17 +58,41 @@ def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
 def characters(codes: Sequence[int]) -> list[str]:
     """Convert the codes from a font's table, valid or not, to characters.
 
-    A surrogate pair becomes one character, followed by ""; a lone surrogate or an invalid code point becomes U+FFFD.
+    A surrogate pair becomes one character, followed by ""; a lone surrogate, an invalid code point, a noncharacter or a
+    control character becomes U+FFFD. U+0000 stays.
     """
     found: list[str] = []
     for number, code in enumerate(codes):
         if _is_low(code) and number and _is_high(codes[number - 1]):
             high = codes[number - 1]
-            found[-1:] = [chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00), ""]
+            found[-1:] = [_readable(chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00)), ""]
         else:
             is_character = code <= sys.maxunicode and not 0xD800 <= code <= 0xDFFF
-            found.append(chr(code) if is_character else _UNKNOWN)
+            found.append(_readable(chr(code)) if is_character else _UNKNOWN)
     return found
+
+
+def _readable(character: str) -> str:
+    """The character, or U+FFFD for a control character other than tab and line end, or a noncharacter (Unicode 15,
+    23.7)."""
+    code = ord(character)
+    is_control = (code < 0x20 or 0x7F <= code < 0xA0) and character not in "\0\t\n\r"
+    is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return _UNKNOWN if is_control or is_noncharacter else character
+
+
+def _code(text: Any, number: int) -> int:
+    """The code of a character: pdfium's sign for a hyphen at a line's end as a hyphen, and U+0000, its sign for a glyph
+    without a code, as U+FFFD unless the glyph is blank."""
+    from pypdfium2 import raw
+
+    code = raw.FPDFText_GetUnicode(text, number)
+    if raw.FPDFText_IsHyphen(text, number) == 1:
+        return ord(_HYPHEN)
+    if code == 0:
+        left, bottom, right, top = text.get_charbox(number)
+        return ord(_UNKNOWN) if right > left and top > bottom else 0
+    return code
 
 
 def _is_high(code: int) -> bool:
@@ -92,7 +118,7 @@ def _char(text: Any, page: Any, number: int, character: str, size: tuple[int, in
     """None: a space, or what pdfium itself put in."""
     from pypdfium2 import raw
 
-    if character in ("\0", "\ufffe") or character.isspace():
+    if character == "\0" or character.isspace():
         return None
     box = raw.FS_RECTF()
     if not raw.FPDFText_GetLooseCharBox(text, number, box):

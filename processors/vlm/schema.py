@@ -23,9 +23,21 @@ def load(given: object, home: Path) -> dict[str, Any]:
     """
     if not isinstance(given, str | dict):
         raise ValueError("is neither the name of a JSON Schema file nor a table")
-    found = given if isinstance(given, dict) else _read(home / Path(given).expanduser())
-    _check(found)
+    found = given if isinstance(given, dict) else _read(_path(given, home))
+    try:
+        _check(found)
+    except RecursionError:
+        raise ValueError("is nested too deeply for a JSON Schema") from None
     return found
+
+
+def _path(given: str, home: Path) -> Path:
+    if "\0" in given:
+        raise ValueError("is not the name of a file: it contains a NUL character")
+    try:
+        return home / Path(given).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{given} names the home folder of a user who does not exist") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -35,8 +47,14 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(content)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}): correct the name or put the file there") from error
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not valid UTF-8: save it as UTF-8") from error
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path} is no JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply for a JSON Schema") from error
+    except ValueError as error:  # of int(), which reads at most 4300 digits
+        raise ValueError(f"{path} is no schema: it holds a number with too many digits") from error
     if len(content) > _MOST_BYTES:
         raise ValueError(f"{path} is longer than {_MOST_BYTES // 1024} KiB: that is no schema")
     if not isinstance(found, dict):

@@ -268,6 +268,35 @@ def test_a_tiff_without_a_first_page_is_bad_input(tmp_path: Path):
         count_pages(tmp_path / "x.tiff", "image/tiff")
 
 
+def test_a_pdf_without_pages_is_not_called_damaged(tmp_path: Path):
+    body, offsets = b"%PDF-1.7\n", []
+    for number, each in enumerate((b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"), start=1):
+        offsets.append(len(body))
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, each)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    end = b"xref\n0 3\n0000000000 65535 f \n%strailer\n<</Size 3/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n"
+    (tmp_path / "x.pdf").write_bytes(body + end % (table, len(body)))
+    (tmp_path / "damaged.pdf").write_bytes(b"%PDF-1.7\n")
+    for name, says in (("x", "has no pages"), ("damaged", "damaged or cut off"), ("x", "has no pages")):
+        with pytest.raises(BadInput, match=rf"^This PDF (is )?{says}\."):
+            count_pages(tmp_path / f"{name}.pdf", "application/pdf")
+    with pytest.raises(BadInput, match="encrypted"):
+        count_pages(DATA / "locked.pdf", "application/pdf")
+    with pytest.raises(BadInput, match="has no pages"):
+        count_pages(tmp_path / "x.pdf", "application/pdf")
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_a_png_with_too_much_metadata_is_not_called_damaged(tmp_path: Path, kind: bytes):
+    Image.new("RGB", (10, 10), "white").save(tmp_path / "x.png")
+    content = (tmp_path / "x.png").read_bytes()
+    data = b"a\0\0" + zlib.compress(bytes(10_000_000))
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    (tmp_path / "x.png").write_bytes(content[:33] + chunk + content[33:])
+    with pytest.raises(BadInput, match="without metadata"):
+        _only(tmp_path / "x.png")
+
+
 # ---------------------------------------------------------------------------------------------- strips
 
 

@@ -67,6 +67,10 @@ def read(ocr: Ocr, source: Path, outputs: Path, **options: object):
         ([0xD83D, 0xD83D, 0xDE00], ["\ufffd", "\U0001f600", ""]),
         ([0xD83D, 0xDE00, 0xDE00], ["\U0001f600", "", "\ufffd"]),
         ([0x110000, 0xFFFFFFFF], ["\ufffd", "\ufffd"]),
+        ([0x01, 0x07, 0x0C, 0x1B, 0x7F, 0x85], ["\ufffd"] * 6),
+        ([0x09, 0x0A, 0x0D, 0x20, 0xA0], ["\t", "\n", "\r", " ", "\xa0"]),
+        ([0xFFFE, 0xFFFF, 0x1FFFE, 0x10FFFF, 0xFDD0, 0xFDEF, 0xFDF0], ["\ufffd"] * 6 + ["\ufdf0"]),
+        ([0xDBFF, 0xDFFF], ["\ufffd", ""]),
         ([], []),
     ],
 )
@@ -85,7 +89,17 @@ def test_a_character_of_two_surrogates_is_read(ocr: Ocr, tmp_path: Path, unicode
     json.loads((tmp_path / "out" / "page.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("unicode", [b"D83D", b"DE00", b"DE00D83D"], ids=["first half", "second half", "turned round"])
+_HALVES = {"first half": b"D83D", "second half": b"DE00", "turned round": b"DE00D83D"}
+_NOT_TEXT = {
+    "bell": b"0007",
+    "form feed": b"000C",
+    "10FFFF": b"DBFFDFFF",
+    "FDD0": b"FDD0",
+    "NUL": b"0000",
+}
+
+
+@pytest.mark.parametrize("unicode", [*_HALVES.values(), *_NOT_TEXT.values()], ids=[*_HALVES, *_NOT_TEXT])
 @pytest.mark.parametrize("task", ["read", "bank-statement", "receipt"])
 def test_half_a_character_is_replaced_and_reported(ocr: Ocr, tmp_path: Path, unicode: bytes, task: str):
     (tmp_path / "x.pdf").write_bytes(a_pdf(unicode))
@@ -97,8 +111,17 @@ def test_half_a_character_is_replaced_and_reported(ocr: Ocr, tmp_path: Path, uni
     assert f"page 1: {count} unreadable {noun} in the text layer" in finished.review
 
 
-def test_a_layer_of_halves_is_read_by_ocr(ocr: Ocr, tmp_path: Path):
-    (tmp_path / "x.pdf").write_bytes(a_pdf(b"D83D", f"{LINE} ****"))
+def test_a_hyphen_at_the_end_of_a_line_is_a_hyphen(ocr: Ocr, tmp_path: Path):
+    content = a_pdf(b"0041").replace(b"72 700 Td", b"72 700 Td (an agree-) Tj 0 -14 Td (ment of two) Tj 0 -14 Td")
+    (tmp_path / "x.pdf").write_bytes(content)
+    finished = read(ocr, tmp_path / "x.pdf", tmp_path / "out", formats=["txt"])
+    text = (tmp_path / "out" / "page.txt").read_text(encoding="utf-8")
+    assert text.splitlines()[:2] == ["an agree-", "ment of two"] and finished.review == ()
+
+
+@pytest.mark.parametrize("unicode", [b"D83D", b"0007", b"FFFE", b"DBFFDFFF"])
+def test_a_layer_of_halves_is_read_by_ocr(ocr: Ocr, tmp_path: Path, unicode: bytes):
+    (tmp_path / "x.pdf").write_bytes(a_pdf(unicode, f"{LINE} ****"))
     read(ocr, tmp_path / "x.pdf", tmp_path / "out")
     assert json.loads((tmp_path / "out" / "page.json").read_text())["pages"][0]["source"] == "OCR"
 
@@ -220,8 +243,10 @@ def test_a_name_that_is_no_utf8_can_be_written_down(ocr: Ocr, tmp_path: Path):
 def test_a_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int]):
     """RapidOCR enlarges a short side to 736 pixels and pads a wide page to a quarter of its width: up to terabytes."""
     image = Image.new("RGB", size, "black")
-    height, width, _ = ocr._engine._prepared(image, max(size)).shape
-    assert max(width, height) <= 25 * min(width, height) and (width, height) >= size
+    prepared, scale = ocr._engine._prepared(image, max(size))
+    height, width, _ = prepared.shape
+    assert max(width, height) <= 25 * min(width, height)
+    assert width * scale[0] >= size[0] and height * scale[1] >= size[1]
     longest, ratio = ocr._engine._rapidocr.max_side_len, ocr._engine._rapidocr.width_height_ratio
     shrunk = min(1.0, longest / max(width, height))
     enlarged = max(shrunk, 736 / min(width, height))

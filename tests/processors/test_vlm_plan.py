@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from daemon import config
 from daemon.errors import ConfigError
 from processors.base import Instead, Missing, Ready
-from processors.vlm import AskOptions, Vlm, VlmOptions
+from processors.vlm import AskOptions, Vlm, VlmOptions, schema
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny-vlm"
@@ -172,6 +172,30 @@ def test_wrong_schema_is_a_config_error_that_says_what_to_mend(content, said, tm
     with pytest.raises(ConfigError) as error:
         config.load(tmp_path / "config.toml")
     assert "[recipes.invoice] json_schema = 'invoice.json'" in str(error.value) and said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\0\0\0{\xff\xff\xff\xff", "is not valid UTF-8"),
+        (b'{"type": "obj\xe9"}', "is not valid UTF-8"),
+        (b'{"a":' * 5000, "is nested too deeply"),
+        (b'{"type": "object", "maxLength": ' + b"9" * 5000 + b"}", "too many digits"),
+        (b'{"type": "object", "not": ' + b'{"not": ' * 300 + b"{}" + b"}" * 301, "nested too deeply"),
+    ],
+    ids=["utf-32", "latin-1", "deep", "digits", "deep schema"],
+)
+def test_a_schema_file_is_refused_without_words_of_python(content: bytes, said: str, tmp_path):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(ValueError, match=said) as error:
+        schema.load("x.json", tmp_path)
+    assert not any(word in str(error.value) for word in ("codec", "recursion", "sys.", "Error"))
+
+
+@pytest.mark.parametrize(("name", "said"), [("a\0b.json", "NUL"), ("~nobody-at-all/x.json", "home folder")])
+def test_a_name_that_names_no_file_is_refused(name: str, said: str, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        schema.load(name, tmp_path)
 
 
 def test_schema_beside_config_toml_becomes_part_of_the_recipe(tmp_path):

@@ -145,6 +145,50 @@ def test_numbers_that_json_lacks_do_not_reach_the_wire():
     assert wire.decode(line.replace(b"0.5", b"1e999")).details["all"][1] is None
 
 
+_DAMAGED = "page {0} could not be read: Page {0} of this PDF is damaged."
+
+
+@pytest.mark.parametrize(
+    ("reasons", "gathered"),
+    [
+        ([], []),
+        (["No speech was found."], ["No speech was found."]),
+        (["page 7: no text was found"], ["page 7: no text was found"]),
+        ([_DAMAGED.format(3)], [_DAMAGED.format(3)]),
+        (
+            [_DAMAGED.format(page) for page in range(2, 10_001)],
+            ["pages 2-10000 could not be read: Each page of this PDF is damaged."],
+        ),
+        (
+            [f"page {page}: no text was found" for page in (1, 2, 4)] + ["page 3: 1 unreadable character"],
+            ["pages 1-2, 4: no text was found", "page 3: 1 unreadable character"],
+        ),
+        (["page 1 was reduced", "page 2 was reduced"], ["pages 1-2 were reduced"]),
+        (
+            ["Page 1 of 9: no text was found.", "Page 2 of 9: no text was found."],
+            ["Pages 1-2 of 9: no text was found."],
+        ),
+        (["page 1: a", "page 12: a"], ["pages 1, 12: a"]),
+        (["page 1: see page 12", "page 2: see page 12"], ["pages 1-2: see page 12"]),
+    ],
+)
+def test_equal_reasons_of_many_pages_are_one(reasons: list[str], gathered: list[str]):
+    assert wire.gather_reasons(reasons) == gathered
+    assert wire.gather_reasons(gathered) == gathered
+
+
+def test_a_review_is_bounded_on_the_wire():
+    reasons = [f"reason {number}: {'x' * 10_000}" for number in range(1000)]
+    reasons += [f"page {number}: odd" for number in range(1, 1000, 2)]
+    finished = wire.WorkFinished(
+        job="j", attempt=1, files=[], excerpt="", review=reasons, pages=1, media_seconds=None, seconds=1.0, details={}
+    )
+    found = wire.decode(wire.encode(finished)).review
+    assert len(found) == 50 and all(len(reason) <= 500 for reason in found)
+    assert found[-1] == "And 952 more reasons, which are not listed." and found[0].startswith("reason 0: xx")
+    assert wire.gather_reasons(reasons[1000:]) == ["pages 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 490 more: odd"]
+
+
 def test_paths_that_are_no_utf8_survive_the_wire(tmp_path: Path):
     work = _work(tmp_path, "x", os.fsdecode(b"caf\xe9.txt"))
     message = wire.decode(wire.encode(wire.Batch(works=[wire.work_to_wire(work)])))
