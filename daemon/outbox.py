@@ -117,7 +117,7 @@ class Outbox:
         return durable.may_link(source, home)
 
     def _lay_all(self, job: Job, original: Original, home: Path, *, is_laid: bool) -> None:
-        if not is_laid:
+        if not is_laid or not os.path.lexists(home / original.path.name):
             _lay(original.path, home, job.sha256, at_most=HASH_INLINE_BYTES)
         for sidecar in original.sidecars.values():
             try:

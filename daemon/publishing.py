@@ -83,7 +83,7 @@ class Publishing:
 
         def again() -> None:
             key, failed = f"result of {job.path} ({job.id[:8]})", self._failed[job.id]
-            self._storage.make(key, step, hopeless=hopeless, failed=failed)
+            self._storage.make(key, step, hopeless=functools.partial(self._end_in_vain, job, hopeless), failed=failed)
 
         again()
 
@@ -101,7 +101,7 @@ class Publishing:
 
         def again() -> None:
             key, failed = f"result of {job.path} ({job.id[:8]})", self._failed[job.id]
-            self._storage.make(key, step, hopeless=hopeless, failed=failed)
+            self._storage.make(key, step, hopeless=functools.partial(self._end_in_vain, job, hopeless), failed=failed)
 
         step()
 
@@ -186,6 +186,7 @@ class Publishing:
                 del self._preparations[job.id]
                 raise done.error
             return not done.is_pending
+        self._preparations.pop(job.id, None)  # of an earlier attempt, whose folder is gone
         outbox, source = self._folders.outbox, original.path
         is_quick = home is None or outbox.may_link(source, home)
         if source.lstat().st_size <= HASH_INLINE_BYTES or (is_quick and job.sha256):
@@ -213,6 +214,11 @@ class Publishing:
             del self._preparations[job.id]
             raise
         return False
+
+    def _end_in_vain(self, job: Job, hopeless: Callable[[Exception], None], error: Exception) -> None:
+        """Give up a publishing: what was prepared for it is not for the failure, nor for the next attempt."""
+        self._forget(job.id)
+        hopeless(error)
 
     def _is_altered(self, job_id: str) -> bool:
         """Note that an original differs from its checksum; False: that is known, and it differs again."""

@@ -317,6 +317,41 @@ def test_question_that_grows_after_it_was_taken_is_left_out(shop: Shop):
     assert sorted(path.name for path in (shop.settings.outbox / "x").iterdir()) == ["out.txt", "result.json", "x.txt"]
 
 
+def test_original_that_was_prepared_for_an_earlier_attempt_is_laid_into_the_result_of_this(
+    shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch
+):
+    job = shop.begin()
+    second = keep_second_name(shop, job)
+    with monkeypatch.context() as patch:
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise OSError(5, "an injected error")
+
+        patch.setattr(shop.folders.outbox, "stage", refuse)  # the original is copied, then its result is refused
+        shop.hear(1, finished(shop, job))
+        shop.hear(1, wire.BatchDone())
+        for _ in range(12):
+            shop.pass_time()
+        assert shop.store.get(job.id).charged == 1
+    second.unlink()  # the next attempt can link the original
+    shop.clock.seconds += 100
+    shop.hear(1, finished(shop, shop.next_job()))
+    shop.turn()
+    assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == []
+    assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
+
+
+def test_result_of_a_copied_original_that_lacks_an_output_fails_its_job_only(shop: Shop, large: None):
+    job = shop.begin()
+    keep_second_name(shop, job)
+    absent = {"name": "absent.txt", "sha256": "0" * 64, "size_bytes": 1}
+    shop.hear(1, replace(finished(shop, job), files=[absent]))
+    for _ in range(4):
+        shop.pass_time()
+    assert shop.state(job) == "failed"
+    assert (shop.settings.outbox / "failed" / "x" / "x.txt").read_text() == "the file"
+
+
 def test_large_failed_file_is_fetched_back_in_the_background(shop: Shop, large: None):
     job = shop.begin()
     shop.fail(job)
