@@ -84,7 +84,7 @@ class _PdfPages:
         if width <= 0 or height <= 0:
             raise BadInput(f"Page {number} of this PDF has no size. Export it again and drop the new file.")
         if is_thin((width, height), self._max_pixels):
-            points = " by ".join(f"{side:.6g}" for side in page.get_size())
+            points = " by ".join(f"{side:.0f}" if side >= 1000 else f"{side:.4g}" for side in page.get_size())
             raise BadInput(f"Page {number} is too thin to be read ({points} points).")
         share = share_of((width, height), self._max_pixels)
         notes = (f"rendered at {self._dpi * share:.0f} instead of {self._dpi} dpi",) if share < 1 else ()
