@@ -8,6 +8,7 @@ there, with the reason in `left`, and is retried once it or one of its sidecars 
 """
 
 import collections
+import contextlib
 import errno
 import functools
 import hashlib
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from daemon import durable
 from daemon.config import Settings
@@ -69,6 +70,7 @@ _OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in 
 _DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
 _HASH_TRIES = 6  # of a large file that cannot be read
 _CHUNK_BYTES = 1 << 20
+_SLICE_BYTES = 64 * 2**20  # of one large file, before another one may go first
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
 _HASHER_STOP_SECONDS = 1.0
 _LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
@@ -459,6 +461,8 @@ class Intake:
         taken: list[tuple[Job, Entry]] = []
         started, left_bytes = time.monotonic(), _TAKE_BYTES
         for entry, since in ready:
+            if time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0:
+                break
             self._ready.pop(entry.path, None)
             if since < now and not self._is_still_ready(entry, now):
                 continue
@@ -468,8 +472,6 @@ class Intake:
                 self._forget(entry.path)
                 taken.append((job, entry))
                 left_bytes -= min(entry.size_bytes, HASH_INLINE_BYTES)
-            if time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0:
-                break
         if taken:
             step = functools.partial(self._make_durable, taken)
             self._storage.make(f"record {taken[0][0].id[:8]}", step, hopeless=lambda _: self._make_each_durable(taken))
@@ -726,8 +728,45 @@ class Intake:
         return None
 
 
+class _Hashing:
+    """The checksum of one large file, computed slice by slice."""
+
+    def __init__(self, job_id: str, path: Path):
+        self.job_id = job_id
+        self._path = path
+        self._digest = hashlib.sha256()
+        self._file: BinaryIO | None = None
+        self.left_bytes = 0
+        with contextlib.suppress(OSError):  # the first slice reports it
+            self.left_bytes = path.lstat().st_size
+
+    def go_on(self, syncer: durable.Syncer) -> str | None:
+        """Make the file durable, or compute another slice; the checksum at the end, None before that.
+
+        Raises:
+            OSError: it cannot be read, or is gone.
+        """
+        if self._file is None:
+            syncer.sync(self._path)
+            durable.fsync_folder(self._path.parent)
+            self._file = os.fdopen(durable.open_regular(self._path), "rb")
+            return None
+        self._path.lstat()  # a job that was cancelled has no file any more
+        for _ in range(_SLICE_BYTES // _CHUNK_BYTES):
+            if not (chunk := self._file.read(_CHUNK_BYTES)):
+                return self._digest.hexdigest()
+            self._digest.update(chunk)
+            self.left_bytes -= len(chunk)
+        return None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
 class Hasher:
-    """A thread that makes large files durable and computes their SHA-256, one after the other."""
+    """A thread that makes large files durable and computes their SHA-256: the one with the least left goes first, so
+    that a file of terabytes delays only larger ones."""
 
     def __init__(self, post: Callable[[Any], None], scratch: Path):
         self._post = post
@@ -754,17 +793,27 @@ class Hasher:
         timer.start()
 
     def stop(self) -> bool:
-        """Stop the thread after the current file; False: it is still running."""
+        """Stop the thread after the current slice; False: it is still running."""
         self._asked.put(None)
         self._thread.join(_HASHER_STOP_SECONDS)
         return not self._thread.is_alive()
 
     def _serve(self) -> None:
-        for job_id, path in iter(self._asked.get, None):
+        works: list[_Hashing] = []
+        while True:
+            while not works or not self._asked.empty():
+                if (asked := self._asked.get()) is None:
+                    for work in works:
+                        work.close()
+                    return
+                works.append(_Hashing(*asked))
+            work = min(works, key=lambda each: each.left_bytes)
             try:
-                self._syncer.sync(path)
-                durable.fsync_folder(path.parent)
-                answer = Hashed(job=job_id, sha256=durable.sha256_of(path))
+                sha256, why = work.go_on(self._syncer), ""
+                if sha256 is None:
+                    continue
             except OSError as error:
-                answer = Hashed(job=job_id, sha256=None, error=str(error))
-            self._post(answer)
+                sha256, why = None, str(error)
+            work.close()
+            works.remove(work)
+            self._post(Hashed(job=work.job_id, sha256=sha256, error=why))

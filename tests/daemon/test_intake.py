@@ -16,7 +16,7 @@ import pytest
 
 from daemon import config, durable
 from daemon.folders import Folders
-from daemon.intake import Intake
+from daemon.intake import Hasher, Intake
 from daemon.model import Hashed, LookAt
 from daemon.storage import Storage
 from daemon.store import Store, now_us
@@ -782,3 +782,22 @@ def test_checksums_to_come_do_not_keep_a_process_alive_that_ends(inbox: Inbox):
     inbox.intake.hashed(Hashed(job=job, sha256=None, error="it cannot be read"))
     begun = set(threading.enumerate()) - before
     assert begun and all(thread.daemon for thread in begun)
+
+
+# ---------------------------------------------------------------------------------------- checksums of large files
+
+
+def test_small_file_does_not_wait_for_the_checksum_of_a_giant(tmp_path: Path):
+    with (tmp_path / "giant").open("wb") as file:
+        file.truncate(4 * 2**40)  # sparse: terabytes that take no room
+    (tmp_path / "small").write_bytes(b"small")
+    answers: queue.SimpleQueue = queue.SimpleQueue()
+    hasher = Hasher(answers.put, tmp_path / "scratch")
+    hasher.ask("giant", tmp_path / "giant")
+    hasher.ask("small", tmp_path / "small")
+    answer = answers.get(timeout=60)
+    assert (answer.job, answer.sha256) == ("small", hashlib.sha256(b"small").hexdigest())
+    (tmp_path / "giant").unlink()  # as when its job is cancelled
+    answer = answers.get(timeout=60)
+    assert (answer.job, answer.sha256) == ("giant", None) and answer.error
+    assert hasher.stop()
