@@ -460,8 +460,8 @@ class Intake:
     def _take(self, ready: list[tuple[Entry, float]], now: float) -> int:
         taken: list[tuple[Job, Entry]] = []
         started, left_bytes = time.monotonic(), _TAKE_BYTES
-        for entry, since in ready:
-            if time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0:
+        for number, (entry, since) in enumerate(ready):
+            if number and (time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0):
                 break
             self._ready.pop(entry.path, None)
             if since < now and not self._is_still_ready(entry, now):
