@@ -171,7 +171,7 @@ def test_wrong_schema_is_a_config_error_that_says_what_to_mend(content, said, tm
     )
     with pytest.raises(ConfigError) as error:
         config.load(tmp_path / "config.toml")
-    assert "[recipes.invoice] json_schema = 'invoice.json'" in str(error.value) and said in str(error.value)
+    assert '[recipes.invoice] json_schema = "invoice.json"' in str(error.value) and said in str(error.value)
 
 
 @pytest.mark.parametrize(

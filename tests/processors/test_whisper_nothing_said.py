@@ -101,7 +101,7 @@ def a_segment(text: str, start: float, end: float, **more: object) -> dict:
 
 def transcribe(engine: Scripted, seconds: float = 4.0, detector: voice.Detector | None = None, **options: object):
     class Track:
-        decoded_seconds, declared_seconds, gaps, tracks, channels = seconds, None, [], 1, 1
+        decoded_seconds, declared_seconds, gaps, tracks, channels, not_numbers = seconds, None, [], 1, 1, 0
 
         def blocks(self):
             yield (np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * 0.1).astype(np.float32)
@@ -166,10 +166,9 @@ def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, w
     assert outcome.kind is FailureKind.ERROR and "probabilities are NaN" in outcome.message
 
 
-def test_a_sound_of_channels_that_cannot_be_mixed_is_refused_in_plain_words(hear, tmp_path):
+def test_a_sound_whose_header_has_too_many_channels_is_no_speech(hear, tmp_path):
     source = write_wav(tmp_path / "many.wav", read_sound("LJ001-0002.mp3")[:4000])
     content = bytearray(source.read_bytes())
-    content[22] = 248  # the number of channels (RIFF, "fmt "): more than FFmpeg can mix
+    content[22] = 248  # the number of channels (RIFF, "fmt "), as a broken header has it
     source.write_bytes(content)
-    with pytest.raises(BadInput, match="No sound could be decoded"):
-        hear(source)
+    assert hear(source).json()["segments"] == []

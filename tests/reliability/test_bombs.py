@@ -66,15 +66,15 @@ REFUSED: Mapping[str, Callable[[], bytes]] = {
     "none.pdf": bombs.no_pages,
     "brackets.pdf": lambda: b"%PDF-1.7\n1 0 obj\n" + b"[" * 1_000_000 + b"\ntrailer << /Root 1 0 R >>\n%%EOF",
     "locked.pdf": bombs.encrypted,
+    "thin.png": lambda: bombs.png(20_000_000, 1, colour=0),
+    "thread.pdf": lambda: bombs.one_page(box=b"[0 0 1000000000 1]"),
     "drawing.svg": lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
     "archive.zip": lambda: b"PK\3\4" + bytes(100),
 }
 READ: Mapping[str, Callable[[], bytes]] = {
     "long.png": lambda: bombs.png(9, 9)[:-12] + bombs.chunk(b"IDAT", bombs.zeros(1 << 30)) + bombs.chunk(b"IEND", b""),
-    "thin.png": lambda: bombs.png(20_000_000, 1, colour=0),
     "poster.pdf": lambda: bombs.one_page(box=b"[0 0 14400 14400]"),
     "planet.pdf": lambda: bombs.one_page(box=b"[0 0 1000000000 1000000000]"),
-    "thread.pdf": lambda: bombs.one_page(box=b"[0 0 1000000000 1]"),
     "picture.pdf": lambda: bombs.huge_picture(50_000),
     "spaces.pdf": lambda: bombs.one_page(bombs.zeros(50 << 20), entries=b"/Filter /FlateDecode"),
     "xfa.pdf": bombs.form_of_xml,
@@ -155,7 +155,7 @@ def test_bomb_that_can_be_read_is_read_small(rows: dict, name: str):
         assert width * height <= 6_000_000 and max(width, height) <= 65_500
 
 
-@pytest.mark.parametrize("name", ["thin.png", "poster.pdf", "planet.pdf", "thread.pdf"])
+@pytest.mark.parametrize("name", ["poster.pdf", "planet.pdf"])
 def test_page_that_was_made_smaller_says_so(rows: dict, name: str):
     assert rows[name]["details"]["notes"], rows[name]
 
