@@ -120,6 +120,7 @@ class Intake:
         self._blocked: dict[
             Path, tuple[float, object]
         ] = {}  # what cannot be moved: not before, or `permissions` change
+        self._mistakes: dict[Path, tuple[Any, Settings, str]] = {}  # wrong options, with `_likeness` and settings then
         self.left: dict[Path, str] = {}  # files left in the inbox, and why
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, that recovery failed on, and why
         self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from the last change to the taking
@@ -694,6 +695,10 @@ class Intake:
         candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
         return [entry for candidate in candidates if (entry := self._folders.inbox.look(candidate))]
 
+    def _likeness_at(self, path: Path) -> Any:
+        entry = self._folders.inbox.look(path)
+        return entry and self._likeness(entry)
+
     def _why_not_yet(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> str | None:
         """What a settled file waits for, in words for whoever dropped it; None: for nothing.
 
@@ -716,10 +721,15 @@ class Intake:
             settled = self._settled_at.setdefault(path, now)
             if now < settled + rules.wait_for_sidecar:
                 return f"it waits {rules.wait_for_sidecar:g} s for what may come to lie beside it."
+        likeness = (tuple(sidecars), self._likeness_at(path))
+        if path in self._mistakes and self._mistakes[path][:2] == (likeness, self.settings):
+            return self._mistakes[path][2]  # to parse them again could take a third of a second, and delay all others
         try:
             choice = choose(self.settings, self._folders.inbox, path.parent, content.kind, beside.get(OPTIONS_SUFFIX))
         except WrongOptions as error:
-            return f"its options are wrong: {error}"
+            why = f"its options are wrong: {error}"
+            self._mistakes[path] = likeness, self.settings, why
+            return why
         recipe = self.settings.recipes.get(choice.recipe or "")
         if recipe is None or ".prompt" in beside:
             return None

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from daemon import config, durable
+from daemon import intake as intake_module
 from daemon.folders import Folders
 from daemon.intake import Hasher, Intake
 from daemon.model import Hashed, LookAt
@@ -785,6 +786,30 @@ def test_checksums_to_come_do_not_keep_a_process_alive_that_ends(inbox: Inbox):
 
 
 # ---------------------------------------------------------------------------------------- checksums of large files
+
+
+def test_wrong_options_are_parsed_again_only_when_something_has_changed(inbox: Inbox, tmp_path: Path, monkeypatch):
+    parsed: list[Path] = []
+    real = intake_module.choose
+
+    def choose(settings, folders, folder, kind, sidecar):
+        parsed.append(sidecar)
+        return real(settings, folders, folder, kind, sidecar)
+
+    monkeypatch.setattr(intake_module, "choose", choose)
+    inbox.write("a.txt.toml", "nonsense = 1")
+    inbox.write("a.txt")
+    for now in (10.0, 13.0, 16.0, 19.0, 22.0):
+        inbox.scan(now=now)
+    assert inbox.files() == [] and len(parsed) == 1
+    (tmp_path / "config.toml").write_text(TOML.replace("settle_seconds = 2", "settle_seconds = 2\npriority = 3"))
+    inbox.intake.use(config.load(tmp_path / "config.toml"))  # other settings may know the option
+    inbox.scan(now=25.0)
+    assert len(parsed) == 2
+    inbox.write("a.txt.toml", "priority = 3")
+    for now in (28.0, 31.0, 34.0):
+        inbox.scan(now=now)
+    assert inbox.files() == ["a.txt"]
 
 
 def test_small_file_does_not_wait_for_the_checksum_of_a_giant(tmp_path: Path):
