@@ -78,14 +78,7 @@ class Publishing:
         hopeless: called if the result cannot be staged although the disks can be written.
         """
 
-        def step() -> None:
-            self._publish_result(job, finished, told, again)
-
-        def again() -> None:
-            key, failed = f"result of {job.path} ({job.id[:8]})", self._failed[job.id]
-            self._storage.make(key, step, hopeless=functools.partial(self._end_in_vain, job, hopeless), failed=failed)
-
-        again()
+        self._make_result(job, finished, told, hopeless)
 
     def publish_duplicate(self, job: Job, earlier: Job, finished: wire.WorkFinished) -> None:
         """The way of a queued job to `done` with what an `earlier` one of the same content came to."""
@@ -96,14 +89,23 @@ class Publishing:
         def hopeless(error: Exception) -> None:
             self.give_up(job, base.FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
-        def step() -> None:
-            self._publish_result(job, finished, told, again)
+        self._publish_result(job, finished, told, functools.partial(self._make_result, job, finished, told, hopeless))
 
-        def again() -> None:
-            key, failed = f"result of {job.path} ({job.id[:8]})", self._failed[job.id]
-            self._storage.make(key, step, hopeless=functools.partial(self._end_in_vain, job, hopeless), failed=failed)
-
-        step()
+    def _make_result(
+        self,
+        job: Job,
+        finished: wire.WorkFinished,
+        told: Mapping[str, Any],
+        hopeless: Callable[[Exception], None],
+    ) -> None:
+        """Publish a result now, or as soon as a disk allows it; also once the background has prepared the original."""
+        again = functools.partial(self._make_result, job, finished, told, hopeless)
+        self._storage.make(
+            f"result of {job.path} ({job.id[:8]})",
+            functools.partial(self._publish_result, job, finished, told, again),
+            hopeless=functools.partial(self._end_in_vain, job, hopeless),
+            failed=self._failed[job.id],
+        )
 
     def _publish_result(
         self, job: Job, finished: wire.WorkFinished, told: Mapping[str, Any], again: Callable[[], None]
@@ -304,6 +306,19 @@ class Publishing:
     def _give_up(self, job: Job, kind: str, message: str, again: Callable[[], object]) -> None:
         if not self._may_end(job):
             return
+        try:
+            self._publish_failure(job, kind, message, again)
+        except durable.CopyDiffers:
+            if not self._is_altered(job.id):
+                raise
+            again()
+
+    def _publish_failure(self, job: Job, kind: str, message: str, again: Callable[[], object]) -> None:
+        """Stage and publish a failure.
+
+        Raises:
+            CopyDiffers: the original has not the content of its checksum.
+        """
         cancelled = kind == "cancelled"
         try:
             original = self._folders.original(job.id)
@@ -318,13 +333,7 @@ class Publishing:
             self._folders.outbox.prepare_attempt(job)
         place = original_place(original, DOCUMENTS) if original else "."
         home = self._folders.outbox.staging / job.staging_name() / place
-        try:
-            if original is not None and not self._is_prepared(job, original, home, again):
-                return
-        except durable.CopyDiffers:
-            if not self._is_altered(job.id):
-                raise
-            again()
+        if original is not None and not self._is_prepared(job, original, home, again):
             return
         if original is not None and job.sha256 is None:  # the content changed, or the checksum was never computed
             done = self._preparations.get(job.id)
@@ -335,13 +344,7 @@ class Publishing:
             "error.txt": result.error_txt(job, kind, message),
             "error.json": result.error_json(job, kind, message, original=where, version=__version__),
         }
-        try:
-            self._folders.outbox.stage(job, original, place, documents, is_laid=job.id in self._preparations)
-        except durable.CopyDiffers:
-            if not self._is_altered(job.id):
-                raise
-            again()
-            return
+        self._folders.outbox.stage(job, original, place, documents, is_laid=job.id in self._preparations)
         publishing = self._store.intend(
             job,
             outcome=JobState.CANCELLED if cancelled else JobState.FAILED,

@@ -1,4 +1,4 @@
-"""Numbers that are none, and failures that nobody foresaw: each costs its own page, and a person is told in words."""
+"""NaN and unexpected errors: each affects only its own page, and the review reports it in plain words."""
 
 import json
 import math
