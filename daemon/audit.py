@@ -6,7 +6,6 @@ called wrong.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -164,7 +163,7 @@ class Audit:
     def _unexplained(self) -> Iterator[str]:
         rows = self._rows()
         yield from sorted(set(self._folders.inbox.taken_ids()) - set(rows))
-        staged = {item.name.split(".")[0]: item.name for item in os.scandir(self._folders.outbox.staging)}
+        staged = {name.split(".")[0]: name for name in self._folders.outbox.attempts()}
         yield from sorted(job_id for job_id in staged if job_id not in rows or _has_ended(rows[job_id]))
 
     def _explain(self, job_id: str) -> Iterator[Finding]:
@@ -176,7 +175,7 @@ class Audit:
                 what=f"inbox/.taken/{job_id} has no row in the job log ({why or 'the next start records it'})",
                 is_error=self._is_running or why is not None,
             )
-        staged = [item.name for item in os.scandir(self._folders.outbox.staging) if item.name.startswith(f"{job_id}.")]
+        staged = [name for name in self._folders.outbox.attempts() if name.startswith(f"{job_id}.")]
         if staged and (row is None or _has_ended(row)):
             yield Finding(
                 job=job_id,

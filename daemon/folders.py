@@ -14,7 +14,7 @@ from daemon import beneath, durable, names
 from daemon.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.inbox import Inbox, OriginalGone
 from daemon.model import Job, Original
-from daemon.outbox import FAILED, Outbox, originals_in
+from daemon.outbox import FAILED, LOCK_FILE, Outbox, originals_in
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +118,12 @@ class Folders:
         """
         self.inbox.hold()
         self.outbox.own.hold()
-        path = self.inbox.taken / ".lock"
-        for each, what in ((path, f"on {self.inbox.path}"), (self.state / ".lock", f"with {self.state}")):
+        path = self.inbox.taken / LOCK_FILE
+        for each, what in (
+            (path, f"on {self.inbox.path}"),
+            (self.outbox.staging / LOCK_FILE, f"on {self.outbox.path}"),
+            (self.state / LOCK_FILE, f"with {self.state}"),
+        ):
             self._locks.append(os.open(each, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
             try:
                 _flock(self._locks[-1])
@@ -133,7 +137,7 @@ class Folders:
         for lock in self._locks:
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        for place in (*self._all(), self.inbox.own.place / path.name):
+        for place in (*self._all(), self.inbox.own.place / LOCK_FILE, self.outbox.own.place / LOCK_FILE):
             facts = place.lstat()
             self._identities[place] = (facts.st_dev, facts.st_ino)
 

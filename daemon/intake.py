@@ -58,9 +58,10 @@ from daemon.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
-_TAKE_AT_ONCE = 256  # drops in one transaction: 15 times as many a second as one by one
+_TAKE_AT_ONCE = 256  # drops in one transaction at most: 15 times as many a second as one by one
 _TAKE_BYTES = 64 * 2**20  # per transaction: all of it is synced first, and a slow disk must not block the loop
 _TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
+_RECORD_SECONDS = 0.5  # per transaction, for its fsyncs: groups are halved while they take longer
 _DESCRIBE_SECONDS = 0.5  # per transaction: options files may take long to read
 _HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name
 _WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
@@ -109,6 +110,7 @@ class Intake:
         self._due: dict[Path, float] = {}  # file -> when to look at it again
         self._ready: dict[Path, tuple[Entry, float]] = {}  # complete, and since when: to be taken in this step or soon
         self._to_scan: dict[Path, float] = {}  # folder -> not before
+        self._group = _TAKE_AT_ONCE  # files in the next transaction
         self._unscanned = 0  # folders that the last step had no time for
         self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
         self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
@@ -168,7 +170,7 @@ class Intake:
         self._review_refused()
         taken, started = 0, time.monotonic()
         while self._ready and self._storage.can_take:
-            taken += self._take(list(itertools.islice(self._ready.values(), _TAKE_AT_ONCE)), now)
+            taken += self._take(list(itertools.islice(self._ready.values(), min(self._group, _TAKE_AT_ONCE))), now)
             if time.monotonic() - started >= _TAKE_SECONDS:
                 break
         return taken
@@ -536,7 +538,7 @@ class Intake:
 
     def _make_durable(self, taken: list[tuple[Job, Entry]]) -> None:
         """The second half of taking: after it, these drops are the daemon's. Safe to repeat."""
-        jobs = [job for job, _ in taken]
+        jobs, started = [job for job, _ in taken], time.monotonic()
         try:
             self._folders.inbox.fsync_taken([job.id for job in jobs], {entry.path.parent for _, entry in taken})
             self.record(self._store.missing(jobs))
@@ -544,6 +546,10 @@ class Intake:
             raise
         except Exception:  # error boundary: find out which file it is
             self._make_each_durable(taken)
+        if time.monotonic() - started > _RECORD_SECONDS:
+            self._group = max(1, len(taken) // 2)
+        elif len(taken) >= self._group:
+            self._group = min(2 * self._group, _TAKE_AT_ONCE)
 
     def _make_each_durable(self, taken: list[tuple[Job, Entry]]) -> None:
         """Record the files one by one, so that only the one that fails goes back to the inbox."""

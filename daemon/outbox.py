@@ -24,6 +24,9 @@ DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes for a failure
 ORIGINAL = "original"  # the folder of a result for an original whose name another file there has
 
 
+LOCK_FILE = ".lock"  # in each folder that belongs to one daemon alone
+
+
 class Outbox:
     """The outbox folder, and the hidden folder the daemon owns in it."""
 
@@ -44,6 +47,10 @@ class Outbox:
         folder = self.staging / job.staging_name()
         folder.mkdir()
         return folder
+
+    def attempts(self) -> list[str]:
+        """The names of all staging folders, `ID.ATTEMPT` each, and of what else lies among them."""
+        return [name for name in os.listdir(self.staging) if name != LOCK_FILE]
 
     def discard_attempts(self, job_id: str) -> None:
         for item in os.scandir(self.staging):

@@ -200,7 +200,7 @@ class Recovery:
 
     def _sweep_staging(self) -> None:
         """Remove what attempts left that will never be published."""
-        for job_id in {path.name.split(".")[0] for path in self._folders.outbox.staging.iterdir()}:
+        for job_id in {name.split(".")[0] for name in self._folders.outbox.attempts()}:
             job = self._store.get(job_id)
             if job is None or job.state is not JobState.PUBLISHING:
                 self._each(job_id, self._folders.outbox.discard_attempts, job_id)

@@ -185,6 +185,19 @@ def test_second_lock_is_refused_with_the_first_ones_process(folders: Folders):
     folders.unlock()
 
 
+@pytest.mark.parametrize("shared", ["inbox", "outbox", "state"])
+def test_daemon_with_one_folder_of_another_daemon_is_refused(folders: Folders, tmp_path: Path, shared: str):
+    folders.lock()
+    others = {name: tmp_path / "other" / name for name in ("inbox", "outbox", "state")}
+    other = Folders(**others | {shared: tmp_path / shared})
+    other.prepare()
+    with pytest.raises(AlreadyRunning, match=f"{tmp_path / shared} .process {os.getpid()}"):
+        other.lock()
+    folders.unlock()
+    other.lock()
+    other.unlock()
+
+
 def test_lock_that_outlives_a_killed_daemon_by_a_moment_is_waited_for(folders: Folders):
     """Between fork and exec, the child of a killed daemon still holds its lock."""
     path = folders.inbox.taken / ".lock"
@@ -281,7 +294,9 @@ def test_folders_that_are_as_they_were_locked_pass_the_check(folders: Folders):
     folders.unlock()
 
 
-@pytest.mark.parametrize("name", ["inbox/.taken", "inbox/.taken/.lock", "outbox", "outbox/.staging", "state"])
+@pytest.mark.parametrize(
+    "name", ["inbox/.taken", "inbox/.taken/.lock", "outbox", "outbox/.staging", "outbox/.staging/.lock", "state"]
+)
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_folder_that_was_removed_or_replaced_has_the_daemon_start_over(
     folders: Folders, tmp_path: Path, name: str, is_replaced: bool

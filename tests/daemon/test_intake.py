@@ -104,6 +104,28 @@ def test_file_renamed_in_is_taken_at_once(inbox: Inbox):
     assert inbox.intake.step(10.0) == 1
 
 
+def test_groups_shrink_while_the_disk_is_slow_and_grow_again(inbox: Inbox, monkeypatch):
+    seconds, groups, clock = 10.0, [], [0.0]
+    monkeypatch.setattr(intake_module, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+    monkeypatch.setattr(intake_module, "_TAKE_AT_ONCE", 8)
+
+    def fsync_taken(jobs: list[str], _) -> None:
+        groups.append(len(jobs))
+        clock[0] += seconds
+
+    monkeypatch.setattr(inbox.folders.inbox, "fsync_taken", fsync_taken)
+    for number in range(30):
+        inbox.write(f"{number:02d}.txt")
+    inbox.scan(now=10.0)
+    for _ in range(5):
+        inbox.intake.step(12.1)
+    assert groups == [8, 4, 2, 1, 1]
+    seconds = 0.1
+    while len(inbox.files()) < 30:
+        inbox.intake.step(12.1)
+    assert groups[5:] == [1, 2, 4, 7]
+
+
 def test_file_that_was_closed_settles_from_then_on_however_its_writer_sets_its_rights(inbox: Inbox):
     path = inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)

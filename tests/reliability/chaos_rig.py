@@ -232,7 +232,7 @@ def _children(pid: int) -> list[int]:
 
 def _has_entries(folder: Path) -> bool:
     try:
-        return next(os.scandir(folder), None) is not None
+        return any(entry.name != ".lock" for entry in os.scandir(folder))
     except FileNotFoundError:
         return False
 

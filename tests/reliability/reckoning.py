@@ -94,7 +94,7 @@ def _worn_by(place: Place, job: str) -> str:
 def _look_for_remains(place: Place, files: int, account: Account) -> None:
     for folder in (place.inbox, place.outbox / ".staging"):
         for path in folder.rglob("*"):
-            if path.is_file() and path != place.inbox / ".taken" / ".lock":
+            if path.is_file() and path not in (place.inbox / ".taken" / ".lock", place.outbox / ".staging" / ".lock"):
                 account.note(str(path), "stuck")
     for row in place.rows("SELECT * FROM job_log WHERE state NOT IN ('done', 'failed')"):
         account.note(f"{row['file']} is {row['state']}", "stuck")
