@@ -71,7 +71,7 @@ systemd: $(INSTALLED)  ## the service on a real systemd, booted in namespaces; n
 	$(VENV)/bin/python -m pytest -vv -m "long or not long" tests/systemd
 
 manual: $(INSTALLED)  ## docs/inboxd.1, the man page, from the commands' own help
-	$(VENV)/bin/python -m daemon.manual > docs/inboxd.1
+	$(VENV)/bin/python -m daemon.cli.manpage > docs/inboxd.1
 
 lint: $(INSTALLED)  ## the linter, and the formatter's opinion
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

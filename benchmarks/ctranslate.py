@@ -1,7 +1,7 @@
 """An openai-whisper model as CTranslate2 has it: the same weights in its layout, for comparing speed.
 
-Only for models in memory, such as random ones; `processors.whisper.conversion` goes the other way, with published
-weights. The layout is that of ctranslate2/converters/transformers.py, `WhisperLoader`.
+Only for models in memory, such as random ones; `processors.whisper.weights.conversion` goes the other way, with
+published weights. The layout is that of ctranslate2/converters/transformers.py, `WhisperLoader`.
 """
 
 import tempfile

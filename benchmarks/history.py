@@ -10,9 +10,9 @@ import sqlite3
 from pathlib import Path
 
 from benchmarks.place import Daemon, Home, spread
-from daemon.model import Job, JobState
-from daemon.store import Store, new_id, now_us
-from processors.base import Kind
+from daemon.core.job import Job, JobState
+from daemon.queue.store import Store, new_id, now_us
+from processors.contract import Kind
 
 HISTORY = 100_000
 QUEUED = 10_000

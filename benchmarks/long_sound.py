@@ -17,9 +17,10 @@ import av
 import numpy as np
 
 from benchmarks.speech import work_on
-from daemon.memory import resident_bytes
-from processors.base import Finished, Progress, WorkProgress
-from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, sound
+from daemon.workers.memory import resident_bytes
+from processors.contract import Finished, Progress, WorkProgress
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+from processors.whisper.audio import reader
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "SPEECH.md"
@@ -74,17 +75,17 @@ class _Seen:
 
 def repeat(source: Path, target: Path, seconds: float) -> None:
     """Its sound again and again, as FLAC of 16 kHz, for at least so many seconds."""
-    with sound.open_track(source) as track:
+    with reader.open_track(source) as track:
         once = np.concatenate(list(track.blocks()))
     samples = (once * 32767).astype(np.int16)[None]
     with av.open(str(target), "w") as out:
-        stream = out.add_stream("flac", rate=sound.SAMPLE_RATE_HZ, layout="mono")
-        for _ in range(math.ceil(seconds * sound.SAMPLE_RATE_HZ / once.size)):
-            for start in range(0, once.size, sound.SAMPLE_RATE_HZ):
+        stream = out.add_stream("flac", rate=reader.SAMPLE_RATE_HZ, layout="mono")
+        for _ in range(math.ceil(seconds * reader.SAMPLE_RATE_HZ / once.size)):
+            for start in range(0, once.size, reader.SAMPLE_RATE_HZ):
                 frame = av.AudioFrame.from_ndarray(
-                    samples[:, start : start + sound.SAMPLE_RATE_HZ], format="s16", layout="mono"
+                    samples[:, start : start + reader.SAMPLE_RATE_HZ], format="s16", layout="mono"
                 )
-                frame.sample_rate = sound.SAMPLE_RATE_HZ
+                frame.sample_rate = reader.SAMPLE_RATE_HZ
                 out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.place import Home
 
 if TYPE_CHECKING:
-    from processors.base import Work
+    from processors.contract import Work
     from processors.whisper import TranscribeOptions
 
 ROOT = Path(__file__).parents[1]
@@ -194,7 +194,7 @@ def _openai(arguments: argparse.Namespace, beam: int | None, language: str | Non
 def _inboxd(
     arguments: argparse.Namespace, how: str, beam: int | None, language: str | None
 ) -> Callable[[list[Path]], Heard]:
-    from processors.base import Finished, Progress
+    from processors.contract import Finished, Progress
     from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
     processor, silent = Whisper(), Progress(lambda told: None)
@@ -222,7 +222,7 @@ def _inboxd(
 
 def work_on(source: Path, outputs: Path, options: "TranscribeOptions") -> "Work":
     """The work of one file, whose text becomes outputs/t.txt."""
-    from processors.base import Kind, Work
+    from processors.contract import Kind, Work
 
     return Work(
         job=outputs.name,
@@ -288,9 +288,9 @@ def _by_daemon(files: list[Path], arguments: argparse.Namespace, how: str, langu
 def _sound(path: Path):
     import numpy as np
 
-    from processors.whisper import sound
+    from processors.whisper.audio import reader
 
-    with sound.open_track(path) as track:
+    with reader.open_track(path) as track:
         return np.concatenate(list(track.blocks()))
 
 

@@ -30,8 +30,8 @@ from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
+from processors.whisper.decoder.cuda_graphs import CudaGraphs, eagerly
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.decoder.graphs import CudaGraphs, eagerly
 
 RESULTS = Path(__file__).with_name("SPEECH-GPU.md")
 _MULTILINGUAL = ModelDimensions(

@@ -25,7 +25,7 @@ from benchmarks.statement_pages.drawing import Truth, draw
 from benchmarks.statement_pages.harm import harm
 from benchmarks.statement_pages.layouts import HELD_OUT, LAYOUTS, Layout
 from benchmarks.statement_pages.scans import scan
-from processors.base import Kind, Progress, Work
+from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 from processors.ocr.text import PageText
 from processors.pages import Page

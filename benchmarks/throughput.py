@@ -20,12 +20,12 @@ from PIL import Image
 from transformers import PreTrainedModel, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from benchmarks.qwen_3b import LAYERS, SIGHT_LAYERS, TEXT, VISION, VOCABULARY
-from processors.base import Progress
+from processors.contract import Progress
 from processors.vlm import VlmOptions
-from processors.vlm.chat import Chat
-from processors.vlm.checkpoint import choose_attention, choose_device, choose_dtype
-from processors.vlm.engine import Engine
-from processors.vlm.question import Question
+from processors.vlm.engine.chat import Chat
+from processors.vlm.engine.loading import choose_attention, choose_device, choose_dtype
+from processors.vlm.engine.local import Engine
+from processors.vlm.types import Question
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "data" / "tiny-vlm"  # whose processor and words serve for the shape, too

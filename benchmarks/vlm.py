@@ -21,12 +21,13 @@ from transformers import Qwen2_5_VLTextConfig
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
 from benchmarks.qwen_3b import LAYERS, TEXT, VOCABULARY, WIDTH
-from processors.base import Progress
-from processors.vlm import VlmOptions, schema
-from processors.vlm.engine import Engine
-from processors.vlm.grammar import Constraint
-from processors.vlm.judgement import judge
-from processors.vlm.question import Question
+from processors.contract import Progress
+from processors.vlm import VlmOptions
+from processors.vlm.assess.answer import judge
+from processors.vlm.engine.grammar import Constraint
+from processors.vlm.engine.local import Engine
+from processors.vlm.extract import schema
+from processors.vlm.types import Question
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # for the drawings that the tiny model can read

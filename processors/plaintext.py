@@ -7,7 +7,7 @@ text = "count"
 processor = "plaintext"
 """
 
-from processors.base import BadInput, Finished, Kind, Loaded, Processor, RecipeOptions
+from processors.contract import BadInput, Finished, Kind, Loaded, Processor, RecipeOptions
 
 
 class CountOptions(RecipeOptions):

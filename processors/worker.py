@@ -1,6 +1,6 @@
 """A worker process: `python -m processors.worker NAME` loads one processor, then serves batches until stdin closes.
 
-It speaks the JSON lines of `processors.wire` on stdin and stdout. Its stdout is set aside first, so that whatever a
+It speaks the JSON lines of `processors.protocol` on stdin and stdout. Its stdout is set aside first, so that whatever a
 library prints goes to stderr (the daemon's log) and cannot garble a message. It makes every output durable (fsync)
 before it reports it. It decides nothing: retries, deadlines and publishing are the daemon's.
 """
@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from processors import base, wire
+from processors import contract, protocol, registry
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOOK = "See the log (journalctl -u inboxd)."
@@ -34,65 +34,65 @@ def main() -> None:
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    Worker(base.find(sys.argv[1]), Lines(sys.stdin.fileno()), messages_out).serve()
+    Worker(registry.find(sys.argv[1]), Lines(sys.stdin.fileno()), messages_out).serve()
 
 
 class Worker:
     """One processor and the two pipes it is spoken to through."""
 
-    def __init__(self, processor: type[base.Processor], lines_in: "Lines", messages_out: Any):
+    def __init__(self, processor: type[contract.Processor], lines_in: "Lines", messages_out: Any):
         self._processor = processor()
         self._processor.newcomers = self._newcomers
         self._in = lines_in
         self._out = messages_out
-        self._progress = base.Progress(self._send)
-        self._open: dict[str, base.Work] = {}  # jobs without an outcome yet
+        self._progress = contract.Progress(self._send)
+        self._open: dict[str, contract.Work] = {}  # jobs without an outcome yet
         self._batches = 0  # that they came in
 
     def serve(self) -> None:
         """Serve until stdin ends. Raises nothing for a failing job; a failing load is reported and ends the worker."""
         while (line := self._in.next(wait=True)) is not None:
-            match wire.decode(line):
-                case wire.Load() as load:
+            match protocol.decode(line):
+                case protocol.Load() as load:
                     if not self._load(load):
                         return
-                case wire.Batch() as batch:
+                case protocol.Batch() as batch:
                     if not self._process(self._accept(batch)):
                         return
         self._processor.unload()
 
-    def _accept(self, batch: wire.Batch) -> list[base.Work]:
+    def _accept(self, batch: protocol.Batch) -> list[contract.Work]:
         self._batches += 1
         works = [work for fields in batch.works if (work := self._work(fields))]
         self._open |= {work.job: work for work in works}
         return works
 
-    def _work(self, fields: dict[str, Any]) -> base.Work | None:
+    def _work(self, fields: dict[str, Any]) -> contract.Work | None:
         """One job of a batch; None if its options are not valid (any more): that is reported, and concerns no other."""
         try:
-            return wire.work_from_wire(fields, type(self._processor).Recipe)
+            return protocol.work_from_wire(fields, type(self._processor).Recipe)
         except ValueError as error:
             logging.warning("job %s: the options are not valid here: %s", fields["job"], error)
             self._send(
-                wire.WorkFailed(
+                protocol.WorkFailed(
                     job=fields["job"],
                     attempt=fields["attempt"],
-                    kind=base.FailureKind.BAD_INPUT,
+                    kind=contract.FailureKind.BAD_INPUT,
                     message=f"The options of this file are not valid for the processor {self._processor.name}. {_LOOK}",
-                    trace=wire.cut(_trace(error)[-_TRACE_CHARACTERS:]),
+                    trace=protocol.cut(_trace(error)[-_TRACE_CHARACTERS:]),
                     is_its_own=True,
                 )
             )
             return None
 
-    def _newcomers(self) -> list[base.Work]:
+    def _newcomers(self) -> list[contract.Work]:
         """See `Processor.newcomers`."""
-        works: list[base.Work] = []
+        works: list[contract.Work] = []
         while (line := self._in.next(wait=False)) is not None:
-            works += self._accept(wire.decode(line))  # after Load, there are batches only
+            works += self._accept(protocol.decode(line))  # after Load, there are batches only
         return works
 
-    def _load(self, load: wire.Load) -> bool:
+    def _load(self, load: protocol.Load) -> bool:
         started = time.monotonic()
         try:
             options = type(self._processor).Options.model_validate(load.options)
@@ -101,10 +101,10 @@ class Worker:
             what = f"loading the processor {self._processor.name}"
             kind, message = _describe(error, what=what)
             logging.exception("%s could not be loaded", self._processor.name)
-            self._send(wire.LoadFailed(kind=kind, message=wire.cut(message)))
+            self._send(protocol.LoadFailed(kind=kind, message=protocol.cut(message)))
             return False
         self._send(
-            wire.WorkerLoaded(
+            protocol.WorkerLoaded(
                 engine=loaded.engine,
                 model=loaded.model,
                 device=loaded.device,
@@ -114,87 +114,93 @@ class Worker:
         )
         return True
 
-    def _process(self, works: list[base.Work]) -> bool:
+    def _process(self, works: list[contract.Work]) -> bool:
         """False: nothing will succeed in this process any more. Then the batch is not told to be done, lest another
         comes before the end."""
         started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
-                if isinstance(outcome, Exception) and base.is_device_lost(outcome):
+                if isinstance(outcome, Exception) and contract.is_device_lost(outcome):
                     raise outcome
                 del self._open[work.job]
                 seconds, started = time.monotonic() - started, time.monotonic()
                 self._report(work, outcome, seconds)
         except Exception as error:
             self._fail_all(*_describe(error, self._open.values()), _trace(error))
-            if base.is_device_lost(error):
+            if contract.is_device_lost(error):
                 logging.error("%s cannot use its device any more, and ends", self._processor.name)
                 return False
-        self._fail_all(base.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
+        self._fail_all(contract.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
         for _ in range(self._batches):
-            self._send(wire.BatchDone())
+            self._send(protocol.BatchDone())
         self._batches = 0
         return True
 
-    def _report(self, work: base.Work, outcome: base.Outcome | Exception, seconds: float) -> None:
+    def _report(self, work: contract.Work, outcome: contract.Outcome | Exception, seconds: float) -> None:
         if isinstance(outcome, Exception):
             self._fail(work, *_describe(outcome, [work]), _trace(outcome), is_its_own=True)
             return
-        if isinstance(outcome, base.Failed):
+        if isinstance(outcome, contract.Failed):
             self._fail(work, outcome.kind, outcome.message)
             return
         try:
-            line = wire.encode(self._finished(work, outcome, seconds))
+            line = protocol.encode(self._finished(work, outcome, seconds))
         except FileNotFoundError as error:
-            self._fail(work, base.FailureKind.ERROR, f"{error.filename} was announced and is not there.")
+            self._fail(work, contract.FailureKind.ERROR, f"{error.filename} was announced and is not there.")
             return
         except OSError as error:
-            self._fail(work, base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while sealing'}).")
+            self._fail(work, contract.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while sealing'}).")
             return
         except (ValueError, TypeError, RecursionError) as error:
             self._fail(work, *_describe(error, [work]), _trace(error))
             return
-        if len(line) > wire.LINE_BYTES:
-            self._fail(work, base.FailureKind.ERROR, "The processor says more about its result than can be kept.")
+        if len(line) > protocol.LINE_BYTES:
+            self._fail(work, contract.FailureKind.ERROR, "The processor says more about its result than can be kept.")
             return
         self._write(line)
 
-    def _finished(self, work: base.Work, outcome: base.Finished, seconds: float) -> wire.WorkFinished:
+    def _finished(self, work: contract.Work, outcome: contract.Finished, seconds: float) -> protocol.WorkFinished:
         files = [_seal(work.outputs, name) for name in outcome.files]
-        return wire.WorkFinished(
+        return protocol.WorkFinished(
             job=work.job,
             attempt=work.attempt,
             files=[vars(file) for file in files],
             excerpt=outcome.excerpt,
-            review=wire.gather_reasons(outcome.review),
+            review=protocol.gather_reasons(outcome.review),
             pages=outcome.pages,
             media_seconds=outcome.media_seconds,
             details=dict(outcome.details),
             seconds=seconds,
         )
 
-    def _fail_all(self, kind: base.FailureKind, message: str, trace: str = "") -> None:
+    def _fail_all(self, kind: contract.FailureKind, message: str, trace: str = "") -> None:
         """All that have no outcome."""
         for work in self._open.values():
             self._fail(work, kind, message, trace)
         self._open.clear()
 
     def _fail(
-        self, work: base.Work, kind: base.FailureKind, message: str, trace: str = "", *, is_its_own: bool = False
+        self,
+        work: contract.Work,
+        kind: contract.FailureKind,
+        message: str,
+        trace: str = "",
+        *,
+        is_its_own: bool = False,
     ) -> None:
         self._send(
-            wire.WorkFailed(
+            protocol.WorkFailed(
                 job=work.job,
                 attempt=work.attempt,
                 kind=kind,
-                message=wire.cut(message),
-                trace=wire.cut(trace[-_TRACE_CHARACTERS:]),  # its end says what happened
+                message=protocol.cut(message),
+                trace=protocol.cut(trace[-_TRACE_CHARACTERS:]),  # its end says what happened
                 is_its_own=is_its_own,
             )
         )
 
     def _send(self, message: Any) -> None:
-        self._write(wire.encode(message))
+        self._write(protocol.encode(message))
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -225,7 +231,7 @@ class Lines:
         return line
 
 
-def _seal(outputs: Path, name: str) -> wire.OutputFile:
+def _seal(outputs: Path, name: str) -> protocol.OutputFile:
     """Make one output durable and describe it.
 
     Raises:
@@ -242,33 +248,33 @@ def _seal(outputs: Path, name: str) -> wire.OutputFile:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(folder)
         os.close(folder)
-    return wire.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
+    return protocol.OutputFile(name=name, sha256=digest, size_bytes=size_bytes)
 
 
 def _describe(
-    error: Exception, works: Iterable[base.Work] = (), *, what: str = "processing this file"
-) -> tuple[base.FailureKind, str]:
+    error: Exception, works: Iterable[contract.Work] = (), *, what: str = "processing this file"
+) -> tuple[contract.FailureKind, str]:
     """Classify an exception over `works` and describe it for users: only the text of a `JobError` is shown, that of a
     library goes to the log. torch's out-of-memory error is compared by name: torch may not be installed."""
-    if isinstance(error, base.JobError):
+    if isinstance(error, contract.JobError):
         return error.kind, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return base.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
+        return contract.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
     if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error, works)):
-        return base.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
+        return contract.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
         where = f" ({Path(str(error.filename)).name})" if error.filename else ""
-        return base.FailureKind.ERROR, f"Error while {what}: {error.strerror}{where}."
-    if base.is_device_lost(error):
-        return base.FailureKind.ERROR, f"The GPU reported an error. {_LOOK}"
-    return base.FailureKind.ERROR, f"Internal error while {what}. {_LOOK}"
+        return contract.FailureKind.ERROR, f"Error while {what}: {error.strerror}{where}."
+    if contract.is_device_lost(error):
+        return contract.FailureKind.ERROR, f"The GPU reported an error. {_LOOK}"
+    return contract.FailureKind.ERROR, f"Internal error while {what}. {_LOOK}"
 
 
 def _trace(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _is_of_the_outbox(error: OSError, works: Iterable[base.Work]) -> bool:
+def _is_of_the_outbox(error: OSError, works: Iterable[contract.Work]) -> bool:
     """True if it concerns an output: the folder of an attempt is the daemon's, so no user's file can be the cause."""
     path = str(error.filename or "")
     return error.errno in (errno.EACCES, errno.EPERM) and any(path.startswith(f"{work.outputs}/") for work in works)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from processors import base
-from processors.base import Failed, Finished, Kind, Outcome, Work
+from processors import contract
+from processors.contract import Failed, Finished, Kind, Outcome, Work
 from processors.vlm import AskOptions
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ STATEMENT = "Extract the bank statement transactions as JSON."
 class Asked:
     """What became of one job."""
 
-    def __init__(self, outcome: Outcome, work: Work, told: list[base.WorkProgress]):
+    def __init__(self, outcome: Outcome, work: Work, told: list[contract.WorkProgress]):
         self.outcome, self.work = outcome, work
         self.told = [sign for sign in told if sign.job == work.job]
 

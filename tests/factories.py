@@ -3,8 +3,8 @@
 import itertools
 from typing import Any
 
-from daemon.model import Job, JobState
-from processors.base import Kind
+from daemon.core.job import Job, JobState
+from processors.contract import Kind
 
 _numbers = itertools.count(1)
 

@@ -161,14 +161,19 @@ def _load_all() -> None:
     import apscheduler.schedulers.background
     import sqlalchemy.dialects.sqlite
 
-    from daemon import audit, backup, cli, folders, oneshot, service, workers
-    from daemon.console import terminal, views
-    from daemon.doctor import examination
+    from daemon.cli import main as cli
+    from daemon.cli import oneshot, terminal, views
+    from daemon.doctor import checks
+    from daemon.files import layout
+    from daemon.queue import backup
+    from daemon.recovery import verify
+    from daemon.server import service
     from daemon.telemetry import metrics
+    from daemon.workers import supervisor
     from processors import ocr, plaintext, vlm, whisper
 
-    assert apscheduler and sqlalchemy and audit and backup and cli and folders and oneshot and service and workers
-    assert terminal and views and examination and metrics and ocr and plaintext and vlm and whisper
+    assert apscheduler and sqlalchemy and verify and backup and cli and layout and oneshot and service and supervisor
+    assert terminal and views and checks and metrics and ocr and plaintext and vlm and whisper
 
 
 if __name__ == "__main__":
@@ -179,6 +184,6 @@ if __name__ == "__main__":
     orders_in = socket.socket(fileno=int(sys.argv[1]))
     if _serve(orders_in):
         orders_in.detach()  # its descriptor is closed already, and may be another's soon
-        from daemon.cli import main
+        from daemon.cli.main import main
 
         main()

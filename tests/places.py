@@ -14,8 +14,9 @@ from typing import Any
 import forked_inboxd
 import pytest
 
-from daemon import config, control
-from daemon.errors import NotRunning
+from daemon import config
+from daemon.core.errors import NotRunning
+from daemon.server import control_socket
 
 ROOT = Path(__file__).parents[1]
 DEADLINE = 60.0  # seconds; what has not come by then will not
@@ -106,7 +107,7 @@ class Place:
 
         def answers() -> bool:
             try:
-                return control.ask(socket, "status")["ok"]
+                return control_socket.ask(socket, "status")["ok"]
             except NotRunning:
                 return False
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from places import Place
 
-from daemon import backup
-from daemon.errors import UsageError
-from daemon.store import Store
+from daemon.core.errors import UsageError
+from daemon.queue import backup
+from daemon.queue.store import Store
 
 USAGE, STORAGE = 64, 74
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from places import Place, wait_for
 
-from daemon import config, unplaced
-from daemon.doctor import examination, machine, premises
+from daemon import config
+from daemon.doctor import checks as examination
+from daemon.doctor import host, models
 from daemon.doctor.installation import Installation, as_user
-from daemon.install import system_place
-from daemon.store import Store
+from daemon.install.install import system_place
+from daemon.queue.store import Store
+from daemon.recovery import unplaced
 
 
 def _findings(place: Place, check: int | None = None) -> dict[str, list[tuple[str, str]]]:
@@ -129,7 +131,7 @@ def test_folder_that_is_not_for_the_services_user_fails(place: Place, installed)
     if os.geteuid() != 0:
         pytest.skip("only root can look as another user")
     service = installed(f"User=nobody\nReadWritePaths={place.home}\n", place)
-    verdict, words, fix = next(premises.folders(place.settings(), service))
+    verdict, words, fix = next(host.folders(place.settings(), service))
     assert verdict == "FAIL" and ("not for nobody" in words or "does not see it" in words) and fix
 
 
@@ -145,18 +147,18 @@ def test_what_root_asks_is_looked_at_as_the_services_user(tmp_path: Path):
 
 def test_folder_outside_of_the_sandbox_fails(place: Place, installed):
     settings = config.parse({"paths": {"inbox": "/srv/no-such/inbox"}}, source=None, home=place.home)
-    assert "may not write there" in premises.why_out_of_sandbox(settings.inbox, installed("", place))
+    assert "may not write there" in host.why_out_of_sandbox(settings.inbox, installed("", place))
     opened = installed("ReadWritePaths=-/srv/no-such\n", place)
-    assert premises.why_out_of_sandbox(settings.inbox, opened) is None
-    assert "ProtectHome=" in premises.why_out_of_sandbox(Path("/home/me/inbox"), opened)
-    assert premises.why_out_of_sandbox(Path("/var/lib/inboxd/inbox"), installed("", place)) is None
+    assert host.why_out_of_sandbox(settings.inbox, opened) is None
+    assert "ProtectHome=" in host.why_out_of_sandbox(Path("/home/me/inbox"), opened)
+    assert host.why_out_of_sandbox(Path("/var/lib/inboxd/inbox"), installed("", place)) is None
 
 
 def test_file_that_has_no_room_fails(place: Place):
     with (place.inbox / "huge.mkv").open("wb") as file:
         file.truncate(8 << 40)  # a hole: 8 TB of nothing
     place.outbox.mkdir()
-    found = list(premises.space(place.settings(), None))
+    found = list(host.space(place.settings(), None))
     assert any(verdict == "FAIL" and "huge.mkv" in words for verdict, words, _ in found)
 
 
@@ -165,7 +167,7 @@ def test_clock_that_is_behind_the_job_log_is_told(place: Place):
     place.drain()
     with contextlib.closing(sqlite3.connect(place.settings().database)) as database, database:
         database.execute("UPDATE events SET at = at + 86400000000")
-    assert "24.0 hours ahead" in next(premises.clock(place.settings(), None))[1]
+    assert "24.0 hours ahead" in next(host.clock(place.settings(), None))[1]
 
 
 def test_limits_of_inotify_that_are_too_narrow_name_the_setting(place: Place, monkeypatch: pytest.MonkeyPatch):
@@ -173,8 +175,8 @@ def test_limits_of_inotify_that_are_too_narrow_name_the_setting(place: Place, mo
     limits.mkdir()
     for name in ("max_user_watches", "max_user_instances", "max_queued_events"):
         (limits / name).write_text("1\n")
-    monkeypatch.setattr(premises, "_INOTIFY", limits)
-    found = list(premises.inotify(place.settings(), None))
+    monkeypatch.setattr(host, "_INOTIFY", limits)
+    found = list(host.inotify(place.settings(), None))
     assert [verdict for verdict, *_ in found] == ["warn"] * 3
     assert all(fix.startswith("sysctl fs.inotify.max_") for *_, fix in found)
 
@@ -202,7 +204,7 @@ def test_whether_torch_sees_the_gpu_is_asked_of_the_workers_interpreter(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     place = make_place(f'[processors.vlm]\npython = "{tmp_path}/its-python"\n[inbox]\naudio = ""\n')
-    found = list(machine.gpus(place.settings(), None))
+    found = list(models.gpus(place.settings(), None))
     assert found[0] == ("ok", "0: NVIDIA H200, driver 570.86, 537 MB of 150.8 GB in use", "")
     assert found[-1][0] == verdict and words in found[-1][1]
 
@@ -211,20 +213,20 @@ def test_recipe_that_insists_on_a_gpu_fails_where_there_is_none(make_place):
     if shutil.which("nvidia-smi"):
         pytest.skip("there is one")
     place = make_place('[processors.whisper]\ndevice = "cuda"\nmodel = "tiny.en"\n')
-    verdict, words, fix = list(machine.gpus(place.settings(), None))[-1]
+    verdict, words, fix = list(models.gpus(place.settings(), None))[-1]
     assert verdict == "FAIL" and "transcribe insist" in words and 'device = "auto"' in fix
 
 
 def test_model_that_needs_more_than_it_may_have_is_told(make_place):
     whisper = '[processors.whisper]\nmodel = "large-v3"\nmemory_max = "1GB"\ndevice = "cpu"\n'
-    found = list(machine.memory(make_place(f'[inbox]\nimage = ""\n{whisper}').settings(), None))
+    found = list(models.memory(make_place(f'[inbox]\nimage = ""\n{whisper}').settings(), None))
     assert any("memory_max allows 1GB" in words for _, words, _ in found)
 
 
 def test_weights_that_the_service_cannot_download_fail(make_place, installed):
     place = make_place('[inbox]\nimage = ""\n[processors.whisper]\nmodel = "small"\n')
-    assert next(machine.models(place.settings(), None))[0] == "warn"
-    verdict, _, fix = next(machine.models(place.settings(), installed("User=nobody\n", place)))
+    assert next(models.models(place.settings(), None))[0] == "warn"
+    verdict, _, fix = next(models.models(place.settings(), installed("User=nobody\n", place)))
     assert verdict == "FAIL" and fix == "sudo -u nobody inboxd models fetch small"
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from places import ROOT, Place
 
-from daemon import __version__, cli, install, manual
+from daemon import __version__
+from daemon.cli import main, manpage
+from daemon.install import install
 
 _COMPLETE = """
 source "$1"
@@ -24,14 +26,14 @@ def installed(tmp_path: Path) -> install.Place:
     """The aids, in a place of their own, and an `inboxd` that is found."""
     service = dataclasses.replace(install.system_place(), link=tmp_path / "local/bin/inboxd")
     service.link.parent.mkdir(parents=True)
-    service.link.write_text(f"#!{sys.executable}\nfrom daemon.cli import main\nmain()\n")
+    service.link.write_text(f"#!{sys.executable}\nfrom daemon.cli.main import main\nmain()\n")
     service.link.chmod(0o755)
-    install.write_aids(service, cli.completion_scripts(), tell=print)
+    install.write_aids(service, main.completion_scripts(), tell=print)
     return service
 
 
 def test_man_page_is_that_of_the_commands_as_they_are():
-    assert (ROOT / "docs/inboxd.1").read_text() == manual.text(), "run: make manual"
+    assert (ROOT / "docs/inboxd.1").read_text() == manpage.text(), "run: make manual"
 
 
 def test_man_page_reads_without_a_complaint():

@@ -12,7 +12,7 @@ import pytest
 from clocks import Clock
 from places import Place, wait_for
 
-from daemon import hooks
+from daemon.notify import hooks
 
 TOML = """
 [inbox]

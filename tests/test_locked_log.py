@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from places import Place, wait_for
 
-from daemon import control, diagnosis
-from daemon.errors import LogLocked, StorageError
-from daemon.store import Store
+from daemon.core.errors import LogLocked, StorageError
+from daemon.queue import sqlite_errors
+from daemon.queue.store import Store
+from daemon.server import control_socket
 
 _ANSWER_SECONDS = 2.0
 
@@ -41,7 +42,7 @@ def test_daemon_answers_while_the_job_log_is_locked_and_loses_nothing(begin: str
             place.drop(file)
 
         def problem() -> str:
-            answer = control.ask(place.settings().socket, "status", timeout=_ANSWER_SECONDS)
+            answer = control_socket.ask(place.settings().socket, "status", timeout=_ANSWER_SECONDS)
             return answer["storage_problem"] or ""
 
         found = wait_for(problem, "the problem in the status")
@@ -70,7 +71,7 @@ def test_results_that_come_while_the_job_log_is_locked_are_published_afterwards(
         (place.home / "go").touch()
 
         def problem() -> str:
-            answer = control.ask(place.settings().socket, "status", timeout=_ANSWER_SECONDS)
+            answer = control_socket.ask(place.settings().socket, "status", timeout=_ANSWER_SECONDS)
             return answer["storage_problem"] or ""
 
         wait_for(problem, "the problem in the status")
@@ -82,7 +83,7 @@ def test_results_that_come_while_the_job_log_is_locked_are_published_afterwards(
 
 def test_digest_that_is_due_while_the_job_log_is_locked_for_readers_comes_later(place: Place):
     """The thread of the hooks reads it, and tries again; the main loop does not wait for it."""
-    from daemon.hooks import Hooks
+    from daemon.notify.hooks import Hooks
 
     place.drop("bad.bin", b"\x00\x01")
     place.drain(check=1)
@@ -156,11 +157,11 @@ def _error(code: int) -> sqlite3.Error:
     ],
 )
 def test_each_error_has_its_own_advice(code: int, words: str, tmp_path: Path):
-    found = diagnosis.explain(_error(code), tmp_path / "jobs.db")
+    found = sqlite_errors.explain(_error(code), tmp_path / "jobs.db")
     assert isinstance(found, StorageError) and words in found.fix and "OperationalError" not in str(found)
 
 
 def test_damage_and_mistakes_are_no_passing_trouble(tmp_path: Path):
     for code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT):
-        assert diagnosis.explain(_error(code), tmp_path / "jobs.db") is None
-    assert diagnosis.is_damage(_error(sqlite3.SQLITE_CORRUPT))
+        assert sqlite_errors.explain(_error(code), tmp_path / "jobs.db") is None
+    assert sqlite_errors.is_damage(_error(sqlite3.SQLITE_CORRUPT))

@@ -11,10 +11,11 @@ from factories import make_job
 from places import Place, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon import backup, config
-from daemon.errors import ConfigError
-from daemon.model import JobState
-from daemon.store import Store
+from daemon import config
+from daemon.core.errors import ConfigError
+from daemon.core.job import JobState
+from daemon.queue import backup
+from daemon.queue.store import Store
 from daemon.telemetry import gpu, totals
 from daemon.telemetry.histogram import Histogram
 

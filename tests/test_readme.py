@@ -8,7 +8,7 @@ import pytest
 from places import Place
 from typer.testing import CliRunner
 
-from daemon.cli import app
+from daemon.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

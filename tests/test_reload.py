@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 from places import Place, wait_for
 
-from daemon import control
-from daemon.errors import ConfigError
-from daemon.service import Service
+from daemon.core.errors import ConfigError
+from daemon.server import control_socket
+from daemon.server.service import Service
 
 TOML = """
     [inbox]
@@ -36,7 +36,7 @@ def running(make_place: Callable[..., Place]) -> tuple[Place, subprocess.Popen]:
 
 
 def status(place: Place) -> dict:
-    return control.ask(place.settings().socket, "status")
+    return control_socket.ask(place.settings().socket, "status")
 
 
 def test_reload_holds_for_what_comes_and_not_for_what_runs(running):
@@ -60,7 +60,7 @@ def test_pathological_file_is_refused_in_words_and_the_daemon_goes_on(running):
     for content in ("a = " + "9" * 5000, "a = " + "[" * 60_000, "a." * 30_000 + "a = 1"):
         place.write_config(content)
         daemon.send_signal(signal.SIGHUP)
-        wait_for(lambda: control.ask(socket, "status")["config_problem"], "the refusal")
+        wait_for(lambda: control_socket.ask(socket, "status")["config_problem"], "the refusal")
         place.write_config(TOML)
         refused = place.inboxd("reload", check=0)
         assert "Traceback" not in refused.stderr and status(place)["config_problem"] is None
@@ -117,12 +117,12 @@ def test_config_that_is_a_pipe_is_refused_and_the_daemon_goes_on(running):
     os.mkfifo(place.config)
     daemon.send_signal(signal.SIGHUP)
     socket = place.state / "inboxd.sock"
-    problem = wait_for(lambda: control.ask(socket, "status")["config_problem"], "the refusal")
+    problem = wait_for(lambda: control_socket.ask(socket, "status")["config_problem"], "the refusal")
     assert "not a regular file" in problem
     place.config.unlink()
     place.write_config(TOML + '[paths]\ninbox = "\\u0000"')
     daemon.send_signal(signal.SIGHUP)
-    wait_for(lambda: "control characters" in control.ask(socket, "status")["config_problem"], "the refusal")
+    wait_for(lambda: "control characters" in control_socket.ask(socket, "status")["config_problem"], "the refusal")
     place.write_config(TOML)
     place.drop("a.txt", "fine")
     assert place.ended("a.txt")["state"] == "done"
@@ -169,7 +169,7 @@ def test_mistake_that_the_command_finds_itself_reaches_the_daemon_of_a_service(r
     environment = {**place.environment(), "MAINPID": str(daemon.pid)}  # as in ExecReload=
     assert subprocess.run(command, env=environment, capture_output=True).returncode == 78
     socket = place.state / "inboxd.sock"
-    wait_for(lambda: control.ask(socket, "status")["config_problem"], "the daemon to tell of it")
+    wait_for(lambda: control_socket.ask(socket, "status")["config_problem"], "the daemon to tell of it")
 
 
 def test_paused_daemon_takes_and_starts_nothing_until_it_is_resumed(running):

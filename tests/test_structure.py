@@ -13,64 +13,37 @@ DAEMON = {  # by module: "store", "doctor.finding"
     for path in sorted((ROOT / "daemon").rglob("*.py"))
 }
 
-# A module may import from the layers above its own, never from its own or a lower one.
-LAYERS = (
-    {
-        "__init__",
-        "console",
-        "doctor",
-        "telemetry",
-        "errors",
-        "model",
-        "durable",
-        "names",
-        "toml",
-        "schema",
-        "memory",
-        "hearing",
-        "hours",
-        "unit",
-        "settling",
-    }
-    | {"telemetry.histogram", "telemetry.gpu", "doctor.finding"},
-    {"diagnosis"},
-    {"backup", "tables", "validation", "beneath", "background", "mailbox"},
-    {"database", "config", "conversation", "documents", "journal"},
-    {
-        "install",
-        "store",
-        "watcher",
-        "inbox",
-        "outbox",
-        "retry",
-        "workers",
-        "timetable",
-        "control",
-        "sdnotify",
-        "kinds",
-    }
-    | {"result", "joblog", "gate"},
-    {"cursor"},
-    {"folders", "nearby", "obstacles", "hooks", "unplaced", "telemetry.totals", "doctor.installation"},
-    {"storage", "rebuild", "retention", "telemetry.metrics", "doctor.machine", "doctor.premises", "doctor.standing"},
-    {"publishing", "intake", "audit", "stages", "telemetry.exporter", "doctor.examination"},
-    {"duplicates", "scheduling"},
-    {"offers"},
-    {"dispatch", "recovery"},
-    {"commands"},
-    {"service"},
-    {"oneshot", "console.terminal"},
-    {"console.views", "console.completion"},
-    {"console.watch"},
-    {"cli"},
-    {"manual"},
+# A package imports from the packages above its own, never from one below it.
+PACKAGES = (
+    "core",
+    "config",
+    "queue",
+    "workers",
+    "files",
+    "telemetry",
+    "notify",
+    "intake",
+    "publishing",
+    "scheduling",
+    "recovery",
+    "server",
+    "install",
+    "doctor",
+    "cli",
 )
 OWNERS = {  # the only modules that may import it
-    "sqlalchemy": {"database", "store"},
-    "watchdog": {"watcher"},
-    "subprocess": {"workers", "install", "hooks", "telemetry.gpu", "doctor.installation", "doctor.machine"},
-    "apscheduler": {"timetable"},
-    "typer": {"cli", "manual"},
+    "sqlalchemy": {"queue.database", "queue.store"},
+    "watchdog": {"intake.watcher"},
+    "subprocess": {
+        "workers.supervisor",
+        "install.install",
+        "notify.hooks",
+        "telemetry.gpu",
+        "doctor.installation",
+        "doctor.models",
+    },
+    "apscheduler": {"server.schedule"},
+    "typer": {"cli.main", "cli.manpage"},
     "prometheus_client": {"telemetry.metrics"},
 }
 
@@ -93,21 +66,72 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _layer(module: str) -> int:
-    return next(number for number, layer in enumerate(LAYERS) if module in layer)
+def _package(module: str) -> str:
+    return module.split(".")[0]
 
 
-def _module(name: str) -> str | None:
-    """The module of the daemon that is meant by an imported name: "daemon.store.Store" is "store"."""
-    parts = name.split(".")[1:] if name.startswith("daemon.") else []
-    return next((found for length in range(len(parts), 0, -1) if (found := ".".join(parts[:length])) in DAEMON), None)
+def _module(name: str, known: dict[str, Path]) -> str | None:
+    """The module that an imported name means: "store.Store" is "store"."""
+    parts = name.split(".")
+    return next((found for length in range(len(parts), 0, -1) if (found := ".".join(parts[:length])) in known), None)
 
 
-@pytest.mark.parametrize("module", DAEMON)
-def test_daemon_module_imports_only_from_layers_above(module: str):
-    imported = {_module(name) for name in _imports(DAEMON[module])} - {None}
-    wrong = {other for other in imported if _layer(other) >= _layer(module)}
+def _edges(root: str) -> dict[str, set[str]]:
+    """For each module below `root`, the modules there that it imports, also within functions. A package's own name
+    stands for its `__init__`."""
+    known = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted((ROOT / root).rglob("*.py"))
+    }
+    return {
+        module: {_module(name, known) for name in _imports(path)} - {None, module} for module, path in known.items()
+    }
+
+
+def _without_ends(edges: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is left once all that leads nowhere is taken away: the circles."""
+    left = dict(edges)
+    while ends := [node for node, others in left.items() if not others & left.keys()]:
+        for node in ends:
+            del left[node]
+    return {node: others & left.keys() for node, others in left.items()}
+
+
+def test_order_names_each_package_of_the_daemon():
+    folders = {path.name for path in (ROOT / "daemon").iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(PACKAGES)
+
+
+@pytest.mark.parametrize("module", [module for module in DAEMON if module != "__init__"])
+def test_package_imports_only_from_the_packages_above_it(module: str):
+    imported = {
+        _package(name.removeprefix("daemon.")) for name in _imports(DAEMON[module]) if name.startswith("daemon.")
+    }
+    own = PACKAGES.index(_package(module))
+    wrong = {other for other in imported & set(PACKAGES) if PACKAGES.index(other) > own}
     assert not wrong, f"{DAEMON[module]} may not import {wrong}"
+
+
+@pytest.mark.parametrize("root", ["daemon", "processors"])
+def test_modules_import_one_another_in_no_circle(root: str):
+    """A package's `__init__` may gather what its own modules offer."""
+    edges = {
+        module: {other for other in others if not module.startswith(f"{other}.")}
+        for module, others in _edges(root).items()
+    }
+    assert _without_ends(edges) == {}
+
+
+@pytest.mark.parametrize("root", ["processors", "processors/whisper", "processors/vlm"])
+def test_packages_beside_one_another_import_one_another_in_no_circle(root: str):
+    prefix = f"{root.replace('/', '.')}."
+    edges: dict[str, set[str]] = {}
+    for module, others in _edges("processors").items():
+        if module.startswith(prefix):
+            own = module.removeprefix(prefix).split(".")[0]
+            beside = {other.removeprefix(prefix).split(".")[0] for other in others if other.startswith(prefix)}
+            edges.setdefault(own, set()).update(beside - {own})
+    assert _without_ends(edges) == {}
 
 
 @pytest.mark.parametrize("module", DAEMON)
@@ -130,7 +154,7 @@ def test_whispers_decoder_knows_nothing_of_files_and_jobs():
 
 
 def test_optional_engines_are_imported_by_their_one_module():
-    owners = {"faster_whisper": {"processors/whisper/faster.py"}}
+    owners = {"faster_whisper": {"processors/whisper/engines/faster_whisper.py"}}
     for path in (ROOT / "processors").rglob("*.py"):
         imported = {name.split(".")[0] for name in _imports(path)}
         wrong = {name for name in imported & owners.keys() if str(path.relative_to(ROOT)) not in owners[name]}
@@ -142,7 +166,7 @@ def test_every_daemon_module_loads_in_a_fresh_interpreter_without_an_engine():
     engines = (
         "('torch', 'transformers', 'whisper', 'rapidocr', 'onnxruntime', 'cv2', 'av', 'PIL', 'pypdfium2', 'numpy')"
     )
-    code = f"import {names}, sys; from processors import base; [base.find(name) for name in base.known()];"
+    code = f"import {names}, sys; from processors import registry; [registry.find(name) for name in registry.known()];"
     code += f"print([name for name in {engines} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from places import Place, wait_for
 
-from daemon import backup
-from daemon.schema import MIGRATIONS
+from daemon.queue import backup
+from daemon.queue.migrations import MIGRATIONS
 
 LEFT = Path(__file__).parent / "data" / "first-release"
 TOML = """

@@ -10,7 +10,7 @@ import pytest
 from clocks import Clock
 from places import Place, wait_for
 
-from daemon import backup
+from daemon.queue import backup
 
 ODD = """
 [inbox]

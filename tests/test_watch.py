@@ -17,7 +17,7 @@ import pytest
 from places import Place, wait_for
 from rich.console import Console
 
-from daemon.console import views, watch
+from daemon.cli import views, watch
 
 _SIZE = struct.pack("HHHH", 30, 120, 0, 0)  # rows, columns
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

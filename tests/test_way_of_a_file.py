@@ -449,7 +449,8 @@ def test_control_socket_is_for_this_user_only(place: Place):
 
 
 def test_daemon_never_imports_an_engine(place: Place):
-    modules = "import daemon.cli, daemon.service, daemon.console.terminal, daemon.oneshot, daemon.audit, sys;"
+    modules = "import daemon.cli.main, daemon.server.service, daemon.cli.terminal, daemon.cli.oneshot;"
+    modules += "import daemon.recovery.verify, sys;"
     modules += "from daemon import config; config.parse({}, source=None, home=__import__('pathlib').Path('/'));"
     modules += (
         "print([m for m in ('torch','transformers','whisper','cv2','rapidocr','av','PIL','numpy') if m in sys.modules])"

@@ -21,7 +21,7 @@ from benchmarks.heldout import layouts_sparse as sparse
 from benchmarks.heldout.scan import scan
 from benchmarks.heldout.score import Score, compare
 from benchmarks.heldout.sheet import FAMILIES
-from processors.base import Failed, Kind, Progress, Work
+from processors.contract import Failed, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 
 SEEN = (  # known to the reader's authors by now: what they show is no longer what a new bank shows

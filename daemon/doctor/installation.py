@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.install import Place, system_place, user_place
+from daemon.install.install import Place, system_place, user_place
 
 _SECONDS = 10.0  # for systemctl and journalctl to answer
 

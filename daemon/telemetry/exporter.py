@@ -17,10 +17,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from daemon import durable
-from daemon.config import Settings
-from daemon.errors import InboxdError, NotRunning
-from daemon.model import Asked
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.errors import InboxdError, NotRunning
+from daemon.core.messages import Asked
 
 log = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ from prometheus_client.metrics_core import (
     SummaryMetricFamily,
 )
 
-from daemon.errors import InboxdError
-from daemon.joblog import JobLog
-from daemon.memory import resident_bytes
+from daemon.core.errors import InboxdError
+from daemon.queue.reader import JobLog
 from daemon.telemetry import gpu
 from daemon.telemetry.totals import Totals, count
+from daemon.workers.memory import resident_bytes
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from daemon import cursor
-from daemon.cursor import Cursor
-from daemon.errors import InboxdError
-from daemon.joblog import JobLog
+from daemon.core.errors import InboxdError
+from daemon.queue import cursor
+from daemon.queue.cursor import Cursor
+from daemon.queue.reader import JobLog
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from processors import heap, pages, statements
-from processors.base import (
+from processors import malloc, pages, statements
+from processors.contract import (
     MOST_PIXELS,
     MOST_THREADS,
     BadInput,
@@ -79,7 +79,7 @@ class Ocr(Processor):
     def load(self, options: OcrOptions, models: Path, progress: Progress) -> Loaded:
         from processors.ocr.engine import Engine
 
-        heap.keep()
+        malloc.keep()
         self._engine = Engine.load(options.threads)
         return Loaded(engine="rapidocr", model=self._engine.model_name, device="cpu")
 
@@ -92,7 +92,7 @@ class Ocr(Processor):
         try:
             return self._process(work, progress)
         finally:
-            heap.give_back()
+            malloc.give_back()
 
     def _process(self, work: Work, progress: Progress) -> Finished:
         read = self._read_pages(work, progress)

@@ -12,7 +12,7 @@ import rapidocr
 from PIL import ImageOps
 from rapidocr import RapidOCR
 
-from processors.base import Unavailable
+from processors.contract import Unavailable
 from processors.ocr import orientation
 from processors.ocr.layout import Piece
 from processors.pages.page import fit

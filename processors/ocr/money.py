@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from processors import statements, wellformed
-from processors.base import Finished, Work
+from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.text import PageText, review
 from processors.statements import Document, PageWords, Unread, split_words

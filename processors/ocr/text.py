@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from processors import wellformed
-from processors.base import Finished, Work
+from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import Piece
 

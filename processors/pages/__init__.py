@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from processors.base import BadInput, Work
+from processors.contract import BadInput, Work
 from processors.pages.page import UNREADABLE_PAGE, Page, Pages, PlacedWord, unforeseen_as_bad_input
 from processors.pages.pdf import open_pdf
 from processors.pages.picture import open_picture

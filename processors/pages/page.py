@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from processors.base import BadInput, JobError
+from processors.contract import BadInput, JobError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from processors.base import BadInput
+from processors.contract import BadInput
 from processors.pages.page import Page, is_thin, reduce, refuse_too_many, share_of
 from processors.pages.textlayer import picture_share, read_places, read_text
 

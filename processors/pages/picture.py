@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from processors.base import BadInput
+from processors.contract import BadInput
 from processors.pages.page import Page, fit, is_thin, reduce, refuse_too_many
 
 if TYPE_CHECKING:

@@ -5,27 +5,16 @@ holds them against a second reading, `check` verifies each statement, `reasons` 
 writers write. Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check ever changes a value.
 """
 
-from processors.statements.answers import (
-    from_page_answers,
-    page_schema,
-    receipt_from_answers,
-    receipt_schema,
-)
 from processors.statements.assembly import read_statements
-from processors.statements.checks import check, occurs, reasons
 from processors.statements.comparison import compare
-from processors.statements.files import write_csv, write_json, write_markdown, write_xlsx
+from processors.statements.from_model import from_page_answers, page_schema, receipt_from_answers, receipt_schema
 from processors.statements.ofx import write_ofx
+from processors.statements.outputs import FORMATS, summarize_document, summarize_receipt, write_document, write_receipt
 from processors.statements.receipts import Receipt, read_receipt
 from processors.statements.records import Anchor, Check, Document, Row, Statement, Unread
-from processors.statements.results import (
-    FORMATS,
-    summarize_document,
-    summarize_receipt,
-    write_document,
-    write_receipt,
-)
+from processors.statements.verify import check, occurs, reasons
 from processors.statements.words import PageWords, Word, split_words
+from processors.statements.writers import write_csv, write_json, write_markdown, write_xlsx
 
 __all__ = [
     "FORMATS",

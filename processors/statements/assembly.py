@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from processors.statements.amounts import Amount, Mark, decide_mark, find_currency, read_amount
 from processors.statements.dates import Order, decide_order, find_dates, find_period, resolve
-from processors.statements.phrases import plain
-from processors.statements.preface import find_holder, find_page_number
+from processors.statements.debit_credit import Movement, decide
+from processors.statements.header import find_holder, find_page_number
+from processors.statements.keywords import plain
 from processors.statements.reading import RawFigure, RawRow, Reading, read_words
 from processors.statements.records import Anchor, Document, Row, Statement
-from processors.statements.signs import Movement, decide
 from processors.statements.words import PageWords, group_lines
 
 _CARD = re.compile(

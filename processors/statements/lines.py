@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.dates import PrintedDate, read_date
-from processors.statements.phrases import Column, Section, name_section, name_special
+from processors.statements.keywords import Column, Section, name_section, name_special
 from processors.statements.table import MONEY, Cell, Heading, MoneyColumns, find_amounts
 from processors.statements.words import Line, Word, split_cells
 

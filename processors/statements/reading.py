@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.dates import PrintedDate
+from processors.statements.header import Accounts, find_page_number, find_summary, set_summaries_apart
+from processors.statements.keywords import Column, name_section
 from processors.statements.lines import AmountLines, Parts, starts_in_text, take_apart
-from processors.statements.phrases import Column, name_section
-from processors.statements.preface import Accounts, find_page_number, find_summary, set_summaries_apart
 from processors.statements.records import Unread
 from processors.statements.table import Cell, Heading, MoneyColumns, find_amounts, find_tables
 from processors.statements.words import Line, PageWords, group_lines, line_height

@@ -11,11 +11,11 @@ from pathlib import Path
 from processors import wellformed
 from processors.statements.amounts import decide_mark, find_currency, read_amount
 from processors.statements.dates import decide_order, find_dates, resolve
-from processors.statements.files import escape_formula, escape_markdown, to_json
-from processors.statements.phrases import plain
+from processors.statements.keywords import plain
 from processors.statements.records import LEAST_CONFIDENCE
 from processors.statements.table import Cell, find_amounts
 from processors.statements.words import Line, PageWords, group_lines, line_height
+from processors.statements.writers import escape_formula, escape_markdown, to_json
 
 _LABELS = (  # the first that begins a line's text says what its amount is
     ("subtotal", r"sub ?-?total|zwischensumme|sous ?-?total|net(?:to)?\b|total (?:ht|net)|base imponible"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processors.statements.amounts import looks_like_amount
-from processors.statements.phrases import Column, name_column
+from processors.statements.keywords import Column, name_column
 from processors.statements.words import Line, Word
 
 MONEY: frozenset[Column] = frozenset({"debit", "credit", "amount", "balance"})

@@ -18,19 +18,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from processors.base import (
-    Instead,
-    Kind,
-    Loaded,
-    Missing,
-    Outcome,
-    Plan,
-    Processor,
-    Progress,
-    Ready,
-    Work,
-)
-from processors.vlm import weights
+from processors.contract import Instead, Kind, Loaded, Missing, Outcome, Plan, Processor, Progress, Ready, Work
+from processors.vlm.engine import weights
 from processors.vlm.options import AskOptions, VlmOptions
 
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
@@ -74,19 +63,19 @@ class Vlm(Processor):
 
     def load(self, options: VlmOptions, models: Path, progress: Progress) -> Loaded:
         if options.engine == "openai":
-            from processors.vlm.remote import RemoteEngine
+            from processors.vlm.engine.server import RemoteEngine
 
             self._engine = RemoteEngine.load(options)
             return Loaded(engine="openai", model=options.model, device=self._engine.device_name)
         os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: weights are fetched by command only
-        from processors.vlm.engine import Engine
+        from processors.vlm.engine.local import Engine
 
         self._engine = Engine.load(options, models, progress)
         engine = "transformers" if options.quantization == "none" else f"transformers, {options.quantization}"
         return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
 
     def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
-        from processors.vlm.rounds import Rounds
+        from processors.vlm.document.batch import Rounds
 
         yield from Rounds(self._engine, progress).outcomes(batch)
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors import statements
-from processors.base import MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
-from processors.servers import ServerOptions
-from processors.vlm import prompts, schema
+from processors.contract import MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
+from processors.remote import ServerOptions
+from processors.vlm import prompts
+from processors.vlm.extract import schema
 
 Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt"]
 Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from processors.base import BadInput, Work
-from processors.vlm import schema
+from processors.contract import BadInput, Work
+from processors.vlm.extract import schema
 
 if TYPE_CHECKING:
     from processors.vlm import AskOptions

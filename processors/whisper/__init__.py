@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from processors.base import (
+from processors.contract import (
     Failed,
     Finished,
     JobError,
@@ -33,11 +33,11 @@ from processors.base import (
     Ready,
     Work,
 )
-from processors.whisper import catalogue
 from processors.whisper.options import TranscribeOptions, WhisperOptions
+from processors.whisper.weights import catalogue
 
 if TYPE_CHECKING:
-    from processors.whisper.hearing import Engine
+    from processors.whisper.track.transcriber import Engine
 
 __all__ = ["TranscribeOptions", "Whisper", "WhisperOptions", "processor"]
 
@@ -72,18 +72,18 @@ class Whisper(Processor):
 
     @classmethod
     def weights_to_fetch(cls, options: WhisperOptions, models: Path) -> str:
-        from processors.whisper import weights
+        from processors.whisper.weights import source
 
         name = options.model
         if options.engine != "openai-whisper" or name.endswith(".pt"):
             return ""
-        return "" if weights.find(name, models) or weights.is_carried(name) else name
+        return "" if source.find(name, models) or source.is_carried(name) else name
 
     def load(self, options: WhisperOptions, models: Path, progress: Progress) -> Loaded:
-        from processors.whisper import voice
+        from processors.whisper.audio import vad
 
         self._engine = _engine(options, models, progress)
-        self._detector = voice.Detector()
+        self._detector = vad.Detector()
         engine = self._engine
         return Loaded(engine=engine.name, model=options.model, device=engine.device_name, joins=engine.joins)
 
@@ -108,7 +108,7 @@ class Whisper(Processor):
         return outcome
 
     def _transcribe(self, work: Work, progress: Progress, ask: Callable) -> Finished:
-        from processors.whisper.transcription import transcribe
+        from processors.whisper.job import transcribe
 
         return transcribe(work, self._engine, self._detector, progress, ask)
 
@@ -126,14 +126,14 @@ def _other_than_english(recipe: TranscribeOptions) -> str:
 def _engine(options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
     match options.engine:
         case "openai":
-            from processors.whisper.remote import RemoteEngine
+            from processors.whisper.engines.server import RemoteEngine
 
             return RemoteEngine.load(options)
         case "faster-whisper":
-            from processors.whisper.faster import FasterEngine
+            from processors.whisper.engines.faster_whisper import FasterEngine
 
             return FasterEngine.load(options, models)
-    from processors.whisper.engine import Engine
+    from processors.whisper.engines.openai import Engine
 
     return Engine.load(options, models, progress)
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from processors.base import MOST_AT_ONCE, MOST_THREADS, RecipeOptions
-from processors.servers import ServerOptions
-from processors.whisper import catalogue
+from processors.contract import MOST_AT_ONCE, MOST_THREADS, RecipeOptions
+from processors.remote import ServerOptions
+from processors.whisper.weights import catalogue
 
 _LONGEST_VOCABULARY = 400  # characters: half of what Whisper may be told, 223 tokens, in most languages
 _LAST_TOKEN = 51863  # of the models that know English only; the two that others have more are times

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from daemon.background import Background
-from daemon.model import BackgroundDone
+from daemon.core.background import Background
+from daemon.core.messages import BackgroundDone
 
 _DEADLINE = 30.0  # seconds
 

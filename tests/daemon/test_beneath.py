@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import beneath, durable
+from daemon.core import durable
+from daemon.files import beneath
 
 
 def mode_of(path: Path) -> int:

@@ -9,10 +9,10 @@ import pytest
 from states_house import Clock, House
 
 from daemon import config
-from daemon.errors import StartOver, StorageError
-from daemon.model import JobState
-from processors import wire
-from processors.base import FailureKind
+from daemon.core.errors import StartOver, StorageError
+from daemon.core.job import JobState
+from processors import protocol
+from processors.contract import FailureKind
 
 TABLES = {"inbox": {"text": "count", "settle_seconds": 0.0}, "recipes": {"count": {"processor": "plaintext"}}}
 INTERNAL, STORAGE = 70, 74
@@ -36,7 +36,7 @@ def _drop(house: House, *names: str) -> None:
 
 def _running(house: House) -> Any:
     _drop(house, "x.txt")
-    house.hear(1, wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
+    house.hear(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
     house.turn()
     (worker,) = house.workers
     (job,) = worker.jobs.values()
@@ -47,8 +47,8 @@ def _fail_next(house: House) -> Any:
     (worker,) = house.workers
     house.turn()
     (job,) = worker.jobs.values()
-    house.hear(1, wire.WorkFailed(job=job.id, attempt=job.attempt, kind=FailureKind.BAD_INPUT, message="Broken."))
-    house.hear(1, wire.BatchDone())
+    house.hear(1, protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=FailureKind.BAD_INPUT, message="Broken."))
+    house.hear(1, protocol.BatchDone())
     return house.store.get(job.id)
 
 
@@ -133,8 +133,10 @@ def test_job_that_starts_before_its_cancellation_can_be_recorded_is_cancelled_al
     assert house.ask("cancel", job=queued.id)["waits_for"]
     monkeypatch.undo()
     (worker,) = house.workers
-    house.hear(1, wire.WorkFailed(job=first.id, attempt=first.attempt, kind=FailureKind.BAD_INPUT, message="Broken."))
-    house.hear(1, wire.BatchDone())
+    house.hear(
+        1, protocol.WorkFailed(job=first.id, attempt=first.attempt, kind=FailureKind.BAD_INPUT, message="Broken.")
+    )
+    house.hear(1, protocol.BatchDone())
     house.dispatch.feed()
     assert house.store.get(queued.id).state is JobState.RUNNING
     house.clock.seconds += 10
@@ -145,7 +147,7 @@ def test_job_that_starts_before_its_cancellation_can_be_recorded_is_cancelled_al
 
 def test_cancelling_a_running_job_says_that_a_disk_is_full(house: House, monkeypatch: pytest.MonkeyPatch):
     job = _running(house)
-    monkeypatch.setattr("daemon.storage._probe", _no_room)
+    monkeypatch.setattr("daemon.files.disk_retry._probe", _no_room)
     answer = house.ask("cancel", job=job.id)
     assert answer["ok"] and "No space left" in answer["waits_for"]
     monkeypatch.undo()

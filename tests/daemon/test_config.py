@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from daemon import config
-from daemon.errors import ConfigError
-from daemon.tables import RetryTable, ScheduleTable
-from processors.base import Kind, parse_duration
+from daemon.config.schema import RetryTable, ScheduleTable
+from daemon.core.errors import ConfigError
+from processors.contract import Kind
+from processors.units import parse_duration
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from daemon import control
-from daemon.control import ControlServer, ask
-from daemon.errors import LayoutError, NotRunning, UsageError
-from daemon.model import Asked
+from daemon.core.errors import LayoutError, NotRunning, UsageError
+from daemon.core.messages import Asked
+from daemon.server import control_socket
+from daemon.server.control_socket import ControlServer, ask
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +88,8 @@ def test_large_answers_arrive_whole(path):
 
 
 def test_another_process_can_ask(path):
-    program = "import pathlib, sys; from daemon.control import ask; print(ask(pathlib.Path(sys.argv[1]), 'status'))"
+    program = "import pathlib, sys; from daemon.server.control_socket import ask;"
+    program += "print(ask(pathlib.Path(sys.argv[1]), 'status'))"
     with serving(path):
         command = [sys.executable, "-c", program, str(path)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
@@ -200,27 +201,27 @@ def test_line_beyond_the_limit_is_refused_and_never_posted(path):
     asked = []
     start = b'{"command": "status", "arguments": {"x": "'
     with serving(path, lambda question: asked.append(question) or {"ok": True}):
-        fits = start + b"a" * (control.MAX_QUESTION_BYTES - len(start) - 4) + b'"}}\n'
-        assert len(fits) == control.MAX_QUESTION_BYTES
+        fits = start + b"a" * (control_socket.MAX_QUESTION_BYTES - len(start) - 4) + b'"}}\n'
+        assert len(fits) == control_socket.MAX_QUESTION_BYTES
         assert send(path, fits)["ok"]
         answer = send(path, fits[:-1] + b" ")  # the limit without an end
         assert not answer["ok"] and "longer than" in answer["error"]
         with pytest.raises(UsageError):
-            ask(path, "status", x="a" * control.MAX_QUESTION_BYTES)
+            ask(path, "status", x="a" * control_socket.MAX_QUESTION_BYTES)
     assert len(asked) == 1
 
 
 def test_silent_clients_hold_nobody_up(path, monkeypatch):
-    monkeypatch.setattr(control, "QUESTION_SECONDS", 3600.0)
+    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 3600.0)
     with serving(path), contextlib.ExitStack() as stack:
-        for _ in range(control.MAX_CONNECTIONS - 2):
+        for _ in range(control_socket.MAX_CONNECTIONS - 2):
             stack.enter_context(connected(path))
         stack.enter_context(connected(path)).close()
         assert ask(path, "status")["ok"]
 
 
 def test_silent_and_dripping_clients_are_cut_off(path, monkeypatch):
-    monkeypatch.setattr(control, "QUESTION_SECONDS", 0.5)
+    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 0.5)
     with serving(path), contextlib.ExitStack() as stack:
         silent = stack.enter_context(connected(path))
         dripping = stack.enter_context(connected(path))
@@ -231,13 +232,13 @@ def test_silent_and_dripping_clients_are_cut_off(path, monkeypatch):
 
 
 def test_more_silent_clients_than_there_are_slots_only_delay(path, monkeypatch):
-    monkeypatch.setattr(control, "QUESTION_SECONDS", 0.2)
+    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 0.2)
     with serving(path), contextlib.ExitStack() as stack:
         before = threading.active_count()
-        for _ in range(3 * control.MAX_CONNECTIONS):
+        for _ in range(3 * control_socket.MAX_CONNECTIONS):
             stack.enter_context(connected(path))
         assert ask(path, "status", timeout=10)["ok"]
-        assert threading.active_count() - before <= control.MAX_CONNECTIONS
+        assert threading.active_count() - before <= control_socket.MAX_CONNECTIONS
 
 
 def test_client_that_leaves_before_the_answer_is_survived(path):
@@ -255,7 +256,7 @@ def test_client_that_leaves_before_the_answer_is_survived(path):
 
 
 def test_loop_that_does_not_answer_is_told(path, monkeypatch):
-    monkeypatch.setattr(control, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(control_socket, "ANSWER_SECONDS", 0.2)
     with serving(path, lambda asked: None):
         answer = ask(path, "status")
     assert answer["ok"] is False and "too busy" in answer["error"]
@@ -278,14 +279,14 @@ def test_server_without_a_thread_to_spare_answers_again_once_there_is_one(path, 
     start, failures = threading.Thread.start, []
 
     def no_more(thread: threading.Thread) -> None:
-        if thread.name == "control-client" and len(failures) <= control.MAX_CONNECTIONS:
+        if thread.name == "control-client" and len(failures) <= control_socket.MAX_CONNECTIONS:
             failures.append(thread)
             raise RuntimeError("can't start new thread")
         start(thread)
 
     with serving(path):
         monkeypatch.setattr(threading.Thread, "start", no_more)
-        for _ in range(control.MAX_CONNECTIONS + 1):
+        for _ in range(control_socket.MAX_CONNECTIONS + 1):
             with pytest.raises(NotRunning):
                 ask(path, "status")
         assert ask(path, "status")["ok"]
@@ -364,10 +365,10 @@ def test_stop_leaves_the_socket_of_another_alone(path):
 
 
 def test_stop_does_not_wait_for_silent_clients_and_leaves_nothing(path, monkeypatch):
-    monkeypatch.setattr(control, "QUESTION_SECONDS", 3600.0)
+    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 3600.0)
     with contextlib.ExitStack() as stack:
         with serving(path) as server:
-            for _ in range(control.MAX_CONNECTIONS + 3):
+            for _ in range(control_socket.MAX_CONNECTIONS + 3):
                 stack.enter_context(connected(path))
             server.stop()
             server.stop()

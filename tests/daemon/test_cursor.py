@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from factories import make_job
 
-from daemon import backup, schema
-from daemon.cursor import Cursor
-from daemon.joblog import JobLog
-from daemon.model import JobState
-from daemon.store import Store
+from daemon.core.job import JobState
+from daemon.queue import backup, migrations
+from daemon.queue.cursor import Cursor
+from daemon.queue.reader import JobLog
+from daemon.queue.store import Store
 
 _EVENTS_OF_ONE_JOB = 4  # queued, running, publishing, done
 
@@ -146,7 +146,7 @@ def _old_log(path: Path, events: list[tuple[int, str, int]]) -> None:
     """A job log of version 3; `events`: (number, event, microseconds), each of a job of its own."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
-    for migration in schema.MIGRATIONS[:3]:
+    for migration in migrations.MIGRATIONS[:3]:
         for statement in migration:
             connection.execute(statement)
     connection.execute("PRAGMA user_version = 3")

@@ -6,7 +6,7 @@ import pytest
 from hand_daemon import HandDaemon
 
 from daemon import config
-from processors.base import FailureKind
+from processors.contract import FailureKind
 
 TOML = """
 [inbox]

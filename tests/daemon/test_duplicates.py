@@ -10,8 +10,8 @@ import pytest
 from states_house import Clock, House, finished
 
 from daemon import config
-from daemon.model import Job
-from processors import wire
+from daemon.core.job import Job
+from processors import protocol
 
 INBOX = {"text": "count", "settle_seconds": 0.0, "duplicates": "reuse"}
 TABLES = {"inbox": INBOX, "recipes": {"count": {"processor": "plaintext"}}}
@@ -24,11 +24,11 @@ class Shop(House):
         super().__init__(config.parse(TABLES, source=None, home=home), Clock())
         self.result = self.settings.outbox / "x"
         self.drop("x.txt")
-        self.hear(1, wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
+        self.hear(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
         self.turn()
         (job,) = next(iter(self.workers)).jobs.values()
         self.hear(1, finished(self, job))
-        self.hear(1, wire.BatchDone())
+        self.hear(1, protocol.BatchDone())
         assert self.store.get(job.id).state == "done"
 
     def drop(self, name: str) -> None:

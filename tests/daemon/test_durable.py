@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon import durable
+from daemon.core import durable
 
 
 @pytest.fixture

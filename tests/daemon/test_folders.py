@@ -12,14 +12,15 @@ import pytest
 from factories import make_job
 from places import wait_for
 
-from daemon import durable, names, outbox
-from daemon.durable import writer_has
-from daemon.errors import AlreadyRunning, LayoutError, StartOver, StorageError
-from daemon.folders import Folders
-from daemon.inbox import OriginalGone, as_recorded
-from daemon.model import JobState
-from daemon.names import result_stem
-from daemon.outbox import original_place
+from daemon.core import durable, names
+from daemon.core.durable import writer_has
+from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageError
+from daemon.core.job import JobState
+from daemon.core.names import result_stem
+from daemon.files import outbox
+from daemon.files.inbox import OriginalGone, as_recorded
+from daemon.files.layout import Folders
+from daemon.files.outbox import original_place
 
 
 @pytest.fixture

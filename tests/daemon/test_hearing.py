@@ -4,33 +4,33 @@ import logging
 
 import pytest
 
-from daemon.hearing import Allowance, Hearing, LastWords, Unintelligible
-from processors import wire
-from processors.base import WorkProgress
+from daemon.workers.decoder import Allowance, Hearing, LastWords, Unintelligible
+from processors import protocol
+from processors.contract import WorkProgress
 
-LOADED = wire.WorkerLoaded(engine="e", model="m", device="d", seconds=1.0)
-DONE = wire.BatchDone()
+LOADED = protocol.WorkerLoaded(engine="e", model="m", device="d", seconds=1.0)
+DONE = protocol.BatchDone()
 
 
-def _failed(job: str) -> wire.WorkFailed:
-    return wire.WorkFailed(job=job, attempt=1, kind="error", message="no")
+def _failed(job: str) -> protocol.WorkFailed:
+    return protocol.WorkFailed(job=job, attempt=1, kind="error", message="no")
 
 
 def _hear(hearing: Hearing, *messages: object) -> list:
-    return list(hearing.take(b"".join(wire.encode(message) for message in messages), 0.0))
+    return list(hearing.take(b"".join(protocol.encode(message) for message in messages), 0.0))
 
 
 def test_messages_in_any_pieces_are_heard_whole():
     hearing = Hearing(number=1)
     hearing.expect(1)
-    line = b"".join(wire.encode(message) for message in (LOADED, _failed("a"), DONE))
+    line = b"".join(protocol.encode(message) for message in (LOADED, _failed("a"), DONE))
     heard = [message for at in range(len(line)) for message in hearing.take(line[at : at + 1], 0.0)]
     assert heard == [LOADED, _failed("a"), DONE]
 
 
 def test_what_was_not_asked_for_is_not_heard():
     hearing = Hearing(number=1)
-    assert _hear(hearing, DONE, LOADED, LOADED, wire.Batch(works=[])) == [LOADED]
+    assert _hear(hearing, DONE, LOADED, LOADED, protocol.Batch(works=[])) == [LOADED]
     hearing.expect(1)
     assert _hear(hearing, DONE, DONE) == [DONE]
 

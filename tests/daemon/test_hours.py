@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from daemon import config
-from daemon.gate import Gate
-from daemon.hours import Hours
+from daemon.config.hours import Hours
+from daemon.scheduling.pause import Gate
 
 
 def at(text: str) -> datetime:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import inbox as inbox_module
-from daemon.inbox import Inbox, OriginalGone
+from daemon.files import inbox as inbox_module
+from daemon.files.inbox import Inbox, OriginalGone
 
 
 @pytest.fixture

@@ -15,7 +15,11 @@ def inboxd(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(ROOT)}
     environment = {name: value for name, value in environment.items() if not name.startswith(("XDG_", "DBUS_"))}
     return subprocess.run(
-        [sys.executable, "-m", "daemon.cli", *arguments], capture_output=True, text=True, env=environment, timeout=60
+        [sys.executable, "-m", "daemon.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
     )
 
 

@@ -14,14 +14,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon import config, durable
-from daemon import intake as intake_module
-from daemon.folders import Folders
-from daemon.intake import Hasher, Intake
-from daemon.model import Hashed, LookAt
-from daemon.storage import Storage
-from daemon.store import Store, now_us
-from daemon.watcher import Watcher
+from daemon import config
+from daemon.core import durable
+from daemon.core.messages import Hashed, LookAt
+from daemon.files.disk_retry import Storage
+from daemon.files.layout import Folders
+from daemon.intake import intake as intake_module
+from daemon.intake.intake import Hasher, Intake
+from daemon.intake.watcher import Watcher
+from daemon.queue.store import Store, now_us
 
 TOML = """
 [inbox]
@@ -160,8 +161,8 @@ def test_file_that_is_closed_unchanged_is_in_use(inbox: Inbox):
 
 
 def test_file_that_changed_while_it_waited_for_its_turn_settles_again(inbox: Inbox, monkeypatch):
-    monkeypatch.setattr("daemon.intake._TAKE_SECONDS", 0.0)
-    monkeypatch.setattr("daemon.intake._TAKE_AT_ONCE", 1)
+    monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.intake._TAKE_AT_ONCE", 1)
     for name in ("a.txt", "b.txt"):
         inbox.write(name)
     inbox.scan(now=10.0)
@@ -282,8 +283,8 @@ def test_large_file_is_hashed_beside_the_loop_and_starts_when_that_is_done(inbox
 
 
 def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: Inbox, monkeypatch):
-    monkeypatch.setattr("daemon.intake._TAKE_SECONDS", 0.0)
-    monkeypatch.setattr("daemon.intake._DESCRIBE_SECONDS", 60.0)
+    monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.intake._DESCRIBE_SECONDS", 60.0)
     for number in range(600):
         inbox.write(f"{number % 50}/{number}.txt")
     inbox.scan(now=10.0)
@@ -295,8 +296,8 @@ def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: 
 
 
 def test_files_with_slow_options_are_taken_in_steps_though_they_are_few(inbox: Inbox, monkeypatch):
-    monkeypatch.setattr("daemon.intake._TAKE_SECONDS", 0.0)
-    monkeypatch.setattr("daemon.intake._DESCRIBE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.intake._DESCRIBE_SECONDS", 0.0)
     for number in range(3):
         inbox.write(f"{number}.txt")
     inbox.scan(now=10.0)
@@ -581,7 +582,7 @@ def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: Inbox, monkeyp
     seconds = itertools.count()  # each reading is a second later: a scan takes one
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)), time=time.time)
     with monkeypatch.context() as patch:
-        patch.setattr("daemon.intake.time", clock)
+        patch.setattr("daemon.intake.intake.time", clock)
         inbox.scan(now=10.0)
     inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path), 10.5)
@@ -592,7 +593,7 @@ def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: Inbox, monkeyp
 
 
 def test_large_tree_is_scanned_in_several_steps(inbox: Inbox, monkeypatch):
-    monkeypatch.setattr("daemon.intake._LOOK_SECONDS", 0.0)  # one folder in a step
+    monkeypatch.setattr("daemon.intake.intake._LOOK_SECONDS", 0.0)  # one folder in a step
     paths = [inbox.write(f"{name}/sub/x.txt") for name in "abc"]
     inbox.scan(now=10.0)
     assert inbox.intake.is_scanning and inbox.intake.next_look(10.0) == 0.0 and not inbox.intake.is_quiet
@@ -615,10 +616,10 @@ def test_reasons_are_reviewed_in_several_steps(inbox: Inbox, monkeypatch):
     reviewed = []
     refusal = inbox.folders.inbox.refusal
     monkeypatch.setattr(inbox.folders.inbox, "refusal", lambda path: reviewed.append(path) or refusal(path))
-    monkeypatch.setattr("daemon.intake._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.intake._LOOK_SECONDS", 0.0)
     inbox.scan(now=20.0)
     assert len(reviewed) == 1 and inbox.intake.next_look(20.0) == 0.0
-    monkeypatch.setattr("daemon.intake._LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("daemon.intake.intake._LOOK_SECONDS", 60.0)
     inbox.intake.step(20.0)
     assert sorted(reviewed) == sorted(links) and inbox.intake.left == {}
 
@@ -787,7 +788,7 @@ def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
     inbox.scan(now=10.0)
     inbox.intake.step(13.0)
     good = inbox.mailbox.get(timeout=30)
-    monkeypatch.setattr("daemon.intake._ERROR_PAUSE", 0.0)
+    monkeypatch.setattr("daemon.intake.intake._ERROR_PAUSE", 0.0)
     assert inbox.intake.hashed(Hashed(job=good.job, sha256=None, error="it cannot be read")) is None
     assert inbox.mailbox.get(timeout=30) == good, "it is asked for again"
     assert inbox.intake.hashed(good) is None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import UsageError
-from daemon.joblog import JobLog
+from daemon.core.errors import UsageError
+from daemon.queue.reader import JobLog
 
 _KILLED_WHILE_IT_MADE_ITS_TABLES = """
 import os, sqlite3, sys

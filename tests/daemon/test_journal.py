@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from factories import make_job
 
-from daemon.journal import JournalHandler, about
+from daemon.core.journald import JournalHandler, about
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def fields(datagram: bytes) -> dict[str, str]:
 
 
 def logger(address: str) -> logging.Logger:
-    made = logging.Logger("daemon.dispatch")
+    made = logging.Logger("daemon.scheduling.dispatcher")
     made.addHandler(JournalHandler(address))
     return made
 
@@ -41,7 +41,7 @@ def test_line_of_a_job_has_its_fields(journald: socket.socket):
     logger(journald.getsockname()).warning("%s failed\nbadly", job.path, extra=about(job))
     told = fields(journald.recv(65536))
     assert told["JOB"] == job.id and told["FILE"] == job.path and told["STATE"] == job.state
-    assert told["PRIORITY"] == "4" and told["LOGGER"] == "daemon.dispatch" and "badly" in told["MESSAGE"]
+    assert told["PRIORITY"] == "4" and told["LOGGER"] == "daemon.scheduling.dispatcher" and "badly" in told["MESSAGE"]
 
 
 def test_line_of_no_job_has_none(journald: socket.socket):

@@ -13,8 +13,8 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from daemon.kinds import PROBE_BYTES, Content, sniff
-from processors.base import Kind
+from daemon.intake.filetype import PROBE_BYTES, Content, sniff
+from processors.contract import Kind
 
 NOTHING = Content(kind=None, media_type="application/octet-stream")
 TEXT = Content(kind=Kind.TEXT, media_type="text/plain")
@@ -181,12 +181,12 @@ def test_what_ffmpeg_reads_but_does_not_write_here_is_told_by_its_signature(tmp_
 
 @pytest.mark.parametrize(("form", "codec", "name"), [("g722", "g722", "call.g722"), ("eac3", "eac3", "film.ec3")])
 def test_sound_without_a_signature_is_told_by_its_name_and_read(tmp_path, form, codec, name):
-    from processors.whisper import sound
+    from processors.whisper.audio import reader
 
     rate_hz = 16000 if form == "g722" else 48000
     assert look(tmp_path, sound_file(form, codec, rate_hz), name).kind is Kind.AUDIO
-    with sound.open_track(tmp_path / name) as track:
-        assert sum(map(len, track.blocks())) / sound.SAMPLE_RATE_HZ == pytest.approx(1, abs=0.05)
+    with reader.open_track(tmp_path / name) as track:
+        assert sum(map(len, track.blocks())) / reader.SAMPLE_RATE_HZ == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.mailbox import MAX_HINTS, Mailbox
-from daemon.model import Due, LookAt, LookEverywhere, Signalled
+from daemon.core.messages import Due, LookAt, LookEverywhere, Signalled
+from daemon.server.mailbox import MAX_HINTS, Mailbox
 
 FOLDER = Path("/inbox/a")
 

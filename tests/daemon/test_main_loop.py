@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from daemon import config
-from daemon.model import Due, LookAt, Signalled
-from daemon.service import Service
+from daemon.core.messages import Due, LookAt, Signalled
+from daemon.server.service import Service
 
 FAR_TOO_MANY = 50_000
 
@@ -52,7 +52,7 @@ def test_task_that_is_due_again_before_it_was_done_is_done_once(service: Service
 
 def test_signal_is_seen_in_the_turn_it_comes_in_whatever_waits(service: Service, monkeypatch):
     applied = []
-    monkeypatch.setattr("daemon.service._APPLY_SECONDS", 0.0)  # one message in a turn
+    monkeypatch.setattr("daemon.server.service._APPLY_SECONDS", 0.0)  # one message in a turn
     monkeypatch.setattr(service, "_due", applied.append)
     for number in range(100):
         service._mailbox.put(Due(task=str(number)))

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from daemon import memory
-from processors.base import Options, parse_size
+from daemon.workers import memory
+from processors.contract import Options
+from processors.units import parse_size
 
 HOLD = "import sys; held = bytearray(b'x') * 100_000_000; print(flush=True); sys.stdin.read()"
 

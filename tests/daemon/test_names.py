@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from daemon import names
+from daemon.core import names
 
 
 @pytest.mark.parametrize("path", ["", "x", "a/b/c d", "..a/b..", ".hidden", os.fsdecode(b"caf\xe9"), "é" * 127])

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from daemon import config
-from daemon.errors import ConfigError
-from daemon.inbox import Inbox
-from daemon.nearby import Choice, WrongOptions, choose, options_of
-from processors.base import Kind
+from daemon.core.errors import ConfigError
+from daemon.files.inbox import Inbox
+from daemon.intake.overrides import Choice, WrongOptions, choose, options_of
+from processors.contract import Kind
 from processors.whisper import TranscribeOptions
 
 

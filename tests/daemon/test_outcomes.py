@@ -9,9 +9,9 @@ import pytest
 from states_house import Clock, House, finished
 
 from daemon import config
-from daemon.workers import WorkerState
-from processors import wire
-from processors.base import FailureKind, WorkProgress
+from daemon.workers.supervisor import WorkerState
+from processors import protocol
+from processors.contract import FailureKind, WorkProgress
 
 TABLES: dict[str, Any] = {
     "inbox": {"text": "count", "settle_seconds": 0.0},
@@ -33,7 +33,7 @@ class Bench(House):
         self.turn()
 
     def load(self, worker: int = 1, *, joins: bool = False) -> None:
-        loaded = wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0, joins=joins)
+        loaded = protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0, joins=joins)
         self.hear(worker, loaded)
         self.turn()
 
@@ -47,10 +47,10 @@ class Bench(House):
     def fail(self, name: str, kind: FailureKind = FailureKind.ERROR, worker: int = 1, **facts: Any) -> None:
         job = self.job(name)
         message = f"{name} failed"
-        self.hear(worker, wire.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message=message, **facts))
+        self.hear(worker, protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message=message, **facts))
 
     def end_batch(self, worker: int = 1) -> None:
-        self.hear(worker, wire.BatchDone())
+        self.hear(worker, protocol.BatchDone())
 
     def wait(self, seconds: float) -> None:
         self.clock.seconds += seconds
@@ -147,7 +147,7 @@ def test_answer_for_what_a_worker_does_not_have_changes_nothing(bench: Bench, wr
     bench.begin("x.txt")
     job = bench.job("x.txt")
     named = {"job": job.id, "attempt": job.attempt} | {wrong: "other" if wrong == "job" else job.attempt + 1}
-    bench.hear(1, wire.WorkFailed(**named, kind=FailureKind.BAD_INPUT, message="It is broken."))
+    bench.hear(1, protocol.WorkFailed(**named, kind=FailureKind.BAD_INPUT, message="It is broken."))
     assert bench.job("x.txt") == job and bench.dispatch.is_busy
 
 
@@ -284,7 +284,7 @@ def test_processor_that_is_unavailable_is_parked_and_its_jobs_wait_uncharged(ben
 def test_worker_that_cannot_load_parks_its_processor(bench: Bench, how: str):
     bench.drop("x.txt")
     if how == "it says so":
-        bench.hear(1, wire.LoadFailed(kind=FailureKind.UNAVAILABLE, message="There are no weights."))
+        bench.hear(1, protocol.LoadFailed(kind=FailureKind.UNAVAILABLE, message="There are no weights."))
         assert bench.worker().state is WorkerState.ENDING
     bench.bury(1)
     bench.turn()

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from states_house import Clock, House, finished
 
-from daemon import config, publishing
-from daemon.workers import WorkerState
-from processors import wire
-from processors.base import FailureKind
+from daemon import config
+from daemon.publishing import publisher
+from daemon.workers.supervisor import WorkerState
+from processors import protocol
+from processors.contract import FailureKind
 
 TABLES = {"inbox": {"text": "count", "settle_seconds": 0.0}, "recipes": {"count": {"processor": "plaintext"}}}
 
@@ -33,7 +34,7 @@ class Shop(House):
         path.parent.mkdir(exist_ok=True)
         path.write_text("the file")
         self.turn()
-        self.hear(1, wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
+        self.hear(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
         return self.next_job()
 
     def next_job(self) -> Any:
@@ -44,9 +45,11 @@ class Shop(House):
         return job
 
     def fail(self, job: Any) -> None:
-        failed = wire.WorkFailed(job=job.id, attempt=job.attempt, kind=FailureKind.BAD_INPUT, message="It is broken.")
+        failed = protocol.WorkFailed(
+            job=job.id, attempt=job.attempt, kind=FailureKind.BAD_INPUT, message="It is broken."
+        )
         self.hear(1, failed)
-        self.hear(1, wire.BatchDone())
+        self.hear(1, protocol.BatchDone())
         assert next(iter(self.workers)).state is WorkerState.IDLE
 
     def pass_time(self) -> None:
@@ -167,7 +170,7 @@ def test_file_whose_content_was_changed_in_secret_is_processed_again(shop: Shop)
     alter_in_secret(shop, job)
     shop.hear(1, finished(shop, job))
     assert shop.state(job) == "queued" and shop.store.get(job.id).sha256 == hashlib.sha256(b"THE FILE").hexdigest()
-    shop.hear(1, wire.BatchDone())
+    shop.hear(1, protocol.BatchDone())
     shop.hear(1, finished(shop, shop.next_job()))
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "THE FILE"
 
@@ -176,7 +179,7 @@ def test_file_whose_content_was_changed_in_secret_is_processed_again(shop: Shop)
 def test_failure_of_a_file_whose_content_was_changed_in_secret_ends(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, inline_bytes: int
 ):
-    monkeypatch.setattr(publishing, "HASH_INLINE_BYTES", inline_bytes)
+    monkeypatch.setattr(publisher, "HASH_INLINE_BYTES", inline_bytes)
     job = shop.begin()
     alter_in_secret(shop, job)
     shop.fail(job)
@@ -193,7 +196,7 @@ def test_failure_of_a_file_whose_content_was_changed_in_secret_ends(
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file counts as large: it is prepared in the background."""
-    monkeypatch.setattr(publishing, "HASH_INLINE_BYTES", 3)
+    monkeypatch.setattr(publisher, "HASH_INLINE_BYTES", 3)
 
 
 def keep_second_name(shop: Shop, job: Any) -> Path:
@@ -291,7 +294,7 @@ def test_large_file_that_changes_while_it_is_copied_is_queued_again_with_its_new
     job = shop.begin()
     second = keep_second_name(shop, job)
     shop.hear(1, finished(shop, job))
-    shop.hear(1, wire.BatchDone())
+    shop.hear(1, protocol.BatchDone())
     second.write_text("other words")
     shop.turn()
     shop.pass_time()
@@ -329,7 +332,7 @@ def test_original_that_was_prepared_for_an_earlier_attempt_is_laid_into_the_resu
 
         patch.setattr(shop.folders.outbox, "stage", refuse)  # the original is copied, then its result is refused
         shop.hear(1, finished(shop, job))
-        shop.hear(1, wire.BatchDone())
+        shop.hear(1, protocol.BatchDone())
         for _ in range(12):
             shop.pass_time()
         assert shop.store.get(job.id).charged == 1
@@ -469,7 +472,7 @@ def test_result_of_a_file_that_was_written_on_meanwhile_is_thrown_away(shop: Sho
     row = shop.store.get(job.id)
     assert (row.state, row.charged, row.size_bytes) == ("queued", 0, len("more of the file"))
     assert row.sha256 == hashlib.sha256(b"more of the file").hexdigest()
-    shop.hear(1, wire.BatchDone())
+    shop.hear(1, protocol.BatchDone())
     shop.hear(1, finished(shop, shop.next_job()))
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "more of the file"
     assert _result(shop)["sha256"] == row.sha256

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from daemon.folders import Folders
-from daemon.model import Job
-from daemon.rebuild import Rebuild
-from daemon.store import Store
+from daemon.core.job import Job
+from daemon.files.layout import Folders
+from daemon.queue.store import Store
+from daemon.recovery.rebuild import Rebuild
 
 JOB = "0a1b2c3d-0000-4000-8000-00000000000a"
 OTHER = "0a1b2c3d-0000-4000-8000-00000000000b"

@@ -11,17 +11,17 @@ from factories import make_job
 from hand_background import InlineBackground
 
 from daemon import config
-from daemon.audit import Audit, Verdict
-from daemon.durable import sha256_of
-from daemon.folders import Folders
-from daemon.intake import Intake
-from daemon.model import Job, JobState
-from daemon.publishing import Publishing
-from daemon.recovery import Recovery
-from daemon.retry import MAX_INTERRUPTIONS
-from daemon.storage import Storage
-from daemon.store import Store, now_us
-from daemon.watcher import Watcher
+from daemon.core.durable import sha256_of
+from daemon.core.job import Job, JobState
+from daemon.files.disk_retry import Storage
+from daemon.files.layout import Folders
+from daemon.intake.intake import Intake
+from daemon.intake.watcher import Watcher
+from daemon.publishing.publisher import Publishing
+from daemon.queue.store import Store, now_us
+from daemon.recovery.startup import Recovery
+from daemon.recovery.verify import Audit, Verdict
+from daemon.scheduling.retry import MAX_INTERRUPTIONS
 
 
 class Wreck:
@@ -398,7 +398,7 @@ def test_options_beside_a_taken_file_that_cannot_be_read_are_not_used(wreck: Wre
     def fail(*_):
         raise OSError(errno.EIO, "an injected error")
 
-    monkeypatch.setattr("daemon.intake.choose", fail)
+    monkeypatch.setattr("daemon.intake.intake.choose", fail)
     assert wreck.recover() == "1 adopted"
     assert wreck.store.get("job").recipe == "count"
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from factories import make_job
 
-from daemon.folders import Folders
-from daemon.model import Job, JobState
-from daemon.retention import Retention
-from daemon.store import Store
-from daemon.tables import RetentionTable
+from daemon.config.schema import RetentionTable
+from daemon.core.job import Job, JobState
+from daemon.files.layout import Folders
+from daemon.queue.store import Store
+from daemon.recovery.retention import Retention
 
 HOUR_US = 3600 * 10**6
 JOB = "0a1b2c3d-0000-4000-8000-00000000000a"

@@ -1,8 +1,8 @@
 import pytest
 from factories import make_job
 
-from daemon.retry import MAX_INTERRUPTIONS, Again, GiveUp, Park, decide, is_quarantined
-from processors.base import FailureKind
+from daemon.scheduling.retry import MAX_INTERRUPTIONS, Again, GiveUp, Park, decide, is_quarantined
+from processors.contract import FailureKind
 
 
 def _decide(failure: FailureKind, *, charged: int = 0, batch_size: int = 1, **rules):

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from factories import make_job
 
-from daemon.scheduling import Offer, Plan, Room, batch, plan
-from daemon.stages import Stage
-from daemon.workers import WorkerState
-from processors.base import Options
+from daemon.scheduling.placement import Offer, Plan, Room, batch, plan
+from daemon.scheduling.pools import Stage
+from daemon.workers.supervisor import WorkerState
+from processors.contract import Options
 
 MINUTE = 60_000_000
 NOW = 100 * MINUTE

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from daemon import sdnotify
-from daemon.sdnotify import Notifier
+from daemon.notify import systemd
+from daemon.notify.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -93,7 +93,7 @@ def test_nobody_listening_is_survived(address):
 
 
 def test_manager_that_does_not_read_holds_the_loop_up_for_a_moment_at_most(manager, monkeypatch):
-    monkeypatch.setattr(sdnotify, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(systemd, "_PATIENCE_SECONDS", 0.2)
     listener, environment = manager
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.setblocking(False)
@@ -111,6 +111,6 @@ def test_manager_that_does_not_read_holds_the_loop_up_for_a_moment_at_most(manag
 
 def test_environment_of_the_process_is_used_by_default(manager):
     listener, environment = manager
-    program = "from daemon.sdnotify import Notifier; Notifier().ready()"
+    program = "from daemon.notify.systemd import Notifier; Notifier().ready()"
     subprocess.run([sys.executable, "-c", program], env={**os.environ, **environment}, check=True, timeout=30)
     assert heard(listener) == ["READY=1"]

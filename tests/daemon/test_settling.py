@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.settling import Settling, is_ignored
+from daemon.intake.settling import Settling, is_ignored
 
 FILE = Path("/inbox/a/file.jpg")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.workers import Workers
-from processors.base import Options
+from daemon.workers.supervisor import Workers
+from processors.contract import Options
 
 
 @pytest.mark.parametrize("python", ["\0", "a\0b", "/there/is/none"])

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from daemon import config
-from daemon.stages import Assignment, Stages
-from processors.base import Missing
+from daemon.scheduling.pools import Assignment, Stages
+from processors.contract import Missing
 
 TOML = """
 [schedule]

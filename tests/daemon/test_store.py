@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from factories import make_job
 
-from daemon.errors import StartOver, StoreError
-from daemon.joblog import JobLog
-from daemon.model import JobState
-from daemon.store import Store, now_us
+from daemon.core.errors import StartOver, StoreError
+from daemon.core.job import JobState
+from daemon.queue.reader import JobLog
+from daemon.queue.store import Store, now_us
 
 
 @pytest.fixture

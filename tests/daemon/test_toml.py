@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon import toml
+from daemon.config import toml
 
 
 @pytest.mark.parametrize(

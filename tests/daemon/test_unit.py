@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import unit
+from daemon.install import unit
 
 
 def test_unit_runs_the_command_of_this_installation_in_its_group():

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.model import LookAt, LookEverywhere
-from daemon.watcher import Watcher, is_remote
+from daemon.core.messages import LookAt, LookEverywhere
+from daemon.intake.watcher import Watcher, is_remote
 
 DEADLINE = 10.0  # seconds
 
@@ -381,7 +381,7 @@ def test_unreadable_folder_is_a_problem(watched, tmp_path, monkeypatch):
 
 LIMITED = """
 import logging, pathlib, queue, sys
-from daemon.watcher import Watcher
+from daemon.intake.watcher import Watcher
 logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stdout)
 setting, value, home = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 pathlib.Path("/proc/sys/user", setting).write_text(value)
@@ -468,7 +468,7 @@ def test_local_memory_file_system_needs_no_polling():
 
 OVERLAY = """
 import pathlib, queue, subprocess, sys
-from daemon.watcher import Watcher, is_remote
+from daemon.intake.watcher import Watcher, is_remote
 home = pathlib.Path(sys.argv[1])
 for name in ("lower", "upper", "work", "merged", "merged/plain"):
     (home / name).mkdir(parents=True)

@@ -34,10 +34,11 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 import drawings  # noqa: E402
 
 from processors import statements  # noqa: E402
-from processors.base import Progress  # noqa: E402
-from processors.vlm import VlmOptions, prompts, schema  # noqa: E402
-from processors.vlm.engine import Engine  # noqa: E402
-from processors.vlm.question import Question  # noqa: E402
+from processors.contract import Progress  # noqa: E402
+from processors.vlm import VlmOptions, prompts  # noqa: E402
+from processors.vlm.engine.local import Engine  # noqa: E402
+from processors.vlm.extract import schema  # noqa: E402
+from processors.vlm.types import Question  # noqa: E402
 
 TINY = Path(__file__).parent / "tiny-vlm"
 WORDS = 1_400  # of the vocabulary

@@ -2,7 +2,7 @@
 
 from fakes.reader import Reader
 from processors import pages
-from processors.base import Finished
+from processors.contract import Finished
 from processors.pages import picture
 
 

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from processors.base import BadInput, Finished, Kind, Loaded, Options, OutOfMemory, Processor, Unavailable
-from processors.parts import Parts
+from processors.checkpoints import Parts
+from processors.contract import BadInput, Finished, Kind, Loaded, Options, OutOfMemory, Processor, Unavailable
 
 _UNTOUCHED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE, which mmap does not name
 

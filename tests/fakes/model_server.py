@@ -112,7 +112,7 @@ def _image(content: list[dict[str, Any]]) -> Image.Image | None:
 
 
 def _let_answer(choice: dict[str, Any], image: Image.Image | None, body: dict[str, Any]) -> None:
-    from processors.vlm.question import Question
+    from processors.vlm.types import Question
 
     wanted = body.get("response_format", {}).get("json_schema", {}).get("schema")
     question = Question(
@@ -143,9 +143,9 @@ def main() -> None:
     if len(sys.argv) > 1:
         from pathlib import Path
 
-        from processors.base import Progress
+        from processors.contract import Progress
         from processors.vlm import VlmOptions
-        from processors.vlm.engine import Engine
+        from processors.vlm.engine.local import Engine
 
         options = VlmOptions(model=sys.argv[1], device="cpu", threads=1)
         engine = Engine.load(options, Path(sys.argv[1]).parent, Progress(lambda message: None))

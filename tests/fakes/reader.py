@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from processors import pages
-from processors.base import Finished, Kind, Loaded, Options, Processor
+from processors.contract import Finished, Kind, Loaded, Options, Processor
 
 
 class ReaderOptions(Options):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from processors.base import Progress
+from processors.contract import Progress
 from processors.vlm import VlmOptions
-from processors.vlm.engine import Engine
-from processors.vlm.question import Question
+from processors.vlm.engine.local import Engine
+from processors.vlm.types import Question
 
 DATA = Path(__file__).parents[1] / "data"
 PROMPT = "Extract the bank statement transactions as JSON."

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from processors.base import Finished, Kind, Loaded, Options, Processor
+from processors.contract import Finished, Kind, Loaded, Options, Processor
 
 
 class SlowLoaderOptions(Options):

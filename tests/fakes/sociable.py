@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from processors.base import Finished, Kind, Loaded, Options, Processor
+from processors.contract import Finished, Kind, Loaded, Options, Processor
 
 
 class SociableOptions(Options):

@@ -1,6 +1,6 @@
 """A processor whose plan breaks."""
 
-from processors.base import Options, Plan, RecipeOptions
+from processors.contract import Options, Plan, RecipeOptions
 from processors.plaintext import Plaintext
 
 

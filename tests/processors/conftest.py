@@ -11,8 +11,8 @@ import asking
 import pytest
 from asking import READ, Asked
 
-from processors import base
-from processors.base import Finished, Kind, Progress, Work, WorkProgress
+from processors import contract
+from processors.contract import Finished, Kind, Progress, Work, WorkProgress
 from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
@@ -26,7 +26,7 @@ def models() -> Path:
     """A folder of models with whisper/tiny.en.pt in it: INBOXD_TEST_MODELS, else below the user's cache."""
     folder = Path(os.environ.get("INBOXD_TEST_MODELS") or Path.home() / ".cache/inboxd-tests/models")
     fetched = subprocess.run(
-        [sys.executable, "-m", "processors.models", "--models", str(folder), "fetch", "tiny.en"],
+        [sys.executable, "-m", "processors.models_cli", "--models", str(folder), "fetch", "tiny.en"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -107,7 +107,7 @@ def vlm() -> Vlm:
 def ask_all(vlm: Vlm, tmp_path: Path) -> Callable[..., list[Asked]]:
     def ask_all(*jobs: tuple[Path, AskOptions], sidecars: dict[str, Path] | None = None) -> list[Asked]:
         works = [asking.a_work(source, tmp_path, options, sidecars) for source, options in jobs]
-        told: list[base.WorkProgress] = []
+        told: list[contract.WorkProgress] = []
         outcomes = {work.job: outcome for work, outcome in vlm.process(works, Progress(told.append))}
         assert len(outcomes) == len(works)
         return [Asked(outcomes[work.job], work, told) for work in works]

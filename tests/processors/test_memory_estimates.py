@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from processors import base
+from processors import contract, registry
 
 
 def _needed(processor: str, models: Path, **options: object) -> int:
-    cls = base.find(processor)
+    cls = registry.find(processor)
     return cls.memory_needed(cls.Options(**options), models)
 
 
@@ -30,4 +30,4 @@ def test_server_needs_none_and_what_config_says_counts(tmp_path: Path):
     assert _needed("vlm", tmp_path, engine="openai", base_url="http://localhost:1/v1") == 0
     assert _needed("vlm", tmp_path, memory="6GB") == 6 * 10**9
     with pytest.raises(ValueError, match="6GB"):
-        base.Options(memory="80%")
+        contract.Options(memory="80%")

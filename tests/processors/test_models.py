@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from processors.models import hub, storage
-from processors.whisper import catalogue, weights
+from processors.whisper.weights import catalogue, source
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
@@ -27,7 +27,7 @@ OFFLINE = {"HTTPS_PROXY": NOWHERE, "https_proxy": NOWHERE, "HF_ENDPOINT": NOWHER
 def command(models: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     ours = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}  # set by a Vlm loaded here
     return subprocess.run(
-        [sys.executable, "-m", "processors.models", "--models", str(models), *arguments],
+        [sys.executable, "-m", "processors.models_cli", "--models", str(models), *arguments],
         cwd=ROOT,
         env={**ours, **environment},
         capture_output=True,
@@ -98,7 +98,7 @@ def test_listing_imports_no_torch_and_knows_what_is_here(models):
     listed = {model["name"]: model for model in events(command(models, "list", "--json"))}
     assert set(listed) >= set(catalogue.CHECKPOINTS)
     assert listed["tiny.en"]["present"] and not listed["large-v1"]["present"]
-    look = "import sys, processors.models.__main__; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    look = "import sys, processors.models_cli; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], cwd=ROOT).returncode == 0
 
 
@@ -141,7 +141,7 @@ def test_interrupting_a_fetch_leaves_nothing_half_done(tmp_path, serve):
         goes_on.wait(60)
 
     environment = {**os.environ, **OFFLINE, "PIP_INDEX_URL": f"{serve(stall)}/simple"}
-    arguments = [sys.executable, "-m", "processors.models", "--models", str(tmp_path), "fetch", "tiny.en"]
+    arguments = [sys.executable, "-m", "processors.models_cli", "--models", str(tmp_path), "fetch", "tiny.en"]
     fetching = subprocess.Popen(
         arguments,
         cwd=ROOT,
@@ -184,7 +184,7 @@ def fetch_by_address(models: Path, url: str, content: bytes, told: list | None =
     with storage.scratch(final.parent, lambda *_: None) as own:
         storage.download(url, sha256, own / "tiny.pt", lambda *progress: told is not None and told.append(progress))
         record = storage.Record(name="tiny", source=url, sha256=sha256, licence="MIT", bytes=len(content))
-        storage.keep(own / "tiny.pt", final, record, weights.record_of(final))
+        storage.keep(own / "tiny.pt", final, record, source.record_of(final))
     return final
 
 
@@ -192,7 +192,7 @@ def test_an_address_is_streamed_checked_and_recorded(tmp_path, serve):
     content, told = os.urandom(3_000_000), []
     final = fetch_by_address(tmp_path, serve(lambda request: reply(request, content)), content, told)
     assert final.read_bytes() == content
-    assert weights.present("tiny", tmp_path).sha256 == hashlib.sha256(content).hexdigest()
+    assert source.present("tiny", tmp_path).sha256 == hashlib.sha256(content).hexdigest()
     assert len(told) >= 3 and told[-1] == (3_000_000, 3_000_000, "bytes")
     assert command(tmp_path, "verify").returncode == os.EX_OK
 
@@ -218,7 +218,7 @@ def test_a_full_disk_is_an_error_of_the_disk_and_leaves_nothing(tmp_path, serve)
     script = (
         "import resource, sys; sys.path.insert(0, 'tests/processors'); from pathlib import Path\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
-        "from processors.models import __main__ as command; from test_models import fetch_by_address\n"
+        "from processors import models_cli as command; from test_models import fetch_by_address\n"
         f"try: fetch_by_address(Path({str(tmp_path)!r}), {url!r}, bytes(4_000_000))\n"
         f"except OSError as error: print(command._disk_message(error, Path({str(tmp_path)!r})))\n"
     )

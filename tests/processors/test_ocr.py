@@ -11,7 +11,7 @@ import pypdfium2 as pdfium
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from processors.base import BadInput, Kind, Progress, Work
+from processors.contract import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
 from processors.ocr.layout import Piece
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from processors.base import BadInput, Kind, RecipeOptions, Work
+from processors.contract import BadInput, Kind, RecipeOptions, Work
 from processors.pages import count_pages, open_pages, password_of, read_pages
 
 DATA = Path(__file__).parents[1] / "data"  # locked.pdf: two pages, AES-256, made by pikepdf

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from processors.base import Kind, RecipeOptions, Work
-from processors.parts import Parts
+from processors.checkpoints import Parts
+from processors.contract import Kind, RecipeOptions, Work
 
 
 class Options(RecipeOptions):

@@ -13,7 +13,7 @@ from places import Place
 
 from benchmarks.statement_pages.drawing import draw
 from benchmarks.statement_pages.layouts import LAYOUTS
-from processors.base import Kind, Progress, Work
+from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 
 

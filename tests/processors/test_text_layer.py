@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from processors import statements
-from processors.base import BadInput, Kind, Progress, Work
+from processors.contract import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 from processors.pages import open_pages, textlayer
 

@@ -9,8 +9,8 @@ import torch
 from asking import ANSWERS, DESCRIBE, DRAWINGS, READ, a_work, answer, drawing, noise
 from PIL import Image
 
-from processors import base
-from processors.base import FailureKind, Progress
+from processors import contract
+from processors.contract import FailureKind, Progress
 from processors.vlm import AskOptions
 
 # ---------------------------------------------------------------------------------------------- answers
@@ -54,7 +54,7 @@ def test_jobs_that_share_batches_get_the_answers_they_get_alone(ask_all):
 
 def test_outcome_of_a_job_does_not_wait_for_the_last_one(vlm, tmp_path):
     works = [a_work(DRAWINGS / "line.png", tmp_path, AskOptions(prompt=READ)) for _ in range(6)]  # four to a round
-    told: list[base.WorkProgress] = []
+    told: list[contract.WorkProgress] = []
     outcomes = vlm.process(works, Progress(told.append))
     first, _ = next(outcomes)
     assert first is works[0]

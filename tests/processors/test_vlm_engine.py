@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from processors.base import OutOfMemory, Progress, Unavailable
+from processors.contract import OutOfMemory, Progress, Unavailable
 from processors.vlm import Vlm, VlmOptions
-from processors.vlm.question import Answer, Question, StopReason
+from processors.vlm.types import Answer, Question, StopReason
 
 if TYPE_CHECKING:  # the tests import what takes transformers: it is seconds, and all processes collect this module
-    from processors.vlm.chat import Chat
-    from processors.vlm.engine import Engine
+    from processors.vlm.engine.chat import Chat
+    from processors.vlm.engine.local import Engine
 
 DATA = Path(__file__).parents[1] / "data"
 TINY, DRAWINGS = DATA / "tiny-vlm", DATA / "drawings"
@@ -36,7 +36,7 @@ PIXELS_PER_TOKEN = 28 * 28
 
 @pytest.fixture(scope="module")
 def engine() -> "Engine":
-    from processors.vlm.engine import Engine
+    from processors.vlm.engine.local import Engine
 
     options = VlmOptions(model=str(TINY), device="cpu", threads=1)
     return Engine.load(options, TINY.parent, Progress(lambda message: None))
@@ -61,7 +61,7 @@ def right(answers: list[Answer]) -> int:
 
 
 def with_chat(engine: "Engine", chat: "type[Chat]", pages_at_once: int = 16) -> "Engine":
-    from processors.vlm.engine import Engine
+    from processors.vlm.engine.local import Engine
 
     return Engine(engine._model, chat.load(TINY, OWN_MAX_PIXELS), pages_at_once)
 
@@ -70,7 +70,7 @@ def with_chat(engine: "Engine", chat: "type[Chat]", pages_at_once: int = 16) -> 
 
 
 def test_all_that_the_processor_makes_reaches_the_model(engine):
-    from processors.vlm.chat import Chat
+    from processors.vlm.engine.chat import Chat
 
     class Forgetful(Chat):
         def prepare(self, questions):
@@ -83,7 +83,7 @@ def test_all_that_the_processor_makes_reaches_the_model(engine):
 
 
 def test_batches_are_padded_on_the_left(engine):
-    from processors.vlm.chat import Chat
+    from processors.vlm.engine.chat import Chat
 
     class FromTheRight(Chat):
         def prepare(self, questions):
@@ -119,7 +119,7 @@ def test_markers_of_the_sanitiser_cannot_be_forged(engine):
 
 @pytest.mark.parametrize("max_pixels", [3_136, 20_000, 60_000, 1_280_000])
 def test_no_page_has_more_pixels_than_are_allowed(max_pixels):
-    from processors.vlm.chat import Chat
+    from processors.vlm.engine.chat import Chat
 
     chat = Chat.load(TINY, max_pixels)
     most = min(max_pixels, OWN_MAX_PIXELS)  # a model's own limit is not raised
@@ -187,7 +187,7 @@ class CardWithRoomFor:
 
 @pytest.fixture
 def on_card(engine: "Engine") -> "Callable[[int], Engine]":
-    from processors.vlm.engine import Engine
+    from processors.vlm.engine.local import Engine
 
     return lambda pages: Engine(CardWithRoomFor(engine._model, pages), engine._chat, 8)
 
@@ -220,7 +220,7 @@ def test_process_that_truly_runs_out_of_memory_goes_on_with_fewer_pages():
 
 
 def test_model_partly_elsewhere_is_refused(engine):
-    from processors.vlm.checkpoint import refuse_offload
+    from processors.vlm.engine.loading import refuse_offload
 
     model = copy.deepcopy(engine._model)
     refuse_offload(model, torch.device("cpu"))
@@ -252,8 +252,8 @@ class CardWithPixelsFor:
 
 
 def test_attention_is_torchs_own_where_flash_attention_cannot_be_had(engine):
-    from processors.vlm.checkpoint import choose_attention
-    from processors.vlm.engine import Engine
+    from processors.vlm.engine.loading import choose_attention
+    from processors.vlm.engine.local import Engine
 
     assert choose_attention("auto", torch.device("cpu"), torch.float32) == "sdpa"
     assert engine.made_by["attention"] == "sdpa"
@@ -270,15 +270,15 @@ def test_attention_is_torchs_own_where_flash_attention_cannot_be_had(engine):
     ],
 )
 def test_flash_attention_that_cannot_be_had_is_unavailable_if_asked_for(device, dtype, lacking):
-    from processors.vlm.checkpoint import choose_attention
+    from processors.vlm.engine.loading import choose_attention
 
     with pytest.raises(Unavailable, match=lacking):
         choose_attention("flash_attention_2", torch.device(device), dtype)
 
 
 def test_page_that_does_not_fit_is_shown_with_fewer_pixels(engine):
-    from processors.vlm.chat import Chat
-    from processors.vlm.engine import Engine
+    from processors.vlm.engine.chat import Chat
+    from processors.vlm.engine.local import Engine
 
     card = CardWithPixelsFor(engine._model, 2500)
     chat = Chat.load(TINY, 800_000)
@@ -303,9 +303,9 @@ def test_questions_of_a_kind_and_size_are_asked_together_and_answered_in_their_o
 
 def test_batch_is_made_smaller_before_memory_ends(engine, monkeypatch):
     per_row = (50 + 300) * engine._bytes_per_token
-    monkeypatch.setattr("processors.vlm.engine.free_bytes", lambda device: 2 * 3 * per_row)
+    monkeypatch.setattr("processors.vlm.engine.local.free_bytes", lambda device: 2 * 3 * per_row)
     assert engine._room_for([a_question() for _ in range(8)]) in (2, 3)
-    monkeypatch.setattr("processors.vlm.engine.free_bytes", lambda device: 0)
+    monkeypatch.setattr("processors.vlm.engine.local.free_bytes", lambda device: 0)
     assert engine._room_for([a_question() for _ in range(8)]) == 1
 
 
@@ -332,7 +332,7 @@ def test_quantized_model_reads_and_says_what_it_is(bits):
 
 
 def test_quantization_that_did_nothing_is_refused(engine):
-    from processors.vlm.quantization import verify
+    from processors.vlm.engine.quantization import verify
 
     with pytest.raises(Unavailable, match="did nothing to this model"):
         verify(engine._model, "4bit")
@@ -340,7 +340,7 @@ def test_quantization_that_did_nothing_is_refused(engine):
 
 
 def test_quantization_without_its_library_says_what_to_install(monkeypatch):
-    from processors.vlm.quantization import settings
+    from processors.vlm.engine.quantization import settings
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=r'pip install "inboxd\[quantized\]"'):
@@ -393,7 +393,7 @@ def test_model_that_is_not_at_hand_is_unavailable_and_nothing_is_fetched(tmp_pat
 
 
 def test_processor_loads_where_torchvision_is_missing():
-    from processors.vlm.image_only import load_processor
+    from processors.vlm.engine.image_only import load_processor
 
     processor = load_processor(TINY)
     assert type(processor).__name__ == "Qwen2_5_VLProcessor"

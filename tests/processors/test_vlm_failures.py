@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from processors import wellformed
-from processors.base import FailureKind, Finished, Progress
-from processors.vlm import AskOptions, completion, exact, judgement, review
+from processors.contract import FailureKind, Finished, Progress
+from processors.vlm import AskOptions
+from processors.vlm.assess import answer as judgement
+from processors.vlm.document import review
+from processors.vlm.engine import completion
+from processors.vlm.engine.server import RemoteEngine
+from processors.vlm.extract import decimal_json
 from processors.vlm.options import VlmOptions
-from processors.vlm.question import Answer, Question, StopReason
-from processors.vlm.record import PageRecord, Problem, Reading, Strategy
-from processors.vlm.remote import RemoteEngine
+from processors.vlm.page_result import PageRecord, Problem, Reading, Strategy
+from processors.vlm.types import Answer, Question, StopReason
 
 
 def strict(text: str) -> object:
@@ -84,13 +88,13 @@ def test_an_answer_with_nan_is_no_json(text):
     question = Question(image=None, prompt="?", token_limit=9, json_schema={"type": "object"})
     assert judgement.judge(question, an_answer(text=text)).problem is Problem.UNPARSABLE
     with pytest.raises(ValueError, match="is not JSON"):
-        exact.loads(text)
+        decimal_json.loads(text)
 
 
 def test_half_a_character_in_an_answer_can_be_written():
-    data = exact.loads(r'{"holder \ud83d": ["a\ude00b", "\ud83d\ude00"]}')
+    data = decimal_json.loads(r'{"holder \ud83d": ["a\ude00b", "\ud83d\ude00"]}')
     assert data == {"holder \ufffd": ["a\ufffdb", "\U0001f600"]}
-    exact.dumps(data).encode()
+    decimal_json.dumps(data).encode()
 
 
 def test_half_a_character_from_a_server_can_be_written():
@@ -191,12 +195,12 @@ def test_a_job_whose_files_cannot_be_written_fails_alone(vlm, tmp_path):
 
 
 def test_amounts_without_a_second_reading_are_reported(ask, monkeypatch):
-    from processors.vlm import money
+    from processors.vlm.document import statements
 
     def _ocr():
         raise RuntimeError("libGL.so.1: cannot open shared object file")
 
-    monkeypatch.setattr(money, "_ocr", _ocr)
+    monkeypatch.setattr(statements, "_ocr", _ocr)
     asked = ask(DRAWINGS / "statement-one.png", STATEMENT, task="bank-statement")
     assert "not verified by a second reading" in asked.review and "libGL" not in asked.review
 

@@ -12,8 +12,8 @@ from fake_servers import FakeServer
 from pydantic import ValidationError
 from test_vlm_server import load, quick, server  # noqa: F401  the server's fixtures
 
-from processors import base, pages, statements
-from processors.base import Instead, Progress
+from processors import contract, pages, statements
+from processors.contract import Instead, Progress
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
 SAMPLES = ROOT / "samples" / "inbox"
@@ -49,7 +49,7 @@ def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callabl
     def ask(source: Path, answers: list[dict[str, Any]], **options: Any) -> Asked:
         server.behave(*({"content": json.dumps(answer)} for answer in answers))
         work = a_work(source, tmp_path, AskOptions(retries=0, **options))
-        told: list[base.WorkProgress] = []
+        told: list[contract.WorkProgress] = []
         one_by_one = load(server, pages_at_once=1)  # the server gives its answers in the order of the questions
         ((_, outcome),) = one_by_one.process([work], Progress(told.append))
         return Asked(outcome, work, told)
@@ -109,7 +109,7 @@ def test_a_receipt_is_verified_by_its_total_and_a_second_reading(ask):
 def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm, tmp_path: Path):
     """The whole way with a model that truly answers: the project's own prompt and form, grammar, checks and files."""
     work = a_work(DRAWINGS / name, tmp_path, AskOptions(task="bank-statement"))
-    told: list[base.WorkProgress] = []
+    told: list[contract.WorkProgress] = []
     ((_, outcome),) = vlm.process([work], Progress(told.append))
     asked, wanted = Asked(outcome, work, told), json.loads(ANSWERS[name]["task_answer"])
     (page,) = asked.about_pages

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from processors.vlm import confidence, exact, halves, schema
-from processors.vlm.judgement import is_void, json_span, judge
-from processors.vlm.merge import merge
-from processors.vlm.question import Answer, Question, StopReason
-from processors.vlm.record import PageRecord, Part, Problem, Reading, Strategy
+from processors.vlm.assess import confidence
+from processors.vlm.assess.answer import is_void, json_span, judge
+from processors.vlm.document.merge import merge
+from processors.vlm.extract import decimal_json, schema
+from processors.vlm.page import split
+from processors.vlm.page_result import PageRecord, Part, Problem, Reading, Strategy
+from processors.vlm.types import Answer, Question, StopReason
 
 ROWS = {"type": "object", "properties": {"rows": {"type": "array", "items": {"type": "number"}}}, "required": ["rows"]}
 
@@ -123,7 +125,7 @@ def test_good_reading_counts_else_the_least_bad_and_longest():
 @pytest.mark.parametrize("name", ["statement-two", "statement-four"])
 def test_page_is_cut_between_its_lines(name):
     image = drawing(name)
-    upper, lower = halves.split(image)
+    upper, lower = split.split(image)
     assert upper.height + lower.height == image.height and 0.3 < upper.height / image.height < 0.7
     for row in (upper.crop((0, upper.height - 1, *upper.size)), lower.crop((0, 0, lower.width, 1))):
         darkest, lightest = row.convert("L").getextrema()
@@ -132,9 +134,9 @@ def test_page_is_cut_between_its_lines(name):
 
 def test_page_without_a_blank_row_is_cut_all_the_same():
     stripes = Image.radial_gradient("L").resize((200, 400))
-    upper, lower = halves.split(stripes)
-    assert upper.height + lower.height == 400 and halves.can_split(stripes)
-    assert not halves.can_split(stripes.resize((200, 100)))
+    upper, lower = split.split(stripes)
+    assert upper.height + lower.height == 400 and split.can_split(stripes)
+    assert not split.can_split(stripes.resize((200, 100)))
 
 
 def test_pages_are_joined_and_what_differs_is_told():
@@ -164,20 +166,20 @@ _JSON = st.recursive(
 @settings(max_examples=40, deadline=None)
 @given(_JSON)
 def test_any_json_is_written_as_it_was_read(data):
-    again = exact.loads(exact.dumps(data))
+    again = decimal_json.loads(decimal_json.dumps(data))
     assert again == data
 
 
 def test_amounts_keep_their_noughts_and_all_their_digits():
     text = '{\n  "a": 895.50,\n  "b": 12345678901234567890.10,\n  "c": [],\n  "d": {}\n}'
-    assert exact.dumps(exact.loads(text)) == text
-    assert exact.loads(text)["a"] == Decimal("895.50")
+    assert decimal_json.dumps(decimal_json.loads(text)) == text
+    assert decimal_json.loads(text)["a"] == Decimal("895.50")
 
 
 @settings(max_examples=40, deadline=None)
 @given(_JSON)
 def test_each_value_of_any_json_is_found_where_it_stands(data):
-    text = exact.dumps(data)
+    text = decimal_json.dumps(data)
     marks = [(end, end / (len(text) + 1)) for end in range(1, len(text) + 1)]  # a token for each letter
     found = confidence.of_values(text, marks)
     assert len(found) == len(_leaves(data))

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from daemon import config
-from daemon.errors import ConfigError
-from processors.base import Instead, Missing, Ready
-from processors.vlm import AskOptions, Vlm, VlmOptions, schema
+from daemon.core.errors import ConfigError
+from processors.contract import Instead, Missing, Ready
+from processors.vlm import AskOptions, Vlm, VlmOptions
+from processors.vlm.extract import schema
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny-vlm"
@@ -219,7 +220,7 @@ def test_daemon_imports_and_plans_without_any_engine():
     script = """
 import sys
 from pathlib import Path
-from processors.base import find
+from processors.contract import find
 vlm = find("vlm")
 vlm.plan(vlm.Options(), vlm.Recipe(), Path("nowhere"))
 heavy = {"torch", "transformers", "huggingface_hub", "safetensors", "PIL", "numpy", "pypdfium2", "pillow_heif"}

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from processors.vlm import repetition
+from processors.vlm.assess import repetition
 
 STATEMENT = "\n".join(
     f"| 2024-{number % 12 + 1:02}-03 | CARD TESCO | {amount:.2f} | | |"

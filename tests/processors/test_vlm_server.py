@@ -11,9 +11,9 @@ from asking import DRAWINGS, STATEMENT, STATEMENT_SCHEMA, TINY, Asked, a_work, a
 from fake_servers import KEY, FakeServer
 from pydantic import ValidationError
 
-from processors import base
-from processors.base import FailureKind, Progress, Ready, Unavailable
-from processors.servers import client
+from processors import contract
+from processors.contract import FailureKind, Progress, Ready, Unavailable
+from processors.remote import client
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
 SCHEMA = json.loads(STATEMENT_SCHEMA.read_text())
@@ -52,7 +52,7 @@ def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callabl
     def ask(*behaviours: dict[str, Any], source: Path = DRAWINGS / "line.png", vlm: dict | None = None, **options: Any):
         server.behave(*behaviours)
         work = a_work(source, tmp_path, AskOptions(**{"prompt": "What is it?", "retries": 0, **options}))
-        told: list[base.WorkProgress] = []
+        told: list[contract.WorkProgress] = []
         ((_, outcome),) = load(server, **(vlm or {})).process([work], Progress(told.append))
         return Asked(outcome, work, told)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from whisper.normalizers import EnglishTextNormalizer
 
-from processors.base import Progress
+from processors.contract import Progress
 from processors.whisper import Whisper, WhisperOptions
 
 SAMPLES = Path(__file__).parents[1] / "data" / "audio"
@@ -43,9 +43,9 @@ def write_wav(path: Path, samples: np.ndarray, channels: int = 1) -> Path:
 
 
 def read_sound(name: str) -> np.ndarray:
-    from processors.whisper import sound
+    from processors.whisper.audio import reader
 
-    with sound.open_track(SAMPLES / name) as track:
+    with reader.open_track(SAMPLES / name) as track:
         return np.concatenate(list(track.blocks()))
 
 
@@ -83,15 +83,15 @@ def test_words_that_whisper_sets_into_the_silence_before_them_are_kept(hear, tmp
 
 @pytest.mark.parametrize("is_elsewhere", [False, True])  # True: the next part is got ready while one is decoded
 def test_sound_longer_than_a_part_loses_no_word_and_keeps_its_times(hear, whisper, tmp_path, monkeypatch, is_elsewhere):
-    from processors.whisper import sound
+    from processors.whisper.audio import reader
 
     monkeypatch.setattr(whisper._engine, "is_elsewhere", is_elsewhere)
 
     pause = np.zeros(16_000, np.float32)
     joined = [read_sound("jfk.flac"), pause, read_sound("LJ001-0004.flac"), pause, read_sound("LJ001-0002.mp3")]
     path = write_wav(tmp_path / "long.wav", np.concatenate(joined))
-    monkeypatch.setattr(sound, "PART_SECONDS", 12.0)
-    monkeypatch.setattr(sound, "CUT_SECONDS", 2.0)
+    monkeypatch.setattr(reader, "PART_SECONDS", 12.0)
+    monkeypatch.setattr(reader, "CUT_SECONDS", 2.0)
     heard = hear(path)
     said = f"{KENNEDY} {SPOKEN['LJ001-0004.flac']} {SPOKEN['LJ001-0002.mp3']}"
     assert jiwer.wer(words(said), words(heard.text)) <= 0.05, heard.text

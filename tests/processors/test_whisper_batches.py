@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import whisper as openai_whisper
 
-from processors.base import BadInput, Failed, Finished, Progress
-from processors.whisper import sound, together
-from processors.whisper.rounds import Rounds
+from processors.contract import BadInput, Failed, Finished, Progress
+from processors.whisper.audio import reader
+from processors.whisper.engines.fair_batches import Rounds
+from processors.whisper.track import interleaving
 from tests.processors.test_whisper import SAMPLES, read_sound, write_wav
 
 NAMES = ("jfk.flac", "LJ001-0004.flac", "LJ001-0002.mp3")
@@ -72,7 +73,7 @@ def test_answers_reach_whom_they_are_for_and_a_failure_is_its_own():
         rounds.append(dict(questions))
         return {number: question * 10 for number, question in questions.items()}
 
-    ended = dict(together.run([count, fail, lambda ask: "at once"], answer))
+    ended = dict(interleaving.run([count, fail, lambda ask: "at once"], answer))
     assert ended[0] == [10, 20] and str(ended[1]) == "mine" and ended[2] == "at once"
     assert rounds == [{0: 1, 1: 5}, {0: 2}]
 
@@ -86,7 +87,7 @@ def test_a_job_that_comes_later_joins_those_at_work_and_may_end_first():
     def answer(questions):
         return {number: f"{question}!" for number, question in questions.items()}
 
-    ended = list(together.run([long], answer, lambda: coming.pop(0) if coming else []))
+    ended = list(interleaving.run([long], answer, lambda: coming.pop(0) if coming else []))
     assert ended == [(1, "late!"), (0, ["0!", "1!", "2!", "3!"])]
 
 
@@ -96,7 +97,7 @@ def test_whoever_is_not_answered_yet_goes_on_waiting():
         return {first: questions[first]}
 
     asking = [lambda ask, number=number: ask(number) for number in range(3)]
-    assert list(together.run(asking, answer)) == [(0, 0), (1, 1), (2, 2)]
+    assert list(interleaving.run(asking, answer)) == [(0, 0), (1, 1), (2, 2)]
 
 
 # ---------------------------------------------------------------------------------------------- whose turn it is
@@ -147,7 +148,7 @@ def test_windows_that_cannot_be_decoded_fail_their_own_file_alone():
 
     asked = {"long": ["a:1", "a:2"], "bad": ["a:bad", "a:good"], "short": ["a:3"]}
     rounds = Rounds(decode, lambda window: window[0], 8)
-    ended = dict(together.run([lambda ask, each=each: ask(each) for each in asked.values()], rounds.answer))
+    ended = dict(interleaving.run([lambda ask, each=each: ask(each) for each in asked.values()], rounds.answer))
     assert ended[0] == ["A:1", "A:2"] and ended[2] == ["A:3"]
     assert isinstance(ended[1], OverflowError) and str(ended[1]) == "among 2"
 
@@ -161,7 +162,7 @@ def test_a_failed_file_may_be_followed_by_others():
     rounds = Rounds(decode, lambda window: window[0], 8)
     coming = [[], [lambda ask: ask(["a:late"])]]
     jobs = [lambda ask: ask(["a:bad"]), lambda ask: [ask(["a:1"]), ask(["a:2"])]]
-    ended = dict(together.run(jobs, rounds.answer, lambda: coming.pop(0) if coming else []))
+    ended = dict(interleaving.run(jobs, rounds.answer, lambda: coming.pop(0) if coming else []))
     assert isinstance(ended[0], OverflowError) and ended[1] == [["a:1"], ["a:2"]] and ended[2] == ["a:late"]
 
 
@@ -172,7 +173,7 @@ def test_memory_or_a_device_that_fails_is_not_charged_to_one_file(error):
 
     rounds = Rounds(decode, lambda window: window[0], 8)
     with pytest.raises(type(error)):
-        list(together.run([lambda ask: ask(["a:1"]), lambda ask: ask(["a:2"])], rounds.answer))
+        list(interleaving.run([lambda ask: ask(["a:1"]), lambda ask: ask(["a:2"])], rounds.answer))
 
 
 def test_what_fails_for_all_ends_all():
@@ -188,7 +189,7 @@ def test_what_fails_for_all_ends_all():
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        list(together.run([wait, wait], answer))
+        list(interleaving.run([wait, wait], answer))
     assert ended == [True, True]
 
 
@@ -201,7 +202,7 @@ def test_the_next_item_is_made_while_one_is_worked_on():
             yield number
 
     seen = []
-    for number in together.ahead(items()):
+    for number in interleaving.ahead(items()):
         seen.append(number)
         assert all(event.wait(10) for event in made[: number + 2])  # those up to the next one
     assert seen == [0, 1, 2]
@@ -212,7 +213,7 @@ def test_what_fails_while_it_is_made_ahead_is_raised_in_its_turn():
         yield "good"
         raise ValueError("bad")
 
-    coming = together.ahead(items())
+    coming = interleaving.ahead(items())
     assert next(coming) == "good"
     with pytest.raises(ValueError, match="bad"):
         next(coming)
@@ -228,7 +229,7 @@ def test_whoever_stops_early_waits_for_the_item_under_way():
             ended.set()
 
     source = items()
-    coming = together.ahead(source)
+    coming = interleaving.ahead(source)
     assert next(coming) == 0
     coming.close()
     source.close()  # "generator already executing", if a thread were still in it
@@ -236,5 +237,5 @@ def test_whoever_stops_early_waits_for_the_item_under_way():
 
 
 def _samples(source) -> np.ndarray:
-    with sound.open_track(source) as track:
+    with reader.open_track(source) as track:
         return np.concatenate(list(track.blocks()))

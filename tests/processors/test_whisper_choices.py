@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processors.base import BadInput, Progress
-from processors.whisper import TranscribeOptions, sound
-from processors.whisper.transcript import Transcript, write
+from processors.contract import BadInput, Progress
+from processors.whisper import TranscribeOptions
+from processors.whisper.audio import reader
+from processors.whisper.track.transcript import Transcript, write
 from tests.processors.test_whisper import SPOKEN, read_sound, words, write_wav
 from tests.processors.test_whisper_review import a_segment
 
@@ -103,7 +104,7 @@ def test_impossible_clips_are_an_error(clips):
 
 def test_clips_cut_the_sound_wherever_blocks_end():
     blocks = [np.arange(16_000 * 10, dtype=np.float32) + 16_000 * 10 * number for number in range(3)]
-    parts = list(sound.parts(iter(blocks), TranscribeOptions(clip_timestamps=(1, 2, 9.5, 10.5, 29)).clips))
+    parts = list(reader.parts(iter(blocks), TranscribeOptions(clip_timestamps=(1, 2, 9.5, 10.5, 29)).clips))
     assert [(part.at_seconds, part.seconds) for part in parts] == [(1, 1), (9.5, 1), (29, 1)]
     assert [part.samples[0] for part in parts] == [16_000, 152_000, 464_000]
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from whisper.model import AudioEncoder
 
-from processors.whisper.decoder import encoder as module
+from processors.whisper.decoder import audio_encoder as module
 from processors.whisper.decoder import kernels
-from processors.whisper.decoder.encoder import Encoder
+from processors.whisper.decoder.audio_encoder import Encoder
 
 POSITIONS = 150
 FRAMES = (0, 1, 2, 3, 95, 96, 97, 98, 99, 100, 201, 299, 300)  # of sound: on both sides of a step, too

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from fake_servers import KEY, FakeServer
 
-from processors.base import FailureKind, Progress, Unavailable
-from processors.servers import client
+from processors.contract import FailureKind, Progress, Unavailable
+from processors.remote import client
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from tests.processors.test_whisper import KENNEDY, read_sound, words, write_wav
 

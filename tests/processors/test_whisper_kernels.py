@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from processors.base import Unavailable
+from processors.contract import Unavailable
 from processors.whisper.decoder import kernels
-from processors.whisper.engine import precision
+from processors.whisper.engines.openai import precision
 
 
 def random(*shape: int) -> torch.Tensor:

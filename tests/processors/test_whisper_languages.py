@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from processors.base import Missing
-from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, languages, sound, transcript, voice
-from processors.whisper.hearing import Answer, Hearing
-from processors.whisper.voice import Span
+from processors.contract import Missing
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+from processors.whisper.audio import reader, vad
+from processors.whisper.audio.vad import Span
+from processors.whisper.track import languages, transcript
+from processors.whisper.track.transcriber import Answer, Hearing
 from tests.processors.test_whisper import read_sound, write_wav
 
 SPOKEN = [Span(1.0, 11.0), Span(14.0, 24.0), Span(30.0, 42.0), Span(45.0, 55.0)]
@@ -83,8 +85,8 @@ def talk(tmp_path):
 
 
 def hear(engine, path, **options) -> transcript.Transcript:
-    hearing = Hearing(engine, voice.Detector(), TranscribeOptions(**options), lambda question: None, lambda done: None)
-    with sound.open_track(path) as track:
+    hearing = Hearing(engine, vad.Detector(), TranscribeOptions(**options), lambda question: None, lambda done: None)
+    with reader.open_track(path) as track:
         return hearing.transcribe(track)
 
 

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from processors import wellformed
-from processors.base import BadInput, FailureKind, Progress
-from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, hearing, sound, voice
-from processors.whisper.engine import Engine
-from processors.whisper.hearing import Answer, Hearing, Question
+from processors.contract import BadInput, FailureKind, Progress
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+from processors.whisper.audio import reader, vad
+from processors.whisper.engines.openai import Engine
+from processors.whisper.track import transcriber
+from processors.whisper.track.transcriber import Answer, Hearing, Question
 from tests.processors.test_whisper import SAMPLES, read_sound, words, write_wav
 
 NOTHING = ("No speech was found.",)
@@ -84,14 +86,14 @@ class Scripted:
         return Answer(segments=self._answers.pop(0))
 
 
-class Finds(voice.Detector):
+class Finds(vad.Detector):
     """A detector that finds somebody everywhere, or where it is told."""
 
-    def __init__(self, *spans: voice.Span):
+    def __init__(self, *spans: vad.Span):
         self._spans = spans
 
-    def spans(self, sound: np.ndarray) -> list[voice.Span]:
-        return list(self._spans) or [voice.Span(0.0, len(sound) / 16_000)]
+    def spans(self, sound: np.ndarray) -> list[vad.Span]:
+        return list(self._spans) or [vad.Span(0.0, len(sound) / 16_000)]
 
 
 def a_segment(text: str, start: float, end: float, **more: object) -> dict:
@@ -99,7 +101,7 @@ def a_segment(text: str, start: float, end: float, **more: object) -> dict:
     return {"id": 0, "seek": 0, "start": start, "end": end, "text": text, "tokens": [], **known} | more
 
 
-def transcribe(engine: Scripted, seconds: float = 4.0, detector: voice.Detector | None = None, **options: object):
+def transcribe(engine: Scripted, seconds: float = 4.0, detector: vad.Detector | None = None, **options: object):
     class Track:
         decoded_seconds, declared_seconds, gaps, tracks, channels, not_numbers = seconds, None, [], 1, 1, 0
 
@@ -127,20 +129,20 @@ def test_text_that_is_all_filtered_out_leaves_the_other_clips():
 
 
 def test_a_stretch_without_a_sample_is_passed_over():
-    parts = hearing.Hearing(Scripted(), Finds(), TranscribeOptions(), lambda asked: [], lambda seconds: None)
-    parts._hear(sound.Part(at_seconds=1.0, samples=np.zeros(0, np.float32)), [voice.Span(0.0, 0.0)])
+    parts = transcriber.Hearing(Scripted(), Finds(), TranscribeOptions(), lambda asked: [], lambda seconds: None)
+    parts._hear(reader.Part(at_seconds=1.0, samples=np.zeros(0, np.float32)), [vad.Span(0.0, 0.0)])
     assert parts._kept == []
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", f"{'9' * 400}:00:01", "1:2"])
 def test_a_declared_length_must_be_a_finite_number(text):
-    from processors.whisper.duration import _clock_seconds
+    from processors.whisper.audio.duration import _clock_seconds
 
     assert _clock_seconds(f"00:00:{text}") is None
 
 
 def test_numbers_that_json_lacks_are_null(tmp_path):
-    from processors.whisper import transcript
+    from processors.whisper.track import transcript
 
     words = [{"word": " Good", "start": 0.0, "end": 1.0, "probability": float("nan")}]
     segment = a_segment(" Good", 0.0, 1.0, avg_logprob=float("nan"), no_speech_prob=float("inf"), words=words)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from processors.base import Missing, Ready
+from processors.contract import Missing, Ready
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
 ROOT = Path(__file__).parents[2]

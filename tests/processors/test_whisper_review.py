@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from processors.whisper import TranscribeOptions, review
-from processors.whisper.sound import Gap
-from processors.whisper.transcript import Transcript
+from processors.whisper import TranscribeOptions
+from processors.whisper.audio.reader import Gap
+from processors.whisper.track import review
+from processors.whisper.track.transcript import Transcript
 
 
 def a_segment(text: str = " Good morning.", start: float = 0.0, **fields: float) -> dict:

@@ -8,13 +8,13 @@ import av
 import numpy as np
 import pytest
 
-from processors.whisper import sound
+from processors.whisper.audio import reader
 
 SAMPLES = Path(__file__).parents[1] / "data" / "audio"
 
 
-def read(path: Path) -> tuple[np.ndarray, sound.Track]:
-    with sound.open_track(path) as track:
+def read(path: Path) -> tuple[np.ndarray, reader.Track]:
+    with reader.open_track(path) as track:
         return np.concatenate(list(track.blocks())), track
 
 
@@ -92,7 +92,7 @@ def test_of_two_tracks_the_one_asked_for_is_read(tmp_path):
                 film.mux(packet)
     samples, track = read(path)
     assert track.tracks == 2 and samples.mean() == pytest.approx(8000 / 32768, abs=0.01)
-    with sound.open_track(path, track=2) as track:
+    with reader.open_track(path, track=2) as track:
         assert not np.concatenate(list(track.blocks())).any()
 
 
@@ -113,16 +113,16 @@ def test_a_change_of_rate_within_the_track_is_followed(tmp_path):
     joined.write_bytes(b"".join(pieces))
     samples, track = read(joined)
     assert track.decoded_seconds == pytest.approx(4, abs=0.3)
-    assert sound.levels(samples[48_000:60_000]).min() > -30
+    assert reader.levels(samples[48_000:60_000]).min() > -30
 
 
 def test_parts_rejoin_to_the_same_sound_and_are_cut_where_it_is_quiet(monkeypatch):
-    monkeypatch.setattr(sound, "PART_SECONDS", 10.0)
-    monkeypatch.setattr(sound, "CUT_SECONDS", 4.0)
+    monkeypatch.setattr(reader, "PART_SECONDS", 10.0)
+    monkeypatch.setattr(reader, "CUT_SECONDS", 4.0)
     rng = np.random.default_rng(5)
     whole = rng.uniform(-0.5, 0.5, 25 * 16_000).astype(np.float32)
     whole[8 * 16_000 : 9 * 16_000] = 0  # the only pause
-    parts = [part.samples for part in sound.parts(iter(np.array_split(whole, 7)))]
+    parts = [part.samples for part in reader.parts(iter(np.array_split(whole, 7)))]
     assert np.array_equal(np.concatenate(parts), whole)
     assert all(len(part) <= 10 * 16_000 for part in parts)
     assert 8 * 16_000 <= len(parts[0]) <= 9 * 16_000
@@ -130,8 +130,8 @@ def test_parts_rejoin_to_the_same_sound_and_are_cut_where_it_is_quiet(monkeypatc
 
 def test_levels_are_decibels_of_full_scale():
     tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).astype(np.float32)
-    assert sound.levels(tone) == pytest.approx(np.full(10, -3.01), abs=0.01)
-    assert sound.levels(np.zeros(100, np.float32)) == pytest.approx([-120])
+    assert reader.levels(tone) == pytest.approx(np.full(10, -3.01), abs=0.01)
+    assert reader.levels(np.zeros(100, np.float32)) == pytest.approx([-120])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6, 8, 12, 16])
@@ -145,7 +145,7 @@ def test_each_channel_is_read_by_itself_however_many_there_are(tmp_path, channel
         file.setframerate(16_000)
         file.writeframes((np.stack(tones, 1) * 32767).astype("<i2").tobytes())
     for number in range(1, channels + 1):
-        with sound.open_track(tmp_path / "many.wav", channel=number) as track:
+        with reader.open_track(tmp_path / "many.wav", channel=number) as track:
             found = np.concatenate(list(track.blocks()))
         assert int(np.argmax(np.abs(np.fft.rfft(found)))) == 200 * number
 
@@ -180,7 +180,7 @@ def test_samples_that_are_not_numbers_are_silence_and_counted(tmp_path):
 
 
 def test_a_long_loss_is_silence_in_blocks_of_bounded_size(tmp_path):
-    with sound.open_track(SAMPLES / "LJ001-0001.wav") as track:
+    with reader.open_track(SAMPLES / "LJ001-0001.wav") as track:
         blocks = list(track._silence(25.0))
         assert [len(block) for block in blocks] == [160_000, 160_000, 80_000] and track.decoded_seconds == 25
         assert next(track._silence(1e300)).shape == (160_000,)

@@ -18,13 +18,13 @@ from torch.utils._pytree import tree_leaves
 from whisper.decoding import DecodingOptions, DecodingTask
 from whisper.model import ModelDimensions, Whisper
 
-from processors.whisper.decoder import kernels, steady
+from processors.whisper.decoder import graphed_greedy, kernels
+from processors.whisper.decoder.audio_encoder import Encoder
+from processors.whisper.decoder.cuda_graphs import capture_on, eagerly, first_error
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.decoder.encoder import Encoder
-from processors.whisper.decoder.graphs import capture_on, eagerly, first_error
-from processors.whisper.decoder.network import Network
-from processors.whisper.decoder.steady import Shape, State, most_rows
-from processors.whisper.listening import Decoding, Window
+from processors.whisper.decoder.graphed_greedy import Shape, State, most_rows
+from processors.whisper.decoder.text_decoder import Network
+from processors.whisper.engines.batch_runner import Decoding, Window
 from tests.processors.test_whisper import read_sound
 
 NAMES = ("jfk.flac", "LJ001-0002.mp3", "LJ001-0004.flac", "LJ001-0006.ogg", "LJ001-0008.8k.wav")
@@ -99,7 +99,7 @@ def stays(by_step, capture) -> BatchDecoder:
     decoder = BatchDecoder.__new__(BatchDecoder)
     decoder._model, decoder._tasks = by_step._model, {}
     decoder.encoder, decoder.network = by_step.encoder, by_step.network
-    decoder._steady = steady.Steady(by_step.network, capture)
+    decoder._steady = graphed_greedy.Steady(by_step.network, capture)
     return decoder
 
 
@@ -288,7 +288,7 @@ def test_a_step_is_recorded_once_for_its_shape_and_replayed_from_then_on(by_step
 
 
 def test_only_the_last_used_shapes_are_kept(by_step, windows, monkeypatch):
-    monkeypatch.setattr(steady, "_MOST_SHAPES", 2)
+    monkeypatch.setattr(graphed_greedy, "_MOST_SHAPES", 2)
     recorder = Recorder()
     decoder = stays(by_step, recorder)
     decode = lambda number: decoder.decode(windows[number : number + 1], options(sample_len=2)[:1])  # noqa: E731

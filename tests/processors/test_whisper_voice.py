@@ -3,31 +3,31 @@
 import numpy as np
 import pytest
 
-from processors.whisper import sound, voice
-from processors.whisper.voice import Span
+from processors.whisper.audio import reader, vad
+from processors.whisper.audio.vad import Span
 from tests.processors.test_whisper import SAMPLES
 
 SECONDS = np.arange(10 * 16_000) / 16_000
 
 
 @pytest.fixture(scope="module")
-def detector() -> voice.Detector:
-    return voice.Detector()
+def detector() -> vad.Detector:
+    return vad.Detector()
 
 
 def kennedy() -> np.ndarray:
-    with sound.open_track(SAMPLES / "jfk.flac") as track:
+    with reader.open_track(SAMPLES / "jfk.flac") as track:
         return np.concatenate(list(track.blocks()))
 
 
 def test_the_pauses_of_a_speech_are_found(detector):
     spans = detector.spans(kennedy())
-    assert len(spans) == 4 and 8.5 < voice.seconds_within(spans, 0, 11) < 10.5
-    assert voice.seconds_within(spans, 4.7, 5.1) == 0  # after "Americans"
+    assert len(spans) == 4 and 8.5 < vad.seconds_within(spans, 0, 11) < 10.5
+    assert vad.seconds_within(spans, 4.7, 5.1) == 0  # after "Americans"
 
 
 def test_speech_recorded_far_too_quietly_is_speech(detector):
-    assert 8.5 < voice.seconds_within(detector.spans(kennedy() * 0.01), 0, 11) < 10.5
+    assert 8.5 < vad.seconds_within(detector.spans(kennedy() * 0.01), 0, 11) < 10.5
 
 
 @pytest.mark.parametrize(
@@ -51,23 +51,23 @@ def test_the_threads_of_torch_stay_as_they_were():
 
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    voice.Detector()
+    vad.Detector()
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
 
 
 def test_windows_hold_whole_spans_and_are_never_longer_than_asked():
     spans = [Span(0, 9), Span(10, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
-    assert voice.windows(spans, longest=28.0) == [Span(0, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
-    assert voice.windows(spans, longest=31.0) == [Span(0, 29), Span(40, 70)]
+    assert vad.windows(spans, longest=28.0) == [Span(0, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
+    assert vad.windows(spans, longest=31.0) == [Span(0, 29), Span(40, 70)]
 
 
 def test_what_lies_outside():
-    spans = [voice.Span(0.0, 4.0), voice.Span(6.0, 10.0), voice.Span(12.0, 13.0)]
-    assert voice.outside(spans, []) == spans
-    assert voice.outside(spans, [(11.0, 20.0), (1.0, 2.0), (3.0, 7.0)]) == [
-        voice.Span(0.0, 1.0),
-        voice.Span(2.0, 3.0),
-        voice.Span(7.0, 10.0),
+    spans = [vad.Span(0.0, 4.0), vad.Span(6.0, 10.0), vad.Span(12.0, 13.0)]
+    assert vad.outside(spans, []) == spans
+    assert vad.outside(spans, [(11.0, 20.0), (1.0, 2.0), (3.0, 7.0)]) == [
+        vad.Span(0.0, 1.0),
+        vad.Span(2.0, 3.0),
+        vad.Span(7.0, 10.0),
     ]
-    assert voice.outside(spans, [(0.0, 13.0), (2.0, 3.0)]) == []
+    assert vad.outside(spans, [(0.0, 13.0), (2.0, 3.0)]) == []

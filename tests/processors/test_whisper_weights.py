@@ -7,9 +7,9 @@ import struct
 import numpy as np
 import pytest
 
-from processors import base
-from processors.models import __main__ as models_command
-from processors.whisper import catalogue, conversion, weights
+from processors import contract
+from processors import models_cli as models_command
+from processors.whisper.weights import catalogue, conversion, source
 
 
 def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, layers: int = 1, spec: str = "WhisperSpec") -> bytes:
@@ -121,11 +121,11 @@ def test_weights_of_faster_whisper_become_those_of_their_name(tiny, tmp_path):
     assert run("convert", "tiny.en", folder / "no") == os.EX_NOINPUT
     assert not list(models.rglob("*.pt"))
     assert run("convert", "tiny.en", folder) == os.EX_OK
-    loaded = weights.load("tiny.en", models, base.Progress(lambda message: None))
+    loaded = source.load("tiny.en", models, contract.Progress(lambda message: None))
     assert loaded["dims"] == dims
     assert all(np.array_equal(loaded["model_state_dict"][name].numpy(), state[name]) for name in state)
     assert run("verify", "tiny.en") == os.EX_OK
-    assert str(folder) in weights.present("tiny.en", models).source
+    assert str(folder) in source.present("tiny.en", models).source
 
 
 def test_weights_of_an_installed_package_are_used_without_running_its_code(small, tmp_path, monkeypatch):
@@ -141,7 +141,7 @@ def test_weights_of_an_installed_package_are_used_without_running_its_code(small
     sha256 = conversion.convert(model).sha256()
     known = catalogue.Package(archives=(archive,), tensors_sha256=sha256, licence="MIT")
     monkeypatch.setattr(catalogue, "PACKAGES", {"tiny.en": known})
-    checkpoint = weights.load("tiny.en", tmp_path / "models", base.Progress(lambda message: None))
+    checkpoint = source.load("tiny.en", tmp_path / "models", contract.Progress(lambda message: None))
     assert checkpoint["dims"] == small[0]
     assert not (tmp_path / "models").exists()
 

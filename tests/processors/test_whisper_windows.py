@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from processors.whisper import TranscribeOptions, voice
-from processors.whisper.decoder.encoder import Encoder
-from processors.whisper.listening import Decoding, timed
-from processors.whisper.windows import Windows, _Piece
+from processors.whisper import TranscribeOptions
+from processors.whisper.audio import vad
+from processors.whisper.decoder.audio_encoder import Encoder
+from processors.whisper.engines.batch_runner import Decoding, timed
+from processors.whisper.engines.fast import Windows, _Piece
 from tests.processors.test_whisper import KENNEDY, SPOKEN, read_sound, words, write_wav
 
 
@@ -43,10 +44,10 @@ def test_words_of_a_window_are_timed_in_the_file(hear, tmp_path):
 
 def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch):
     """Whisper may stop at a pause in the middle of a window; here it is made to."""
-    from processors.whisper import windows
+    from processors.whisper.engines import fast
 
     asked = []
-    real = windows.Windows._take
+    real = fast.Windows._take
 
     def take(self, piece, mel, result):
         asked.append(piece)
@@ -56,7 +57,7 @@ def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch)
             result.tokens[:] = [*result.tokens[: closed[0] + 9], early]
         return real(self, piece, mel, result)
 
-    monkeypatch.setattr(windows.Windows, "_take", take)
+    monkeypatch.setattr(fast.Windows, "_take", take)
     heard = hear("jfk.flac", way="fast")
     first, rest = asked[:2]
     assert [first.splits, rest.splits] == [0, 1] and rest.known > first.start + 2.9
@@ -106,7 +107,7 @@ def test_tokens_are_cut_at_their_times():
 def test_fast_needs_the_voice_detector():
     with pytest.raises(ValueError, match="voice detector"):
         TranscribeOptions(way="fast", vad=False)
-    assert voice.windows([]) == []
+    assert vad.windows([]) == []
 
 
 class Spoilt:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processors import base, wire
-from processors.base import BadInput, Progress, Unavailable
-from processors.whisper import Whisper, WhisperOptions, catalogue
+from processors import contract, protocol
+from processors.contract import BadInput, Progress, Unavailable
+from processors.whisper import Whisper, WhisperOptions
+from processors.whisper.weights import catalogue
 from tests.processors.test_whisper import read_sound, write_wav
 
 SAMPLES = Path(__file__).parents[1] / "data" / "audio"
@@ -116,21 +117,21 @@ class Talk:
     def __init__(self, child: subprocess.Popen, models: Path):
         self._child = child
         options = WhisperOptions(model="tiny.en", device="cpu", threads=1)
-        self.send(wire.Load(options=options.load_options(), models=str(models)))
-        assert self.until(wire.WorkerLoaded)[-1].device == "cpu"
+        self.send(protocol.Load(options=options.load_options(), models=str(models)))
+        assert self.until(protocol.WorkerLoaded)[-1].device == "cpu"
 
     def send(self, message: object) -> None:
-        self._child.stdin.write(wire.encode(message))
+        self._child.stdin.write(protocol.encode(message))
         self._child.stdin.flush()
 
-    def give(self, work: base.Work) -> None:
-        self.send(wire.Batch(works=[wire.work_to_wire(work)]))
+    def give(self, work: contract.Work) -> None:
+        self.send(protocol.Batch(works=[protocol.work_to_wire(work)]))
 
     def until(self, kind: type) -> list:
         """All that is said, up to the first message of a kind."""
         got = []
         for line in self._child.stdout:
-            got.append(wire.decode(line))
+            got.append(protocol.decode(line))
             if isinstance(got[-1], kind):
                 return got
         pytest.fail(f"the worker ended: {self._child.stderr.read().decode()}")
@@ -153,7 +154,7 @@ def talk(models: Path) -> Iterator[Talk]:
 
 @pytest.fixture
 def make_job(make_work, tmp_path):
-    def make(source: str | Path, **options: object) -> base.Work:
+    def make(source: str | Path, **options: object) -> contract.Work:
         outputs = tmp_path / f"of {Path(source).name}"
         outputs.mkdir()
         return replace(make_work(SAMPLES / source, outputs, **options), job=str(source))
@@ -164,15 +165,15 @@ def make_job(make_work, tmp_path):
 def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(talk, make_job):
     for source in ("LJ001-0002.mp3", "text.mp3"):
         talk.give(make_job(source))
-    said = talk.until(wire.BatchDone) + talk.until(wire.BatchDone)
-    (finished,) = [message for message in said if isinstance(message, wire.WorkFinished)]
+    said = talk.until(protocol.BatchDone) + talk.until(protocol.BatchDone)
+    (finished,) = [message for message in said if isinstance(message, protocol.WorkFinished)]
     assert finished.excerpt.strip(".").lower() == "in being comparatively modern"
     assert {file["name"] for file in finished.files} == {
         f"talk.{form}" for form in ("txt", "srt", "vtt", "tsv", "json")
     }
-    (failed,) = [message for message in said if isinstance(message, wire.WorkFailed)]
-    assert failed.kind == base.FailureKind.BAD_INPUT
-    assert any(isinstance(message, base.WorkProgress) for message in said)
+    (failed,) = [message for message in said if isinstance(message, protocol.WorkFailed)]
+    assert failed.kind == contract.FailureKind.BAD_INPUT
+    assert any(isinstance(message, contract.WorkProgress) for message in said)
 
 
 @pytest.mark.parametrize(("way", "times"), [("exact", 6), ("fast", 18)])  # fast decodes eight windows at once
@@ -180,11 +181,11 @@ def test_a_short_file_that_comes_while_a_long_one_is_transcribed_is_done_first(t
     long = write_wav(tmp_path / "long.wav", np.concatenate([read_sound("jfk.flac")] * times))
     options = {"way": way, "temperature": 0.0, "condition_on_previous_text": False}
     talk.give(make_job(long, **options))
-    talk.until(base.WorkProgress)
+    talk.until(contract.WorkProgress)
     talk.give(make_job("LJ001-0002.mp3", **options))
-    first, second = (talk.until(wire.WorkFinished)[-1] for _ in range(2))
+    first, second = (talk.until(protocol.WorkFinished)[-1] for _ in range(2))
     assert (first.job, second.job) == ("LJ001-0002.mp3", str(long))
     assert first.excerpt.strip(".").lower() == "in being comparatively modern"
     assert second.media_seconds == pytest.approx(11 * times, abs=0.1) and "fellow Americans" in second.excerpt
-    assert [type(message) for message in talk.until(wire.BatchDone)] == [wire.BatchDone]
-    talk.until(wire.BatchDone)  # one for each
+    assert [type(message) for message in talk.until(protocol.BatchDone)] == [protocol.BatchDone]
+    talk.until(protocol.BatchDone)  # one for each

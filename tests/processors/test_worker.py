@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import pytest
 
-from processors import base, wire
-from processors.base import BadInput, FailureKind, Kind, RecipeOptions, Work
+from processors import protocol, registry
+from processors.contract import BadInput, FailureKind, Kind, RecipeOptions, Work
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,23 +34,23 @@ def _work(folder: Path, text: str, name: str = "x.txt") -> Work:
 def _serve(processor: str, *messages: object) -> tuple[list, subprocess.CompletedProcess]:
     done = subprocess.run(
         [sys.executable, "-m", "processors.worker", processor],
-        input=b"".join(wire.encode(message) for message in messages),
+        input=b"".join(protocol.encode(message) for message in messages),
         capture_output=True,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         timeout=60,
     )
-    return [wire.decode(line) for line in done.stdout.splitlines()], done
+    return [protocol.decode(line) for line in done.stdout.splitlines()], done
 
 
-def _load(processor: str, **options: object) -> wire.Load:
-    return wire.Load(options=base.find(processor).Options(**options).load_options(), models="models")
+def _load(processor: str, **options: object) -> protocol.Load:
+    return protocol.Load(options=registry.find(processor).Options(**options).load_options(), models="models")
 
 
 def test_batch_is_answered_job_by_job_and_then_done(tmp_path: Path):
     works = [
         _work(tmp_path, text, f"{number}.txt") for number, text in enumerate(["fine", "bad", "error oops", "fine"])
     ]
-    batch = wire.Batch(works=[wire.work_to_wire(work) for work in works])
+    batch = protocol.Batch(works=[protocol.work_to_wire(work) for work in works])
     messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), batch)
     assert [type(message).__name__ for message in messages] == [
         *("WorkerLoaded", "WorkFinished", "WorkFailed", "WorkFailed", "WorkFailed", "BatchDone"),
@@ -62,17 +62,17 @@ def test_batch_is_answered_job_by_job_and_then_done(tmp_path: Path):
 
 
 def test_a_job_with_options_that_are_not_valid_fails_alone(tmp_path: Path):
-    works = [wire.work_to_wire(_work(tmp_path, "fine", f"{number}.txt")) for number in range(3)]
+    works = [protocol.work_to_wire(_work(tmp_path, "fine", f"{number}.txt")) for number in range(3)]
     works[1]["options"] = {"no_such_option": 1e308}
-    messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), wire.Batch(works=works))
+    messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), protocol.Batch(works=works))
     by_job = {message.job: message for message in messages[1:-1]}
-    assert type(messages[-1]) is wire.BatchDone and done.returncode == 0
-    assert type(by_job["0.txt"]) is type(by_job["2.txt"]) is wire.WorkFinished
+    assert type(messages[-1]) is protocol.BatchDone and done.returncode == 0
+    assert type(by_job["0.txt"]) is type(by_job["2.txt"]) is protocol.WorkFinished
     assert by_job["1.txt"].kind is FailureKind.BAD_INPUT and "not valid" in by_job["1.txt"].message
 
 
 def test_noise_on_stdout_does_not_garble_the_messages(tmp_path: Path):
-    batch = wire.Batch(works=[wire.work_to_wire(_work(tmp_path, "noisy"))])
+    batch = protocol.Batch(works=[protocol.work_to_wire(_work(tmp_path, "noisy"))])
     messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving"), batch)
     assert [type(message).__name__ for message in messages] == ["WorkerLoaded", "WorkFinished", "BatchDone"]
     assert b"more noise on file descriptor 1" in done.stderr
@@ -128,21 +128,21 @@ def test_no_exception_speaks_to_people_but_our_own(error: Exception, kind: Failu
 
 
 def test_an_internal_error_while_loading_is_put_in_words(tmp_path: Path):
-    messages, done = _serve("fakes.misbehaving", wire.Load(options={"no such option": 1}, models="models"))
+    messages, done = _serve("fakes.misbehaving", protocol.Load(options={"no such option": 1}, models="models"))
     (failed,) = messages
     assert failed.message.startswith("Internal error while loading the processor fakes.misbehaving.")
     assert b"ValidationError" in done.stderr
 
 
 def test_numbers_that_json_lacks_do_not_reach_the_wire():
-    finished = wire.WorkFinished(
+    finished = protocol.WorkFinished(
         job="j", attempt=1, files=[], excerpt="", review=[], pages=1, media_seconds=None, seconds=1.0,
         details={"lowest": float("nan"), "all": [float("inf"), 0.5, {"deep": (float("-inf"),)}]},
     )  # fmt: skip
-    line = wire.encode(finished)
+    line = protocol.encode(finished)
     assert b"NaN" not in line and b"Infinity" not in line
-    assert wire.decode(line).details == {"lowest": None, "all": [None, 0.5, {"deep": [None]}]}
-    assert wire.decode(line.replace(b"0.5", b"1e999")).details["all"][1] is None
+    assert protocol.decode(line).details == {"lowest": None, "all": [None, 0.5, {"deep": [None]}]}
+    assert protocol.decode(line.replace(b"0.5", b"1e999")).details["all"][1] is None
 
 
 _DAMAGED = "page {0} could not be read: Page {0} of this PDF is damaged."
@@ -173,40 +173,40 @@ _DAMAGED = "page {0} could not be read: Page {0} of this PDF is damaged."
     ],
 )
 def test_equal_reasons_of_many_pages_are_one(reasons: list[str], gathered: list[str]):
-    assert wire.gather_reasons(reasons) == gathered
-    assert wire.gather_reasons(gathered) == gathered
+    assert protocol.gather_reasons(reasons) == gathered
+    assert protocol.gather_reasons(gathered) == gathered
 
 
 def test_a_review_is_bounded_on_the_wire():
     reasons = [f"reason {number}: {'x' * 10_000}" for number in range(1000)]
     reasons += [f"page {number}: odd" for number in range(1, 1000, 2)]
-    finished = wire.WorkFinished(
+    finished = protocol.WorkFinished(
         job="j", attempt=1, files=[], excerpt="", review=reasons, pages=1, media_seconds=None, seconds=1.0, details={}
     )
-    found = wire.decode(wire.encode(finished)).review
+    found = protocol.decode(protocol.encode(finished)).review
     assert len(found) == 50 and all(len(reason) <= 500 for reason in found)
     assert found[-1] == "And 952 more reasons, which are not listed." and found[0].startswith("reason 0: xx")
-    assert wire.gather_reasons(reasons[1000:]) == ["pages 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 490 more: odd"]
+    assert protocol.gather_reasons(reasons[1000:]) == ["pages 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 490 more: odd"]
 
 
 def test_paths_that_are_no_utf8_survive_the_wire(tmp_path: Path):
     work = _work(tmp_path, "x", os.fsdecode(b"caf\xe9.txt"))
-    message = wire.decode(wire.encode(wire.Batch(works=[wire.work_to_wire(work)])))
-    assert wire.work_from_wire(message.works[0], RecipeOptions) == work
+    message = protocol.decode(protocol.encode(protocol.Batch(works=[protocol.work_to_wire(work)])))
+    assert protocol.work_from_wire(message.works[0], RecipeOptions) == work
 
 
 @pytest.mark.parametrize("line", [b"", b"hello", b"[]", b'{"type": "Nothing"}', b'{"type": "Load"}', b"\xff"])
 def test_what_is_no_message_is_refused(line: bytes):
     with pytest.raises(ValueError, match="not a message"):
-        wire.decode(line)
+        protocol.decode(line)
 
 
 @pytest.mark.parametrize("name", ["worker", "nothing", "../x", "os", "Ocr", ""])
 def test_what_is_no_processor_is_not_found(name: str):
     with pytest.raises(LookupError):
-        base.find(name)
+        registry.find(name)
 
 
 def test_every_processor_of_the_package_is_known_by_its_own_name():
-    assert base.known() == ["ocr", "plaintext", "vlm", "whisper"]
-    assert [base.find(name).name for name in base.known()] == base.known()
+    assert registry.known() == ["ocr", "plaintext", "vlm", "whisper"]
+    assert [registry.find(name).name for name in registry.known()] == registry.known()

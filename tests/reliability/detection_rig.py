@@ -16,7 +16,7 @@ from typing import Any
 
 from places import DEADLINE, Place, wait_for
 
-from daemon import control
+from daemon.server import control_socket
 
 TOML = """
     [inbox]
@@ -92,7 +92,7 @@ class House(Place):
         return daemon
 
     def status(self) -> dict[str, Any]:
-        return control.ask(self.settings().socket, "status")
+        return control_socket.ask(self.settings().socket, "status")
 
     def stop(self, daemon: subprocess.Popen) -> None:
         """End it in order; it must be the process that was started, and have had nothing to call an error."""
@@ -200,7 +200,8 @@ def check_overflow(house: House, daemon: subprocess.Popen, deadline: float = DEA
 
 
 def _sabotage(name: str) -> None:
-    from daemon import durable, watcher
+    from daemon.core import durable
+    from daemon.intake import watcher
 
     match name:
         case "writers-are-not-asked":
@@ -211,6 +212,6 @@ def _sabotage(name: str) -> None:
 
 if __name__ == "__main__":
     _sabotage(sys.argv.pop(1))
-    from daemon.cli import main
+    from daemon.cli.main import main
 
     main()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from places import Place
 
-from daemon.audit import Audit
-from daemon.errors import UsageError
-from daemon.folders import Folders
+from daemon.core.errors import UsageError
+from daemon.files.layout import Folders
+from daemon.recovery.verify import Audit
 
 TEXT = """
     [paths]

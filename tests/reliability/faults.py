@@ -133,17 +133,18 @@ def _preload() -> None:
     import apscheduler.schedulers.background
     import sqlalchemy.dialects.sqlite
 
-    import daemon.cli  # noqa: F401
-    import daemon.service  # noqa: F401
+    import daemon.cli.main  # noqa: F401
+    import daemon.server.service  # noqa: F401
 
     assert apscheduler and sqlalchemy
 
 
 def _drain(order: dict) -> None:
     """The daemon, in the forked process; never returns."""
-    from daemon import config, service
-    from daemon.console import terminal
-    from daemon.errors import InboxdError
+    from daemon import config
+    from daemon.cli import terminal
+    from daemon.core.errors import InboxdError
+    from daemon.server import service
 
     home, fault = Path(order["home"]), Fault(**order["fault"])
     log = os.open(home / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -186,20 +187,20 @@ def _drain(order: dict) -> None:
 
 
 def _forget_the_taken() -> None:
-    from daemon.recovery import Recovery
+    from daemon.recovery.startup import Recovery
 
     Recovery._sweep_or_adopt = lambda self, job_id: None
 
 
 def _finish_before_the_rename() -> None:
-    from daemon.publishing import Publishing
+    from daemon.publishing.publisher import Publishing
 
     Publishing._rename = lambda self, job: job
 
 
 def _charge_for_the_disk() -> None:
-    from daemon import retry
-    from processors.base import FailureKind
+    from daemon.scheduling import retry
+    from processors.contract import FailureKind
 
     decide = retry.decide
     retry.decide = lambda job, failure, **rules: decide(
@@ -208,31 +209,31 @@ def _charge_for_the_disk() -> None:
 
 
 def _keep_nothing() -> None:
-    from daemon.storage import Storage
+    from daemon.files.disk_retry import Storage
 
     Storage._try = lambda self, key, kept: kept.step() or True
 
 
 def _fsync_no_folder() -> None:
-    from daemon import durable
+    from daemon.core import durable
 
     durable.fsync_folder = lambda folder: None
 
 
 def _fsync_no_document() -> None:
-    from daemon import durable
+    from daemon.core import durable
 
     durable.write_file = lambda path, content: path.write_bytes(content) and None
 
 
 def _fsync_no_drop() -> None:
-    from daemon import durable
+    from daemon.core import durable
 
     durable.Syncer.sync = lambda self, path: None
 
 
 def _fsync_no_commit() -> None:
-    from daemon.store import Store
+    from daemon.queue.store import Store
 
     connect = Store._connect
 
@@ -245,7 +246,7 @@ def _fsync_no_commit() -> None:
 
 
 def _release_before_done() -> None:
-    from daemon.publishing import Publishing
+    from daemon.publishing.publisher import Publishing
 
     rename = Publishing._rename
 
@@ -258,7 +259,7 @@ def _release_before_done() -> None:
 
 
 def _rename_before_the_intent() -> None:
-    from daemon.store import Store
+    from daemon.queue.store import Store
 
     intend = Store.intend
 
@@ -269,7 +270,7 @@ def _rename_before_the_intent() -> None:
         staged._folders.outbox.publish(replace(job, result_path=facts["result_path"]))
         return intend(self, job, **facts)
 
-    import daemon.service
+    import daemon.server.service
 
     service_init = daemon.service.Service.__init__
 

@@ -14,23 +14,23 @@ from typing import Any
 
 from hand_background import InlineBackground
 
-from daemon import durable
-from daemon.config import Settings
-from daemon.database import _Transaction
-from daemon.dispatch import Dispatch
-from daemon.folders import Folders
-from daemon.gate import Gate
-from daemon.intake import Intake
-from daemon.model import Hashed, WorkerEnded, WorkerSaid
-from daemon.publishing import Publishing
-from daemon.rebuild import Rebuild
-from daemon.recovery import Recovery
-from daemon.storage import Storage
-from daemon.store import Store
-from daemon.watcher import Watcher
-from daemon.workers import Worker, WorkerState
-from processors import wire
-from processors.base import FailureKind
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.messages import Hashed, WorkerEnded, WorkerSaid
+from daemon.files.disk_retry import Storage
+from daemon.files.layout import Folders
+from daemon.intake.intake import Intake
+from daemon.intake.watcher import Watcher
+from daemon.publishing.publisher import Publishing
+from daemon.queue.database import _Transaction
+from daemon.queue.store import Store
+from daemon.recovery.rebuild import Rebuild
+from daemon.recovery.startup import Recovery
+from daemon.scheduling.dispatcher import Dispatch
+from daemon.scheduling.pause import Gate
+from daemon.workers.supervisor import Worker, WorkerState
+from processors import protocol
+from processors.contract import FailureKind
 
 _CALLS = ("rename_noreplace", "fsync_folder", "write_file", "link_or_copy", "remove_tree", "make_folder")
 _REAL = {name: getattr(durable, name) for name in _CALLS}
@@ -189,20 +189,20 @@ class HandDaemon:
 
     def load(self, worker: Worker) -> None:
         joins = worker.number % 2 == 1  # every other one lets jobs join those it works on
-        loaded = wire.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0, joins=joins)
+        loaded = protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0, joins=joins)
         self._say(worker, loaded)
 
     def finish(self, worker: Worker, job: Any) -> None:
         """The worker writes an output and reports it."""
         self._say(worker, self.finished(job))
 
-    def finished(self, job: Any) -> wire.WorkFinished:
+    def finished(self, job: Any) -> protocol.WorkFinished:
         content = b"result of " + job.id.encode()
         output = self.folders.outbox.staging / job.staging_name() / "out.txt"
         if output.parent.is_dir():
             output.write_bytes(content)
         file = {"name": "out.txt", "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-        return wire.WorkFinished(
+        return protocol.WorkFinished(
             job=job.id,
             attempt=job.attempt,
             files=[file],
@@ -215,10 +215,10 @@ class HandDaemon:
         )
 
     def fail(self, worker: Worker, job: Any, kind: FailureKind) -> None:
-        self._say(worker, wire.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message="it failed"))
+        self._say(worker, protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message="it failed"))
 
     def end_batch(self, worker: Worker) -> None:
-        self._say(worker, wire.BatchDone())
+        self._say(worker, protocol.BatchDone())
 
     def bury(self, worker: Worker) -> None:
         ended = WorkerEnded(worker=worker.number, exit_status=-9, last_words="")

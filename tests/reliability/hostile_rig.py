@@ -114,7 +114,9 @@ def _swap(folder: Path, target: Path) -> None:
 
 
 def _meddle(how: str) -> None:
-    from daemon import durable, inbox, intake
+    from daemon.core import durable
+    from daemon.files import inbox
+    from daemon.intake import intake
 
     target = Path(os.environ["CANARY"])
     sniff, rename, scan = intake.sniff, durable.rename_noreplace, inbox.Inbox.scan
@@ -174,6 +176,6 @@ def _meddle(how: str) -> None:
 
 if __name__ == "__main__":
     _meddle(sys.argv.pop(1))
-    from daemon.cli import main
+    from daemon.cli.main import main
 
     main()

@@ -12,7 +12,7 @@ from pathlib import Path
 import saboteurs
 
 from daemon import config
-from daemon.service import serve
+from daemon.server.service import serve
 
 _TESTS = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon import durable
+from daemon.core import durable
 
 ROOT = Path(__file__).parents[2]
 

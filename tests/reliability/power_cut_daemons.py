@@ -29,7 +29,7 @@ class Order:
     log: str
     drain: bool = False
     sabotage: str = ""  # a deliberately broken daemon: see `_SABOTAGE`
-    dies_after: str = ""  # the function ("daemon.outbox:Outbox.publish") after which it kills itself
+    dies_after: str = ""  # the function ("daemon.files.outbox:Outbox.publish") after which it kills itself
 
 
 class DaemonServer:
@@ -80,8 +80,8 @@ def _serve() -> None:
     import apscheduler.schedulers.background  # noqa: F401
     import sqlalchemy.dialects.sqlite  # noqa: F401
 
-    import daemon.cli  # noqa: F401
-    import daemon.service  # noqa: F401
+    import daemon.cli.main  # noqa: F401
+    import daemon.server.service  # noqa: F401
 
     for line in sys.stdin:
         question = json.loads(line)
@@ -111,13 +111,17 @@ def _be_daemon(order: Order) -> None:
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    from daemon import config, inbox, intake, publishing, service
-    from daemon.console import terminal
+    from daemon import config
+    from daemon.cli import terminal
+    from daemon.files import inbox
+    from daemon.intake import intake
+    from daemon.publishing import publisher
+    from daemon.server import service
 
     status = 1
     try:
         terminal.set_up_logging(verbose=False)
-        for module in (inbox, intake, publishing):
+        for module in (inbox, intake, publisher):
             module.HASH_INLINE_BYTES = LARGE_BYTES
         if order.sabotage:
             _SABOTAGE[order.sabotage]()
@@ -149,32 +153,32 @@ def _die_after(path: str) -> None:
 
 
 def _folders_unsynced() -> None:
-    from daemon import durable
+    from daemon.core import durable
 
     durable.fsync_folder = lambda folder: None
 
 
 def _results_unsynced() -> None:
     """The rename into the outbox is not made durable before the row says done."""
-    from daemon.outbox import Outbox
+    from daemon.files.outbox import Outbox
 
     Outbox.fsync_result = lambda self, job: None
 
 
 def _documents_unsynced() -> None:
-    from daemon import durable
+    from daemon.core import durable
 
     durable.write_file = lambda path, content: path.write_bytes(content)
 
 
 def _drops_unsynced() -> None:
-    from daemon import durable
+    from daemon.core import durable
 
     durable.Syncer.sync = lambda self, path: None
 
 
 def _commits_synced(how: str) -> None:
-    from daemon.store import Store
+    from daemon.queue.store import Store
 
     connect = Store._connect
 

@@ -23,10 +23,11 @@ from power_cut_daemons import DaemonServer, Order
 from producer import Producer
 from remains import ROWS, Remains, Site, look
 
-from daemon import config, control
-from daemon.audit import Audit
-from daemon.errors import InboxdError, UsageError
-from daemon.folders import Folders
+from daemon import config
+from daemon.core.errors import InboxdError, UsageError
+from daemon.files.layout import Folders
+from daemon.recovery.verify import Audit
+from daemon.server import control_socket
 
 TEXT = """
     [paths]
@@ -160,7 +161,7 @@ class PowerCuts:
     def _retry_the_failed(self) -> bool:
         """False: the daemon did not answer: it is just being killed, or starts."""
         with contextlib.suppress(InboxdError, OSError):
-            return bool(control.ask(self._site.state / "inboxd.sock", "retry", failed=True)["retried"])
+            return bool(control_socket.ask(self._site.state / "inboxd.sock", "retry", failed=True)["retried"])
         return False
 
     def _retry_until_death(self, daemon: int) -> None:

@@ -11,7 +11,7 @@ from mixed_drops import Drop
 from places import Place
 from whole_results import Seen
 
-from daemon import retry
+from daemon.scheduling import retry
 
 
 @dataclass(kw_only=True)

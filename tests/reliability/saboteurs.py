@@ -6,10 +6,11 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 
-from daemon import config, durable
-from daemon.inbox import Inbox
-from daemon.outbox import Outbox
-from daemon.recovery import Recovery
+from daemon import config
+from daemon.core import durable
+from daemon.files.inbox import Inbox
+from daemon.files.outbox import Outbox
+from daemon.recovery.startup import Recovery
 
 
 def break_daemon(how: str, settings: config.Settings) -> None:

@@ -17,7 +17,7 @@ from detection_rig import House
 from hypothesis import strategies as st
 from places import wait_for
 
-from daemon.errors import NotRunning
+from daemon.core.errors import NotRunning
 
 MAX_TURN_SECONDS = 2.0
 _TOML = """
@@ -207,7 +207,7 @@ def _write(path: bytes, content: bytes) -> bool:
 
 def _measure_turns(path: Path) -> None:
     """Write the longest turn of the main loop to `path`, in seconds: of its thread's processor time, and in all."""
-    from daemon.service import Service
+    from daemon.server.service import Service
 
     longest = {"cpu": 0.0, "wall": 0.0}
     collect = Service._collect
@@ -228,7 +228,9 @@ def _measure_turns(path: Path) -> None:
 
 
 def _break(how: str) -> None:
-    from daemon import durable, intake, toml
+    from daemon.config import toml
+    from daemon.core import durable
+    from daemon.intake import intake
 
     match how:
         case "toml-is-not-scanned":
@@ -241,6 +243,6 @@ def _break(how: str) -> None:
 if __name__ == "__main__":
     _measure_turns(Path(os.environ["TURNS"]))
     _break(os.environ["BROKEN"])
-    from daemon.cli import main
+    from daemon.cli.main import main
 
     main()

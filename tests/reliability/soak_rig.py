@@ -27,8 +27,8 @@ from places import DEADLINE, Place, wait_for
 from reckoning import Account, reckon
 from whole_results import Seen, examine
 
-from daemon import control
-from daemon.errors import NotRunning
+from daemon.core.errors import NotRunning
+from daemon.server import control_socket
 
 OUTBOX_BYTES = 256 * 2**20
 QUIET_SECONDS = 300.0  # a scene whose files are not done by then: something is stuck
@@ -162,13 +162,13 @@ class Soak:
         """Good and bad questions through the control socket; clients that go away."""
         socket_path = self._place.state / "inboxd.sock"
         for command in ("status", "probe", "no such command"):
-            control.ask(socket_path, command)
+            control_socket.ask(socket_path, command)
         for question in (
             b"",
             b"{",
             b"no json\n",
             b'{"command": "status"}\n',
-            b"x" * control.MAX_QUESTION_BYTES + b"\n",
+            b"x" * control_socket.MAX_QUESTION_BYTES + b"\n",
         ):
             with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(BrokenPipeError):
                 client.connect(str(socket_path))
@@ -204,7 +204,7 @@ class Soak:
                 if path.is_file() and not retried:
                     self._seen.append(Seen(path=str(path), faults=(f"{path} belongs to no result",)))
             for job in retried:
-                answer = control.ask(self._place.state / "inboxd.sock", "retry", job=job)
+                answer = control_socket.ask(self._place.state / "inboxd.sock", "retry", job=job)
                 assert answer["ok"], answer
             if not retried:
                 return
@@ -236,7 +236,7 @@ class Soak:
 
     def _status(self) -> dict[str, Any] | None:
         try:
-            return control.ask(self._place.state / "inboxd.sock", "status")
+            return control_socket.ask(self._place.state / "inboxd.sock", "status")
         except NotRunning:
             return None
 

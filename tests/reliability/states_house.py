@@ -13,25 +13,27 @@ from typing import Any
 import pytest
 from hand_background import HandBackground
 
-from daemon import durable, intake
-from daemon.commands import Commands
-from daemon.config import Settings
-from daemon.dispatch import Dispatch
-from daemon.errors import StorageError
-from daemon.folders import Folders
-from daemon.gate import Gate
-from daemon.model import Asked, Hashed, Job, LookAt, WorkerEnded, WorkerSaid
-from daemon.publishing import Publishing
-from daemon.rebuild import Rebuild
-from daemon.recovery import Recovery
-from daemon.retention import Retention
-from daemon.storage import Storage
-from daemon.store import Store
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.errors import StorageError
+from daemon.core.job import Job
+from daemon.core.messages import Asked, Hashed, LookAt, WorkerEnded, WorkerSaid
+from daemon.files.disk_retry import Storage
+from daemon.files.layout import Folders
+from daemon.intake import intake
+from daemon.intake.watcher import Watcher
+from daemon.publishing.publisher import Publishing
+from daemon.queue.store import Store
+from daemon.recovery.rebuild import Rebuild
+from daemon.recovery.retention import Retention
+from daemon.recovery.startup import Recovery
+from daemon.scheduling.dispatcher import Dispatch
+from daemon.scheduling.pause import Gate
+from daemon.server.commands import Commands
 from daemon.telemetry.exporter import Exporter
-from daemon.watcher import Watcher
-from daemon.workers import Worker, Workers
-from processors import wire
-from processors.base import FailureKind
+from daemon.workers.supervisor import Worker, Workers
+from processors import protocol
+from processors.contract import FailureKind
 
 _EPOCH_US = 1_750_000_000_000_000
 
@@ -79,7 +81,7 @@ class HandWorker(Worker):
 
     def batches(self) -> list[list[dict]]:
         """The works it was sent since this was asked last."""
-        batches = [message.works for message in self.heard if isinstance(message, wire.Batch)]
+        batches = [message.works for message in self.heard if isinstance(message, protocol.Batch)]
         self.heard.clear()
         return batches
 
@@ -238,7 +240,7 @@ class House:
             self.storage.note(error)
 
 
-def finished(house: House, job: Job, *, lies: bool = False) -> wire.WorkFinished:
+def finished(house: House, job: Job, *, lies: bool = False) -> protocol.WorkFinished:
     """A worker's report of a result, and the output it wrote for it; `lies`: it wrote none."""
     content = f"output of {job.id}.{job.attempt}".encode()
     folder = house.folders.outbox.staging / job.staging_name()
@@ -248,4 +250,4 @@ def finished(house: House, job: Job, *, lies: bool = False) -> wire.WorkFinished
             (folder / "out.txt").unlink()
     file = {"name": "out.txt", "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
     nothing = {"excerpt": "", "review": [], "pages": None, "media_seconds": None, "details": {}, "seconds": 0.0}
-    return wire.WorkFinished(job=job.id, attempt=job.attempt, files=[file], **nothing)
+    return protocol.WorkFinished(job=job.id, attempt=job.attempt, files=[file], **nothing)

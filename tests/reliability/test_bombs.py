@@ -15,8 +15,8 @@ from PIL import Image
 from places import Place
 from workers_rig import end_of_all, stop
 
-from processors.base import BadInput
-from processors.whisper import sound
+from processors.contract import BadInput
+from processors.whisper.audio import reader
 
 _TOML = """
     [inbox]
@@ -225,12 +225,12 @@ NO_SOUND = {
 @pytest.mark.parametrize("name", HOURS)
 def test_sound_is_as_long_as_its_bytes_whatever_its_header_claims(tmp_path: Path, name: str):
     (tmp_path / "x.wav").write_bytes(HOURS[name])
-    with sound.open_track(tmp_path / "x.wav") as track:
+    with reader.open_track(tmp_path / "x.wav") as track:
         assert sum(map(len, track.blocks())) < 2000
 
 
 @pytest.mark.parametrize("name", NO_SOUND)
 def test_sound_that_no_ear_could_hear_is_bad_input(tmp_path: Path, name: str):
     (tmp_path / "x.wav").write_bytes(NO_SOUND[name])
-    with pytest.raises(BadInput), sound.open_track(tmp_path / "x.wav") as track:
+    with pytest.raises(BadInput), reader.open_track(tmp_path / "x.wav") as track:
         list(track.blocks())

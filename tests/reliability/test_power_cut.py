@@ -87,9 +87,9 @@ def test_rig_sees_a_daemon_with(sabotage: str, layout: str, symptom: str, make_r
 
 
 PUBLISHED, WITHDRAWN, FORGOTTEN = (
-    "daemon.outbox:Outbox.publish",
-    "daemon.outbox:Outbox.withdraw",
-    "daemon.store:Store.forget_result",
+    "daemon.files.outbox:Outbox.publish",
+    "daemon.files.outbox:Outbox.withdraw",
+    "daemon.queue.store:Store.forget_result",
 )
 
 

@@ -23,11 +23,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from daemon import config, publishing
-from daemon.audit import Audit
-from daemon.model import JobState
-from daemon.workers import WorkerState
-from processors.base import FailureKind
+from daemon import config
+from daemon.core.job import JobState
+from daemon.publishing import publisher
+from daemon.recovery.verify import Audit
+from daemon.workers.supervisor import WorkerState
+from processors.contract import FailureKind
 
 TOML = """
 [inbox]
@@ -82,7 +83,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize(inline_bytes=st.sampled_from((7, 2**24)))
     def start(self, inline_bytes: int) -> None:
-        publishing.HASH_INLINE_BYTES = inline_bytes  # what is larger is prepared in the background
+        publisher.HASH_INLINE_BYTES = inline_bytes  # what is larger is prepared in the background
         REACHED["examples"] += 1
 
     # one rule for all, as the many would be tried in too few combinations (Hypothesis leaves some out of each example)
@@ -385,15 +386,17 @@ def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
     """Negative controls."""
     import sqlalchemy as sa
 
-    from daemon import publishing, recovery, store
+    from daemon.publishing import publisher
+    from daemon.queue import store
+    from daemon.recovery import startup
 
     if sabotage == "no fence":
         monkeypatch.setattr(store, "_is_attempt", lambda job, *states: sa.true())
-        monkeypatch.setattr(publishing.Publishing, "_may_end", lambda self, job: True)
+        monkeypatch.setattr(publisher.Publishing, "_may_end", lambda self, job: True)
     elif sabotage == "recovery adopts nothing":
-        monkeypatch.setattr(recovery.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
+        monkeypatch.setattr(startup.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
     else:
-        monkeypatch.setattr(publishing.Publishing, "_rename", lambda self, job: job)
+        monkeypatch.setattr(publisher.Publishing, "_rename", lambda self, job: job)
     # AssertionError: an invariant; the others: a stale outcome names outputs that are gone, or ends an attempt twice
     with pytest.raises((AssertionError, ValueError, sa.exc.IntegrityError)):
         run_state_machine_as_test(

@@ -182,8 +182,8 @@ def stop(daemon: subprocess.Popen) -> None:
 
 
 def _sabotage(name: str) -> None:
-    from daemon import conversation, memory, workers
-    from processors import wire
+    from daemon.workers import connection, memory, supervisor
+    from processors import protocol
 
     match name:
         case "main-thread-writes":  # and waits for the pipe to take it
@@ -191,11 +191,11 @@ def _sabotage(name: str) -> None:
             def send(worker, message):
                 stdin = worker.process.stdin.fileno()
                 os.set_blocking(stdin, True)
-                rest = wire.encode(message)
+                rest = protocol.encode(message)
                 while rest:
                     rest = rest[os.write(stdin, rest) :]
 
-            workers.Worker.send = send
+            supervisor.Worker.send = send
         case "end-is-end-of-file":  # of stdout, whoever holds it
 
             def converse(self):
@@ -205,13 +205,13 @@ def _sabotage(name: str) -> None:
                     for key, _ in self._selector.select(None):
                         key.data()
 
-            conversation.Conversation._converse = converse
+            connection.Conversation._converse = converse
         case "memory-is-not-looked-at":
             memory.held_bytes = lambda pid, limit: 0
 
 
 if __name__ == "__main__":
     _sabotage(sys.argv.pop(1))
-    from daemon.cli import main
+    from daemon.cli.main import main
 
     main()

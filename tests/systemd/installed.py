@@ -12,7 +12,7 @@ from places import Place, wait_for
 _HOMES = ("/root", "/home")
 _PARTS = ("daemon", "processors", "systemd", "docs", "samples", "config.toml", "README.md", "tests")
 _COMMAND = """#!{venv}/bin/python
-from daemon.cli import main
+from daemon.cli.main import main
 main()
 """  # what pip writes for [project.scripts]
 # by a process inside: SQLite follows the links in a path, and those of /proc lead out of the lab

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from processors.whisper.decoder.caches import Pair
 from processors.whisper.decoder.kernels import Linear, Maker
+from processors.whisper.decoder.kv_cache import Pair
 
 
 @dataclass(frozen=True)

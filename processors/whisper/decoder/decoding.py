@@ -17,13 +17,13 @@ from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
 from processors.whisper.decoder import kernels
-from processors.whisper.decoder.caches import Cache, Heard
-from processors.whisper.decoder.encoder import Encoder
-from processors.whisper.decoder.graphs import Capture
-from processors.whisper.decoder.network import Network
-from processors.whisper.decoder.rules import Rules
-from processors.whisper.decoder.search import Beams, Candidate, Samples, Search
-from processors.whisper.decoder.steady import Steady
+from processors.whisper.decoder.audio_encoder import Encoder
+from processors.whisper.decoder.cuda_graphs import Capture
+from processors.whisper.decoder.graphed_greedy import Steady
+from processors.whisper.decoder.kv_cache import Cache, Heard
+from processors.whisper.decoder.logit_filters import Rules
+from processors.whisper.decoder.text_decoder import Network
+from processors.whisper.decoder.token_decoders import Beams, Candidate, Samples, Search
 
 _SEED = 20250625
 _MOST_TASKS = 16  # kept: as many kinds of options

@@ -1,0 +1,1 @@
+"""The `inboxd` command and all that it shows in a terminal."""

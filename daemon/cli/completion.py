@@ -1,0 +1,64 @@
+"""What the shell may complete: ids of jobs, states, recipes, folders. Silent and empty where that cannot be told now.
+
+The scripts for the shells are typer's; this is what they ask for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from daemon import config
+from daemon.core.errors import InboxdError
+from daemon.core.job import JobState
+from daemon.core.names import printable
+from daemon.queue.reader import JobLog
+
+_MOST_JOBS = 200  # the newest
+_ID_DIGITS = 8
+
+Completions = list[tuple[str, str]]  # word, what it is
+
+
+def jobs(source: Path | None, states: Iterable[str] = ()) -> Completions:
+    """The first digits of the ids of the newest jobs, with their files."""
+
+    def read() -> Iterator[tuple[str, str]]:
+        with JobLog(config.load(source).database) as log:
+            for row in log.jobs(states=tuple(states), limit=_MOST_JOBS):
+                yield row["id"][:_ID_DIGITS], f"{printable(row['file'])}, {row['state']}"
+
+    return _read(read)
+
+
+def states() -> Completions:
+    return [(state.value, "") for state in JobState]
+
+
+def recipes(source: Path | None) -> Completions:
+    """Those of config.toml, and the built-in ones."""
+
+    def read() -> Iterator[tuple[str, str]]:
+        for name, recipe in sorted(config.load(source).recipes.items()):
+            yield name, recipe.processor
+
+    return _read(read)
+
+
+def folders(source: Path | None) -> Completions:
+    """The folders of the inbox."""
+
+    def read() -> Iterator[tuple[str, str]]:
+        inbox = config.load(source).inbox
+        for path in sorted(inbox.rglob("*")):
+            parts = path.relative_to(inbox).parts
+            if path.is_dir() and not any(part.startswith(".") for part in parts):
+                yield "/".join(map(printable, parts)), ""
+
+    return _read(read)
+
+
+def _read(read: Callable[[], Iterator[tuple[str, str]]]) -> Completions:
+    """A shell that completes is no place for an error."""
+    try:
+        return list(read())
+    except (OSError, InboxdError):
+        return []

@@ -1,0 +1,113 @@
+"""The man page inboxd(1), made from the commands' own help; `make manual` writes it to docs/inboxd.1."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from daemon import __version__
+from daemon.cli import main
+from daemon.core import errors
+
+_FILES = (
+    ("./config.toml, ~/.config/inboxd/config.toml, /etc/inboxd/config.toml", "the settings; the first that is there"),
+    ("inbox/, outbox/, state/", "as [paths] of config.toml names them; /var/lib/inboxd/… for the installed service"),
+    ("outbox/failed/…/error.txt", "why a file was given up, beside the unchanged original"),
+    ("state/jobs.db", "the job log: SQLite, for anyone to query (the view job_log)"),
+    ("state/backups/", "nightly copies of the job log"),
+    ("state/inboxd.sock", "the socket by which these commands ask the daemon"),
+)
+_VARIABLES = (("INBOXD_CONFIG", "the config.toml to use, as --config names it"),)
+_STATUS = (
+    (0, "all is well"),
+    (1, "some jobs failed or wait; verify or doctor found something wrong"),
+    (errors.UsageError.exit_code, "the command asks for something that is not there"),
+    (errors.StoreError.exit_code, "the job log cannot be used by this inboxd"),
+    (errors.NotRunning.exit_code, "the command needs the daemon, and none answers"),
+    (errors.StorageError.exit_code, "a disk is full, read-only or failing"),
+    (errors.AlreadyRunning.exit_code, "another daemon runs on these folders"),
+    (errors.ConfigError.exit_code, "config.toml or the folders are wrong"),
+)
+_DESCRIPTION = (
+    "inboxd watches folders. A file that is dropped into an inbox folder is taken once it is complete, told by its "
+    "content, and worked on by the recipe that config.toml binds to its folder and kind: images and PDF pages are read "
+    "by a vision-language model or OCR, audio and video transcribed by Whisper. The result appears, whole, as a folder "
+    "in the outbox; every job is a row in the job log."
+)
+_SEE_ALSO = "README.md, docs/settings.md and docs/operating.md in the folder that inboxd was installed from"
+
+
+def text() -> str:
+    """The page, in man(7)'s language."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    command = typer.main.get_command(main.app)
+    yield f'.TH INBOXD 1 "" "inboxd {__version__}" "User Commands"'
+    first, *others = _plain(command.help)
+    yield from (".nh", ".ad l", ".SH NAME", _roff(f"inboxd - {first.lower()}{''.join(others)}"))
+    yield from (".SH SYNOPSIS", ".B inboxd", r"\fICOMMAND\fR [\fIOPTION\fR]... [\fIARGUMENT\fR]...")
+    yield from (".SH DESCRIPTION", _roff(_DESCRIPTION))
+    yield ".SH COMMANDS"
+    for name, each in _commands(command):
+        yield from _of_command(name, each)
+    yield from _table("FILES", _FILES)
+    yield from _table("ENVIRONMENT", _VARIABLES)
+    yield from _table("EXIT STATUS", ((str(code), what) for code, what in _STATUS))
+    yield from (".SH SEE ALSO", _roff(_SEE_ALSO), ".br", r"\fBsystemctl\fR(1), \fBjournalctl\fR(1)")
+
+
+def _commands(command: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """All commands with their full names, those in groups as "config check"."""
+    for name, each in command.commands.items():
+        if hasattr(each, "commands"):
+            yield from _commands(each, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", each
+
+
+def _of_command(name: str, command: Any) -> Iterator[str]:
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
+    words = [_argument(each) for each in arguments]
+    yield from (".SS " + _roff(" ".join(["inboxd", name, *words])), _roff(_plain(command.help)))
+    for each in (*arguments, *options):
+        if each.help:
+            yield from (".TP", _flags(each), _roff(_plain(each.help)))
+
+
+def _argument(argument: Any) -> str:
+    name = (argument.metavar or argument.name).upper()
+    name += "..." if argument.nargs == -1 else ""
+    return name if argument.required else f"[{name}]"
+
+
+def _flags(parameter: Any) -> str:
+    """How it is written: "--config, -c PATH"."""
+    if parameter.param_type_name == "argument":
+        return rf"\fI{_roff(_argument(parameter))}\fR"
+    names = ", ".join(rf"\fB{_roff(name)}\fR" for name in (*parameter.opts, *parameter.secondary_opts))
+    name = parameter.name.removeprefix("config_").removeprefix("as_")
+    return names if parameter.is_flag else rf"{names} \fI{_roff(name.upper())}\fR"
+
+
+def _table(title: str, rows: Any) -> Iterator[str]:
+    yield f".SH {title}"
+    for name, what in rows:
+        yield from (".TP", rf"\fB{_roff(name)}\fR", _roff(what))
+
+
+def _plain(help_text: str | None) -> str:
+    return " ".join((help_text or "").replace("`", "").split())
+
+
+def _roff(words: str) -> str:
+    """As man(7) needs it: backslashes and hyphens escaped, no line that begins with a dot or a quote."""
+    escaped = words.replace("\\", r"\e").replace("-", r"\-").replace("…", "...")
+    return re.sub(r"^([.'])", r"\\&\1", escaped)
+
+
+if __name__ == "__main__":
+    print(text(), end="")

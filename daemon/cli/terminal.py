@@ -1,0 +1,169 @@
+"""What a person sees in a terminal: the live view of a run, log lines, and how times, amounts and names are written.
+
+Names and texts come from whoever drops files: what is no printable character is shown as an escape, so that none can
+act on the terminal or pass for a line of its own.
+"""
+
+import io
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from daemon.core import journald
+from daemon.core.names import printable_lines
+
+if TYPE_CHECKING:
+    from daemon.server.service import Service
+
+_FILE_WIDTH = 160  # columns of a table that goes into a file
+_LINE_END_SPACES = re.compile(r" +$", re.MULTILINE)
+
+
+def out() -> Console:
+    """Stdout: as wide as the terminal, or wide enough for a table in a file or a pipe, and no wider than its words."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH, file=_Trimmed())
+
+
+class _Trimmed(io.TextIOBase):
+    """Stdout without the spaces at the ends of lines: those of a wide table would fold in a narrow pager."""
+
+    @property
+    def encoding(self) -> str:  # by it Rich decides whether to draw lines in ASCII
+        return sys.stdout.encoding
+
+    def write(self, text: str) -> int:
+        sys.stdout.write(_LINE_END_SPACES.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
+    """Log to journald under systemd; elsewhere to stderr, with the time of day."""
+    root = logging.getLogger()
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    if console is None and journald.is_connected():
+        root.handlers = [journald.JournalHandler()]
+        return
+    handler = logging.StreamHandler(sys.stderr) if console is None else _ConsoleHandler(console)
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    root.handlers = [handler]
+
+
+class _Formatter(logging.Formatter):
+    """One event, one line that begins at the left."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints above the live view."""
+
+    def __init__(self, console: Console):
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "dim")
+        self._console.print(Text(self.format(record), style=style), soft_wrap=True)
+
+
+class LiveView:
+    """The state of a running service, redrawn in place; `on_change` is the service's."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[amount]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._head = Text("")
+        self._live = Live(console=console, get_renderable=lambda: Group(self._head, self._progress), transient=True)
+        self._tasks: dict[str, int] = {}
+
+    def __enter__(self) -> "LiveView":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def on_change(self, service: "Service") -> None:
+        status = service.commands.status()
+        jobs = status["jobs"]
+        counts = (f"{jobs[state]} {state}" for state in ("queued", "running", "done", "failed") if jobs.get(state))
+        self._head = safe_text(" · ".join(counts), style="bold")
+        self._show({row["job"]: _running_line(row) for row in status["running"]} | _loading_lines(status["workers"]))
+
+    def _show(self, lines: Mapping[str, tuple[str, Mapping[str, Any] | None]]) -> None:
+        for key in [key for key in self._tasks if key not in lines]:
+            self._progress.remove_task(self._tasks.pop(key))
+        for key, (text, amount) in lines.items():
+            if key not in self._tasks:
+                self._tasks[key] = self._progress.add_task(text, total=None, amount="")
+            done, total = (amount["done"], amount["total"]) if amount else (0, None)
+            self._progress.update(self._tasks[key], completed=done, total=total, amount=amount_of(amount))
+
+
+def _running_line(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
+    return f"{escape(row['file'])} [dim]{row['processor']}[/dim]", row["progress"]
+
+
+def _loading_lines(workers: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, Mapping[str, Any] | None]]:
+    return {
+        f"worker {worker['pid']}": (f"[dim]{worker['processor']} is loading[/dim]", worker["loading"])
+        for worker in workers
+        if worker["state"] == "loading"
+    }
+
+
+# ---------------------------------------------------------------------------------------------- how things are written
+
+
+def amount_of(amount: Mapping[str, Any] | None) -> str:
+    """Progress in words: "3 of 10 pages"; "" if none is known."""
+    if not amount:
+        return ""
+    if amount["unit"] == "bytes":
+        done, total = amount["done"] / 1e6, (amount["total"] or 0) / 1e6
+        return f"{done:.0f} of {total:.0f} MB" if total else f"{done:.0f} MB"
+    total = f" of {amount['total']:.0f}" if amount["total"] else ""
+    return f"{amount['done']:.0f}{total} {amount['unit']}"
+
+
+def local_time(iso: str | None) -> str:
+    """An ISO time of the job log in this machine's zone, to the second."""
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S") if iso else ""
+
+
+def span(seconds: float) -> str:
+    """A duration, to the second."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
+
+
+def clock(seconds: float) -> str:
+    """A time since the epoch, in this machine's zone, to the second."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def safe_text(text: str, style: str = "") -> Text:
+    """Text that cannot act on a terminal, whoever wrote it."""
+    return Text(printable_lines(text), style=style)

@@ -1,0 +1,129 @@
+"""What the commands show a person: jobs, a status, one job, a check, as tables and lines of rich."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from daemon.cli.terminal import amount_of, clock, local_time, safe_text, span
+
+if TYPE_CHECKING:
+    from daemon.doctor.checks import Check
+
+_STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
+
+
+def jobs_table(rows: Sequence[Mapping[str, Any]], *, outbox: str = "", wide: bool = False, folds: bool = True) -> Table:
+    """Jobs as a table; `wide`: with the result and its first words (what a run ends with); without `folds`: each in one
+    line: what is too long for the terminal costs the names and reasons their ends, never a state its column."""
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=not folds)
+    if not wide:
+        table.add_column("job", no_wrap=True)
+        table.add_column("received", no_wrap=True)
+    overflow = "fold" if folds else "ellipsis"
+    table.add_column("file", overflow=overflow, no_wrap=not folds, ratio=None if folds else 2)
+    table.add_column("recipe", no_wrap=not folds)
+    table.add_column("state", no_wrap=not folds)
+    table.add_column("seconds", justify="right")
+    table.add_column("result", overflow=overflow, no_wrap=not folds, ratio=None if folds else 3)
+    if wide:
+        table.add_column("first words", overflow="fold", max_width=48)
+    for row in rows:
+        state = safe_text(row["state"] + (" (look)" if row["review"] else ""), style=_style(row))
+        seconds = f"{row['run_seconds']:.1f}" if row["run_seconds"] is not None else ""
+        result = safe_text((outbox + row["result_path"]) if row["result_path"] else "")
+        words = _words(row)
+        if wide:
+            table.add_row(safe_text(row["file"]), row["recipe"] or "-", state, seconds, result, words)
+        else:
+            why = result if row["state"] == "done" else safe_text(row["waiting_for"] or row["error"] or "", style="dim")
+            received = local_time(row["received_at"])
+            table.add_row(row["id"][:8], received, safe_text(row["file"]), row["recipe"] or "-", state, seconds, why)
+    return table
+
+
+def _words(row: Mapping[str, Any]) -> Text:
+    """What a row says for itself: why it failed or waits, what to look at, or its first words."""
+    if row["state"] != "done":
+        return safe_text(row["waiting_for"] or row["error"] or "", style="red" if row["error"] else "yellow")
+    words = " ".join(row["excerpt"].split())
+    return safe_text(words[:140] + ("…" if len(words) > 140 else ""))
+
+
+def _style(row: Mapping[str, Any]) -> str:
+    return "yellow" if row["review"] else _STYLES.get(row["state"], "")
+
+
+def status_view(answer: Mapping[str, Any]) -> Group:
+    """The answer to the command `status`."""
+    jobs = answer["jobs"]
+    counts = " · ".join(f"{jobs.get(state, 0)} {state}" for state in ("queued", "running", "done", "failed"))
+    head = safe_text(f"inboxd {answer['version']}, process {answer['pid']}, up {span(answer['uptime_seconds'])}: ")
+    parts: list[Any] = [
+        head.append(counts, style="bold"),
+        safe_text(f"{answer['inbox']} -> {answer['outbox']}", style="dim"),
+    ]
+    for row in answer["running"]:
+        seconds = time.time() - row["started_at_us"] / 1e6
+        amount = amount_of(row["progress"])
+        parts.append(safe_text(f"  {row['file']}: {row['recipe']}, {span(seconds)} {amount}".rstrip(), style="cyan"))
+    for worker in answer["workers"]:
+        model = f", {worker['model']} on {worker['device']}" if worker["model"] else f" {amount_of(worker['loading'])}"
+        parts.append(
+            safe_text(f"  {worker['processor']} (process {worker['pid']}) is {worker['state']}{model}".rstrip())
+        )
+    return Group(*parts, *problem_lines(answer))
+
+
+def problem_lines(answer: Mapping[str, Any]) -> list[Text]:
+    """Of the same answer, what keeps the daemon from doing its work, or a file from being taken."""
+    lines = [safe_text(f"  {answer['closed']}", style="yellow")] if answer["closed"] else []
+    for group in answer["waiting"]:
+        files = ", ".join(group["files"]) + (", …" if group["count"] > len(group["files"]) else "")
+        lines.append(safe_text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
+    for key in ("storage_problem", "config_problem", "backup_problem", "metrics_problem"):
+        if answer.get(key):
+            lines.append(safe_text(f"  {answer[key]}", style="red"))
+    for problems, style in (("unplaced", "red"), ("left_in_inbox", "yellow"), ("watch_problems", "yellow")):
+        lines += [safe_text(f"  {name}: {why}", style=style) for name, why in answer.get(problems, {}).items()]
+    return lines
+
+
+def job_view(
+    row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], *, outbox: str
+) -> Group:
+    """All about one job."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in row.items():
+        if value not in (None, ""):
+            words = f"{outbox}/{value}" if name == "result_path" else str(value)
+            table.add_row(name, safe_text(local_time(words) if name.endswith("_at") else words))
+    lines = [
+        safe_text(
+            f"attempt {attempt['attempt']}: {attempt['processor']} ({attempt['engine']}, {attempt['model']}, "
+            f"{attempt['device']}): {attempt['outcome'] or 'running'} {attempt['error'] or ''}"
+        )
+        for attempt in attempts
+    ]
+    for event in events:
+        detail = f": {event['detail']}" if event["detail"] else ""
+        lines.append(safe_text(f"{clock(event['at'] / 1e6)} {event['event']}{detail}", style="dim"))
+    return Group(table, *lines)
+
+
+def check_line(check: "Check") -> Table:
+    """One line of `inboxd doctor`, the mend below it."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for width in (4, 9):
+        table.add_column(width=width)
+    table.add_column(overflow="fold")
+    style = {"ok": "green", "warn": "yellow"}.get(check.verdict, "bold red")
+    table.add_row(Text(check.verdict, style=style), check.what, safe_text(check.found))
+    if check.fix and check.verdict != "ok":
+        table.add_row("", "", safe_text(f"-> {check.fix}", style="bold"))
+    return table

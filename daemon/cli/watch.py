@@ -1,0 +1,214 @@
+"""`inboxd watch`: what the daemon does, redrawn each second until q or Ctrl-C; into a pipe, a line for each event.
+
+Asks the daemon and reads the job log, both as any command does: a daemon that ends and comes back is followed.
+"""
+
+import contextlib
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from daemon.cli.terminal import amount_of, clock, out, safe_text, span
+from daemon.cli.views import jobs_table, problem_lines
+from daemon.config.settings import Settings
+from daemon.core.errors import InboxdError, NotRunning
+from daemon.doctor.finding import shown_bytes
+from daemon.queue.reader import JobLog
+from daemon.server import control_socket
+from daemon.telemetry import gpu
+from daemon.workers.memory import resident_bytes
+
+_EVERY_SECONDS = 1.0
+_GPU_EVERY_SECONDS = 10.0
+_ANSWER_SECONDS = 5.0
+_BAR_WIDTH = 20
+_MOST = 8  # rows of each part but the last
+_NUMBERS = ("queued", "running", "done", "failed", "cancelled")
+
+
+def watch(settings: Settings, *, seconds: float | None = None) -> None:
+    """Show until q or Ctrl-C, or for so many seconds."""
+    until = None if seconds is None else time.monotonic() + seconds
+    console = out()
+    if not console.is_terminal:
+        for line in _events(settings, until):
+            print(line, flush=True)
+        return
+    gpus = _Slowly(_gpu_lines, _GPU_EVERY_SECONDS)
+    with _keys() as quits, Live(console=console, screen=True, auto_refresh=False) as live:
+        while until is None or time.monotonic() < until:
+            live.update(_view(settings, console.height, gpus()), refresh=True)
+            if quits(_EVERY_SECONDS):
+                return
+
+
+@contextlib.contextmanager
+def _keys() -> Iterator[Callable[[float], bool]]:
+    """A wait that ends after so many seconds, or at once when q is typed; it says whether that was so."""
+    try:
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+    except (OSError, ValueError, termios.error):  # nobody types here
+        yield lambda seconds: bool(time.sleep(seconds))
+        return
+
+    def quits(seconds: float) -> bool:
+        is_typed, _, _ = select.select([terminal], [], [], seconds)
+        if not is_typed:
+            return False
+        typed = os.read(terminal, 1024)
+        return not typed or b"q" in typed.lower()  # nothing: the terminal is gone
+
+    tty.setcbreak(terminal)
+    try:
+        yield quits
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+class _Slowly:
+    """A function that is called only so often; in between, what it gave last."""
+
+    def __init__(self, look: Callable[[], Any], every: float):
+        self._look, self._every = look, every
+        self._next, self._last = 0.0, None
+
+    def __call__(self) -> Any:
+        if time.monotonic() >= self._next:
+            self._last = self._look()
+            self._next = time.monotonic() + self._every
+        return self._last
+
+
+# ---------------------------------------------------------------------------------------------- the view
+
+
+def _view(settings: Settings, height: int, gpus: list[str]) -> Group:
+    try:
+        answer = control_socket.ask(settings.socket, "status", timeout=_ANSWER_SECONDS)
+        parts = daemon_parts(answer, gpus)
+    except NotRunning as error:
+        parts = [safe_text(f"{error.what} {error.fix}", style="red")]
+    above = sum(part.row_count + 2 if isinstance(part, Table) else 1 for part in parts)
+    return Group(*parts, Text(""), *_recent(settings, max(3, height - above - 4)), Text("q ends.", style="dim"))
+
+
+def daemon_parts(answer: Mapping[str, Any], gpus: list[str]) -> list[Any]:
+    """What a running daemon does, from its answer to `status`."""
+    counts = " · ".join(f"{answer['jobs'][state]} {state}" for state in _NUMBERS if answer["jobs"].get(state))
+    head = safe_text(f"inboxd {answer['version']}, process {answer['pid']}, up {span(answer['uptime_seconds'])}: ")
+    parts: list[Any] = [head.append(counts or "no jobs yet", style="bold")]
+    parts += [safe_text(line, style="dim") for line in gpus]
+    if answer["running"]:
+        parts.append(_running(answer["running"]))
+    if answer["workers"]:
+        parts.append(_workers(answer["workers"]))
+    problems = problem_lines(answer)
+    parts += problems[:_MOST]
+    if len(problems) > _MOST:
+        parts.append(safe_text(f"  and {len(problems) - _MOST} more: inboxd status", style="yellow"))
+    return parts
+
+
+def _running(rows: list[Mapping[str, Any]]) -> Table:
+    table = _table("file", "recipe", "", "progress", "for")
+    for row in rows[:_MOST]:
+        table.add_row(safe_text(row["file"]), safe_text(row["recipe"] or "-"), *_progress(row["progress"]), _since(row))
+    if len(rows) > _MOST:
+        table.add_row(f"and {len(rows) - _MOST} more")
+    return table
+
+
+def _progress(found: Mapping[str, Any] | None) -> tuple[Any, str]:
+    """A bar, where it is known how much there is, and the amount: pages, seconds of sound, bytes."""
+    if not found:
+        return "", ""
+    bar = ProgressBar(total=found["total"], completed=found["done"], width=_BAR_WIDTH) if found["total"] else ""
+    return bar, amount_of(found)
+
+
+def _since(row: Mapping[str, Any]) -> str:
+    return span(max(0.0, time.time() - row["started_at_us"] / 1e6))
+
+
+def _workers(rows: list[Mapping[str, Any]]) -> Table:
+    table = _table("worker", "state", "model", "device", "memory", "progress")
+    for row in rows[:_MOST]:
+        memory = shown_bytes(resident_bytes(row["pid"], and_descendants=True))
+        name = f"{row['processor']} ({row['pid']})"
+        facts = (name, row["state"], row["model"] or "", row["device"] or "", memory, amount_of(row["loading"]))
+        table.add_row(*map(safe_text, facts))
+    return table
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in names:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _recent(settings: Settings, count: int) -> list[Any]:
+    try:
+        with JobLog(settings.database) as log:
+            found = log.jobs(states=("done", "failed", "cancelled"), by_end=True, limit=count)
+    except InboxdError as error:
+        return [safe_text(error.what, style="red")]
+    return [jobs_table(found, folds=False)] if found else [Text("No results yet.", style="dim")]
+
+
+def _gpu_lines() -> list[str]:
+    try:
+        found = gpu.find()
+    except gpu.GpuError as error:
+        return [f"GPU: {error}"]
+    lines = []
+    for each in found:
+        used, total = each.memory_used_bytes, each.memory_total_bytes
+        room = f", {shown_bytes(used)} of {shown_bytes(total)} in use" if used is not None and total else ""
+        lines.append(f"GPU {each.index}: {each.name}{room}")
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------- into a pipe
+
+
+def _events(settings: Settings, until: float | None) -> Iterator[str]:
+    """A line for each event of a job, and for each start and end of the daemon, from now on."""
+    told: int | None = None
+    process: int | None = -1
+    while until is None or time.monotonic() < until:
+        now = _process(settings)
+        if now != process:
+            yield f"{clock(time.time())} daemon {f'runs: process {now}' if now else 'does not run'}"
+            process = now
+        try:
+            with JobLog(settings.database) as log:
+                last = log.last_event()
+                events = log.story_after(last if told is None or told > last else told)
+        except InboxdError:  # it is read again in a moment
+            events, last = [], told
+        for event in events:
+            words = f": {event['detail']}" if event["detail"] else ""
+            line = f"{clock(event['at'] / 1e6)} {event['job'][:8]} {event['event']} {event['file']}{words}"
+            yield " ".join(str(safe_text(line)).split())
+        told = events[-1]["number"] if events else last
+        time.sleep(_EVERY_SECONDS)
+
+
+def _process(settings: Settings) -> int | None:
+    try:
+        return control_socket.ask(settings.socket, "status", timeout=_ANSWER_SECONDS)["pid"]
+    except NotRunning:
+        return None

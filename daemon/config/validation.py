@@ -1,0 +1,265 @@
+"""Tables of config.toml against their models; each mistake is reported in words, with the nearest known key."""
+
+import contextlib
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from daemon.config.toml import MAX_SHOWN_CHARS, key_literal, literal
+from daemon.core.errors import ConfigError
+from daemon.core.names import printable_sentence
+
+FIX = "Correct it and try again; `inboxd config check` shows the settings in force."
+_MOST_ITEMS = 3  # wrong items of one list that are shown
+_WORDS = {  # by pydantic's type of the error
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), 'must be a list, such as ["txt"]'),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "must be a table"),
+    "string_type": "must be text, in quotes",
+    "path_type": "must be a path, in quotes",
+    "missing": "is missing",
+}
+_BOUNDS = ("gt", "ge", "lt", "le")
+_BOUND_TYPES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+
+Place = tuple[Any, ...]  # keys and numbers of items, from the table down
+
+
+def validate(
+    cls: Any,
+    table: Any,
+    where: str,
+    location: tuple[str, ...],
+    known: list[str] | None = None,
+    home: Path | None = None,
+) -> Any:
+    """`table` as a `cls`.
+
+    where: the file, for messages. location: the table in it. known: its keys, if there are more than those of `cls`.
+    home: the folder at which the names of files in `table` start.
+
+    Raises:
+        ConfigError: names each key or value that is wrong, and the fix.
+    """
+    try:
+        return cls.model_validate(table, context={"home": home})
+    except ValidationError as error:
+        raise ConfigError(
+            "\n".join(f"{where}: {problem}" for problem in problems(error, cls, table, location, known)), FIX
+        ) from error
+
+
+class Mistakes:
+    """Collects ConfigErrors, so that a file with several mistakes is refused once, for all of them."""
+
+    def __init__(self):
+        self._found: list[ConfigError] = []
+
+    @contextlib.contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep a ConfigError of this block for `raise_all`."""
+        try:
+            yield
+        except ConfigError as error:
+            self._found.append(error)
+
+    def raise_all(self) -> None:
+        """Raise what was collected, if anything, as one ConfigError."""
+        if self._found:
+            fixes = dict.fromkeys(error.fix for error in self._found)
+            raise ConfigError("\n".join(error.what for error in self._found), "\n".join(fixes)) from self._found[0]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """ "Did you mean …? ", if a known word is like it."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]!r}? " if close else ""
+
+
+def problems(
+    error: ValidationError, cls: Any, table: Any, location: tuple[str, ...] = (), known: list[str] | None = None
+) -> list[str]:
+    """What is wrong in `table`, a sentence for each key or value, in their order. The rest as for `validate`."""
+    found: dict[Place, dict[str, Any]] = {}
+    for item in error.errors():
+        place, words = _place(table, item), _words(item, cls)
+        if place not in found:
+            found[place] = {**item, "loc": place, "words": words, "input": _value(table, place, item["input"])}
+        elif words not in found[place]["words"]:  # the next of the forms that the value may have
+            found[place]["words"] += f", or {words.removeprefix('must be ')}"
+    holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong for what is in them
+    wrong = [item for place, item in found.items() if place not in holders]
+    return _sentences(sorted(wrong, key=lambda item: _position(table, item["loc"])), cls, location, known)
+
+
+def _place(table: Any, item: Mapping[str, Any]) -> Place:
+    """Where in `table` the mistake is: pydantic's `loc`, less its names for the forms that a value may have."""
+    place: list[Any] = []
+    for part in item["loc"]:
+        keys = table if isinstance(table, Mapping) else range(len(table)) if isinstance(table, list | tuple) else ()
+        if part in keys:
+            table = table[part]
+        elif item["type"] != "missing" or part != item["loc"][-1]:
+            continue
+        place.append(part)
+    return tuple(place)
+
+
+def _value(table: Any, place: Place, seen: Any) -> Any:
+    """The value at `place` as written; `seen`: what a validator before pydantic's own may have made of it."""
+    for part in place:
+        try:
+            table = table[part]
+        except (KeyError, IndexError, TypeError):
+            return seen
+    return table
+
+
+def _position(table: Any, place: Place) -> list[int]:
+    """Where `place` is in the order of the file; what is missing is at the end of its table."""
+    position = []
+    for part in place:
+        keys = list(table) if isinstance(table, Mapping) else range(len(table))
+        if part not in keys:
+            return [*position, len(keys)]
+        position.append(keys.index(part))
+        table = table[part]
+    return position
+
+
+# ---------------------------------------------------------------------------------------------- why
+
+
+def _words(item: Mapping[str, Any], cls: Any) -> str:
+    """Why a value is wrong, in plain words."""
+    kind, value, context = item["type"], item["input"], item.get("ctx", {})
+    if kind in _WORDS:
+        return _WORDS[kind]
+    if kind in _BOUND_TYPES:
+        return _bounds_words(_bounds(cls, item["loc"]) | {key: context[key] for key in _BOUNDS if key in context})
+    match kind:
+        case "literal_error" | "enum":
+            return f"must be {context['expected']}".replace("'", '"')
+        case "too_short":
+            return f"must have at least {_count(context['min_length'], 'item')}"
+        case "too_long":
+            return f"must have at most {_count(context['max_length'], 'item')}"
+        case "string_too_short":
+            least = context["min_length"]
+            return "must not be empty" if least == 1 else f"must have at least {_count(least, 'character')}"
+        case "string_too_long":
+            return f"must have at most {_count(context['max_length'], 'character')}"
+        case "string_pattern_mismatch":
+            return f"must match the pattern {context['pattern']}"
+    words = item["msg"].removeprefix("Value error, ").removeprefix(f"{value!r} ").replace(repr(value), literal(value))
+    if isinstance(value, float) and math.isnan(value):
+        return "must be a number of seconds" if "duration" in words else "must be a number"
+    return words
+
+
+def _count(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _bounds_words(bounds: Mapping[str, Any]) -> str:
+    if "ge" in bounds and "le" in bounds:
+        return f"must be between {_number(bounds['ge'])} and {_number(bounds['le'])}"
+    words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
+    stated = [key for key in words if key in bounds and not (key == "ge" and "gt" in bounds)]
+    return f"must be {' and '.join(f'{words[key]} {_number(bounds[key])}' for key in stated)}"
+
+
+def _number(number: float) -> str:
+    return f"{int(number) if number == int(number) else number:,}"
+
+
+def _bounds(cls: Any, loc: Place) -> dict[str, Any]:
+    """All bounds of the number at `loc` below the model `cls`, as its annotation states them."""
+    field = None
+    for part in loc:
+        if part in (fields := getattr(cls, "model_fields", {})):
+            field = fields[part]
+            cls = _inner(field.annotation)
+    if field is None:
+        return {}
+    marks = [*field.metadata, *(mark for arg in _flat(field.annotation) for mark in getattr(arg, "__metadata__", ()))]
+    marks += [inner for mark in marks for inner in getattr(mark, "metadata", ())]  # of a Field(…) in an Annotated
+    return {key: getattr(mark, key) for mark in marks for key in _BOUNDS if getattr(mark, key, None) is not None}
+
+
+def _flat(annotation: Any) -> list[Any]:
+    found = [annotation]
+    for each in found:  # grows during the iteration
+        found += [arg for arg in get_args(each) if arg not in found]
+    return found
+
+
+def _inner(annotation: Any) -> Any:
+    """The model in an annotation such as `dict[str, FolderTable]`."""
+    return next((arg for arg in _flat(annotation) if hasattr(arg, "model_fields")), annotation)
+
+
+# ---------------------------------------------------------------------------------------------- sentences
+
+
+def _sentences(
+    wrong: Iterable[Mapping[str, Any]], cls: Any, location: tuple[str, ...], known: list[str] | None
+) -> list[str]:
+    """A sentence for each mistake; for the items of a list that are wrong for the same reason, one for all."""
+    values: dict[tuple[str, str], list[str]] = {}  # by the key and the words
+    for item in wrong:
+        place, value = item["loc"], item["input"]
+        is_item = bool(place) and isinstance(place[-1], int)
+        if not place or (
+            is_item and isinstance(value, Mapping) and item["type"] == "value_error"
+        ):  # of several keys together
+            values.setdefault((f"{_table_name((*location, *place))}: " * bool(location or place), item["words"]), [])
+            continue
+        *path, key = [*location, *(place[:-1] if is_item else place)]
+        table = f"{_table_name(path)} " if path else ""
+        if item["type"] == "extra_forbidden":
+            close = nearest(key, known or _fields_at(cls, place[:-1]))
+            shown = printable_sentence(key, most=MAX_SHOWN_CHARS)
+            values.setdefault((f"{table}unknown key '{shown}'. {close}".rstrip(), ""), [])
+        elif item["type"] == "missing":
+            values.setdefault((f"{table}{key_literal(key)} ", item["words"]), [])
+        else:
+            shown = values.setdefault((f"{table}{key_literal(str(key))} = ", item["words"]), [])
+            shown.append(literal(value))
+    return [_sentence(key, words, shown) for (key, words), shown in values.items()]
+
+
+def _sentence(key: str, words: str, shown: list[str]) -> str:
+    if not shown:
+        return f"{key}{words}"
+    if len(shown) == 1 and shown[0].startswith('"') and shown[0] in words:  # the reason shows it
+        return f"{key.removesuffix(' = ')}: {words}"
+    more = f", … ({len(shown)} in all)" if len(shown) > _MOST_ITEMS else ""
+    return f"{key}{', '.join(shown[:_MOST_ITEMS])}{more}: {words}"
+
+
+def _table_name(path: Iterable[Any]) -> str:
+    """`[a.b]`; of a table in a list, `[[hooks]] number 1`."""
+    name = ""
+    parts: list[str] = []
+    for part in path:
+        if isinstance(part, int):
+            name, parts = f"[[{'.'.join(parts)}]] number {part + 1}", []
+        else:
+            parts.append(key_literal(part))
+    after = ".".join(parts)
+    return f"{name} {after}".rstrip() if name else f"[{after}]"
+
+
+def _fields_at(cls: Any, location: Place) -> list[str]:
+    """The keys of the table at `location` below the model `cls`."""
+    for part in location:
+        if part in getattr(cls, "model_fields", {}):
+            cls = _inner(cls.model_fields[part].annotation)
+    return list(getattr(cls, "model_fields", {}))

@@ -1,0 +1,73 @@
+"""Run long tasks, such as copying or hashing gigabytes, off the main thread.
+
+A thread runs the tasks one after the other and posts each outcome as a message; the main thread, which alone changes
+state, then calls the continuation.
+"""
+
+import errno
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from daemon.core.messages import BackgroundDone
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 1.0
+
+
+class Background:
+    """Called by the main thread only. `post` puts a message into the mailbox."""
+
+    def __init__(self, post: Callable[[Any], None]):
+        self._post = post
+        self._numbers = itertools.count(1)
+        self._asked: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._then: dict[int, Callable[[Any], None]] = {}
+        self._thread: threading.Thread | None = None  # started on first use
+
+    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Queue `work` for the thread; `then` gets its return value or its exception.
+
+        Raises:
+            OSError: no thread can be started now; nothing was queued.
+        """
+        if self._thread is None:
+            thread = threading.Thread(target=self._serve, name="background", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, str(error)) from error
+            self._thread = thread
+        number = next(self._numbers)
+        self._then[number] = then
+        self._asked.put((number, work))
+
+    def finish(self, done: BackgroundDone) -> None:
+        """Call the continuation for an outcome received through the mailbox."""
+        if then := self._then.pop(done.number, None):
+            then(done.outcome)
+
+    @property
+    def pending(self) -> int:
+        """The number of tasks whose outcome has not been applied yet."""
+        return len(self._then)
+
+    def stop(self) -> bool:
+        """Stop the thread after its current task; False: it is still running."""
+        if self._thread is None:
+            return True
+        self._asked.put(None)
+        self._thread.join(_STOP_SECONDS)
+        return not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        for number, work in iter(self._asked.get, None):
+            try:
+                outcome = work()
+            except Exception as error:  # the main thread handles it
+                outcome = error
+            self._post(BackgroundDone(number=number, outcome=outcome))

@@ -1,0 +1,113 @@
+"""The job, its states and its files. No I/O.
+
+Times are integers, microseconds since the epoch in UTC, as in the database; `daemon.queue.store` turns them into text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from processors.contract import Kind
+
+
+class JobState(StrEnum):
+    """Where a job stands; see the table of file states in README.md."""
+
+    QUEUED = "queued"  # taken, waits for a worker
+    RUNNING = "running"  # a worker has it
+    PUBLISHING = "publishing"  # the intent is committed, the rename may or may not have happened
+    DONE = "done"  # the result was published
+    FAILED = "failed"  # given up: original and error.txt were published below outbox/failed
+    CANCELLED = "cancelled"  # by command: the original was published below outbox/failed, too
+
+    @property
+    def is_final(self) -> bool:
+        return self in _FINAL
+
+
+_FINAL = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The record of one drop: one row of the table `jobs`."""
+
+    id: str  # UUID; also the name of its folder in inbox/.taken
+    name: str  # the file's name, made printable; the true bytes are the name on disk
+    folder: str  # the inbox folder it came from, relative to the inbox; "" is the top
+    kind: Kind | None  # None: not one of the kinds
+    media_type: str  # by content
+    recipe: str | None  # None: no recipe is bound to this folder and kind
+    state: JobState
+    priority: int = 0  # greater goes first
+    attempt: int = 0  # attempts started, ever; names the staging folder
+    charged: int = 0  # attempts that count towards the limit
+    interruptions: int = 0  # attempts in a row that the daemon's own end cut short
+    alone: bool = False  # must not share a batch: it may be the one that killed the last
+    lease: str | None = None  # token of the attempt that may report an outcome
+    run_at: int = 0  # not before this time (retry backoff)
+    waiting_for: str | None = None  # why it is parked, and what mends it
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    sha256: str | None = None  # of the original; None until computed
+    processor: str | None = None  # as started: may differ from the recipe's (OCR instead of the VLM)
+    engine: str | None = None
+    model: str | None = None
+    device: str | None = None
+    received_at: int
+    started_at: int | None = None  # of the last attempt
+    finished_at: int | None = None
+    outcome: JobState | None = None  # while publishing: the state it ends in
+    result_path: str | None = None  # relative to the outbox
+    excerpt: str = ""  # the first words of the result
+    review: tuple[str, ...] = ()  # reasons why a person should look at it
+    pages: int | None = None
+    media_seconds: float | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the recipe and its options, from beside the file;
+    # and "device", where it turned out to need another
+    duplicate_of: str | None = None  # the job whose result it shares, as their contents are the same
+
+    @property
+    def path(self) -> str:
+        """The file as the person knows it: relative to the inbox."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
+
+    @property
+    def is_for_cpu(self) -> bool:
+        """Did it not fit into the GPU, so that it is done on the CPU?"""
+        return self.overrides.get("device") == "cpu"
+
+    def moved_to_cpu(self) -> Mapping[str, Any]:
+        """Its overrides, once it is."""
+        return {**self.overrides, "device": "cpu"}
+
+    def moved_back(self) -> Mapping[str, Any]:
+        """Its overrides, when it is tried anew from the start."""
+        return {name: value for name, value in self.overrides.items() if name != "device"}
+
+    def staging_name(self) -> str:
+        return f"{self.id}.{self.attempt}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A regular file seen in the inbox; any change of it changes one of these."""
+
+    path: Path
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """A taken drop: the file in .taken, and its sidecars by kind ("prompt")."""
+
+    path: Path
+    sidecars: Mapping[str, Path]

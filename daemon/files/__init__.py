@@ -1,0 +1,1 @@
+"""The folders of a daemon, and how files move between them."""

@@ -1,0 +1,47 @@
+"""Reads result.json and error.json back. People edit results, and other users may write to an outbox: nothing that
+such a file says is trusted before it is checked.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.core import durable
+from daemon.files import beneath
+from processors import protocol, wellformed
+
+MOST_BYTES = 2 * protocol.LINE_BYTES  # a worker reports a result in one line; indentation makes it longer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """The content of result.json or error.json."""
+
+    facts: dict[str, Any]
+    changed_ns: int  # modification time, since the epoch
+    is_ours: bool  # the file belongs to this user
+
+
+def read(path: Path, *, root: Path) -> Document:
+    """Read a document in a folder that is `root` or below it, without following links below `root`.
+
+    Raises:
+        OSError: it does not exist, is not a regular file, or cannot be read now.
+        ValueError: it is too large, or not a JSON object.
+    """
+    with beneath.opened(root, path.parent) as folder:
+        descriptor = durable.open_regular(path.name, folder)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+    try:
+        facts = json.loads(content, parse_constant=wellformed.refuse_constant)
+    except RecursionError as error:
+        raise ValueError("its JSON is nested too deeply") from error
+    if not isinstance(facts, dict):
+        raise ValueError("it is not a JSON object")
+    return Document(facts=facts, changed_ns=found.st_mtime_ns, is_ours=found.st_uid == os.geteuid())

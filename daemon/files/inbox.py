@@ -1,0 +1,325 @@
+"""The inbox and what was taken from it: <inbox>/a/x -> <inbox>/.taken/<uuid>/a/x.
+
+Owns the looking and the taking; when a file may be taken is `intake`'s. Nothing here follows a symbolic link, also
+none that is put in a folder's place between two steps: names are looked up in open folders, not by their paths. What
+is taken lies in a folder that only this user may enter.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
+
+from daemon.core import durable, names
+from daemon.core.durable import HASH_INLINE_BYTES
+from daemon.core.job import Entry, Original
+from daemon.files import beneath
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_MAX_DEPTH = 100  # folders in one another; the standard library walks them by recursion
+_MAX_PATH_BYTES = 2000  # of a folder relative to the inbox: PATH_MAX is 4,096, and results lie deeper than drops
+_NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+class OriginalGone(Exception):
+    """A taken file is not where it was put; only a person can have removed it."""
+
+
+class Inbox:
+    """The inbox folder, and the hidden folder the daemon owns in it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.own = beneath.HeldFolder(path / ".taken")
+        self._syncer = durable.Syncer(self.taken / ".copy")
+
+    def hold(self) -> None:
+        """Hold the hidden folder open from now on; see `HeldFolder`.
+
+        Raises:
+            OSError: it does not exist or is not a folder of this user.
+        """
+        self.own.hold()
+        self._syncer = durable.Syncer(self.taken / ".copy")
+
+    @property
+    def taken(self) -> Path:
+        """The path to use for the hidden folder; see `HeldFolder`."""
+        return self.own.path
+
+    def opened(self, folder: Path, *, make: bool = False) -> AbstractContextManager[int]:
+        """Open a folder of the inbox or of a taken file; `make`: create it and its parents if they are missing.
+
+        Raises:
+            FileNotFoundError: it is gone, or it or one above it is no folder any more, but a symbolic link, say.
+            NotADirectoryError: the same, with `make`.
+        """
+        root = self.taken if folder.is_relative_to(self.taken) else self.path
+        return beneath.opened(root, folder, make=make)
+
+    @contextlib.contextmanager
+    def open_file(self, path: Path) -> Iterator[BinaryIO]:
+        """Open a regular file of the inbox, or a taken one, for reading; never blocks.
+
+        Raises:
+            FileNotFoundError: it does not exist, or one of its parents is no longer a folder.
+            OSError: it is not a regular file (but a link, say), or cannot be read now.
+        """
+        with self.opened(path.parent) as folder:
+            descriptor = durable.open_regular(path.name, folder)
+        with os.fdopen(descriptor, "rb") as file:
+            yield file
+
+    def scan(self, folder: Path) -> tuple[list[Entry], list[Path], list[Path]]:
+        """The regular files and the sub folders of one inbox folder, and what is never taken (see `refusal`); hidden
+        names left out.
+
+        Raises:
+            OSError: the folder cannot be read, or is gone.
+        """
+        entries, folders, others = [], [], []
+        with self.opened(folder) as descriptor, os.scandir(descriptor) as found:
+            for item in found:
+                if item.name.startswith("."):
+                    continue
+                path = folder / item.name
+                try:
+                    if item.is_dir(follow_symlinks=False):
+                        (others if self._is_too_deep(path) else folders).append(path)
+                        continue
+                    facts = item.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISREG(facts.st_mode):
+                    entries.append(_entry(path, facts))
+                else:
+                    others.append(path)
+        return entries, folders, others
+
+    def look(self, path: Path) -> Entry | None:
+        """Look at one path, in the inbox or taken, as `scan` does; None: it does not exist or is not a regular file.
+
+        Raises:
+            OSError: that cannot be told now.
+        """
+        facts = self._facts(path)
+        return _entry(path, facts) if facts and stat.S_ISREG(facts.st_mode) else None
+
+    def refusal(self, path: Path) -> str | None:
+        """Why what lies at `path` is never taken, for the person who put it there; None: nothing is there, or a drop.
+
+        Raises:
+            OSError: that cannot be told now.
+        """
+        facts = self._facts(path)
+        kind = stat.S_IFMT(facts.st_mode) if facts else 0
+        if kind == stat.S_IFLNK:
+            return "it is a symbolic link, and those are never followed. Drop the file itself."
+        if kind in _NO_FILES:
+            return f"it is {_NO_FILES[kind]}, not a file. Remove it."
+        if kind == stat.S_IFDIR and self._is_too_deep(path):
+            return f"it lies too deep (more than {_MAX_DEPTH} folders, or {_MAX_PATH_BYTES} bytes). Move it further up."
+        main = path.with_suffix("")
+        if kind == stat.S_IFREG and path.suffix in names.SIDECAR_SUFFIXES and self.look(main) is None:
+            return f"it waits for its file: {main.name}."
+        return None
+
+    def _facts(self, path: Path) -> os.stat_result | None:
+        try:
+            with self.opened(path.parent) as folder:
+                return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
+            return None
+
+    def _is_too_deep(self, folder: Path) -> bool:
+        relative = folder.relative_to(self.path)
+        return len(relative.parts) > _MAX_DEPTH or len(names.printable_path(relative).encode()) > _MAX_PATH_BYTES
+
+    def take(self, job_id: str, path: Path, sidecars: Iterable[Path]) -> Entry:
+        """Move a drop to .taken/<uuid>/, its sidecars first: the rename of the drop itself is the moment it is ours.
+
+        The caller calls `fsync_taken` before it commits the rows, or `put_back` after an error.
+
+        Raises:
+            FileNotFoundError: it is gone: its owner was quicker.
+            OSError: it cannot be moved.
+        """
+        home = _make_all(self.taken, Path(job_id, path.parent.relative_to(self.path)))
+        with self.opened(path.parent) as folder:
+            for each in (*sidecars, path):
+                durable.rename_noreplace(each, home / each.name, source_folder=folder)
+                facts = (home / each.name).lstat()
+                if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
+                    _rename_to_free_name(home / each.name, path.parent, folder)  # a folder with all in it, at once
+                    raise OSError(errno.EINVAL, "not a regular file", str(each))
+        return _entry(home / path.name, facts)
+
+    def home_for(self, job_id: str, folder: str) -> Path:
+        """Create a folder for the original of a job that came from `folder`; the caller fsyncs it."""
+        assert names.is_safe_relative(folder)
+        return _make_all(self.taken, Path(job_id, folder))
+
+    def fsync_taken(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:
+        """Make a number of takes durable: what was dropped (but for large files: see `Hasher`), its new names, and
+        then the old names' absence. Safe to repeat.
+
+        Raises:
+            OSError: not all is durable.
+        """
+        for job_id in job_ids:
+            for folder, _, files in _walk_up(self.taken / job_id):
+                for name in files:  # whoever dropped it need not have made it durable: cp(1) does not
+                    path = Path(folder) / name
+                    if path.lstat().st_size <= HASH_INLINE_BYTES:
+                        self._syncer.sync(path)
+                durable.fsync_folder(Path(folder))
+        durable.fsync_folder(self.taken)
+        for folder in sources:
+            # removed since: so is the old name
+            with contextlib.suppress(FileNotFoundError), self.opened(folder) as descriptor:
+                durable.fsync_folder(descriptor)
+
+    def fsync_home(self, job_id: str) -> None:
+        """Make the names of a job's files durable; their contents already are."""
+        for folder, _, _ in _walk_up(self.taken / job_id):
+            durable.fsync_folder(Path(folder))
+        durable.fsync_folder(self.taken)
+
+    def finish_take(self, job_id: str) -> None:
+        """Make sure that what was taken has no name in the inbox any more, whenever the power failed.
+
+        On btrfs the new name of a renamed file may survive a power cut together with the old one: it would be taken
+        twice. Safe to repeat.
+        """
+        home = self.taken / job_id
+        for path in self._files_taken(job_id):
+            source = self.path / path.relative_to(home)
+            with contextlib.suppress(FileNotFoundError), self.opened(source.parent) as folder:
+                with contextlib.suppress(FileNotFoundError):
+                    facts = os.stat(source.name, dir_fd=folder, follow_symlinks=False)
+                    if os.path.samestat(facts, path.lstat()):
+                        os.unlink(source.name, dir_fd=folder)
+                durable.fsync_folder(folder)
+
+    def put_back(self, job_id: str) -> None:
+        """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free
+        name. Safe to repeat."""
+        home = self.taken / job_id
+        folders = [home]
+        for folder in folders:  # grows while it is read; a person's tree may be too deep for recursion
+            target = self.path / folder.relative_to(home)
+            for item in _entries(folder):
+                if item.is_dir(follow_symlinks=False) and item.stat(follow_symlinks=False).st_uid == os.geteuid():
+                    folders.append(Path(item.path))
+                else:  # also another user's folder, swapped in for a file: moved as one, however much it holds
+                    self._return(Path(item.path), target)
+        for folder in reversed(folders):
+            durable.remove_empty_folders(folder, up_to=self.taken)
+
+    def _return(self, path: Path, folder: Path) -> None:
+        """Move a taken file to a folder of the inbox; to the top one if something else has that folder's place."""
+        try:
+            with self.opened(folder, make=True) as descriptor:
+                _rename_to_free_name(path, folder, descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            if folder == self.path:
+                raise
+            self._return(path, self.path)
+
+    def original(self, job_id: str) -> Original:
+        """Where a job's original and sidecars lie.
+
+        Raises:
+            OriginalGone: not in .taken.
+        """
+        files = {path.name: path for path in self._files_taken(job_id)}
+        sidecars = {}
+        main = [name for name in files if not names.is_sidecar(name, files)]
+        if len(main) != 1 or main[0].endswith(names.SIDECAR_SUFFIXES) and len(files) == 1:
+            raise OriginalGone(f"there are {len(files)} files in {self.own.place / job_id}")
+        for name, path in files.items():
+            if name not in (main[0], main[0] + names.DONE_SUFFIX):  # that mark has told what it had to tell
+                sidecars[name.removeprefix(main[0]).lstrip(".")] = path
+        return Original(path=files[main[0]], sidecars=sidecars)
+
+    def taken_ids(self) -> Iterator[str]:
+        """The job ids that have a folder in .taken."""
+        for item in os.scandir(self.taken):
+            if item.is_dir(follow_symlinks=False):
+                yield item.name
+
+    def folder_of(self, original: Path, job_id: str) -> str:
+        """The inbox folder a taken file came from, relative to the inbox; "" is the top."""
+        folder = str(original.parent.relative_to(self.taken / job_id))
+        return "" if folder == "." else folder
+
+    def release(self, job_id: str) -> None:
+        """Remove what .taken still holds of a job whose result is published."""
+        if (self.taken / job_id).is_dir():
+            durable.remove_tree(self.taken / job_id)
+
+    def _files_taken(self, job_id: str) -> Iterator[Path]:
+        for folder, _, files in _walk_up(self.taken / job_id):
+            yield from (Path(folder) / name for name in files)
+
+
+def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk from the leaves to `home`, but a folder that cannot be read is an error, not an empty one."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    return os.walk(home, topdown=False, onerror=fail)
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _make_all(root: Path, below: Path) -> Path:
+    """Create the folders of `below`, private to this user; those of another file of the same job may exist."""
+    folder = root
+    for part in below.parts:
+        folder = folder / part
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def as_recorded(number: int) -> int:
+    """`number` as a signed integer of 64 bits, the widest that SQLite keeps. Times after the year 2262 in nanoseconds,
+    and inodes of file systems that make them up (mergerfs, overlay), need more; equal stays equal, other stays other.
+    """
+    return (number + 2**63) % 2**64 - 2**63
+
+
+def _entry(path: Path, facts: os.stat_result) -> Entry:
+    return Entry(
+        path=path,
+        inode=as_recorded(facts.st_ino),
+        size_bytes=facts.st_size,
+        mtime_ns=as_recorded(facts.st_mtime_ns),
+        ctime_ns=facts.st_ctime_ns,
+    )
+
+
+def _rename_to_free_name(source: Path, folder: Path, descriptor: int) -> None:
+    path, number = folder / source.name, 1
+    while True:
+        try:
+            durable.rename_noreplace(source, path, target_folder=descriptor)
+            durable.fsync_folder(descriptor)
+            return
+        except FileExistsError:
+            number += 1
+            path = folder / names.numbered(source.name, number)

@@ -1,0 +1,292 @@
+"""Putting the service in place, and taking it away: user, folders, config.toml, unit. Data is never removed.
+
+Running it again is an upgrade: what is there and was changed by hand (config.toml, drop-ins, folders) stays as it is.
+"""
+
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon import config
+from daemon.core.errors import LayoutError
+from daemon.install import unit
+
+_USER = "inboxd"
+_ELSEWHERE = "Clone into /opt/inboxd, and install with the system's Python: make install PYTHON=/usr/bin/python3"
+_GPU = Path("/dev/nvidiactl")
+_GPU_DROP_IN = "gpu.conf"
+_FOLDERS = "systemd/inboxd.service.d/folders.conf"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the parts of the service go."""
+
+    is_for_user: bool
+    unit: Path
+    config: Path
+    data: Path  # inbox, outbox and state are below it, unless config.toml says otherwise
+    link: Path  # the command, in the PATH of all users
+
+    @property
+    def aids(self) -> Mapping[str, Path]:
+        """Where the man page and the shells' completions go."""
+        share = self.link.parents[1] / "share"
+        return {
+            "man": share / "man/man1/inboxd.1",
+            "bash": share / "bash-completion/completions/inboxd",
+            "zsh": share / "zsh/site-functions/_inboxd",
+            "fish": share / "fish/vendor_completions.d/inboxd.fish",
+        }
+
+    @property
+    def drop_ins(self) -> Path:
+        return self.unit.with_name(f"{self.unit.name}.d")
+
+    @property
+    def systemctl(self) -> list[str]:
+        return ["systemctl", "--user"] if self.is_for_user else ["systemctl"]
+
+
+def system_place() -> Place:
+    return Place(
+        is_for_user=False,
+        unit=Path("/etc/systemd/system/inboxd.service"),
+        config=Path("/etc/inboxd/config.toml"),
+        data=Path("/var/lib/inboxd"),
+        link=Path("/usr/local/bin/inboxd"),
+    )
+
+
+def user_place(environment: Mapping[str, str]) -> Place:
+    home = Path(environment.get("HOME") or Path.home())
+    settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    return Place(
+        is_for_user=True,
+        unit=settings / "systemd/user/inboxd.service",
+        config=settings / "inboxd/config.toml",
+        data=home / "inboxd",
+        link=home / ".local/bin/inboxd",
+    )
+
+
+def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> None:
+    """Put everything in place and start the service. `group` (of the system) may drop files and read results; by
+    default it is that of the service that is there, or `inboxd`.
+
+    Raises:
+        LayoutError: it cannot be done so; names what can.
+        ConfigError: the config.toml that is there is wrong; the service goes on as it was.
+    """
+    command = _check(place)
+    group = group or (unit.group_of(place.unit.read_text()) if place.unit.exists() else None) or _USER
+    owner = None if place.is_for_user else _make_user(group, tell)
+    _make_folders(place, owner, group)
+    is_new = _write_new(place.config, _config_for(place.data))
+    settings = config.load(place.config)
+    tell(f"settings    {place.config}{'' if is_new else ' (kept as it was)'}")
+    for name in ("inbox", "outbox", "state"):
+        folder = getattr(settings, name)
+        is_open = place.is_for_user or folder.is_relative_to(place.data)
+        tell(f"{name:<11} {folder}{'' if is_open else f' (open it to the service: {_FOLDERS})'}")
+    if owner is not None:
+        _protect_names((settings.inbox, settings.outbox), owner, tell)
+    place.unit.parent.mkdir(parents=True, exist_ok=True)
+    place.unit.write_text(unit.text(command, group, is_for_user=place.is_for_user))
+    tell(f"unit        {place.unit}")
+    if not place.is_for_user and _GPU.exists():
+        _write_new(place.drop_ins / _GPU_DROP_IN, unit.drop_in(_GPU_DROP_IN))
+        tell(f"GPU         {place.drop_ins / _GPU_DROP_IN}")
+    _link(place.link, command)
+    _systemctl(place, "daemon-reload")
+    _systemctl(place, "enable", "inboxd")
+    journal = f"journalctl {'--user ' if place.is_for_user else ''}-u inboxd"
+    _systemctl(place, "restart", "inboxd", fix=f"See why: {journal} -n 20")  # a restart: it may be an upgrade
+    tell(f"log         {journal} -f")
+    tell(f"look        {place.link} status --config {place.config}")
+    if place.is_for_user:
+        tell("It ends when you log out, unless you once run: loginctl enable-linger")
+    else:
+        tell(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
+        tell(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
+
+
+def write_aids(place: Place, completions: Mapping[str, str], tell: Callable[[str], None]) -> None:
+    """The man page, and by shell its script of completions: always those of this version. Nothing depends on them."""
+    for name, path in place.aids.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text((unit.ROOT / "docs/inboxd.1").read_text() if name == "man" else completions[name])
+            path.chmod(0o644)
+        except OSError as error:
+            tell(f"{path} could not be written: {error.strerror}")
+    tell("help        man inboxd; completion in a new shell")
+
+
+def uninstall(place: Place, tell: Callable[[str], None]) -> None:
+    """Stop the service and remove unit and command; settings, files and the job log stay.
+
+    Raises:
+        LayoutError: it cannot be done so; names what can.
+    """
+    if place.unit.exists():
+        _check_manager(place)
+        _systemctl(place, "disable", "--now", "inboxd")
+        place.unit.unlink()
+        _remove_own_drop_in(place)
+        _systemctl(place, "daemon-reload")
+        tell(f"removed     {place.unit}")
+    else:
+        tell(f"There is no {place.unit}: nothing to stop.")
+    if place.link.is_symlink():
+        place.link.unlink()
+        tell(f"removed     {place.link}")
+    for path in place.aids.values():
+        path.unlink(missing_ok=True)
+    for path in (place.drop_ins, place.config, place.data):
+        if path.exists():
+            tell(f"kept        {path}")
+
+
+def _check(place: Place) -> Path:
+    """The command that the unit will run, after all was looked at that can stop an installation half-way."""
+    command = Path(sys.prefix) / "bin" / "inboxd"
+    if not command.exists():
+        raise LayoutError(f"There is no {command}.", "Install into a virtual environment first: make install")
+    _check_manager(place)
+    if place.is_for_user:
+        return command
+    for path in (command, Path(__file__), Path(sys.executable).resolve()):
+        if directive := unit.find_hidden(path):
+            raise LayoutError(f"{path} lies where the service may not look ({directive}).", _ELSEWHERE)
+        if closed := unit.find_closed(path):
+            raise LayoutError(
+                f"The service's user may not read {path}: {closed} is closed to others.",
+                f"Open it: chmod o+rX {closed} (in a whole clone: chmod -R o+rX {unit.ROOT}). {_ELSEWHERE}",
+            )
+    return command
+
+
+def _check_manager(place: Place) -> None:
+    """Is there a systemd that this user may ask?"""
+    if not place.is_for_user and os.geteuid() != 0:
+        raise LayoutError("A system service is installed, and removed, by root.", "Use sudo; or --user, for your own.")
+    if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
+        raise LayoutError("This machine does not run under systemd.", "Let your own service manager run `inboxd run`.")
+    if place.is_for_user and _run([*place.systemctl, "show-environment"]).returncode != 0:
+        raise LayoutError(
+            "This user has no systemd of its own to ask (`systemctl --user` does not answer).",
+            "Log in as this user, not by su or sudo; or, as root: loginctl enable-linger USER, "
+            "and then as the user: export XDG_RUNTIME_DIR=/run/user/$(id -u)",
+        )
+
+
+def _make_user(group: str, tell: Callable[[str], None]) -> int:
+    """The service's own user (its number), a member of `group`, which is made if it is not there."""
+    if _run(["getent", "group", group]).returncode != 0:
+        _must(["groupadd", "--system", group])
+        tell(f"group       {group} (new)")
+    try:
+        pwd.getpwnam(_USER)
+    except KeyError:
+        shell = shutil.which("nologin", path="/usr/sbin:/sbin:/usr/bin:/bin") or "/bin/false"
+        home = str(system_place().data)
+        _must(["useradd", "--system", "--gid", group, "--home-dir", home, "--shell", shell, _USER])
+        tell(f"user        {_USER} (new)")
+    else:
+        _must(["usermod", "--append", "--groups", group, _USER])
+    return pwd.getpwnam(_USER).pw_uid
+
+
+def _make_folders(place: Place, owner: int | None, group: str) -> None:
+    """The group may write to the inbox and read the outbox; new files inherit the group (set-group-ID bit). In the
+    inbox, users can rename or delete only their own files (sticky bit), and not the service's own folder."""
+    modes = {
+        place.data: 0o2750,
+        place.data / "inbox": 0o3770,
+        place.data / "outbox": 0o2750,
+        place.data / "state": 0o700,
+    }
+    for folder, mode in modes.items():
+        if folder.exists():
+            continue
+        folder.mkdir(parents=True)
+        if owner is not None:
+            shutil.chown(folder, owner, group)
+            folder.chmod(mode)
+
+
+def _protect_names(folders: Iterable[Path], owner: int, tell: Callable[[str], None]) -> None:
+    """Set the sticky bit of the service's folders that others may write to. Older versions did not, and the sandbox
+    forbids the service to do it."""
+    for folder in folders:
+        facts = folder.stat() if folder.is_dir() else None
+        if facts and facts.st_uid == owner and facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX:
+            folder.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
+            tell(f"protected   {folder}: users can no longer rename or delete other users' files (chmod +t)")
+
+
+def _config_for(data: Path) -> str:
+    """The project's config.toml with the paths of this installation."""
+    text = (unit.ROOT / "config.toml").read_text()
+    for name in ("inbox", "outbox", "state"):
+        text = re.sub(rf'^{name} = "{name}"', f'{name} = "{data / name}"', text, count=1, flags=re.MULTILINE)
+    return text
+
+
+def _remove_own_drop_in(place: Place) -> None:
+    """The one for a GPU, unless it was changed by hand."""
+    drop_in = place.drop_ins / _GPU_DROP_IN
+    if drop_in.exists() and drop_in.read_text() == unit.drop_in(_GPU_DROP_IN):
+        drop_in.unlink()
+    if place.drop_ins.is_dir() and not any(place.drop_ins.iterdir()):
+        place.drop_ins.rmdir()
+
+
+def _write_new(path: Path, text: str) -> bool:
+    """Write a file for all to read, if it is not there yet; says whether it was not."""
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(0o755)
+    try:
+        with path.open("x") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    path.chmod(0o644)
+    return True
+
+
+def _link(link: Path, command: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink():
+        link.unlink()
+    if not link.exists():
+        link.symlink_to(command)
+
+
+def _systemctl(place: Place, *arguments: str, fix: str = "Mend that, and run it again.") -> None:
+    _must([*place.systemctl, *arguments], fix)
+
+
+def _must(command: list[str], fix: str = "Mend that, and run it again.") -> None:
+    done = _run(command)
+    if done.returncode:
+        what = (done.stderr or done.stdout).strip()
+        raise LayoutError(f"`{' '.join(command)}` failed ({done.returncode}): {what}", fix)
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess:
+    try:
+        return subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise LayoutError(
+            f"There is no {command[0]} here.", "Without systemd, let your own service manager run `inboxd run`."
+        ) from error

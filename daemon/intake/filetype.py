@@ -1,0 +1,409 @@
+"""What a file is, told by its first bytes: the table of signatures and the one function that reads it.
+
+Owns nothing and decodes nothing: a file that only looks right is the processor's to refuse. Signatures are those of
+https://en.wikipedia.org/wiki/List_of_file_signatures and of the magic files of file(1); where a format's own
+specification says more (MPEG frames, ISO boxes, RIFF), it is named at the function that reads it.
+"""
+
+import codecs
+import errno
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from processors.contract import Kind
+
+PROBE_BYTES = 64 * 1024
+_PDF_HEADER_BYTES = 1024  # PDF 32000-1:2008, Annex H, implementation note 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a file holds, as far as its first bytes tell."""
+
+    kind: Kind | None  # None: not one of the kinds
+    media_type: str  # "image/png"; "application/octet-stream" if not known, "application/x-empty" if empty
+
+
+def sniff(path: Path, folder: int | None = None) -> Content:
+    """Tell what `path` holds by reading at most 64 KiB; its name is asked only where the bytes decide nothing.
+
+    folder: a descriptor of the folder it lies in, if its path is not to be trusted.
+
+    Raises:
+        OSError: it is gone, unreadable, a symbolic link (ELOOP) or no regular file (EINVAL). Never waits for a FIFO.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    handle = os.open(path if folder is None else path.name, flags, dir_fd=folder)
+    try:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        probe = _read(handle, PROBE_BYTES)
+    finally:
+        os.close(handle)
+    if not probe:
+        return Content(kind=None, media_type="application/x-empty")
+    size_bytes = max(facts.st_size, len(probe))  # it may have grown since
+    media_type = _media_type(probe, size_bytes) or _BY_SUFFIX.get(path.suffix.lower(), "application/octet-stream")
+    return Content(kind=_kind(media_type), media_type=media_type)
+
+
+def _read(handle: int, limit: int) -> bytes:
+    chunks = []
+    while limit and (chunk := os.read(handle, limit)):
+        chunks.append(chunk)
+        limit -= len(chunk)
+    return b"".join(chunks)
+
+
+def _kind(media_type: str) -> Kind | None:
+    match media_type.split("/")[0]:
+        case "image":
+            return Kind.IMAGE
+        case "audio" | "video":
+            return Kind.AUDIO
+        case "text":
+            return Kind.TEXT
+    return Kind.IMAGE if media_type == "application/pdf" else None
+
+
+def _media_type(probe: bytes, size_bytes: int) -> str | None:
+    for signature, media_type in _SIGNATURES:
+        if probe.startswith(signature):
+            return media_type
+    return (
+        _riff(probe)
+        or _iso_media(probe, size_bytes)
+        or _bitmap(probe)
+        or _matroska(probe)
+        or _ogg(probe)
+        or _windows_media(probe)
+        or _tagged_audio(probe)
+        or _pdf(probe, size_bytes)
+        or _text(probe, size_bytes)
+        or _lettered(probe)
+        or _transport_stream(probe)
+        or _mpeg_audio(probe, 0, size_bytes)
+    )
+
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"II+\0", "image/tiff"),  # BigTIFF
+    (b"MM\0+", "image/tiff"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
+    (b"\xff\x4f\xff\x51", "image/jp2"),  # JPEG 2000 without its container
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
+    (b"fLaC", "audio/flac"),
+    (b"caff\0", "audio/x-caf"),
+    (b"#!AMR\n", "audio/amr"),
+    (b"#!AMR-WB\n", "audio/amr-wb"),
+    (b".snd\0", "audio/basic"),
+    (b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "audio/x-w64"),  # Sony Wave64
+    (b"wvpk", "audio/x-wavpack"),
+    (b"FLV\x01", "video/x-flv"),
+    (b"\0\0\x01\xba", "video/mpeg"),  # program stream
+    (b"\0\0\x01\xb3", "video/mpeg"),  # MPEG-1 video alone
+    (b"\0\0\0\0\x01\xbc", "video/x-gxf"),
+    (b"Creative Voice File\x1a", "audio/x-voc"),
+    (b"MP+\x07", "audio/x-musepack"),
+    (b"MP+\x17", "audio/x-musepack"),
+    (b"\x02dss", "audio/x-dss"),
+    (b"\x03dss", "audio/x-dss"),
+    (b".ra\xfd", "audio/x-realaudio"),
+    (b"ea3\x03", "audio/x-oma"),
+    (b"EA3\x01", "audio/x-oma"),
+    (b"\x7f\xfe\x80\x01", "audio/x-dts"),  # in words of 16 bits, or of 14, in either order
+    (b"\xfe\x7f\x01\x80", "audio/x-dts"),
+    (b"\x1f\xff\xe8\x00", "audio/x-dts"),
+    (b"\xff\x1f\x00\xe8", "audio/x-dts"),
+    (b"nut/multimedia container\0", "video/x-nut"),
+    (bytes.fromhex("060e2b34020501010d010201"), "video/x-mxf"),  # SMPTE ST 377-1, a partition pack's key
+    (bytes.fromhex("b7d800203749da11a64e0007e95ead8d"), "video/x-wtv"),
+)
+
+
+def _riff(probe: bytes) -> str | None:
+    """RIFF, its 64-bit forms (EBU Tech 3306) and AIFF's IFF: the form type stands at byte 8."""
+    form = probe[8:12]
+    match probe[:4]:
+        case b"RIFF" | b"RIFX" | b"RF64" | b"BW64":
+            return _RIFF_FORMS.get(form)
+        case b"FORM":
+            return {b"AIFF": "audio/aiff", b"AIFC": "audio/aiff", b"8SVX": "audio/8svx"}.get(form)
+        case b"FRM8":  # DSDIFF 1.5, whose sizes have 64 bits
+            return "audio/x-dff" if probe[12:16] == b"DSD " else None
+    return None
+
+
+_RIFF_FORMS = {
+    b"WAVE": "audio/wav",
+    b"WEBP": "image/webp",
+    b"AVI ": "video/x-msvideo",
+    b"AMV ": "video/x-amv",
+    b"QLCM": "audio/qcelp",
+    b"XWMA": "audio/x-xwma",
+}
+
+_HEIF_BRANDS = {
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"heim": "image/heic",
+    b"heis": "image/heic",
+    b"hevc": "image/heic",
+    b"hevx": "image/heic",
+    b"mif1": "image/heif",
+    b"msf1": "image/heif",
+    b"mif2": "image/heif",
+    b"crx ": "image/x-canon-cr3",
+}
+_FIRST_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}  # QuickTime files older than ftyp
+
+
+def _iso_media(probe: bytes, size_bytes: int) -> str | None:
+    """ISO/IEC 14496-12 boxes: size (32 bits, big-endian), type, and in `ftyp` the major and compatible brands."""
+    box_bytes, box_type = int.from_bytes(probe[:4], "big"), probe[4:8]
+    if box_type in _FIRST_ATOMS and (box_bytes in (0, 1) or 8 <= box_bytes <= size_bytes):
+        return "video/quicktime"
+    if box_type != b"ftyp" or len(probe) < 12:
+        return None
+    major = probe[8:12]
+    brands = [major, *(probe[at : at + 4] for at in range(16, min(box_bytes, 512, len(probe)), 4))]
+    # generic brands (mif1, msf1) come first in some files: the codec's own brand says more
+    images = [_HEIF_BRANDS[brand] for brand in brands if brand in _HEIF_BRANDS]
+    if major in _HEIF_BRANDS:
+        return next((media_type for media_type in images if media_type != "image/heif"), "image/heif")
+    if major in (b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "):
+        return "audio/mp4"
+    if major == b"qt  ":
+        return "video/quicktime"
+    return "video/3gpp" if major[:2] == b"3g" else "video/mp4"
+
+
+_BITMAP_HEADER_BYTES = {12, 16, 40, 52, 56, 64, 108, 124}  # BITMAPCOREHEADER … BITMAPV5HEADER
+
+
+def _bitmap(probe: bytes) -> str | None:
+    """Two letters are too few to tell a BMP from text, so its header's size must be one that exists, too."""
+    if probe[:2] == b"BM" and int.from_bytes(probe[14:18], "little") in _BITMAP_HEADER_BYTES:
+        return "image/bmp"
+    return None
+
+
+_CODEC_ID = re.compile(rb"\x86[\x80-\xff]([AV])_")  # element CodecID (0x86), a size of one byte, "A_OPUS", "V_VP9" …
+
+
+def _matroska(probe: bytes) -> str | None:
+    """RFC 9559: an EBML header with a DocType; `audio/` if all the tracks in the probe are sound."""
+    if probe[:4] != b"\x1aE\xdf\xa3":
+        return None
+    form = "webm" if b"webm" in probe[:64] else "x-matroska"
+    tracks = set(_CODEC_ID.findall(probe))
+    return f"audio/{form}" if tracks == {b"A"} else f"video/{form}"
+
+
+def _ogg(probe: bytes) -> str | None:
+    """RFC 3533: the first page of each stream names its codec."""
+    if probe[:5] != b"OggS\0":
+        return None
+    return "video/ogg" if b"\x80theora" in probe[:4096] else "audio/ogg"
+
+
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")  # ASF specification, 10.1
+_ASF_VIDEO = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")  # 10.4, ASF_Video_Media
+
+
+def _windows_media(probe: bytes) -> str | None:
+    if not probe.startswith(_ASF_HEADER):
+        return None
+    return "video/x-ms-wmv" if _ASF_VIDEO in probe else "audio/x-ms-wma"
+
+
+def _tagged_audio(probe: bytes) -> str | None:
+    """An ID3v2 tag (id3.org, id3v2.4.0-structure, 3.1: 28-bit size) stands before MP3, and sometimes AAC or FLAC."""
+    if probe[:3] != b"ID3" or len(probe) < 10 or probe[3] not in (2, 3, 4) or max(probe[6:10]) > 0x7F:
+        return None
+    tag_bytes = 10 + sum(byte << shift for byte, shift in zip(probe[6:10], (21, 14, 7, 0), strict=True))
+    if probe[tag_bytes : tag_bytes + 4] == b"fLaC":
+        return "audio/flac"
+    return _mpeg_audio(probe, tag_bytes, len(probe)) or "audio/mpeg"
+
+
+_PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
+
+
+def _pdf(probe: bytes, size_bytes: int) -> str | None:
+    """A header that does not come first (printer commands, mail headers) must not be a text that speaks of PDF."""
+    header = _PDF_HEADER.search(probe[:_PDF_HEADER_BYTES])
+    if not header:
+        return None
+    before = probe[: header.start()].removeprefix(codecs.BOM_UTF8).strip()
+    return None if before and _text(probe, size_bytes) else "application/pdf"
+
+
+_CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r") + b"\x7f"
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+
+
+def _text(probe: bytes, size_bytes: int) -> str | None:
+    """UTF-8, or UTF-16 with a byte order mark, without control characters."""
+    is_utf16 = probe.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not is_utf16 and len(probe.translate(None, _CONTROL_BYTES)) < len(probe):
+        return None
+    # the probe may end in the middle of a character: only at the file's end is that an error
+    decoder = codecs.getincrementaldecoder("utf-16" if is_utf16 else "utf-8")()
+    try:
+        text = decoder.decode(probe, final=len(probe) >= size_bytes)
+    except UnicodeDecodeError:
+        return None
+    return None if is_utf16 and _CONTROL_CHARACTERS.search(text) else "text/plain"
+
+
+_LETTERS = (
+    (b"TTA1", "audio/x-tta"),
+    (b"TTA2", "audio/x-tta"),
+    (b"MAC ", "audio/x-ape"),
+    (b"MPCK", "audio/x-musepack"),
+    (b"tBaK", "audio/x-tak"),
+    (b"ajkg", "audio/x-shorten"),
+    (b"qoaf", "audio/x-qoa"),
+    (b"DSD ", "audio/x-dsf"),
+    (b"DTSHDHDR", "audio/x-dts"),
+    (b"#!iLBC", "audio/x-ilbc"),
+    (b"NIST_1A", "audio/x-nist"),  # SPHERE
+    (b".SoX", "audio/x-sox"),
+    (b"XoS.", "audio/x-sox"),
+    (b".RMF", "video/x-realmedia"),
+    (b"DHAV", "video/x-dhav"),  # recorders of cameras
+)
+
+
+def _lettered(probe: bytes) -> str | None:
+    """Signatures that a text may begin with, of formats that are none."""
+    return next((media_type for signature, media_type in _LETTERS if probe.startswith(signature)), None)
+
+
+def _transport_stream(probe: bytes) -> str | None:
+    """ISO/IEC 13818-1: packets of 188 bytes that begin with 0x47; four more before each on Blu-ray, 16 after on air."""
+    for first, packet_bytes in ((0, 188), (4, 192), (0, 204)):
+        marks = probe[first : first + 5 * packet_bytes : packet_bytes]
+        if len(marks) >= 3 and set(marks) == {0x47}:
+            return "video/mp2t"
+    return None
+
+
+def _mpeg_audio(probe: bytes, start: int, size_bytes: int) -> str | None:
+    """MP3 (and layers I and II) or ADTS AAC without a tag: two frames in a row, or one that fills the file."""
+    at = start
+    frames = 0
+    while frames < 2 and at + 7 <= len(probe):
+        frame_bytes, media_type = _frame(probe[at : at + 7])
+        if not frame_bytes:
+            return None
+        frames += 1
+        at += frame_bytes
+    return media_type if frames == 2 or (frames == 1 and at == size_bytes) else None
+
+
+_KBITS = {  # by (is MPEG-1, layer); ISO/IEC 11172-3, 2.4.2.3, and 13818-3, 2.4.2.3
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_SAMPLE_RATES_HZ = (44100, 48000, 32000)  # of MPEG-1; MPEG-2 halves and MPEG-2.5 quarters them
+
+
+def _frame(header: bytes) -> tuple[int, str]:
+    """The length in bytes and the media type of the MPEG audio frame with this header of 7 bytes; (0, "") if none."""
+    if header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return 0, ""
+    if header[1] & 0xF6 == 0xF0:  # layer 0: ADTS, ISO/IEC 13818-7, 6.2
+        frame_bytes = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+        return (frame_bytes, "audio/aac") if frame_bytes >= 7 else (0, "")
+    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
+    bit_rate, sample_rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
+    if version == 1 or layer == 4 or bit_rate in (0, 15) or sample_rate == 3:
+        return 0, ""
+    bits = _KBITS[version == 3, layer][bit_rate - 1] * 1000
+    rate_hz = _SAMPLE_RATES_HZ[sample_rate] // {3: 1, 2: 2, 0: 4}[version]
+    if layer == 1:
+        return (12 * bits // rate_hz + padding) * 4, "audio/mpeg"
+    return (72 if layer == 3 and version != 3 else 144) * bits // rate_hz + padding, "audio/mpeg"
+
+
+_BY_SUFFIX = {
+    f".{suffix}": media_type
+    for media_type, suffixes in {
+        "application/pdf": "pdf",
+        "image/jpeg": "jpg jpeg jpe jfif",
+        "image/png": "png",
+        "image/gif": "gif",
+        "image/webp": "webp",
+        "image/bmp": "bmp dib",
+        "image/tiff": "tif tiff",
+        "image/heic": "heic heif hif",
+        "image/avif": "avif",
+        "image/jp2": "jp2 j2k jpx",
+        "image/x-portable-anymap": "pbm pgm ppm pnm",
+        "image/x-tga": "tga",
+        "audio/wav": "wav wave",
+        "audio/mpeg": "mp3 mp2 mpga m2a mpa",
+        "audio/aac": "aac",
+        "audio/flac": "flac",
+        "audio/ogg": "ogg oga opus spx",
+        "audio/mp4": "m4a m4b",
+        "audio/aiff": "aif aiff aifc",
+        "audio/x-caf": "caf",
+        "audio/amr": "amr awb 3ga",
+        "audio/ac3": "ac3 eac3 ec3",
+        "audio/x-ms-wma": "wma",
+        "audio/basic": "au snd",
+        "audio/g722": "g722 722",
+        "audio/x-gsm": "gsm",
+        "audio/x-sbc": "sbc msbc",
+        "audio/x-latm": "latm loas",
+        "audio/x-mlp": "mlp thd",
+        "audio/x-dts": "dts dtshd",
+        "audio/x-tta": "tta",
+        "audio/x-ape": "ape",
+        "audio/x-musepack": "mpc",
+        "audio/x-tak": "tak",
+        "audio/x-shorten": "shn",
+        "audio/x-dss": "dss",
+        "audio/x-dsf": "dsf",
+        "audio/x-dff": "dff",
+        "audio/x-voc": "voc",
+        "audio/x-oma": "oma aa3",
+        "audio/x-nist": "sph nist",
+        "video/mp4": "mp4 m4v",
+        "video/quicktime": "mov qt",
+        "video/3gpp": "3gp 3g2",
+        "video/webm": "webm",
+        "video/x-matroska": "mkv mka",
+        "video/x-msvideo": "avi",
+        "video/x-ms-wmv": "wmv asf",
+        "video/mp2t": "mts m2ts",
+        "video/mpeg": "mpg mpeg vob",
+        "video/ogg": "ogv",
+        "video/x-flv": "flv",
+        "video/x-realmedia": "rm rmvb",
+        "video/x-mxf": "mxf",
+        "video/x-wtv": "wtv",
+        "video/x-dv": "dv dif",
+        "video/x-dhav": "dav",
+    }.items()
+    for suffix in suffixes.split()
+}

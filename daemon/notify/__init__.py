@@ -1,0 +1,1 @@
+"""Notifications: hooks for people and programs, sd_notify for systemd."""

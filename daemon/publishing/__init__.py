@@ -1,0 +1,1 @@
+"""From an outcome to a folder in the outbox."""

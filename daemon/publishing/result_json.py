@@ -1,0 +1,110 @@
+"""What stands beside the outputs: result.json of a result, error.txt and error.json of a failure. Pure.
+
+The keys of result.json and error.json are only ever added to.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from daemon.core.job import Job
+from daemon.core.names import printable_lines
+from processors import contract, protocol
+
+SCHEMA = 1
+
+
+def iso(microseconds: int | None) -> str | None:
+    """A time of the database as ISO 8601 in UTC."""
+    if microseconds is None:
+        return None
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def result_json(
+    job: Job,
+    finished: protocol.WorkFinished,
+    *,
+    original: Mapping[str, Any],
+    version: str,
+    note: str = "",
+    options: Mapping[str, Any] | None = None,
+    origins: Mapping[str, str] | None = None,
+    processor_options: Mapping[str, Any] | None = None,
+) -> bytes:
+    """result.json. `original`: where it lies, by the policy; `note`: why this processor and not the recipe's own, "" if
+    it is; `options`: the recipe's, as used; `origins`: where each comes from; `processor_options`: what decides what
+    the worker had loaded."""
+    return _dump(
+        {
+            **_head(job, version),
+            "note": note or None,
+            "options": dict(options or {}),
+            "options_from": dict(origins or {}),
+            "processor_options": dict(processor_options or {}),
+            "duplicate_of": job.duplicate_of,
+            "run_seconds": round(finished.seconds, 3),
+            "pages": finished.pages,
+            "media_seconds": finished.media_seconds,
+            "review": list(finished.review),
+            "excerpt": finished.excerpt,
+            "files": list(finished.files),
+            "original": dict(original),
+            "details": finished.details,
+        }
+    )
+
+
+def error_json(job: Job, kind: str, message: str, *, original: Mapping[str, Any] | None, version: str) -> bytes:
+    """error.json: the same facts about a job that was given up."""
+    return _dump(
+        {**_head(job, version), "error_kind": kind, "error": message, "original": dict(original) if original else None}
+    )
+
+
+def error_txt(job: Job, kind: str, message: str) -> bytes:
+    """error.txt: what happened and what to do now, for the person who dropped the file."""
+    again = f'To try again: `inboxd retry {job.id[:8]}`, or move "{job.name}" back into the inbox.'
+    advice: Sequence[str] = {
+        contract.FailureKind.BAD_INPUT: ["Trying the same file again will not help: mend or replace it, then drop it."],
+        "cancelled": [again],
+    }.get(kind, [f"It was tried {job.attempt} time{'s' if job.attempt != 1 else ''}.", again])
+    lines = [
+        f"{job.path} could not be processed." if kind != "cancelled" else f"{job.path} was cancelled.",
+        "",
+        printable_lines(message),
+        "",
+        *advice,
+        "Your file is unchanged, in this folder.",
+        "",
+        f"Job {job.id}, received {iso(job.received_at)}, recipe {job.recipe or 'none'}, reason: {kind}.",
+        "",
+    ]
+    return "\n".join(lines).encode("utf-8", "backslashreplace")
+
+
+def _head(job: Job, version: str) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "inboxd": version,
+        "job": job.id,
+        "file": job.path,
+        "kind": job.kind,
+        "media_type": job.media_type,
+        "size_bytes": job.size_bytes,
+        "sha256": job.sha256,
+        "recipe": job.recipe,
+        "processor": job.processor,
+        "engine": job.engine,
+        "model": job.model,
+        "device": job.device,
+        "received_at": iso(job.received_at),
+        "started_at": iso(job.started_at),
+        "attempt": job.attempt,
+    }
+
+
+def _dump(fields: Mapping[str, Any]) -> bytes:
+    text = json.dumps(fields, ensure_ascii=False, indent=2)
+    return text.encode("utf-8", "backslashreplace") + b"\n"  # bytes of a name that are no UTF-8: as JSON escapes

@@ -1,0 +1,337 @@
+"""Copies of jobs.db: nightly to state/backups, in a thread with its own connection; with `inboxd backup`, anywhere.
+
+A copy is written under a temporary name, made durable, and then renamed, so an incomplete copy is never visible. It
+replaces only a copy of the same name in state/backups, or an existing file if the user passes --force.
+"""
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import re
+import secrets
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from daemon.core import durable
+from daemon.core.errors import InboxdError, UsageError
+from daemon.core.messages import BackedUp
+from daemon.queue import sqlite_errors
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5.0
+_BUSY_SECONDS = 2.0  # waiting for a lock that excludes even readers
+_NAME = re.compile(r"jobs-\d{4}-\d{2}-\d{2}\.db")
+_SCRATCH = re.compile(r"\.inboxd-backup-[0-9a-f]{16}\.part")
+_HEADER = b"SQLite format 3\0"
+_BESIDE = ("-wal", "-shm", "-journal")  # files that SQLite keeps next to a database
+
+
+class Backup:
+    """Checks and copies one database; the outcome is posted as `BackedUp`."""
+
+    def __init__(self, database: Path, folder: Path, post: Callable[[Any], None]):
+        self._database = database
+        self._folder = folder
+        self._post = post
+        self._thread: threading.Thread | None = None
+
+    def start(self, *, keep: int) -> None:
+        """Begin, unless the last one is still at it. `keep`: the newest so many copies stay; 0: only check."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, args=(keep,), name="backup", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Let a copy in the making come to its end, for a while."""
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
+
+    def _run(self, keep: int) -> None:
+        try:
+            damage = check(self._database)
+            path = None if damage or not keep else copy(self._database, self._folder)
+            if path is not None:
+                forget_older(self._folder, keep)
+            self._post(BackedUp(path=path, damage=damage))
+        except (OSError, InboxdError, sqlite3.Error) as error:
+            self._post(BackedUp(path=None, damage="", error=str(error)))
+
+
+def check(database: Path) -> str:
+    """Return the damage that PRAGMA integrity_check reports, "" if there is none.
+
+    Raises:
+        StorageError, sqlite3.Error: the database cannot be read now.
+    """
+    try:
+        with _opened(database) as connection:
+            found = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    except sqlite3.DatabaseError as error:
+        if not sqlite_errors.is_damage(error):
+            raise
+        return str(error)
+    return "" if found == ["ok"] else "; ".join(found)
+
+
+def copy(database: Path, folder: Path, name: str | None = None) -> Path:
+    """Write a complete, durable copy of the committed state to `folder`, which is created if it is missing. A copy of
+    the same name is replaced. `name`: the name of today's copy by default.
+
+    Raises:
+        OSError, StorageError, sqlite3.Error: it cannot be written; existing copies are unchanged.
+    """
+    durable.make_folder(folder)
+    return write(database, Target(path=folder / (name or usual_name()), may_replace=True))
+
+
+def usual_name() -> str:
+    """The name of today's copy."""
+    return f"jobs-{time.strftime('%Y-%m-%d')}.db"
+
+
+def newest(folder: Path) -> Path | None:
+    """The latest copy."""
+    return max(_copies(folder), default=None)
+
+
+def forget_older(folder: Path, keep: int) -> None:
+    """Remove all but the newest `keep` copies."""
+    for path in sorted(_copies(folder))[:-keep]:
+        path.unlink()
+
+
+def _copies(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+
+
+@contextlib.contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+    """Open a read-only connection.
+
+    Raises:
+        StorageError: the database cannot be read now.
+    """
+    try:
+        uri = f"{database.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        if trouble := sqlite_errors.explain(error, database):
+            raise trouble from error
+        raise
+
+
+# ---------------------------------------------------------------------------------------------- target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The file to write a copy to."""
+
+    path: Path  # in an existing folder
+    may_replace: bool  # an existing regular file
+
+
+class Places(Protocol):
+    """The paths in the settings that belong to the daemon."""
+
+    inbox: Path
+    outbox: Path
+    state: Path
+    database: Path
+    source: Path | None
+
+
+def find_target(to: str | None, places: Places, *, force: bool) -> Target:
+    """Choose where to write the copy that the user requested; None: today's copy in state/backups.
+
+    Raises:
+        UsageError: the copy would replace a file or be in one of the daemon's folders.
+        OSError: the location cannot be examined.
+    """
+    if to is None:
+        durable.make_folder(places.state / "backups")
+        target = Target(path=places.state / "backups" / usual_name(), may_replace=True)
+        _refuse_what_is_there(target, places)
+        return target
+    try:
+        target = Target(path=_named(to), may_replace=force)
+        _refuse_folders_of_the_daemon(target.path.parent, places)
+        _refuse_what_is_there(target, places)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise UsageError("The file name is too long.", "Choose a shorter one.") from error
+    return target
+
+
+def _named(to: str) -> Path:
+    """Return the path of the copy, with symbolic links in its folder resolved."""
+    if to in ("", "-"):
+        raise UsageError("Name a file or folder for the backup.", "Without one, it is written to state/backups.")
+    path = Path(to).absolute()
+    is_folder = to.endswith("/") or path.is_dir()
+    folder = path if is_folder else path.parent
+    try:
+        folder = folder.resolve(strict=True)
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):
+        folder = None
+    if folder is None or not folder.is_dir():
+        raise _no_folder(path if is_folder else path.parent)
+    return folder / (usual_name() if is_folder else path.name)
+
+
+def _no_folder(folder: Path) -> UsageError:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return UsageError(f"{existing} is not a folder.", "Name an existing folder, or a file in one.")
+    return UsageError(
+        f"The folder {folder} does not exist.",
+        "Create it, or mount its disk: `inboxd backup` does not create folders.",
+    )
+
+
+def _refuse_folders_of_the_daemon(folder: Path, places: Places) -> None:
+    """Compare identities, because several paths may lead to a folder."""
+    backups, theirs = places.state / "backups", (places.inbox, places.outbox, places.state)
+    for above in (folder, *folder.parents):
+        if _are_the_same(above, backups):
+            return
+        for place in theirs:
+            if _are_the_same(above, place):
+                raise UsageError(
+                    f"Cannot write a backup below {place}: that folder belongs to inboxd.",
+                    f"Choose a location outside inbox, outbox and state, or {backups}.",
+                )
+
+
+def _refuse_what_is_there(target: Target, places: Places) -> None:
+    path = target.path
+    beside = [path.with_name(path.name + suffix) for suffix in _BESIDE]
+    if in_use := next((each for each in beside if os.path.lexists(each)), None):
+        raise UsageError(f"{path} appears to be a database in use: {in_use.name} exists.", "Choose another name.")
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"{path} exists and is not a regular file.", "Choose another name.")
+    logs = (places.database, *(Path(f"{places.database}{suffix}") for suffix in _BESIDE))
+    if any(_are_the_same(path, own) for own in (*logs, places.source) if own is not None):
+        raise UsageError(f"{path} is used by inboxd.", "Choose another name.")
+    if not target.may_replace:
+        raise _exists(path)
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path} already exists.", "Choose another name, or replace the file with --force.")
+
+
+def _are_the_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+
+def write(database: Path, target: Target) -> Path:
+    """Write a complete, durable copy of the committed state to `target`; return its path.
+
+    The copy is private (mode 0600): it contains excerpts of users' documents.
+
+    Raises:
+        UsageError: a file of that name has appeared in the meantime.
+        OSError, StorageError, sqlite3.Error: it cannot be written; an existing file is unchanged.
+    """
+    folder = target.path.parent
+    _sweep(folder)
+    scratch, held = _make_scratch(folder)
+    try:
+        _vacuum_into(database, scratch)
+        os.fsync(held)
+        if target.may_replace:
+            scratch.replace(target.path)
+        else:
+            durable.rename_noreplace(scratch, target.path)
+    except FileExistsError as error:
+        scratch.unlink(missing_ok=True)
+        raise _exists(target.path) from error
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(held)
+    durable.fsync_folder(folder)
+    return target.path
+
+
+def _make_scratch(folder: Path) -> tuple[Path, int]:
+    """Create an empty temporary file; return it and the descriptor that holds its lock."""
+    while True:
+        path = folder / f".inboxd-backup-{secrets.token_hex(8)}.part"
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        if (held := lock(path)) is not None:
+            return path, held  # else a concurrent run has swept it
+
+
+def _vacuum_into(database: Path, scratch: Path) -> None:
+    """Copy with VACUUM INTO: a single read transaction, hence a snapshot."""
+    folder = os.open(scratch.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # through a descriptor: SQLite takes paths only as text, but the name of a folder may not be valid UTF-8
+        with _opened(database) as connection:
+            connection.execute("VACUUM INTO ?", [f"/proc/self/fd/{folder}/{scratch.name}"])
+    except InboxdError as error:
+        if getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
+            raise
+        # it is the disk of the copy that is full, not that of the job log
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent)) from error
+    finally:
+        os.close(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files of killed runs: unlocked files of this user with our naming scheme and contents."""
+    for path in folder.iterdir():
+        if not _SCRATCH.fullmatch(path.name):
+            continue
+        with contextlib.suppress(OSError):
+            if (held := lock(path)) is None:
+                continue
+            try:
+                if os.pread(held, len(_HEADER), 0) in (b"", _HEADER) and os.fstat(held).st_uid == os.geteuid():
+                    path.unlink()
+            finally:
+                os.close(held)
+
+
+def lock(path: Path) -> int | None:
+    """Lock a temporary file; None: another process is using it, or has removed it.
+
+    Raises:
+        OSError: it cannot be opened or is not a file.
+    """
+    held = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(held), path.lstat()):
+            return held
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(held)
+        raise
+    os.close(held)
+    return None

@@ -1,0 +1,236 @@
+"""Reading jobs.db beside a running daemon: read-only, so a reader can neither harm nor hinder it."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from daemon.core.errors import InboxdError, StoreError, UsageError
+from daemon.queue import sqlite_errors
+
+_BUSY_SECONDS = 1.0  # waiting for a lock that excludes even readers
+_NUMBERED = 4  # the first schema version in which event numbers are never reused
+
+
+class JobLog:
+    """The view `job_log`, the attempts and the events."""
+
+    def __init__(self, path: Path):
+        """Open it.
+
+        Raises:
+            UsageError: there is no job log yet, or it is not for this user to read.
+            StorageError: it cannot be read now, for example because it is locked. Every method may raise this.
+            StoreError: it is damaged. Every method may raise this.
+        """
+        if not _may_be_read(path):
+            raise _none_yet(path)
+        self._path = path
+        try:
+            self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        self._connection.row_factory = sqlite3.Row
+        try:
+            is_there = not self._first_start_was_cut_short()
+        except InboxdError:
+            self._connection.close()
+            raise
+        if not is_there:
+            self._connection.close()
+            raise _none_yet(path)
+
+    def __enter__(self) -> "JobLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def jobs(
+        self,
+        *,
+        states: Sequence[str] = (),
+        recipe: str | None = None,
+        folder: str | None = None,
+        file: str | None = None,
+        review: bool = False,
+        since: str | None = None,
+        finished_since: str | None = None,
+        by_end: bool = False,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Rows of `job_log`, the newest first, or with `by_end` those that ended last. `file`: a part of the name;
+        `since`: ISO date or time, UTC."""
+        conditions, values = [], []
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        for condition, value in (
+            ("recipe = ?", recipe),
+            ("(folder = ? OR folder LIKE ? || '/%')", folder),
+            ("instr(lower(file), lower(?)) > 0", file),
+            ("received_at >= ?", since),
+            ("finished_at >= ?", finished_since),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values += [value] * condition.count("?")
+        if review:
+            conditions.append("review IS NOT NULL")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        order = "finished_at DESC, id" if by_end else "received_at DESC, id"
+        return self._all(f"SELECT * FROM job_log {where} ORDER BY {order} LIMIT ?", *values, limit or -1)
+
+    def find(self, prefix: str) -> dict[str, Any]:
+        """The one job whose id begins with `prefix`.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        found = self._all("SELECT * FROM job_log WHERE id >= ? AND id < ? LIMIT 2", prefix, prefix + "g")
+        if not prefix or len(found) != 1:
+            what = "No job's id begins" if not found else "More than one job's id begins"
+            raise UsageError(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
+        return found[0]
+
+    def attempts(self, job_id: str) -> list[dict[str, Any]]:
+        return self._all("SELECT * FROM attempts WHERE job = ? ORDER BY attempt", job_id)
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        return self._all("SELECT at, event, detail FROM events WHERE job = ? ORDER BY id", job_id)
+
+    def identity(self) -> str:
+        """An identifier shared only with copies of this job log; "" if its schema is older."""
+        return self._all("SELECT id FROM log_identity")[0]["id"] if self.version() >= _NUMBERED else ""
+
+    def last_event(self) -> int:
+        """The number of the latest event, even if it has been removed since; 0: there never was one."""
+        if self.version() < _NUMBERED:
+            return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
+        return self._all("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'")[0]["last"]
+
+    def moment_of(self, event: int) -> int | None:
+        """When an event was recorded (microseconds); None: there is no event of that number."""
+        found = self._all("SELECT at FROM events WHERE id = ?", event)
+        return found[0]["at"] if found else None
+
+    def last_event_until(self, at: int) -> int:
+        """The number of the latest event that was recorded until then (microseconds); 0: there is none."""
+        return self._all("SELECT coalesce(max(id), 0) AS last FROM events WHERE at <= ?", at)[0]["last"]
+
+    def first_event_after(self, at: int) -> int | None:
+        """The number of the first event that was recorded later than that (microseconds)."""
+        return self._all("SELECT min(id) AS first FROM events WHERE at > ?", at)[0]["first"]
+
+    def latest_moment(self) -> int:
+        """When the last thing was recorded (microseconds); 0: nothing ever was."""
+        return self._all("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0) AS at")[0]["at"]
+
+    def story_after(self, event: int) -> list[dict[str, Any]]:
+        """All events after one, in order, with the files they are about."""
+        return self._all(
+            "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
+            "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id",
+            event,
+        )
+
+    def ends_after(self, event: int, *, limit: int) -> list[tuple[int, int, dict[str, Any]]]:
+        """The jobs whose end came after an event, in order: (number of that event, its time in microseconds, row)."""
+        rows = self._all(
+            "SELECT events.id AS event_number, events.at AS event_at, job_log.* "
+            "FROM events JOIN job_log ON job_log.id = events.job "
+            "WHERE events.id > ? AND events.event IN ('done', 'failed') AND job_log.state = events.event "
+            "ORDER BY events.id LIMIT ?",
+            *(event, limit),
+        )
+        return [(row.pop("event_number"), row.pop("event_at"), row) for row in rows]
+
+    def events_after(self, event: int) -> Iterator[dict[str, Any]]:
+        """The ends of jobs and of attempts that are tried again, after the event of that number, in order."""
+        yield from self._all(
+            "SELECT events.id AS number, events.at, events.event, jobs.recipe, jobs.processor, jobs.error_kind, "
+            "jobs.pages, jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
+            "FROM events JOIN jobs ON jobs.id = events.job WHERE events.id > ? "
+            "AND (events.event IN ('done', 'failed', 'cancelled') OR events.event LIKE 'queued again: %') "
+            "ORDER BY events.id",
+            event,
+        )
+
+    def queue(self) -> list[dict[str, Any]]:
+        """What waits, by recipe: how many, since when (microseconds), and how many of them for something missing."""
+        return self._all(
+            "SELECT coalesce(recipe, '') AS recipe, count(*) AS jobs, min(received_at) AS oldest, "
+            "sum(waiting_for IS NOT NULL) AS parked FROM jobs WHERE state = 'queued' GROUP BY recipe"
+        )
+
+    def counts(self) -> dict[str, int]:
+        rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")
+        return {row["state"]: row["count"] for row in rows}
+
+    def everything(self) -> list[dict[str, Any]]:
+        """What `audit` compares with the folders: one row a job, of one instant."""
+        return self._all(
+            "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
+        )
+
+    def version(self) -> int:
+        """Of its tables: see `schema`."""
+        return self._all("PRAGMA user_version")[0]["user_version"]
+
+    def integrity(self) -> str:
+        """ "ok", or what SQLite finds damaged."""
+        return self._all("PRAGMA quick_check")[0]["quick_check"]
+
+    def _first_start_was_cut_short(self) -> bool:
+        try:
+            return self.version() == 0
+        except InboxdError as error:  # a rollback journal: there is one only until the WAL mode is set
+            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
+                return True
+            raise
+
+    def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        try:
+            return [dict(row) for row in self._connection.execute(query, values)]
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> InboxdError:
+        """Translate an SQLite error."""
+        if trouble := sqlite_errors.explain(error, self._path):
+            return trouble
+        if sqlite_errors.is_damage(error):
+            return StoreError(
+                f"The job log {self._path} is damaged: {error}.",
+                "Restart the daemon: it sets the damaged file aside and rebuilds the job log from the folders.",
+            )
+        return StoreError(
+            f"Cannot read the job log {self._path}: {error}.",
+            "The command and the daemon may be of different versions: compare `inboxd --version` with `inboxd status`.",
+        )
+
+
+def _may_be_read(path: Path) -> bool:
+    """Is there one? `Path.exists` alone would not tell one that is hidden from us from one that is not there.
+
+    Raises:
+        UsageError: it may not be read.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        raise _not_ours(path) from None
+    if not os.access(path, os.R_OK, effective_ids=True):
+        raise _not_ours(path)
+    return True
+
+
+def _not_ours(path: Path) -> UsageError:
+    return UsageError(f"You may not read the job log {path}.", "Ask as root, or as the user that inboxd runs as.")
+
+
+def _none_yet(path: Path) -> UsageError:
+    return UsageError(f"There is no job log {path} yet.", "It is made at the first `inboxd run`.")

@@ -1,0 +1,458 @@
+"""jobs.db: the rows of the jobs, their attempts and events.
+
+Used by the main thread alone (one writer); readers open the file themselves, read-only. Every method that changes
+something is one transaction, durable when it returns (`synchronous=FULL`). A method that ends an attempt is fenced: it
+changes nothing, and says so, unless id, attempt and lease are those of the attempt that now runs.
+
+Every method raises `StorageError` if the file cannot be read or written now: nothing was changed, and the same call may
+be made again. A file that is damaged, or that is not at its path any more, raises `StartOver`.
+"""
+
+import collections
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from daemon.core.job import Job, JobState
+from daemon.queue.database import Database
+from processors.contract import Kind
+
+_ENDED = [state for state in JobState if state.is_final]
+_JOB_FIELDS = tuple(field.name for field in fields(Job))
+_jobs = sa.table("jobs", *(sa.column(name) for name in _JOB_FIELDS))
+_attempts = sa.table(
+    "attempts",
+    *(sa.column(name) for name in ("job", "attempt", "processor", "engine", "model", "device", "worker_pid")),
+    *(sa.column(name) for name in ("started_at", "finished_at", "outcome", "error")),
+)
+_events = sa.table("events", *(sa.column(name) for name in ("id", "job", "at", "event", "detail")))
+
+
+def now_us() -> int:
+    """Microseconds since the epoch, UTC."""
+    return time.time_ns() // 1000
+
+
+class Store(Database):
+    """The jobs in the open database."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], int] = now_us):
+        """Open it, or make it.
+
+        Raises:
+            StorageError: it cannot be read or written now.
+            StoreError: it was written by a newer inboxd.
+        """
+        self._clock = clock
+        super().__init__(path)
+
+    def _open(self) -> None:
+        super()._open()
+        self._counts = self._count()
+
+    def now(self) -> int:
+        """The time by the clock of the rows, microseconds since the epoch."""
+        return self._clock()
+
+    # ---------------------------------------------------------------------------------------- intake
+
+    def insert(self, jobs: Sequence[Job], *, event: str = "queued") -> None:
+        """Record new jobs, all in one transaction."""
+        if not jobs:
+            return
+        with self._transaction():
+            self._connection.execute(_jobs.insert(), [_row(job) for job in jobs])
+            self._connection.execute(
+                _events.insert(), [{"job": job.id, "at": self._clock(), "event": event} for job in jobs]
+            )
+        self._counts[JobState.QUEUED] += len(jobs)
+
+    def restore(self, jobs: Sequence[Job]) -> None:
+        """Record jobs that have ended as their results tell; a row that says otherwise is put right."""
+        with self._transaction():
+            for job in jobs:
+                if self._update(_jobs.c.id == job.id, **_row(job)) == 0:
+                    self._connection.execute(_jobs.insert(), _row(job))
+                self._event(job, "recorded again", job.result_path)
+        self._counts = self._count()
+
+    def missing(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of `jobs` that have no row."""
+        query = sa.select(_jobs.c.id).where(_jobs.c.id.in_([job.id for job in jobs]))
+        known = set(self._connection.execute(query).scalars())
+        return [job for job in jobs if job.id not in known]
+
+    def set_sha256(self, job_id: str, sha256: str) -> None:
+        with self._transaction():
+            self._update(_jobs.c.id == job_id, sha256=sha256)
+
+    # ---------------------------------------------------------------------------------------- the way of a job
+
+    def start(self, jobs: Sequence[Job], *, processor: str, worker_pid: int, **facts: Any) -> list[Job]:
+        """queued -> running, as the next attempt with a new lease; committed before any worker hears of it."""
+        started = [
+            replace(
+                job,
+                state=JobState.RUNNING,
+                attempt=job.attempt + 1,
+                lease=secrets.token_hex(8),
+                started_at=self._clock(),
+                processor=processor,
+                waiting_for=None,
+                **facts,
+            )
+            for job in jobs
+        ]
+        with self._transaction():
+            for job in started:
+                self._save(job, _jobs.c.state == JobState.QUEUED)
+                self._connection.execute(
+                    _attempts.insert(),
+                    {
+                        "job": job.id,
+                        "attempt": job.attempt,
+                        "processor": processor,
+                        "engine": job.engine,
+                        "model": job.model,
+                        "device": job.device,
+                        "worker_pid": worker_pid,
+                        "started_at": job.started_at,
+                    },
+                )
+                self._event(job, f"running, attempt {job.attempt}")
+        for _ in started:
+            self._moved(JobState.QUEUED, JobState.RUNNING)
+        return started
+
+    def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Any) -> Job | None:
+        """running -> queued; `changes` say what the attempt cost (charged, alone, run_at …). None: fenced off."""
+        queued = replace(job, state=JobState.QUEUED, lease=None, **changes)
+        with self._transaction():
+            if not self._save(queued, _is_attempt(job, JobState.RUNNING)):
+                return None
+            self._end_attempt(job, outcome, detail)
+            self._event(job, f"queued again: {outcome}", detail)
+        self._moved(job.state, queued.state)
+        return queued
+
+    def intend(self, job: Job, *, outcome: JobState, attempt_outcome: str, **facts: Any) -> Job | None:
+        """-> publishing: the intent to end in `outcome` with the result at `result_path`. None: fenced off.
+
+        From running, or (a job given up without an attempt) from queued.
+        """
+        publishing = replace(job, state=JobState.PUBLISHING, outcome=outcome, **facts)
+        with self._transaction():
+            if not self._save(publishing, _is_attempt(job, JobState.RUNNING, JobState.QUEUED)):
+                return None
+            self._end_attempt(job, attempt_outcome, publishing.error or "")
+            self._event(publishing, f"publishing as {outcome}", publishing.result_path)
+        self._moved(job.state, publishing.state)
+        return publishing
+
+    def rename_intent(self, job: Job, result_path: str) -> Job:
+        """Another name for the result: the first was taken before it could be published."""
+        renamed = replace(job, result_path=result_path)
+        with self._transaction():
+            self._save(renamed, _is_attempt(job, JobState.PUBLISHING))
+        return renamed
+
+    def finish(self, job: Job) -> Job:
+        """publishing -> its outcome: the result is in the outbox. If fenced off, return the job unchanged."""
+        assert job.outcome is not None
+        done = replace(job, state=job.outcome, lease=None, finished_at=self._clock())
+        with self._transaction():
+            if not self._save(done, _is_attempt(job, JobState.PUBLISHING)):
+                return self.get(job.id) or job
+            self._event(done, done.state, done.result_path)
+        self._moved(job.state, done.state)
+        return done
+
+    def reopen(self, job: Job) -> Job:
+        """failed or cancelled -> queued, with all attempts restored; `result_path` stays until `forget_result`. In any
+        other state, return the job unchanged."""
+        queued = replace(
+            job,
+            state=JobState.QUEUED,
+            charged=0,
+            interruptions=0,
+            alone=False,
+            run_at=0,
+            outcome=None,
+            finished_at=None,
+            error=None,
+            error_kind=None,
+            overrides=job.moved_back(),
+        )
+        with self._transaction():
+            if not self._save(queued, _jobs.c.state.in_([JobState.FAILED, JobState.CANCELLED])):
+                return self.get(job.id) or job
+            self._event(queued, "queued by command")
+        self._moved(job.state, queued.state)
+        return queued
+
+    def forget_result(self, job: Job, *, event: str = "") -> Job:
+        """The job has no result any more; `event`: what became of it."""
+        forgotten = replace(job, result_path=None)
+        with self._transaction():
+            if self._save(forgotten, (_jobs.c.state == job.state) & (_jobs.c.attempt == job.attempt)) and event:
+                self._event(job, event, job.result_path)
+        return forgotten
+
+    def forget_history(self, job_ids: Sequence[str]) -> None:
+        """Remove the rows of jobs that have ended, and all that is recorded of them."""
+        ended = sa.select(_jobs.c.id).where(_jobs.c.id.in_(job_ids), _jobs.c.state.in_(_ENDED))
+        with self._transaction():
+            ids = list(self._connection.execute(ended).scalars())
+            for table in (_events, _attempts):
+                self._connection.execute(table.delete().where(table.c.job.in_(ids)))
+            self._connection.execute(_jobs.delete().where(_jobs.c.id.in_(ids)))
+        self._counts = self._count()
+
+    def adopt_history(self, copy: Path, *, but_not: Collection[str]) -> int:
+        """Take over what a `copy` of the job log tells of jobs that had ended and are not known here; their number.
+        `but_not`: jobs whose files say that they have not ended."""
+        names = (_jobs.name, _attempts.name, _events.name)
+        self._connection.exec_driver_sql("ATTACH DATABASE ? AS copy", (f"{copy.resolve().as_uri()}?mode=ro",))
+        try:
+            with self._transaction():
+                shared = {name: ", ".join(self._shared_columns(name)) for name in names}
+                self._connection.exec_driver_sql("CREATE TEMP TABLE adopted (id TEXT PRIMARY KEY)")
+                self._connection.exec_driver_sql(
+                    "INSERT INTO adopted SELECT id FROM copy.jobs WHERE state IN ('done', 'failed', 'cancelled') "
+                    "AND id NOT IN (SELECT id FROM main.jobs) AND id NOT IN (SELECT value FROM json_each(?))",
+                    (json.dumps(sorted(but_not)),),
+                )
+                for name, key in zip(names, ("id", "job", "job"), strict=True):
+                    columns = shared[name] if name != "events" else shared[name].replace("id, ", "", 1)
+                    self._connection.exec_driver_sql(
+                        f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM copy.{name} "
+                        f"WHERE {key} IN (SELECT id FROM adopted)" + (" ORDER BY id" if name == "events" else "")
+                    )
+                count = self._connection.exec_driver_sql("SELECT count(*) FROM adopted").scalar_one()
+                self._connection.exec_driver_sql("DROP TABLE adopted")
+        finally:
+            self._connection.exec_driver_sql("DETACH DATABASE copy")
+        self._counts = self._count()
+        return count
+
+    def _shared_columns(self, table: str) -> list[str]:
+        columns = [
+            [row[1] for row in self._connection.exec_driver_sql(f"PRAGMA {schema}.table_info({table})")]
+            for schema in ("main", "copy")
+        ]
+        return [name for name in columns[0] if name in columns[1]]
+
+    def reassign(self, job: Job, **changes: Any) -> Job:
+        """Change what a queued job is to be done with (recipe …), or what it waits for."""
+        changed = replace(job, **changes)
+        with self._transaction():
+            self._save(changed, _jobs.c.state == JobState.QUEUED)
+        return changed
+
+    def shift_waits(self, by_us: int) -> None:
+        """The clock was set by so much: what waits for its next attempt waits as long as it was to."""
+        waits = (_jobs.c.state == JobState.QUEUED) & (_jobs.c.run_at > 0)
+        with self._transaction():
+            self._update(waits, run_at=sa.func.max(_jobs.c.run_at + by_us, 1))
+
+    def bound_waits(self, latest: int) -> None:
+        """No job waits for its next attempt beyond `latest`: the clock may have been set back between two runs."""
+        with self._transaction():
+            self._update((_jobs.c.state == JobState.QUEUED) & (_jobs.c.run_at > latest), run_at=latest)
+
+    def park(self, job_ids: Sequence[str], why: str | None) -> None:
+        """Note why queued jobs wait; None: they do not any more."""
+        with self._transaction():
+            for job_id in job_ids:
+                self._update((_jobs.c.id == job_id) & (_jobs.c.state == JobState.QUEUED), waiting_for=why)
+                self._connection.execute(
+                    _events.insert(),
+                    {"job": job_id, "at": self._clock(), "event": "parked" if why else "resumed", "detail": why},
+                )
+
+    # ---------------------------------------------------------------------------------------- queries
+
+    def find(self, prefix: str) -> list[Job]:
+        """The jobs whose id begins with `prefix`; at most two, as one more than one is too many."""
+        query = sa.select(_jobs).where(_jobs.c.id.startswith(prefix, autoescape=True)).limit(2)
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def get(self, job_id: str) -> Job | None:
+        row = self._connection.execute(sa.select(_jobs).where(_jobs.c.id == job_id)).one_or_none()
+        return _job(row) if row else None
+
+    def queued(self, recipe: str | None, *, now: int, limit: int) -> list[Job]:
+        """The jobs of a recipe that may start now, in the order of the queue."""
+        query = sa.select(_jobs).where(*_may_start(recipe, now))
+        query = query.order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id).limit(limit)
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def smallest_queued(self, recipe: str | None, *, now: int) -> Job | None:
+        """Of the jobs of a recipe that may start now, and need not be alone, the smallest."""
+        query = sa.select(_jobs).where(*_may_start(recipe, now), _jobs.c.alone == 0)
+        row = self._connection.execute(query.order_by(_jobs.c.size_bytes).limit(1)).one_or_none()
+        return _job(row) if row else None
+
+    def done_before(self, job: Job) -> Job | None:
+        """The latest job that is done, with the same content, recipe and overrides, and has a result of its own."""
+        query = sa.select(_jobs).where(_same_work(job), _jobs.c.state == "done", _jobs.c.duplicate_of.is_(None))
+        query = query.where(_jobs.c.result_path.is_not(None)).order_by(_jobs.c.finished_at.desc()).limit(1)
+        row = self._connection.execute(query).one_or_none()
+        return _job(row) if row else None
+
+    def is_before_in_queue(self, job: Job) -> bool:
+        """Is there a job with the same content, recipe and overrides that goes first and does not wait for anything?"""
+        earlier = sa.tuple_(_jobs.c.received_at, _jobs.c.id) < sa.tuple_(job.received_at, job.id)
+        query = sa.select(_jobs.c.id).where(_same_work(job), _jobs.c.waiting_for.is_(None)).limit(1)
+        open_and_earlier = (_jobs.c.state == "queued") & earlier
+        running = _jobs.c.state.in_(["running", "publishing"])
+        return self._connection.execute(query.where(open_and_earlier | running)).first() is not None
+
+    def queued_recipes(self) -> set[str | None]:
+        """The recipes that queued jobs ask for."""
+        query = sa.select(_jobs.c.recipe).where(_jobs.c.state == "queued").distinct()
+        return set(self._connection.execute(query).scalars())
+
+    def waiting(self) -> list[Job]:
+        """The queued jobs that are parked."""
+        query = sa.select(_jobs).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def next_run_at(self, *, now: int) -> int | None:
+        """When the next job that waits for its backoff may start."""
+        query = sa.select(sa.func.min(_jobs.c.run_at)).where(_jobs.c.state == "queued", _jobs.c.run_at > now)
+        return self._connection.execute(query).scalar_one()
+
+    def open_jobs(self) -> list[Job]:
+        """All jobs that have not ended, in the order of the queue."""
+        query = sa.select(_jobs).where(_jobs.c.state.in_(["queued", "running", "publishing"]))
+        query = query.order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id)
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def failed(self) -> list[Job]:
+        query = sa.select(_jobs).where(_jobs.c.state.in_(["failed", "cancelled"])).order_by(_jobs.c.received_at)
+        return [_job(row) for row in self._connection.execute(query)]
+
+    def ended(
+        self,
+        states: Sequence[JobState],
+        *,
+        before: int,
+        after: tuple[str, int],
+        limit: int,
+        with_result: bool = True,
+    ) -> list[Job]:
+        """Jobs that ended in `states` before a time, the oldest first, from behind `after` (id and finished_at) on."""
+        position = sa.tuple_(_jobs.c.finished_at, _jobs.c.id) > sa.tuple_(after[1], after[0])
+        query = sa.select(_jobs).where(_jobs.c.state.in_(states), _jobs.c.finished_at < before, position)
+        if with_result:
+            query = query.where(_jobs.c.result_path.is_not(None))
+        return [
+            _job(row) for row in self._connection.execute(query.order_by(_jobs.c.finished_at, _jobs.c.id).limit(limit))
+        ]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state; kept in memory, as the main loop asks at every turn."""
+        return {state: count for state, count in self._counts.items() if count}
+
+    def count_ended(self) -> int:
+        return sum(self._counts[state] for state in _ENDED)
+
+    def count_waiting(self) -> int:
+        query = sa.select(sa.func.count()).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
+        return self._connection.execute(query).scalar_one()
+
+    # ---------------------------------------------------------------------------------------- below
+
+    def _count(self) -> collections.Counter[str]:
+        query = sa.select(_jobs.c.state, sa.func.count()).group_by(_jobs.c.state)
+        return collections.Counter({state: count for state, count in self._connection.execute(query)})
+
+    def _moved(self, old: JobState, new: JobState) -> None:
+        """Keep `counts` right; called after the commit."""
+        self._counts[old] -= 1
+        self._counts[new] += 1
+
+    def _save(self, job: Job, condition: Any) -> bool:
+        """Write the whole row where `condition` still holds; False: it does not."""
+        return self._update((_jobs.c.id == job.id) & condition, **_row(job)) == 1
+
+    def _update(self, condition: Any, **values: Any) -> int:
+        return self._connection.execute(_jobs.update().where(condition).values(**values)).rowcount
+
+    def _end_attempt(self, job: Job, outcome: str, error: str) -> None:
+        statement = (
+            _attempts.update()
+            .where(_attempts.c.job == job.id, _attempts.c.attempt == job.attempt, _attempts.c.finished_at.is_(None))
+            .values(finished_at=self._clock(), outcome=outcome, error=error or None)
+        )
+        self._connection.execute(statement)
+
+    def _event(self, job: Job, event: str, detail: str | None = None) -> None:
+        self._connection.execute(
+            _events.insert(), {"job": job.id, "at": self._clock(), "event": event, "detail": detail or None}
+        )
+
+
+def new_id() -> str:
+    """A job id; the first digits suffice to name a job to the command line."""
+    return str(uuid.uuid4())
+
+
+def _may_start(recipe: str | None, now: int) -> tuple[Any, ...]:
+    """The jobs of a recipe that may start now."""
+    return (
+        _jobs.c.state == "queued",
+        _jobs.c.recipe.is_not_distinct_from(recipe),
+        _jobs.c.waiting_for.is_(None),
+        _jobs.c.run_at <= now,
+        _jobs.c.sha256.is_not(None),
+        _jobs.c.result_path.is_(None),  # else its failure is still to be withdrawn
+    )
+
+
+def _is_attempt(job: Job, *states: JobState) -> Any:
+    """The fence: this very attempt, and no later one, holds the job."""
+    return (
+        (_jobs.c.attempt == job.attempt)
+        & _jobs.c.lease.is_not_distinct_from(job.lease)
+        & _jobs.c.state.in_([str(state) for state in states])
+    )
+
+
+def _same_work(job: Job) -> Any:
+    overrides = _row(job)["overrides"]
+    return (
+        (_jobs.c.sha256 == job.sha256)
+        & _jobs.c.recipe.is_not_distinct_from(job.recipe)
+        & (_jobs.c.overrides == overrides)
+        & (_jobs.c.id != job.id)
+    )
+
+
+def _row(job: Job) -> dict[str, Any]:
+    row = {name: getattr(job, name) for name in _JOB_FIELDS}
+    row["review"] = json.dumps(job.review, ensure_ascii=False)
+    row["overrides"] = json.dumps(dict(job.overrides), ensure_ascii=False)
+    row["alone"] = int(job.alone)
+    for name in ("state", "kind", "outcome"):
+        row[name] = str(row[name]) if row[name] is not None else None
+    return row
+
+
+def _job(row: Any) -> Job:
+    values = dict(row._mapping)
+    values["review"] = tuple(json.loads(values["review"]))
+    values["overrides"] = json.loads(values["overrides"])
+    values["alone"] = bool(values["alone"])
+    values["state"] = JobState(values["state"])
+    values["kind"] = Kind(values["kind"]) if values["kind"] else None
+    values["outcome"] = JobState(values["outcome"]) if values["outcome"] else None
+    return Job(**values)

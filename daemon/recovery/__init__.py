@@ -1,0 +1,1 @@
+"""After a crash, a lost job log, or simply time: reconcile, rebuild, verify, remove."""

@@ -1,0 +1,171 @@
+"""What is removed by itself once it is old enough: results, failures, archived originals, history. Off by default.
+
+A result is removed only if it is ours (its document names the job) and holds nothing that a person has put into it.
+"""
+
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.config.schema import RetentionTable
+from daemon.core import durable, names
+from daemon.core.job import Job, JobState
+from daemon.files import documents
+from daemon.files.layout import Folders
+from daemon.files.outbox import ORIGINAL
+from daemon.queue.store import Store
+from processors import protocol
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 200  # rows of history in one transaction
+_RESULTS, _FAILURES = (JobState.DONE,), (JobState.FAILED, JobState.CANCELLED)
+_DOCUMENTS = {"result.json", "error.json", "error.txt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """One thing that is old enough. `why_not`: it stays all the same."""
+
+    what: str  # "result", "failure", "archived original" or "history"
+    path: str  # for people; of history: how many rows
+    job: Job | None = None
+    folder: Path | None = None
+    jobs: tuple[str, ...] = ()  # of history
+    why_not: str = ""
+
+
+class Retention:
+    """Finds what is due by `[retention]`, and removes it. Called by the main thread only."""
+
+    def __init__(self, rules: RetentionTable, store: Store, folders: Folders):
+        self._rules = rules
+        self._store = store
+        self._folders = folders
+
+    def use(self, rules: RetentionTable) -> None:
+        self._rules = rules
+
+    def due(self) -> Iterator[Removal]:
+        """What may go now, bit by bit: to be asked for the next only when the last was dealt with."""
+        now = self._store.now()
+        for states, what, age in (
+            (_RESULTS, "result", self._rules.results),
+            (_FAILURES, "failure", self._rules.failed),
+        ):
+            if age is not None:
+                yield from self._results(states, what, now - int(age * 1e6))
+        if self._rules.archive is not None:
+            yield from self._archived(now - int(self._rules.archive * 1e6))
+        if self._rules.history is not None:
+            yield from self._history(now - int(self._rules.history * 1e6))
+
+    def remove(self, removal: Removal) -> None:
+        """Remove it, durably; what is half removed by a crash is not seen by anybody, and swept at the next start.
+
+        Raises:
+            OSError, StorageError: it cannot be done now; the next night does it.
+        """
+        if removal.why_not:
+            return
+        if removal.jobs:
+            self._store.forget_history(removal.jobs)
+        elif removal.what == "archived original":
+            durable.remove_tree(removal.folder)
+            durable.remove_empty_folders(removal.folder.parent, up_to=self._folders.outbox.archive)
+        elif removal.folder is not None:
+            self._folders.outbox.remove_result(removal.job, removal.folder)
+        if removal.job is not None and removal.what != "archived original":
+            self._store.forget_result(removal.job, event=f"{removal.what} removed, as it was old enough")
+
+    # ---------------------------------------------------------------------------------------- finding
+
+    def _results(self, states: tuple[JobState, ...], what: str, before: int) -> Iterator[Removal]:
+        after = ("", 0)
+        while jobs := self._store.ended(states, before=before, after=after, limit=_AT_ONCE):
+            for job in jobs:
+                folder = self._folders.outbox.path / job.result_path
+                if not folder.is_dir() or folder.is_symlink():
+                    yield Removal(what=what, path=job.result_path, job=job)  # somebody took it: only the row is told
+                    continue
+                yield Removal(what=what, path=job.result_path, job=job, folder=folder, why_not=_why_kept(folder, job))
+            after = (jobs[-1].id, jobs[-1].finished_at)
+
+    def _archived(self, before: int) -> Iterator[Removal]:
+        archive = self._folders.outbox.archive
+        for folder in _job_folders(archive):
+            job = self._store.get(folder.name)
+            if job is None:
+                ended = _newest(folder)
+            else:
+                is_its_home = names.is_safe_relative(job.folder) and self._folders.outbox.archive_home(job) == folder
+                ended = job.finished_at if is_its_home and job.state.is_final else None
+            if ended is not None and ended < before:
+                yield Removal(what="archived original", path=f"{folder.relative_to(archive)}", job=job, folder=folder)
+
+    def _history(self, before: int) -> Iterator[Removal]:
+        after = ("", 0)
+        while jobs := self._store.ended(
+            (*_RESULTS, *_FAILURES), before=before, after=after, limit=_AT_ONCE, with_result=False
+        ):
+            after = (jobs[-1].id, jobs[-1].finished_at)
+            ids = tuple(job.id for job in jobs)
+            yield Removal(what="history", path=f"{len(ids)} jobs, until {jobs[-1].path}", jobs=ids)
+
+
+def _why_kept(folder: Path, job: Job) -> str:
+    """Why a result is not ours to remove; "" if it is."""
+    path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
+    try:
+        facts = documents.read(path, root=folder).facts
+        if facts.get("job") != job.id:
+            return "another job's result has its name"
+        ours = _ours(facts)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return "it is not as inboxd published it"
+    foreign = sorted({path.name for path in folder.iterdir()} - ours)
+    return f"somebody has put {', '.join(foreign[:3])} into it" if foreign else ""
+
+
+def _ours(facts: dict[str, Any]) -> set[str]:
+    """The names in a result that are inboxd's own, as its document lists them.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: the document was changed.
+    """
+    ours = {Path(protocol.output_file(file)["name"]).parts[0] for file in facts.get("files") or []} | _DOCUMENTS
+    if where := (facts.get("original") or {}).get("path"):
+        original = Path(where)
+        if original.parts[0] == ORIGINAL:
+            ours.add(ORIGINAL)
+        else:
+            ours |= {original.name, *(original.name + suffix for suffix in names.SIDECAR_SUFFIXES)}
+    return ours
+
+
+def _newest(folder: Path) -> int | None:
+    """When a folder of files, or anything in it, last changed, in microseconds; None: it contains more than files, so
+    it is not a job's: an inbox folder may have such a name. A copied file may have an old mtime, but not an old ctime.
+    """
+    with os.scandir(folder) as found:
+        facts = [item.stat(follow_symlinks=False) for item in found]
+    if not all(stat.S_ISREG(each.st_mode) for each in facts):
+        return None
+    return max(max(each.st_mtime_ns, each.st_ctime_ns) for each in (*facts, folder.stat())) // 1000
+
+
+def _job_folders(folder: Path) -> Iterator[Path]:
+    """The folders below `folder` that are named by a job's UUID; nothing below one of them."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or not path.is_dir():
+            continue
+        if names.is_job_id(path.name):
+            yield path
+        else:
+            yield from _job_folders(path)

@@ -1,0 +1,130 @@
+"""A file whose content was done before, by the same recipe and options: skipped, or given the earlier result."""
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.errors import InboxdError
+from daemon.core.job import Job, JobState
+from daemon.core.journald import about
+from daemon.files import beneath, documents
+from daemon.files.layout import Folders
+from daemon.publishing.publisher import Publishing
+from daemon.queue.store import Store
+from daemon.scheduling.pools import Assignment
+from processors import protocol, wellformed
+
+log = logging.getLogger(__name__)
+
+NOTE = "duplicate.txt"
+_REUSED_BYTES = 64 * 2**20  # limit, because the main thread copies them
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+class Duplicates:
+    """Looks at queued jobs before they start. Called by the main thread only."""
+
+    def __init__(self, settings: Settings, store: Store, folders: Folders, publishing: Publishing):
+        self.settings = settings
+        self._store = store
+        self._folders = folders
+        self._publishing = publishing
+
+    def may_start(self, job: Job) -> bool:
+        """False: it waits for an equal one that is before it, to share its result."""
+        return not self._counts(job) or not self._store.is_before_in_queue(job)
+
+    def settles(self, job: Job, assignment: Assignment) -> bool:
+        """True: an earlier result served, and the job is done with it."""
+        if not self._counts(job) or (earlier := self._store.done_before(job)) is None:
+            return False
+        with_files = self.settings.folder(job.folder).duplicates == "reuse"
+        try:
+            finished = self._finished(job, earlier, assignment, with_files=with_files)
+            self._publishing.publish_duplicate(job, earlier, finished)
+        except InboxdError:
+            raise
+        except Exception as error:  # error boundary: whatever another result contains, this file is processed
+            log.info("%s %s: its earlier result cannot be used: %s", job.id[:8], job.path, error, extra=about(job))
+            return not self._is_queued(job)
+        return True
+
+    def _is_queued(self, job: Job) -> bool:
+        """Check that the job is still to be started: the error may have come after its result was recorded."""
+        current = self._store.get(job.id)
+        return current is not None and current.state is JobState.QUEUED
+
+    def _counts(self, job: Job) -> bool:
+        """Is an earlier result wanted for it? Not where it was begun already."""
+        return self.settings.folder(job.folder).duplicates != "process" and job.sha256 is not None and not job.attempt
+
+    def _finished(self, job: Job, earlier: Job, assignment: Assignment, *, with_files: bool) -> protocol.WorkFinished:
+        """The earlier job's outcome as this one's, its files staged.
+
+        Raises:
+            OSError, ValueError, KeyError: the result was moved, removed or changed.
+        """
+        result = self._folders.outbox.path / earlier.result_path
+        document = documents.read(result / "result.json", root=self._folders.outbox.path)
+        facts = document.facts
+        if facts["job"] != earlier.id or not document.is_ours:
+            raise ValueError("another job's result has its name, or another user wrote it")
+        if (facts["options"], facts["processor_options"]) != (assignment.shown_options, assignment.processor_options):
+            raise ValueError("it was made with other options")
+        details = facts.get("details") or {}
+        if not isinstance(details, dict):
+            raise ValueError("its details are not a JSON object")
+        files = _files(facts) if with_files else []
+        staging = self._folders.outbox.prepare_attempt(job)
+        for file in files:
+            self._copy(result / file["name"], staging / file["name"], file)
+        return protocol.WorkFinished(
+            job=job.id,
+            attempt=job.attempt,
+            files=files if with_files else [_note(staging, job, earlier)],
+            excerpt=earlier.excerpt,
+            review=list(earlier.review),
+            pages=earlier.pages,
+            media_seconds=earlier.media_seconds,
+            details=wellformed.finite(details),
+            seconds=0.0,
+        )
+
+    def _copy(self, source: Path, target: Path, file: dict[str, Any]) -> None:
+        """Copy an output of an earlier result, without following links: a copy, because people edit their results.
+
+        Raises:
+            OSError, ValueError: it is not as result.json describes it.
+        """
+        durable.make_folder(target.parent)
+        with beneath.opened(self._folders.outbox.path, source.parent) as folder:
+            held = Path(f"/proc/self/fd/{folder}") / source.name
+            durable.copy(held, target, file["sha256"], at_most=file["size_bytes"])
+        if target.stat().st_size != file["size_bytes"]:
+            raise ValueError(f"{source.name!r} does not have the size in result.json")
+
+
+def _files(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outputs that result.json lists, each checked.
+
+    Raises:
+        ValueError: they are not as the daemon writes them, or are too large.
+    """
+    if not isinstance(facts["files"], list):
+        raise ValueError("its files are not a list")
+    files = [protocol.output_file(file) for file in facts["files"]]
+    if not all(_SHA256.fullmatch(file["sha256"]) and file["size_bytes"] >= 0 for file in files):
+        raise ValueError("a checksum or a size in it is not valid")
+    if sum(file["size_bytes"] for file in files) > _REUSED_BYTES:
+        raise ValueError("its files are large: copying them would delay all other jobs")
+    return files
+
+
+def _note(staging: Path, job: Job, earlier: Job) -> dict[str, Any]:
+    text = f"{job.path} has the same content as {earlier.path}, whose result is in {earlier.result_path}.\n"
+    content = text.encode("utf-8", "backslashreplace")
+    durable.write_file(staging / NOTE, content)
+    return {"name": NOTE, "sha256": durable.sha256_of(staging / NOTE), "size_bytes": len(content)}

@@ -1,0 +1,70 @@
+"""What to do after a failed attempt: a decision, which `dispatch` carries out. Pure."""
+
+from dataclasses import dataclass
+
+from daemon.core.job import Job
+from processors.contract import FailureKind
+
+MAX_INTERRUPTIONS = 5  # a job that was running at five unclean ends in a row is set aside: it may be their cause
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """Queue the job again."""
+
+    after_seconds: float = 0.0
+    charged: bool = True  # does the attempt count towards the limit?
+    alone: bool = False  # in a batch of its own from now on
+    on_cpu: bool = False  # from now on
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveUp:
+    """Publish the original below outbox/failed, with the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Park:
+    """Keep the job queued, uncharged, and start nothing of its stage until a probe succeeds."""
+
+
+Decision = Again | GiveUp | Park
+
+
+def decide(
+    job: Job,
+    failure: FailureKind,
+    *,
+    batch_size: int,
+    attempts: int,
+    backoff: float,
+    backoff_max: float,
+    may_use_cpu: bool = False,
+) -> Decision:
+    """What becomes of `job` after `failure` in a batch of `batch_size` jobs.
+
+    attempts, backoff, backoff_max: `[retry]` of config.toml; seconds. may_use_cpu: what did not fit was the memory of a
+    GPU, and the CPU may do what a GPU cannot.
+    """
+    match failure:
+        case FailureKind.BAD_INPUT:
+            return GiveUp()
+        case FailureKind.UNAVAILABLE:
+            return Park()
+        case FailureKind.STORAGE:
+            return Again(charged=False, alone=job.alone)  # nothing is started until the disks can be written
+        case FailureKind.OUT_OF_MEMORY if batch_size > 1:
+            return Again(charged=False)  # the stage makes its batches smaller
+        case FailureKind.OUT_OF_MEMORY if may_use_cpu:  # once more alone, as a worker ends with its memory; then there
+            return Again(charged=False, alone=True, on_cpu=job.alone)
+        case FailureKind.CRASHED | FailureKind.TIMEOUT | FailureKind.ERROR if batch_size > 1:
+            return Again(charged=False, alone=True)  # one by one, to find the one: an error may be a batch mate's
+    charged = job.charged + 1
+    if charged >= attempts:
+        return GiveUp()
+    return Again(after_seconds=min(backoff * 2 ** (charged - 1), backoff_max), alone=job.alone)
+
+
+def is_quarantined(job: Job) -> bool:
+    """Has this job been running at too many unclean ends of the daemon to be tried again?"""
+    return job.interruptions >= MAX_INTERRUPTIONS

@@ -1,0 +1,1 @@
+"""The running daemon: the main loop and what reaches it."""

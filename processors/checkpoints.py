@@ -1,0 +1,68 @@
+"""Finished parts of a job (pages, windows of speech), kept across its attempts: a crash costs the part it came in.
+
+Parts are an economy, never a promise: one that cannot be written is made again by the next attempt.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from processors.contract import Work
+
+log = logging.getLogger(__name__)
+
+_FINGERPRINT_DIGITS = 16
+
+
+class Parts:
+    """The parts of one job that earlier attempts finished, as JSON values by name.
+
+    A part counts only for what it was made from: the same original (size and time of change), recipe options and
+    sidecars, and the same `made_by`, which names whatever else decides it (model, device's precision, prompts).
+    """
+
+    def __init__(self, work: Work, made_by: Mapping[str, Any]):
+        self._folder = None if work.kept is None else work.kept / _fingerprint(work, made_by)
+        if work.kept is not None and work.kept.is_dir():
+            for other in work.kept.iterdir():
+                if other != self._folder:
+                    shutil.rmtree(other, ignore_errors=True)
+
+    def get(self, name: str) -> Any | None:
+        """A part that an earlier attempt finished; None: there is none. `name`: letters, digits, "-" and "."."""
+        if self._folder is None:
+            return None
+        try:
+            return json.loads((self._folder / f"{name}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def put(self, name: str, value: Any) -> None:
+        """Keep a part, whole or not at all; `value` is what `json` can write."""
+        if self._folder is None:
+            return
+        scratch = self._folder / f"{name}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with scratch.open("w", encoding="utf-8") as file:
+                json.dump(value, file, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.rename(self._folder / f"{name}.json")
+        except (OSError, ValueError) as error:  # ValueError: NaN
+            log.warning("%s cannot be kept for a later attempt: %s", name, error)
+            with contextlib.suppress(OSError):
+                scratch.unlink(missing_ok=True)
+
+
+def _fingerprint(work: Work, made_by: Mapping[str, Any]) -> str:
+    facts = work.source.stat()
+    sidecars = {name: path.read_bytes().hex() for name, path in work.sidecars.items()}
+    made_from = [facts.st_size, facts.st_mtime_ns, work.options.model_dump(mode="json"), sidecars, dict(made_by)]
+    text = json.dumps(made_from, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_DIGITS]

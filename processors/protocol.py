@@ -1,0 +1,224 @@
+"""The wire between the daemon and its workers: JSON lines. No I/O.
+
+Daemon to worker: Load, then Batch after Batch; closing stdin asks the worker to end. Worker to daemon: WorkerLoaded or
+LoadFailed; WorkProgress, WorkFinished and WorkFailed for a batch, then BatchDone. A worker that said `joins` may be
+sent a Batch before the last is done; there is one BatchDone for each.
+"""
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, TypeAdapter
+
+from processors import wellformed
+from processors.contract import FailureKind, Kind, RecipeOptions, Work, WorkProgress
+
+LINE_BYTES = 16 * 1024 * 1024  # a longer line is no message
+_WORDS = 4000  # characters of a text for people
+_MOST_REASONS = 50  # of one review; the last says how many more there were
+_LONGEST_REASON = 500  # characters
+_MOST_RANGES = 10  # of pages, named in one reason
+_ABOUT_PAGE = re.compile(r"([Pp])age (\d{1,9})\b( of \d+)?(?P<rest>.*)", re.DOTALL)
+
+# What a worker's library hands on may be half a character, or a novel: the job log and result.json hold neither.
+Words = Annotated[str, BeforeValidator(lambda text: cut(text) if isinstance(text, str) else text)]
+Reasons = Annotated[list[Words], BeforeValidator(lambda reasons: gather_reasons(reasons))]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]  # as SQLite holds it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    options: dict[str, Any]  # Options.load_options()
+    models: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    works: list[dict[str, Any]]  # see work_to_wire
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerLoaded:
+    engine: Words
+    model: Words
+    device: Words
+    seconds: Seconds
+    joins: bool = False  # see base.Loaded
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadFailed:
+    kind: FailureKind
+    message: Words
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    name: str  # relative to the attempt's folder
+    sha256: str
+    size_bytes: int
+
+
+def output_file(fields: Any) -> dict[str, Any]:
+    """Check the fields of an OutputFile and return them. Its name may contain bytes that are not UTF-8, as surrogates,
+    which pydantic's own `str` refuses.
+
+    Raises:
+        ValueError: they are not those of a file in the attempt's folder.
+    """
+    expected = {"name": str, "sha256": str, "size_bytes": int}
+    if not isinstance(fields, dict) or {key: type(value) for key, value in fields.items()} != expected:
+        raise ValueError("is no OutputFile")
+    path = PurePath(fields["name"])
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in fields["name"]:
+        raise ValueError("is no file in the attempt's folder")
+    return fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFinished:
+    job: str
+    attempt: int
+    files: list[Annotated[Any, BeforeValidator(output_file)]]  # OutputFile as dict, fsynced by the worker
+    excerpt: Words
+    review: Reasons
+    pages: Count | None
+    media_seconds: Seconds | None
+    details: dict[str, Any]
+    seconds: Seconds  # of this job, or its share of the batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFailed:
+    job: str
+    attempt: int
+    kind: FailureKind
+    message: Words
+    trace: Words = ""  # for the log, not for the person
+    is_its_own: bool = False  # no other job of the batch can be the cause
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchDone:
+    pass
+
+
+_MESSAGES = {
+    cls.__name__: TypeAdapter(cls)
+    for cls in (Load, Batch, WorkerLoaded, LoadFailed, WorkProgress, WorkFinished, WorkFailed, BatchDone)
+}
+
+
+def encode(message: Any) -> bytes:
+    """One message as one line."""
+    fields = wellformed.finite({"type": type(message).__name__, **asdict(message)})
+    return json.dumps(fields, allow_nan=False).encode() + b"\n"
+
+
+def decode(line: bytes) -> Any:
+    """The message of a line.
+
+    Raises:
+        ValueError: the line is no message of ours.
+    """
+    try:
+        fields = json.loads(line, parse_constant=lambda _: None, parse_float=_float)  # NaN is no JSON
+        return _MESSAGES[fields.pop("type")].validate_python(fields)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a message: {line[:200]!r}") from error
+
+
+def _float(digits: str) -> float | None:
+    """Parse a number; None if it overflows a float, which would be written as Infinity."""
+    return number if math.isfinite(number := float(digits)) else None
+
+
+def cut(text: str) -> str:
+    """A text for people, as valid Unicode of a bounded length."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _WORDS else f"{text[:_WORDS]} …"
+
+
+def gather_reasons(reasons: Iterable[Any]) -> list[Any]:
+    """The reasons of a review, those that differ only in their page as one, in bounded number and length.
+
+    "page 2: no text was found" and the same of pages 3 and 5 become "pages 2-3, 5: no text was found". What is not
+    text stays as it is. A second call changes nothing.
+    """
+    pages: dict[tuple[str, ...], list[int]] = {}  # by what is said of them
+    first: dict[Any, Any] = {}  # how it was said first, in order
+    for number, reason in enumerate(reasons):
+        about = _ABOUT_PAGE.fullmatch(reason) if isinstance(reason, str) else None
+        if about is None:
+            first[number] = reason
+            continue
+        initial, page, of = about[1], about[2], about[3] or ""
+        said = initial, of, re.sub(rf"\b([Pp])age {page}\b", _each_page, about["rest"])
+        pages.setdefault(said, []).append(int(page))
+        first.setdefault(said, reason)
+    gathered = [_of_pages(*key, pages[key]) if len(pages.get(key, ())) > 1 else first[key] for key in first]
+    if len(gathered) > _MOST_REASONS:
+        more = len(gathered) - _MOST_REASONS + 1
+        gathered = [*gathered[: _MOST_REASONS - 1], f"And {more} more reasons, which are not listed."]
+    return [_shortened(reason) if isinstance(reason, str) else reason for reason in gathered]
+
+
+def _each_page(found: re.Match[str]) -> str:
+    return "Each page" if found[1] == "P" else "each page"
+
+
+def _of_pages(initial: str, of: str, rest: str, pages: Sequence[int]) -> str:
+    ranges: list[list[int]] = []
+    for page in sorted(set(pages)):
+        if ranges and page == ranges[-1][1] + 1:
+            ranges[-1][1] = page
+        else:
+            ranges.append([page, page])
+    named = ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in ranges[:_MOST_RANGES])
+    more = sum(end - start + 1 for start, end in ranges[_MOST_RANGES:])
+    rest = f" were {rest.removeprefix(' was ')}" if rest.startswith(" was ") else rest
+    return f"{initial}ages {named}{f' and {more} more' if more else ''}{of}{rest}"
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 2]} …"
+
+
+def work_to_wire(work: Work) -> dict[str, Any]:
+    """A JSON-ready form of `work`; non-UTF-8 path bytes survive as surrogate escapes."""
+    return {
+        **{name: getattr(work, name) for name in ("job", "attempt", "kind", "media_type", "stem", "recipe")},
+        "source": str(work.source),
+        "outputs": str(work.outputs),
+        "kept": None if work.kept is None else str(work.kept),
+        "options": work.options.model_dump(mode="json"),
+        "sidecars": {name: str(path) for name, path in work.sidecars.items()},
+    }
+
+
+def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Work:
+    """The inverse of `work_to_wire`; validates the options again with the processor's own class.
+
+    A path that leads through an inherited descriptor (/proc/self/fd/N/…) becomes one that programs started by this
+    process can open as well.
+    """
+    return Work(
+        **{name: fields[name] for name in ("job", "attempt", "media_type", "stem", "recipe")},
+        kind=Kind(fields["kind"]),
+        source=_for_children(fields["source"]),
+        outputs=_for_children(fields["outputs"]),
+        kept=None if fields["kept"] is None else Path(fields["kept"]),
+        options=recipe.model_validate(fields["options"]),
+        sidecars={name: _for_children(path) for name, path in fields["sidecars"].items()},
+    )
+
+
+def _for_children(path: str) -> Path:
+    return Path(path.replace("/proc/self/", f"/proc/{os.getpid()}/", 1) if path.startswith("/proc/self/") else path)

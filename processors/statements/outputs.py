@@ -1,0 +1,76 @@
+"""The result files of a document or a receipt, and what is told of it in a few words."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from processors.statements.ofx import write_ofx
+from processors.statements.receipts import Receipt, write_receipt_csv, write_receipt_json, write_receipt_markdown
+from processors.statements.records import Document
+from processors.statements.writers import write_csv, write_json, write_markdown, write_xlsx
+
+FORMATS = {  # by task; the first is what a person opens
+    "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),
+    "receipt": ("md", "csv", "json"),
+}
+_OF_DOCUMENT: dict[str, Callable[[Document, Path], Any]] = {"csv": write_csv, "xlsx": write_xlsx, "json": write_json}
+_OF_RECEIPT: dict[str, Callable[[Receipt, Path], None]] = {
+    "md": write_receipt_markdown,
+    "csv": write_receipt_csv,
+    "json": write_receipt_json,
+}
+
+
+def write_document(
+    document: Document, outputs: Path, stem: str, formats: Sequence[str], *, title: str
+) -> tuple[list[str], list[str]]:
+    """Write a file a format; the names of the files, and what one of them cannot hold, as reasons for a review."""
+    files, reasons = [], []
+    for name in formats:
+        path = outputs / f"{stem}.{name}"
+        if name == "ofx":
+            if not document.rows:
+                continue
+            reasons += write_ofx(document, path)
+        elif name == "md":
+            write_markdown(document, path, title)
+        else:
+            _OF_DOCUMENT[name](document, path)
+        files.append(path.name)
+    return files, reasons
+
+
+def write_receipt(receipt: Receipt, outputs: Path, stem: str, formats: Sequence[str]) -> list[str]:
+    """Write a file a format; their names."""
+    files = []
+    for name in formats:
+        path = outputs / f"{stem}.{name}"
+        _OF_RECEIPT[name](receipt, path)
+        files.append(path.name)
+    return files
+
+
+def summarize_document(document: Document) -> tuple[str, dict[str, Any]]:
+    """In one line, and as facts."""
+    rows, accounts = document.rows, [statement.account for statement in document.statements]
+    return _in_a_line(len(rows), [name for name in accounts if name]), {
+        "rows": len(rows),
+        "flagged_rows": sum(bool(row.flags) for row in rows),
+        "accounts": accounts,
+        "not_understood": len(document.unread),
+    }
+
+
+def _in_a_line(rows: int, accounts: Sequence[str]) -> str:
+    if not rows:
+        return "no rows found"
+    many = "1 row" if rows == 1 else f"{rows} rows"
+    if not accounts:
+        return f"{many}, no account number"
+    return f"{many}, account{'s' if len(accounts) > 1 else ''} {', '.join(accounts)}"
+
+
+def summarize_receipt(receipt: Receipt) -> tuple[str, dict[str, Any]]:
+    """In one line, and as facts."""
+    line = f"{receipt.shop or 'no shop'}, {receipt.date or 'no date'}, {receipt.total or 'no total'}"
+    return line, {"items": len(receipt.items), "total": receipt.total and str(receipt.total)}

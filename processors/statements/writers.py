@@ -1,0 +1,135 @@
+"""Statements as files: CSV, XLSX, JSON, and a Markdown summary to open first. OFX is in `ofx`."""
+
+import csv
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from processors import wellformed
+from processors.statements.records import Document, Row, Statement
+from processors.statements.verify import reasons
+
+HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
+HEADINGS += ("currency", "flags")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of text that begins so would run in a spreadsheet (OWASP)
+_MOST_LISTED = 50  # flagged rows in the summary
+
+
+def write_csv(document: Document, path: Path) -> None:
+    """One line a row; dates in ISO 8601, amounts with a point. Text that a spreadsheet would run gets a leading '."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADINGS)
+        for statement in document.statements:
+            for row in statement.rows:
+                writer.writerow([escape_formula(value) for value in _values(statement, row)])
+
+
+def write_xlsx(document: Document, path: Path) -> None:
+    """One sheet of rows: dates and amounts are typed, all text is text."""
+    import openpyxl
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Rows"
+    sheet.append(HEADINGS)
+    sheet.freeze_panes = "A2"
+    rows = [_values(statement, row) for statement in document.statements for row in statement.rows]
+    for number, values in enumerate(rows, start=2):
+        for column, value in enumerate(values, start=1):
+            if value is None or value == "":
+                continue
+            cell = sheet.cell(number, column)
+            if isinstance(value, str):
+                cell.value = ILLEGAL_CHARACTERS_RE.sub(" ", value)
+                cell.data_type = "s"  # openpyxl takes a leading = for a formula
+                cell.quotePrefix = value.startswith(_FORMULA)
+            else:
+                cell.value = value
+                cell.number_format = {Decimal: "#,##0.00", date: "yyyy-mm-dd"}.get(type(value), "General")
+    for letter, width in zip("ABCDEFGHIJK", (14, 6, 12, 12, 44, 14, 12, 12, 12, 9, 60), strict=True):
+        sheet.column_dimensions[letter].width = width
+    book.save(path)
+
+
+def write_json(document: Document, path: Path) -> None:
+    """The whole structure; amounts as strings, so that no program rounds them."""
+    whole = {**asdict(document), "review": reasons(document)}
+    path.write_text(wellformed.dumps(whole, indent=1, default=to_json) + "\n", encoding="utf-8")
+
+
+def write_markdown(document: Document, path: Path, title: str) -> None:
+    """What a person reads first: accounts, balances, what agrees and what does not."""
+    lines = [f"# {title}", ""]
+    found = reasons(document)
+    lines += ["**To be looked at:**", "", *[f"- {one}" for one in found], ""] if found else ["Nothing is flagged.", ""]
+    for statement in document.statements:
+        lines += _describe(statement)
+    if document.unread:
+        lines += ["## Not understood", ""]
+        for each in document.unread:
+            text = each.text and f": `{escape_markdown(each.text)}`"
+            lines.append(f"- page {each.page}: {each.why}{text}")
+        lines.append("")
+    if document.notes:
+        lines += ["## Notes", "", *[f"- {note}" for note in document.notes], ""]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def escape_markdown(text: str) -> str:
+    """Text within a line or a table's cell."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
+
+
+def escape_formula(value: Any) -> Any:
+    """Text that a spreadsheet would run gets a leading '; all else stays."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def to_json(value: Any) -> str:
+    """For `wellformed.dumps`: amounts and dates as text."""
+    if isinstance(value, Decimal | date):
+        return str(value)
+    raise TypeError(f"{type(value)} has no form in JSON")
+
+
+def _describe(statement: Statement) -> list[str]:
+    debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
+    credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
+    lines = [f"## Account {escape_markdown(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
+    facts = {
+        "Holder": escape_markdown(statement.holder) or "not found",
+        "Period": f"{statement.start} to {statement.end}" if statement.start else "not found",
+        "Currency": statement.currency or "not found",
+        "Opening balance": _or_missing(statement.opening),
+        "Closing balance": _or_missing(statement.closing),
+        "Rows": str(len(statement.rows)),
+        "Money out": str(debits),
+        "Money in": str(credits),
+    }
+    lines += [f"| {name} | {value} |" for name, value in facts.items()]
+    marks = {True: "agrees", False: "**does not agree**", None: "not verified"}
+    lines += ["", *[f"- {one.name}: {marks[one.passed]}: {one.text}" for one in statement.checks], ""]
+    if statement.flagged:
+        lines += ["| Page | Date | Description | Debit | Credit | Balance | Why |", "|---|---|---|---|---|---|---|"]
+        for row in statement.flagged[:_MOST_LISTED]:
+            values = (row.page, row.date, row.description, row.debit, row.credit, row.balance, "; ".join(row.flags))
+            lines.append(
+                "| " + " | ".join("" if each is None else escape_markdown(str(each)) for each in values) + " |"
+            )
+        if len(statement.flagged) > _MOST_LISTED:
+            lines.append(f"\n… and {len(statement.flagged) - _MOST_LISTED} more: see the column `flags` of the table.")
+        lines.append("")
+    return lines
+
+
+def _or_missing(amount: Decimal | None) -> str:
+    return "not found" if amount is None else str(amount)
+
+
+def _values(statement: Statement, row: Row) -> list[Any]:
+    values = [statement.account, row.page, row.date, row.value_date, row.description, row.reference]
+    return [*values, row.debit, row.credit, row.balance, statement.currency, "; ".join(row.flags)]

@@ -1,0 +1,1 @@
+"""Assessment of answers: problems, repetition, confidence."""

@@ -1,0 +1,1 @@
+"""One job: all pages of a document, merged, reviewed and written."""

@@ -1,0 +1,1 @@
+"""The engines: a local model by transformers, or a server."""

@@ -1,0 +1,126 @@
+"""Questions as the tensors a model takes: chat template, tokens, pixels; and tokens back to text."""
+
+import inspect
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+from transformers import BatchFeature, ProcessorMixin
+
+from processors.contract import Unavailable
+from processors.vlm.engine.image_only import load_processor
+from processors.vlm.types import Question
+
+_LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses what is over 200
+_SMALLEST_AREA = 4_096  # `size` of an image processor: less than this is a length of an edge, not a number of pixels
+
+
+class Chat:
+    """The language of one model."""
+
+    def __init__(self, processor: ProcessorMixin, max_pixels: int):
+        self._processor = processor
+        self.tokenizer = processor.tokenizer
+        # Answers go on at the right end: padded there, half of them break (of 16 right ones, 8 were left).
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.max_pixels, self._size = _limit(processor.image_processor, max_pixels)
+        self._longest_shape = _longest_shape(processor.image_processor, self._size)
+
+    @classmethod
+    def load(cls, folder: Path, max_pixels: int) -> "Chat":
+        """The chat of the model in `folder`; no page will have more than `max_pixels`.
+
+        Raises:
+            Unavailable: the installed transformers cannot do it safely.
+            OSError, ValueError: the folder's files are damaged, or of no model that transformers knows.
+        """
+        processor = load_processor(folder)
+        known = inspect.signature(processor.apply_chat_template).parameters
+        if "sanitize_control_tokens" not in known or "processor_kwargs" not in known:
+            raise Unavailable("The installed transformers is too old: install transformers 5.23 or newer.")
+        return cls(processor, max_pixels)
+
+    def prepare(self, questions: Sequence[Question]) -> BatchFeature:
+        """All that the processor makes of `questions`, padded on the left; every entry belongs in `generate`.
+
+        All questions have a page, or none has.
+
+        Without `mm_token_type_ids`, say, the positions of the pixels break in silence: of 23 right answers, none.
+
+        Raises:
+            Unavailable: this model would give corrupt answers.
+        """
+        conversations = [[{"role": "user", "content": self._content(question)}] for question in questions]
+        inputs = self._processor.apply_chat_template(
+            conversations,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            sanitize_control_tokens=True,  # a prompt may say "<|im_end|>" and mean these ten characters
+            processor_kwargs={"padding": True} | ({"size": self._size} if self._size else {}),
+        )
+        if not bool(inputs["attention_mask"][:, -1].all()):
+            raise Unavailable(
+                "The tokenizer of this model pads on the right, which silently corrupts answers: choose another "
+                "`model` in [processors.vlm]."
+            )
+        return inputs
+
+    def _content(self, question: Question) -> list[dict[str, Any]]:
+        text = {"type": "text", "text": question.prompt}
+        if question.image is None:
+            return [text]
+        return [{"type": "image", "image": _in_shape(question.image, self._longest_shape)}, text]
+
+    def sizes_seen(self, inputs: BatchFeature, questions: Sequence[Question]) -> list[tuple[int, int] | None]:
+        """Width and height in pixels of each page as the model sees it; all questions have one, or none has."""
+        if questions[0].image is None:
+            return [None] * len(questions)
+        grids, patch = inputs.get("image_grid_thw"), getattr(self._processor.image_processor, "patch_size", None)
+        if grids is None or not isinstance(patch, int):
+            return [question.image.size for question in questions]
+        return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
+
+    def decode(self, tokens: torch.Tensor) -> str:
+        """The text of `tokens`, int64, shape (n_tokens,), without control tokens and space around it."""
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text.strip()
+
+
+def _limit(image_processor: object, max_pixels: int) -> tuple[int, dict[str, int] | None]:
+    """The most pixels of a page, by our limit and the model's own, and the `size` that tells its image processor.
+
+    Only image processors of Qwen's kind count pixels; Qwen's own default lets one page take 16,384 tokens. Others
+    bring pages to a size that they were trained for, which is left to them.
+    """
+    size = getattr(image_processor, "size", None) or {}
+    shortest, longest = (size.get(name) for name in ("shortest_edge", "longest_edge"))
+    if not hasattr(image_processor, "merge_size") or not shortest or not longest or longest < _SMALLEST_AREA:
+        return max_pixels, None
+    longest = min(longest, max_pixels)
+    return longest, {"shortest_edge": min(shortest, longest), "longest_edge": longest}
+
+
+def _longest_shape(image_processor: object, size: dict[str, int] | None) -> float:
+    """The most that a page may be longer than wide. The short side is rounded up to one token, the long side is not
+    shortened for it: a page longer than this would get around the limit of pixels."""
+    if size is None:
+        return _LONGEST_SHAPE
+    token_edge = image_processor.patch_size * image_processor.merge_size
+    return min(_LONGEST_SHAPE, size["longest_edge"] / token_edge**2)
+
+
+def _in_shape(image: Image.Image, longest_shape: float) -> Image.Image:
+    """`image`; one that is too long with white beside it."""
+    long, short = max(image.size), min(image.size)
+    wide = math.ceil(long / longest_shape)
+    if short >= wide:
+        return image
+    size = (long, wide) if image.width == long else (wide, long)
+    return ImageOps.pad(image, size, color="white")

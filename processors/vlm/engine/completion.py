@@ -1,0 +1,99 @@
+"""A question as a request for a chat completion of OpenAI's kind, and the completion as an answer. Pure.
+
+The fields are those of OpenAI's API reference, "The chat completion object"; what servers leave out is not invented.
+"""
+
+import base64
+import codecs
+import io
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from processors import wellformed
+from processors.vlm.types import Answer, Question, StopReason
+
+_STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
+
+
+def write_request(model: str, question: Question, features: Sequence[str]) -> dict[str, Any]:
+    """The request's body. features: of "response_format" and "logprobs", those that the server understands."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": list(_content(question))}],
+        "max_tokens": question.token_limit,
+        "temperature": 0,
+    }
+    if "logprobs" in features:
+        body["logprobs"] = True
+    if "response_format" in features and question.json_schema is not None:
+        wanted = {"name": "answer", "strict": True, "schema": dict(question.json_schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+    return body
+
+
+def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *, has_schema: bool) -> Answer:
+    """The first choice. size: of the page that was sent; has_schema: is JSON asked for?
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError, OverflowError: it is not a completion.
+    """
+    choice = completion["choices"][0]
+    message, finish = choice["message"], choice.get("finish_reason")
+    refusal, text = message.get("refusal"), message.get("content") or ""
+    if not isinstance(text, str) or not isinstance(refusal or "", str):
+        raise TypeError("its content is no text")
+    refusal, text = wellformed.text(refusal or ""), wellformed.text(text)
+    reason = StopReason.REFUSED if refusal else _STOP_REASONS.get(finish, StopReason.ERROR)
+    usage = completion.get("usage") or {}
+    tokens = ((choice.get("logprobs") or {}).get("content")) or []
+    probabilities = [_probability(token["logprob"]) for token in tokens]
+    return Answer(
+        text=text.strip(),
+        stop_reason=reason,
+        tokens=int(usage.get("completion_tokens") or len(tokens)),
+        prompt_tokens=int(usage.get("prompt_tokens") or 0),
+        lowest_token_probability=_lowest(probabilities),
+        size_seen=size,
+        marks=_marks(text, tokens, probabilities) if has_schema else (),
+        error=refusal or (f"the server ended it with {finish!r}" if reason is StopReason.ERROR else ""),
+    )
+
+
+def _probability(logarithm: float | None) -> float:
+    """Convert a log probability; null, as servers write NaN, becomes NaN."""
+    return math.nan if logarithm is None or math.isnan(logarithm) else math.exp(min(0.0, logarithm))
+
+
+def _lowest(probabilities: Sequence[float]) -> float | None:
+    """The lowest probability; None if there are none, NaN if any is NaN."""
+    if any(map(math.isnan, probabilities)):
+        return math.nan
+    return round(min(probabilities), 4) if probabilities else None
+
+
+def _marks(
+    text: str, tokens: Sequence[dict[str, Any]], probabilities: Sequence[float]
+) -> tuple[tuple[int, float], ...]:
+    """Where each token ends in the stripped text; none if the tokens do not spell it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    spelled, ends = "", []
+    for token in tokens:
+        spelled += decoder.decode(bytes(token["bytes"])) if token.get("bytes") is not None else token["token"]
+        ends.append(len(spelled))
+    if not spelled.startswith(text):  # an end token may be spelled out, too
+        return ()
+    before = len(text) - len(text.lstrip())
+    return tuple(
+        (min(max(end - before, 0), len(text.strip())), probability)
+        for end, probability in zip(ends, probabilities, strict=True)
+    )
+
+
+def _content(question: Question) -> Iterator[dict[str, Any]]:
+    if question.image is not None:
+        png = io.BytesIO()
+        question.image.save(png, "PNG", compress_level=1)
+        url = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode('ascii')}"
+        yield {"type": "image_url", "image_url": {"url": url}}
+    yield {"type": "text", "text": question.prompt}

@@ -1,0 +1,162 @@
+"""A model's weights in memory, whole and on one device, or not at all."""
+
+import logging
+from itertools import chain
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers.utils import is_flash_attn_2_available
+from transformers.utils import logging as transformers_logging
+
+from processors.contract import Unavailable
+from processors.vlm import VlmOptions
+from processors.vlm.engine import quantization, weights
+
+_GIGABYTE = 1e9
+_FLASH_CAPABILITY = (8, 0)  # of a CUDA device: FlashAttention 2 runs from there on
+
+log = logging.getLogger(__name__)
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device called `wanted`; "auto" is CUDA if there is any.
+
+    Raises:
+        Unavailable: CUDA is wanted, and there is no such device.
+    """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "cpu" or (wanted == "auto" and not found):
+        return torch.device("cpu")
+    device = torch.device("cuda" if wanted == "auto" else wanted)
+    index = device.index or 0
+    if index >= found:
+        raise Unavailable(
+            f"There is no {wanted} here: torch {torch.__version__} finds {found} CUDA devices. "
+            'Look at nvidia-smi and the driver, or set device = "auto" in [processors.vlm].'
+        )
+    return torch.device("cuda", index)
+
+
+def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """The number format called `wanted`; "auto" is float32 on the CPU and, on CUDA, bfloat16 where it has it."""
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    if device.type == "cpu":
+        return torch.float32
+    with torch.cuda.device(device):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def choose_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
+    """How attention is computed; "auto" is FlashAttention where it can be had, else torch's own.
+
+    Raises:
+        Unavailable: FlashAttention is wanted, and it cannot be had here.
+    """
+    if wanted not in ("auto", "flash_attention_2"):
+        return wanted
+    lacking = _why_no_flash_attention(device, dtype)
+    if wanted == "auto":
+        return "sdpa" if lacking else "flash_attention_2"
+    if lacking:
+        raise Unavailable(f'FlashAttention {lacking}: mend that, or set attention = "auto" in [processors.vlm].')
+    return wanted
+
+
+def _why_no_flash_attention(device: torch.device, dtype: torch.dtype) -> str | None:
+    if device.type != "cuda":
+        return f"runs on CUDA, not on {device}"
+    if dtype not in (torch.float16, torch.bfloat16):
+        return f"needs float16 or bfloat16, not {str(dtype).removeprefix('torch.')}"
+    if torch.cuda.get_device_capability(device) < _FLASH_CAPABILITY:
+        return f"needs an Ampere GPU or a newer one, not {torch.cuda.get_device_name(device)}"
+    return None if is_flash_attn_2_available() else "is not installed (pip install flash-attn)"
+
+
+def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedModel:
+    """The model in `folder`, ready to answer.
+
+    Raises:
+        Unavailable: no such device, too little memory, or the weights are damaged; the message says what mends it.
+    """
+    device = choose_device(options.device)
+    dtype = choose_dtype(options.dtype, device)
+    attention = choose_attention(options.attention, device, dtype)
+    mend = weights.how_to_mend(options.model, folder, models)
+    transformers_logging.disable_progress_bar()
+    try:
+        _refuse_too_little_memory(folder, dtype, device, quantization.SHARE[options.quantization])
+        quantized = quantization.settings(options.quantization, dtype)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=attention,
+            local_files_only=True,
+            output_loading_info=True,
+            **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise Unavailable(f"The model in {folder} cannot be loaded. {mend} ({_short(error)})") from error
+    if unset := sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])}):
+        # transformers fills what is missing with random numbers and only warns
+        raise Unavailable(f"The model in {folder} lacks weights ({unset[0]} and {len(unset) - 1} more). {mend}")
+    try:
+        model = (model if quantized else model.to(device)).eval()  # which a quantized one is already, and refuses
+    except torch.OutOfMemoryError as error:
+        raise Unavailable(_too_little(folder, weights.size_bytes(folder), device)) from error
+    refuse_offload(model, device)
+    quantization.verify(model, options.quantization)
+    return model
+
+
+def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
+    """See that all of `model` is on `device`: a part on the CPU, or on none, answers a hundred times more slowly.
+
+    Raises:
+        Unavailable: a part is elsewhere.
+    """
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if tensor.device != device:
+            raise Unavailable(
+                f"A part of the model ({name}) is on {tensor.device}, not on {device}: it would be far too slow. "
+                "Free memory of the device, or choose a smaller model."
+            )
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """How much memory of `device` is free; None: not known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.device, share: float) -> None:
+    """See that the weights fit before they are read: on the CPU the kernel would end the process without a word.
+
+    Raises:
+        Unavailable: they do not fit.
+    """
+    stored = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "dtype", None) or dtype
+    itemsize = dtype.itemsize if share == 1.0 else 2  # the share is one of 16 bits
+    needed = int(weights.size_bytes(folder) * itemsize / stored.itemsize * share)
+    free = free_bytes(device)
+    if free is not None and needed > free:
+        raise Unavailable(_too_little(folder, needed, device))
+
+
+def _too_little(folder: Path, needed: int, device: torch.device) -> str:
+    free = free_bytes(device) or 0
+    return (
+        f"The model in {folder} needs {needed / _GIGABYTE:.1f} GB, and {device} has {free / _GIGABYTE:.1f} GB free. "
+        "End what else uses it, choose a smaller model, or another `device` or `dtype` in [processors.vlm]."
+    )
+
+
+def _short(error: Exception) -> str:
+    return str(error).strip()[:200] or "see the log"

@@ -1,0 +1,162 @@
+"""Questions answered by a server that speaks OpenAI's chat completions: vLLM, llama.cpp, Ollama and others."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
+
+import httpx2
+
+from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, said
+from processors.vlm.engine.completion import read_completion, write_request
+from processors.vlm.options import VlmOptions
+from processors.vlm.types import Answer, Question, StopReason
+
+_SERVER_ERROR = 500  # the first status of its kind
+_TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
+_SIGN_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class RemoteEngine:
+    """One server and model. See `question.Engine`."""
+
+    def __init__(self, options: VlmOptions):
+        self.max_pixels, self.pages_at_once = options.max_pixels, options.pages_at_once
+        self.device_name = options.base_url
+        self.made_by = {"model": options.model, "server": options.base_url, "max_pixels": options.max_pixels}
+        self._model = options.model
+        self._features = [("response_format", "logprobs"), ("response_format",), ("logprobs",), ()]  # first: best
+        self._lock = threading.Lock()  # of `_features`
+        self._server = Server(options, "model server", "processors.vlm", most_connections=options.pages_at_once + 1)
+
+    @classmethod
+    def load(cls, options: VlmOptions) -> "RemoteEngine":
+        """The server of `options`, which must answer.
+
+        Raises:
+            Unavailable: it does not, or there is no key.
+        """
+        engine = cls(options)
+        served = engine._served()
+        if served and options.model not in served:
+            log.warning("%s serves %s, not %s; asked all the same", options.base_url, ", ".join(served), options.model)
+        return engine
+
+    def close(self) -> None:
+        self._server.close()
+
+    def answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
+        """The answers to `questions`, in their order, at most `pages_at_once` asked at a time.
+
+        Raises:
+            Unavailable: the server is away, overloaded or refuses the key.
+        """
+        with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="question") as threads:
+            asked = [threads.submit(self._answer, question) for question in questions]
+            waiting = set(asked)
+            while waiting:
+                alive()
+                done, waiting = wait(waiting, timeout=_SIGN_SECONDS, return_when=FIRST_EXCEPTION)
+                if any(future.exception() for future in done):
+                    for future in waiting:
+                        future.cancel()
+                    break
+        return [future.result() for future in asked if not future.cancelled()]
+
+    def _answer(self, question: Question) -> Answer:
+        size = question.image.size if question.image is not None else None
+        for features in list(self._features):
+            response = self._post(write_request(self._model, question, features))
+            if isinstance(response, str):
+                return _failed(response, size)
+            if response.status_code in NOT_UNDERSTOOD and features and not _says_too_long(response):
+                continue  # asked again without what it may not know
+            if response.status_code != 200:
+                return self._failed(response, size)
+            self._remember(features)
+            try:
+                return read_completion(response.json(), size, has_schema=question.json_schema is not None)
+            except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+                log.warning("%s: the response is not a chat completion", self.device_name, exc_info=True)
+                return _failed("The server's response is not a chat completion. See the server's log.", size)
+        raise AssertionError("the last of `_features` is empty")
+
+    def _remember(self, features: tuple[str, ...]) -> None:
+        """What is better than `features` was not understood: it is not tried again."""
+        with self._lock:
+            if features in self._features and self._features[0] != features:
+                log.warning("the server understands no %s", " and ".join({*self._features[0]} - {*features}))
+                self._features = self._features[self._features.index(features) :]
+
+    def _failed(self, response: httpx2.Response, size: tuple[int, int] | None) -> Answer:
+        """What a final refusal means: for this page, or (raised) for all.
+
+        Raises:
+            Unavailable: for all.
+        """
+        match response.status_code:
+            case 401 | 403:
+                raise self._server.refused(response)
+            case 404:
+                served = ", ".join(self._served()) or "nothing"
+                raise self._server.lacks(f"{self._model} ({said(response)}); it serves {served}")
+            case 400 | 413 | 422 if _says_too_long(response):
+                return _failed(said(response), size, StopReason.NO_ROOM)
+        return _failed(f"The model server says: {response.status_code} {said(response)}", size)
+
+    def _post(self, body: dict[str, Any]) -> httpx2.Response | str:
+        """The server's last word; a text if it has none for this one though it works.
+
+        Raises:
+            Unavailable: it is away or overloaded.
+        """
+
+        def send(client: httpx2.Client) -> httpx2.Response:
+            try:
+                return client.post("chat/completions", json=body)
+            except httpx2.ReadTimeout as error:
+                raise _NoAnswerInTimeError from error
+
+        try:
+            response = self._server.ask(send, lambda response: response.status_code >= _SERVER_ERROR)
+        except _NoAnswerInTimeError:
+            self._server.models()  # raises if it hangs altogether
+            return "The model server gave no answer in time. Raise `request_timeout`, or lower `max_new_tokens`."
+        if response.status_code >= _SERVER_ERROR:
+            return f"The model server failed {TRIES} times: {response.status_code} {said(response)}"
+        return response
+
+    def _served(self) -> list[str]:
+        """The names of the models that the server has.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        try:
+            return [model["id"] for model in self._server.models().json()["data"]]
+        except (ValueError, LookupError, TypeError):
+            return []  # not all servers have such a list
+
+
+class _NoAnswerInTimeError(Exception):
+    """A page takes the server too long."""
+
+
+def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> Answer:
+    return Answer(
+        text="",
+        stop_reason=reason,
+        tokens=0,
+        prompt_tokens=0,
+        lowest_token_probability=None,
+        size_seen=size,
+        error=why,
+    )
+
+
+def _says_too_long(response: httpx2.Response) -> bool:
+    """Is it the length of prompt and page that the server objects to? There is no code for it, only words."""
+    return any(words in said(response).lower() for words in _TOO_LONG)

@@ -1,0 +1,1 @@
+"""Extraction by a JSON Schema: the schema, and JSON whose amounts stay exact."""

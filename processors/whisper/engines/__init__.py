@@ -1,0 +1,1 @@
+"""The engines: who turns samples into segments, and in which batches."""

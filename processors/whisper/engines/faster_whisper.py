@@ -1,0 +1,130 @@
+"""faster-whisper over the parts of sound tracks: CTranslate2's own arithmetic, int8 on a CPU. An optional extra."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from processors.contract import Unavailable
+from processors.whisper.audio import vad
+from processors.whisper.audio.reader import SAMPLE_RATE_HZ
+from processors.whisper.engines.whole_parts import InTurns
+from processors.whisper.options import WhisperOptions
+from processors.whisper.track.transcriber import Answer, Question
+
+try:
+    import faster_whisper
+except ImportError as error:
+    raise Unavailable('faster-whisper is not installed: run "pip install inboxd[faster-whisper]".') from error
+
+_WINDOWS_AT_ONCE = 8
+_LEAST_LEFT_SECONDS = 1.0  # of speech without text, that are heard again
+
+
+class FasterEngine(InTurns):
+    """One loaded model. See `hearing.Engine`."""
+
+    name = "faster-whisper"
+
+    def __init__(self, model: "faster_whisper.WhisperModel", options: WhisperOptions):
+        self._model = model
+        self._batched = faster_whisper.BatchedInferencePipeline(model)
+        self.is_elsewhere = model.model.device != "cpu"
+        self.device_name = f"{model.model.device} ({model.model.compute_type})"
+        version = faster_whisper.__version__
+        self.made_by = {"engine": self.name, "version": version, "model": options.model, "device": self.device_name}
+
+    @classmethod
+    def load(cls, options: WhisperOptions, models: Path) -> "FasterEngine":
+        """The model of `options`: the path of a folder, or a name; that is looked for in models/faster, else fetched.
+
+        Raises:
+            Unavailable: no such device; or the weights are not at hand and cannot be fetched, or are damaged.
+        """
+        stored = models / "faster" / options.model
+        path = str(stored if stored.is_dir() else Path(options.model).expanduser())
+        device, _, index = options.device.partition(":")
+        kind = options.compute_type
+        if kind == "auto":
+            kind = "float16" if device == "cuda" else "default" if device == "auto" else "int8"
+        try:
+            model = faster_whisper.WhisperModel(
+                path,
+                device=device,
+                device_index=int(index or 0),
+                compute_type=kind,
+                cpu_threads=options.threads or 0,
+                download_root=str(models / "faster"),
+            )
+        except Exception as error:  # the library, its hub and CTranslate2 raise many kinds
+            raise Unavailable(
+                f"faster-whisper cannot load {options.model}: {error} Name a folder with its weights, or put them into "
+                f"{stored}; see also `device` and `compute_type` in [processors.whisper]."
+            ) from error
+        return cls(model, options)
+
+    def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
+        if not self._model.model.is_multilingual:
+            return "en", None
+        language, probability, _ = self._model.detect_language(samples)
+        return language, round(probability, 4)
+
+    def hear_now(self, question: Question) -> Answer:
+        options, spoken = question.options, question.spoken or ()
+        if options.way == "fast":
+            segments = self._by_clips(question, vad.windows(spoken))
+        else:
+            found, _ = self._model.transcribe(
+                question.samples,
+                condition_on_previous_text=options.condition_on_previous_text,
+                hallucination_silence_threshold=options.hallucination_silence_threshold,
+                **_choices(question),
+            )
+            segments = self._told(question, found)
+        left = vad.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
+        left = [span for span in left if span.end - span.start >= _LEAST_LEFT_SECONDS]
+        if left:  # what is spoken behind a window's last time is passed over by the library
+            segments = sorted([*segments, *self._by_clips(question, left)], key=lambda segment: segment["start"])
+        return Answer(segments=segments)
+
+    def _by_clips(self, question: Question, clips: Sequence[vad.Span]) -> list[dict[str, Any]]:
+        """Windows of at most half a minute, decoded together."""
+        found, _ = self._batched.transcribe(
+            question.samples,
+            clip_timestamps=[{"start": clip.start, "end": clip.end} for clip in clips],
+            batch_size=_WINDOWS_AT_ONCE,
+            without_timestamps=False,
+            **_choices(question),
+        )
+        return self._told(question, found)
+
+    def _told(self, question: Question, found: Iterable[Any]) -> list[dict[str, Any]]:
+        """The segments, as the library has them; each is told on the way."""
+        segments = []
+        for segment in found:
+            question.tell(min(segment.end, len(question.samples) / SAMPLE_RATE_HZ))
+            segments.append({name: value for name, value in asdict(segment).items() if value is not None})
+        return segments
+
+
+def _choices(question: Question) -> dict[str, Any]:
+    options = question.options
+    return {
+        "language": question.language,
+        "task": options.task,
+        "beam_size": options.beam_size or 1,
+        "best_of": options.best_of or 1,
+        "patience": options.patience or 1,
+        "length_penalty": 1 if options.length_penalty is None else options.length_penalty,
+        "temperature": list(options.temperatures),
+        "compression_ratio_threshold": options.compression_ratio_threshold,
+        "log_prob_threshold": options.logprob_threshold,
+        "no_speech_threshold": options.no_speech_threshold,
+        "initial_prompt": options.initial_prompt if options.vocabulary else question.prompt,
+        "hotwords": ", ".join(options.vocabulary) or None,
+        "suppress_tokens": [int(token) for token in (options.suppress_tokens or "").split(",") if token],
+        "word_timestamps": options.word_timestamps,
+        "vad_filter": False,  # `hearing` has its own
+    }

@@ -1,0 +1,228 @@
+"""Speech to text by a server that speaks OpenAI's `POST /v1/audio/transcriptions`: Speaches, vLLM, LocalAI and others.
+
+The sound is sent in parts, as 16-bit WAV of 16 kHz, and only where somebody speaks in it.
+"""
+
+import io
+import math
+import wave
+from typing import Any
+
+import httpx2
+import numpy as np
+from whisper.utils import compression_ratio
+
+from processors import wellformed
+from processors.contract import JobError
+from processors.remote.client import NOT_UNDERSTOOD, Server, said
+from processors.whisper.audio import reader
+from processors.whisper.engines.whole_parts import InTurns
+from processors.whisper.options import WhisperOptions
+from processors.whisper.track.transcriber import Answer, Question
+from processors.whisper.weights import catalogue
+
+
+class RemoteEngine(InTurns):
+    """One server and model. See `hearing.Engine`."""
+
+    name = "openai"
+    is_elsewhere = True
+
+    def __init__(self, server: Server, model: str):
+        self.device_name = server.url
+        self.made_by = {"engine": self.name, "model": model, "server": self.device_name}
+        self._server, self._model = server, model
+
+    @classmethod
+    def load(cls, options: WhisperOptions) -> "RemoteEngine":
+        """The server of `options`, which must answer.
+
+        Raises:
+            Unavailable: it does not, or there is no key.
+        """
+        server = Server(options, "speech server", "processors.whisper")
+        server.models()
+        return cls(server, options.model)
+
+    def detect(self, samples: np.ndarray) -> tuple[None, None]:
+        return None, None
+
+    def hear_now(self, question: Question) -> Answer:
+        """
+        Raises:
+            Unavailable: the server is away, overloaded, refuses the key or does not know the model.
+            JobError: it refuses this sound.
+        """
+        path = f"audio/{'translations' if question.options.task == 'translate' else 'transcriptions'}"
+        fields: dict[str, Any] = {"model": self._model, "temperature": str(question.options.temperatures[0])}
+        if question.language and question.options.task != "translate":
+            fields["language"] = question.language
+        if question.prompt:
+            fields["prompt"] = question.prompt
+        timed = {"response_format": "verbose_json"}
+        if question.options.word_timestamps:
+            timed["timestamp_granularities[]"] = ["segment", "word"]
+        file = _as_wav(question.samples)
+        response = self._post(path, fields | timed, file, question)
+        if response.status_code in NOT_UNDERSTOOD:
+            response = self._post(path, fields | {"response_format": "json"}, file, question)
+        if response.status_code != 200:
+            raise self._refused(response)
+        try:
+            return _read(_parsed(response), question)
+        except _NoTranscriptionError as error:
+            raise JobError(
+                f"The answer of the speech server {self.device_name} is not a transcription: {error}. See its log, or "
+                "name another `model` in [processors.whisper]."
+            ) from error
+
+    def _post(self, path: str, fields: dict[str, Any], file: bytes, question: Question) -> httpx2.Response:
+        """The server's last word.
+
+        Raises:
+            Unavailable: it is away or overloaded, or hangs.
+        """
+        files = {"file": ("sound.wav", file, "audio/wav")}
+        return self._server.ask(
+            lambda client: client.post(path, data=fields, files=files),
+            is_passing=lambda response: False,
+            alive=lambda: question.tell(0.0),  # nothing is done yet, but it goes on
+        )
+
+    def _refused(self, response: httpx2.Response) -> JobError:
+        """What a final refusal means: for this sound, or for all."""
+        match response.status_code:
+            case 401 | 403:
+                return self._server.refused(response)
+            case 404:
+                return self._server.lacks(f"{self._model}, or transcribes nothing ({said(response)})")
+        return JobError(f"The speech server {self.device_name} says: {response.status_code} {said(response)}")
+
+
+class _NoTranscriptionError(Exception):
+    """The response of a server is not a transcription; the message gives the reason."""
+
+
+def _as_wav(samples: np.ndarray) -> bytes:
+    held = io.BytesIO()
+    with wave.open(held, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(reader.SAMPLE_RATE_HZ)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return held.getvalue()
+
+
+def _parsed(response: httpx2.Response) -> Any:
+    """
+    Raises:
+        _NoTranscriptionError: it is not JSON.
+    """
+    try:
+        return wellformed.texts(response.json())
+    except (ValueError, RecursionError) as error:
+        raise _NoTranscriptionError("it is not JSON") from error
+
+
+def _read(told: Any, question: Question) -> Answer:
+    """Parse a server's response. Missing or null text means no speech; missing segment values count as good.
+
+    Raises:
+        _NoTranscriptionError: it is not a transcription.
+    """
+    if not isinstance(told, dict) or not told.keys() & {"text", "segments"}:
+        raise _NoTranscriptionError("it has no text")
+    seconds = len(question.samples) / reader.SAMPLE_RATE_HZ
+    spoken = question.spoken or ()
+    whole = {"start": spoken[0].start if spoken else 0.0, "end": spoken[-1].end if spoken else seconds}
+    given = _segments_with_text(told)
+    if not given and (text := _text_of(told)):
+        given = [{"text": text, **whole}]
+    words = _usable(told.get("words"))
+    segments = []
+    for number, each in enumerate(given):
+        text = " " + _text_of(each)
+        start, end = _time(each.get("start")), _time(each.get("end"))
+        segment = {"id": number, "seek": 0, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0, "no_speech_prob": 0.0}
+        segment |= {"compression_ratio": compression_ratio(text)}
+        segment |= {name: value for name, value in each.items() if _is_usable(value, segment.get(name))}
+        segment.pop("words", None)  # unless requested
+        segment |= {"start": start, "end": max(start, end), "text": text, "seek": 0}
+        if question.options.word_timestamps:
+            found = _usable(each.get("words")) or _words_within(words, segment)
+            # subtitles are made of words: without any, the segment would be missing
+            segment["words"] = _spaced(found, text) or [{"word": text, "start": start, "end": end, "probability": 1.0}]
+        segments.append(segment)
+    language = told.get("language")
+    code = catalogue.language_code(language.lower()) if isinstance(language, str) else None
+    return Answer(segments=segments, language=code)
+
+
+def _segments_with_text(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    Raises:
+        _NoTranscriptionError: they are none.
+    """
+    segments = told.get("segments") or []
+    if not isinstance(segments, list):
+        raise _NoTranscriptionError("its segments are not a list")
+    return [segment for segment in segments if _text_of(segment)]
+
+
+def _text_of(told: Any) -> str:
+    """
+    Raises:
+        _NoTranscriptionError: it can have none.
+    """
+    text = (told.get("text") or "") if isinstance(told, dict) else None
+    if not isinstance(text, str):
+        raise _NoTranscriptionError("a text or a segment is of the wrong type")
+    return text.strip()
+
+
+def _time(told: Any) -> float:
+    """
+    Raises:
+        _NoTranscriptionError: it is none.
+    """
+    try:
+        seconds = float(told)
+    except (ValueError, TypeError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise _NoTranscriptionError("it has a segment or a word without its times")
+    return max(0.0, seconds)
+
+
+def _is_usable(told: Any, default: Any) -> bool:
+    """Check whether a server's value can replace `default`; None cannot. NaN can: the review reports it."""
+    return told is not None and (not isinstance(default, float) or isinstance(told, int | float))
+
+
+def _usable(told: Any) -> list[dict[str, Any]]:
+    """The words that a server tells; none if one of them has no time, as text would be missing."""
+    try:
+        return [
+            {"probability": 1.0, **word, "word": str(word["word"])}
+            | {"start": _time(word["start"]), "end": _time(word["end"])}
+            for word in told or ()
+        ]
+    except (LookupError, TypeError, _NoTranscriptionError):
+        return []
+
+
+def _words_within(words: list[dict[str, Any]], segment: dict[str, Any]) -> list[dict[str, Any]]:
+    """The words of the answer whose middle lies in the segment."""
+    return [word for word in words if segment["start"] <= (word["start"] + word["end"]) / 2 < segment["end"]]
+
+
+def _spaced(words: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """The words with a space before each that has one in the text: some servers leave them out."""
+    spaced, at = [], 0
+    for word in words:
+        bare = word["word"].strip()
+        found = text.find(bare, at)
+        is_apart = found < 0 or text[found - 1 : found].isspace()
+        spaced.append({**word, "word": " " * is_apart + bare})
+        at = at if found < 0 else found + len(bare)
+    return spaced

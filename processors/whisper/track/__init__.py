@@ -1,0 +1,1 @@
+"""From the samples of one sound track to a transcript."""

@@ -1,0 +1,136 @@
+"""Why a person should look at a transcript. Pure: it judges what was heard and changes nothing."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from processors.whisper.options import TranscribeOptions
+from processors.whisper.track import hallucinations
+from processors.whisper.track.transcript import Transcript, clock
+from processors.whisper.weights import catalogue
+
+_REPEATS = 4  # the same segment so often in a row is a loop, not emphasis
+_SURE_OF_LANGUAGE = 0.5
+_MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both: encoders pad and trim by up to a tenth of a second
+# Of the text. Single windows of plain speech reach a no_speech_prob of 0.87 with small models: they prove nothing.
+_NO_VOICE_SHARE = 0.5
+_VOICED_SHARE = 0.5  # of a segment
+_MOST_PLACES = 5  # named in one reason
+
+
+def reasons(found: Transcript, options: TranscribeOptions) -> tuple[str, ...]:
+    """One sentence for each, in the order a person would ask; empty if none was seen."""
+    return tuple(reason for look in _LOOKS for reason in look(found, options))
+
+
+def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    declared = found.declared_seconds
+    if (
+        not found.is_clipped
+        and declared is not None
+        and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS
+    ):
+        have = clock(found.seconds)
+        yield f"The file seems cut off: it says {clock(declared)} of sound, but only {have} could be read."
+
+
+def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.gaps:
+        lost = sum(gap.seconds for gap in found.gaps)
+        places = _places(gap.at_seconds for gap in found.gaps)
+        yield f"The file is damaged: {lost:.1f} s could not be read, at {places}."
+
+
+def _not_numbers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.not_numbers:
+        what = "1 sample is not a number" if found.not_numbers == 1 else f"{found.not_numbers} samples are not numbers"
+        yield f"{what} (NaN or infinite) and became silence: export the sound again if words are missing."
+
+
+def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.has_words:
+        return
+    yield "No speech was found."
+    if options.clips and options.clips[0][0] >= found.seconds:
+        yield f"It ends at {clock(found.seconds)}, before the first clip begins: correct `clip_timestamps`."
+    elif found.tracks > 1:
+        yield f"It has {found.tracks} sound tracks, of which number {options.track} was heard: `track` chooses another."
+    elif options.channel == "mix" and found.channels > 2:  # a mix leaves one out: that for the lowest sounds
+        yield f'Its {found.channels} channels were heard mixed: with `channel = "each"`, each is heard by itself.'
+
+
+def _passed_over(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.passed_over:
+        seconds = sum(gap.seconds for gap in found.passed_over)
+        places = _places(gap.at_seconds for gap in found.passed_over)
+        another = "" if options.multilingual else " If it is in another language, set `multilingual = true`."
+        yield f"Somebody seems to speak, but no words were understood for {seconds:.0f} s, at {places}.{another}"
+
+
+def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    probability = found.language_probability
+    if found.has_words and probability is not None and not probability >= _SURE_OF_LANGUAGE:  # NaN is unsure
+        sure = f" ({probability:.0%})" if math.isfinite(probability) else ""
+        name = catalogue.LANGUAGES.get(found.language or "", "unknown").title()
+        yield f"The language is a guess: {name}{sure}. If it is another, set `language` in the recipe."
+
+
+def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    threshold = options.compression_ratio_threshold
+    places = [s["start"] for s in found.segments if threshold and s["compression_ratio"] > threshold]
+    for words, run in groupby(found.segments, key=lambda segment: segment["text"].strip().casefold()):
+        same: Sequence[Mapping[str, Any]] = list(run)
+        if words and len(same) >= _REPEATS:
+            places.append(same[0]["start"])
+    places += [segment["start"] for segment in found.segments if hallucinations.is_loop(segment["text"])]
+    if places:
+        yield f"The text repeats itself, at {_places(places)}: Whisper may have been caught in a loop there."
+
+
+def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    threshold = options.logprob_threshold
+    if threshold is None:
+        threshold = -math.inf
+    places = [s["start"] for s in found.segments if not -math.inf < s["avg_logprob"] >= threshold]  # NaN is unsure
+    if places:
+        yield f"The words are uncertain, at {_places(places)}."
+
+
+def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    threshold = options.no_speech_threshold
+    doubted = [
+        s
+        for s in found.segments
+        if threshold and s["no_speech_prob"] > threshold and s["text"].strip() and not _is_voiced(s)
+    ]
+    if found.has_words and sum(len(s["text"]) for s in doubted) >= _NO_VOICE_SHARE * len(found.text):
+        yield f"Perhaps nobody speaks, at {_places(s['start'] for s in doubted)}: the text there may be invented."
+
+
+def _is_voiced(segment: Mapping[str, Any]) -> bool:
+    """Did the voice detector hear somebody for most of its time?"""
+    return segment.get("speech_seconds", 0.0) >= _VOICED_SHARE * (segment["end"] - segment["start"])
+
+
+def _phantoms(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if doubted := list(hallucinations.phantoms(found.segments)):
+        said = ", ".join(f'"{segment["text"].strip()}"' for segment in doubted[:_MOST_PLACES])
+        yield f"Whisper is known to make this up, at {_places(s['start'] for s in doubted)}: {said}."
+
+
+def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    worded = [segment for segment in found.dropped if any(map(str.isalnum, segment["text"]))]
+    if found.has_words and worded:
+        yield f"Text was left out where nobody speaks, at {_places(s['start'] for s in worded)}: see the .json file."
+
+
+_LOOKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
+    *(_cut_off, _gaps, _not_numbers, _empty, _passed_over, _language, _loops, _unsure, _no_voice, _phantoms, _dropped),
+)
+
+
+def _places(starts: Iterable[float]) -> str:
+    places = list(dict.fromkeys(clock(start) for start in sorted(starts)))
+    more = len(places) - _MOST_PLACES
+    return ", ".join(places[:_MOST_PLACES]) + (f" and {more} more places" if more > 0 else "")

@@ -1,0 +1,180 @@
+"""What was heard in one file, and the result files made of it."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
+
+from processors import wellformed
+from processors.whisper.audio.reader import Gap
+from processors.whisper.options import TranscribeOptions
+
+_PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a longer pause, or so much text, and a new paragraph begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """The text of one sound track, with the times of openai-whisper's segments."""
+
+    segments: tuple[Mapping[str, Any], ...]  # as openai-whisper gives them, times in seconds of the whole file
+    dropped: tuple[Mapping[str, Any], ...] = ()  # segments "heard" where there is silence, or no room for them
+    language: str | None  # a code; None: nothing to hear, and none was set
+    language_probability: float | None = None  # None: it was not guessed
+    languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds spoken in each
+    seconds: float  # decoded, gaps included
+    declared_seconds: float | None = None  # by the file itself
+    gaps: tuple[Gap, ...] = ()  # places that could not be decoded
+    not_numbers: int = 0  # samples that are NaN or infinite
+    passed_over: tuple[Gap, ...] = ()  # speech without text; only the voice detector heard it
+    tracks: int = 1  # sound tracks in the file; one was read
+    channels: int = 1  # of that track
+    is_clipped: bool = False  # only parts of it were wanted
+
+    @property
+    def text(self) -> str:
+        return "".join(segment["text"] for segment in self.segments).strip()
+
+    def facts(self) -> dict[str, Any]:
+        """What is known beside the text."""
+        return {
+            "language": self.language,
+            "language_probability": self.language_probability,
+            **({"languages": self.languages} if self.languages else {}),
+            "declared_seconds": self.declared_seconds,
+            "gaps": [vars(gap) for gap in self.gaps],
+            **({"not_numbers": self.not_numbers} if self.not_numbers else {}),
+            "passed_over": [vars(gap) for gap in self.passed_over],
+        }
+
+    @property
+    def has_words(self) -> bool:
+        """Whisper writes " ." or "♪" where it hears nothing to write down."""
+        return any(map(str.isalnum, self.text))
+
+
+def merge(channels: Sequence[Transcript]) -> Transcript:
+    """One transcript of the channels of a track, each segment with its "channel", counted from 1; by time."""
+
+    def every(name: str) -> tuple[Mapping[str, Any], ...]:
+        found = [{**one, "channel": number} for number, of in enumerate(channels, 1) for one in getattr(of, name)]
+        return tuple({**one, "id": number} for number, one in enumerate(sorted(found, key=lambda one: one["start"])))
+
+    return replace(
+        channels[0],
+        segments=every("segments"),
+        dropped=every("dropped"),
+        language=next((of.language for of in channels if of.has_words), channels[0].language),
+        language_probability=next((of.language_probability for of in channels if of.has_words), None),
+        passed_over=tuple(gap for of in channels for gap in of.passed_over),
+        languages=dict(sum((Counter(of.languages) for of in channels), Counter())),
+    )
+
+
+def write(transcript: Transcript, outputs: Path, stem: str, options: TranscribeOptions) -> tuple[str, ...]:
+    """Write one file a format, each named `stem` and its format; returns their names in the order asked for."""
+    return tuple(
+        _write(transcript, outputs, f"{stem}.{form}", form, options) for form in dict.fromkeys(options.formats)
+    )
+
+
+def _write(transcript: Transcript, outputs: Path, name: str, form: str, options: TranscribeOptions) -> str:
+    with (outputs / name).open("w", encoding="utf-8", newline="\n") as file:
+        if form == "json":
+            file.write(
+                wellformed.dumps(_as_json(transcript), indent=1, default=float) + "\n"
+            )  # numpy's, of some engines
+        elif form == "md":
+            file.write(_as_markdown(transcript))
+        else:
+            # The writer's own naming is not used: it cuts "talk.part 1" at the dot.
+            _WRITERS[form](os.devnull).write_result(
+                {"segments": _all_signed(transcript, form, options)}, file, _layout(options)
+            )
+    return name
+
+
+class _ByChannel:
+    """Of a writer of subtitles that may join segments: none shows the words of two channels."""
+
+    def iterate_result(self, result: Mapping[str, Any], *layout: Any, **more: Any) -> Iterator[tuple[str, str, str]]:
+        for _, segments in groupby(result["segments"], key=lambda segment: segment.get("channel")):
+            yield from super().iterate_result({**result, "segments": list(segments)}, *layout, **more)
+
+
+class _Srt(_ByChannel, WriteSRT):
+    pass
+
+
+class _Vtt(_ByChannel, WriteVTT):
+    pass
+
+
+_WRITERS = {"txt": WriteTXT, "srt": _Srt, "vtt": _Vtt, "tsv": WriteTSV}
+
+
+def _all_signed(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Mapping[str, Any]]:
+    """Every segment with its sign; where subtitles join them, only those before which another channel was heard."""
+    joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
+    before = [None, *transcript.segments]
+    return [
+        segment if joins and last and last.get("channel") == segment.get("channel") else _signed(segment)
+        for last, segment in zip(before, transcript.segments, strict=False)
+    ]
+
+
+def _signed(segment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the number of its channel before its words, if it has one."""
+    if "channel" not in segment:
+        return segment
+    sign = f" [{segment['channel']}]"
+    signed = {**segment, "text": sign + segment["text"]}
+    if segment.get("words"):
+        first, *others = segment["words"]
+        signed["words"] = [{**first, "word": sign + first["word"]}, *others]
+    return signed
+
+
+def _layout(options: TranscribeOptions) -> dict[str, Any]:
+    names = ("highlight_words", "max_line_width", "max_line_count", "max_words_per_line")
+    return {name: getattr(options, name) for name in names}
+
+
+def _as_markdown(transcript: Transcript) -> str:
+    """Paragraphs with the time at which each begins: behind a pause, with another speaker, or after a minute."""
+    paragraphs: list[str] = []
+    begun, last = 0.0, None
+    for segment in transcript.segments:
+        is_new = last is None or (
+            segment["start"] - last["end"] > _PAUSE_SECONDS
+            or segment["start"] - begun > _PARAGRAPH_SECONDS
+            or segment.get("channel") != last.get("channel")
+        )
+        if is_new:
+            begun = segment["start"]
+            paragraphs.append(f"**{clock(begun)}** ")
+        paragraphs[-1] += (_signed(segment) if is_new else segment)["text"].strip() + " "
+        last = segment
+    return "\n\n".join(paragraph.strip() for paragraph in paragraphs) + ("\n" if paragraphs else "")
+
+
+def clock(seconds: float) -> str:
+    """ "1:02:03" or "2:03"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _as_json(transcript: Transcript) -> dict[str, Any]:
+    """openai-whisper's three keys, and what else is known."""
+    return {
+        "text": transcript.text,
+        "segments": transcript.segments,
+        **transcript.facts(),
+        "seconds": transcript.seconds,
+        "dropped": transcript.dropped,
+    }

