@@ -53,7 +53,7 @@ workers: $(INSTALLED)  ## workers that crash, hang and flood, files that are bom
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_workers.py tests/reliability/test_bombs.py
 
 memory: $(INSTALLED)  ## the vision-language model where memory truly ends (seconds)
-	$(VENV)/bin/python -m pytest -s -m long tests/processors/test_vlm_engine.py
+	$(VENV)/bin/python -m pytest -s -m long tests/unit/processors/vlm/test_vlm_engine.py
 
 detection: $(INSTALLED)  ## floods of files, folders swapped for links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbours.py

@@ -1,4 +1,4 @@
-"""Places for the tests that drop files; see places.py."""
+"""Places for the tests that drop files; see sandbox.py."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from places import Place
+from sandbox import Place
 
 # Modules whose names begin so are run by one process: each would spend seconds on importing transformers, or on loading
 # Whisper and compiling what times its words.
@@ -16,12 +16,12 @@ _TOGETHER = {
     "test_whisper.py": "whisper",
     "test_whisper_choices.py": "whisper",
     "test_whisper_languages.py": "whisper",
-    "test_whisper_windows.py": "whisper",
+    "test_fast.py": "whisper",
 }
 # In the order in which they are begun; the others come after them.
 _LONGEST = (
     "test_vlm",
-    "test_whisper_steady.py",
+    "test_graphed_greedy.py",
     "test_ocr.py",
     "test_power_cut.py",
     "test_whisper.py",

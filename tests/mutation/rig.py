@@ -34,24 +34,38 @@ from mutate import Mutant, mutants
 ROOT = Path(__file__).parents[2]
 NOT_COPIED = {".git", ".venv", ".mutants", ".demo", ".hypothesis", "state", "inbox", "outbox"}  # of the root
 _LIVES = "tests/reliability/test_state_machine.py -k lives"
-_PLACES = "tests/test_way_of_a_file.py tests/reliability/test_lost_database.py tests/test_upkeep.py"
+_PLACES = (
+    "tests/integration/test_way_of_a_file.py tests/integration/test_upkeep.py tests/reliability/test_lost_database.py"
+)
 _RIGS = (
     "tests/reliability/test_order.py tests/reliability/test_crash_points.py tests/reliability/test_injected_errors.py "
     "tests/reliability/test_full_disk.py -k 'not rig_sees'"
 )
-_UNIT = "tests/daemon/test_{}.py"
+_UNIT = "tests/unit/daemon/{}.py"
 TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
-    "intake": ("intake", "nearby", "recovery"),
-    "inbox": ("inbox", "folders", "intake", "recovery"),
-    "outbox": ("folders", "publishing", "recovery"),
-    "folders": ("folders", "recovery"),
-    "beneath": ("beneath", "folders", "inbox"),
-    "background": ("background", "publishing"),
-    "durable": ("durable", "folders", "recovery"),
-    "publishing": ("publishing", "recovery", "dispatch"),
-    "recovery": ("recovery",),
-    "store": ("store", "recovery", "publishing", "dispatch", "joblog"),
-    "dispatch": ("dispatch", "outcomes", "publishing", "stages", "scheduling"),
+    "intake.intake": ("intake/test_intake", "intake/test_overrides", "recovery/test_startup"),
+    "files.inbox": ("files/test_inbox", "files/test_layout", "intake/test_intake", "recovery/test_startup"),
+    "files.outbox": ("files/test_layout", "publishing/test_publisher", "recovery/test_startup"),
+    "files.layout": ("files/test_layout", "recovery/test_startup"),
+    "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox"),
+    "core.background": ("core/test_background", "publishing/test_publisher"),
+    "core.durable": ("core/test_durable", "files/test_layout", "recovery/test_startup"),
+    "publishing.publisher": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_dispatcher"),
+    "recovery.startup": ("recovery/test_startup",),
+    "queue.store": (
+        "queue/test_store",
+        "recovery/test_startup",
+        "publishing/test_publisher",
+        "scheduling/test_dispatcher",
+        "queue/test_reader",
+    ),
+    "scheduling.dispatcher": (
+        "scheduling/test_dispatcher",
+        "scheduling/test_outcomes",
+        "publishing/test_publisher",
+        "scheduling/test_pools",
+        "scheduling/test_placement",
+    ),
 }
 _LATER = (_LIVES, _PLACES, _RIGS)
 TIME_FACTOR, TIME_EXTRA_SECONDS = 4, 15  # a mutant may take so much longer than the unchanged code
@@ -100,7 +114,7 @@ def main() -> int:
 
 def draw(modules: list[str], count: int, seed: int) -> list[Mutant]:
     """A random sample over all places of all modules; a change of one place changes little of it."""
-    sources = {f"daemon/{name}.py": (ROOT / f"daemon/{name}.py").read_bytes() for name in modules}
+    sources = {path: (ROOT / path).read_bytes() for path in (f"daemon/{name.replace('.', '/')}.py" for name in modules)}
     found = [mutant for module, source in sources.items() for mutant in mutants(module, source)]
     found.sort(key=lambda each: _lot(seed, each))
     drawn = []
@@ -119,7 +133,7 @@ def _lot(seed: int, mutant: Mutant) -> bytes:
 
 def rounds(module: str) -> tuple[str, ...]:
     """The arguments of pytest that are tried one after the other."""
-    unit = [_UNIT.format(name) for name in TESTS[Path(module).stem]]
+    unit = [_UNIT.format(name) for name in TESTS[module.removeprefix("daemon/").removesuffix(".py").replace("/", ".")]]
     every = (" ".join(path for path in unit if (ROOT / path).exists()), *_LATER)
     return every[: int(os.environ.get("INBOXD_ROUNDS", len(every)))]
 
@@ -164,7 +178,7 @@ class Tree:
 
     def _run(self, tests: str, limit_seconds: float) -> tuple[int | None, str]:
         """Exit status of pytest and its output; None: it took too long."""
-        tmp = self._memory if tests.startswith("tests/daemon/") else self._tmp
+        tmp = self._memory if tests.startswith("tests/unit/daemon/") else self._tmp
         command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider --tb=no --basetemp={tmp} {tests}"
         mark = f"INBOXD_MUTANT_TREE={self._root}"
         environment = {**os.environ, "INBOXD_MUTANT_TREE": str(self._root)}

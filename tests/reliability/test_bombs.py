@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import bombs
+import bomb_files
 import pytest
 from PIL import Image
-from places import Place
+from sandbox import Place
 from workers_rig import end_of_all, stop
 
 from processors.contract import BadInput
@@ -46,58 +46,65 @@ _TOML = """
 _MOST_BYTES = 800_000_000  # that the worker of the short round may ever hold
 
 REFUSED: Mapping[str, Callable[[], bytes]] = {
-    "big.png": lambda: bombs.png(50_000, 50_000),
-    "big.tiff": lambda: bombs.tiff(50_000, 50_000),
-    "big.webp": lambda: bombs.webp(1 << 24, 1 << 24),
-    "big.heic": lambda: bombs.heic(50_000, 50_000),
-    "big.jp2": lambda: bombs.jpeg_2000(50_000, 50_000),
-    "red.jp2": lambda: bombs.jpeg_2000(10_000, 10_000),  # 20 bytes a pixel while it is decoded
-    "big.bmp": lambda: bombs.bmp(50_000, 50_000),
-    "big.gif": lambda: bombs.gif(65_535, 65_535, 100),
-    "palette.png": lambda: bombs.png(28_000, 28_000, colour=3, before=bombs.palette(transparent=True)),
-    "text.png": lambda: bombs.png(9, 9, before=_text_chunks(b"zTXt", b"\0", 20, 60 << 20)),
-    "texts.png": lambda: bombs.png(9, 9, before=_text_chunks(b"iTXt", b"\1\0\0\0", 500, 900_000)),
-    "profile.png": lambda: bombs.png(9, 9, before=bombs.chunk(b"iCCP", b"x\0\0" + bombs.zeros(1 << 30))),
-    "pages.tiff": lambda: bombs.tiff(9, 9, pages=100_000),
-    "pages.pdf": lambda: bombs.many_pages(50_000),
-    "count.pdf": lambda: bombs.lying_count(1_000_000),
-    "deep.pdf": lambda: bombs.deep_tree(20_000),
-    "loop.pdf": bombs.looping_tree,
-    "none.pdf": bombs.no_pages,
+    "big.png": lambda: bomb_files.png(50_000, 50_000),
+    "big.tiff": lambda: bomb_files.tiff(50_000, 50_000),
+    "big.webp": lambda: bomb_files.webp(1 << 24, 1 << 24),
+    "big.heic": lambda: bomb_files.heic(50_000, 50_000),
+    "big.jp2": lambda: bomb_files.jpeg_2000(50_000, 50_000),
+    "red.jp2": lambda: bomb_files.jpeg_2000(10_000, 10_000),  # 20 bytes a pixel while it is decoded
+    "big.bmp": lambda: bomb_files.bmp(50_000, 50_000),
+    "big.gif": lambda: bomb_files.gif(65_535, 65_535, 100),
+    "palette.png": lambda: bomb_files.png(28_000, 28_000, colour=3, before=bomb_files.palette(transparent=True)),
+    "text.png": lambda: bomb_files.png(9, 9, before=_text_chunks(b"zTXt", b"\0", 20, 60 << 20)),
+    "texts.png": lambda: bomb_files.png(9, 9, before=_text_chunks(b"iTXt", b"\1\0\0\0", 500, 900_000)),
+    "profile.png": lambda: bomb_files.png(9, 9, before=bomb_files.chunk(b"iCCP", b"x\0\0" + bomb_files.zeros(1 << 30))),
+    "pages.tiff": lambda: bomb_files.tiff(9, 9, pages=100_000),
+    "pages.pdf": lambda: bomb_files.many_pages(50_000),
+    "count.pdf": lambda: bomb_files.lying_count(1_000_000),
+    "deep.pdf": lambda: bomb_files.deep_tree(20_000),
+    "loop.pdf": bomb_files.looping_tree,
+    "none.pdf": bomb_files.no_pages,
     "brackets.pdf": lambda: b"%PDF-1.7\n1 0 obj\n" + b"[" * 1_000_000 + b"\ntrailer << /Root 1 0 R >>\n%%EOF",
-    "locked.pdf": bombs.encrypted,
-    "thin.png": lambda: bombs.png(20_000_000, 1, colour=0),
-    "thread.pdf": lambda: bombs.one_page(box=b"[0 0 1000000000 1]"),
+    "locked.pdf": bomb_files.encrypted,
+    "thin.png": lambda: bomb_files.png(20_000_000, 1, colour=0),
+    "thread.pdf": lambda: bomb_files.one_page(box=b"[0 0 1000000000 1]"),
     "drawing.svg": lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
     "archive.zip": lambda: b"PK\3\4" + bytes(100),
 }
 READ: Mapping[str, Callable[[], bytes]] = {
-    "long.png": lambda: bombs.png(9, 9)[:-12] + bombs.chunk(b"IDAT", bombs.zeros(1 << 30)) + bombs.chunk(b"IEND", b""),
-    "poster.pdf": lambda: bombs.one_page(box=b"[0 0 14400 14400]"),
-    "planet.pdf": lambda: bombs.one_page(box=b"[0 0 1000000000 1000000000]"),
-    "picture.pdf": lambda: bombs.huge_picture(50_000),
-    "spaces.pdf": lambda: bombs.one_page(bombs.zeros(50 << 20), entries=b"/Filter /FlateDecode"),
-    "xfa.pdf": bombs.form_of_xml,
+    "long.png": lambda: (
+        bomb_files.png(9, 9)[:-12]
+        + bomb_files.chunk(b"IDAT", bomb_files.zeros(1 << 30))
+        + bomb_files.chunk(b"IEND", b"")
+    ),
+    "poster.pdf": lambda: bomb_files.one_page(box=b"[0 0 14400 14400]"),
+    "planet.pdf": lambda: bomb_files.one_page(box=b"[0 0 1000000000 1000000000]"),
+    "picture.pdf": lambda: bomb_files.huge_picture(50_000),
+    "spaces.pdf": lambda: bomb_files.one_page(bomb_files.zeros(50 << 20), entries=b"/Filter /FlateDecode"),
+    "xfa.pdf": bomb_files.form_of_xml,
 }
-SLOW: Mapping[str, Callable[[], bytes]] = {"itself.pdf": bombs.form_in_itself, "tiles.pdf": bombs.dense_pattern}
+SLOW: Mapping[str, Callable[[], bytes]] = {
+    "itself.pdf": bomb_files.form_in_itself,
+    "tiles.pdf": bomb_files.dense_pattern,
+}
 SMALL: Mapping[str, Callable[[], bytes]] = {
-    "gigabyte.pdf": lambda: bombs.one_page(bombs.zeros(1 << 30), entries=b"/Filter /FlateDecode")
+    "gigabyte.pdf": lambda: bomb_files.one_page(bomb_files.zeros(1 << 30), entries=b"/Filter /FlateDecode")
 }
 LONG: Mapping[str, Callable[[], bytes]] = {
-    "grey.png": lambda: bombs.png(28_000, 28_000, colour=0),
-    "colour.png": lambda: bombs.png(14_000, 14_000, colour=2),
-    "clear.png": lambda: bombs.png(14_000, 14_000, colour=6),
-    "deep.png": lambda: bombs.png(9_900, 9_900, depth=16, colour=0),
-    "palette.png": lambda: bombs.png(13_000, 13_000, colour=3, before=bombs.palette(transparent=True)),
-    "lines.png": lambda: bombs.png(28_000, 28_000, depth=1, colour=0),
-    "grey.tiff": lambda: bombs.tiff(28_000, 28_000),
-    "gigabyte.pdf": lambda: bombs.one_page(bombs.zeros(1 << 30), entries=b"/Filter /FlateDecode"),
+    "grey.png": lambda: bomb_files.png(28_000, 28_000, colour=0),
+    "colour.png": lambda: bomb_files.png(14_000, 14_000, colour=2),
+    "clear.png": lambda: bomb_files.png(14_000, 14_000, colour=6),
+    "deep.png": lambda: bomb_files.png(9_900, 9_900, depth=16, colour=0),
+    "palette.png": lambda: bomb_files.png(13_000, 13_000, colour=3, before=bomb_files.palette(transparent=True)),
+    "lines.png": lambda: bomb_files.png(28_000, 28_000, depth=1, colour=0),
+    "grey.tiff": lambda: bomb_files.tiff(28_000, 28_000),
+    "gigabyte.pdf": lambda: bomb_files.one_page(bomb_files.zeros(1 << 30), entries=b"/Filter /FlateDecode"),
 }
 
 
 def _text_chunks(kind: bytes, before: bytes, count: int, size: int) -> bytes:
-    text = bombs.zeros(size)
-    return b"".join(bombs.chunk(kind, b"k%d\0" % number + before + text) for number in range(count))
+    text = bomb_files.zeros(size)
+    return b"".join(bomb_files.chunk(kind, b"k%d\0" % number + before + text) for number in range(count))
 
 
 def _neighbour() -> bytes:
@@ -186,7 +193,7 @@ def test_worker_of_bombs_never_held_much_memory(rows: dict):
 def test_the_rig_sees_a_reader_that_counts_no_pages(make_place):
     """A negative control."""
     place = make_place(_TOML.replace("fakes.reader", "fakes.careless_reader"))
-    place.drop("pages.tiff", bombs.tiff(9, 9, pages=10_001))
+    place.drop("pages.tiff", bomb_files.tiff(9, 9, pages=10_001))
     place.drain()
     with pytest.raises(AssertionError):
         _check_refused(place.row("pages.tiff"))
@@ -210,15 +217,15 @@ def test_largest_pictures_that_are_read_stay_below_their_bound(tmp_path: Path):
 # ---------------------------------------------------------------------------------------------- sound
 
 HOURS = {
-    "claims ten hours": bombs.wav(rate_hz=16_000, channels=1, data=bytes(100), claimed_bytes=36_000 * 32_000),
-    "ten million hertz": bombs.wav(rate_hz=10_000_000, channels=1, data=bytes(1_000_000)),
+    "claims ten hours": bomb_files.wav(rate_hz=16_000, channels=1, data=bytes(100), claimed_bytes=36_000 * 32_000),
+    "ten million hertz": bomb_files.wav(rate_hz=10_000_000, channels=1, data=bytes(1_000_000)),
 }
 NO_SOUND = {
-    "one hertz": bombs.wav(rate_hz=1, channels=1, data=bytes(100_000)),
-    "no hertz": bombs.wav(rate_hz=0, channels=1, data=bytes(100)),
-    "two thousand million hertz": bombs.wav(rate_hz=2_000_000_000, channels=1, data=bytes(1000)),
-    "a thousand channels": bombs.wav(rate_hz=16_000, channels=1000, data=bytes(200_000)),
-    "sixty thousand channels": bombs.wav(rate_hz=16_000, channels=60_000, data=bytes(600_000)),
+    "one hertz": bomb_files.wav(rate_hz=1, channels=1, data=bytes(100_000)),
+    "no hertz": bomb_files.wav(rate_hz=0, channels=1, data=bytes(100)),
+    "two thousand million hertz": bomb_files.wav(rate_hz=2_000_000_000, channels=1, data=bytes(1000)),
+    "a thousand channels": bomb_files.wav(rate_hz=16_000, channels=1000, data=bytes(200_000)),
+    "sixty thousand channels": bomb_files.wav(rate_hz=16_000, channels=60_000, data=bytes(600_000)),
 }
 
 

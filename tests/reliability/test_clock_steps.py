@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clocks import Clock
 from detection_rig import TOML, House, Writer
-from places import wait_for
+from fake_clock import Clock
+from sandbox import wait_for
 
 HOURS = [-5, 7]
 TOML_OF_THIS = (

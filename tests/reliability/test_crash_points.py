@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from drops import check, lay, verify
 from faults import Fault, ForkServer, changes
+from three_files import check, lay, verify
 
 SEED = 7
 

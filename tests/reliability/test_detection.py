@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from detection_rig import TOML, House, Writer, check_stalled_upload
-from places import wait_for
+from sandbox import wait_for
 
 OLD, FUTURE = 315532800, 4102444800  # 1980 and 2100
 A, B, LONG = b"alpha\n", b"beta beta\n", b"a line of text\n" * 100_000

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from places import Place, wait_for
+from sandbox import Place, wait_for
 
 TOML = """
 [paths]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from places import Place
+from paths import TESTS
+from sandbox import Place
 
 _GROUP, _MEMBER, _OTHER = 54321, 54322, 54323
 _SECRET = "the service's own secret\n"
@@ -85,7 +86,7 @@ class SharedPlace(Place):
     def start_member(self) -> subprocess.Popen:
         member = subprocess.Popen(
             [
-                *(sys.executable, str(Path(__file__).with_name("group_member.py"))),
+                *(sys.executable, str(TESTS / "reliability" / "support" / "group_member.py")),
                 *map(str, (self.inbox, self.outbox, self.secret, _MEMBER, _GROUP)),
             ],
             stdin=subprocess.PIPE,

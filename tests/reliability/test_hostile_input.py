@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from hostile_rig import CANARY, NAMES, Canary, HostileHouse, active_characters
-from places import wait_for
+from sandbox import wait_for
 
 
 @pytest.fixture

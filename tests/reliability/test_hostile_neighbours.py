@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from detection_rig import Writer
 from hostile_rig import Canary, HostileHouse
-from places import wait_for
+from sandbox import wait_for
 
 SWAPS = [
     *("folder-becomes-link-before-scan", "folder-becomes-link-before-sniff", "folder-becomes-link-before-rename"),

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drops import check, lay, verify
 from faults import Fault, ForkServer, calls, cause_is_gone
-from places import Place, wait_for
+from sandbox import Place, wait_for
+from three_files import check, lay, verify
 
 UNTIL_GONE = 10**9
 ERRORS = {  # what each kind of call may meet

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from places import Place, wait_for
+from sandbox import Place, wait_for
 
 TOML = """
 [inbox]

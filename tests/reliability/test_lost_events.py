@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from detection_rig import BUSY, TOML, House, Writer, check_overflow
-from drops import verify
-from places import wait_for
+from sandbox import wait_for
+from three_files import verify
 
 POLLING = TOML.replace('rescan = "1h"', 'rescan = "200ms"')
 FILES = int(os.environ.get("INBOXD_FILES", "100000"))

@@ -1,12 +1,12 @@
-"""The system calls of a whole run come in the order that a power cut at any instant forgives; see order.py."""
+"""The system calls of a whole run come in the order that a power cut at any instant forgives; see syscall_order.py."""
 
 import tempfile
 from pathlib import Path
 
 import pytest
-from drops import check, lay
 from faults import Fault, ForkServer, calls
-from order import Order
+from syscall_order import Order
+from three_files import check, lay
 
 
 def _calls_of(server: ForkServer, home: Path, outbox: Path, fault: Fault) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mixed_drops import CONFIG, WEIGHTS
+from mixed_files import CONFIG, WEIGHTS
 from soak_rig import Soak
 
 SEED = int(os.environ.get("INBOXD_SEED", random.SystemRandom().randrange(10**6)))

@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hand_daemon import Died, Fuse, HandDaemon
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,6 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from manual_daemon import Died, Fuse, HandDaemon
 
 from daemon import config
 from daemon.core.job import JobState

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from places import Place, wait_for
+from sandbox import Place, wait_for
 from workers_rig import Aftermath, live_through, make_toml, start_broken, stop
 
 _LIMIT = 'memory_max = "300MB"'

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from impostors import write_impostor
-from places import Place
+from rogue_workers import write_impostor
+from sandbox import Place
 from workers_rig import (
     NEIGHBOURS,
     Aftermath,

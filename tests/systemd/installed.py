@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import Lab
-from places import Place, wait_for
+from sandbox import Place, wait_for
 
 _HOMES = ("/root", "/home")
 _PARTS = ("daemon", "processors", "systemd", "docs", "samples", "config.toml", "README.md", "tests")

@@ -3,7 +3,7 @@
 import pytest
 from installed import Installed, bring_in
 from lab import Lab
-from places import wait_for
+from sandbox import wait_for
 
 pytestmark = pytest.mark.long
 

@@ -2,7 +2,7 @@
 
 import pytest
 from installed import Installed
-from places import wait_for
+from sandbox import wait_for
 
 pytestmark = pytest.mark.long
 

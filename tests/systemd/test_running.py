@@ -4,7 +4,7 @@ import json
 
 import pytest
 from installed import Installed
-from places import wait_for
+from sandbox import wait_for
 
 pytestmark = pytest.mark.long
 

@@ -1,0 +1,207 @@
+"""The command line as scripts and people use it: exit codes, JSON, messages that say what to do."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+from sandbox import Place
+
+
+@pytest.fixture(scope="module")
+def drained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where one file is done, one has failed, and no daemon runs."""
+    place = Place(tmp_path_factory.mktemp("drained"))
+    place.drop("bank/good.txt", "fine words\n")
+    place.drop("bad.bin", b"\x00\x01\x02")
+    place.drain(check=1)
+    return place.home
+
+
+@pytest.fixture
+def done(drained: Path, tmp_path: Path) -> Iterator[Place]:
+    """A copy of it for each test."""
+    shutil.copytree(drained, tmp_path, dirs_exist_ok=True)
+    place = Place(tmp_path)
+    yield place
+    place.stop_all()
+
+
+def test_jobs_shows_the_log_and_filters_it(done: Place):
+    both = json.loads(done.inboxd("jobs", "--json").stdout)
+    assert {row["file"] for row in both} == {"bank/good.txt", "bad.bin"}
+    for arguments, file in (
+        (["--state", "failed"], "bad.bin"),
+        (["--folder", "bank"], "bank/good.txt"),
+        (["--recipe", "count"], "bank/good.txt"),
+        (["--file", "GOOD"], "bank/good.txt"),
+    ):
+        rows = json.loads(done.inboxd("jobs", "--json", *arguments).stdout)
+        assert [row["file"] for row in rows] == [file], arguments
+    assert json.loads(done.inboxd("jobs", "--json", "--since", "2999-01-01").stdout) == []
+    table = done.inboxd("jobs").stdout
+    assert "bank/good.txt" in table and "failed" in table
+
+
+def test_show_tells_all_about_one_job(done: Place):
+    job = done.row("bank/good.txt")["id"]
+    shown = json.loads(done.inboxd("show", job[:8], "--json").stdout)
+    assert shown["file"] == "bank/good.txt"
+    assert [attempt["outcome"] for attempt in shown["attempts_made"]] == ["finished"]
+    assert [event["event"] for event in shown["events"]][0] == "queued"
+    assert "fine words" in done.inboxd("show", job[:8]).stdout
+
+
+def test_end_of_a_run_names_the_command_that_tells_more(tmp_path: Path):
+    place = Place(tmp_path)
+    place.drop("bad.bin", b"\x00\x01\x02")
+    told = place.drain(check=1).stderr
+    assert f"1 file: 1 failed.\nSee `inboxd jobs --config {place.config}`" in told
+    once = place.inboxd("process", "config.toml", "-o", "here", "--recipe", "read", check=None)
+    assert "inboxd jobs" not in once.stderr, "it leaves no job log"
+
+
+def test_table_in_a_pipe_does_not_fold_in_a_narrow_pager(done: Place):
+    shown = done.inboxd("show", done.row("bad.bin")["id"][:8]).stdout.splitlines()
+    assert shown and all(line == line.rstrip() for line in shown), "spaces up to the width of the longest line"
+
+
+def test_unknown_job_is_a_usage_error(done: Place):
+    refused = done.inboxd("show", "zzzz", check=64)
+    assert "No job's id begins with 'zzzz'" in refused.stderr and "inboxd jobs" in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["jobs", "--nonsense"], ["backup", "one", "two"], ["show"]])
+def test_wrong_command_line_is_a_usage_error(done: Place, arguments: list[str]):
+    assert "Usage:" in done.inboxd(*arguments, check=64).stderr
+
+
+def test_commands_that_need_the_daemon_say_how_to_start_it(done: Place):
+    for arguments in (["status"], ["retry", "--failed"], ["cancel", "abcd"]):
+        refused = done.inboxd(*arguments, check=69)
+        assert "inboxd run" in refused.stderr, arguments
+
+
+def test_missing_config_is_told(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", "jobs"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 64 and "--config" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_config_check_shows_the_settings_or_the_mistake(place: Place):
+    shown = json.loads(place.inboxd("config", "check", "--json").stdout)
+    assert shown["recipes"]["count"]["processor"] == "plaintext"
+    place.write_config("[inbox]\nsettle_secs = 3\n")
+    refused = place.inboxd("config", "check", check=78)
+    assert "Did you mean 'settle_seconds'?" in refused.stderr
+
+
+def test_status_shows_what_waits_and_what_is_left(place: Place):
+    daemon = place.start()
+    answer = json.loads(place.inboxd("status", "--json").stdout)
+    assert answer["pid"] == daemon.pid and answer["jobs"] == {}
+    assert str(place.inbox) in place.inboxd("status").stdout
+
+
+def test_retry_of_all_failed_queues_them_again(done: Place):
+    done.start()
+    answer = json.loads(done.inboxd("retry", "--failed", "--json").stdout)
+    assert answer["retried"] == [done.row("bad.bin")["id"]]
+    row = done.ended("bad.bin")
+    assert row["state"] == "failed" and (done.outbox / row["result_path"] / "bad.bin").exists()
+    assert done.rows("SELECT count(*) AS n FROM events WHERE event = 'queued by command'")[0]["n"] == 1
+    done.verify()
+
+
+def test_retry_of_a_done_job_is_refused(done: Place):
+    done.start()
+    refused = done.inboxd("retry", done.row("bank/good.txt")["id"][:8], check=64)
+    assert "it is done" in refused.stderr
+
+
+def test_verify_finds_a_changed_result_and_a_lost_original(done: Place):
+    done.verify()
+    output = done.outbox / "bank" / "good" / "good.txt"
+    output.write_text("tampered")
+    found = json.loads(done.inboxd("verify", "--json", check=1).stdout)
+    assert not found["clean"] and "does not have the content" in found["findings"][0]["what"]
+
+
+def test_verify_tells_of_results_that_were_moved_away_without_calling_it_wrong(done: Place):
+    (done.outbox / "bank" / "good").rename(done.home / "elsewhere")
+    verdict = json.loads(done.inboxd("verify", "--json").stdout)
+    assert verdict["clean"] and "moved away" in verdict["findings"][0]["what"]
+
+
+def test_verify_finds_an_original_that_vanished_from_taken(place: Place):
+    place.drop("a.txt")
+    place.write_config(
+        Place.TEXT.replace('processor = "plaintext"', 'processor = "fakes.misbehaving"\nunavailable_until = "never"')
+    )
+    place.drain(check=1)
+    next((place.inbox / ".taken").rglob("a.txt")).unlink()
+    found = json.loads(place.inboxd("verify", "--json", check=1).stdout)
+    assert "not in inbox/.taken" in found["findings"][0]["what"]
+
+
+def test_process_works_beside_a_running_daemon_and_leaves_the_files(place: Place):
+    place.start()
+    files = [place.home / "one" / "x.txt", place.home / "two" / "x.txt", place.home / "bad.bin"]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"\x00\x01" if file.suffix == ".bin" else f"from {file.parent.name}".encode())
+    done = place.inboxd("process", *map(str, files), "--output", "out", "--json", check=1)
+    rows = json.loads(done.stdout)
+    assert [(row["state"], row["result_path"]) for row in rows] == [("done", "x"), ("done", "x (2)"), ("failed", None)]
+    assert (place.home / "out" / "x (2)" / "x.txt").read_text() == "from two"
+    assert all(file.exists() for file in files)
+    assert sorted(path.name for path in (place.home / "out").iterdir()) == ["x", "x (2)"]
+    assert place.rows() == []
+
+
+def test_process_says_of_each_file_that_is_no_drop_why(place: Place):
+    for name in ("x.tmp", "good.txt", "q.png"):
+        (place.home / name).write_bytes(b"\x89PNG\r\n\x1a\n" if name == "q.png" else b"words")
+    place.write_config(Place.TEXT.replace("[inbox]", '[inbox]\nimage = "ask"'))
+    done = place.inboxd("process", "x.tmp", "good.txt", "q.png", "-o", "out", "--json", check=1)
+    temporary, good, question = json.loads(done.stdout)
+    assert (temporary["state"], good["state"], question["state"]) == ("failed", "done", "failed")
+    assert "temporary file" in temporary["error"] and "q.png.prompt" in question["error"]
+
+
+def test_process_refuses_unknown_recipes_and_missing_files(place: Place):
+    (place.home / "x.txt").write_text("x")
+    assert "Known recipes" in place.inboxd("process", "x.txt", "--recipe", "nope", check=64).stderr
+    assert "no file" in place.inboxd("process", "y.txt", check=64).stderr
+
+
+def test_reader_cannot_harm_the_job_log(done: Place):
+    connection = sqlite3.connect(f"{(done.state / 'jobs.db').as_uri()}?mode=ro", uri=True)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM jobs")
+
+
+def test_models_lists_them_also_for_scripts(place: Place):
+    listed = [json.loads(line) for line in place.inboxd("models", "--json").stdout.splitlines()]
+    assert {model["event"] for model in listed} == {"model"} and "tiny.en" in {model["name"] for model in listed}
+    wrong = place.inboxd("models", "lost", check=64).stderr
+    assert wrong.startswith("usage: inboxd models") and "--models" not in wrong
+
+
+def test_help_names_every_command(place: Place):
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", "--help"], capture_output=True, text=True, env=place.environment()
+    )
+    for command in ("run", "process", "status", "jobs", "show", "verify", "retry", "cancel", "models", "config"):
+        assert command in done.stdout

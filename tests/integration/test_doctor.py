@@ -1,0 +1,260 @@
+"""`inboxd doctor`, with and without a daemon, on places that are well and that are not."""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sandbox import Place, wait_for
+
+from daemon import config
+from daemon.doctor import checks as examination
+from daemon.doctor import host, models
+from daemon.doctor.installation import Installation, as_user
+from daemon.install.install import system_place
+from daemon.queue.store import Store
+from daemon.recovery import unplaced
+
+
+def _findings(place: Place, check: int | None = None) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in json.loads(place.inboxd("doctor", "--json", check=check).stdout):
+        found.setdefault(line["what"], []).append((line["verdict"], f"{line['found']} {line['fix']}"))
+    return found
+
+
+def _look(place: Place) -> dict[str, list[tuple[str, str]]]:
+    """The same without a process of its own."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for check in examination.examine(place.config):
+        found.setdefault(check.what, []).append((check.verdict, f"{check.found} {check.fix}"))
+    return found
+
+
+@pytest.fixture
+def installed():
+    """Makes an installation with these lines in its unit."""
+
+    def make(lines: str, place: Place) -> Installation:
+        text = f"[Service]\nExecStart=/opt/inboxd/.venv/bin/inboxd run --config {place.config}\n{lines}"
+        return Installation(place=system_place(), text=text, drop_ins="")
+
+    return make
+
+
+def test_all_is_well_where_a_daemon_runs(place: Place):
+    place.write_config(Place.TEXT + '[inbox.folders.x]\nimage = ""\n')
+    place.write_config(
+        place.config.read_text().replace("[inbox]", '[inbox]\n        image = ""\n        audio = ""', 1)
+    )
+    place.drop("x.txt")
+    place.start()
+    place.ended("x.txt")
+    place.inboxd("backup")
+    found = _findings(place)
+    assert {verdict for lines in found.values() for verdict, _ in lines if lines is not found["memory"]} <= {
+        "ok",
+        "warn",
+    }
+    assert "1 done" in found["job log"][0][1] and found["daemon"][0][0] == "ok"
+    assert [verdict for verdict, _ in found["promises"]] == ["ok", "ok"]
+    assert found["models"] == [("ok", "count can run: plaintext ")]
+    assert not list(place.inbox.rglob(".doctor*")) and not list(place.outbox.rglob(".doctor*"))
+
+
+def test_without_a_daemon_it_says_how_to_start_one_and_what_is_not_there_yet(place: Place):
+    found = _findings(place, check=0)
+    assert found["daemon"][0][0] == "warn" and "systemctl start inboxd" in found["daemon"][0][1]
+    assert "first start" in found["folders"][1][1]
+    assert "no job log" in found["job log"][0][1]
+
+
+def test_recipe_without_its_model_fails_and_names_the_command(place: Place):
+    place.write_config(Place.TEXT + '[processors.whisper]\nmodel = "no-such-model.pt"\n')
+    found = _findings(place, check=1)
+    assert any(verdict == "FAIL" and "transcribe cannot run" in words for verdict, words in found["models"])
+
+
+def test_damaged_job_log_fails(place: Place):
+    place.drop("x.txt")
+    place.drain()
+    data = bytearray((place.state / "jobs.db").read_bytes())
+    data[4096 * 3 : 4096 * 6] = b"\xaa" * 4096 * 3
+    (place.state / "jobs.db").write_bytes(data)
+    assert _look(place)["job log"][0][0] == "FAIL"
+    (place.state / "jobs.db").write_bytes(b"no database " * 1000)
+    assert _look(place)["job log"][0][0] == "FAIL"
+
+
+def test_job_log_of_a_newer_inboxd_fails(place: Place):
+    place.state.mkdir()
+    Store(place.settings().database).close()
+    with contextlib.closing(sqlite3.connect(place.settings().database)) as database:
+        database.execute("PRAGMA user_version = 99")
+    verdict, words = _look(place)["job log"][0]
+    assert verdict == "FAIL" and "this inboxd knows" in words
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[inbox]\nsettle_secs = 3\n", "settle_seconds"),
+        ("[inbox\n", "not valid TOML"),
+        ('[inbox]\ntext = "nothing"\n', "no such recipe"),
+    ],
+)
+def test_with_a_wrong_config_it_still_looks_at_all_that_it_can(place: Place, toml: str, words: str):
+    place.write_config(toml)
+    found = _look(place)
+    assert found["config"][0][0] == "FAIL" and words in found["config"][0][1]
+    assert "models" not in found and "models" in found["rest"][0][1]
+    assert "service" in found and ("folders" in found) == ("valid TOML" not in words)
+
+
+def test_without_any_config_it_says_so():
+    checks = list(examination.examine(None))
+    assert checks[0].verdict == "FAIL" and "--config FILE" in checks[0].fix
+
+
+def test_check_that_breaks_is_a_line_and_hides_no_other(make_place):
+    place = make_place(Place.TEXT.replace('"plaintext"', '"fakes.unplannable"'))
+    found = _look(place)
+    assert found["models"] == [("warn", "cannot be told: no plan Ask as root, or as the user that inboxd runs as.")]
+    assert found["memory"] and found["service"]
+
+
+def test_folder_that_is_not_for_the_services_user_fails(place: Place, installed):
+    if os.geteuid() != 0:
+        pytest.skip("only root can look as another user")
+    service = installed(f"User=nobody\nReadWritePaths={place.home}\n", place)
+    verdict, words, fix = next(host.folders(place.settings(), service))
+    assert verdict == "FAIL" and ("not for nobody" in words or "does not see it" in words) and fix
+
+
+def test_what_root_asks_is_looked_at_as_the_services_user(tmp_path: Path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can look as another user")
+    nobody = pwd.getpwnam("nobody")
+    assert as_user(nobody, lambda: [os.geteuid(), os.getegid()]) == [nobody.pw_uid, nobody.pw_gid]
+    assert as_user(None, os.geteuid) == 0 and os.geteuid() == 0
+    with pytest.raises(OSError, match="as nobody"):
+        as_user(nobody, lambda: 1 / 0)
+
+
+def test_folder_outside_of_the_sandbox_fails(place: Place, installed):
+    settings = config.parse({"paths": {"inbox": "/srv/no-such/inbox"}}, source=None, home=place.home)
+    assert "may not write there" in host.why_out_of_sandbox(settings.inbox, installed("", place))
+    opened = installed("ReadWritePaths=-/srv/no-such\n", place)
+    assert host.why_out_of_sandbox(settings.inbox, opened) is None
+    assert "ProtectHome=" in host.why_out_of_sandbox(Path("/home/me/inbox"), opened)
+    assert host.why_out_of_sandbox(Path("/var/lib/inboxd/inbox"), installed("", place)) is None
+
+
+def test_file_that_has_no_room_fails(place: Place):
+    with (place.inbox / "huge.mkv").open("wb") as file:
+        file.truncate(8 << 40)  # a hole: 8 TB of nothing
+    place.outbox.mkdir()
+    found = list(host.space(place.settings(), None))
+    assert any(verdict == "FAIL" and "huge.mkv" in words for verdict, words, _ in found)
+
+
+def test_clock_that_is_behind_the_job_log_is_told(place: Place):
+    place.drop("x.txt")
+    place.drain()
+    with contextlib.closing(sqlite3.connect(place.settings().database)) as database, database:
+        database.execute("UPDATE events SET at = at + 86400000000")
+    assert "24.0 hours ahead" in next(host.clock(place.settings(), None))[1]
+
+
+def test_limits_of_inotify_that_are_too_narrow_name_the_setting(place: Place, monkeypatch: pytest.MonkeyPatch):
+    limits = place.home / "limits"
+    limits.mkdir()
+    for name in ("max_user_watches", "max_user_instances", "max_queued_events"):
+        (limits / name).write_text("1\n")
+    monkeypatch.setattr(host, "_INOTIFY", limits)
+    found = list(host.inotify(place.settings(), None))
+    assert [verdict for verdict, *_ in found] == ["warn"] * 3
+    assert all(fix.startswith("sysctl fs.inotify.max_") for *_, fix in found)
+
+
+def test_daemon_that_holds_the_inbox_and_does_not_answer_fails(place: Place):
+    place.start()
+    (place.state / "inboxd.sock").unlink()
+    verdict, words = _look(place)["daemon"][0]
+    assert verdict == "FAIL" and "holds the inbox" in words
+
+
+@pytest.mark.parametrize(
+    ("torch", "verdict", "words"),
+    [
+        ('{"version": "2.13", "built_for": "12.8", "gpu": "NVIDIA H200"}', "ok", "sees NVIDIA H200"),
+        ('{"version": "2.13", "built_for": null, "gpu": "", "why": "x"}', "warn", "built without CUDA"),
+        ('{"version": "2.13", "built_for": "12.8", "gpu": "", "why": "too old"}', "FAIL", "sees no GPU: too old"),
+    ],
+)
+def test_whether_torch_sees_the_gpu_is_asked_of_the_workers_interpreter(
+    make_place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch: str, verdict: str, words: str
+):
+    for name, output in (("nvidia-smi", "0, NVIDIA H200, 512, 143771, 0, 570.86"), ("its-python", torch)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{output}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    place = make_place(f'[processors.vlm]\npython = "{tmp_path}/its-python"\n[inbox]\naudio = ""\n')
+    found = list(models.gpus(place.settings(), None))
+    assert found[0] == ("ok", "0: NVIDIA H200, driver 570.86, 537 MB of 150.8 GB in use", "")
+    assert found[-1][0] == verdict and words in found[-1][1]
+
+
+def test_recipe_that_insists_on_a_gpu_fails_where_there_is_none(make_place):
+    if shutil.which("nvidia-smi"):
+        pytest.skip("there is one")
+    place = make_place('[processors.whisper]\ndevice = "cuda"\nmodel = "tiny.en"\n')
+    verdict, words, fix = list(models.gpus(place.settings(), None))[-1]
+    assert verdict == "FAIL" and "transcribe insist" in words and 'device = "auto"' in fix
+
+
+def test_model_that_needs_more_than_it_may_have_is_told(make_place):
+    whisper = '[processors.whisper]\nmodel = "large-v3"\nmemory_max = "1GB"\ndevice = "cpu"\n'
+    found = list(models.memory(make_place(f'[inbox]\nimage = ""\n{whisper}').settings(), None))
+    assert any("memory_max allows 1GB" in words for _, words, _ in found)
+
+
+def test_weights_that_the_service_cannot_download_fail(make_place, installed):
+    place = make_place('[inbox]\nimage = ""\n[processors.whisper]\nmodel = "small"\n')
+    assert next(models.models(place.settings(), None))[0] == "warn"
+    verdict, _, fix = next(models.models(place.settings(), installed("User=nobody\n", place)))
+    assert verdict == "FAIL" and fix == "sudo -u nobody inboxd models fetch small"
+
+
+def test_what_waits_and_what_is_left_is_told(make_place):
+    place = make_place(
+        Place.TEXT.replace('"plaintext"', '"fakes.misbehaving"\nunavailable_until = "weights"').replace(
+            'probe = "300ms"', 'probe = "1h"'
+        )
+    )
+    place.drop("x.txt", "fine")
+    (place.inbox / "link").symlink_to("x.txt")
+    place.start()
+    wait_for(lambda: (place.row("x.txt") or {}).get("waiting_for"), "its waiting")
+    words = " ".join(words for _, words in _findings(place)["daemon"])
+    assert "1 waiting" in words and "symbolic link" in words
+
+
+def test_what_the_last_start_could_not_put_right_fails_though_no_daemon_runs(place: Place):
+    place.drop("x.txt")
+    place.drain()
+    (place.inbox / ".taken/7418f7bc").mkdir()
+    unplaced.write(place.state, {"7418f7bc": "Internal error during recovery"})
+    assert ("FAIL", True) in [
+        (verdict, "7418f7bc: Internal error" in words) for verdict, words in _look(place)["daemon"]
+    ]
+    assert "WRONG 7418f7bc" in place.inboxd("verify", check=1).stdout
+
+
+def test_for_a_person_each_line_has_its_mend(place: Place):
+    shown = place.inboxd("doctor").stdout
+    assert "-> Start it: `systemctl start inboxd`" in " ".join(shown.split())

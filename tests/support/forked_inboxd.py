@@ -1,0 +1,191 @@
+"""The command `inboxd` in processes of their own, forked from one that has its modules loaded already: what a Python
+spends on reading them, hundreds of times in all, is more than what most tests are about.
+
+What it does not replace: a test with variables that act when a program is loaded (LD_PRELOAD, TZ), or with another
+program around the daemon, starts a Python of its own.
+"""
+
+import array
+import atexit
+import contextlib
+import functools
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from paths import PYTHONPATH, ROOT
+
+_ROOT = ROOT
+_MAX_ORDER_BYTES = 2**20
+_FDS = 3  # with each order: stdout, stderr, and where its exit status is written
+
+
+class Inboxd:
+    """One running `inboxd`, to be handled like a Popen."""
+
+    def __init__(self, arguments: list[str], *, cwd: Path, env: Mapping[str, str], stdout: IO, stderr: IO):
+        self.args = ["inboxd", *arguments]
+        self.returncode: int | None = None
+        order = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": dict(env)}).encode()
+        self._ended, theirs = os.pipe()
+        try:
+            server = _server()
+            socket.send_fds(server, [order], [stdout.fileno(), stderr.fileno(), theirs])
+        finally:
+            os.close(theirs)
+        self.pid = int(server.recv(32))
+
+    def poll(self) -> int | None:
+        return self._reap(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self._reap(timeout) is None:
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _reap(self, timeout: float | None) -> int | None:
+        if self.returncode is None and select.select([self._ended], [], [], timeout)[0]:
+            told = os.read(self._ended, 32)
+            os.close(self._ended)
+            assert told, "the server that forks inboxd has ended"
+            self.returncode = int(told)
+        return self.returncode
+
+
+def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess:
+    """Like subprocess.run with captured text."""
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
+        running = Inboxd(arguments, cwd=cwd, env=env, stdout=stdout, stderr=stderr)
+        try:
+            status = running.wait(timeout)
+        except BaseException:
+            running.kill()
+            running.wait()
+            raise
+        for file in (stdout, stderr):
+            file.seek(0)
+        return subprocess.CompletedProcess(running.args, status, stdout.read(), stderr.read())
+
+
+@functools.cache
+def _server() -> socket.socket:
+    """The way to the server of this process, which ends with it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "forked_inboxd", str(theirs.fileno())],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "COLUMNS": "200"},
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+    )
+    theirs.close()
+
+    def stop() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(stop)
+    return ours
+
+
+# ------------------------------------------------------------------------------------------- in the server process
+
+
+def _serve(orders: socket.socket) -> bool:
+    """Fork for each order. True: this is the new process, and set up to be an `inboxd`; False: no more orders."""
+    running: dict[int, tuple[int, int]] = {}  # descriptor of the process: its id, and where its end is to be told
+    poll = select.poll()
+    poll.register(orders, select.POLLIN)
+    while True:
+        for ready, _ in poll.poll():
+            if ready != orders.fileno():
+                pid, status = running.pop(ready)
+                poll.unregister(ready)
+                os.close(ready)
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+                    os.write(status, str(code).encode())
+                os.close(status)
+                continue
+            order, fds = _receive(orders)
+            if not order:
+                return False
+            pid = os.fork()
+            if pid == 0:
+                _become(json.loads(order), fds)
+                return True
+            running[os.pidfd_open(pid)] = (pid, fds[2])
+            poll.register(list(running)[-1], select.POLLIN)
+            os.close(fds[0])
+            os.close(fds[1])
+            orders.send(str(pid).encode())
+
+
+def _receive(orders: socket.socket) -> tuple[bytes, list[int]]:
+    fds = array.array("i")
+    order, ancillary, _, _ = orders.recvmsg(_MAX_ORDER_BYTES, socket.CMSG_SPACE(_FDS * fds.itemsize))
+    for _, _, data in ancillary:
+        fds.frombytes(data)
+    return order, list(fds)
+
+
+def _become(order: dict, fds: list[int]) -> None:
+    os.dup2(fds[0], 1)
+    os.dup2(fds[1], 2)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    sys.argv = ["inboxd", *order["arguments"]]
+
+
+def _load_all() -> None:
+    """All that a command or the daemon imports when it comes to it."""
+    import apscheduler.schedulers.background
+    import sqlalchemy.dialects.sqlite
+
+    from daemon.cli import main as cli
+    from daemon.cli import oneshot, terminal, views
+    from daemon.doctor import checks
+    from daemon.files import layout
+    from daemon.queue import backup
+    from daemon.recovery import verify
+    from daemon.server import service
+    from daemon.telemetry import metrics
+    from daemon.workers import supervisor
+    from processors import ocr, plaintext, vlm, whisper
+
+    assert apscheduler and sqlalchemy and verify and backup and cli and layout and oneshot and service and supervisor
+    assert terminal and views and checks and metrics and ocr and plaintext and vlm and whisper
+
+
+if __name__ == "__main__":
+    import gc
+
+    _load_all()
+    gc.freeze()  # or each process would copy all pages once its collector runs
+    orders_in = socket.socket(fileno=int(sys.argv[1]))
+    if _serve(orders_in):
+        orders_in.detach()  # its descriptor is closed already, and may be another's soon
+        from daemon.cli.main import main
+
+        main()

@@ -1,0 +1,123 @@
+"""Real weights for the processors' tests (fetched once, kept outside the repository), and Whisper loaded with them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny_vlm
+from paths import ROOT
+from tiny_vlm import READ, Asked
+
+from processors import contract
+from processors.contract import Finished, Kind, Progress, Work, WorkProgress
+from processors.vlm import AskOptions, Vlm, VlmOptions
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+
+SAMPLES = ROOT / "tests" / "data" / "audio"
+GREEDY = {"beam_size": None, "best_of": None}  # half the time of the default
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """A folder of models with whisper/tiny.en.pt in it: INBOXD_TEST_MODELS, else below the user's cache."""
+    folder = Path(os.environ.get("INBOXD_TEST_MODELS") or Path.home() / ".cache/inboxd-tests/models")
+    fetched = subprocess.run(
+        [sys.executable, "-m", "processors.models_cli", "--models", str(folder), "fetch", "tiny.en"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if fetched.returncode:
+        pytest.fail(f"tiny.en cannot be fetched: {fetched.stderr or fetched.stdout}")
+    return folder
+
+
+class Heard:
+    """One transcription: the outcome, its files and what was told on the way."""
+
+    def __init__(self, finished: Finished, outputs: Path, told: list[WorkProgress]):
+        self.finished, self.outputs, self.told = finished, outputs, told
+        self.text = (outputs / "talk.txt").read_text(encoding="utf-8") if (outputs / "talk.txt").exists() else ""
+        self.review = " ".join(finished.review)
+
+    def json(self) -> dict:
+        return json.loads((self.outputs / "talk.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def whisper(models: Path) -> Whisper:
+    """tiny.en on one thread of the CPU."""
+    processor = Whisper()
+    processor.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), models, Progress(lambda message: None))
+    return processor
+
+
+@pytest.fixture
+def make_work() -> Callable[..., Work]:
+    """Makes the work of one recording; greedy unless the options say otherwise."""
+
+    def make(source: Path, outputs: Path, stem: str = "talk", **options: object) -> Work:
+        return Work(
+            job="6f1e",
+            attempt=1,
+            source=source,
+            kind=Kind.AUDIO,
+            media_type="application/octet-stream",
+            outputs=outputs,
+            stem=stem,
+            recipe="transcribe",
+            options=TranscribeOptions(**{**GREEDY, **options}),
+        )
+
+    return make
+
+
+@pytest.fixture
+def hear(whisper: Whisper, make_work: Callable[..., Work], tmp_path: Path) -> Callable[..., Heard]:
+    """Transcribes a sample, or any path."""
+
+    def hear(source: Path | str, *, by: Whisper = whisper, **options: object) -> Heard:
+        outputs = tmp_path / f"outputs{len(list(tmp_path.glob('outputs*')))}"
+        outputs.mkdir()
+        told: list[WorkProgress] = []
+        work = make_work(SAMPLES / source, outputs, **options)
+        return Heard(by.process_one(work, Progress(told.append)), outputs, told)
+
+    return hear
+
+
+# ---------------------------------------------------------------------------------------------- the VLM
+
+
+@pytest.fixture(scope="session")
+def vlm() -> Vlm:
+    """The tiny model on one thread of the CPU."""
+    processor = Vlm()
+    options = VlmOptions(model=str(tiny_vlm.TINY), device="cpu", threads=1, pages_at_once=4)
+    processor.load(options, tiny_vlm.TINY.parent, Progress(lambda message: None))
+    return processor
+
+
+@pytest.fixture
+def ask_all(vlm: Vlm, tmp_path: Path) -> Callable[..., list[Asked]]:
+    def ask_all(*jobs: tuple[Path, AskOptions], sidecars: dict[str, Path] | None = None) -> list[Asked]:
+        works = [tiny_vlm.a_work(source, tmp_path, options, sidecars) for source, options in jobs]
+        told: list[contract.WorkProgress] = []
+        outcomes = {work.job: outcome for work, outcome in vlm.process(works, Progress(told.append))}
+        assert len(outcomes) == len(works)
+        return [Asked(outcomes[work.job], work, told) for work in works]
+
+    return ask_all
+
+
+@pytest.fixture
+def ask(ask_all: Callable[..., list[Asked]]) -> Callable[..., Asked]:
+    def ask(source: Path, prompt: str | None = READ, sidecars: dict[str, Path] | None = None, **options) -> Asked:
+        return ask_all((source, AskOptions(prompt=prompt, **options)), sidecars=sidecars)[0]
+
+    return ask

@@ -1,0 +1,92 @@
+"""Two readings of a page: what differs is flagged, what is alike is not, and nothing is changed."""
+
+from typed_pages import read_typed, typed_page
+
+from processors import statements
+
+PAGE = """
+    Account number: 00012345
+    Statement period: 01/05/2024 to 31/05/2024
+
+    Date        Description              Money out     Money in      Balance
+                Opening balance                                       1,000.00
+    02/05/2024  Larkfield Lettings          845.00
+    03/05/2024  Brindle Water                31.46
+    07/05/2024  Salary                                    2,000.00    2,123.54
+    09/05/2024  Corner Bakery                 4.20
+    13/05/2024  Transfer                     50.00                    2,069.34
+                Closing balance                                       2,069.34
+"""
+
+
+def compared(first, second):
+    document, other = (statements.read_statements([typed_page(text, 1)]) for text in (first, second))
+    statements.compare(document, other, {1: "OCR"})
+    for statement in document.statements:
+        statements.check(statement)
+    return document
+
+
+def flagged(document):
+    return {row.description: " / ".join(row.flags) for row in document.rows if row.flags}
+
+
+def test_what_two_readings_have_alike_is_confirmed():
+    document = compared(PAGE, PAGE)
+    assert [row.confirmed for row in document.rows] == [True] * 5
+    assert flagged(document) == {}
+    assert "5 of 5 rows that were read twice are the same" in [one.text for one in document.statements[0].checks]
+
+
+def test_a_wrong_date_that_fits_between_its_neighbours_is_flagged():
+    document = compared(PAGE.replace("03/05/2024", "05/05/2024"), PAGE)
+    assert flagged(document) == {"Brindle Water": "another reading of it (OCR) has the date 2024-05-03"}
+    assert str(document.rows[1].date) == "2024-05-05"  # as it was read first
+    assert any("4 of 5" in reason for reason in statements.reasons(document))
+
+
+def test_a_wrong_amount_is_flagged_alone_of_all_rows_up_to_the_next_balance():
+    document = compared(PAGE.replace("31.46", "37.46"), PAGE)
+    assert list(flagged(document)) == ["Brindle Water"]
+    assert "has the debit 31.46" in flagged(document)["Brindle Water"]
+    assert "the balance changes by" in flagged(document)["Brindle Water"]
+
+
+def test_without_a_second_reading_all_rows_up_to_the_next_balance_may_be_wrong():
+    (statement,) = read_typed(PAGE.replace("31.46", "37.46")).statements
+    assert [row.description for row in statement.flagged] == ["Larkfield Lettings", "Brindle Water", "Salary"]
+
+
+def test_a_lost_balance_is_flagged():
+    document = compared(PAGE.replace("2,000.00    2,123.54", "2,000.00"), PAGE)
+    assert flagged(document) == {"Salary": "another reading of it (OCR) has the balance 2123.54"}
+
+
+def test_a_row_that_only_the_second_reading_has_is_told_and_its_neighbours_are_not_blamed():
+    lost = "\n".join(line for line in PAGE.splitlines() if "Brindle" not in line)
+    document = compared(lost, PAGE)
+    assert flagged(document) == {}
+    assert [each.text for each in document.unread] == ["2024-05-03 Brindle Water debit 31.46"]
+    assert any("do not follow" in reason for reason in statements.reasons(document))
+
+
+def test_a_row_that_only_the_first_reading_has_is_flagged():
+    lost = "\n".join(line for line in PAGE.splitlines() if "Brindle" not in line)
+    assert list(flagged(compared(PAGE, lost))) == ["Brindle Water"]
+
+
+def test_a_second_reading_that_went_wrong_says_nothing_about_the_first():
+    document = compared(PAGE, "Account number: 00012345")
+    assert flagged(document) == {}
+    assert any("too little success" in note for note in document.notes)
+    assert [row.confirmed for row in document.rows] == [None] * 5
+
+
+def test_how_sure_a_row_must_be_is_a_setting():
+    document = statements.read_statements([typed_page(PAGE, 1)])
+    document.rows[1].confidence = 0.6
+    (statement,) = document.statements
+    statements.check(statement, least_confidence=0.5)
+    assert flagged(document) == {}
+    statements.check(statement)
+    assert flagged(document) == {"Brindle Water": "read with little certainty (0.60)"}

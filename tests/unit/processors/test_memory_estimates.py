@@ -1,0 +1,34 @@
+"""What a loaded model is thought to need of the memory that `[workers] memory` shares out."""
+
+from pathlib import Path
+
+import pytest
+from paths import TESTS
+
+from processors import contract, registry
+
+
+def _needed(processor: str, models: Path, **options: object) -> int:
+    cls = registry.find(processor)
+    return cls.memory_needed(cls.Options(**options), models)
+
+
+def test_larger_whisper_models_need_more_and_an_unknown_one_as_much_as_the_largest(tmp_path: Path):
+    sizes = [_needed("whisper", tmp_path, model=name) for name in ("tiny.en", "small", "medium", "turbo", "large-v3")]
+    assert sizes == sorted(sizes) and sizes[0] == 10**9
+    assert _needed("whisper", tmp_path, model="mine.pt") == sizes[-1]
+
+
+def test_vision_language_model_needs_its_weights_and_room_for_its_pages(tmp_path: Path):
+    folder = TESTS / "data/tiny-vlm"
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    alone = _needed("vlm", tmp_path, model=str(folder), pages_at_once=1)
+    assert weights < alone < _needed("vlm", tmp_path, model=str(folder), pages_at_once=8)
+    assert _needed("vlm", tmp_path, model=str(folder), pages_at_once=1, quantization="4bit") < alone
+
+
+def test_server_needs_none_and_what_config_says_counts(tmp_path: Path):
+    assert _needed("vlm", tmp_path, engine="openai", base_url="http://localhost:1/v1") == 0
+    assert _needed("vlm", tmp_path, memory="6GB") == 6 * 10**9
+    with pytest.raises(ValueError, match="6GB"):
+        contract.Options(memory="80%")

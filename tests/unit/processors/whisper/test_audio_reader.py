@@ -1,0 +1,195 @@
+"""Decoding: every sample, at its time, in bounded memory; what cannot be decoded is noted, not passed over."""
+
+import struct
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from paths import TESTS
+
+from processors.whisper.audio import reader
+
+SAMPLES = TESTS / "data" / "audio"
+
+
+def read(path: Path) -> tuple[np.ndarray, reader.Track]:
+    with reader.open_track(path) as track:
+        return np.concatenate(list(track.blocks())), track
+
+
+def test_sound_is_what_openai_whisper_would_be_given():
+    samples, track = read(SAMPLES / "jfk.flac")
+    assert samples.dtype == np.float32 and samples.ndim == 1 and len(samples) == 11 * 16_000
+    assert -1 <= samples.min() < -0.3 and 0.3 < samples.max() <= 1
+    assert track.declared_seconds == pytest.approx(11) and track.decoded_seconds == pytest.approx(11)
+
+
+def test_bad_packets_are_skipped_one_by_one_and_silence_keeps_their_place(tmp_path):
+    damaged = tmp_path / "damaged.m4a"
+    content = bytearray((SAMPLES / "LJ001-0003.m4a").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = b"\xff" * 3000
+    damaged.write_bytes(content)
+    whole, _ = read(SAMPLES / "LJ001-0003.m4a")
+    samples, track = read(damaged)
+    lost = sum(gap.seconds for gap in track.gaps)
+    assert 0.1 < lost < 1.5
+    assert len(samples) == pytest.approx(len(whole), abs=16_000 // 10)
+    late = slice(len(whole) - 32_000, len(whole) - 16_000)
+    assert np.corrcoef(samples[late], whole[late])[0, 1] > 0.9  # at the same time as before
+    assert abs(np.corrcoef(samples[late], np.roll(whole, 160)[late])[0, 1]) < 0.9  # which this would notice
+
+
+@pytest.mark.parametrize("name", ["LJ001-0001.wav", "LJ001-0004.flac"])
+def test_a_truncated_file_decodes_to_less_than_it_declares(tmp_path, name):
+    half = tmp_path / name
+    content = (SAMPLES / name).read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    _, track = read(half)
+    assert track.decoded_seconds < 0.6 * track.declared_seconds
+
+
+@pytest.mark.parametrize(
+    "name", ["LJ001-0001.wav", "LJ001-0002.mp3", "LJ001-0003.m4a", "LJ001-0004.flac", "LJ001-0007.mp4"]
+)
+def test_a_whole_file_decodes_to_what_it_declares(name):
+    _, track = read(SAMPLES / name)
+    assert track.decoded_seconds == pytest.approx(track.declared_seconds, abs=0.1)
+    assert track.gaps == []
+
+
+def test_an_mp3_without_a_count_of_its_frames_declares_nothing(tmp_path):
+    bare = tmp_path / "bare.mp3"
+    content = (SAMPLES / "LJ001-0002.mp3").read_bytes()
+    for mark in (b"Xing", b"Info"):
+        content = content.replace(mark, b"\0\0\0\0")
+    bare.write_bytes(content)
+    _, track = read(bare)
+    assert track.declared_seconds is None and track.decoded_seconds == pytest.approx(1.9, abs=0.1)
+
+
+def test_matroska_declares_the_length_of_the_track_not_of_the_film(tmp_path):
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as film:
+        track = film.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            film.mux(packet)
+    _, track = read(path)
+    assert track.declared_seconds == pytest.approx(1, abs=0.05)
+
+
+def test_of_two_tracks_the_one_asked_for_is_read(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as film:
+        tracks = [film.add_stream("pcm_s16le", rate=16_000, layout="mono") for _ in range(2)]
+        for track, level in zip(tracks, (8000, 0), strict=True):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 16_000), level, np.int16), format="s16", layout="mono")
+            frame.sample_rate = 16_000
+            for packet in [*track.encode(frame), *track.encode(None)]:
+                film.mux(packet)
+    samples, track = read(path)
+    assert track.tracks == 2 and samples.mean() == pytest.approx(8000 / 32768, abs=0.01)
+    with reader.open_track(path, track=2) as track:
+        assert not np.concatenate(list(track.blocks())).any()
+
+
+def test_a_change_of_rate_within_the_track_is_followed(tmp_path):
+    """Two MP3s of other rates joined byte by byte, as people do with `cat`."""
+    joined = tmp_path / "joined.mp3"
+    pieces = []
+    for rate in (44_100, 22_050):
+        path = tmp_path / f"{rate}.mp3"
+        with av.open(str(path), "w") as file:
+            track = file.add_stream("mp3", rate=rate, layout="mono")
+            tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(2 * rate) / rate)).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(tone[None], format="s16p", layout="mono")
+            frame.sample_rate = rate
+            for packet in [*track.encode(frame), *track.encode(None)]:
+                file.mux(packet)
+        pieces.append(path.read_bytes())
+    joined.write_bytes(b"".join(pieces))
+    samples, track = read(joined)
+    assert track.decoded_seconds == pytest.approx(4, abs=0.3)
+    assert reader.levels(samples[48_000:60_000]).min() > -30
+
+
+def test_parts_rejoin_to_the_same_sound_and_are_cut_where_it_is_quiet(monkeypatch):
+    monkeypatch.setattr(reader, "PART_SECONDS", 10.0)
+    monkeypatch.setattr(reader, "CUT_SECONDS", 4.0)
+    rng = np.random.default_rng(5)
+    whole = rng.uniform(-0.5, 0.5, 25 * 16_000).astype(np.float32)
+    whole[8 * 16_000 : 9 * 16_000] = 0  # the only pause
+    parts = [part.samples for part in reader.parts(iter(np.array_split(whole, 7)))]
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert all(len(part) <= 10 * 16_000 for part in parts)
+    assert 8 * 16_000 <= len(parts[0]) <= 9 * 16_000
+
+
+def test_levels_are_decibels_of_full_scale():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).astype(np.float32)
+    assert reader.levels(tone) == pytest.approx(np.full(10, -3.01), abs=0.01)
+    assert reader.levels(np.zeros(100, np.float32)) == pytest.approx([-120])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8, 12, 16])
+def test_each_channel_is_read_by_itself_however_many_there_are(tmp_path, channels):
+    """As frames of planes, PyAV crashes with eight, twelve and sixteen."""
+    time = np.arange(16_000) / 16_000
+    tones = [0.5 * np.sin(2 * np.pi * 200 * (number + 1) * time) for number in range(channels)]
+    with wave.open(str(tmp_path / "many.wav"), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((np.stack(tones, 1) * 32767).astype("<i2").tobytes())
+    for number in range(1, channels + 1):
+        with reader.open_track(tmp_path / "many.wav", channel=number) as track:
+            found = np.concatenate(list(track.blocks()))
+        assert int(np.argmax(np.abs(np.fft.rfft(found)))) == 200 * number
+
+
+@pytest.mark.parametrize("channels", [2, 9, 63, 96])
+def test_channels_that_ffmpeg_knows_no_layout_of_are_mixed(tmp_path, channels):
+    time = np.arange(16_000) / 16_000
+    tones = [0.9 * np.sin(2 * np.pi * 50 * (number + 1) * time) for number in range(channels)]
+    with wave.open(str(tmp_path / "many.wav"), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((np.stack(tones, 1) * 32767).astype("<i2").tobytes())
+    samples, track = read(tmp_path / "many.wav")
+    assert track.gaps == [] and len(samples) == 16_000 and np.abs(samples).max() <= 1
+    spectrum = np.abs(np.fft.rfft(samples))
+    assert set(np.argsort(spectrum)[-channels:]) >= {50, 50 * min(channels, 63)}
+
+
+def test_samples_that_are_not_numbers_are_silence_and_counted(tmp_path):
+    time = np.arange(16_000) / 16_000
+    tone = (0.5 * np.sin(2 * np.pi * 200 * time)).astype("<f4")
+    broken = np.full(16_000, np.nan, "<f4")
+    broken[:100] = np.inf
+    _write_floats(tmp_path / "stereo.wav", np.stack([tone, broken], 1))
+    samples, track = read(tmp_path / "stereo.wav")
+    assert track.not_numbers == 16_000 and track.gaps == []
+    assert np.abs(samples).max() == pytest.approx(0.25, abs=0.02)
+    _write_floats(tmp_path / "mono.wav", np.where(np.arange(16_000) == 7, np.nan, tone)[:, None].astype("<f4"))
+    samples, track = read(tmp_path / "mono.wav")
+    assert track.not_numbers == 1 and np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_long_loss_is_silence_in_blocks_of_bounded_size(tmp_path):
+    with reader.open_track(SAMPLES / "LJ001-0001.wav") as track:
+        blocks = list(track._silence(25.0))
+        assert [len(block) for block in blocks] == [160_000, 160_000, 80_000] and track.decoded_seconds == 25
+        assert next(track._silence(1e300)).shape == (160_000,)
+
+
+def _write_floats(path: Path, samples: np.ndarray) -> None:
+    """A WAV of 32-bit floats (format 3), 16 kHz."""
+    channels, data = samples.shape[1], samples.tobytes()
+    form = struct.pack("<HHIIHH", 3, channels, 16_000, 16_000 * channels * 4, channels * 4, 32)
+    head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack("<I", 16) + form
+    path.write_bytes(head + b"data" + struct.pack("<I", len(data)) + data)

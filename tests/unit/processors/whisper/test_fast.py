@@ -1,0 +1,141 @@
+"""The fast way: windows that end at pauses, and no speech lost between them."""
+
+import dataclasses
+from itertools import pairwise
+
+import jiwer
+import numpy as np
+import pytest
+import torch
+
+from processors.whisper import TranscribeOptions
+from processors.whisper.audio import vad
+from processors.whisper.decoder.audio_encoder import Encoder
+from processors.whisper.engines.batch_runner import Decoding, timed
+from processors.whisper.engines.fast import Windows, _Piece
+from tests.unit.processors.whisper.test_whisper import KENNEDY, SPOKEN, read_sound, words, write_wav
+
+
+def test_speech_of_several_windows_is_heard_whole_and_in_its_place(hear, tmp_path):
+    pause = np.zeros(6 * 16_000, np.float32)
+    names = ("jfk.flac", "LJ001-0004.flac", "LJ001-0003.m4a", "LJ001-0001.wav")
+    talk = write_wav(
+        tmp_path / "talk.wav", np.concatenate([each for name in names for each in (read_sound(name), pause)])
+    )
+    heard = hear(talk, way="fast")
+    said = " ".join([KENNEDY, *(SPOKEN[name] for name in names[1:])])
+    assert jiwer.wer(words(said), words(heard.text)) <= 0.05, heard.text
+    assert heard.finished.review == ()
+    segments = heard.json()["segments"]
+    block = next(segment for segment in segments if "block" in segment["text"])
+    assert 16.5 <= block["start"] <= 18.5
+    assert [segment["id"] for segment in segments] == list(range(len(segments)))
+    done = [told.done for told in heard.told]
+    assert done == sorted(done) and done[-1] == pytest.approx(59.5, abs=0.5)
+
+
+def test_words_of_a_window_are_timed_in_the_file(hear, tmp_path):
+    talk = np.concatenate([np.zeros(8 * 16_000, np.float32), read_sound("LJ001-0002.mp3")])
+    heard = hear(write_wav(tmp_path / "talk.wav", talk), way="fast", word_timestamps=True)
+    timed = [word for segment in heard.json()["segments"] for word in segment["words"]]
+    assert words("".join(word["word"] for word in timed)) == words(SPOKEN["LJ001-0002.mp3"])
+    assert 7.8 <= timed[0]["start"] < timed[-1]["end"] <= 10.1
+
+
+def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch):
+    """Whisper may stop at a pause in the middle of a window; here it is made to."""
+    from processors.whisper.engines import fast
+
+    asked = []
+    real = fast.Windows._take
+
+    def take(self, piece, mel, result):
+        asked.append(piece)
+        if not piece.splits:  # as if only its first words had been understood
+            closed = [n for n, token in enumerate(result.tokens) if token >= self._tokenizer.timestamp_begin]
+            early = self._tokenizer.timestamp_begin + 150
+            result.tokens[:] = [*result.tokens[: closed[0] + 9], early]
+        return real(self, piece, mel, result)
+
+    monkeypatch.setattr(fast.Windows, "_take", take)
+    heard = hear("jfk.flac", way="fast")
+    first, rest = asked[:2]
+    assert [first.splits, rest.splits] == [0, 1] and rest.known > first.start + 2.9
+    assert "country can do for you" in heard.text
+    assert first.said == "" and words(rest.said) == words(KENNEDY)[: len(words(rest.said))] != ""
+    assert rest.start == pytest.approx(rest.known - 0.5, abs=0.01)  # a little earlier: but no time is said twice
+    segments = heard.json()["segments"]
+    assert all(one["end"] <= next_one["start"] for one, next_one in pairwise(segments))
+
+
+def test_a_short_rest_is_not_told_what_was_said():
+    short = Windows._rest(None, _Piece(start=10.0, end=16.0), 5.4, 0.6, " all but this")
+    assert (short.start, short.known, short.said) == (15.4, 15.4, "")
+
+
+def test_beams_that_end_twice_are_asked_again_greedily(hear, monkeypatch):
+    """Of a beam search's candidates, whisper takes the likeliest by token: what is said twice is likelier."""
+    asked = []
+    real = Decoding.decode
+
+    def decode(self, batch):
+        found = real(self, batch)
+        for number, window in enumerate(batch):
+            asked.append(window.options.beam_size)
+            if window.options.beam_size:
+                text = found[number].text + " do for your country."
+                found[number] = dataclasses.replace(found[number], text=text)
+        return found
+
+    monkeypatch.setattr(Decoding, "decode", decode)
+    heard = hear("jfk.flac", way="fast", beam_size=3)
+    assert asked == [3, None] and words(heard.text) == words(KENNEDY)
+
+
+def test_tokens_are_cut_at_their_times():
+    from whisper.tokenizer import get_tokenizer
+
+    tokenizer = get_tokenizer(False)
+    at = [tokenizer.timestamp_begin + n for n in (0, 100, 150, 200)]
+    text, more = tokenizer.encode(" one two"), tokenizer.encode(" three")
+    closed, left, last = timed([at[0], *text, at[1], at[1], *more], tokenizer)
+    assert closed == [([at[0], *text, at[1]], 0.0, 2.0)] and left == ([at[1], *more], 2.0) and last == 2.0
+    closed, left, last = timed([at[0], *text, at[1], at[2], *more, at[3]], tokenizer)
+    assert [pair[1:] for pair in closed] == [(0.0, 2.0), (3.0, 4.0)] and left is None and last == 4.0
+
+
+def test_fast_needs_the_voice_detector():
+    with pytest.raises(ValueError, match="voice detector"):
+        TranscribeOptions(way="fast", vad=False)
+    assert vad.windows([]) == []
+
+
+class Spoilt:
+    """Stands in for an encoder in bfloat16, which not every CPU has: hears nothing right."""
+
+    def __init__(self, encoder: Encoder):
+        self.encoder, self.heard = encoder, 0
+
+    def encode_all(self, mels: list[torch.Tensor]) -> list[torch.Tensor]:
+        self.heard += len(mels)
+        return [-found for found in self.encoder.encode_all(mels)]
+
+
+@pytest.fixture
+def spoilt(whisper, monkeypatch):
+    decoder = whisper._engine._decoding._decoder
+    spoilt = Spoilt(decoder.encoder)
+    monkeypatch.setattr(decoder, "rough_encoder", spoilt)
+    return spoilt
+
+
+def test_what_is_doubtful_when_heard_roughly_is_heard_again_in_full(hear, spoilt):
+    heard = hear("jfk.flac", way="fast", beam_size=1, cut_context=False)
+    assert spoilt.heard == 1 and words(heard.text) == words(KENNEDY)
+
+
+def test_nothing_is_heard_roughly_that_must_be_exact(hear, spoilt, whisper, monkeypatch):
+    assert words(hear("jfk.flac", beam_size=1).text) == words(KENNEDY)
+    monkeypatch.setattr(whisper._engine, "_may_be_rough", False)  # dtype = "float32"
+    assert words(hear("jfk.flac", way="fast", beam_size=1).text) == words(KENNEDY)
+    assert not spoilt.heard

@@ -1,0 +1,156 @@
+"""What cannot have been said: found in the text, decoded again, and named to a person if it stays."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import whisper as openai_whisper
+from whisper.decoding import DecodingResult
+from whisper.tokenizer import get_tokenizer
+
+from processors.whisper import TranscribeOptions
+from processors.whisper.audio import vad
+from processors.whisper.engines.batch_runner import Listener
+from processors.whisper.track import hallucinations
+from processors.whisper.track.transcriber import Question
+from tests.unit.processors.whisper.test_whisper_review import a_segment, reasons
+
+UNSAYABLE = "Of all the many things which a person may care to write down here, none could be spoken so quickly. " * 2
+TOKENS = get_tokenizer(False)
+
+
+@pytest.mark.parametrize("text", ["no no no no no", "so it goes on and " * 5, "Thank you. " * 7])
+def test_words_said_over_and_over_are_a_loop(text):
+    assert hallucinations.is_loop(text) and hallucinations.window_problem(text, 30.0)
+
+
+@pytest.mark.parametrize("text", ["no no no no", "ask not what your country can do, ask what you can do", ""])
+def test_emphasis_and_rhetoric_are_no_loop(text):
+    assert not hallucinations.is_loop(text) and hallucinations.window_problem(text, 30.0) is None
+
+
+JAPANESE_LOOP = "それではまた次回お会いしましょう。" * 5
+
+
+@pytest.mark.parametrize("text", [JAPANESE_LOOP, "谢谢大家" * 5, "สวัสดีครับ" * 6, "ご視聴、" * 6])
+def test_loops_are_seen_where_words_are_not_spaced(text):
+    assert hallucinations.is_loop(text)
+
+
+@pytest.mark.parametrize("text", ["ははははは、ああああ", "そうですそうです、はいはいはい", "雨が、雨が降る"])
+def test_laughter_and_emphasis_are_no_loop_there_either(text):
+    assert not hallucinations.is_loop(text) and not hallucinations.ends_twice(text)
+
+
+def test_last_words_said_twice_are_seen_there_too():
+    assert hallucinations.ends_twice("駅に着いたら、次の電車は九時です次の電車は九時です")
+
+
+@pytest.mark.parametrize("text", ["as he behaved, as he behaved", "He said: give it to me give it to me"])
+def test_last_words_said_twice_are_seen(text):
+    assert hallucinations.ends_twice(text)
+
+
+@pytest.mark.parametrize("text", ["", "oh no, oh no", "ask not what you can, ask what you can", "a b c d a b c"])
+def test_emphasis_at_the_end_is_not_said_twice(text):
+    assert not hallucinations.ends_twice(text)
+
+
+def test_more_words_than_anybody_could_speak_are_impossible():
+    assert hallucinations.window_problem(UNSAYABLE, 1.0) and hallucinations.window_problem(
+        "a b c d e f g h i j k l m n", 1.0
+    )
+    assert hallucinations.window_problem(UNSAYABLE, 15.0) is None
+
+
+def test_politeness_is_made_up_only_at_the_end_and_where_hardly_anyone_speaks():
+    assert hallucinations.is_phantom(" Thank you.", 5.0, 0.4, is_last=True)
+    assert not hallucinations.is_phantom(" Thank you.", 0.8, 0.7, is_last=True)
+    assert hallucinations.is_phantom(
+        " Thank you.", 0.62, 0.24, is_last=True
+    )  # what is kept behind the last word is no speech
+    assert not hallucinations.is_phantom(" Thank you.", 5.0, 0.4, is_last=False)
+    assert not hallucinations.is_phantom(" Thank you for the bread.", 5.0, 0.4, is_last=True)
+
+
+def test_what_whisper_is_known_to_make_up_is_named_with_its_time():
+    credit = a_segment(" Subtitles by the Amara.org community", 65)
+    assert 'known to make this up, at 1:05: "Subtitles by' in reasons(a_segment(), credit)
+    assert "made" not in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=2.5))
+    assert "known to make this up" in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=0.1))
+
+
+def test_text_that_was_left_out_is_named_with_its_time():
+    assert "left out where nobody speaks, at 1:05" in reasons(dropped=(a_segment(" Thank you.", 65),))
+
+
+# ---------------------------------------------------------------------------------------------- decoded again
+
+
+class Model:
+    """As much of a model as `whisper.transcribe` asks for, beside decoding."""
+
+    device, is_multilingual, num_languages = "cpu", False, 99
+    dims = openai_whisper.ModelDimensions(80, 1500, 384, 6, 4, 51864, 448, 384, 6, 4)
+
+
+def run(
+    *texts: str,
+    spoken: tuple[vad.Span, ...],
+    seconds: float = 20.0,
+    clips: str = "0",
+    tell: Callable[[float], None] = lambda seconds: None,
+) -> tuple[list[dict], list[float]]:
+    """`whisper.transcribe` where windows decode to these texts, in turn; the segments, and the temperatures asked."""
+    asked = []
+
+    def ask(windows):
+        (window,) = windows
+        text = texts[min(len(asked), len(texts) - 1)]
+        asked.append(window.options.temperature)
+        first = TOKENS.timestamp_begin
+        tokens = [first, *TOKENS.encode(" " + text), first + round(50 * seconds)]
+        sure = {"avg_logprob": -0.2 - len(asked) / 100, "no_speech_prob": 0.0, "compression_ratio": 1.1}
+        result = DecodingResult(audio_features=window.mel, language="en", tokens=tokens, text=text, **sure)
+        return [DecodingResult(**{**vars(result), "temperature": window.options.temperature})]
+
+    silence = np.zeros(round(seconds * 16_000), np.float32)
+    options = TranscribeOptions(beam_size=None, best_of=None)
+    told = {"samples": silence, "spoken": spoken, "language": "en", "prompt": None, "tell": tell}
+    listener = Listener(Model(), Question(options=options, ask=ask, **told), seconds)
+    chosen = {"temperature": options.temperature, "clip_timestamps": clips}
+    heard = openai_whisper.transcribe(listener, silence, fp16=False, language="en", **chosen)
+    return [listener.with_its_own_ratio(segment) for segment in heard["segments"]], asked
+
+
+def test_an_impossible_window_is_decoded_again_hotter():
+    segments, asked = run(UNSAYABLE, "Good morning.", spoken=(vad.Span(3, 4),))
+    assert asked == [0.0, 0.2] and [segment["text"] for segment in segments] == [" Good morning."]
+
+
+def test_a_window_that_stays_impossible_keeps_its_own_figures():
+    segments, asked = run(UNSAYABLE, spoken=(vad.Span(3, 4),))
+    assert len(asked) == 6 and {segment["compression_ratio"] for segment in segments} == {1.1}
+
+
+def test_a_phantom_that_stays_keeps_the_surest_text():
+    segments, asked = run("Thank you.", spoken=(vad.Span(3, 4),))
+    assert len(asked) == 6 and [segment["temperature"] for segment in segments] == [0.0]
+
+
+def test_possible_text_is_decoded_once():
+    assert run("Good morning.", spoken=(vad.Span(3, 4),))[1] == [0.0]
+
+
+def test_a_window_in_which_nobody_speaks_is_passed_over_undecoded():
+    segments, asked = run("Good morning.", spoken=(vad.Span(61, 62),), seconds=70.0)
+    assert asked == [0.0] and segments[0]["seek"] == 6000
+
+
+def test_a_window_is_judged_where_it_is_though_whisper_has_gone_there_untold():
+    """As it goes over silence beside doubtful words, or from clip to clip: its progress bar stays where it was."""
+    told = []
+    segments, asked = run(
+        "Good morning.", spoken=(vad.Span(41, 42),), seconds=60.0, clips="5,10,40,50", tell=told.append
+    )
+    assert asked == [0.0] and segments[0]["seek"] == 4000 and told == [5.0, 40.0]

@@ -1,0 +1,73 @@
+"""Where somebody speaks, by the detector: real speech, and sounds that are none."""
+
+import numpy as np
+import pytest
+
+from processors.whisper.audio import reader, vad
+from processors.whisper.audio.vad import Span
+from tests.unit.processors.whisper.test_whisper import SAMPLES
+
+SECONDS = np.arange(10 * 16_000) / 16_000
+
+
+@pytest.fixture(scope="module")
+def detector() -> vad.Detector:
+    return vad.Detector()
+
+
+def kennedy() -> np.ndarray:
+    with reader.open_track(SAMPLES / "jfk.flac") as track:
+        return np.concatenate(list(track.blocks()))
+
+
+def test_the_pauses_of_a_speech_are_found(detector):
+    spans = detector.spans(kennedy())
+    assert len(spans) == 4 and 8.5 < vad.seconds_within(spans, 0, 11) < 10.5
+    assert vad.seconds_within(spans, 4.7, 5.1) == 0  # after "Americans"
+
+
+def test_speech_recorded_far_too_quietly_is_speech(detector):
+    assert 8.5 < vad.seconds_within(detector.spans(kennedy() * 0.01), 0, 11) < 10.5
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        np.zeros(0),
+        np.zeros(16_000),
+        np.random.default_rng(7).standard_normal(160_000) * 0.01,
+        0.3 * np.sin(2 * np.pi * 440 * SECONDS),
+        0.3 * np.sin(2 * np.pi * 880 * SECONDS) * (SECONDS % 1 < 0.3),
+        sum(0.1 * np.sin(2 * np.pi * tone * SECONDS) for tone in (220, 277, 330)),
+    ],
+    ids=["nothing", "silence", "noise", "tone", "beeps", "chord"],
+)
+def test_nobody_is_heard_where_nobody_speaks(detector, nobody):
+    assert detector.spans(nobody.astype(np.float32)) == []
+
+
+def test_the_threads_of_torch_stay_as_they_were():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    vad.Detector()
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+def test_windows_hold_whole_spans_and_are_never_longer_than_asked():
+    spans = [Span(0, 9), Span(10, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
+    assert vad.windows(spans, longest=28.0) == [Span(0, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
+    assert vad.windows(spans, longest=31.0) == [Span(0, 29), Span(40, 70)]
+
+
+def test_what_lies_outside():
+    spans = [vad.Span(0.0, 4.0), vad.Span(6.0, 10.0), vad.Span(12.0, 13.0)]
+    assert vad.outside(spans, []) == spans
+    assert vad.outside(spans, [(11.0, 20.0), (1.0, 2.0), (3.0, 7.0)]) == [
+        vad.Span(0.0, 1.0),
+        vad.Span(2.0, 3.0),
+        vad.Span(7.0, 10.0),
+    ]
+    assert vad.outside(spans, [(0.0, 13.0), (2.0, 3.0)]) == []

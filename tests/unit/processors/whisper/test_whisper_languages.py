@@ -1,0 +1,140 @@
+"""Where the language changes, each stretch is transcribed in its own."""
+
+import json
+
+import numpy as np
+import pytest
+
+from processors.contract import Missing
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+from processors.whisper.audio import reader, vad
+from processors.whisper.audio.vad import Span
+from processors.whisper.track import languages, transcript
+from processors.whisper.track.transcriber import Answer, Hearing
+from tests.unit.processors.whisper.test_whisper import read_sound, write_wav
+
+SPOKEN = [Span(1.0, 11.0), Span(14.0, 24.0), Span(30.0, 42.0), Span(45.0, 55.0)]
+
+
+def guess(*guesses):
+    """Detects these, one after the other, and remembers where it was asked."""
+    left = list(guesses)
+
+    def detect(span):
+        detect.asked.append((span.start, span.end))
+        return left.pop(0)
+
+    detect.asked = []
+    return detect
+
+
+def test_stretches_of_one_language_lie_one_behind_the_other():
+    detect = guess(("en", 0.9), ("en", 0.8), ("de", 0.95), ("en", 0.7))
+    found = languages.stretches(SPOKEN, 60.0, detect, None)
+    assert detect.asked == [(span.start, span.end) for span in SPOKEN]
+    assert [(each.start, each.end, each.language, each.probability) for each in found] == [
+        (0.0, 27.0, "en", 0.8),
+        (27.0, 43.5, "de", 0.95),
+        (43.5, 60.0, "en", 0.7),
+    ]
+
+
+def test_a_guess_that_is_unsure_changes_nothing():
+    detect = guess(("nn", 0.4), ("en", 0.9), ("cy", 0.5), ("en", 0.9))
+    assert [each.language for each in languages.stretches(SPOKEN, 60.0, detect, "en")] == ["en"]
+    detect = guess(("nn", 0.4), ("en", 0.9), ("cy", 0.5), ("en", 0.9))
+    assert [each.language for each in languages.stretches(SPOKEN, 60.0, detect, None)] == ["nn", "en"]
+
+
+def test_where_nobody_speaks_there_is_no_stretch():
+    assert languages.stretches([], 60.0, guess(), "en") == []
+
+
+def test_an_engine_that_hears_languages_on_the_way_gets_each_window_alone():
+    found = languages.stretches(SPOKEN, 60.0, guess(*[(None, None)] * 4), None)
+    assert [(each.start, each.language) for each in found] == [(0.0, None), (12.5, None), (27.0, None), (43.5, None)]
+
+
+class Engine:
+    """Hears nothing but which language it was told, and remembers what it was asked."""
+
+    name, device_name, is_elsewhere, made_by = "fake", "cpu", False, {}
+
+    def __init__(self, *guesses, hears=None):
+        self._guesses, self._hears, self.asked = list(guesses), hears, []
+
+    def detect(self, samples):
+        return self._guesses.pop(0)
+
+    def hear(self, question):
+        self.asked.append(question)
+        span = question.spoken[0]
+        text = f" This is {question.language or self._hears}."
+        end = question.spoken[-1].end if self._hears == "all" else span.end
+        segment = {"start": span.start, "end": end, "seek": 0, "text": text, "temperature": 0.0}
+        return Answer(segments=[segment], language=self._hears)
+
+
+@pytest.fixture
+def talk(tmp_path):
+    """Two speakers, five seconds apart."""
+    pause = np.zeros(5 * 16_000, np.float32)
+    return write_wav(
+        tmp_path / "talk.wav", np.concatenate([read_sound("jfk.flac"), pause, read_sound("LJ001-0004.flac")])
+    )
+
+
+def hear(engine, path, **options) -> transcript.Transcript:
+    hearing = Hearing(engine, vad.Detector(), TranscribeOptions(**options), lambda question: None, lambda done: None)
+    with reader.open_track(path) as track:
+        return hearing.transcribe(track)
+
+
+def test_each_stretch_is_told_its_language_and_keeps_its_time(talk, tmp_path):
+    engine = Engine(("en", 0.98), ("de", 0.91), ("de", 0.93), ("de", 0.9))
+    found = hear(engine, talk, multilingual=True, initial_prompt="Names")
+    assert [question.language for question in engine.asked] == ["en", "de"]
+    assert [question.prompt for question in engine.asked] == ["Names", "Names"]  # not what was said in the other
+    assert sum(len(question.samples) for question in engine.asked) == pytest.approx(16_000 * found.seconds, abs=16)
+    assert [(one["language"], one["text"]) for one in found.segments] == [
+        ("en", " This is en."),
+        ("de", " This is de."),
+    ]
+    assert 15.5 < found.segments[1]["start"] < 16.5
+    assert (found.language, found.language_probability) == ("en", 0.98)
+    assert list(found.languages) == ["en", "de"] and 8 < found.languages["en"] < 12 and 3 < found.languages["de"] < 6
+    (name,) = transcript.write(found, tmp_path, "talk", TranscribeOptions(formats=("json",)))
+    assert json.loads((tmp_path / name).read_text())["languages"] == found.languages
+
+
+def test_a_server_says_itself_what_it_heard(talk):
+    engine = Engine(*[(None, None)] * 4, hears="fr")
+    found = hear(engine, talk, multilingual=True)
+    assert {question.language for question in engine.asked} == {None} and len(engine.asked) >= 2
+    assert (found.language, found.language_probability) == ("fr", None)
+
+
+def test_speech_that_the_engine_passes_over_is_named(talk):
+    found = hear(Engine(("en", 0.98)), talk)  # which hears the first words only
+    first = found.segments[0]
+    assert found.passed_over[0].at_seconds >= first["end"] and found.passed_over[-1].at_seconds < 17
+    assert sum(gap.seconds for gap in found.passed_over) == pytest.approx(12, abs=2)
+    whole = hear(Engine(("en", 0.98), hears="all"), talk)
+    assert whole.passed_over == ()
+
+
+def test_without_it_the_first_language_is_that_of_all(talk):
+    engine = Engine(("en", 0.98))
+    found = hear(engine, talk)
+    assert [question.language for question in engine.asked] == ["en"] and found.languages == {}
+
+
+@pytest.mark.parametrize("wrong", [{"language": "en"}, {"vad": False}])
+def test_it_needs_the_detector_and_no_fixed_language(wrong):
+    with pytest.raises(ValueError, match="leave out `language`, and vad = false"):
+        TranscribeOptions(multilingual=True, **wrong)
+
+
+def test_an_english_model_cannot(tmp_path):
+    plan = Whisper.plan(WhisperOptions(model="tiny.en"), TranscribeOptions(multilingual=True), tmp_path)
+    assert isinstance(plan, Missing) and 'set model = "tiny"' in plan.why

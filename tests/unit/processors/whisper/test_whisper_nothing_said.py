@@ -1,0 +1,176 @@
+"""The voice detector finds somebody and the model writes nothing: reported as no speech, and nothing else is lost."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from processors import wellformed
+from processors.contract import BadInput, FailureKind, Progress
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
+from processors.whisper.audio import reader, vad
+from processors.whisper.engines.openai import Engine
+from processors.whisper.track import transcriber
+from processors.whisper.track.transcriber import Answer, Hearing, Question
+from tests.unit.processors.whisper.test_whisper import SAMPLES, read_sound, words, write_wav
+
+NOTHING = ("No speech was found.",)
+A_FIFTH = slice(6_400, 9_600)  # of a second of Kennedy: the detector finds a voice, tiny.en writes nothing
+EVERY_FORMAT = ("txt", "srt", "vtt", "tsv", "json", "md")
+
+
+@pytest.mark.parametrize("beams", [{}, {"beam_size": 5, "best_of": 2}], ids=["greedy", "beams"])
+@pytest.mark.parametrize("way", ["exact", "fast"])
+@pytest.mark.parametrize("word_timestamps", [False, True])
+def test_a_fifth_of_a_second_is_no_speech(hear, tmp_path, way, beams, word_timestamps):
+    source = write_wav(tmp_path / "short.wav", read_sound("jfk.flac")[A_FIFTH])
+    heard = hear(source, way=way, word_timestamps=word_timestamps, formats=EVERY_FORMAT, **beams)
+    assert heard.finished.review == NOTHING and heard.json()["segments"] == []
+    assert len(heard.finished.files) == len(EVERY_FORMAT)
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_an_empty_clip_does_not_cost_the_others(hear, way):
+    heard = hear("jfk.flac", way=way, clip_timestamps="0.4,0.6,1,11")
+    assert words(heard.text).endswith(words("ask what you can do for your country")) and heard.finished.review == ()
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_clips_outside_the_file_are_no_speech(hear, way):
+    heard = hear("jfk.flac", way=way, clip_timestamps="2.00001,2.00002,20,30,400")
+    assert heard.finished.review == NOTHING
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_a_side_of_a_call_that_says_nothing_does_not_cost_the_other(hear, tmp_path, way):
+    kennedy = read_sound("jfk.flac")
+    other = np.zeros_like(kennedy)
+    other[A_FIFTH] = kennedy[A_FIFTH]  # a breath, say
+    source = write_wav(tmp_path / "call.wav", np.stack([kennedy, other], 1).ravel(), channels=2)
+    heard = hear(source, way=way, channel="each", clip_timestamps="0.4,0.6,0.7,11")
+    assert {segment["channel"] for segment in heard.json()["segments"]} == {1}
+    assert words(heard.text).endswith(words("what you can do for your country"))
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+@pytest.mark.parametrize("vad", [True, False])
+@pytest.mark.parametrize("samples", [1, 15, 160, 201])
+def test_a_sound_of_a_few_samples_is_no_speech(hear, tmp_path, samples, way, vad):
+    if way == "fast" and not vad:
+        pytest.skip("fast needs the detector")
+    source = write_wav(tmp_path / "click.wav", np.full(samples, 0.5, np.float32))
+    assert hear(source, way=way, vad=vad, word_timestamps=True).finished.review == NOTHING
+
+
+def test_a_sound_without_a_sample_is_refused_in_plain_words(hear, tmp_path):
+    with pytest.raises(BadInput, match="No sound could be decoded"):
+        hear(write_wav(tmp_path / "empty.wav", np.zeros(0, np.float32)))
+
+
+# ---------------------------------------------------------------------------------------------- whatever the engine
+
+
+class Scripted:
+    """An engine that answers what it is given, part by part."""
+
+    name, device_name, is_elsewhere, made_by, joins = "scripted", "here", False, {}, False
+
+    def __init__(self, *answers: list[dict], language: str | None = None, probability: float | None = None):
+        self._answers, self._language = list(answers), (language, probability)
+
+    def detect(self, samples: np.ndarray) -> tuple[str | None, float | None]:
+        return self._language
+
+    def hear(self, question: Question) -> Answer:
+        return Answer(segments=self._answers.pop(0))
+
+
+class Finds(vad.Detector):
+    """A detector that finds somebody everywhere, or where it is told."""
+
+    def __init__(self, *spans: vad.Span):
+        self._spans = spans
+
+    def spans(self, sound: np.ndarray) -> list[vad.Span]:
+        return list(self._spans) or [vad.Span(0.0, len(sound) / 16_000)]
+
+
+def a_segment(text: str, start: float, end: float, **more: object) -> dict:
+    known = {"avg_logprob": -0.1, "no_speech_prob": 0.0, "compression_ratio": 1.0, "temperature": 0.0}
+    return {"id": 0, "seek": 0, "start": start, "end": end, "text": text, "tokens": [], **known} | more
+
+
+def transcribe(engine: Scripted, seconds: float = 4.0, detector: vad.Detector | None = None, **options: object):
+    class Track:
+        decoded_seconds, declared_seconds, gaps, tracks, channels, not_numbers = seconds, None, [], 1, 1, 0
+
+        def blocks(self):
+            yield (np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * 0.1).astype(np.float32)
+
+    given = TranscribeOptions(language=options.pop("language", "en"), **options)
+    return Hearing(engine, detector or Finds(), given, lambda asked: [], lambda seconds: None).transcribe(Track())
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+@pytest.mark.parametrize("channel", ["mix", "each"])
+@pytest.mark.parametrize("text", [None, "", " ", "\n"])
+def test_an_engine_that_writes_nothing_gives_no_speech(way, channel, text):
+    segments = [] if text is None else [a_segment(text, 0.0, 4.0)]
+    found = transcribe(Scripted(segments), way=way, channel=channel)
+    assert (found.segments, found.dropped, found.has_words) == ((), (), False)
+    assert [gap.seconds for gap in found.passed_over] == [4.0]  # where somebody seems to speak
+
+
+def test_text_that_is_all_filtered_out_leaves_the_other_clips():
+    parts = [[a_segment("More text than anybody can say. " * 40, 0.0, 1.0)], [], [a_segment("Good morning.", 0.0, 1.0)]]
+    found = transcribe(Scripted(*parts), clip_timestamps="0,1,1.5,2,2.5,4")
+    assert found.text == "Good morning." and len(found.dropped) == 1
+
+
+def test_a_stretch_without_a_sample_is_passed_over():
+    parts = transcriber.Hearing(Scripted(), Finds(), TranscribeOptions(), lambda asked: [], lambda seconds: None)
+    parts._hear(reader.Part(at_seconds=1.0, samples=np.zeros(0, np.float32)), [vad.Span(0.0, 0.0)])
+    assert parts._kept == []
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", f"{'9' * 400}:00:01", "1:2"])
+def test_a_declared_length_must_be_a_finite_number(text):
+    from processors.whisper.audio.duration import _clock_seconds
+
+    assert _clock_seconds(f"00:00:{text}") is None
+
+
+def test_numbers_that_json_lacks_are_null(tmp_path):
+    from processors.whisper.track import transcript
+
+    words = [{"word": " Good", "start": 0.0, "end": 1.0, "probability": float("nan")}]
+    segment = a_segment(" Good", 0.0, 1.0, avg_logprob=float("nan"), no_speech_prob=float("inf"), words=words)
+    found = transcribe(Scripted([segment], language="en", probability=float("nan")), language=None)
+    transcript.write(found, tmp_path, "talk", TranscribeOptions(formats=("json",)))
+    written = json.loads((tmp_path / "talk.json").read_text(), parse_constant=wellformed.refuse_constant)
+    (kept,) = written["segments"]
+    assert (kept["avg_logprob"], kept["no_speech_prob"], kept["words"][0]["probability"]) == (None, None, None)
+    assert written["language_probability"] is None
+
+
+@pytest.mark.parametrize("choices", [{"temperature": 0.4}, {"beam_size": 3}, {}], ids=["sampled", "beams", "greedy"])
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, way, choices):
+    whisper = Whisper()
+    whisper.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), models, Progress(lambda message: None))
+    broken = whisper._engine._model
+    with torch.no_grad():
+        broken.decoder.ln.weight.fill_(float("nan"))
+    whisper._engine = Engine(broken, "tiny.en")
+    work = make_work(SAMPLES / "LJ001-0002.mp3", tmp_path, way=way, **choices)
+    ((_, outcome),) = whisper.process([work], Progress(lambda message: None))
+    assert outcome.kind is FailureKind.ERROR and "probabilities are NaN" in outcome.message
+
+
+def test_a_sound_whose_header_has_too_many_channels_is_no_speech(hear, tmp_path):
+    source = write_wav(tmp_path / "many.wav", read_sound("LJ001-0002.mp3")[:4000])
+    content = bytearray(source.read_bytes())
+    content[22] = 248  # the number of channels (RIFF, "fmt "), as a broken header has it
+    source.write_bytes(content)
+    assert hear(source).json()["segments"] == []

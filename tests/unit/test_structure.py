@@ -1,0 +1,172 @@
+"""Who may import whom: read from the code, so that the order cannot be broken unnoticed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+DAEMON = {  # by module: "store", "doctor.finding"
+    ".".join(path.relative_to(ROOT / "daemon").with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "daemon").rglob("*.py"))
+}
+
+# A package imports from the packages above its own, never from one below it.
+PACKAGES = (
+    "core",
+    "config",
+    "queue",
+    "workers",
+    "files",
+    "telemetry",
+    "notify",
+    "intake",
+    "publishing",
+    "scheduling",
+    "recovery",
+    "server",
+    "install",
+    "doctor",
+    "cli",
+)
+OWNERS = {  # the only modules that may import it
+    "sqlalchemy": {"queue.database", "queue.store"},
+    "watchdog": {"intake.watcher"},
+    "subprocess": {
+        "workers.supervisor",
+        "install.install",
+        "notify.hooks",
+        "telemetry.gpu",
+        "doctor.installation",
+        "doctor.models",
+    },
+    "apscheduler": {"server.schedule"},
+    "typer": {"cli.main", "cli.manpage"},
+    "prometheus_client": {"telemetry.metrics"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules a file imports anywhere, not counting those for type checkers only."""
+    found = set()
+    for node in ast.walk(_without_type_checking(ast.parse(path.read_text()))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _without_type_checking(tree: ast.Module) -> ast.Module:
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+    ]
+    return tree
+
+
+def _package(module: str) -> str:
+    return module.split(".")[0]
+
+
+def _module(name: str, known: dict[str, Path]) -> str | None:
+    """The module that an imported name means: "store.Store" is "store"."""
+    parts = name.split(".")
+    return next((found for length in range(len(parts), 0, -1) if (found := ".".join(parts[:length])) in known), None)
+
+
+def _edges(root: str) -> dict[str, set[str]]:
+    """For each module below `root`, the modules there that it imports, also within functions. A package's own name
+    stands for its `__init__`."""
+    known = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted((ROOT / root).rglob("*.py"))
+    }
+    return {
+        module: {_module(name, known) for name in _imports(path)} - {None, module} for module, path in known.items()
+    }
+
+
+def _without_ends(edges: dict[str, set[str]]) -> dict[str, set[str]]:
+    """What is left once all that leads nowhere is taken away: the circles."""
+    left = dict(edges)
+    while ends := [node for node, others in left.items() if not others & left.keys()]:
+        for node in ends:
+            del left[node]
+    return {node: others & left.keys() for node, others in left.items()}
+
+
+def test_order_names_each_package_of_the_daemon():
+    folders = {path.name for path in (ROOT / "daemon").iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(PACKAGES)
+
+
+@pytest.mark.parametrize("module", [module for module in DAEMON if module != "__init__"])
+def test_package_imports_only_from_the_packages_above_it(module: str):
+    imported = {
+        _package(name.removeprefix("daemon.")) for name in _imports(DAEMON[module]) if name.startswith("daemon.")
+    }
+    own = PACKAGES.index(_package(module))
+    wrong = {other for other in imported & set(PACKAGES) if PACKAGES.index(other) > own}
+    assert not wrong, f"{DAEMON[module]} may not import {wrong}"
+
+
+@pytest.mark.parametrize("root", ["daemon", "processors"])
+def test_modules_import_one_another_in_no_circle(root: str):
+    """A package's `__init__` may gather what its own modules offer."""
+    edges = {
+        module: {other for other in others if not module.startswith(f"{other}.")}
+        for module, others in _edges(root).items()
+    }
+    assert _without_ends(edges) == {}
+
+
+@pytest.mark.parametrize("root", ["processors", "processors/whisper", "processors/vlm"])
+def test_packages_beside_one_another_import_one_another_in_no_circle(root: str):
+    prefix = f"{root.replace('/', '.')}."
+    edges: dict[str, set[str]] = {}
+    for module, others in _edges("processors").items():
+        if module.startswith(prefix):
+            own = module.removeprefix(prefix).split(".")[0]
+            beside = {other.removeprefix(prefix).split(".")[0] for other in others if other.startswith(prefix)}
+            edges.setdefault(own, set()).update(beside - {own})
+    assert _without_ends(edges) == {}
+
+
+@pytest.mark.parametrize("module", DAEMON)
+def test_each_library_is_imported_by_its_one_owner(module: str):
+    imported = {name.split(".")[0] for name in _imports(DAEMON[module])}
+    wrong = {library for library in imported & OWNERS.keys() if module not in OWNERS[library]}
+    assert not wrong, f"{DAEMON[module]} may not import {wrong}"
+
+
+def test_processors_never_import_the_daemon():
+    for path in (ROOT / "processors").rglob("*.py"):
+        wrong = {name for name in _imports(path) if name.split(".")[0] == "daemon"}
+        assert not wrong, path
+
+
+def test_whispers_decoder_knows_nothing_of_files_and_jobs():
+    for path in (ROOT / "processors" / "whisper" / "decoder").rglob("*.py"):
+        own = {name for name in _imports(path) if name.split(".")[0] == "processors"}
+        assert all(name.startswith("processors.whisper.decoder") for name in own), path
+
+
+def test_optional_engines_are_imported_by_their_one_module():
+    owners = {"faster_whisper": {"processors/whisper/engines/faster_whisper.py"}}
+    for path in (ROOT / "processors").rglob("*.py"):
+        imported = {name.split(".")[0] for name in _imports(path)}
+        wrong = {name for name in imported & owners.keys() if str(path.relative_to(ROOT)) not in owners[name]}
+        assert not wrong, path
+
+
+def test_every_daemon_module_loads_in_a_fresh_interpreter_without_an_engine():
+    names = ", ".join(f"daemon.{module}" for module in DAEMON if module != "__init__")
+    engines = (
+        "('torch', 'transformers', 'whisper', 'rapidocr', 'onnxruntime', 'cv2', 'av', 'PIL', 'pypdfium2', 'numpy')"
+    )
+    code = f"import {names}, sys; from processors import registry; [registry.find(name) for name in registry.known()];"
+    code += f"print([name for name in {engines} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
