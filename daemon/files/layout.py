@@ -119,25 +119,23 @@ class Folders:
         """
         self.inbox.hold()
         self.outbox.own.hold()
-        path = self.inbox.taken / LOCK_FILE
-        for each, what in (
-            (path, f"on {self.inbox.path}"),
-            (self.outbox.staging / LOCK_FILE, f"on {self.outbox.path}"),
-            (self.state / LOCK_FILE, f"with {self.state}"),
-        ):
-            self._locks.append(os.open(each, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        locks = {
+            self.inbox.taken / LOCK_FILE: f"on {self.inbox.path}",
+            self.outbox.staging / LOCK_FILE: f"on {self.outbox.path}",
+            self.state / LOCK_FILE: f"with {self.state}",
+        }
+        for path, what in locks.items():
             try:
-                _flock(self._locks[-1])
+                self._locks.append(_locked(path))
             except BlockingIOError as error:
-                owner = os.pread(self._locks[-1], 32, 0).decode(errors="replace").strip() or "?"
+                owner = path.read_text(errors="replace").strip() or "?"
                 self.unlock()
                 raise AlreadyRunning(
                     f"inboxd is already running {what} (process {owner}).",
                     "See it with `inboxd status`; stop it with `systemctl stop inboxd`, or Ctrl-C in its terminal.",
                 ) from error
-        for lock in self._locks:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        for path in locks:
+            _write_owner(path)
         for place in (*self._all(), self.inbox.own.place / LOCK_FILE, self.outbox.own.place / LOCK_FILE):
             facts = place.lstat()
             self._identities[place] = (facts.st_dev, facts.st_ino)
@@ -214,6 +212,38 @@ class Folders:
         for path in found:
             durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
         self.inbox.fsync_home(job.id)
+
+
+def _locked(path: Path) -> int:
+    """Create the file if necessary, and lock it; its descriptor.
+
+    It is read-only, so that an administrator can remount the file system read-only while the daemon runs. NFS maps
+    flock(2) to a lock of fcntl(2), which needs a descriptor for writing.
+
+    Raises:
+        BlockingIOError: another process has the lock and keeps it.
+    """
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | flags, 0o600))
+    for access in (os.O_RDONLY, os.O_RDWR):
+        descriptor = os.open(path, access | flags)
+        try:
+            _flock(descriptor)
+            return descriptor
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno != errno.EBADF or access == os.O_RDWR:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _write_owner(path: Path) -> None:
+    """Write this process's id into a lock file that it holds."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_TRUNC)
+    try:
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    finally:
+        os.close(descriptor)
 
 
 def _flock(descriptor: int) -> None:

@@ -4,7 +4,7 @@ import re
 import stat
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]  # the clone, with systemd/ and config.toml
+ROOT = Path(__file__).parents[2]  # the clone, with systemd/ and config.toml
 
 _HIDDEN = {  # by the directives of the unit
     "ProtectHome=": (Path("/home"), Path("/root"), Path("/run/user")),

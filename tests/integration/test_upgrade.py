@@ -7,12 +7,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from paths import DATA
 from sandbox import Place, wait_for
 
 from daemon.queue import backup
 from daemon.queue.migrations import MIGRATIONS
 
-LEFT = Path(__file__).parent / "data" / "first-release"
+LEFT = DATA / "first-release"
 TOML = """
 [inbox]
 text = "odd"
@@ -56,7 +57,7 @@ def test_job_log_of_the_first_release_is_kept_as_it_was_and_its_jobs_go_on(left:
     for row in ended.values():
         assert {name: rows[row["file"]][name] for name in row} == row
     assert left.rows("SELECT * FROM events ORDER BY id")[: len(events)] == events
-    assert not list(left.inbox.glob(".taken/*-*")) and not list(left.outbox.glob(".staging/*"))
+    assert not list(left.inbox.glob(".taken/*-*")) and not list(left.outbox.glob(".staging/*-*"))
     (copy,) = (left.state / "backups").iterdir()
     assert backup.check(copy) == "" and str(copy) in "".join(told.split("\n"))
     old = sqlite3.connect(copy)

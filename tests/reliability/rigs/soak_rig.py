@@ -201,7 +201,7 @@ class Soak:
         while True:
             retried = [seen.job for seen in self._read_and_remove()]
             for path in self._place.outbox.rglob("*"):
-                if path.is_file() and not retried:
+                if path.is_file() and path.name != ".lock" and not retried:
                     self._seen.append(Seen(path=str(path), faults=(f"{path} belongs to no result",)))
             for job in retried:
                 answer = control_socket.ask(self._place.state / "inboxd.sock", "retry", job=job)

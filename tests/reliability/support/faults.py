@@ -273,14 +273,14 @@ def _rename_before_the_intent() -> None:
 
     import daemon.server.service
 
-    service_init = daemon.service.Service.__init__
+    service_init = daemon.server.service.Service.__init__
 
     def remember(self, *arguments, **options):
         global service_of_this_process
         service_of_this_process = self
         service_init(self, *arguments, **options)
 
-    daemon.service.Service.__init__ = remember
+    daemon.server.service.Service.__init__ = remember
     Store.intend = intend_afterwards
 
 

@@ -199,6 +199,23 @@ def test_daemon_with_one_folder_of_another_daemon_is_refused(folders: Folders, t
     other.unlock()
 
 
+def test_locked_folders_hold_no_file_open_for_writing(folders: Folders):
+    """Or their file system could not be remounted read-only while the daemon runs."""
+    folders.lock()
+    held = {name: lock for name in os.listdir("/proc/self/fd") if (lock := _lock_behind(name)) is not None}
+    flags = [int(Path(f"/proc/self/fdinfo/{name}").read_text().split()[3], 8) for name in held]  # proc(5): "flags:"
+    folders.unlock()
+    assert len(held) == 3 and not any(each & (os.O_WRONLY | os.O_RDWR) for each in flags)
+
+
+def _lock_behind(name: str) -> Path | None:
+    """The lock file that a descriptor of this process refers to."""
+    with contextlib.suppress(FileNotFoundError):
+        path = Path("/proc/self/fd", name).readlink()
+        return path if path.name == ".lock" else None
+    return None
+
+
 def test_lock_that_outlives_a_killed_daemon_by_a_moment_is_waited_for(folders: Folders):
     """Between fork and exec, the child of a killed daemon still holds its lock."""
     path = folders.inbox.taken / ".lock"

@@ -220,7 +220,7 @@ def test_daemon_imports_and_plans_without_any_engine():
     script = """
 import sys
 from pathlib import Path
-from processors.contract import find
+from processors.registry import find
 vlm = find("vlm")
 vlm.plan(vlm.Options(), vlm.Recipe(), Path("nowhere"))
 heavy = {"torch", "transformers", "huggingface_hub", "safetensors", "PIL", "numpy", "pypdfium2", "pillow_heif"}
