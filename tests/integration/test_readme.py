@@ -1,4 +1,4 @@
-"""What the README tells a new user to type works."""
+"""The commands, queries and links of the documentation work."""
 
 import re
 import subprocess
@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from daemon.cli.main import app
 
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_ten_queries_run_as_shown(place: Place):
@@ -43,13 +44,17 @@ def test_every_command_of_the_readme_is_known():
     assert CliRunner().invoke(app, ["nothing", "--help"]).exit_code != 0
 
 
-def test_every_make_target_of_the_readme_is_there():
+@pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_of_a_page_is_there(page: str):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", page, re.MULTILINE))
+    assert named and named <= targets, named - targets
 
 
-def test_every_module_of_the_daemon_has_its_row():
-    rows = README.split("## Want to change something?")[1]
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "daemon").rglob("*.py") if path.name != "__init__.py"}
-    missing = {name for name in modules if name not in rows}
-    assert missing <= {f"daemon/{name}.py" for name in ("control", "sdnotify", "oneshot", "errors", "model")}, missing
+def test_every_package_is_on_the_code_map():
+    packages = {
+        str(path.parent.relative_to(ROOT))
+        for root in ("daemon", "processors")
+        for path in (ROOT / root).glob("*/__init__.py")
+    }
+    assert packages <= set(re.findall(r"\]\(([^)]*)\)", CONTRIBUTING))

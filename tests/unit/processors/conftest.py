@@ -19,6 +19,14 @@ from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
 SAMPLES = ROOT / "tests" / "data" / "audio"
 GREEDY = {"beam_size": None, "best_of": None}  # half the time of the default
+_REAL_MODELS = {"models", "whisper", "vlm", "ocr"}  # the fixtures that load weights, or fetch them
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a real model as slow: `make check` leaves them out."""
+    for item in items:
+        if _REAL_MODELS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
