@@ -108,6 +108,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_what_there_is(tmp_path):
     assert command(tmp_path, "explode").returncode == os.EX_USAGE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["turbo", "tiny.en", "Qwen/Qwen2.5-VL-3B-Instruct"])
 def test_without_a_network_a_fetch_says_so_plainly_and_leaves_nothing(tmp_path, name):
     done = command(tmp_path, "fetch", name, **OFFLINE)

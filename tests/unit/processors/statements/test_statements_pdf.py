@@ -70,6 +70,7 @@ def test_formats_of_another_task_are_refused():
         ReadOptions(formats=("xlsx",))
 
 
+@pytest.mark.slow
 def test_a_statement_dropped_in_a_folder_comes_out_as_table_and_ofx(tmp_path: Path):
     toml = """
         [inbox]
@@ -109,6 +110,7 @@ class _Misread(Ocr):
         return dataclasses.replace(read, lines=tuple(map(tuple, lines)))
 
 
+@pytest.mark.slow
 def test_a_page_that_does_not_agree_is_read_again_by_ocr_which_tells_the_row(tmp_path: Path):
     truth = draw(next(layout for layout in LAYOUTS if layout.name == "uk-classic"), 2, tmp_path / "statement.pdf")
     ocr = _Misread()

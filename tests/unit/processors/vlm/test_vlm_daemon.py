@@ -10,6 +10,7 @@ from paths import ROOT
 from sandbox import Place
 from tiny_vlm import DRAWINGS, STATEMENT_SCHEMA, TINY, answer
 
+pytestmark = pytest.mark.slow
 PASSWORD = "pâte 7 à tarte"
 CONFIG = f"""
 [inbox]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the tests import what takes transformers: it is seconds, an
     from processors.vlm.engine.chat import Chat
     from processors.vlm.engine.local import Engine
 
+pytestmark = pytest.mark.slow
 DATA = TESTS / "data"
 TINY, DRAWINGS = DATA / "tiny-vlm", DATA / "drawings"
 ANSWERS = json.loads((DRAWINGS / "answers.json").read_text(encoding="utf-8"))

@@ -73,6 +73,7 @@ def test_a_statement_becomes_the_files_of_an_accountant(ask, server):  # noqa: F
     assert request["prompt"].startswith("This is a page of a bank statement.")
 
 
+@pytest.mark.slow
 def test_a_digit_that_the_model_made_up_is_flagged_and_kept(ask, tmp_path: Path):
     first = _page(0)
     first["rows"][2]["debit"] = "99.99"
@@ -96,6 +97,7 @@ def test_an_empty_list_of_rows_is_no_success(ask):
     assert "no rows of a statement were found" in asked.review
 
 
+@pytest.mark.slow
 def test_a_receipt_is_verified_by_its_total_and_a_second_reading(ask):
     good = ask(SAMPLES / "receipt.jpg", [_receipt()], task="receipt")
     assert good.finished.review == () and good.finished.details["total"] == "21.10"

@@ -277,6 +277,7 @@ def test_server_is_not_looked_for_while_planning(tmp_path):
 # ---------------------------------------------------------------------------------------------- a real model behind it
 
 
+@pytest.mark.slow
 def test_model_behind_a_server_answers_as_it_does_here(load, tmp_path):
     server = FakeServer("model_server", str(TINY))
     try:

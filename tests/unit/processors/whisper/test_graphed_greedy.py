@@ -27,6 +27,7 @@ from processors.whisper.decoder.text_decoder import Network
 from processors.whisper.engines.batch_runner import Decoding, Window
 from tests.unit.processors.whisper.test_whisper import read_sound
 
+pytestmark = pytest.mark.slow
 NAMES = ("jfk.flac", "LJ001-0002.mp3", "LJ001-0004.flac", "LJ001-0006.ogg", "LJ001-0008.8k.wav")
 POSITIONS = (None, 500, None, 250, 750)
 LONG = "and it is worth mention in passing that, as an example " * 25  # longer than is told: 223 tokens
