@@ -1,7 +1,7 @@
-"""An openai-whisper model as CTranslate2 has it: the same weights in its layout, for comparing speed.
+"""Convert an openai-whisper model to CTranslate2's format, with the same weights, to compare speed.
 
-Only for models in memory, such as random ones; `processors.whisper.weights.conversion` goes the other way, with
-published weights. The layout is that of ctranslate2/converters/transformers.py, `WhisperLoader`.
+Only for models in memory, such as those with random weights; `processors.whisper.weights.conversion` converts published
+weights in the other direction. The layout is that of ctranslate2/converters/transformers.py, `WhisperLoader`.
 """
 
 import tempfile

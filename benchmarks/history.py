@@ -1,7 +1,7 @@
-"""How long a start takes with a long history and a long queue: `python -m benchmarks.history`, part of `make bench`.
+"""Measure the start with a long history and a long queue: `python -m benchmarks.history`, part of `make bench`.
 
-The job log holds HISTORY finished jobs with their attempts and events, and QUEUED drops wait in inbox/.taken. The
-daemon is killed as soon as it is ready, so that each start is one after a crash and finds the same.
+The job log contains HISTORY finished jobs with their attempts and events, and QUEUED files wait in inbox/.taken. The
+benchmark kills the daemon as soon as it is ready, so that every start follows a crash and finds the same state.
 """
 
 import contextlib

@@ -1,13 +1,12 @@
-"""What a daemon costs that has nothing to do: `python -m benchmarks.idle`, five minutes.
+"""Measure the cost of an idle daemon: `python -m benchmarks.idle`, five minutes.
 
-Real daemons, each at rest for `SECONDS`: with 1 and with 1,000 watched folders, and, for root, the same on a file
-system that tells nothing of changes made elsewhere (overlayfs); the whole inbox is looked through twice a minute in all
-of them. All figures are the kernel's, over all threads: time on a CPU (schedstat), context switches
-(proc_pid_status(5)), bytes that went to a disk (proc_pid_io(5)). A voluntary switch is a wait, and each wait ends with
-a wake-up.
+Real daemons are idle for `SECONDS` each: with 1 and with 1,000 watched folders and, if run by root, the same on a file
+system that sends no events for changes made elsewhere (overlayfs). All of them scan the entire inbox twice a minute.
+All figures come from the kernel, over all threads: CPU time (schedstat), context switches (proc_pid_status(5)), bytes
+written to a disk (proc_pid_io(5)). A voluntary switch is a wait, and each wait ends with a wake-up.
 
-The limit beside it is a process that does only what the timetable asks for: it waits on a queue as the daemon does, and
-is woken as often as the daemon's tasks are due.
+For comparison, the lower limit is a process that only follows the schedule: it waits on a queue as the daemon does, and
+wakes up as often as the daemon's timed tasks are due.
 """
 
 import os
@@ -64,11 +63,11 @@ class Cost:
 def main() -> None:
     _keep_mounts_to_ourselves()
     lines = [
-        f"Written by `python -m benchmarks.idle`: a daemon at rest for {SECONDS:g} s, all threads.",
+        f"Written by `python -m benchmarks.idle`: a daemon that is idle for {SECONDS:g} s, all threads.",
         "",
-        "| at rest | CPU, of a core | wake-ups a minute | the main loop's | involuntary switches a minute | written |",
+        "| idle process | CPU, of one core | wake-ups/min | of them, main loop | involuntary switches/min | written |",
         "| --- | --- | --- | --- | --- | --- |",
-        _row("a process that is only woken when the timetable's tasks are due", _baseline()),
+        _row("a process that wakes up only for the timed tasks", _baseline()),
     ]
     with Home() as home:
         lines.append(_row("1 watched folder", _at_rest(home)))
@@ -79,7 +78,7 @@ def main() -> None:
             lines.append(_row("1 folder, also polled (overlayfs)", _at_rest(home)))
             _make_folders(home)
             lines.append(_row(f"{MANY:,} folders, also polled (overlayfs)", _at_rest(home)))
-    print(record("At rest", lines))
+    print(record("Idle daemon", lines))
 
 
 def _row(what: str, cost: Cost) -> str:

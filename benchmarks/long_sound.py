@@ -1,9 +1,9 @@
-"""Does a file of many hours need more memory than one of one hour? One worker's resident memory, hour by hour.
+"""Compare the memory for a file of many hours with that for one hour: one worker's resident memory, hour by hour.
 
     python -m benchmarks.long_sound --sound FILE [--hours 10] [--way fast] [--write]
 
-FILE is repeated until the hours are full. tiny.en on one thread of the CPU; `--write`
-puts a section behind what benchmarks/SPEECH.md has.
+The benchmark repeats FILE for this many hours and transcribes it with tiny.en on one thread of the CPU. `--write`
+appends a section to benchmarks/SPEECH.md.
 """
 
 import argparse
@@ -52,8 +52,8 @@ def main() -> None:
     row = "| MB | " + " | ".join(f"{most:.0f}" for most in seen.by_hour.values()) + " |"
     text = (
         f'\n## A file of {outcome.media_seconds / 3600:.1f} hours, `way = "{given.way}"`\n\n'
-        f"{cpu:.0f} CPU s, {words:,} words, peak memory {peak:.0f} MB. The most resident memory seen in each hour of "
-        f"the sound:\n\n{head}\n{'| --- ' * (1 + len(seen.by_hour))}|\n{row}\n"
+        f"{cpu:.0f} CPU s, {words:,} words, peak memory {peak:.0f} MB. The highest resident memory in each hour of "
+        f"the audio:\n\n{head}\n{'| --- ' * (1 + len(seen.by_hour))}|\n{row}\n"
     )
     print(text)
     if given.write:

@@ -1,7 +1,7 @@
-"""How quick and how light the daemon is, without any model: `make bench` writes benchmarks/RESULTS.md.
+"""Measure the speed and size of the daemon without any model: `make bench` writes benchmarks/RESULTS.md.
 
-A real daemon process on the default kind of storage; text files through the `plaintext` processor. Where a figure has a
-physical limit (fsync), the limit is measured in the same run and the ratio is what to quote.
+A real daemon process processes text files with the `plaintext` processor, on the default storage. Where a figure has a
+physical limit (fsync), the same run measures the limit; quote the ratio.
 """
 
 import os
@@ -18,7 +18,7 @@ IDLE_SECONDS = 30.0
 
 
 def main() -> None:
-    lines = ["Written by `make bench`. Median (minimum to maximum) of the runs.", ""]
+    lines = ["Written by `make bench`. The figures are the median (minimum to maximum) of the runs.", ""]
     lines += ["| figure | measured | target |", "| --- | --- | --- |"]
     with Home() as home:
         starts = []
@@ -26,15 +26,18 @@ def main() -> None:
             daemon = Daemon(home)
             starts.append(daemon.ready_seconds)
             daemon.stop()
-        lines.append(f"| start of the process to ready, {STARTS} starts | {spread(starts, 1000, 'ms')} | under 1 s |")
+        lines.append(
+            f"| from the start of the process to ready, {STARTS} starts | {spread(starts, 1000, 'ms')} | under 1 s |"
+        )
         daemon = Daemon(home)
         lines.append(
-            f"| rename into the inbox to taken, {RENAMES} files | {spread(_takes(home), 1000, 'ms')} | under 100 ms |"
+            f"| from the rename into the inbox to taken, {RENAMES} files | {spread(_takes(home), 1000, 'ms')} "
+            "| under 100 ms |"
         )
         wall, fsyncs = _throughput(home), _fsyncs_per_second(home)
         lines.append(
-            f"| {FILES} files dropped at once, to the last result | {FILES / wall:.0f} jobs/s; this disk does "
-            f"{fsyncs:.0f} fsyncs/s, so a job costs as much as {wall / FILES * fsyncs:.1f} of them | - |"
+            f"| {FILES} files dropped at once, until the last result | {FILES / wall:.0f} jobs/s; this disk does "
+            f"{fsyncs:.0f} fsyncs/s, so a job costs as much as {wall / FILES * fsyncs:.1f} fsyncs | - |"
         )
         daemon.stop()
         daemon = Daemon(home)
@@ -43,10 +46,11 @@ def main() -> None:
         cpu = (daemon.cpu_seconds() - before) / IDLE_SECONDS * 100
         memory = daemon.memory_mb()
         lines.append(
-            f"| CPU when idle for {IDLE_SECONDS:g} s, {FILES + RENAMES} jobs done | {cpu:.2f}% of a core | under 0.2% |"
+            f"| CPU while idle for {IDLE_SECONDS:g} s, after {FILES + RENAMES} jobs | {cpu:.2f}% of a core "
+            "| under 0.2% |"
         )
         lines.append(
-            f"| memory when idle | {memory['rss']:.0f} MB resident ({memory['pss']:.0f} MB its own) | under 80 MB |"
+            f"| memory while idle | {memory['rss']:.0f} MB resident ({memory['pss']:.0f} MB PSS) | under 80 MB |"
         )
         daemon.stop()
     lines.append(history.line())

@@ -1,4 +1,4 @@
-"""A place with a real daemon process in it, for the benchmarks."""
+"""A folder with a real daemon process in it, for the benchmarks."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The shape of Qwen2.5-VL-3B, whose weights are not here: for models with random weights, which are as fast."""
+"""The shape of Qwen2.5-VL-3B, for models with random weights, which are as fast as the published ones."""
 
 VOCABULARY, LAYERS, SIGHT_LAYERS, WIDTH = 151_936, 36, 32, 2048
 

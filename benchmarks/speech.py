@@ -1,10 +1,10 @@
-"""What speech costs: CPU seconds for a second of sound, peak memory and word error rate, way by way, on one thread.
+"""Measure the cost of speech: CPU seconds per second of audio, peak memory and word error rate, on one thread.
 
-`python -m benchmarks.speech --audio FOLDER --write` writes benchmarks/SPEECH.md. FOLDER holds sound files and a
+`python -m benchmarks.speech --audio FOLDER --write` writes benchmarks/SPEECH.md. FOLDER contains audio files and a
 manifest.tsv with the columns file, reference and lang; files of at least five minutes are "long", the others are
-"clips"; benchmarks/sound is such a folder, of Japanese. Each way runs in a process of its own, all of them in turn,
-several times; the medians are written. Models that stay loaded are warmed up by one clip. Where faster-whisper is
-installed and MODELS/faster/MODEL holds its weights, it is measured, too.
+"clips". benchmarks/sound is such a folder, in Japanese. Each engine and mode (`way`) runs in a process of its own, all
+of them in turn, several times; the table has the medians. Models that stay loaded transcribe one clip first to warm up.
+If faster-whisper is installed and MODELS/faster/MODEL contains its weights, the benchmark measures it, too.
 """
 
 import argparse
@@ -57,9 +57,9 @@ def main() -> None:
         print(json.dumps(_measure(arguments)))
         return
     tables = [
-        "# What speech costs",
+        "# Cost of speech",
         f"`python -m benchmarks.speech`: {arguments.model}, one thread of the CPU, medians of {arguments.rounds}. "
-        "Errors: wrong words of 100, both texts as whisper's normaliser leaves them. Peak memory: the whole process's.",
+        "Errors: wrong words per 100, after whisper's normalizer for both texts. Peak memory: of the entire process.",
     ]
     if arguments.append:
         before = RESULTS.read_text(encoding="utf-8").rstrip() if RESULTS.exists() else ""
@@ -100,8 +100,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--languages", nargs="*", default=["en"])
     parser.add_argument("--ways", nargs="*")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="the table, as benchmarks/SPEECH.md")
-    parser.add_argument("--append", metavar="TITLE", help="with --write: behind what is there, under this title")
+    parser.add_argument("--write", action="store_true", help="write the table to benchmarks/SPEECH.md")
+    parser.add_argument("--append", metavar="TITLE", help="with --write: append a section with this title")
     parser.add_argument("--way", help=argparse.SUPPRESS)  # in a child: measure this one
     return parser.parse_args()
 
@@ -307,9 +307,10 @@ def _table(runs: dict[str, list[dict]]) -> str:
     sound = next(iter(runs.values()))[0]["sound_seconds"]
     limits = [way for way in ("command", "openai-greedy", "openai-beam5") if way in runs]
     lines = [
-        f"{sound:.0f} s of sound. Columns with ×: how many times as fast as that way.",
+        f"{sound:.0f} s of audio. Columns with ×: the speed relative to that engine.",
         "",
-        f"| way | CPU s | sound s for 1 CPU s | {''.join(f'× {way} | ' for way in limits)}errors | peak memory |",
+        f"| engine and mode | CPU s | audio s per CPU s | {''.join(f'× {way} | ' for way in limits)}"
+        "errors | peak memory |",
         "| --- " * (5 + len(limits)) + "|",
     ]
     for way, told in median.items():
@@ -323,7 +324,7 @@ def _table(runs: dict[str, list[dict]]) -> str:
 
 def _by_file(runs: dict[str, list[dict]]) -> str:
     files = next(iter(runs.values()))[0]["by_file"]
-    lines = ["Errors by file:", "", f"| way | {' | '.join(files)} |", "| --- " * (1 + len(files)) + "|"]
+    lines = ["Errors by file:", "", f"| engine and mode | {' | '.join(files)} |", "| --- " * (1 + len(files)) + "|"]
     for way, told in runs.items():
         lines.append(f"| {way} | {' | '.join(str(told[0]['by_file'][name]) for name in files)} |")
     return "\n".join(lines)

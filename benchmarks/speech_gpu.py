@@ -1,17 +1,17 @@
-"""Seconds a window of Whisper's decoder by how many windows share a step, beside openai-whisper window by window.
+"""Measure seconds per window of Whisper's decoder by batch size, compared with openai-whisper window by window.
 
     python -m benchmarks.speech_gpu --shape turbo large-v3 --write  # appends to benchmarks/SPEECH-GPU.md
-    python -m benchmarks.speech_gpu --shape tiny --batches 1,2 --tokens 8 --rounds 1  # where there is no GPU
+    python -m benchmarks.speech_gpu --shape tiny --batches 1,2 --tokens 8 --rounds 1  # without a GPU
 
-The shapes are those of the published models, filled by chance: speed does not depend on what the weights are. Such a
-model does not end by itself, and is not let: each way decodes the same number of tokens of each window, behind the same
-prompt, by whisper's rules. The windows are half a minute of noise. A time is that of encoding and decoding, without the
-spectrogram, which is the same everywhere; medians of `--rounds`, behind a round that is not counted, in which what is
-recorded is recorded. In half precision on a GPU, float32 on the CPU.
+The models have the shapes of the published ones and random weights, because speed does not depend on the weights. Such
+a model does not end a text itself, so every variant decodes the same number of tokens for each window, after the
+same prompt, by whisper's rules. The windows are 30 seconds of noise. The time includes encoding and decoding, but not
+the spectrogram, which is the same for all variants. The table has the medians of `--rounds`, after a warm-up round
+that also records the CUDA graphs. The models run in half precision on a GPU, and in float32 on the CPU.
 
-The ways: `whisper.decode`, one by one; ours, with the host asked at each step; the same, staying on the device without
-and with recorded steps. Where CTranslate2, which faster-whisper runs on, is installed, it decodes the same weights; it
-keeps its own memory, which is not in the table.
+The variants are: `whisper.decode`, window by window; ours, with a check by the host at each step; ours on the device,
+without and with recorded steps. If CTranslate2 (on which faster-whisper runs) is installed, it decodes the same
+weights; it manages its own memory, which is not in the table.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main() -> None:
     device = torch.device(given.device)
     for shape in given.shape:
         lines = [
-            "| way | at once | seconds a window | × one by one | peak memory |",
+            "| variant | batch | seconds per window | × one by one | peak memory |",
             "| --- | --- | --- | --- | --- |",
         ]
         first = 0.0
@@ -73,7 +73,7 @@ def main() -> None:
             try:
                 seconds, peak_bytes = _measured(work, given.rounds, device)
             except torch.OutOfMemoryError:
-                lines.append(f"| {name} | {windows} | memory ended | | |")
+                lines.append(f"| {name} | {windows} | out of memory | | |")
                 continue
             finally:
                 del work  # and its decoder: the next way begins without its memory
@@ -83,7 +83,7 @@ def main() -> None:
             print(shape, lines[-1], flush=True)
         on = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
         title = f"## {shape}, {on}, {str(_dtype(device)).removeprefix('torch.')}"
-        facts = f"{given.tokens} tokens a window; medians of {given.rounds}; torch {torch.__version__}."
+        facts = f"{given.tokens} tokens per window; medians of {given.rounds}; torch {torch.__version__}."
         text = f"\n{title}\n\n{facts}\n\n" + "\n".join(lines) + "\n"
         print(text)
         if given.write:

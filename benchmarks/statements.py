@@ -1,11 +1,11 @@
-"""How well statements are read: invented ones whose truth is known, through the real processor.
+"""Measure how well the real processor reads invented bank statements with known contents.
 
     python -m benchmarks.statements [--cases N] [--sources text,clean,scan,harmed] [--layouts NAME,…]
         [--held-out] [--second-reading always] [--again] [--write]
 
-`text`: PDFs with their text layer. `clean`: the same, drawn at 200 dpi and read by OCR. `scan`: turned a little or by
-a right angle, blurred, noisy, as JPEG, at 150 dpi. `harmed`: the text layer with some words made wrong, to see whether
-wrong rows are flagged. Cases that are done are kept in --work and not run again.
+`text`: PDFs with their text layer. `clean`: the same, drawn at 200 dpi and read by OCR. `scan`: slightly skewed or
+turned by a right angle, blurred, noisy, as JPEG, at 150 dpi. `harmed`: the text layer with some damaged words, to test
+whether wrong rows are flagged. Finished cases are saved in --work and do not run again.
 """
 
 import argparse
@@ -82,28 +82,39 @@ def main() -> None:
         table.append(_line(source, "**all**", total))
         print(table[-1], flush=True)
     if arguments.write:
-        title = "held-out layouts" if arguments.held_out else "layouts known while the reading was written"
-        title += ", every page read twice" if arguments.second_reading == "always" else ""
-        since = f" from number {arguments.first} on" if arguments.first else ""
+        title = "held-out layouts" if arguments.held_out else "layouts known while the reader was written"
+        title += ", each page read twice" if arguments.second_reading == "always" else ""
+        since = f", from number {arguments.first}" if arguments.first else ""
         with RESULTS.open("a", encoding="utf-8") as file:
-            file.write(f"\n## {title}, {arguments.cases} files a layout{since}\n\n{_HEAD}\n" + "\n".join(table) + "\n")
+            file.write(
+                f"\n## {title}, {arguments.cases} files per layout{since}\n\n{_HEAD}\n" + "\n".join(table) + "\n"
+            )
 
 
-_COLUMNS = ("source", "layout", "files", "rows", "fully right", "date and money right", "wrong amounts flagged")
-_COLUMNS += ("wrong dates flagged", "missing rows told", "false alarms", "right files reviewed", "silent", "s/page")
+_COLUMNS = ("source", "layout", "files", "rows", "fully correct", "date and money correct", "wrong amounts flagged")
+_COLUMNS += (
+    "wrong dates flagged",
+    "missing rows reported",
+    "false alarms",
+    "correct files reviewed",
+    "undetected",
+    "s/page",
+)
 _HEAD = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}"
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=2, help="files a layout")
-    parser.add_argument("--first", type=int, default=0, help="number of the first file: others than those worked with")
+    parser.add_argument("--cases", type=int, default=2, help="files per layout")
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first file, to use files that development did not use"
+    )
     parser.add_argument("--sources", default="text,clean,scan")
     parser.add_argument("--layouts", default="")
     parser.add_argument("--held-out", action="store_true")
-    parser.add_argument("--second-reading", default="auto", help='"always": every page is read twice')
+    parser.add_argument("--second-reading", default="auto", help='"always": read every page twice')
     parser.add_argument("--write", action="store_true", help=f"append the table to {RESULTS.name}")
-    parser.add_argument("--again", action="store_true", help="score kept pages again, by changed rules")
+    parser.add_argument("--again", action="store_true", help="score saved pages again with changed rules")
     parser.add_argument("--work", type=Path, default=Path("benchmarks/.statements"))
     return parser.parse_args()
 

@@ -1,11 +1,11 @@
-"""Pages a minute of a vision-language model by how many share a pass, beside transformers' `generate` page by page.
+"""Measure pages per minute of a vision-language model by batch size, compared with `generate` page by page.
 
-    python -m benchmarks.throughput --model FOLDER [--write]        # weights that are at hand
-    python -m benchmarks.throughput --shape [--layers N] [--write]  # Qwen2.5-VL-3B's shape, filled by chance
+    python -m benchmarks.throughput --model FOLDER [--write]        # with downloaded weights
+    python -m benchmarks.throughput --shape [--layers N] [--write]  # the shape of Qwen2.5-VL-3B, random weights
 
-On CUDA if there is any. Speed does not depend on what the weights are, so random ones tell as much; they answer
-nonsense, which hardly ever ends by itself, so each page is given the same number of tokens. The pages are noise of
-`--pixels`, an A4 page at 115 dpi unless told. `--write` puts a table behind what benchmarks/THROUGHPUT.md has.
+Uses CUDA if available. Speed does not depend on the weights, so random ones are as good; their answers are nonsense
+that hardly ever ends, so each page gets the same number of tokens. The pages are noise of `--pixels` (by default, an
+A4 page at 115 dpi). `--write` appends a table to benchmarks/THROUGHPUT.md.
 """
 
 import argparse
@@ -45,19 +45,19 @@ def main() -> None:
         count = max(2, min(len(pages), 2 * batch))
         asked = [Question(image=page, prompt=PROMPT, token_limit=given.tokens) for page in pages[:count]]
         speed = _pages_a_minute(lambda asked=asked: engine.answer(asked, lambda: None), count)
-        shrunk = f" (memory ended: {engine.pages_at_once})" if engine.pages_at_once != batch else ""
-        lines.append(f"| {batch} at once{shrunk} | {speed:.1f} | {speed / one_by_one:.2f} | {_peak(engine):.1f} GB |")
+        shrunk = f" (out of memory: {engine.pages_at_once})" if engine.pages_at_once != batch else ""
+        lines.append(f"| batch of {batch}{shrunk} | {speed:.1f} | {speed / one_by_one:.2f} | {_peak(engine):.1f} GB |")
         print(lines[-1], flush=True)
     model = engine._model
     what = f"{model.num_parameters() / 1e9:.2f} billion weights, {str(model.dtype).removeprefix('torch.')}"
     shape = f"the shape of Qwen2.5-VL-3B, {given.layers or LAYERS} of {LAYERS} layers"
     title = f"## {engine.device_name}, {shape if given.shape else given.model.name}"
-    facts = f"{what}, {engine.made_by['attention']}; {given.tokens} tokens a page of {given.pixels:,} pixels."
-    head = "| way | pages a minute | × page by page | peak memory |\n| --- | --- | --- | --- |"
+    facts = f"{what}, {engine.made_by['attention']}; {given.tokens} tokens per page of {given.pixels:,} pixels."
+    head = "| variant | pages per minute | × page by page | peak memory |\n| --- | --- | --- | --- |"
     text = f"\n{title}\n\n{facts}\n\n{head}\n" + "\n".join(lines) + "\n"
     print(text)
     if given.write:
-        start = "" if RESULTS.exists() else "# Pages a minute\n\nWritten by `python -m benchmarks.throughput`.\n"
+        start = "" if RESULTS.exists() else "# Pages per minute\n\nWritten by `python -m benchmarks.throughput`.\n"
         with RESULTS.open("a", encoding="utf-8") as file:
             file.write(start + text)
 

@@ -1,7 +1,7 @@
-"""What holding answers to a JSON Schema costs, whether they are valid then, and what the token probabilities are worth.
+"""Measure the cost of constraining answers to a JSON Schema, their validity, and the value of token probabilities.
 
-`python -m benchmarks.vlm` writes benchmarks/VLM.md. On the CPU: the tiny model of the tests, and the shape of one layer
-of Qwen2.5-VL-3B with random weights, whose speed does not depend on what they are.
+`python -m benchmarks.vlm` writes benchmarks/VLM.md. It runs on the CPU, with the tiny model of the tests, and with the
+shape of one layer of Qwen2.5-VL-3B with random weights, because speed does not depend on the weights.
 """
 
 import base64
@@ -50,9 +50,9 @@ def main() -> None:
     rows = [*overhead(engine), *large_vocabulary(), *confidence(engine)]
     table = "\n".join(f"| {name} | {measured} | {limit} |" for name, measured, limit in rows)
     text = (
-        "# Vision-language model: JSON by schema, and how sure it is\n\n"
-        "Written by `python -m benchmarks.vlm`. Medians. The model is tiny: nothing here is about how well a real one "
-        "reads.\n\n"
+        "# Vision-language model: JSON by schema, and its probabilities\n\n"
+        "Written by `python -m benchmarks.vlm`. The figures are medians. The model is tiny: they say nothing about "
+        "how well a real model reads.\n\n"
         f"| figure | measured | limit |\n| --- | --- | --- |\n{table}\n\n"
         f"Machine: {os.cpu_count()} cores, one thread used, torch {torch.__version__}.\n"
     )
@@ -80,7 +80,7 @@ def overhead(engine: Engine) -> list[tuple[str, str, str]]:
     return [
         ("answers with and without the schema are the same", str(same), "True"),
         (
-            f"cost of the schema, tiny model, batch of {BATCH}, {step * 1e3:.1f} ms a token",
+            f"cost of the schema, tiny model, batch of {BATCH}, {step * 1e3:.1f} ms per token",
             f"{ratio:+.1%}",
             "under 10%",
         ),
@@ -104,11 +104,15 @@ def large_vocabulary() -> list[tuple[str, str, str]]:
         ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
     mask, step = statistics.median(masks), decoding_step()
     return [
-        (f"mask of a step, {VOCABULARY:,} words, {len(tokens)} steps", f"{mask * 1e3:.2f} ms", "-"),
-        (f"a step of the 3B model's shape on one thread ({LAYERS} layers and the scores)", f"{step * 1e3:.0f} ms", "-"),
+        (f"mask of one step, vocabulary of {VOCABULARY:,} tokens, {len(tokens)} steps", f"{mask * 1e3:.2f} ms", "-"),
+        (
+            f"one step with the shape of the 3B model on one thread ({LAYERS} layers and the logits)",
+            f"{step * 1e3:.0f} ms",
+            "-",
+        ),
         ("cost of the schema at that shape", f"{mask / step:+.2%}", "under 10%"),
-        ("cost of the schema where a step takes 15 ms, as on a GPU", f"{mask / 0.015:+.1%}", "under 10%"),
-        ("setting up the grammar for that vocabulary", f"{grammar_seconds * 1e3:.0f} ms", "-"),
+        ("cost of the schema if a step takes 15 ms, as on a GPU", f"{mask / 0.015:+.1%}", "under 10%"),
+        ("preparing the grammar for that vocabulary", f"{grammar_seconds * 1e3:.0f} ms", "-"),
     ]
 
 

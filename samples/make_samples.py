@@ -1,4 +1,4 @@
-"""Draws the samples that are drawn: receipt.jpg, statement.pdf, broken.pdf, and truth.json, which says what they say.
+"""Draw receipt.jpg, statement.pdf and broken.pdf, and record their contents in truth.json.
 
     python samples/make_samples.py
 
@@ -31,7 +31,7 @@ def main() -> None:
     save_as_phones_do(photograph(draw_receipt(RECEIPT), np.random.default_rng(SEED)), INBOX / "receipt.jpg")
     pdf = scan_to_pdf(draw_statement(truth["bank/statement.pdf"]), np.random.default_rng(SEED))
     (INBOX / "bank" / "statement.pdf").write_bytes(pdf)
-    (INBOX / "broken.pdf").write_bytes(pdf[: len(pdf) // 4])  # the first page's picture, cut: no page can be found
+    (INBOX / "broken.pdf").write_bytes(pdf[: len(pdf) // 4])  # within the first page: no page is readable
     (HERE / "truth.json").write_text(json.dumps(truth, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -100,9 +100,9 @@ def draw_receipt(receipt: dict) -> Image.Image:
 
 
 def photograph(paper: Image.Image, random_numbers: np.random.Generator) -> Image.Image:
-    """The paper on a table, as a hand-held phone sees it: perspective, uneven light, blur and noise."""
+    """The paper on a table, photographed with a hand-held phone: perspective, uneven light, blur and noise."""
     size = (1200, 1600)
-    corners = [(236, 168), (932, 214), (1000, 1460), (190, 1424)]  # where the paper's corners come to lie
+    corners = [(236, 168), (932, 214), (1000, 1460), (190, 1424)]  # the corners of the paper in the photograph
     coefficients = perspective(corners, paper.size)
     warped = paper.transform(size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC)
     mask = Image.new("L", paper.size, 255).transform(size, Image.Transform.PERSPECTIVE, coefficients)
@@ -120,7 +120,7 @@ def photograph(paper: Image.Image, random_numbers: np.random.Generator) -> Image
 
 
 def table(size: tuple[int, int], random_numbers: np.random.Generator) -> Image.Image:
-    """Wood: noise drawn out along the grain."""
+    """Wood: noise that is stretched along the grain."""
     noise = Image.fromarray(random_numbers.integers(0, 256, (size[1] // 2, 12), np.uint8))
     grain = np.asarray(noise.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(3)), np.float32)
     brown = np.array((134, 92, 58), np.float32) + (grain[:, :, None] - 128) * 0.28
@@ -128,7 +128,7 @@ def table(size: tuple[int, int], random_numbers: np.random.Generator) -> Image.I
 
 
 def perspective(corners: list[tuple[int, int]], size: tuple[int, int]) -> list[float]:
-    """The eight coefficients that Pillow's PERSPECTIVE wants: from the picture's corners back to the paper's."""
+    """The eight coefficients of Pillow's PERSPECTIVE, which maps the corners of the picture to those of the paper."""
     width, height = size
     flat = [(0, 0), (width, 0), (width, height), (0, height)]
     rows, values = [], []
@@ -139,7 +139,7 @@ def perspective(corners: list[tuple[int, int]], size: tuple[int, int]) -> list[f
 
 
 def save_as_phones_do(picture: Image.Image, path: Path) -> None:
-    """The sensor's landscape pixels, and EXIF that says how to turn them."""
+    """Save landscape pixels, and EXIF data with the rotation."""
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = TURN_CLOCKWISE
     picture.transpose(Image.Transpose.ROTATE_90).save(path, quality=82, exif=exif)
@@ -171,7 +171,7 @@ SHOPS = (
 
 
 def statement_truth(chance: random.Random) -> dict:
-    """Two pages of rows whose balances add up."""
+    """Two pages of rows with consistent balances."""
     bookings = list(RENT_AND_PAY)
     for _ in range(41):
         amount = -Decimal(chance.randrange(180, chance.choice((900, 4_500, 12_000)))) / 100
@@ -229,7 +229,7 @@ def draw_statement(truth: dict) -> list[Image.Image]:
 
 
 def draw_head(draw: ImageDraw.ImageDraw, truth: dict, number: int) -> int:
-    """The letterhead and the table's head; returns where the first row begins."""
+    """Draw the letterhead and the table heading; return the position of the first row."""
     plain, bold = font("DejaVuSans", 20), font("DejaVuSans-Bold", 20)
     draw.text((80, 70), truth["bank"], font=font("DejaVuSerif-Bold", 38), fill=30)
     draw.text((1160, 84), "Statement of account", font=font("DejaVuSans", 24), fill=60, anchor="ra")
@@ -257,7 +257,7 @@ def draw_row(draw: ImageDraw.ImageDraw, y: int, day: str, description: str, amou
 
 
 def scan_to_pdf(pages: list[Image.Image], random_numbers: np.random.Generator) -> bytes:
-    """Pictures of pages, a little askew and grainy, as an office scanner makes them."""
+    """Turn pages into slightly skewed and grainy pictures, like those of an office scanner."""
     scans = []
     for page, degrees in zip(pages, (0.5, -0.4), strict=True):
         askew = page.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=252).filter(ImageFilter.GaussianBlur(0.5))

@@ -1,1 +1,1 @@
-"""Bank statements in layouts that the reader's author did not draw, with their truth: see `__main__`."""
+"""Bank statements with known contents, in layouts that the author of the reader did not draw: see `__main__`."""

@@ -1,10 +1,10 @@
-"""Reads held-out statements with the recipe `bank-statement` of the OCR processor and scores what comes out.
+"""Read held-out statements with the recipe `bank-statement` of the OCR processor and score the results.
 
     python -m benchmarks.heldout [--cases 40] [--kind clean|scan|both] [--layout NAME] [--seen] [--show]
 
-The layouts are drawn after real banks', and nothing in the reader was made to fit those of benchmarks/HELDOUT.md. Those
-of `--seen` (benchmarks/HELDOUT-SEEN.md) were held out, too, until what they showed was built in. Resumable: what was
-read is kept in --folder; a case that is there is scored, not read again.
+The layouts imitate those of real banks. The reader was not adapted to the layouts of benchmarks/HELDOUT.md. Those
+of `--seen` (benchmarks/HELDOUT-SEEN.md) were held out as well, until the reader was improved with their results. An
+interrupted run resumes: results are saved in --folder, and a saved case is scored, not read again.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def _read(ocr: Ocr, source: Path, place: Path) -> dict:
 
 def _table(scores: dict[tuple[str, str], Score], seconds: dict[str, list[float]]) -> str:
     lines = [
-        "| layout | pages | rows | right | wrong, flagged | lost, told | false alarms | silent |",
+        "| layout | pages | rows | correct | wrong, flagged | lost, reported | false alarms | undetected |",
         "|---|---|---|---|---|---|---|---|",
     ]
     totals: dict[str, Score] = defaultdict(Score)
@@ -123,7 +123,7 @@ def _table(scores: dict[tuple[str, str], Score], seconds: dict[str, list[float]]
         lines.append(_line(layout, kind, score))
     lines += [_line("**all**", kind, score) for kind, score in totals.items()]
     spent = ", ".join(f"{kind} {sum(each) / len(each):.1f}" for kind, each in seconds.items() if each)
-    return "\n".join([*lines, "", f"CPU seconds a page, one thread: {spent}.", ""])
+    return "\n".join([*lines, "", f"CPU seconds per page, one thread: {spent}.", ""])
 
 
 def _line(layout: str, kind: str, score: Score) -> str:

@@ -1,4 +1,4 @@
-"""Held-out layouts that were drawn when the first ten had become known to the reader's authors: signs and columns."""
+"""Held-out layouts drawn after the authors of the reader knew the first ten: signs and columns."""
 
 import random
 from datetime import date

@@ -1,4 +1,4 @@
-"""Held-out layouts that print little to check a row by: no running balance, sums at best."""
+"""Held-out layouts that print little to verify a row with: no running balance, at most totals."""
 
 import random
 from datetime import date

@@ -1,4 +1,4 @@
-"""Invented movements of invented accounts: what a statement says, before it is drawn. Deterministic by seed."""
+"""Invented transactions of invented accounts: the contents of a statement. Deterministic for each seed."""
 
 import random
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a scanner or a telephone makes of a drawn PDF: pictures, askew, noisy, blurred, compressed, turned."""
+"""Turn a drawn PDF into the pictures of a scanner or phone: skewed, noisy, blurred, compressed, rotated."""
 
 import random
 from pathlib import Path

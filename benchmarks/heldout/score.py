@@ -1,4 +1,4 @@
-"""Rows as read beside rows as drawn: which are right, and of the wrong ones, which were flagged."""
+"""Compare rows as read with rows as drawn: count correct rows, and flagged rows among the wrong ones."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Paper: pages on which a layout writes; counts them, so that the truth knows where a row stands."""
+"""The pages on which a layout draws, with page numbers, so that the page of each row is known."""
 
 from collections.abc import Callable
 from pathlib import Path

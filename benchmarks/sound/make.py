@@ -1,7 +1,7 @@
-"""Makes the Japanese sounds beside it: `python make.py`, in an environment with pyopenjtalk-plus and PyAV.
+"""Synthesize the Japanese recordings of this folder: `python make.py`; requires pyopenjtalk-plus and PyAV.
 
-No recording of Japanese speech with a free licence comes in a package. A synthesiser's voice is easier to understand
-than a person's: compare ways of transcribing by it, not languages.
+No package contains recordings of Japanese speech with a free licence. Synthesized speech is easier to understand than
+a person's: use it to compare modes of transcription, not languages.
 """
 
 import csv

@@ -1,1 +1,1 @@
-"""Invented bank statements whose truth is known: many layouts, fonts and locales, as clean PDF or as scans."""
+"""Invented bank statements with known contents: many layouts, fonts and locales, as clean PDF or as scans."""

@@ -1,4 +1,4 @@
-"""Invented movements of money, from a seed."""
+"""Invented transactions, from a seed."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Statements drawn as PDF by reportlab, with the truth of what is on which page."""
+"""Draw statements as PDF with reportlab, and record the contents of each page."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Readings made wrong on purpose, as bad OCR does: a digit misread, an amount or a whole line lost."""
+"""Damage readings on purpose, as bad OCR does: a misread digit, a lost amount, a lost line."""
 
 import random
 import re

@@ -1,5 +1,5 @@
-"""How the invented banks lay out their statements. Headings and places vary on purpose; `HELD_OUT` were never looked
-at while the reading was written."""
+"""The layouts of the invented banks. Headings and positions vary on purpose; nobody looked at `HELD_OUT` while writing
+the reader."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Clean PDF pages made into scans: a little skew, now and then a right angle, blur, noise, grey paper, JPEG."""
+"""Turn clean PDF pages into scans: a little skew, an occasional right angle, blur, noise, grey paper, JPEG."""
 
 import random
 from pathlib import Path
