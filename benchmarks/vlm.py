@@ -148,12 +148,16 @@ def confidence(engine: Engine) -> list[tuple[str, str, str]]:
     found = [answer.lowest_token_probability for answer in answers[: len(rows)]]
     return [
         (
-            f"valid of the answers that ended by themselves, {len(parts)} pictures",
+            f"valid answers, of those that were not truncated, {len(parts)} pictures",
             f"{len(valid)} of {len(whole)}",
             "all",
         ),
-        (f"answers that are exactly right, of {len(rows)} damaged statements", str(sum(right)), "-"),
-        ("lowest token probability tells wrong from right: area under the curve", f"{area(found, right):.3f}", "-"),
+        (f"exactly correct answers, of {len(rows)} damaged statements", str(sum(right)), "-"),
+        (
+            "lowest token probability separates wrong from correct answers: area under the ROC curve",
+            f"{area(found, right):.3f}",
+            "-",
+        ),
         *(below(threshold, found, right) for threshold in THRESHOLDS),
     ]
 
@@ -201,7 +205,7 @@ def below(threshold: float, values: Sequence[float], is_right: Sequence[bool]) -
     """How many answers are reviewed at a threshold."""
     reviewed = [good for value, good in zip(values, is_right, strict=True) if value < threshold]
     wrong = f"{len(reviewed) - sum(reviewed)} of {len(is_right) - sum(is_right)} wrong ones"
-    return f"reviewed at {threshold:g}", f"{wrong}, {sum(reviewed)} of {sum(is_right)} right ones", "-"
+    return f"reviewed at {threshold:g}", f"{wrong}, {sum(reviewed)} of {sum(is_right)} correct ones", "-"
 
 
 def area(values: Sequence[float], is_right: Sequence[bool]) -> float:

@@ -1,14 +1,18 @@
 """The commands, queries and links of the documentation work."""
 
 import re
+import shutil
 import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
-from paths import ROOT
+from paths import DATA, ROOT
 from sandbox import Place
 from typer.testing import CliRunner
 
+from daemon import config
 from daemon.cli.main import app
 
 README = (ROOT / "README.md").read_text()
@@ -58,3 +62,35 @@ def test_every_package_is_on_the_code_map():
         for path in (ROOT / root).glob("*/__init__.py")
     }
     assert packages <= set(re.findall(r"\]\(([^)]*)\)", CONTRIBUTING))
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    """The fenced code blocks of a page, without the indent of a list item."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_settings_that_a_page_shows_are_valid(page: Path, tmp_path: Path):
+    shutil.copy(DATA / "schemas" / "statement.json", tmp_path)
+    for block in _blocks(page, "toml"):
+        is_for_config = re.search(r"^\[", block, re.MULTILINE)  # a NAME.toml has no tables
+        assert is_for_config or 'recipe = "' in block
+        if is_for_config:
+            (tmp_path / "config.toml").write_text(block)
+            config.load(tmp_path / "config.toml")
+
+
+def test_the_example_processor_passes_its_example_test(tmp_path: Path):
+    """In a copy of the package `processors`, as CONTRIBUTING.md says."""
+    shutil.copytree(ROOT / "processors", tmp_path / "processors")
+    module, test = _blocks(ROOT / "CONTRIBUTING.md", "python")
+    (tmp_path / "processors" / "image_size.py").write_text(module)
+    (tmp_path / "test_image_size.py").write_text(test)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "test_image_size.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
