@@ -34,7 +34,7 @@ check: lint  ## lint, and run the unit tests that load no model (under a minute 
 test: $(INSTALLED)  ## run all tests but the long rigs: unit, integration, short rounds (under 5 minutes on 2 cores)
 	$(VENV)/bin/python -m pytest -n 4  # more processes than cores: they often wait for a daemon
 
-crash-points: $(INSTALLED)  ## kill between every two changes on the disk, on one and on two file systems (15 minutes)
+crash-points: $(INSTALLED)  ## kill the daemon between every two changes on the disk, on one and on two file systems (15 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py
 
 faults: $(INSTALLED)  ## make every system call fail, once and until the cause is removed (20 minutes)
