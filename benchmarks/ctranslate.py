@@ -22,7 +22,7 @@ def load(model: Whisper, device: torch.device, compute_type: str) -> ctranslate2
     dims = model.dims
     spec = WhisperSpec(dims.n_audio_layer, dims.n_audio_head, dims.n_text_layer, dims.n_text_head)
     _fill(spec, model)
-    words = [f"<{number}>" for number in range(dims.n_vocab)]  # it is asked by numbers; but for special tokens
+    words = [f"<{number}>" for number in range(dims.n_vocab)]  # the decoder uses ids only, except for special tokens
     tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
     for word, number in tokenizer.special_tokens.items():
         words[number] = word

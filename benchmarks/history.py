@@ -34,7 +34,7 @@ def line() -> str:
 
 
 def build(home: Path, *, history: int, queued: int) -> None:
-    """Make the rows, and the files in .taken of those that wait."""
+    """Insert the rows, and create the files in .taken for the waiting jobs."""
     (home / "state").mkdir()
     store = Store(home / "state" / "jobs.db")
     for first in range(0, history, _AT_ONCE):

@@ -23,9 +23,9 @@ from benchmarks.place import Daemon, Home, record
 
 SECONDS = 60.0
 MANY = 1000
-_SETTLED_SECONDS = 5.0  # after the start, until the last of its work is done
-_OF_THIS_BENCHMARK = "INBOXD_BENCH_MOUNTS"  # set in a process whose mounts are its own
-_DUE = (30.0, 15.0, 15.0)  # [schedule] rescan, probe and unload, as they are by default
+_SETTLED_SECONDS = 5.0  # after the start, until the daemon has finished its initial work
+_OF_THIS_BENCHMARK = "INBOXD_BENCH_MOUNTS"  # set in a process with its own mount namespace
+_DUE = (30.0, 15.0, 15.0)  # the defaults of [schedule] rescan, probe and unload
 _BASELINE = """
 import queue, sys, threading, time
 box = queue.SimpleQueue()
@@ -42,11 +42,11 @@ while True:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a process has used since its start, in all of its threads."""
+    """The resources that a process has used since its start, in all of its threads."""
 
     cpu_seconds: float
     waits: int  # voluntary context switches
-    waits_of_main: int  # of them, the main loop's
+    waits_of_main: int  # of these, those of the main loop
     involuntary: int
     written_bytes: int
 
@@ -145,7 +145,7 @@ def _make_folders(home: Path) -> None:
 
 
 def _keep_mounts_to_ourselves() -> None:
-    """Start this benchmark again where its mounts are nobody else's and end with it, if we may."""
+    """Restart this benchmark in its own mount namespace, if permitted, so that its mounts end with it."""
     if os.geteuid() == 0 and _OF_THIS_BENCHMARK not in os.environ:
         os.environ[_OF_THIS_BENCHMARK] = "yes"
         os.execvp("unshare", ["unshare", "--mount", sys.executable, "-m", "benchmarks.idle"])
@@ -153,7 +153,7 @@ def _keep_mounts_to_ourselves() -> None:
 
 @contextmanager
 def _overlay() -> Iterator[Path | None]:
-    """A place on a file system whose changes inotify does not all see; None: it cannot be mounted here."""
+    """A folder on a file system for which inotify does not report all changes; None if it cannot be mounted."""
     with tempfile.TemporaryDirectory() as scratch, Home() as inner:
         home = Path(scratch, "home")
         for name in ("upper", "work", "home"):

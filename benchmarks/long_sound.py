@@ -63,7 +63,7 @@ def main() -> None:
 
 class _Seen:
     def __init__(self) -> None:
-        self.by_hour: dict[int, float] = {}  # the hour of the sound that was reached, from 1: MB
+        self.by_hour: dict[int, float] = {}  # MB by hour of the audio, counted from 1
 
     def tell(self, told: WorkProgress) -> None:
         hour = int(told.done // 3600) + 1
@@ -74,7 +74,7 @@ class _Seen:
 
 
 def repeat(source: Path, target: Path, seconds: float) -> None:
-    """Its sound again and again, as FLAC of 16 kHz, for at least so many seconds."""
+    """Repeat the audio, as FLAC at 16 kHz, for at least this many seconds."""
     with reader.open_track(source) as track:
         once = np.concatenate(list(track.blocks()))
     samples = (once * 32767).astype(np.int16)[None]

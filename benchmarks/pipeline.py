@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _takes(home: Path) -> list[float]:
-    """Seconds from a rename into the inbox until the file is there no more."""
+    """Seconds from a rename into the inbox until the file is gone from there."""
     seconds = []
     for number in range(RENAMES):
         source, target = home / "source.txt", home / "inbox" / f"{number}.txt"
@@ -73,7 +73,7 @@ def _takes(home: Path) -> list[float]:
 
 
 def _throughput(home: Path) -> float:
-    """Seconds for FILES files renamed in as one folder, to the last result."""
+    """Seconds for FILES files that are renamed in as one folder, until the last result."""
     batch = home / "batch"
     batch.mkdir()
     for number in range(FILES):
@@ -91,7 +91,7 @@ def _wait_for_results(home: Path, count: int, *, inside: bool = False) -> None:
 
 
 def _fsyncs_per_second(home: Path) -> float:
-    """What this disk can do: small appends, each made durable."""
+    """The speed of this disk: small appends, each followed by fsync."""
     with (home / "fsync").open("wb") as file:
         started = time.monotonic()
         for _ in range(200):

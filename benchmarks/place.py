@@ -26,7 +26,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Daemon:
-    """A daemon process, and when it said READY=1 to a notify socket of ours."""
+    """A daemon process, and the time when it sent READY=1 to the benchmark's notify socket."""
 
     def __init__(self, home: Path):
         self.home = home
@@ -63,7 +63,7 @@ class Daemon:
 
 
 class Home:
-    """A place in the temporary folder, on a real file system where there is one."""
+    """A folder for one daemon below BENCH_DIR, or else in the temporary folder."""
 
     def __init__(self, config: str = CONFIG):
         self._config = config
@@ -79,7 +79,7 @@ class Home:
 
 
 def record(heading: str, lines: list[str]) -> str:
-    """Put a section into RESULTS.md, in the place of what an earlier run wrote under that heading; its text."""
+    """Write a section to RESULTS.md, replacing the section of an earlier run with that heading; return its text."""
     text = "\n".join(
         [f"# {heading}", "", *lines, "", f"Machine: {os.cpu_count()} cores, Python {sys.version.split()[0]}.", ""]
     )

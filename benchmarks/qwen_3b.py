@@ -2,7 +2,7 @@
 
 VOCABULARY, LAYERS, SIGHT_LAYERS, WIDTH = 151_936, 36, 32, 2048
 
-TEXT = {  # arguments of transformers' text configuration, without the number of layers and of words
+TEXT = {  # arguments of transformers' text configuration, except the number of layers and the vocabulary size
     "hidden_size": WIDTH,
     "intermediate_size": 11008,
     "num_attention_heads": 16,

@@ -46,7 +46,7 @@ WAYS = (
     "daemon-fast-greedy",
 )
 UNSPACED = ("zh", "ja", "th", "lo", "my")  # as in the paper on Whisper, arXiv:2212.04356, appendix C
-ALONE = ("command", "daemon")  # begin a process for each file, or for all: its start is measured, too
+ALONE = ("command", "daemon")  # start a process for each file, or for all files: the time includes its start
 PEERS = ("faster-int8-greedy", "faster-int8-beam5", "faster-float32-greedy", "faster-int8-batched")
 Heard = dict[str, str]  # text by file
 
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def _ways(length: str, arguments: argparse.Namespace) -> list[str]:
-    """Of those asked for, what is installed; the start of a process does not matter for a long file."""
+    """The requested engines that are installed; no command for a long file, where its start does not matter."""
     ways = arguments.ways or [*WAYS, *(PEERS if importlib.util.find_spec("faster_whisper") else ())]
     ways = [way for way in ways if length == "clips" or way != "command"]
     return [way for way in ways if not way.startswith("faster") or _faster_weights(arguments).is_dir()]
@@ -126,7 +126,7 @@ def _measure(arguments: argparse.Namespace) -> dict:
     language = rows[0]["lang"] if len({row["lang"] for row in rows}) == 1 else None
     hear = _way(arguments, language)
     if not arguments.way.startswith(ALONE):
-        hear([WARM_UP])  # what is made once, when it is first used, is no cost of a file
+        hear([WARM_UP])  # one-time initialization does not count toward a file
     start = _cpu_seconds()
     heard = hear(files)
     used = _cpu_seconds() - start
@@ -151,7 +151,7 @@ def _rows(arguments: argparse.Namespace) -> list[dict]:
 
 
 def _errors(row: dict, text: str) -> tuple[int, int]:
-    """Wrong words and words, both texts as whisper's normaliser leaves them; characters, where words are not spaced."""
+    """Wrong words and all words, after whisper's normalizer; characters in languages without spaces between words."""
     import jiwer
     from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
@@ -166,7 +166,7 @@ def _errors(row: dict, text: str) -> tuple[int, int]:
 
 
 def _way(arguments: argparse.Namespace, language: str | None) -> Callable[[list[Path]], Heard]:
-    """A function that transcribes; its model is loaded already."""
+    """A function that transcribes with a loaded model."""
     engine, _, search = arguments.way.partition("-")
     beam = 5 if search.startswith("beam5") else None
     match engine:
@@ -221,7 +221,7 @@ def _inboxd(
 
 
 def work_on(source: Path, outputs: Path, options: "TranscribeOptions") -> "Work":
-    """The work of one file, whose text becomes outputs/t.txt."""
+    """The work for one file; its text is written to outputs/t.txt."""
     from processors.contract import Kind, Work
 
     return Work(
@@ -252,7 +252,7 @@ def _faster(arguments: argparse.Namespace, search: str, language: str | None) ->
 
 
 def _by_command(files: list[Path], arguments: argparse.Namespace, language: str | None) -> Heard:
-    """`whisper` file by file, greedy; where FFmpeg's program is not installed, the sound comes from PyAV."""
+    """`whisper` file by file, greedy; without FFmpeg's program, PyAV decodes the audio."""
     model, heard = arguments.models / "whisper" / f"{arguments.model}.pt", {}
     code = "import sys, benchmarks.speech as own, whisper.audio as audio; from pathlib import Path;"
     code += "audio.load_audio = lambda path, *_: own._sound(Path(path));"
@@ -268,7 +268,7 @@ def _by_command(files: list[Path], arguments: argparse.Namespace, language: str 
 
 
 def _by_daemon(files: list[Path], arguments: argparse.Namespace, how: str, language: str | None) -> Heard:
-    """From the drop to the result, greedy: the start of the daemon and of its worker included."""
+    """From the drop to the result, greedy; includes the start of the daemon and its worker."""
     recipe = {"way": how, "beam_size": 1, "best_of": 1, "formats": ["txt"]}
     recipe |= {"language": language} if language else {}
     config = (

@@ -57,7 +57,7 @@ SHAPES = {
     "turbo": _shape(1280, 32, text_layers=4, n_mels=128, n_vocab=51866),
 }
 CTRANSLATE = "CTranslate2"
-Way = tuple[str, int, Callable[[], object]]  # what it is, windows at once, and the work on so many
+Way = tuple[str, int, Callable[[], object]]  # name, batch size, and the work for such a batch
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
                 lines.append(f"| {name} | {windows} | out of memory | | |")
                 continue
             finally:
-                del work  # and its decoder: the next way begins without its memory
+                del work  # and its decoder, so that the next variant starts without its memory
             first = first or seconds / windows
             peak = "" if name == CTRANSLATE else f"{peak_bytes / 1e9:.2f} GB"
             lines.append(f"| {name} | {windows} | {seconds / windows:.4f} | {first * windows / seconds:.2f} | {peak} |")
@@ -116,7 +116,7 @@ def _model(dims: ModelDimensions, device: torch.device) -> Whisper:
 
 
 def _ways(model: Whisper, given: argparse.Namespace) -> Iterator[Way]:
-    """One after the other: what one has allocated is gone when the next begins."""
+    """The variants one after the other, so that each frees its memory before the next one starts."""
     device, dtype = model.device, _dtype(model.device)
     mels = torch.randn(max(given.batches), model.dims.n_mels, 3000, device=device).to(dtype)
     end = get_tokenizer(model.is_multilingual, num_languages=model.num_languages, language="en").eot
@@ -150,7 +150,7 @@ def _of_ctranslate(model: Whisper, mels: torch.Tensor, how: DecodingOptions, bat
         "max_initial_timestamp_index": 50,
     }
 
-    sounds = mels.float().cpu().numpy()  # from where faster-whisper hands them over, too
+    sounds = mels.float().cpu().numpy()  # faster-whisper also passes them from the CPU
 
     def decode(windows: int) -> None:
         features = ctranslate2.StorageView.from_array(sounds[:windows])
@@ -167,7 +167,7 @@ def _decode(decoder: BatchDecoder, mels: torch.Tensor, how: DecodingOptions) -> 
 
 
 def _measured(work: Callable[[], object], rounds: int, device: torch.device) -> tuple[float, int]:
-    """Seconds, and the most bytes that were held: of the GPU's memory; of the process's, so far, on the CPU."""
+    """Seconds, and peak bytes: of the GPU's memory, or, on the CPU, of the process so far."""
     is_on_gpu = device.type == "cuda"
     if is_on_gpu:
         torch.cuda.empty_cache()

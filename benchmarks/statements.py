@@ -40,16 +40,16 @@ class Score:
     rows: int = 0
     right: int = 0  # date, debit, credit, balance and the letters and digits of the description
     money: int = 0  # date, debit, credit and balance
-    wrong: int = 0  # read, but wrong in debit, credit or balance, or not there at all
+    wrong: int = 0  # read, but with a wrong debit, credit or balance, or not on the page
     wrong_flagged: int = 0
-    dates_wrong: int = 0  # all but the date is right
+    dates_wrong: int = 0  # everything but the date is correct
     dates_flagged: int = 0
     missing: int = 0
-    missing_told: int = 0  # the job's review says that something does not agree or was not understood
-    alarms: int = 0  # flagged rows that are right
-    silent: int = 0  # cases with something wrong or missing and no reason for review
+    missing_told: int = 0  # the job's review reports a mismatch or an unreadable line
+    alarms: int = 0  # flagged rows that are correct
+    silent: int = 0  # cases with an error or a missing row, and no review
     cases: int = 0
-    reviewed: int = 0  # cases of which all is right that end with a reason for review
+    reviewed: int = 0  # fully correct cases with a review
     seconds_per_page: list[float] = field(default_factory=list)
 
     def add(self, other: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ def _parse() -> argparse.Namespace:
 
 
 class _KeptOcr(Ocr):
-    """Keeps what it read of each page, so that changed rules can be scored on it without reading again."""
+    """Saves the words of each page, so that changed rules can be scored without reading again."""
 
     folder: Path
     second_reading: str
@@ -220,13 +220,13 @@ def _score(truth: list[Truth], read: dict[str, Any], review: list[str]) -> dict[
 
 
 def _is_newest_first(truth: list[Truth]) -> bool:
-    """Told by all pages together: one may be of one day, and pages may lie in any order."""
+    """Decided from all pages: a page may cover a single day, and pages may be in any order."""
     pairs = [(one, after) for one, after in zip(truth, truth[1:], strict=False) if one.page == after.page]
     return sum(a.date > b.date for a, b in pairs) > sum(a.date < b.date for a, b in pairs)
 
 
 def _align(wanted: list[Truth], found: list[dict[str, Any]]) -> list[tuple[Truth | None, dict[str, Any] | None]]:
-    """Pairs of what was printed and what was read; equal rows first, then what lies between them, in order."""
+    """Pairs of printed and read rows; equal rows first, then those between them, in order."""
     found = sorted(found, key=lambda row: row["date"] or "")
     matcher = SequenceMatcher(None, [_money(each) for each in wanted], [_read_money(row) for row in found], False)
     pairs = []

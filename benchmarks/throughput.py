@@ -28,7 +28,7 @@ from processors.vlm.engine.local import Engine
 from processors.vlm.types import Question
 
 ROOT = Path(__file__).parents[1]
-TINY = ROOT / "tests" / "data" / "tiny-vlm"  # whose processor and words serve for the shape, too
+TINY = ROOT / "tests" / "data" / "tiny-vlm"  # its processor and vocabulary also serve for the shape
 RESULTS = Path(__file__).with_name("THROUGHPUT.md")
 PROMPT = "Read all the text in this image and write it as Markdown, in reading order."
 
@@ -93,7 +93,7 @@ def _of_shape(given: argparse.Namespace) -> Engine:
             "max_position_embeddings": 128_000,
         },
         vision_config=VISION | {"depth": min(SIGHT_LAYERS, (given.layers or LAYERS) * SIGHT_LAYERS // LAYERS or 1)},
-        image_token_id=6,  # of the tiny model's words
+        image_token_id=6,  # in the vocabulary of the tiny model
         video_token_id=7,
         vision_start_token_id=3,
         vision_end_token_id=4,
@@ -136,7 +136,7 @@ def _pages_a_minute(work: Callable[[], object], count: int) -> float:
 
 
 def _peak(engine: Engine) -> float:
-    """In GB: of the GPU's memory by the last way; of the process's, so far, on the CPU."""
+    """Peak memory in GB: of the GPU for the last variant, or, on the CPU, of the process so far."""
     if engine._model.device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def overhead(engine: Engine) -> list[tuple[str, str, str]]:
-    """The same answers with and without the schema, in turns, so that other work on the machine meets both."""
+    """Answer with and without the schema in turn, so that other work on the machine affects both equally."""
     rng = random.Random(1)
     pictures = [drawings.statement(a_statement(rng)) for _ in range(BATCH)]
     held = [a_question(picture) for picture in pictures]
@@ -89,7 +89,7 @@ def overhead(engine: Engine) -> list[tuple[str, str, str]]:
 
 
 def large_vocabulary() -> list[tuple[str, str, str]]:
-    """A schema's mask for the vocabulary of the 3B model, and one step of decoding with its shape."""
+    """The mask of a schema for the vocabulary of the 3B model, and one decoding step with its shape."""
     words = vocabulary(VOCABULARY)
     tokenizer = LLTokenizer(TokenizerWrapper(Words(words)), n_vocab=VOCABULARY)
     started = time.perf_counter()
@@ -118,7 +118,7 @@ def large_vocabulary() -> list[tuple[str, str, str]]:
 
 @torch.inference_mode()
 def decoding_step() -> float:
-    """Seconds of one token through 36 layers of the 3B model's shape, from two, and its scores. float32."""
+    """Seconds for one token and its logits, with 36 layers of the 3B model's shape (measured with two), in float32."""
     config = Qwen2_5_VLTextConfig(
         **TEXT,
         num_hidden_layers=2,
@@ -134,7 +134,7 @@ def decoding_step() -> float:
 
 
 def confidence(engine: Engine) -> list[tuple[str, str, str]]:
-    """Statements, ever more damaged: are the answers valid, and does the lowest probability tell the wrong ones?"""
+    """Increasingly damaged statements: valid answers, and how well the lowest probability detects wrong ones."""
     rng = random.Random(3)
     rows = [a_statement(rng) for _ in range(DAMAGED)]
     pictures = [damaged(drawings.statement(each), number, rng) for number, each in enumerate(rows)]
@@ -170,7 +170,7 @@ def a_question(image: Image.Image, wanted: dict | None = SCHEMA) -> Question:
 
 
 def a_statement(rng: random.Random) -> list[drawings.Row]:
-    """One to four rows that the model has not seen, of the kind that it has."""
+    """One to four rows that are new to the model, but like those it was trained on."""
     names = ["CARD TESCO", "ATM", "FEE", "PAYMENT RENT", "REFUND BOOKS", "TRANSFER LOAN", "CHEQUE WATER", "HOTEL"]
     balance, day, rows = rng.randrange(20_000, 800_000), rng.randint(1, 15), []
     month = f"{rng.randint(2020, 2025)}-{rng.randint(1, 12):02d}"
@@ -185,7 +185,7 @@ def a_statement(rng: random.Random) -> list[drawings.Row]:
 
 
 def damaged(image: Image.Image, number: int, rng: random.Random) -> Image.Image:
-    """Every second one as it was drawn; the others ever more blurred or skewed."""
+    """Every second picture as drawn; the others increasingly blurred or skewed."""
     strength = number / DAMAGED
     match number % 4:
         case 1:
@@ -202,14 +202,14 @@ def noise(rng: random.Random) -> Image.Image:
 
 
 def below(threshold: float, values: Sequence[float], is_right: Sequence[bool]) -> tuple[str, str, str]:
-    """How many answers are reviewed at a threshold."""
+    """The number of reviewed answers at a threshold."""
     reviewed = [good for value, good in zip(values, is_right, strict=True) if value < threshold]
     wrong = f"{len(reviewed) - sum(reviewed)} of {len(is_right) - sum(is_right)} wrong ones"
     return f"reviewed at {threshold:g}", f"{wrong}, {sum(reviewed)} of {sum(is_right)} correct ones", "-"
 
 
 def area(values: Sequence[float], is_right: Sequence[bool]) -> float:
-    """Under the ROC curve: how often a right answer has the greater value than a wrong one (Mann and Whitney)."""
+    """Area under the ROC curve: how often a correct answer has a greater value than a wrong one (Mann and Whitney)."""
     right = [value for value, good in zip(values, is_right, strict=True) if good]
     wrong = [value for value, good in zip(values, is_right, strict=True) if not good]
     wins = sum((one > other) + (one == other) / 2 for one in right for other in wrong)
@@ -217,7 +217,7 @@ def area(values: Sequence[float], is_right: Sequence[bool]) -> float:
 
 
 class Words:
-    """A tokenizer as llguidance wants one: of words, without rules."""
+    """A tokenizer in llguidance's interface: a vocabulary without rules."""
 
     eos_token_id, bos_token_id = VOCABULARY - 1, None
 
@@ -230,7 +230,7 @@ class Words:
 
 
 def vocabulary(size: int) -> list[bytes]:
-    """Whisper's 50,000 words, which its wheel carries, and pairs of them: as large as Qwen's, which is not at hand."""
+    """The 50,000 tokens of Whisper's wheel, and pairs of them: as large as Qwen's vocabulary, which is absent."""
     import whisper
 
     lines = (
@@ -247,7 +247,7 @@ def vocabulary(size: int) -> list[bytes]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds of this process on a core: other work of the machine does not count."""
+    """CPU seconds of this process; other work on the machine does not count."""
     started = time.process_time()
     work()
     return time.process_time() - started

@@ -24,7 +24,7 @@ from benchmarks.heldout.sheet import FAMILIES
 from processors.contract import Failed, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 
-SEEN = (  # known to the reader's authors by now: what they show is no longer what a new bank shows
+SEEN = (  # known to the authors of the reader by now, so no longer representative of a new bank
     english.high_street,
     english.app_bank,
     english.sections,

@@ -14,7 +14,7 @@ def continental(amount: Decimal, group: str = ".") -> str:
 
 
 def canadian(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Day and month once a day; text over two lines with the amount on the last; balances end the day."""
+    """Day and month once per day; text of two lines, amount on the last one; a balance per day."""
     book = keep_books(rng, "en", "CAD", count=count, start=date(2024, 5, 3))
     truth, sheet, moves = TruthAccount(book), Sheet(path, family, letter=True), book.movements
 
@@ -202,7 +202,7 @@ def swiss(path: Path, rng: random.Random, count: int, family: str) -> list[Truth
 
 
 def french(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Spaces between thousands, the value date before the amounts, no balances but the first and the last."""
+    """Spaces between thousands, the value date before the amounts, only the first and the last balance."""
     book = keep_books(rng, "fr", "EUR", count=count, start=date(2024, 1, 2), account="00041733091")
     truth, sheet = TruthAccount(book), Sheet(path, family)
 

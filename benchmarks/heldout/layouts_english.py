@@ -16,7 +16,7 @@ def comma(amount: Decimal) -> str:
 
 
 def high_street(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """A date and a balance once a day; type codes before the text; amounts on the last line; D for overdrawn."""
+    """A date and a balance once per day; type codes before the text; amounts on the last line; D for overdrawn."""
     book = keep_books(rng, "en", "GBP", count=count, start=date(2023, 12, 14), overdraft=Decimal(900))
     truth, sheet, moves = TruthAccount(book), Sheet(path, family), book.movements
 
@@ -94,7 +94,7 @@ def high_street(path: Path, rng: random.Random, count: int, family: str) -> list
 
 
 def app_bank(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Two accounts; one signed amount column that names its currency before; a grey line of details below each."""
+    """Two accounts; one signed amount column with the currency in front; a grey line of details below each row."""
     books = [
         keep_books(rng, "en", "GBP", count=count - count // 3, start=date(2024, 2, 1), account="04417783"),
         keep_books(
@@ -155,7 +155,7 @@ def _app_account(sheet: Sheet, book, rng: random.Random) -> TruthAccount:
 
 
 def sections(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Deposits and withdrawals in tables of their own with totals, month first without years, no balances of rows."""
+    """Separate tables with totals for deposits and withdrawals, month first without years, no balances in rows."""
     book = keep_books(rng, "us", "USD", count=count, start=date(2024, 3, 5), account="000000812334567")
     truth, sheet = TruthAccount(book), Sheet(path, family, letter=True)
     sheet.text(40, "March 05, 2024 through April 03, 2024", size=10)
@@ -218,7 +218,7 @@ def _continued(sheet: Sheet, title: str) -> None:
 
 
 def credit_card(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Two dates without years over new year, month first; what is paid back has a minus; the balance is owed."""
+    """Two dates without years across new year, month first; repayments have a minus; the balance is owed."""
     book = keep_books(
         rng, "us", "USD", count=count, start=date(2023, 12, 15), opening=Decimal("-412.80"), overdraft=Decimal(90_000)
     )

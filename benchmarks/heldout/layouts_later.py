@@ -33,7 +33,7 @@ def row_of(sheet: Sheet, move: Movement, balance: Decimal | None = None, texts: 
 
 
 def write_texts(sheet: Sheet, x: float, texts: tuple[str, ...], step: float = 11) -> None:
-    """The first line at the present height, the others below it."""
+    """Write the first line at the current height, and the others below it."""
     for number, text in enumerate(texts):
         sheet.text(x, text, y=sheet.y + number * step)
 
@@ -97,7 +97,7 @@ def indian(path: Path, rng: random.Random, count: int, family: str) -> list[Trut
 
 
 def australian(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """A day and a month without a year; balances marked CR or DR, once a day; sums at the end of each page."""
+    """A day and a month without a year; balances marked CR or DR, once per day; totals at the end of each page."""
     book = keep_books(rng, "au", "AUD", count=count, start=date(2023, 12, 18), overdraft=Decimal(600), days=31)
     truth, sheet, moves = TruthAccount(book), Sheet(path, family), book.movements
     sums = {"out": Decimal(0), "in": Decimal(0)}
@@ -156,7 +156,7 @@ def australian(path: Path, rng: random.Random, count: int, family: str) -> list[
 
 
 def dutch(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Money out before money in, named Af and Bij; no balance in the table; both balances and sums above it."""
+    """Money out before money in, named Af and Bij; no balance in the table; both balances and totals above it."""
     book = keep_books(
         rng, "nl", "EUR", count=count, start=date(2024, 1, 2), account=f"NL91ABNA{rng.randrange(10**10):010d}"
     )

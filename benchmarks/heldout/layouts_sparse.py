@@ -10,7 +10,7 @@ from benchmarks.heldout.sheet import Sheet
 
 
 def bare_list(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """What an internet bank prints: In before Out, newest first, no balance and no sum anywhere."""
+    """The printout of an internet bank: In before Out, newest first, no balances and no totals."""
     book = keep_books(rng, "en", "GBP", count=count, start=date(2024, 3, 1))
     truth, sheet = TruthAccount(book), Sheet(path, family, size=10)
 
@@ -44,7 +44,7 @@ def bare_list(path: Path, rng: random.Random, count: int, family: str) -> list[T
 
 
 def typed_list(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Unsigned amounts; a word in a column of its own tells debit from credit; the closing balance alone is printed."""
+    """Unsigned amounts; a word in a separate column marks debit or credit; the only balance is the closing one."""
     book = keep_books(rng, "us", "USD", count=count, start=date(2024, 5, 1), account="4410077231")
     truth, sheet = TruthAccount(book), Sheet(path, family, letter=True)
 
@@ -80,7 +80,7 @@ def typed_list(path: Path, rng: random.Random, count: int, family: str) -> list[
 
 
 def business(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Sections with a sum each, checks in two columns side by side, then a table of the balances of the days."""
+    """Sections with a total each, checks in two columns side by side, then a table of daily balances."""
     book = keep_books(rng, "business", "USD", count=count, start=date(2024, 2, 1), account="7700314425", days=29)
     truth, sheet = TruthAccount(book), Sheet(path, family, letter=True)
     moves = book.movements

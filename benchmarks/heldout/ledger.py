@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
-_TEXTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # money out, money in; "|" begins another line
+_TEXTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # money out, money in; "|" starts a new line
     "en": (
         (
             "TESCO STORES 3217|LONDON N1",
@@ -130,8 +130,8 @@ _TEXTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # money out, mon
 @dataclass(frozen=True)
 class Movement:
     day: date
-    texts: tuple[str, ...]  # one entry a printed line
-    change: Decimal  # below zero: money out
+    texts: tuple[str, ...]  # one entry per printed line
+    change: Decimal  # negative: money out
     balance: Decimal  # after it
 
     @property
@@ -141,7 +141,7 @@ class Movement:
 
 @dataclass(frozen=True)
 class Ledger:
-    """One account over one period, in the order of time."""
+    """One account over one period, in chronological order."""
 
     account: str
     currency: str
@@ -165,7 +165,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Truth:
-    """A row as it is printed: a balance that is not printed is None."""
+    """A row as printed; the balance is None if it is not printed."""
 
     page: int
     day: date
@@ -178,7 +178,7 @@ class Truth:
 @dataclass
 class TruthAccount:
     ledger: Ledger
-    rows: list[Truth] = field(default_factory=list)  # in the order of time
+    rows: list[Truth] = field(default_factory=list)  # in chronological order
 
 
 def keep_books(
@@ -193,7 +193,7 @@ def keep_books(
     account: str = "",
     days: int = 30,
 ) -> Ledger:
-    """`count` movements over `days` days; the balance stays above `-overdraft`."""
+    """`count` transactions over `days` days; the balance stays above `-overdraft`."""
     balance, movements = opening, []
     for offset in sorted(rng.randrange(days) for _ in range(count)):
         amount = _amount(rng)
@@ -208,7 +208,7 @@ def keep_books(
 
 
 def same_day(movements: Sequence[Movement], at: int) -> bool:
-    """Is the movement of the same day as the one before it?"""
+    """Return True if the transaction has the same day as the one before it."""
     return at > 0 and movements[at].day == movements[at - 1].day
 
 

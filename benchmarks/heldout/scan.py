@@ -11,7 +11,7 @@ _DPI = 200
 
 
 def scan(drawn: Path, scanned: Path, rng: random.Random) -> None:
-    """Write the pages of `drawn` as the pictures of a PDF without a text layer. One in five documents is turned."""
+    """Write the pages of `drawn` as the pictures of a PDF without a text layer. Turn one document in five."""
     skew, blur, noise = rng.uniform(-1.2, 1.2), rng.uniform(0, 0.8), rng.uniform(2, 12)
     quality, turn = rng.choice((45, 60, 75, 90)), rng.choice((0, 0, 0, 0, 0, 0, 0, 0, 90, 180))
     noises = np.random.default_rng(rng.randrange(2**32))

@@ -18,13 +18,13 @@ _SAME_TEXT = {"clean": 99.0, "scan": 85.0}  # percent of the letters, without sp
 @dataclass
 class Score:
     drawn: int = 0  # rows
-    right: int = 0  # page, date, debit, credit, balance, text and account all as drawn
-    wrong: int = 0  # rows that are not there, or not so
+    right: int = 0  # page, date, debit, credit, balance, text and account are as drawn
+    wrong: int = 0  # rows that were not drawn, or differ from the drawn row
     wrong_flagged: int = 0
-    lost: int = 0  # drawn rows that no row stands for
-    lost_told: int = 0  # in a document that says that it is to be looked at
-    false_alarms: int = 0  # right rows that are flagged
-    silent: int = 0  # documents with an error that say nothing
+    lost: int = 0  # drawn rows without a row in the result
+    lost_told: int = 0  # in a document with a review
+    false_alarms: int = 0  # correct rows that are flagged
+    silent: int = 0  # documents with an error and without a review
 
     def __iadd__(self, other: "Score") -> "Score":
         for name, value in vars(other).items():
@@ -61,7 +61,7 @@ def compare(
 
 
 def _match_order(drawn: list, got: list, drawn_keys: list, got_keys: list) -> None:
-    """Where all rows are there, and each once, in another order (of time, not of sections), take the drawn order."""
+    """If the result has each row once, but in another order (by time, not by section), use the drawn order."""
     if len(set(drawn_keys)) == len(drawn_keys) == len(got_keys) and set(drawn_keys) == set(got_keys):
         places = [got_keys.index(key) for key in drawn_keys]
         got[:], got_keys[:] = [got[place] for place in places], list(drawn_keys)
@@ -90,7 +90,7 @@ def _read_key(account: str, row: dict[str, Any], accounts: int) -> tuple[Any, ..
 
 
 def _is_same_text(wanted: str, row: dict[str, Any], kind: str) -> bool:
-    """The reference may have been taken from before or from behind the description."""
+    """Accept a reference that was cut from the beginning or the end of the description."""
     text, reference = row["description"], row["reference"]
     both = max(fuzz.ratio(_letters(wanted), _letters(each)) for each in (text + reference, reference + text))
     return both >= _SAME_TEXT[kind]

@@ -23,11 +23,11 @@ _BUILT_IN = {  # families that reportlab ships or every PDF reader knows
     "Times": ("Times-Roman", "Times-Bold"),
 }
 FAMILIES = (*_FILES, *_BUILT_IN, "Vera")
-_FLOOR = 60  # points at the foot of a page that no row reaches
+_FLOOR = 60  # points at the bottom of a page, below all rows
 
 
 class Sheet:
-    """A PDF being written from top to bottom. Lengths in points from the upper left corner."""
+    """A PDF that is written from top to bottom. Lengths in points from the upper left corner."""
 
     def __init__(self, path: Path, family: str, *, size: float = 9, letter: bool = False, floor: float = _FLOOR):
         self.width, self.height = LETTER if letter else A4
@@ -37,11 +37,11 @@ class Sheet:
         self.size = size
         self.page = 1
         self.y = 50.0
-        self.on_page: Callable[[], None] = lambda: None  # writes what each page begins with
-        self.off_page: Callable[[], None] = lambda: None  # writes what a full page ends with
+        self.on_page: Callable[[], None] = lambda: None  # writes the head of each page
+        self.off_page: Callable[[], None] = lambda: None  # writes the foot of each full page
 
     def text(self, x: float, text: str, align: str = "left", *, y: float | None = None, **style: object) -> None:
-        """One line at the present height; `style`: bold, size, grey (0 is black)."""
+        """Write one line at the current height; `style`: bold, size, grey (0 is black)."""
         size = style.get("size") or self.size
         self._canvas.setFont(self._fonts[1 if style.get("bold") else 0], size)
         grey = style.get("grey") or 0
@@ -66,7 +66,7 @@ class Sheet:
         self.y += points
 
     def need(self, points: float) -> bool:
-        """Turn the page unless so much is left on it; True if a page began."""
+        """Start a new page unless this much space is left; return True for a new page."""
         if self.y + points <= self.height - self._floor:
             return False
         self.off_page()

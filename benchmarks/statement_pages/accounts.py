@@ -54,7 +54,7 @@ class Account:
 
 
 def invent(random_: random.Random, language: str, count: int, *, is_card: bool) -> Account:
-    """An account over a month or so, with `count` movements; now and then overdrawn, now and then over new year."""
+    """An account over about a month, with `count` transactions; sometimes overdrawn, sometimes across new year."""
     start = date(random_.choice((2022, 2023, 2024)), random_.choice((1, 3, 5, 8, 10, 12)), random_.choice((1, 1, 15)))
     days = max(27, count // 2)
     opening = _money(random_, 0, 3000)

@@ -233,7 +233,7 @@ class _Sheet:
 
 
 def _up(y: float) -> float:
-    """PDF counts from the lower edge."""
+    """Convert to PDF coordinates, which start at the lower edge."""
     return A4[1] - y * mm
 
 

@@ -10,7 +10,7 @@ _RATE = 0.02  # of the words with digits
 
 
 def harm(page: PageText, seed: str) -> PageText:
-    """The page with some of its words in the table wrong; those wrong are told by no lower confidence."""
+    """The page with some damaged words in its table; the confidence of damaged words stays the same."""
     random_ = random.Random(seed)
     height = page.size[1] if page.size else 1
     lines = []

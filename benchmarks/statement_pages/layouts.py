@@ -11,7 +11,7 @@ Align = Literal["left", "right", "center"]
 class Column:
     kind: str  # date, value_date, description, reference, debit, credit, amount, balance
     heading: str
-    x: float  # mm from the left edge: where its cells begin, end or have their middle
+    x: float  # mm from the left edge to the left, right or middle of its cells
     align: Align = "left"
 
 
@@ -24,20 +24,20 @@ class Layout:
     font: str = "Helvetica"
     size: float = 9
     pitch: float = 5.2  # mm between lines
-    amounts: str = "plain"  # of a column for both kinds: plain, minus, trailing, brackets, crdr, cr
-    balances: str = "minus"  # of overdrawn ones: minus, trailing, brackets, dr
+    amounts: str = "plain"  # signs in a column for both debit and credit: plain, minus, trailing, brackets, crdr, cr
+    balances: str = "minus"  # signs of overdrawn balances: minus, trailing, brackets, dr
     opening: str = "Opening balance"
     closing: str = "Closing balance"
-    carried: str = ""  # at a page's end; and `brought` at the next one's start
+    carried: str = ""  # at the end of a page; `brought` is at the start of the next page
     brought: str = ""
     period: str = "Statement period {start} to {end}"
     period_dates: str = "%d %B %Y"
     account: str = "Account number: {account}"
     holder: str = "Mr John Marsh"
-    summary: bool = False  # balances stand in a box above the table, not in it
+    summary: bool = False  # balances are in a box above the table, not in it
     totals: str = ""  # heading of a line of totals
-    balance_every: int = 1  # on each so many-th row
-    repeat_date: bool = True  # False: the date stands only on the first row of a day
+    balance_every: int = 1  # print the balance on every n-th row
+    repeat_date: bool = True  # False: only the first row of a day has the date
     newest_first: bool = False
     accounts: int = 1
     shuffled: bool = False  # pages out of order

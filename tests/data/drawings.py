@@ -1,4 +1,4 @@
-"""Draws the pictures that tests/data/tiny-vlm can read: coloured shapes, lines of print, small bank statements.
+"""Draw the pictures that tests/data/tiny-vlm can read: coloured shapes, lines of print, small bank statements.
 
 `python tests/data/drawings.py` writes them to tests/data/drawings/ (and three of them to samples/inbox/), with
 answers.json: for each file a prompt of the model's own and the right answer; and the task of a recipe, which has the
@@ -32,7 +32,7 @@ Row = tuple[str, str, float | None, float | None, float]  # date, description, d
 
 @dataclass(kw_only=True)
 class Pen:
-    """How it is drawn, and what was: the model has learnt drawings that differ in all of this."""
+    """The style of a drawing. The model was trained on drawings that vary in all of these fields."""
 
     paper: tuple[int, int, int] = (255, 255, 255)
     ink: tuple[int, int, int] = (20, 20, 20)
@@ -69,12 +69,12 @@ def shapes(placed: Sequence[tuple[int, int, str]], pen: Pen | None = None, shift
 
 
 def names(placed: Sequence[tuple[int, int, str]]) -> str:
-    """The right answer to `DESCRIBE`: the shapes in reading order."""
+    """The correct answer to `DESCRIBE`: the shapes in reading order."""
     return ", ".join(name for _, _, name in sorted(placed))
 
 
 def print_lines(lines: Sequence[str], pen: Pen | None = None, column: int = 1) -> Image.Image:
-    """196 x 84: up to three lines of at most 26 letters; an empty one is left free."""
+    """196 x 84: up to three lines of at most 26 letters; an empty line stays blank."""
     pen = pen or Pen()
     image = Image.new("RGB", (196, 84), pen.paper)
     draw = ImageDraw.Draw(image)
@@ -84,7 +84,7 @@ def print_lines(lines: Sequence[str], pen: Pen | None = None, column: int = 1) -
 
 
 def statement(rows: Sequence[Row], pen: Pen | None = None, column: int = 0) -> Image.Image:
-    """504 x 168: a table of up to four transactions; column: 0 or 1, where it begins."""
+    """504 x 168: a table of up to four transactions; column: 0 or 1, the start of the table."""
     pen = pen or Pen()
     image = Image.new("RGB", (504, 168), pen.paper)
     draw = ImageDraw.Draw(image)
@@ -97,7 +97,7 @@ def statement(rows: Sequence[Row], pen: Pen | None = None, column: int = 0) -> I
 
 
 def transactions(rows: Sequence[Row]) -> str:
-    """The right answer to `STATEMENT`."""
+    """The correct answer to `STATEMENT`."""
     number = lambda value: "null" if value is None else f"{value:.2f}"  # noqa: E731
     entries = (
         f'{{"date":"{date}","description":"{description}","debit":{number(debit)},"credit":{number(credit)},'
@@ -108,7 +108,7 @@ def transactions(rows: Sequence[Row]) -> str:
 
 
 def page(rows: Sequence[Row]) -> str:
-    """The right answer about `statement` in the form of the recipe "bank-statement": everything as printed."""
+    """The correct answer for `statement` in the format of the recipe "bank-statement": everything as printed."""
     empty = dict.fromkeys(PAGE)
     entries = [dict.fromkeys(PAGE_ROW) | {name: text or None for name, text in _cells(row).items()} for row in rows]
     return json.dumps(empty | {"rows": entries}, separators=(",", ":"))

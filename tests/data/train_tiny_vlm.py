@@ -1,13 +1,13 @@
-"""Trains tests/data/tiny-vlm on drawings that it makes itself (see drawings.py), with this project's own prompts.
+"""Train tests/data/tiny-vlm on drawings that this script makes (see drawings.py), with this project's own prompts.
 
-    python tests/data/train_tiny_vlm.py OUT --minutes 50                             # from nothing
-    python tests/data/train_tiny_vlm.py OUT --minutes 40 --start tests/data/tiny-vlm    # goes on from there
+    python tests/data/train_tiny_vlm.py OUT --minutes 50                             # from random weights
+    python tests/data/train_tiny_vlm.py OUT --minutes 40 --start tests/data/tiny-vlm    # from these weights
     python tests/data/train_tiny_vlm.py OUT --average ONE OTHER                         # the mean of two runs' weights
-    python tests/data/train_tiny_vlm.py tests/data/tiny-vlm --check 100                 # how well it reads
+    python tests/data/train_tiny_vlm.py tests/data/tiny-vlm --check 100                 # measure how well it reads
 
 One core of a processor with bfloat16 instructions is enough. The architecture is transformers' own Qwen2.5-VL, in the
-shape that tests/data/tiny-vlm/config.json says. While it learns, a second head names the letters in each visual token;
-without it the answers would have to teach the eyes, which takes many times as long.
+shape of tests/data/tiny-vlm/config.json. During training, a second head names the letters in each visual token;
+without it, only the answers would train the vision encoder, which takes many times as long.
 """
 
 import argparse
@@ -134,7 +134,7 @@ TASKS: list[tuple[float, int, Make, str]] = [  # share of the steps, examples a 
 
 
 def make_tokenizer(template: str) -> PreTrainedTokenizerFast:
-    """Byte pairs, digits alone, as Qwen's; with the prompts' words in its vocabulary, which keeps them short."""
+    """Byte pairs and single digits, as in Qwen's, with the words of the prompts in the vocabulary."""
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
     special += ["<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]
     words = Tokenizer(models.BPE())
@@ -176,7 +176,7 @@ def _corpus() -> Iterator[str]:
 
 
 def take_over_words(model: Qwen2_5_VLForConditionalGeneration, old: Tokenizer, new: Tokenizer) -> None:
-    """Gives the new vocabulary what the model knows of the old one: a new word begins as the mean of its old parts."""
+    """Transfer embeddings to a new vocabulary: a new token starts as the mean of its old parts."""
     before = model.get_input_embeddings().weight.detach().clone()
     model.resize_token_embeddings(new.get_vocab_size(), mean_resizing=False)
     known = old.get_vocab()
@@ -238,7 +238,7 @@ def _patches(image: Image.Image) -> np.ndarray:
 
 
 def _marks(drawn: Sequence[tuple[float, float, str]], rows: int, columns: int) -> np.ndarray:
-    """What is drawn in each visual token, from left to right, at most `MARKS_A_TOKEN`."""
+    """The marks drawn in each visual token, from left to right, at most `MARKS_A_TOKEN`."""
     found = np.zeros((rows, columns, MARKS_A_TOKEN), np.int64)
     count = np.zeros((rows, columns), np.int64)
     for x, y, mark in sorted(drawn):
@@ -262,14 +262,14 @@ def _positions(start: int, grid: tuple[int, int], length: int) -> torch.Tensor:
 
 
 class Pupil:
-    """The model and its second head, with a way through the eyes that takes pictures of one size as a batch."""
+    """The model and its second head, with a vision encoder that processes pictures of one size as a batch."""
 
     def __init__(self, model: Qwen2_5_VLForConditionalGeneration):
         self.model, self.eyes, self.language = model, model.model.visual, model.model.language_model
         self.names = torch.nn.Linear(model.config.text_config.hidden_size, MARKS_A_TOKEN * (len(MARKS) + 1))
 
     def see(self, patches: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-        """(B, rows * columns, hidden); what the model's own way gives, picture by picture."""
+        """(B, rows * columns, hidden); equal to the output of the model's own encoder, picture by picture."""
         config, (rows, columns) = self.model.config.vision_config, grid
         down, right = torch.meshgrid(torch.arange(2 * rows), torch.arange(2 * columns), indexing="ij")
         places = torch.stack([down, right], -1).reshape(rows, 2, columns, 2, 2).permute(0, 2, 1, 3, 4).reshape(-1, 2)
@@ -290,7 +290,7 @@ class Pupil:
         return self.eyes.merger(seen.reshape(batch * length, -1)).view(batch, length // 4, -1)
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """Of the answers and of the names of what is seen; and the share of the answers' tokens that are right."""
+        """The losses of the answers and of the second head, and the share of correct answer tokens."""
         seen = self.see(batch.patches, batch.grid)
         embedded = self.language.embed_tokens(batch.tokens)
         is_picture = batch.tokens == self.model.config.image_token_id
@@ -358,7 +358,7 @@ def train(pupil: Pupil, tokenizer: PreTrainedTokenizerFast, minutes: float, seed
 
 
 def _share(task: tuple[float, int, Make, str], done: float) -> float:
-    """From nothing, print comes first, shapes next, statements last."""
+    """From random weights, training starts with print, then shapes, then statements."""
     share, _, make, _ = task
     return share * (3 if make is some_print else 1 if make is some_shapes else 0) if done < 0.12 else share
 
@@ -380,7 +380,7 @@ def average(out: Path, one: Path, other: Path) -> None:
 
 
 def check(folder: Path, count: int) -> None:
-    """How many of `count` new drawings a task are answered exactly right, by the engine that users have."""
+    """The number of exactly correct answers for `count` new drawings per task, with the engine that users run."""
     rng = random.Random(987_654)
     options = VlmOptions(model=str(folder.resolve()), device="cpu", threads=1)
     engine = Engine.load(options, folder.parent, Progress(lambda message: None))
