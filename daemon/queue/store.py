@@ -14,19 +14,19 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from daemon.core.job import Job, JobState
+from daemon.queue import sql
 from daemon.queue.database import Database
 from processors.contract import Kind
 
 _ENDED = [state for state in JobState if state.is_final]
-_JOB_FIELDS = tuple(field.name for field in fields(Job))
-_jobs = sa.table("jobs", *(sa.column(name) for name in _JOB_FIELDS))
+_jobs = sa.table("jobs", *(sa.column(name) for name in sql.JOB_COLUMNS))
 _attempts = sa.table(
     "attempts",
     *(sa.column(name) for name in ("job", "attempt", "processor", "engine", "model", "device", "worker_pid")),
@@ -68,10 +68,8 @@ class Store(Database):
         if not jobs:
             return
         with self._transaction():
-            self._connection.execute(_jobs.insert(), [_row(job) for job in jobs])
-            self._connection.execute(
-                _events.insert(), [{"job": job.id, "at": self._clock(), "event": event} for job in jobs]
-            )
+            self._run(sql.INSERT_JOB, [tuple(_row(job).values()) for job in jobs])
+            self._run(sql.INSERT_EVENT, [(job.id, self._clock(), event, None) for job in jobs])
         self._counts[JobState.QUEUED] += len(jobs)
 
     def restore(self, jobs: Sequence[Job]) -> None:
@@ -79,14 +77,13 @@ class Store(Database):
         with self._transaction():
             for job in jobs:
                 if self._update(_jobs.c.id == job.id, **_row(job)) == 0:
-                    self._connection.execute(_jobs.insert(), _row(job))
+                    self._run(sql.INSERT_JOB, tuple(_row(job).values()))
                 self._event(job, "recorded again", job.result_path)
         self._counts = self._count()
 
     def missing(self, jobs: Sequence[Job]) -> list[Job]:
         """Those of `jobs` that have no row."""
-        query = sa.select(_jobs.c.id).where(_jobs.c.id.in_([job.id for job in jobs]))
-        known = set(self._connection.execute(query).scalars())
+        known = {row[0] for row in self._run(sql.KNOWN, (json.dumps([job.id for job in jobs]),))}
         return [job for job in jobs if job.id not in known]
 
     def set_sha256(self, job_id: str, sha256: str) -> None:
@@ -111,22 +108,11 @@ class Store(Database):
             for job in jobs
         ]
         with self._transaction():
-            for job in started:
-                self._save(job, _jobs.c.state == JobState.QUEUED)
-                self._connection.execute(
-                    _attempts.insert(),
-                    {
-                        "job": job.id,
-                        "attempt": job.attempt,
-                        "processor": processor,
-                        "engine": job.engine,
-                        "model": job.model,
-                        "device": job.device,
-                        "worker_pid": worker_pid,
-                        "started_at": job.started_at,
-                    },
-                )
-                self._event(job, f"running, attempt {job.attempt}")
+            self._run(sql.START, [_start_values(job) for job in started])
+            self._run(sql.INSERT_ATTEMPT, [_attempt_values(job, worker_pid) for job in started])
+            self._run(
+                sql.INSERT_EVENT, [(job.id, job.started_at, f"running, attempt {job.attempt}", None) for job in started]
+            )
         for _ in started:
             self._moved(JobState.QUEUED, JobState.RUNNING)
         return started
@@ -135,7 +121,7 @@ class Store(Database):
         """running -> queued; `changes` say what the attempt cost (charged, alone, run_at …). None: fenced off."""
         queued = replace(job, state=JobState.QUEUED, lease=None, **changes)
         with self._transaction():
-            if not self._save(queued, _is_attempt(job, JobState.RUNNING)):
+            if not self._save(queued, *_is_attempt(job, JobState.RUNNING)):
                 return None
             self._end_attempt(job, outcome, detail)
             self._event(job, f"queued again: {outcome}", detail)
@@ -149,7 +135,7 @@ class Store(Database):
         """
         publishing = replace(job, state=JobState.PUBLISHING, outcome=outcome, **facts)
         with self._transaction():
-            if not self._save(publishing, _is_attempt(job, JobState.RUNNING, JobState.QUEUED)):
+            if not self._save(publishing, *_is_attempt(job, JobState.RUNNING, JobState.QUEUED)):
                 return None
             self._end_attempt(job, attempt_outcome, publishing.error or "")
             self._event(publishing, f"publishing as {outcome}", publishing.result_path)
@@ -160,7 +146,7 @@ class Store(Database):
         """Another name for the result: the first was taken before it could be published."""
         renamed = replace(job, result_path=result_path)
         with self._transaction():
-            self._save(renamed, _is_attempt(job, JobState.PUBLISHING))
+            self._save(renamed, *_is_attempt(job, JobState.PUBLISHING))
         return renamed
 
     def finish(self, job: Job) -> Job:
@@ -168,7 +154,8 @@ class Store(Database):
         assert job.outcome is not None
         done = replace(job, state=job.outcome, lease=None, finished_at=self._clock())
         with self._transaction():
-            if not self._save(done, _is_attempt(job, JobState.PUBLISHING)):
+            ended = (str(done.state), done.finished_at, job.id, job.attempt, job.lease)
+            if self._run(sql.FINISH, ended).rowcount == 0:
                 return self.get(job.id) or job
             self._event(done, done.state, done.result_path)
         self._moved(job.state, done.state)
@@ -191,7 +178,7 @@ class Store(Database):
             overrides=job.moved_back(),
         )
         with self._transaction():
-            if not self._save(queued, _jobs.c.state.in_([JobState.FAILED, JobState.CANCELLED])):
+            if not self._save(queued, "state IN ('failed', 'cancelled')"):
                 return self.get(job.id) or job
             self._event(queued, "queued by command")
         self._moved(job.state, queued.state)
@@ -201,7 +188,7 @@ class Store(Database):
         """The job has no result any more; `event`: what became of it."""
         forgotten = replace(job, result_path=None)
         with self._transaction():
-            if self._save(forgotten, (_jobs.c.state == job.state) & (_jobs.c.attempt == job.attempt)) and event:
+            if self._save(forgotten, "state = ? AND attempt = ?", str(job.state), job.attempt) and event:
                 self._event(job, event, job.result_path)
         return forgotten
 
@@ -253,7 +240,7 @@ class Store(Database):
         """Change what a queued job is to be done with (recipe …), or what it waits for."""
         changed = replace(job, **changes)
         with self._transaction():
-            self._save(changed, _jobs.c.state == JobState.QUEUED)
+            self._save(changed, "state = 'queued'")
         return changed
 
     def shift_waits(self, by_us: int) -> None:
@@ -272,10 +259,7 @@ class Store(Database):
         with self._transaction():
             for job_id in job_ids:
                 self._update((_jobs.c.id == job_id) & (_jobs.c.state == JobState.QUEUED), waiting_for=why)
-                self._connection.execute(
-                    _events.insert(),
-                    {"job": job_id, "at": self._clock(), "event": "parked" if why else "resumed", "detail": why},
-                )
+                self._run(sql.INSERT_EVENT, (job_id, self._clock(), "parked" if why else "resumed", why))
 
     # ---------------------------------------------------------------------------------------- queries
 
@@ -285,19 +269,16 @@ class Store(Database):
         return [_job(row) for row in self._connection.execute(query)]
 
     def get(self, job_id: str) -> Job | None:
-        row = self._connection.execute(sa.select(_jobs).where(_jobs.c.id == job_id)).one_or_none()
+        row = self._run(sql.GET, (job_id,)).fetchone()
         return _job(row) if row else None
 
     def queued(self, recipe: str | None, *, now: int, limit: int) -> list[Job]:
         """The jobs of a recipe that may start now, in the order of the queue."""
-        query = sa.select(_jobs).where(*_may_start(recipe, now))
-        query = query.order_by(_jobs.c.priority.desc(), _jobs.c.received_at, _jobs.c.id).limit(limit)
-        return [_job(row) for row in self._connection.execute(query)]
+        return [_job(row) for row in self._run(sql.QUEUED, (recipe, now, limit))]
 
     def smallest_queued(self, recipe: str | None, *, now: int) -> Job | None:
         """Of the jobs of a recipe that may start now, and need not be alone, the smallest."""
-        query = sa.select(_jobs).where(*_may_start(recipe, now), _jobs.c.alone == 0)
-        row = self._connection.execute(query.order_by(_jobs.c.size_bytes).limit(1)).one_or_none()
+        row = self._run(sql.SMALLEST_QUEUED, (recipe, now)).fetchone()
         return _job(row) if row else None
 
     def done_before(self, job: Job) -> Job | None:
@@ -317,8 +298,7 @@ class Store(Database):
 
     def queued_recipes(self) -> set[str | None]:
         """The recipes that queued jobs ask for."""
-        query = sa.select(_jobs.c.recipe).where(_jobs.c.state == "queued").distinct()
-        return set(self._connection.execute(query).scalars())
+        return {row[0] for row in self._run(sql.QUEUED_RECIPES)}
 
     def waiting(self) -> list[Job]:
         """The queued jobs that are parked."""
@@ -327,8 +307,7 @@ class Store(Database):
 
     def next_run_at(self, *, now: int) -> int | None:
         """When the next job that waits for its backoff may start."""
-        query = sa.select(sa.func.min(_jobs.c.run_at)).where(_jobs.c.state == "queued", _jobs.c.run_at > now)
-        return self._connection.execute(query).scalar_one()
+        return self._run(sql.NEXT_RUN_AT, (now,)).scalar_one()
 
     def open_jobs(self) -> list[Job]:
         """All jobs that have not ended, in the order of the queue."""
@@ -366,8 +345,7 @@ class Store(Database):
         return sum(self._counts[state] for state in _ENDED)
 
     def count_waiting(self) -> int:
-        query = sa.select(sa.func.count()).where(_jobs.c.state == "queued", _jobs.c.waiting_for.is_not(None))
-        return self._connection.execute(query).scalar_one()
+        return self._run(sql.COUNT_WAITING).scalar_one()
 
     # ---------------------------------------------------------------------------------------- below
 
@@ -380,25 +358,24 @@ class Store(Database):
         self._counts[old] -= 1
         self._counts[new] += 1
 
-    def _save(self, job: Job, condition: Any) -> bool:
+    def _run(self, statement: str, values: Sequence[Any] = ()) -> sa.CursorResult[Any]:
+        """Run a statement of `sql`: with a tuple of values once, with a list of tuples once for each."""
+        return self._connection.exec_driver_sql(statement, values)
+
+    def _save(self, job: Job, condition: str, *values: Any) -> bool:
         """Write the whole row where `condition` still holds; False: it does not."""
-        return self._update((_jobs.c.id == job.id) & condition, **_row(job)) == 1
+        row = _row(job)
+        changed = [row[name] for name in sql.CHANGING_COLUMNS]
+        return self._run(sql.SAVE_IF + condition, (*changed, job.id, *values)).rowcount == 1
 
     def _update(self, condition: Any, **values: Any) -> int:
         return self._connection.execute(_jobs.update().where(condition).values(**values)).rowcount
 
     def _end_attempt(self, job: Job, outcome: str, error: str) -> None:
-        statement = (
-            _attempts.update()
-            .where(_attempts.c.job == job.id, _attempts.c.attempt == job.attempt, _attempts.c.finished_at.is_(None))
-            .values(finished_at=self._clock(), outcome=outcome, error=error or None)
-        )
-        self._connection.execute(statement)
+        self._run(sql.END_ATTEMPT, (self._clock(), str(outcome), error or None, job.id, job.attempt))
 
     def _event(self, job: Job, event: str, detail: str | None = None) -> None:
-        self._connection.execute(
-            _events.insert(), {"job": job.id, "at": self._clock(), "event": event, "detail": detail or None}
-        )
+        self._run(sql.INSERT_EVENT, (job.id, self._clock(), str(event), detail or None))
 
 
 def new_id() -> str:
@@ -406,25 +383,17 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def _may_start(recipe: str | None, now: int) -> tuple[Any, ...]:
-    """The jobs of a recipe that may start now."""
-    return (
-        _jobs.c.state == "queued",
-        _jobs.c.recipe.is_not_distinct_from(recipe),
-        _jobs.c.waiting_for.is_(None),
-        _jobs.c.run_at <= now,
-        _jobs.c.sha256.is_not(None),
-        _jobs.c.result_path.is_(None),  # else its failure is still to be withdrawn
-    )
+def _is_attempt(job: Job, *states: JobState) -> tuple[Any, ...]:
+    """The fence as a condition, followed by its values."""
+    return sql.is_attempt(len(states)), job.attempt, job.lease, *map(str, states)
 
 
-def _is_attempt(job: Job, *states: JobState) -> Any:
-    """The fence: this very attempt, and no later one, holds the job."""
-    return (
-        (_jobs.c.attempt == job.attempt)
-        & _jobs.c.lease.is_not_distinct_from(job.lease)
-        & _jobs.c.state.in_([str(state) for state in states])
-    )
+def _start_values(job: Job) -> tuple[Any, ...]:
+    return job.attempt, job.lease, job.started_at, job.processor, job.engine, job.model, job.device, job.id
+
+
+def _attempt_values(job: Job, worker_pid: int) -> tuple[Any, ...]:
+    return job.id, job.attempt, job.processor, job.engine, job.model, job.device, worker_pid, job.started_at
 
 
 def _same_work(job: Job) -> Any:
@@ -438,7 +407,7 @@ def _same_work(job: Job) -> Any:
 
 
 def _row(job: Job) -> dict[str, Any]:
-    row = {name: getattr(job, name) for name in _JOB_FIELDS}
+    row = {name: getattr(job, name) for name in sql.JOB_COLUMNS}
     row["review"] = json.dumps(job.review, ensure_ascii=False)
     row["overrides"] = json.dumps(dict(job.overrides), ensure_ascii=False)
     row["alone"] = int(job.alone)
@@ -448,7 +417,7 @@ def _row(job: Job) -> dict[str, Any]:
 
 
 def _job(row: Any) -> Job:
-    values = dict(row._mapping)
+    values = dict(zip(sql.JOB_COLUMNS, row, strict=True))
     values["review"] = tuple(json.loads(values["review"]))
     values["overrides"] = json.loads(values["overrides"])
     values["alone"] = bool(values["alone"])

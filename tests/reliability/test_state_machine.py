@@ -391,7 +391,7 @@ def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
     from daemon.recovery import startup
 
     if sabotage == "no fence":
-        monkeypatch.setattr(store, "_is_attempt", lambda job, *states: sa.true())
+        monkeypatch.setattr(store, "_is_attempt", lambda job, *states: ("1",))
         monkeypatch.setattr(publisher.Publishing, "_may_end", lambda self, job: True)
     elif sabotage == "recovery adopts nothing":
         monkeypatch.setattr(startup.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
