@@ -13,6 +13,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.intake import audio_frames
+from daemon.intake.suffixes import BY_SUFFIX
 from processors.contract import Kind
 
 PROBE_BYTES = 64 * 1024
@@ -47,7 +49,7 @@ def sniff(path: Path, folder: int | None = None) -> Content:
     if not probe:
         return Content(kind=None, media_type="application/x-empty")
     size_bytes = max(facts.st_size, len(probe))  # it may have grown since
-    media_type = _media_type(probe, size_bytes) or _BY_SUFFIX.get(path.suffix.lower(), "application/octet-stream")
+    media_type = _media_type(probe, size_bytes) or BY_SUFFIX.get(path.suffix.lower(), "application/octet-stream")
     return Content(kind=_kind(media_type), media_type=media_type)
 
 
@@ -86,15 +88,13 @@ def _media_type(probe: bytes, size_bytes: int) -> str | None:
         or _text(probe, size_bytes)
         or _lettered(probe)
         or _transport_stream(probe)
-        or _mpeg_audio(probe, 0, size_bytes)
+        or audio_frames.media_type(probe, 0, size_bytes)
     )
 
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
     (b"II+\0", "image/tiff"),  # BigTIFF
@@ -102,13 +102,11 @@ _SIGNATURES = (
     (b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
     (b"\xff\x4f\xff\x51", "image/jp2"),  # JPEG 2000 without its container
     (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
-    (b"fLaC", "audio/flac"),
     (b"caff\0", "audio/x-caf"),
     (b"#!AMR\n", "audio/amr"),
     (b"#!AMR-WB\n", "audio/amr-wb"),
     (b".snd\0", "audio/basic"),
     (b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", "audio/x-w64"),  # Sony Wave64
-    (b"wvpk", "audio/x-wavpack"),
     (b"FLV\x01", "video/x-flv"),
     (b"\0\0\x01\xba", "video/mpeg"),  # program stream
     (b"\0\0\x01\xb3", "video/mpeg"),  # MPEG-1 video alone
@@ -236,10 +234,11 @@ def _tagged_audio(probe: bytes) -> str | None:
     tag_bytes = 10 + sum(byte << shift for byte, shift in zip(probe[6:10], (21, 14, 7, 0), strict=True))
     if probe[tag_bytes : tag_bytes + 4] == b"fLaC":
         return "audio/flac"
-    return _mpeg_audio(probe, tag_bytes, len(probe)) or "audio/mpeg"
+    return audio_frames.media_type(probe, tag_bytes, len(probe)) or "audio/mpeg"
 
 
-_PDF_HEADER = re.compile(rb"%PDF-\d\.\d")
+_PDF_HEADER = re.compile(rb"%PDF-\d\.?\d")  # "%PDF-14" is read by PDFium, too
+_PDF_OBJECT = re.compile(rb"^\d+ \d+ obj\b", re.MULTILINE)
 
 
 def _pdf(probe: bytes, size_bytes: int) -> str | None:
@@ -248,7 +247,8 @@ def _pdf(probe: bytes, size_bytes: int) -> str | None:
     if not header:
         return None
     before = probe[: header.start()].removeprefix(codecs.BOM_UTF8).strip()
-    return None if before and _text(probe, size_bytes) else "application/pdf"
+    is_text = before and not _PDF_OBJECT.search(probe, header.end()) and _text(probe, size_bytes)
+    return None if is_text else "application/pdf"
 
 
 _CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r") + b"\x7f"
@@ -270,6 +270,10 @@ def _text(probe: bytes, size_bytes: int) -> str | None:
 
 
 _LETTERS = (
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"fLaC", "audio/flac"),
+    (b"wvpk", "audio/x-wavpack"),
     (b"TTA1", "audio/x-tta"),
     (b"TTA2", "audio/x-tta"),
     (b"MAC ", "audio/x-ape"),
@@ -300,110 +304,3 @@ def _transport_stream(probe: bytes) -> str | None:
         if len(marks) >= 3 and set(marks) == {0x47}:
             return "video/mp2t"
     return None
-
-
-def _mpeg_audio(probe: bytes, start: int, size_bytes: int) -> str | None:
-    """MP3 (and layers I and II) or ADTS AAC without a tag: two frames in a row, or one that fills the file."""
-    at = start
-    frames = 0
-    while frames < 2 and at + 7 <= len(probe):
-        frame_bytes, media_type = _frame(probe[at : at + 7])
-        if not frame_bytes:
-            return None
-        frames += 1
-        at += frame_bytes
-    return media_type if frames == 2 or (frames == 1 and at == size_bytes) else None
-
-
-_KBITS = {  # by (is MPEG-1, layer); ISO/IEC 11172-3, 2.4.2.3, and 13818-3, 2.4.2.3
-    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-_SAMPLE_RATES_HZ = (44100, 48000, 32000)  # of MPEG-1; MPEG-2 halves and MPEG-2.5 quarters them
-
-
-def _frame(header: bytes) -> tuple[int, str]:
-    """The length in bytes and the media type of the MPEG audio frame with this header of 7 bytes; (0, "") if none."""
-    if header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
-        return 0, ""
-    if header[1] & 0xF6 == 0xF0:  # layer 0: ADTS, ISO/IEC 13818-7, 6.2
-        frame_bytes = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
-        return (frame_bytes, "audio/aac") if frame_bytes >= 7 else (0, "")
-    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
-    bit_rate, sample_rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if version == 1 or layer == 4 or bit_rate in (0, 15) or sample_rate == 3:
-        return 0, ""
-    bits = _KBITS[version == 3, layer][bit_rate - 1] * 1000
-    rate_hz = _SAMPLE_RATES_HZ[sample_rate] // {3: 1, 2: 2, 0: 4}[version]
-    if layer == 1:
-        return (12 * bits // rate_hz + padding) * 4, "audio/mpeg"
-    return (72 if layer == 3 and version != 3 else 144) * bits // rate_hz + padding, "audio/mpeg"
-
-
-_BY_SUFFIX = {
-    f".{suffix}": media_type
-    for media_type, suffixes in {
-        "application/pdf": "pdf",
-        "image/jpeg": "jpg jpeg jpe jfif",
-        "image/png": "png",
-        "image/gif": "gif",
-        "image/webp": "webp",
-        "image/bmp": "bmp dib",
-        "image/tiff": "tif tiff",
-        "image/heic": "heic heif hif",
-        "image/avif": "avif",
-        "image/jp2": "jp2 j2k jpx",
-        "image/x-portable-anymap": "pbm pgm ppm pnm",
-        "image/x-tga": "tga",
-        "audio/wav": "wav wave",
-        "audio/mpeg": "mp3 mp2 mpga m2a mpa",
-        "audio/aac": "aac",
-        "audio/flac": "flac",
-        "audio/ogg": "ogg oga opus spx",
-        "audio/mp4": "m4a m4b",
-        "audio/aiff": "aif aiff aifc",
-        "audio/x-caf": "caf",
-        "audio/amr": "amr awb 3ga",
-        "audio/ac3": "ac3 eac3 ec3",
-        "audio/x-ms-wma": "wma",
-        "audio/basic": "au snd",
-        "audio/g722": "g722 722",
-        "audio/x-gsm": "gsm",
-        "audio/x-sbc": "sbc msbc",
-        "audio/x-latm": "latm loas",
-        "audio/x-mlp": "mlp thd",
-        "audio/x-dts": "dts dtshd",
-        "audio/x-tta": "tta",
-        "audio/x-ape": "ape",
-        "audio/x-musepack": "mpc",
-        "audio/x-tak": "tak",
-        "audio/x-shorten": "shn",
-        "audio/x-dss": "dss",
-        "audio/x-dsf": "dsf",
-        "audio/x-dff": "dff",
-        "audio/x-voc": "voc",
-        "audio/x-oma": "oma aa3",
-        "audio/x-nist": "sph nist",
-        "video/mp4": "mp4 m4v",
-        "video/quicktime": "mov qt",
-        "video/3gpp": "3gp 3g2",
-        "video/webm": "webm",
-        "video/x-matroska": "mkv mka",
-        "video/x-msvideo": "avi",
-        "video/x-ms-wmv": "wmv asf",
-        "video/mp2t": "mts m2ts",
-        "video/mpeg": "mpg mpeg vob",
-        "video/ogg": "ogv",
-        "video/x-flv": "flv",
-        "video/x-realmedia": "rm rmvb",
-        "video/x-mxf": "mxf",
-        "video/x-wtv": "wtv",
-        "video/x-dv": "dv dif",
-        "video/x-dhav": "dav",
-    }.items()
-    for suffix in suffixes.split()
-}

@@ -114,6 +114,10 @@ def sound_file(form: str, codec: str, rate_hz: int, *, layout: str = "mono", opt
         ("nut", "pcm_s16le", 16000, "video/x-nut"),
         ("sox", "pcm_s32le", 16000, "audio/x-sox"),
         ("wtv", "mp2", 48000, "video/x-wtv"),
+        ("ac3", "ac3", 48000, "audio/ac3"),
+        ("ac3", "ac3", 44100, "audio/ac3"),
+        ("ac3", "ac3", 32000, "audio/ac3"),
+        ("eac3", "eac3", 48000, "audio/eac3"),
     ],
 )
 def test_sound_is_told_without_its_name(tmp_path, form, codec, rate_hz, media_type):
@@ -179,11 +183,11 @@ def test_what_ffmpeg_reads_but_does_not_write_here_is_told_by_its_signature(tmp_
     assert look(tmp_path, header + bytes(64)).kind is Kind.AUDIO
 
 
-@pytest.mark.parametrize(("form", "codec", "name"), [("g722", "g722", "call.g722"), ("eac3", "eac3", "film.ec3")])
+@pytest.mark.parametrize(("form", "codec", "name"), [("g722", "g722", "call.g722"), ("sbc", "sbc", "call.sbc")])
 def test_sound_without_a_signature_is_told_by_its_name_and_read(tmp_path, form, codec, name):
     from processors.whisper.audio import reader
 
-    rate_hz = 16000 if form == "g722" else 48000
+    rate_hz = 16000
     assert look(tmp_path, sound_file(form, codec, rate_hz), name).kind is Kind.AUDIO
     with reader.open_track(tmp_path / name) as track:
         assert sum(map(len, track.blocks())) / reader.SAMPLE_RATE_HZ == pytest.approx(1, abs=0.05)
@@ -219,6 +223,15 @@ def test_pdf_header_may_come_late(tmp_path):
     assert look(tmp_path, bytes(1024) + stream.getvalue()) == NOTHING
 
 
+def test_pdf_behind_lines_of_text_is_a_pdf(tmp_path):
+    document = b"%PDF-1.1\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n"
+    assert look(tmp_path, b"Some junk before the header\n" + document).media_type == "application/pdf"
+
+
+def test_pdf_header_may_lack_the_point_of_its_version(tmp_path):
+    assert look(tmp_path, b"%PDF-14\n%\xe2\xe3\xcf\xd3\n1 0 obj\n").media_type == "application/pdf"
+
+
 def test_text_that_speaks_of_pdf_is_text(tmp_path):
     assert look(tmp_path, b"A PDF begins with %PDF-1.7 and ends with %%EOF.\n") == TEXT
 
@@ -237,6 +250,9 @@ def test_text_that_speaks_of_pdf_is_text(tmp_path):
         b"MAC addresses, TTA1 and DSD are no sound",
         b"TTA1, MPCK",
         b".RMF is RealMedia",
+        b"fLaC begins a FLAC file, wvpk a WavPack file",
+        b"wvpk begins a WavPack file",
+        b"GIF89a begins a GIF",
         b"NIST_1A\n   1024\nsample_rate -i 16000\nend_head\n",
         b"Creative Voice File, 1989",
         b"FRM8 and FORM are forms",
