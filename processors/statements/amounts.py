@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from processors.statements import currencies
+
 Mark = Literal[".", ","]
 
-_CURRENCY = r"(?:[£$€¥₹]|EUR|GBP|USD|CHF|CAD|AUD|SEK|NOK|DKK|PLN|CZK|INR)"
 _SPACE = "\u00a0\u202f\u2009 "
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}(?=\.)"  # as in India: 12,34,567.89
 _NUMBER = rf"{_LAKH}|\d{{1,3}}(?:(?P<group>[.,'’{_SPACE}])\d{{3}}(?:(?P=group)\d{{3}})*)?|\d+"
 _AMOUNT = re.compile(
-    rf"(?P<open>\()?\s?(?P<before>[-−–+])?\s?{_CURRENCY}?\s?(?P<inner>[-−–+])?\s?"
+    rf"(?P<open>\()?\s?(?P<before>[-−–+])?\s?{currencies.PATTERN}?\s?(?P<inner>[-−–+])?\s?"
     rf"(?P<whole>{_NUMBER})(?P<mark>[.,])(?P<cents>\d{{2}})"
-    rf"\s?(?P<close>\))?\s?{_CURRENCY}?\s?(?P<after>[-−–+])?\s?"
+    rf"(?:\s?{currencies.PATTERN}(?=\)))?\s?(?P<close>\))?\s?{currencies.PATTERN}?\s?(?P<after>[-−–+])?\s?"
     r"(?P<letters>CR|DR|OD|Cr|Dr|C|D|H|S|Haben|Soll)?",
 )
 _MINUS = frozenset("-−–")
 _CREDIT_LETTERS = frozenset({"CR", "C", "H", "HABEN"})
-_CURRENCY_SIGNS = {"£": "GBP", "$": "USD", "€": "EUR", "¥": "JPY", "₹": "INR"}
-_CODES = frozenset(("EUR", "GBP", "USD", "CHF", "CAD", "AUD", "SEK", "NOK", "DKK", "PLN", "CZK", "INR"))
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,3 @@ def decide_mark(texts: Iterable[str]) -> Mark:
     """The decimal mark of a document, by the majority of its amounts; "." if there is none."""
     marks = [match["mark"] for text in texts if (match := _AMOUNT.fullmatch(text.strip()))]
     return "," if marks.count(",") > marks.count(".") else "."
-
-
-def find_currency(texts: Iterable[str]) -> str | None:
-    """The ISO 4217 code that a document names most often, by code or sign; None if it names none."""
-    votes: dict[str, int] = {}
-    for text in texts:
-        for word in re.findall(r"[£$€¥₹]|\b[A-Z]{3}\b", text):
-            code = _CURRENCY_SIGNS.get(word, word)
-            if code in _CODES or word in _CURRENCY_SIGNS:
-                votes[code] = votes.get(code, 0) + 1
-    return max(votes, key=votes.get) if votes else None

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from processors.statements.amounts import Amount, Mark, decide_mark, find_currency, read_amount
+from processors.statements.amounts import Amount, Mark, decide_mark, read_amount
+from processors.statements.currencies import find_currency
 from processors.statements.dates import Order, decide_order, find_dates, find_period, resolve
 from processors.statements.debit_credit import Movement, decide
 from processors.statements.header import find_holder, find_page_number

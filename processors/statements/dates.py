@@ -13,15 +13,15 @@ from typing import Literal
 Order = Literal["dmy", "mdy"]
 
 _MONTHS = {
-    1: "january jan januar jänner janvier janv enero ene januari gennaio gen",
-    2: "february feb februar fev février fevrier févr fevr febrero februari febbraio",
+    1: "january jan januar jänner jän janner janvier janv enero ene januari gennaio gen",
+    2: "february feb februar fev février fevrier févr fevr fév febrero februari febbraio",
     3: "march mar märz maerz marz mrz mär mars marzo maart mrt",
     4: "april apr avril avr abril abr aprile",
     5: "may mai mayo mei maggio mag",
     6: "june jun juni juin junio giugno giu",
-    7: "july jul juli juillet juil julio luglio lug",
+    7: "july jul juli juillet juill juil julio luglio lug",
     8: "august aug août aout agosto ago augustus",
-    9: "september sep sept septembre septiembre settembre set",
+    9: "september sep sept septembre septiembre setiembre settembre set",
     10: "october oct oktober okt octobre octubre ottobre ott",
     11: "november nov novembre noviembre",
     12: "december dec dezember dez décembre decembre déc diciembre dic dicembre",

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from processors.statements.amounts import Mark, decide_mark, find_currency, looks_like_amount, read_amount
+from processors.statements.amounts import Mark, decide_mark, looks_like_amount, read_amount
 from processors.statements.assembly import assemble
+from processors.statements.currencies import find_currency
 from processors.statements.dates import read_date
 from processors.statements.header import Accounts
 from processors.statements.reading import RawFigure, RawRow, Reading

@@ -5,6 +5,8 @@ import re
 import unicodedata
 from typing import Literal
 
+from processors.statements.currencies import CODES
+
 Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance"]
 Special = Literal["opening", "closing", "carried", "standing", "debits", "credits", "total"]
 Section = Literal["debits", "credits"]
@@ -48,7 +50,8 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub(r" \??", " ?", pattern))
 
 
-_CURRENCY_TAIL = r"(?: ?[(\[]? ?(?:£|\$|€|eur|gbp|usd|chf|in (?:eur|chf|gbp|usd)|en (?:eur|euros)) ?[)\]]?)?"
+_CODE = "|".join(sorted(CODES)).lower()
+_CURRENCY_TAIL = rf"(?: ?[(\[]? ?(?:£|\$|€|₹|(?:(?:in|en) )?(?:{_CODE}|euros?)) ?[)\]]?)?"
 _COLUMN_PATTERNS = {name: _compile(f"(?:{words}){_CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()}
 # special lines: each pattern begins the text of a line or of a label
 _SPECIALS: tuple[tuple[Special, str], ...] = (

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from processors import wellformed
-from processors.statements.amounts import decide_mark, find_currency, read_amount
+from processors.statements.amounts import decide_mark, read_amount
+from processors.statements.currencies import find_currency
 from processors.statements.dates import decide_order, find_dates, resolve
 from processors.statements.keywords import plain
 from processors.statements.records import LEAST_CONFIDENCE

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from processors.statements.amounts import Amount, decide_mark, find_currency, read_amount
+from processors.statements.amounts import Amount, decide_mark, read_amount
+from processors.statements.currencies import find_currency
 from processors.statements.dates import decide_order, find_dates, find_period, read_date, resolve
 
 
@@ -25,6 +26,11 @@ from processors.statements.dates import decide_order, find_dates, find_period, r
         ("12.00 CR", ".", Amount(Decimal("12.00"), "", "credit")),
         ("12.00DR", ".", Amount(Decimal("12.00"), "", "debit")),
         ("12,00 S", ",", Amount(Decimal("12.00"), "", "debit")),
+        ("(1 234,50 €)", ",", Amount(Decimal("1234.50"), "-")),
+        ("R1 234.50", ".", Amount(Decimal("1234.50"))),
+        ("-US$12.00", ".", Amount(Decimal("12.00"), "-")),
+        ("12,00 zł", ",", Amount(Decimal("12.00"))),
+        ("SGD 12.00 DR", ".", Amount(Decimal("12.00"), "", "debit")),
     ],
 )
 def test_an_amount_is_read_exactly_in_each_notation(text, mark, amount):
@@ -43,6 +49,21 @@ def test_the_decimal_mark_is_decided_by_the_document():
 
 def test_the_currency_is_the_one_named_most():
     assert find_currency(["Balance in EUR", "£ 3.00", "€ 12,00"]) == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("texts", "code"),
+    [
+        (["Account currency: ZAR", "TOP UP MOBILE ALL NETWORKS"], "ZAR"),
+        (["TOP UP MOBILE", "ALL SAINTS", "PARMIGIANO DOP"], None),
+        (["Moneda: COP", "COP 12,00"], "COP"),
+        (["Devise du compte : MAD"], "MAD"),
+        (["US$ 3.00", "A$ 12.00", "A$ 13.00"], "AUD"),
+        (["R$ 12,00"], "BRL"),
+    ],
+)
+def test_a_code_that_is_a_word_counts_only_after_a_label(texts, code):
+    assert find_currency(texts) == code
 
 
 PERIOD = date(2023, 12, 15), date(2024, 1, 14)
