@@ -1,6 +1,6 @@
-"""What a file is, told by its first bytes: the table of signatures and the one function that reads it.
+"""File types, identified by a file's first bytes: the table of signatures and the one function that reads it.
 
-Owns nothing and decodes nothing: a file that only looks right is the processor's to refuse. Signatures are those of
+Decodes nothing: the processor refuses a file that only begins like an image or sound. Signatures are those of
 https://en.wikipedia.org/wiki/List_of_file_signatures and of the magic files of file(1); where a format's own
 specification says more (MPEG frames, ISO boxes, RIFF), it is named at the function that reads it.
 """
@@ -23,26 +23,26 @@ _PDF_HEADER_BYTES = 1024  # PDF 32000-1:2008, Annex H, implementation note 13
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a file holds, as far as its first bytes tell."""
+    """The type of a file's content, as far as its first bytes show it."""
 
     kind: Kind | None  # None: not one of the kinds
     media_type: str  # "image/png"; "application/octet-stream" if not known, "application/x-empty" if empty
 
 
 def sniff(path: Path, folder: int | None = None) -> Content:
-    """Tell what `path` holds by reading at most 64 KiB; its name is asked only where the bytes decide nothing.
+    """Identify the content of `path` by its first 64 KiB; the name decides only where the bytes do not.
 
-    folder: a descriptor of the folder it lies in, if its path is not to be trusted.
+    folder: a descriptor of the folder that holds it, for a path that is not trusted.
 
     Raises:
-        OSError: it is gone, unreadable, a symbolic link (ELOOP) or no regular file (EINVAL). Never waits for a FIFO.
+        OSError: it is gone, unreadable, a symbolic link (ELOOP) or not a regular file (EINVAL). Never waits for a FIFO.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     handle = os.open(path if folder is None else path.name, flags, dir_fd=folder)
     try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         probe = _read(handle, PROBE_BYTES)
     finally:
         os.close(handle)
@@ -192,7 +192,7 @@ _BITMAP_HEADER_BYTES = {12, 16, 40, 52, 56, 64, 108, 124}  # BITMAPCOREHEADER â€
 
 
 def _bitmap(probe: bytes) -> str | None:
-    """Two letters are too few to tell a BMP from text, so its header's size must be one that exists, too."""
+    """Two letters do not distinguish a BMP from text, so the size of its header must also be a known one."""
     if probe[:2] == b"BM" and int.from_bytes(probe[14:18], "little") in _BITMAP_HEADER_BYTES:
         return "image/bmp"
     return None
@@ -237,12 +237,12 @@ def _tagged_audio(probe: bytes) -> str | None:
     return audio_frames.media_type(probe, tag_bytes, len(probe)) or "audio/mpeg"
 
 
-_PDF_HEADER = re.compile(rb"%PDF-\d\.?\d")  # "%PDF-14" is read by PDFium, too
+_PDF_HEADER = re.compile(rb"%PDF-\d\.?\d")  # PDFium reads "%PDF-14", too
 _PDF_OBJECT = re.compile(rb"^\d+ \d+ obj\b", re.MULTILINE)
 
 
 def _pdf(probe: bytes, size_bytes: int) -> str | None:
-    """A header that does not come first (printer commands, mail headers) must not be a text that speaks of PDF."""
+    """Printer commands or mail headers may stand before the header; a text that only mentions PDF stays a text."""
     header = _PDF_HEADER.search(probe[:_PDF_HEADER_BYTES])
     if not header:
         return None
@@ -293,7 +293,7 @@ _LETTERS = (
 
 
 def _lettered(probe: bytes) -> str | None:
-    """Signatures that a text may begin with, of formats that are none."""
+    """Signatures made of letters: checked after `_text`, as a text may begin with the same letters."""
     return next((media_type for signature, media_type in _LETTERS if probe.startswith(signature)), None)
 
 
