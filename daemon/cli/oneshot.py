@@ -1,20 +1,21 @@
-"""`inboxd process FILE…`: the daemon's whole way for a few files, in folders of its own, beside any running daemon."""
+"""`inboxd process FILE…`: the daemon's complete pipeline for a few files, in folders of its own, beside any daemon."""
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from daemon.config.settings import Folder, Settings
+from daemon.config.toml import literal
 from daemon.core import durable
-from daemon.core.errors import UsageError
+from daemon.core.errors import StorageError, UsageError
 from daemon.core.names import SIDECAR_SUFFIXES, printable_path
 from daemon.queue.reader import JobLog
 from daemon.server.service import Service
-from processors.contract import Kind
 
 
 def process(
@@ -25,19 +26,19 @@ def process(
     output: Path,
     on_change: Callable[[Service], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Process copies of `files`; their result folders are in `output` afterwards, the files themselves are untouched.
+    """Process copies of `files` and move their result folders to `output`; the files themselves are not changed.
 
-    recipe: for all of them, instead of what config.toml binds to the top of the inbox.
-    Returns the rows of the job log, `result_path` relative to `output`; of what failed, it is None.
+    recipe: for every file of a kind that it supports, instead of what config.toml selects for the top of the inbox.
+    Returns the rows of the job log, `result_path` relative to `output`; None for a job that failed.
 
     Raises:
-        UsageError: a file is not there, or there is no such recipe.
+        UsageError: a file does not exist, or there is no such recipe.
+        StorageError: the output folder cannot be used.
     """
     for file in files:
         if not file.is_file():
             raise UsageError(f"There is no file {file}.", "Name files, not folders.")
-    top = settings.folders[""] if recipe is None else _bound(settings, recipe)
-    output.mkdir(parents=True, exist_ok=True)
+    top = settings.folders[""] if recipe is None else _with_recipe(settings, recipe)
     with _workspace(output) as home:
         inside = replace(
             settings,
@@ -47,7 +48,7 @@ def process(
             settle_seconds=0.0,
             folders={"": top},
         )
-        laid = [_lay(file, inside.inbox) for file in files]
+        copies = [_copy(file, inside.inbox) for file in files]
         service = Service(inside, drain=True, on_change=on_change)
         service.run()
         with JobLog(inside.database) as log:
@@ -55,32 +56,41 @@ def process(
         left = {path.relative_to(inside.inbox): why for path, why in service.intake.left.items()}
         return [
             _deliver(rows.get(printable_path(name)) or _not_taken(left.get(name)), inside.outbox, file, output)
-            for name, file in zip(laid, files, strict=True)
+            for name, file in zip(copies, files, strict=True)
         ]
 
 
-def _bound(settings: Settings, recipe: str) -> Folder:
+def _with_recipe(settings: Settings, recipe: str) -> Folder:
+    """The rules of the top folder, with `recipe` for every kind that it supports."""
     if recipe not in settings.recipes:
         known = ", ".join(sorted(settings.recipes))
-        raise UsageError(f"There is no recipe {recipe!r}.", f"Known recipes: {known}.")
+        raise UsageError(f"Unknown recipe {literal(recipe)}.", f"Known recipes: {known}.")
     kinds = settings.recipes[recipe].cls.kinds
     top = settings.folders[""]
-    return replace(top, recipes={kind: recipe if kind in kinds else top.recipes.get(kind, recipe) for kind in Kind})
+    return replace(top, recipes={**top.recipes, **dict.fromkeys(kinds, recipe)})
 
 
 @contextmanager
-def _workspace(output: Path):
-    home = Path(tempfile.mkdtemp(prefix=".inboxd-process-", dir=output))
+def _workspace(output: Path) -> Iterator[Path]:
+    """A temporary folder in `output`, so that results can be renamed out of it."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        home = Path(tempfile.mkdtemp(prefix=".inboxd-process-", dir=output))
+    except OSError as error:
+        raise StorageError(
+            f"Cannot use the output folder {output}: {os.strerror(error.errno or 0)}.",
+            "Name a folder that you may write to with --output.",
+        ) from error
     try:
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _lay(file: Path, inbox: Path) -> Path:
-    """Copy a file, and its sidecars if it has any, into the inbox; its path there, relative to the inbox.
+def _copy(file: Path, inbox: Path) -> Path:
+    """Copy a file, and its sidecars if it has any, into the inbox; return its path there, relative to the inbox.
 
-    A copy, as a link would let a processor's mistake reach the file. The second one of a name gets a folder.
+    A copy, as a link would let a processor's mistake reach the file. A second file of the same name gets a folder.
     """
     name, number = Path(file.name), 1
     while (inbox / name).exists():
@@ -95,9 +105,9 @@ def _lay(file: Path, inbox: Path) -> Path:
 
 
 def _not_taken(why: str | None) -> dict[str, Any]:
-    """The row of a file that was no drop."""
-    error = f"It was not taken: {why or 'its name is that of a temporary file or of a sidecar; rename it.'}"
-    empty = dict.fromkeys(("recipe", "review", "run_seconds", "result_path", "waiting_for"))
+    """The row of a file that the intake left alone."""
+    error = f"Not processed: {why or 'its name is that of a temporary file or a sidecar. Rename it.'}"
+    empty = dict.fromkeys(("recipe", "kind", "review", "run_seconds", "result_path", "waiting_for"))
     return {**empty, "state": "failed", "error": error, "excerpt": ""}
 
 

@@ -27,7 +27,7 @@ class Check:
     fix: str = ""
 
 
-def examine(source: Path | None) -> Iterator[Check]:
+def run_all(source: Path | None) -> Iterator[Check]:
     """All checks of the daemon that `source`, a config.toml, is for; None: there is none."""
     installation = installation_of(source)
     settings = None

@@ -42,7 +42,7 @@ class Folders:
         Raises:
             LayoutError: they cannot; says how to change config.toml or the permissions.
         """
-        self._refuse_overlap()
+        refuse_overlap(inbox=self.inbox.path, outbox=self.outbox.path, state=self.state)
         for folder in self._all():
             try:
                 self._make(folder)
@@ -102,15 +102,6 @@ class Folders:
         inbox, outbox = self.inbox, self.outbox
         return inbox.path, outbox.path, self.state, inbox.own.place, outbox.own.place
 
-    def _refuse_overlap(self) -> None:
-        inbox, outbox, state = (path.resolve() for path in (self.inbox.path, self.outbox.path, self.state))
-        for name, path in (("outbox", outbox), ("state", state)):
-            if path.is_relative_to(inbox) or inbox.is_relative_to(path):
-                raise LayoutError(
-                    f"The inbox {inbox} and the {name} folder {path} lie in one another: results would become drops.",
-                    "Put them side by side: change [paths] in config.toml.",
-                )
-
     def lock(self) -> None:
         """Be the only daemon of these folders, until the process ends.
 
@@ -132,7 +123,7 @@ class Folders:
                 self.unlock()
                 raise AlreadyRunning(
                     f"inboxd is already running {what} (process {owner}).",
-                    "See it with `inboxd status`; stop it with `systemctl stop inboxd`, or Ctrl-C in its terminal.",
+                    "Stop it with `systemctl stop inboxd`, with Ctrl-C in its terminal, or by `kill` and that number.",
                 ) from error
         for path in locks:
             _write_owner(path)
@@ -212,6 +203,21 @@ class Folders:
         for path in found:
             durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
         self.inbox.fsync_home(job.id)
+
+
+def refuse_overlap(*, inbox: Path, outbox: Path, state: Path) -> None:
+    """Check that the inbox neither contains the outbox or the state folder nor lies in one of them.
+
+    Raises:
+        LayoutError: it does.
+    """
+    inbox = inbox.resolve()
+    for name, path in (("outbox", outbox.resolve()), ("state folder", state.resolve())):
+        if path.is_relative_to(inbox) or inbox.is_relative_to(path):
+            raise LayoutError(
+                f"The inbox {inbox} and the {name} {path} overlap: results would be taken as new files.",
+                "Change [paths] in config.toml so that neither contains the other.",
+            )
 
 
 def _locked(path: Path) -> int:

@@ -77,7 +77,7 @@ def user_place(environment: Mapping[str, str]) -> Place:
     )
 
 
-def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> None:
+def install(place: Place, *, group: str | None, report: Callable[[str], None]) -> None:
     """Put everything in place and start the service. `group` (of the system) may drop files and read results; by
     default it is that of the service that is there, or `inboxd`.
 
@@ -87,38 +87,38 @@ def install(place: Place, *, group: str | None, tell: Callable[[str], None]) -> 
     """
     command = _check(place)
     group = group or (unit.group_of(place.unit.read_text()) if place.unit.exists() else None) or _USER
-    owner = None if place.is_for_user else _make_user(group, tell)
+    owner = None if place.is_for_user else _make_user(group, report)
     _make_folders(place, owner, group)
     is_new = _write_new(place.config, _config_for(place.data))
     settings = config.load(place.config)
-    tell(f"settings    {place.config}{'' if is_new else ' (kept as it was)'}")
+    report(f"settings    {place.config}{'' if is_new else ' (kept as it was)'}")
     for name in ("inbox", "outbox", "state"):
         folder = getattr(settings, name)
         is_open = place.is_for_user or folder.is_relative_to(place.data)
-        tell(f"{name:<11} {folder}{'' if is_open else f' (open it to the service: {_FOLDERS})'}")
+        report(f"{name:<11} {folder}{'' if is_open else f' (open it to the service: {_FOLDERS})'}")
     if owner is not None:
-        _protect_names((settings.inbox, settings.outbox), owner, tell)
+        _protect_names((settings.inbox, settings.outbox), owner, report)
     place.unit.parent.mkdir(parents=True, exist_ok=True)
     place.unit.write_text(unit.text(command, group, is_for_user=place.is_for_user))
-    tell(f"unit        {place.unit}")
+    report(f"unit        {place.unit}")
     if not place.is_for_user and _GPU.exists():
         _write_new(place.drop_ins / _GPU_DROP_IN, unit.drop_in(_GPU_DROP_IN))
-        tell(f"GPU         {place.drop_ins / _GPU_DROP_IN}")
+        report(f"GPU         {place.drop_ins / _GPU_DROP_IN}")
     _link(place.link, command)
     _systemctl(place, "daemon-reload")
     _systemctl(place, "enable", "inboxd")
     journal = f"journalctl {'--user ' if place.is_for_user else ''}-u inboxd"
     _systemctl(place, "restart", "inboxd", fix=f"See why: {journal} -n 20")  # a restart: it may be an upgrade
-    tell(f"log         {journal} -f")
-    tell(f"look        {place.link} status --config {place.config}")
+    report(f"log         {journal} -f")
+    report(f"look        {place.link} status --config {place.config}")
     if place.is_for_user:
-        tell("It ends when you log out, unless you once run: loginctl enable-linger")
+        report("It ends when you log out, unless you once run: loginctl enable-linger")
     else:
-        tell(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
-        tell(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
+        report(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
+        report(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
 
 
-def write_aids(place: Place, completions: Mapping[str, str], tell: Callable[[str], None]) -> None:
+def write_aids(place: Place, completions: Mapping[str, str], report: Callable[[str], None]) -> None:
     """The man page, and by shell its script of completions: always those of this version. Nothing depends on them."""
     for name, path in place.aids.items():
         try:
@@ -126,11 +126,11 @@ def write_aids(place: Place, completions: Mapping[str, str], tell: Callable[[str
             path.write_text((unit.ROOT / "docs/inboxd.1").read_text() if name == "man" else completions[name])
             path.chmod(0o644)
         except OSError as error:
-            tell(f"{path} could not be written: {error.strerror}")
-    tell("help        man inboxd; completion in a new shell")
+            report(f"{path} could not be written: {error.strerror}")
+    report("help        man inboxd; completion in a new shell")
 
 
-def uninstall(place: Place, tell: Callable[[str], None]) -> None:
+def uninstall(place: Place, report: Callable[[str], None]) -> None:
     """Stop the service and remove unit and command; settings, files and the job log stay.
 
     Raises:
@@ -142,17 +142,17 @@ def uninstall(place: Place, tell: Callable[[str], None]) -> None:
         place.unit.unlink()
         _remove_own_drop_in(place)
         _systemctl(place, "daemon-reload")
-        tell(f"removed     {place.unit}")
+        report(f"removed     {place.unit}")
     else:
-        tell(f"There is no {place.unit}: nothing to stop.")
+        report(f"There is no {place.unit}: nothing to stop.")
     if place.link.is_symlink():
         place.link.unlink()
-        tell(f"removed     {place.link}")
+        report(f"removed     {place.link}")
     for path in place.aids.values():
         path.unlink(missing_ok=True)
     for path in (place.drop_ins, place.config, place.data):
         if path.exists():
-            tell(f"kept        {path}")
+            report(f"kept        {path}")
 
 
 def _check(place: Place) -> Path:
@@ -188,18 +188,18 @@ def _check_manager(place: Place) -> None:
         )
 
 
-def _make_user(group: str, tell: Callable[[str], None]) -> int:
+def _make_user(group: str, report: Callable[[str], None]) -> int:
     """The service's own user (its number), a member of `group`, which is made if it is not there."""
     if _run(["getent", "group", group]).returncode != 0:
         _must(["groupadd", "--system", group])
-        tell(f"group       {group} (new)")
+        report(f"group       {group} (new)")
     try:
         pwd.getpwnam(_USER)
     except KeyError:
         shell = shutil.which("nologin", path="/usr/sbin:/sbin:/usr/bin:/bin") or "/bin/false"
         home = str(system_place().data)
         _must(["useradd", "--system", "--gid", group, "--home-dir", home, "--shell", shell, _USER])
-        tell(f"user        {_USER} (new)")
+        report(f"user        {_USER} (new)")
     else:
         _must(["usermod", "--append", "--groups", group, _USER])
     return pwd.getpwnam(_USER).pw_uid
@@ -223,14 +223,14 @@ def _make_folders(place: Place, owner: int | None, group: str) -> None:
             folder.chmod(mode)
 
 
-def _protect_names(folders: Iterable[Path], owner: int, tell: Callable[[str], None]) -> None:
+def _protect_names(folders: Iterable[Path], owner: int, report: Callable[[str], None]) -> None:
     """Set the sticky bit of the service's folders that others may write to. Older versions did not, and the sandbox
     forbids the service to do it."""
     for folder in folders:
         facts = folder.stat() if folder.is_dir() else None
         if facts and facts.st_uid == owner and facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX:
             folder.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
-            tell(f"protected   {folder}: users can no longer rename or delete other users' files (chmod +t)")
+            report(f"protected   {folder}: users can no longer rename or delete other users' files (chmod +t)")
 
 
 def _config_for(data: Path) -> str:

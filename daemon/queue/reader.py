@@ -164,6 +164,10 @@ class JobLog:
             "sum(waiting_for IS NOT NULL) AS parked FROM jobs WHERE state = 'queued' GROUP BY recipe"
         )
 
+    def recipes(self) -> list[str]:
+        """The recipes that jobs have used."""
+        return [row["recipe"] for row in self._all("SELECT DISTINCT recipe FROM jobs WHERE recipe IS NOT NULL")]
+
     def counts(self) -> dict[str, int]:
         rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")
         return {row["state"]: row["count"] for row in rows}

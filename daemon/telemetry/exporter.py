@@ -89,7 +89,7 @@ class Exporter:
             live = asked.reply.get(timeout=_ANSWER_SECONDS)
         except queue.Empty:
             raise NotRunning("The main loop is too busy to answer.") from None
-        return metrics.render(live, database=settings.database, memory=settings.totals)
+        return metrics.render(live, database=settings.database, saved_totals=settings.totals)
 
 
 # ---------------------------------------------------------------------------------------------- the file

@@ -32,20 +32,20 @@ from daemon.workers.memory import resident_bytes
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def render(live: Mapping[str, Any], *, database: Path, memory: Path) -> str:
-    """The metrics as text. `memory`: state/totals.json, which is read and not written here."""
+def render(live: Mapping[str, Any], *, database: Path, saved_totals: Path) -> str:
+    """The metrics as text. `saved_totals`: state/totals.json, which is only read."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(live, database, memory))
+    registry.register(_Collector(live, database, saved_totals))
     return generate_latest(registry).decode()
 
 
 class _Collector:
     """One look at everything."""
 
-    def __init__(self, live: Mapping[str, Any], database: Path, memory: Path):
+    def __init__(self, live: Mapping[str, Any], database: Path, saved_totals: Path):
         self._live = live
         self._database = database
-        self._memory = memory
+        self._saved_totals = saved_totals
 
     def describe(self) -> Iterable[Metric]:
         return []  # else registering would collect
@@ -55,7 +55,7 @@ class _Collector:
         for source, read in (
             ("daemon", lambda: _of_daemon(self._live)),
             ("queue", lambda: _of_queue(self._database)),
-            ("totals", lambda: _of_totals(count(self._database, self._memory))),
+            ("totals", lambda: _of_totals(count(self._database, self._saved_totals))),
             ("gpu", _of_gpus),
         ):
             metrics = _try(read)

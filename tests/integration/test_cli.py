@@ -6,12 +6,15 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from paths import ROOT
 from sandbox import Place
+
+from daemon.cli import jobs, maintenance
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,40 @@ def test_jobs_shows_the_log_and_filters_it(done: Place):
     assert "bank/good.txt" in table and "failed" in table
 
 
-def test_show_tells_all_about_one_job(done: Place):
+@pytest.mark.parametrize(
+    ("arguments", "known"),
+    [
+        (["--state", "faild"], "Known states: queued, running, publishing, done, failed, cancelled."),
+        (["--recipe", "cuont"], "Known recipes: ask, bank-statement, count,"),
+        (["--since", "yesterday"], "Write it as 2026-11-23"),
+    ],
+)
+def test_unknown_filter_of_jobs_is_refused_with_the_known_ones(done: Place, arguments: list[str], known: str):
+    assert known in done.inboxd("jobs", *arguments, check=64).stderr
+
+
+def test_recipe_in_the_job_log_is_a_filter_though_config_no_longer_has_it(done: Place):
+    done.write_config(done.TEXT.replace("[recipes.count]", "[recipes.other]").replace('"count"', '"other"'))
+    assert len(json.loads(done.inboxd("jobs", "--json", "--recipe", "count").stdout)) == 1
+    assert json.loads(done.inboxd("jobs", "--json", "--recipe", "other").stdout) == []
+    done.write_config("[inbox\n")
+    assert json.loads(done.inboxd("jobs", "--json", "--recipe", "other").stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "since"), [("UTC-5", "2026-03-01"), ("UTC", "2026-02-28T19:00"), ("UTC", "2026-03-01T00:00+05:00")]
+)
+def test_since_is_in_local_time_unless_it_names_a_zone(zone: str, since: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert jobs.to_utc(since) == "2026-02-28T19:00:00.000Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_show_prints_everything_about_one_job(done: Place):
     job = done.row("bank/good.txt")["id"]
     shown = json.loads(done.inboxd("show", job[:8], "--json").stdout)
     assert shown["file"] == "bank/good.txt"
@@ -88,7 +124,7 @@ def test_commands_that_need_the_daemon_say_how_to_start_it(done: Place):
         assert "inboxd run" in refused.stderr, arguments
 
 
-def test_missing_config_is_told(tmp_path: Path):
+def test_missing_config_is_a_config_error(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "daemon.cli", "jobs"],
         cwd=tmp_path,
@@ -96,7 +132,7 @@ def test_missing_config_is_told(tmp_path: Path):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 64 and "--config" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 78 and "--config" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_config_check_shows_the_settings_or_the_mistake(place: Place):
@@ -105,6 +141,13 @@ def test_config_check_shows_the_settings_or_the_mistake(place: Place):
     place.write_config("[inbox]\nsettle_secs = 3\n")
     refused = place.inboxd("config", "check", check=78)
     assert "Did you mean 'settle_seconds'?" in refused.stderr
+
+
+def test_config_check_refuses_folders_that_overlap_as_the_daemon_does(place: Place):
+    place.write_config('[paths]\noutbox = "inbox/out"')
+    refused = place.inboxd("config", "check", check=78)
+    assert "overlap" in refused.stderr and "[paths]" in refused.stderr
+    assert refused.stderr == place.inboxd("run", "--drain", check=78).stderr
 
 
 def test_status_shows_what_waits_and_what_is_left(place: Place):
@@ -180,10 +223,34 @@ def test_process_says_of_each_file_that_is_no_drop_why(place: Place):
     assert "temporary file" in temporary["error"] and "q.png.prompt" in question["error"]
 
 
+def test_process_reports_files_that_the_named_recipe_does_not_support(place: Place):
+    (place.home / "x.txt").write_text("words")
+    done = place.inboxd("process", "x.txt", "-r", "transcribe", "-o", "out")
+    assert 'x.txt: the recipe "transcribe" does not support text files; "count" was used instead.' in done.stderr
+    place.write_config(place.TEXT.replace('text = "count"', ""))
+    done = place.inboxd("process", "x.txt", "-r", "transcribe", "-o", "out", "--json", check=1)
+    assert "no recipe was used" in done.stderr and json.loads(done.stdout)[0]["recipe"] is None
+
+
+def test_process_into_a_folder_that_cannot_be_made_is_explained(place: Place):
+    (place.home / "x.txt").write_text("words")
+    refused = place.inboxd("process", "x.txt", "-o", "/proc/out", check=74)
+    assert "Cannot use the output folder /proc/out" in refused.stderr and "Traceback" not in refused.stderr
+
+
 def test_process_refuses_unknown_recipes_and_missing_files(place: Place):
     (place.home / "x.txt").write_text("x")
     assert "Known recipes" in place.inboxd("process", "x.txt", "--recipe", "nope", check=64).stderr
     assert "no file" in place.inboxd("process", "y.txt", check=64).stderr
+
+
+def test_summaries_count_in_the_singular_and_the_plural():
+    assert maintenance.doctor_summary({"FAIL": 3, "warn": 2, "ok": 8}) == "3 failed, 2 warnings, 8 passed."
+    assert maintenance.doctor_summary({"warn": 1}) == "0 failed, 1 warning, 0 passed."
+    counts = {"result": 1, "history": 2, "kept": 3}
+    shown = maintenance.prune_summary(counts, dry_run=True)
+    assert shown == "Would remove: 1 result, 2 rows of the job log. Kept: 3."
+    assert maintenance.prune_summary({"kept": 1}, dry_run=False) == "Removed: nothing. Kept: 1."
 
 
 def test_reader_cannot_harm_the_job_log(done: Place):
@@ -205,3 +272,4 @@ def test_help_names_every_command(place: Place):
     )
     for command in ("run", "process", "status", "jobs", "show", "verify", "retry", "cancel", "models", "config"):
         assert command in done.stdout
+    assert "[retention]" in done.stdout, "not read as markup"

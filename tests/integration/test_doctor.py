@@ -12,8 +12,7 @@ import pytest
 from sandbox import Place, wait_for
 
 from daemon import config
-from daemon.doctor import checks as examination
-from daemon.doctor import host, models
+from daemon.doctor import checks, host, models
 from daemon.doctor.installation import Installation, as_user
 from daemon.install.install import system_place
 from daemon.queue.store import Store
@@ -30,7 +29,7 @@ def _findings(place: Place, check: int | None = None) -> dict[str, list[tuple[st
 def _look(place: Place) -> dict[str, list[tuple[str, str]]]:
     """The same without a process of its own."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for check in examination.examine(place.config):
+    for check in checks.run_all(place.config):
         found.setdefault(check.what, []).append((check.verdict, f"{check.found} {check.fix}"))
     return found
 
@@ -116,8 +115,8 @@ def test_with_a_wrong_config_it_still_looks_at_all_that_it_can(place: Place, tom
 
 
 def test_without_any_config_it_says_so():
-    checks = list(examination.examine(None))
-    assert checks[0].verdict == "FAIL" and "--config FILE" in checks[0].fix
+    first, *_ = checks.run_all(None)
+    assert first.verdict == "FAIL" and "--config FILE" in first.fix
 
 
 def test_check_that_breaks_is_a_line_and_hides_no_other(make_place):
@@ -252,7 +251,7 @@ def test_what_the_last_start_could_not_put_right_fails_though_no_daemon_runs(pla
     assert ("FAIL", True) in [
         (verdict, "7418f7bc: Internal error" in words) for verdict, words in _look(place)["daemon"]
     ]
-    assert "WRONG 7418f7bc" in place.inboxd("verify", check=1).stdout
+    assert "ERROR 7418f7bc" in place.inboxd("verify", check=1).stdout
 
 
 def test_for_a_person_each_line_has_its_mend(place: Place):

@@ -11,7 +11,8 @@ from paths import ROOT
 from sandbox import Place
 
 from daemon import __version__
-from daemon.cli import main, manpage
+from daemon.cli import manpage
+from daemon.cli.service import completion_scripts
 from daemon.install import install
 
 _COMPLETE = """
@@ -29,7 +30,7 @@ def installed(tmp_path: Path) -> install.Place:
     service.link.parent.mkdir(parents=True)
     service.link.write_text(f"#!{sys.executable}\nfrom daemon.cli.main import main\nmain()\n")
     service.link.chmod(0o755)
-    install.write_aids(service, main.completion_scripts(), tell=print)
+    install.write_aids(service, completion_scripts(), report=print)
     return service
 
 

@@ -215,7 +215,7 @@ def test_retry_at_a_full_disk_is_refused_and_leaves_the_failure_as_it_was(small:
     wait_for(lambda: not list(place.inbox.glob(".taken/*-*")), "that nothing is left of the try")
     filler.unlink()
     wait_for(lambda: not _problem(place), "the end of the problem")
-    assert "1 queued again" in place.inboxd("retry", "--failed").stdout
+    assert "Queued 1 job again" in place.inboxd("retry", "--failed").stdout
     wait_for(lambda: place.rows("SELECT max(attempt) AS n FROM attempts")[0]["n"] == 2, "the second attempt")
     assert place.ended("bad.txt")["state"] == "failed"
     place.verify()

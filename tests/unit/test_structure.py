@@ -43,7 +43,16 @@ OWNERS = {  # the only modules that may import it
         "doctor.models",
     },
     "apscheduler": {"server.schedule"},
-    "typer": {"cli.main", "cli.manpage"},
+    "typer": {
+        "cli.main",
+        "cli.options",
+        "cli.run",
+        "cli.jobs",
+        "cli.service",
+        "cli.maintenance",
+        "cli.models",
+        "cli.manpage",
+    },
     "prometheus_client": {"telemetry.metrics"},
 }
 

@@ -169,13 +169,13 @@ def test_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path):
 @pytest.mark.parametrize(("inbox", "outbox"), [("a", "a/b"), ("a/b", "a"), ("a", "a")])
 def test_folders_in_one_another_are_refused(tmp_path: Path, inbox: str, outbox: str):
     folders = Folders(inbox=tmp_path / inbox, outbox=tmp_path / outbox, state=tmp_path / "state")
-    with pytest.raises(LayoutError, match="lie in one another"):
+    with pytest.raises(LayoutError, match="overlap"):
         folders.prepare()
 
 
 def test_state_folder_in_the_inbox_is_refused_by_its_name(tmp_path: Path):
     folders = Folders(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
-    with pytest.raises(LayoutError, match=f"the state folder {tmp_path}/a/c lie in one another"):
+    with pytest.raises(LayoutError, match=f"the state folder {tmp_path}/a/c overlap"):
         folders.prepare()
 
 

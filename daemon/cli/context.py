@@ -1,0 +1,77 @@
+"""What a command works with: config.toml, the running daemon's reply, JSON on stdout."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from daemon import config
+from daemon.core.errors import ConfigError, InboxdError, UsageError
+from daemon.server import control_socket
+
+_USER_CONFIG = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # as `install --user`
+DEFAULT_CONFIGS = (Path("config.toml"), Path(_USER_CONFIG, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
+
+
+def find_config(path: Path | None) -> Path | None:
+    """`path`, or else the first of the default files that exists; None: there is none."""
+    return path or next((each for each in DEFAULT_CONFIGS if os.path.exists(each)), None)
+
+
+def load_settings(path: Path | None) -> config.Settings:
+    """The settings of `path` or of the first default file that exists.
+
+    Raises:
+        ConfigError: there is no such file, or it is wrong.
+    """
+    return config.load(_required(path))
+
+
+def load_settings_for_viewing(path: Path | None) -> config.Settings:
+    """The same for a command that only reads the job log or asks the daemon: a mistake in config.toml, which the
+    daemon may not have read yet, must not hide the daemon's state."""
+    try:
+        return load_settings(path)
+    except ConfigError as error:
+        settings = config.load_paths(_required(path))
+        print(f"inboxd: {error.what} The running daemon keeps its previous settings.", file=sys.stderr)
+        return settings
+
+
+def _required(path: Path | None) -> Path:
+    found = find_config(path)
+    if found is None:
+        raise ConfigError(
+            "There is no config.toml in this folder, in ~/.config/inboxd or in /etc/inboxd.",
+            "Name one with --config FILE or INBOXD_CONFIG, or create one: an empty file is valid.",
+        )
+    return found
+
+
+def enter_config_folder(settings: config.Settings) -> None:
+    """Make the folder of config.toml the current one: relative paths in it, such as a model's, start there."""
+    if settings.source:
+        os.chdir(settings.source.resolve().parent)
+
+
+def request(
+    settings: config.Settings, command: str, *, refusal: type[InboxdError] = UsageError, **arguments: Any
+) -> dict[str, Any]:
+    """Send a command to the running daemon and return its reply.
+
+    Raises:
+        NotRunning: no daemon replies.
+        InboxdError: the daemon refused the command; of the type `refusal`, with the daemon's exit code.
+    """
+    reply = control_socket.ask(settings.socket, command, **arguments)
+    if not reply.pop("ok"):
+        error = refusal(reply["error"], reply.get("fix", ""))
+        error.exit_code = reply.get("exit_code", error.exit_code)
+        raise error
+    return reply
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON; in ASCII, so that no file name or text can control the terminal."""
+    print(json.dumps(value, indent=2, default=str))

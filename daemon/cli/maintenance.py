@@ -1,0 +1,171 @@
+"""Commands that check, copy and clean up: `inboxd verify`, `backup`, `metrics`, `doctor`, `prune`, `config check`."""
+
+import codecs
+import dataclasses
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from daemon import config
+from daemon.cli.context import find_config, load_settings, print_json, request
+from daemon.cli.options import ConfigOption, JsonOption
+from daemon.core.errors import NotRunning, StorageError, StoreError
+from daemon.core.names import printable, printable_lines
+from daemon.queue.reader import JobLog
+from daemon.server import control_socket
+
+_STATUS_SECONDS = 2.0
+_PLURALS = {
+    "result": ("result", "results"),
+    "failure": ("failure", "failures"),
+    "archived original": ("archived original", "archived originals"),
+    "history": ("row of the job log", "rows of the job log"),
+}
+
+
+def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check that every file is in exactly one place, and unchanged."""
+    from daemon.files.layout import Folders
+    from daemon.recovery.verify import Audit
+
+    settings = load_settings(config_file)
+    folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    verdict = Audit(folders, settings.database, is_running=_is_running(settings)).run()
+    if as_json:
+        print_json({"clean": verdict.is_clean, **dataclasses.asdict(verdict)})
+    else:
+        for finding in verdict.findings:
+            print(f"{'ERROR' if finding.is_error else 'note '} {finding.job[:8]} {printable_lines(finding.what)}")
+        errors = sum(finding.is_error for finding in verdict.findings)
+        outcome = f"{errors} error{'' if errors == 1 else 's'}" if errors else "no errors"
+        print(f"{verdict.jobs} jobs, {verdict.bytes_checked / 1e6:.1f} MB read: {outcome}.")
+        if errors:
+            print("See each job's history with `inboxd show JOB`; docs/operating.md lists what to do about each error.")
+    if not verdict.is_clean:
+        raise typer.Exit(1)
+
+
+def _is_running(settings: config.Settings) -> bool:
+    try:
+        control_socket.ask(settings.socket, "status", timeout=_STATUS_SECONDS)
+    except NotRunning:
+        return False
+    return True
+
+
+def backup(
+    to: Annotated[
+        str | None, typer.Argument(help="The file or folder to write to (default: today's copy in state/backups).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Check and back up the job log.
+
+    This works while the daemon runs; the daemon also does it every night."""
+    from daemon.files.disk_retry import describe
+    from daemon.queue import backup as copies
+
+    settings = load_settings(config_file)
+    with JobLog(settings.database):
+        pass  # fail early if there is no readable job log
+    try:
+        target = copies.find_target(to, settings, force=force)
+        if damage := copies.check(settings.database):
+            raise StoreError(
+                f"The job log {settings.database} is damaged: {damage}.",
+                "Restart the daemon: it sets the damaged file aside and rebuilds the job log from the folders.",
+            )
+        print(printable(str(copies.write(settings.database, target))))
+    except OSError as error:
+        raise StorageError("Cannot copy the job log.", describe(error)) from error
+
+
+def metrics(config_file: ConfigOption = None) -> None:
+    """Print the daemon's metrics for Prometheus.
+
+    With [metrics] in config.toml, the daemon also writes them to a file or serves them over HTTP."""
+    from daemon.telemetry import metrics as prometheus
+
+    settings = load_settings(config_file)
+    live = request(settings, "metrics")
+    print(prometheus.render(live, database=settings.database, saved_totals=settings.totals), end="")
+
+
+def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check the installation and suggest fixes.
+
+    Checks config.toml, folders, disks, limits, the job log, the daemon, models, memory, the GPU and the service, and
+    changes nothing. Exits with 1 if a check failed."""
+    from daemon.cli import terminal, views
+    from daemon.doctor import checks as installation_checks
+
+    found = find_config(config_file)
+    if found is not None and found.resolve().parent.is_dir():
+        found = found.absolute()
+        os.chdir(found.resolve().parent)  # relative paths in config.toml start there
+    checks = []
+    for check in installation_checks.run_all(found):
+        checks.append(check)
+        if not as_json:
+            terminal.out().print(views.check_line(check))
+    counts = Counter(check.verdict for check in checks)
+    if as_json:
+        print_json([vars(check) for check in checks])
+    else:
+        print(doctor_summary(counts))
+    if counts["FAIL"]:
+        raise typer.Exit(1)
+
+
+def doctor_summary(counts: Mapping[str, int]) -> str:
+    """ "1 failed, 2 warnings, 8 passed.", from the numbers of verdicts."""
+    warnings = counts.get("warn", 0)
+    plural = "" if warnings == 1 else "s"
+    return f"{counts.get('FAIL', 0)} failed, {warnings} warning{plural}, {counts.get('ok', 0)} passed."
+
+
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what is older than [retention] in config.toml allows.
+
+    The daemon does this every night."""
+    reply = request(load_settings(config_file), "prune", dry_run=dry_run)
+    if as_json:
+        print_json(reply)
+        return
+    for removal in reply["first"]:
+        why_kept = f": kept, because {removal['kept']}" if removal["kept"] else ""
+        print(printable_lines(f"{removal['what']} {removal['path']}{why_kept}"))
+    print(prune_summary(reply["counts"], dry_run=dry_run))
+
+
+def prune_summary(counts: Mapping[str, int], *, dry_run: bool) -> str:
+    """What `prune` removed or, with `dry_run`, would remove, from the numbers by kind in the daemon's reply."""
+    if not counts:
+        return "Nothing is old enough to remove; [retention] in config.toml sets the ages."
+    parts = [f"{n} {_PLURALS.get(what, (what, what))[n != 1]}" for what, n in counts.items() if what != "kept"]
+    kept = f" Kept: {counts['kept']}." if "kept" in counts else ""
+    return f"{'Would remove' if dry_run else 'Removed'}: {', '.join(parts) or 'nothing'}.{kept}"
+
+
+def check_config(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check config.toml and show the resulting settings."""
+    from daemon.files.layout import refuse_overlap
+
+    settings = load_settings(config_file)
+    refuse_overlap(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    shown: dict[str, Any] = config.describe(settings)
+    if as_json:
+        print_json(shown)
+        return
+    print(json.dumps(shown, indent=2, ensure_ascii=codecs.lookup(sys.stdout.encoding).name != "utf-8"))
+    print(f"{settings.source or 'The defaults'}: no errors.", file=sys.stderr)

@@ -1,0 +1,130 @@
+"""`inboxd run` and `inboxd process`: the daemon in the foreground, and a few files without it."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from daemon import config
+from daemon.cli import completion
+from daemon.cli.context import DEFAULT_CONFIGS, enter_config_folder, load_settings, print_json
+from daemon.cli.options import ConfigOption, JsonOption, completes
+from daemon.config.toml import literal
+from daemon.core.errors import JobsFailed
+from daemon.core.names import printable
+from daemon.queue.reader import JobLog
+
+
+def run(
+    config_file: ConfigOption = None,
+    drain: Annotated[bool, typer.Option(help="Process everything in the inbox, print a table and exit.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also log the processors' messages.")] = False,
+) -> None:
+    """Run the daemon in the foreground, as systemd does.
+
+    Ctrl-C lets running jobs finish; a second Ctrl-C stops immediately."""
+    from rich.console import Console
+
+    from daemon.cli import terminal
+    from daemon.queue.store import now_us
+    from daemon.server.service import serve
+
+    settings = load_settings(config_file)
+    shown_from = Path.cwd()
+    enter_config_folder(settings)
+    console = Console(stderr=True)
+    started = now_us()
+    if drain and console.is_terminal:
+        terminal.set_up_logging(verbose=verbose, console=console)
+        with terminal.LiveView(console) as view:
+            serve(settings, drain=True, on_change=view.on_change)
+    else:
+        terminal.set_up_logging(verbose=verbose)
+        serve(settings, drain=drain)
+    if drain:
+        _summarize(settings, started, shown_from)
+
+
+def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
+    """Print the table at the end of a drain: the jobs that ended in this run, and those that are waiting."""
+    from daemon.cli import terminal, views
+    from daemon.publishing import result_json
+
+    with JobLog(settings.database) as log:
+        rows = [
+            row
+            for row in reversed(log.jobs())
+            if (row["finished_at"] or "9") >= result_json.iso(started) or row["state"] == "queued"
+        ]
+    if not rows:
+        print("The inbox contained nothing to process.", file=sys.stderr)
+        return
+    outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
+    terminal.out().print(views.jobs_table(rows, outbox=outbox, wide=True))
+    option = "" if settings.source in (None, *DEFAULT_CONFIGS) else f" --config {shlex.quote(str(settings.source))}"
+    _raise_unless_done(rows, f"See `inboxd jobs{option}` and `inboxd show JOB{option}`.")
+
+
+def _raise_unless_done(rows: Sequence[Mapping[str, Any]], fix: str = "") -> None:
+    """Raise JobsFailed if some jobs failed or are waiting."""
+    failed = sum(row["state"] in ("failed", "cancelled") for row in rows)
+    waiting = sum(row["state"] == "queued" for row in rows)
+    if failed or waiting:
+        parts = [f"{failed} failed" if failed else "", f"{waiting} waiting" if waiting else ""]
+        files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
+        raise JobsFailed(f"{files}: {', '.join(filter(None, parts))}.", fix)
+
+
+def process(
+    files: Annotated[list[Path], typer.Argument(help="The files to process; they are not changed.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")] = Path("results"),
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            "-r",
+            help="The recipe to use for every file that it supports, instead of those that config.toml selects.",
+            autocompletion=completes(completion.recipes),
+        ),
+    ] = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Process files once, without the inbox and the daemon, and write the results to a folder."""
+    import logging
+
+    from rich.console import Console
+
+    from daemon.cli import oneshot, terminal, views
+
+    settings = load_settings(config_file)
+    console = Console(stderr=True)
+    terminal.set_up_logging(verbose=False, console=console)
+    logging.getLogger().setLevel(logging.ERROR)
+    files, output, shown_from = [file.absolute() for file in files], output.absolute(), Path.cwd()
+    enter_config_folder(settings)
+    with terminal.LiveView(console) as view:
+        rows = oneshot.process(settings, files, recipe=recipe, output=output, on_change=view.on_change)
+    shown = [{**row, "file": os.path.relpath(row["file"], shown_from)} for row in rows]
+    if as_json:
+        print_json(shown)
+    else:
+        outbox = f"{os.path.relpath(output, shown_from)}/"
+        terminal.out().print(views.jobs_table(shown, outbox=outbox, wide=True))
+    for line in _unsupported(settings, recipe, shown):
+        print(f"inboxd: {line}", file=sys.stderr)
+    _raise_unless_done(rows)
+
+
+def _unsupported(settings: config.Settings, recipe: str | None, rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    """A sentence for each file that `recipe` does not support."""
+    kinds = settings.recipes[recipe].cls.kinds if recipe else frozenset()
+    for row in rows:
+        if recipe and row["kind"] and row["kind"] not in kinds:
+            used = f"{literal(row['recipe'])} was used instead" if row["recipe"] else "no recipe was used"
+            what = f"the recipe {literal(recipe)} does not support {row['kind']} files"
+            yield f"{printable(row['file'])}: {what}; {used}."

@@ -1,0 +1,118 @@
+"""Commands about the daemon and its systemd service: status, watch, pause, resume, reload, install, uninstall."""
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from daemon import config
+from daemon.cli.context import load_settings, load_settings_for_viewing, print_json, request
+from daemon.cli.options import ConfigOption, JsonOption, UserOption
+from daemon.core.errors import ConfigError, InboxdError, NotRunning
+from daemon.queue.reader import JobLog
+
+
+def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show what the daemon is doing: queue, running files, and what is waiting and why."""
+    settings = load_settings_for_viewing(config_file)
+    try:
+        reply = request(settings, "status")
+    except NotRunning:
+        _print_recorded_counts(settings)
+        raise
+    if as_json:
+        print_json(reply)
+        return
+    from daemon.cli import terminal, views
+
+    terminal.out().print(views.status_view(reply))
+
+
+def _print_recorded_counts(settings: config.Settings) -> None:
+    """Print the counts in the job log, for when no daemon is running."""
+    with contextlib.suppress(InboxdError), JobLog(settings.database) as log:
+        counts = ", ".join(f"{count} {state}" for state, count in log.counts().items())
+        print(f"Jobs in the job log: {counts or 'none'}.", file=sys.stderr)
+
+
+def watch(
+    seconds: Annotated[
+        float | None, typer.Option(help="Stop after this many seconds (default: at q or Ctrl-C).")
+    ] = None,
+    config_file: ConfigOption = None,
+) -> None:
+    """Show live what the daemon is doing: queue, workers, progress, results.
+
+    In a pipe, print one line for each event."""
+    from daemon.cli import watch as live
+
+    with contextlib.suppress(KeyboardInterrupt):
+        live.watch(load_settings_for_viewing(config_file), seconds=seconds)
+
+
+def pause(
+    reason: Annotated[str, typer.Argument(help="A reason for `inboxd status` to show.")] = "",
+    now: Annotated[bool, typer.Option("--now", help="Also put running jobs back in the queue.")] = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Stop starting jobs and free the models' memory.
+
+    New files are still queued. The pause lasts until `inboxd resume`, even if the daemon restarts."""
+    running = request(load_settings_for_viewing(config_file), "pause", reason=reason, now=now)["running"]
+    print(f"Paused; {running} running job{'' if running == 1 else 's'} will finish." if running else "Paused.")
+
+
+def resume(config_file: ConfigOption = None) -> None:
+    """Start jobs again after `inboxd pause`."""
+    closed = request(load_settings_for_viewing(config_file), "resume")["closed"]
+    print(f"Resumed. {closed or ''}".rstrip())
+
+
+def reload(config_file: ConfigOption = None) -> None:
+    """Apply config.toml to everything that starts from now on.
+
+    If config.toml is wrong, the daemon keeps its previous settings."""
+    try:
+        settings = load_settings(config_file)
+    except ConfigError:
+        if daemon := os.environ.get("MAINPID"):  # ExecReload=: the daemon refuses it too, and shows why in its status
+            os.kill(int(daemon), signal.SIGHUP)
+        raise
+    changed = request(settings, "reload", refusal=ConfigError)["changed"]
+    print("\n".join(["Changed settings:", *(f"  {line}" for line in changed)]) if changed else "No settings changed.")
+
+
+def install(
+    user: UserOption = False,
+    group: Annotated[
+        str | None,
+        typer.Option(help="Group whose members may drop files and read results (default: the current one, or inboxd)."),
+    ] = None,
+) -> None:
+    """Install or upgrade the systemd service, start it, and show where everything is."""
+    from daemon.install import install as service
+
+    place = service.user_place(os.environ) if user else service.system_place()
+    service.install(place, group=group, report=print)
+    service.write_aids(place, completion_scripts(), report=print)
+
+
+def completion_scripts() -> dict[str, str]:
+    """By shell: the script that lets it complete the words of our commands."""
+    from typer.completion import get_completion_script
+
+    variable = "_INBOXD_COMPLETE"
+    return {
+        shell: get_completion_script(prog_name="inboxd", complete_var=variable, shell=shell)
+        for shell in ("bash", "zsh", "fish")
+    }
+
+
+def uninstall(user: UserOption = False) -> None:
+    """Remove the systemd service. Files, settings and the job log remain."""
+    from daemon.install import install as service
+
+    service.uninstall(service.user_place(os.environ) if user else service.system_place(), report=print)
