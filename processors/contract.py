@@ -17,6 +17,7 @@ from processors.units import Memory, Seconds, parse_size
 _NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # options of the daemon's
 MOST_PIXELS = 50_000_000  # of a page that a recipe may ask for: A4 at 600 dpi has 35 million
 MOST_THREADS = 1024
+DEVICES = '"auto", "cpu", "cuda" or a numbered GPU such as "cuda:0"'  # what `device` may be, for messages
 MOST_AT_ONCE = 1024  # jobs, pages or windows in one batch
 
 

@@ -1,17 +1,8 @@
-"""config.toml: which keys there are, how they are read and checked, what is reported of a mistake."""
+"""config.toml: its keys, how they are read and checked, and how mistakes are reported."""
 
-from daemon.config.settings import (
-    Folder,
-    Recipe,
-    Settings,
-    changes,
-    describe,
-    load,
-    load_again,
-    load_paths,
-    parse,
-    read,
-)
+from daemon.config.description import changes, describe
+from daemon.config.loader import load, load_again, load_paths, parse, read
+from daemon.config.settings import Folder, Recipe, Settings
 
 __all__ = [
     "Folder",

@@ -1,4 +1,4 @@
-"""The hours of the day in which work may be started. Pure: the moment is passed in, as local wall-clock time.
+"""The hours of the day in which jobs may start. Pure: the time is passed in, as local wall-clock time.
 
 Only the time of day counts, so a night on which the clocks change is an hour longer or shorter, as it is for people.
 """
@@ -15,26 +15,26 @@ def parse_clock(text: str) -> time:
     """A time of day, from "03:30".
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     match = _CLOCK.fullmatch(text)
     if not match:
-        raise ValueError(f'{text!r} is no time of day; write "03:30"')
+        raise ValueError(f'{text!r} is not a time of day; write "03:30"')
     return time(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)
 class Hours:
-    """Spans of the day, each from a time (included) to a time (excluded), also across midnight; none: always."""
+    """Spans of the day, from a time (included) to a time (excluded), also across midnight; no span: always."""
 
     spans: tuple[tuple[time, time], ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Hours":
-        """From "22:00-06:00", or several with commas; "" is always.
+        """Parse "22:00-06:00", or several spans with commas; "" means always.
 
         Raises:
-            ValueError: it is no such text, or a span is empty.
+            ValueError: it is not such a text, or a span is empty.
         """
         if not text.strip():
             return cls()
@@ -42,26 +42,26 @@ class Hours:
         for part in text.split(","):
             match = _SPAN.fullmatch(part)
             if not match or match.group(1, 2) == match.group(3, 4):
-                raise ValueError(f'{part.strip()!r} is no span of the day; write "22:00-06:00", or several with commas')
+                raise ValueError(f'{part.strip()!r} is not a span of time; write "22:00-06:00", or several with commas')
             spans.append((time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))))
         return cls(tuple(spans))
 
     def __str__(self) -> str:
         return ", ".join(f"{start:%H:%M}-{end:%H:%M}" for start, end in self.spans)
 
-    def hold(self, moment: datetime) -> bool:
-        """Is `moment` (local time) within them?"""
+    def include(self, moment: datetime) -> bool:
+        """True if `moment` (local time) is within the hours."""
         now = moment.time()
         return not self.spans or any(
             start <= now < end if start < end else now >= start or now < end for start, end in self.spans
         )
 
     def next_start(self, moment: datetime) -> time | None:
-        """When they begin next; None: they always hold."""
+        """When they begin next; None: they have no end."""
         starts = sorted(start for start, _ in self.spans)
         return next((start for start in starts if start > moment.time()), starts[0] if starts else None)
 
     @property
     def changes(self) -> set[time]:
-        """When they begin and end."""
+        """The times at which they begin and end."""
         return {moment for span in self.spans for moment in span}

@@ -1,4 +1,4 @@
-"""The shape of config.toml: its tables, their keys, defaults and limits."""
+"""The schema of config.toml: its tables, their keys, defaults and limits."""
 
 import ipaddress
 import math
@@ -24,7 +24,7 @@ Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
 _MAX_PRIORITY = 1_000_000
 Priority = Annotated[StrictInt, Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)]
-_PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # a row of the job log can store it
+_PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # that a row of the job log can store
 
 
 def _normalize_hours(text: str) -> str:
@@ -44,7 +44,7 @@ def check_line(text: str) -> str:
     """Return `text` if it may be a path, a program or an address.
 
     Raises:
-        ValueError: it has control characters, which none of these has; open(2) and execve(2) refuse a NUL.
+        ValueError: it has control characters, which none of these may have; open(2) and execve(2) refuse a NUL.
     """
     if has_controls(text):
         raise ValueError("must not contain control characters, such as line breaks")
@@ -63,7 +63,7 @@ def _check_argument(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(check_line)]  # a program or an address
 PlainPath = Annotated[Path, BeforeValidator(_check_line_if_text)]
-Argument = Annotated[str, AfterValidator(_check_argument)]  # of a program; may be a script of several lines
+Argument = Annotated[str, AfterValidator(_check_argument)]  # of a program; may be a script with several lines
 
 
 class _Table(BaseModel):
@@ -71,7 +71,7 @@ class _Table(BaseModel):
 
 
 class Paths(_Table):
-    """Where things lie; relative paths start at the folder of config.toml."""
+    """`[paths]`: where everything is; relative paths start at the folder of config.toml."""
 
     inbox: PlainPath = Path("inbox")
     outbox: PlainPath = Path("outbox")
@@ -80,25 +80,25 @@ class Paths(_Table):
 
 
 class FolderTable(_Table):
-    """`[inbox.folders.NAME]`: a folder of the inbox; what it leaves out it takes from the folder above it."""
+    """`[inbox.folders.NAME]`: a folder in the inbox. Keys that it leaves out have the values of the folder above it."""
 
-    image: str | None = None  # recipe for images and PDF files; "" for none
+    image: str | None = None  # recipe for images and PDF files; "": none
     audio: str | None = None  # recipe for audio and video
     text: str | None = None  # recipe for plain text
-    priority: Priority | None = None  # greater goes first
+    priority: Priority | None = None  # higher goes first
     originals: Originals | None = None
     duplicates: Duplicates | None = None
     wait_for_done: bool | None = None
     wait_for_sidecar: Seconds | None = None
-    options: _PlainTable = Field(default_factory=dict)  # of the recipes that have them
+    options: _PlainTable = Field(default_factory=dict)  # of those recipes that have them
 
 
-class Nearby(BaseModel):
-    """`.inboxd.toml` in a folder, or NAME.toml beside NAME. What is no key here is an option of the recipe."""
+class OptionsFile(BaseModel):
+    """`.inboxd.toml` in a folder, or NAME.toml beside NAME. All other keys are options of the recipe."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    recipe: str | None = None  # whatever the kind; "" for none
+    recipe: str | None = None  # for every kind; "": none
     image: str | None = None
     audio: str | None = None
     text: str | None = None
@@ -113,30 +113,30 @@ class InboxTable(_Table):
     text: str = ""
     priority: Priority = 0
     originals: Originals = "keep"
-    duplicates: Duplicates = "process"  # a file whose content was done before, by the same recipe and options
-    wait_for_done: bool = False  # take NAME only when there is NAME.done, for producers that cannot rename
-    wait_for_sidecar: Seconds = 0.0  # how long a file waits for a sidecar that may still come
+    duplicates: Duplicates = "process"  # of a file with the same recipe and options
+    wait_for_done: bool = False  # take NAME only once NAME.done exists, for producers that cannot rename
+    wait_for_sidecar: Seconds = 0.0  # how long a file waits for its sidecars
     options: _PlainTable = Field(default_factory=dict)
     settle_seconds: Seconds = 2.0
     folders: dict[str, FolderTable] = Field(default_factory=dict)
 
 
 class RetryTable(_Table):
-    """`[retry]`: after a failure that may pass."""
+    """`[retry]`: retries after a failure that may be temporary."""
 
-    attempts: int = Field(default=3, ge=1)  # in all, the first included
-    backoff: Seconds = 30.0  # before the second attempt; doubled each time
+    attempts: int = Field(default=3, ge=1)  # including the first
+    backoff: Seconds = 30.0  # before the second attempt; doubled for each further one
     backoff_max: Seconds = 3600.0
 
 
 class WorkersTable(_Table):
-    """`[workers]`: the processes that hold the models."""
+    """`[workers]`: the processes that run the models."""
 
-    at_once: int = Field(default=2, ge=1)  # loaded processors at the same time
-    memory: str = ""  # that loaded models share, such as a GPU's "14GB"; "" is no bound: see `memory` of a processor
-    patience: Seconds = 600.0  # how long a job waits at most while another loaded model goes on with its own queue
-    short: str = ""  # a file up to this size ("5MB") may go to a second worker of its kind while the first is busy
-    stop_seconds: Seconds = 20.0  # how long a stop waits for running jobs before it puts them back
+    at_once: int = Field(default=2, ge=1)  # processors loaded at the same time
+    memory: str = ""  # for all loaded models, such as a GPU's "14GB"; "": no limit; see `memory` of a processor
+    patience: Seconds = 600.0  # the longest that a job waits while another loaded model works on its own queue
+    short: str = ""  # files up to this size ("5MB") may use a second worker of the processor while the first is busy
+    stop_seconds: Seconds = 20.0  # how long a stop waits for running jobs before it requeues them
 
     @field_validator("memory", "short")
     @classmethod
@@ -155,15 +155,15 @@ class WorkersTable(_Table):
 
 
 class ScheduleTable(_Table):
-    """`[schedule]`: what is done from time to time."""
+    """`[schedule]`: periodic tasks."""
 
-    rescan: Seconds = Field(default=30.0, gt=0)  # of the whole inbox, as events may be lost
-    probe: Seconds = Field(default=15.0, gt=0)  # of what parked jobs wait for
-    unload: Seconds = Field(default=15.0, gt=0)  # how often idle workers are looked at: see `keep_alive`
-    active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when work may be started: "22:00-06:00"; "" always
-    nightly: Annotated[str, AfterValidator(_check_clock)] = "03:30"  # check and copy the job log, and retention
-    digest: Annotated[str, AfterValidator(_check_clock_or_none)] = ""  # "08:00": tell hooks what went wrong in a day
-    backups: int = Field(default=7, ge=0)  # nightly copies of the job log that are kept, in state/backups
+    rescan: Seconds = Field(default=30.0, gt=0)  # of the complete inbox, as events may be lost
+    probe: Seconds = Field(default=15.0, gt=0)  # of whatever waiting jobs lack
+    unload: Seconds = Field(default=15.0, gt=0)  # of workers that have been idle for `keep_alive`
+    active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when jobs may start: "22:00-06:00"; "": always
+    nightly: Annotated[str, AfterValidator(_check_clock)] = "03:30"  # for the backup of the job log and for retention
+    digest: Annotated[str, AfterValidator(_check_clock_or_none)] = ""  # "08:00": when hooks get a daily summary
+    backups: int = Field(default=7, ge=0)  # nightly copies of the job log to keep in state/backups
 
     @property
     def hours(self) -> Hours:
@@ -175,7 +175,7 @@ def _parse_age(value: object) -> float | None:
         return None
     seconds = parse_duration(value)
     if seconds <= 0:
-        raise ValueError('an age is greater than 0; "" is for ever')
+        raise ValueError('must be greater than 0; "" means for ever')
     return seconds
 
 
@@ -183,21 +183,21 @@ Age = Annotated[float | None, BeforeValidator(_parse_age)]  # seconds; None: for
 
 
 class RetentionTable(_Table):
-    """`[retention]`: what is removed by itself, at `[schedule] nightly`, so long after its job has ended."""
+    """`[retention]`: how long after the end of a job things are kept; `[schedule] nightly` removes them."""
 
-    results: Age = None  # folders in the outbox, with the originals that are kept in them
-    failed: Age = None  # the same below outbox/failed
+    results: Age = None  # folders in the outbox, including originals in them
+    failed: Age = None  # the same in outbox/failed
     archive: Age = None  # archived originals
     history: Age = None  # rows of the job log
 
 
 class Hook(_Table):
-    """`[[hooks]]`: whom to tell how jobs end. Exactly one of `command`, `webhook` and `desktop`."""
+    """`[[hooks]]`: a notification when a job ends. Exactly one of `command`, `webhook` and `desktop`."""
 
     on: tuple[Literal["done", "review", "failed", "digest"], ...] = ("review", "failed", "digest")
-    command: tuple[Argument, ...] = ()  # a program and its arguments; the job comes as JSON on its stdin
-    webhook: Line = ""  # http(s)://…: the same JSON is posted there
-    desktop: bool = False  # a notification (notify-send), where the service is a person's own
+    command: tuple[Argument, ...] = ()  # a program and its arguments; reads the job as JSON on stdin
+    webhook: Line = ""  # http(s)://…: the address to post the same JSON to
+    desktop: bool = False  # a desktop notification (notify-send), for a per-user service
     timeout: Seconds = Field(default=30.0, gt=0)
     attempts: int = Field(default=5, ge=1)
 
@@ -212,10 +212,10 @@ class Hook(_Table):
     def _check(self) -> "Hook":
         if sum(map(bool, (self.command, self.webhook, self.desktop))) != 1:
             raise ValueError(
-                'a hook has exactly one of command = ["program", "argument"], webhook = "https://…", desktop'
+                'set exactly one of command = ["program", "argument"], webhook = "https://…", desktop = true'
             )
         if self.webhook and not self.webhook.startswith(("http://", "https://")):
-            raise ValueError("a webhook begins with http:// or https://")
+            raise ValueError("webhook must begin with http:// or https://")
         return self
 
     @property
@@ -224,7 +224,7 @@ class Hook(_Table):
 
     @property
     def name(self) -> str:
-        """For the log; of a webhook without what may be a secret in its address."""
+        """For the log; a webhook's without the part of its address that may be secret."""
         return (
             self.command[0]
             if self.command
@@ -246,8 +246,8 @@ def _check_listen(text: str) -> str:
         raise ValueError('write an address and a port, such as "127.0.0.1:9461", or the path of a Unix socket')
     if not is_loopback:
         raise ValueError(
-            "metrics tell what is worked on, to anyone who asks, so they are served on this machine only: "
-            'write "127.0.0.1:9461", and let what may read them come through a proxy that asks who it is'
+            "anyone who can connect can read the metrics, so they are served on this machine only: "
+            'write "127.0.0.1:9461", and use a proxy with authentication for other machines'
         )
     return text
 
@@ -259,15 +259,15 @@ def _check_textfile(path: str) -> str:
 
 
 class MetricsTable(_Table):
-    """`[metrics]`: for Prometheus. `inboxd metrics` shows them at any time."""
+    """`[metrics]`: metrics for Prometheus. `inboxd metrics` prints them at any time."""
 
     textfile: Annotated[Line, AfterValidator(_check_textfile)] = ""  # for node_exporter's textfile collector
-    every: Seconds = Field(default=15.0, ge=1)  # how often that file is written
+    every: Seconds = Field(default=15.0, ge=1)  # how often to write that file
     listen: Annotated[Line, AfterValidator(_check_listen)] = ""  # "127.0.0.1:9461", or the path of a Unix socket
 
 
 class File(_Table):
-    """The whole of config.toml."""
+    """The complete config.toml."""
 
     paths: Paths = Paths()
     inbox: InboxTable = InboxTable()

@@ -128,7 +128,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _hint(text: str, message: str) -> str:
-    """The likeliest mistake in the line that `message` of tomllib names, and its fix; "" if none is known."""
+    """The likeliest mistake in the line that tomllib's `message` names, and its fix; "": no known one."""
     lines = text.split("\n")
     number = re.search(r"at line (\d+)", message)
     line = lines[int(number[1]) - 1] if number else next((line for line in reversed(lines) if line.strip()), "")
@@ -150,7 +150,7 @@ def _hint(text: str, message: str) -> str:
 
 
 def _check_depth(text: str) -> None:
-    """Raise ValueError for input that would take `tomllib` long or exhaust its stack; reads each character once."""
+    """Raise ValueError for input that would take `tomllib` long or exhaust its stack; read each character once."""
     depth = dots = 0
     line = 1
     for token in _TOKEN.finditer(text.replace("\r\n", "\n")):

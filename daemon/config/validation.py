@@ -1,4 +1,4 @@
-"""Tables of config.toml against their models; each mistake is reported in words, with the nearest known key."""
+"""Validation of tables of config.toml against their models, with each mistake reported in words."""
 
 import contextlib
 import difflib
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
-from daemon.config.toml import MAX_SHOWN_CHARS, key_literal, literal
+from daemon.config.toml import key_literal, literal
 from daemon.core.errors import ConfigError
-from daemon.core.names import printable_sentence
 
-FIX = "Correct it and try again; `inboxd config check` shows the settings in force."
-_MOST_ITEMS = 3  # wrong items of one list that are shown
+FIX = "Correct config.toml: docs/settings.md describes every key."
+_MOST_ITEMS = 3  # wrong items of a list to show
 _WORDS = {  # by pydantic's type of the error
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
@@ -42,10 +42,10 @@ def validate(
     """`table` as a `cls`.
 
     where: the file, for messages. location: the table in it. known: its keys, if there are more than those of `cls`.
-    home: the folder at which the names of files in `table` start.
+    home: the folder that relative paths in `table` start at.
 
     Raises:
-        ConfigError: names each key or value that is wrong, and the fix.
+        ConfigError: names each wrong key or value, and the fix.
     """
     try:
         return cls.model_validate(table, context={"home": home})
@@ -70,36 +70,36 @@ class Mistakes:
             self._found.append(error)
 
     def raise_all(self) -> None:
-        """Raise what was collected, if anything, as one ConfigError."""
+        """Raise the collected errors, if any, as one ConfigError."""
         if self._found:
             fixes = dict.fromkeys(error.fix for error in self._found)
             raise ConfigError("\n".join(error.what for error in self._found), "\n".join(fixes)) from self._found[0]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """ "Did you mean …? ", if a known word is like it."""
+    """ "Did you mean …? ", if a known word is similar."""
     close = difflib.get_close_matches(word, list(known), n=1)
-    return f"Did you mean {close[0]!r}? " if close else ""
+    return f"Did you mean {literal(close[0])}? " if close else ""
 
 
 def problems(
     error: ValidationError, cls: Any, table: Any, location: tuple[str, ...] = (), known: list[str] | None = None
 ) -> list[str]:
-    """What is wrong in `table`, a sentence for each key or value, in their order. The rest as for `validate`."""
+    """The mistakes in `table`, a sentence for each key or value, in their order. For the arguments see `validate`."""
     found: dict[Place, dict[str, Any]] = {}
     for item in error.errors():
         place, words = _place(table, item), _words(item, cls)
         if place not in found:
             found[place] = {**item, "loc": place, "words": words, "input": _value(table, place, item["input"])}
-        elif words not in found[place]["words"]:  # the next of the forms that the value may have
+        elif words not in found[place]["words"]:  # another form that the value may have
             found[place]["words"] += f", or {words.removeprefix('must be ')}"
-    holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong for what is in them
+    holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong because of their content
     wrong = [item for place, item in found.items() if place not in holders]
     return _sentences(sorted(wrong, key=lambda item: _position(table, item["loc"])), cls, location, known)
 
 
 def _place(table: Any, item: Mapping[str, Any]) -> Place:
-    """Where in `table` the mistake is: pydantic's `loc`, less its names for the forms that a value may have."""
+    """The place of the mistake in `table`: pydantic's `loc` without the names of alternative types of a value."""
     place: list[Any] = []
     for part in item["loc"]:
         keys = table if isinstance(table, Mapping) else range(len(table)) if isinstance(table, list | tuple) else ()
@@ -112,7 +112,7 @@ def _place(table: Any, item: Mapping[str, Any]) -> Place:
 
 
 def _value(table: Any, place: Place, seen: Any) -> Any:
-    """The value at `place` as written; `seen`: what a validator before pydantic's own may have made of it."""
+    """The value at `place` as written; `seen`: the same, perhaps converted by an earlier validator."""
     for part in place:
         try:
             table = table[part]
@@ -122,7 +122,7 @@ def _value(table: Any, place: Place, seen: Any) -> Any:
 
 
 def _position(table: Any, place: Place) -> list[int]:
-    """Where `place` is in the order of the file; what is missing is at the end of its table."""
+    """The position of `place` in the file; a missing key is at the end of its table."""
     position = []
     for part in place:
         keys = list(table) if isinstance(table, Mapping) else range(len(table))
@@ -133,7 +133,7 @@ def _position(table: Any, place: Place) -> list[int]:
     return position
 
 
-# ---------------------------------------------------------------------------------------------- why
+# ---------------------------------------------------------------------------------------------- reasons
 
 
 def _words(item: Mapping[str, Any], cls: Any) -> str:
@@ -156,7 +156,8 @@ def _words(item: Mapping[str, Any], cls: Any) -> str:
         case "string_too_long":
             return f"must have at most {_count(context['max_length'], 'character')}"
         case "string_pattern_mismatch":
-            return f"must match the pattern {context['pattern']}"
+            field = _field(cls, item["loc"])
+            return f"must be {(field and field.description) or 'text that matches ' + context['pattern']}"
     words = item["msg"].removeprefix("Value error, ").removeprefix(f"{value!r} ").replace(repr(value), literal(value))
     if isinstance(value, float) and math.isnan(value):
         return "must be a number of seconds" if "duration" in words else "must be a number"
@@ -181,16 +182,22 @@ def _number(number: float) -> str:
 
 def _bounds(cls: Any, loc: Place) -> dict[str, Any]:
     """All bounds of the number at `loc` below the model `cls`, as its annotation states them."""
-    field = None
-    for part in loc:
-        if part in (fields := getattr(cls, "model_fields", {})):
-            field = fields[part]
-            cls = _inner(field.annotation)
+    field = _field(cls, loc)
     if field is None:
         return {}
     marks = [*field.metadata, *(mark for arg in _flat(field.annotation) for mark in getattr(arg, "__metadata__", ()))]
     marks += [inner for mark in marks for inner in getattr(mark, "metadata", ())]  # of a Field(…) in an Annotated
     return {key: getattr(mark, key) for mark in marks for key in _BOUNDS if getattr(mark, key, None) is not None}
+
+
+def _field(cls: Any, loc: Place) -> FieldInfo | None:
+    """The field at `loc` below the model `cls`."""
+    field = None
+    for part in loc:
+        if part in (fields := getattr(cls, "model_fields", {})):
+            field = fields[part]
+            cls = _inner(field.annotation)
+    return field
 
 
 def _flat(annotation: Any) -> list[Any]:
@@ -211,7 +218,7 @@ def _inner(annotation: Any) -> Any:
 def _sentences(
     wrong: Iterable[Mapping[str, Any]], cls: Any, location: tuple[str, ...], known: list[str] | None
 ) -> list[str]:
-    """A sentence for each mistake; for the items of a list that are wrong for the same reason, one for all."""
+    """A sentence for each mistake; one for all items of a list that are wrong for the same reason."""
     values: dict[tuple[str, str], list[str]] = {}  # by the key and the words
     for item in wrong:
         place, value = item["loc"], item["input"]
@@ -225,8 +232,7 @@ def _sentences(
         table = f"{_table_name(path)} " if path else ""
         if item["type"] == "extra_forbidden":
             close = nearest(key, known or _fields_at(cls, place[:-1]))
-            shown = printable_sentence(key, most=MAX_SHOWN_CHARS)
-            values.setdefault((f"{table}unknown key '{shown}'. {close}".rstrip(), ""), [])
+            values.setdefault((f"{table}unknown key {literal(key)}. {close}".rstrip(), ""), [])
         elif item["type"] == "missing":
             values.setdefault((f"{table}{key_literal(key)} ", item["words"]), [])
         else:
@@ -238,7 +244,7 @@ def _sentences(
 def _sentence(key: str, words: str, shown: list[str]) -> str:
     if not shown:
         return f"{key}{words}"
-    if len(shown) == 1 and shown[0].startswith('"') and shown[0] in words:  # the reason shows it
+    if len(shown) == 1 and shown[0].startswith('"') and shown[0] in words:  # the reason contains it
         return f"{key.removesuffix(' = ')}: {words}"
     more = f", … ({len(shown)} in all)" if len(shown) > _MOST_ITEMS else ""
     return f"{key}{', '.join(shown[:_MOST_ITEMS])}{more}: {words}"

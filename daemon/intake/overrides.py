@@ -1,17 +1,17 @@
-"""Options that lie near a file: `.inboxd.toml` in its folder and those above it, and the sidecar NAME.toml.
+"""Options beside a file: `.inboxd.toml` in its folder and in those above, and the sidecar NAME.toml.
 
-Whoever may drop a file may write these, so they choose among the recipes of config.toml and set options of a recipe,
-never what a processor loads or runs. What is wrong in them is told, and the file waits in the inbox until it is mended.
-They are opened in their folders, never by their paths, and no more of them is read than they may hold.
+Whoever may drop a file may write these, so they select among the recipes of config.toml and set options of a recipe,
+never what a processor loads or runs. Mistakes in them are reported, and the file waits in the inbox until they are
+corrected. They are opened through their folders, never by path, and only up to the size limit.
 
-In an inbox of several users, nobody may choose for the files of another: a file counts only if it belongs to root, to
-the user of this service, to the owner of its folder or, if it is a sidecar, to the owner of the file NAME. Other ones
-are ignored, and `why_ignored` says why.
+In an inbox of several users, nobody may set options for the files of another: an options file counts only if it
+belongs to root, to the user of this service, to the owner of its folder or, for a sidecar, to the owner of the file
+NAME. All others are ignored; `why_ignored` gives the reason.
 """
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from daemon.config import toml
-from daemon.config.schema import Nearby
+from daemon.config.schema import OptionsFile
 from daemon.config.settings import Recipe, Settings
+from daemon.config.toml import literal
 from daemon.config.validation import nearest, problems
 from daemon.core.names import (
     MAX_SIDECAR_BYTES,
@@ -35,11 +36,11 @@ from processors.contract import Kind, RecipeOptions
 
 FOLDER_FILE = ".inboxd.toml"
 MAX_OPTIONS_BYTES = MAX_SIDECAR_BYTES[OPTIONS_SUFFIX]  # total size of the options files that apply to one file
-_PARSED = 128  # cached files: a folder's options are needed for each file in it
+_PARSED = 128  # cached files: a folder's options apply to each file in it
 
 
 class WrongOptions(Exception):
-    """A file near a drop says what cannot be; in words for the person who wrote it."""
+    """An options file contains a mistake; described for the person who wrote it."""
 
     def __init__(self, what: str):
         super().__init__(printable_sentence(what))
@@ -56,26 +57,26 @@ class _Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What is to be done with a drop. `origins`: for what comes from near the file, which file says so."""
+    """How to process a file. `origins`: the options file that each value comes from."""
 
     recipe: str | None
     priority: int
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe, that differ from config.toml's
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe, where they differ from config.toml's
     origins: Mapping[str, str] = field(default_factory=dict)  # by option; "recipe" for the recipe
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """As the row of the job keeps it."""
+        """The form in which the job's row stores it."""
         return {"options": dict(self.options), "origins": dict(self.origins)} if self.origins else {}
 
 
 def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, sidecar: Path | None) -> Choice:
-    """What config.toml and the files near a drop say together. `folder`: where it lies or lay in the inbox, absolute;
+    """Combine config.toml with the options files of a file. `folder`: absolute path of its folder in the inbox;
     `sidecar`: its NAME.toml.
 
     Raises:
-        WrongOptions: they do not go together.
-        OSError: one of them cannot be read now.
+        WrongOptions: an options file contains a mistake.
+        OSError: an options file cannot be read now.
     """
     relative = printable_path(folder.relative_to(inbox.path))
     rules = settings.folder(relative)
@@ -84,14 +85,14 @@ def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, si
     origins: dict[str, str] = {}
     shared: set[str] = set()
     for source in _sources(inbox, folder, sidecar):
-        origin, nearby = source.origin, _parsed(source.content)
-        if isinstance(nearby, str):
-            raise WrongOptions(f"{origin}{nearby}")
-        chosen = nearby.recipe if nearby.recipe is not None else getattr(nearby, kind) if kind else None
+        origin, table = source.origin, _parsed(source.content)
+        if isinstance(table, str):
+            raise WrongOptions(f"{origin}{table}")
+        chosen = table.recipe if table.recipe is not None else getattr(table, kind) if kind else None
         if chosen is not None:
             recipe, origins["recipe"] = chosen or None, origin
-        priority = priority if nearby.priority is None else nearby.priority
-        own = nearby.model_extra or {}
+        priority = priority if table.priority is None else table.priority
+        own = table.model_extra or {}
         _check_known(settings, origin, own)
         options |= own
         origins |= dict.fromkeys(own, origin)
@@ -103,35 +104,37 @@ def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, si
 
 
 def _check_known(settings: Settings, origin: str, options: Mapping[str, Any]) -> None:
-    """Folders hold files of several kinds, so an option need not be of the recipe at hand; but of one there is."""
-    known = {name for recipe in settings.recipes.values() for name in settable(recipe)} | Nearby.model_fields.keys()
-    for name in options.keys() - known:
-        loaded = sorted(
-            {recipe.processor for recipe in settings.recipes.values() if name in recipe.cls.Options.model_fields}
-        )
-        if loaded:
-            tables = " or ".join(f"[processors.{processor}]" for processor in loaded)
-            raise WrongOptions(f"{origin}: unknown key {name!r} here: set it in config.toml, in {tables}.")
-        raise WrongOptions(f"{origin}: unknown key {name!r}. {nearest(name, known)}".rstrip())
+    """Check that each option is one of some recipe; not of a certain one, as a folder has files of several kinds."""
+    known = {*OptionsFile.model_fields, *(name for recipe in settings.recipes.values() for name in settable(recipe))}
+    if unknown := [_unknown(settings, name, known) for name in options if name not in known]:
+        raise WrongOptions(f"{origin}: {' '.join(unknown)}")
+
+
+def _unknown(settings: Settings, name: str, known: set[str]) -> str:
+    """A sentence about an option that no recipe has, with the fix if one is known."""
+    processors = {recipe.processor for recipe in settings.recipes.values() if name in recipe.cls.Options.model_fields}
+    if processors:
+        tables = " or ".join(f"[processors.{processor}]" for processor in sorted(processors))
+        return f"{literal(name)} cannot be set here: set it in config.toml, in {tables}."
+    return f"unknown key {literal(name)}. {nearest(name, known)}".rstrip()
 
 
 def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[str]) -> Choice:
     """Validate the choice; drop options that its recipe lacks if they are `shared`, from a folder's file."""
-    if choice.recipe is None:  # no recipe will use its options
+    if choice.recipe is None:  # no recipe uses its options
         origins = {name: origin for name, origin in choice.origins.items() if name == "recipe"}
         return Choice(recipe=None, priority=choice.priority, origins=origins)
     where = choice.origins.get("recipe", "config.toml")
     recipe = settings.recipes.get(choice.recipe)
     if recipe is None:
-        raise WrongOptions(f"{where} names the recipe {choice.recipe!r}. There are: {', '.join(settings.recipes)}.")
+        known_recipes = ", ".join(sorted(settings.recipes))
+        raise WrongOptions(f"{where}: unknown recipe {literal(choice.recipe)}. Known recipes: {known_recipes}.")
     if kind not in recipe.cls.kinds:
-        raise WrongOptions(f"{where} names the recipe {choice.recipe!r}, which does not work on {kind or 'this'}.")
+        files = f"{kind} files" if kind else "files of this type"
+        raise WrongOptions(f"{where}: the recipe {literal(choice.recipe)} does not support {files}.")
     known = settable(recipe)
-    unknown = {name: origin for name, origin in choice.origins.items() if name in choice.options.keys() - known}
-    for name, origin in unknown.items():
-        if name not in shared:
-            known_here = ", ".join(sorted(known)) or "none"
-            raise WrongOptions(f"{origin} sets {name!r}, which the recipe {choice.recipe!r} has not: {known_here}.")
+    if foreign := [name for name in choice.options if name not in known | shared]:
+        raise WrongOptions(_foreign(choice, foreign, known))
     options = {name: value for name, value in choice.options.items() if name in known}
     origins = {name: origin for name, origin in choice.origins.items() if name in known or name == "recipe"}
     try:
@@ -142,8 +145,15 @@ def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[st
     return Choice(recipe=choice.recipe, priority=choice.priority, options=options, origins=origins)
 
 
+def _foreign(choice: Choice, names: Sequence[str], known: set[str]) -> str:
+    """A sentence about options that the recipe does not have."""
+    origins = ", ".join(sorted({choice.origins[name] for name in names}))
+    has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+    return f"{origins}: {', '.join(map(literal, names))}: not an option of the recipe {literal(choice.recipe)}; {has}."
+
+
 def settable(recipe: Recipe) -> set[str]:
-    """The options of a recipe that a file near a drop may set."""
+    """The options of a recipe that an options file may set."""
     cls = type(recipe.recipe_options)
     return set(cls.model_fields.keys() - cls.only_in_config)
 
@@ -152,7 +162,7 @@ def options_of(recipe: Recipe, overrides: Mapping[str, Any]) -> RecipeOptions:
     """A recipe's options with some of them replaced.
 
     Raises:
-        ValidationError: they do not go together.
+        ValidationError: a value is wrong, or two contradict each other.
     """
     if not overrides:
         return recipe.recipe_options
@@ -164,8 +174,8 @@ def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def why_ignored(inbox: Inbox, path: Path) -> str | None:
-    """Why a `.inboxd.toml`, or a sidecar in the inbox whose file NAME is there, does not count; None: it does, or
-    it does not exist.
+    """Why a `.inboxd.toml`, or a sidecar whose file NAME is in the inbox, is ignored; None: it is not ignored, or it
+    does not exist.
 
     Raises:
         OSError: that cannot be determined now.
@@ -203,7 +213,7 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
 
 
 def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
-    """Read a `.inboxd.toml`; None: there is none, or it does not count."""
+    """Read a `.inboxd.toml`; None: there is none, or it is ignored."""
     try:
         if why_ignored(inbox, path):
             return None
@@ -226,7 +236,7 @@ def too_large(name: str, limit: int) -> str:
 
 
 def _sources(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[_Source]:
-    """Read the options files that apply to a file, the most general first."""
+    """Read the options files that apply to a file, most general first."""
     found, left = [], MAX_OPTIONS_BYTES
     parts = folder.relative_to(inbox.path).parts
     paths = [inbox.path.joinpath(*parts[:length], FOLDER_FILE) for length in range(len(parts) + 1)]
@@ -247,8 +257,8 @@ def _sources(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[_Source]:
 
 
 @functools.lru_cache(maxsize=_PARSED)
-def _parsed(content: bytes) -> Nearby | str:
-    """Parse an options file; for an invalid one, return the error message to append to its name."""
+def _parsed(content: bytes) -> OptionsFile | str:
+    """Parse an options file; return the message to append to its name if it is invalid."""
     try:
         table = toml.parse(content)
     except ValueError as error:
@@ -259,6 +269,6 @@ def _parsed(content: bytes) -> Nearby | str:
         except ValueError as error:
             return f": {printable_sentence(name, most=100)}: {error}."
     try:
-        return Nearby.model_validate(table)
+        return OptionsFile.model_validate(table)
     except ValidationError as error:
-        return f": {'; '.join(problems(error, Nearby, table))}"
+        return f": {'; '.join(problems(error, OptionsFile, table))}"

@@ -35,7 +35,7 @@ class Gate:
         if self._reason is not None:
             because = f" ({self._reason})" if self._reason else ""
             return f"Paused{because}: drops are taken and wait. Go on: inboxd resume"
-        if not self._hours.hold(moment := self._now()):
+        if not self._hours.include(moment := self._now()):
             return f"Outside the active hours ({self._hours}): work goes on at {self._hours.next_start(moment):%H:%M}."
         return None
 

@@ -15,7 +15,12 @@ class ServerOptions(Options):
     """Options of a processor whose `engine` may be "openai", a server."""
 
     engine: str
-    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")  # of a server: "http://localhost:8000/v1"
+    base_url: str | None = Field(  # of a server
+        default=None,
+        pattern=r"^https?://[^\s@]+$",
+        description='an address that begins with http:// or https://, such as "http://localhost:8000/v1", without '
+        "spaces or a user name",
+    )
     api_key_env: str | None = Field(default=None, min_length=1)  # the environment variable that holds its key
     api_key_file: str | None = Field(default=None, min_length=1)  # or the file; None: it needs no key
     request_timeout: Seconds = Field(default=300.0, gt=0)  # how long it may take for a page, or ten minutes of sound

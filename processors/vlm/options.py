@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors import statements
-from processors.contract import MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
+from processors.contract import DEVICES, MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
 from processors.remote import ServerOptions
 from processors.vlm import prompts
 from processors.vlm.extract import schema
@@ -39,7 +39,8 @@ class VlmOptions(ServerOptions):
     max_batch: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
     engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` while the weights are not here
     model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a hub's name, or a folder
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
+    # auto: CUDA if there is any
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description=DEVICES)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if it can be had
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from processors.contract import MOST_AT_ONCE, MOST_THREADS, RecipeOptions
+from processors.contract import DEVICES, MOST_AT_ONCE, MOST_THREADS, RecipeOptions
 from processors.remote import ServerOptions
 from processors.whisper.weights import catalogue
 
@@ -26,7 +26,8 @@ class WhisperOptions(ServerOptions):
 
     engine: Literal["openai-whisper", "faster-whisper", "openai"] = "openai-whisper"  # openai: a server, at base_url
     model: str = "turbo"  # a name of openai-whisper, or the path of a checkpoint (.pt); else as its engine names it
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")  # auto: CUDA if there is any
+    # auto: CUDA if there is any
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description=DEVICES)
     # auto: float16 on a GPU, float32 on the CPU; there `fast` reads the sound in bfloat16, where that is faster
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # on the CPU; None: torch decides

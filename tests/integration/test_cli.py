@@ -140,7 +140,7 @@ def test_config_check_shows_the_settings_or_the_mistake(place: Place):
     assert shown["recipes"]["count"]["processor"] == "plaintext"
     place.write_config("[inbox]\nsettle_secs = 3\n")
     refused = place.inboxd("config", "check", check=78)
-    assert "Did you mean 'settle_seconds'?" in refused.stderr
+    assert 'Did you mean "settle_seconds"?' in refused.stderr
 
 
 def test_config_check_refuses_folders_that_overlap_as_the_daemon_does(place: Place):

@@ -103,7 +103,7 @@ def test_job_log_of_a_newer_inboxd_fails(place: Place):
     [
         ("[inbox]\nsettle_secs = 3\n", "settle_seconds"),
         ("[inbox\n", "not valid TOML"),
-        ('[inbox]\ntext = "nothing"\n', "no such recipe"),
+        ('[inbox]\ntext = "nothing"\n', "unknown recipe"),
     ],
 )
 def test_with_a_wrong_config_it_still_looks_at_all_that_it_can(place: Place, toml: str, words: str):

@@ -254,7 +254,7 @@ def test_digest_tells_in_the_morning_what_failed_and_what_waits(make, tmp_path: 
     [
         ("on = ['done']", "exactly one of"),
         ("desktop = true\nwebhook = 'http://x'", "exactly one of"),
-        ("webhook = 'example.org'", "begins with"),
+        ("webhook = 'example.org'", "must begin with"),
         ("desktop = true\non = ['everything']", "hooks"),
     ],
 )

@@ -67,12 +67,12 @@ def test_nearest_options_win_and_the_result_tells_where_each_came_from(house):
     ("content", "words"),
     [
         ("upper = ", "not valid TOML"),
-        ("uper = true", "Did you mean 'upper'"),
+        ("uper = true", 'Did you mean "upper"'),
         ('upper = "perhaps"', "upper"),
-        ('recipe = "nothing"', "There are:"),
-        ('recipe = "transcribe"', "does not work on text"),
-        ('processor = "fakes.misbehaving"', "unknown key 'processor'"),
-        ('python = "/bin/sh"', "unknown key 'python'"),
+        ('recipe = "nothing"', "Known recipes: ask"),
+        ('recipe = "transcribe"', "does not support text files"),
+        ('processor = "fakes.misbehaving"', 'unknown key "processor"'),
+        ('python = "/bin/sh"', '"python" cannot be set here'),
         ("priority = true", "priority"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The hours of the day in which work may be started, and a gate that goes by them."""
+"""The hours of the day in which jobs may start, and the gate that follows them."""
 
 from datetime import datetime, time
 from pathlib import Path
@@ -14,28 +14,28 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-03-28 {text}")
 
 
-def test_no_hours_always_hold():
-    assert Hours.parse(" ").hold(at("03:00")) and Hours().next_start(at("03:00")) is None
+def test_empty_hours_mean_always():
+    assert Hours.parse(" ").include(at("03:00")) and Hours().next_start(at("03:00")) is None
 
 
 @pytest.mark.parametrize(
-    ("moment", "held"), [("21:59", False), ("22:00", True), ("23:59", True), ("00:00", True), ("05:59", True)]
+    ("moment", "expected"), [("21:59", False), ("22:00", True), ("23:59", True), ("00:00", True), ("05:59", True)]
 )
-def test_hours_reach_across_midnight(moment: str, held: bool):
-    assert Hours.parse("22:00-6:00").hold(at(moment)) is held
-    assert not Hours.parse("22:00-6:00").hold(at("06:00"))
+def test_hours_reach_across_midnight(moment: str, expected: bool):
+    assert Hours.parse("22:00-6:00").include(at(moment)) is expected
+    assert not Hours.parse("22:00-6:00").include(at("06:00"))
 
 
 def test_several_spans_and_the_next_start():
     hours = Hours.parse("12:00-13:00, 22:00-06:00")
-    assert [hours.hold(at(moment)) for moment in ("11:59", "12:30", "13:00", "23:00")] == [False, True, False, True]
+    assert [hours.include(at(moment)) for moment in ("11:59", "12:30", "13:00", "23:00")] == [False, True, False, True]
     assert hours.next_start(at("07:00")) == time(12) and hours.next_start(at("13:00")) == time(22)
     assert hours.next_start(at("23:00")) == time(12)
     assert str(hours) == "12:00-13:00, 22:00-06:00" and len(hours.changes) == 4
 
 
 @pytest.mark.parametrize("text", ["night", "22-6", "24:00-06:00", "10:00-10:00", "22:00-06:00,", "22:60-23:00"])
-def test_what_is_no_span_is_refused_with_an_example(text: str):
+def test_text_that_is_not_a_span_is_refused_with_an_example(text: str):
     with pytest.raises(ValueError, match="22:00-06:00"):
         Hours.parse(text)
 
@@ -46,7 +46,7 @@ def gate(home: Path, toml: str = "", **options) -> Gate:
     return Gate(config.load(home / "config.toml"), **options)
 
 
-def test_gate_goes_by_the_hours(tmp_path: Path):
+def test_gate_follows_the_hours(tmp_path: Path):
     now = [at("21:00")]
     closed = gate(tmp_path, '[schedule]\nactive = "22:00-06:00"', now=lambda: now[0])
     assert "work goes on at 22:00" in closed.why_closed
@@ -54,7 +54,7 @@ def test_gate_goes_by_the_hours(tmp_path: Path):
     assert closed.why_closed is None
 
 
-def test_pause_outlives_the_daemon_and_ends_by_command(tmp_path: Path):
+def test_pause_lasts_across_restarts_until_it_is_ended(tmp_path: Path):
     gate(tmp_path).pause("a game")
     again = gate(tmp_path)
     assert "a game" in again.why_closed and "inboxd resume" in again.why_closed

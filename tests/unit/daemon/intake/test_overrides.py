@@ -1,4 +1,4 @@
-"""What a person is told of a wrong NAME.toml, and what holds for a file whose NAME.toml is right."""
+"""The messages about a wrong NAME.toml, and the options that a right one sets."""
 
 from pathlib import Path
 
@@ -20,14 +20,14 @@ def settings(tmp_path: Path) -> config.Settings:
 
 
 def chosen(settings: config.Settings, own: str, of_folder: str = "") -> Choice:
-    """For talk.mp3, beside which `own` lies, in a folder with `of_folder`."""
+    """The choice for talk.mp3, with `own` beside it and `of_folder` as the options of its folder."""
     sidecar = settings.inbox / "talk.mp3.toml"
     sidecar.write_text(own)
     (settings.inbox / ".inboxd.toml").write_text(of_folder)
     return choose(settings, Inbox(settings.inbox), settings.inbox, Kind.AUDIO, sidecar)
 
 
-def heard_with(settings: config.Settings, own: str, of_folder: str = "") -> TranscribeOptions:
+def options_with(settings: config.Settings, own: str, of_folder: str = "") -> TranscribeOptions:
     return options_of(settings.recipes["transcribe"], chosen(settings, own, of_folder).options)
 
 
@@ -50,15 +50,25 @@ def heard_with(settings: config.Settings, own: str, of_folder: str = "") -> Tran
         ("vocabulary = [7]", "vocabulary = 7: must be text, in quotes"),
         ("beam_size = 0\npriority = 1", "beam_size = 0: must be between 1 and 64"),
         ('priority = "high"', 'priority = "high": must be a whole number'),
-        ("beam_sise = 5", "unknown key 'beam_sise'. Did you mean 'beam_size'?"),
-        ('compute_type = "int8"', "unknown key 'compute_type' here: set it in config.toml, in [processors.whisper]."),
+        ("beam_sise = 5", 'unknown key "beam_sise". Did you mean "beam_size"?'),
+        (
+            "beam_sise = 5\nbanana = 1",
+            'unknown key "beam_sise". Did you mean "beam_size"? unknown key "banana".',
+        ),
+        (
+            'recipe = "nope"',
+            'unknown recipe "nope". Known recipes: ask, bank-statement, describe, read, receipt, summarize, '
+            "transcribe.",
+        ),
+        ('recipe = "read"', 'the recipe "read" does not support audio files.'),
+        ('compute_type = "int8"', '"compute_type" cannot be set here: set it in config.toml, in [processors.whisper].'),
         (
             'model = "x"',
-            "unknown key 'model' here: set it in config.toml, in [processors.vlm] or [processors.whisper].",
+            '"model" cannot be set here: set it in config.toml, in [processors.vlm] or [processors.whisper].',
         ),
     ],
 )
-def test_wrong_value_is_told_by_its_name_and_nothing_else(settings, own: str, says: str):
+def test_wrong_value_is_reported_with_its_key_and_nothing_else(settings, own: str, says: str):
     with pytest.raises(WrongOptions) as raised:
         chosen(settings, own)
     assert str(raised.value) == f"talk.mp3.toml: {says}"
@@ -73,10 +83,10 @@ def test_config_with_a_value_of_no_possible_form_names_its_key_once(tmp_path: Pa
 
 
 def test_lists_may_be_written_as_one_text(settings):
-    options = heard_with(settings, 'formats = "srt"\nvocabulary = "Dr. Özgür, Fürth"')
+    options = options_with(settings, 'formats = "srt"\nvocabulary = "Dr. Özgür, Fürth"')
     assert (options.formats, options.vocabulary) == (("srt",), ("Dr. Özgür", "Fürth"))
 
 
-def test_language_of_a_folder_is_heard_again_for_one_file(settings):
-    assert heard_with(settings, "", 'language = "es"').language == "es"
-    assert heard_with(settings, 'language = "auto"', 'language = "es"').language is None
+def test_file_may_detect_the_language_though_its_folder_sets_one(settings):
+    assert options_with(settings, "", 'language = "es"').language == "es"
+    assert options_with(settings, 'language = "auto"', 'language = "es"').language is None
