@@ -85,7 +85,7 @@ def test_reload_applies_a_changed_config_to_new_jobs(service: Installed):
     service.systemctl("reload", "inboxd")
     service.drop("counted.txt", "three little words")
     assert service.ended("counted.txt")["recipe"] == "count" and service.shows("MainPID") == main
-    assert "Now in force" in service.journal() and service.shows("ActiveState") == "active"
+    assert "Changed settings" in service.journal() and service.shows("ActiveState") == "active"
 
 
 def test_refused_reload_fails_says_why_and_leaves_the_old_settings_in_force(service: Installed):
