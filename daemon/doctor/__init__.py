@@ -1,1 +1,1 @@
-"""`inboxd doctor`: what is to be looked at, and the command that mends it."""
+"""`inboxd doctor`: checks of the installation, each with the command or change that fixes what it found."""

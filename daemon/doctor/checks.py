@@ -1,8 +1,8 @@
-"""`inboxd doctor`: is everything as the service needs it? Each check stands alone: one that breaks is a line, too.
+"""`inboxd doctor`: runs all checks. They are independent: one that breaks is reported, and the others still run.
 
-Looks only; the few files it writes to try the disks out are removed again. Works with no daemon, with a config.toml
-that is wrong, and for a user who may see only a part. What is looked at is in `premises` (folders, disks, limits),
-`machine` (memory, GPU, models) and `standing` (the job log, the daemon, the service).
+Changes nothing; the few files that test the disks are removed again. Works without a daemon, with a wrong
+config.toml, and for a user who may see only a part. The checks are in `host` (folders, disks, limits), `models`
+(models, memory, GPU) and `runtime` (job log, daemon, service).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ from daemon.doctor.installation import Installation, installation_of
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One line: what was looked at, what came out ("ok", "warn", "FAIL"), and the command or change that mends it."""
+    """One line of the report: the subject, the verdict ("ok", "warn", "FAIL"), the finding and how to fix it."""
 
     what: str
     verdict: str
@@ -28,7 +28,7 @@ class Check:
 
 
 def run_all(source: Path | None) -> Iterator[Check]:
-    """All checks of the daemon that `source`, a config.toml, is for; None: there is none."""
+    """Run all checks on the daemon of `source`, its config.toml; None: there is none."""
     installation = installation_of(source)
     settings = None
     try:
@@ -36,46 +36,46 @@ def run_all(source: Path | None) -> Iterator[Check]:
         yield from _lines("config", lambda: _config(settings))
     except ConfigError as error:
         yield Check(what="config", verdict=FAIL, found=error.what, fix=error.fix)
-    sound, paths = settings is not None, settings or _salvage(source)
-    checks = {**_OF_PATHS, **(_OF_SETTINGS if sound else {})} if paths else {}
+    is_valid, paths = settings is not None, settings or _paths_of(source)
+    checks = {**_OF_PATHS, **(_OF_SETTINGS if is_valid else {})} if paths else {}
     for what, check in checks.items():
         yield from _lines(what, lambda check=check: check(paths, installation))
-    for what, look in _OF_MACHINE.items():
-        yield from _lines(what, lambda look=look: look(installation))
-    left_out = (() if paths else tuple(_OF_PATHS)) + (() if sound else tuple(_OF_SETTINGS))
-    if left_out:
-        found = f"not looked at without a right config.toml: {', '.join(left_out)}"
-        yield Check(what="rest", verdict=WARN, found=found, fix="Mend config.toml, and ask again.")
+    for what, check in _OF_SERVICE.items():
+        yield from _lines(what, lambda check=check: check(installation))
+    skipped = (() if paths else tuple(_OF_PATHS)) + (() if is_valid else tuple(_OF_SETTINGS))
+    if skipped:
+        found = f"not checked without a valid config.toml: {', '.join(skipped)}"
+        yield Check(what="skipped", verdict=WARN, found=found, fix="Correct config.toml, then run doctor again.")
 
 
 def _lines(what: str, check: Callable[[], Findings]) -> Iterator[Check]:
     try:
         for verdict, found, fix in check():
             yield Check(what=what, verdict=verdict, found=found, fix=fix)
-    except Exception as error:  # a border like that around one job: a check that breaks must not hide the others
+    except Exception as error:  # error boundary: a check that breaks must not hide the others
         found = error.what if isinstance(error, InboxdError) else str(error) or repr(error)
-        fix = getattr(error, "fix", "") or "Ask as root, or as the user that inboxd runs as."
-        yield Check(what=what, verdict=WARN, found=f"cannot be told: {found}", fix=fix)
+        fix = getattr(error, "fix", "") or "Run doctor as root, or as the user that inboxd runs as."
+        yield Check(what=what, verdict=WARN, found=f"cannot be checked: {found}", fix=fix)
 
 
 def _config(settings: Settings | None) -> Findings:
     if settings is None:
         yield (
             FAIL,
-            "there is no config.toml in this folder, nor in ~/.config/inboxd or /etc/inboxd",
-            "Name it with --config FILE or INBOXD_CONFIG; an empty file is a valid one. Or: inboxd install",
+            "there is no config.toml in this folder, in ~/.config/inboxd or in /etc/inboxd",
+            "Name one with --config FILE or INBOXD_CONFIG, create one (an empty file is valid), or: inboxd install",
         )
         return
-    yield OK, f"{settings.source}: no mistakes", ""
+    yield OK, f"{settings.source}: no errors", ""
     bound = {recipe for folder in settings.folders.values() for recipe in folder.recipes.values()}
     if bound:
         yield OK, f"recipes in use: {', '.join(sorted(bound))}", ""
     else:
-        yield WARN, "no recipe is bound to any folder: every drop would fail", 'Under [inbox], say: image = "read"'
+        yield WARN, "no folder has a recipe, so every file would fail", 'Set one under [inbox], such as: image = "read"'
 
 
-def _salvage(source: Path | None) -> Settings | None:
-    """The paths of a config.toml that is wrong elsewhere: its folders and its daemon can still be looked at."""
+def _paths_of(source: Path | None) -> Settings | None:
+    """The paths of a config.toml that is wrong elsewhere: its folders and its daemon can still be checked."""
     if source is None:
         return None
     try:
@@ -89,7 +89,7 @@ _Check = Callable[[Settings, Installation | None], Findings]
 _OF_PATHS: Mapping[str, _Check] = {
     "folders": host.folders,
     "space": host.space,
-    "promises": host.promises,
+    "storage": host.storage,
     "inotify": host.inotify,
     "clock": host.clock,
     "job log": runtime.job_log,
@@ -101,7 +101,7 @@ _OF_SETTINGS: Mapping[str, _Check] = {
     "memory": models.memory,
     "GPU": models.gpus,
 }
-_OF_MACHINE: Mapping[str, Callable[[Installation | None], Findings]] = {
+_OF_SERVICE: Mapping[str, Callable[[Installation | None], Findings]] = {
     "service": runtime.service,
     "journal": runtime.journal,
 }

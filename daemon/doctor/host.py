@@ -1,7 +1,7 @@
-"""What `inboxd doctor` says of the folders, their disks, and the kernel's limits on watching them.
+"""Checks of the host: the folders, their disks, the kernel's limits on watching them, the clock.
 
-The calls that the promises rest on are really made, in hidden names that are removed again; as the service's user,
-where root asks.
+The system calls that inboxd relies on are really made, on hidden files that are removed again; as the service's user
+if root runs the check.
 """
 
 import ctypes
@@ -16,16 +16,17 @@ from pathlib import Path
 from daemon.config.settings import Settings
 from daemon.core import durable
 from daemon.core.durable import writer_has
-from daemon.core.errors import InboxdError
+from daemon.core.errors import InboxdError, LayoutError
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, as_user
+from daemon.files.layout import refuse_overlap
 from daemon.install import unit
 from daemon.intake.watcher import file_system, is_remote
 from daemon.queue.reader import JobLog
 
-_FREE_BYTES, _FREE_SHARE = 10**9, 0.05  # less free room than this is told
-_ROOM_FOR_LOG_BYTES = 64 * 1024 * 1024  # with less, the job log and its copies are in danger
-_SLOW_FSYNC_SECONDS = 0.1  # a job costs some twenty
+_FREE_BYTES, _FREE_SHARE = 10**9, 0.05  # a warning with less free space than this
+_ROOM_FOR_LOG_BYTES = 64 * 1024 * 1024  # with less, the job log and its copies are at risk
+_SLOW_FSYNC_SECONDS = 0.1  # a job needs about twenty
 _FSYNCS = 5
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _QUEUE = 16384  # events; the kernel's default
@@ -35,7 +36,11 @@ _NAMES = ("inbox", "outbox", "state")
 
 
 def folders(settings: Settings, installation: Installation | None) -> Findings:
-    """Are they there, may the service use them, and on which file systems do they lie?"""
+    """Do they exist, may the service use them, and which file systems are they on?"""
+    try:
+        refuse_overlap(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    except LayoutError as error:
+        yield FAIL, error.what, error.fix
     user = installation.user if installation else None
     for name in _NAMES:
         path: Path = getattr(settings, name)
@@ -43,31 +48,31 @@ def folders(settings: Settings, installation: Installation | None) -> Findings:
             is_there = os.path.lexists(path)
             yield (
                 FAIL if is_there else WARN,
-                f"{name} {path} is {'no folder' if is_there else 'not there'}",
-                "Move away what has its name." if is_there else "It is made at the first start.",
+                f"{name} {path} {'is not a folder' if is_there else 'does not exist yet'}",
+                "Rename or remove it." if is_there else "The first start creates it.",
             )
             continue
         if os.statvfs(path).f_flag & os.ST_RDONLY:
             yield FAIL, f"{name} {path} is on a read-only file system", f"mount -o remount,rw {_mount_point(path)}"
-        elif hidden := why_out_of_sandbox(path, installation):
+        elif hidden := why_outside_sandbox(path, installation):
             yield FAIL, f"{name} {path}: {hidden}", f"See {unit.ROOT / 'systemd/inboxd.service.d/folders.conf'}"
         elif not as_user(user, lambda path=path: os.access(path, os.R_OK | os.W_OK | os.X_OK)):
             who = user.pw_name if user and os.geteuid() == 0 else f"this user (uid {os.geteuid()})"
-            fix = f"chown {user.pw_name} {path}" if user else "Ask as root, or as the user that inboxd runs as."
-            yield FAIL if user and os.geteuid() == 0 else WARN, f"{name} {path} is not for {who} to write", fix
+            fix = f"chown {user.pw_name} {path}" if user else "Run doctor as root, or as the user that inboxd runs as."
+            yield FAIL if user and os.geteuid() == 0 else WARN, f"{name} {path} is not writable for {who}", fix
         elif kind := is_remote(path):
-            fix = "None is needed, if a delay of [schedule] rescan is fine; else let the inbox lie on a local disk."
-            yield WARN, f"{name} {path} is on {kind}: what others change there is seen by polling", fix
+            fix = "Use a local disk, unless a delay of up to [schedule] rescan is acceptable."
+            yield WARN, f"{name} {path} is on {kind}: changes by other machines are found only by polling", fix
         else:
             yield OK, f"{name} {path} ({file_system(path)})", ""
 
 
-def why_out_of_sandbox(path: Path, installation: Installation | None) -> str | None:
-    """Why the system service may not write there, whatever the permissions say."""
+def why_outside_sandbox(path: Path, installation: Installation | None) -> str | None:
+    """Why the system service may not write there, regardless of permissions; None: it may."""
     if installation is None or installation.place.is_for_user:
         return None
     if directive := unit.find_hidden(path):
-        return f"the service does not see it ({directive})"
+        return f"the service cannot see it ({directive})"
     writable = [installation.place.data]
     for line in f"{installation.text}\n{installation.drop_ins}".splitlines():
         if line.startswith("ReadWritePaths="):
@@ -78,7 +83,7 @@ def why_out_of_sandbox(path: Path, installation: Installation | None) -> str | N
 
 
 def space(settings: Settings, _: Installation | None) -> Findings:
-    """Is there room, also for the largest file that waits?"""
+    """Is there enough free space, also for the largest waiting file?"""
     largest, where = _largest_waiting(settings.inbox)
     by_device: dict[int, tuple[list[str], Path]] = {}
     for name in _NAMES:
@@ -90,14 +95,14 @@ def space(settings: Settings, _: Installation | None) -> Findings:
         free, total = facts.f_bavail * facts.f_frsize, max(1, facts.f_blocks * facts.f_frsize)
         found = f"{', '.join(names)}: {shown_bytes(free)} free of {shown_bytes(total)}"
         if free < _ROOM_FOR_LOG_BYTES:
-            yield FAIL, found, f"Free some space on {_mount_point(path)}: work goes on by itself then."
+            yield FAIL, found, f"Free some space on {_mount_point(path)}; the daemon then continues automatically."
         elif "outbox" in names and free < largest:
-            yield FAIL, f"{found}, and {where} has {shown_bytes(largest)}", "Free some space: its result needs room."
+            yield FAIL, f"{found}, and {where} needs {shown_bytes(largest)}", "Free some space for its result."
         elif facts.f_files and facts.f_favail < facts.f_files * _FREE_SHARE:
-            fix = "Remove what is old: see [retention] in config.toml."
-            yield WARN, f"{found}, but only {facts.f_favail} files more (inodes)", fix
+            fix = "Remove old files, for example with [retention] in config.toml."
+            yield WARN, f"{found}, but room for only {facts.f_favail} more files (inodes)", fix
         elif free < min(_FREE_BYTES, total * _FREE_SHARE):
-            yield WARN, found, "Free some space, or let results go after a while: see [retention] in config.toml."
+            yield WARN, found, "Free some space, or remove old results automatically: see [retention] in config.toml."
         else:
             yield OK, found, ""
 
@@ -117,8 +122,8 @@ def _largest_waiting(inbox: Path) -> tuple[int, str]:
     return largest, where
 
 
-def promises(settings: Settings, installation: Installation | None) -> Findings:
-    """The calls that the promises rest on, really made."""
+def storage(settings: Settings, installation: Installation | None) -> Findings:
+    """Do the system calls that inboxd relies on work there?"""
     for name, folder in (("inbox", settings.inbox / ".taken"), ("outbox", settings.outbox / ".staging")):
         if not folder.parent.is_dir():
             continue
@@ -127,11 +132,11 @@ def promises(settings: Settings, installation: Installation | None) -> Findings:
             continue
         place = folder if folder.is_dir() else folder.parent
         user = installation.user if installation else None
-        yield from as_user(user, lambda name=name, place=place, folder=folder: _try_out(name, folder.parent, place))
+        yield from as_user(user, lambda name=name, place=place, folder=folder: _try_calls(name, folder.parent, place))
 
 
-def _try_out(name: str, folder: Path, below: Path) -> list[tuple[str, str, str]]:
-    """Write, link, rename from `folder` into `below` and make durable."""
+def _try_calls(name: str, folder: Path, below: Path) -> list[tuple[str, str, str]]:
+    """Write, link, fsync and rename a file from `folder` into `below`."""
     scratch, second, target = (
         folder / f".doctor-{uuid.uuid4()}",
         folder / f".doctor-{uuid.uuid4()}",
@@ -142,57 +147,61 @@ def _try_out(name: str, folder: Path, below: Path) -> list[tuple[str, str, str]]
         for _ in range(_FSYNCS):
             scratch.unlink(missing_ok=True)
             started = time.monotonic()
-            durable.write_file(scratch, b"tried out by inboxd doctor")
+            durable.write_file(scratch, b"written by inboxd doctor")
             durable.fsync_folder(folder)
             seconds.append(time.monotonic() - started)
         try:
             os.link(scratch, second)
         except OSError:
-            weak.append("no second names (hard links): originals are copied")
+            weak.append("no hard links: originals are copied")
         if not durable.renames_safely(scratch, target):
-            weak.append("no rename that spares what is there (RENAME_NOREPLACE): a name may be taken in between")
+            weak.append("no RENAME_NOREPLACE: two programs may race for one name")
         if writer_has(target) is None:
-            weak.append("no leases (fcntl F_SETLEASE): a file still being written is told by settle_seconds alone")
+            weak.append("no leases (F_SETLEASE): only settle_seconds shows that a file is complete")
     except PermissionError as error:
-        return [(WARN, f"{name}: {error}", "Ask as root, or as the user that inboxd runs as.")]
+        return [(WARN, f"{name}: {error}", "Run doctor as root, or as the user that inboxd runs as.")]
     except OSError as error:
-        return [(FAIL, f"{name}: {error}", "Nothing can be taken or published so: look at `dmesg`, and at the mount.")]
+        return [
+            (FAIL, f"{name}: {error}", "Check the disk with `dmesg` and the mount options: no file can be processed.")
+        ]
     finally:
         for path in (scratch, second, target):
             path.unlink(missing_ok=True)
     took = statistics.median(seconds)
-    found = f"{name}: a file was written, made durable ({took * 1000:.1f} ms), linked and renamed"
+    found = f"{name}: writing, fsync ({took * 1000:.1f} ms), linking and renaming work"
     if took > _SLOW_FSYNC_SECONDS:
-        return [(WARN, f"{found}, slowly", "Each job does that some twenty times: a quicker disk helps.")]
+        return [(WARN, f"{found}, slowly", "Use a faster disk: each job needs about twenty fsyncs.")]
     if weak:
-        return [(WARN, f"{name}: this file system has {'; '.join(weak)}", "Let it lie on a local file system.")]
+        return [
+            (WARN, f"{name}: this file system has {'; '.join(weak)}", "Use a local file system such as ext4 or XFS.")
+        ]
     return [(OK, found, "")]
 
 
 def inotify(settings: Settings, installation: Installation | None) -> Findings:
-    """Are the kernel's limits wide enough for the folders there are?"""
+    """Are the kernel's limits high enough for the number of folders?"""
     limits = {path.name: int(path.read_text()) for path in _INOTIFY.iterdir()}
     count = sum(1 for _ in _sub_folders(settings.inbox))
     user = installation.user if installation else None
     instances = _instances(user.pw_uid if user else os.geteuid())
     wanted = {
         "max_user_watches": (2 * count, max(524288, 4 * count), f"{count} folders to watch"),
-        "max_user_instances": (instances + 8, 1024, f"{instances} instances in use by that user"),
-        "max_queued_events": (_QUEUE, _QUEUE, "a flood of files"),
+        "max_user_instances": (instances + 8, 1024, f"{instances} instances that this user has open"),
+        "max_queued_events": (_QUEUE, _QUEUE, "many files at once"),
     }
     short = False
     for name, (needed, better, what) in wanted.items():
         if limits[name] < needed:
             short = True
-            fix = f"sysctl fs.inotify.{name}={better}, and the same line into /etc/sysctl.d/inboxd.conf"
-            yield WARN, f"{name} is {limits[name]}, which is little for {what}", fix
+            fix = f"sysctl fs.inotify.{name}={better}; add the setting to /etc/sysctl.d/inboxd.conf to keep it"
+            yield WARN, f"{name} is {limits[name]}, which is low for {what}", fix
     if not short:
         folders = "1 folder" if count == 1 else f"{count} folders"
-        yield OK, f"{folders} to watch, of {limits['max_user_watches']} that a user may", ""
+        yield OK, f"{folders} to watch; the limit per user is {limits['max_user_watches']}", ""
 
 
 def _instances(uid: int) -> int:
-    """The inotify instances that the user's processes have open, as far as they can be seen."""
+    """The number of inotify instances that the user's processes have open, as far as this user may see them."""
     count = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -204,7 +213,7 @@ def _instances(uid: int) -> int:
 
 
 def clock(settings: Settings, _: Installation | None) -> Findings:
-    """Does it go, and does it go on from where the job log is?"""
+    """Is the clock synchronized, and not behind the job log?"""
     newest = 0.0
     try:
         with JobLog(settings.database) as log:
@@ -216,17 +225,17 @@ def clock(settings: Settings, _: Installation | None) -> Findings:
     if ahead > _CLOCK_SECONDS:
         yield (
             WARN,
-            f"the job log is {ahead / 3600:.1f} hours ahead of the clock",
+            f"the clock is {ahead / 3600:.1f} hours behind the newest entry of the job log",
             "Set the clock: timedatectl set-ntp true",
         )
     elif synchronized is False and Path("/run/systemd/system").is_dir():
-        yield WARN, "it is not synchronized: times in the job log may be wrong", "timedatectl set-ntp true"
+        yield WARN, "the clock is not synchronized: times in the job log may be wrong", "timedatectl set-ntp true"
     else:
         yield OK, f"{time.strftime('%Y-%m-%d %H:%M:%S %Z')}{', synchronized' if synchronized else ''}", ""
 
 
 def _is_synchronized() -> bool | None:
-    """Does the kernel think so? (adjtimex(2), which only reads as `modes` is 0); None: it does not tell."""
+    """The kernel's view, by adjtimex(2), which changes nothing as `modes` is 0; None: unknown."""
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
     return None if state < 0 else state != _TIME_ERROR
 

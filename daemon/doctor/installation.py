@@ -1,4 +1,4 @@
-"""The systemd service that runs a daemon: which unit it has, as which user it runs, what systemd says of it."""
+"""The systemd service of a daemon: its unit, its user, and its state in systemd."""
 
 import contextlib
 import json
@@ -19,34 +19,34 @@ _SECONDS = 10.0  # for systemctl and journalctl to answer
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """A service that is installed."""
+    """An installed service."""
 
     place: Place
     text: str  # of its unit
-    drop_ins: str  # theirs, one after the other
+    drop_ins: str  # their texts, joined
 
     @property
     def command(self) -> str:
-        """What it runs."""
+        """The program that it runs."""
         found = re.search(r"^ExecStart=(.*?) run --config ", self.text, flags=re.MULTILINE)
         return found[1].strip('"') if found else ""
 
     @property
     def user(self) -> pwd.struct_passwd | None:
-        """Whom it runs as, where that is not the user who asks."""
+        """The user that it runs as; None: the current one."""
         found = re.search(r"^User=(\S+)$", self.text, flags=re.MULTILINE)
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(found[1]) if found else None
         return None
 
-    def ask(self, *properties: str) -> dict[str, str]:
-        """Properties of the unit, by `systemctl show`; empty where systemd does not answer."""
+    def show(self, *properties: str) -> dict[str, str]:
+        """Properties of the unit, by `systemctl show`; empty if systemd does not answer."""
         query = [*self.place.systemctl, "show", "inboxd", f"--property={','.join(properties)}"]
         return dict(line.split("=", 1) for line in (run(query) or "").splitlines() if "=" in line)
 
 
 def installation_of(source: Path | None) -> Installation | None:
-    """The service that goes by this config.toml; without one, any that is installed."""
+    """The installed service that uses this config.toml; without a config.toml, any installed service."""
     for place in (system_place(), user_place(os.environ)):
         try:
             text = place.unit.read_text()
@@ -68,7 +68,7 @@ def _drop_ins(place: Place) -> str:
 
 
 def run(command: list[str], seconds: float = _SECONDS) -> str | None:
-    """What a program says; None: it is not here, fails or takes too long."""
+    """The output of a program; None: it does not exist, fails or takes too long."""
     if shutil.which(command[0]) is None:
         return None
     try:
@@ -79,16 +79,16 @@ def run(command: list[str], seconds: float = _SECONDS) -> str | None:
 
 
 def as_user(user: pwd.struct_passwd | None, look: Callable[[], Any]) -> Any:
-    """What `look` (its value goes through JSON) finds as the service's user, where root asks; else as who asks.
+    """Call `look` as the service's user if root runs this, else as the current user; its result passes through JSON.
 
     Raises:
-        OSError: `look` did not come to its end.
+        OSError: `look` raised an exception.
     """
     if user is None or os.geteuid() != 0 or user.pw_uid == 0:
         return look()
     reader, writer = os.pipe()
     child = os.fork()
-    if child == 0:  # never returns: what a test or a caller has on its stack is not its own
+    if child == 0:  # never returns: the caller's stack belongs to the parent
         try:
             os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
             os.setgid(user.pw_gid)
@@ -103,5 +103,5 @@ def as_user(user: pwd.struct_passwd | None, look: Callable[[], Any]) -> Any:
     with os.fdopen(reader) as found:
         text = found.read()
     if os.waitpid(child, 0)[1] != 0:
-        raise OSError(f"it could not be looked at as {user.pw_name}")
+        raise OSError(f"the check failed as {user.pw_name}")
     return json.loads(text)

@@ -1,6 +1,6 @@
-"""What `inboxd doctor` says of the models, and of the memory and the GPU they are to run on.
+"""Checks of the models, and of the memory and the GPU that they run on.
 
-Whether torch sees a GPU is asked in a child process, through the interpreter of the workers: nothing here imports it.
+A child process, with the workers' interpreter, tests whether torch sees a GPU: nothing here imports torch.
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.config.settings import Recipe, Settings
+from daemon.config.toml import literal
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, as_user
 from daemon.intake.overrides import options_of
@@ -21,7 +22,7 @@ from processors import contract, registry
 _TORCH_SECONDS = 90.0  # its first import, from a slow disk
 _MEMINFO = Path("/proc/meminfo")
 _SWAPPED_SHARE = 0.5
-_ASK_TORCH = """
+_TORCH_PROGRAM = """
 import json, torch
 found = {"version": torch.__version__, "built_for": torch.version.cuda or torch.version.hip, "gpu": ""}
 try:
@@ -33,7 +34,7 @@ print(json.dumps(found))
 
 
 def models(settings: Settings, installation: Installation | None) -> Findings:
-    """Each recipe that is bound to a folder: can it run now?"""
+    """Can each recipe that a folder uses run now?"""
     for name, recipe, plan in _plans(settings):
         match plan:
             case contract.Missing():
@@ -41,7 +42,7 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
             case contract.Instead():
                 yield (
                     WARN,
-                    f"{name} is done by {plan.processor} instead of {recipe.processor}: {plan.why}",
+                    f"{name} uses {plan.processor} instead of {recipe.processor}: {plan.why}",
                     _fix(plan.why),
                 )
             case _ if name_of_weights := recipe.cls.weights_to_fetch(recipe.options, settings.models):
@@ -52,16 +53,16 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
 
 
 def _fetching(name: str, weights: str, installation: Installation | None) -> tuple[str, str, str]:
-    """The weights are not here, and would be downloaded with the first file."""
+    """A finding about weights that are missing and would be downloaded with the first file."""
     fix, user = f"inboxd models fetch {weights}", installation.user if installation else None
     if installation and not installation.place.is_for_user and "PrivateNetwork=no" not in installation.drop_ins:
         fix = f"sudo -u {user.pw_name} {fix}" if user else fix
-        return FAIL, f"{name} cannot run: the weights {weights} are not here, and the service has no network", fix
-    return WARN, f"{name} can run; with the first file, the weights {weights} are downloaded", fix
+        return FAIL, f"{name} cannot run: the weights {weights} are missing, and the service has no network", fix
+    return WARN, f"{name} can run, but downloads the weights {weights} with the first file", fix
 
 
 def _plans(settings: Settings) -> Iterator[tuple[str, Recipe, contract.Plan]]:
-    """The bound recipes, with the options of the folders they are bound to."""
+    """The recipes in use, with the options of the folders that use them."""
     seen = set()
     for folder_name, folder in sorted(settings.folders.items()):
         for name in sorted(folder.recipes.values()):
@@ -77,21 +78,21 @@ def _plans(settings: Settings) -> Iterator[tuple[str, Recipe, contract.Plan]]:
 
 
 def _fix(why: str) -> str:
-    """The command that a plan's own words name, if they do."""
+    """The command that the reason names, if it names one."""
     start = why.find("inboxd models fetch")
     if start < 0:
-        return "See `inboxd models`, and docs/settings.md for the recipe's processor."
+        return "See docs/settings.md for the options of the recipe's processor."
     return " ".join(why[start:].split()[:4]).strip(".,;`'\"")
 
 
 def memory(settings: Settings, _: Installation | None) -> Findings:
-    """Do the models fit: each into its own limit, those loaded at the same time into the machine?"""
+    """Do the models fit, each into its own limit and together into the machine?"""
     total, facts = machine_memory.total_bytes(), _meminfo()
     available, swap = facts.get("MemAvailable", total), facts.get("SwapTotal", 0)
     used_swap = swap - facts.get("SwapFree", swap)
-    found = f"{shown_bytes(total)}, {shown_bytes(available)} of it free; swap {shown_bytes(swap) if swap else 'none'}"
+    found = f"{shown_bytes(total)}, {shown_bytes(available)} free; swap: {shown_bytes(swap) if swap else 'none'}"
     if swap and used_swap > swap * _SWAPPED_SHARE and available < total / 10:
-        yield WARN, f"{found}, {shown_bytes(used_swap)} in use", "See who takes it: ps aux --sort=-rss | head"
+        yield WARN, f"{found}, {shown_bytes(used_swap)} in use", "Find the largest processes: ps aux --sort=-rss | head"
     else:
         yield OK, found, ""
     needs = _needs(settings)
@@ -101,17 +102,16 @@ def memory(settings: Settings, _: Installation | None) -> Findings:
             yield WARN, found, f"Raise memory_max in [processors.{processor}], or choose a smaller model."
     at_once = sorted((needed for needed, *_ in needs.values()), reverse=True)[: settings.workers.at_once]
     if sum(at_once) > min(total, settings.workers.memory_bytes) and len(at_once) > 1 and not settings.workers.memory:
-        found = f"models at the same time need about {shown_bytes(sum(at_once))} of {shown_bytes(total)}"
-        yield WARN, found, "Set [workers] memory to what there is, or at_once = 1."
+        found = f"the models loaded at the same time need about {shown_bytes(sum(at_once))} of {shown_bytes(total)}"
+        yield WARN, found, "Set [workers] memory to the available amount, or at_once = 1."
     if at_once and max(at_once) > settings.workers.memory_bytes:
-        found = (
-            f"[workers] memory = {settings.workers.memory!r} is less than one model needs ({shown_bytes(max(at_once))})"
-        )
+        limit = literal(settings.workers.memory)
+        found = f"[workers] memory = {limit} is less than one model needs ({shown_bytes(max(at_once))})"
         yield WARN, found, "Raise it, or choose a smaller model."
 
 
 def _needs(settings: Settings) -> dict[str, tuple[int, int, str]]:
-    """By processor: what its largest model needs, its limit in bytes, and in words. Of models on the CPU."""
+    """By processor, for models on the CPU: the memory of its largest model, its limit in bytes, and in words."""
     has_gpu = _has_gpu()
     needs: dict[str, tuple[int, int, str]] = {}
     for _, recipe, plan in _plans(settings):
@@ -129,24 +129,28 @@ def _needs(settings: Settings) -> dict[str, tuple[int, int, str]]:
 
 
 def gpus(settings: Settings, installation: Installation | None) -> Findings:
-    """Is there one, may the service use it, and can the torch of the workers?"""
+    """Is there a GPU, may the service use it, and can the workers' torch?"""
     wanted = [recipe for _, recipe, _ in _plans(settings) if getattr(recipe.options, "device", "cpu") != "cpu"]
-    insisted = sorted({recipe.name for recipe in wanted if str(recipe.options.device).startswith("cuda")})
+    require_gpu = sorted({recipe.name for recipe in wanted if str(recipe.options.device).startswith("cuda")})
     try:
         found = gpu.find()
     except gpu.GpuError as error:
-        yield FAIL, str(error), "Reinstall the driver, or restart the machine after its upgrade; see: nvidia-smi"
+        yield FAIL, str(error), "Run nvidia-smi; reinstall the driver, or restart the machine after a driver upgrade."
         return
     if not found and gpu.is_without_driver():
         yield (
             WARN,
-            "there is an NVIDIA GPU, but no driver has taken it",
-            "Install NVIDIA's driver; without it the CPU works.",
+            "there is an NVIDIA GPU, but no driver for it",
+            "Install NVIDIA's driver; until then, models run on the CPU.",
         )
-    elif not found and not insisted:
-        yield OK, "no NVIDIA GPU: the CPU does the work", ""
-    if not found and insisted:
-        yield FAIL, f"{', '.join(insisted)} insist on a GPU, and none is here", 'Set device = "auto" for them.'
+    elif not found and not require_gpu:
+        yield OK, "no NVIDIA GPU: models run on the CPU", ""
+    if not found and require_gpu:
+        yield (
+            FAIL,
+            f"there is no GPU, which these recipes require: {', '.join(require_gpu)}",
+            'Set device = "auto" for them.',
+        )
         return
     for each in found:
         used, total = each.memory_used_bytes, each.memory_total_bytes
@@ -163,38 +167,42 @@ def _devices(installation: Installation | None) -> Findings:
     names = [path.name for path in sorted(Path("/dev").glob("nvidia*")) if not path.is_dir()]
     closed = as_user(user, lambda: [name for name in names if not os.access(f"/dev/{name}", os.R_OK | os.W_OK)])
     if closed:
-        fix = "SupplementaryGroups=video in a drop-in, or the group of: ls -l /dev/nvidia*"
+        fix = "Add SupplementaryGroups= with the group that `ls -l /dev/nvidia*` shows (often video) in a drop-in."
         yield FAIL, f"the service's user may not use {', '.join(closed)}", fix
     if "nvidia-uvm" not in names:
         yield (
             WARN,
-            "/dev/nvidia-uvm is not there, which CUDA needs",
+            "/dev/nvidia-uvm does not exist, and CUDA needs it",
             "modprobe nvidia-uvm, or start nvidia-persistenced",
         )
     if installation and not installation.place.is_for_user and "char-nvidia" not in installation.drop_ins:
-        yield FAIL, "the service does not see the GPU (PrivateDevices=)", "inboxd install puts gpu.conf in its place"
+        yield FAIL, "the service cannot see the GPU (PrivateDevices=)", "sudo inboxd install, which adds gpu.conf"
 
 
 def _torch(pythons: set[str]) -> Findings:
     for python in sorted(pythons):
         try:
-            done = subprocess.run([python, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=_TORCH_SECONDS)
+            done = subprocess.run(
+                [python, "-c", _TORCH_PROGRAM], capture_output=True, text=True, timeout=_TORCH_SECONDS
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
-            yield WARN, f"the torch of {python} cannot be asked: {error}", "Is that interpreter the right one?"
+            yield WARN, f"cannot run the torch of {python}: {error}", "Correct the option `python` of the processors."
             continue
         if done.returncode:
             why = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-            yield FAIL, f"{python} has no torch that works: {why}", f"{python} -m pip install torch"
+            yield FAIL, f"{python} has no working torch: {why}", f"{python} -m pip install torch"
             continue
-        told = json.loads(done.stdout.strip().splitlines()[-1])
-        if told["gpu"]:
-            yield OK, f"torch {told['version']} (CUDA {told['built_for']}) sees {told['gpu']}", ""
-        elif told["built_for"]:
-            fix = "A driver that is too old? Compare nvidia-smi's CUDA Version with torch's."
-            yield FAIL, f"torch {told['version']} (CUDA {told['built_for']}) sees no GPU: {told['why']}", fix
+        torch = json.loads(done.stdout.strip().splitlines()[-1])
+        if torch["gpu"]:
+            yield OK, f"torch {torch['version']} (CUDA {torch['built_for']}) sees {torch['gpu']}", ""
+        elif torch["built_for"]:
+            fix = "Compare nvidia-smi's CUDA Version with torch's: the driver may be too old."
+            yield FAIL, f"torch {torch['version']} (CUDA {torch['built_for']}) sees no GPU: {torch['why']}", fix
         else:
-            fix = f"{python} -m pip install --force-reinstall torch, from the index of CUDA builds"
-            yield WARN, f"torch {told['version']} is built without CUDA: the GPU idles, the CPU works", fix
+            fix = (
+                f"Install a CUDA build: {python} -m pip install --force-reinstall torch (from the index of CUDA builds)"
+            )
+            yield WARN, f"torch {torch['version']} is built without CUDA, so models run on the CPU", fix
 
 
 def _has_gpu() -> bool:

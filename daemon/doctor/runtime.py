@@ -1,4 +1,4 @@
-"""What `inboxd doctor` says of the job log and its copies, of the running daemon, and of the service around it."""
+"""Checks of the job log and its copies, of the running daemon, and of its systemd service."""
 
 import os
 import sys
@@ -21,12 +21,12 @@ from daemon.server import control_socket
 
 _OLD_BACKUP_SECONDS = 3 * 24 * 3600
 _ANSWER_SECONDS = 10.0
-_SHOWN = 10  # files that stay in the inbox, or failed
+_SHOWN = 10  # files that stay in the inbox or could not be recovered
 _JOURNAL_LINES = 5
 
 
 def job_log(settings: Settings, _: Installation | None) -> Findings:
-    """Is it whole, of this version, and copied?"""
+    """Is it undamaged, of this version, and backed up?"""
     path = settings.database
     try:
         with JobLog(path) as log:
@@ -41,7 +41,7 @@ def job_log(settings: Settings, _: Installation | None) -> Findings:
         yield (
             FAIL,
             f"{path} is damaged: {damage}",
-            "systemctl restart inboxd (it is set aside, and made anew from all there is)",
+            "systemctl restart inboxd (the daemon sets it aside and rebuilds it from the folders)",
         )
         return
     if version != len(MIGRATIONS):
@@ -51,40 +51,44 @@ def job_log(settings: Settings, _: Installation | None) -> Findings:
             if is_newer
             else "systemctl restart inboxd"
         )
-        found = f"{path} is of version {version}, this inboxd knows {len(MIGRATIONS)}"
+        found = f"{path} has version {version}; this inboxd supports version {len(MIGRATIONS)}"
         yield FAIL if is_newer else WARN, found, fix
         return
     with JobLog(path) as log:
         counts = log.counts()
     states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     size = sum(os.stat(each).st_size for each in (path, Path(f"{path}-wal")) if each.exists())
-    yield OK, f"{path} is whole ({shown_bytes(size)}, version {version}): {states or 'no jobs yet'}", ""
+    yield OK, f"{path} is intact ({shown_bytes(size)}, version {version}): {states or 'no jobs yet'}", ""
     yield from _copies(settings)
 
 
 def _copies(settings: Settings) -> Findings:
     copy = backup.newest(settings.state / "backups")
     if copy is None and settings.schedule.backups:
-        fix = f"inboxd backup (the daemon makes one each night at {settings.schedule.nightly})"
-        yield WARN, "there is no copy of it yet", fix
+        fix = f"inboxd backup (the daemon also makes one each night at {settings.schedule.nightly})"
+        yield WARN, "there is no backup yet", fix
     elif copy is not None:
         age = time.time() - copy.stat().st_mtime
-        found = f"its newest copy is {age / 3600:.0f} hours old: {copy.name}"
-        yield (WARN, found, "inboxd backup; journalctl -u inboxd") if age > _OLD_BACKUP_SECONDS else (OK, found, "")
+        found = f"the newest backup is {age / 3600:.0f} hours old: {copy.name}"
+        yield (
+            (WARN, found, "inboxd backup; find the cause with: journalctl -u inboxd -p warning")
+            if age > _OLD_BACKUP_SECONDS
+            else (OK, found, "")
+        )
 
 
 def daemon(settings: Settings, _: Installation | None) -> Findings:
-    """Does it run, as what it is, and what keeps it from working?"""
+    """Is it running, with the current code, and able to work?"""
     try:
         answer = control_socket.ask(settings.socket, "status", timeout=_ANSWER_SECONDS)
     except NotRunning as error:
-        yield from _silent(settings, error)
+        yield from _unavailable(settings, error)
         return
     found = f"process {answer['pid']}, version {answer['version']}, up {answer['uptime_seconds'] / 3600:.1f} hours"
     if answer["version"] != __version__:
-        yield WARN, f"{found}, but this is {__version__}", "systemctl restart inboxd"
+        yield WARN, f"{found}; but the installed version is {__version__}", "systemctl restart inboxd"
     elif _code_changed_at() > time.time() - answer["uptime_seconds"]:
-        yield WARN, f"{found}, but the code was changed after it started", "systemctl restart inboxd"
+        yield WARN, f"{found}; the code changed after it started", "systemctl restart inboxd"
     else:
         yield OK, found, ""
     for problem in ("storage_problem", "config_problem", "backup_problem", "metrics_problem"):
@@ -94,16 +98,16 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
         yield (
             WARN,
             answer["closed"],
-            "inboxd resume" if "Paused" in answer["closed"] else "[schedule] active, config.toml",
+            "inboxd resume" if "Paused" in answer["closed"] else "Change [schedule] active in config.toml.",
         )
     for group in answer["waiting"]:
         yield (
             WARN,
             f"{group['count']} waiting ({', '.join(group['files'])}): {group['for']}",
-            "They go on by themselves once that is mended; at once: inboxd retry JOB",
+            "They continue automatically once that is fixed; to retry immediately: inboxd retry JOB",
         )
     for name, why in [*answer.get("unplaced", {}).items()][:_SHOWN]:
-        yield FAIL, f"{name}: {why}", "journalctl -u inboxd -p err; once the cause is fixed: systemctl restart inboxd"
+        yield FAIL, f"{name}: {why}", "Find the cause with: journalctl -u inboxd -p err; then: systemctl restart inboxd"
     staying = [*answer["left_in_inbox"].items(), *answer["watch_problems"].items()]
     for name, why in staying[:_SHOWN]:
         yield WARN, f"{name}: {why}", ""
@@ -111,24 +115,28 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
         yield WARN, f"and {len(staying) - _SHOWN} more", "inboxd status"
 
 
-def _silent(settings: Settings, error: NotRunning) -> Findings:
-    """Check why no daemon answers, and what the last one failed to recover."""
+def _unavailable(settings: Settings, error: NotRunning) -> Findings:
+    """Why no daemon answers, and what the last one failed to recover."""
     for job, why in [*unplaced.read(settings.state).items()][:_SHOWN]:
-        yield FAIL, f"inbox/.taken/{job}: {why}", "inboxd verify; journalctl -u inboxd -p err"
+        yield (
+            FAIL,
+            f"inbox/.taken/{job}: {why}",
+            "Find the cause with: journalctl -u inboxd -p err; then start the daemon again.",
+        )
     try:
         owner = int((settings.inbox / ".taken" / ".lock").read_text().strip() or 0)
         command = Path(f"/proc/{owner}/cmdline").read_bytes() if owner else b""
     except (OSError, ValueError):
         owner, command = 0, b""
     if b"inboxd" in command or b"daemon.cli" in command:
-        found = f"process {owner} holds the inbox, and does not answer: {error.what}"
-        yield FAIL, found, "journalctl -u inboxd -n 50; if nothing moves there: systemctl restart inboxd"
+        found = f"process {owner} holds the inbox but does not answer: {error.what}"
+        yield FAIL, found, "See its log: journalctl -u inboxd -n 50; if it is stuck: systemctl restart inboxd"
     else:
         yield WARN, f"no daemon answers on {settings.socket}", error.fix
 
 
 def _code_changed_at() -> float:
-    """When the newest module of this inboxd was written."""
+    """The modification time of the newest module of this inboxd."""
     return max(
         (path.stat().st_mtime for name in ("daemon", "processors") for path in (unit.ROOT / name).rglob("*.py")),
         default=0.0,
@@ -136,7 +144,7 @@ def _code_changed_at() -> float:
 
 
 def failures(settings: Settings, _: Installation | None) -> Findings:
-    """When did the last job fail, and what failed in the last day?"""
+    """When did the last job fail, and which failed in the last day?"""
     a_day_ago = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     try:
         with JobLog(settings.database) as log:
@@ -148,44 +156,48 @@ def failures(settings: Settings, _: Installation | None) -> Findings:
         yield OK, "no job has failed", ""
         return
     when = datetime.fromisoformat(last[0]["finished_at"]).astimezone().strftime("%Y-%m-%d %H:%M")
-    found = f"the last was {last[0]['file']}, {when}: {last[0]['error_kind']}"
+    found = f"the last failure was {last[0]['file']}, {when}: {last[0]['error_kind']}"
     if not recent:
         yield OK, found, ""
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(row["error_kind"] for row in recent).most_common())
-    fix = "inboxd jobs --state failed; once the cause is mended: inboxd retry --failed"
-    yield WARN, f"{len(recent)} in the last day ({kinds}); {found}", fix
+    fix = "inboxd jobs --state failed; once the cause is fixed: inboxd retry --failed"
+    yield WARN, f"{len(recent)} failed in the last day ({kinds}); {found}", fix
 
 
 def service(installation: Installation | None) -> Findings:
-    """Is it installed, as this inboxd would install it, and does it run?"""
+    """Is it installed, by this version of inboxd, and running?"""
     if installation is None:
-        yield OK, "not installed for this config.toml; `inboxd run` does the same in a terminal", ""
+        yield OK, "not installed for this config.toml; `inboxd run` runs the daemon in a terminal", ""
         return
     place = installation.place
     systemctl, sudo = " ".join(place.systemctl), "" if place.is_for_user else "sudo "
     yield from _unit(installation, f"{sudo}inboxd install{' --user' if place.is_for_user else ''}")
-    facts = installation.ask("ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload")
+    facts = installation.show("ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload")
     if not facts:
         yield WARN, "systemd does not answer", f"{systemctl} status inboxd"
         return
     found = f"{facts.get('ActiveState')} ({facts.get('SubState')}), {facts.get('UnitFileState')}"
     found += f", {facts.get('NRestarts', '0')} restarts by systemd"
     if facts.get("ActiveState") == "failed":
-        yield FAIL, found, f"{systemctl} status inboxd; then: {systemctl} reset-failed inboxd; {systemctl} start inboxd"
+        yield (
+            FAIL,
+            found,
+            f"{systemctl} status inboxd; then: {systemctl} reset-failed inboxd; {systemctl} start inboxd",
+        )
     elif facts.get("ActiveState") != "active":
         yield WARN, found, f"{systemctl} start inboxd"
     elif int(facts.get("NRestarts") or 0) > 0:
-        yield WARN, found, "journalctl -u inboxd -p warning: why did it end?"
+        yield WARN, found, "Find out why it ended: journalctl -u inboxd -p warning"
     else:
         yield OK, found, ""
     if facts.get("UnitFileState") == "disabled":
-        yield WARN, "it does not start with the machine", f"{systemctl} enable inboxd"
+        yield WARN, "it does not start at boot", f"{systemctl} enable inboxd"
     if facts.get("NeedDaemonReload") == "yes":
-        yield WARN, "its unit was changed, and systemd goes by the old one", f"{systemctl} daemon-reload"
+        yield WARN, "its unit has changed, and systemd still uses the old one", f"{systemctl} daemon-reload"
     lingering = Path("/var/lib/systemd/linger", os.environ.get("USER", ""))
     if place.is_for_user and not lingering.is_file():
-        yield WARN, "it ends when you log out", "loginctl enable-linger"
+        yield WARN, "it stops when you log out", "loginctl enable-linger"
 
 
 def _unit(installation: Installation, fix: str) -> Findings:
@@ -193,24 +205,24 @@ def _unit(installation: Installation, fix: str) -> Findings:
     command = Path(sys.prefix) / "bin" / "inboxd"
     group = unit.group_of(installation.text) or "inboxd"
     if installation.command and Path(installation.command) != command:
-        yield WARN, f"{place.unit} runs {installation.command}, and this is {command}", f"{installation.command} doctor"
+        yield WARN, f"{place.unit} runs {installation.command}, but this is {command}", f"{installation.command} doctor"
     elif installation.text != unit.text(command, group, is_for_user=place.is_for_user):
-        yield WARN, f"{place.unit} is not that of this version (or was changed by hand)", fix
+        yield WARN, f"{place.unit} is not the unit of this version (or was edited)", fix
     else:
-        yield OK, f"{place.unit} is that of this version", ""
+        yield OK, f"{place.unit} is the unit of this version", ""
 
 
 def journal(installation: Installation | None) -> Findings:
-    """What the service had to complain of in the last day."""
+    """The errors that the service logged in the last day."""
     if installation is None:
         return
     scope = ["--user"] if installation.place.is_for_user else []
     look = ["journalctl", *scope, "-u", "inboxd", "-p", "err", "--since", "-1d"]
-    said = run([*look, "-q", "-o", "short-iso", "--no-pager", "-n", str(_JOURNAL_LINES)])
-    if said is None:
-        yield WARN, "journalctl does not answer", "Ask as root, or as a member of the group systemd-journal."
+    lines = run([*look, "-q", "-o", "short-iso", "--no-pager", "-n", str(_JOURNAL_LINES)])
+    if lines is None:
+        yield WARN, "journalctl does not answer", "Run doctor as root, or as a member of the group systemd-journal."
         return
-    for line in said.splitlines():
+    for line in lines.splitlines():
         yield WARN, line, " ".join(look)
-    if not said.strip():
+    if not lines.strip():
         yield OK, "no errors in the last day", ""

@@ -237,4 +237,4 @@ def _not_ours(path: Path) -> UsageError:
 
 
 def _none_yet(path: Path) -> UsageError:
-    return UsageError(f"There is no job log {path} yet.", "It is made at the first `inboxd run`.")
+    return UsageError(f"There is no job log {path} yet.", "The first `inboxd run` creates it.")

@@ -1,9 +1,10 @@
-"""`inboxd doctor`, with and without a daemon, on places that are well and that are not."""
+"""`inboxd doctor`, with and without a daemon, on healthy and on broken installations."""
 
 import contextlib
 import json
 import os
 import pwd
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -45,7 +46,7 @@ def installed():
     return make
 
 
-def test_all_is_well_where_a_daemon_runs(place: Place):
+def test_healthy_installation_passes(place: Place):
     place.write_config(Place.TEXT + '[inbox.folders.x]\nimage = ""\n')
     place.write_config(
         place.config.read_text().replace("[inbox]", '[inbox]\n        image = ""\n        audio = ""', 1)
@@ -60,15 +61,15 @@ def test_all_is_well_where_a_daemon_runs(place: Place):
         "warn",
     }
     assert "1 done" in found["job log"][0][1] and found["daemon"][0][0] == "ok"
-    assert [verdict for verdict, _ in found["promises"]] == ["ok", "ok"]
+    assert [verdict for verdict, _ in found["storage"]] == ["ok", "ok"]
     assert found["models"] == [("ok", "count can run: plaintext ")]
     assert not list(place.inbox.rglob(".doctor*")) and not list(place.outbox.rglob(".doctor*"))
 
 
-def test_without_a_daemon_it_says_how_to_start_one_and_what_is_not_there_yet(place: Place):
+def test_without_a_daemon_it_names_how_to_start_one_and_what_is_missing(place: Place):
     found = _findings(place, check=0)
     assert found["daemon"][0][0] == "warn" and "systemctl start inboxd" in found["daemon"][0][1]
-    assert "first start" in found["folders"][1][1]
+    assert "first start creates it" in found["folders"][1][1]
     assert "no job log" in found["job log"][0][1]
 
 
@@ -95,7 +96,7 @@ def test_job_log_of_a_newer_inboxd_fails(place: Place):
     with contextlib.closing(sqlite3.connect(place.settings().database)) as database:
         database.execute("PRAGMA user_version = 99")
     verdict, words = _look(place)["job log"][0]
-    assert verdict == "FAIL" and "this inboxd knows" in words
+    assert verdict == "FAIL" and "this inboxd supports version" in words
 
 
 @pytest.mark.parametrize(
@@ -106,35 +107,37 @@ def test_job_log_of_a_newer_inboxd_fails(place: Place):
         ('[inbox]\ntext = "nothing"\n', "unknown recipe"),
     ],
 )
-def test_with_a_wrong_config_it_still_looks_at_all_that_it_can(place: Place, toml: str, words: str):
+def test_wrong_config_does_not_stop_the_other_checks(place: Place, toml: str, words: str):
     place.write_config(toml)
     found = _look(place)
     assert found["config"][0][0] == "FAIL" and words in found["config"][0][1]
-    assert "models" not in found and "models" in found["rest"][0][1]
+    assert "models" not in found and "models" in found["skipped"][0][1]
     assert "service" in found and ("folders" in found) == ("valid TOML" not in words)
 
 
-def test_without_any_config_it_says_so():
+def test_missing_config_fails_and_names_the_option():
     first, *_ = checks.run_all(None)
     assert first.verdict == "FAIL" and "--config FILE" in first.fix
 
 
-def test_check_that_breaks_is_a_line_and_hides_no_other(make_place):
+def test_check_that_breaks_is_reported_and_hides_no_other(make_place):
     place = make_place(Place.TEXT.replace('"plaintext"', '"fakes.unplannable"'))
     found = _look(place)
-    assert found["models"] == [("warn", "cannot be told: no plan Ask as root, or as the user that inboxd runs as.")]
+    assert found["models"] == [
+        ("warn", "cannot be checked: no plan Run doctor as root, or as the user that inboxd runs as.")
+    ]
     assert found["memory"] and found["service"]
 
 
-def test_folder_that_is_not_for_the_services_user_fails(place: Place, installed):
+def test_folder_that_the_services_user_may_not_write_fails(place: Place, installed):
     if os.geteuid() != 0:
         pytest.skip("only root can look as another user")
     service = installed(f"User=nobody\nReadWritePaths={place.home}\n", place)
     verdict, words, fix = next(host.folders(place.settings(), service))
-    assert verdict == "FAIL" and ("not for nobody" in words or "does not see it" in words) and fix
+    assert verdict == "FAIL" and ("not writable for nobody" in words or "cannot see it" in words) and fix
 
 
-def test_what_root_asks_is_looked_at_as_the_services_user(tmp_path: Path):
+def test_root_runs_checks_as_the_services_user(tmp_path: Path):
     if os.geteuid() != 0:
         pytest.skip("only root can look as another user")
     nobody = pwd.getpwnam("nobody")
@@ -144,16 +147,21 @@ def test_what_root_asks_is_looked_at_as_the_services_user(tmp_path: Path):
         as_user(nobody, lambda: 1 / 0)
 
 
-def test_folder_outside_of_the_sandbox_fails(place: Place, installed):
+def test_folder_outside_the_sandbox_is_explained(place: Place, installed):
     settings = config.parse({"paths": {"inbox": "/srv/no-such/inbox"}}, source=None, home=place.home)
-    assert "may not write there" in host.why_out_of_sandbox(settings.inbox, installed("", place))
+    assert "may not write there" in host.why_outside_sandbox(settings.inbox, installed("", place))
     opened = installed("ReadWritePaths=-/srv/no-such\n", place)
-    assert host.why_out_of_sandbox(settings.inbox, opened) is None
-    assert "ProtectHome=" in host.why_out_of_sandbox(Path("/home/me/inbox"), opened)
-    assert host.why_out_of_sandbox(Path("/var/lib/inboxd/inbox"), installed("", place)) is None
+    assert host.why_outside_sandbox(settings.inbox, opened) is None
+    assert "ProtectHome=" in host.why_outside_sandbox(Path("/home/me/inbox"), opened)
+    assert host.why_outside_sandbox(Path("/var/lib/inboxd/inbox"), installed("", place)) is None
 
 
-def test_file_that_has_no_room_fails(place: Place):
+def test_folders_that_overlap_fail(make_place):
+    verdict, words, fix = next(host.folders(make_place('[paths]\nstate = "inbox/state"').settings(), None))
+    assert verdict == "FAIL" and "overlap" in words and "[paths]" in fix
+
+
+def test_too_little_space_for_the_largest_file_fails(place: Place):
     with (place.inbox / "huge.mkv").open("wb") as file:
         file.truncate(8 << 40)  # a hole: 8 TB of nothing
     place.outbox.mkdir()
@@ -161,15 +169,15 @@ def test_file_that_has_no_room_fails(place: Place):
     assert any(verdict == "FAIL" and "huge.mkv" in words for verdict, words, _ in found)
 
 
-def test_clock_that_is_behind_the_job_log_is_told(place: Place):
+def test_clock_behind_the_job_log_is_reported(place: Place):
     place.drop("x.txt")
     place.drain()
     with contextlib.closing(sqlite3.connect(place.settings().database)) as database, database:
         database.execute("UPDATE events SET at = at + 86400000000")
-    assert "24.0 hours ahead" in next(host.clock(place.settings(), None))[1]
+    assert "24.0 hours behind" in next(host.clock(place.settings(), None))[1]
 
 
-def test_limits_of_inotify_that_are_too_narrow_name_the_setting(place: Place, monkeypatch: pytest.MonkeyPatch):
+def test_low_inotify_limits_name_the_setting(place: Place, monkeypatch: pytest.MonkeyPatch):
     limits = place.home / "limits"
     limits.mkdir()
     for name in ("max_user_watches", "max_user_instances", "max_queued_events"):
@@ -180,7 +188,7 @@ def test_limits_of_inotify_that_are_too_narrow_name_the_setting(place: Place, mo
     assert all(fix.startswith("sysctl fs.inotify.max_") for *_, fix in found)
 
 
-def test_daemon_that_holds_the_inbox_and_does_not_answer_fails(place: Place):
+def test_daemon_that_holds_the_inbox_without_answering_fails(place: Place):
     place.start()
     (place.state / "inboxd.sock").unlink()
     verdict, words = _look(place)["daemon"][0]
@@ -195,7 +203,7 @@ def test_daemon_that_holds_the_inbox_and_does_not_answer_fails(place: Place):
         ('{"version": "2.13", "built_for": "12.8", "gpu": "", "why": "too old"}', "FAIL", "sees no GPU: too old"),
     ],
 )
-def test_whether_torch_sees_the_gpu_is_asked_of_the_workers_interpreter(
+def test_torch_of_the_workers_interpreter_is_asked_for_the_gpu(
     make_place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch: str, verdict: str, words: str
 ):
     for name, output in (("nvidia-smi", "0, NVIDIA H200, 512, 143771, 0, 570.86"), ("its-python", torch)):
@@ -208,15 +216,15 @@ def test_whether_torch_sees_the_gpu_is_asked_of_the_workers_interpreter(
     assert found[-1][0] == verdict and words in found[-1][1]
 
 
-def test_recipe_that_insists_on_a_gpu_fails_where_there_is_none(make_place):
+def test_recipe_that_requires_a_missing_gpu_fails(make_place):
     if shutil.which("nvidia-smi"):
         pytest.skip("there is one")
     place = make_place('[processors.whisper]\ndevice = "cuda"\nmodel = "tiny.en"\n')
     verdict, words, fix = list(models.gpus(place.settings(), None))[-1]
-    assert verdict == "FAIL" and "transcribe insist" in words and 'device = "auto"' in fix
+    assert verdict == "FAIL" and "transcribe" in words and 'device = "auto"' in fix
 
 
-def test_model_that_needs_more_than_it_may_have_is_told(make_place):
+def test_model_larger_than_its_limit_is_reported(make_place):
     whisper = '[processors.whisper]\nmodel = "large-v3"\nmemory_max = "1GB"\ndevice = "cpu"\n'
     found = list(models.memory(make_place(f'[inbox]\nimage = ""\n{whisper}').settings(), None))
     assert any("memory_max allows 1GB" in words for _, words, _ in found)
@@ -229,7 +237,7 @@ def test_weights_that_the_service_cannot_download_fail(make_place, installed):
     assert verdict == "FAIL" and fix == "sudo -u nobody inboxd models fetch small"
 
 
-def test_what_waits_and_what_is_left_is_told(make_place):
+def test_waiting_jobs_and_files_left_in_the_inbox_are_reported(make_place):
     place = make_place(
         Place.TEXT.replace('"plaintext"', '"fakes.misbehaving"\nunavailable_until = "weights"').replace(
             'probe = "300ms"', 'probe = "1h"'
@@ -243,7 +251,7 @@ def test_what_waits_and_what_is_left_is_told(make_place):
     assert "1 waiting" in words and "symbolic link" in words
 
 
-def test_what_the_last_start_could_not_put_right_fails_though_no_daemon_runs(place: Place):
+def test_failed_recovery_is_reported_even_without_a_daemon(place: Place):
     place.drop("x.txt")
     place.drain()
     (place.inbox / ".taken/7418f7bc").mkdir()
@@ -254,6 +262,7 @@ def test_what_the_last_start_could_not_put_right_fails_though_no_daemon_runs(pla
     assert "ERROR 7418f7bc" in place.inboxd("verify", check=1).stdout
 
 
-def test_for_a_person_each_line_has_its_mend(place: Place):
+def test_text_output_has_fixes_and_a_summary(place: Place):
     shown = place.inboxd("doctor").stdout
     assert "-> Start it: `systemctl start inboxd`" in " ".join(shown.split())
+    assert re.fullmatch(r"0 failed, \d+ warnings?, \d+ passed\.", shown.splitlines()[-1])

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.long
 
 
 def _look(service: Installed, user: str | None = None) -> dict[str, list[dict[str, Any]]]:
-    """What the doctor finds, by what it is about."""
+    """The findings of doctor, by subject."""
     found: dict[str, list[dict[str, Any]]] = {}
     for line in json.loads(service.lab.run("/usr/local/bin/inboxd", "doctor", "--json", user=user, check=False).stdout):
         found.setdefault(line["what"], []).append(line)
@@ -21,23 +21,23 @@ def _worst(lines: list[dict[str, Any]]) -> str:
     return max((line["verdict"] for line in lines), key=["ok", "warn", "FAIL"].index)
 
 
-def test_fresh_installation_has_nothing_to_mend(service: Installed):
+def test_fresh_installation_passes(service: Installed):
     found = _look(service)
-    for what in ("config", "folders", "space", "promises", "daemon", "service"):
+    for what in ("config", "folders", "space", "storage", "daemon", "service"):
         assert _worst(found[what]) == "ok", found[what]
 
 
-def test_stranger_is_told_whom_to_ask_as(service: Installed):
+def test_other_user_learns_as_whom_to_run_doctor(service: Installed):
     found = _look(service, user="stranger")
-    assert "cannot be told" in found["folders"][0]["found"] and "Ask as root" in found["folders"][0]["fix"]
+    assert "cannot be checked" in found["folders"][0]["found"] and "Run doctor as root" in found["folders"][0]["fix"]
     assert found["service"]
 
 
-def test_unit_changed_by_hand_and_service_that_does_not_run_are_told(service: Installed):
+def test_edited_unit_and_stopped_service_are_reported(service: Installed):
     service.lab.run("sed", "-i", "s/^WatchdogSec=60$/WatchdogSec=61/", "/etc/systemd/system/inboxd.service")
     service.systemctl("stop", "inboxd")
     found = _look(service)["service"]
-    assert "not that of this version" in found[0]["found"] and "inboxd install" in found[0]["fix"]
+    assert "not the unit of this version" in found[0]["found"] and "inboxd install" in found[0]["fix"]
     assert "inactive" in str(found) and "systemctl start inboxd" in str(found) and "daemon-reload" in str(found)
     service.lab.run("sed", "-i", "s/^WatchdogSec=61$/WatchdogSec=60/", "/etc/systemd/system/inboxd.service")
     service.systemctl("daemon-reload")
