@@ -1,6 +1,6 @@
-"""Putting the service in place, and taking it away: user, folders, config.toml, unit. Data is never removed.
+"""Installation and removal of the service: user, folders, config.toml, unit. Data is never removed.
 
-Running it again is an upgrade: what is there and was changed by hand (config.toml, drop-ins, folders) stays as it is.
+A second installation is an upgrade: existing config.toml, drop-ins and folders stay unchanged.
 """
 
 import os
@@ -19,7 +19,7 @@ from daemon.core.errors import LayoutError
 from daemon.install import unit
 
 _USER = "inboxd"
-_ELSEWHERE = "Clone into /opt/inboxd, and install with the system's Python: make install PYTHON=/usr/bin/python3"
+_ELSEWHERE = "Clone into /opt/inboxd and install with the system's Python: make install PYTHON=/usr/bin/python3"
 _GPU = Path("/dev/nvidiactl")
 _GPU_DROP_IN = "gpu.conf"
 _FOLDERS = "systemd/inboxd.service.d/folders.conf"
@@ -27,17 +27,17 @@ _FOLDERS = "systemd/inboxd.service.d/folders.conf"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the parts of the service go."""
+    """The paths of the parts of the service."""
 
     is_for_user: bool
     unit: Path
     config: Path
-    data: Path  # inbox, outbox and state are below it, unless config.toml says otherwise
+    data: Path  # contains inbox, outbox and state, unless config.toml says otherwise
     link: Path  # the command, in the PATH of all users
 
     @property
     def aids(self) -> Mapping[str, Path]:
-        """Where the man page and the shells' completions go."""
+        """The paths of the man page and the completion scripts."""
         share = self.link.parents[1] / "share"
         return {
             "man": share / "man/man1/inboxd.1",
@@ -78,12 +78,12 @@ def user_place(environment: Mapping[str, str]) -> Place:
 
 
 def install(place: Place, *, group: str | None, report: Callable[[str], None]) -> None:
-    """Put everything in place and start the service. `group` (of the system) may drop files and read results; by
-    default it is that of the service that is there, or `inboxd`.
+    """Install everything and start the service. Members of `group` may drop files and read results; the default is
+    the group of the installed service, or `inboxd`. `report` gets each line for the user.
 
     Raises:
-        LayoutError: it cannot be done so; names what can.
-        ConfigError: the config.toml that is there is wrong; the service goes on as it was.
+        LayoutError: the service cannot be installed; names the fix.
+        ConfigError: the existing config.toml is wrong; the service keeps running unchanged.
     """
     command = _check(place)
     group = group or (unit.group_of(place.unit.read_text()) if place.unit.exists() else None) or _USER
@@ -91,11 +91,11 @@ def install(place: Place, *, group: str | None, report: Callable[[str], None]) -
     _make_folders(place, owner, group)
     is_new = _write_new(place.config, _config_for(place.data))
     settings = config.load(place.config)
-    report(f"settings    {place.config}{'' if is_new else ' (kept as it was)'}")
+    report(f"settings    {place.config}{'' if is_new else ' (unchanged)'}")
     for name in ("inbox", "outbox", "state"):
         folder = getattr(settings, name)
         is_open = place.is_for_user or folder.is_relative_to(place.data)
-        report(f"{name:<11} {folder}{'' if is_open else f' (open it to the service: {_FOLDERS})'}")
+        report(f"{name:<11} {folder}{'' if is_open else f' (give the service access: {_FOLDERS})'}")
     if owner is not None:
         _protect_names((settings.inbox, settings.outbox), owner, report)
     place.unit.parent.mkdir(parents=True, exist_ok=True)
@@ -108,33 +108,35 @@ def install(place: Place, *, group: str | None, report: Callable[[str], None]) -
     _systemctl(place, "daemon-reload")
     _systemctl(place, "enable", "inboxd")
     journal = f"journalctl {'--user ' if place.is_for_user else ''}-u inboxd"
-    _systemctl(place, "restart", "inboxd", fix=f"See why: {journal} -n 20")  # a restart: it may be an upgrade
+    _systemctl(
+        place, "restart", "inboxd", fix=f"Find the cause with: {journal} -n 20"
+    )  # a restart: it may be an upgrade
     report(f"log         {journal} -f")
-    report(f"look        {place.link} status --config {place.config}")
+    report(f"status      {place.link} status --config {place.config}")
     if place.is_for_user:
-        report("It ends when you log out, unless you once run: loginctl enable-linger")
+        report("The service stops when you log out. To keep it running, run once: loginctl enable-linger")
     else:
         report(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
         report(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
 
 
 def write_aids(place: Place, completions: Mapping[str, str], report: Callable[[str], None]) -> None:
-    """The man page, and by shell its script of completions: always those of this version. Nothing depends on them."""
+    """Write the man page and the completion scripts (by shell) of this version. The service does not need them."""
     for name, path in place.aids.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text((unit.ROOT / "docs/inboxd.1").read_text() if name == "man" else completions[name])
             path.chmod(0o644)
         except OSError as error:
-            report(f"{path} could not be written: {error.strerror}")
-    report("help        man inboxd; completion in a new shell")
+            report(f"Cannot write {path}: {error.strerror}")
+    report("help        man inboxd; new shells complete its commands")
 
 
 def uninstall(place: Place, report: Callable[[str], None]) -> None:
-    """Stop the service and remove unit and command; settings, files and the job log stay.
+    """Stop the service and remove its unit and command; settings, files and the job log remain.
 
     Raises:
-        LayoutError: it cannot be done so; names what can.
+        LayoutError: the service cannot be removed; names the fix.
     """
     if place.unit.exists():
         _check_manager(place)
@@ -156,7 +158,7 @@ def uninstall(place: Place, report: Callable[[str], None]) -> None:
 
 
 def _check(place: Place) -> Path:
-    """The command that the unit will run, after all was looked at that can stop an installation half-way."""
+    """Check everything that could stop the installation half-way; return the command that the unit will run."""
     command = Path(sys.prefix) / "bin" / "inboxd"
     if not command.exists():
         raise LayoutError(f"There is no {command}.", "Install into a virtual environment first: make install")
@@ -165,31 +167,33 @@ def _check(place: Place) -> Path:
         return command
     for path in (command, Path(__file__), Path(sys.executable).resolve()):
         if directive := unit.find_hidden(path):
-            raise LayoutError(f"{path} lies where the service may not look ({directive}).", _ELSEWHERE)
+            raise LayoutError(f"The service cannot see {path} ({directive}).", _ELSEWHERE)
         if closed := unit.find_closed(path):
             raise LayoutError(
-                f"The service's user may not read {path}: {closed} is closed to others.",
-                f"Open it: chmod o+rX {closed} (in a whole clone: chmod -R o+rX {unit.ROOT}). {_ELSEWHERE}",
+                f"The service's user may not read {path}: other users have no access to {closed}.",
+                f"Grant it: chmod o+rX {closed} (for the complete clone: chmod -R o+rX {unit.ROOT}). Or: {_ELSEWHERE}",
             )
     return command
 
 
 def _check_manager(place: Place) -> None:
-    """Is there a systemd that this user may ask?"""
+    """Check that there is a systemd that this user may control."""
     if not place.is_for_user and os.geteuid() != 0:
-        raise LayoutError("A system service is installed, and removed, by root.", "Use sudo; or --user, for your own.")
+        raise LayoutError(
+            "Only root can install or remove a system service.", "Use sudo, or --user for your own service."
+        )
     if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
-        raise LayoutError("This machine does not run under systemd.", "Let your own service manager run `inboxd run`.")
+        raise LayoutError("This machine does not run systemd.", "Start `inboxd run` from your own service manager.")
     if place.is_for_user and _run([*place.systemctl, "show-environment"]).returncode != 0:
         raise LayoutError(
-            "This user has no systemd of its own to ask (`systemctl --user` does not answer).",
-            "Log in as this user, not by su or sudo; or, as root: loginctl enable-linger USER, "
-            "and then as the user: export XDG_RUNTIME_DIR=/run/user/$(id -u)",
+            "This user has no systemd instance (`systemctl --user` does not answer).",
+            "Log in as this user, not with su or sudo. Or run, as root: loginctl enable-linger USER; "
+            "then, as the user: export XDG_RUNTIME_DIR=/run/user/$(id -u)",
         )
 
 
 def _make_user(group: str, report: Callable[[str], None]) -> int:
-    """The service's own user (its number), a member of `group`, which is made if it is not there."""
+    """Create the service's user and its `group` if they do not exist; return the user's number."""
     if _run(["getent", "group", group]).returncode != 0:
         _must(["groupadd", "--system", group])
         report(f"group       {group} (new)")
@@ -206,8 +210,9 @@ def _make_user(group: str, report: Callable[[str], None]) -> int:
 
 
 def _make_folders(place: Place, owner: int | None, group: str) -> None:
-    """The group may write to the inbox and read the outbox; new files inherit the group (set-group-ID bit). In the
-    inbox, users can rename or delete only their own files (sticky bit), and not the service's own folder."""
+    """Create the folders. The group may write to the inbox and read the outbox; new files inherit the group
+    (set-group-ID bit). In the inbox, users can rename or delete only their own files (sticky bit), and not the
+    service's own folder."""
     modes = {
         place.data: 0o2750,
         place.data / "inbox": 0o3770,
@@ -225,7 +230,7 @@ def _make_folders(place: Place, owner: int | None, group: str) -> None:
 
 def _protect_names(folders: Iterable[Path], owner: int, report: Callable[[str], None]) -> None:
     """Set the sticky bit of the service's folders that others may write to. Older versions did not, and the sandbox
-    forbids the service to do it."""
+    does not let the service do it."""
     for folder in folders:
         facts = folder.stat() if folder.is_dir() else None
         if facts and facts.st_uid == owner and facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX:
@@ -234,7 +239,7 @@ def _protect_names(folders: Iterable[Path], owner: int, report: Callable[[str], 
 
 
 def _config_for(data: Path) -> str:
-    """The project's config.toml with the paths of this installation."""
+    """The project's config.toml, with the paths of this installation."""
     text = (unit.ROOT / "config.toml").read_text()
     for name in ("inbox", "outbox", "state"):
         text = re.sub(rf'^{name} = "{name}"', f'{name} = "{data / name}"', text, count=1, flags=re.MULTILINE)
@@ -242,7 +247,7 @@ def _config_for(data: Path) -> str:
 
 
 def _remove_own_drop_in(place: Place) -> None:
-    """The one for a GPU, unless it was changed by hand."""
+    """Remove the drop-in for a GPU, unless it was edited."""
     drop_in = place.drop_ins / _GPU_DROP_IN
     if drop_in.exists() and drop_in.read_text() == unit.drop_in(_GPU_DROP_IN):
         drop_in.unlink()
@@ -251,7 +256,7 @@ def _remove_own_drop_in(place: Place) -> None:
 
 
 def _write_new(path: Path, text: str) -> bool:
-    """Write a file for all to read, if it is not there yet; says whether it was not."""
+    """Write a file that everyone may read, unless it exists; True: it was written."""
     if not path.parent.exists():
         path.parent.mkdir(parents=True)
         path.parent.chmod(0o755)
@@ -272,11 +277,11 @@ def _link(link: Path, command: Path) -> None:
         link.symlink_to(command)
 
 
-def _systemctl(place: Place, *arguments: str, fix: str = "Mend that, and run it again.") -> None:
+def _systemctl(place: Place, *arguments: str, fix: str = "Fix that, then run the command again.") -> None:
     _must([*place.systemctl, *arguments], fix)
 
 
-def _must(command: list[str], fix: str = "Mend that, and run it again.") -> None:
+def _must(command: list[str], fix: str = "Fix that, then run the command again.") -> None:
     done = _run(command)
     if done.returncode:
         what = (done.stderr or done.stdout).strip()
@@ -288,5 +293,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess:
         return subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise LayoutError(
-            f"There is no {command[0]} here.", "Without systemd, let your own service manager run `inboxd run`."
+            f"The program {command[0]} is missing.",
+            "Without systemd, start `inboxd run` from your own service manager.",
         ) from error

@@ -1,4 +1,4 @@
-"""What the systemd unit of an installation says, and what of the disk a service with it can see. Changes nothing."""
+"""The text of the installation's systemd unit, and which parts of the disk its service can see. Changes nothing."""
 
 import re
 import stat
@@ -6,16 +6,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]  # the clone, with systemd/ and config.toml
 
-_HIDDEN = {  # by the directives of the unit
+_HIDDEN = {  # by directive of the unit
     "ProtectHome=": (Path("/home"), Path("/root"), Path("/run/user")),
     "PrivateTmp=": (Path("/tmp"), Path("/var/tmp")),
     "PrivateDevices=": (Path("/dev"),),
 }
-_ORIGINAL_ROOT = "/opt/inboxd"  # in the units, to be replaced by where this inboxd is
+_ORIGINAL_ROOT = "/opt/inboxd"  # in the units; replaced by the path of this clone
 
 
 def text(command: Path, group: str, *, is_for_user: bool) -> str:
-    """The project's unit, that runs `command`; the service, or the user's, is in `group`."""
+    """The project's unit with `command` to run; a system service runs in `group`."""
     found = (ROOT / "systemd" / ("inboxd.user.service" if is_for_user else "inboxd.service")).read_text()
     found = found.replace(f"{_ORIGINAL_ROOT}/.venv/bin/inboxd", _word(command))
     found = found.replace(f"file:{_ORIGINAL_ROOT}/README.md", _literal((ROOT / "README.md").as_uri()))
@@ -23,24 +23,24 @@ def text(command: Path, group: str, *, is_for_user: bool) -> str:
 
 
 def drop_in(name: str) -> str:
-    """One of the project's additions to the unit."""
+    """One of the project's drop-ins for the unit."""
     return (ROOT / "systemd" / "inboxd.service.d" / name).read_text()
 
 
 def group_of(unit: str) -> str | None:
-    """The group that a unit's service runs in."""
+    """The group of the unit's service."""
     found = re.search(r"^Group=(\S+)$", unit, flags=re.MULTILINE)
     return found[1] if found else None
 
 
 def find_hidden(path: Path) -> str | None:
-    """Which directive of the unit hides `path` from the service, if one does."""
+    """The directive of the unit that hides `path` from the service, if any."""
     return next((name for name, folders in _HIDDEN.items() if any(map(path.is_relative_to, folders))), None)
 
 
 def find_closed(path: Path) -> Path | None:
-    """The first part of `path` that is closed to the service's user: a folder it may not enter, a file it may not
-    read."""
+    """The first part of `path` that the service's user cannot access: a folder without execute or a file without read
+    permission for others."""
     for part in [*reversed(path.parents), path]:
         needed = stat.S_IXOTH if part.is_dir() else stat.S_IROTH
         if not part.stat().st_mode & needed:

@@ -1,9 +1,9 @@
-"""Tells people and programs how jobs ended: by a command, a webhook, or on the desktop. In a thread of its own.
+"""Reports how jobs ended, by a command, a webhook or a desktop notification, in a thread of its own.
 
 A cursor (state/hooks.json, see `cursor`) records what has been reported, so that nothing is lost across a restart or
 a crash; the last call may then be repeated. A failed call is retried, in order, then given up with a line in the log.
-While the job log cannot be read or hooks.json cannot be written, that is retried after a pause, and no call is
-repeated. Hooks never delay a job.
+While the job log cannot be read or hooks.json cannot be written, the thread retries after a pause, and repeats no
+call. Hooks never delay a job.
 """
 
 import contextlib
@@ -31,52 +31,52 @@ from daemon.queue.reader import JobLog
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 50
-_PAUSE, _PAUSE_MAX = 1.0, 300.0  # seconds between two tries; doubled each time
+_BATCH = 50  # ends of jobs per read of the job log
+_PAUSE, _PAUSE_MAX = 1.0, 300.0  # seconds between two attempts; doubled each time
 _STOP_SECONDS = 2.0
-_AGAIN_SECONDS = 3.0  # between attempts to read the job log or to save the cursor
+_RETRY_SECONDS = 3.0  # between attempts to read the job log or to save the cursor
 _MAX_BYTES = 4 * 1024 * 1024  # of the JSON for a hook
-_MIN_CHARS = 4096  # of each text in it: leaves paths whole
-_OUTPUT_CHARACTERS = 500  # of what a failing command says
+_MIN_CHARS = 4096  # of each text in it: keeps paths complete
+_OUTPUT_CHARACTERS = 500  # of the output of a failing command
 
 
 class CallFailed(Exception):
-    """A hook could not be told."""
+    """A call of a hook failed."""
 
 
 class Hooks:
-    """The thread that calls. `wake` when a job has ended."""
+    """The thread that calls the hooks. Call `wake` when a job has ended."""
 
     def __init__(self, settings: Settings):
         self._database = settings.database
-        self._memory = settings.state / "hooks.json"
+        self._cursor_file = settings.state / "hooks.json"
         self._settings = settings
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._digests: list[str] = []  # due digests: the start of the period of each
         self._added_at: int | None = None  # when the first hook was added; None once the cursor is set to that
         self._is_saved = True  # does hooks.json match what was reported?
-        self._trouble = ""  # why it does not match, or why the job log cannot be read
+        self._problem = ""  # why it does not, or why the job log cannot be read
         self._thread = threading.Thread(target=self._serve, name="hooks", daemon=True)
 
     def start(self) -> None:
-        """Start with what has not been reported yet; if no hook was ever called, with what ends from now on.
+        """Start with the jobs not reported yet; if there never was a hook, with jobs that end from now on.
 
         Raises:
             StorageError, StoreError, UsageError: the job log cannot be read.
         """
         if not self._settings.hooks:
             with contextlib.suppress(OSError):  # a hook that is added later must not report the past
-                self._memory.unlink(missing_ok=True)
-        known = self._recall()
+                self._cursor_file.unlink(missing_ok=True)
+        known = self._load_cursor()
         with JobLog(self._database) as jobs:
             self._cursor = Cursor.at_end(jobs) if known is None else known.found_in(jobs)
         if self._cursor != known and self._settings.hooks:
-            self._remember()
+            self._save_cursor()
         self._thread.start()
 
     def use(self, settings: Settings) -> None:
-        """Use other settings from now on. The first hook reports what ends after it was added."""
+        """Use other settings from now on. The first hook reports jobs that end after it was added."""
         if settings.hooks and not self._settings.hooks:
             self._added_at = time.time_ns() // 1000
         self._settings = settings
@@ -87,13 +87,13 @@ class Hooks:
         if self._settings.hooks:
             self._wake.set()
 
-    def tell_digest(self, since: str) -> None:
-        """Report what went wrong since an ISO time, if anything did."""
+    def send_digest(self, since: str) -> None:
+        """Report the failures and reviews since an ISO time, if there are any."""
         self._digests.append(since)
         self._wake.set()
 
     def stop(self) -> None:
-        """End; what is not told yet is told after the next start."""
+        """Stop; jobs not reported yet are reported after the next start."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -102,37 +102,37 @@ class Hooks:
     # ---------------------------------------------------------------------------------------- the thread
 
     def _serve(self) -> None:
-        self._wake.set()  # what an earlier run left
+        self._wake.set()  # for jobs that an earlier run has not reported
         pause: float | None = None  # until the next retry
         while True:
             self._wake.wait(pause)
             self._wake.clear()
             if self._stopping.is_set():
                 return
-            pause = None if self._catch_up() else _AGAIN_SECONDS
+            pause = None if self._catch_up() else _RETRY_SECONDS
 
     def _catch_up(self) -> bool:
-        """Report everything that is due; False: something could not be read or written."""
+        """Report everything that is due; False: the job log or hooks.json is unavailable."""
         try:
-            while self._tell_some():
+            while self._send_pending():
                 pass
         except (OSError, InboxdError) as error:
-            self._complain(f"hooks: {error}")
+            self._warn_once(f"hooks: {error}")
             return False
         if not self._is_saved:
-            self._remember()
+            self._save_cursor()
         if self._is_saved:
-            self._trouble = ""
+            self._problem = ""
         return self._is_saved
 
-    def _complain(self, trouble: str) -> None:
-        """Log a problem, but only once."""
-        if trouble != self._trouble:
-            log.warning("%s It will be tried again.", trouble)
-        self._trouble = trouble
+    def _warn_once(self, problem: str) -> None:
+        """Log a problem, but not again while it lasts."""
+        if problem != self._problem:
+            log.warning("%s Retrying.", problem)
+        self._problem = problem
 
-    def _tell_some(self) -> bool:
-        """Tell what has ended since; False: there is no more."""
+    def _send_pending(self) -> bool:
+        """Report due digests and a batch of jobs that have ended; False: there are no more."""
         if not self._settings.hooks:
             self._digests.clear()
             return False
@@ -141,24 +141,24 @@ class Hooks:
                 passed = jobs.last_event_until(self._added_at)
                 self._cursor = Cursor(log=jobs.identity(), event=passed, at=self._added_at).found_in(jobs)
             self._added_at = None
-            self._remember()
+            self._save_cursor()
         while self._digests and not self._stopping.is_set():
             found = digest(self._database, since=self._digests[0])
             self._digests.pop(0)
             if found is not None:
-                self._tell("digest", found)
+                self._send("digest", found)
         with JobLog(self._database) as jobs:
             self._cursor = self._cursor.found_in(jobs)
-            ends = jobs.ends_after(self._cursor.event, limit=_AT_ONCE)
+            ends = jobs.ends_after(self._cursor.event, limit=_BATCH)
         for number, at, row in ends:
             if self._stopping.is_set():
                 return False
             event = "failed" if row["state"] != "done" else "review" if row["review"] else "done"
-            self._tell(event, self._payload(event, row))
+            self._send(event, self._payload(event, row))
             if self._stopping.is_set():
-                return False  # perhaps cut short: told again after the next start
+                return False  # perhaps interrupted: reported again after the next start
             self._cursor = replace(self._cursor, event=number, at=at)
-            self._remember()
+            self._save_cursor()
         return bool(ends)
 
     def _payload(self, event: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,45 +171,45 @@ class Hooks:
             "result": str(outbox / row["result_path"]) if row["result_path"] else None,
         }
 
-    def _tell(self, event: str, payload: Mapping[str, Any]) -> None:
+    def _send(self, event: str, payload: Mapping[str, Any]) -> None:
         for hook in self._settings.hooks:
             if event in hook.on:
                 self._call(hook, payload)
 
     def _call(self, hook: Hook, payload: Mapping[str, Any]) -> None:
-        """Tell one hook, with as many tries as it has."""
+        """Call one hook, with retries."""
         about = payload.get("file") or payload["event"]
         for attempt in range(1, hook.attempts + 1):
             try:
                 _METHODS[hook.method](hook, payload)
-                log.info("hook %s was told of %s (%s)", hook.name, about, payload["event"])
+                log.info("hook %s: reported %s (%s)", hook.name, about, payload["event"])
                 return
             except CallFailed as error:
-                log.warning("hook %s, attempt %d of %d: %s", hook.name, attempt, hook.attempts, error)
+                log.warning("hook %s: attempt %d of %d failed: %s", hook.name, attempt, hook.attempts, error)
             except Exception:  # error boundary: one call; the thread continues with the next
-                log.exception("hook %s, attempt %d of %d", hook.name, attempt, hook.attempts)
+                log.exception("hook %s: attempt %d of %d failed", hook.name, attempt, hook.attempts)
             if attempt < hook.attempts and self._stopping.wait(min(_PAUSE * 2 ** (attempt - 1), _PAUSE_MAX)):
                 return
-        log.error("hook %s could not be told of %s", hook.name, about)
+        log.error("hook %s: gave up reporting %s", hook.name, about)
 
-    # ---------------------------------------------------------------------------------------- memory
+    # ---------------------------------------------------------------------------------------- the cursor
 
-    def _recall(self) -> Cursor | None:
+    def _load_cursor(self) -> Cursor | None:
         with contextlib.suppress(OSError, ValueError):
-            return Cursor.parse(json.loads(self._memory.read_bytes()), self._memory, self._database)
+            return Cursor.parse(json.loads(self._cursor_file.read_bytes()), self._cursor_file, self._database)
         return None
 
-    def _remember(self) -> None:
+    def _save_cursor(self) -> None:
         try:
-            cursor.save(self._cursor.as_dict(), self._memory)
+            cursor.save(self._cursor.as_dict(), self._cursor_file)
             self._is_saved = True
         except OSError as error:  # if the daemon ends before this succeeds, the last calls are repeated
             self._is_saved = False
-            self._complain(f"hooks: cannot write {self._memory}: {error.strerror or error}.")
+            self._warn_once(f"hooks: cannot write {self._cursor_file}: {error.strerror or error}.")
 
 
 def digest(database: Path, *, since: str) -> dict[str, Any] | None:
-    """What went wrong since an ISO time, and what waits; None: all is well."""
+    """The failures and reviews since an ISO time, and the waiting jobs; None: there are none."""
     with JobLog(database) as jobs:
         failed = jobs.jobs(states=("failed",), finished_since=since)
         review = jobs.jobs(states=("done",), review=True, finished_since=since)
@@ -234,11 +234,11 @@ def digest(database: Path, *, since: str) -> dict[str, Any] | None:
     }
 
 
-# ---------------------------------------------------------------------------------------------- the ways
+# ---------------------------------------------------------------------------------------------- the calls
 
 
 def encode(payload: Mapping[str, Any], *, most: int = _MAX_BYTES) -> bytes:
-    """The JSON for a hook, of at most `most` bytes: longer lists lose their ends, and longer texts are cut."""
+    """The JSON for a hook, of at most `most` bytes: longer lists and texts are cut off."""
     items = chars = 1 << 20
     while len(content := json.dumps(payload).encode()) > most and items:
         items, chars = items // 4, chars // 4
@@ -266,7 +266,7 @@ def _notify(hook: Hook, payload: Mapping[str, Any]) -> None:
 
 
 def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Mapping[str, Any]) -> None:
-    told = {"INBOXD_EVENT": str(payload["event"]), "INBOXD_JOB": str(payload.get("id", ""))}
+    variables = {"INBOXD_EVENT": str(payload["event"]), "INBOXD_JOB": str(payload.get("id", ""))}
     try:
         done = subprocess.run(
             command,
@@ -274,16 +274,16 @@ def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Mappin
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=timeout,
-            env={**os.environ, **told},
+            env={**os.environ, **variables},
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise CallFailed(f"it took longer than {timeout:g} s, and was ended") from error
+        raise CallFailed(f"killed after its timeout of {timeout:g} s") from error
     except (OSError, ValueError) as error:
-        raise CallFailed(f"it cannot be run: {error}") from error
+        raise CallFailed(f"cannot start: {error}") from error
     if done.returncode:
-        said = done.stdout.decode(errors="replace").strip()[-_OUTPUT_CHARACTERS:]
-        raise CallFailed(f"it ended with {done.returncode}: {printable_lines(said) or 'and said nothing'}")
+        output = done.stdout.decode(errors="replace").strip()[-_OUTPUT_CHARACTERS:]
+        raise CallFailed(f"exit status {done.returncode}: {printable_lines(output) or 'no output'}")
 
 
 def _post(hook: Hook, payload: Mapping[str, Any]) -> None:
@@ -292,7 +292,11 @@ def _post(hook: Hook, payload: Mapping[str, Any]) -> None:
     try:
         with urllib.request.urlopen(request, timeout=hook.timeout):
             return
-    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError, also for all but 2xx, is an OSError
+    except (
+        OSError,
+        ValueError,
+        http.client.HTTPException,
+    ) as error:  # URLError, which also stands for a status other than 2xx, is an OSError
         raise CallFailed(f"{error}") from error
 
 
@@ -300,10 +304,10 @@ _METHODS = {"command": _run, "webhook": _post, "desktop": _notify}
 
 
 def _words(payload: Mapping[str, Any]) -> tuple[str, str]:
-    """A title and a text for a person."""
+    """The title and the text of a notification."""
     if payload["event"] == "digest":
         counts = (f"{len(payload[what])} {what}" for what in ("failed", "review", "waiting") if payload[what])
         return "inboxd: " + ", ".join(counts), "\n".join(row["file"] for row in payload["failed"][:5])
-    titles = {"done": "is done", "review": "is done; please look at it", "failed": "could not be processed"}
+    titles = {"done": "is done", "review": "is done; please review it", "failed": "could not be processed"}
     text = payload["error"] or "; ".join(payload["review"]) or payload["excerpt"]
     return f"{payload['file']} {titles[payload['event']]}", printable_lines(text or "")[:300]

@@ -241,7 +241,7 @@ class Service:
 
     def may_wait(self) -> bool:
         """May a start that a disk does not allow be tried again in here? Where a manager shows why it waits."""
-        return not self._is_ready and not self.drain and self._notifier.is_heard
+        return not self._is_ready and not self.drain and self._notifier.has_manager
 
     def waited_in_vain(self, trouble: StorageError) -> bool:
         """Tell the manager what is wrong, and wait for a while; was the daemon asked to stop instead?"""
@@ -376,7 +376,7 @@ class Service:
             case schedule.TIDY:
                 self.store.tidy()
             case schedule.DIGEST:
-                self.hooks.tell_digest(since=result_json.iso(now_us() - _DAY_US))
+                self.hooks.send_digest(since=result_json.iso(now_us() - _DAY_US))
             case schedule.NIGHTLY:
                 totals.save(self.settings.database, self.settings.totals)  # before rows of the job log are removed
                 self.backup.start(keep=self.settings.schedule.backups)

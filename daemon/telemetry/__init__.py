@@ -1,1 +1,1 @@
-"""What Prometheus is told, and who counts it."""
+"""Metrics for Prometheus: collecting, counting, serving."""

@@ -1,8 +1,8 @@
-"""Serves the metrics: over HTTP on this machine (`[metrics] listen`), and as a file for node_exporter (`textfile`).
+"""Serves the metrics over HTTP on this machine (`[metrics] listen`) and as a file for node_exporter (`textfile`).
 
-Each in a thread of its own that asks the main loop through the mailbox, as the control socket does: reading the job
-log and asking nvidia-smi takes its time, and the main loop has none. Where neither is configured nothing runs, and
-prometheus_client is not even imported.
+Each has a thread of its own that asks the main loop through the mailbox, as the control socket does: reading the job
+log and running nvidia-smi would block the main loop. If neither is configured, nothing runs, and prometheus_client is
+not even imported.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from daemon.core.messages import Asked
 log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0  # as long as Prometheus waits by default
-_CLIENT_SECONDS = 5.0  # for a client to send its question, and to take the answer
+_CLIENT_SECONDS = 5.0  # for a client to send its request, and to read the response
 _STOP_SECONDS = 2.0
-_LOCAL = {"localhost", "127.0.0.1", "[::1]", ""}  # what a client that knows us calls us
+_LOCAL = {"localhost", "127.0.0.1", "[::1]", ""}  # the host names that a local client uses
 
 
 class Exporter:
-    """The threads that `[metrics]` asks for; `use` starts, changes and ends them."""
+    """The threads that `[metrics]` configures; `use` starts, changes and ends them."""
 
     def __init__(self, post: Callable[[Any], None]):
         self._post = post
@@ -41,7 +41,7 @@ class Exporter:
         self.problem: str | None = None  # why the metrics are not served
 
     def use(self, settings: Settings) -> None:
-        """Serve by these settings from now on. What cannot be opened is logged and kept as `problem`."""
+        """Serve according to these settings from now on. What cannot be opened is logged and stored as `problem`."""
         wanted = (settings.metrics, settings.textfile)
         if wanted == self._configured:
             return
@@ -56,27 +56,27 @@ class Exporter:
                 self._server = _open_server(settings.metrics.listen, text)
             except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
                 why = getattr(error, "strerror", None) or error
-                self._complain(f"Metrics are not served on {settings.metrics.listen}: {why}.")
+                self._report(f"Cannot serve metrics on {settings.metrics.listen}: {why}.")
         if settings.textfile is not None:
             try:
-                self._writer = _Writer(settings.textfile, settings.metrics.every, text, self._complain)
+                self._writer = _Writer(settings.textfile, settings.metrics.every, text, self._report)
             except RuntimeError as error:
-                self._complain(f"Metrics cannot be written to {settings.textfile}: {error}.")
+                self._report(f"Cannot write metrics to {settings.textfile}: {error}.")
 
     def stop(self) -> None:
-        """End the threads; a file for node_exporter is removed, as what it says is not true any more."""
+        """End the threads; remove the file for node_exporter, as it would be out of date."""
         for part in (self._server, self._writer):
             if part is not None:
                 part.stop()
         self._server = self._writer = self._configured = None
 
-    def _complain(self, problem: str | None) -> None:
+    def _report(self, problem: str | None) -> None:
         if problem is not None and problem != self.problem:
-            log.error("%s Correct [metrics] in config.toml, or what that names, and reload.", problem)
+            log.error("%s Correct [metrics] in config.toml, then run `inboxd reload`.", problem)
         self.problem = problem
 
     def _text(self, settings: Settings) -> str:
-        """The metrics of this moment.
+        """The current metrics.
 
         Raises:
             NotRunning: the main loop does not answer in time.
@@ -96,13 +96,13 @@ class Exporter:
 
 
 class _Writer:
-    """Writes the file every so often, whole or not at all."""
+    """Replaces the file at regular intervals, atomically."""
 
-    def __init__(self, path: Path, every: float, text: Callable[[], str], complain: Callable[[str | None], None]):
+    def __init__(self, path: Path, every: float, text: Callable[[], str], report: Callable[[str | None], None]):
         self._path = path
         self._every = every
         self._text = text
-        self._complain = complain
+        self._report = report
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics-file", daemon=True)
         self._thread.start()
@@ -119,11 +119,11 @@ class _Writer:
                 text = self._text()
                 if not self._stopping.is_set():
                     self._write(text)
-                self._complain(None)
+                self._report(None)
             except InboxdError as error:
                 log.warning("metrics: %s", error)
             except OSError as error:
-                self._complain(f"Metrics cannot be written to {self._path}: {error.strerror or error}.")
+                self._report(f"Cannot write metrics to {self._path}: {error.strerror or error}.")
             self._stopping.wait(self._every)
 
     def _write(self, text: str) -> None:
@@ -131,7 +131,7 @@ class _Writer:
         scratch.unlink(missing_ok=True)
         try:
             durable.write_file(scratch, text.encode())
-            scratch.chmod(0o644)  # node_exporter is another user
+            scratch.chmod(0o644)  # node_exporter runs as another user
             scratch.replace(self._path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -146,7 +146,7 @@ class _Server(http.server.ThreadingHTTPServer):
     """GET /metrics, on a loopback address or a Unix socket."""
 
     daemon_threads = True
-    block_on_close = False  # a client that is slow does not hold up the end
+    block_on_close = False  # a slow client must not delay the stop
 
     def __init__(self, family: socket.AddressFamily, address: Any, text: Callable[[], str]):
         self.address_family = family
@@ -165,20 +165,20 @@ class _Server(http.server.ThreadingHTTPServer):
             super().server_bind()
             return
         path = self.server_address
-        if Path(path).is_socket():  # left by a daemon that was killed
+        if Path(path).is_socket():  # left by a killed daemon
             Path(path).unlink()
         self.socket.bind(path)
         self.server_name, self.server_port = "localhost", 0
 
     def _serve(self) -> None:
-        """Not `serve_forever`, which wakes up twice a second."""
+        """Handle requests; `serve_forever` would wake up twice a second."""
         while not self._is_stopping:
             self.handle_request()
 
     def stop(self) -> None:
         self._is_stopping = True
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes its thread
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._thread.join(_STOP_SECONDS)
         self.server_close()
         if self.address_family == socket.AF_UNIX:
@@ -187,7 +187,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Answers one question."""
+    """Answers one request."""
 
     server: _Server
     timeout = _CLIENT_SECONDS
@@ -195,11 +195,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.headers.get("Host", "").rpartition(":")[0] not in _LOCAL and not self._is_called_locally():
-            # a web page whose name was made to lead here (DNS rebinding) is not to read it
-            self.send_error(HTTPStatus.FORBIDDEN, "Ask by the name localhost or 127.0.0.1")
+            # a web page whose name resolves to this address (DNS rebinding) must not read them
+            self.send_error(HTTPStatus.FORBIDDEN, "Use the host name localhost or 127.0.0.1")
             return
         if self.path.split("?")[0] != "/metrics":
-            self.send_error(HTTPStatus.NOT_FOUND, "There is only /metrics")
+            self.send_error(HTTPStatus.NOT_FOUND, "Only /metrics exists")
             return
         try:
             content = self.server.text().encode()

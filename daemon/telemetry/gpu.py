@@ -1,4 +1,4 @@
-"""NVIDIA GPUs, as `nvidia-smi` and /dev tell of them: the daemon's own process never asks CUDA."""
+"""NVIDIA GPUs, as seen by `nvidia-smi` and /dev: the daemon's own process never uses CUDA."""
 
 import os
 import shutil
@@ -6,19 +6,19 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_SECONDS = 20.0  # without nvidia-persistenced the first question starts the driver, which takes its time
+_SECONDS = 20.0  # without nvidia-persistenced the first query starts the driver, which is slow
 _QUERY = ("index", "name", "memory.used", "memory.total", "utilization.gpu", "driver_version")
 _MIB = 1024 * 1024
 _NVIDIA, _DISPLAY = "0x10de", "0x03"  # of /sys/bus/pci: vendor; class of display controllers
 
 
 class GpuError(Exception):
-    """There is a GPU, and it cannot be asked; the message says why."""
+    """There is a GPU that cannot be queried; the message gives the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """One GPU; None: it does not tell."""
+    """One GPU; None: unknown."""
 
     index: str
     name: str
@@ -29,15 +29,15 @@ class Gpu:
 
 
 def find(devices: Path = Path("/dev")) -> list[Gpu]:
-    """The GPUs of this machine; none, if it has no driver for one.
+    """The GPUs of this machine; none without a driver.
 
     Raises:
-        GpuError: there are some, and they cannot be asked.
+        GpuError: there are GPUs that cannot be queried.
     """
     tool = shutil.which("nvidia-smi")
     if tool is None:
         if (devices / "nvidiactl").exists():
-            raise GpuError("the driver is there, but not its command nvidia-smi")
+            raise GpuError("the NVIDIA driver is installed, but its command nvidia-smi is missing")
         return []
     try:
         done = subprocess.run(
@@ -48,21 +48,21 @@ def find(devices: Path = Path("/dev")) -> list[Gpu]:
             env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise GpuError(f"nvidia-smi gives no answer: {error}") from error
+        raise GpuError(f"nvidia-smi does not answer: {error}") from error
     if done.returncode:
-        raise GpuError(" ".join((done.stdout + done.stderr).split())[:300] or f"nvidia-smi fails ({done.returncode})")
+        raise GpuError(" ".join((done.stdout + done.stderr).split())[:300] or f"nvidia-smi failed ({done.returncode})")
     return [parse(line) for line in done.stdout.splitlines() if line.strip()]
 
 
 def parse(line: str) -> Gpu:
-    """From a line of nvidia-smi; what it does not know it writes as [N/A] or the like.
+    """Parse a line of nvidia-smi, which writes unknown values as [N/A] or similar.
 
     Raises:
-        GpuError: it is no such line.
+        GpuError: it is not such a line.
     """
     fields = [field.strip() for field in line.split(",")]
     if len(fields) != len(_QUERY):
-        raise GpuError(f"nvidia-smi says {line.strip()!r}")
+        raise GpuError(f"unexpected output of nvidia-smi: {line.strip()!r}")
     index, name, used, total, busy, driver = fields
     return Gpu(
         index=index,
@@ -75,7 +75,7 @@ def parse(line: str) -> Gpu:
 
 
 def is_without_driver(pci: Path = Path("/sys/bus/pci/devices")) -> bool:
-    """Is there an NVIDIA GPU in this machine that no driver has taken?"""
+    """True if this machine has an NVIDIA GPU without a driver."""
     for device in pci.glob("*"):
         try:
             is_gpu = (device / "vendor").read_text().strip() == _NVIDIA

@@ -1,4 +1,4 @@
-"""How often values lay where. Pure."""
+"""A histogram of values. Pure."""
 
 import bisect
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ class Histogram:
 
     def __init__(self, *, bounds: Sequence[float]):
         self._bounds = sorted(bounds)
-        self._counts = [0] * (len(bounds) + 1)  # the last: above all bounds
+        self._counts = [0] * (len(bounds) + 1)  # the last one: above all bounds
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
@@ -18,5 +18,5 @@ class Histogram:
         self._sum += value
 
     def as_dict(self) -> dict[str, Any]:
-        """The bounds, the values in each range (not added up), and the sum of all values."""
+        """The bounds, the number of values in each range (not cumulative), and the sum of all values."""
         return {"bounds": list(self._bounds), "counts": list(self._counts), "sum": self._sum}

@@ -1,8 +1,8 @@
-"""What the daemon does and did, in the text format of Prometheus. The only module that imports prometheus_client.
+"""The daemon's metrics, in the text format of Prometheus. The only module that imports prometheus_client.
 
-Times and counts of what lives are the daemon's (`live`: its answer to the command `metrics`), the queue is the job
-log's, totals are `totals`', memory is the kernel's and nvidia-smi's. What cannot be told now is left out, and
-`inboxd_source_up` says so: a gap in a graph is better than a zero that looks like news.
+Sources: the running daemon for its state (`live`: its reply to the command `metrics`), the job log for the queue,
+`totals` for counters, the kernel and nvidia-smi for memory. The metrics of a source that cannot be read are left out,
+and `inboxd_source_up` is 0 for it: a gap in a graph is better than a misleading zero.
 
 Names: https://prometheus.io/docs/practices/naming/
 """
@@ -40,7 +40,7 @@ def render(live: Mapping[str, Any], *, database: Path, saved_totals: Path) -> st
 
 
 class _Collector:
-    """One look at everything."""
+    """Collects all metrics once."""
 
     def __init__(self, live: Mapping[str, Any], database: Path, saved_totals: Path):
         self._live = live
@@ -48,10 +48,10 @@ class _Collector:
         self._saved_totals = saved_totals
 
     def describe(self) -> Iterable[Metric]:
-        return []  # else registering would collect
+        return []  # or else registering would collect
 
     def collect(self) -> Iterator[Metric]:
-        up = _gauge("source_up", "Could this source of the metrics be read?", "source")
+        up = _gauge("source_up", "Whether this source of metrics could be read.", "source")
         for source, read in (
             ("daemon", lambda: _of_daemon(self._live)),
             ("queue", lambda: _of_queue(self._database)),
@@ -75,19 +75,23 @@ def _of_daemon(live: Mapping[str, Any]) -> Iterator[Metric]:
     yield InfoMetricFamily("inboxd", "The running daemon.", {"version": live["version"]})
     started = time.time() - live["uptime_seconds"]
     yield _gauge("start_time_seconds", "When the daemon started, in seconds since the epoch.", value=started)
-    yield _gauge("uptime_seconds", "How long it has run.", value=live["uptime_seconds"])
+    yield _gauge("uptime_seconds", "Time since the daemon started.", value=live["uptime_seconds"])
     memory = resident_bytes(live["pid"], and_descendants=False)
-    yield _gauge("resident_memory_bytes", "The daemon's memory.", value=memory)
-    yield _gauge("unclaimed_files", "Files seen in the inbox and not taken yet.", value=live["unclaimed"])
+    yield _gauge("resident_memory_bytes", "Resident memory of the daemon.", value=memory)
+    yield _gauge("unclaimed_files", "Files found in the inbox and not taken yet.", value=live["unclaimed"])
     oldest = live["oldest_unclaimed_ns"]
     age = 0.0 if oldest is None else max(0.0, time.time() - oldest / 1e9)
-    yield _gauge("oldest_unclaimed_seconds", "Since the last change of the oldest of them; 0: none.", value=age)
-    yield _gauge("left_files", "What stays in the inbox for a reason: see status.", value=live["left_in_inbox"])
-    yield _gauge("polled_folders", "Folders that are polled or not watched: see status.", value=live["polled_folders"])
+    yield _gauge("oldest_unclaimed_seconds", "Time since the last change of the oldest of them (0 = none).", value=age)
+    yield _gauge("left_files", "Files that stay in the inbox; `inboxd status` shows why.", value=live["left_in_inbox"])
+    yield _gauge(
+        "polled_folders",
+        "Folders that are polled or not watched; `inboxd status` shows why.",
+        value=live["polled_folders"],
+    )
     yield _claims(live["claims"])
     yield _gauge("closed", "1 while paused or outside the active hours.", value=live["closed"])
     for problem in ("storage_problem", "config_problem"):
-        yield _gauge(problem, "1 while there is one: see status.", value=live[problem])
+        yield _gauge(problem, "1 while there is one; `inboxd status` shows it.", value=live[problem])
     yield from _of_workers(live)
 
 
@@ -96,13 +100,13 @@ def _claims(claims: Mapping[str, Any]) -> Metric:
     for bound, number in zip([*map(str, claims["bounds"]), "+Inf"], claims["counts"], strict=True):
         total += number
         buckets.append((bound, total))
-    what = "From the last change of a file, or its renaming into the inbox, to its taking."
+    what = "Time from the last change of a file, or its rename into the inbox, until the daemon takes it."
     return HistogramMetricFamily("inboxd_claim_seconds", what, buckets=buckets, sum_value=claims["sum"])
 
 
 def _of_workers(live: Mapping[str, Any]) -> Iterator[Metric]:
-    workers = _gauge("workers", "Living workers.", "processor", "state")
-    memory = _gauge("worker_resident_memory_bytes", "The memory of living workers.", "processor")
+    workers = _gauge("workers", "Running workers.", "processor", "state")
+    memory = _gauge("worker_resident_memory_bytes", "Resident memory of running workers.", "processor")
     held: dict[str, int] = {}
     states: dict[tuple[str, str], int] = {}
     for worker in live["workers"]:
@@ -115,16 +119,22 @@ def _of_workers(live: Mapping[str, Any]) -> Iterator[Metric]:
         memory.add_metric([processor], size)
     yield workers
     yield memory
-    yield _gauge("running_jobs", "Files that are worked on.", value=sum(each["jobs"] for each in live["workers"]))
-    starts = _counter("worker_starts", "Workers started since the daemon started: loads of a model.", "processor")
+    yield _gauge("running_jobs", "Jobs that are running.", value=sum(each["jobs"] for each in live["workers"]))
+    starts = _counter("worker_starts", "Workers started since the daemon started.", "processor")
     for processor, number in sorted(live["worker_starts"].items()):
         starts.add_metric([processor], number)
     yield starts
-    ends = _counter("worker_ends", "Workers ended since then; asked: idle, or to make room.", "processor", "reason")
+    ends = _counter(
+        "worker_ends", "Workers ended since the daemon started; asked: idle, or to make room.", "processor", "reason"
+    )
     for *labels, number in sorted(live["worker_ends"]):
         ends.add_metric(labels, number)
     yield ends
-    parked = _gauge("parked", "1: this processor cannot work now (weights or a server away): see status.", "processor")
+    parked = _gauge(
+        "parked",
+        "1 while this processor cannot run (weights or a server unavailable); `inboxd status` shows why.",
+        "processor",
+    )
     for processor in sorted(live["parked"]):
         parked.add_metric([processor], 1)
     yield parked
@@ -132,29 +142,29 @@ def _of_workers(live: Mapping[str, Any]) -> Iterator[Metric]:
 
 def _of_queue(database: Path) -> Iterator[Metric]:
     jobs = _gauge("queued_jobs", "Jobs in the queue.", "recipe")
-    parked = _gauge("waiting_jobs", "Those of them that wait for something that is missing.", "recipe")
-    oldest = _gauge("oldest_queued_seconds", "Since the oldest of them was taken.", "recipe")
+    parked = _gauge("waiting_jobs", "Queued jobs that wait for something unavailable.", "recipe")
+    oldest = _gauge("oldest_queued_seconds", "Time since the oldest queued job was taken.", "recipe")
     with JobLog(database) as log:
         for row in log.queue():
             jobs.add_metric([row["recipe"]], row["jobs"])
             parked.add_metric([row["recipe"]], row["parked"])
             oldest.add_metric([row["recipe"]], max(0.0, time.time() - row["oldest"] / 1e6))
     yield from (jobs, parked, oldest)
-    yield _gauge("job_log_bytes", "The size of jobs.db.", value=os.stat(database).st_size)
+    yield _gauge("job_log_bytes", "Size of jobs.db.", value=os.stat(database).st_size)
 
 
 def _of_totals(totals: Totals) -> Iterator[Metric]:
-    ended = _counter("jobs_ended", "Jobs that ended, ever.", "state", "recipe")
-    failures = _counter("failures", "Attempts that failed, ever; verdict again: tried again.", "kind", "verdict")
-    pages = _counter("pages", "Pages read, ever.", "processor")
-    sound = _counter("media_seconds", "Seconds of sound heard, ever.", "processor")
+    ended = _counter("jobs_ended", "Jobs that have ended.", "state", "recipe")
+    failures = _counter("failures", "Attempts that have failed; verdict again: retried.", "kind", "verdict")
+    pages = _counter("pages", "Pages read.", "processor")
+    sound = _counter("media_seconds", "Seconds of audio transcribed.", "processor")
     for family, table in ((ended, totals.ended), (failures, totals.failures), (pages, totals.pages)):
         for labels, number in sorted(table.items()):
             family.add_metric(labels, number)
     for labels, number in sorted(totals.media_seconds.items()):
         sound.add_metric(labels, number)
     runs = SummaryMetricFamily(
-        "inboxd_run_seconds", "The last attempts of jobs that ended, ever.", labels=["processor"]
+        "inboxd_run_seconds", "Duration of the last attempt of jobs that have ended.", labels=["processor"]
     )
     for labels, number in sorted(totals.runs.items()):
         runs.add_metric(labels, count_value=number, sum_value=totals.run_seconds[labels])
@@ -162,9 +172,9 @@ def _of_totals(totals: Totals) -> Iterator[Metric]:
 
 
 def _of_gpus() -> Iterator[Metric]:
-    used = _gauge("gpu_memory_used_bytes", "Memory of a GPU in use, by anyone.", "gpu", "name")
-    total = _gauge("gpu_memory_bytes", "Memory of a GPU.", "gpu", "name")
-    busy = _gauge("gpu_busy_ratio", "Share of the time in which a GPU computed, just now.", "gpu", "name")
+    used = _gauge("gpu_memory_used_bytes", "GPU memory in use by all processes.", "gpu", "name")
+    total = _gauge("gpu_memory_bytes", "GPU memory.", "gpu", "name")
+    busy = _gauge("gpu_busy_ratio", "Share of the last sampling interval in which the GPU was busy.", "gpu", "name")
     for each in gpu.find():
         for family, value in (
             (used, each.memory_used_bytes),

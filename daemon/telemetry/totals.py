@@ -1,9 +1,9 @@
-"""What was ever done, counted from the job log: for metrics, which must neither shrink nor begin anew.
+"""Totals of all jobs, counted from the job log, for metrics, which must neither shrink nor restart.
 
-Rows of the job log are removed by `[retention]`, and a job that is tried again leaves the state it was in, so counting
-rows would make totals shrink. Its events are only ever added: those since the last count are added to what is
-remembered in state/totals.json, together with a cursor (see `cursor`). Without that file everything is counted again,
-as is a rebuilt job log; in one restored from a copy, counting continues.
+`[retention]` removes rows of the job log, and a retried job leaves its state, so a count of rows would shrink. Events
+are only ever added: those since the last count are added to the totals saved in state/totals.json, together with a
+cursor (see `cursor`). Without that file, or in a rebuilt job log, everything is counted again; in one restored from a
+copy, counting continues.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from daemon.queue.reader import JobLog
 
 log = logging.getLogger(__name__)
 
-_SEPARATOR = "\x1f"  # between the parts of a key in the file: no recipe and no processor is named so
-_AGAIN = "queued again: "  # the event of a failed attempt after which the job is tried again
+_SEPARATOR = "\x1f"  # between the parts of a key in the file: in no name of a recipe or a processor
+_REQUEUED = "queued again: "  # the event of a failed attempt that is retried
 
 
 @dataclass(kw_only=True)
 class Totals:
-    """Counted up to an event. Keys are tuples of labels."""
+    """Totals up to an event. Keys are tuples of labels."""
 
     cursor: Cursor | None = None  # the last event counted; None: nothing yet
     ended: Counter = field(default_factory=Counter)  # (state, recipe) -> jobs
@@ -36,20 +36,20 @@ class Totals:
     run_seconds: Counter = field(default_factory=Counter)  # processor -> of the last attempts of jobs that ended
     runs: Counter = field(default_factory=Counter)  # processor -> those attempts
     pages: Counter = field(default_factory=Counter)  # processor -> pages read
-    media_seconds: Counter = field(default_factory=Counter)  # processor -> of sound heard
+    media_seconds: Counter = field(default_factory=Counter)  # processor -> of audio transcribed
 
 
 _TABLES = ("ended", "failures", "run_seconds", "runs", "pages", "media_seconds")
 
 
-def count(database: Path, memory: Path) -> Totals:
-    """What is remembered, and what the job log has had since.
+def count(database: Path, file: Path) -> Totals:
+    """The saved totals, plus the events in the job log since then.
 
     Raises:
         UsageError, StorageError, StoreError: the job log cannot be read.
     """
     with JobLog(database) as jobs:
-        totals = recall(memory, database)
+        totals = read(file, database)
         if totals.cursor is None or not totals.cursor.reads(jobs):
             totals = Totals(cursor=Cursor(log=jobs.identity(), event=0, at=0))
         totals.cursor = totals.cursor.found_in(jobs)
@@ -59,42 +59,42 @@ def count(database: Path, memory: Path) -> Totals:
     return totals
 
 
-def save(database: Path, memory: Path) -> None:
-    """Count, and remember it, before rows of the job log are removed; where that cannot be, some are not counted."""
+def save(database: Path, file: Path) -> None:
+    """Count and save the totals before rows of the job log are removed; if that fails, some are not counted."""
     try:
-        remember(count(database, memory), memory)
+        write(count(database, file), file)
     except (OSError, InboxdError) as error:
-        log.warning("the totals could not be saved: %s", error)
+        log.warning("cannot save the totals of the metrics: %s", error)
 
 
-def remember(totals: Totals, memory: Path) -> None:
-    """Write what was counted, by a rename: a crash leaves the file as it was, or new.
+def write(totals: Totals, file: Path) -> None:
+    """Write the totals, atomically.
 
     Raises:
-        OSError: it cannot be written; the next count begins where the last one that was written ended.
+        OSError: it failed; the next count continues from the last saved totals.
     """
     tables = {name: {_SEPARATOR.join(key): value for key, value in getattr(totals, name).items()} for name in _TABLES}
     facts = {**(totals.cursor.as_dict() if totals.cursor else {}), **tables}
-    cursor.save(facts, memory)
+    cursor.save(facts, file)
 
 
-def recall(memory: Path, database: Path) -> Totals:
-    """What was remembered; nothing, if there is no file that can be understood."""
+def read(file: Path, database: Path) -> Totals:
+    """The saved totals; empty if there is no valid file."""
     totals = Totals()
     with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, KeyError):
-        found = json.loads(memory.read_bytes())
+        found = json.loads(file.read_bytes())
         tables = {
             name: Counter({tuple(key.split(_SEPARATOR)): value for key, value in found[name].items()})
             for name in _TABLES
         }
-        totals = Totals(cursor=Cursor.parse(found, memory, database), **tables)
+        totals = Totals(cursor=Cursor.parse(found, file, database), **tables)
     return totals
 
 
 def _add(totals: Totals, event: Mapping[str, Any]) -> None:
     name = event["event"]
-    if name.startswith(_AGAIN):
-        totals.failures[name.removeprefix(_AGAIN), "again"] += 1
+    if name.startswith(_REQUEUED):
+        totals.failures[name.removeprefix(_REQUEUED), "again"] += 1
         return
     totals.ended[name, event["recipe"] or ""] += 1
     if name == "failed":

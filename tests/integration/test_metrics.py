@@ -1,4 +1,4 @@
-"""What Prometheus is told: by command, by file and over HTTP, by a real daemon, read by Prometheus' own parser."""
+"""The metrics of a real daemon, by command, by file and over HTTP, read by Prometheus' own parser."""
 
 import http.client
 import json
@@ -44,7 +44,7 @@ def _get(port: int, path: str = "/metrics", host: str | None = None) -> tuple[in
     return answer.status, answer.read().decode()
 
 
-def test_command_file_and_http_tell_the_same_of_a_daemon_that_works(place: Place):
+def test_command_file_and_http_give_the_same_metrics(place: Place):
     port, textfile = _port(), place.home / "inboxd.prom"
     extra = f'[metrics]\nlisten = "127.0.0.1:{port}"\ntextfile = "inboxd.prom"\nevery = "1s"\n'
     place.write_config(place.TEXT + extra)
@@ -80,10 +80,10 @@ def test_command_file_and_http_tell_the_same_of_a_daemon_that_works(place: Place
     assert _get(port, host="evil.example:9461")[0] == 403
     daemon.terminate()
     daemon.wait()
-    assert not textfile.exists(), "what a daemon that ended said is not true any more"
+    assert not textfile.exists(), "the metrics of a stopped daemon are out of date"
 
 
-def test_what_waits_is_counted_by_recipe_and_by_age(make_place):
+def test_waiting_jobs_are_counted_by_recipe_and_age(make_place):
     place = make_place(Place.TEXT.replace('"plaintext"', '"fakes.misbehaving"\nunavailable_until = "weights"'))
     place.drop("x.txt", "fine")
     place.drop("y.txt.prompt", "what?")
@@ -99,7 +99,7 @@ def test_what_waits_is_counted_by_recipe_and_by_age(make_place):
     assert samples["inboxd_left_files", ()] == 1
 
 
-def test_unix_socket_serves_too_and_a_port_that_is_taken_stops_nothing(place: Place):
+def test_unix_socket_works_and_an_occupied_port_does_no_harm(place: Place):
     address = place.home / "m.sock"
     place.write_config(f'{place.TEXT}[metrics]\nlisten = "{address}"\n')
     place.start()
@@ -113,7 +113,7 @@ def test_unix_socket_serves_too_and_a_port_that_is_taken_stops_nothing(place: Pl
         place.write_config(f'{place.TEXT}[metrics]\nlisten = "127.0.0.1:{other.getsockname()[1]}"\n')
         place.inboxd("reload")
         assert not address.exists()
-        assert "Metrics are not served" in json.loads(place.inboxd("status", "--json").stdout)["metrics_problem"]
+        assert "Cannot serve metrics" in json.loads(place.inboxd("status", "--json").stdout)["metrics_problem"]
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:9461", "192.168.1.5:80", "[::]:9461", "example.org:80", "127.0.0.1", ":9"])
@@ -137,71 +137,71 @@ def _end(store: Store, state: JobState) -> str:
     return job.id
 
 
-def test_totals_neither_shrink_nor_begin_anew_when_rows_are_removed(tmp_path: Path):
-    store, memory = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
+def test_totals_survive_the_removal_of_rows(tmp_path: Path):
+    store, file = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
     ended = [_end(store, JobState.DONE) for _ in range(3)]
-    totals.save(store.path, memory)
+    totals.save(store.path, file)
     store.forget_history(ended)
-    assert totals.count(store.path, memory).ended["done", "count"] == 3
+    assert totals.count(store.path, file).ended["done", "count"] == 3
     _end(store, JobState.DONE)
-    counted = totals.count(store.path, memory)
+    counted = totals.count(store.path, file)
     assert counted.ended["done", "count"] == 4 and counted.pages["p",] == 8
-    totals.remember(counted, memory)
-    assert totals.count(store.path, memory).ended["done", "count"] == 4
+    totals.write(counted, file)
+    assert totals.count(store.path, file).ended["done", "count"] == 4
     store.close()
 
 
-def test_totals_are_those_of_another_job_log_when_the_first_was_lost(tmp_path: Path):
-    memory = tmp_path / "totals.json"
+def test_totals_of_a_lost_job_log_are_not_added_to_the_next(tmp_path: Path):
+    file = tmp_path / "totals.json"
     for name, jobs in (("first.db", 5), ("second.db", 2)):
         store = Store(tmp_path / name)
         for _ in range(jobs):
             _end(store, JobState.DONE)
-        totals.save(store.path, memory)
-        assert totals.recall(memory, store.path).ended["done", "count"] == jobs
+        totals.save(store.path, file)
+        assert totals.read(file, store.path).ended["done", "count"] == jobs
         store.close()
 
 
-def test_totals_go_on_in_a_job_log_that_was_restored_from_a_copy(tmp_path: Path):
-    store, memory = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
+def test_totals_continue_in_a_restored_job_log(tmp_path: Path):
+    store, file = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
     _end(store, JobState.DONE)
     copy = backup.copy(store.path, tmp_path / "backups")
     for _ in range(3):
         _end(store, JobState.DONE)
-    totals.save(store.path, memory)
+    totals.save(store.path, file)
     store.close()
     for path in tmp_path.glob("jobs.db*"):
         path.unlink()
     copy.rename(store.path)
     store = Store(tmp_path / "jobs.db")
-    assert totals.count(store.path, memory).ended["done", "count"] == 4
+    assert totals.count(store.path, file).ended["done", "count"] == 4
     for _ in range(5):  # beyond the numbers that were counted
         _end(store, JobState.DONE)
-    assert totals.count(store.path, memory).ended["done", "count"] == 9
+    assert totals.count(store.path, file).ended["done", "count"] == 9
     store.close()
 
 
-def test_totals_that_an_older_release_saved_go_on(tmp_path: Path):
-    store, memory = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
+def test_totals_saved_by_an_older_release_continue(tmp_path: Path):
+    store, file = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
     _end(store, JobState.DONE)
-    totals.save(store.path, memory)
-    facts = json.loads(memory.read_text())
+    totals.save(store.path, file)
+    facts = json.loads(file.read_text())
     facts["last_event"], facts["job_log"] = facts.pop("event"), store.path.stat().st_ino
     del facts["log"], facts["at"]
     facts["ended"] = {"done\x1fcount": 41}
-    memory.write_text(json.dumps(facts))
-    assert totals.count(store.path, memory).ended["done", "count"] == 41
+    file.write_text(json.dumps(facts))
+    assert totals.count(store.path, file).ended["done", "count"] == 41
     _end(store, JobState.DONE)
-    assert totals.count(store.path, memory).ended["done", "count"] == 42
+    assert totals.count(store.path, file).ended["done", "count"] == 42
     store.close()
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"last_event": 5}', "[1]", '{"last_event": "x", "ended": 3}'])
-def test_file_of_totals_that_cannot_be_understood_is_counted_anew(content: str, tmp_path: Path):
-    store, memory = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
+def test_unreadable_totals_are_counted_again(content: str, tmp_path: Path):
+    store, file = Store(tmp_path / "jobs.db"), tmp_path / "totals.json"
     _end(store, JobState.DONE)
-    memory.write_text(content)
-    assert totals.count(store.path, memory).ended["done", "count"] == 1
+    file.write_text(content)
+    assert totals.count(store.path, file).ended["done", "count"] == 1
     store.close()
 
 
@@ -218,7 +218,7 @@ def _nvidia_smi(folder: Path, script: str) -> None:
     tool.chmod(0o755)
 
 
-def test_gpu_is_told_as_far_as_nvidia_smi_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_gpu_has_only_the_values_that_nvidia_smi_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     _nvidia_smi(tmp_path, "echo '0, NVIDIA H200, 512, 143771, 37, 570.86'; echo '1, Tegra, [N/A], [N/A], [N/A], 5'")
     first, second = gpu.find()

@@ -80,7 +80,7 @@ def test_upgrade_changes_the_unit_and_keeps_settings_job_log_and_what_waits(serv
     lab.run("sed", "-i", 's/__version__ = .*/__version__ = "9.9"/', "/opt/inboxd/daemon/__init__.py")
     assert new.returncode == 0 and service.inboxd("status", "--json").stdout.count('"9.9"') == 0
     told = lab.run("/opt/inboxd/.venv/bin/inboxd", "install").stdout
-    assert "(kept as it was)" in told and service.config.read_text() == text
+    assert "(unchanged)" in told and service.config.read_text() == text
     assert service.shows("TasksMax") == "1234" and '"9.9"' in service.inboxd("status", "--json").stdout
     assert service.row("before.txt")["state"] == "done"
     lab.path("var/lib/inboxd/go").touch()

@@ -1,4 +1,4 @@
-"""`inboxd install` where it cannot be done: it says what to do, and changes nothing. Where it can: tests/systemd."""
+"""`inboxd install` where it is impossible: it names the fix and changes nothing. For the rest see tests/systemd."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def inboxd(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_a_manager_to_ask_nothing_is_changed(tmp_path: Path):
+def test_install_without_a_service_manager_changes_nothing(tmp_path: Path):
     done = inboxd(tmp_path, "install", "--user")
     assert done.returncode == 78, done.stdout + done.stderr
     assert ("make install" if not Path(sys.prefix, "bin", "inboxd").exists() else "systemd") in done.stderr
@@ -31,12 +31,12 @@ def test_without_a_manager_to_ask_nothing_is_changed(tmp_path: Path):
 
 
 @pytest.mark.skipif(IS_BOOTED, reason="this machine runs under systemd")
-def test_service_of_the_system_is_refused_without_systemd_before_anything_is_changed(tmp_path: Path):
+def test_system_service_without_systemd_is_refused_before_any_change(tmp_path: Path):
     done = inboxd(tmp_path, "install")
     assert done.returncode == 78 and "inboxd" in done.stderr
     assert not Path("/etc/systemd/system/inboxd.service").exists()
 
 
-def test_removal_where_nothing_is_installed_says_so(tmp_path: Path):
+def test_uninstall_without_a_service_reports_it(tmp_path: Path):
     done = inboxd(tmp_path, "uninstall", "--user")
     assert done.returncode == 0 and "nothing to stop" in done.stdout

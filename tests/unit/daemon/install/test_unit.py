@@ -1,4 +1,4 @@
-"""The unit of an installation: what it runs, and what of the disk its service can see."""
+"""The unit of an installation: its command, and which parts of the disk its service can see."""
 
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def test_unit_of_a_user_names_no_group():
     ("command", "word"),
     [("/srv/100%d/inboxd", "/srv/100%%d/inboxd"), ("/srv/my box/inboxd", '"/srv/my box/inboxd"')],
 )
-def test_path_with_signs_that_systemd_reads_is_written_so_that_it_does_not(command: str, word: str):
+def test_path_with_special_characters_is_escaped_for_systemd(command: str, word: str):
     assert f"ExecStart={word} run" in unit.text(Path(command), "inboxd", is_for_user=False)
 
 
@@ -40,31 +40,31 @@ def test_path_with_signs_that_systemd_reads_is_written_so_that_it_does_not(comma
         ("/homes/inboxd", None),
     ],
 )
-def test_what_the_sandbox_hides_is_known(path: str, directive: str | None):
+def test_directive_that_hides_a_path_is_found(path: str, directive: str | None):
     assert unit.find_hidden(Path(path)) == directive
 
 
 @pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that all users may enter; those of pytest are closed."""
+def accessible_folder() -> Iterator[Path]:
+    """A folder that all users may enter, unlike pytest's."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
-def test_first_part_of_a_path_that_is_closed_to_others_is_found(open_folder: Path):
-    file = open_folder / "clone" / "bin" / "inboxd"
+def test_first_inaccessible_part_of_a_path_is_found(accessible_folder: Path):
+    file = accessible_folder / "clone" / "bin" / "inboxd"
     file.parent.mkdir(parents=True)
     file.write_text("")
-    for part in (open_folder, open_folder / "clone", file.parent, file):
+    for part in (accessible_folder, accessible_folder / "clone", file.parent, file):
         part.chmod(0o755)
     assert unit.find_closed(file) is None
     file.chmod(0o750)
     assert unit.find_closed(file) == file
-    (open_folder / "clone").chmod(0o750)
-    assert unit.find_closed(file) == open_folder / "clone"
+    (accessible_folder / "clone").chmod(0o750)
+    assert unit.find_closed(file) == accessible_folder / "clone"
 
 
-def test_each_drop_in_is_there_and_says_where_it_goes():
+def test_each_drop_in_exists_and_names_its_target():
     for name in ("gpu.conf", "network.conf", "folders.conf"):
         assert "/etc/systemd/system/inboxd.service.d/" in unit.drop_in(name)

@@ -1,4 +1,4 @@
-"""What reaches a service manager's socket, and that its absence or deafness is survived."""
+"""Messages on a service manager's socket; an absent or unresponsive manager does no harm."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from daemon.notify.systemd import Notifier
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request, tmp_path):
-    """A socket as systemd's, and the environment it gives."""
+    """A socket like systemd's, and the environment that names it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         address = f"@inboxd-test-{os.getpid()}" if request.param == "abstract" else str(tmp_path / "notify")
         listener.bind(address.replace("@", "\0"))
@@ -23,7 +23,7 @@ def manager(request, tmp_path):
         yield listener, {"NOTIFY_SOCKET": address}
 
 
-def heard(listener: socket.socket) -> list[str]:
+def received(listener: socket.socket) -> list[str]:
     """All messages that have arrived."""
     listener.setblocking(False)
     messages = []
@@ -34,14 +34,14 @@ def heard(listener: socket.socket) -> list[str]:
             return messages
 
 
-def test_each_change_of_state_is_told(manager):
+def test_each_change_of_state_is_sent(manager):
     listener, environment = manager
     notifier = Notifier(environment)
     before = time.monotonic_ns() // 1000
     notifier.ready()
     notifier.reloading()
     notifier.stopping(within_seconds=90.5)
-    ready, reloading, stopping = heard(listener)
+    ready, reloading, stopping = received(listener)
     assert (ready, stopping) == ("READY=1", "STOPPING=1\nEXTEND_TIMEOUT_USEC=90500000")
     started = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reloading)
     assert before <= int(started[1]) <= time.monotonic_ns() // 1000
@@ -52,16 +52,16 @@ def test_status_is_sent_when_it_changes_and_is_one_line(manager):
     notifier = Notifier(environment)
     for text in ("2 jobs", "2 jobs", "3 jobs\nREADY=1", "3 jobs READY=1", "2 jobs", "caf\udce9"):
         notifier.status(text)
-    assert heard(listener) == ["STATUS=2 jobs", "STATUS=3 jobs READY=1", "STATUS=2 jobs", "STATUS=caf?"]
+    assert received(listener) == ["STATUS=2 jobs", "STATUS=3 jobs READY=1", "STATUS=2 jobs", "STATUS=caf?"]
 
 
 def test_ping_is_sent_only_with_a_watchdog(manager):
     listener, environment = manager
     Notifier(environment).ping()
-    assert heard(listener) == []
+    assert received(listener) == []
     notifier = Notifier({**environment, "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())})
     notifier.ping()
-    assert heard(listener) == ["WATCHDOG=1"]
+    assert received(listener) == ["WATCHDOG=1"]
     assert notifier.watchdog_seconds == 15.0
 
 
@@ -76,24 +76,24 @@ def test_ping_is_sent_only_with_a_watchdog(manager):
         {"WATCHDOG_USEC": "9" * 5000},
     ],
 )
-def test_no_watchdog_where_none_is_meant_for_us(environment):
+def test_no_watchdog_unless_set_for_this_process(environment):
     assert Notifier(environment).watchdog_seconds is None
 
 
 @pytest.mark.parametrize(
     "address", [None, "", "/nonexistent/notify", "@nobody-listens-here", "vsock:2:1", "/" + "x" * 500]
 )
-def test_nobody_listening_is_survived(address):
+def test_missing_listener_does_no_harm(address):
     environment = {"WATCHDOG_USEC": "1000"} | ({} if address is None else {"NOTIFY_SOCKET": address})
     notifier = Notifier(environment)
-    for say in (notifier.ready, notifier.reloading, notifier.ping):
-        say()
+    for send in (notifier.ready, notifier.reloading, notifier.ping):
+        send()
     notifier.stopping(within_seconds=1)
     notifier.status("fine")
 
 
-def test_manager_that_does_not_read_holds_the_loop_up_for_a_moment_at_most(manager, monkeypatch):
-    monkeypatch.setattr(systemd, "_PATIENCE_SECONDS", 0.2)
+def test_manager_that_does_not_read_blocks_only_briefly(manager, monkeypatch):
+    monkeypatch.setattr(systemd, "_SEND_SECONDS", 0.2)
     listener, environment = manager
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.setblocking(False)
@@ -104,13 +104,13 @@ def test_manager_that_does_not_read_holds_the_loop_up_for_a_moment_at_most(manag
     started = time.monotonic()
     notifier.status("lost")
     assert 0.15 < time.monotonic() - started < 3
-    heard(listener)
+    received(listener)
     notifier.status("lost")  # it did not arrive, so it is sent again
-    assert heard(listener) == ["STATUS=lost"]
+    assert received(listener) == ["STATUS=lost"]
 
 
 def test_environment_of_the_process_is_used_by_default(manager):
     listener, environment = manager
     program = "from daemon.notify.systemd import Notifier; Notifier().ready()"
     subprocess.run([sys.executable, "-c", program], env={**os.environ, **environment}, check=True, timeout=30)
-    assert heard(listener) == ["READY=1"]
+    assert received(listener) == ["READY=1"]
