@@ -1,1 +1,1 @@
-"""The `inboxd` command and all that it shows in a terminal."""
+"""The `inboxd` command and its output in a terminal."""

@@ -1,4 +1,4 @@
-"""`python -m daemon.cli`: the `inboxd` command of this interpreter."""
+"""`python -m daemon.cli`: the `inboxd` command with this interpreter."""
 
 from daemon.cli.main import main
 

@@ -1,6 +1,6 @@
-"""What the shell may complete: ids of jobs, states, recipes, folders. Silent and empty where that cannot be told now.
+"""Words that the shell may complete: job IDs, states, recipes, folders. Empty, without an error, if unavailable.
 
-The scripts for the shells are typer's; this is what they ask for.
+The scripts for the shells are typer's; they call these functions.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,28 +13,29 @@ from daemon.core.names import printable
 from daemon.queue.reader import JobLog
 
 _MOST_JOBS = 200  # the newest
-_ID_DIGITS = 8
+_ID_CHARACTERS = 8
 
-Completions = list[tuple[str, str]]  # word, what it is
+Completions = list[tuple[str, str]]  # (word, description)
 
 
 def jobs(source: Path | None, states: Iterable[str] = ()) -> Completions:
-    """The first digits of the ids of the newest jobs, with their files."""
+    """The first characters of the IDs of the newest jobs, with their files."""
 
     def read() -> Iterator[tuple[str, str]]:
         with JobLog(config.load(source).database) as log:
             for row in log.jobs(states=tuple(states), limit=_MOST_JOBS):
-                yield row["id"][:_ID_DIGITS], f"{printable(row['file'])}, {row['state']}"
+                yield row["id"][:_ID_CHARACTERS], f"{printable(row['file'])}, {row['state']}"
 
     return _read(read)
 
 
 def states() -> Completions:
+    """The states of jobs."""
     return [(state.value, "") for state in JobState]
 
 
 def recipes(source: Path | None) -> Completions:
-    """Those of config.toml, and the built-in ones."""
+    """The recipes of config.toml and the built-in ones."""
 
     def read() -> Iterator[tuple[str, str]]:
         for name, recipe in sorted(config.load(source).recipes.items()):
@@ -44,7 +45,7 @@ def recipes(source: Path | None) -> Completions:
 
 
 def folders(source: Path | None) -> Completions:
-    """The folders of the inbox."""
+    """The folders in the inbox."""
 
     def read() -> Iterator[tuple[str, str]]:
         inbox = config.load(source).inbox
@@ -57,7 +58,7 @@ def folders(source: Path | None) -> Completions:
 
 
 def _read(read: Callable[[], Iterator[tuple[str, str]]]) -> Completions:
-    """A shell that completes is no place for an error."""
+    """All completions; none after an error, which must not disturb the command line."""
     try:
         return list(read())
     except (OSError, InboxdError):

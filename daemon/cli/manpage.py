@@ -1,5 +1,6 @@
-"""The man page inboxd(1), made from the commands' own help; `make manual` writes it to docs/inboxd.1."""
+"""The man page inboxd(1), generated from the help of the commands; `make manual` writes it to docs/inboxd.1."""
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,35 +12,49 @@ from daemon.cli import main
 from daemon.core import errors
 
 _FILES = (
-    ("./config.toml, ~/.config/inboxd/config.toml, /etc/inboxd/config.toml", "the settings; the first that is there"),
-    ("inbox/, outbox/, state/", "as [paths] of config.toml names them; /var/lib/inboxd/… for the installed service"),
-    ("outbox/failed/…/error.txt", "why a file was given up, beside the unchanged original"),
-    ("state/jobs.db", "the job log: SQLite, for anyone to query (the view job_log)"),
-    ("state/backups/", "nightly copies of the job log"),
-    ("state/inboxd.sock", "the socket by which these commands ask the daemon"),
+    (
+        "./config.toml, ~/.config/inboxd/config.toml, /etc/inboxd/config.toml",
+        "the settings; the first of these files that exists",
+    ),
+    ("inbox/, outbox/, state/", "set by [paths] in config.toml; in /var/lib/inboxd for the installed service"),
+    ("outbox/failed/…/error.txt", "why a file failed, beside the unchanged original"),
+    ("state/jobs.db", "the job log: an SQLite database to query (see the view job_log)"),
+    ("state/backups/", "nightly backups of the job log"),
+    ("state/inboxd.sock", "the socket through which these commands reach the daemon"),
 )
-_VARIABLES = (("INBOXD_CONFIG", "the config.toml to use, as --config names it"),)
+_VARIABLES = (("INBOXD_CONFIG", "the config.toml to use, like --config"),)
 _STATUS = (
-    (0, "all is well"),
-    (1, "some jobs failed or wait; verify or doctor found something wrong"),
-    (errors.UsageError.exit_code, "the command asks for something that is not there"),
-    (errors.StoreError.exit_code, "the job log cannot be used by this inboxd"),
-    (errors.NotRunning.exit_code, "the command needs the daemon, and none answers"),
-    (errors.StorageError.exit_code, "a disk is full, read-only or failing"),
-    (errors.AlreadyRunning.exit_code, "another daemon runs on these folders"),
-    (errors.ConfigError.exit_code, "config.toml or the folders are wrong"),
+    (0, "success"),
+    (
+        1,
+        "some jobs failed or are waiting, or were not retried or cancelled; verify or doctor found errors",
+    ),
+    (errors.UsageError.exit_code, "usage error: an unknown command, option, job, file or name"),
+    (
+        errors.StoreError.exit_code,
+        "the job log, or with models verify a model, is damaged; or the job log has another version",
+    ),
+    (os.EX_NOINPUT, "models: the named weights are not stored here"),
+    (
+        errors.NotRunning.exit_code,
+        "the command needs the daemon, and none is running; with models: no source is reachable",
+    ),
+    (os.EX_CANTCREAT, "models: cannot write to the folder of the weights"),
+    (errors.StorageError.exit_code, "a disk is full, read-only, failing or unavailable, or the job log is locked"),
+    (errors.AlreadyRunning.exit_code, "another daemon uses these folders"),
+    (errors.ConfigError.exit_code, "config.toml is missing or wrong, or the folders cannot be used"),
 )
 _DESCRIPTION = (
-    "inboxd watches folders. A file that is dropped into an inbox folder is taken once it is complete, told by its "
-    "content, and worked on by the recipe that config.toml binds to its folder and kind: images and PDF pages are read "
-    "by a vision-language model or OCR, audio and video transcribed by Whisper. The result appears, whole, as a folder "
-    "in the outbox; every job is a row in the job log."
+    "inboxd watches folders. Once a file in an inbox folder is complete, the daemon detects its type by its content "
+    "and processes it with the recipe that config.toml selects for its folder and type: a vision-language model or OCR "
+    "reads images and PDF pages, Whisper transcribes audio and video. The result appears, complete, as a folder in the "
+    "outbox; each job is a row in the job log."
 )
-_SEE_ALSO = "README.md, docs/settings.md and docs/operating.md in the folder that inboxd was installed from"
+_SEE_ALSO = "README.md, docs/settings.md and docs/operating.md in the clone that inboxd was installed from"
 
 
 def text() -> str:
-    """The page, in man(7)'s language."""
+    """The page in man(7) format."""
     return "\n".join(_lines()) + "\n"
 
 
@@ -60,7 +75,7 @@ def _lines() -> Iterator[str]:
 
 
 def _commands(command: Any, above: str = "") -> Iterator[tuple[str, Any]]:
-    """All commands with their full names, those in groups as "config check"."""
+    """All commands by full name; those in groups as "config check"."""
     for name, each in command.commands.items():
         if hasattr(each, "commands"):
             yield from _commands(each, f"{above}{name} ")
@@ -85,7 +100,7 @@ def _argument(argument: Any) -> str:
 
 
 def _flags(parameter: Any) -> str:
-    """How it is written: "--config, -c PATH"."""
+    """The flags in man(7) format: "--config, -c FILE"."""
     if parameter.param_type_name == "argument":
         return rf"\fI{_roff(_argument(parameter))}\fR"
     names = ", ".join(rf"\fB{_roff(name)}\fR" for name in (*parameter.opts, *parameter.secondary_opts))
@@ -104,7 +119,7 @@ def _plain(help_text: str | None) -> str:
 
 
 def _roff(words: str) -> str:
-    """As man(7) needs it: backslashes and hyphens escaped, no line that begins with a dot or a quote."""
+    """Text for man(7): backslashes, hyphens, and a dot or a quote at the beginning of a line are escaped."""
     escaped = words.replace("\\", r"\e").replace("-", r"\-").replace("…", "...")
     return re.sub(r"^([.'])", r"\\&\1", escaped)
 

@@ -1,7 +1,7 @@
-"""What a person sees in a terminal: the live view of a run, log lines, and how times, amounts and names are written.
+"""Terminal output: the live view of a run, log lines, and the format of times, amounts and names.
 
-Names and texts come from whoever drops files: what is no printable character is shown as an escape, so that none can
-act on the terminal or pass for a line of its own.
+Names and texts come from whoever drops files: unprintable characters are shown as escapes, so that none can control
+the terminal or imitate another line.
 """
 
 import io
@@ -29,16 +29,16 @@ _LINE_END_SPACES = re.compile(r" +$", re.MULTILINE)
 
 
 def out() -> Console:
-    """Stdout: as wide as the terminal, or wide enough for a table in a file or a pipe, and no wider than its words."""
+    """Stdout: as wide as the terminal; in a file or a pipe, as wide as a table needs, without trailing spaces."""
     console = Console()
     return console if console.is_terminal else Console(width=_FILE_WIDTH, file=_Trimmed())
 
 
 class _Trimmed(io.TextIOBase):
-    """Stdout without the spaces at the ends of lines: those of a wide table would fold in a narrow pager."""
+    """Stdout without trailing spaces, which would make a wide table fold in a narrow pager."""
 
     @property
-    def encoding(self) -> str:  # by it Rich decides whether to draw lines in ASCII
+    def encoding(self) -> str:  # from which Rich decides whether to draw lines in ASCII
         return sys.stdout.encoding
 
     def write(self, text: str) -> int:
@@ -50,7 +50,7 @@ class _Trimmed(io.TextIOBase):
 
 
 def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
-    """Log to journald under systemd; elsewhere to stderr, with the time of day."""
+    """Log to journald under systemd, otherwise to stderr with the time of day."""
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     if console is None and journald.is_connected():
@@ -62,14 +62,14 @@ def set_up_logging(*, verbose: bool, console: Console | None = None) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """One event, one line that begins at the left."""
+    """Formats each event so that only its first line begins at the left margin."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable_lines(super().format(record))
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints above the live view."""
+    """Prints log lines above the live view."""
 
     def __init__(self, console: Console):
         super().__init__()
@@ -81,7 +81,7 @@ class _ConsoleHandler(logging.Handler):
 
 
 class LiveView:
-    """The state of a running service, redrawn in place; `on_change` is the service's."""
+    """The state of a running service, redrawn in place; `on_change` is the callback for the service."""
 
     def __init__(self, console: Console):
         self._console = console
@@ -93,8 +93,8 @@ class LiveView:
             TimeElapsedColumn(),
             console=console,
         )
-        self._head = Text("")
-        self._live = Live(console=console, get_renderable=lambda: Group(self._head, self._progress), transient=True)
+        self._header = Text("")
+        self._live = Live(console=console, get_renderable=lambda: Group(self._header, self._progress), transient=True)
         self._tasks: dict[str, int] = {}
 
     def __enter__(self) -> "LiveView":
@@ -108,7 +108,7 @@ class LiveView:
         status = service.commands.status()
         jobs = status["jobs"]
         counts = (f"{jobs[state]} {state}" for state in ("queued", "running", "done", "failed") if jobs.get(state))
-        self._head = safe_text(" · ".join(counts), style="bold")
+        self._header = safe_text(" · ".join(counts), style="bold")
         self._show({row["job"]: _running_line(row) for row in status["running"]} | _loading_lines(status["workers"]))
 
     def _show(self, lines: Mapping[str, tuple[str, Mapping[str, Any] | None]]) -> None:
@@ -133,11 +133,11 @@ def _loading_lines(workers: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str,
     }
 
 
-# ---------------------------------------------------------------------------------------------- how things are written
+# ---------------------------------------------------------------------------------------------- formats
 
 
 def amount_of(amount: Mapping[str, Any] | None) -> str:
-    """Progress in words: "3 of 10 pages"; "" if none is known."""
+    """Progress in words: "3 of 10 pages"; "" if unknown."""
     if not amount:
         return ""
     if amount["unit"] == "bytes":
@@ -148,7 +148,7 @@ def amount_of(amount: Mapping[str, Any] | None) -> str:
 
 
 def local_time(iso: str | None) -> str:
-    """An ISO time of the job log in this machine's zone, to the second."""
+    """An ISO time of the job log in local time, to the second."""
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S") if iso else ""
 
 
@@ -160,10 +160,10 @@ def span(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time since the epoch, in this machine's zone, to the second."""
+    """A time since the epoch in local time, to the second."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def safe_text(text: str, style: str = "") -> Text:
-    """Text that cannot act on a terminal, whoever wrote it."""
+    """Text that cannot control the terminal, whoever wrote it."""
     return Text(printable_lines(text), style=style)

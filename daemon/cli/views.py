@@ -1,4 +1,4 @@
-"""What the commands show a person: jobs, a status, one job, a check, as tables and lines of rich."""
+"""The commands' output as tables and lines of rich: jobs, the status, one job, a check."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cya
 
 
 def jobs_table(rows: Sequence[Mapping[str, Any]], *, outbox: str = "", wide: bool = False, folds: bool = True) -> Table:
-    """Jobs as a table; `wide`: with the result and its first words (what a run ends with); without `folds`: each in one
-    line: what is too long for the terminal costs the names and reasons their ends, never a state its column."""
+    """Jobs as a table. `wide`: with the first words of each result, for the end of a run. Without `folds`, each job has
+    one line: names and reasons that are too long for the terminal are cut, and every column stays visible."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=not folds)
     if not wide:
         table.add_column("job", no_wrap=True)
@@ -32,10 +32,10 @@ def jobs_table(rows: Sequence[Mapping[str, Any]], *, outbox: str = "", wide: boo
     if wide:
         table.add_column("first words", overflow="fold", max_width=48)
     for row in rows:
-        state = safe_text(row["state"] + (" (look)" if row["review"] else ""), style=_style(row))
+        state = safe_text(row["state"] + (" (review)" if row["review"] else ""), style=_style(row))
         seconds = f"{row['run_seconds']:.1f}" if row["run_seconds"] is not None else ""
         result = safe_text((outbox + row["result_path"]) if row["result_path"] else "")
-        words = _words(row)
+        words = _first_words(row)
         if wide:
             table.add_row(safe_text(row["file"]), row["recipe"] or "-", state, seconds, result, words)
         else:
@@ -45,8 +45,8 @@ def jobs_table(rows: Sequence[Mapping[str, Any]], *, outbox: str = "", wide: boo
     return table
 
 
-def _words(row: Mapping[str, Any]) -> Text:
-    """What a row says for itself: why it failed or waits, what to look at, or its first words."""
+def _first_words(row: Mapping[str, Any]) -> Text:
+    """The first words of a result, or why the job failed or is waiting."""
     if row["state"] != "done":
         return safe_text(row["waiting_for"] or row["error"] or "", style="red" if row["error"] else "yellow")
     words = " ".join(row["excerpt"].split())
@@ -57,45 +57,45 @@ def _style(row: Mapping[str, Any]) -> str:
     return "yellow" if row["review"] else _STYLES.get(row["state"], "")
 
 
-def status_view(answer: Mapping[str, Any]) -> Group:
-    """The answer to the command `status`."""
-    jobs = answer["jobs"]
+def status_view(reply: Mapping[str, Any]) -> Group:
+    """The reply to the command `status`."""
+    jobs = reply["jobs"]
     counts = " · ".join(f"{jobs.get(state, 0)} {state}" for state in ("queued", "running", "done", "failed"))
-    head = safe_text(f"inboxd {answer['version']}, process {answer['pid']}, up {span(answer['uptime_seconds'])}: ")
+    header = safe_text(f"inboxd {reply['version']}, process {reply['pid']}, up {span(reply['uptime_seconds'])}: ")
     parts: list[Any] = [
-        head.append(counts, style="bold"),
-        safe_text(f"{answer['inbox']} -> {answer['outbox']}", style="dim"),
+        header.append(counts, style="bold"),
+        safe_text(f"{reply['inbox']} -> {reply['outbox']}", style="dim"),
     ]
-    for row in answer["running"]:
+    for row in reply["running"]:
         seconds = time.time() - row["started_at_us"] / 1e6
         amount = amount_of(row["progress"])
         parts.append(safe_text(f"  {row['file']}: {row['recipe']}, {span(seconds)} {amount}".rstrip(), style="cyan"))
-    for worker in answer["workers"]:
+    for worker in reply["workers"]:
         model = f", {worker['model']} on {worker['device']}" if worker["model"] else f" {amount_of(worker['loading'])}"
         parts.append(
             safe_text(f"  {worker['processor']} (process {worker['pid']}) is {worker['state']}{model}".rstrip())
         )
-    return Group(*parts, *problem_lines(answer))
+    return Group(*parts, *problem_lines(reply))
 
 
-def problem_lines(answer: Mapping[str, Any]) -> list[Text]:
-    """Of the same answer, what keeps the daemon from doing its work, or a file from being taken."""
-    lines = [safe_text(f"  {answer['closed']}", style="yellow")] if answer["closed"] else []
-    for group in answer["waiting"]:
+def problem_lines(reply: Mapping[str, Any]) -> list[Text]:
+    """From the same reply: what stops the daemon from working, or a file from being taken."""
+    lines = [safe_text(f"  {reply['closed']}", style="yellow")] if reply["closed"] else []
+    for group in reply["waiting"]:
         files = ", ".join(group["files"]) + (", …" if group["count"] > len(group["files"]) else "")
         lines.append(safe_text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
     for key in ("storage_problem", "config_problem", "backup_problem", "metrics_problem"):
-        if answer.get(key):
-            lines.append(safe_text(f"  {answer[key]}", style="red"))
+        if reply.get(key):
+            lines.append(safe_text(f"  {reply[key]}", style="red"))
     for problems, style in (("unplaced", "red"), ("left_in_inbox", "yellow"), ("watch_problems", "yellow")):
-        lines += [safe_text(f"  {name}: {why}", style=style) for name, why in answer.get(problems, {}).items()]
+        lines += [safe_text(f"  {name}: {why}", style=style) for name, why in reply.get(problems, {}).items()]
     return lines
 
 
 def job_view(
     row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], *, outbox: str
 ) -> Group:
-    """All about one job."""
+    """Everything about one job."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -117,7 +117,7 @@ def job_view(
 
 
 def check_line(check: "Check") -> Table:
-    """One line of `inboxd doctor`, the mend below it."""
+    """One line of `inboxd doctor`, with the fix below it."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for width in (4, 9):
         table.add_column(width=width)

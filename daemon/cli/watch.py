@@ -1,6 +1,6 @@
-"""`inboxd watch`: what the daemon does, redrawn each second until q or Ctrl-C; into a pipe, a line for each event.
+"""`inboxd watch`: the daemon's state, redrawn each second until q or Ctrl-C; in a pipe, a line for each event.
 
-Asks the daemon and reads the job log, both as any command does: a daemon that ends and comes back is followed.
+Asks the daemon and reads the job log anew each time, so it also follows a daemon that restarts.
 """
 
 import contextlib
@@ -31,21 +31,21 @@ from daemon.workers.memory import resident_bytes
 
 _EVERY_SECONDS = 1.0
 _GPU_EVERY_SECONDS = 10.0
-_ANSWER_SECONDS = 5.0
+_REPLY_SECONDS = 5.0
 _BAR_WIDTH = 20
 _MOST = 8  # rows of each part but the last
 _NUMBERS = ("queued", "running", "done", "failed", "cancelled")
 
 
 def watch(settings: Settings, *, seconds: float | None = None) -> None:
-    """Show until q or Ctrl-C, or for so many seconds."""
+    """Show the state until q or Ctrl-C, or for this many seconds."""
     until = None if seconds is None else time.monotonic() + seconds
     console = out()
     if not console.is_terminal:
         for line in _events(settings, until):
             print(line, flush=True)
         return
-    gpus = _Slowly(_gpu_lines, _GPU_EVERY_SECONDS)
+    gpus = _Throttled(_gpu_lines, _GPU_EVERY_SECONDS)
     with _keys() as quits, Live(console=console, screen=True, auto_refresh=False) as live:
         while until is None or time.monotonic() < until:
             live.update(_view(settings, console.height, gpus()), refresh=True)
@@ -55,11 +55,11 @@ def watch(settings: Settings, *, seconds: float | None = None) -> None:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Callable[[float], bool]]:
-    """A wait that ends after so many seconds, or at once when q is typed; it says whether that was so."""
+    """A function that waits this many seconds, or until q is typed; True: q was typed."""
     try:
         terminal = sys.stdin.fileno()
         before = termios.tcgetattr(terminal)
-    except (OSError, ValueError, termios.error):  # nobody types here
+    except (OSError, ValueError, termios.error):  # no keyboard
         yield lambda seconds: bool(time.sleep(seconds))
         return
 
@@ -68,7 +68,7 @@ def _keys() -> Iterator[Callable[[float], bool]]:
         if not is_typed:
             return False
         typed = os.read(terminal, 1024)
-        return not typed or b"q" in typed.lower()  # nothing: the terminal is gone
+        return not typed or b"q" in typed.lower()  # b"": the terminal is gone
 
     tty.setcbreak(terminal)
     try:
@@ -77,8 +77,8 @@ def _keys() -> Iterator[Callable[[float], bool]]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
-class _Slowly:
-    """A function that is called only so often; in between, what it gave last."""
+class _Throttled:
+    """A function that runs at most once per interval; in between, its last result."""
 
     def __init__(self, look: Callable[[], Any], every: float):
         self._look, self._every = look, every
@@ -96,28 +96,30 @@ class _Slowly:
 
 def _view(settings: Settings, height: int, gpus: list[str]) -> Group:
     try:
-        answer = control_socket.ask(settings.socket, "status", timeout=_ANSWER_SECONDS)
-        parts = daemon_parts(answer, gpus)
+        reply = control_socket.ask(settings.socket, "status", timeout=_REPLY_SECONDS)
+        parts = daemon_parts(reply, gpus)
     except NotRunning as error:
         parts = [safe_text(f"{error.what} {error.fix}", style="red")]
     above = sum(part.row_count + 2 if isinstance(part, Table) else 1 for part in parts)
-    return Group(*parts, Text(""), *_recent(settings, max(3, height - above - 4)), Text("q ends.", style="dim"))
+    return Group(
+        *parts, Text(""), *_recent(settings, max(3, height - above - 4)), Text("Press q to quit.", style="dim")
+    )
 
 
-def daemon_parts(answer: Mapping[str, Any], gpus: list[str]) -> list[Any]:
-    """What a running daemon does, from its answer to `status`."""
-    counts = " · ".join(f"{answer['jobs'][state]} {state}" for state in _NUMBERS if answer["jobs"].get(state))
-    head = safe_text(f"inboxd {answer['version']}, process {answer['pid']}, up {span(answer['uptime_seconds'])}: ")
-    parts: list[Any] = [head.append(counts or "no jobs yet", style="bold")]
+def daemon_parts(reply: Mapping[str, Any], gpus: list[str]) -> list[Any]:
+    """The activity of a running daemon, from its reply to `status`."""
+    counts = " · ".join(f"{reply['jobs'][state]} {state}" for state in _NUMBERS if reply["jobs"].get(state))
+    header = safe_text(f"inboxd {reply['version']}, process {reply['pid']}, up {span(reply['uptime_seconds'])}: ")
+    parts: list[Any] = [header.append(counts or "no jobs yet", style="bold")]
     parts += [safe_text(line, style="dim") for line in gpus]
-    if answer["running"]:
-        parts.append(_running(answer["running"]))
-    if answer["workers"]:
-        parts.append(_workers(answer["workers"]))
-    problems = problem_lines(answer)
+    if reply["running"]:
+        parts.append(_running(reply["running"]))
+    if reply["workers"]:
+        parts.append(_workers(reply["workers"]))
+    problems = problem_lines(reply)
     parts += problems[:_MOST]
     if len(problems) > _MOST:
-        parts.append(safe_text(f"  and {len(problems) - _MOST} more: inboxd status", style="yellow"))
+        parts.append(safe_text(f"  and {len(problems) - _MOST} more; see `inboxd status`", style="yellow"))
     return parts
 
 
@@ -131,7 +133,7 @@ def _running(rows: list[Mapping[str, Any]]) -> Table:
 
 
 def _progress(found: Mapping[str, Any] | None) -> tuple[Any, str]:
-    """A bar, where it is known how much there is, and the amount: pages, seconds of sound, bytes."""
+    """A bar, if the total is known, and the amount in words: pages, seconds, bytes."""
     if not found:
         return "", ""
     bar = ProgressBar(total=found["total"], completed=found["done"], width=_BAR_WIDTH) if found["total"] else ""
@@ -176,39 +178,39 @@ def _gpu_lines() -> list[str]:
     lines = []
     for each in found:
         used, total = each.memory_used_bytes, each.memory_total_bytes
-        room = f", {shown_bytes(used)} of {shown_bytes(total)} in use" if used is not None and total else ""
-        lines.append(f"GPU {each.index}: {each.name}{room}")
+        memory = f", {shown_bytes(used)} of {shown_bytes(total)} in use" if used is not None and total else ""
+        lines.append(f"GPU {each.index}: {each.name}{memory}")
     return lines
 
 
-# ---------------------------------------------------------------------------------------------- into a pipe
+# ---------------------------------------------------------------------------------------------- in a pipe
 
 
 def _events(settings: Settings, until: float | None) -> Iterator[str]:
     """A line for each event of a job, and for each start and end of the daemon, from now on."""
-    told: int | None = None
+    seen: int | None = None
     process: int | None = -1
     while until is None or time.monotonic() < until:
         now = _process(settings)
         if now != process:
-            yield f"{clock(time.time())} daemon {f'runs: process {now}' if now else 'does not run'}"
+            yield f"{clock(time.time())} daemon {f'is running: process {now}' if now else 'is not running'}"
             process = now
         try:
             with JobLog(settings.database) as log:
                 last = log.last_event()
-                events = log.story_after(last if told is None or told > last else told)
-        except InboxdError:  # it is read again in a moment
-            events, last = [], told
+                events = log.story_after(last if seen is None or seen > last else seen)
+        except InboxdError:  # retried in a second
+            events, last = [], seen
         for event in events:
             words = f": {event['detail']}" if event["detail"] else ""
             line = f"{clock(event['at'] / 1e6)} {event['job'][:8]} {event['event']} {event['file']}{words}"
             yield " ".join(str(safe_text(line)).split())
-        told = events[-1]["number"] if events else last
+        seen = events[-1]["number"] if events else last
         time.sleep(_EVERY_SECONDS)
 
 
 def _process(settings: Settings) -> int | None:
     try:
-        return control_socket.ask(settings.socket, "status", timeout=_ANSWER_SECONDS)["pid"]
+        return control_socket.ask(settings.socket, "status", timeout=_REPLY_SECONDS)["pid"]
     except NotRunning:
         return None

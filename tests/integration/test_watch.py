@@ -1,4 +1,4 @@
-"""`inboxd watch`, in a real terminal (a pty) and into a pipe."""
+"""`inboxd watch`, in a real terminal (a pty) and in a pipe."""
 
 import contextlib
 import fcntl
@@ -42,14 +42,14 @@ class Terminal:
             stderr=self._theirs,
             env={**environment, "TERM": "xterm"},
         )
-        self.raw = b""  # all that was written to it
+        self.raw = b""  # everything written to it
 
     @property
     def settings(self) -> list:
         return termios.tcgetattr(self._theirs)
 
     def shows(self, words: str) -> bool:
-        """Did it show this at any time?"""
+        """True if it has shown this at any time."""
         while select.select([self._ours], [], [], 0)[0]:
             self.raw += os.read(self._ours, 65536)
         return words in _ESCAPES.sub("", self.raw.decode(errors="replace"))
@@ -70,7 +70,7 @@ def terminal(place: Place) -> Iterator[Terminal]:
         yield made
 
 
-def test_terminal_follows_the_daemon_and_is_given_back_at_q(place: Place, terminal: Terminal):
+def test_terminal_follows_the_daemon_and_is_restored_at_q(place: Place, terminal: Terminal):
     wait_for(lambda: terminal.shows("No inboxd is running here"), "the daemon's absence")
     place.drop("evil\x1b]0;owned\x07name.txt")
     place.start()
@@ -84,25 +84,25 @@ def test_terminal_follows_the_daemon_and_is_given_back_at_q(place: Place, termin
     assert terminal.process.returncode == 0 and terminal.settings == terminal.before
 
 
-def test_pipe_gets_a_line_for_each_event_that_no_name_can_break(place: Place):
-    told = place.home / "told.txt"
-    with told.open("w") as out:
+def test_pipe_gets_one_line_per_event_whatever_the_file_name(place: Place):
+    output = place.home / "output.txt"
+    with output.open("w") as out:
         watching = subprocess.Popen(_command(place), stdout=out, stdin=subprocess.DEVNULL, env=place.environment())
     try:
-        wait_for(lambda: "daemon does not run" in told.read_text(), "the daemon's absence")
+        wait_for(lambda: "daemon is not running" in output.read_text(), "the daemon's absence")
         daemon = place.start()
-        wait_for(lambda: f"daemon runs: process {daemon.pid}" in told.read_text(), "the daemon")
+        wait_for(lambda: f"daemon is running: process {daemon.pid}" in output.read_text(), "the daemon")
         place.drop("new\nline.txt")
-        wait_for(lambda: " done new\\x0aline.txt: new\\x0aline" in told.read_text(), "the end of the job")
+        wait_for(lambda: " done new\\x0aline.txt: new\\x0aline" in output.read_text(), "the end of the job")
     finally:
         watching.terminate()
         watching.wait()
-    lines = told.read_text().splitlines()
+    lines = output.read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ([0-9a-f]{8}|daemon) ", line) for line in lines), lines
     assert [line.split()[3] for line in lines if "new\\x0aline" in line][:2] == ["queued", "running,"]
 
 
-def test_progress_has_a_bar_where_it_is_known_how_much_there_is():
+def test_progress_has_a_bar_if_the_total_is_known():
     running = [
         {
             "file": f"{name}.pdf",
@@ -131,13 +131,13 @@ def test_progress_has_a_bar_where_it_is_known_how_much_there_is():
         console.print(part)
     text = console.export_text()
     assert "3 of 10 pages" in text and "━" in text and "3 pages" in text
-    assert "Qwen" in text and "GPU 0: H200" in text and "and 13 more: inboxd status" in text
+    assert "Qwen" in text and "GPU 0: H200" in text and "and 13 more; see `inboxd status`" in text
     shown = Console(width=120, record=True, file=io.StringIO())
     shown.print(*views.problem_lines(answer))
     assert ".taken/7418f7bc/x.txt: Internal error during recovery" in shown.export_text()
 
 
-def test_long_reason_leaves_every_other_column_its_room():
+def test_long_reason_hides_no_other_column():
     row = {
         "id": "7418f7bc-aa",
         "received_at": "2026-01-01T10:00:00.000Z",
