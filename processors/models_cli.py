@@ -1,9 +1,9 @@
 """The command that lists, fetches, converts and verifies models: `python -m processors.models_cli --models DIR …`.
 
 The daemon's CLI runs it as a child (`inboxd models …`), as fetching may need torch, which the daemon never imports.
-Whisper's weights lie in DIR/whisper/NAME.pt, a vision-language model in DIR/vlm/ORG--NAME/; NAME.json beside each says
-where it came from and its hash. With --json every line on stdout is one JSON object with the key "event": progress,
-model, done, error. Exit codes follow sysexits(3): 64 unknown name, 65 damaged, 69 no source answers, 73 disk.
+Whisper's weights are in DIR/whisper/NAME.pt, a vision-language model in DIR/vlm/ORG--NAME/; NAME.json beside each has
+its source and hash. With --json every line on stdout is one JSON object with the key "event": progress, model, done,
+error. Exit codes follow sysexits(3): 64 unknown name, 65 damaged, 66 not stored, 69 no source reachable, 73 disk.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from typing import Any
 from processors.models import hub, storage
 from processors.whisper.weights import catalogue, source
 
-_NEWS_SHARE = 0.1  # off a terminal: a line each time this much more has come
-_NEWS_BYTES = 50_000_000  # the same where the whole is unknown
+_NEWS_SHARE = 0.1  # without a terminal: one line for each further share of this size
+_NEWS_BYTES = 50_000_000  # the same if the total is unknown
 _INTERRUPTED = 128 + signal.SIGINT
 
 log = logging.getLogger(__name__)
@@ -32,28 +32,28 @@ log = logging.getLogger(__name__)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `inboxd models list | head` is no error
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the scratch folder is removed then, too
-    report = Report(asked.json)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the scratch folder is removed as well
+    report = Report(options.json)
     try:
-        return _COMMANDS[asked.command](asked, report)
+        return _COMMANDS[options.command](options, report)
     except storage.FetchError as error:
         return report.error(str(error), error.exit_code)
     except OSError as error:
-        return report.error(_disk_message(error, asked.models), os.EX_CANTCREAT)
+        return report.error(_disk_message(error, options.models), os.EX_CANTCREAT)
     except KeyboardInterrupt:
-        return report.error("Interrupted; nothing was left half-done. The same command begins again.", _INTERRUPTED)
+        return report.error("Interrupted. Run the same command again to continue.", _INTERRUPTED)
 
 
 class Report:
-    """What the command says: to a person, or as JSON lines."""
+    """The output of the command, as text or as JSON lines."""
 
     def __init__(self, as_json: bool):
         self._as_json = as_json
         self._rewrites = sys.stderr.isatty()
-        self._told: float | None = None  # bytes at the last line about progress
+        self._reported: float | None = None  # bytes at the last line about progress
 
     def progress(self, name: str, done: float, total: float | None, unit: str) -> None:
         if self._as_json:
@@ -61,14 +61,19 @@ class Report:
             return
         step = total * _NEWS_SHARE if total else _NEWS_BYTES
         is_last = total is not None and done >= total
-        if self._rewrites or self._told is None or done - self._told >= step or (is_last and self._told < done):
-            self._told = done
+        if (
+            self._rewrites
+            or self._reported is None
+            or done - self._reported >= step
+            or (is_last and self._reported < done)
+        ):
+            self._reported = done
             share = f"{_megabytes(done)} of {_megabytes(total)} ({done / total:.0%})" if total else _megabytes(done)
             sys.stderr.write(f"\r{name}: {share}\x1b[K" if self._rewrites else f"{name}: {share}\n")
             sys.stderr.flush()
 
-    def say(self, event: str, text: str, **fields: Any) -> None:
-        """One line about something done or found."""
+    def line(self, event: str, text: str, **fields: Any) -> None:
+        """Print one line about something done or found."""
         self._end_rewriting()
         if self._as_json:
             self._object(event, **fields)
@@ -89,29 +94,29 @@ class Report:
         sys.stdout.flush()
 
     def _end_rewriting(self) -> None:
-        if self._rewrites and self._told is not None:
+        if self._rewrites and self._reported is not None:
             sys.stderr.write("\n")
-            self._told = None
+            self._reported = None
 
 
 # ---------------------------------------------------------------------------------------------- the commands
 
 
-def _list(asked: argparse.Namespace, report: Report) -> int:
+def _list(options: argparse.Namespace, report: Report) -> int:
     for name in catalogue.CHECKPOINTS:
-        path, record = source.find(name, asked.models), source.present(name, asked.models)
-        also = "".join(f" (also called {alias})" for alias, of in catalogue.ALIASES.items() if of == name)
-        _say_model(report, name, also, path, record)
-    for name in hub.stored(asked.models):
-        _say_model(report, name, "", hub.location(name, asked.models), hub.present(name, asked.models))
+        path, record = source.find(name, options.models), source.present(name, options.models)
+        also = "".join(f" (alias: {alias})" for alias, of in catalogue.ALIASES.items() if of == name)
+        _list_model(report, name, also, path, record)
+    for name in hub.stored(options.models):
+        _list_model(report, name, "", hub.location(name, options.models), hub.present(name, options.models))
     return os.EX_OK
 
 
-def _say_model(report: Report, name: str, also: str, path: Path | None, record: storage.Record | None) -> None:
-    here = f"{_megabytes(record.bytes)}, from {record.source}" if record else "no record of its source"
-    report.say(
+def _list_model(report: Report, name: str, also: str, path: Path | None, record: storage.Record | None) -> None:
+    here = f"{_megabytes(record.bytes)}, from {record.source}" if record else "source unknown"
+    report.line(
         "model",
-        f"{name:16} {here if path else '-'}{also}",
+        f"{name:16} {here if path else 'not downloaded'}{also}",
         name=name,
         present=path is not None,
         path=path and str(path),
@@ -120,53 +125,61 @@ def _say_model(report: Report, name: str, also: str, path: Path | None, record: 
     )
 
 
-def _fetch(asked: argparse.Namespace, report: Report) -> int:
-    store = _store_of(asked.name)
+def _fetch(options: argparse.Namespace, report: Report) -> int:
+    store = _store_of(options.name)
     if not store:
-        return _unknown(asked.name, report)
-    fresh = store.present(asked.name, asked.models) is None
+        return _unknown(options.name, report)
+    fresh = store.present(options.name, options.models) is None
     record = store.fetch(
-        asked.name, asked.models, lambda done, total, unit: report.progress(asked.name, done, total, unit)
+        options.name, options.models, lambda done, total, unit: report.progress(options.name, done, total, unit)
     )
-    path = store.location(asked.name, asked.models)
+    path = store.location(options.name, options.models)
     size = _megabytes(record.bytes)
-    text = f"{asked.name}: {size} from {record.source}, in {path}"
+    text = f"{options.name}: {size} from {record.source}, in {path}"
     if not fresh:
-        text = f"{asked.name} is there already: {path}"
-    report.say("done", text, fetched=fresh, path=str(path), **asdict(record))
+        text = f"{options.name} is already stored: {path}"
+    report.line("done", text, fetched=fresh, path=str(path), **asdict(record))
     return os.EX_OK
 
 
-def _convert(asked: argparse.Namespace, report: Report) -> int:
-    if asked.name not in catalogue.NAMES:
-        return _unknown(asked.name, report)
-    record = source.convert(asked.name, asked.source, asked.models, lambda *done: report.progress(asked.name, *done))
-    path = source.location(asked.name, asked.models)
-    report.say("done", f"{asked.name}: {_megabytes(record.bytes)}, in {path}", path=str(path), **asdict(record))
+def _convert(options: argparse.Namespace, report: Report) -> int:
+    if options.name not in catalogue.NAMES:
+        return _unknown(options.name, report)
+    record = source.convert(
+        options.name, options.source, options.models, lambda *done: report.progress(options.name, *done)
+    )
+    path = source.location(options.name, options.models)
+    report.line("done", f"{options.name}: {_megabytes(record.bytes)}, in {path}", path=str(path), **asdict(record))
     return os.EX_OK
 
 
-def _verify(asked: argparse.Namespace, report: Report) -> int:
+def _verify(options: argparse.Namespace, report: Report) -> int:
     worst = os.EX_OK
-    if asked.name:
-        store = _store_of(asked.name)
+    if options.name:
+        store = _store_of(options.name)
         if not store:
-            return _unknown(asked.name, report)
-        if not store.find(asked.name, asked.models):
-            return report.error(f'{asked.name} is not here. Run "inboxd models fetch {asked.name}".', os.EX_NOINPUT)
-    for name, path, good in _verdicts(asked.models):
-        if asked.name and catalogue.canonical(asked.name) != catalogue.canonical(name):
+            return _unknown(options.name, report)
+        if not store.find(options.name, options.models):
+            return report.error(
+                f'{options.name} is not stored here. Run "inboxd models fetch {options.name}".', os.EX_NOINPUT
+            )
+    for name, path, good in _verdicts(options.models):
+        if options.name and catalogue.canonical(options.name) != catalogue.canonical(name):
             continue
-        report.say("model", f"{name:16} {_VERDICTS[good]}", name=name, path=str(path), good=good)
+        report.line("model", f"{name:16} {_VERDICTS[good]}", name=name, path=str(path), good=good)
         worst = os.EX_DATAERR if good is False else worst
     return worst
 
 
-_VERDICTS = {True: "as recorded", False: "DAMAGED: remove it and fetch it again", None: "no record to compare with"}
+_VERDICTS = {
+    True: "ok",
+    False: "DAMAGED: run `inboxd models remove` and then `inboxd models fetch` for it",
+    None: "not checked: no checksum is known",
+}
 
 
 def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
-    """Of all that is stored: is it what its record says? None: nothing to compare with."""
+    """For all stored weights: do they match their checksum? None: no checksum is known."""
     for path in sorted((models / "whisper").glob("*.pt")):
         name = path.name.removesuffix(".pt")
         record = storage.Record.read(source.record_of(path))
@@ -179,18 +192,18 @@ def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
         yield name, path, None if record is None else hub.sha256_of(path) == record.sha256
 
 
-def _remove(asked: argparse.Namespace, report: Report) -> int:
-    store = _store_of(asked.name)
+def _remove(options: argparse.Namespace, report: Report) -> int:
+    store = _store_of(options.name)
     if not store:
-        return _unknown(asked.name, report)
-    path = store.find(asked.name, asked.models)
+        return _unknown(options.name, report)
+    path = store.find(options.name, options.models)
     if path is None:
-        report.say("done", f"{asked.name} is not there.", name=asked.name, removed=False)
+        report.line("done", f"{options.name} is not stored here.", name=options.name, removed=False)
         return os.EX_OK
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with contextlib.suppress(FileNotFoundError):
         store.record_of(path).unlink()
-    report.say("done", f"{asked.name} was removed.", name=asked.name, removed=True)
+    report.line("done", f"Removed {options.name}.", name=options.name, removed=True)
     return os.EX_OK
 
 
@@ -198,7 +211,7 @@ _COMMANDS = {"list": _list, "fetch": _fetch, "convert": _convert, "verify": _ver
 
 
 def _store_of(name: str) -> Any:
-    """The module that keeps the weights of this name (`weights` or `hub`); None: no such name."""
+    """The module that stores weights of this name (`source` or `hub`); None: the name is unknown."""
     if name in catalogue.NAMES:
         return source
     return hub if hub.is_name(name) else None
@@ -206,16 +219,16 @@ def _store_of(name: str) -> Any:
 
 def _unknown(name: str, report: Report) -> int:
     return report.error(
-        f"There is no model {name!r}. Whisper's are {', '.join(catalogue.NAMES)}; "
-        "a vision-language model is named as on its hub: ORGANISATION/NAME.",
+        f"Unknown model {name!r}. Whisper's models: {', '.join(catalogue.NAMES)}. "
+        "Name a vision-language model as its hub does: ORGANISATION/NAME.",
         os.EX_USAGE,
     )
 
 
 def _disk_message(error: OSError, models: Path) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return f"There is no room for this in {models}: free some and try again. Nothing was left half-done."
-    return f"{models} cannot be used: {error}. Correct its permissions, or choose another with [paths] in config.toml."
+        return f"There is no room for this in {models}. Free some space and try again."
+    return f"Cannot use {models}: {error}. Correct its permissions, or set [paths] models in config.toml."
 
 
 def _megabytes(size: float) -> str:
@@ -229,18 +242,18 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="inboxd models", description="The models that inboxd's processors compute with.")
-    parser.add_argument("--models", type=Path, required=True, metavar="DIR", help=argparse.SUPPRESS)  # inboxd's
+    parser = _Parser(prog="inboxd models", description="Manage the weights of models.")
+    parser.add_argument("--models", type=Path, required=True, metavar="DIR", help=argparse.SUPPRESS)  # set by inboxd
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text, named in (
-        ("list", "what there is, and what is here", None),
-        ("fetch", "download one", 1),
-        ("convert", "make one of faster-whisper's: a folder with model.bin, or that file", 1),
-        ("verify", "hash what is here and compare", "?"),
-        ("remove", "delete one", 1),
+        ("list", "list the known models and those stored here", None),
+        ("fetch", "download a model", 1),
+        ("convert", "convert a model of faster-whisper: a folder with model.bin, or that file", 1),
+        ("verify", "compare stored models with their checksums", "?"),
+        ("remove", "delete a stored model", 1),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--json", action="store_true", help="JSON lines on stdout")
+        command.add_argument("--json", action="store_true", help="print JSON lines, for scripts")
         if named == 1:
             command.add_argument("name", metavar="NAME")
         elif named:

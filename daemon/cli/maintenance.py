@@ -20,6 +20,10 @@ from daemon.queue.reader import JobLog
 from daemon.server import control_socket
 
 _STATUS_SECONDS = 2.0
+_VERIFY_FIX = (
+    "See the history of a job with `inboxd show JOB`, and the log with `journalctl -u inboxd -p warning`. Restart the\n"
+    "daemon after a failed recovery; restore files that are missing or changed from a backup."
+)
 _PLURALS = {
     "result": ("result", "results"),
     "failure": ("failure", "failures"),
@@ -45,7 +49,7 @@ def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
         outcome = f"{errors} error{'' if errors == 1 else 's'}" if errors else "no errors"
         print(f"{verdict.jobs} jobs, {verdict.bytes_checked / 1e6:.1f} MB read: {outcome}.")
         if errors:
-            print("See each job's history with `inboxd show JOB`; docs/operating.md lists what to do about each error.")
+            print(_VERIFY_FIX)
     if not verdict.is_clean:
         raise typer.Exit(1)
 

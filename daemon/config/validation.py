@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from daemon.config.toml import key_literal, literal
 from daemon.core.errors import ConfigError
 
-FIX = "Correct config.toml: docs/settings.md describes every key."
+FIX = "Correct config.toml; docs/settings.md explains the settings."
 _MOST_ITEMS = 3  # wrong items of a list to show
 _WORDS = {  # by pydantic's type of the error
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),

@@ -179,6 +179,7 @@ def test_verify_finds_a_changed_result_and_a_lost_original(done: Place):
     output.write_text("tampered")
     found = json.loads(done.inboxd("verify", "--json", check=1).stdout)
     assert not found["clean"] and "does not have the content" in found["findings"][0]["what"]
+    assert "1 error." in (shown := done.inboxd("verify", check=1).stdout) and "inboxd show JOB" in shown
 
 
 def test_verify_tells_of_results_that_were_moved_away_without_calling_it_wrong(done: Place):
