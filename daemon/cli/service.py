@@ -95,9 +95,9 @@ def install(
     """Install or upgrade the systemd service, start it, and show where everything is."""
     from daemon.install import install as service
 
-    place = service.user_place(os.environ) if user else service.system_place()
-    service.install(place, group=group, report=print)
-    service.write_aids(place, completion_scripts(), report=print)
+    paths = service.user_paths(os.environ) if user else service.system_paths()
+    service.install(paths, group=group, report=print)
+    service.write_help_files(paths, completion_scripts(), report=print)
 
 
 def completion_scripts() -> dict[str, str]:
@@ -115,4 +115,4 @@ def uninstall(user: UserOption = False) -> None:
     """Remove the systemd service. Files, settings and the job log remain."""
     from daemon.install import install as service
 
-    service.uninstall(service.user_place(os.environ) if user else service.system_place(), report=print)
+    service.uninstall(service.user_paths(os.environ) if user else service.system_paths(), report=print)

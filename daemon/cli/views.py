@@ -61,6 +61,7 @@ def status_view(reply: Mapping[str, Any]) -> Group:
     """The reply to the command `status`."""
     jobs = reply["jobs"]
     counts = " · ".join(f"{jobs.get(state, 0)} {state}" for state in ("queued", "running", "done", "failed"))
+    counts += f" · {jobs['cancelled']} cancelled" if jobs.get("cancelled") else ""
     header = safe_text(f"inboxd {reply['version']}, process {reply['pid']}, up {span(reply['uptime_seconds'])}: ")
     parts: list[Any] = [
         header.append(counts, style="bold"),
@@ -87,8 +88,12 @@ def problem_lines(reply: Mapping[str, Any]) -> list[Text]:
     for key in ("storage_problem", "config_problem", "backup_problem", "metrics_problem"):
         if reply.get(key):
             lines.append(safe_text(f"  {reply[key]}", style="red"))
-    for problems, style in (("unplaced", "red"), ("left_in_inbox", "yellow"), ("watch_problems", "yellow")):
-        lines += [safe_text(f"  {name}: {why}", style=style) for name, why in reply.get(problems, {}).items()]
+    for key, label, style in (
+        ("unplaced", "not recovered: ", "red"),
+        ("left_in_inbox", "left in the inbox: ", "yellow"),
+        ("watch_problems", "", "yellow"),
+    ):
+        lines += [safe_text(f"  {label}{name}: {why}", style=style) for name, why in reply.get(key, {}).items()]
     return lines
 
 

@@ -69,11 +69,11 @@ def folders(settings: Settings, installation: Installation | None) -> Findings:
 
 def why_outside_sandbox(path: Path, installation: Installation | None) -> str | None:
     """Why the system service may not write there, regardless of permissions; None: it may."""
-    if installation is None or installation.place.is_for_user:
+    if installation is None or installation.paths.is_for_user:
         return None
     if directive := unit.find_hidden(path):
         return f"the service cannot see it ({directive})"
-    writable = [installation.place.data]
+    writable = [installation.paths.data]
     for line in f"{installation.text}\n{installation.drop_ins}".splitlines():
         if line.startswith("ReadWritePaths="):
             writable += [Path(word.strip('"-+')) for word in line.partition("=")[2].split()]

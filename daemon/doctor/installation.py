@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.install.install import Place, system_place, user_place
+from daemon.install.install import ServicePaths, system_paths, user_paths
 
 _SECONDS = 10.0  # for systemctl and journalctl to answer
 
@@ -21,7 +21,7 @@ _SECONDS = 10.0  # for systemctl and journalctl to answer
 class Installation:
     """An installed service."""
 
-    place: Place
+    paths: ServicePaths
     text: str  # of its unit
     drop_ins: str  # their texts, joined
 
@@ -41,27 +41,27 @@ class Installation:
 
     def show(self, *properties: str) -> dict[str, str]:
         """Properties of the unit, by `systemctl show`; empty if systemd does not answer."""
-        query = [*self.place.systemctl, "show", "inboxd", f"--property={','.join(properties)}"]
+        query = [*self.paths.systemctl, "show", "inboxd", f"--property={','.join(properties)}"]
         return dict(line.split("=", 1) for line in (run(query) or "").splitlines() if "=" in line)
 
 
 def installation_of(source: Path | None) -> Installation | None:
     """The installed service that uses this config.toml; without a config.toml, any installed service."""
-    for place in (system_place(), user_place(os.environ)):
+    for paths in (system_paths(), user_paths(os.environ)):
         try:
-            text = place.unit.read_text()
+            text = paths.unit.read_text()
         except OSError:
             continue
         named = re.search(r'^ExecStart=.* --config "?([^"\n]+?)"?$', text, flags=re.MULTILINE)
-        shown = Path(named[1].replace("%%", "%")) if named else place.config
-        if source is None or source.resolve() in (shown.resolve(), place.config.resolve()):
-            return Installation(place=place, text=text, drop_ins=_drop_ins(place))
+        shown = Path(named[1].replace("%%", "%")) if named else paths.config
+        if source is None or source.resolve() in (shown.resolve(), paths.config.resolve()):
+            return Installation(paths=paths, text=text, drop_ins=_drop_ins(paths))
     return None
 
 
-def _drop_ins(place: Place) -> str:
+def _drop_ins(paths: ServicePaths) -> str:
     found = []
-    for path in sorted(place.drop_ins.glob("*.conf")):
+    for path in sorted(paths.drop_ins.glob("*.conf")):
         with contextlib.suppress(OSError):
             found.append(path.read_text())
     return "\n".join(found)

@@ -55,7 +55,7 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
 def _fetching(name: str, weights: str, installation: Installation | None) -> tuple[str, str, str]:
     """A finding about weights that are missing and would be downloaded with the first file."""
     fix, user = f"inboxd models fetch {weights}", installation.user if installation else None
-    if installation and not installation.place.is_for_user and "PrivateNetwork=no" not in installation.drop_ins:
+    if installation and not installation.paths.is_for_user and "PrivateNetwork=no" not in installation.drop_ins:
         fix = f"sudo -u {user.pw_name} {fix}" if user else fix
         return FAIL, f"{name} cannot run: the weights {weights} are missing, and the service has no network", fix
     return WARN, f"{name} can run, but downloads the weights {weights} with the first file", fix
@@ -175,7 +175,7 @@ def _devices(installation: Installation | None) -> Findings:
             "/dev/nvidia-uvm does not exist, and CUDA needs it",
             "modprobe nvidia-uvm, or start nvidia-persistenced",
         )
-    if installation and not installation.place.is_for_user and "char-nvidia" not in installation.drop_ins:
+    if installation and not installation.paths.is_for_user and "char-nvidia" not in installation.drop_ins:
         yield FAIL, "the service cannot see the GPU (PrivateDevices=)", "sudo inboxd install, which adds gpu.conf"
 
 

@@ -170,9 +170,9 @@ def service(installation: Installation | None) -> Findings:
     if installation is None:
         yield OK, "not installed for this config.toml; `inboxd run` runs the daemon in a terminal", ""
         return
-    place = installation.place
-    systemctl, sudo = " ".join(place.systemctl), "" if place.is_for_user else "sudo "
-    yield from _unit(installation, f"{sudo}inboxd install{' --user' if place.is_for_user else ''}")
+    paths = installation.paths
+    systemctl, sudo = " ".join(paths.systemctl), "" if paths.is_for_user else "sudo "
+    yield from _unit(installation, f"{sudo}inboxd install{' --user' if paths.is_for_user else ''}")
     facts = installation.show("ActiveState", "SubState", "UnitFileState", "NRestarts", "NeedDaemonReload")
     if not facts:
         yield WARN, "systemd does not answer", f"{systemctl} status inboxd"
@@ -196,27 +196,27 @@ def service(installation: Installation | None) -> Findings:
     if facts.get("NeedDaemonReload") == "yes":
         yield WARN, "its unit has changed, and systemd still uses the old one", f"{systemctl} daemon-reload"
     lingering = Path("/var/lib/systemd/linger", os.environ.get("USER", ""))
-    if place.is_for_user and not lingering.is_file():
+    if paths.is_for_user and not lingering.is_file():
         yield WARN, "it stops when you log out", "loginctl enable-linger"
 
 
 def _unit(installation: Installation, fix: str) -> Findings:
-    place = installation.place
+    paths = installation.paths
     command = Path(sys.prefix) / "bin" / "inboxd"
     group = unit.group_of(installation.text) or "inboxd"
     if installation.command and Path(installation.command) != command:
-        yield WARN, f"{place.unit} runs {installation.command}, but this is {command}", f"{installation.command} doctor"
-    elif installation.text != unit.text(command, group, is_for_user=place.is_for_user):
-        yield WARN, f"{place.unit} is not the unit of this version (or was edited)", fix
+        yield WARN, f"{paths.unit} runs {installation.command}, but this is {command}", f"{installation.command} doctor"
+    elif installation.text != unit.text(command, group, is_for_user=paths.is_for_user):
+        yield WARN, f"{paths.unit} is not the unit of this version (or was edited)", fix
     else:
-        yield OK, f"{place.unit} is the unit of this version", ""
+        yield OK, f"{paths.unit} is the unit of this version", ""
 
 
 def journal(installation: Installation | None) -> Findings:
     """The errors that the service logged in the last day."""
     if installation is None:
         return
-    scope = ["--user"] if installation.place.is_for_user else []
+    scope = ["--user"] if installation.paths.is_for_user else []
     look = ["journalctl", *scope, "-u", "inboxd", "-p", "err", "--since", "-1d"]
     lines = run([*look, "-q", "-o", "short-iso", "--no-pager", "-n", str(_JOURNAL_LINES)])
     if lines is None:

@@ -26,7 +26,7 @@ _FOLDERS = "systemd/inboxd.service.d/folders.conf"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ServicePaths:
     """The paths of the parts of the service."""
 
     is_for_user: bool
@@ -36,7 +36,7 @@ class Place:
     link: Path  # the command, in the PATH of all users
 
     @property
-    def aids(self) -> Mapping[str, Path]:
+    def help_files(self) -> Mapping[str, Path]:
         """The paths of the man page and the completion scripts."""
         share = self.link.parents[1] / "share"
         return {
@@ -55,8 +55,8 @@ class Place:
         return ["systemctl", "--user"] if self.is_for_user else ["systemctl"]
 
 
-def system_place() -> Place:
-    return Place(
+def system_paths() -> ServicePaths:
+    return ServicePaths(
         is_for_user=False,
         unit=Path("/etc/systemd/system/inboxd.service"),
         config=Path("/etc/inboxd/config.toml"),
@@ -65,10 +65,10 @@ def system_place() -> Place:
     )
 
 
-def user_place(environment: Mapping[str, str]) -> Place:
+def user_paths(environment: Mapping[str, str]) -> ServicePaths:
     home = Path(environment.get("HOME") or Path.home())
     settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    return Place(
+    return ServicePaths(
         is_for_user=True,
         unit=settings / "systemd/user/inboxd.service",
         config=settings / "inboxd/config.toml",
@@ -77,7 +77,7 @@ def user_place(environment: Mapping[str, str]) -> Place:
     )
 
 
-def install(place: Place, *, group: str | None, report: Callable[[str], None]) -> None:
+def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], None]) -> None:
     """Install everything and start the service. Members of `group` may drop files and read results; the default is
     the group of the installed service, or `inboxd`. `report` gets each line for the user.
 
@@ -85,44 +85,44 @@ def install(place: Place, *, group: str | None, report: Callable[[str], None]) -
         LayoutError: the service cannot be installed; names the fix.
         ConfigError: the existing config.toml is wrong; the service keeps running unchanged.
     """
-    command = _check(place)
-    group = group or (unit.group_of(place.unit.read_text()) if place.unit.exists() else None) or _USER
-    owner = None if place.is_for_user else _make_user(group, report)
-    _make_folders(place, owner, group)
-    is_new = _write_new(place.config, _config_for(place.data))
-    settings = config.load(place.config)
-    report(f"settings    {place.config}{'' if is_new else ' (unchanged)'}")
+    command = _check(paths)
+    group = group or (unit.group_of(paths.unit.read_text()) if paths.unit.exists() else None) or _USER
+    owner = None if paths.is_for_user else _make_user(group, report)
+    _make_folders(paths, owner, group)
+    is_new = _write_new(paths.config, _config_for(paths.data))
+    settings = config.load(paths.config)
+    report(f"settings    {paths.config}{'' if is_new else ' (unchanged)'}")
     for name in ("inbox", "outbox", "state"):
         folder = getattr(settings, name)
-        is_open = place.is_for_user or folder.is_relative_to(place.data)
+        is_open = paths.is_for_user or folder.is_relative_to(paths.data)
         report(f"{name:<11} {folder}{'' if is_open else f' (give the service access: {_FOLDERS})'}")
     if owner is not None:
         _protect_names((settings.inbox, settings.outbox), owner, report)
-    place.unit.parent.mkdir(parents=True, exist_ok=True)
-    place.unit.write_text(unit.text(command, group, is_for_user=place.is_for_user))
-    report(f"unit        {place.unit}")
-    if not place.is_for_user and _GPU.exists():
-        _write_new(place.drop_ins / _GPU_DROP_IN, unit.drop_in(_GPU_DROP_IN))
-        report(f"GPU         {place.drop_ins / _GPU_DROP_IN}")
-    _link(place.link, command)
-    _systemctl(place, "daemon-reload")
-    _systemctl(place, "enable", "inboxd")
-    journal = f"journalctl {'--user ' if place.is_for_user else ''}-u inboxd"
+    paths.unit.parent.mkdir(parents=True, exist_ok=True)
+    paths.unit.write_text(unit.text(command, group, is_for_user=paths.is_for_user))
+    report(f"unit        {paths.unit}")
+    if not paths.is_for_user and _GPU.exists():
+        _write_new(paths.drop_ins / _GPU_DROP_IN, unit.drop_in(_GPU_DROP_IN))
+        report(f"GPU         {paths.drop_ins / _GPU_DROP_IN}")
+    _link(paths.link, command)
+    _systemctl(paths, "daemon-reload")
+    _systemctl(paths, "enable", "inboxd")
+    journal = f"journalctl {'--user ' if paths.is_for_user else ''}-u inboxd"
     _systemctl(
-        place, "restart", "inboxd", fix=f"Find the cause with: {journal} -n 20"
+        paths, "restart", "inboxd", fix=f"Find the cause with: {journal} -n 20"
     )  # a restart: it may be an upgrade
     report(f"log         {journal} -f")
-    report(f"status      {place.link} status --config {place.config}")
-    if place.is_for_user:
+    report(f"status      {paths.link} status --config {paths.config}")
+    if paths.is_for_user:
         report("The service stops when you log out. To keep it running, run once: loginctl enable-linger")
     else:
         report(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
-        report(f"models      sudo -u {_USER} {place.link} models fetch turbo --config {place.config}")
+        report(f"models      sudo -u {_USER} {paths.link} models fetch turbo --config {paths.config}")
 
 
-def write_aids(place: Place, completions: Mapping[str, str], report: Callable[[str], None]) -> None:
+def write_help_files(paths: ServicePaths, completions: Mapping[str, str], report: Callable[[str], None]) -> None:
     """Write the man page and the completion scripts (by shell) of this version. The service does not need them."""
-    for name, path in place.aids.items():
+    for name, path in paths.help_files.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text((unit.ROOT / "docs/inboxd.1").read_text() if name == "man" else completions[name])
@@ -132,38 +132,38 @@ def write_aids(place: Place, completions: Mapping[str, str], report: Callable[[s
     report("help        man inboxd; new shells complete its commands")
 
 
-def uninstall(place: Place, report: Callable[[str], None]) -> None:
+def uninstall(paths: ServicePaths, report: Callable[[str], None]) -> None:
     """Stop the service and remove its unit and command; settings, files and the job log remain.
 
     Raises:
         LayoutError: the service cannot be removed; names the fix.
     """
-    if place.unit.exists():
-        _check_manager(place)
-        _systemctl(place, "disable", "--now", "inboxd")
-        place.unit.unlink()
-        _remove_own_drop_in(place)
-        _systemctl(place, "daemon-reload")
-        report(f"removed     {place.unit}")
+    if paths.unit.exists():
+        _check_manager(paths)
+        _systemctl(paths, "disable", "--now", "inboxd")
+        paths.unit.unlink()
+        _remove_own_drop_in(paths)
+        _systemctl(paths, "daemon-reload")
+        report(f"removed     {paths.unit}")
     else:
-        report(f"There is no {place.unit}: nothing to stop.")
-    if place.link.is_symlink():
-        place.link.unlink()
-        report(f"removed     {place.link}")
-    for path in place.aids.values():
+        report(f"There is no {paths.unit}: nothing to stop.")
+    if paths.link.is_symlink():
+        paths.link.unlink()
+        report(f"removed     {paths.link}")
+    for path in paths.help_files.values():
         path.unlink(missing_ok=True)
-    for path in (place.drop_ins, place.config, place.data):
+    for path in (paths.drop_ins, paths.config, paths.data):
         if path.exists():
             report(f"kept        {path}")
 
 
-def _check(place: Place) -> Path:
+def _check(paths: ServicePaths) -> Path:
     """Check everything that could stop the installation half-way; return the command that the unit will run."""
     command = Path(sys.prefix) / "bin" / "inboxd"
     if not command.exists():
         raise LayoutError(f"There is no {command}.", "Install into a virtual environment first: make install")
-    _check_manager(place)
-    if place.is_for_user:
+    _check_manager(paths)
+    if paths.is_for_user:
         return command
     for path in (command, Path(__file__), Path(sys.executable).resolve()):
         if directive := unit.find_hidden(path):
@@ -176,15 +176,15 @@ def _check(place: Place) -> Path:
     return command
 
 
-def _check_manager(place: Place) -> None:
+def _check_manager(paths: ServicePaths) -> None:
     """Check that there is a systemd that this user may control."""
-    if not place.is_for_user and os.geteuid() != 0:
+    if not paths.is_for_user and os.geteuid() != 0:
         raise LayoutError(
             "Only root can install or remove a system service.", "Use sudo, or --user for your own service."
         )
     if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
         raise LayoutError("This machine does not run systemd.", "Start `inboxd run` from your own service manager.")
-    if place.is_for_user and _run([*place.systemctl, "show-environment"]).returncode != 0:
+    if paths.is_for_user and _run([*paths.systemctl, "show-environment"]).returncode != 0:
         raise LayoutError(
             "This user has no systemd instance (`systemctl --user` does not answer).",
             "Log in as this user, not with su or sudo. Or run, as root: loginctl enable-linger USER; "
@@ -195,29 +195,29 @@ def _check_manager(place: Place) -> None:
 def _make_user(group: str, report: Callable[[str], None]) -> int:
     """Create the service's user and its `group` if they do not exist; return the user's number."""
     if _run(["getent", "group", group]).returncode != 0:
-        _must(["groupadd", "--system", group])
+        _run_or_raise(["groupadd", "--system", group])
         report(f"group       {group} (new)")
     try:
         pwd.getpwnam(_USER)
     except KeyError:
         shell = shutil.which("nologin", path="/usr/sbin:/sbin:/usr/bin:/bin") or "/bin/false"
-        home = str(system_place().data)
-        _must(["useradd", "--system", "--gid", group, "--home-dir", home, "--shell", shell, _USER])
+        home = str(system_paths().data)
+        _run_or_raise(["useradd", "--system", "--gid", group, "--home-dir", home, "--shell", shell, _USER])
         report(f"user        {_USER} (new)")
     else:
-        _must(["usermod", "--append", "--groups", group, _USER])
+        _run_or_raise(["usermod", "--append", "--groups", group, _USER])
     return pwd.getpwnam(_USER).pw_uid
 
 
-def _make_folders(place: Place, owner: int | None, group: str) -> None:
+def _make_folders(paths: ServicePaths, owner: int | None, group: str) -> None:
     """Create the folders. The group may write to the inbox and read the outbox; new files inherit the group
     (set-group-ID bit). In the inbox, users can rename or delete only their own files (sticky bit), and not the
     service's own folder."""
     modes = {
-        place.data: 0o2750,
-        place.data / "inbox": 0o3770,
-        place.data / "outbox": 0o2750,
-        place.data / "state": 0o700,
+        paths.data: 0o2750,
+        paths.data / "inbox": 0o3770,
+        paths.data / "outbox": 0o2750,
+        paths.data / "state": 0o700,
     }
     for folder, mode in modes.items():
         if folder.exists():
@@ -246,13 +246,13 @@ def _config_for(data: Path) -> str:
     return text
 
 
-def _remove_own_drop_in(place: Place) -> None:
+def _remove_own_drop_in(paths: ServicePaths) -> None:
     """Remove the drop-in for a GPU, unless it was edited."""
-    drop_in = place.drop_ins / _GPU_DROP_IN
+    drop_in = paths.drop_ins / _GPU_DROP_IN
     if drop_in.exists() and drop_in.read_text() == unit.drop_in(_GPU_DROP_IN):
         drop_in.unlink()
-    if place.drop_ins.is_dir() and not any(place.drop_ins.iterdir()):
-        place.drop_ins.rmdir()
+    if paths.drop_ins.is_dir() and not any(paths.drop_ins.iterdir()):
+        paths.drop_ins.rmdir()
 
 
 def _write_new(path: Path, text: str) -> bool:
@@ -277,11 +277,11 @@ def _link(link: Path, command: Path) -> None:
         link.symlink_to(command)
 
 
-def _systemctl(place: Place, *arguments: str, fix: str = "Fix that, then run the command again.") -> None:
-    _must([*place.systemctl, *arguments], fix)
+def _systemctl(paths: ServicePaths, *arguments: str, fix: str = "Fix that, then run the command again.") -> None:
+    _run_or_raise([*paths.systemctl, *arguments], fix)
 
 
-def _must(command: list[str], fix: str = "Fix that, then run the command again.") -> None:
+def _run_or_raise(command: list[str], fix: str = "Fix that, then run the command again.") -> None:
     done = _run(command)
     if done.returncode:
         what = (done.stderr or done.stdout).strip()

@@ -32,11 +32,11 @@ def is_copy(path: Path) -> bool:
 
 
 def refused(place: Place, *arguments: str) -> str:
-    """What is said of a target that is refused; nothing is changed in the folder around it."""
+    """The message about a refused target; nothing is changed in the folder around it."""
     before = _tree(place.home)
-    said = place.inboxd("backup", *arguments, check=USAGE).stderr
-    assert "Traceback" not in said and _tree(place.home) == before
-    return said
+    message = place.inboxd("backup", *arguments, check=USAGE).stderr
+    assert "Traceback" not in message and _tree(place.home) == before
+    return message
 
 
 def _tree(home: Path) -> dict[str, bytes]:
@@ -44,7 +44,7 @@ def _tree(home: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in paths}
 
 
-def test_copy_is_written_to_the_file_that_was_named(done: Place):
+def test_backup_is_written_to_the_named_file(done: Place):
     target = done.home / "copy.db"
     assert done.inboxd("backup", str(target)).stdout.strip() == str(target)
     assert is_copy(target) and [path.name for path in done.home.glob(".*")] == []
@@ -59,7 +59,7 @@ def test_folder_gets_a_file_of_the_usual_name(folder: str, done: Place):
     assert "already exists" in refused(done, f"{done.home}/{folder}")
 
 
-def test_file_that_exists_is_replaced_only_by_force(done: Place):
+def test_existing_file_is_replaced_only_with_force(done: Place):
     target = done.home / "notes.txt"
     target.write_text("important")
     assert "already exists" in refused(done, str(target)) and "--force" in refused(done, str(target))
@@ -81,15 +81,15 @@ def test_unrelated_file_with_the_name_of_a_temporary_one_is_left_alone(done: Pla
     }
 
 
-def test_missing_folder_is_not_made(done: Place):
-    said = refused(done, str(done.home / "media/stick/copy.db"))
-    assert "does not exist" in said and "mount" in said.lower()
+def test_missing_folder_is_not_created(done: Place):
+    message = refused(done, str(done.home / "media/stick/copy.db"))
+    assert "does not exist" in message and "mount" in message.lower()
     assert not (done.home / "media").exists()
     assert "does not exist" in refused(done, f"{done.home}/new/")
 
 
 @pytest.mark.parametrize("below", ["x", "x/", "x/y", ""])
-def test_file_in_the_place_of_a_folder_is_reported_as_one(below: str, done: Place):
+def test_file_instead_of_a_folder_is_reported(below: str, done: Place):
     (done.home / "a.txt").write_text("mine")
     assert f"{done.home}/a.txt is not a folder." in " ".join(refused(done, f"{done.home}/a.txt/{below}").split())
 
@@ -116,7 +116,7 @@ def test_copy_is_private_whatever_the_mode_of_the_job_log(mask: int, done: Place
         *("link/copy.db", "deep/copy.db", "inbox", "hard.db", "config.toml", "symlink.db"),
     ],
 )
-def test_what_belongs_to_the_daemon_is_refused_even_by_force(where: str, force: list[str], done: Place):
+def test_files_of_the_daemon_are_never_replaced(where: str, force: list[str], done: Place):
     (done.state / "backups").mkdir()
     (done.home / "link").symlink_to(done.inbox)
     (done.home / "deep").symlink_to(done.outbox / ".staging")
@@ -125,7 +125,7 @@ def test_what_belongs_to_the_daemon_is_refused_even_by_force(where: str, force: 
     refused(done, str(done.home / where), *force)
 
 
-def test_folder_of_the_copies_may_be_named(done: Place):
+def test_folder_of_the_nightly_backups_may_be_named(done: Place):
     (done.state / "backups").mkdir()
     done.inboxd("backup", str(done.state / "backups" / "before.db"))
     assert is_copy(done.state / "backups" / "before.db")
@@ -136,14 +136,14 @@ def test_odd_names_are_explained(name: str, done: Place):
     assert "Name a file or folder" in refused(done, name)
 
 
-def test_what_is_no_file_is_refused_even_by_force(done: Place):
+def test_irregular_file_is_refused_even_with_force(done: Place):
     os.mkfifo(done.home / "pipe")
     assert "not a regular file" in refused(done, str(done.home / "pipe"), "--force")
     assert "not a regular file" in refused(done, "/dev/null", "--force")
     assert Path("/dev/null").is_char_device()
 
 
-def test_database_that_another_program_uses_is_refused_even_by_force(done: Place):
+def test_database_in_use_is_refused_even_with_force(done: Place):
     other = done.home / "other.db"
     with closing(sqlite3.connect(other, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -151,7 +151,7 @@ def test_database_that_another_program_uses_is_refused_even_by_force(done: Place
         assert "in use" in refused(done, str(other), "--force")
 
 
-def test_name_of_bytes_that_are_no_text_works(done: Place):
+def test_name_that_is_not_utf8_works(done: Place):
     folder = os.fsencode(done.home) + b"/caf\xe9"
     os.mkdir(folder)
     done.inboxd("backup", os.fsdecode(folder))
@@ -159,11 +159,11 @@ def test_name_of_bytes_that_are_no_text_works(done: Place):
     assert name.startswith(b"jobs-") and is_copy(Path(os.fsdecode(folder + b"/" + name)))
 
 
-def test_too_long_a_name_and_a_folder_that_may_not_be_written_are_explained(done: Place):
-    said = done.inboxd("backup", str(done.home / ("x" * 300)), check=None)
-    assert said.returncode == USAGE and "Traceback" not in said.stderr and "too long" in said.stderr
-    said = done.inboxd("backup", "/proc/copy.db", check=None)
-    assert said.returncode == STORAGE and "Traceback" not in said.stderr
+def test_too_long_name_and_unwritable_folder_are_explained(done: Place):
+    message = done.inboxd("backup", str(done.home / ("x" * 300)), check=None)
+    assert message.returncode == USAGE and "Traceback" not in message.stderr and "too long" in message.stderr
+    message = done.inboxd("backup", "/proc/copy.db", check=None)
+    assert message.returncode == STORAGE and "Traceback" not in message.stderr
 
 
 def test_full_disk_is_explained_and_leaves_nothing(done: Place, tmp_path: Path):
@@ -173,8 +173,8 @@ def test_full_disk_is_explained_and_leaves_nothing(done: Place, tmp_path: Path):
     if mounted.returncode:
         pytest.skip(f"needs the right to mount: {mounted.stderr.decode().strip()}")
     try:
-        said = done.inboxd("backup", str(small / "copy.db"), check=STORAGE).stderr
-        assert "space" in said and "Traceback" not in said
+        message = done.inboxd("backup", str(small / "copy.db"), check=STORAGE).stderr
+        assert "space" in message and "Traceback" not in message
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", "-l", small], check=True)
@@ -204,7 +204,7 @@ def test_temporary_file_of_a_run_that_was_killed_is_removed_by_the_next(database
 
 
 @pytest.mark.parametrize("kind", ["other content", "another name", "a link", "in use"])
-def test_temporary_file_that_may_be_anothers_is_left(kind: str, database: Path, tmp_path: Path):
+def test_foreign_temporary_file_is_left_alone(kind: str, database: Path, tmp_path: Path):
     folder, name = tmp_path / "backups", ".inboxd-backup-0123456789abcdef.part"
     folder.mkdir()
     match kind:
@@ -222,7 +222,7 @@ def test_temporary_file_that_may_be_anothers_is_left(kind: str, database: Path, 
     assert _copies(database, folder) == [name, "jobs-2026-01-01.db"]
 
 
-def test_copy_that_fails_leaves_what_was_there(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_failed_backup_changes_nothing(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "backups"
     _copies(database, folder)
     before = (folder / "jobs-2026-01-01.db").read_bytes()

@@ -15,7 +15,7 @@ from sandbox import Place, wait_for
 from daemon import config
 from daemon.doctor import checks, host, models
 from daemon.doctor.installation import Installation, as_user
-from daemon.install.install import system_place
+from daemon.install.install import system_paths
 from daemon.queue.store import Store
 from daemon.recovery import unplaced
 
@@ -27,8 +27,8 @@ def _findings(place: Place, check: int | None = None) -> dict[str, list[tuple[st
     return found
 
 
-def _look(place: Place) -> dict[str, list[tuple[str, str]]]:
-    """The same without a process of its own."""
+def _run_here(place: Place) -> dict[str, list[tuple[str, str]]]:
+    """The same, in this process."""
     found: dict[str, list[tuple[str, str]]] = {}
     for check in checks.run_all(place.config):
         found.setdefault(check.what, []).append((check.verdict, f"{check.found} {check.fix}"))
@@ -37,11 +37,11 @@ def _look(place: Place) -> dict[str, list[tuple[str, str]]]:
 
 @pytest.fixture
 def installed():
-    """Makes an installation with these lines in its unit."""
+    """A function that makes an installation with these lines in its unit."""
 
     def make(lines: str, place: Place) -> Installation:
         text = f"[Service]\nExecStart=/opt/inboxd/.venv/bin/inboxd run --config {place.config}\n{lines}"
-        return Installation(place=system_place(), text=text, drop_ins="")
+        return Installation(paths=system_paths(), text=text, drop_ins="")
 
     return make
 
@@ -85,9 +85,9 @@ def test_damaged_job_log_fails(place: Place):
     data = bytearray((place.state / "jobs.db").read_bytes())
     data[4096 * 3 : 4096 * 6] = b"\xaa" * 4096 * 3
     (place.state / "jobs.db").write_bytes(data)
-    assert _look(place)["job log"][0][0] == "FAIL"
+    assert _run_here(place)["job log"][0][0] == "FAIL"
     (place.state / "jobs.db").write_bytes(b"no database " * 1000)
-    assert _look(place)["job log"][0][0] == "FAIL"
+    assert _run_here(place)["job log"][0][0] == "FAIL"
 
 
 def test_job_log_of_a_newer_inboxd_fails(place: Place):
@@ -95,7 +95,7 @@ def test_job_log_of_a_newer_inboxd_fails(place: Place):
     Store(place.settings().database).close()
     with contextlib.closing(sqlite3.connect(place.settings().database)) as database:
         database.execute("PRAGMA user_version = 99")
-    verdict, words = _look(place)["job log"][0]
+    verdict, words = _run_here(place)["job log"][0]
     assert verdict == "FAIL" and "this inboxd supports version" in words
 
 
@@ -109,7 +109,7 @@ def test_job_log_of_a_newer_inboxd_fails(place: Place):
 )
 def test_wrong_config_does_not_stop_the_other_checks(place: Place, toml: str, words: str):
     place.write_config(toml)
-    found = _look(place)
+    found = _run_here(place)
     assert found["config"][0][0] == "FAIL" and words in found["config"][0][1]
     assert "models" not in found and "models" in found["skipped"][0][1]
     assert "service" in found and ("folders" in found) == ("valid TOML" not in words)
@@ -122,7 +122,7 @@ def test_missing_config_fails_and_names_the_option():
 
 def test_check_that_breaks_is_reported_and_hides_no_other(make_place):
     place = make_place(Place.TEXT.replace('"plaintext"', '"fakes.unplannable"'))
-    found = _look(place)
+    found = _run_here(place)
     assert found["models"] == [
         ("warn", "cannot be checked: no plan Run doctor as root, or as the user that inboxd runs as.")
     ]
@@ -191,7 +191,7 @@ def test_low_inotify_limits_name_the_setting(place: Place, monkeypatch: pytest.M
 def test_daemon_that_holds_the_inbox_without_answering_fails(place: Place):
     place.start()
     (place.state / "inboxd.sock").unlink()
-    verdict, words = _look(place)["daemon"][0]
+    verdict, words = _run_here(place)["daemon"][0]
     assert verdict == "FAIL" and "holds the inbox" in words
 
 
@@ -257,7 +257,7 @@ def test_failed_recovery_is_reported_even_without_a_daemon(place: Place):
     (place.inbox / ".taken/7418f7bc").mkdir()
     unplaced.write(place.state, {"7418f7bc": "Internal error during recovery"})
     assert ("FAIL", True) in [
-        (verdict, "7418f7bc: Internal error" in words) for verdict, words in _look(place)["daemon"]
+        (verdict, "7418f7bc: Internal error" in words) for verdict, words in _run_here(place)["daemon"]
     ]
     assert "ERROR 7418f7bc" in place.inboxd("verify", check=1).stdout
 

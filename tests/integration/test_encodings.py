@@ -1,4 +1,4 @@
-"""Every command works where the terminal, the pipe or the locale is not UTF-8: in processes of their own."""
+"""Every command works if the terminal, the pipe or the locale is not UTF-8."""
 
 import json
 import os
@@ -52,17 +52,17 @@ def inboxd(place: Place, environment: dict[str, str], *arguments: str) -> subpro
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("command", READING, ids=" ".join)
 def test_command_works_in_any_encoding(command: list[str], encoding: str, place: Place):
-    said = inboxd(place, ENCODINGS[encoding], *command)
-    text = (said.stdout + said.stderr).decode("latin-1")
+    done = inboxd(place, ENCODINGS[encoding], *command)
+    text = (done.stdout + done.stderr).decode("latin-1")
     assert "Traceback" not in text and "Error:" not in text.replace("Error: ", ""), text
-    assert said.stdout or said.stderr
-    assert said.returncode in (0, 1, 64, 69), text
+    assert done.stdout or done.stderr
+    assert done.returncode in (0, 1, 64, 69), text
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_json_is_the_same_in_any_encoding(encoding: str, place: Place):
-    said = inboxd(place, ENCODINGS[encoding], "jobs", "--json")
-    assert NAME in {row["file"] for row in json.loads(said.stdout)}
+    done = inboxd(place, ENCODINGS[encoding], "jobs", "--json")
+    assert NAME in {row["file"] for row in json.loads(done.stdout)}
     shown = inboxd(place, ENCODINGS[encoding], "config", "check")
     assert "für €" in json.loads(shown.stdout)["recipes"]
 
@@ -72,9 +72,9 @@ def test_daemon_logs_in_any_encoding(encoding: str, tmp_path: Path):
     place = Place(tmp_path)
     place.drop(NAME, "words\n")
     place.drop("schlecht-€.bin", b"\x00\x01\x02")
-    said = inboxd(place, ENCODINGS[encoding], "run", "--drain")
-    log = said.stderr.decode("latin-1")
-    assert said.returncode == 1 and "Traceback" not in log and "Logging error" not in log, log
+    done = inboxd(place, ENCODINGS[encoding], "run", "--drain")
+    log = done.stderr.decode("latin-1")
+    assert done.returncode == 1 and "Traceback" not in log and "Logging error" not in log, log
     assert {row["state"] for row in place.rows()} == {"done", "failed"}
     assert NAME in {row["file"] for row in place.rows()}
 
@@ -83,12 +83,12 @@ def test_daemon_logs_in_any_encoding(encoding: str, tmp_path: Path):
 def test_files_are_processed_once_in_any_encoding(encoding: str, tmp_path: Path):
     place = Place(tmp_path)
     (tmp_path / NAME).write_text("words\n")
-    said = inboxd(place, ENCODINGS[encoding], "process", NAME, "-o", "Ergebnis-ü")
-    text = (said.stdout + said.stderr).decode("latin-1")
-    assert said.returncode == 0 and "Traceback" not in text, text
+    done = inboxd(place, ENCODINGS[encoding], "process", NAME, "-o", "Ergebnis-ü")
+    text = (done.stdout + done.stderr).decode("latin-1")
+    assert done.returncode == 0 and "Traceback" not in text, text
 
 
-def test_boxes_and_bars_are_ascii_where_the_output_is(place: Place):
-    said = inboxd(place, ENCODINGS["ascii"], "jobs", "--help").stdout.decode("ascii")
-    assert "\\u25" not in said, "a frame of escapes"
+def test_boxes_and_bars_are_ascii_in_ascii_output(place: Place):
+    done = inboxd(place, ENCODINGS["ascii"], "jobs", "--help").stdout.decode("ascii")
+    assert "\\u25" not in done, "a frame of escapes"
     assert "\\u25" not in inboxd(place, ENCODINGS["ascii"], "jobs").stdout.decode("ascii")

@@ -1,4 +1,4 @@
-"""What helps at a prompt: the man page, and what a real bash completes."""
+"""Help at the prompt: the man page, and completion in a real bash."""
 
 import dataclasses
 import shutil
@@ -24,21 +24,21 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> install.Place:
-    """The aids, in a place of their own, and an `inboxd` that is found."""
-    service = dataclasses.replace(install.system_place(), link=tmp_path / "local/bin/inboxd")
+def installed(tmp_path: Path) -> install.ServicePaths:
+    """Man page and completions in a folder of their own, and an `inboxd` in the PATH."""
+    service = dataclasses.replace(install.system_paths(), link=tmp_path / "local/bin/inboxd")
     service.link.parent.mkdir(parents=True)
     service.link.write_text(f"#!{sys.executable}\nfrom daemon.cli.main import main\nmain()\n")
     service.link.chmod(0o755)
-    install.write_aids(service, completion_scripts(), report=print)
+    install.write_help_files(service, completion_scripts(), report=print)
     return service
 
 
-def test_man_page_is_that_of_the_commands_as_they_are():
+def test_man_page_is_up_to_date():
     assert (ROOT / "docs/inboxd.1").read_text() == manpage.text(), "run: make manual"
 
 
-def test_man_page_reads_without_a_complaint():
+def test_man_page_is_valid():
     if shutil.which("groff") is None:
         pytest.skip("needs groff")
     done = subprocess.run(
@@ -48,7 +48,7 @@ def test_man_page_reads_without_a_complaint():
     assert "inboxd doctor" in done.stdout.replace("\b", "") or "iinnbbooxxdd" in done.stdout.replace("\b", "")
 
 
-def test_bash_completes_jobs_states_and_recipes(place: Place, installed: install.Place):
+def test_bash_completes_jobs_states_and_recipes(place: Place, installed: install.ServicePaths):
     place.drop("bank/good.txt")
     place.drop("bad.bin", b"\x00\x01\x02")
     place.drain(check=1)
@@ -56,7 +56,7 @@ def test_bash_completes_jobs_states_and_recipes(place: Place, installed: install
 
     def complete(*words: str) -> list[str]:
         environment = {**place.environment(), "PATH": f"{installed.link.parent}:/usr/bin:/bin"}
-        script = ["bash", "-c", _COMPLETE, "bash", str(installed.aids["bash"]), "inboxd", *words]
+        script = ["bash", "-c", _COMPLETE, "bash", str(installed.help_files["bash"]), "inboxd", *words]
         done = subprocess.run(script, capture_output=True, text=True, cwd=place.home, env=environment)
         assert done.stderr == ""
         return done.stdout.split()
@@ -72,15 +72,15 @@ def test_bash_completes_jobs_states_and_recipes(place: Place, installed: install
     assert complete("show", "") == []
 
 
-def test_aids_for_each_shell_are_there_and_go_with_the_service(installed: install.Place):
-    assert all(path.read_text().strip() for path in installed.aids.values())
-    assert "inboxd" in installed.aids["man"].read_text()
+def test_completions_are_valid_in_each_shell(installed: install.ServicePaths):
+    assert all(path.read_text().strip() for path in installed.help_files.values())
+    assert "inboxd" in installed.help_files["man"].read_text()
     shells = {"zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"], "bash": ["bash", "-n"]}
     for shell, check in shells.items():
         if shutil.which(shell):
-            subprocess.run([*check, str(installed.aids[shell])], check=True)
+            subprocess.run([*check, str(installed.help_files[shell])], check=True)
 
 
-def test_the_version_is_told():
+def test_version_is_printed():
     done = subprocess.run([sys.executable, "-m", "daemon.cli", "--version"], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"inboxd {__version__}\n")

@@ -1,4 +1,4 @@
-"""A daemon that runs is told of a changed config.toml, or to pause: the command line and a real process."""
+"""Reload and pause of a running daemon, by the command line, in a real process."""
 
 import functools
 import os
@@ -39,13 +39,13 @@ def status(place: Place) -> dict:
     return control_socket.ask(place.settings().socket, "status")
 
 
-def test_reload_holds_for_what_comes_and_not_for_what_runs(running):
+def test_reload_applies_to_new_jobs_and_not_to_running_ones(running):
     place, _ = running
     place.drop("before.txt", f"wait_for {place.home / 'go'}")
     wait_for(lambda: (place.row("before.txt") or {}).get("state") == "running", "the job to run")
     place.write_config(TOML.replace('text = "wait"', 'text = "count"'))
-    told = place.inboxd("reload").stdout
-    assert told == 'Changed settings:\n  [inbox] text = "count" (was "wait")\n'
+    output = place.inboxd("reload").stdout
+    assert output == 'Changed settings:\n  [inbox] text = "count" (was "wait")\n'
     place.drop("after.txt", "three little words")
     assert place.ended("after.txt")["recipe"] == "count"
     assert place.row("before.txt")["state"] == "running"
@@ -54,7 +54,7 @@ def test_reload_holds_for_what_comes_and_not_for_what_runs(running):
     assert "No settings changed" in place.inboxd("reload").stdout
 
 
-def test_pathological_file_is_refused_in_words_and_the_daemon_goes_on(running):
+def test_pathological_file_is_refused_and_the_daemon_continues(running):
     place, daemon = running
     socket = place.settings().socket
     for content in ("a = " + "9" * 5000, "a = " + "[" * 60_000, "a." * 30_000 + "a = 1"):
@@ -69,7 +69,7 @@ def test_pathological_file_is_refused_in_words_and_the_daemon_goes_on(running):
     assert "Traceback" not in place.log()
 
 
-def test_worker_is_kept_over_a_reload_unless_its_options_changed(running):
+def test_worker_survives_a_reload_unless_its_options_changed(running):
     place, _ = running
     place.drop("a.txt", "fine")
     place.ended("a.txt")
@@ -96,7 +96,7 @@ def test_worker_is_kept_over_a_reload_unless_its_options_changed(running):
         (TOML + '[recipes.x]\nprocessor = "fakes.unimportable"', "cannot be loaded"),
     ],
 )
-def test_wrong_config_is_refused_and_the_old_one_stays(running, wrong: str, why: str):
+def test_wrong_config_is_refused_and_the_old_one_stays_in_force(running, wrong: str, why: str):
     place, daemon = running
     place.write_config(wrong)
     assert why in place.inboxd("reload", check=78).stderr
@@ -111,7 +111,7 @@ def test_wrong_config_is_refused_and_the_old_one_stays(running, wrong: str, why:
     wait_for(lambda: status(place)["config_problem"] is None, "the problem to go")
 
 
-def test_config_that_is_a_pipe_is_refused_and_the_daemon_goes_on(running):
+def test_config_that_is_a_pipe_is_refused_and_the_daemon_continues(running):
     place, daemon = running
     place.config.unlink()
     os.mkfifo(place.config)
@@ -129,7 +129,7 @@ def test_config_that_is_a_pipe_is_refused_and_the_daemon_goes_on(running):
 
 
 @pytest.mark.parametrize("part", ["gate", "dispatch", "exporter"])
-def test_reload_that_one_part_fails_to_apply_is_undone_in_all(place: Place, monkeypatch, part: str):
+def test_reload_that_one_part_fails_to_apply_is_undone_in_all_parts(place: Place, monkeypatch, part: str):
     old = place.settings()
     service = Service(old)
     service._open()
@@ -162,24 +162,24 @@ def test_reload_that_one_part_fails_to_apply_is_undone_in_all(place: Place, monk
         service._stop()
 
 
-def test_mistake_that_the_command_finds_itself_reaches_the_daemon_of_a_service(running):
+def test_mistake_found_by_the_command_reaches_the_daemon_of_a_service(running):
     place, daemon = running
     place.write_config("[inbox")
     command = [sys.executable, "-m", "daemon.cli", "reload", "--config", str(place.config)]
     environment = {**place.environment(), "MAINPID": str(daemon.pid)}  # as in ExecReload=
     assert subprocess.run(command, env=environment, capture_output=True).returncode == 78
     socket = place.state / "inboxd.sock"
-    wait_for(lambda: control_socket.ask(socket, "status")["config_problem"], "the daemon to tell of it")
+    wait_for(lambda: control_socket.ask(socket, "status")["config_problem"], "the daemon to report it")
 
 
-def test_paused_daemon_takes_and_starts_nothing_until_it_is_resumed(running):
+def test_paused_daemon_takes_files_and_starts_none_until_resumed(running):
     place, daemon = running
     place.drop("first.txt", "fine")
     place.ended("first.txt")
     place.inboxd("pause", "a game")
     wait_for(lambda: status(place)["workers"] == [], "the models' memory to be free")
     place.drop("second.txt", "fine")
-    wait_for(lambda: place.row("second.txt"), "the drop to be taken")
+    wait_for(lambda: place.row("second.txt"), "the file to be taken")
     assert "a game" in place.inboxd("status").stdout
     daemon.send_signal(signal.SIGTERM)
     daemon.wait(30)
@@ -189,7 +189,7 @@ def test_paused_daemon_takes_and_starts_nothing_until_it_is_resumed(running):
     assert place.ended("second.txt")["state"] == "done"
 
 
-def test_pause_now_puts_running_jobs_back_uncharged(running):
+def test_pause_now_requeues_running_jobs_uncharged(running):
     place, _ = running
     place.drop("long.txt", f"wait_for {place.home / 'go'}")
     wait_for(lambda: (place.row("long.txt") or {}).get("state") == "running", "the job to run")
