@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
@@ -110,19 +110,17 @@ class BatchDone:
     pass
 
 
-_MESSAGES = {
-    cls.__name__: TypeAdapter(cls)
-    for cls in (Load, Batch, WorkerLoaded, LoadFailed, WorkProgress, WorkFinished, WorkFailed, BatchDone)
-}
+Message = Load | Batch | WorkerLoaded | LoadFailed | WorkProgress | WorkFinished | WorkFailed | BatchDone
+_MESSAGES = {cls.__name__: TypeAdapter(cls) for cls in get_args(Message)}
 
 
-def encode(message: Any) -> bytes:
+def encode(message: Message) -> bytes:
     """One message as one line."""
     fields = wellformed.finite({"type": type(message).__name__, **asdict(message)})
     return json.dumps(fields, allow_nan=False).encode() + b"\n"
 
 
-def decode(line: bytes) -> Any:
+def decode(line: bytes) -> Message:
     """The message of a line.
 
     Raises:

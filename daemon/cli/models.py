@@ -17,7 +17,7 @@ _PROBE_SECONDS = 5.0
 def models(context: typer.Context, config_file: ConfigOption = None) -> None:
     """Manage the weights of models: list, fetch NAME, convert NAME FROM (of faster-whisper), verify [NAME], remove
     NAME."""
-    from daemon.workers.supervisor import run_module
+    from daemon.workers.launcher import run_module
 
     settings = load_settings(config_file)
     arguments = context.args if set(context.args) - {"--json"} else ["list", *context.args]

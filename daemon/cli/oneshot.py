@@ -53,7 +53,7 @@ def process(
         service.run()
         with JobLog(inside.database) as log:
             rows = {row["file"]: row for row in log.jobs()}
-        left = {path.relative_to(inside.inbox): why for path, why in service.intake.left.items()}
+        left = {path.relative_to(inside.inbox): why for path, why in service.app.intake.left.items()}
         return [
             _deliver(rows.get(printable_path(name)) or _not_taken(left.get(name)), inside.outbox, file, output)
             for name, file in zip(copies, files, strict=True)

@@ -105,7 +105,7 @@ class LiveView:
         self._live.stop()
 
     def on_change(self, service: "Service") -> None:
-        status = service.commands.status()
+        status = service.app.status.status().to_wire()
         jobs = status["jobs"]
         counts = (f"{jobs[state]} {state}" for state in ("queued", "running", "done", "failed") if jobs.get(state))
         self._header = safe_text(" · ".join(counts), style="bold")

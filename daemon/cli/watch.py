@@ -188,29 +188,45 @@ def _gpu_lines() -> list[str]:
 
 def _events(settings: Settings, until: float | None) -> Iterator[str]:
     """A line for each event of a job, and for each start and end of the daemon, from now on."""
-    seen: int | None = None
+    last: int | None = None
     process: int | None = -1
     while until is None or time.monotonic() < until:
-        now = _process(settings)
-        if now != process:
-            yield f"{clock(time.time())} daemon {f'is running: process {now}' if now else 'is not running'}"
-            process = now
-        try:
-            with JobLog(settings.database) as log:
-                last = log.last_event()
-                events = log.story_after(last if seen is None or seen > last else seen)
-        except InboxdError:  # retried in a second
-            events, last = [], seen
-        for event in events:
+        news = _news(settings, last)
+        if news["pid"] != process:
+            process = news["pid"]
+            yield f"{clock(time.time())} daemon {f'is running: process {process}' if process else 'is not running'}"
+        for event in news["events"]:
             words = f": {event['detail']}" if event["detail"] else ""
             line = f"{clock(event['at'] / 1e6)} {event['job'][:8]} {event['event']} {event['file']}{words}"
             yield " ".join(str(safe_text(line)).split())
-        seen = events[-1]["number"] if events else last
-        time.sleep(_EVERY_SECONDS)
+        last = news["last"]
+        if not news["has_more"]:
+            time.sleep(_EVERY_SECONDS)
+
+
+def _news(settings: Settings, last: int | None) -> Mapping[str, Any]:
+    """The events after the one numbered `last`: from the daemon, or while none runs, from the job log."""
+    try:
+        reply = control_socket.ask(settings.socket, "events", timeout=_REPLY_SECONDS, after=last)
+    except NotRunning:
+        return {"pid": None, **_news_from_log(settings, last)}
+    if reply["ok"]:
+        return reply
+    return {"pid": _process(settings), **_news_from_log(settings, last)}  # of an earlier version, or its disk fails
+
+
+def _news_from_log(settings: Settings, last: int | None) -> Mapping[str, Any]:
+    try:
+        with JobLog(settings.database) as log:
+            latest = log.last_event()
+            events = log.story_after(latest if last is None or last > latest else last)
+    except InboxdError:  # retried in a second
+        return {"events": [], "last": last, "has_more": False}
+    return {"events": events, "last": events[-1]["number"] if events else latest, "has_more": False}
 
 
 def _process(settings: Settings) -> int | None:
     try:
-        return control_socket.ask(settings.socket, "status", timeout=_REPLY_SECONDS)["pid"]
+        return control_socket.ask(settings.socket, "status", timeout=_REPLY_SECONDS).get("pid")
     except NotRunning:
         return None

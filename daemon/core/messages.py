@@ -1,11 +1,13 @@
 """The messages that reach the main loop through its mailbox. No I/O."""
 
+import queue
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from processors.contract import FailureKind
+from processors.protocol import Message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,22 +27,22 @@ class LookEverywhere:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSaid:
-    """A message of `processors.contract` from a worker."""
+class WorkerMessage:
+    """A message of `processors.protocol` from a worker."""
 
     worker: int
-    message: Any
+    message: Message
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerEnded:
-    """A worker's process has ended, and all it said has been delivered."""
+class WorkerExited:
+    """A worker's process has exited, and all its messages have been delivered."""
 
     worker: int
     exit_status: int  # negative: killed by that signal
-    last_words: str  # the end of its stderr
-    why: FailureKind = FailureKind.CRASHED  # what its end is to the jobs it had
-    reason: str = ""  # in words, where more is known than how it ended
+    stderr_tail: str
+    why: FailureKind = FailureKind.CRASHED  # the failure of the jobs it had
+    reason: str = ""  # for people, where more is known than the exit status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,25 +63,25 @@ class BackgroundDone:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A command through the control socket; the answer is put into `reply`."""
+class Request:
+    """A request from the control socket or the exporter; its answer is put into `reply`."""
 
     command: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    reply: Any = None  # queue.SimpleQueue of one dict
+    reply: queue.SimpleQueue[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """The timetable says it is time for `task`."""
+    """It is time for `task` of the timetable."""
 
     task: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackedUp:
-    """The nightly look at jobs.db is over. `damage`: what was found wrong in it; `error`: why it could not be looked at
-    or copied."""
+    """The nightly check of jobs.db has ended. `damage`: reported by SQLite; `error`: why it could not be checked or
+    copied."""
 
     path: Path | None
     damage: str

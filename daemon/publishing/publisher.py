@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import __version__
-from daemon.config.settings import Settings
+from daemon.config.current import CurrentSettings
 from daemon.core import durable
 from daemon.core.background import Background
 from daemon.core.errors import InboxdError, StorageError
@@ -50,8 +50,10 @@ class _Preparation:
 class Publishing:
     """Carries results and failures into the outbox. Called by the main thread only."""
 
-    def __init__(self, settings: Settings, store: Store, folders: Folders, storage: Storage, background: Background):
-        self.settings = settings
+    def __init__(
+        self, settings: CurrentSettings, store: Store, folders: Folders, storage: Storage, background: Background
+    ):
+        self._settings = settings
         self._store = store
         self._folders = folders
         self._storage = storage
@@ -156,7 +158,7 @@ class Publishing:
             outcome="changed",
             detail="the file changed during processing",
             **changes,
-            run_at=self._store.now() + int(self.settings.settle_seconds * 1e6),
+            run_at=self._store.now() + int(self._settings.value.settle_seconds * 1e6),
         )
         if queued is None or queued.sha256 is not None:
             return
@@ -176,7 +178,7 @@ class Publishing:
             "keep": self._folders.outbox.staging / job.staging_name() / place,
             "archive": self._folders.outbox.archive_home(job),
             "delete": None,
-        }[self.settings.folder(job.folder).originals]
+        }[self._settings.value.folder(job.folder).originals]
 
     def _is_prepared(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> bool:
         """True if the original can be staged now; otherwise the background prepares it, then calls `again`.
@@ -260,7 +262,7 @@ class Publishing:
         for file in finished.files:
             if not self._folders.outbox.holds(job, file["name"], file["size_bytes"]):
                 raise ValueError(f"its worker names an output that is not there, {file['name']!r}")
-        policy = self.settings.folder(job.folder).originals
+        policy = self._settings.value.folder(job.folder).originals
         where = {
             "keep": _within(place, original),
             "archive": f"archive:{job.folder}/{job.id}/{original.path.name}".replace(":/", ":"),

@@ -347,6 +347,28 @@ class Store(Database):
     def count_waiting(self) -> int:
         return self._run(sql.COUNT_WAITING).scalar_one()
 
+    # ---------------------------------------------------------------------------------------- events
+
+    def last_event(self) -> int:
+        """The number of the latest event; 0: there is none."""
+        return self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(_events.c.id), 0))).scalar_one()
+
+    def events_after(self, number: int, *, limit: int) -> list[dict[str, Any]]:
+        """The first events after one, in order, with the files of their jobs."""
+        query = sa.select(_events, _jobs.c.folder, _jobs.c.name).join(_jobs, _jobs.c.id == _events.c.job)
+        query = query.where(_events.c.id > number).order_by(_events.c.id).limit(limit)
+        return [
+            {
+                "number": id_,
+                "at": at,
+                "job": job,
+                "event": event,
+                "detail": detail,
+                "file": f"{folder}/{name}".removeprefix("/"),
+            }
+            for id_, job, at, event, detail, folder, name in self._connection.execute(query)
+        ]
+
     # ---------------------------------------------------------------------------------------- below
 
     def _count(self) -> collections.Counter[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.config.schema import RetentionTable
+from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState
 from daemon.files import documents
@@ -42,27 +42,24 @@ class Removal:
 class Retention:
     """Finds what is due by `[retention]`, and removes it. Called by the main thread only."""
 
-    def __init__(self, rules: RetentionTable, store: Store, folders: Folders):
-        self._rules = rules
+    def __init__(self, settings: CurrentSettings, store: Store, folders: Folders):
+        self._settings = settings
         self._store = store
         self._folders = folders
 
-    def use(self, rules: RetentionTable) -> None:
-        self._rules = rules
-
     def due(self) -> Iterator[Removal]:
         """What may go now, bit by bit: to be asked for the next only when the last was dealt with."""
-        now = self._store.now()
+        rules, now = self._settings.value.retention, self._store.now()
         for states, what, age in (
-            (_RESULTS, "result", self._rules.results),
-            (_FAILURES, "failure", self._rules.failed),
+            (_RESULTS, "result", rules.results),
+            (_FAILURES, "failure", rules.failed),
         ):
             if age is not None:
                 yield from self._results(states, what, now - int(age * 1e6))
-        if self._rules.archive is not None:
-            yield from self._archived(now - int(self._rules.archive * 1e6))
-        if self._rules.history is not None:
-            yield from self._history(now - int(self._rules.history * 1e6))
+        if rules.archive is not None:
+            yield from self._archived(now - int(rules.archive * 1e6))
+        if rules.history is not None:
+            yield from self._history(now - int(rules.history * 1e6))
 
     def remove(self, removal: Removal) -> None:
         """Remove it, durably; what is half removed by a crash is not seen by anybody, and swept at the next start.

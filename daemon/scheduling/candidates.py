@@ -1,147 +1,123 @@
-"""What could be handed to the workers next: queued jobs by stage. Jobs that cannot be worked on, or need not be, are
-settled on the way: parked, given up, or given an earlier result.
+"""Which queued jobs could be given to the workers next, by pool; and which need no worker. A query: nothing is changed.
 
-What of it is done now is `scheduling`'s to say.
+`placement` decides what of it runs now, and the dispatcher acts.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from daemon.config.settings import Settings
+from daemon.config.current import CurrentSettings
+from daemon.core.clock import Clock
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.publishing.publisher import Publishing
 from daemon.queue.store import Store
 from daemon.scheduling import placement
-from daemon.scheduling.duplicates import Duplicates
-from daemon.scheduling.placement import Offer, rank
-from daemon.scheduling.pools import Assignment, Stage, Stages
+from daemon.scheduling.duplicates import Duplicate, Duplicates
+from daemon.scheduling.placement import CandidateBatch, rank
+from daemon.scheduling.pools import Assignment, Pool, Pools
 from daemon.workers.supervisor import WorkerState
 from processors import contract
-from processors.contract import FailureKind
 
-INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
-_MOST_TO_PARK = 1000  # jobs at once
+_MAX_PARKED = 1000  # jobs of one recipe at once
 
 log = logging.getLogger(__name__)
 
 
-class Offers:
+@dataclass(kw_only=True)
+class Selection:
+    """The first jobs of the queue, by what should be done with them."""
+
+    batches: list[CandidateBatch] = field(default_factory=list)  # at most one for each pool that is not parked
+    parked: dict[str, list[Job]] = field(default_factory=dict)  # by what they wait for
+    unsupported: list[Job] = field(default_factory=list)  # no recipe is bound to them
+    duplicates: list[Duplicate] = field(default_factory=list)  # of jobs that are done
+    broken: list[Job] = field(default_factory=list)  # an internal error came of looking at them; it was logged
+
+
+class Candidates:
     """Called by the main thread only."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: CurrentSettings,
         store: Store,
-        stages: Stages,
+        pools: Pools,
         duplicates: Duplicates,
         publishing: Publishing,
-        *,
-        now_us: Callable[[], int],
+        clock: Clock,
     ):
         self._settings = settings
         self._store = store
-        self._stages = stages
+        self._pools = pools
         self._duplicates = duplicates
         self._publishing = publishing
-        self._now_us = now_us
-        self.has_more = False  # jobs that another `gather` would deal with at once
+        self._clock = clock
 
-    def use(self, settings: Settings) -> None:
-        """Go by other settings from now on."""
-        self._settings = self._duplicates.settings = settings
-
-    def gather(self) -> list[Offer]:
-        """For each stage that is not parked: the jobs of its next batch, or those that could join its worker's."""
-        self.has_more = False
-        by_stage: dict[int, tuple[Stage, list[Job]]] = {}
+    def select(self) -> Selection:
+        """Sort the first queued jobs of each recipe. A batch holds the jobs that a pool's idle worker could be given,
+        or those that could join the jobs of its busy one."""
+        selection = Selection()
+        by_pool: dict[int, tuple[Pool, list[Job]]] = {}
         for recipe in self._store.queued_recipes():
-            parked: dict[str, list[Job]] = {}  # by what they wait for
             for job in self._first_of(recipe):
                 try:
-                    self._sort(job, by_stage, parked)
+                    self._sort(job, selection, by_pool)
                 except (OSError, InboxdError):
                     raise
                 except Exception as error:  # error boundary: one job
                     log.error("%s %s: internal error", job.id[:8], job.path, exc_info=error, extra=about(job))
-                    self._set_aside(job)
-            for why, jobs in parked.items():
-                self._park(jobs, why)
-        batches = [(stage, self._batch(stage, sorted(jobs, key=rank))) for stage, jobs in by_stage.values()]
-        return [Offer(stage=stage, jobs=batch) for stage, batch in batches if batch]
+                    selection.broken.append(job)
+        batches = [(pool, self._choose(pool, sorted(jobs, key=rank))) for pool, jobs in by_pool.values()]
+        selection.batches = [CandidateBatch(pool=pool, jobs=jobs) for pool, jobs in batches if jobs]
+        return selection
 
-    def _sort(self, job: Job, by_stage: dict[int, tuple[Stage, list[Job]]], parked: dict[str, list[Job]]) -> None:
-        """Add a queued job to those of its stage or to those that are `parked`, by what they wait for; or settle it."""
+    def _sort(self, job: Job, selection: Selection, by_pool: dict[int, tuple[Pool, list[Job]]]) -> None:
+        """Add a job to the selection, or to the jobs of its pool."""
         if self._publishing.is_busy_with(job.id):
             return
         if job.recipe is None:
-            self._publishing.give_up(job, FailureKind.BAD_INPUT, _why_unsupported(job))
+            selection.unsupported.append(job)
             return
-        own = self._stages.assign_job(job)
-        if isinstance(own, contract.Missing):
-            parked.setdefault(own.why, []).append(job)
-        elif own.stage.is_parked:
-            parked.setdefault(own.stage.parked_for, []).append(job)
-        elif self._duplicates.settles(job, own):
-            self.has_more = True  # those behind it may be, too
+        assignment = self._pools.assign_job(job)
+        if isinstance(assignment, contract.Missing):
+            selection.parked.setdefault(assignment.why, []).append(job)
+        elif assignment.pool.is_parked:
+            selection.parked.setdefault(assignment.pool.parked_for, []).append(job)
+        elif duplicate := self._duplicates.find(job, assignment):
+            selection.duplicates.append(duplicate)
         elif self._duplicates.may_start(job):
-            stage = self._lane(own.stage, job)
-            by_stage.setdefault(id(stage), (stage, []))[1].append(job)
-
-    def _set_aside(self, job: Job) -> None:
-        """Give a job up after an internal error; if even that fails, park it, so that others can start."""
-        try:
-            self._publishing.give_up(job, FailureKind.ERROR, INTERNAL_ERROR)
-        except (OSError, InboxdError):
-            raise
-        except Exception as error:  # error boundary: one job
-            log.error("%s %s: it cannot be given up", job.id[:8], job.path, exc_info=error, extra=about(job))
-            self._park([job], INTERNAL_ERROR)
+            pool = self._lane(assignment.pool, job)
+            by_pool.setdefault(id(pool), (pool, []))[1].append(job)
 
     def _first_of(self, recipe: str | None) -> list[Job]:
-        """The first jobs of a recipe, as many as could start; with the smallest, where only a small one could."""
-        assignment, now = self._stages.assign(recipe), self._now_us()
+        """The first jobs of a recipe, as many as could start; plus the smallest, where only a small one could."""
+        assignment, now = self._pools.assign(recipe), self._clock.now_us()
         if not isinstance(assignment, Assignment):
-            return self._store.queued(recipe, now=now, limit=_MOST_TO_PARK)
-        stage = assignment.stage
-        first = self._store.queued(recipe, now=now, limit=stage.batch_limit)
-        if stage.may_be_joined and len(stage.worker.jobs) == stage.batch_limit - 1:
+            return self._store.queued(recipe, now=now, limit=_MAX_PARKED)
+        pool = assignment.pool
+        first = self._store.queued(recipe, now=now, limit=pool.batch_limit)
+        if pool.may_be_joined and len(pool.worker.jobs) == pool.batch_limit - 1:
             smallest = self._store.smallest_queued(recipe, now=now)
             first += [smallest] if smallest and smallest not in first else []
         return first
 
-    def _lane(self, stage: Stage, job: Job) -> Stage:
-        """The stage for a job that may start now: of its recipe, or where that is busy the one for short jobs."""
-        is_busy = stage.worker is not None and stage.worker.state is WorkerState.BUSY
-        if is_busy and job.size_bytes <= self._settings.workers.short_bytes and not self._batch(stage, [job]):
-            return self._stages.lane(stage)
-        return stage
+    def _lane(self, pool: Pool, job: Job) -> Pool:
+        """The pool for a job that may start now: its recipe's, or while that is busy, the one for short jobs."""
+        is_busy = pool.worker is not None and pool.worker.state is WorkerState.BUSY
+        is_short = job.size_bytes <= self._settings.value.workers.short_bytes
+        return self._pools.lane(pool) if is_busy and is_short and not self._choose(pool, [job]) else pool
 
-    def _batch(self, stage: Stage, jobs: Sequence[Job]) -> list[Job]:
-        """Those of `jobs` that the stage's worker could be handed next."""
-        worker, patience_us = stage.worker, int(self._settings.workers.patience * 1e6)
+    def _choose(self, pool: Pool, jobs: Sequence[Job]) -> list[Job]:
+        """Those of `jobs` that the pool's worker could be given next."""
+        worker, patience_us = pool.worker, int(self._settings.value.workers.patience * 1e6)
         if worker is None or worker.state is not WorkerState.BUSY:
             may_be_joined = worker is not None and worker.loaded is not None and worker.loaded.joins
-            return placement.batch(jobs, stage.batch_limit, may_be_joined=may_be_joined)
-        is_to_end = any(job.alone and placement.is_overdue(job, patience_us, self._now_us()) for job in jobs)
-        if is_to_end or not worker.may_be_joined:
+            return placement.choose_jobs(jobs, pool.batch_limit, may_be_joined=may_be_joined)
+        now_us = self._clock.now_us()
+        must_finish = any(job.alone and placement.is_overdue(job, patience_us, now_us) for job in jobs)
+        if must_finish or not worker.may_be_joined:
             return []
-        return placement.batch(jobs, stage.batch_limit, held=worker.jobs.values(), may_be_joined=True)
-
-    def _park(self, jobs: list[Job], why: str) -> None:
-        for job in jobs:
-            log.warning("%s %s waits: %s", job.id[:8], job.path, why, extra=about(job))
-        self._store.park([job.id for job in jobs], why)
-
-
-def _why_unsupported(job: Job) -> str:
-    if job.size_bytes == 0:
-        return "The file is empty (0 bytes). Drop it again once it has content."
-    if job.kind is None:
-        return "This is no image, PDF, audio, video or text file that inboxd knows, or it is damaged at its beginning."
-    table = f'[inbox.folders."{job.folder}"]' if job.folder else "[inbox]"
-    return (
-        f"This is {job.kind} ({job.media_type}), and no recipe is bound to {job.kind} in this folder. "
-        f'To have such files processed, bind one in config.toml: {table} {job.kind} = "RECIPE".'
-    )
+        return placement.choose_jobs(jobs, pool.batch_limit, held=worker.jobs.values(), may_be_joined=True)

@@ -1,11 +1,13 @@
-"""A file whose content was done before, by the same recipe and options: skipped, or given the earlier result."""
+"""Duplicates: files whose content was processed before, by the same recipe and options. They get the earlier result, or
+a note that names it."""
 
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.config.settings import Settings
+from daemon.config.current import CurrentSettings
 from daemon.core import durable
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
@@ -24,49 +26,74 @@ _REUSED_BYTES = 64 * 2**20  # limit, because the main thread copies them
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
-class Duplicates:
-    """Looks at queued jobs before they start. Called by the main thread only."""
+@dataclass(frozen=True, kw_only=True)
+class Duplicate:
+    """A queued job whose content an earlier job has been done with."""
 
-    def __init__(self, settings: Settings, store: Store, folders: Folders, publishing: Publishing):
-        self.settings = settings
+    job: Job
+    earlier: Job
+    assignment: Assignment
+
+
+class Duplicates:
+    """Finds the duplicates among queued jobs, and publishes them. Called by the main thread only."""
+
+    def __init__(self, settings: CurrentSettings, store: Store, folders: Folders, publishing: Publishing):
+        self._settings = settings
         self._store = store
         self._folders = folders
         self._publishing = publishing
+        self._unusable: set[str] = set()  # jobs whose earlier result could not be used: they are processed
 
     def may_start(self, job: Job) -> bool:
-        """False: it waits for an equal one that is before it, to share its result."""
-        return not self._counts(job) or not self._store.is_before_in_queue(job)
+        """False: it waits for an equal job ahead of it, to share its result."""
+        return not self._is_wanted(job) or not self._store.is_before_in_queue(job)
 
-    def settles(self, job: Job, assignment: Assignment) -> bool:
-        """True: an earlier result served, and the job is done with it."""
-        if not self._counts(job) or (earlier := self._store.done_before(job)) is None:
-            return False
-        with_files = self.settings.folder(job.folder).duplicates == "reuse"
+    def find(self, job: Job, assignment: Assignment) -> Duplicate | None:
+        """Return the job with the earlier one whose result it could share, if there is one."""
+        if job.id in self._unusable or not self._is_wanted(job) or (earlier := self._store.done_before(job)) is None:
+            return None
+        return Duplicate(job=job, earlier=earlier, assignment=assignment)
+
+    def publish(self, duplicate: Duplicate) -> None:
+        """Publish the earlier result, or the note, as the job's own. If that result cannot be used, `find` no longer
+        returns the job, so that it is processed."""
+        job = duplicate.job
+        with_files = self._settings.value.folder(job.folder).duplicates == "reuse"
         try:
-            finished = self._finished(job, earlier, assignment, with_files=with_files)
-            self._publishing.publish_duplicate(job, earlier, finished)
+            finished = self._stage(duplicate, with_files=with_files)
+            self._publishing.publish_duplicate(job, duplicate.earlier, finished)
         except InboxdError:
             raise
-        except Exception as error:  # error boundary: whatever another result contains, this file is processed
+        except Exception as error:  # error boundary: whatever the earlier result contains, this file is processed
             log.info("%s %s: its earlier result cannot be used: %s", job.id[:8], job.path, error, extra=about(job))
-            return not self._is_queued(job)
-        return True
+            if self._is_queued(job):
+                self._unusable.add(job.id)
+
+    def forget(self, job_id: str) -> None:
+        """Drop what is remembered of a job that has started."""
+        self._unusable.discard(job_id)
 
     def _is_queued(self, job: Job) -> bool:
-        """Check that the job is still to be started: the error may have come after its result was recorded."""
+        """Is the job still to be started? The error may have come after its result was recorded."""
         current = self._store.get(job.id)
         return current is not None and current.state is JobState.QUEUED
 
-    def _counts(self, job: Job) -> bool:
-        """Is an earlier result wanted for it? Not where it was begun already."""
-        return self.settings.folder(job.folder).duplicates != "process" and job.sha256 is not None and not job.attempt
+    def _is_wanted(self, job: Job) -> bool:
+        """Should an earlier result be used for it? Not once it was started itself."""
+        return (
+            self._settings.value.folder(job.folder).duplicates != "process"
+            and job.sha256 is not None
+            and not job.attempt
+        )
 
-    def _finished(self, job: Job, earlier: Job, assignment: Assignment, *, with_files: bool) -> protocol.WorkFinished:
-        """The earlier job's outcome as this one's, its files staged.
+    def _stage(self, duplicate: Duplicate, *, with_files: bool) -> protocol.WorkFinished:
+        """Stage the earlier job's files for this one, and return its outcome.
 
         Raises:
             OSError, ValueError, KeyError: the result was moved, removed or changed.
         """
+        job, earlier, assignment = duplicate.job, duplicate.earlier, duplicate.assignment
         result = self._folders.outbox.path / earlier.result_path
         document = documents.read(result / "result.json", root=self._folders.outbox.path)
         facts = document.facts

@@ -1,16 +1,19 @@
-"""The stages and which recipe goes to which. A stage is a processor with the options that decide what its worker holds;
-it has at most one worker. One that cannot work (weights or a server away) is parked for a growing while.
+"""The worker pools, and which recipe goes to which. A pool is a processor with the options that decide what its worker
+loads; it has at most one worker. One that cannot work (weights missing, a server unavailable) is parked for a while
+that grows.
 """
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
+from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
+from daemon.core.clock import Clock
 from daemon.core.job import Job
 from daemon.intake.overrides import options_of
 from daemon.workers.supervisor import Worker, WorkerState
@@ -19,11 +22,11 @@ from processors import contract, registry
 log = logging.getLogger(__name__)
 
 _DONE_ON_CPU = "Done on the CPU, as it did not fit into the memory of the GPU."
-_PROBE_DOUBLINGS = 5  # the pause between two probes of a stage grows from `probe` to 32 times that
+_PROBE_DOUBLINGS = 5  # the pause between two probes of a pool grows from `probe` to 32 times that
 
 
 @dataclass(kw_only=True)
-class Stage:
+class Pool:
     """One processor with its load options. Times are of the monotonic clock."""
 
     processor: str
@@ -35,11 +38,11 @@ class Stage:
     parked_for: str = ""
     parked_times: int = 0  # in a row
     storage_failures: int = 0  # in a row: outputs that could not be written
-    memory_bytes: int = 0  # what its worker is thought to need of the memory that all share
-    is_retired: bool = False  # its options are no longer in force: its worker finishes what it has, and ends
+    memory_bytes: int = 0  # estimate of what its worker needs of the shared memory
+    is_retired: bool = False  # its options are no longer in force: its worker finishes its jobs and ends
 
-    def go_by(self, options: contract.Options) -> None:
-        """Take other options that ask for the same worker; a living one keeps its limit of memory."""
+    def replace_options(self, options: contract.Options) -> None:
+        """Take over options that need the same worker; a living one keeps its memory limit."""
         if options.max_batch != self.options.max_batch:
             self.batch_limit = options.max_batch
         if self.worker is not None:
@@ -52,7 +55,7 @@ class Stage:
 
     @property
     def may_be_joined(self) -> bool:
-        """May its worker be handed jobs beside those it is busy with?"""
+        """May its worker be given jobs beside those it is busy with?"""
         return self.worker is not None and self.worker.may_be_joined
 
     @property
@@ -62,89 +65,94 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """How a recipe is carried out here and now."""
+    """How a recipe is carried out at present."""
 
-    stage: Stage
+    pool: Pool
     recipe_options: contract.RecipeOptions
-    note: str  # why another processor than the recipe's, or the CPU; "" if it is as config.toml says
+    note: str  # why it is another processor than the recipe's, or the CPU; "" if it is the one in config.toml
 
     @property
     def shown_options(self) -> dict[str, Any]:
-        """The recipe's options, as result.json tells them."""
+        """The recipe's options, for result.json."""
         return self.recipe_options.model_dump(mode="json")
 
     @property
     def processor_options(self) -> dict[str, Any]:
-        """What decides what the worker holds, likewise."""
-        return self.stage.options.load_options()
+        """The options that decide what the worker loads, for result.json."""
+        return self.pool.options.load_options()
 
 
-class Stages:
-    """All stages that were needed so far."""
+class Pools:
+    """All pools that were needed so far. Called by the main thread only."""
 
-    def __init__(self, settings: Settings, *, monotonic: Callable[[], float]):
-        self._settings = settings
-        self._monotonic = monotonic
-        self._stages: dict[tuple[str, str, str], Stage] = {}  # by processor, load options and lane
-        self._retired: list[Stage] = []  # with a worker still
-        self._assignments: dict[
-            tuple[str | None, str, bool], Assignment | contract.Missing
-        ] = {}  # by what `assign` takes
+    def __init__(self, settings: CurrentSettings, clock: Clock):
+        self._current = settings
+        self._clock = clock
+        self._pools: dict[tuple[str, str, str], Pool] = {}  # by processor, load options and lane
+        self._retired: list[Pool] = []  # with a worker still
+        # by the arguments of `assign`
+        self._assignments: dict[tuple[str | None, str, bool], Assignment | contract.Missing] = {}
 
-    def __iter__(self) -> Iterator[Stage]:
-        return iter([*self._stages.values(), *self._retired])
+    def __iter__(self) -> Iterator[Pool]:
+        return iter([*self._pools.values(), *self._retired])
 
-    def use(self, settings: Settings) -> None:
-        """Go by other settings. A stage whose worker would hold the same stays, with its worker."""
-        self._settings = settings
-        before, self._stages = self._stages, {}
+    @property
+    def _settings(self) -> Settings:
+        return self._current.value
+
+    def apply(self, settings: Settings) -> None:
+        """Make the pools that new settings need. A pool that would load the same stays, with its worker; the others
+        retire."""
+        before, self._pools = self._pools, {}
         self.forget_assignments()
         for recipe in settings.recipes:
-            self.assign(recipe)  # makes the stages that are wanted now
-        for key, stage in before.items():
-            if key in self._stages:
-                stage.go_by(self._stages[key].options)
-                self._stages[key] = stage
+            self.assign(recipe)  # makes the pools that are needed now
+        for key, pool in before.items():
+            if key in self._pools:
+                pool.replace_options(self._pools[key].options)
+                self._pools[key] = pool
             else:
-                stage.is_retired = True
-                self._retired.append(stage)
-        self.forget_assignments()  # to stages that were there before
+                pool.is_retired = True
+                self._retired.append(pool)
+        self.forget_assignments()  # to pools that were there before
         self.forget_retired()
 
     def forget_retired(self) -> None:
-        """Those whose worker has ended."""
-        self._retired = [stage for stage in self._retired if stage.worker is not None]
+        """Drop the retired pools whose worker has exited."""
+        self._retired = [pool for pool in self._retired if pool.worker is not None]
 
-    def lane(self, stage: Stage) -> Stage:
-        """A second stage of the same kind, for short jobs while the first is busy with long ones."""
-        return self._stage(stage.processor, stage.options, lane="short")
+    def lane(self, pool: Pool) -> Pool:
+        """A second pool of the same kind, for short jobs while the first is busy with long ones."""
+        return self._pool(pool.processor, pool.options, lane="short")
 
-    def of(self, worker: Worker) -> Stage:
-        return next(stage for stage in self if stage.worker is worker)
+    def of(self, worker: Worker) -> Pool:
+        return next(pool for pool in self if pool.worker is worker)
 
     def assign(
         self, recipe: str | None, overrides: Mapping[str, Any] | None = None, *, on_cpu: bool = False
     ) -> Assignment | contract.Missing:
-        """How a recipe is carried out here and now, with some of its options replaced; decided anew after each
+        """Decide how a recipe is carried out at present, with some of its options replaced. The decision holds until
         `forget_assignments`."""
         key = (recipe, json.dumps(overrides, sort_keys=True) if overrides else "", on_cpu)
         if key not in self._assignments:
             try:
                 self._assignments[key] = self._plan(recipe, overrides or {}, on_cpu)
-            except ValidationError as error:  # config.toml has changed since they were found right
-                self._assignments[key] = contract.Missing(why=f"The options beside it are not of this recipe: {error}.")
+            except ValidationError as error:  # config.toml has changed since they were validated
+                self._assignments[key] = contract.Missing(
+                    why=f"The options file beside it does not fit this recipe: {error}."
+                )
             except Exception as error:  # a processor's own code: its fault costs its own jobs a wait, nothing else
                 log.exception("the recipe %s cannot be planned", recipe)
                 self._assignments[key] = contract.Missing(why=f"Its processor is broken: {error!r}; see the log.")
         return self._assignments[key]
 
     def assign_job(self, job: Job) -> Assignment | contract.Missing:
-        """How a job is carried out here and now: its recipe, with the options of its folder and beside it."""
+        """Decide how a job is carried out at present: by its recipe, with the options of its folder and beside it."""
         overrides, _ = self.overrides(job)
         return self.assign(job.recipe, overrides, on_cpu=job.is_for_cpu)
 
     def overrides(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
-        """The options of a job that are not its recipe's, and which file sets each."""
+        """Return the options of a job that override its recipe's, and which file sets each."""
         recipe = self._settings.recipes.get(job.recipe or "")
         if recipe is None:
             return {}, {}
@@ -155,11 +163,11 @@ class Stages:
         return {**of_folder, **beside}, origins
 
     def forget_assignments(self) -> None:
-        """Weights may have come, or gone."""
+        """Decide again from now on: weights may have been added or removed."""
         self._assignments.clear()
 
     def origins(self, job: Job, options: contract.RecipeOptions) -> dict[str, str]:
-        """Where each option of a job comes from, for its result."""
+        """Return where each option of a job comes from, for its result."""
         recipe = self._settings.recipes.get(job.recipe or "")
         if recipe is None or not isinstance(options, type(recipe.recipe_options)):
             return dict(job.overrides.get("origins", {}))
@@ -182,33 +190,33 @@ class Stages:
             case contract.Missing() as missing:
                 return missing
             case contract.Instead() as instead:
-                stage = self._stage(instead.processor, self._settings.on(instead.processor))
+                pool = self._pool(instead.processor, self._settings.on(instead.processor))
                 recipe_options = registry.find(instead.processor).Recipe(**instead.recipe)
-                return Assignment(stage=stage, recipe_options=recipe_options, note=instead.why)
+                return Assignment(pool=pool, recipe_options=recipe_options, note=instead.why)
             case _:
-                stage = self._stage(recipe.processor, held)
-                return Assignment(stage=stage, recipe_options=options, note=_DONE_ON_CPU if is_moved else "")
+                pool = self._pool(recipe.processor, held)
+                return Assignment(pool=pool, recipe_options=options, note=_DONE_ON_CPU if is_moved else "")
 
-    def _stage(self, processor: str, options: contract.Options, *, lane: str = "") -> Stage:
+    def _pool(self, processor: str, options: contract.Options, *, lane: str = "") -> Pool:
         key = (processor, repr(sorted(options.load_options().items())), lane)
-        if key not in self._stages:
+        if key not in self._pools:
             needs = registry.find(processor).memory_needed(options, self._settings.models)
-            self._stages[key] = Stage(
+            self._pools[key] = Pool(
                 processor=processor, options=options, batch_limit=options.max_batch, memory_bytes=needs
             )
-        return self._stages[key]
+        return self._pools[key]
 
-    def park(self, stage: Stage, why: str) -> None:
-        """Start nothing of this stage for a while; longer each time until it works again."""
-        if stage.is_parked:
+    def park(self, pool: Pool, why: str) -> None:
+        """Start nothing in this pool for a while, which doubles until it works again."""
+        if pool.is_parked:
             return
-        pause = self._settings.schedule.probe * 2 ** min(stage.parked_times, _PROBE_DOUBLINGS)
-        log.error("%s waits, and is tried again in %g s: %s", stage.processor, pause, why)
-        stage.parked_for, stage.parked_times = why, stage.parked_times + 1
-        stage.parked_until = self._monotonic() + pause
+        pause = self._settings.schedule.probe * 2 ** min(pool.parked_times, _PROBE_DOUBLINGS)
+        log.error("%s is parked and will be probed in %g s: %s", pool.processor, pause, why)
+        pool.parked_for, pool.parked_times = why, pool.parked_times + 1
+        pool.parked_until = self._clock.monotonic() + pause
 
     def unpark(self, *, at_once: bool) -> None:
-        """Let the stages work again whose while is over; `at_once`: all."""
-        for stage in self:
-            if stage.parked_until is not None and (at_once or stage.parked_until <= self._monotonic()):
-                stage.parked_until = None
+        """Let parked pools work again whose pause is over, or all `at_once`."""
+        for pool in self:
+            if pool.parked_until is not None and (at_once or pool.parked_until <= self._clock.monotonic()):
+                pool.parked_until = None

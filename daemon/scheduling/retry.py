@@ -1,11 +1,11 @@
-"""What to do after a failed attempt: a decision, which `dispatch` carries out. Pure."""
+"""Decides what to do after a failed attempt; `outcomes` carries it out. Pure."""
 
 from dataclasses import dataclass
 
 from daemon.core.job import Job
 from processors.contract import FailureKind
 
-MAX_INTERRUPTIONS = 5  # a job that was running at five unclean ends in a row is set aside: it may be their cause
+MAX_INTERRUPTIONS = 5  # a job that was running at five unclean ends in a row is given up: it may be their cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class GiveUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Park:
-    """Keep the job queued, uncharged, and start nothing of its stage until a probe succeeds."""
+    """Keep the job queued, uncharged, and start nothing of its pool until a probe succeeds."""
 
 
 Decision = Again | GiveUp | Park
@@ -41,10 +41,10 @@ def decide(
     backoff_max: float,
     may_use_cpu: bool = False,
 ) -> Decision:
-    """What becomes of `job` after `failure` in a batch of `batch_size` jobs.
+    """Decide what to do with `job` after `failure` in a batch of `batch_size` jobs.
 
-    attempts, backoff, backoff_max: `[retry]` of config.toml; seconds. may_use_cpu: what did not fit was the memory of a
-    GPU, and the CPU may do what a GPU cannot.
+    attempts, backoff, backoff_max: `[retry]` of config.toml; seconds. may_use_cpu: it ran out of the memory of a
+    GPU, and the CPU may do it instead.
     """
     match failure:
         case FailureKind.BAD_INPUT:
@@ -54,11 +54,11 @@ def decide(
         case FailureKind.STORAGE:
             return Again(charged=False, alone=job.alone)  # nothing is started until the disks can be written
         case FailureKind.OUT_OF_MEMORY if batch_size > 1:
-            return Again(charged=False)  # the stage makes its batches smaller
-        case FailureKind.OUT_OF_MEMORY if may_use_cpu:  # once more alone, as a worker ends with its memory; then there
+            return Again(charged=False)  # the pool makes its batches smaller
+        case FailureKind.OUT_OF_MEMORY if may_use_cpu:  # once more alone, in a fresh worker; then on the CPU
             return Again(charged=False, alone=True, on_cpu=job.alone)
         case FailureKind.CRASHED | FailureKind.TIMEOUT | FailureKind.ERROR if batch_size > 1:
-            return Again(charged=False, alone=True)  # one by one, to find the one: an error may be a batch mate's
+            return Again(charged=False, alone=True)  # one by one, to find the cause: it may be a batch mate
     charged = job.charged + 1
     if charged >= attempts:
         return GiveUp()

@@ -1,7 +1,7 @@
 """The local socket by which the command line asks the running daemon to act.
 
 One connection, one question: a line of JSON in (at most 64 KiB), a line of JSON out, the end. Knows no command:
-questions go into the mailbox as `Asked`, and the main thread answers them (see `commands`).
+questions go into the mailbox as `Request`, and the main thread answers them (see `commands`).
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.errors import LayoutError, NotRunning, UsageError
-from daemon.core.messages import Asked
+from daemon.core.messages import Request
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class ControlServer:
             return _refusal(f"No question came in {QUESTION_SECONDS:g} s.", "Send one line of JSON.")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return _refusal(f"This is no question: {error}", 'Send one line: {"command": "status", "arguments": {}}')
-        asked = Asked(command=command, arguments=arguments, reply=queue.SimpleQueue())
+        asked = Request(command=command, arguments=arguments, reply=queue.SimpleQueue())
         self._post(asked)
         try:
             return asked.reply.get(timeout=ANSWER_SECONDS)

@@ -1,13 +1,12 @@
 """What is done from time to time: puts `Due` messages into the mailbox. The only module that imports apscheduler.
 
-Every task looks at the state as it is (level-triggered), so that a tick that was missed does no harm.
+Every task looks at the state as it is (level-triggered), so that a missed tick does no harm.
 """
 
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -16,6 +15,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from daemon.config.hours import parse_clock
 from daemon.config.schema import ScheduleTable
+from daemon.config.settings import Settings
 from daemon.core.messages import Due
 
 RESCAN = "rescan"  # the whole inbox: events may be lost, and some file systems send none
@@ -23,60 +23,48 @@ PROBE = "probe"  # what parked jobs wait for
 UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
 TIDY = "tidy"  # the database: statistics for its query planner
 HOURS = "hours"  # the active hours begin or end
-DIGEST = "digest"  # to tell what went wrong in a day
-NIGHTLY = "nightly"  # the check and the copy of the database, and what is old enough to be removed
+DIGEST = "digest"  # a report of what went wrong in a day
+NIGHTLY = "nightly"  # check and copy the database, remove what is old enough
 
 _TIDY_SECONDS = 24 * 3600.0
 _STEP_SECONDS = 1.0  # by which the clock must be set at once to be noticed; what NTP slews is far less
 
 
 class Timetable:
-    """A scheduler thread that posts; it does nothing itself."""
+    """A scheduler thread that posts; the main thread carries the tasks out."""
 
-    def __init__(self, post: Callable[[Any], None], schedule: ScheduleTable):
+    def __init__(self, post: Callable[[Due], None], schedule: ScheduleTable):
+        self._post = post
+        self._schedule = schedule
+        self._scheduler: BackgroundScheduler | None = None  # from `start` on
+        self._intervals: dict[str, float] = {}  # seconds, by task
+        self._offset = time.time() - time.monotonic()
+
+    def start(self) -> None:
         logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"default": DebugExecutor()},  # in its own thread, and no other is woken: a task only posts
-            # misfire_grace_time: 1 s by default, after which a late run is dropped, for a one-shot for ever
+            # misfire_grace_time: 1 s by default, after which a late run is dropped, and a one-shot is lost
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        self._post = post
-        self._offset = time.time() - time.monotonic()
-        self._plan(schedule)
-
-    def _plan(self, schedule: ScheduleTable) -> None:
-        self._scheduler.remove_all_jobs()
-        self._intervals = {task: getattr(schedule, task) for task in (RESCAN, PROBE, UNLOAD)} | {TIDY: _TIDY_SECONDS}
-        start = datetime.now(UTC)  # of all, so that what is due as often is due at once: one wake-up, not several
-        for task, seconds in self._intervals.items():
-            trigger = IntervalTrigger(seconds=seconds, start_date=start)
-            self._scheduler.add_job(self._post, trigger, args=[Due(task=task)], id=task)
-        for change in schedule.hours.changes:
-            # of the local time zone, by its own clock: a night on which the clocks change is longer or shorter
-            trigger = CronTrigger(hour=change.hour, minute=change.minute)
-            self._scheduler.add_job(self._post, trigger, args=[Due(task=HOURS)])
-        for task in (NIGHTLY, DIGEST):
-            if moment := getattr(schedule, task):
-                clock = parse_clock(moment)
-                trigger = CronTrigger(hour=clock.hour, minute=clock.minute)
-                self._scheduler.add_job(self._post, trigger, args=[Due(task=task)])
-
-    def use(self, schedule: ScheduleTable) -> None:
-        """Go by other times from now on."""
-        self._plan(schedule)
-
-    def start(self) -> None:
+        self._plan(self._scheduler)
         self._scheduler.start()
 
-    def follow_clock(self) -> float:
-        """The seconds by which the clock of the day was set since the last call; 0.0 if it was not.
+    def apply(self, settings: Settings) -> None:
+        """Post at the times of new settings from now on."""
+        self._schedule = settings.schedule
+        if self._scheduler is not None:
+            self._plan(self._scheduler)
 
-        The scheduler counts by that clock: set back by hours, it would post nothing for hours. So it starts anew.
+    def follow_clock(self) -> float:
+        """Return the seconds by which the clock of the day was set since the last call; 0.0 if it was not.
+
+        The scheduler counts by that clock: set back by hours, it would post nothing for hours. So it is rescheduled.
         """
         offset = time.time() - time.monotonic()
         step, self._offset = offset - self._offset, offset
-        if abs(step) < _STEP_SECONDS:
+        if self._scheduler is None or abs(step) < _STEP_SECONDS:
             return 0.0
         start = datetime.now(UTC)
         for task, seconds in self._intervals.items():
@@ -84,5 +72,23 @@ class Timetable:
         return step
 
     def stop(self) -> None:
-        if self._scheduler.running:
+        if self._scheduler is not None and self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    def _plan(self, scheduler: BackgroundScheduler) -> None:
+        schedule = self._schedule
+        scheduler.remove_all_jobs()
+        self._intervals = {task: getattr(schedule, task) for task in (RESCAN, PROBE, UNLOAD)} | {TIDY: _TIDY_SECONDS}
+        start = datetime.now(UTC)  # of all, so that tasks of the same interval are due together: fewer wake-ups
+        for task, seconds in self._intervals.items():
+            trigger = IntervalTrigger(seconds=seconds, start_date=start)
+            scheduler.add_job(self._post, trigger, args=[Due(task=task)], id=task)
+        for change in schedule.hours.changes:
+            # of the local time zone, by its own clock: a night on which the clocks change is longer or shorter
+            trigger = CronTrigger(hour=change.hour, minute=change.minute)
+            scheduler.add_job(self._post, trigger, args=[Due(task=HOURS)])
+        for task in (NIGHTLY, DIGEST):
+            if moment := getattr(schedule, task):
+                clock = parse_clock(moment)
+                trigger = CronTrigger(hour=clock.hour, minute=clock.minute)
+                scheduler.add_job(self._post, trigger, args=[Due(task=task)])

@@ -20,7 +20,7 @@ from typing import Any
 from daemon.config.settings import Settings
 from daemon.core import durable
 from daemon.core.errors import InboxdError, NotRunning
-from daemon.core.messages import Asked
+from daemon.core.messages import Request
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +83,10 @@ class Exporter:
         """
         from daemon.telemetry import metrics
 
-        asked = Asked(command="metrics", arguments={}, reply=queue.SimpleQueue())
-        self._post(asked)
+        request = Request(command="metrics", arguments={}, reply=queue.SimpleQueue())
+        self._post(request)
         try:
-            live = asked.reply.get(timeout=_ANSWER_SECONDS)
+            live = request.reply.get(timeout=_ANSWER_SECONDS)
         except queue.Empty:
             raise NotRunning("The main loop is too busy to answer.") from None
         return metrics.render(live, database=settings.database, saved_totals=settings.totals)

@@ -1,9 +1,9 @@
-"""The talk with one worker process, on a thread of its own: messages in and out, its memory, its end.
+"""The I/O loop of one worker process, on a thread of its own: messages in and out, its memory, its exit.
 
-It does nothing to the jobs: what is said, and at last WorkerEnded, goes into the mailbox. Whatever the process does,
-its end is delivered, and the daemon neither waits for it nor grows by it: no write blocks, what is kept of its words is
-bounded, its end is told by the process itself (pidfd_open(2)), not by pipes that a grandchild may hold open. One that
-breaks the rules of the wire, or takes more memory than it may, is killed with all it started.
+It changes no job: messages, and finally WorkerExited, go into the mailbox. Whatever the process does, its exit is
+reported, and the daemon neither blocks on it nor grows because of it: no write blocks, buffers are bounded, and the
+exit is observed on the process itself (pidfd_open(2)), not on pipes that a grandchild may hold open. A worker that
+breaks the protocol, or exceeds its memory limit, is killed with all its descendants.
 """
 
 import contextlib
@@ -17,61 +17,67 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING
 
-from daemon.core.messages import WorkerEnded, WorkerSaid
+from daemon.core.messages import WorkerExited, WorkerMessage
 from daemon.workers import memory
-from daemon.workers.decoder import Hearing, LastWords, Unintelligible
+from daemon.workers.decoder import Decoder, ProtocolViolation, StderrTail
 from processors import protocol
 from processors.contract import FailureKind
+
+if TYPE_CHECKING:
+    import subprocess
 
 log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 64 * 1024
-_LAST_CHUNKS = 64  # read of what stands in the pipes of a process that has ended; others may go on filling them
-_LAST_SECONDS = 10.0  # for a worker that closed its input or its output to be gone
-_HUNTS = 100  # for what a worker left behind
+_LAST_CHUNKS = 64  # read from the pipes of a process that has exited; others may go on filling them
+_EXIT_SECONDS = 10.0  # for a worker that closed its stdin or stdout to exit
+_HUNTS = 100  # searches of /proc for processes that a worker left behind
 
 
-class Conversation:
-    """`mark`: what stands in the environment of the worker and of all it starts. `limit`: the bytes of memory they may
-    hold, and `limit_words` that tell it, and how to raise it."""
+class Connection:
+    """One worker process, as the main thread sees it.
+
+    mark: a variable in the environment of the worker and of all its descendants. limit: bytes of memory that they may
+    hold; limit_message: reports that limit, and how to raise it.
+    """
 
     def __init__(
         self,
         number: int,
-        post: Callable[[Any], None],
+        post: Callable[[WorkerMessage | WorkerExited], None],
         *,
         mark: str,
         log_name: str,
         limit: int,
-        limit_words: str,
+        limit_message: str,
     ):
         self._number, self._post = number, post
-        self._process: Any = None  # subprocess.Popen, its pipes unbuffered
-        self._mark, self._limit_words = mark, limit_words
-        self._to_say: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._process: subprocess.Popen[bytes]  # its pipes unbuffered; from `start` on
+        self._mark, self._limit_message = mark, limit_message
+        self._outgoing: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()  # None: close stdin
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._is_released = False
         self._selector = selectors.DefaultSelector()
         self._unsent = bytearray()
-        self._is_closing = False  # its input, once all is sent
-        self._hearing = Hearing(number=number)
-        self._last_words = LastWords(number=number, log=logging.getLogger(log_name))
-        self._is_over = False
-        self._why: FailureKind | None = None  # it was killed here, for this
+        self._is_closing = False  # stdin, once everything is sent
+        self._decoder = Decoder(number=number)
+        self._stderr = StderrTail(number=number, log=logging.getLogger(log_name))
+        self._has_exited = False
+        self._why: FailureKind | None = None  # it was killed by this thread, for this reason
         self._reason = ""
-        self._gone_by: float | None = None  # when a worker that closed a pipe must have ended
+        self._exit_by: float | None = None  # when a worker that closed a pipe must have exited
         self._memory = memory.Watch(limit)
         self._thread = threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
 
     # ---------------------------------------------------------------------------------------- for the main thread
 
-    def start(self, process: Any) -> None:
-        """Listen to `process` from now on.
+    def start(self, process: "subprocess.Popen[bytes]") -> None:
+        """Read from `process` from now on.
 
         Raises:
-            OSError: no thread could be started; the process is ended.
+            OSError: no thread could be started; the process was killed.
         """
         self._process = process
         try:
@@ -81,19 +87,28 @@ class Conversation:
             process.wait()
             raise OSError(errno.EAGAIN, str(error)) from error
 
-    def say(self, message: Any) -> None:
-        """Send a message, as soon as the process reads; never waits for it."""
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, message: protocol.Message | None) -> None:
+        """Send a message once the process reads. Never blocks; if the process is gone, its exit is reported instead."""
         if self._is_released:
             return
-        self._to_say.put(message)
+        self._outgoing.put(message)
         os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
-        """Close the worker's input once all is said."""
-        self.say(None)
+        """Close the worker's stdin once everything is sent, so that it exits after its current work."""
+        self.send(None)
+
+    def kill(self) -> None:
+        """Kill the process and its group now."""
+        if self._process.returncode is None:  # not reaped: no other process has its number
+            _kill_group(self._process.pid)
 
     def release(self) -> None:
-        """The end was delivered: what is said from now on is said to nobody."""
+        """Free the descriptors after the exit was reported; what is sent from now on is discarded."""
         self._is_released = True
         os.close(self._wake)
         self._selector.close()
@@ -102,56 +117,56 @@ class Conversation:
 
     def _run(self) -> None:
         try:
-            self._converse()
-        except Exception:  # one worker's end must always be delivered
-            log.exception("worker %d: it cannot be listened to", self._number)
-        self._bury()
+            self._serve()
+        except Exception:  # a worker's exit must always be reported
+            log.exception("worker %d: cannot read from it", self._number)
+        self._finish()
 
-    def _converse(self) -> None:
+    def _serve(self) -> None:
         process, pidfd = self._process, os.pidfd_open(self._process.pid)
         try:
-            self._selector.register(pidfd, selectors.EVENT_READ, self._see_the_end)
-            self._selector.register(self._wake, selectors.EVENT_READ, self._speak)
-            self._selector.register(process.stdout, selectors.EVENT_READ, self._hear)
-            self._selector.register(process.stderr, selectors.EVENT_READ, self._hear_errors)
+            self._selector.register(pidfd, selectors.EVENT_READ, self._on_exit)
+            self._selector.register(self._wake, selectors.EVENT_READ, self._write)
+            self._selector.register(process.stdout, selectors.EVENT_READ, self._read_stdout)
+            self._selector.register(process.stderr, selectors.EVENT_READ, self._read_stderr)
             for pipe in (process.stdin, process.stdout, process.stderr):
                 os.set_blocking(pipe.fileno(), False)
-            while not self._is_over:
+            while not self._has_exited:
                 for key, _ in self._selector.select(self._pause()):
                     key.data()
-                self._look_at_the_time()
+                self._check_limits()
         finally:
             os.close(pidfd)
 
-    def _see_the_end(self) -> None:
-        self._is_over = True
+    def _on_exit(self) -> None:
+        self._has_exited = True
 
     def _pause(self) -> float | None:
-        times = [at for at in (self._memory.next_look, self._gone_by) if at is not None]
+        times = [at for at in (self._memory.next_look, self._exit_by) if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _look_at_the_time(self) -> None:
+    def _check_limits(self) -> None:
         now = time.monotonic()
-        if self._gone_by is not None and now >= self._gone_by:
-            self._gone_by = None
-            self._give_up(FailureKind.CRASHED, "The worker process closed its pipes and lived on, so it was ended.")
+        if self._exit_by is not None and now >= self._exit_by:
+            self._exit_by = None
+            self._kill(FailureKind.CRASHED, "The worker process closed its pipes without exiting, so it was killed.")
         if (held := self._memory.look(self._process.pid, now)) and self._why is None:
-            log.error("worker %d holds %.2f GB of memory, more than it may; killed", self._number, held / 1e9)
-            self._give_up(FailureKind.OUT_OF_MEMORY, self._limit_words)
+            log.error("worker %d holds %.2f GB of memory, more than its limit; killed", self._number, held / 1e9)
+            self._kill(FailureKind.OUT_OF_MEMORY, self._limit_message)
 
-    def _give_up(self, why: FailureKind, reason: str) -> None:
+    def _kill(self, why: FailureKind, reason: str) -> None:
         if self._why is None:
             self._why, self._reason = why, reason
             _kill_group(self._process.pid)
 
-    # ---------------------------------------------------------------------------------------- speaking
+    # ---------------------------------------------------------------------------------------- writing
 
-    def _speak(self) -> None:
-        """Write as much as the pipe takes; the rest when it takes more."""
+    def _write(self) -> None:
+        """Write as much as the pipe accepts, and the rest when it accepts more."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake)
-        while not self._to_say.empty():
-            self._take_up(self._to_say.get())
+        while not self._outgoing.empty():
+            self._encode(self._outgoing.get())
         stdin = self._process.stdin
         if stdin.closed:
             return
@@ -159,43 +174,43 @@ class Conversation:
             while self._unsent:
                 del self._unsent[: os.write(stdin.fileno(), self._unsent[:_CHUNK_BYTES])]
         except BlockingIOError:
-            with contextlib.suppress(KeyError):  # it is watched already
-                self._selector.register(stdin, selectors.EVENT_WRITE, self._speak)
+            with contextlib.suppress(KeyError):  # it is registered already
+                self._selector.register(stdin, selectors.EVENT_WRITE, self._write)
             return
-        except OSError:  # EPIPE: it closed its input, or has just died
+        except OSError:  # EPIPE: it closed its stdin, or has just died
             self._expect_end()
             self._is_closing = True
         self._unwatch(stdin)
         if self._is_closing:
             stdin.close()
 
-    def _take_up(self, message: Any) -> None:
+    def _encode(self, message: protocol.Message | None) -> None:
         if message is None:
             self._is_closing = True
             return
         if isinstance(message, protocol.Batch):
-            self._hearing.expect(len(message.works))
+            self._decoder.expect(len(message.works))
             self._memory.next_look = 0.0
         self._unsent += protocol.encode(message)
 
-    # ---------------------------------------------------------------------------------------- listening
+    # ---------------------------------------------------------------------------------------- reading
 
-    def _hear(self) -> None:
+    def _read_stdout(self) -> None:
         chunk = self._read(self._process.stdout)
         if self._why is FailureKind.CRASHED:
             return
         try:
-            for message in self._hearing.take(chunk, time.monotonic()):
+            for message in self._decoder.feed(chunk, time.monotonic()):
                 if isinstance(message, protocol.WorkerLoaded | protocol.BatchDone):
                     self._memory.next_look = None
-                self._post(WorkerSaid(worker=self._number, message=message))
-        except Unintelligible as error:
-            self._give_up(FailureKind.CRASHED, f"The worker process did not speak as a worker must: {error}.")
+                self._post(WorkerMessage(worker=self._number, message=message))
+        except ProtocolViolation as error:
+            self._kill(FailureKind.CRASHED, f"The worker process broke the protocol: {error}.")
 
-    def _hear_errors(self) -> None:
-        self._last_words.take(self._read(self._process.stderr), time.monotonic())
+    def _read_stderr(self) -> None:
+        self._stderr.feed(self._read(self._process.stderr), time.monotonic())
 
-    def _read(self, pipe: Any) -> bytes:
+    def _read(self, pipe: IO[bytes]) -> bytes:
         try:
             chunk = os.read(pipe.fileno(), _CHUNK_BYTES)
         except BlockingIOError:
@@ -207,35 +222,35 @@ class Conversation:
         return chunk
 
     def _expect_end(self) -> None:
-        """Its input or its output is closed: nothing can come of it any more."""
-        self._gone_by = self._gone_by or time.monotonic() + _LAST_SECONDS
+        """Its stdin or stdout is closed, so it can do no more work: it must exit soon."""
+        self._exit_by = self._exit_by or time.monotonic() + _EXIT_SECONDS
 
-    def _unwatch(self, pipe: Any) -> None:
+    def _unwatch(self, pipe: IO[bytes]) -> None:
         with contextlib.suppress(KeyError):
             self._selector.unregister(pipe)
 
-    # ---------------------------------------------------------------------------------------- the end
+    # ---------------------------------------------------------------------------------------- the exit
 
-    def _bury(self) -> None:
-        """Kill what it started, hear its last words, and deliver its end."""
+    def _finish(self) -> None:
+        """Kill its descendants, read the rest of its output, and report its exit."""
         process = self._process
-        _kill_group(process.pid)  # while the ended leader is not reaped, its number names this group and no other
+        _kill_group(process.pid)  # until the leader is reaped, its number names this group and no other
         _kill_marked(self._mark)
-        with contextlib.suppress(Exception):  # its last words are not worth its end
+        with contextlib.suppress(Exception):  # its last output is worth less than the report of its exit
             for _ in range(_LAST_CHUNKS):
-                self._hear()
-                self._hear_errors()
+                self._read_stdout()
+                self._read_stderr()
         status = process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
             pipe.close()
         if self._why is None and status == -signal.SIGKILL and self._memory.has_kernel_killed():
             self._why = FailureKind.OUT_OF_MEMORY
-            self._reason = f"The system ran out of memory. {self._limit_words}"
+            self._reason = f"The system ran out of memory. {self._limit_message}"
         self._post(
-            WorkerEnded(
+            WorkerExited(
                 worker=self._number,
                 exit_status=status,
-                last_words=str(self._last_words),
+                stderr_tail=str(self._stderr),
                 why=self._why or FailureKind.CRASHED,
                 reason=self._reason,
             )
@@ -248,9 +263,10 @@ def _kill_group(leader: int) -> None:
 
 
 def _kill_marked(mark: str) -> None:
-    """Kill what left the group (setsid(2)): it still has the mark in its environment.
+    """Kill descendants that left the group (setsid(2)): they still have the mark in their environment.
 
-    Until none was found twice: one that forks and ends while the list is read is in it no more, its child not yet.
+    Repeat until two searches in a row find none: a process that forks and exits while /proc is read is not listed any
+    more, and its child not yet.
     """
     misses = 0
     for _ in range(_HUNTS):
@@ -261,11 +277,11 @@ def _kill_marked(mark: str) -> None:
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)  # for them to be gone; nobody waits for this thread
+        time.sleep(0.01)  # for them to exit; nobody waits for this thread
 
 
 def _holds(environment: Path, mark: str) -> bool:
     try:
         return mark.encode() in environment.read_bytes()
-    except OSError:  # another user's, or it has ended
+    except OSError:  # another user's, or it has exited
         return False

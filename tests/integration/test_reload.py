@@ -1,6 +1,5 @@
 """Reload and pause of a running daemon, by the command line, in a real process."""
 
-import functools
 import os
 import signal
 import subprocess
@@ -10,9 +9,7 @@ from collections.abc import Callable
 import pytest
 from sandbox import Place, wait_for
 
-from daemon.core.errors import ConfigError
 from daemon.server import control_socket
-from daemon.server.service import Service
 
 TOML = """
     [inbox]
@@ -126,40 +123,6 @@ def test_config_that_is_a_pipe_is_refused_and_the_daemon_continues(running):
     place.write_config(TOML)
     place.drop("a.txt", "fine")
     assert place.ended("a.txt")["state"] == "done"
-
-
-@pytest.mark.parametrize("part", ["gate", "dispatch", "exporter"])
-def test_reload_that_one_part_fails_to_apply_is_undone_in_all_parts(place: Place, monkeypatch, part: str):
-    old = place.settings()
-    service = Service(old)
-    service._open()
-    try:
-        refused, uses = [], {}
-
-        def fail_once(use, settings):
-            if not refused:
-                refused.append(settings)
-                raise TypeError("of its own")
-            use(settings)
-
-        def note(name, use, settings):
-            uses[name] = settings
-            use(settings)
-
-        for name in ("gate", "intake", "dispatch", "hooks", "exporter"):
-            use = getattr(service, name).use
-            replacement = functools.partial(fail_once, use) if name == part else functools.partial(note, name, use)
-            monkeypatch.setattr(getattr(service, name), "use", replacement)
-        place.write_config(place.TEXT + '[metrics]\nevery = "7s"\n')
-        with pytest.raises(ConfigError, match="keeps its previous settings"):
-            service._reload()
-        assert service.settings is service.commands.settings is service.publishing.settings is old
-        assert refused and all(settings is old for settings in uses.values())
-        assert "keeps its previous settings" in service.commands.config_problem
-        service._reload()
-        assert service.settings.metrics.every == 7.0 and service.commands.config_problem is None
-    finally:
-        service._stop()
 
 
 def test_mistake_found_by_the_command_reaches_the_daemon_of_a_service(running):

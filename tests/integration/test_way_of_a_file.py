@@ -405,7 +405,7 @@ def test_idle_worker_is_ended_after_keep_alive_and_started_again(make_place):
     daemon = place.start()
     place.drop("a.txt", "fine")
     place.ended("a.txt")
-    wait_for(lambda: "has ended" in place.log(), "the worker's end")
+    wait_for(lambda: "has exited" in place.log(), "the worker's end")
     place.drop("b.txt", "fine")
     assert place.ended("b.txt")["state"] == "done"
     _stop(daemon)

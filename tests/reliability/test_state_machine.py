@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from fuse import Died, Fuse
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,7 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from manual_daemon import Died, Fuse, HandDaemon
+from manual_daemon import InlineBackground, ManualDaemon, finished, is_odd
 
 from daemon import config
 from daemon.core.job import JobState
@@ -79,7 +80,7 @@ class Life(RuleBasedStateMachine):
         self.alive: set[bytes] = set()  # all others
         self.old_answers: list = []
         self.fuse = Fuse()
-        self.daemon = HandDaemon(self.settings, lambda: self.now)
+        self.daemon = self._start()
 
     @initialize(inline_bytes=st.sampled_from((7, 2**24)))
     def start(self, inline_bytes: int) -> None:
@@ -165,10 +166,19 @@ class Life(RuleBasedStateMachine):
         self.daemon.die()
         self.daemon = self._reborn()
 
-    def _reborn(self) -> HandDaemon:
+    def _start(self) -> ManualDaemon:
+        return ManualDaemon(self.settings, self, background=InlineBackground())
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def now_us(self) -> int:
+        return int(self.now * 1e6)
+
+    def _reborn(self) -> ManualDaemon:
         while True:
             try:
-                return HandDaemon(self.settings, lambda: self.now)
+                return self._start()
             except Died:
                 REACHED["died in recovery"] += 1
 
@@ -180,7 +190,7 @@ class Life(RuleBasedStateMachine):
         self._live(self.daemon.go_on)
         for worker in self.daemon.workers:
             if worker.state is WorkerState.LOADING:
-                self._live(self.daemon.load, worker)
+                self._live(lambda worker=worker: self.daemon.load(worker.number, joins=is_odd(worker)))
         self._live(self.daemon.go_on)
         REACHED["joined"] += sum(worker.batches > 1 for worker in self.daemon.workers)
 
@@ -202,30 +212,30 @@ class Life(RuleBasedStateMachine):
         worker, job = self._pick(pick)
         if job is not None:
             REACHED["finished"] += 1
-            self.old_answers.append((worker.number, self.daemon.finished(job), job))
-            self._live(self.daemon.finish, worker, job)
+            self.old_answers.append((worker.number, finished(self.daemon, job), job))
+            self._live(self.daemon.finish, worker.number, job)
 
     def fail_one(self, pick: int, other: int) -> None:
         kind = list(FailureKind)[other % len(FailureKind)]
         worker, job = self._pick(pick)
         if job is not None:
             REACHED[f"failed: {kind}"] += 1
-            self.old_answers.append((worker.number, self.daemon.finished(job), job))
-            self._live(self.daemon.fail, worker, job, kind)
+            self.old_answers.append((worker.number, finished(self.daemon, job), job))
+            self._live(self.daemon.fail, worker.number, job, kind)
 
     def end_batches(self, pick: int, other: int) -> None:
         for worker in self.daemon.workers:
-            self._live(self.daemon.end_batch, worker)
+            self._live(self.daemon.end_batch, worker.number)
 
     def worker_dies(self, pick: int, other: int) -> None:
         workers = list(self.daemon.workers)
         if workers:
             worker = workers[pick % len(workers)]
-            self.old_answers += [(worker.number, self.daemon.finished(job), job) for job in worker.jobs.values()]
+            self.old_answers += [(worker.number, finished(self.daemon, job), job) for job in worker.jobs.values()]
             if other % 2:
                 worker.kill(FailureKind.TIMEOUT)
             REACHED["worker died"] += 1
-            self._live(self.daemon.bury, worker)
+            self._live(self.daemon.exit_worker, worker.number)
 
     def answer_comes_late_or_twice(self, pick: int, other: int) -> None:
         """It must change nothing, unless that very attempt still runs, or waits for a disk with its result."""
@@ -239,7 +249,7 @@ class Life(RuleBasedStateMachine):
             return
         REACHED["late answer"] += 1
         before = self._snapshot()
-        self.daemon.say_late(number, answer)
+        self.daemon.receive(number, answer)
         self.daemon.publishing.publish_result(job, answer, {}, hopeless=lambda error: None)
         assert self.daemon.store.requeue(job, outcome="late") is None
         fields = {"outcome": JobState.DONE, "attempt_outcome": "late", "result_path": "late"}
@@ -256,7 +266,7 @@ class Life(RuleBasedStateMachine):
         queued = [job for job in self.daemon.store.open_jobs() if job.state is JobState.QUEUED]
         if queued:
             REACHED["cancelled"] += 1
-            self._live(self.daemon.guard, self.daemon.dispatch.cancel, queued[pick % len(queued)])
+            self._live(self.daemon.guard, self.daemon.dispatcher.cancel, queued[pick % len(queued)])
 
     def retry(self, pick: int, other: int) -> None:
         failed = self.daemon.store.failed()
@@ -349,7 +359,6 @@ class Life(RuleBasedStateMachine):
             left = [path for path in self.settings.inbox.rglob("*") if path.is_file()]
             assert not left, left
         finally:
-            self.daemon.intake.stop()
             self.daemon.store.close()
             self.fuse.remove()
             shutil.rmtree(self.home)

@@ -39,7 +39,7 @@ IMPOSTORS = {
     "stops_reading": DONE,
     "loaded_for_ever": FAILED,
 }
-PARKED = {"babbles": "did not speak as a worker must", "crash_at_load": "no such library: libmissing.so"}
+PARKED = {"babbles": "broke the protocol", "crash_at_load": "no such library: libmissing.so"}
 MISDEEDS = {
     "segfault": FAILED,
     "abort": FAILED,

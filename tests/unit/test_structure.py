@@ -35,7 +35,7 @@ OWNERS = {  # the only modules that may import it
     "sqlalchemy": {"queue.database", "queue.store"},
     "watchdog": {"intake.watcher"},
     "subprocess": {
-        "workers.supervisor",
+        "workers.launcher",
         "install.install",
         "notify.hooks",
         "telemetry.gpu",

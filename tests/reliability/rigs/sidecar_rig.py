@@ -207,13 +207,13 @@ def _write(path: bytes, content: bytes) -> bool:
 
 def _measure_turns(path: Path) -> None:
     """Write the longest turn of the main loop to `path`, in seconds: of its thread's processor time, and in all."""
-    from daemon.server.service import Service
+    from daemon.server.backlog import Backlog
 
     longest = {"cpu": 0.0, "wall": 0.0}
-    collect = Service._collect
+    collect = Backlog.collect
     begun: list[tuple[float, float]] = []
 
-    def measured(self: Service, *, wait: float) -> None:
+    def measured(self: Backlog, *, wait: float) -> None:
         if begun:
             cpu, wall = begun.pop()
             turn = {"cpu": time.thread_time() - cpu, "wall": time.monotonic() - wall}
@@ -224,7 +224,7 @@ def _measure_turns(path: Path) -> None:
         collect(self, wait=wait)
         begun.append((time.thread_time(), time.monotonic()))
 
-    Service._collect = measured
+    Backlog.collect = measured
 
 
 def _break(how: str) -> None:

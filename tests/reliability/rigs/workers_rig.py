@@ -122,9 +122,9 @@ def live_through(
 
 
 def _is_alone(place: Place, daemon: int) -> bool:
-    """Nothing that a worker was or started lives, and the daemon has buried them all."""
+    """Nothing that a worker was or started lives, and the daemon has settled the exit of each."""
     log = place.log()
-    return processes_of(place) == [daemon] and log.count(" is loading (process ") == log.count(" has ended\n")
+    return processes_of(place) == [daemon] and log.count(" is loading (process ") == log.count(" has exited\n")
 
 
 def _waiting(place: Place, file: str) -> dict[str, Any] | None:
@@ -189,7 +189,7 @@ def _sabotage(name: str) -> None:
         case "main-thread-writes":  # and waits for the pipe to take it
 
             def send(worker, message):
-                stdin = worker.process.stdin.fileno()
+                stdin = worker.connection._process.stdin.fileno()
                 os.set_blocking(stdin, True)
                 rest = protocol.encode(message)
                 while rest:
@@ -198,14 +198,14 @@ def _sabotage(name: str) -> None:
             supervisor.Worker.send = send
         case "end-is-end-of-file":  # of stdout, whoever holds it
 
-            def converse(self):
-                self._selector.register(self._process.stdout, 1, self._hear)
-                self._selector.register(self._wake, 1, self._speak)
-                while self._gone_by is None:
+            def serve(self):
+                self._selector.register(self._process.stdout, 1, self._read_stdout)
+                self._selector.register(self._wake, 1, self._write)
+                while self._exit_by is None:
                     for key, _ in self._selector.select(None):
                         key.data()
 
-            connection.Conversation._converse = converse
+            connection.Connection._serve = serve
         case "memory-is-not-looked-at":
             memory.held_bytes = lambda pid, limit: 0
 

@@ -267,20 +267,20 @@ def _rename_before_the_intent() -> None:
     def intend_afterwards(self, job, **facts):
         from dataclasses import replace
 
-        staged = service_of_this_process.publishing
+        staged = service_of_this_process.app.publishing
         staged._folders.outbox.publish(replace(job, result_path=facts["result_path"]))
         return intend(self, job, **facts)
 
-    import daemon.server.service
+    from daemon.server.service import Service
 
-    service_init = daemon.server.service.Service.__init__
+    service_init = Service.__init__
 
     def remember(self, *arguments, **options):
         global service_of_this_process
         service_of_this_process = self
         service_init(self, *arguments, **options)
 
-    daemon.server.service.Service.__init__ = remember
+    Service.__init__ = remember
     Store.intend = intend_afterwards
 
 

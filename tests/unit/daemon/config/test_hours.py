@@ -1,13 +1,10 @@
-"""The hours of the day in which jobs may start, and the gate that follows them."""
+"""The hours of the day in which jobs may start."""
 
 from datetime import datetime, time
-from pathlib import Path
 
 import pytest
 
-from daemon import config
 from daemon.config.hours import Hours
-from daemon.scheduling.pause import Gate
 
 
 def at(text: str) -> datetime:
@@ -38,29 +35,3 @@ def test_several_spans_and_the_next_start():
 def test_text_that_is_not_a_span_is_refused_with_an_example(text: str):
     with pytest.raises(ValueError, match="22:00-06:00"):
         Hours.parse(text)
-
-
-def gate(home: Path, toml: str = "", **options) -> Gate:
-    (home / "config.toml").write_text(toml)
-    (home / "state").mkdir(exist_ok=True)
-    return Gate(config.load(home / "config.toml"), **options)
-
-
-def test_gate_follows_the_hours(tmp_path: Path):
-    now = [at("21:00")]
-    closed = gate(tmp_path, '[schedule]\nactive = "22:00-06:00"', now=lambda: now[0])
-    assert "work goes on at 22:00" in closed.why_closed
-    now[0] = at("22:00")
-    assert closed.why_closed is None
-
-
-def test_pause_lasts_across_restarts_until_it_is_ended(tmp_path: Path):
-    gate(tmp_path).pause("a game")
-    again = gate(tmp_path)
-    assert "a game" in again.why_closed and "inboxd resume" in again.why_closed
-    assert gate(tmp_path, always_open=True).why_closed is None
-    again.pause("another game")
-    assert "another game" in gate(tmp_path).why_closed
-    again.resume()
-    again.resume()
-    assert again.why_closed is None and gate(tmp_path).why_closed is None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manual_parts import Clock, House, finished
+from manual_daemon import ManualDaemon, finished
 
 from daemon import config
 from daemon.publishing import publisher
@@ -22,19 +22,19 @@ from processors.contract import FailureKind
 TABLES = {"inbox": {"text": "count", "settle_seconds": 0.0}, "recipes": {"count": {"processor": "plaintext"}}}
 
 
-class Shop(House):
+class Shop(ManualDaemon):
     """A daemon by hand whose worker has one file."""
 
     def __init__(self, home: Path, originals: str = "keep"):
         tables = {**TABLES, "inbox": {**TABLES["inbox"], "originals": originals}}
-        super().__init__(config.parse(tables, source=None, home=home), Clock())
+        super().__init__(config.parse(tables, source=None, home=home))
 
     def begin(self, name: str = "x.txt") -> Any:
         path = self.settings.inbox / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("the file")
         self.turn()
-        self.hear(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
+        self.receive(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
         return self.next_job()
 
     def next_job(self) -> Any:
@@ -48,8 +48,8 @@ class Shop(House):
         failed = protocol.WorkFailed(
             job=job.id, attempt=job.attempt, kind=FailureKind.BAD_INPUT, message="It is broken."
         )
-        self.hear(1, failed)
-        self.hear(1, protocol.BatchDone())
+        self.receive(1, failed)
+        self.receive(1, protocol.BatchDone())
         assert next(iter(self.workers)).state is WorkerState.IDLE
 
     def pass_time(self) -> None:
@@ -89,7 +89,7 @@ def test_removal_that_was_refused_spares_a_job_that_is_queued_again(shop: Shop, 
     assert shop.ask("retry", job=job.id)["ok"]
     shop.pass_time()
     assert shop.folders.inbox.original(job.id).path.read_text() == "the file"
-    shop.hear(1, finished(shop, shop.store.get(job.id)))
+    shop.receive(1, finished(shop, shop.store.get(job.id)))
     assert shop.state(job) == "done"
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
 
@@ -130,7 +130,7 @@ def test_result_whose_folder_has_the_name_of_a_file_goes_to_another(shop: Shop):
     stranger = shop.settings.outbox / "a"
     stranger.write_text("somebody's")
     job = shop.begin("a/x.txt")
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "done" and stranger.read_text() == "somebody's"
     assert shop.store.get(job.id).result_path == "a (2)/x"
 
@@ -139,7 +139,7 @@ def test_result_does_not_go_into_the_folder_of_another_result(shop: Shop):
     (shop.settings.outbox / "a").mkdir()
     (shop.settings.outbox / "a" / "result.json").write_text("{}")
     job = shop.begin("a/x.txt")
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.store.get(job.id).result_path == "a (2)/x"
 
 
@@ -153,7 +153,7 @@ def test_folder_whose_name_was_taken_after_the_intent_is_numbered(shop: Shop, mo
         real(job)
 
     monkeypatch.setattr(shop.folders.outbox, "publish", publish_late)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "done" and shop.store.get(job.id).result_path == "a (2)/x"
 
 
@@ -168,10 +168,10 @@ def alter_in_secret(shop: Shop, job: Any) -> None:
 def test_file_whose_content_was_changed_in_secret_is_processed_again(shop: Shop):
     job = shop.begin()
     alter_in_secret(shop, job)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "queued" and shop.store.get(job.id).sha256 == hashlib.sha256(b"THE FILE").hexdigest()
-    shop.hear(1, protocol.BatchDone())
-    shop.hear(1, finished(shop, shop.next_job()))
+    shop.receive(1, protocol.BatchDone())
+    shop.receive(1, finished(shop, shop.next_job()))
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "THE FILE"
 
 
@@ -209,7 +209,7 @@ def keep_second_name(shop: Shop, job: Any) -> Path:
 def test_original_that_its_owner_has_a_second_name_of_is_copied(shop: Shop):
     job = shop.begin()
     second = keep_second_name(shop, job)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "done"
     second.write_text("what its owner writes later")
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
@@ -218,21 +218,21 @@ def test_original_that_its_owner_has_a_second_name_of_is_copied(shop: Shop):
 def test_original_of_nobody_else_is_linked(shop: Shop):
     job = shop.begin()
     inode = shop.folders.inbox.original(job.id).path.stat().st_ino
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert (shop.settings.outbox / "x" / "x.txt").stat().st_ino == inode
 
 
 def test_original_that_others_may_write_is_closed_to_them(shop: Shop):
     job = shop.begin()
     shop.folders.inbox.original(job.id).path.chmod(0o666)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert (shop.settings.outbox / "x" / "x.txt").stat().st_mode & 0o777 == 0o644
 
 
 def test_large_original_is_copied_in_the_background_and_its_result_published_after_that(shop: Shop, large: None):
     job = shop.begin()
     second = keep_second_name(shop, job)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "running" and shop.background.pending == 1
     shop.turn()
     assert shop.state(job) == "done"
@@ -265,7 +265,7 @@ def test_copy_that_a_disk_refuses_is_made_again(shop: Shop, large: None, monkeyp
     job = shop.begin()
     keep_second_name(shop, job)
     refuse_once(shop.folders.outbox, "lay_original", monkeypatch)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     shop.turn()
     assert shop.state(job) == "running"
     for _ in range(2):
@@ -284,7 +284,7 @@ def test_copy_that_is_refused_for_ever_fails_the_job_only(shop: Shop, large: Non
         return real(source, home, sha256)
 
     monkeypatch.setattr(shop.folders.outbox, "lay_original", refuse)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     for _ in range(20):
         shop.pass_time()
     assert shop.store.get(job.id).charged == 1
@@ -293,8 +293,8 @@ def test_copy_that_is_refused_for_ever_fails_the_job_only(shop: Shop, large: Non
 def test_large_file_that_changes_while_it_is_copied_is_queued_again_with_its_new_checksum(shop: Shop, large: None):
     job = shop.begin()
     second = keep_second_name(shop, job)
-    shop.hear(1, finished(shop, job))
-    shop.hear(1, protocol.BatchDone())
+    shop.receive(1, finished(shop, job))
+    shop.receive(1, protocol.BatchDone())
     second.write_text("other words")
     shop.turn()
     shop.pass_time()
@@ -304,7 +304,7 @@ def test_large_file_that_changes_while_it_is_copied_is_queued_again_with_its_new
         shop.pass_time()
     again = shop.store.get(job.id)
     assert again.sha256 == hashlib.sha256(b"other words").hexdigest()
-    shop.hear(1, finished(shop, again))
+    shop.receive(1, finished(shop, again))
     shop.turn()
     assert shop.state(job) == "done" and (shop.settings.outbox / "x" / "x.txt").read_text() == "other words"
 
@@ -315,7 +315,7 @@ def test_question_that_grows_after_it_was_taken_is_left_out(shop: Shop):
     (shop.settings.inbox / "x.txt.prompt").hardlink_to(second)
     job = shop.begin()
     os.truncate(second, 10 * 2**30)  # its owner still has a name for it
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "done"
     assert sorted(path.name for path in (shop.settings.outbox / "x").iterdir()) == ["out.txt", "result.json", "x.txt"]
 
@@ -331,14 +331,14 @@ def test_original_that_was_prepared_for_an_earlier_attempt_is_laid_into_the_resu
             raise OSError(5, "an injected error")
 
         patch.setattr(shop.folders.outbox, "stage", refuse)  # the original is copied, then its result is refused
-        shop.hear(1, finished(shop, job))
-        shop.hear(1, protocol.BatchDone())
+        shop.receive(1, finished(shop, job))
+        shop.receive(1, protocol.BatchDone())
         for _ in range(12):
             shop.pass_time()
         assert shop.store.get(job.id).charged == 1
     second.unlink()  # the next attempt can link the original
     shop.clock.seconds += 100
-    shop.hear(1, finished(shop, shop.next_job()))
+    shop.receive(1, finished(shop, shop.next_job()))
     shop.turn()
     assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == []
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
@@ -348,7 +348,7 @@ def test_result_of_a_copied_original_that_lacks_an_output_fails_its_job_only(sho
     job = shop.begin()
     keep_second_name(shop, job)
     absent = {"name": "absent.txt", "sha256": "0" * 64, "size_bytes": 1}
-    shop.hear(1, replace(finished(shop, job), files=[absent]))
+    shop.receive(1, replace(finished(shop, job), files=[absent]))
     for _ in range(4):
         shop.pass_time()
     assert shop.state(job) == "failed"
@@ -365,7 +365,7 @@ def test_large_failed_file_is_fetched_back_in_the_background(shop: Shop, large: 
     assert not refused["ok"] and "being processed" in refused["error"]
     shop.turn()
     assert shop.state(job) in ("queued", "running")
-    shop.hear(1, finished(shop, shop.store.get(job.id)))
+    shop.receive(1, finished(shop, shop.store.get(job.id)))
     shop.turn()
     assert shop.state(job) == "done"
 
@@ -383,7 +383,7 @@ def test_large_failed_file_that_is_gone_stays_failed(shop: Shop, large: None):
 def test_job_whose_result_is_being_copied_is_not_cancelled(shop: Shop, large: None):
     job = shop.begin()
     keep_second_name(shop, job)
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert not shop.ask("cancel", job=job.id)["ok"]
     shop.turn()
     assert shop.state(job) == "done"
@@ -402,7 +402,7 @@ def _result(shop: Shop, name: str = "x") -> dict[str, Any]:
 def test_original_goes_where_its_folder_says(tmp_path: Path, originals: str, path: str | None):
     shop = Shop(tmp_path, originals)
     job = shop.begin("a/x.txt")
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == []
     where = path and path.format(job.id)
     assert _result(shop, "a/x")["original"] == {"policy": originals, "path": where}
@@ -417,7 +417,7 @@ def test_original_goes_where_its_folder_says(tmp_path: Path, originals: str, pat
 def test_archived_original_of_the_top_folder_has_no_folder_in_its_path(tmp_path: Path):
     shop = Shop(tmp_path, "archive")
     job = shop.begin()
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert _result(shop)["original"]["path"] == f"archive:{job.id}/x.txt"
     assert (shop.settings.state / "archive" / job.id / "x.txt").exists()
     shop.store.close()
@@ -426,7 +426,7 @@ def test_archived_original_of_the_top_folder_has_no_folder_in_its_path(tmp_path:
 def test_row_of_a_result_tells_what_its_worker_told(shop: Shop):
     job = shop.begin()
     told = {"excerpt": "words " * 200, "review": ["look"], "pages": 3, "media_seconds": 1.5}
-    shop.hear(1, replace(finished(shop, job), **told))
+    shop.receive(1, replace(finished(shop, job), **told))
     row = shop.store.get(job.id)
     assert (row.review, row.pages, row.media_seconds, row.result_path) == (("look",), 3, 1.5, "x")
     assert row.excerpt == told["excerpt"][:500] and row.interruptions == 0 and row.error is None
@@ -437,7 +437,7 @@ def test_result_of_a_job_that_had_failed_before_tells_of_no_error(shop: Shop):
     job = shop.begin()
     shop.fail(job)
     assert shop.ask("retry", job=job.id)["ok"]
-    shop.hear(1, finished(shop, shop.next_job()))
+    shop.receive(1, finished(shop, shop.next_job()))
     row = shop.store.get(job.id)
     assert (row.state, row.error, row.error_kind, row.result_path) == ("done", None, None, "x")
     assert not (shop.settings.outbox / "failed" / "x").exists()
@@ -449,7 +449,7 @@ def test_result_that_is_not_as_its_worker_says_is_no_result(shop: Shop, lie: str
     said = finished(shop, job)
     output = shop.folders.outbox.staging / job.staging_name() / "out.txt"
     output.unlink() if lie == "absent" else output.write_text("")
-    shop.hear(1, said)
+    shop.receive(1, said)
     assert shop.state(job) == "queued" and shop.store.get(job.id).charged == 1
     assert [path.name for path in shop.settings.outbox.iterdir() if path.name[0] != "."] == ["failed"]
 
@@ -468,12 +468,12 @@ def test_failure_holds_nothing_of_what_its_attempts_had_written(shop: Shop):
 def test_result_of_a_file_that_was_written_on_meanwhile_is_thrown_away(shop: Shop):
     job = shop.begin()
     shop.folders.inbox.original(job.id).path.write_text("more of the file")
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     row = shop.store.get(job.id)
     assert (row.state, row.charged, row.size_bytes) == ("queued", 0, len("more of the file"))
     assert row.sha256 == hashlib.sha256(b"more of the file").hexdigest()
-    shop.hear(1, protocol.BatchDone())
-    shop.hear(1, finished(shop, shop.next_job()))
+    shop.receive(1, protocol.BatchDone())
+    shop.receive(1, finished(shop, shop.next_job()))
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "more of the file"
     assert _result(shop)["sha256"] == row.sha256
 
@@ -481,7 +481,7 @@ def test_result_of_a_file_that_was_written_on_meanwhile_is_thrown_away(shop: Sho
 def test_file_of_the_same_size_but_another_time_has_changed(shop: Shop):
     job = shop.begin()
     os.utime(shop.folders.inbox.original(job.id).path, ns=(1, 10**18))
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert shop.state(job) == "queued" and shop.store.get(job.id).mtime_ns == 10**18
 
 
@@ -497,7 +497,7 @@ def test_failure_of_a_file_that_was_written_on_tells_of_its_content_as_it_is(sho
 def test_original_that_was_removed_fails_its_job_and_is_told(shop: Shop):
     job = shop.begin()
     shop.folders.inbox.original(job.id).path.unlink()
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     failed = json.loads((shop.settings.outbox / "failed" / "x" / "error.json").read_text())
     assert failed["original"] is None and "removed from inbox/.taken" in failed["error"]
     assert shop.state(job) == "failed" and not (shop.settings.outbox / "x").exists()
@@ -523,7 +523,7 @@ def test_outcome_whose_intent_was_committed_is_published_once(shop: Shop, monkey
     job = shop.begin()
     with monkeypatch.context() as patch:
         patch.setattr(shop.publishing, "complete", lambda _: None)
-        shop.hear(1, finished(shop, job))
+        shop.receive(1, finished(shop, job))
     assert shop.state(job) == "publishing"
     shop.publishing.give_up(job, "error", "It broke.")
     assert shop.state(job) == "done" and (shop.settings.outbox / "x" / "x.txt").exists()
@@ -538,6 +538,6 @@ def test_what_is_left_of_a_job_is_removed_with_its_end(shop: Shop):
     shop.publishing.release(job.id)
     assert shop.folders.inbox.original(job.id).path.exists(), "it has not ended"
     (shop.folders.outbox.staging / f"{job.id}.0").mkdir()
-    shop.hear(1, finished(shop, job))
+    shop.receive(1, finished(shop, job))
     assert list(shop.folders.inbox.taken_ids()) == []
     assert list(shop.folders.outbox.staging.iterdir()) == list(shop.folders.kept.iterdir()) == []

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from factories import make_job
 
-from daemon.config.schema import RetentionTable
+from daemon import config
+from daemon.config.current import CurrentSettings
 from daemon.core.job import Job, JobState
 from daemon.files.layout import Folders
 from daemon.queue.store import Store
@@ -29,8 +30,9 @@ class Archive:
         self.folders.prepare()
         self.now_us = int(time.time() * 1e6)
         self.store = Store(home / "state" / "jobs.db", clock=lambda: self.now_us)
-        rules = RetentionTable(archive="1h", results="1h", failed="1h")
-        self._retention = Retention(rules, self.store, self.folders)
+        rules = {"archive": "1h", "results": "1h", "failed": "1h"}
+        settings = CurrentSettings(config.parse({"retention": rules}, source=None, home=home))
+        self._retention = Retention(settings, self.store, self.folders)
 
     def put(self, path: str) -> Path:
         file = self.folders.outbox.archive / path

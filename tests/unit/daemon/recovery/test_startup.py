@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from factories import make_job
-from manual_background import InlineBackground
+from manual_daemon import InlineBackground
 
 from daemon import config
+from daemon.config.current import CurrentSettings
 from daemon.core.durable import sha256_of
 from daemon.core.job import Job, JobState
 from daemon.files.disk_retry import Storage
@@ -34,7 +35,9 @@ class Wreck:
         self.folders.prepare()
         self.store = Store(settings.database)
         self.storage = Storage(self.folders, self.store, clock=time.monotonic)
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage, InlineBackground())
+        self.publishing = Publishing(
+            CurrentSettings(settings), self.store, self.folders, self.storage, InlineBackground()
+        )
         self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
         post = self.mailbox.put
         self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manual_parts import Clock, House, finished
+from manual_daemon import ManualDaemon, finished
 
 from daemon import config
 from daemon.core.job import Job
@@ -17,18 +17,18 @@ INBOX = {"text": "count", "settle_seconds": 0.0, "duplicates": "reuse"}
 TABLES = {"inbox": INBOX, "recipes": {"count": {"processor": "plaintext"}}}
 
 
-class Shop(House):
+class Shop(ManualDaemon):
     """A daemon by hand that has one result, x, and gets its content again."""
 
     def __init__(self, home: Path):
-        super().__init__(config.parse(TABLES, source=None, home=home), Clock())
+        super().__init__(config.parse(TABLES, source=None, home=home))
         self.result = self.settings.outbox / "x"
         self.drop("x.txt")
-        self.hear(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
+        self.receive(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
         self.turn()
         (job,) = next(iter(self.workers)).jobs.values()
-        self.hear(1, finished(self, job))
-        self.hear(1, protocol.BatchDone())
+        self.receive(1, finished(self, job))
+        self.receive(1, protocol.BatchDone())
         assert self.store.get(job.id).state == "done"
 
     def drop(self, name: str) -> None:
@@ -178,7 +178,7 @@ def _fail(*_: Any) -> Any:
 
 
 def test_job_with_an_internal_error_is_given_up_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(shop.dispatch._offers._duplicates, "settles", _fail)
+    monkeypatch.setattr(shop.dispatcher._duplicates, "find", _fail)
     assert shop.again() == "failed"
     text = (shop.settings.outbox / "failed/again/error.txt").read_text()
     assert "Internal error" in text and "KeyError" not in text
@@ -188,12 +188,12 @@ def test_job_with_an_internal_error_is_given_up_alone(shop: Shop, monkeypatch: p
 
 
 def test_job_that_cannot_even_be_given_up_waits_and_others_go_on(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    real = shop.dispatch._offers._duplicates.settles
+    real = shop.dispatcher._duplicates.find
 
-    def settles(job: Job, *others: Any) -> bool:
+    def find(job: Job, *others: Any) -> Any:
         return _fail() if job.name == "again.txt" else real(job, *others)
 
-    monkeypatch.setattr(shop.dispatch._offers._duplicates, "settles", settles)
+    monkeypatch.setattr(shop.dispatcher._duplicates, "find", find)
     monkeypatch.setattr(shop.publishing, "give_up", _fail)
     assert shop.again() == "queued"
     shop.write("other.txt", "something else")
@@ -202,5 +202,5 @@ def test_job_that_cannot_even_be_given_up_waits_and_others_go_on(shop: Shop, mon
 
 def test_job_that_cannot_be_prepared_is_given_up_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     (shop.result / "result.json").unlink()
-    monkeypatch.setattr(shop.dispatch, "_prepare", _fail)
+    monkeypatch.setattr(shop.dispatcher, "_prepare", _fail)
     assert shop.again() == "failed"

@@ -6,84 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manual_parts import Clock, House, finished
+from bench import TABLES, Bench
+from manual_daemon import finished
 
 from daemon import config
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind, WorkProgress
-
-TABLES: dict[str, Any] = {
-    "inbox": {"text": "count", "settle_seconds": 0.0},
-    "recipes": {"count": {"processor": "plaintext"}},
-    "processors": {"plaintext": {"max_batch": 4, "keep_alive": 100}},
-    "retry": {"attempts": 3, "backoff": 30, "backoff_max": 50},
-    "schedule": {"probe": 10},
-    "workers": {},
-}
-
-
-class Bench(House):
-    """A daemon by hand whose workers are asked for by their numbers, jobs by the names of their files."""
-
-    def drop(self, *names: str) -> None:
-        for name in names:
-            (self.settings.inbox / name).write_text(f"the file {name}")
-        self.do("rescan")
-        self.turn()
-
-    def load(self, worker: int = 1, *, joins: bool = False) -> None:
-        loaded = protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0, joins=joins)
-        self.hear(worker, loaded)
-        self.turn()
-
-    def job(self, name: str) -> Any:
-        (job,) = [self.store.get(row.id) for row in self.all_jobs() if row.name == name]
-        return job
-
-    def all_jobs(self) -> list[Any]:
-        return [*self.store.open_jobs(), *self.store.failed()]
-
-    def fail(self, name: str, kind: FailureKind = FailureKind.ERROR, worker: int = 1, **facts: Any) -> None:
-        job = self.job(name)
-        message = f"{name} failed"
-        self.hear(worker, protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=kind, message=message, **facts))
-
-    def end_batch(self, worker: int = 1) -> None:
-        self.hear(worker, protocol.BatchDone())
-
-    def wait(self, seconds: float) -> None:
-        self.clock.seconds += seconds
-        self.turn()
-
-    def worker(self, number: int = 1) -> Any:
-        return self.workers.get(number)
-
-    def begin(self, *names: str) -> None:
-        """One batch of these files on worker 1."""
-        self.drop(*names)
-        self.load()
-        assert len(self.worker().jobs) == len(names)
-
-
-@pytest.fixture
-def make_bench(tmp_path: Path):
-    made: list[Bench] = []
-
-    def make(**tables: dict[str, Any]) -> Bench:
-        merged = {name: {**TABLES[name], **tables.get(name, {})} for name in TABLES}
-        made.append(Bench(config.parse(merged, source=None, home=tmp_path), Clock()))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.store.close()
-
-
-@pytest.fixture
-def bench(make_bench: Callable[..., Bench]) -> Bench:
-    return make_bench()
-
 
 # ---------------------------------------------------------------------------------------- failures of a job
 
@@ -91,7 +20,7 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
 def test_error_is_tried_again_after_a_pause_that_doubles_up_to_its_limit(bench: Bench):
     bench.begin("x.txt")
     for charged, pause in ((1, 30), (2, 50)):
-        bench.fail("x.txt")
+        bench.fail_file("x.txt")
         bench.end_batch()
         job = bench.job("x.txt")
         assert (job.state, job.charged, job.attempt) == ("queued", charged, charged)
@@ -100,7 +29,7 @@ def test_error_is_tried_again_after_a_pause_that_doubles_up_to_its_limit(bench: 
         assert bench.job("x.txt").state == "queued"
         bench.wait(1)
         assert bench.job("x.txt").state == "running"
-    bench.fail("x.txt")
+    bench.fail_file("x.txt")
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.error_kind, job.error) == ("failed", 3, "error", "x.txt failed")
 
@@ -109,27 +38,27 @@ def test_error_ends_a_row_of_interruptions(bench: Bench):
     bench.drop("x.txt")
     bench.store.reassign(bench.job("x.txt"), interruptions=3)
     bench.load()
-    bench.fail("x.txt")
+    bench.fail_file("x.txt")
     assert bench.job("x.txt").interruptions == 0
 
 
 def test_bad_input_is_never_tried_again(bench: Bench):
     bench.begin("x.txt")
-    bench.fail("x.txt", FailureKind.BAD_INPUT)
+    bench.fail_file("x.txt", FailureKind.BAD_INPUT)
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.error_kind) == ("failed", 1, "bad_input")
 
 
 def test_error_in_a_batch_is_tried_again_alone_uncharged(bench: Bench):
     bench.begin("x.txt", "y.txt")
-    bench.fail("x.txt")
+    bench.fail_file("x.txt")
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.alone) == ("queued", 0, True)
 
 
 def test_error_that_is_a_jobs_own_is_charged_though_it_had_batch_mates(bench: Bench):
     bench.begin("x.txt", "y.txt")
-    bench.fail("x.txt", is_its_own=True)
+    bench.fail_file("x.txt", is_its_own=True)
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.alone) == ("queued", 1, False)
 
@@ -139,7 +68,7 @@ def test_job_that_its_worker_did_not_answer_for_counts_as_an_error(bench: Bench)
     bench.end_batch()
     job = bench.job("x.txt")
     assert (job.state, job.charged) == ("queued", 1)
-    assert bench.worker().state is WorkerState.IDLE and not bench.dispatch.is_busy
+    assert bench.worker().state is WorkerState.IDLE and not bench.dispatcher.is_busy
 
 
 @pytest.mark.parametrize("wrong", ["job", "attempt"])
@@ -147,17 +76,17 @@ def test_answer_for_what_a_worker_does_not_have_changes_nothing(bench: Bench, wr
     bench.begin("x.txt")
     job = bench.job("x.txt")
     named = {"job": job.id, "attempt": job.attempt} | {wrong: "other" if wrong == "job" else job.attempt + 1}
-    bench.hear(1, protocol.WorkFailed(**named, kind=FailureKind.BAD_INPUT, message="It is broken."))
-    assert bench.job("x.txt") == job and bench.dispatch.is_busy
+    bench.receive(1, protocol.WorkFailed(**named, kind=FailureKind.BAD_INPUT, message="It is broken."))
+    assert bench.job("x.txt") == job and bench.dispatcher.is_busy
 
 
 def test_words_of_a_worker_that_is_gone_change_nothing(bench: Bench):
     bench.begin("x.txt")
     late = finished(bench, bench.job("x.txt"))
-    bench.bury(1)
+    bench.exit_worker(1)
     before = bench.job("x.txt")
-    bench.hear(1, late)
-    assert bench.job("x.txt") == before and not bench.dispatch.is_busy
+    bench.receive(1, late)
+    assert bench.job("x.txt") == before and not bench.dispatcher.is_busy
 
 
 # ---------------------------------------------------------------------------------------- memory
@@ -166,10 +95,10 @@ def test_words_of_a_worker_that_is_gone_change_nothing(bench: Bench):
 def test_batch_that_did_not_fit_into_memory_is_halved_and_goes_to_a_fresh_worker(bench: Bench):
     bench.begin("a.txt", "b.txt", "c.txt", "d.txt")
     for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
-        bench.fail(name, FailureKind.OUT_OF_MEMORY)
+        bench.fail_file(name, FailureKind.OUT_OF_MEMORY)
     assert [(job.state, job.charged, job.alone) for job in bench.all_jobs()] == [("queued", 0, False)] * 4
-    assert bench.worker().state is WorkerState.ENDING and bench.worker().is_closed
-    bench.bury(1)
+    assert bench.worker().state is WorkerState.ENDING and bench.connection().is_closed
+    bench.exit_worker(1)
     bench.turn()
     bench.load(2)
     assert len(bench.worker(2).jobs) == 2
@@ -178,7 +107,7 @@ def test_batch_that_did_not_fit_into_memory_is_halved_and_goes_to_a_fresh_worker
 def test_job_whose_worker_took_too_much_memory_alone_is_charged_and_stays_on_its_device(bench: Bench):
     bench.begin("x.txt")
     bench.worker().kill(FailureKind.OUT_OF_MEMORY)
-    bench.bury(1)
+    bench.exit_worker(1)
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.is_for_cpu) == ("queued", 1, False)
     assert bench.workers.ends["plaintext", "out_of_memory"] == 1
@@ -189,15 +118,15 @@ def test_job_whose_worker_took_too_much_memory_alone_is_charged_and_stays_on_its
 
 def test_crash_of_a_job_that_was_alone_is_charged(bench: Bench):
     bench.begin("x.txt")
-    bench.bury(1)
+    bench.exit_worker(1)
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.alone) == ("queued", 1, False)
-    assert bench.workers.ends["plaintext", "crashed"] == 1 and not bench.dispatch.is_busy
+    assert bench.workers.ends["plaintext", "crashed"] == 1 and not bench.dispatcher.is_busy
 
 
 def test_batch_whose_worker_crashed_is_tried_one_by_one(bench: Bench):
     bench.begin("x.txt", "y.txt")
-    bench.bury(1)
+    bench.exit_worker(1)
     assert [(job.state, job.charged, job.alone) for job in bench.all_jobs()] == [("queued", 0, True)] * 2
     bench.turn()
     bench.load(2)
@@ -208,42 +137,42 @@ def test_worker_that_shows_no_progress_costs_its_job_an_attempt(bench: Bench):
     bench.begin("x.txt")
     bench.clock.seconds += bench.worker().timeout - 1
     bench.workers.kill_overdue()
-    assert not bench.worker().is_killed
+    assert not bench.connection().is_killed
     job = bench.job("x.txt")
     progress = WorkProgress(job=job.id, attempt=job.attempt, done=1.0, total=2.0, unit="pages")
-    bench.hear(1, progress)
-    assert bench.dispatch.progress == {job.id: progress}
+    bench.receive(1, progress)
+    assert bench.progress.all() == {(1, job.id): progress}
     bench.clock.seconds += bench.worker().timeout - 1
     bench.workers.kill_overdue()
-    assert not bench.worker().is_killed, "it has shown progress"
+    assert not bench.connection().is_killed, "it has shown progress"
     bench.clock.seconds += 2
     bench.workers.kill_overdue()
-    assert bench.worker().is_killed
-    bench.bury(1)
+    assert bench.connection().is_killed
+    bench.exit_worker(1)
     job = bench.job("x.txt")
     assert (job.state, job.charged) == ("queued", 1)
-    assert bench.workers.ends["plaintext", "timeout"] == 1 and bench.dispatch.progress == {}
+    assert bench.workers.ends["plaintext", "timeout"] == 1 and bench.progress.all() == {}
 
 
 def test_progress_of_a_job_that_a_worker_does_not_have_is_not_shown(bench: Bench):
     bench.begin("x.txt")
-    bench.hear(1, WorkProgress(job="other", attempt=1, done=1.0, total=2.0, unit="pages"))
-    assert bench.dispatch.progress == {}
+    bench.receive(1, WorkProgress(job="other", attempt=1, done=1.0, total=2.0, unit="pages"))
+    assert bench.progress.all() == {}
 
 
 def test_progress_ends_with_its_job(bench: Bench):
     bench.begin("x.txt")
     job = bench.job("x.txt")
-    bench.hear(1, WorkProgress(job=job.id, attempt=job.attempt, done=1.0, total=2.0, unit="pages"))
-    bench.hear(1, finished(bench, job))
-    assert bench.dispatch.progress == {}
+    bench.receive(1, WorkProgress(job=job.id, attempt=job.attempt, done=1.0, total=2.0, unit="pages"))
+    bench.receive(1, finished(bench, job))
+    assert bench.progress.all() == {}
 
 
 def test_cancelled_job_ends_and_its_batch_mates_lose_nothing(bench: Bench):
     bench.begin("x.txt", "y.txt")
     assert bench.ask("cancel", job=bench.job("x.txt").id)["ok"]
-    assert bench.worker().is_killed
-    bench.bury(1)
+    assert bench.connection().is_killed
+    bench.exit_worker(1)
     assert bench.job("x.txt").state == "cancelled"
     mate = bench.job("y.txt")
     assert (mate.state, mate.charged, mate.alone) == ("queued", 0, False)
@@ -252,10 +181,10 @@ def test_cancelled_job_ends_and_its_batch_mates_lose_nothing(bench: Bench):
 
 def test_stop_puts_running_jobs_back_uncharged(bench: Bench):
     bench.begin("x.txt", "y.txt")
-    bench.dispatch.put_back_running()
+    bench.dispatcher.put_back_running()
     assert [(job.state, job.charged, job.alone) for job in bench.all_jobs()] == [("queued", 0, False)] * 2
-    assert bench.worker().is_killed and not bench.dispatch.is_busy
-    bench.bury(1)
+    assert bench.connection().is_killed and not bench.dispatcher.is_busy
+    bench.exit_worker(1)
     assert bench.workers.ends["plaintext", "asked"] == 1 and len(bench.all_jobs()) == 2
 
 
@@ -264,10 +193,10 @@ def test_stop_puts_running_jobs_back_uncharged(bench: Bench):
 
 def test_processor_that_is_unavailable_is_parked_and_its_jobs_wait_uncharged(bench: Bench):
     bench.begin("x.txt")
-    bench.fail("x.txt", FailureKind.UNAVAILABLE)
+    bench.fail_file("x.txt", FailureKind.UNAVAILABLE)
     bench.end_batch()
     bench.drop("y.txt")
-    assert bench.dispatch.parked == {"plaintext": "x.txt failed"}
+    assert bench.dispatcher.parked == {"plaintext": "x.txt failed"}
     assert [(job.state, job.charged, job.waiting_for) for job in bench.all_jobs()] == [
         ("queued", 0, "x.txt failed"),
         ("queued", 0, "x.txt failed"),
@@ -277,18 +206,18 @@ def test_processor_that_is_unavailable_is_parked_and_its_jobs_wait_uncharged(ben
         bench.do("probe")
         bench.turn()
         assert {job.state for job in bench.all_jobs()} == states
-    assert bench.dispatch.parked == {}
+    assert bench.dispatcher.parked == {}
 
 
 @pytest.mark.parametrize("how", ["it says so", "it ends"])
 def test_worker_that_cannot_load_parks_its_processor(bench: Bench, how: str):
     bench.drop("x.txt")
     if how == "it says so":
-        bench.hear(1, protocol.LoadFailed(kind=FailureKind.UNAVAILABLE, message="There are no weights."))
+        bench.receive(1, protocol.LoadFailed(kind=FailureKind.UNAVAILABLE, message="There are no weights."))
         assert bench.worker().state is WorkerState.ENDING
-    bench.bury(1)
+    bench.exit_worker(1)
     bench.turn()
-    (why,) = bench.dispatch.parked.values()
+    (why,) = bench.dispatcher.parked.values()
     assert (why == "There are no weights.") == (how == "it says so")
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.attempt) == ("queued", 0, 0) and len(bench.workers) == 0
@@ -304,7 +233,7 @@ def test_worker_that_cannot_be_started_is_waited_for(bench: Bench, monkeypatch, 
     with monkeypatch.context() as patch:
         patch.setattr(bench.workers, "spawn", spawn)
         bench.drop("x.txt")
-    assert (bench.dispatch.parked == {}) == (code != errno.ENOENT)
+    assert (bench.dispatcher.parked == {}) == (code != errno.ENOENT)
     assert (bench.storage.trouble is None) == (code == errno.ENOENT)
     bench.wait(60)
     bench.do("probe")
@@ -316,11 +245,11 @@ def test_worker_that_cannot_be_started_is_waited_for(bench: Bench, monkeypatch, 
 def test_output_that_cannot_be_written_is_not_charged_unless_the_disk_is_fine_all_along(bench: Bench):
     bench.begin("x.txt")
     for _ in range(10):
-        bench.fail("x.txt", FailureKind.STORAGE)
+        bench.fail_file("x.txt", FailureKind.STORAGE)
         bench.end_batch()
         assert bench.job("x.txt").charged == 0 and bench.job("x.txt").state == "queued"
         bench.wait(10)
-    bench.fail("x.txt", FailureKind.STORAGE)
+    bench.fail_file("x.txt", FailureKind.STORAGE)
     assert bench.job("x.txt").charged == 1
 
 
@@ -329,7 +258,7 @@ def test_failure_while_the_inbox_is_renamed_away_is_not_charged(bench: Bench):
     bench.begin("x.txt")
     away = bench.settings.inbox.with_name("away")
     bench.settings.inbox.rename(away)
-    bench.fail("x.txt", FailureKind.BAD_INPUT)
+    bench.fail_file("x.txt", FailureKind.BAD_INPUT)
     away.rename(bench.settings.inbox)
     bench.wait(10)
     job = bench.job("x.txt")
@@ -339,7 +268,7 @@ def test_failure_while_the_inbox_is_renamed_away_is_not_charged(bench: Bench):
 def test_failure_whose_original_was_removed_is_reported_as_it_is(bench: Bench):
     bench.begin("x.txt")
     bench.folders.inbox.original(bench.job("x.txt").id).path.unlink()
-    bench.fail("x.txt", FailureKind.BAD_INPUT)
+    bench.fail_file("x.txt", FailureKind.BAD_INPUT)
     assert bench.job("x.txt").state == "failed" and bench.job("x.txt").error_kind == "bad_input"
 
 
@@ -370,7 +299,7 @@ def test_nothing_is_started_while_the_disks_cannot_be_written(bench: Bench):
 
 def test_worker_without_work_ends_after_a_while(bench: Bench):
     bench.begin("x.txt")
-    bench.hear(1, finished(bench, bench.job("x.txt")))
+    bench.receive(1, finished(bench, bench.job("x.txt")))
     bench.do("unload")
     assert bench.worker().state is WorkerState.BUSY, "its batch is not over"
     bench.end_batch()
@@ -378,18 +307,18 @@ def test_worker_without_work_ends_after_a_while(bench: Bench):
         bench.clock.seconds += seconds
         bench.do("unload")
         assert bench.worker().state is state
-    bench.bury(1)
-    assert bench.workers.ends["plaintext", "asked"] == 1 and bench.dispatch.parked == {}
+    bench.exit_worker(1)
+    assert bench.workers.ends["plaintext", "asked"] == 1 and bench.dispatcher.parked == {}
 
 
 def test_pause_ends_idle_workers_and_starts_none(bench: Bench):
     bench.begin("x.txt")
-    bench.hear(1, finished(bench, bench.job("x.txt")))
+    bench.receive(1, finished(bench, bench.job("x.txt")))
     bench.end_batch()
     assert bench.ask("pause", reason="")["ok"]
     bench.drop("y.txt")
     assert bench.worker().state is WorkerState.ENDING and bench.job("y.txt").state == "queued"
-    bench.bury(1)
+    bench.exit_worker(1)
     bench.turn()
     assert len(bench.workers) == 0
     assert bench.ask("resume")["ok"]
@@ -401,12 +330,12 @@ def test_worker_whose_options_have_changed_ends_when_it_is_idle(make_bench: Call
     bench = make_bench()
     bench.begin("x.txt")
     python = {**TABLES, "processors": {"plaintext": {"python": "/usr/bin/python3"}}}
-    bench.dispatch.use(config.parse(python, source=None, home=tmp_path))
+    bench.app.settings.replace(config.parse(python, source=None, home=tmp_path))
     assert bench.worker().state is WorkerState.BUSY
-    bench.hear(1, finished(bench, bench.job("x.txt")))
+    bench.receive(1, finished(bench, bench.job("x.txt")))
     bench.end_batch()
     assert bench.worker().state is WorkerState.ENDING
-    bench.bury(1)
+    bench.exit_worker(1)
     bench.drop("y.txt")
     assert len(bench.workers) == 1 and bench.worker(2).state is WorkerState.LOADING
 
@@ -428,7 +357,7 @@ def test_other_work_waits_for_a_loaded_worker_no_longer_than_its_patience(
     bench.drop("other/y.txt")
     bench.clock.seconds += waited
     bench.drop("z.txt")
-    bench.hear(1, finished(bench, bench.job("x.txt")))
+    bench.receive(1, finished(bench, bench.job("x.txt")))
     bench.end_batch()
     bench.turn()
     assert bench.worker().state is (WorkerState.BUSY if waited < 100 else WorkerState.ENDING)
@@ -441,11 +370,11 @@ def test_worker_without_work_ends_for_another_that_has_some(make_bench: Callable
     (bench.settings.inbox / "other").mkdir()
     bench.drop("other/y.txt")
     assert bench.worker().state is WorkerState.BUSY and len(bench.workers) == 1
-    bench.hear(1, finished(bench, bench.job("x.txt")))
+    bench.receive(1, finished(bench, bench.job("x.txt")))
     bench.end_batch()
     bench.turn()
     assert bench.worker().state is WorkerState.ENDING
-    bench.bury(1)
+    bench.exit_worker(1)
     bench.turn()
     bench.load(2)
     assert [job.name for job in bench.worker(2).jobs.values()] == ["y.txt"]

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from factories import make_job
 
-from daemon.scheduling.placement import Offer, Plan, Room, batch, plan
-from daemon.scheduling.pools import Stage
+from daemon.scheduling.placement import CandidateBatch, Capacity, Plan, choose_jobs, plan
+from daemon.scheduling.pools import Pool
 from daemon.workers.supervisor import WorkerState
 from processors.contract import Options
 
@@ -14,93 +14,95 @@ MINUTE = 60_000_000
 NOW = 100 * MINUTE
 
 
-def _stage(name: str, state: WorkerState | None, gigabytes: int = 4, idle_since: float = 0.0, joins=False) -> Stage:
-    stage = Stage(processor=name, options=Options(), batch_limit=8, memory_bytes=gigabytes * 10**9)
-    stage.worker = None if state is None else SimpleNamespace(state=state, may_be_joined=joins)
-    stage.idle_since = idle_since
-    return stage
+def _pool(name: str, state: WorkerState | None, gigabytes: int = 4, idle_since: float = 0.0, joins=False) -> Pool:
+    pool = Pool(processor=name, options=Options(), batch_limit=8, memory_bytes=gigabytes * 10**9)
+    pool.worker = None if state is None else SimpleNamespace(state=state, may_be_joined=joins)
+    pool.idle_since = idle_since
+    return pool
 
 
-def _plan(*stages: tuple[Stage, int | None], workers: int = 1, gigabytes: float = 1000, **job: int) -> Plan:
-    """`stages`: each with the age in minutes of the oldest job that waits for it; None: it has no work."""
-    offers = [
-        Offer(stage=stage, jobs=[make_job(received_at=NOW - age * MINUTE, **(job if stage.worker is None else {}))])
-        for stage, age in stages
+def _plan(*pools: tuple[Pool, int | None], workers: int = 1, gigabytes: float = 1000, **job: int) -> Plan:
+    """`pools`: each with the age in minutes of the oldest job that waits for it; None: it has no work."""
+    batches = [
+        CandidateBatch(
+            pool=pool, jobs=[make_job(received_at=NOW - age * MINUTE, **(job if pool.worker is None else {}))]
+        )
+        for pool, age in pools
         if age is not None
     ]
-    room = Room(workers=workers, memory_bytes=gigabytes * 10**9, patience_us=10 * MINUTE)
-    return plan(offers, [stage for stage, _ in stages], room, now_us=NOW)
+    room = Capacity(workers=workers, memory_bytes=gigabytes * 10**9, patience_us=10 * MINUTE)
+    return plan(batches, [pool for pool, _ in pools], room, now_us=NOW)
 
 
 @pytest.fixture
-def reader() -> Stage:
-    return _stage("reader", WorkerState.IDLE)
+def reader() -> Pool:
+    return _pool("reader", WorkerState.IDLE)
 
 
 @pytest.fixture
-def listener() -> Stage:
-    return _stage("listener", None)
+def listener() -> Pool:
+    return _pool("listener", None)
 
 
-def _names(stages) -> list[str]:
-    return [getattr(each, "stage", each).processor for each in stages]
+def _names(pools) -> list[str]:
+    return [getattr(each, "pool", each).processor for each in pools]
 
 
-def test_loaded_model_goes_on_with_its_work_while_older_work_waits_for_another(reader: Stage, listener: Stage):
+def test_loaded_model_goes_on_with_its_work_while_older_work_waits_for_another(reader: Pool, listener: Pool):
     decided = _plan((reader, 1), (listener, 5))
     assert (_names(decided.run), decided.unload, decided.load) == (["reader"], (), ())
 
 
-def test_but_not_for_longer_than_the_patience(reader: Stage, listener: Stage):
+def test_but_not_for_longer_than_the_patience(reader: Pool, listener: Pool):
     decided = _plan((reader, 1), (listener, 11))
     assert (decided.run, _names(decided.unload), decided.load) == ((), ["reader"], ())
 
 
-def test_and_not_against_a_higher_priority(reader: Stage, listener: Stage):
+def test_and_not_against_a_higher_priority(reader: Pool, listener: Pool):
     decided = _plan((reader, 5), (listener, 0), priority=1)
     assert (decided.run, _names(decided.unload)) == ((), ["reader"])
 
 
-def test_overdue_work_of_the_loaded_model_is_not_overtaken_by_younger(reader: Stage, listener: Stage):
+def test_overdue_work_of_the_loaded_model_is_not_overtaken_by_younger(reader: Pool, listener: Pool):
     decided = _plan((reader, 30), (listener, 11))
     assert (_names(decided.run), decided.unload) == (["reader"], ())
 
 
-def test_idle_model_without_work_makes_room_at_once(reader: Stage, listener: Stage):
+def test_idle_model_without_work_makes_room_at_once(reader: Pool, listener: Pool):
     decided = _plan((reader, None), (listener, 0))
     assert (_names(decided.unload), decided.load) == (["reader"], ())
 
 
-def test_busy_model_is_never_ended(listener: Stage):
-    decided = _plan((_stage("reader", WorkerState.BUSY), None), (listener, 99))
+def test_busy_model_is_never_ended(listener: Pool):
+    decided = _plan((_pool("reader", WorkerState.BUSY), None), (listener, 99))
     assert decided == Plan(load=(), unload=(), run=())
 
 
-def test_what_was_idle_longest_goes_first(listener: Stage):
-    old, new = _stage("old", WorkerState.IDLE, idle_since=1.0), _stage("new", WorkerState.IDLE, idle_since=2.0)
+def test_what_was_idle_longest_goes_first(listener: Pool):
+    old, new = _pool("old", WorkerState.IDLE, idle_since=1.0), _pool("new", WorkerState.IDLE, idle_since=2.0)
     assert _names(_plan((new, None), (old, None), (listener, 0), workers=2).unload) == ["old"]
 
 
 def test_models_that_fit_together_are_loaded_together():
-    small, other = _stage("small", None, 6), _stage("other", None, 6)
+    small, other = _pool("small", None, 6), _pool("other", None, 6)
     assert _names(_plan((small, 1), (other, 2), workers=2, gigabytes=14).load) == ["other", "small"]
     assert _names(_plan((small, 1), (other, 2), workers=2, gigabytes=10).load) == ["other"]
 
 
 def test_as_many_are_unloaded_as_the_new_one_needs():
-    loaded = [_stage(name, WorkerState.IDLE, 5, idle_since=number) for number, name in enumerate("abc")]
-    decided = _plan(*((stage, None) for stage in loaded), (_stage("big", None, 9), 0), workers=9, gigabytes=15)
+    loaded = [_pool(name, WorkerState.IDLE, 5, idle_since=number) for number, name in enumerate("abc")]
+    decided = _plan(*((pool, None) for pool in loaded), (_pool("big", None, 9), 0), workers=9, gigabytes=15)
     assert _names(decided.unload) == ["a", "b"]
 
 
-def test_model_larger_than_the_memory_is_loaded_when_it_is_alone(reader: Stage):
-    big = _stage("big", None, 99)
+def test_model_larger_than_the_memory_is_loaded_when_it_is_alone(reader: Pool):
+    big = _pool("big", None, 99)
     assert _names(_plan((reader, None), (big, 0), workers=9, gigabytes=14).unload) == ["reader"]
     assert _names(_plan((big, 0), workers=9, gigabytes=14).load) == ["big"]
 
 
 def test_small_model_does_not_take_the_room_that_is_made_for_an_overdue_large_one():
-    busy, big, small = _stage("busy", WorkerState.BUSY, 8), _stage("big", None, 10), _stage("small", None, 4)
+    busy, big, small = _pool("busy", WorkerState.BUSY, 8), _pool("big", None, 10), _pool("small", None, 4)
     assert _plan((busy, None), (big, 30), (small, 1), workers=9, gigabytes=14).load == ()
     assert _names(_plan((busy, None), (big, 3), (small, 1), workers=9, gigabytes=14).load) == ["small"]
 
@@ -109,13 +111,13 @@ def test_small_model_does_not_take_the_room_that_is_made_for_an_overdue_large_on
 
 
 def test_a_busy_worker_that_may_be_joined_is_handed_more():
-    reader = _stage("reader", WorkerState.BUSY, joins=True)
+    reader = _pool("reader", WorkerState.BUSY, joins=True)
     assert _names(_plan((reader, 1)).run) == ["reader"]
-    assert _plan((_stage("reader", WorkerState.BUSY), 1)).run == ()
+    assert _plan((_pool("reader", WorkerState.BUSY), 1)).run == ()
 
 
-def test_but_not_while_overdue_work_waits_for_another_model(listener: Stage):
-    reader = _stage("reader", WorkerState.BUSY, joins=True)
+def test_but_not_while_overdue_work_waits_for_another_model(listener: Pool):
+    reader = _pool("reader", WorkerState.BUSY, joins=True)
     assert _names(_plan((reader, 1), (listener, 9)).run) == ["reader"]
     assert _plan((reader, 1), (listener, 11)).run == ()
     assert _plan((reader, 1), (listener, 0), priority=1).run == ()
@@ -130,19 +132,19 @@ def _jobs(*sizes: int, **fields):
 
 
 def test_a_batch_is_the_head_of_the_queue():
-    assert _sizes(batch(_jobs(9, 8, 7), 2)) == [9, 8]
+    assert _sizes(choose_jobs(_jobs(9, 8, 7), 2)) == [9, 8]
 
 
 def test_a_job_that_must_be_alone_is_and_waits_until_the_worker_has_nothing():
     alone, others = _jobs(9, alone=True), _jobs(5, 1)
-    assert _sizes(batch([*alone, *others], 3)) == [9]
-    assert _sizes(batch([*others, *alone], 3)) == [5, 1]
-    assert _sizes(batch([*alone, *others], 3, held=_jobs(100), may_be_joined=True)) == [5, 1]
+    assert _sizes(choose_jobs([*alone, *others], 3)) == [9]
+    assert _sizes(choose_jobs([*others, *alone], 3)) == [5, 1]
+    assert _sizes(choose_jobs([*alone, *others], 3, held=_jobs(100), may_be_joined=True)) == [5, 1]
 
 
 def test_the_last_place_of_a_worker_that_may_be_joined_is_for_a_small_file():
-    assert _sizes(batch(_jobs(100, 90, 80, 20), 3, may_be_joined=True)) == [100, 90, 20]
-    assert _sizes(batch(_jobs(100, 90, 80, 30), 3, may_be_joined=True)) == [100, 90]
-    assert _sizes(batch(_jobs(30, 2), 3, held=_jobs(100, 90), may_be_joined=True)) == [2]
-    assert batch(_jobs(1), 2, held=_jobs(9, 9), may_be_joined=True) == []
-    assert _sizes(batch(_jobs(7), 1, may_be_joined=True)) == [7]  # the only place is not kept
+    assert _sizes(choose_jobs(_jobs(100, 90, 80, 20), 3, may_be_joined=True)) == [100, 90, 20]
+    assert _sizes(choose_jobs(_jobs(100, 90, 80, 30), 3, may_be_joined=True)) == [100, 90]
+    assert _sizes(choose_jobs(_jobs(30, 2), 3, held=_jobs(100, 90), may_be_joined=True)) == [2]
+    assert choose_jobs(_jobs(1), 2, held=_jobs(9, 9), may_be_joined=True) == []
+    assert _sizes(choose_jobs(_jobs(7), 1, may_be_joined=True)) == [7]  # the only place is not kept

@@ -1,12 +1,13 @@
-"""What the daemon answers to commands that are wrong, that fail inside, or that a disk does not allow now."""
+"""The replies to commands, also to those that are wrong, that fail inside, or that a disk does not allow now."""
 
 import errno
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
-from manual_parts import Clock, House
+from manual_daemon import ManualDaemon
 
 from daemon import config
 from daemon.core.errors import StartOver, StorageError
@@ -19,37 +20,37 @@ INTERNAL, STORAGE = 70, 74
 
 
 @pytest.fixture
-def house(tmp_path: Path):
-    made = House(config.parse(TABLES, source=None, home=tmp_path), Clock())
+def daemon(tmp_path: Path):
+    made = ManualDaemon(config.parse(TABLES, source=None, home=tmp_path))
     yield made
     made.store.close()
 
 
-def _drop(house: House, *names: str) -> None:
+def _drop(daemon: ManualDaemon, *names: str) -> None:
     for name in names:
-        (house.settings.inbox / name).write_text(name)
-    house.intake.look_everywhere(house.clock.seconds)
+        (daemon.settings.inbox / name).write_text(name)
+    daemon.intake.look_everywhere(daemon.clock.seconds)
     for _ in range(3):
-        house.turn()
-        house.clock.seconds += 1
+        daemon.turn()
+        daemon.clock.seconds += 1
 
 
-def _running(house: House) -> Any:
-    _drop(house, "x.txt")
-    house.hear(1, protocol.WorkerLoaded(engine="hand", model="m", device="cpu", seconds=0.0))
-    house.turn()
-    (worker,) = house.workers
+def _running(daemon: ManualDaemon) -> Any:
+    _drop(daemon, "x.txt")
+    daemon.load()
+    daemon.turn()
+    (worker,) = daemon.workers
     (job,) = worker.jobs.values()
     return job
 
 
-def _fail_next(house: House) -> Any:
-    (worker,) = house.workers
-    house.turn()
+def _fail_next(daemon: ManualDaemon) -> Any:
+    (worker,) = daemon.workers
+    daemon.turn()
     (job,) = worker.jobs.values()
-    house.hear(1, protocol.WorkFailed(job=job.id, attempt=job.attempt, kind=FailureKind.BAD_INPUT, message="Broken."))
-    house.hear(1, protocol.BatchDone())
-    return house.store.get(job.id)
+    daemon.fail(1, job, FailureKind.BAD_INPUT)
+    daemon.end_batch()
+    return daemon.store.get(job.id)
 
 
 def _no_room(*_: Any, **__: Any) -> None:
@@ -69,103 +70,146 @@ def _no_room(*_: Any, **__: Any) -> None:
         ("pause", {"reason": {"a": 1}}),
     ],
 )
-def test_wrong_question_is_refused_before_anything_is_done(command: str, arguments: dict, house: House):
-    answer = house.ask(command, **arguments)
+def test_wrong_request_is_refused_before_anything_is_done(command: str, arguments: dict, daemon: ManualDaemon):
+    answer = daemon.ask(command, **arguments)
     assert answer["ok"] is False and "different versions" in answer["fix"], answer
 
 
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [
+        ("probe", set()),
+        ("resume", {"closed"}),
+        ("pause", {"running"}),
+        ("prune", {"removed", "counts", "first"}),
+        ("events", {"pid", "events", "last", "has_more", "running", "workers"}),
+        (
+            "status",
+            {"version", "pid", "uptime_seconds", "inbox", "outbox", "jobs", "running", "workers", "waiting", "closed"}
+            | {"config_problem", "backup_problem", "metrics_problem", "storage_problem"}
+            | {"left_in_inbox", "unplaced", "watch_problems"},
+        ),
+        (
+            "metrics",
+            {"version", "pid", "uptime_seconds", "unclaimed", "oldest_unclaimed_ns", "left_in_inbox", "polled_folders"}
+            | {"claims", "workers", "worker_starts", "worker_ends", "parked"}
+            | {"closed", "storage_problem", "config_problem"},
+        ),
+    ],
+)
+def test_replies_have_the_fields_that_other_versions_know(command: str, keys: set[str], daemon: ManualDaemon):
+    answer = daemon.ask(command)
+    assert answer.keys() == {"ok"} | keys and answer["ok"]
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_jobs_that_wait_are_grouped_by_what_they_wait_for(daemon: ManualDaemon):
+    _running(daemon)
+    _drop(daemon, "y.txt", "z.txt")
+    for name in ("y.txt", "z.txt"):
+        (job,) = [job for job in daemon.store.open_jobs() if job.name == name]
+        daemon.store.park([job.id], "The weights are missing.")
+    (group,) = daemon.ask("status")["waiting"]
+    assert (group["for"], group["count"], sorted(group["files"])) == ("The weights are missing.", 2, ["y.txt", "z.txt"])
+
+
+def test_name_that_is_no_unicode_can_be_reported(daemon: ManualDaemon):
+    daemon.storage.trouble = "Cannot write inbox/\udcff."
+    assert daemon.ask("status")["storage_problem"] == "Cannot write inbox/\\udcff."
+
+
 @pytest.mark.parametrize("command", ["retry", "cancel"])
-def test_id_that_is_no_text_is_the_id_of_no_job(command: str, house: House):
-    answer = house.ask(command, job="\ud800")
+def test_id_that_is_no_unicode_is_the_id_of_no_job(command: str, daemon: ManualDaemon):
+    answer = daemon.ask(command, job="\ud800")
     assert answer["ok"] is False and answer["error"].startswith("No job's id begins with"), answer
 
 
 def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     def broken() -> list[Any]:
         return None + 1  # type: ignore[operator]
 
-    monkeypatch.setattr(house.store, "waiting", broken)
+    monkeypatch.setattr(daemon.store, "waiting", broken)
     with caplog.at_level(logging.ERROR):
-        answer = house.ask("status")
+        answer = daemon.ask("status")
     assert answer["ok"] is False and answer["exit_code"] == INTERNAL
     assert "Internal error" in answer["error"] and "TypeError" not in answer["error"]
     assert "different versions" not in answer["fix"] and "journalctl" in answer["fix"]
     assert "unsupported operand" in caplog.text and "Traceback" in caplog.text
     monkeypatch.undo()
-    assert house.ask("status")["ok"], "the daemon goes on"
+    assert daemon.ask("status")["ok"], "the daemon goes on"
 
 
-def test_start_that_must_be_made_again_is_answered_and_passed_on(house: House, monkeypatch: pytest.MonkeyPatch):
+def test_start_that_must_be_made_again_is_answered_and_passed_on(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
     def gone(_: str) -> None:
         raise StartOver("The job log was removed.")
 
-    monkeypatch.setattr(house.store, "find", gone)
+    monkeypatch.setattr(daemon.store, "find", gone)
     with pytest.raises(StartOver):
-        house.ask("cancel", job="abcd")
+        daemon.ask("cancel", job="abcd")
 
 
 def test_cancelling_a_queued_job_says_that_it_waits_for_a_disk_and_is_done_then(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch
 ):
-    _running(house)
-    _drop(house, "y.txt")
-    (queued,) = house.store.find(next(job.id for job in house.store.open_jobs() if job.state is JobState.QUEUED))
-    monkeypatch.setattr(house.folders.outbox, "stage", _no_room)
-    answer = house.ask("cancel", job=queued.id)
+    _running(daemon)
+    _drop(daemon, "y.txt")
+    (queued,) = daemon.store.find(next(job.id for job in daemon.store.open_jobs() if job.state is JobState.QUEUED))
+    monkeypatch.setattr(daemon.folders.outbox, "stage", _no_room)
+    answer = daemon.ask("cancel", job=queued.id)
     assert answer["ok"] and "No space left" in answer["waits_for"]
-    assert house.store.get(queued.id).state is JobState.QUEUED
+    assert daemon.store.get(queued.id).state is JobState.QUEUED
     monkeypatch.undo()
-    house.clock.seconds += 10
-    house.turn()
-    assert house.store.get(queued.id).state is JobState.CANCELLED
+    daemon.clock.seconds += 10
+    daemon.turn()
+    assert daemon.store.get(queued.id).state is JobState.CANCELLED
 
 
-def test_job_that_starts_before_its_cancellation_can_be_recorded_is_cancelled_all_the_same(
-    house: House, monkeypatch: pytest.MonkeyPatch
+def test_job_that_starts_before_its_cancellation_can_be_recorded_is_still_cancelled(
+    daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch
 ):
     """Only outbox/failed cannot be written, so that other work goes on, and this job begins."""
-    first = _running(house)
-    _drop(house, "y.txt")
-    queued = next(job for job in house.store.open_jobs() if job.id != first.id)
-    monkeypatch.setattr(house.folders.outbox, "stage", _no_room)
-    assert house.ask("cancel", job=queued.id)["waits_for"]
+    first = _running(daemon)
+    _drop(daemon, "y.txt")
+    queued = next(job for job in daemon.store.open_jobs() if job.id != first.id)
+    monkeypatch.setattr(daemon.folders.outbox, "stage", _no_room)
+    assert daemon.ask("cancel", job=queued.id)["waits_for"]
     monkeypatch.undo()
-    (worker,) = house.workers
-    house.hear(
+    (worker,) = daemon.workers
+    daemon.receive(
         1, protocol.WorkFailed(job=first.id, attempt=first.attempt, kind=FailureKind.BAD_INPUT, message="Broken.")
     )
-    house.hear(1, protocol.BatchDone())
-    house.dispatch.feed()
-    assert house.store.get(queued.id).state is JobState.RUNNING
-    house.clock.seconds += 10
-    house.turn()
-    house.bury(worker.number)
-    assert house.store.get(queued.id).state is JobState.CANCELLED
+    daemon.receive(1, protocol.BatchDone())
+    daemon.dispatcher.feed()
+    assert daemon.store.get(queued.id).state is JobState.RUNNING
+    daemon.clock.seconds += 10
+    daemon.turn()
+    daemon.exit_worker(worker.number)
+    assert daemon.store.get(queued.id).state is JobState.CANCELLED
 
 
-def test_cancelling_a_running_job_says_that_a_disk_is_full(house: House, monkeypatch: pytest.MonkeyPatch):
-    job = _running(house)
+def test_cancelling_a_running_job_says_that_a_disk_is_full(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+    job = _running(daemon)
     monkeypatch.setattr("daemon.files.disk_retry._probe", _no_room)
-    answer = house.ask("cancel", job=job.id)
+    answer = daemon.ask("cancel", job=job.id)
     assert answer["ok"] and "No space left" in answer["waits_for"]
     monkeypatch.undo()
-    house.clock.seconds += 10
-    house.turn()
-    assert house.ask("status")["storage_problem"] is None
+    daemon.clock.seconds += 10
+    daemon.turn()
+    assert daemon.ask("status")["storage_problem"] is None
 
 
-def test_cancel_that_is_carried_out_waits_for_nothing(house: House):
-    job = _running(house)
-    assert house.ask("cancel", job=job.id) == {"ok": True, "cancelled": job.id, "waits_for": None}
+def test_cancel_that_is_carried_out_waits_for_nothing(daemon: ManualDaemon):
+    job = _running(daemon)
+    assert daemon.ask("cancel", job=job.id) == {"ok": True, "cancelled": job.id, "waits_for": None}
 
 
-def test_retry_of_all_stops_at_a_full_disk_and_says_what_it_did(house: House, monkeypatch: pytest.MonkeyPatch):
-    _running(house)
-    _drop(house, "y.txt", "z.txt")
-    failed = [_fail_next(house) for _ in range(3)]
-    real, calls = house.store.reopen, []
+def test_retry_of_all_stops_at_a_full_disk_and_says_what_it_did(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+    _running(daemon)
+    _drop(daemon, "y.txt", "z.txt")
+    failed = [_fail_next(daemon) for _ in range(3)]
+    real, calls = daemon.store.reopen, []
 
     def reopen(job: Any) -> Any:
         calls.append(job.id)
@@ -173,38 +217,38 @@ def test_retry_of_all_stops_at_a_full_disk_and_says_what_it_did(house: House, mo
             raise StorageError("The job log is full.", "Free some space.")
         return real(job)
 
-    monkeypatch.setattr(house.store, "reopen", reopen)
-    answer = house.ask("retry", failed=True)
+    monkeypatch.setattr(daemon.store, "reopen", reopen)
+    answer = daemon.ask("retry", failed=True)
     assert answer["ok"] and len(answer["retried"]) == 1
     refused = [each["job"] for each in answer["refused"]]
     assert sorted([*answer["retried"], *refused]) == sorted(job.id for job in failed)
     assert all("The job log is full" in each["why"] for each in answer["refused"])
     assert len(calls) == 2, "the third would fail, too"
     for each in answer["refused"]:
-        job = house.store.get(each["job"])
+        job = daemon.store.get(each["job"])
         assert job.state is JobState.FAILED
-        assert (house.settings.outbox / job.result_path / job.name).read_text() == job.name
+        assert (daemon.settings.outbox / job.result_path / job.name).read_text() == job.name
 
 
-def test_retry_of_one_at_a_full_disk_is_refused_with_the_reason(house: House, monkeypatch: pytest.MonkeyPatch):
-    _running(house)
-    job = _fail_next(house)
-    monkeypatch.setattr(house.folders, "fetch_back", _no_room)
-    answer = house.ask("retry", job=job.id)
+def test_retry_of_one_at_a_full_disk_is_refused_with_the_reason(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+    _running(daemon)
+    job = _fail_next(daemon)
+    monkeypatch.setattr(daemon.folders, "fetch_back", _no_room)
+    answer = daemon.ask("retry", job=job.id)
     assert answer["ok"] is False and answer["exit_code"] == STORAGE
     assert "No space left" in answer["error"] and "space" in answer["error"]
-    assert house.store.get(job.id).state is JobState.FAILED
+    assert daemon.store.get(job.id).state is JobState.FAILED
 
 
 def test_recipe_of_a_job_that_is_queued_again_is_set_though_the_disk_fills_up(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch
 ):
-    _running(house)
-    job = _fail_next(house)
+    _running(daemon)
+    job = _fail_next(daemon)
 
     def refuses(*_: Any, **__: Any) -> None:
         raise StorageError("The job log is full.")
 
-    monkeypatch.setattr(house.store, "reassign", refuses)
-    assert house.ask("retry", job=job.id)["retried"] == [job.id]
-    assert house.store.get(job.id).state is not JobState.FAILED
+    monkeypatch.setattr(daemon.store, "reassign", refuses)
+    assert daemon.ask("retry", job=job.id)["retried"] == [job.id]
+    assert daemon.store.get(job.id).state is not JobState.FAILED

@@ -19,17 +19,17 @@ import pytest
 from paths import ROOT
 
 from daemon.core.errors import LayoutError, NotRunning, UsageError
-from daemon.core.messages import Asked
+from daemon.core.messages import Request
 from daemon.server import control_socket
 from daemon.server.control_socket import ControlServer, ask
 
 
-def echo(asked: Asked) -> dict[str, Any]:
+def echo(asked: Request) -> dict[str, Any]:
     return {"ok": True, "command": asked.command, "arguments": asked.arguments}
 
 
 @contextlib.contextmanager
-def serving(path: Path, answer: Callable[[Asked], Any] = echo) -> Iterator[ControlServer]:
+def serving(path: Path, answer: Callable[[Request], Any] = echo) -> Iterator[ControlServer]:
     """A control server, and a main loop that answers; an answer of None is none."""
     mailbox: queue.SimpleQueue = queue.SimpleQueue()
 
@@ -243,7 +243,7 @@ def test_more_silent_clients_than_there_are_slots_only_delay(path, monkeypatch):
 def test_client_that_leaves_before_the_answer_is_survived(path):
     may_answer = threading.Event()
 
-    def answer(asked: Asked) -> dict[str, Any]:
+    def answer(asked: Request) -> dict[str, Any]:
         may_answer.wait(10)
         return {"ok": True, "big": "x" * 1_000_000}
 

@@ -1,10 +1,10 @@
-"""What a worker's bytes mean, byte by byte."""
+"""Decoding of a worker's output."""
 
 import logging
 
 import pytest
 
-from daemon.workers.decoder import Allowance, Hearing, LastWords, Unintelligible
+from daemon.workers.decoder import Decoder, ProtocolViolation, RateLimit, StderrTail
 from processors import protocol
 from processors.contract import WorkProgress
 
@@ -16,62 +16,62 @@ def _failed(job: str) -> protocol.WorkFailed:
     return protocol.WorkFailed(job=job, attempt=1, kind="error", message="no")
 
 
-def _hear(hearing: Hearing, *messages: object) -> list:
-    return list(hearing.take(b"".join(protocol.encode(message) for message in messages), 0.0))
+def _feed(decoder: Decoder, *messages: object) -> list:
+    return list(decoder.feed(b"".join(protocol.encode(message) for message in messages), 0.0))
 
 
-def test_messages_in_any_pieces_are_heard_whole():
-    hearing = Hearing(number=1)
-    hearing.expect(1)
+def test_messages_in_chunks_of_any_size_are_decoded():
+    decoder = Decoder(number=1)
+    decoder.expect(1)
     line = b"".join(protocol.encode(message) for message in (LOADED, _failed("a"), DONE))
-    heard = [message for at in range(len(line)) for message in hearing.take(line[at : at + 1], 0.0)]
-    assert heard == [LOADED, _failed("a"), DONE]
+    decoded = [message for at in range(len(line)) for message in decoder.feed(line[at : at + 1], 0.0)]
+    assert decoded == [LOADED, _failed("a"), DONE]
 
 
-def test_what_was_not_asked_for_is_not_heard():
-    hearing = Hearing(number=1)
-    assert _hear(hearing, DONE, LOADED, LOADED, protocol.Batch(works=[])) == [LOADED]
-    hearing.expect(1)
-    assert _hear(hearing, DONE, DONE) == [DONE]
+def test_unrequested_messages_are_discarded():
+    decoder = Decoder(number=1)
+    assert _feed(decoder, DONE, LOADED, LOADED, protocol.Batch(works=[])) == [LOADED]
+    decoder.expect(1)
+    assert _feed(decoder, DONE, DONE) == [DONE]
 
 
-def test_answers_in_excess_are_left_to_who_knows_the_jobs():
-    hearing = Hearing(number=1)
-    hearing.expect(2)
+def test_surplus_outcomes_are_passed_on_to_the_dispatcher():
+    decoder = Decoder(number=1)
+    decoder.expect(2)
     answers = [_failed("a"), _failed("a"), _failed("b")]
-    assert _hear(hearing, *answers) == answers
+    assert _feed(decoder, *answers) == answers
 
 
-def test_who_breaks_the_rules_too_often_is_unintelligible():
-    hearing = Hearing(number=1)
-    assert list(hearing.take(b"noise\n" * 10, 0.0)) == []
-    with pytest.raises(Unintelligible, match="noise"):
-        list(hearing.take(b"noise\n" * 10, 0.0))
+def test_too_many_faults_are_a_protocol_violation():
+    decoder = Decoder(number=1)
+    assert list(decoder.feed(b"noise\n" * 10, 0.0)) == []
+    with pytest.raises(ProtocolViolation, match="noise"):
+        list(decoder.feed(b"noise\n" * 10, 0.0))
 
 
-def test_line_without_an_end_is_unintelligible_before_it_fills_the_memory():
-    hearing = Hearing(number=1)
-    with pytest.raises(Unintelligible, match="16 MB"):
+def test_endless_line_is_a_protocol_violation_before_it_fills_the_memory():
+    decoder = Decoder(number=1)
+    with pytest.raises(ProtocolViolation, match="16 MB"):
         for _ in range(17 * 16):
-            list(hearing.take(b"x" * 65536, 0.0))
+            list(decoder.feed(b"x" * 65536, 0.0))
 
 
-def test_flood_of_progress_is_thinned():
-    hearing = Hearing(number=1)
+def test_progress_is_rate_limited():
+    decoder = Decoder(number=1)
     progress = WorkProgress(job="a", attempt=1, done=1, total=2, unit="pages")
-    assert len(_hear(hearing, *[progress] * 5000)) == 100
+    assert len(_feed(decoder, *[progress] * 5000)) == 100
 
 
-def test_allowance_is_given_back_with_time():
-    allowance = Allowance(a_second=10, at_once=2)
-    assert [allowance.grants(0.0) for _ in range(3)] == [True, True, False]
-    assert [allowance.grants(0.1) for _ in range(2)] == [True, False]
+def test_rate_limit_recovers_with_time():
+    allowance = RateLimit(per_second=10, burst=2)
+    assert [allowance.allows(0.0) for _ in range(3)] == [True, True, False]
+    assert [allowance.allows(0.1) for _ in range(2)] == [True, False]
 
 
-def test_last_words_are_the_last_of_many_and_of_readable_length():
-    words = LastWords(number=1, log=logging.getLogger("test"))
+def test_stderr_tail_holds_the_last_lines_cut_to_a_readable_length():
+    tail = StderrTail(number=1, log=logging.getLogger("test"))
     for number in range(1000):
-        words.take(b"line %d\n" % number, 0.0)
-    assert str(words).splitlines()[-1] == "line 999" and len(str(words).splitlines()) == 20
-    words.take(b"x" * 10_000_000, 0.0)
-    assert len(str(words)) <= 1000
+        tail.feed(b"line %d\n" % number, 0.0)
+    assert str(tail).splitlines()[-1] == "line 999" and len(str(tail).splitlines()) == 20
+    tail.feed(b"x" * 10_000_000, 0.0)
+    assert len(str(tail)) <= 1000

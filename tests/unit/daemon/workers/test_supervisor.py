@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from daemon.workers.launcher import Launcher
 from daemon.workers.supervisor import Workers
 from processors.contract import Options
 
 
 @pytest.mark.parametrize("python", ["\0", "a\0b", "/there/is/none"])
 def test_interpreter_that_cannot_be_run_is_an_oserror(tmp_path: Path, python: str):
-    workers = Workers(print, tmp_path, at_once=1, clock=time.monotonic)
+    workers = Workers(Launcher(print, at_once=1), tmp_path, clock=time.monotonic)
     with pytest.raises(OSError):
         workers.spawn("plaintext", Options(python=python))
     assert len(workers) == 0

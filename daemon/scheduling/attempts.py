@@ -1,0 +1,52 @@
+"""The attempts that run now: what each was started with, and which were cut short by a command. Memory only."""
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+from daemon.core.job import Job
+from daemon.files.disk_retry import Storage
+from daemon.queue.store import Store
+from daemon.scheduling.pools import Assignment
+
+
+@dataclass(kw_only=True)
+class Attempts:
+    """Shared by the dispatcher, which starts attempts, and the outcomes, which end them. Main thread only."""
+
+    store: Store
+    storage: Storage
+    _assignments: dict[str, Assignment] = field(default_factory=dict)  # by job
+    _cancelled: set[str] = field(default_factory=set)  # running jobs whose worker was killed to cancel them
+    _interrupted: set[int] = field(default_factory=set)  # those workers
+
+    def begin(self, job_id: str, assignment: Assignment) -> None:
+        self._assignments[job_id] = assignment
+
+    def end(self, job_id: str) -> Assignment | None:
+        """Forget a running attempt, and return what it was started with."""
+        return self._assignments.pop(job_id, None)
+
+    def cancel(self, job_id: str, worker: int) -> None:
+        """Note that a worker was killed to cancel one of its jobs; its other jobs were interrupted."""
+        self._cancelled.add(job_id)
+        self._interrupted.add(worker)
+
+    def take_cancelled(self, job_id: str) -> bool:
+        """Was the job cancelled while it ran? True once."""
+        if job_id not in self._cancelled:
+            return False
+        self._cancelled.discard(job_id)
+        return True
+
+    def take_interrupted(self, worker: int) -> bool:
+        """Was the worker killed to cancel a job? True once."""
+        if worker not in self._interrupted:
+            return False
+        self._interrupted.discard(worker)
+        return True
+
+    def requeue(self, job: Job, **changes: Any) -> None:
+        """running -> queued, as soon as the job log can be written."""
+        step = functools.partial(self.store.requeue, job, **changes)
+        self.storage.make(f"queueing of {job.path} ({job.id[:8]})", step)

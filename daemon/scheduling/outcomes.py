@@ -1,0 +1,275 @@
+"""Applies what workers report to their jobs: loaded, progress, finished, failed, exited.
+
+`retry` decides what a failed attempt costs; `publishing` carries a result or a failure into the outbox.
+"""
+
+import logging
+from dataclasses import replace
+
+from daemon.config.current import CurrentSettings
+from daemon.core.clock import Clock
+from daemon.core.errors import StartOver, StorageError
+from daemon.core.job import Job
+from daemon.core.journald import about
+from daemon.core.messages import WorkerExited, WorkerMessage
+from daemon.files.disk_retry import Storage
+from daemon.files.inbox import OriginalGone
+from daemon.files.layout import Folders
+from daemon.publishing.publisher import Publishing
+from daemon.scheduling import retry
+from daemon.scheduling.attempts import Attempts
+from daemon.scheduling.pools import Assignment, Pool, Pools
+from daemon.scheduling.progress import ProgressBoard
+from daemon.workers.supervisor import Worker, Workers, WorkerState, describe_exit
+from processors import contract, protocol
+from processors.contract import FailureKind
+
+log = logging.getLogger(__name__)
+
+_MAX_STORAGE_FAILURES = 10  # of a pool's workers in a row, uncharged
+
+
+class Outcomes:
+    """Called by the main thread only."""
+
+    def __init__(
+        self,
+        settings: CurrentSettings,
+        folders: Folders,
+        storage: Storage,
+        workers: Workers,
+        publishing: Publishing,
+        pools: Pools,
+        attempts: Attempts,
+        progress: ProgressBoard,
+        clock: Clock,
+    ):
+        self._settings = settings
+        self._folders = folders
+        self._storage = storage
+        self._workers = workers
+        self._publishing = publishing
+        self._pools = pools
+        self._attempts = attempts
+        self._progress = progress
+        self._clock = clock
+
+    # ---------------------------------------------------------------------------------------- messages
+
+    def on_message(self, received: WorkerMessage) -> None:
+        """Apply a worker's message. One that arrives after the worker's exit is discarded."""
+        worker = self._workers.get(received.worker)
+        if worker is None:
+            return
+        worker.last_message = self._clock.monotonic()
+        match received.message:
+            case protocol.WorkerLoaded() as loaded:
+                self._on_loaded(worker, loaded)
+            case protocol.LoadFailed() as failed:
+                self._on_load_failed(worker, failed)
+            case contract.WorkProgress() as progress:
+                if progress.job is None or progress.job in worker.jobs:
+                    self._progress.report(worker.number, progress)
+            case protocol.WorkFinished() as finished:
+                self._on_finished(worker, finished)
+            case protocol.WorkFailed() as failed:
+                self._on_failed(worker, failed)
+            case protocol.BatchDone():
+                self._on_batch_done(worker)
+
+    def _on_loaded(self, worker: Worker, loaded: protocol.WorkerLoaded) -> None:
+        log.info(
+            "worker %d: %s has loaded %s (%s, %s) in %.1f s",
+            *(worker.number, worker.processor, loaded.model, loaded.engine, loaded.device, loaded.seconds),
+        )
+        self._progress.end_loading(worker.number)
+        worker.loaded = loaded
+        pool = self._pools.of(worker)
+        pool.parked_times = 0
+        if worker.state is WorkerState.LOADING:
+            worker.state = WorkerState.IDLE
+        self._begin_idling(worker, pool)
+
+    def _begin_idling(self, worker: Worker, pool: Pool) -> None:
+        pool.idle_since = self._clock.monotonic()
+        if pool.is_retired:
+            worker.end(self._clock.monotonic())
+
+    def _on_load_failed(self, worker: Worker, failed: protocol.LoadFailed) -> None:
+        worker.state = WorkerState.ENDING
+        self._pools.park(self._pools.of(worker), failed.message)
+
+    def _on_finished(self, worker: Worker, finished: protocol.WorkFinished) -> None:
+        job = self._take_job(worker, finished.job, finished.attempt)
+        if job is None:
+            return
+        assignment = self._attempts.end(job.id)
+        assert assignment is not None  # each job of a worker has one
+        if self._attempts.take_cancelled(job.id):  # the result was under way already
+            self._publishing.cancel(job)
+            return
+        assignment.pool.storage_failures = 0
+        self._publish(job, finished, assignment)
+
+    def _publish(self, job: Job, finished: protocol.WorkFinished, assignment: Assignment) -> None:
+        def give_up(error: Exception) -> None:
+            self._settle_failure(job, assignment.pool, FailureKind.ERROR, f"Cannot publish the result: {error}.")
+
+        try:
+            facts = {
+                "options": assignment.shown_options,
+                "origins": self._pools.origins(job, assignment.recipe_options),
+                "processor_options": assignment.processor_options,
+                "note": assignment.note,
+            }
+            self._publishing.publish_result(job, finished, facts, hopeless=give_up)
+        except StartOver:
+            raise
+        except Exception as error:  # error boundary: one job
+            log.exception("%s %s: the result could not be published", job.id[:8], job.path, extra=about(job))
+            give_up(error)
+
+    def _on_failed(self, worker: Worker, failed: protocol.WorkFailed) -> None:
+        job = self._take_job(worker, failed.job, failed.attempt)
+        if job is None:
+            return
+        self._attempts.end(job.id)
+        if self._attempts.take_cancelled(job.id):
+            self._publishing.cancel(job)
+            return
+        if failed.trace:
+            log.warning("%s %s: %s\n%s", job.id[:8], job.path, failed.message, failed.trace, extra=about(job))
+        failure, message = FailureKind(failed.kind), failed.message
+        if why := self._why_unreadable(job):  # then the processor's verdict on the file does not count
+            failure, message = FailureKind.STORAGE, why
+        pool = self._pools.of(worker)
+        may_use_cpu = pool.options.cpu_fallback and worker.loaded.device.startswith("cuda")
+        is_its_own = failed.is_its_own and failure is FailureKind.ERROR
+        batch_size = 1 if is_its_own else worker.batch_size
+        self._settle_failure(job, pool, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
+
+    def _why_unreadable(self, job: Job) -> str | None:
+        """Why the original cannot be read now, though nobody removed it: its folder is absent, its disk fails."""
+        try:
+            self._folders.original(job.id)
+        except OriginalGone:
+            return None
+        except (OSError, StorageError) as error:
+            return str(error)
+        return None
+
+    def _take_job(self, worker: Worker, job_id: str, attempt: int) -> Job | None:
+        """Remove a job from its worker, which has reported its outcome. None: the worker does not have it."""
+        job = worker.jobs.get(job_id)
+        self._progress.end_job(worker.number, job_id)
+        if job is None or job.attempt != attempt:
+            log.warning("worker %d reported an outcome of job %s, which it does not have", worker.number, job_id)
+            return None
+        return worker.jobs.pop(job_id)
+
+    def _on_batch_done(self, worker: Worker) -> None:
+        worker.batches = max(0, worker.batches - 1)
+        if worker.state is not WorkerState.BUSY or worker.batches:
+            return
+        pool = self._pools.of(worker)
+        for job in list(worker.jobs.values()):  # our worker reports every job; another `python` may run an older one
+            worker.jobs.pop(job.id)
+            self._progress.end_job(worker.number, job.id)
+            self._attempts.end(job.id)
+            message = f"The processor {worker.processor} reported no outcome."
+            self._settle_failure(job, pool, FailureKind.ERROR, message)
+        worker.state = WorkerState.IDLE
+        self._begin_idling(worker, pool)
+
+    # ---------------------------------------------------------------------------------------- exits
+
+    def on_worker_exit(self, exited: WorkerExited) -> None:
+        """Settle the jobs that a worker still had when its process exited."""
+        worker = self._workers.forget(exited.worker)
+        if worker is None:
+            return
+        pool = self._pools.of(worker)
+        self._progress.end_worker(worker.number)
+        if worker.loaded is None and worker.state is not WorkerState.ENDING:
+            self._pools.park(pool, f"{worker.processor} could not be loaded. {describe_exit(exited)}")
+        failure, message = worker.why_killed or exited.why, describe_exit(exited)
+        if failure is FailureKind.TIMEOUT:
+            message = f"There was no progress for {worker.timeout:g} seconds, so the worker was killed."
+        was_interrupted = self._attempts.take_interrupted(worker.number)
+        was_asked = worker.why_killed is None and (was_interrupted or worker.state is WorkerState.ENDING)
+        self._workers.ends[worker.processor, "asked" if was_asked else str(failure)] += 1
+        for job in worker.jobs.values():
+            self._attempts.end(job.id)
+            if self._attempts.take_cancelled(job.id):
+                self._publishing.cancel(job)
+            elif was_interrupted:
+                self._attempts.requeue(job, outcome="interrupted", detail="the worker of its batch was killed")
+            else:
+                self._settle_failure(job, pool, failure, message, batch_size=worker.batch_size)
+        pool.worker = None
+        self._pools.forget_retired()
+        log.info("worker %d: %s has exited", worker.number, worker.processor)
+
+    # ---------------------------------------------------------------------------------------- failures
+
+    def _settle_failure(
+        self,
+        job: Job,
+        pool: Pool,
+        failure: FailureKind,
+        message: str,
+        *,
+        batch_size: int = 1,
+        may_use_cpu: bool = False,
+    ) -> None:
+        """Carry out what `retry` decides on a failed attempt."""
+        failure = self._note_failure(pool, failure, message, batch_size)
+        rules = self._settings.value.retry
+        decision = retry.decide(
+            job,
+            failure,
+            batch_size=batch_size,
+            attempts=rules.attempts,
+            backoff=rules.backoff,
+            backoff_max=rules.backoff_max,
+            may_use_cpu=may_use_cpu,
+        )
+        match decision:
+            case retry.GiveUp():
+                self._publishing.give_up(replace(job, charged=job.charged + 1), failure, message)
+            case retry.Park():
+                self._attempts.requeue(job, outcome=failure, detail=message, waiting_for=message)
+                self._pools.park(pool, message)
+            case retry.Again() as again:
+                self._try_again(job, failure, message, again)
+
+    def _note_failure(self, pool: Pool, failure: FailureKind, message: str, batch_size: int) -> FailureKind:
+        """Apply to the pool and the disks what a failure tells about them. Return the failure to charge."""
+        if failure is FailureKind.STORAGE:
+            pool.storage_failures += 1
+            self._storage.note(StorageError(message), can_take=True)
+            if pool.storage_failures > _MAX_STORAGE_FAILURES:  # in a row, although the daemon itself can write
+                return FailureKind.ERROR
+        elif failure is FailureKind.OUT_OF_MEMORY:
+            pool.batch_limit = max(1, min(pool.batch_limit, batch_size // 2))
+            if pool.worker is not None:  # replace it: only the exit returns all of its memory
+                pool.worker.end(self._clock.monotonic())
+        return failure
+
+    def _try_again(self, job: Job, failure: FailureKind, message: str, again: retry.Again) -> None:
+        log.warning(
+            "%s %s: attempt %d: %s: %s; again in %g s%s",
+            *(job.id[:8], job.path, job.attempt, failure, message, again.after_seconds),
+            ", on the CPU" if again.on_cpu else "",
+            extra=about(job),
+        )
+        self._attempts.requeue(
+            job,
+            outcome=failure,
+            detail=message,
+            charged=job.charged + again.charged,
+            alone=again.alone,
+            overrides=job.moved_to_cpu() if again.on_cpu else job.overrides,
+            interruptions=0,
+            run_at=self._clock.now_us() + int(again.after_seconds * 1e6),
+        )

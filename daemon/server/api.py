@@ -1,0 +1,259 @@
+"""The commands of the daemon: their arguments and replies, as the control socket, the command line and HTTP share them.
+
+On the wire a command is {"command": NAME, "arguments": {…}}, and its answer {"ok": true, …} with the fields of the
+reply, or {"ok": false, "error": …, "fix": …, "exit_code": …}. Fields are only ever added.
+"""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _encodable(text: Any) -> Any:
+    """Escape lone surrogates: JSON and the names of files may contain them, and pydantic refuses them."""
+    return text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text
+
+
+Text = Annotated[str, BeforeValidator(_encodable)]
+
+
+class Reply(BaseModel):
+    """What a command that was carried out returns."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    def to_wire(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class Command(BaseModel):
+    """Base of the commands; the fields are the arguments."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: ClassVar[str]  # on the wire
+
+
+class Done(Reply):
+    """It was carried out, and there is nothing to report."""
+
+
+# ---------------------------------------------------------------------------------------------- status
+
+
+class Amount(Reply):
+    """How far something is; `total` is None where it is not known."""
+
+    done: float
+    total: float | None
+    unit: Text
+
+
+class RunningJob(Reply):
+    job: Text
+    file: Text
+    recipe: Text | None
+    processor: Text
+    attempt: int
+    started_at_us: int | None  # microseconds since the epoch
+    progress: Amount | None
+
+
+class WorkerStatus(Reply):
+    processor: Text
+    state: Text
+    pid: int
+    model: Text | None
+    device: Text | None
+    loading: Amount | None
+
+
+class WaitingJobs(Reply):
+    """Jobs that wait for the same thing."""
+
+    why: Text = Field(alias="for")
+    count: int
+    files: list[Text]  # the first of them
+
+
+class StatusReply(Reply):
+    version: Text
+    pid: int
+    uptime_seconds: float
+    inbox: Text
+    outbox: Text
+    jobs: dict[Text, int]  # by state
+    running: list[RunningJob]
+    workers: list[WorkerStatus]
+    waiting: list[WaitingJobs]
+    closed: Text | None  # why no work is started
+    config_problem: Text | None
+    backup_problem: Text | None
+    metrics_problem: Text | None
+    storage_problem: Text | None
+    left_in_inbox: dict[Text, Text]  # why, by path; likewise the next two
+    unplaced: dict[Text, Text]
+    watch_problems: dict[Text, Text]
+
+
+class Status(Command):
+    """Report what the daemon does now."""
+
+    name = "status"
+
+
+class WorkerCount(Reply):
+    processor: Text
+    pid: int
+    state: Text
+    jobs: int
+
+
+class MetricsReply(Reply):
+    version: Text
+    pid: int
+    uptime_seconds: float
+    unclaimed: int
+    oldest_unclaimed_ns: int | None
+    left_in_inbox: int
+    polled_folders: int
+    claims: dict[str, Any]  # a histogram, of seconds
+    workers: list[WorkerCount]
+    worker_starts: dict[Text, int]  # by processor
+    worker_ends: list[tuple[Text, Text, int]]  # processor, why, how many
+    parked: dict[Text, Text]  # what it waits for, by processor
+    closed: bool
+    storage_problem: bool
+    config_problem: bool
+
+
+class Metrics(Command):
+    """Report the facts for the metrics that only the daemon knows; the others are in the job log."""
+
+    name = "metrics"
+
+
+class JobEvent(Reply):
+    """A row of the table `events`: its number is the same for all readers, and after a restart."""
+
+    number: int
+    at: int  # microseconds since the epoch
+    job: Text
+    file: Text
+    event: Text
+    detail: Text | None
+
+
+class EventsReply(Reply):
+    pid: int
+    events: list[JobEvent]  # in order; the next request continues after `last`
+    last: int  # number of the last event in `events`, or of the latest there is
+    has_more: bool  # further events are there already
+    running: list[RunningJob]
+    workers: list[WorkerStatus]
+
+
+class Events(Command):
+    """Report the events after the one numbered `after` (None: only the number to continue from), and the progress."""
+
+    name = "events"
+
+    after: int | None = None
+
+
+# ---------------------------------------------------------------------------------------------- jobs
+
+
+class RefusedJob(Reply):
+    job: Text
+    file: Text
+    why: Text
+
+
+class RetryReply(Reply):
+    retried: list[Text]
+    refused: list[RefusedJob]
+
+
+class Retry(Command):
+    """Queue a failed job again, or with `failed` all of them; a waiting one is tried at once."""
+
+    name = "retry"
+
+    job: Text | None = None  # the first digits of its id
+    failed: bool = False
+
+
+class CancelReply(Reply):
+    cancelled: Text
+    waits_for: Text | None  # what delays the cancellation, or its record; None: nothing
+
+
+class Cancel(Command):
+    """Cancel an unfinished job."""
+
+    name = "cancel"
+
+    job: Text
+
+
+# ---------------------------------------------------------------------------------------------- the daemon
+
+
+class Probe(Command):
+    """Check the inbox, the disks and what parked jobs wait for, now."""
+
+    name = "probe"
+
+
+class PauseReply(Reply):
+    running: int  # jobs that still run
+
+
+class Pause(Command):
+    """Start no more work; running jobs may finish or, with `now`, are put back into the queue."""
+
+    name = "pause"
+
+    reason: Text = ""
+    now: bool = False
+
+
+class ResumeReply(Reply):
+    closed: Text | None  # why no work is started nevertheless
+
+
+class Resume(Command):
+    """End the pause."""
+
+    name = "resume"
+
+
+class ReloadReply(Reply):
+    changed: list[Text]  # settings
+
+
+class Reload(Command):
+    """Put config.toml into force for everything that starts from now on."""
+
+    name = "reload"
+
+
+class Removed(Reply):
+    what: Text
+    path: Text
+    kept: Text  # why it is not removed; "": it is
+
+
+class PruneReply(Reply):
+    removed: bool  # False: a dry run
+    counts: dict[Text, int]
+    first: list[Removed]
+
+
+class Prune(Command):
+    """Remove what [retention] considers old enough; with `dry_run`, only report it."""
+
+    name = "prune"
+
+    dry_run: bool = True

@@ -1,0 +1,183 @@
+"""The composition root: which parts the daemon has, and what each is given. Used by `service`, and by the tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.config.current import CurrentSettings
+from daemon.config.settings import Settings
+from daemon.core.background import Background
+from daemon.core.clock import Clock, SystemClock
+from daemon.files.disk_retry import Storage
+from daemon.files.layout import Folders
+from daemon.intake.intake import Hasher, Intake
+from daemon.intake.watcher import Watcher
+from daemon.notify.hooks import Hooks
+from daemon.notify.systemd import Notifier
+from daemon.publishing.publisher import Publishing
+from daemon.queue.backup import Backup
+from daemon.queue.store import Store
+from daemon.recovery.rebuild import Rebuild
+from daemon.recovery.retention import Retention
+from daemon.recovery.startup import Recovery
+from daemon.scheduling.attempts import Attempts
+from daemon.scheduling.dispatcher import Dispatcher
+from daemon.scheduling.outcomes import Outcomes
+from daemon.scheduling.pause import Pause
+from daemon.scheduling.pools import Pools
+from daemon.scheduling.progress import ProgressBoard
+from daemon.server.commands import Commands
+from daemon.server.control_socket import ControlServer
+from daemon.server.events import Events
+from daemon.server.mailbox import Mailbox
+from daemon.server.reload import Reloader
+from daemon.server.schedule import Timetable
+from daemon.server.status import Problems, StatusReport
+from daemon.telemetry.exporter import Exporter
+from daemon.workers.launcher import Launcher
+from daemon.workers.supervisor import Spawn, Workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """The parts of one daemon. None of them has started a thread of its own yet, but for the hasher."""
+
+    settings: CurrentSettings
+    clock: Clock
+    # files and rows
+    folders: Folders
+    store: Store
+    storage: Storage
+    background: Background
+    # from the inbox to the outbox
+    watcher: Watcher
+    intake: Intake
+    workers: Workers
+    pools: Pools
+    progress: ProgressBoard
+    pause: Pause
+    dispatcher: Dispatcher
+    outcomes: Outcomes
+    publishing: Publishing
+    # at the start, and at night
+    rebuild: Rebuild
+    recovery: Recovery
+    retention: Retention
+    backup: Backup
+    timetable: Timetable
+    # to people and programs
+    notifier: Notifier
+    hooks: Hooks
+    exporter: Exporter
+    control: ControlServer
+    problems: Problems
+    status: StatusReport
+    reloader: Reloader
+    commands: Commands
+
+
+def build(
+    settings: Settings,
+    *,
+    folders: Folders,
+    mailbox: Mailbox,
+    clock: Clock | None = None,
+    spawn: Spawn | None = None,
+    hasher: Callable[[Callable[[Any], None], Path], Hasher] = Hasher,
+    background: Background | None = None,
+    notifier: Notifier | None = None,
+    ignore_pause: bool = False,
+) -> App:
+    """Open the job log and build the parts. The folders have been prepared and locked.
+
+    clock, spawn, hasher, background: stand-ins of the tests for the system's clocks and what runs outside the main
+    thread. notifier: the process's own. ignore_pause: work although the daemon is paused, or outside the active hours.
+
+    Raises:
+        StorageError, StoreError: the job log cannot be opened.
+    """
+    post, clock, current = mailbox.put, clock or SystemClock(), CurrentSettings(settings)
+    store = Store(settings.database, clock=clock.now_us)
+    storage = Storage(folders, store, clock=clock.monotonic)
+    launcher = Launcher(post, at_once=settings.workers.at_once, descriptors=folders.held)
+    workers = Workers(spawn or launcher, settings.models, clock=clock.monotonic)
+    background = background or Background(post)
+    publishing = Publishing(current, store, folders, storage, background)
+    watcher = Watcher(post)
+    intake = Intake(settings, store, folders, storage, watcher, post, now_us=clock.now_us, hasher=hasher)
+
+    pause = Pause(current, ignored=ignore_pause)
+    pools, attempts, progress = Pools(current, clock), Attempts(store=store, storage=storage), ProgressBoard()
+    dispatcher = Dispatcher(
+        current, store, folders, storage, workers, publishing, pause, pools, attempts, progress, clock
+    )
+    outcomes = Outcomes(current, folders, storage, workers, publishing, pools, attempts, progress, clock)
+
+    retention = Retention(current, store, folders)
+    timetable = Timetable(post, settings.schedule)
+    notifier = notifier or Notifier()
+    hooks, exporter, problems = Hooks(settings), Exporter(post), Problems()
+    status = StatusReport(
+        current,
+        store,
+        folders,
+        storage,
+        workers,
+        dispatcher,
+        progress,
+        pause,
+        intake,
+        watcher,
+        exporter,
+        problems,
+        clock,
+    )
+    reloader = Reloader(current, notifier, problems, show_problem=lambda: notifier.status(status.one_line()))
+    commands = Commands(
+        current,
+        store,
+        storage,
+        workers,
+        publishing,
+        dispatcher,
+        intake,
+        pause,
+        retention,
+        status,
+        Events(store, status),
+        reloader,
+        clock,
+    )
+    for apply in (intake.use, dispatcher.apply, timetable.apply, hooks.use, exporter.use):
+        current.subscribe(apply)
+    return App(
+        settings=current,
+        clock=clock,
+        folders=folders,
+        store=store,
+        storage=storage,
+        background=background,
+        watcher=watcher,
+        intake=intake,
+        workers=workers,
+        pools=pools,
+        progress=progress,
+        pause=pause,
+        dispatcher=dispatcher,
+        outcomes=outcomes,
+        publishing=publishing,
+        rebuild=Rebuild(store, folders),
+        recovery=Recovery(store, folders, storage, publishing, intake),
+        retention=retention,
+        backup=Backup(settings.database, folders.backups, post),
+        timetable=timetable,
+        notifier=notifier,
+        hooks=hooks,
+        exporter=exporter,
+        control=ControlServer(settings.socket, post),
+        problems=problems,
+        status=status,
+        reloader=reloader,
+        commands=commands,
+    )

@@ -1,0 +1,58 @@
+"""The messages that were taken out of the mailbox and not applied yet, in the order in which they are to be applied."""
+
+import collections
+import queue
+import time
+from collections.abc import Callable
+from typing import Any
+
+from daemon.core.messages import Due, LookAt, Signalled
+from daemon.server.mailbox import Mailbox
+
+_COLLECT_SECONDS, _COLLECT_MESSAGES = 0.02, 2000  # taken out of the mailbox at once
+
+
+class Backlog:
+    """Signals first, then all others in order, each due task once. Hints go to `on_hint` at once. Main thread only."""
+
+    def __init__(self, mailbox: Mailbox):
+        self._mailbox = mailbox
+        self._due_tasks: set[str] = set()  # in `messages`
+        self.on_hint: Callable[[LookAt], None] = lambda hint: None
+        self.signals: collections.deque[Signalled] = collections.deque()
+        self.messages: collections.deque[Any] = collections.deque()  # other than signals and hints
+
+    def collect(self, *, wait: float) -> None:
+        """Take messages out of the mailbox; if there is none, wait up to `wait` seconds for one.
+
+        Bounded, because a user who causes events as fast as they are read must not stop the loop.
+        """
+        until = time.monotonic() + wait + _COLLECT_SECONDS
+        try:
+            for count in range(_COLLECT_MESSAGES):
+                self._sort(self._mailbox.get(timeout=0.0 if count else wait))
+                if time.monotonic() >= until:
+                    return
+        except queue.Empty:
+            return
+
+    def next_message(self) -> Any:
+        """Remove and return the first message that is no signal."""
+        message = self.messages.popleft()
+        if isinstance(message, Due):
+            self._due_tasks.discard(message.task)
+        return message
+
+    def _sort(self, message: Any) -> None:
+        match message:
+            case LookAt():
+                self.on_hint(message)
+            case Signalled():
+                self.signals.append(message)
+            case Due() if message.task in self._due_tasks:
+                pass  # each task looks at the state as it will be then: once is enough
+            case Due():
+                self._due_tasks.add(message.task)
+                self.messages.append(message)
+            case _:
+                self.messages.append(message)

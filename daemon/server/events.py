@@ -1,0 +1,37 @@
+"""The numbered events of the jobs, and the progress: what a live view follows.
+
+The number of an event is the id of its row in the job log. A reader asks for the events after the last number it has
+seen, so that it misses none across a restart, and the daemon holds nothing for it: one that is slow catches up in
+bounded steps, and delays nobody.
+"""
+
+import os
+
+from daemon.queue.store import Store
+from daemon.server import api
+from daemon.server.status import StatusReport
+
+_MAX_EVENTS = 500  # in one reply, read by the main thread
+
+
+class Events:
+    """Called by the main thread only."""
+
+    def __init__(self, store: Store, status: StatusReport):
+        self._store = store
+        self._status = status
+
+    def after(self, command: api.Events) -> api.EventsReply:
+        """The events after one; of a number that is not in this job log (it was replaced), only the latest number."""
+        latest = self._store.last_event()
+        after = latest if command.after is None or command.after > latest else command.after
+        found = self._store.events_after(after, limit=_MAX_EVENTS)
+        last = found[-1]["number"] if found else after
+        return api.EventsReply(
+            pid=os.getpid(),
+            events=[api.JobEvent(**event) for event in found],
+            last=last,
+            has_more=last < latest,
+            running=self._status.running(),
+            workers=self._status.workers(),
+        )

@@ -1,0 +1,144 @@
+"""One turn of the main loop: apply the messages, then do what has become possible. The only code that changes state.
+
+A disk may refuse any step. It is then noted, nothing is started until the disk works again, and the step is repeated.
+"""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from daemon.core import messages
+from daemon.core.errors import StorageError
+from daemon.server.app import App
+from daemon.server.backlog import Backlog
+from daemon.server.tasks import Tasks
+from processors.contract import FailureKind
+
+log = logging.getLogger(__name__)
+
+_APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
+
+
+def _nothing(*_: Any) -> None: ...
+
+
+class Loop:
+    """on_signal: given the number of each signal. on_turn: called after each turn."""
+
+    def __init__(
+        self,
+        app: App,
+        backlog: Backlog,
+        *,
+        on_signal: Callable[[int], None] = _nothing,
+        on_turn: Callable[[], None] = _nothing,
+    ):
+        self._app = app
+        self._backlog = backlog
+        self._on_signal = on_signal
+        self._on_turn = on_turn
+        self._tasks = Tasks(app)
+        backlog.on_hint = lambda hint: app.intake.look_at(hint, app.clock.monotonic())
+
+    def apply_all(self, *, wait: float) -> None:
+        """Apply the messages that are there; if there is none, wait up to `wait` seconds for one.
+
+        Signals come first, then hints, and the others get `_APPLY_SECONDS` at a time: the outcomes of a batch, each
+        with its commits and fsyncs, must not delay a new file.
+        """
+        self._backlog.collect(wait=0.0 if self._backlog.messages else max(0.0, wait))
+        while self._backlog.signals:
+            self.guard(self._on_signal, self._backlog.signals.popleft().number)
+        until = time.monotonic() + _APPLY_SECONDS
+        while self._backlog.messages:
+            self.guard(self._apply, self._backlog.next_message())
+            if time.monotonic() >= until:
+                break
+
+    def advance(self) -> None:
+        """Do what has become possible; afterwards only a message or the end of `pause` makes more possible."""
+        app = self._app
+        self._follow_clock()
+        self.guard(self._retry_storage)
+        self.guard(app.intake.step, app.clock.monotonic())
+        app.workers.kill_overdue()
+        self.guard(app.dispatcher.feed)
+        self.guard(self._tasks.prune)
+        self.guard(self._on_turn)
+
+    def guard(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Do something that a disk may refuse, and that a later turn will repeat."""
+        try:
+            step(*arguments, **options)
+        except (OSError, StorageError) as error:
+            log.debug("%s", step, exc_info=True)
+            self._app.storage.note(error)
+
+    def pause(self) -> float:
+        """Seconds until the next thing to do if no message comes."""
+        try:
+            return self._until_next()
+        except StorageError as error:
+            self._app.storage.note(error)
+            return 0.0
+
+    def _follow_clock(self) -> None:
+        if step := self._app.timetable.follow_clock():
+            log.warning("the clock was set by %+.0f s: waiting jobs keep the time they have left to wait", step)
+            shift = functools.partial(self._app.store.shift_waits, int(step * 1e6))
+            self._app.storage.make(f"shift of the waits by {step} s", shift)
+
+    def _retry_storage(self) -> None:
+        storage = self._app.storage
+        was_in_trouble = storage.trouble is not None
+        storage.retry()
+        if was_in_trouble and storage.trouble is None:
+            self._app.intake.look_everywhere(self._app.clock.monotonic())  # it was not scanned meanwhile
+
+    def _apply(self, message: Any) -> None:
+        app = self._app
+        match message:
+            case messages.LookEverywhere():
+                log.warning("scanning the whole inbox: %s", message.why)
+                app.intake.look_everywhere(app.clock.monotonic())
+            case messages.WorkerMessage():
+                app.outcomes.on_message(message)
+            case messages.WorkerExited():
+                app.outcomes.on_worker_exit(message)
+            case messages.Hashed():
+                self._on_hashed(message)
+            case messages.BackgroundDone():
+                app.background.finish(message)
+            case messages.Request():
+                self._answer(message)
+            case messages.BackedUp():
+                self._tasks.on_backup(message)
+            case messages.Due():
+                self._tasks.run(message.task)
+
+    def _answer(self, request: messages.Request) -> None:
+        answer = self._app.commands.answer(request)
+        if request.reply is not None:
+            request.reply.put(answer)
+
+    def _on_hashed(self, hashed: messages.Hashed) -> None:
+        error = self._app.intake.hashed(hashed)
+        if error is not None and (job := self._app.store.get(hashed.job)) is not None:
+            self._app.publishing.give_up(job, FailureKind.ERROR, f"Cannot read the file: {error}.")
+
+    def _until_next(self) -> float:
+        app, now = self._app, self._app.clock.monotonic()
+        if self._tasks.is_pruning or app.dispatcher.has_more:
+            return 0.0
+        pauses = [app.settings.value.schedule.rescan]  # the clock of the timetable may have been set back: see there
+        if (look := app.intake.next_look(now)) is not None:
+            pauses.append(look)
+        if (deadline := app.workers.next_deadline()) is not None:
+            pauses.append(deadline - now)
+        if (next_try := app.storage.next_try()) is not None:
+            pauses.append(next_try - now)
+        elif (run_at := app.store.next_run_at(now=app.clock.now_us())) is not None:
+            pauses.append((run_at - app.clock.now_us()) / 1e6 + 0.001)
+        return max(0.0, min(pauses))

@@ -1,0 +1,65 @@
+"""Reloads config.toml while the daemon runs. A config.toml that is wrong is refused, and the previous settings stay."""
+
+import logging
+from collections.abc import Callable
+
+from daemon import config
+from daemon.config.current import CurrentSettings
+from daemon.core.errors import ConfigError, StartOver
+from daemon.notify.systemd import Notifier
+from daemon.server.status import Problems
+
+log = logging.getLogger(__name__)
+
+
+class Reloader:
+    """Called by the main thread only. `show_problem`: called when a reload was refused."""
+
+    def __init__(
+        self, settings: CurrentSettings, notifier: Notifier, problems: Problems, show_problem: Callable[[], None]
+    ):
+        self._settings = settings
+        self._notifier = notifier
+        self._problems = problems
+        self._show_problem = show_problem
+
+    def reload(self) -> list[str]:
+        """Put config.toml into force for everything that starts from now on. Return the names of the changed settings.
+
+        Raises:
+            ConfigError: it is wrong, changes what only a restart can, or a part failed to apply it: the previous
+                settings are in force.
+        """
+        self._notifier.reloading()
+        try:
+            changed = self._replace()
+        except StartOver:
+            raise
+        except ConfigError as error:
+            self._refuse(f"config.toml was changed and is not in force: {error}")
+            raise
+        except Exception as error:  # error boundary: a reload must never end a daemon
+            log.debug("reload", exc_info=True)
+            refusal = ConfigError(
+                f"config.toml cannot be applied: {error}. The daemon keeps its previous settings.",
+                "Undo the last change; `inboxd run --verbose` logs the details.",
+            )
+            self._refuse(str(refusal))
+            raise refusal from error
+        finally:
+            self._notifier.ready()
+        self._problems.config = None
+        log.info("config.toml: %s", f"now in force: {', '.join(changed)}" if changed else "nothing has changed")
+        return changed
+
+    def _replace(self) -> list[str]:
+        previous = self._settings.value
+        new = config.load_again(previous)
+        changed = config.changes(previous, new)
+        self._settings.replace(new)
+        return changed
+
+    def _refuse(self, problem: str) -> None:
+        self._problems.config = problem
+        log.error("%s", problem)
+        self._show_problem()  # now: whoever reloaded it looks at the status next

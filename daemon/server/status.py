@@ -1,0 +1,171 @@
+"""Reports what the daemon does now: the replies to `status` and `metrics`, and one line for the service manager."""
+
+import os
+from dataclasses import dataclass
+
+from daemon import __version__
+from daemon.config.current import CurrentSettings
+from daemon.core.clock import Clock
+from daemon.core.errors import StorageError
+from daemon.core.job import Job
+from daemon.core.names import printable, printable_path
+from daemon.files.disk_retry import Storage
+from daemon.files.layout import Folders
+from daemon.intake.intake import Intake
+from daemon.intake.watcher import Watcher
+from daemon.queue.store import Store
+from daemon.scheduling.dispatcher import Dispatcher
+from daemon.scheduling.pause import Pause
+from daemon.scheduling.progress import ProgressBoard
+from daemon.server import api
+from daemon.telemetry.exporter import Exporter
+from daemon.workers.supervisor import Worker, Workers
+from processors.contract import WorkProgress
+
+_SHOWN_FILES = 5  # of those that wait for the same thing
+
+
+@dataclass(kw_only=True)
+class Problems:
+    """What went wrong and waits for the operator; each None while there is nothing."""
+
+    config: str | None = None  # why the last reload was refused
+    backup: str | None = None  # why last night's copy of the job log was not made
+
+
+class StatusReport:
+    """Reads the parts, and changes none. Called by the main thread only."""
+
+    def __init__(
+        self,
+        settings: CurrentSettings,
+        store: Store,
+        folders: Folders,
+        storage: Storage,
+        workers: Workers,
+        dispatcher: Dispatcher,
+        progress: ProgressBoard,
+        pause: Pause,
+        intake: Intake,
+        watcher: Watcher,
+        exporter: Exporter,
+        problems: Problems,
+        clock: Clock,
+    ):
+        self._settings = settings
+        self._store = store
+        self._folders = folders
+        self._storage = storage
+        self._workers = workers
+        self._dispatcher = dispatcher
+        self._progress = progress
+        self._pause = pause
+        self._intake = intake
+        self._watcher = watcher
+        self._exporter = exporter
+        self._problems = problems
+        self._clock = clock
+        self._started = clock.monotonic()
+
+    def status(self) -> api.StatusReply:
+        settings = self._settings.value
+        return api.StatusReply(
+            version=__version__,
+            pid=os.getpid(),
+            uptime_seconds=round(self._clock.monotonic() - self._started, 1),
+            inbox=str(settings.inbox),
+            outbox=str(settings.outbox),
+            jobs=self._store.counts(),
+            running=self.running(),
+            workers=self.workers(),
+            waiting=self._waiting(),
+            closed=self._pause.reason,
+            config_problem=self._problems.config,
+            backup_problem=self._problems.backup,
+            metrics_problem=self._exporter.problem,
+            storage_problem=self._storage.problem,
+            left_in_inbox={
+                printable_path(path.relative_to(self._folders.inbox.path)): why
+                for path, why in self._intake.left.items()
+            },
+            unplaced=dict(self._intake.unplaced),
+            watch_problems={printable(str(folder)): why for folder, why in self._watcher.problems.items()},
+        )
+
+    def metrics(self) -> api.MetricsReply:
+        unclaimed = [entry.ctime_ns for entry in self._intake.unclaimed]
+        return api.MetricsReply(
+            version=__version__,
+            pid=os.getpid(),
+            uptime_seconds=self._clock.monotonic() - self._started,
+            unclaimed=len(unclaimed),
+            oldest_unclaimed_ns=min(unclaimed, default=None),
+            left_in_inbox=len(self._intake.left),
+            polled_folders=len(self._watcher.problems),
+            claims=self._intake.claims.as_dict(),
+            workers=[
+                api.WorkerCount(processor=worker.processor, pid=worker.pid, state=worker.state, jobs=len(worker.jobs))
+                for worker in self._workers
+            ],
+            worker_starts=dict(self._workers.starts),
+            worker_ends=[(processor, why, count) for (processor, why), count in self._workers.ends.items()],
+            parked=self._dispatcher.parked,
+            closed=self._pause.reason is not None,
+            storage_problem=self._storage.problem is not None,
+            config_problem=self._problems.config is not None,
+        )
+
+    def running(self) -> list[api.RunningJob]:
+        """The running jobs, with their progress."""
+        return [self._running(worker, job) for worker in self._workers for job in worker.jobs.values()]
+
+    def workers(self) -> list[api.WorkerStatus]:
+        """The workers, with the progress of those that load."""
+        return [self._worker(worker) for worker in self._workers]
+
+    def one_line(self) -> str:
+        """The state in a line, for the service manager."""
+        return ". ".join(filter(None, (self._counts_and_files(), self._pause.reason, self._problems.config)))
+
+    def _counts_and_files(self) -> str:
+        counts = self._store.counts()
+        names = [job.path for worker in self._workers for job in worker.jobs.values()]
+        line = f"{counts.get('queued', 0)} queued, {len(names)} running, {counts.get('done', 0)} done, "
+        line += f"{counts.get('failed', 0)} failed"
+        return f"{line}: {', '.join(names[:3])}" if names else line
+
+    def _running(self, worker: Worker, job: Job) -> api.RunningJob:
+        return api.RunningJob(
+            job=job.id,
+            file=job.path,
+            recipe=job.recipe,
+            processor=worker.processor,
+            attempt=job.attempt,
+            started_at_us=job.started_at,
+            progress=_amount(self._progress.of_job(worker.number, job.id)),
+        )
+
+    def _worker(self, worker: Worker) -> api.WorkerStatus:
+        return api.WorkerStatus(
+            processor=worker.processor,
+            state=worker.state,
+            pid=worker.pid,
+            model=worker.loaded.model if worker.loaded else None,
+            device=worker.loaded.device if worker.loaded else None,
+            loading=_amount(self._progress.of_loading(worker.number)),
+        )
+
+    def _waiting(self) -> list[api.WaitingJobs]:
+        """The waiting jobs by what they wait for."""
+        try:
+            jobs = self._store.waiting()
+        except StorageError:  # `storage_problem` reports it
+            return []
+        groups: dict[str, list[str]] = {}
+        for job in jobs:
+            groups.setdefault(job.waiting_for or "", []).append(job.path)
+        return [api.WaitingJobs(why=why, count=len(files), files=files[:_SHOWN_FILES]) for why, files in groups.items()]
+
+
+def _amount(progress: WorkProgress | None) -> api.Amount | None:
+    return api.Amount(done=progress.done, total=progress.total, unit=progress.unit) if progress else None

@@ -1,0 +1,89 @@
+"""Carries out the tasks of the timetable: rescan, probe, unload, tidy, digest, and those of the night."""
+
+import logging
+import time
+from collections.abc import Iterator
+
+from daemon.core import messages
+from daemon.core.errors import StartOver, StorageError
+from daemon.publishing import result_json
+from daemon.recovery.retention import Removal
+from daemon.server import schedule
+from daemon.server.app import App
+from daemon.telemetry import totals
+
+log = logging.getLogger(__name__)
+
+_DAY_US = 24 * 3600 * 1_000_000
+_PRUNE_SECONDS = 0.02  # in one turn of the loop
+
+
+class Tasks:
+    """Called by the main thread only."""
+
+    def __init__(self, app: App):
+        self._app = app
+        self._removals: Iterator[Removal] | None = None  # of this night, bit by bit
+
+    def run(self, task: str) -> None:
+        """Carry out a task that is due. Each looks at the state as it is now, so it may be late, or done twice."""
+        app = self._app
+        match task:
+            case schedule.RESCAN:
+                app.folders.check()
+                app.store.look()
+                app.intake.look_everywhere(app.clock.monotonic())
+            case schedule.PROBE:
+                app.dispatcher.probe()
+            case schedule.UNLOAD:
+                app.dispatcher.end_idle_workers()
+            case schedule.TIDY:
+                app.store.tidy()
+            case schedule.DIGEST:
+                app.hooks.send_digest(since=result_json.iso(app.clock.now_us() - _DAY_US))
+            case schedule.NIGHTLY:
+                settings = app.settings.value
+                totals.save(settings.database, settings.totals)  # before rows of the job log are removed
+                app.backup.start(keep=settings.schedule.backups)
+                self._removals = app.retention.due()
+
+    @property
+    def is_pruning(self) -> bool:
+        """Is there more to remove?"""
+        return self._removals is not None
+
+    def prune(self) -> None:
+        """Remove some of what [retention] considers old enough."""
+        until = time.monotonic() + _PRUNE_SECONDS
+        while self._removals is not None and time.monotonic() < until:
+            try:
+                if (removal := next(self._removals, None)) is None:
+                    self._removals = None
+                else:
+                    self._app.retention.remove(removal)
+                    _log_removal(removal)
+            except (OSError, StorageError):
+                self._removals = None  # until the next night
+                raise
+
+    def on_backup(self, backup: messages.BackedUp) -> None:
+        """Record how the nightly check and backup of the job log ended.
+
+        Raises:
+            StartOver: it is damaged.
+        """
+        store, problems = self._app.store, self._app.problems
+        if backup.damage:
+            store.is_damaged = True
+            raise StartOver(f"The job log {store.path} is damaged: {backup.damage}.")
+        if backup.error:
+            problems.backup = f"the nightly copy of the job log was not made: {backup.error}"
+            log.error("%s", problems.backup)
+        else:
+            problems.backup = None
+            log.info("the job log is intact%s", f"; copied to {backup.path}" if backup.path else "")
+
+
+def _log_removal(removal: Removal) -> None:
+    level = logging.WARNING if removal.why_not else logging.INFO
+    log.log(level, "%s %s: %s", removal.what, removal.path, removal.why_not or "removed, because it was old enough")

@@ -1,0 +1,100 @@
+"""Starts worker processes: the environment, the process group, the memory limit. The only module that does.
+
+Each worker leads a process group of its own, so that its descendants are killed with it.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from daemon.core.messages import WorkerExited, WorkerMessage
+from daemon.workers import memory
+from daemon.workers.connection import Connection
+from processors import contract
+
+_ROOT = Path(contract.__file__).parents[1]  # where the package `processors` is found
+_MARK = "INBOXD_WORKER"  # in the environment of a worker and of all its descendants
+_OOM_SCORE_ADJUSTMENT = 500  # proc(5): out of memory, the kernel should kill a worker before the daemon
+
+
+class Launcher:
+    """Starts a process per call. `descriptors`: of the daemon's folders, inherited by each worker, whose paths lead
+    through them."""
+
+    def __init__(
+        self,
+        post: Callable[[WorkerMessage | WorkerExited], None],
+        *,
+        at_once: int,
+        descriptors: Sequence[int] = (),
+    ):
+        self._post = post
+        self._threads = max(1, (os.cpu_count() or 1) // at_once)  # each: more would only compete for the cores
+        self._descriptors = tuple(descriptors)
+
+    def __call__(self, number: int, processor: str, options: contract.Options) -> Connection:
+        """Start the worker `number` for `processor`.
+
+        Raises:
+            OSError: no process could be started (the interpreter is missing, no memory …).
+        """
+        limit, mark = memory.limit_bytes(options.memory_max), secrets.token_hex(8)
+        connection = Connection(
+            number,
+            self._post,
+            mark=f"{_MARK}={mark}",
+            log_name=f"processors.{processor}",
+            limit=limit,
+            limit_message=_describe_limit(processor, options.memory_max, limit),
+        )
+        try:
+            connection.start(self._start_process(processor, options.python, mark))
+        except OSError:
+            connection.release()
+            raise
+        except ValueError as error:  # Popen: an argument with a NUL
+            connection.release()
+            raise OSError(errno.EINVAL, str(error)) from error
+        return connection
+
+    def _start_process(self, processor: str, python: str | None, mark: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [python or sys.executable, "-P", "-m", "processors.worker", processor],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env={"OMP_NUM_THREADS": str(self._threads), **_environment(os.environ), _MARK: mark},
+            start_new_session=True,
+            pass_fds=self._descriptors,
+        )
+        with contextlib.suppress(OSError):  # it has exited already
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text(str(_OOM_SCORE_ADJUSTMENT), encoding="ascii")
+        return process
+
+
+def run_module(module: str, arguments: list[str]) -> int:
+    """Run `python -m module` in the foreground, on this terminal, for commands that need torch. Return its status."""
+    return subprocess.call([sys.executable, "-P", "-m", module, *arguments], env=_environment(os.environ))
+
+
+def _environment(daemon: Mapping[str, str]) -> dict[str, str]:
+    """The daemon's environment without the variables meant for it alone, and with the path of this package."""
+    environment = {name: value for name, value in daemon.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), daemon.get("PYTHONPATH", "")]))
+    return environment
+
+
+def _describe_limit(processor: str, memory_max: str, limit: int) -> str:
+    gigabytes = f"{limit / 1e9:.1f} GB"
+    amount = f"{gigabytes} ({memory_max} of this machine's)" if memory_max.endswith("%") else gigabytes
+    table = f'"{processor}"' if "." in processor else processor
+    return (
+        f"This needs more than {amount} of memory, the limit of {processor}, so its worker was killed. "
+        f"To allow more, raise memory_max in [processors.{table}] of config.toml."
+    )

@@ -1,0 +1,79 @@
+"""Deaths and disk errors at the n-th durable call or commit from now, in this process."""
+
+import errno
+from collections.abc import Callable
+from typing import Any
+
+from daemon.core import durable
+from daemon.queue.database import _Transaction
+
+_CALLS = ("rename_noreplace", "fsync_folder", "write_file", "link_or_copy", "remove_tree", "make_folder")
+_REAL = {name: getattr(durable, name) for name in _CALLS}
+_REAL_COMMIT = _Transaction.__exit__
+
+
+class Died(BaseException):
+    """The process is no more: no `except Exception` may stop it."""
+
+
+class Fuse:
+    """Burns down by one at each durable call and commit, and then kills, or lets calls fail."""
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+        self.failures = 0  # so many calls in a row fail; 0: it kills
+        self.burnt = 0  # fuses that went off
+        for name in _CALLS:
+            setattr(durable, name, self._wrap(_REAL[name]))
+        fuse = self
+
+        def commit(transaction: _Transaction, *error: Any) -> None:
+            if error == (None, None, None):
+                try:
+                    fuse.burn()
+                except BaseException as failure:
+                    _REAL_COMMIT(transaction, type(failure), failure, None)  # rolls back
+                    raise
+            _REAL_COMMIT(transaction, *error)
+            if error == (None, None, None) and fuse.failures == 0:
+                fuse.burn()
+
+        _Transaction.__exit__ = commit
+
+    def light(self, left: int, failures: int = 0) -> None:
+        self.left, self.failures = left, failures
+
+    def put_out(self) -> None:
+        self.left, self.failures = None, 0
+
+    def burn(self) -> None:
+        if self.left is None:
+            return
+        self.left -= 1
+        if self.left > 0:
+            return
+        self.burnt += 1
+        if self.failures == 0:
+            self.put_out()
+            raise Died
+        self.failures -= 1
+        if self.failures == 0:
+            self.put_out()
+        else:
+            self.left = 1
+        raise OSError(errno.EIO, "an injected error")
+
+    def remove(self) -> None:
+        for name in _CALLS:
+            setattr(durable, name, _REAL[name])
+        _Transaction.__exit__ = _REAL_COMMIT
+
+    def _wrap(self, call: Callable) -> Callable:
+        def wrapped(*arguments: Any, **keywords: Any) -> Any:
+            self.burn()
+            result = call(*arguments, **keywords)
+            if self.failures == 0:
+                self.burn()
+            return result
+
+        return wrapped
