@@ -95,7 +95,7 @@ class Intake:
         post: Callable[[Any], None],
         *,
         now_us: Callable[[], int],
-        hasher: Callable[[Callable[[Any], None], Path], "Hasher"] | None = None,
+        hasher: "Hasher | None" = None,
     ):
         self.settings = settings
         self._store = store
@@ -104,7 +104,7 @@ class Intake:
         self._watcher = watcher
         self._now_us = now_us
         self._settling = Settling(settings.settle_seconds)
-        self._hasher = (hasher or Hasher)(post, folders.inbox.taken / ".copy.hasher")
+        self._hasher = hasher or Hasher(post, folders.inbox.taken / ".copy.hasher")
         self._hash_tries: dict[str, int] = {}  # by job
         self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
         self._complete: set[Path] = set()  # renamed in: complete at the next look

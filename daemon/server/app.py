@@ -1,9 +1,6 @@
 """The composition root: which parts the daemon has, and what each is given. Used by `service`, and by the tests."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
@@ -84,7 +81,7 @@ def build(
     mailbox: Mailbox,
     clock: Clock | None = None,
     spawn: Spawn | None = None,
-    hasher: Callable[[Callable[[Any], None], Path], Hasher] = Hasher,
+    hasher: Hasher | None = None,
     background: Background | None = None,
     notifier: Notifier | None = None,
     ignore_pause: bool = False,

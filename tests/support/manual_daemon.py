@@ -158,17 +158,17 @@ class ManualDaemon:
         self.settings = settings
         self.clock = clock or ManualClock()
         self.background = background or ManualBackground()
-        self.hasher: ManualHasher
         folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         folders.prepare()
         mailbox = Mailbox()
+        self.hasher = ManualHasher(mailbox.put, folders.inbox.taken / ".copy.hasher")
         self.app = app = build(
             settings,
             folders=folders,
             mailbox=mailbox,
             clock=self.clock,
             spawn=lambda number, processor, options: FakeConnection(),
-            hasher=self._make_hasher,
+            hasher=self.hasher,
             background=self.background,
             notifier=Notifier({}),
         )
@@ -183,10 +183,6 @@ class ManualDaemon:
         app.recovery.run()
         self.guard(self.dispatcher.probe, at_once=True)
         self.intake.look_everywhere(self.clock.monotonic())
-
-    def _make_hasher(self, post: Callable[[Any], None], scratch: Path) -> ManualHasher:
-        self.hasher = ManualHasher(post, scratch)
-        return self.hasher
 
     @property
     def is_calm(self) -> bool:

@@ -168,7 +168,7 @@ class Soak:
             b"{",
             b"no json\n",
             b'{"command": "status"}\n',
-            b"x" * control_socket.MAX_QUESTION_BYTES + b"\n",
+            b"x" * control_socket.MAX_REQUEST_BYTES + b"\n",
         ):
             with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(BrokenPipeError):
                 client.connect(str(socket_path))

@@ -1,4 +1,4 @@
-"""Reuse of an earlier result: whatever that contains by now, the daemon goes on and the file is processed."""
+"""Reuse of an earlier result. Whatever that contains by now, the daemon keeps running and the file is processed."""
 
 import json
 import os
@@ -114,13 +114,13 @@ def test_result_whose_files_were_edited_is_not_reused(shop: Shop, change: dict[s
     ],
     ids=str,
 )
-def test_result_with_facts_of_other_types_is_not_reused(shop: Shop, change: dict[str, Any]):
+def test_result_with_values_of_other_types_is_not_reused(shop: Shop, change: dict[str, Any]):
     shop.edit(**change)
     assert shop.again() == "processed"
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"5", b"[" * 100_000, b'{"job": NaN}', b"\xff", b" " * 33 * 2**20])
-def test_document_that_is_no_json_object_is_not_reused(shop: Shop, text: bytes):
+def test_document_that_is_not_a_json_object_is_not_reused(shop: Shop, text: bytes):
     (shop.result / "result.json").write_bytes(text)
     assert shop.again() == "processed"
 
@@ -187,7 +187,7 @@ def test_job_with_an_internal_error_is_given_up_alone(shop: Shop, monkeypatch: p
     assert (shop.settings.outbox / "other/out.txt").exists()
 
 
-def test_job_that_cannot_even_be_given_up_waits_and_others_go_on(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+def test_job_that_cannot_even_be_given_up_is_parked_and_others_run(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     real = shop.dispatcher._duplicates.find
 
     def find(job: Job, *others: Any) -> Any:

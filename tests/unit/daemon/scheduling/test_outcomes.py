@@ -1,4 +1,4 @@
-"""What an outcome makes of its job, its batch mates and its worker; the daemon's parts are driven by hand."""
+"""What each outcome means for its job, its batch mates and its worker. The daemon's real parts, driven by hand."""
 
 import errno
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from processors.contract import FailureKind, WorkProgress
 # ---------------------------------------------------------------------------------------- failures of a job
 
 
-def test_error_is_tried_again_after_a_pause_that_doubles_up_to_its_limit(bench: Bench):
+def test_error_is_retried_after_a_pause_that_doubles_up_to_its_limit(bench: Bench):
     bench.begin("x.txt")
     for charged, pause in ((1, 30), (2, 50)):
         bench.fail_file("x.txt")
@@ -34,7 +34,7 @@ def test_error_is_tried_again_after_a_pause_that_doubles_up_to_its_limit(bench: 
     assert (job.state, job.charged, job.error_kind, job.error) == ("failed", 3, "error", "x.txt failed")
 
 
-def test_error_ends_a_row_of_interruptions(bench: Bench):
+def test_error_resets_the_count_of_interruptions(bench: Bench):
     bench.drop("x.txt")
     bench.store.reassign(bench.job("x.txt"), interruptions=3)
     bench.load()
@@ -42,28 +42,28 @@ def test_error_ends_a_row_of_interruptions(bench: Bench):
     assert bench.job("x.txt").interruptions == 0
 
 
-def test_bad_input_is_never_tried_again(bench: Bench):
+def test_bad_input_fails_at_once(bench: Bench):
     bench.begin("x.txt")
     bench.fail_file("x.txt", FailureKind.BAD_INPUT)
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.error_kind) == ("failed", 1, "bad_input")
 
 
-def test_error_in_a_batch_is_tried_again_alone_uncharged(bench: Bench):
+def test_error_in_a_batch_is_retried_alone_uncharged(bench: Bench):
     bench.begin("x.txt", "y.txt")
     bench.fail_file("x.txt")
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.alone) == ("queued", 0, True)
 
 
-def test_error_that_is_a_jobs_own_is_charged_though_it_had_batch_mates(bench: Bench):
+def test_error_that_only_its_own_job_can_cause_is_charged_in_a_batch(bench: Bench):
     bench.begin("x.txt", "y.txt")
     bench.fail_file("x.txt", is_its_own=True)
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.alone) == ("queued", 1, False)
 
 
-def test_job_that_its_worker_did_not_answer_for_counts_as_an_error(bench: Bench):
+def test_job_without_an_outcome_at_the_end_of_its_batch_counts_as_an_error(bench: Bench):
     bench.begin("x.txt")
     bench.end_batch()
     job = bench.job("x.txt")
@@ -72,7 +72,7 @@ def test_job_that_its_worker_did_not_answer_for_counts_as_an_error(bench: Bench)
 
 
 @pytest.mark.parametrize("wrong", ["job", "attempt"])
-def test_answer_for_what_a_worker_does_not_have_changes_nothing(bench: Bench, wrong: str):
+def test_outcome_of_a_job_that_the_worker_does_not_have_changes_nothing(bench: Bench, wrong: str):
     bench.begin("x.txt")
     job = bench.job("x.txt")
     named = {"job": job.id, "attempt": job.attempt} | {wrong: "other" if wrong == "job" else job.attempt + 1}
@@ -80,7 +80,7 @@ def test_answer_for_what_a_worker_does_not_have_changes_nothing(bench: Bench, wr
     assert bench.job("x.txt") == job and bench.dispatcher.is_busy
 
 
-def test_words_of_a_worker_that_is_gone_change_nothing(bench: Bench):
+def test_outcome_from_a_worker_that_has_exited_changes_nothing(bench: Bench):
     bench.begin("x.txt")
     late = finished(bench, bench.job("x.txt"))
     bench.exit_worker(1)
@@ -92,7 +92,7 @@ def test_words_of_a_worker_that_is_gone_change_nothing(bench: Bench):
 # ---------------------------------------------------------------------------------------- memory
 
 
-def test_batch_that_did_not_fit_into_memory_is_halved_and_goes_to_a_fresh_worker(bench: Bench):
+def test_batch_that_ran_out_of_memory_is_halved_and_goes_to_a_fresh_worker(bench: Bench):
     bench.begin("a.txt", "b.txt", "c.txt", "d.txt")
     for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
         bench.fail_file(name, FailureKind.OUT_OF_MEMORY)
@@ -104,7 +104,7 @@ def test_batch_that_did_not_fit_into_memory_is_halved_and_goes_to_a_fresh_worker
     assert len(bench.worker(2).jobs) == 2
 
 
-def test_job_whose_worker_took_too_much_memory_alone_is_charged_and_stays_on_its_device(bench: Bench):
+def test_job_that_exceeds_the_memory_limit_alone_is_charged_and_stays_on_its_device(bench: Bench):
     bench.begin("x.txt")
     bench.worker().kill(FailureKind.OUT_OF_MEMORY)
     bench.exit_worker(1)
@@ -116,7 +116,7 @@ def test_job_whose_worker_took_too_much_memory_alone_is_charged_and_stays_on_its
 # ---------------------------------------------------------------------------------------- ends of workers
 
 
-def test_crash_of_a_job_that_was_alone_is_charged(bench: Bench):
+def test_crash_of_a_job_alone_in_its_worker_is_charged(bench: Bench):
     bench.begin("x.txt")
     bench.exit_worker(1)
     job = bench.job("x.txt")
@@ -124,7 +124,7 @@ def test_crash_of_a_job_that_was_alone_is_charged(bench: Bench):
     assert bench.workers.ends["plaintext", "crashed"] == 1 and not bench.dispatcher.is_busy
 
 
-def test_batch_whose_worker_crashed_is_tried_one_by_one(bench: Bench):
+def test_batch_whose_worker_crashed_is_retried_one_by_one(bench: Bench):
     bench.begin("x.txt", "y.txt")
     bench.exit_worker(1)
     assert [(job.state, job.charged, job.alone) for job in bench.all_jobs()] == [("queued", 0, True)] * 2
@@ -133,7 +133,7 @@ def test_batch_whose_worker_crashed_is_tried_one_by_one(bench: Bench):
     assert len(bench.worker(2).jobs) == 1
 
 
-def test_worker_that_shows_no_progress_costs_its_job_an_attempt(bench: Bench):
+def test_worker_without_progress_is_killed_and_its_job_charged(bench: Bench):
     bench.begin("x.txt")
     bench.clock.seconds += bench.worker().timeout - 1
     bench.workers.kill_overdue()
@@ -168,7 +168,7 @@ def test_progress_ends_with_its_job(bench: Bench):
     assert bench.progress.all() == {}
 
 
-def test_cancelled_job_ends_and_its_batch_mates_lose_nothing(bench: Bench):
+def test_cancelled_job_ends_and_its_batch_mates_are_not_charged(bench: Bench):
     bench.begin("x.txt", "y.txt")
     assert bench.ask("cancel", job=bench.job("x.txt").id)["ok"]
     assert bench.connection().is_killed
@@ -224,7 +224,7 @@ def test_worker_that_cannot_load_parks_its_processor(bench: Bench, how: str):
 
 
 @pytest.mark.parametrize("code", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOENT], ids=str)
-def test_worker_that_cannot_be_started_is_waited_for(bench: Bench, monkeypatch, code: int):
+def test_failure_to_start_a_worker_is_retried_later(bench: Bench, monkeypatch, code: int):
     """All wait a little where the machine has no room; only its processor where its Python is not there (ENOENT)."""
 
     def spawn(*_: Any) -> None:
@@ -242,7 +242,7 @@ def test_worker_that_cannot_be_started_is_waited_for(bench: Bench, monkeypatch, 
     assert bench.job("x.txt").state == "running" and bench.storage.trouble is None
 
 
-def test_output_that_cannot_be_written_is_not_charged_unless_the_disk_is_fine_all_along(bench: Bench):
+def test_failure_to_write_outputs_is_charged_only_if_the_disk_works_throughout(bench: Bench):
     bench.begin("x.txt")
     for _ in range(10):
         bench.fail_file("x.txt", FailureKind.STORAGE)
@@ -265,14 +265,14 @@ def test_failure_while_the_inbox_is_renamed_away_is_not_charged(bench: Bench):
     assert job.state in ("queued", "running") and job.charged == 0
 
 
-def test_failure_whose_original_was_removed_is_reported_as_it_is(bench: Bench):
+def test_failure_of_a_job_whose_original_was_removed_is_final(bench: Bench):
     bench.begin("x.txt")
     bench.folders.inbox.original(bench.job("x.txt").id).path.unlink()
     bench.fail_file("x.txt", FailureKind.BAD_INPUT)
     assert bench.job("x.txt").state == "failed" and bench.job("x.txt").error_kind == "bad_input"
 
 
-def test_original_that_vanished_before_its_start_fails_its_job_alone(bench: Bench):
+def test_original_removed_before_the_start_fails_its_job_alone(bench: Bench):
     bench.drop("x.txt", "y.txt")
     bench.folders.inbox.original(bench.job("x.txt").id).path.unlink()
     bench.load()
@@ -297,7 +297,7 @@ def test_nothing_is_started_while_the_disks_cannot_be_written(bench: Bench):
 # ---------------------------------------------------------------------------------------- idle workers
 
 
-def test_worker_without_work_ends_after_a_while(bench: Bench):
+def test_idle_worker_ends_after_keep_alive(bench: Bench):
     bench.begin("x.txt")
     bench.receive(1, finished(bench, bench.job("x.txt")))
     bench.do("unload")
@@ -348,9 +348,7 @@ ONE_AT_A_TIME: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("waited", [99, 101])
-def test_other_work_waits_for_a_loaded_worker_no_longer_than_its_patience(
-    make_bench: Callable[..., Bench], waited: int
-):
+def test_other_work_waits_for_a_loaded_worker_no_longer_than_patience(make_bench: Callable[..., Bench], waited: int):
     bench = make_bench(**ONE_AT_A_TIME)
     bench.begin("x.txt")
     (bench.settings.inbox / "other").mkdir()
@@ -364,7 +362,7 @@ def test_other_work_waits_for_a_loaded_worker_no_longer_than_its_patience(
     assert bench.job("z.txt").state == ("running" if waited < 100 else "queued")
 
 
-def test_worker_without_work_ends_for_another_that_has_some(make_bench: Callable[..., Bench]):
+def test_idle_worker_ends_to_make_room_for_another_with_work(make_bench: Callable[..., Bench]):
     bench = make_bench(**ONE_AT_A_TIME)
     bench.begin("x.txt")
     (bench.settings.inbox / "other").mkdir()

@@ -40,47 +40,47 @@ def reader() -> Pool:
 
 
 @pytest.fixture
-def listener() -> Pool:
-    return _pool("listener", None)
+def transcriber() -> Pool:
+    return _pool("transcriber", None)
 
 
 def _names(pools) -> list[str]:
     return [getattr(each, "pool", each).processor for each in pools]
 
 
-def test_loaded_model_goes_on_with_its_work_while_older_work_waits_for_another(reader: Pool, listener: Pool):
-    decided = _plan((reader, 1), (listener, 5))
+def test_loaded_model_continues_while_older_work_waits_for_another(reader: Pool, transcriber: Pool):
+    decided = _plan((reader, 1), (transcriber, 5))
     assert (_names(decided.run), decided.unload, decided.load) == (["reader"], (), ())
 
 
-def test_but_not_for_longer_than_the_patience(reader: Pool, listener: Pool):
-    decided = _plan((reader, 1), (listener, 11))
+def test_loaded_model_is_unloaded_for_overdue_work(reader: Pool, transcriber: Pool):
+    decided = _plan((reader, 1), (transcriber, 11))
     assert (decided.run, _names(decided.unload), decided.load) == ((), ["reader"], ())
 
 
-def test_and_not_against_a_higher_priority(reader: Pool, listener: Pool):
-    decided = _plan((reader, 5), (listener, 0), priority=1)
+def test_loaded_model_is_unloaded_for_a_higher_priority(reader: Pool, transcriber: Pool):
+    decided = _plan((reader, 5), (transcriber, 0), priority=1)
     assert (decided.run, _names(decided.unload)) == ((), ["reader"])
 
 
-def test_overdue_work_of_the_loaded_model_is_not_overtaken_by_younger(reader: Pool, listener: Pool):
-    decided = _plan((reader, 30), (listener, 11))
+def test_overdue_work_of_the_loaded_model_is_not_overtaken_by_younger(reader: Pool, transcriber: Pool):
+    decided = _plan((reader, 30), (transcriber, 11))
     assert (_names(decided.run), decided.unload) == (["reader"], ())
 
 
-def test_idle_model_without_work_makes_room_at_once(reader: Pool, listener: Pool):
-    decided = _plan((reader, None), (listener, 0))
+def test_idle_model_without_work_makes_room_at_once(reader: Pool, transcriber: Pool):
+    decided = _plan((reader, None), (transcriber, 0))
     assert (_names(decided.unload), decided.load) == (["reader"], ())
 
 
-def test_busy_model_is_never_ended(listener: Pool):
-    decided = _plan((_pool("reader", WorkerState.BUSY), None), (listener, 99))
+def test_busy_model_is_never_unloaded(transcriber: Pool):
+    decided = _plan((_pool("reader", WorkerState.BUSY), None), (transcriber, 99))
     assert decided == Plan(load=(), unload=(), run=())
 
 
-def test_what_was_idle_longest_goes_first(listener: Pool):
+def test_model_that_was_idle_longest_is_unloaded_first(transcriber: Pool):
     old, new = _pool("old", WorkerState.IDLE, idle_since=1.0), _pool("new", WorkerState.IDLE, idle_since=2.0)
-    assert _names(_plan((new, None), (old, None), (listener, 0), workers=2).unload) == ["old"]
+    assert _names(_plan((new, None), (old, None), (transcriber, 0), workers=2).unload) == ["old"]
 
 
 def test_models_that_fit_together_are_loaded_together():
@@ -89,7 +89,7 @@ def test_models_that_fit_together_are_loaded_together():
     assert _names(_plan((small, 1), (other, 2), workers=2, gigabytes=10).load) == ["other"]
 
 
-def test_as_many_are_unloaded_as_the_new_one_needs():
+def test_only_as_many_models_are_unloaded_as_the_new_one_needs():
     loaded = [_pool(name, WorkerState.IDLE, 5, idle_since=number) for number, name in enumerate("abc")]
     decided = _plan(*((pool, None) for pool in loaded), (_pool("big", None, 9), 0), workers=9, gigabytes=15)
     assert _names(decided.unload) == ["a", "b"]
@@ -101,7 +101,7 @@ def test_model_larger_than_the_memory_is_loaded_when_it_is_alone(reader: Pool):
     assert _names(_plan((big, 0), workers=9, gigabytes=14).load) == ["big"]
 
 
-def test_small_model_does_not_take_the_room_that_is_made_for_an_overdue_large_one():
+def test_small_model_does_not_take_the_room_made_for_an_overdue_large_one():
     busy, big, small = _pool("busy", WorkerState.BUSY, 8), _pool("big", None, 10), _pool("small", None, 4)
     assert _plan((busy, None), (big, 30), (small, 1), workers=9, gigabytes=14).load == ()
     assert _names(_plan((busy, None), (big, 3), (small, 1), workers=9, gigabytes=14).load) == ["small"]
@@ -110,17 +110,17 @@ def test_small_model_does_not_take_the_room_that_is_made_for_an_overdue_large_on
 # ---------------------------------------------------------------------------------------------- joining
 
 
-def test_a_busy_worker_that_may_be_joined_is_handed_more():
+def test_busy_worker_that_may_be_joined_is_given_more_jobs():
     reader = _pool("reader", WorkerState.BUSY, joins=True)
     assert _names(_plan((reader, 1)).run) == ["reader"]
     assert _plan((_pool("reader", WorkerState.BUSY), 1)).run == ()
 
 
-def test_but_not_while_overdue_work_waits_for_another_model(listener: Pool):
+def test_no_job_joins_while_overdue_work_waits_for_another_model(transcriber: Pool):
     reader = _pool("reader", WorkerState.BUSY, joins=True)
-    assert _names(_plan((reader, 1), (listener, 9)).run) == ["reader"]
-    assert _plan((reader, 1), (listener, 11)).run == ()
-    assert _plan((reader, 1), (listener, 0), priority=1).run == ()
+    assert _names(_plan((reader, 1), (transcriber, 9)).run) == ["reader"]
+    assert _plan((reader, 1), (transcriber, 11)).run == ()
+    assert _plan((reader, 1), (transcriber, 0), priority=1).run == ()
 
 
 def _sizes(jobs) -> list[int]:
@@ -131,18 +131,18 @@ def _jobs(*sizes: int, **fields):
     return [make_job(size_bytes=size, **fields) for size in sizes]
 
 
-def test_a_batch_is_the_head_of_the_queue():
+def test_batch_is_the_head_of_the_queue():
     assert _sizes(choose_jobs(_jobs(9, 8, 7), 2)) == [9, 8]
 
 
-def test_a_job_that_must_be_alone_is_and_waits_until_the_worker_has_nothing():
+def test_job_that_must_run_alone_waits_until_the_worker_has_no_other():
     alone, others = _jobs(9, alone=True), _jobs(5, 1)
     assert _sizes(choose_jobs([*alone, *others], 3)) == [9]
     assert _sizes(choose_jobs([*others, *alone], 3)) == [5, 1]
     assert _sizes(choose_jobs([*alone, *others], 3, held=_jobs(100), may_be_joined=True)) == [5, 1]
 
 
-def test_the_last_place_of_a_worker_that_may_be_joined_is_for_a_small_file():
+def test_last_place_of_a_worker_that_may_be_joined_is_reserved_for_a_small_file():
     assert _sizes(choose_jobs(_jobs(100, 90, 80, 20), 3, may_be_joined=True)) == [100, 90, 20]
     assert _sizes(choose_jobs(_jobs(100, 90, 80, 30), 3, may_be_joined=True)) == [100, 90]
     assert _sizes(choose_jobs(_jobs(30, 2), 3, held=_jobs(100, 90), may_be_joined=True)) == [2]

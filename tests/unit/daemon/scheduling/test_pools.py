@@ -40,19 +40,19 @@ def test_recipes_that_need_the_same_loaded_processor_share_a_pool(pools: Pools):
     assert pools.assign("shout").recipe_options.upper is True
 
 
-def test_reading_goes_to_ocr_while_the_models_weights_are_missing(pools: Pools):
+def test_ocr_stands_in_while_the_weights_of_the_vlm_are_missing(pools: Pools):
     assignment = pools.assign("read")
     assert assignment.pool.processor == "ocr"
     assert "inboxd models fetch" in assignment.note
 
 
-def test_what_ocr_cannot_serve_and_what_is_no_recipe_waits_with_the_reason(pools: Pools):
+def test_recipe_without_weights_or_definition_waits_with_the_reason(pools: Pools):
     assert "inboxd models fetch" in pools.assign("describe").why
     assert "no recipe 'gone'" in pools.assign("gone").why
     assert isinstance(pools.assign(None), Missing)
 
 
-def test_weights_that_come_are_seen_at_the_next_look(pools: Pools, tmp_path: Path):
+def test_new_weights_are_found_once_assignments_are_forgotten(pools: Pools, tmp_path: Path):
     assert pools.assign("read").pool.processor == "ocr"
     folder = tmp_path / "state" / "models" / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct"
     folder.mkdir(parents=True)
@@ -63,7 +63,7 @@ def test_weights_that_come_are_seen_at_the_next_look(pools: Pools, tmp_path: Pat
     assert pools.assign("read").pool.processor == "vlm"
 
 
-def test_pauses_of_a_pool_that_does_not_recover_grow_to_a_limit(pools: Pools):
+def test_pauses_of_a_parked_pool_double_up_to_a_limit(pools: Pools):
     pool, pauses = _pool(pools, "count"), []
     for _ in range(8):
         pools.park(pool, "away")
@@ -74,7 +74,7 @@ def test_pauses_of_a_pool_that_does_not_recover_grow_to_a_limit(pools: Pools):
     assert pauses == [10, 20, 40, 80, 160, 320, 320, 320]
 
 
-def test_parking_a_parked_stage_changes_nothing(pools: Pools):
+def test_parking_a_parked_pool_changes_nothing(pools: Pools):
     pool = _pool(pools, "count")
     pools.park(pool, "first")
     pools.park(pool, "second")
@@ -83,7 +83,7 @@ def test_parking_a_parked_stage_changes_nothing(pools: Pools):
     assert not pool.is_parked
 
 
-def test_processor_whose_plan_raises_costs_its_jobs_a_wait_and_the_daemon_nothing(pools: Pools, monkeypatch):
+def test_processor_whose_plan_raises_only_makes_its_jobs_wait(pools: Pools, monkeypatch):
     def broken(cls, options, recipe, models):
         raise KeyError("nobody thought of this")
 

@@ -14,12 +14,12 @@ def test_bad_input_is_never_retried():
     assert _decide(FailureKind.BAD_INPUT) == GiveUp()
 
 
-def test_unavailable_parks_whatever_was_charged():
+def test_unavailable_parks_however_often_the_job_was_charged():
     assert _decide(FailureKind.UNAVAILABLE, charged=99) == Park()
 
 
 @pytest.mark.parametrize("failure", [FailureKind.ERROR, FailureKind.TIMEOUT, FailureKind.CRASHED])
-def test_a_failure_that_may_pass_is_retried_with_growing_pauses_and_then_given_up(failure):
+def test_transient_failure_is_retried_with_growing_pauses_and_then_given_up(failure):
     pauses = [_decide(failure, charged=charged, attempts=4).after_seconds for charged in range(3)]
     assert pauses == [30.0, 60.0, 120.0]
     assert _decide(failure, charged=3, attempts=4) == GiveUp()
@@ -30,7 +30,7 @@ def test_pauses_do_not_grow_beyond_their_limit():
 
 
 @pytest.mark.parametrize("failure", [FailureKind.TIMEOUT, FailureKind.CRASHED, FailureKind.ERROR])
-def test_a_batch_that_died_or_raised_is_tried_one_by_one_uncharged(failure):
+def test_batch_that_crashed_or_raised_is_retried_one_by_one_uncharged(failure):
     assert _decide(failure, batch_size=4) == Again(charged=False, alone=True)
 
 
@@ -38,12 +38,12 @@ def test_out_of_memory_in_a_batch_is_not_charged():
     assert _decide(FailureKind.OUT_OF_MEMORY, batch_size=4) == Again(charged=False)
 
 
-def test_out_of_memory_alone_is_charged_and_ends():
+def test_out_of_memory_alone_is_charged_until_given_up():
     assert _decide(FailureKind.OUT_OF_MEMORY).charged
     assert _decide(FailureKind.OUT_OF_MEMORY, charged=2) == GiveUp()
 
 
-def test_what_does_not_fit_into_a_gpu_alone_has_one_more_try_there_and_then_the_cpu_uncharged():
+def test_job_out_of_gpu_memory_is_retried_alone_and_then_on_the_cpu_uncharged():
     rules = {"attempts": 1, "backoff": 30.0, "backoff_max": 3600.0, "batch_size": 1, "may_use_cpu": True}
     assert decide(make_job(), FailureKind.OUT_OF_MEMORY, **rules) == Again(charged=False, alone=True)
     moved = decide(make_job(alone=True), FailureKind.OUT_OF_MEMORY, **rules)
@@ -51,6 +51,6 @@ def test_what_does_not_fit_into_a_gpu_alone_has_one_more_try_there_and_then_the_
     assert decide(make_job(alone=True), FailureKind.ERROR, **rules) == GiveUp()
 
 
-def test_a_job_present_at_too_many_unclean_ends_is_quarantined():
+def test_job_that_ran_at_too_many_unclean_ends_is_quarantined():
     assert not is_quarantined(make_job(interruptions=MAX_INTERRUPTIONS - 1))
     assert is_quarantined(make_job(interruptions=MAX_INTERRUPTIONS))

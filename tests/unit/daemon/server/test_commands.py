@@ -113,13 +113,13 @@ def test_jobs_that_wait_are_grouped_by_what_they_wait_for(daemon: ManualDaemon):
     assert (group["for"], group["count"], sorted(group["files"])) == ("The weights are missing.", 2, ["y.txt", "z.txt"])
 
 
-def test_name_that_is_no_unicode_can_be_reported(daemon: ManualDaemon):
+def test_text_with_lone_surrogates_is_reported_escaped(daemon: ManualDaemon):
     daemon.storage.trouble = "Cannot write inbox/\udcff."
     assert daemon.ask("status")["storage_problem"] == "Cannot write inbox/\\udcff."
 
 
 @pytest.mark.parametrize("command", ["retry", "cancel"])
-def test_id_that_is_no_unicode_is_the_id_of_no_job(command: str, daemon: ManualDaemon):
+def test_id_with_lone_surrogates_matches_no_job(command: str, daemon: ManualDaemon):
     answer = daemon.ask(command, job="\ud800")
     assert answer["ok"] is False and answer["error"].startswith("No job's id begins with"), answer
 
@@ -141,7 +141,7 @@ def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(
     assert daemon.ask("status")["ok"], "the daemon goes on"
 
 
-def test_start_that_must_be_made_again_is_answered_and_passed_on(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+def test_start_over_is_answered_and_raised(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
     def gone(_: str) -> None:
         raise StartOver("The job log was removed.")
 
@@ -150,9 +150,7 @@ def test_start_that_must_be_made_again_is_answered_and_passed_on(daemon: ManualD
         daemon.ask("cancel", job="abcd")
 
 
-def test_cancelling_a_queued_job_says_that_it_waits_for_a_disk_and_is_done_then(
-    daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch
-):
+def test_cancel_of_a_queued_job_reports_the_disk_it_waits_for(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
     _running(daemon)
     _drop(daemon, "y.txt")
     (queued,) = daemon.store.find(next(job.id for job in daemon.store.open_jobs() if job.state is JobState.QUEUED))
@@ -189,7 +187,7 @@ def test_job_that_starts_before_its_cancellation_can_be_recorded_is_still_cancel
     assert daemon.store.get(queued.id).state is JobState.CANCELLED
 
 
-def test_cancelling_a_running_job_says_that_a_disk_is_full(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+def test_cancel_of_a_running_job_reports_a_full_disk(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
     job = _running(daemon)
     monkeypatch.setattr("daemon.files.disk_retry._probe", _no_room)
     answer = daemon.ask("cancel", job=job.id)
@@ -200,12 +198,14 @@ def test_cancelling_a_running_job_says_that_a_disk_is_full(daemon: ManualDaemon,
     assert daemon.ask("status")["storage_problem"] is None
 
 
-def test_cancel_that_is_carried_out_waits_for_nothing(daemon: ManualDaemon):
+def test_cancel_that_was_carried_out_waits_for_nothing(daemon: ManualDaemon):
     job = _running(daemon)
     assert daemon.ask("cancel", job=job.id) == {"ok": True, "cancelled": job.id, "waits_for": None}
 
 
-def test_retry_of_all_stops_at_a_full_disk_and_says_what_it_did(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+def test_retry_of_all_stops_at_a_full_disk_and_reports_what_it_did(
+    daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch
+):
     _running(daemon)
     _drop(daemon, "y.txt", "z.txt")
     failed = [_fail_next(daemon) for _ in range(3)]

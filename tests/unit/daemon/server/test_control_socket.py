@@ -24,8 +24,8 @@ from daemon.server import control_socket
 from daemon.server.control_socket import ControlServer, ask
 
 
-def echo(asked: Request) -> dict[str, Any]:
-    return {"ok": True, "command": asked.command, "arguments": asked.arguments}
+def echo(request: Request) -> dict[str, Any]:
+    return {"ok": True, "command": request.command, "arguments": request.arguments}
 
 
 @contextlib.contextmanager
@@ -34,9 +34,9 @@ def serving(path: Path, answer: Callable[[Request], Any] = echo) -> Iterator[Con
     mailbox: queue.SimpleQueue = queue.SimpleQueue()
 
     def loop() -> None:
-        while (asked := mailbox.get()) is not None:
-            if (given := answer(asked)) is not None:
-                asked.reply.put(given)
+        while (request := mailbox.get()) is not None:
+            if (given := answer(request)) is not None:
+                request.reply.put(given)
 
     main = threading.Thread(target=loop)
     main.start()
@@ -69,20 +69,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "inboxd.sock"
 
 
-def test_question_reaches_the_loop_and_its_answer_the_client(path):
+def test_request_reaches_the_loop_and_its_reply_the_client(path):
     with serving(path):
         answer = ask(path, "retry", job="1f", failed=True, name="caf\udce9 €")
     assert answer == {"ok": True, "command": "retry", "arguments": {"job": "1f", "failed": True, "name": "caf\udce9 €"}}
 
 
-def test_refusal_of_the_loop_is_an_answer(path):
+def test_refusal_reaches_the_client(path):
     refusal = {"ok": False, "error": "There is no job 1f.", "fix": "List them: inboxd jobs"}
-    with serving(path, lambda asked: refusal):
+    with serving(path, lambda request: refusal):
         assert ask(path, "retry", job="1f") == refusal
 
 
-def test_large_answers_arrive_whole(path):
-    with serving(path, lambda asked: {"ok": True, "jobs": ["x" * 100] * 50_000}):
+def test_large_replies_arrive_complete(path):
+    with serving(path, lambda request: {"ok": True, "jobs": ["x" * 100] * 50_000}):
         assert len(ask(path, "status")["jobs"]) == 50_000
 
 
@@ -140,15 +140,15 @@ def test_socket_is_for_its_owner_only_from_the_first_instant(path, umask):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_refused():
     """Even one who can open the socket file: the kernel tells who is on the other side."""
-    asked = []
+    request = []
     with tempfile.TemporaryDirectory() as home:  # pytest's own are closed to others
         Path(home).chmod(0o711)
         path = Path(home, "sock")
-        with serving(path, asked.append):
+        with serving(path, request.append):
             assert "may not use" in ask_as_nobody(path)
             path.chmod(0o666)
             assert "may not control the daemon" in ask_as_nobody(path)
-    assert asked == []
+    assert request == []
 
 
 def ask_as_nobody(path: Path) -> str:
@@ -188,7 +188,7 @@ def ask_as_nobody(path: Path) -> str:
         b"[" * 60_000 + b"\n",
     ],
 )
-def test_what_is_no_question_is_refused_with_an_example(path, line):
+def test_invalid_request_is_refused_with_an_example(path, line):
     with serving(path):
         answer = send(path, line)
         assert ask(path, "status")["ok"]
@@ -197,21 +197,21 @@ def test_what_is_no_question_is_refused_with_an_example(path, line):
 
 
 def test_line_beyond_the_limit_is_refused_and_never_posted(path):
-    asked = []
+    request = []
     start = b'{"command": "status", "arguments": {"x": "'
-    with serving(path, lambda question: asked.append(question) or {"ok": True}):
-        fits = start + b"a" * (control_socket.MAX_QUESTION_BYTES - len(start) - 4) + b'"}}\n'
-        assert len(fits) == control_socket.MAX_QUESTION_BYTES
+    with serving(path, lambda question: request.append(question) or {"ok": True}):
+        fits = start + b"a" * (control_socket.MAX_REQUEST_BYTES - len(start) - 4) + b'"}}\n'
+        assert len(fits) == control_socket.MAX_REQUEST_BYTES
         assert send(path, fits)["ok"]
         answer = send(path, fits[:-1] + b" ")  # the limit without an end
         assert not answer["ok"] and "longer than" in answer["error"]
         with pytest.raises(UsageError):
-            ask(path, "status", x="a" * control_socket.MAX_QUESTION_BYTES)
-    assert len(asked) == 1
+            ask(path, "status", x="a" * control_socket.MAX_REQUEST_BYTES)
+    assert len(request) == 1
 
 
-def test_silent_clients_hold_nobody_up(path, monkeypatch):
-    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 3600.0)
+def test_silent_clients_delay_nobody(path, monkeypatch):
+    monkeypatch.setattr(control_socket, "REQUEST_SECONDS", 3600.0)
     with serving(path), contextlib.ExitStack() as stack:
         for _ in range(control_socket.MAX_CONNECTIONS - 2):
             stack.enter_context(connected(path))
@@ -220,18 +220,18 @@ def test_silent_clients_hold_nobody_up(path, monkeypatch):
 
 
 def test_silent_and_dripping_clients_are_cut_off(path, monkeypatch):
-    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 0.5)
+    monkeypatch.setattr(control_socket, "REQUEST_SECONDS", 0.5)
     with serving(path), contextlib.ExitStack() as stack:
         silent = stack.enter_context(connected(path))
         dripping = stack.enter_context(connected(path))
         with pytest.raises(OSError):  # however often it shows life
             while True:
                 dripping.sendall(b"{")
-        assert "No question came" in json.loads(silent.makefile().readline())["error"]
+        assert "No request arrived" in json.loads(silent.makefile().readline())["error"]
 
 
 def test_more_silent_clients_than_there_are_slots_only_delay(path, monkeypatch):
-    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 0.2)
+    monkeypatch.setattr(control_socket, "REQUEST_SECONDS", 0.2)
     with serving(path), contextlib.ExitStack() as stack:
         before = threading.active_count()
         for _ in range(3 * control_socket.MAX_CONNECTIONS):
@@ -240,10 +240,10 @@ def test_more_silent_clients_than_there_are_slots_only_delay(path, monkeypatch):
         assert threading.active_count() - before <= control_socket.MAX_CONNECTIONS
 
 
-def test_client_that_leaves_before_the_answer_is_survived(path):
+def test_client_that_disconnects_before_the_reply_is_harmless(path):
     may_answer = threading.Event()
 
-    def answer(asked: Request) -> dict[str, Any]:
+    def answer(request: Request) -> dict[str, Any]:
         may_answer.wait(10)
         return {"ok": True, "big": "x" * 1_000_000}
 
@@ -254,9 +254,9 @@ def test_client_that_leaves_before_the_answer_is_survived(path):
         assert ask(path, "status")["ok"]
 
 
-def test_loop_that_does_not_answer_is_told(path, monkeypatch):
-    monkeypatch.setattr(control_socket, "ANSWER_SECONDS", 0.2)
-    with serving(path, lambda asked: None):
+def test_loop_that_does_not_answer_is_reported(path, monkeypatch):
+    monkeypatch.setattr(control_socket, "REPLY_SECONDS", 0.2)
+    with serving(path, lambda request: None):
         answer = ask(path, "status")
     assert answer["ok"] is False and "too busy" in answer["error"]
 
@@ -291,13 +291,13 @@ def test_server_without_a_thread_to_spare_answers_again_once_there_is_one(path, 
         assert ask(path, "status")["ok"]
 
 
-def test_nobody_there_says_how_to_start(path):
+def test_error_without_a_daemon_says_how_to_start_it(path):
     with pytest.raises(NotRunning) as caught:
         ask(path, "status")
     assert "systemctl start inboxd" in caught.value.fix
 
 
-def test_server_that_hangs_is_not_waited_for_without_end(path):
+def test_hanging_server_is_abandoned_after_the_timeout(path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(1)
@@ -305,7 +305,7 @@ def test_server_that_hangs_is_not_waited_for_without_end(path):
             ask(path, "status", timeout=0.2)
 
 
-def test_daemon_that_dies_while_asked_is_not_running(path):
+def test_daemon_that_dies_during_a_request_is_not_running(path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(1)
@@ -316,7 +316,7 @@ def test_daemon_that_dies_while_asked_is_not_running(path):
         dying.join()
 
 
-def test_path_too_long_for_a_socket_address_works(tmp_path):
+def test_path_longer_than_a_socket_address_works(tmp_path):
     home = tmp_path / ("n" * 100) / ("n" * 100)
     home.mkdir(parents=True)
     descriptors = len(os.listdir("/proc/self/fd"))
@@ -342,17 +342,17 @@ def test_path_just_at_the_limit_works(tmp_path, surplus):
 
 def test_file_in_the_way_is_not_removed(path):
     path.write_text("precious")
-    with pytest.raises(LayoutError, match="no socket"):
+    with pytest.raises(LayoutError, match="not a socket"):
         ControlServer(path, lambda message: None).start()
     assert path.read_text() == "precious"
 
 
-def test_missing_folder_is_told(tmp_path):
-    with pytest.raises(LayoutError, match="cannot be made"):
+def test_missing_folder_is_reported(tmp_path):
+    with pytest.raises(LayoutError, match="cannot be created"):
         ControlServer(tmp_path / "missing" / "sock", lambda message: None).start()
 
 
-def test_stop_leaves_the_socket_of_another_alone(path):
+def test_stop_leaves_a_socket_of_another_process_alone(path):
     with serving(path):
         path.unlink()
         other = socket.socket(socket.AF_UNIX)
@@ -364,7 +364,7 @@ def test_stop_leaves_the_socket_of_another_alone(path):
 
 
 def test_stop_does_not_wait_for_silent_clients_and_leaves_nothing(path, monkeypatch):
-    monkeypatch.setattr(control_socket, "QUESTION_SECONDS", 3600.0)
+    monkeypatch.setattr(control_socket, "REQUEST_SECONDS", 3600.0)
     with contextlib.ExitStack() as stack:
         with serving(path) as server:
             for _ in range(control_socket.MAX_CONNECTIONS + 3):

@@ -1,4 +1,4 @@
-"""The mailbox stays small however many events come, and signals pass all else."""
+"""The mailbox stays small however many events arrive, and signals overtake all other messages."""
 
 import queue
 import signal
@@ -21,7 +21,7 @@ def all_of(mailbox: Mailbox) -> list:
             return messages
 
 
-def test_messages_come_in_their_order():
+def test_messages_keep_their_order():
     mailbox = Mailbox()
     messages = [Due(task="a"), LookAt(folder=FOLDER, name="x"), Due(task="a"), LookAt(folder=FOLDER)]
     for message in messages:
@@ -46,7 +46,7 @@ def test_last_event_of_a_file_counts(complete: bool):
     assert all_of(mailbox) == [LookAt(folder=FOLDER, name="x", complete=complete)]
 
 
-def test_folder_that_was_renamed_in_stays_so():
+def test_folder_that_was_renamed_in_stays_complete():
     mailbox = Mailbox()
     for complete in (False, True, False):
         mailbox.put(LookAt(folder=FOLDER, complete=complete))
@@ -71,7 +71,7 @@ def test_too_many_folders_become_a_scan_of_the_whole_inbox():
     assert isinstance(messages[-1], LookEverywhere)
 
 
-def test_signals_pass_all_that_waits():
+def test_signals_overtake_all_other_messages():
     mailbox = Mailbox()
     for number in range(100):
         mailbox.put(Due(task=str(number)))

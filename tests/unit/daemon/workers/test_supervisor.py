@@ -1,4 +1,4 @@
-"""What happens when a worker process cannot be started."""
+"""A worker process that cannot be started."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from processors.contract import Options
 
 
 @pytest.mark.parametrize("python", ["\0", "a\0b", "/there/is/none"])
-def test_interpreter_that_cannot_be_run_is_an_oserror(tmp_path: Path, python: str):
+def test_interpreter_that_cannot_be_run_raises_oserror(tmp_path: Path, python: str):
     workers = Workers(Launcher(print, at_once=1), tmp_path, clock=time.monotonic)
     with pytest.raises(OSError):
         workers.spawn("plaintext", Options(python=python))
