@@ -1,8 +1,8 @@
 """The mailbox of the main loop, bounded however many events other users cause.
 
-Every thread may put messages into it, one takes them out. Signals come first. A hint that is already waiting is not
-added again, so that a flood of events on one name is one message; too many hints become a scan of their folder, or of
-the whole inbox. Decides nothing else.
+Any thread may put messages into it, one takes them out. Signals come first. A hint that is already waiting is not added
+again, so that a flood of events on one name is one message; too many hints become a scan of their folder, or of the
+whole inbox.
 """
 
 import collections

@@ -1,4 +1,4 @@
-"""What is done from time to time: puts `Due` messages into the mailbox. The only module that imports apscheduler.
+"""The timetable of recurring tasks: puts `Due` messages into the mailbox. The only module that imports apscheduler.
 
 Every task looks at the state as it is (level-triggered), so that a missed tick does no harm.
 """

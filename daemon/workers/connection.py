@@ -68,7 +68,7 @@ class Connection:
         self._why: FailureKind | None = None  # it was killed by this thread, for this reason
         self._reason = ""
         self._exit_by: float | None = None  # when a worker that closed a pipe must have exited
-        self._memory = memory.Watch(limit)
+        self._memory = memory.MemoryMonitor(limit)
         self._thread = threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
 
     # ---------------------------------------------------------------------------------------- for the main thread
@@ -142,7 +142,7 @@ class Connection:
         self._has_exited = True
 
     def _pause(self) -> float | None:
-        times = [at for at in (self._memory.next_look, self._exit_by) if at is not None]
+        times = [at for at in (self._memory.next_check, self._exit_by) if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _check_limits(self) -> None:
@@ -150,7 +150,7 @@ class Connection:
         if self._exit_by is not None and now >= self._exit_by:
             self._exit_by = None
             self._kill(FailureKind.CRASHED, "The worker process closed its pipes without exiting, so it was killed.")
-        if (held := self._memory.look(self._process.pid, now)) and self._why is None:
+        if (held := self._memory.check(self._process.pid, now)) and self._why is None:
             log.error("worker %d holds %.2f GB of memory, more than its limit; killed", self._number, held / 1e9)
             self._kill(FailureKind.OUT_OF_MEMORY, self._limit_message)
 
@@ -190,7 +190,7 @@ class Connection:
             return
         if isinstance(message, protocol.Batch):
             self._decoder.expect(len(message.works))
-            self._memory.next_look = 0.0
+            self._memory.next_check = 0.0
         self._unsent += protocol.encode(message)
 
     # ---------------------------------------------------------------------------------------- reading
@@ -202,7 +202,7 @@ class Connection:
         try:
             for message in self._decoder.feed(chunk, time.monotonic()):
                 if isinstance(message, protocol.WorkerLoaded | protocol.BatchDone):
-                    self._memory.next_look = None
+                    self._memory.next_check = None
                 self._post(WorkerMessage(worker=self._number, message=message))
         except ProtocolViolation as error:
             self._kill(FailureKind.CRASHED, f"The worker process broke the protocol: {error}.")

@@ -44,8 +44,8 @@ def test_memory_of_a_child_counts_as_its_parents_until_it_exits():
 
 def test_process_is_checked_more_often_near_its_limit():
     held = memory.held_bytes(os.getpid(), 0)
-    near, far = memory.Watch(held + 200_000_000), memory.Watch(held + 50_000_000_000)
-    assert (near.look(os.getpid(), 100.0), far.look(os.getpid(), 100.0)) == (0, 0)
-    assert 100.0 < near.next_look < far.next_look == 101.0
-    over = memory.Watch(held // 2)
-    assert over.look(os.getpid(), 100.0) > held // 2
+    near, far = memory.MemoryMonitor(held + 200_000_000), memory.MemoryMonitor(held + 50_000_000_000)
+    assert (near.check(os.getpid(), 100.0), far.check(os.getpid(), 100.0)) == (0, 0)
+    assert 100.0 < near.next_check < far.next_check == 101.0
+    over = memory.MemoryMonitor(held // 2)
+    assert over.check(os.getpid(), 100.0) > held // 2
