@@ -6,7 +6,7 @@ The keys of result.json and error.json are only ever added to.
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, overload
 
 from daemon.core.job import Job
 from daemon.core.names import printable_lines
@@ -15,6 +15,12 @@ from processors import contract, protocol
 SCHEMA = 1
 
 
+@overload
+def iso(microseconds: int) -> str: ...
+@overload
+def iso(microseconds: None) -> None: ...
+@overload
+def iso(microseconds: int | None) -> str | None: ...
 def iso(microseconds: int | None) -> str | None:
     """A time of the database as ISO 8601 in UTC."""
     if microseconds is None:

@@ -1,6 +1,5 @@
 """The attempts that run now: what each was started with, and which were cut short by a command. Memory only."""
 
-import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,5 +47,8 @@ class Attempts:
 
     def requeue(self, job: Job, **changes: Any) -> None:
         """running -> queued, as soon as the job log can be written."""
-        step = functools.partial(self.store.requeue, job, **changes)
+
+        def step() -> None:
+            self.store.requeue(job, **changes)
+
         self.storage.make(f"queueing of {job.path} ({job.id[:8]})", step)

@@ -99,7 +99,7 @@ class Candidates:
             return self._store.queued(recipe, now=now, limit=_MAX_PARKED)
         pool = assignment.pool
         first = self._store.queued(recipe, now=now, limit=pool.batch_limit)
-        if pool.may_be_joined and len(pool.worker.jobs) == pool.batch_limit - 1:
+        if pool.worker is not None and pool.may_be_joined and len(pool.worker.jobs) == pool.batch_limit - 1:
             smallest = self._store.smallest_queued(recipe, now=now)
             first += [smallest] if smallest and smallest not in first else []
         return first

@@ -136,8 +136,7 @@ class Dispatcher:
 
     def _carry_out(self, plan: placement.Plan) -> None:
         for pool in plan.unload:
-            log.info("worker %d: ending %s to make room", pool.worker.number, pool.processor)
-            pool.worker.end(self._clock.monotonic())
+            pool.end_worker(self._clock.monotonic(), "to make room")
         for batch in plan.run:
             self._start_batch(batch.pool, batch.jobs)
         for pool in plan.load:
@@ -153,26 +152,28 @@ class Dispatcher:
                 self._pools.park(pool, f"The worker for {pool.processor} could not be started: {error}.")
 
     def _start_batch(self, pool: Pool, jobs: Sequence[Job]) -> None:
-        worker, loaded = pool.worker, pool.worker.loaded
+        worker = pool.worker
+        assert worker is not None and worker.loaded is not None  # it is idle, or may be joined
         started = self._store.start(
             jobs,
             processor=pool.processor,
             worker_pid=worker.pid,
-            engine=loaded.engine,
-            model=loaded.model,
-            device=loaded.device,
+            engine=worker.loaded.engine,
+            model=worker.loaded.model,
+            device=worker.loaded.device,
         )
         works, given = [], {}
         for job in started:
-            if (work := self._try_to_prepare(job)) is not None:
+            if (prepared := self._try_to_prepare(job)) is not None:
+                work, assignment = prepared
                 works.append(work)
                 given[job.id] = job
-                self._attempts.begin(job.id, replace(self._pools.assign_job(job), pool=pool))
+                self._attempts.begin(job.id, replace(assignment, pool=pool))
         if works:
             worker.give(given, works, self._clock.monotonic())
 
-    def _try_to_prepare(self, job: Job) -> dict[str, Any] | None:
-        """Return the work of a started job for its worker. None: that failed, and the attempt was settled."""
+    def _try_to_prepare(self, job: Job) -> tuple[dict[str, Any], Assignment] | None:
+        """Return a started job's work for its worker, and how it is done. None: the attempt failed and was settled."""
         self._duplicates.forget(job.id)
         try:
             return self._prepare(job)
@@ -189,24 +190,24 @@ class Dispatcher:
             self._publishing.give_up(job, FailureKind.ERROR, _INTERNAL_ERROR)
         return None
 
-    def _prepare(self, job: Job) -> dict[str, Any]:
-        original = self._folders.original(job.id)
+    def _prepare(self, job: Job) -> tuple[dict[str, Any], Assignment]:
+        original, assignment = self._folders.original(job.id), self._pools.assign_job(job)
+        assert isinstance(assignment, Assignment) and job.kind is not None  # as when it was selected, in this turn
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt, extra=about(job))
-        return protocol.work_to_wire(
-            contract.Work(
-                job=job.id,
-                attempt=job.attempt,
-                source=original.path,
-                kind=job.kind,
-                media_type=job.media_type,
-                outputs=self._folders.outbox.prepare_attempt(job),
-                stem=result_stem(job.name),
-                recipe=job.recipe or "",
-                options=self._pools.assign_job(job).recipe_options,
-                sidecars=original.sidecars,
-                kept=self._folders.kept / job.id,
-            )
+        work = contract.Work(
+            job=job.id,
+            attempt=job.attempt,
+            source=original.path,
+            kind=job.kind,
+            media_type=job.media_type,
+            outputs=self._folders.outbox.prepare_attempt(job),
+            stem=result_stem(job.name),
+            recipe=job.recipe or "",
+            options=assignment.recipe_options,
+            sidecars=original.sidecars,
+            kept=self._folders.kept / job.id,
         )
+        return protocol.work_to_wire(work), assignment
 
     # ---------------------------------------------------------------------------------------- idle workers
 
@@ -218,8 +219,7 @@ class Dispatcher:
     def _end_idle(self, which: Callable[[Pool], bool], why: str) -> None:
         for pool in self._pools:
             if pool.is_idle and which(pool):
-                log.info("worker %d: ending %s, because %s", pool.worker.number, pool.processor, why)
-                pool.worker.end(self._clock.monotonic())
+                pool.end_worker(self._clock.monotonic(), f"because {why}")
 
     # ---------------------------------------------------------------------------------------- commands
 

@@ -94,6 +94,7 @@ class Duplicates:
             OSError, ValueError, KeyError: the result was moved, removed or changed.
         """
         job, earlier, assignment = duplicate.job, duplicate.earlier, duplicate.assignment
+        assert earlier.result_path is not None  # `find` wants one
         result = self._folders.outbox.path / earlier.result_path
         document = documents.read(result / "result.json", root=self._folders.outbox.path)
         facts = document.facts

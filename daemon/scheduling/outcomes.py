@@ -143,7 +143,8 @@ class Outcomes:
         if why := self._why_unreadable(job):  # then the processor's verdict on the file does not count
             failure, message = FailureKind.STORAGE, why
         pool = self._pools.of(worker)
-        may_use_cpu = pool.options.cpu_fallback and worker.loaded.device.startswith("cuda")
+        is_on_gpu = worker.loaded is not None and worker.loaded.device.startswith("cuda")
+        may_use_cpu = pool.options.cpu_fallback and is_on_gpu
         is_its_own = failed.is_its_own and failure is FailureKind.ERROR
         batch_size = 1 if is_its_own else worker.batch_size
         self._settle_failure(job, pool, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)

@@ -94,7 +94,7 @@ def is_overdue(job: Job, patience_us: int, now_us: int) -> bool:
     return now_us - job.received_at > patience_us
 
 
-def rank(job: Job) -> tuple:
+def rank(job: Job) -> tuple[int, int, str]:
     """The order of the queue."""
     return (-job.priority, job.received_at, job.id)
 

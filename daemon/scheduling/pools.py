@@ -49,6 +49,12 @@ class Pool:
             self.worker.timeout = options.timeout
         self.options = options
 
+    def end_worker(self, now: float, why: str) -> None:
+        """Let the pool's worker exit after its current work."""
+        if self.worker is not None:
+            log.info("worker %d: ending %s %s", self.worker.number, self.processor, why)
+            self.worker.end(now)
+
     @property
     def is_parked(self) -> bool:
         return self.parked_until is not None

@@ -91,7 +91,7 @@ class StatusReply(Reply):
     backup_problem: Text | None
     metrics_problem: Text | None
     storage_problem: Text | None
-    left_in_inbox: dict[Text, Text]  # why, by path; likewise the next two
+    left_in_inbox: dict[Text, Text]  # by path, why; the next two are alike
     unplaced: dict[Text, Text]
     watch_problems: dict[Text, Text]
 

@@ -167,7 +167,7 @@ class Commands:
             raise Refused("it is being processed.", "Try again later; see `inboxd status`.")
         if job.state is JobState.QUEUED:
             self._dispatcher.probe(at_once=True)
-            self._store.reassign(self._store.get(job.id), run_at=0)
+            self._store.reassign(self._store.get(job.id) or job, run_at=0)
             return
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
             raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be tried again.")

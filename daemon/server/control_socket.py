@@ -139,10 +139,11 @@ class ControlServer:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             fix = 'Send one line: {"command": "status", "arguments": {}}'
             return _refusal(f"This is not a valid request: {error}", fix)
-        request = Request(command=command, arguments=arguments, reply=queue.SimpleQueue())
+        replies: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        request = Request(command=command, arguments=arguments, reply=replies)
         self._post(request)
         try:
-            return request.reply.get(timeout=REPLY_SECONDS)
+            return replies.get(timeout=REPLY_SECONDS)
         except queue.Empty:
             return _refusal(
                 f"The daemon is too busy to answer within {REPLY_SECONDS:g} s; it may still carry the command out.",
@@ -166,7 +167,8 @@ def ask(path: Path, command: str, timeout: float = REPLY_SECONDS, **arguments: A
             connection.settimeout(timeout)
             connection.connect(address)
             connection.sendall(request)
-            return json.loads(_read_line(connection, _MAX_REPLY_BYTES, timeout))
+            reply: dict[str, Any] = json.loads(_read_line(connection, _MAX_REPLY_BYTES, timeout))
+            return reply
     except PermissionError as error:
         fix = "Run the command as root, or as the user inboxd runs as."
         raise NotRunning(f"This user may not use {path}.", fix) from error
@@ -208,7 +210,8 @@ def _read_line(connection: socket.socket, limit: int, seconds: float) -> bytes:
 def _peer_uid(connection: socket.socket) -> int:
     """The user on the other side, as the kernel knows it: SO_PEERCRED of unix(7), struct ucred."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
-    return struct.unpack("iII", credentials)[1]
+    _, user, _ = struct.unpack("iII", credentials)
+    return int(user)
 
 
 @contextlib.contextmanager

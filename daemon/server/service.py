@@ -35,14 +35,14 @@ _START_SECONDS = 60.0  # of tries; then the service manager must restart the dae
 _DRAIN_TRIES = 5  # a drain ends when a disk cannot be written for so many tries (about 8 s)
 
 
-def serve(settings: Settings, **options: bool) -> None:
+def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Service"], None] | None = None) -> None:
     """Run a `Service`, and another one when it must start over; see there for the options and errors."""
     starts: collections.deque[float] = collections.deque(maxlen=_STARTS)
     give_up = time.monotonic() + _START_SECONDS
     reported = ""  # what the start waits for
     while True:
         starts.append(time.monotonic())
-        service = Service(settings, **options)
+        service = Service(settings, drain=drain, on_change=on_change)
         try:
             service.run()
             return

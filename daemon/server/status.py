@@ -164,7 +164,10 @@ class StatusReport:
         groups: dict[str, list[str]] = {}
         for job in jobs:
             groups.setdefault(job.waiting_for or "", []).append(job.path)
-        return [api.WaitingJobs(why=why, count=len(files), files=files[:_SHOWN_FILES]) for why, files in groups.items()]
+        return [
+            api.WaitingJobs(**{"for": why}, count=len(files), files=files[:_SHOWN_FILES])
+            for why, files in groups.items()
+        ]
 
 
 def _amount(progress: WorkProgress | None) -> api.Amount | None:

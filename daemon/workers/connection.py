@@ -63,7 +63,7 @@ class Connection:
         self._unsent = bytearray()
         self._is_closing = False  # stdin, once everything is sent
         self._decoder = Decoder(number=number)
-        self._stderr = StderrTail(number=number, log=logging.getLogger(log_name))
+        self._stderr_tail = StderrTail(number=number, log=logging.getLogger(log_name))
         self._has_exited = False
         self._why: FailureKind | None = None  # it was killed by this thread, for this reason
         self._reason = ""
@@ -79,7 +79,9 @@ class Connection:
         Raises:
             OSError: no thread could be started; the process was killed.
         """
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self._process = process
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -123,13 +125,13 @@ class Connection:
         self._finish()
 
     def _serve(self) -> None:
-        process, pidfd = self._process, os.pidfd_open(self._process.pid)
+        pidfd = os.pidfd_open(self._process.pid)
         try:
             self._selector.register(pidfd, selectors.EVENT_READ, self._on_exit)
             self._selector.register(self._wake, selectors.EVENT_READ, self._write)
-            self._selector.register(process.stdout, selectors.EVENT_READ, self._read_stdout)
-            self._selector.register(process.stderr, selectors.EVENT_READ, self._read_stderr)
-            for pipe in (process.stdin, process.stdout, process.stderr):
+            self._selector.register(self._stdout, selectors.EVENT_READ, self._read_stdout)
+            self._selector.register(self._stderr, selectors.EVENT_READ, self._read_stderr)
+            for pipe in (self._stdin, self._stdout, self._stderr):
                 os.set_blocking(pipe.fileno(), False)
             while not self._has_exited:
                 for key, _ in self._selector.select(self._pause()):
@@ -167,22 +169,21 @@ class Connection:
             os.eventfd_read(self._wake)
         while not self._outgoing.empty():
             self._encode(self._outgoing.get())
-        stdin = self._process.stdin
-        if stdin.closed:
+        if self._stdin.closed:
             return
         try:
             while self._unsent:
-                del self._unsent[: os.write(stdin.fileno(), self._unsent[:_CHUNK_BYTES])]
+                del self._unsent[: os.write(self._stdin.fileno(), self._unsent[:_CHUNK_BYTES])]
         except BlockingIOError:
             with contextlib.suppress(KeyError):  # it is registered already
-                self._selector.register(stdin, selectors.EVENT_WRITE, self._write)
+                self._selector.register(self._stdin, selectors.EVENT_WRITE, self._write)
             return
         except OSError:  # EPIPE: it closed its stdin, or has just died
             self._expect_end()
             self._is_closing = True
-        self._unwatch(stdin)
+        self._unwatch(self._stdin)
         if self._is_closing:
-            stdin.close()
+            self._stdin.close()
 
     def _encode(self, message: protocol.Message | None) -> None:
         if message is None:
@@ -196,7 +197,7 @@ class Connection:
     # ---------------------------------------------------------------------------------------- reading
 
     def _read_stdout(self) -> None:
-        chunk = self._read(self._process.stdout)
+        chunk = self._read(self._stdout)
         if self._why is FailureKind.CRASHED:
             return
         try:
@@ -208,7 +209,7 @@ class Connection:
             self._kill(FailureKind.CRASHED, f"The worker process broke the protocol: {error}.")
 
     def _read_stderr(self) -> None:
-        self._stderr.feed(self._read(self._process.stderr), time.monotonic())
+        self._stderr_tail.feed(self._read(self._stderr), time.monotonic())
 
     def _read(self, pipe: IO[bytes]) -> bytes:
         try:
@@ -217,7 +218,7 @@ class Connection:
             return b""
         if not chunk:
             self._unwatch(pipe)
-            if pipe is self._process.stdout:
+            if pipe is self._stdout:
                 self._expect_end()
         return chunk
 
@@ -241,7 +242,7 @@ class Connection:
                 self._read_stdout()
                 self._read_stderr()
         status = process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        for pipe in (self._stdin, self._stdout, self._stderr):
             pipe.close()
         if self._why is None and status == -signal.SIGKILL and self._memory.has_kernel_killed():
             self._why = FailureKind.OUT_OF_MEMORY
@@ -250,7 +251,7 @@ class Connection:
             WorkerExited(
                 worker=self._number,
                 exit_status=status,
-                stderr_tail=str(self._stderr),
+                stderr_tail=str(self._stderr_tail),
                 why=self._why or FailureKind.CRASHED,
                 reason=self._reason,
             )

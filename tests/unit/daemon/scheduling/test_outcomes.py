@@ -209,16 +209,16 @@ def test_processor_that_is_unavailable_is_parked_and_its_jobs_wait_uncharged(ben
     assert bench.dispatcher.parked == {}
 
 
-@pytest.mark.parametrize("how", ["it says so", "it ends"])
+@pytest.mark.parametrize("how", ["it reports it", "it exits"])
 def test_worker_that_cannot_load_parks_its_processor(bench: Bench, how: str):
     bench.drop("x.txt")
-    if how == "it says so":
+    if how == "it reports it":
         bench.receive(1, protocol.LoadFailed(kind=FailureKind.UNAVAILABLE, message="There are no weights."))
         assert bench.worker().state is WorkerState.ENDING
     bench.exit_worker(1)
     bench.turn()
     (why,) = bench.dispatcher.parked.values()
-    assert (why == "There are no weights.") == (how == "it says so")
+    assert (why == "There are no weights.") == (how == "it reports it")
     job = bench.job("x.txt")
     assert (job.state, job.charged, job.attempt) == ("queued", 0, 0) and len(bench.workers) == 0
 

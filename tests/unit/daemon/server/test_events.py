@@ -60,7 +60,7 @@ def test_slow_reader_catches_up_in_bounded_steps(bench: Bench, monkeypatch: pyte
     assert sizes == [2, 1]
 
 
-def test_number_that_this_job_log_never_reached_starts_anew(bench: Bench):
+def test_number_beyond_this_job_log_restarts_at_its_latest(bench: Bench):
     bench.drop("x.txt")
     answer = _events_after(bench, 10**9)
     assert answer["events"] == [] and answer["last"] < 10**9
