@@ -127,7 +127,12 @@ class Dispatcher:
             raise
         except Exception as error:  # error boundary: one job
             log.error("%s %s: cannot give it up", job.id[:8], job.path, exc_info=error, extra=about(job))
-            self._park([job], _INTERNAL_ERROR)
+            if job.state is JobState.RUNNING:
+                self._attempts.requeue(
+                    job, outcome=FailureKind.ERROR, detail=_INTERNAL_ERROR, waiting_for=_INTERNAL_ERROR
+                )
+            else:
+                self._park([job], _INTERNAL_ERROR)
 
     def _park(self, jobs: Sequence[Job], why: str) -> None:
         for job in jobs:
@@ -187,7 +192,7 @@ class Dispatcher:
             raise
         except Exception as error:  # error boundary: one job
             log.error("%s %s: internal error", job.id[:8], job.path, exc_info=error, extra=about(job))
-            self._publishing.give_up(job, FailureKind.ERROR, _INTERNAL_ERROR)
+            self._set_aside(job)
         return None
 
     def _prepare(self, job: Job) -> tuple[dict[str, Any], Assignment]:

@@ -185,6 +185,22 @@ def test_internal_error_in_one_job_does_not_keep_its_batch_mates(bench: Bench, m
     assert bench.job("a.txt").state == "failed" and "Internal error" in bench.job("a.txt").error
 
 
+def test_started_job_that_cannot_even_be_given_up_is_parked_and_others_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    real = bench.folders.outbox.prepare_attempt  # for its outputs, and for its error.txt
+
+    def prepare(job: Any) -> Any:
+        return real(job) if job.name != "a.txt" else 1 / 0
+
+    bench.drop("a.txt", "b.txt")
+    monkeypatch.setattr(bench.folders.outbox, "prepare_attempt", prepare)
+    bench.load()
+    assert _batches(bench) == [["b.txt"]]
+    job = bench.job("a.txt")
+    assert (job.state, job.charged) == ("queued", 0) and "Internal error" in job.waiting_for
+
+
 def test_selection_of_candidates_changes_nothing(make_bench: Callable[..., Bench]):
     bench = make_bench(inbox={"folders": {"unbound": {"text": ""}}})
     bench.app.pause.pause("")
