@@ -105,11 +105,13 @@ class LiveView:
         self._live.stop()
 
     def on_change(self, service: "Service") -> None:
-        status = service.app.status.status().to_wire()
-        jobs = status["jobs"]
+        app = service.app
+        jobs = app.store.counts()
         counts = (f"{jobs[state]} {state}" for state in ("queued", "running", "done", "failed") if jobs.get(state))
         self._header = safe_text(" · ".join(counts), style="bold")
-        self._show({row["job"]: _running_line(row) for row in status["running"]} | _loading_lines(status["workers"]))
+        running = [row.to_wire() for row in app.status.running()]
+        workers = [row.to_wire() for row in app.status.workers()]
+        self._show({row["job"]: _running_line(row) for row in running} | _loading_lines(workers))
 
     def _show(self, lines: Mapping[str, tuple[str, Mapping[str, Any] | None]]) -> None:
         for key in [key for key in self._tasks if key not in lines]:
