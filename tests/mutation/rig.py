@@ -66,6 +66,9 @@ TESTS = {  # by module: the unit tests that should notice first; for what they m
         "scheduling/test_pools",
         "scheduling/test_placement",
     ),
+    "scheduling.outcomes": ("scheduling/test_outcomes", "scheduling/test_dispatcher", "publishing/test_publisher"),
+    "scheduling.candidates": ("scheduling/test_dispatcher", "scheduling/test_duplicates", "scheduling/test_outcomes"),
+    "server.commands": ("server/test_commands", "server/test_events", "scheduling/test_outcomes"),
 }
 _LATER = (_LIVES, _PLACES, _RIGS)
 TIME_FACTOR, TIME_EXTRA_SECONDS = 4, 15  # a mutant may take so much longer than the unchanged code
