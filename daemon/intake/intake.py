@@ -8,19 +8,16 @@ there, with the reason in `left`, and is retried once it or one of its sidecars 
 """
 
 import collections
-import contextlib
 import errno
 import functools
 import hashlib
 import itertools
 import logging
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from daemon.config.settings import Settings
 from daemon.core import durable
@@ -41,6 +38,7 @@ from daemon.files.disk_retry import Storage, describe
 from daemon.files.inbox import HASH_INLINE_BYTES, OriginalGone
 from daemon.files.layout import Folders
 from daemon.intake.filetype import Content, sniff
+from daemon.intake.hasher import Checksums, Hasher
 from daemon.intake.obstacles import obstacle, permissions
 from daemon.intake.overrides import (
     FOLDER_FILE,
@@ -70,11 +68,8 @@ _SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early
 _ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
 _OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in the inbox first
 _DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
-_HASH_TRIES = 6  # of a large file that cannot be read
 _CHUNK_BYTES = 1 << 20
-_SLICE_BYTES = 64 * 2**20  # of one large file, before another one may go first
 _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
-_HASHER_STOP_SECONDS = 1.0
 _LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
 _SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
 _SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
@@ -104,7 +99,7 @@ class Intake:
         self._now_us = now_us
         self._settling = Settling(settings.settle_seconds)
         self._hasher = Hasher(post, folders.inbox.taken / ".copy.hasher")
-        self._hash_tries: dict[str, int] = {}  # by job
+        self._checksums = Checksums(store, storage, self._hasher)
         self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
         self._complete: set[Path] = set()  # renamed in: complete at the next look
         self._moved_in: set[Path] = set()  # folders renamed in: what the next scan finds there is settled
@@ -239,7 +234,7 @@ class Intake:
         left = {path for path in self.left if not 0 < self._failures.get(path, 0) < _DRAIN_TRIES}
         left -= self._settled_at.keys()  # their time of grace will be over
         pending = (self._due.keys() | self._to_scan.keys()) - left
-        return not pending and not self._ready and not self._hasher.pending
+        return not pending and not self._ready and not self._checksums.pending
 
     # ---------------------------------------------------------------------------------------- looking
 
@@ -587,7 +582,7 @@ class Intake:
     def hash_missing(self, jobs: list[Job]) -> None:
         for job in jobs:
             if job.sha256 is None:
-                self._hasher.ask(job.id, self._where_taken(job))
+                self._checksums.request(job.id, self._where_taken(job))
 
     def _where_taken(self, job: Job) -> Path:
         try:
@@ -672,20 +667,8 @@ class Intake:
             return Choice(recipe=rules.recipes.get(content.kind) if content.kind else None, priority=rules.priority)
 
     def hashed(self, hashed: Hashed) -> str | None:
-        """Record a checksum that has come in; with it the job may start. An error's text if it never will."""
-        if hashed.sha256 is None:
-            tries = self._hash_tries[hashed.job] = self._hash_tries.get(hashed.job, 0) + 1
-            if tries >= _HASH_TRIES and self._storage.trouble is None:
-                self._hasher.delivered(hashed.job)
-                self._hash_tries.pop(hashed.job, None)
-                return hashed.error
-            log.warning("%s cannot be read, and will be tried again: %s", hashed.job[:8], hashed.error)
-            self._hasher.ask_again(hashed.job, min(_ERROR_PAUSE * 2 ** (tries - 1), _ERROR_PAUSE_MAX))
-            return None
-        self._hasher.delivered(hashed.job)
-        self._hash_tries.pop(hashed.job, None)
-        self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
-        return None
+        """Record a checksum, so that its job may start. Return the error if the file is given up as unreadable."""
+        return self._checksums.receive(hashed)
 
     def _own_sidecars(self, path: Path) -> list[Entry]:
         """The sidecars of a file in the inbox that count; see `nearby`."""
@@ -743,94 +726,3 @@ class Intake:
         if recipe.cls.wants_prompt(options_of(recipe, choice.options)):
             return f"it waits for its question: write {path.name}.prompt beside it."
         return None
-
-
-class _Hashing:
-    """The checksum of one large file, computed slice by slice."""
-
-    def __init__(self, job_id: str, path: Path):
-        self.job_id = job_id
-        self._path = path
-        self._digest = hashlib.sha256()
-        self._file: BinaryIO | None = None
-        self.left_bytes = 0
-        with contextlib.suppress(OSError):  # the first slice reports it
-            self.left_bytes = path.lstat().st_size
-
-    def go_on(self, syncer: durable.Syncer) -> str | None:
-        """Make the file durable, or compute another slice; the checksum at the end, None before that.
-
-        Raises:
-            OSError: it cannot be read, or is gone.
-        """
-        if self._file is None:
-            syncer.sync(self._path)
-            durable.fsync_folder(self._path.parent)
-            self._file = os.fdopen(durable.open_regular(self._path), "rb")
-            return None
-        self._path.lstat()  # a job that was cancelled has no file any more
-        for _ in range(_SLICE_BYTES // _CHUNK_BYTES):
-            if not (chunk := self._file.read(_CHUNK_BYTES)):
-                return self._digest.hexdigest()
-            self._digest.update(chunk)
-            self.left_bytes -= len(chunk)
-        return None
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-class Hasher:
-    """A thread that makes large files durable and computes their SHA-256: the one with the least left goes first, so
-    that a file of terabytes delays only larger ones."""
-
-    def __init__(self, post: Callable[[Any], None], scratch: Path):
-        self._post = post
-        self._syncer = durable.Syncer(scratch)
-        self._asked: queue.SimpleQueue[tuple[str, Path] | None] = queue.SimpleQueue()
-        self._paths: dict[str, Path] = {}
-        self.pending = 0  # asked for and not yet delivered; changed by the main thread only
-        self._thread = threading.Thread(target=self._serve, name="hasher", daemon=True)
-        self._thread.start()
-
-    def ask(self, job_id: str, path: Path) -> None:
-        self.pending += 1
-        self._paths[job_id] = path
-        self._asked.put((job_id, path))
-
-    def delivered(self, job_id: str) -> None:
-        """Forget a job whose checksum has come in, or never will."""
-        self.pending -= 1
-        self._paths.pop(job_id, None)
-
-    def ask_again(self, job_id: str, after_seconds: float) -> None:
-        timer = threading.Timer(after_seconds, self._asked.put, [(job_id, self._paths[job_id])])
-        timer.daemon = True
-        timer.start()
-
-    def stop(self) -> bool:
-        """Stop the thread after the current slice; False: it is still running."""
-        self._asked.put(None)
-        self._thread.join(_HASHER_STOP_SECONDS)
-        return not self._thread.is_alive()
-
-    def _serve(self) -> None:
-        works: list[_Hashing] = []
-        while True:
-            while not works or not self._asked.empty():
-                if (asked := self._asked.get()) is None:
-                    for work in works:
-                        work.close()
-                    return
-                works.append(_Hashing(*asked))
-            work = min(works, key=lambda each: each.left_bytes)
-            try:
-                sha256, why = work.go_on(self._syncer), ""
-                if sha256 is None:
-                    continue
-            except OSError as error:
-                sha256, why = None, str(error)
-            work.close()
-            works.remove(work)
-            self._post(Hashed(job=work.job_id, sha256=sha256, error=why))

@@ -115,16 +115,16 @@ class HandHasher:
         self._asked: list[str] = []
         self.pending = 0
 
-    def ask(self, job_id: str, path: Any) -> None:
+    def submit(self, job_id: str, path: Any) -> None:
         self.pending += 1
         self._paths[job_id] = path
         self._asked.append(job_id)
 
-    def delivered(self, job_id: str) -> None:
+    def forget(self, job_id: str) -> None:
         self.pending -= 1
         self._paths.pop(job_id, None)
 
-    def ask_again(self, job_id: str, after_seconds: float) -> None:
+    def resubmit(self, job_id: str, after_seconds: float) -> None:
         self._asked.append(job_id)
 
     def stop(self) -> None:

@@ -5,72 +5,21 @@ import errno
 import hashlib
 import itertools
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from inbox_harness import TOML, InboxHarness
 
 from daemon import config
 from daemon.core import durable
-from daemon.core.messages import Hashed, LookAt
-from daemon.files.disk_retry import Storage
-from daemon.files.layout import Folders
+from daemon.core.messages import LookAt
 from daemon.intake import intake as intake_module
-from daemon.intake.intake import Hasher, Intake
-from daemon.intake.watcher import Watcher
-from daemon.queue.store import Store, now_us
-
-TOML = """
-[inbox]
-text = "count"
-image = "ask"
-settle_seconds = 2
-[recipes.count]
-processor = "plaintext"
-"""
 
 
-class Inbox:
-    """An Intake on folders of its own, with a watcher that hears nothing."""
-
-    def __init__(self, home: Path, now_us=now_us, toml: str = TOML):
-        (home / "config.toml").write_text(toml)
-        settings = config.load(home / "config.toml")
-        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-        self.folders.prepare()
-        self.store = Store(settings.database)
-        self.mailbox: queue.SimpleQueue = queue.SimpleQueue()
-        self.storage = Storage(self.folders, self.store, clock=time.monotonic)
-        post = self.mailbox.put
-        self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
-        self.path = settings.inbox
-
-    def write(self, name: str, content: str | bytes = "text") -> Path:
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    def scan(self, now: float) -> int:
-        self.intake.look_everywhere(now)
-        return self.intake.step(now)
-
-    def files(self) -> list[str]:
-        return sorted(job.path for job in self.store.open_jobs())
-
-
-@pytest.fixture
-def inbox(tmp_path: Path):
-    made = Inbox(tmp_path)
-    yield made
-    made.store.close()
-
-
-def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: Inbox):
+def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: InboxHarness):
     inbox.write("a.txt")
     assert inbox.scan(now=10.0) == 0
     assert inbox.intake.next_look(10.0) == pytest.approx(2.0)
@@ -80,7 +29,7 @@ def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: Inbox):
 
 
 @pytest.mark.parametrize("seconds", [0.5, 5])
-def test_other_settings_hold_for_what_is_taken_from_now_on(inbox: Inbox, tmp_path: Path, seconds: float):
+def test_other_settings_hold_for_what_is_taken_from_now_on(inbox: InboxHarness, tmp_path: Path, seconds: float):
     other = TOML.replace("settle_seconds = 2", f"settle_seconds = {seconds}\npriority = 3")
     (tmp_path / "config.toml").write_text(other)
     inbox.intake.use(config.load(tmp_path / "config.toml"))
@@ -90,7 +39,7 @@ def test_other_settings_hold_for_what_is_taken_from_now_on(inbox: Inbox, tmp_pat
     assert inbox.store.open_jobs()[0].priority == 3
 
 
-def test_file_that_grows_is_waited_for(inbox: Inbox):
+def test_file_that_grows_is_waited_for(inbox: InboxHarness):
     path = inbox.write("a.txt", "half")
     inbox.scan(now=10.0)
     for now in (12.1, 14.2, 16.3):
@@ -99,13 +48,13 @@ def test_file_that_grows_is_waited_for(inbox: Inbox):
     assert inbox.intake.step(18.4) == 1
 
 
-def test_file_renamed_in_is_taken_at_once(inbox: Inbox):
+def test_file_renamed_in_is_taken_at_once(inbox: InboxHarness):
     inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 10.0)
     assert inbox.intake.step(10.0) == 1
 
 
-def test_groups_shrink_while_the_disk_is_slow_and_grow_again(inbox: Inbox, monkeypatch):
+def test_groups_shrink_while_the_disk_is_slow_and_grow_again(inbox: InboxHarness, monkeypatch):
     seconds, groups, clock = 10.0, [], [0.0]
     monkeypatch.setattr(intake_module, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
     monkeypatch.setattr(intake_module, "_TAKE_AT_ONCE", 8)
@@ -127,7 +76,7 @@ def test_groups_shrink_while_the_disk_is_slow_and_grow_again(inbox: Inbox, monke
     assert groups[5:] == [1, 2, 4, 7]
 
 
-def test_file_that_was_closed_settles_from_then_on_however_its_writer_sets_its_rights(inbox: Inbox):
+def test_file_that_was_closed_settles_from_then_on_however_its_writer_sets_its_rights(inbox: InboxHarness):
     path = inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.05) == 0
@@ -138,7 +87,7 @@ def test_file_that_was_closed_settles_from_then_on_however_its_writer_sets_its_r
     assert inbox.intake.step(12.12) == 1
 
 
-def test_file_that_is_written_in_bursts_is_one_file(inbox: Inbox):
+def test_file_that_is_written_in_bursts_is_one_file(inbox: InboxHarness):
     """Opened, appended to and closed, again and again: FTP that resumes, scanners, SMB clients."""
     for burst in range(5):
         with (inbox.path / "a.txt").open("a") as file:
@@ -149,7 +98,7 @@ def test_file_that_is_written_in_bursts_is_one_file(inbox: Inbox):
     assert inbox.folders.inbox.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
 
 
-def test_file_that_is_closed_unchanged_is_in_use(inbox: Inbox):
+def test_file_that_is_closed_unchanged_is_in_use(inbox: InboxHarness):
     path = inbox.write("a.txt")
     inbox.scan(now=10.0)
     facts = path.stat()
@@ -160,7 +109,7 @@ def test_file_that_is_closed_unchanged_is_in_use(inbox: Inbox):
     assert inbox.intake.step(14.2) == 1
 
 
-def test_file_that_changed_while_it_waited_for_its_turn_settles_again(inbox: Inbox, monkeypatch):
+def test_file_that_changed_while_it_waited_for_its_turn_settles_again(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
     monkeypatch.setattr("daemon.intake.intake._TAKE_AT_ONCE", 1)
     for name in ("a.txt", "b.txt"):
@@ -173,7 +122,7 @@ def test_file_that_changed_while_it_waited_for_its_turn_settles_again(inbox: Inb
     assert inbox.intake.step(14.3) == 1
 
 
-def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inbox: Inbox):
+def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inbox: InboxHarness):
     inbox.write("sub/.hidden/in/a.txt")
     inbox.write("sub/b.tmp/a.txt")
     for folder in ("sub/.hidden", "sub/.hidden/in", "sub/b.tmp"):
@@ -183,7 +132,7 @@ def test_folder_of_a_hidden_name_is_not_looked_into_though_it_was_renamed_in(inb
     assert inbox.scan(now=30.0) == 0 and inbox.intake.step(40.0) == 0
 
 
-def test_file_that_was_renamed_in_need_not_settle_though_its_name_was_seen_before(inbox: Inbox):
+def test_file_that_was_renamed_in_need_not_settle_though_its_name_was_seen_before(inbox: InboxHarness):
     path = inbox.write("a.txt", "")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0)
     assert inbox.intake.step(10.0) == 0
@@ -192,7 +141,7 @@ def test_file_that_was_renamed_in_need_not_settle_though_its_name_was_seen_befor
     assert inbox.intake.step(10.21) == 1
 
 
-def test_file_that_a_writer_has_open_is_not_taken_however_long_it_is_still(inbox: Inbox):
+def test_file_that_a_writer_has_open_is_not_taken_however_long_it_is_still(inbox: InboxHarness):
     path = inbox.write("a.txt")
     with path.open("a"):
         inbox.scan(now=10.0)
@@ -201,7 +150,7 @@ def test_file_that_a_writer_has_open_is_not_taken_however_long_it_is_still(inbox
     assert inbox.intake.step(50.0) == 1
 
 
-def test_lost_hint_is_made_good_by_a_scan_of_the_whole_tree(inbox: Inbox):
+def test_lost_hint_is_made_good_by_a_scan_of_the_whole_tree(inbox: InboxHarness):
     for name in ("a.txt", "x/b.txt", "x/y/c.txt"):
         inbox.write(name)
     inbox.scan(now=10.0)
@@ -211,7 +160,7 @@ def test_lost_hint_is_made_good_by_a_scan_of_the_whole_tree(inbox: Inbox):
 
 def test_clock_that_is_set_forward_during_a_scan_does_not_delay_the_next(tmp_path: Path):
     hours = itertools.count(step=5 * 3600 * 10**6)
-    inbox = Inbox(tmp_path, now_us=lambda: next(hours))
+    inbox = InboxHarness(tmp_path, now_us=lambda: next(hours))
     inbox.scan(now=10.0)
     inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path), 20.0)
@@ -220,7 +169,7 @@ def test_clock_that_is_set_forward_during_a_scan_does_not_delay_the_next(tmp_pat
     inbox.store.close()
 
 
-def test_file_that_vanishes_while_it_settles_is_forgotten(inbox: Inbox):
+def test_file_that_vanishes_while_it_settles_is_forgotten(inbox: InboxHarness):
     path = inbox.write("a.txt")
     inbox.scan(now=10.0)
     path.unlink()
@@ -228,7 +177,7 @@ def test_file_that_vanishes_while_it_settles_is_forgotten(inbox: Inbox):
     assert inbox.intake.is_quiet
 
 
-def test_question_is_waited_for_and_taken_with_its_file(inbox: Inbox):
+def test_question_is_waited_for_and_taken_with_its_file(inbox: InboxHarness):
     inbox.write("photo.png", b"\x89PNG\r\n\x1a\n" + b"0" * 100)
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
@@ -242,7 +191,7 @@ def test_question_is_waited_for_and_taken_with_its_file(inbox: Inbox):
     assert inbox.intake.left == {}
 
 
-def test_password_is_taken_with_its_file_and_stands_for_no_question(inbox: Inbox):
+def test_password_is_taken_with_its_file_and_stands_for_no_question(inbox: InboxHarness):
     inbox.write("scan.png", b"\x89PNG\r\n\x1a\n" + b"0" * 100)
     inbox.write("scan.png.password", "secret")
     inbox.scan(now=10.0)
@@ -253,7 +202,7 @@ def test_password_is_taken_with_its_file_and_stands_for_no_question(inbox: Inbox
     assert {name: path.read_text() for name, path in sidecars.items()} == {"prompt": "How many?", "password": "secret"}
 
 
-def test_password_without_its_file_waits(inbox: Inbox):
+def test_password_without_its_file_waits(inbox: InboxHarness):
     inbox.write("later.pdf.password", "secret")
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
@@ -261,30 +210,17 @@ def test_password_without_its_file_waits(inbox: Inbox):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_file_that_may_not_be_read_is_left_and_told(inbox: Inbox):
+def test_file_that_may_not_be_read_is_left_and_told(inbox: InboxHarness):
     inbox.write("a.txt").chmod(0)
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
     assert "read permission" in inbox.intake.left[inbox.path / "a.txt"]
 
 
-def test_large_file_is_hashed_beside_the_loop_and_starts_when_that_is_done(inbox: Inbox):
-    with inbox.write("big.txt").open("wb") as file:
-        file.truncate(20 * 1024 * 1024)
-    inbox.scan(now=10.0)
-    assert inbox.intake.step(13.0) == 1
-    assert not inbox.intake.is_quiet
-    assert inbox.store.queued(None, now=now_us(), limit=9) == []
-    hashed = inbox.mailbox.get(timeout=30)
-    assert isinstance(hashed, Hashed)
-    inbox.intake.hashed(hashed)
-    assert len(inbox.store.queued(None, now=now_us(), limit=9)) == 1
-    assert inbox.intake.is_quiet
-
-
-def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: Inbox, monkeypatch):
+def test_flood_is_taken_in_several_steps(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
-    monkeypatch.setattr("daemon.intake.intake._DESCRIBE_SECONDS", 60.0)
+    for limit in ("_LOOK_SECONDS", "_DESCRIBE_SECONDS", "_RECORD_SECONDS"):
+        monkeypatch.setattr(f"daemon.intake.intake.{limit}", 60.0)
     for number in range(600):
         inbox.write(f"{number % 50}/{number}.txt")
     inbox.scan(now=10.0)
@@ -295,7 +231,7 @@ def test_a_flood_is_taken_in_steps_that_leave_the_loop_time_for_all_else(inbox: 
     assert taken == [256, 256, 88] and len(inbox.store.open_jobs()) == 600
 
 
-def test_files_with_slow_options_are_taken_in_steps_though_they_are_few(inbox: Inbox, monkeypatch):
+def test_files_with_slow_options_are_taken_in_steps_though_they_are_few(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
     monkeypatch.setattr("daemon.intake.intake._DESCRIBE_SECONDS", 0.0)
     for number in range(3):
@@ -304,23 +240,16 @@ def test_files_with_slow_options_are_taken_in_steps_though_they_are_few(inbox: I
     assert [inbox.intake.step(13.0) for _ in range(4)] == [1, 1, 1, 0]
 
 
-def test_empty_file_that_holds_the_place_of_a_download_is_not_taken(inbox: Inbox):
+def test_empty_file_that_holds_the_place_of_a_download_is_not_taken(inbox: InboxHarness):
     """As Firefox makes it: NAME is empty until NAME.part, when it is complete, is renamed to it."""
     inbox.write("a.txt", "")
     part = inbox.write("a.txt.part", "half")
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
-    assert "placeholder of the unfinished download a.txt.part" in left(inbox, "a.txt")
+    assert "placeholder of the unfinished download a.txt.part" in inbox.left("a.txt")
     part.rename(inbox.path / "a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt", complete=True), 14.0)
     assert inbox.intake.step(14.0) == 1 and inbox.store.open_jobs()[0].size_bytes == 4
-
-
-# ---------------------------------------------------------------------------------------- what provokes errors
-
-
-def left(inbox: Inbox, name: str) -> str:
-    return inbox.intake.left.get(inbox.path / name, "")
 
 
 @pytest.mark.parametrize(
@@ -344,37 +273,39 @@ def left(inbox: Inbox, name: str) -> str:
         ("done", bytes(5_000), "4 KiB"),
     ],
 )
-def test_file_beside_an_impossible_sidecar_stays_and_says_why(inbox: Inbox, sidecar: str, content: bytes, words: str):
+def test_file_with_an_invalid_sidecar_is_left_with_the_reason(
+    inbox: InboxHarness, sidecar: str, content: bytes, words: str
+):
     inbox.write(f"a.txt.{sidecar}", content)
     inbox.write("a.txt")
     inbox.write("b.txt")
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 1
-    assert words in left(inbox, "a.txt") and len(left(inbox, "a.txt")) < 700
+    assert words in inbox.left("a.txt") and len(inbox.left("a.txt")) < 700
     inbox.write(f"a.txt.{sidecar}", b"")
     assert inbox.intake.step(16.0) == 1
 
 
-def test_large_sidecar_is_neither_read_nor_hashed(inbox: Inbox):
+def test_large_sidecar_is_neither_read_nor_hashed(inbox: InboxHarness):
     with inbox.write("a.txt.prompt").open("wb") as file:
         file.truncate(1 << 40)
     inbox.write("a.txt")
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
-    assert "64 KiB" in left(inbox, "a.txt")
+    assert "64 KiB" in inbox.left("a.txt")
 
 
-def test_options_of_many_folders_are_bounded_together(inbox: Inbox):
+def test_options_of_many_folders_are_bounded_together(inbox: InboxHarness):
     comment = b"#" * 20_000
     for folder in ("a", "a/b", "a/b/c", "a/b/c/d"):
         inbox.write(f"{folder}/.inboxd.toml", comment)
         inbox.write(f"{folder}/x.txt")
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 3
-    assert "64 KiB in total" in left(inbox, "a/b/c/d/x.txt")
+    assert "64 KiB in total" in inbox.left("a/b/c/d/x.txt")
 
 
-def test_option_that_no_recipe_will_ask_for_is_not_stored(inbox: Inbox):
+def test_option_that_no_recipe_will_ask_for_is_not_stored(inbox: InboxHarness):
     inbox.write("a/.inboxd.toml", "upper = true\nlanguage = 'de'\n")
     inbox.write("a/x.txt")
     inbox.write("a/x.bin", b"\0\1\2")
@@ -384,7 +315,7 @@ def test_option_that_no_recipe_will_ask_for_is_not_stored(inbox: Inbox):
     assert stored == {"x.txt": {"options": {"upper": True}, "origins": {"upper": "a/.inboxd.toml"}}, "x.bin": {}}
 
 
-def test_options_beside_names_of_any_bytes_are_stored_as_text(inbox: Inbox):
+def test_options_beside_names_of_any_bytes_are_stored_as_text(inbox: InboxHarness):
     name = os.fsdecode(b"caf\xe9\x1b")
     inbox.write(f"{name}/.inboxd.toml", "upper = true")
     inbox.write(f"{name}/{name}.txt.toml", "upper = false")
@@ -402,7 +333,7 @@ class Provoked(Exception):
 
 @pytest.mark.parametrize("error", [Provoked, RecursionError, MemoryError])
 @pytest.mark.parametrize("place", ["_consider", "_is_written", "_sidecars", "_why_not_yet", "describe", "_choose"])
-def test_whatever_one_file_provokes_costs_that_file_only(inbox: Inbox, monkeypatch, caplog, place: str, error):
+def test_whatever_one_file_provokes_costs_that_file_only(inbox: InboxHarness, monkeypatch, caplog, place: str, error):
     real = getattr(inbox.intake, place)
     broken = True
 
@@ -417,7 +348,7 @@ def test_whatever_one_file_provokes_costs_that_file_only(inbox: Inbox, monkeypat
     for now in (10.0, 13.0, 20.0, 30.0):
         inbox.scan(now)
     assert inbox.files() == ["a.txt", "c.txt"] and (inbox.path / "bad.txt").exists()
-    assert "Internal error" in left(inbox, "bad.txt") and inbox.intake.is_quiet
+    assert "Internal error" in inbox.left("bad.txt") and inbox.intake.is_quiet
     assert [record.exc_info is not None for record in caplog.records if "bad.txt" in record.message] == [True], "once"
     broken = False
     assert inbox.scan(40.0) == 0, "nothing has changed"
@@ -426,7 +357,7 @@ def test_whatever_one_file_provokes_costs_that_file_only(inbox: Inbox, monkeypat
     assert inbox.files() == ["a.txt", "bad.txt", "c.txt"] and inbox.intake.left == {}
 
 
-def test_whatever_one_folder_provokes_costs_that_folder_only(inbox: Inbox, monkeypatch, caplog):
+def test_whatever_one_folder_provokes_costs_that_folder_only(inbox: InboxHarness, monkeypatch, caplog):
     scan = inbox.folders.inbox.scan
 
     def breaks(folder: Path):
@@ -440,7 +371,7 @@ def test_whatever_one_folder_provokes_costs_that_folder_only(inbox: Inbox, monke
     for now in (10.0, 13.0, 60.0):
         inbox.scan(now)
     assert inbox.files() == ["a/x.txt", "c/x.txt"]
-    assert "Internal error" in left(inbox, "bad")
+    assert "Internal error" in inbox.left("bad")
     assert sum(record.exc_info is not None for record in caplog.records) == 1
     monkeypatch.undo()
     inbox.scan(now=100.0)
@@ -448,7 +379,7 @@ def test_whatever_one_folder_provokes_costs_that_folder_only(inbox: Inbox, monke
 
 
 @pytest.mark.parametrize("fault", ["priority", "name", "overrides"])
-def test_row_that_cannot_be_inserted_costs_its_file_only(inbox: Inbox, monkeypatch, caplog, fault: str):
+def test_row_that_cannot_be_inserted_costs_its_file_only(inbox: InboxHarness, monkeypatch, caplog, fault: str):
     describe = inbox.intake.describe
 
     def describe_badly(*arguments):
@@ -466,7 +397,7 @@ def test_row_that_cannot_be_inserted_costs_its_file_only(inbox: Inbox, monkeypat
     assert inbox.store.counts() == {"queued": 2}
     assert sorted(path.name for path in inbox.path.glob("*.txt*")) == ["bad.txt", "bad.txt.prompt"]
     assert len(list(inbox.folders.inbox.taken_ids())) == 2
-    assert "Internal error" in left(inbox, "bad.txt") and inbox.intake.is_quiet
+    assert "Internal error" in inbox.left("bad.txt") and inbox.intake.is_quiet
     assert sum(record.exc_info is not None for record in caplog.records) == 1
     monkeypatch.undo()
     inbox.write("bad.txt", "changed")
@@ -477,7 +408,9 @@ def test_row_that_cannot_be_inserted_costs_its_file_only(inbox: Inbox, monkeypat
 
 
 @pytest.mark.parametrize(("suffix", "limit"), [("prompt", "64 KiB"), ("password", "4 KiB"), ("done", "4 KiB")])
-def test_sidecar_that_grows_after_the_look_sends_its_file_back(inbox: Inbox, monkeypatch, suffix: str, limit: str):
+def test_file_whose_sidecar_grows_during_the_take_returns_to_the_inbox(
+    inbox: InboxHarness, monkeypatch, suffix: str, limit: str
+):
     inbox.write(f"a.txt.{suffix}", "short")
     inbox.write("a.txt")
     take = inbox.folders.inbox.take
@@ -493,20 +426,20 @@ def test_sidecar_that_grows_after_the_look_sends_its_file_back(inbox: Inbox, mon
     assert list(inbox.folders.inbox.taken_ids()) == []
     inbox.scan(now=20.0)
     inbox.intake.step(23.0)
-    assert limit in left(inbox, "a.txt")
+    assert limit in inbox.left("a.txt")
 
 
-def test_file_that_waits_for_the_disk_is_not_looked_at_without_a_pause(inbox: Inbox):
+def test_file_that_waits_for_the_disk_is_not_looked_at_without_a_pause(inbox: InboxHarness):
     inbox.write("a.txt")
     inbox.scan(now=10.0)
-    inbox.intake._storage.can_take = False
+    inbox.storage.can_take = False
     inbox.intake.step(12.1)
     assert inbox.intake.next_look(12.1) is None and not inbox.intake.is_quiet
-    inbox.intake._storage.can_take = True
+    inbox.storage.can_take = True
     assert inbox.intake.next_look(12.1) == 0.0 and inbox.intake.step(12.2) == 1
 
 
-def test_sidecar_that_lies_alone_is_told_once_and_not_at_each_look(inbox: Inbox, caplog):
+def test_sidecar_that_lies_alone_is_told_once_and_not_at_each_look(inbox: InboxHarness, caplog):
     inbox.write("x.jpg.prompt", "What is it?")
     for now in (10.0, 20.0, 30.0):
         inbox.scan(now)
@@ -514,7 +447,7 @@ def test_sidecar_that_lies_alone_is_told_once_and_not_at_each_look(inbox: Inbox,
     assert list(inbox.intake.left) == [inbox.path / "x.jpg.prompt"]
 
 
-def test_file_whose_sidecar_is_stuck_in_taken_waits_until_that_is_back(inbox: Inbox, monkeypatch):
+def test_file_whose_sidecar_is_stuck_in_taken_waits_until_that_is_back(inbox: InboxHarness, monkeypatch):
     inbox.write("x.txt")
     inbox.write("x.txt.prompt", "How many?")
     inbox.scan(now=10.0)
@@ -541,7 +474,7 @@ def refuse_renames(monkeypatch: pytest.MonkeyPatch, which: Callable[[Path, Path]
     monkeypatch.setattr(durable, "rename_noreplace", rename)
 
 
-def test_row_of_a_file_says_what_was_taken(inbox: Inbox):
+def test_row_of_a_file_says_what_was_taken(inbox: InboxHarness):
     path = inbox.write("a/new\nline.txt", "the text")
     facts = path.stat()
     inbox.scan(now=10.0)
@@ -553,7 +486,7 @@ def test_row_of_a_file_says_what_was_taken(inbox: Inbox):
     assert inbox.intake.unclaimed == [] and sum(inbox.intake.claims.as_dict()["counts"]) == 1
 
 
-def test_row_of_a_file_tells_the_content_of_its_sidecars(inbox: Inbox):
+def test_row_of_a_file_tells_the_content_of_its_sidecars(inbox: InboxHarness):
     inbox.write("x.png", b"\x89PNG\r\n\x1a\n" + b"0" * 100)
     inbox.write("x.png.prompt", "How many?")
     inbox.scan(now=10.0)
@@ -562,7 +495,7 @@ def test_row_of_a_file_tells_the_content_of_its_sidecars(inbox: Inbox):
     assert job.overrides == {"sidecars": {".prompt": hashlib.sha256(b"How many?").hexdigest()}}
 
 
-def test_file_that_no_recipe_is_for_is_taken(inbox: Inbox):
+def test_file_that_no_recipe_is_for_is_taken(inbox: InboxHarness):
     inbox.write("x.bin", b"\x00\x01\x02" * 50)
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 1
@@ -570,7 +503,7 @@ def test_file_that_no_recipe_is_for_is_taken(inbox: Inbox):
     assert (job.kind, job.recipe) == (None, None)
 
 
-def test_folder_that_is_hinted_at_is_scanned_with_all_in_it(inbox: Inbox):
+def test_folder_that_is_hinted_at_is_scanned_with_all_in_it(inbox: InboxHarness):
     for name in ("x/a.txt", "x/y/b.txt"):
         inbox.write(name)
     inbox.intake.look_at(LookAt(folder=inbox.path / "x", complete=True), 10.0)
@@ -578,7 +511,7 @@ def test_folder_that_is_hinted_at_is_scanned_with_all_in_it(inbox: Inbox):
     assert inbox.intake.step(10.0) == 2, "renamed in: no need to settle"
 
 
-def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: Inbox, monkeypatch):
+def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: InboxHarness, monkeypatch):
     seconds = itertools.count()  # each reading is a second later: a scan takes one
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)), time=time.time)
     with monkeypatch.context() as patch:
@@ -592,7 +525,7 @@ def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: Inbox, monkeyp
     assert [entry.path.name for entry in inbox.intake.unclaimed] == ["a.txt"]
 
 
-def test_large_tree_is_scanned_in_several_steps(inbox: Inbox, monkeypatch):
+def test_large_tree_is_scanned_in_several_steps(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr("daemon.intake.intake._LOOK_SECONDS", 0.0)  # one folder in a step
     paths = [inbox.write(f"{name}/sub/x.txt") for name in "abc"]
     inbox.scan(now=10.0)
@@ -605,7 +538,7 @@ def test_large_tree_is_scanned_in_several_steps(inbox: Inbox, monkeypatch):
     assert {entry.path for entry in inbox.intake.unclaimed} == set(paths)
 
 
-def test_reasons_are_reviewed_in_several_steps(inbox: Inbox, monkeypatch):
+def test_reasons_are_reviewed_in_several_steps(inbox: InboxHarness, monkeypatch):
     links = [inbox.path / f"{number}" for number in range(5)]
     for link in links:
         link.symlink_to("/nowhere")
@@ -624,7 +557,7 @@ def test_reasons_are_reviewed_in_several_steps(inbox: Inbox, monkeypatch):
     assert sorted(reviewed) == sorted(links) and inbox.intake.left == {}
 
 
-def test_inbox_that_was_moved_is_looked_for(inbox: Inbox):
+def test_inbox_that_was_moved_is_looked_for(inbox: InboxHarness):
     inbox.intake.step(9.0)
     inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path.parent), 10.0)
@@ -632,10 +565,7 @@ def test_inbox_that_was_moved_is_looked_for(inbox: Inbox):
     assert inbox.intake.step(12.1) == 1
 
 
-# ---------------------------------------------------------------------------------------- what cannot be taken now
-
-
-def test_file_whose_rename_fails_stays_and_is_taken_without_another_hint(inbox: Inbox, monkeypatch):
+def test_file_whose_rename_fails_stays_and_is_taken_without_another_hint(inbox: InboxHarness, monkeypatch):
     path = inbox.write("a.txt")
     inbox.scan(now=10.0)
     with monkeypatch.context() as patch:
@@ -656,7 +586,7 @@ def test_file_whose_rename_fails_stays_and_is_taken_without_another_hint(inbox: 
     assert inbox.intake.left == {} and inbox.intake.is_quiet
 
 
-def test_pause_before_the_next_try_grows_to_a_bound(inbox: Inbox, monkeypatch):
+def test_pause_before_the_next_try_grows_to_a_bound(inbox: InboxHarness, monkeypatch):
     path, now, pauses = inbox.write("a.txt"), 13.0, []
     inbox.scan(now=10.0)
     with monkeypatch.context() as patch:
@@ -670,7 +600,7 @@ def test_pause_before_the_next_try_grows_to_a_bound(inbox: Inbox, monkeypatch):
     assert pauses == sorted(pauses) and 0 < pauses[0] < 2 * pauses[-1] and pauses[-1] <= 4.1
 
 
-def test_file_that_cannot_be_looked_at_keeps_no_other_waiting(inbox: Inbox, monkeypatch):
+def test_file_that_cannot_be_looked_at_keeps_no_other_waiting(inbox: InboxHarness, monkeypatch):
     bad, look = inbox.write("a.txt"), inbox.folders.inbox.look
     inbox.write("b.txt")
     inbox.scan(now=10.0)
@@ -687,7 +617,7 @@ def test_file_that_cannot_be_looked_at_keeps_no_other_waiting(inbox: Inbox, monk
     assert inbox.intake.step(20.0) == 1 and inbox.intake.left == {}
 
 
-def test_folder_that_cannot_be_read_is_left_and_keeps_no_other_waiting(inbox: Inbox, monkeypatch):
+def test_folder_that_cannot_be_read_is_left_and_keeps_no_other_waiting(inbox: InboxHarness, monkeypatch):
     bad, scan = inbox.write("a/x.txt").parent, inbox.folders.inbox.scan
     inbox.write("b/y.txt")
 
@@ -706,7 +636,7 @@ def test_folder_that_cannot_be_read_is_left_and_keeps_no_other_waiting(inbox: In
     assert inbox.intake.step(23.0) == 1
 
 
-def test_link_is_left_with_the_reason_as_long_as_it_lies_there(inbox: Inbox, tmp_path: Path):
+def test_link_is_left_with_the_reason_as_long_as_it_lies_there(inbox: InboxHarness, tmp_path: Path):
     (tmp_path / "secret").write_text("not yours")
     link = inbox.path / "link.txt"
     link.symlink_to(tmp_path / "secret")
@@ -718,11 +648,8 @@ def test_link_is_left_with_the_reason_as_long_as_it_lies_there(inbox: Inbox, tmp
     assert inbox.intake.left == {} and inbox.intake.is_quiet
 
 
-# ---------------------------------------------------------------------------------------- what is waited for
-
-
-def _inbox_that(tmp_path: Path, waits: str) -> Inbox:
-    return Inbox(tmp_path, toml=TOML.replace("settle_seconds = 2", f"settle_seconds = 0\n{waits}"))
+def _inbox_that(tmp_path: Path, waits: str) -> InboxHarness:
+    return InboxHarness(tmp_path, toml=TOML.replace("settle_seconds = 2", f"settle_seconds = 0\n{waits}"))
 
 
 def test_file_that_waits_is_not_looked_at_all_the_time(tmp_path: Path):
@@ -762,56 +689,7 @@ def test_file_waits_for_a_sidecar_as_long_as_it_was_asked_to(tmp_path: Path, com
     inbox.store.close()
 
 
-# ---------------------------------------------------------------------------------------- large files
-
-
-def test_large_file_that_cannot_be_read_is_tried_again_and_then_given_up(inbox: Inbox, monkeypatch):
-    with inbox.write("big.txt").open("wb") as file:
-        file.truncate(20 * 1024 * 1024)
-    inbox.scan(now=10.0)
-    assert inbox.intake.step(13.0) == 1
-    job = inbox.store.open_jobs()[0]
-    inbox.mailbox.get(timeout=30)  # its checksum, which is not passed on
-    pauses = []
-    monkeypatch.setattr(threading, "Timer", lambda seconds, *_: SimpleNamespace(start=lambda: pauses.append(seconds)))
-    failed = Hashed(job=job.id, sha256=None, error="it cannot be read")
-    for _ in range(5):
-        assert inbox.intake.hashed(failed) is None and not inbox.intake.is_quiet
-    assert inbox.intake.hashed(failed) == "it cannot be read"
-    assert inbox.intake.is_quiet and pauses == sorted(pauses) and 0 < pauses[0] < pauses[-1] <= 4
-    assert inbox.store.get(job.id).sha256 is None and inbox.intake._hasher._paths == {}
-
-
-def test_checksum_that_comes_late_is_recorded(inbox: Inbox, monkeypatch):
-    with inbox.write("big.txt").open("wb") as file:
-        file.truncate(20 * 1024 * 1024)
-    inbox.scan(now=10.0)
-    inbox.intake.step(13.0)
-    good = inbox.mailbox.get(timeout=30)
-    monkeypatch.setattr("daemon.intake.intake._ERROR_PAUSE", 0.0)
-    assert inbox.intake.hashed(Hashed(job=good.job, sha256=None, error="it cannot be read")) is None
-    assert inbox.mailbox.get(timeout=30) == good, "it is asked for again"
-    assert inbox.intake.hashed(good) is None
-    assert inbox.store.get(good.job).sha256 == good.sha256 and inbox.intake.is_quiet
-    assert inbox.intake._hasher._paths == {}, "nothing is remembered of what is done"
-
-
-def test_checksums_to_come_do_not_keep_a_process_alive_that_ends(inbox: Inbox):
-    with inbox.write("big.txt").open("wb") as file:
-        file.truncate(20 * 1024 * 1024)
-    inbox.scan(now=10.0)
-    inbox.intake.step(13.0)
-    job = inbox.mailbox.get(timeout=30).job
-    before = set(threading.enumerate())
-    inbox.intake.hashed(Hashed(job=job, sha256=None, error="it cannot be read"))
-    begun = set(threading.enumerate()) - before
-    assert begun and all(thread.daemon for thread in begun)
-
-
-# ---------------------------------------------------------------------------------------- checksums of large files
-
-
-def test_wrong_options_are_parsed_again_only_when_something_has_changed(inbox: Inbox, tmp_path: Path, monkeypatch):
+def test_wrong_options_are_parsed_again_only_after_a_change(inbox: InboxHarness, tmp_path: Path, monkeypatch):
     parsed: list[Path] = []
     real = intake_module.choose
 
@@ -833,19 +711,3 @@ def test_wrong_options_are_parsed_again_only_when_something_has_changed(inbox: I
     for now in (28.0, 31.0, 34.0):
         inbox.scan(now=now)
     assert inbox.files() == ["a.txt"]
-
-
-def test_small_file_does_not_wait_for_the_checksum_of_a_giant(tmp_path: Path):
-    with (tmp_path / "giant").open("wb") as file:
-        file.truncate(4 * 2**40)  # sparse: terabytes that take no room
-    (tmp_path / "small").write_bytes(b"small")
-    answers: queue.SimpleQueue = queue.SimpleQueue()
-    hasher = Hasher(answers.put, tmp_path / "scratch")
-    hasher.ask("giant", tmp_path / "giant")
-    hasher.ask("small", tmp_path / "small")
-    answer = answers.get(timeout=60)
-    assert (answer.job, answer.sha256) == ("small", hashlib.sha256(b"small").hexdigest())
-    (tmp_path / "giant").unlink()  # as when its job is cancelled
-    answer = answers.get(timeout=60)
-    assert (answer.job, answer.sha256) == ("giant", None) and answer.error
-    assert hasher.stop()

@@ -6,21 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_intake import Inbox
+from inbox_harness import InboxHarness
 from unprivileged import without_privileges
 
 MEMBER = 54322
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
 
 
-@pytest.fixture
-def inbox(tmp_path: Path):
-    made = Inbox(tmp_path)
-    yield made
-    made.store.close()
-
-
-def _in_folder_of_a_member(inbox: Inbox, mode: int) -> Path:
+def _in_folder_of_a_member(inbox: InboxHarness, mode: int) -> Path:
     path = inbox.write("hers/a.txt")
     for each in (path, path.parent):
         os.chown(each, MEMBER, -1)
@@ -28,7 +21,7 @@ def _in_folder_of_a_member(inbox: Inbox, mode: int) -> Path:
     return path
 
 
-def _tries(inbox: Inbox, begin: float, seconds: float) -> list[float]:
+def _tries(inbox: InboxHarness, begin: float, seconds: float) -> list[float]:
     """The times at which the file was tried to be taken, while `step` is called as often as it asks for."""
     tries, take = [], inbox.folders.inbox.take
     now = begin
@@ -52,7 +45,7 @@ def _tries(inbox: Inbox, begin: float, seconds: float) -> list[float]:
     ("mode", "words"),
     [(0o755, "uid 0 may not move files out of hers. Give it write permission"), (0o1777, "hers has the sticky bit")],
 )
-def test_folder_that_files_cannot_be_moved_out_of_is_reported_once_with_its_fix(inbox: Inbox, caplog, mode, words):
+def test_folder_whose_files_cannot_be_moved_is_reported_once(inbox: InboxHarness, caplog, mode, words):
     path = _in_folder_of_a_member(inbox, mode)
     with without_privileges(), caplog.at_level(logging.WARNING):
         inbox.scan(now=10.0)
@@ -67,7 +60,7 @@ def test_folder_that_files_cannot_be_moved_out_of_is_reported_once_with_its_fix(
     assert inbox.files() == ["hers/a.txt"] and inbox.intake.left == {}
 
 
-def test_command_retries_at_once_what_could_not_be_moved(inbox: Inbox):
+def test_command_retries_at_once_what_could_not_be_moved(inbox: InboxHarness):
     path = _in_folder_of_a_member(inbox, 0o755)
     with without_privileges():
         inbox.scan(now=10.0)
@@ -77,7 +70,7 @@ def test_command_retries_at_once_what_could_not_be_moved(inbox: Inbox):
     assert inbox.intake.step(700.0) == 1
 
 
-def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: Inbox):
+def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: InboxHarness):
     path = inbox.write("a.txt")
     if subprocess.run(["chattr", "+i", path], capture_output=True).returncode:
         pytest.skip("no attributes on this file system")
@@ -90,7 +83,7 @@ def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: Inbox):
     assert len(_tries(inbox, 14.0, 20.0)) == 1 and inbox.files() == ["a.txt"]
 
 
-def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: Inbox):
+def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: InboxHarness):
     (inbox.path / "sub").mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", inbox.path / "sub"], capture_output=True).returncode:
         pytest.skip("no mounts here")
@@ -104,7 +97,7 @@ def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: Inbox)
         subprocess.run(["umount", inbox.path / "sub"], check=True)
 
 
-def test_error_below_taken_is_the_same_message_each_time(inbox: Inbox, caplog):
+def test_error_below_taken_is_the_same_message_each_time(inbox: InboxHarness, caplog):
     inbox.write("a.txt")
     inbox.folders.inbox.taken.chmod(0o500)
     with without_privileges(), caplog.at_level(logging.WARNING):
