@@ -109,6 +109,15 @@ class Inbox:
         facts = self._facts(path)
         return _entry(path, facts) if facts and stat.S_ISREG(facts.st_mode) else None
 
+    def sidecars(self, path: Path) -> list[Entry]:
+        """The sidecars of a file, in the inbox or taken.
+
+        Raises:
+            OSError: that cannot be determined now.
+        """
+        candidates = (path.with_name(path.name + suffix) for suffix in names.SIDECAR_SUFFIXES)
+        return [entry for candidate in candidates if (entry := self.look(candidate))]
+
     def refusal(self, path: Path) -> str | None:
         """Why what lies at `path` is never taken, for the person who put it there; None: nothing is there, or a drop.
 

@@ -150,7 +150,7 @@ class Recovery:
         self._folders.inbox.fsync_taken([job_id], [])
         with self._folders.inbox.opened(original.path.parent) as folder:
             content = sniff(original.path, folder)
-        self._intake.record([self._intake.describe(job_id, entry, content)], event="recovered")
+        self._intake.adopt(job_id, entry, content)
         self._report.adopted += 1
 
     def _mend(self, job: Job, is_taken: bool) -> None:

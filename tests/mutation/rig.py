@@ -43,7 +43,9 @@ _RIGS = (
 )
 _UNIT = "tests/unit/daemon/{}.py"
 TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
-    "intake.intake": ("intake/test_intake", "intake/test_overrides", "recovery/test_startup"),
+    "intake.scanner": ("intake/test_intake", "intake/test_obstacles", "recovery/test_startup"),
+    "intake.claimer": ("intake/test_intake", "recovery/test_startup"),
+    "intake.describer": ("intake/test_intake", "intake/test_foreign_options", "intake/test_overrides"),
     "intake.hasher": ("intake/test_hasher", "intake/test_intake"),
     "files.inbox": ("files/test_inbox", "files/test_layout", "intake/test_intake", "recovery/test_startup"),
     "files.outbox": ("files/test_layout", "publishing/test_publisher", "recovery/test_startup"),

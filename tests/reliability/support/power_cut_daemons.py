@@ -114,14 +114,14 @@ def _be_daemon(order: Order) -> None:
     from daemon import config
     from daemon.cli import terminal
     from daemon.files import inbox
-    from daemon.intake import intake
+    from daemon.intake import claimer, describer
     from daemon.publishing import publisher
     from daemon.server import service
 
     status = 1
     try:
         terminal.set_up_logging(verbose=False)
-        for module in (inbox, intake, publisher):
+        for module in (inbox, claimer, describer, publisher):
             module.HASH_INLINE_BYTES = LARGE_BYTES
         if order.sabotage:
             _SABOTAGE[order.sabotage]()

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import hashlib
 import itertools
+import operator
 import os
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from inbox_harness import TOML, InboxHarness
 from daemon import config
 from daemon.core import durable
 from daemon.core.messages import LookAt
-from daemon.intake import intake as intake_module
+from daemon.intake import claimer, scanner
 
 
 def test_file_that_is_seen_is_taken_after_it_has_settled(inbox: InboxHarness):
@@ -56,8 +57,8 @@ def test_file_renamed_in_is_taken_at_once(inbox: InboxHarness):
 
 def test_groups_shrink_while_the_disk_is_slow_and_grow_again(inbox: InboxHarness, monkeypatch):
     seconds, groups, clock = 10.0, [], [0.0]
-    monkeypatch.setattr(intake_module, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
-    monkeypatch.setattr(intake_module, "_TAKE_AT_ONCE", 8)
+    monkeypatch.setattr(claimer, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+    monkeypatch.setattr(claimer, "_TAKE_AT_ONCE", 8)
 
     def fsync_taken(jobs: list[str], _) -> None:
         groups.append(len(jobs))
@@ -110,8 +111,8 @@ def test_file_that_is_closed_unchanged_is_in_use(inbox: InboxHarness):
 
 
 def test_file_that_changed_while_it_waited_for_its_turn_settles_again(inbox: InboxHarness, monkeypatch):
-    monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
-    monkeypatch.setattr("daemon.intake.intake._TAKE_AT_ONCE", 1)
+    monkeypatch.setattr("daemon.intake.claimer._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.claimer._TAKE_AT_ONCE", 1)
     for name in ("a.txt", "b.txt"):
         inbox.write(name)
     inbox.scan(now=10.0)
@@ -218,9 +219,9 @@ def test_file_that_may_not_be_read_is_left_and_told(inbox: InboxHarness):
 
 
 def test_flood_is_taken_in_several_steps(inbox: InboxHarness, monkeypatch):
-    monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
-    for limit in ("_LOOK_SECONDS", "_DESCRIBE_SECONDS", "_RECORD_SECONDS"):
-        monkeypatch.setattr(f"daemon.intake.intake.{limit}", 60.0)
+    monkeypatch.setattr("daemon.intake.claimer._TAKE_SECONDS", 0.0)
+    for limit in ("scanner._LOOK_SECONDS", "claimer._DESCRIBE_SECONDS", "claimer._RECORD_SECONDS"):
+        monkeypatch.setattr(f"daemon.intake.{limit}", 60.0)
     for number in range(600):
         inbox.write(f"{number % 50}/{number}.txt")
     inbox.scan(now=10.0)
@@ -232,8 +233,8 @@ def test_flood_is_taken_in_several_steps(inbox: InboxHarness, monkeypatch):
 
 
 def test_files_with_slow_options_are_taken_in_steps_though_they_are_few(inbox: InboxHarness, monkeypatch):
-    monkeypatch.setattr("daemon.intake.intake._TAKE_SECONDS", 0.0)
-    monkeypatch.setattr("daemon.intake.intake._DESCRIBE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.claimer._TAKE_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.claimer._DESCRIBE_SECONDS", 0.0)
     for number in range(3):
         inbox.write(f"{number}.txt")
     inbox.scan(now=10.0)
@@ -332,9 +333,22 @@ class Provoked(Exception):
 
 
 @pytest.mark.parametrize("error", [Provoked, RecursionError, MemoryError])
-@pytest.mark.parametrize("place", ["_consider", "_is_written", "_sidecars", "_why_not_yet", "describe", "_choose"])
-def test_whatever_one_file_provokes_costs_that_file_only(inbox: InboxHarness, monkeypatch, caplog, place: str, error):
-    real = getattr(inbox.intake, place)
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ("intake._scanner", "_consider"),
+        ("intake._scanner", "_is_written"),
+        ("folders.inbox", "sidecars"),
+        ("intake._scanner", "missing"),
+        ("intake._describer", "describe"),
+        ("intake._describer", "_choose"),
+    ],
+)
+def test_unexpected_error_in_one_file_affects_that_file_only(
+    inbox: InboxHarness, monkeypatch, caplog, part: str, place: str, error
+):
+    owner = operator.attrgetter(part)(inbox)
+    real = getattr(owner, place)
     broken = True
 
     def breaks(*arguments, **keywords):
@@ -342,7 +356,7 @@ def test_whatever_one_file_provokes_costs_that_file_only(inbox: InboxHarness, mo
             raise error("mistake")
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(inbox.intake, place, breaks)
+    monkeypatch.setattr(owner, place, breaks)
     for name in ("a.txt", "bad.txt", "c.txt"):
         inbox.write(name)
     for now in (10.0, 13.0, 20.0, 30.0):
@@ -380,14 +394,14 @@ def test_whatever_one_folder_provokes_costs_that_folder_only(inbox: InboxHarness
 
 @pytest.mark.parametrize("fault", ["priority", "name", "overrides"])
 def test_row_that_cannot_be_inserted_costs_its_file_only(inbox: InboxHarness, monkeypatch, caplog, fault: str):
-    describe = inbox.intake.describe
+    describe = inbox.intake._describer.describe
 
     def describe_badly(*arguments):
         job = describe(*arguments)
         bad = {"priority": 2**63, "name": "\udce9", "overrides": {"options": {"x": object()}}}
         return dataclasses.replace(job, **{fault: bad[fault]}) if job.name == "bad.txt" else job
 
-    monkeypatch.setattr(inbox.intake, "describe", describe_badly)
+    monkeypatch.setattr(inbox.intake._describer, "describe", describe_badly)
     for name in ("a.txt", "bad.txt", "c.txt"):
         inbox.write(name)
     inbox.write("bad.txt.prompt", "why?")
@@ -515,7 +529,7 @@ def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: InboxHarness, 
     seconds = itertools.count()  # each reading is a second later: a scan takes one
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)), time=time.time)
     with monkeypatch.context() as patch:
-        patch.setattr("daemon.intake.intake.time", clock)
+        patch.setattr("daemon.intake.scanner.time", clock)
         inbox.scan(now=10.0)
     inbox.write("a.txt")
     inbox.intake.look_at(LookAt(folder=inbox.path), 10.5)
@@ -526,7 +540,7 @@ def test_folder_rests_after_a_long_scan_whatever_the_hints(inbox: InboxHarness, 
 
 
 def test_large_tree_is_scanned_in_several_steps(inbox: InboxHarness, monkeypatch):
-    monkeypatch.setattr("daemon.intake.intake._LOOK_SECONDS", 0.0)  # one folder in a step
+    monkeypatch.setattr("daemon.intake.scanner._LOOK_SECONDS", 0.0)  # one folder in a step
     paths = [inbox.write(f"{name}/sub/x.txt") for name in "abc"]
     inbox.scan(now=10.0)
     assert inbox.intake.is_scanning and inbox.intake.next_look(10.0) == 0.0 and not inbox.intake.is_quiet
@@ -549,10 +563,10 @@ def test_reasons_are_reviewed_in_several_steps(inbox: InboxHarness, monkeypatch)
     reviewed = []
     refusal = inbox.folders.inbox.refusal
     monkeypatch.setattr(inbox.folders.inbox, "refusal", lambda path: reviewed.append(path) or refusal(path))
-    monkeypatch.setattr("daemon.intake.intake._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.scanner._LOOK_SECONDS", 0.0)
     inbox.scan(now=20.0)
     assert len(reviewed) == 1 and inbox.intake.next_look(20.0) == 0.0
-    monkeypatch.setattr("daemon.intake.intake._LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("daemon.intake.scanner._LOOK_SECONDS", 60.0)
     inbox.intake.step(20.0)
     assert sorted(reviewed) == sorted(links) and inbox.intake.left == {}
 
@@ -691,13 +705,13 @@ def test_file_waits_for_a_sidecar_as_long_as_it_was_asked_to(tmp_path: Path, com
 
 def test_wrong_options_are_parsed_again_only_after_a_change(inbox: InboxHarness, tmp_path: Path, monkeypatch):
     parsed: list[Path] = []
-    real = intake_module.choose
+    real = scanner.choose
 
     def choose(settings, folders, folder, kind, sidecar):
         parsed.append(sidecar)
         return real(settings, folders, folder, kind, sidecar)
 
-    monkeypatch.setattr(intake_module, "choose", choose)
+    monkeypatch.setattr(scanner, "choose", choose)
     inbox.write("a.txt.toml", "nonsense = 1")
     inbox.write("a.txt")
     for now in (10.0, 13.0, 16.0, 19.0, 22.0):

@@ -295,7 +295,7 @@ def break_(object_: object, name: str, monkeypatch, error: Exception) -> None:
 def test_taken_file_that_cannot_be_recorded_goes_back_to_the_inbox(wreck: Wreck, monkeypatch):
     wreck.take("bad", "bad.txt")
     wreck.take("good", "good.txt")
-    break_(wreck.intake, "describe", monkeypatch, RuntimeError("something nobody thought of"))
+    break_(wreck.intake._describer, "describe", monkeypatch, RuntimeError("something nobody thought of"))
     assert wreck.recover() == "1 adopted, 1 returned"
     assert wreck.state("good") is JobState.QUEUED and wreck.taken() == ["good"]
     assert (wreck.inbox / "bad.txt").read_text() == "text"
@@ -305,7 +305,7 @@ def test_taken_file_that_cannot_be_recorded_goes_back_to_the_inbox(wreck: Wreck,
 @pytest.mark.parametrize("error", [RuntimeError("something nobody thought of"), OSError(5, "an injected error")])
 def test_taken_file_that_can_go_neither_on_nor_back_is_told_and_found_wrong(wreck: Wreck, monkeypatch, error):
     wreck.take("bad", "bad.txt")
-    break_(wreck.intake, "describe", monkeypatch, error)
+    break_(wreck.intake._describer, "describe", monkeypatch, error)
     break_(wreck.folders.inbox, "put_back", monkeypatch, error)
     wreck.recover()
     for _ in range(10):
@@ -398,7 +398,7 @@ def test_options_beside_a_taken_file_that_cannot_be_read_are_not_used(wreck: Wre
     def fail(*_):
         raise OSError(errno.EIO, "an injected error")
 
-    monkeypatch.setattr("daemon.intake.intake.choose", fail)
+    monkeypatch.setattr("daemon.intake.describer.choose", fail)
     assert wreck.recover() == "1 adopted"
     assert wreck.store.get("job").recipe == "count"
 
