@@ -18,7 +18,7 @@ from daemon.files.inbox import HASH_INLINE_BYTES, Inbox, OriginalGone
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import sniff
 from daemon.intake.hasher import Checksums
-from daemon.intake.scanner import UNEXPECTED, Ready, Scanner
+from daemon.intake.pending import UNEXPECTED, PendingFiles, Ready
 from daemon.queue.store import Store, new_id
 from daemon.telemetry.histogram import Histogram
 
@@ -33,21 +33,21 @@ _CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  
 
 
 class Claimer:
-    """Takes the files that the scanner found complete. Called by the main thread only; `now` is monotonic seconds."""
+    """Takes the pending files that are complete. Called by the main thread only; `now` is monotonic seconds."""
 
     def __init__(
         self,
         store: Store,
         inbox: Inbox,
         storage: Storage,
-        scanner: Scanner,
+        files: PendingFiles,
         describer: Describer,
         checksums: Checksums,
     ):
         self._store = store
         self._inbox = inbox
         self._storage = storage
-        self._scanner = scanner
+        self._files = files
         self._describer = describer
         self._checksums = checksums
         self._group = _TAKE_AT_ONCE  # files in the next transaction
@@ -56,13 +56,13 @@ class Claimer:
     @property
     def can_take(self) -> bool:
         """True if complete files are waiting and the disks allow taking them."""
-        return self._scanner.has_ready and self._storage.can_take
+        return self._files.has_ready and self._storage.can_take
 
     def take_ready(self, now: float) -> int:
         """Take complete files for a limited time; return how many were taken."""
         taken, started = 0, time.monotonic()
         while self.can_take:
-            taken += self._take_group(self._scanner.first_ready(min(self._group, _TAKE_AT_ONCE)), now)
+            taken += self._take_group(self._files.first_ready(min(self._group, _TAKE_AT_ONCE)), now)
             if time.monotonic() - started >= _TAKE_SECONDS:
                 break
         return taken
@@ -92,15 +92,16 @@ class Claimer:
     def _take_group(self, ready: list[Ready], now: float) -> int:
         taken: list[tuple[Job, Entry]] = []
         started, left_bytes = time.monotonic(), _TAKE_BYTES
-        for number, (entry, since) in enumerate(ready):
+        for number, each in enumerate(ready):
             if number and (time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0):
                 break
-            if not self._scanner.claim(entry, since, now):
+            if not self._files.claim(each, now):
                 continue
+            entry = each.entry
             job = self._take_or_leave(entry, now)
             if job is not None:
                 self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
-                self._scanner.forget(entry.path)
+                self._files.forget(entry.path)
                 taken.append((job, entry))
                 left_bytes -= min(entry.size_bytes, HASH_INLINE_BYTES)
         if taken:
@@ -113,13 +114,13 @@ class Claimer:
         try:
             return self._take_one(entry.path, now)
         except FileNotFoundError:
-            self._scanner.look_again(entry.path, now)  # perhaps only a sidecar has disappeared
+            self._files.look_again(entry.path, now)  # perhaps only a sidecar has disappeared
         except OSError as error:
-            self._scanner.cannot_take(entry.path, error, now)
+            self._files.cannot_take(entry.path, error, now)
         except InboxdError:
             raise
         except Exception as error:  # error boundary of one file
-            self._scanner.set_aside(entry.path, entry, error)
+            self._files.set_aside(entry.path, entry, error)
         return None
 
     def _take_one(self, path: Path, now: float) -> Job | None:
@@ -130,15 +131,14 @@ class Claimer:
         """
         with self._inbox.opened(path.parent) as folder:
             content = sniff(path, folder)
-        sidecars = self._scanner.own_sidecars(path)
-        if why := self._scanner.missing(path, content, sidecars, now):
-            self._scanner.wait(path, why, now)
+        sidecars = self._files.own_sidecars(path)
+        if self._files.is_waiting(path, content, sidecars, now):
             return None
         job_id = new_id()
         try:
             taken = self._inbox.take(job_id, path, [sidecar.path for sidecar in sidecars])
             for sidecar in sidecars:
-                self._scanner.review(sidecar.path)  # a sidecar that was taken no longer waits
+                self._files.review(sidecar.path)  # a sidecar that was taken no longer waits
             return self._describer.describe(job_id, taken, content)
         except InboxdError:
             raise
@@ -187,13 +187,13 @@ class Claimer:
             return
         self._return(job.id, entry.path)
         why = f"it cannot be added to the job log: {describe(error)}" if isinstance(error, OSError) else UNEXPECTED
-        self._scanner.set_aside(entry.path, entry, error, why)
+        self._files.set_aside(entry.path, entry, error, why)
 
     def _return(self, job_id: str, path: Path) -> None:
         """Return a taken file that has no row to `path`, now or as soon as possible."""
-        self._scanner.expect(path)
+        self._files.returning(path)
         self._storage.make(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
 
     def _put_back(self, job_id: str, path: Path) -> None:
         self._inbox.put_back(job_id)
-        self._scanner.has_returned(path)
+        self._files.returned(path)

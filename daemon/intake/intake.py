@@ -1,5 +1,7 @@
-"""From a file in the inbox to a row in the queue: the scanner finds complete files, the claimer takes and records them,
-the hasher computes the checksums of large ones.
+"""From a file in the inbox to a row in the queue.
+
+The scanner finds files, `pending` decides which are complete, the claimer takes and records them, the hasher computes
+the checksums of large ones.
 """
 
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content
 from daemon.intake.hasher import Checksums, Hasher
+from daemon.intake.pending import PendingFiles
 from daemon.intake.scanner import Scanner
 from daemon.intake.watcher import Watcher
 from daemon.queue.store import Store
@@ -41,22 +44,28 @@ class Intake:
         self._hasher = hasher or Hasher(post, folders.inbox.taken / ".copy.hasher")
         self._checksums = Checksums(store, storage, self._hasher)
         self._describer = Describer(lambda: self.settings, folders.inbox, now_us=now_us)
-        self._scanner = Scanner(lambda: self.settings, folders, watcher)
-        self._claimer = Claimer(store, folders.inbox, storage, self._scanner, self._describer, self._checksums)
+        self._files = PendingFiles(lambda: self.settings, folders.inbox)
+        self._scanner = Scanner(lambda: self.settings, folders, watcher, self._files)
+        self._claimer = Claimer(store, folders.inbox, storage, self._files, self._describer, self._checksums)
 
     def use(self, settings: Settings) -> None:
         """Apply other settings to everything that is taken from now on."""
         self.settings = settings
-        self._scanner.use(settings)
+        self._files.use(settings)
 
     def step(self, now: float) -> int:
         """Look where it is due, and take what is complete, for a limited time; return how many files were taken."""
+        self._files.step(now)
         self._scanner.step(now)
+        self._files.step_reviews()
         return self._claimer.take_ready(now)
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        return 0.0 if self._claimer.can_take else self._scanner.next_look(now)
+        if self._claimer.can_take:
+            return 0.0
+        pauses = (self._files.next_look(now), self._scanner.next_scan(now))
+        return min((pause for pause in pauses if pause is not None), default=None)
 
     def stop(self) -> bool:
         """Stop the hasher; a restart creates a new `Intake`. False: its thread is still running."""
@@ -65,24 +74,26 @@ class Intake:
     # ---------------------------------------------------------------------------------------- the inbox
 
     def look_everywhere(self, now: float) -> None:
+        """Scan the whole inbox, and review why files are left in it."""
         self._scanner.look_everywhere(now)
+        self._files.look_everywhere(now)
 
     def look_at(self, hint: LookAt, now: float) -> None:
         self._scanner.look_at(hint, now)
 
     def retry_blocked(self, now: float) -> None:
         """Try again now to take what could not be moved out of the inbox."""
-        self._scanner.retry_blocked(now)
+        self._files.retry_blocked(now)
 
     @property
     def left(self) -> dict[Path, str]:
         """Files left in the inbox, and why."""
-        return self._scanner.left
+        return self._files.left.reasons
 
     @property
     def unclaimed(self) -> list[Entry]:
         """The files that were seen and have not been taken, including those that are `left`."""
-        return self._scanner.unclaimed
+        return self._files.unclaimed
 
     @property
     def is_scanning(self) -> bool:
@@ -93,7 +104,7 @@ class Intake:
     def is_quiet(self) -> bool:
         """True if nothing is to be looked at, settles, is ready, or waits to be hashed. What is `left` does not count
         once it has failed several times."""
-        return self._scanner.is_quiet and not self._checksums.pending
+        return self._files.is_quiet and self._scanner.is_quiet and not self._checksums.pending
 
     # ---------------------------------------------------------------------------------------- taken files
 

@@ -43,11 +43,14 @@ _RIGS = (
 )
 _UNIT = "tests/unit/daemon/{}.py"
 TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
-    "intake.scanner": ("intake/test_intake", "intake/test_obstacles", "recovery/test_startup"),
-    "intake.claimer": ("intake/test_intake", "recovery/test_startup"),
-    "intake.describer": ("intake/test_intake", "intake/test_foreign_options", "intake/test_overrides"),
+    "intake.scanner": ("intake/test_scanner", "intake/test_intake", "recovery/test_startup"),
+    "intake.pending": ("intake/test_pending", "intake/test_intake", "intake/test_claimer", "intake/test_obstacles"),
+    "intake.prerequisites": ("intake/test_prerequisites", "intake/test_intake", "intake/test_foreign_options"),
+    "intake.state": ("intake/test_pending", "intake/test_scanner", "intake/test_intake", "intake/test_claimer"),
+    "intake.claimer": ("intake/test_claimer", "intake/test_intake", "recovery/test_startup"),
+    "intake.describer": ("intake/test_describer", "intake/test_intake", "intake/test_foreign_options"),
     "intake.hasher": ("intake/test_hasher", "intake/test_intake"),
-    "files.inbox": ("files/test_inbox", "files/test_layout", "intake/test_intake", "recovery/test_startup"),
+    "files.inbox": ("files/test_inbox", "files/test_layout", "intake/test_claimer", "recovery/test_startup"),
     "files.outbox": ("files/test_layout", "publishing/test_publisher", "recovery/test_startup"),
     "files.layout": ("files/test_layout", "recovery/test_startup"),
     "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox"),

@@ -116,7 +116,7 @@ def _swap(folder: Path, target: Path) -> None:
 def _meddle(how: str) -> None:
     from daemon.core import durable
     from daemon.files import inbox
-    from daemon.intake import claimer, describer, scanner
+    from daemon.intake import claimer, describer, prerequisites
 
     target = Path(os.environ["CANARY"])
     sniff, rename, scan = claimer.sniff, durable.rename_noreplace, inbox.Inbox.scan
@@ -144,7 +144,7 @@ def _meddle(how: str) -> None:
                     _swap(folder, target)
                 return original(settings, inbox, folder, kind, sidecar)
 
-            describer.choose = scanner.choose = choose_late
+            describer.choose = prerequisites.choose = choose_late
         case "folder-becomes-link-before-rename":
 
             def sniff_early(path, folder=None):

@@ -230,13 +230,13 @@ def _measure_turns(path: Path) -> None:
 def _break(how: str) -> None:
     from daemon.config import toml
     from daemon.core import durable
-    from daemon.intake import describer, scanner
+    from daemon.intake import describer, prerequisites
 
     match how:
         case "toml-is-not-scanned":
             toml._check_depth = lambda text: None
         case "sidecars-have-no-limit":
-            for module in (describer, scanner):
+            for module in (describer, prerequisites):
                 module.MAX_SIDECAR_BYTES = dict.fromkeys(module.MAX_SIDECAR_BYTES, 1 << 60)
             describer.Describer._read_sidecar = lambda self, sidecar, limit: durable.sha256_of(sidecar).encode()
 
