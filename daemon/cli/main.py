@@ -339,8 +339,8 @@ def show(job: AnyJob, config_file: ConfigOption = None, as_json: JsonOption = Fa
 @app.command()
 def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Prove that every drop is in exactly one place, and whole."""
-    from daemon.files.layout import Folders
-    from daemon.recovery.verify import Audit
+    from daemon.files.layout import Layout
+    from daemon.recovery.verify import Verification
 
     settings = _settings(config_file)
     try:
@@ -348,8 +348,8 @@ def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
         is_running = True
     except NotRunning:
         is_running = False
-    folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-    verdict = Audit(folders, settings.database, is_running=is_running).run()
+    folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    verdict = Verification(folders, settings.database, is_running=is_running).run()
     if as_json:
         _print_json({"clean": verdict.is_clean, **dataclasses.asdict(verdict)})
     else:
@@ -373,19 +373,19 @@ def backup(
 ) -> None:
     """Check and back up the job log; works while the daemon runs. The daemon does this every night."""
     from daemon.files.disk_retry import describe
-    from daemon.queue import backup as copies
+    from daemon.queue import backup, backup_target
 
     settings = _settings(config_file)
     with JobLog(settings.database):
         pass  # fail early if there is no readable job log
     try:
-        target = copies.find_target(to, settings, force=force)
-        if damage := copies.check(settings.database):
+        target = backup_target.find_target(to, settings, force=force)
+        if damage := backup.check(settings.database):
             raise StoreError(
                 f"The job log {settings.database} is damaged: {damage}.",
                 "Restart the daemon: it sets the damaged file aside and rebuilds the job log from the folders.",
             )
-        print(printable(str(copies.write(settings.database, target))))
+        print(printable(str(backup.write(settings.database, target))))
     except OSError as error:
         raise StorageError("The job log could not be copied.", describe(error)) from error
 

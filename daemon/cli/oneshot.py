@@ -47,7 +47,7 @@ def process(
             settle_seconds=0.0,
             folders={"": top},
         )
-        laid = [_lay(file, inside.inbox) for file in files]
+        laid = [_place(file, inside.inbox) for file in files]
         service = Service(inside, drain=True, on_change=on_change)
         service.run()
         with JobLog(inside.database) as log:
@@ -77,7 +77,7 @@ def _workspace(output: Path):
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _lay(file: Path, inbox: Path) -> Path:
+def _place(file: Path, inbox: Path) -> Path:
     """Copy a file, and its sidecars if it has any, into the inbox; its path there, relative to the inbox.
 
     A copy, as a link would let a processor's mistake reach the file. The second one of a name gets a folder.

@@ -196,7 +196,7 @@ def _events(settings: Settings, until: float | None) -> Iterator[str]:
         try:
             with JobLog(settings.database) as log:
                 last = log.last_event()
-                events = log.story_after(last if told is None or told > last else told)
+                events = log.events_with_files_after(last if told is None or told > last else told)
         except InboxdError:  # it is read again in a moment
             events, last = [], told
         for event in events:

@@ -9,12 +9,13 @@ import logging
 import time
 from pathlib import Path
 
+from daemon.core import durable
 from daemon.core.errors import InboxdError
 from daemon.core.job import Entry, Job
 from daemon.core.journald import about
 from daemon.core.names import printable
-from daemon.files.disk_retry import Storage, describe
-from daemon.files.inbox import HASH_INLINE_BYTES, Inbox, OriginalGone
+from daemon.files.disk_retry import DiskRetry, describe
+from daemon.files.inbox import Inbox, OriginalGone
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import sniff
 from daemon.intake.hasher import Checksums
@@ -39,14 +40,14 @@ class Claimer:
         self,
         store: Store,
         inbox: Inbox,
-        storage: Storage,
+        disk_retry: DiskRetry,
         files: PendingFiles,
         describer: Describer,
         checksums: Checksums,
     ):
         self._store = store
         self._inbox = inbox
-        self._storage = storage
+        self._disk_retry = disk_retry
         self._files = files
         self._describer = describer
         self._checksums = checksums
@@ -56,7 +57,7 @@ class Claimer:
     @property
     def can_take(self) -> bool:
         """True if complete files are waiting and the disks allow taking them."""
-        return self._files.has_ready and self._storage.can_take
+        return self._files.has_ready and self._disk_retry.can_take
 
     def take_ready(self, now: float) -> int:
         """Take complete files for a limited time; return how many were taken."""
@@ -103,10 +104,12 @@ class Claimer:
                 self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
                 self._files.forget(entry.path)
                 taken.append((job, entry))
-                left_bytes -= min(entry.size_bytes, HASH_INLINE_BYTES)
+                left_bytes -= min(entry.size_bytes, durable.HASH_INLINE_BYTES)
         if taken:
             step = functools.partial(self._make_durable, taken)
-            self._storage.make(f"record {taken[0][0].id[:8]}", step, hopeless=lambda _: self._make_each_durable(taken))
+            self._disk_retry.run(
+                f"record {taken[0][0].id[:8]}", step, on_give_up=lambda _: self._make_each_durable(taken)
+            )
         return len(taken)
 
     def _take_or_leave(self, entry: Entry, now: float) -> Job | None:
@@ -167,7 +170,7 @@ class Claimer:
         """Record the files one by one, so that only the one that fails returns to the inbox."""
         for job, entry in taken:
             step = functools.partial(self._make_one_durable, job, entry)
-            self._storage.make(f"record {job.id}", step, hopeless=functools.partial(self._reject, job, entry))
+            self._disk_retry.run(f"record {job.id}", step, on_give_up=functools.partial(self._reject, job, entry))
 
     def _make_one_durable(self, job: Job, entry: Entry) -> None:
         try:
@@ -192,7 +195,7 @@ class Claimer:
     def _return(self, job_id: str, path: Path) -> None:
         """Return a taken file that has no row to `path`, now or as soon as possible."""
         self._files.returning(path)
-        self._storage.make(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
+        self._disk_retry.run(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
 
     def _put_back(self, job_id: str, path: Path) -> None:
         self._inbox.put_back(job_id)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.config.settings import Settings
+from daemon.core import durable
 from daemon.core.job import Entry, Job, JobState
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
-from daemon.files.inbox import HASH_INLINE_BYTES, Inbox
+from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
 from daemon.intake.overrides import Choice, WrongOptions, choose, read_bounded
 
@@ -90,9 +91,9 @@ class Describer:
 
     def _sha256_of_small(self, taken: Path) -> str | None:
         """The SHA-256 of a taken file; None: it is large, so the hasher computes it."""
-        digest, left = hashlib.sha256(), HASH_INLINE_BYTES
+        digest, left = hashlib.sha256(), durable.HASH_INLINE_BYTES
         with self._inbox.open_file(taken) as file:
-            if os.fstat(file.fileno()).st_size > HASH_INLINE_BYTES:
+            if os.fstat(file.fileno()).st_size > durable.HASH_INLINE_BYTES:
                 return None
             while chunk := file.read(_CHUNK_BYTES):
                 left -= len(chunk)

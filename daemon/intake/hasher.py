@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from daemon.core import durable
 from daemon.core.messages import Hashed
-from daemon.files.disk_retry import Storage
+from daemon.files.disk_retry import DiskRetry
 from daemon.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ _TRIES = 6  # of a file that cannot be read
 class Checksums:
     """Requests checksums from the hasher, retries those that fail, and records the others. Main thread only."""
 
-    def __init__(self, store: Store, storage: Storage, hasher: "Hasher"):
+    def __init__(self, store: Store, disk_retry: DiskRetry, hasher: "Hasher"):
         self._store = store
-        self._storage = storage
+        self._disk_retry = disk_retry
         self._hasher = hasher
         self._tries: dict[str, int] = {}  # by job, failed attempts
 
@@ -49,14 +49,14 @@ class Checksums:
         """Record a checksum, so that its job may start. Return the error if the file is given up as unreadable."""
         if hashed.sha256 is None:
             tries = self._tries[hashed.job] = self._tries.get(hashed.job, 0) + 1
-            if tries >= _TRIES and self._storage.trouble is None:
+            if tries >= _TRIES and self._disk_retry.trouble is None:
                 self._close(hashed.job)
                 return hashed.error
             log.warning("%s cannot be read, will retry: %s", hashed.job[:8], hashed.error)
             self._hasher.resubmit(hashed.job, min(_ERROR_PAUSE * 2 ** (tries - 1), _ERROR_PAUSE_MAX))
             return None
         self._close(hashed.job)
-        self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
+        self._disk_retry.run(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
         return None
 
     def _close(self, job_id: str) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from daemon.config.settings import Settings
 from daemon.core.job import Entry, Job
 from daemon.core.messages import Hashed, LookAt
-from daemon.files.disk_retry import Storage
-from daemon.files.layout import Folders
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
 from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content
@@ -25,28 +25,28 @@ from daemon.telemetry.histogram import Histogram
 
 class Intake:
     """The parts of the intake, as the main loop uses them. Called by the main thread only; `now` is monotonic
-    seconds."""
+    seconds. `hasher`: makes the hasher."""
 
     def __init__(
         self,
         settings: Settings,
         store: Store,
-        folders: Folders,
-        storage: Storage,
+        layout: Layout,
+        disk_retry: DiskRetry,
         watcher: Watcher,
         post: Callable[[Hashed], None],
         *,
         now_us: Callable[[], int],
-        hasher: Hasher | None = None,
+        hasher: Callable[[Callable[[Hashed], None], Path], Hasher] = Hasher,
     ):
         self.settings = settings
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, on which recovery failed, and why
-        self._hasher = hasher or Hasher(post, folders.inbox.taken / ".copy.hasher")
-        self._checksums = Checksums(store, storage, self._hasher)
-        self._describer = Describer(lambda: self.settings, folders.inbox, now_us=now_us)
-        self._files = PendingFiles(lambda: self.settings, folders.inbox)
-        self._scanner = Scanner(lambda: self.settings, folders, watcher, self._files)
-        self._claimer = Claimer(store, folders.inbox, storage, self._files, self._describer, self._checksums)
+        self._hasher = hasher(post, layout.inbox.taken / ".copy.hasher")
+        self._checksums = Checksums(store, disk_retry, self._hasher)
+        self._describer = Describer(lambda: self.settings, layout.inbox, now_us=now_us)
+        self._files = PendingFiles(lambda: self.settings, layout.inbox)
+        self._scanner = Scanner(lambda: self.settings, layout, watcher, self._files)
+        self._claimer = Claimer(store, layout.inbox, disk_retry, self._files, self._describer, self._checksums)
 
     def use(self, settings: Settings) -> None:
         """Apply other settings to everything that is taken from now on."""

@@ -1,12 +1,12 @@
-"""Options that lie near a file: `.inboxd.toml` in its folder and those above it, and the sidecar NAME.toml.
+"""Options from files near an original: `.inboxd.toml` in its folder and the folders above, and the sidecar NAME.toml.
 
-Whoever may drop a file may write these, so they choose among the recipes of config.toml and set options of a recipe,
-never what a processor loads or runs. What is wrong in them is told, and the file waits in the inbox until it is mended.
-They are opened in their folders, never by their paths, and no more of them is read than they may hold.
+All users of the inbox may write these files, so they can only choose among the recipes of config.toml and set options
+of a recipe, never what a processor loads or runs. Errors in them are reported, and the original waits in the inbox
+until they are fixed. They are opened relative to their folders, never by their paths, and read up to their size limit.
 
-In an inbox of several users, nobody may choose for the files of another: a file counts only if it belongs to root, to
-the user of this service, to the owner of its folder or, if it is a sidecar, to the owner of the file NAME. Other ones
-are ignored, and `why_ignored` says why.
+In a shared inbox, users may not choose for the files of others: an options file counts only if it belongs to root, to
+the user of this service, to the owner of its folder or, if it is a sidecar, to the owner of NAME. Others are ignored;
+`why_ignored` explains why.
 """
 
 import functools
@@ -39,7 +39,7 @@ _PARSED = 128  # cached files: a folder's options are needed for each file in it
 
 
 class WrongOptions(Exception):
-    """A file near a drop says what cannot be; in words for the person who wrote it."""
+    """An options file is invalid; the message is for the person who wrote it."""
 
     def __init__(self, what: str):
         super().__init__(printable_sentence(what))
@@ -56,25 +56,25 @@ class _Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What is to be done with a drop. `origins`: for what comes from near the file, which file says so."""
+    """How a file is to be processed. `origins`: which options file has set what."""
 
     recipe: str | None
     priority: int
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe, that differ from config.toml's
+    options: Mapping[str, Any] = field(default_factory=dict)  # options of the recipe that differ from config.toml
     origins: Mapping[str, str] = field(default_factory=dict)  # by option; "recipe" for the recipe
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """As the row of the job keeps it."""
+        """The column of the job's row."""
         return {"options": dict(self.options), "origins": dict(self.origins)} if self.origins else {}
 
 
 def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, sidecar: Path | None) -> Choice:
-    """What config.toml and the files near a drop say together. `folder`: where it lies or lay in the inbox, absolute;
-    `sidecar`: its NAME.toml.
+    """Choose the recipe and its options from config.toml and the options files near an original. `folder`: the inbox
+    folder that it is in or came from, absolute; `sidecar`: its NAME.toml.
 
     Raises:
-        WrongOptions: they do not go together.
+        WrongOptions: one is invalid, or they contradict one another.
         OSError: one of them cannot be read now.
     """
     relative = printable_path(folder.relative_to(inbox.path))
@@ -103,7 +103,7 @@ def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, si
 
 
 def _check_known(settings: Settings, origin: str, options: Mapping[str, Any]) -> None:
-    """Folders hold files of several kinds, so an option need not be of the recipe at hand; but of one there is."""
+    """Check that each option exists in some recipe: not necessarily in this one, as a folder may hold several kinds."""
     known = {name for recipe in settings.recipes.values() for name in settable(recipe)} | Nearby.model_fields.keys()
     for name in options.keys() - known:
         loaded = sorted(
@@ -143,7 +143,7 @@ def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[st
 
 
 def settable(recipe: Recipe) -> set[str]:
-    """The options of a recipe that a file near a drop may set."""
+    """The options of a recipe that options files may set."""
     cls = type(recipe.recipe_options)
     return set(cls.model_fields.keys() - cls.only_in_config)
 
@@ -152,7 +152,7 @@ def options_of(recipe: Recipe, overrides: Mapping[str, Any]) -> RecipeOptions:
     """A recipe's options with some of them replaced.
 
     Raises:
-        ValidationError: they do not go together.
+        ValidationError: they are invalid or contradict one another.
     """
     if not overrides:
         return recipe.recipe_options
@@ -164,8 +164,8 @@ def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def why_ignored(inbox: Inbox, path: Path) -> str | None:
-    """Why a `.inboxd.toml`, or a sidecar in the inbox whose file NAME is there, does not count; None: it does, or
-    it does not exist.
+    """Why a `.inboxd.toml`, or a sidecar in the inbox whose file NAME exists, is ignored; None: it is not, or it does
+    not exist.
 
     Raises:
         OSError: that cannot be determined now.
@@ -203,7 +203,7 @@ def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:
 
 
 def _read_folder_file(inbox: Inbox, path: Path) -> bytes | None:
-    """Read a `.inboxd.toml`; None: there is none, or it does not count."""
+    """Read a `.inboxd.toml`; None: it does not exist, or is ignored."""
     try:
         if why_ignored(inbox, path):
             return None

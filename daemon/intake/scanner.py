@@ -15,7 +15,7 @@ from daemon.core.job import Entry
 from daemon.core.messages import LookAt
 from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
-from daemon.files.layout import Folders
+from daemon.files.layout import Layout
 from daemon.intake.overrides import FOLDER_FILE
 from daemon.intake.pending import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
 from daemon.intake.settling import is_ignored
@@ -29,10 +29,10 @@ _UNEXPECTED = "Internal error in this folder (see the log). inboxd retries perio
 class Scanner:
     """Called by the main thread only; `now` is monotonic seconds. `settings` returns the current settings."""
 
-    def __init__(self, settings: Callable[[], Settings], folders: Folders, watcher: Watcher, files: PendingFiles):
+    def __init__(self, settings: Callable[[], Settings], layout: Layout, watcher: Watcher, files: PendingFiles):
         self._settings = settings
-        self._layout = folders
-        self._inbox = folders.inbox
+        self._layout = layout
+        self._inbox = layout.inbox
         self._watcher = watcher
         self._files = files
         self._folders: dict[Path, FolderState] = {}

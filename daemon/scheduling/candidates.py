@@ -11,7 +11,7 @@ from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job
 from daemon.core.journald import about
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement
 from daemon.scheduling.duplicates import Duplicates
@@ -36,7 +36,7 @@ class Offers:
         store: Store,
         stages: Stages,
         duplicates: Duplicates,
-        publishing: Publishing,
+        publishing: Publisher,
         *,
         now_us: Callable[[], int],
     ):

@@ -17,10 +17,10 @@ from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.core.messages import WorkerEnded, WorkerSaid
 from daemon.core.names import result_stem
-from daemon.files.disk_retry import Storage
+from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
-from daemon.files.layout import Folders
-from daemon.publishing.publisher import Publishing
+from daemon.files.layout import Layout
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement, retry
 from daemon.scheduling.candidates import INTERNAL_ERROR, Offers
@@ -45,10 +45,10 @@ class Dispatch:
         self,
         settings: Settings,
         store: Store,
-        folders: Folders,
-        storage: Storage,
+        folders: Layout,
+        storage: DiskRetry,
         workers: Workers,
-        publishing: Publishing,
+        publishing: Publisher,
         gate: Gate,
         *,
         monotonic: Callable[[], float],
@@ -153,7 +153,7 @@ class Dispatch:
                 recipe=job.recipe or "",
                 options=self._stages.assign_job(job).recipe_options,
                 sidecars=original.sidecars,
-                kept=self._folders.kept / job.id,
+                kept=self._folders.checkpoints / job.id,
             )
         )
 
@@ -209,7 +209,7 @@ class Dispatch:
         stage = assignment.stage
         stage.storage_failures = 0
 
-        def hopeless(error: Exception) -> None:
+        def on_give_up(error: Exception) -> None:
             self._settle_failure(job, stage, FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         try:
@@ -219,12 +219,12 @@ class Dispatch:
                 "processor_options": assignment.processor_options,
                 "note": assignment.note,
             }
-            self._publishing.publish_result(job, finished, told, hopeless=hopeless)
+            self._publishing.publish_result(job, finished, told, on_give_up=on_give_up)
         except StartOver:
             raise
         except Exception as error:  # one of the three borders: one job
             log.exception("%s %s: the result could not be published", job.id[:8], job.path, extra=about(job))
-            hopeless(error)
+            on_give_up(error)
 
     def _failed(self, worker: Worker, failed: protocol.WorkFailed) -> None:
         job = self._answered(worker, failed.job, failed.attempt)
@@ -334,7 +334,7 @@ class Dispatch:
     def _requeue(self, job: Job, **changes: Any) -> None:
         """running -> queued, as soon as the job log can be written."""
         step = functools.partial(self._store.requeue, job, **changes)
-        self._storage.make(f"queueing of {job.path} ({job.id[:8]})", step)
+        self._storage.run(f"queueing of {job.path} ({job.id[:8]})", step)
 
     def bury(self, ended: WorkerEnded) -> None:
         """A worker's process is gone: settle the jobs it still had."""
@@ -394,7 +394,7 @@ class Dispatch:
     def cancel(self, job: Job) -> bool:
         """Cancel an unfinished job; its original goes to outbox/failed. False: delayed until a disk permits it."""
         step = functools.partial(self._cancel, job.id)
-        return self._storage.make(f"cancellation of {job.path} ({job.id[:8]})", step)
+        return self._storage.run(f"cancellation of {job.path} ({job.id[:8]})", step)
 
     def _cancel(self, job_id: str) -> None:
         """Cancel the job in its current state: it may have started or ended while the step waited."""

@@ -11,8 +11,8 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files import beneath, documents
-from daemon.files.layout import Folders
-from daemon.publishing.publisher import Publishing
+from daemon.files.layout import Layout
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling.pools import Assignment
 from processors import protocol, wellformed
@@ -27,7 +27,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 class Duplicates:
     """Looks at queued jobs before they start. Called by the main thread only."""
 
-    def __init__(self, settings: Settings, store: Store, folders: Folders, publishing: Publishing):
+    def __init__(self, settings: Settings, store: Store, folders: Layout, publishing: Publisher):
         self.settings = settings
         self._store = store
         self._folders = folders

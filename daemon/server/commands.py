@@ -16,12 +16,12 @@ from daemon.core.errors import InboxdError, StartOver, StorageError
 from daemon.core.job import Job, JobState
 from daemon.core.messages import Asked
 from daemon.core.names import printable, printable_path
-from daemon.files.disk_retry import Storage, describe
+from daemon.files.disk_retry import DiskRetry, describe
 from daemon.files.inbox import OriginalGone
-from daemon.files.layout import Folders
+from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery.retention import Retention
 from daemon.scheduling.dispatcher import Dispatch
@@ -54,10 +54,10 @@ class Commands:
         settings: Settings,
         *,
         store: Store,
-        folders: Folders,
-        storage: Storage,
+        folders: Layout,
+        storage: DiskRetry,
         workers: Workers,
-        publishing: Publishing,
+        publishing: Publisher,
         dispatch: Dispatch,
         intake: Intake,
         watcher: Watcher,
@@ -237,7 +237,7 @@ class Commands:
             recipes = self.settings.folder(job.folder).recipes
             self._store.reassign(job, recipe=recipes.get(job.kind) if job.kind else None)
 
-        self._storage.make(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
+        self._storage.run(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
 
     def cancel(self, job: str) -> dict[str, Any]:
         """Cancel a job. `waits_for`: why the cancellation, or recording it, is delayed; None: it is not delayed."""

@@ -20,14 +20,14 @@ from daemon.config.settings import Settings
 from daemon.core import messages
 from daemon.core.background import Background
 from daemon.core.errors import ConfigError, StartOver, StorageError
-from daemon.files.disk_retry import Storage, describe
-from daemon.files.layout import Folders
+from daemon.files.disk_retry import DiskRetry, describe
+from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.notify.hooks import Hooks
 from daemon.notify.systemd import Notifier
 from daemon.publishing import result_json
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.backup import Backup
 from daemon.queue.store import Store, now_us
 from daemon.recovery.rebuild import Rebuild
@@ -109,7 +109,7 @@ class Service:
         self._next_ping = 0.0
         self._ended = 0  # jobs, as far as the hooks were woken for
         self._removals: Iterator[Removal] | None = None  # of this night, bit by bit
-        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
 
     def run(self) -> None:
         """Run until a signal, or with `drain` until all is done.
@@ -145,7 +145,7 @@ class Service:
         self.folders.lock()
         post, settings = self._mailbox.put, self.settings
         self.store = Store(settings.database)
-        self.storage = Storage(self.folders, self.store, clock=time.monotonic)
+        self.storage = DiskRetry(self.folders, self.store, clock=time.monotonic)
         self.workers = Workers(
             post,
             settings.models,
@@ -155,7 +155,7 @@ class Service:
         )
         self.gate = Gate(settings, always_open=self.drain)
         self.background = Background(post)
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage, self.background)
+        self.publishing = Publisher(settings, self.store, self.folders, self.storage, self.background)
         self.dispatch = Dispatch(
             settings,
             self.store,
@@ -276,7 +276,7 @@ class Service:
         if step:
             log.warning("the clock was set by %+.0f s: what waits goes on waiting for as long as it was to", step)
             shift = functools.partial(self.store.shift_waits, int(step * 1e6))
-            self.storage.make(f"shift of the waits by {step} s", shift)
+            self.storage.run(f"shift of the waits by {step} s", shift)
 
     def _retry(self) -> None:
         was_in_trouble = self.storage.trouble is not None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from daemon import config
 from daemon.core.messages import Hashed
-from daemon.files.disk_retry import Storage
-from daemon.files.layout import Folders
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.queue.store import Store, now_us
@@ -28,11 +28,11 @@ class InboxHarness:
         self._config = home / "config.toml"
         self._config.write_text(toml)
         settings = config.load(self._config)
-        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.folders.prepare()
         self.store = Store(settings.database)
         self.mailbox: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
-        self.storage = Storage(self.folders, self.store, clock=time.monotonic)
+        self.storage = DiskRetry(self.folders, self.store, clock=time.monotonic)
         post = self.mailbox.put
         self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
         self.path = settings.inbox

@@ -17,11 +17,11 @@ from manual_background import InlineBackground
 from daemon.config.settings import Settings
 from daemon.core import durable
 from daemon.core.messages import Hashed, WorkerEnded, WorkerSaid
-from daemon.files.disk_retry import Storage
-from daemon.files.layout import Folders
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.database import _Transaction
 from daemon.queue.store import Store
 from daemon.recovery.rebuild import Rebuild
@@ -143,11 +143,11 @@ class HandDaemon:
     def __init__(self, settings: Settings, clock: Callable[[], float]):
         self.settings = settings
         self._clock = clock
-        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.folders.prepare()
         self.store = Store(settings.database, clock=self._now_us)
-        self.storage = Storage(self.folders, self.store, clock=clock)
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage, InlineBackground())
+        self.storage = DiskRetry(self.folders, self.store, clock=clock)
+        self.publishing = Publisher(settings, self.store, self.folders, self.storage, InlineBackground())
         self.workers = HandWorkers()
         self.dispatch = Dispatch(
             settings,

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from manual_background import HandBackground
 
 from daemon.config.settings import Settings
@@ -18,11 +17,11 @@ from daemon.core import durable
 from daemon.core.errors import StorageError
 from daemon.core.job import Job
 from daemon.core.messages import Asked, Hashed, LookAt, WorkerEnded, WorkerSaid
-from daemon.files.disk_retry import Storage
-from daemon.files.layout import Folders
-from daemon.intake import intake
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
+from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery.rebuild import Rebuild
 from daemon.recovery.retention import Retention
@@ -148,21 +147,19 @@ class House:
 
     def __init__(self, settings: Settings, clock: Clock):
         self.settings, self.clock = settings, clock
-        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.folders.prepare()
         self.store = MortalStore(settings.database, clock=clock.now_us)
-        self.storage = Storage(self.folders, self.store, clock=clock.monotonic)
+        self.storage = DiskRetry(self.folders, self.store, clock=clock.monotonic)
         self.workers = HandWorkers(lambda _: None, settings.models, at_once=1, clock=clock.monotonic)
         self.background = HandBackground()
-        self.publishing = Publishing(settings, self.store, self.folders, self.storage, self.background)
+        self.publishing = Publisher(settings, self.store, self.folders, self.storage, self.background)
         shared = (settings, self.store, self.folders, self.storage)
         times = {"monotonic": clock.monotonic, "now_us": clock.now_us}
         gate = Gate(settings)
         self.dispatch = Dispatch(*shared, self.workers, self.publishing, gate, **times)
         watcher = Watcher(lambda _: None)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(intake, "Hasher", HandHasher)
-            self.intake = intake.Intake(*shared, watcher, lambda _: None, now_us=clock.now_us)
+        self.intake = Intake(*shared, watcher, lambda _: None, now_us=clock.now_us, hasher=HandHasher)
         self.commands = Commands(
             settings,
             store=self.store,

@@ -1,4 +1,4 @@
-"""In an inbox of several users, nobody chooses for the files of another, or keeps them from being taken."""
+"""In a shared inbox, users can neither choose for the files of others nor prevent them from being taken."""
 
 import logging
 import os
@@ -92,7 +92,7 @@ def test_folder_options_of_the_folders_owner_count(inbox: InboxHarness):
     assert [job.priority for job in inbox.store.open_jobs()] == [7]
 
 
-def test_mark_of_another_user_does_not_complete_a_file(tmp_path: Path):
+def test_done_mark_of_another_user_is_ignored(tmp_path: Path):
     inbox = InboxHarness(tmp_path, toml=TOML.replace("[inbox]", "[inbox]\nwait_for_done = true"))
     path = _of(inbox.write("a.txt"), VICTIM)
     done = _of(inbox.write("a.txt.done", ""), ATTACKER)

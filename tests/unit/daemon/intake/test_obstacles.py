@@ -1,4 +1,4 @@
-"""What keeps a file in the inbox is reported once, by the name its owner knows, and tried again after long pauses."""
+"""Files that cannot be moved are reported once, by the name that their owner knows, and retried after long pauses."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What a person is told of a wrong NAME.toml, and what holds for a file whose NAME.toml is right."""
+"""The messages for a wrong NAME.toml, and the options that a valid one sets."""
 
 from pathlib import Path
 
@@ -58,13 +58,13 @@ def heard_with(settings: config.Settings, own: str, of_folder: str = "") -> Tran
         ),
     ],
 )
-def test_wrong_value_is_told_by_its_name_and_nothing_else(settings, own: str, says: str):
+def test_wrong_value_is_reported_by_its_name_only(settings, own: str, says: str):
     with pytest.raises(WrongOptions) as raised:
         chosen(settings, own)
     assert str(raised.value) == f"talk.mp3.toml: {says}"
 
 
-def test_config_with_a_value_of_no_possible_form_names_its_key_once(tmp_path: Path):
+def test_config_with_an_invalid_value_names_its_key_once(tmp_path: Path):
     (tmp_path / "config.toml").write_text('[recipes.x]\nprocessor = "whisper"\nchannel = "left"')
     with pytest.raises(ConfigError) as raised:
         config.load(tmp_path / "config.toml")
@@ -72,11 +72,11 @@ def test_config_with_a_value_of_no_possible_form_names_its_key_once(tmp_path: Pa
     assert str(raised.value).count("channel") == 1
 
 
-def test_lists_may_be_written_as_one_text(settings):
+def test_lists_may_be_written_as_text(settings):
     options = heard_with(settings, 'formats = "srt"\nvocabulary = "Dr. Özgür, Fürth"')
     assert (options.formats, options.vocabulary) == (("srt",), ("Dr. Özgür", "Fürth"))
 
 
-def test_language_of_a_folder_is_heard_again_for_one_file(settings):
+def test_file_overrides_the_language_of_its_folder(settings):
     assert heard_with(settings, "", 'language = "es"').language == "es"
     assert heard_with(settings, 'language = "auto"', 'language = "es"').language is None
