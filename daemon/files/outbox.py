@@ -82,7 +82,7 @@ class Outbox:
         durable.fsync_folder(folder)
         durable.fsync_folder(self.staging)
 
-    def holds(self, job: Job, name: str, size_bytes: int) -> bool:
+    def has_output(self, job: Job, name: str, size_bytes: int) -> bool:
         """Check that an output that a worker reports exists and has that size."""
         path = self.staging / job.staging_name() / name
         return path.is_file() and not path.is_symlink() and path.stat().st_size == size_bytes

@@ -1,4 +1,4 @@
-"""The row of a taken file: what it is, what is to be done with it, and its checksum. Only reads."""
+"""Describes a taken file for its row: type, recipe, options, checksum. Only reads."""
 
 import errno
 import hashlib

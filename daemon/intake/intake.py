@@ -54,7 +54,7 @@ class Intake:
         self._files.use(settings)
 
     def step(self, now: float) -> int:
-        """Look where it is due, and take what is complete, for a limited time; return how many files were taken."""
+        """Run due looks and scans, and take complete files, each for a limited time; return how many were taken."""
         self._files.step(now)
         self._scanner.step(now)
         self._files.step_reviews()

@@ -1,4 +1,4 @@
-"""The files in the inbox that have not been taken: which are complete, and which are left, set aside or blocked.
+"""Decides which files in the inbox are complete, and which are left there, set aside or blocked.
 
 An unexpected error in a file or its sidecars affects that file only: it stays in the inbox, with the reason in `left`,
 and is retried once it or one of its sidecars changes.
@@ -46,7 +46,10 @@ class Ready(NamedTuple):
 
 
 class PendingFiles:
-    """Called by the main thread only; `now` is monotonic seconds. `settings` returns the current settings."""
+    """The files in the inbox that have not been taken. Called by the main thread only; `now` is monotonic seconds.
+
+    `settings` returns the current settings.
+    """
 
     def __init__(self, settings: Callable[[], Settings], inbox: Inbox):
         self._settings = settings
@@ -133,8 +136,8 @@ class PendingFiles:
         return [state.entry for path, state in self._states if state.entry is not None and path.name[0] != "."]
 
     def awaits(self, path: Path) -> bool:
-        """False if a drain need not wait for this file: it is left, and has not just failed for the first times, nor
-        does its time of grace run."""
+        """True if a drain must wait for this file: it is not left in the inbox, has failed only a few times so far, or
+        still waits for a sidecar that may follow."""
         if path not in self.left.reasons:
             return True
         state = self._states.get(path)
@@ -232,7 +235,7 @@ class PendingFiles:
             return False
 
     def review(self, path: Path) -> None:
-        """Report why something is never taken or is ignored, as long as it is there."""
+        """Report why something is never taken or is ignored, until it is gone."""
         try:
             why = None if path.name == FOLDER_FILE else self._inbox.refusal(path)
             why = why or why_ignored(self._inbox, path)

@@ -1,4 +1,4 @@
-"""What a complete file still waits for: a mark, its prompt, valid options. Only looks.
+"""Finds out what a complete file still waits for: a done mark, its prompt, valid options. Only reads.
 
 The messages are for the person who put the file into the inbox.
 """
@@ -19,7 +19,7 @@ _EMPTY = "application/x-empty"
 
 
 class Prerequisites:
-    """`settings` returns the current settings."""
+    """Checks complete files. `settings` returns the current settings."""
 
     def __init__(self, settings: Callable[[], Settings], inbox: Inbox):
         self._settings = settings

@@ -1,7 +1,6 @@
 """Scans the folders of the inbox, when a hint or the timetable asks for it.
 
-Hints only say where to look; what is there is found by looking. An unexpected error in a folder affects that folder
-only.
+Hints only say where to look. An unexpected error in a folder affects that folder only.
 """
 
 import collections

@@ -1,4 +1,4 @@
-"""What is known of each path in the inbox, and what is to be done next. Pure: no I/O, no clock."""
+"""The state of each path in the inbox, and when to look at it again. Pure: no I/O, no clock."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from daemon.config.settings import Settings
 from daemon.core.job import Entry
 
-# Inode, size in bytes and mtime_ns of a file and of what may lie beside it; None: nothing is there.
+# Inode, size in bytes and mtime_ns of a file and of each file that may belong to it; None: it does not exist.
 Snapshot = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -38,7 +38,7 @@ class Mistake:
 
 @dataclass(kw_only=True, slots=True)
 class FileState:
-    """What is known of one path in the inbox that is not a folder."""
+    """The state of one path in the inbox that is not a folder."""
 
     entry: Entry | None = None  # at the last look; None: not seen yet, or not a file to be taken
     is_renamed_in: bool = False  # complete at the next look
@@ -53,7 +53,7 @@ class FileState:
 
 @dataclass(kw_only=True, slots=True)
 class FolderState:
-    """What is known of one folder of the inbox."""
+    """The state of one folder of the inbox."""
 
     rests_until: float = 0.0  # after a scan, monotonic seconds
     is_moved_in: bool = False  # it was renamed in: what the next scan finds in it is complete
@@ -61,7 +61,7 @@ class FolderState:
 
 
 class FileStates:
-    """One state per path, by folder. A path without a state is one of which nothing is known."""
+    """One state per path, by folder. Nothing is known of a path without a state."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, dict[Path, FileState]] = {}
@@ -82,12 +82,12 @@ class FileStates:
         return {path for path, state in self._folders.get(folder, {}).items() if state.entry is not None}
 
     def discard_empty(self, path: Path) -> None:
-        """Drop a state that says nothing."""
+        """Discard a state without information."""
         if self.get(path) == FileState():
             self.forget(path)
 
     def forget(self, path: Path) -> None:
-        """Forget what looks have shown. It is remembered if a path is refused, or if its file is about to return."""
+        """Forget the results of looks. Only remember if the path is refused, or if its file is about to return."""
         files = self._folders.get(path.parent, {})
         old = files.pop(path, None)
         if old is not None and (old.is_refused or old.is_returning):
@@ -98,7 +98,7 @@ class FileStates:
 
 
 class Agenda:
-    """Paths, and when something is to be done with each (monotonic seconds)."""
+    """Paths, and when each is due (monotonic seconds)."""
 
     def __init__(self) -> None:
         self._due: dict[Path, float] = {}

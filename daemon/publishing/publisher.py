@@ -205,7 +205,7 @@ class Publisher:
         extra: Mapping[str, Any],
     ) -> None:
         for file in finished.files:
-            if not self._layout.outbox.holds(job, file["name"], file["size_bytes"]):
+            if not self._layout.outbox.has_output(job, file["name"], file["size_bytes"]):
                 raise ValueError(f"the worker reported an output that does not exist: {file['name']!r}")
         policy = self.settings.folder(job.folder).originals
         where = {

@@ -100,8 +100,8 @@ def test_output_counts_only_if_it_is_a_file_of_the_reported_size(folders: Layout
         out.mkdir()
     elif lie == "size":
         write_file(out)
-        assert folders.outbox.holds(job, "out.txt", 4)
-    assert not folders.outbox.holds(job, "out.txt", out.stat().st_size + 1 if lie == "size" else 4)
+        assert folders.outbox.has_output(job, "out.txt", 4)
+    assert not folders.outbox.has_output(job, "out.txt", out.stat().st_size + 1 if lie == "size" else 4)
 
 
 def test_archived_original_is_stored_with_its_sidecars(folders: Layout):
