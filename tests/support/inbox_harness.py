@@ -28,13 +28,13 @@ class InboxHarness:
         self._config = home / "config.toml"
         self._config.write_text(toml)
         settings = config.load(self._config)
-        self.folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-        self.folders.prepare()
+        self.layout = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.layout.prepare()
         self.store = Store(settings.database)
         self.mailbox: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
-        self.storage = DiskRetry(self.folders, self.store, clock=time.monotonic)
+        self.disk_retry = DiskRetry(self.layout, self.store, clock=time.monotonic)
         post = self.mailbox.put
-        self.intake = Intake(settings, self.store, self.folders, self.storage, Watcher(post), post, now_us=now_us)
+        self.intake = Intake(settings, self.store, self.layout, self.disk_retry, Watcher(post), post, now_us=now_us)
         self.path = settings.inbox
 
     def write(self, name: str, content: str | bytes = "text") -> Path:

@@ -8,7 +8,7 @@ from daemon.files.layout import Layout
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> Layout:
+def layout(tmp_path: Path) -> Layout:
     made = Layout(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
     made.prepare()
     return made

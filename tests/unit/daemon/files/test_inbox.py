@@ -252,51 +252,51 @@ def test_tree_too_deep_for_recursion_returns(inbox: Inbox):
     assert found.count("x.txt\n") == 1
 
 
-def test_take_moves_a_file_with_its_sidecar_and_preserves_its_folder(folders: Layout):
-    drop = write_file(folders.inbox.path / "a" / "b" / "x.jpg")
-    sidecar = write_file(folders.inbox.path / "a" / "b" / "x.jpg.prompt", "What is it?")
-    folders.inbox.take("id", drop, [sidecar])
-    original = folders.inbox.original("id")
-    assert original.path == folders.inbox.taken / "id" / "a" / "b" / "x.jpg"
+def test_take_moves_a_file_with_its_sidecar_and_preserves_its_folder(layout: Layout):
+    drop = write_file(layout.inbox.path / "a" / "b" / "x.jpg")
+    sidecar = write_file(layout.inbox.path / "a" / "b" / "x.jpg.prompt", "What is it?")
+    layout.inbox.take("id", drop, [sidecar])
+    original = layout.inbox.original("id")
+    assert original.path == layout.inbox.taken / "id" / "a" / "b" / "x.jpg"
     assert original.sidecars["prompt"].read_text() == "What is it?"
-    assert folders.inbox.folder_of(original.path, "id") == "a/b"
-    assert list((folders.inbox.path / "a" / "b").iterdir()) == []
+    assert layout.inbox.folder_of(original.path, "id") == "a/b"
+    assert list((layout.inbox.path / "a" / "b").iterdir()) == []
 
 
-def test_put_back_without_the_file_returns_its_sidecar(folders: Layout):
-    sidecar = write_file(folders.inbox.path / "x.jpg.prompt")
+def test_put_back_without_the_file_returns_its_sidecar(layout: Layout):
+    sidecar = write_file(layout.inbox.path / "x.jpg.prompt")
     with pytest.raises(FileNotFoundError):
-        folders.inbox.take("id", folders.inbox.path / "x.jpg", [sidecar])
-    folders.inbox.put_back("id")
+        layout.inbox.take("id", layout.inbox.path / "x.jpg", [sidecar])
+    layout.inbox.put_back("id")
     assert sidecar.exists()
-    assert list(folders.inbox.taken_ids()) == []
+    assert list(layout.inbox.taken_ids()) == []
 
 
-def test_put_back_never_overwrites(folders: Layout):
-    folders.inbox.take("id", write_file(folders.inbox.path / "x.txt", "first"), [])
-    write_file(folders.inbox.path / "x.txt", "second")
-    folders.inbox.put_back("id")
-    assert (folders.inbox.path / "x.txt").read_text() == "second"
-    assert (folders.inbox.path / "x (2).txt").read_text() == "first"
+def test_put_back_never_overwrites(layout: Layout):
+    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt", "first"), [])
+    write_file(layout.inbox.path / "x.txt", "second")
+    layout.inbox.put_back("id")
+    assert (layout.inbox.path / "x.txt").read_text() == "second"
+    assert (layout.inbox.path / "x (2).txt").read_text() == "first"
 
 
-def test_link_that_replaces_a_file_after_the_scan_is_not_taken(folders: Layout, tmp_path: Path):
+def test_link_that_replaces_a_file_after_the_scan_is_not_taken(layout: Layout, tmp_path: Path):
     secret = write_file(tmp_path / "secret", "not yours")
-    (folders.inbox.path / "x.txt").symlink_to(secret)
+    (layout.inbox.path / "x.txt").symlink_to(secret)
     with pytest.raises(OSError, match="not a regular file"):
-        folders.inbox.take("id", folders.inbox.path / "x.txt", [])
-    folders.inbox.put_back("id")
-    assert (folders.inbox.path / "x.txt").is_symlink()
-    assert list(folders.inbox.taken_ids()) == []
+        layout.inbox.take("id", layout.inbox.path / "x.txt", [])
+    layout.inbox.put_back("id")
+    assert (layout.inbox.path / "x.txt").is_symlink()
+    assert list(layout.inbox.taken_ids()) == []
 
 
-def test_removed_original_is_reported(folders: Layout):
+def test_removed_original_is_reported(layout: Layout):
     with pytest.raises(OriginalGone):
-        folders.inbox.original("nothing")
-    folders.inbox.take("id", write_file(folders.inbox.path / "x.txt"), [])
-    folders.inbox.original("id").path.unlink()
+        layout.inbox.original("nothing")
+    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt"), [])
+    layout.inbox.original("id").path.unlink()
     with pytest.raises(OriginalGone):
-        folders.inbox.original("id")
+        layout.inbox.original("id")
 
 
 @pytest.mark.parametrize("number", [0, 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, 14 * 10**18])
@@ -307,11 +307,11 @@ def test_numbers_too_large_for_sqlite_are_mapped_to_distinct_ones(number):
     assert as_recorded(number + 1) != recorded
 
 
-def test_file_returns_to_the_top_folder_if_a_link_replaced_its_folder(folders: Layout, tmp_path: Path):
-    folders.inbox.take("id", write_file(folders.inbox.path / "a" / "x.txt"), [])
-    (folders.inbox.path / "a").rmdir()
+def test_file_returns_to_the_top_folder_if_a_link_replaced_its_folder(layout: Layout, tmp_path: Path):
+    layout.inbox.take("id", write_file(layout.inbox.path / "a" / "x.txt"), [])
+    (layout.inbox.path / "a").rmdir()
     (tmp_path / "outside").mkdir()
-    (folders.inbox.path / "a").symlink_to(tmp_path / "outside")
-    folders.inbox.put_back("id")
-    assert (folders.inbox.path / "x.txt").read_text() == "text"
+    (layout.inbox.path / "a").symlink_to(tmp_path / "outside")
+    layout.inbox.put_back("id")
+    assert (layout.inbox.path / "x.txt").read_text() == "text"
     assert list((tmp_path / "outside").iterdir()) == []

@@ -20,43 +20,43 @@ from daemon.files.layout import Layout
 
 @pytest.mark.parametrize(("inbox", "outbox"), [("a", "a/b"), ("a/b", "a"), ("a", "a")])
 def test_overlapping_folders_are_refused(tmp_path: Path, inbox: str, outbox: str):
-    folders = Layout(inbox=tmp_path / inbox, outbox=tmp_path / outbox, state=tmp_path / "state")
+    layout = Layout(inbox=tmp_path / inbox, outbox=tmp_path / outbox, state=tmp_path / "state")
     with pytest.raises(LayoutError, match="overlap"):
-        folders.prepare()
+        layout.prepare()
 
 
 def test_state_folder_in_the_inbox_is_refused_by_its_name(tmp_path: Path):
-    folders = Layout(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
+    layout = Layout(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
     with pytest.raises(LayoutError, match=f"the state folder {tmp_path}/a/c overlap"):
-        folders.prepare()
+        layout.prepare()
 
 
-def test_second_lock_is_refused_with_the_process_of_the_first(folders: Layout):
-    folders.lock()
+def test_second_lock_is_refused_with_the_process_of_the_first(layout: Layout):
+    layout.lock()
     with pytest.raises(AlreadyRunning, match=str(os.getpid())):
-        Layout(inbox=folders.inbox.path, outbox=folders.outbox.path, state=folders.state).lock()
-    folders.unlock()
+        Layout(inbox=layout.inbox.path, outbox=layout.outbox.path, state=layout.state).lock()
+    layout.unlock()
 
 
 @pytest.mark.parametrize("shared", ["inbox", "outbox", "state"])
-def test_daemon_with_one_folder_of_another_daemon_is_refused(folders: Layout, tmp_path: Path, shared: str):
-    folders.lock()
+def test_daemon_with_one_folder_of_another_daemon_is_refused(layout: Layout, tmp_path: Path, shared: str):
+    layout.lock()
     others = {name: tmp_path / "other" / name for name in ("inbox", "outbox", "state")}
     other = Layout(**others | {shared: tmp_path / shared})
     other.prepare()
     with pytest.raises(AlreadyRunning, match=f"{tmp_path / shared} .process {os.getpid()}"):
         other.lock()
-    folders.unlock()
+    layout.unlock()
     other.lock()
     other.unlock()
 
 
-def test_locked_folders_hold_no_file_open_for_writing(folders: Layout):
+def test_locked_folders_hold_no_file_open_for_writing(layout: Layout):
     """Or their file system could not be remounted read-only while the daemon runs."""
-    folders.lock()
+    layout.lock()
     held = {name: lock for name in os.listdir("/proc/self/fd") if (lock := _lock_behind(name)) is not None}
     flags = [int(Path(f"/proc/self/fdinfo/{name}").read_text().split()[3], 8) for name in held]  # proc(5): "flags:"
-    folders.unlock()
+    layout.unlock()
     assert len(held) == 3 and not any(each & (os.O_WRONLY | os.O_RDWR) for each in flags)
 
 
@@ -68,22 +68,22 @@ def _lock_behind(name: str) -> Path | None:
     return None
 
 
-def test_lock_held_briefly_after_a_kill_is_awaited(folders: Layout):
+def test_lock_held_briefly_after_a_kill_is_awaited(layout: Layout):
     """Between fork and exec, the child of a killed daemon still holds its lock."""
-    path = folders.inbox.taken / ".lock"
+    path = layout.inbox.taken / ".lock"
     holder = subprocess.Popen(
         ["flock", "--exclusive", "--no-fork", path, "sh", "-c", "echo held; read line"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert holder.stdout.readline() == b"held\n"
-    locking = threading.Thread(target=folders.lock)
+    locking = threading.Thread(target=layout.lock)
     locking.start()
     wait_for(lambda: path in _opened(), "the try to lock")
     holder.communicate(b"enough\n")
     locking.join()
     assert path.read_text() == f"{os.getpid()}\n"
-    folders.unlock()
+    layout.unlock()
 
 
 def _opened() -> set[Path]:
@@ -95,75 +95,75 @@ def _opened() -> set[Path]:
     return found
 
 
-def test_unchanged_folders_pass_the_check(folders: Layout):
-    folders.check()  # nothing is locked yet
-    folders.lock()
-    folders.check()
-    folders.unlock()
+def test_unchanged_folders_pass_the_check(layout: Layout):
+    layout.check()  # nothing is locked yet
+    layout.lock()
+    layout.check()
+    layout.unlock()
 
 
 @pytest.mark.parametrize(
     "name", ["inbox/.taken", "inbox/.taken/.lock", "outbox", "outbox/.staging", "outbox/.staging/.lock", "state"]
 )
 @pytest.mark.parametrize("is_replaced", [False, True])
-def test_daemon_starts_over_after_a_folder_was_replaced(folders: Layout, tmp_path: Path, name: str, is_replaced: bool):
-    folders.lock()
+def test_daemon_starts_over_after_a_folder_was_replaced(layout: Layout, tmp_path: Path, name: str, is_replaced: bool):
+    layout.lock()
     (tmp_path / name).rename(tmp_path / "away")
     if is_replaced:
         (tmp_path / name).mkdir()
     with pytest.raises(StartOver, match=name):
-        folders.check()
+        layout.check()
     if is_replaced:
         (tmp_path / name).rmdir()
     (tmp_path / "away").rename(tmp_path / name)
-    folders.check()
-    folders.unlock()
+    layout.check()
+    layout.unlock()
 
 
-def test_moved_inbox_is_a_temporary_problem(folders: Layout, tmp_path: Path):
-    folders.inbox.take("id", write_file(folders.inbox.path / "x.txt"), [])
-    folders.lock()
-    folders.inbox.path.rename(tmp_path / "away")
-    for look in (folders.check, lambda: folders.original("id")):
+def test_moved_inbox_is_a_temporary_problem(layout: Layout, tmp_path: Path):
+    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt"), [])
+    layout.lock()
+    layout.inbox.path.rename(tmp_path / "away")
+    for look in (layout.check, lambda: layout.original("id")):
         with pytest.raises(StorageError, match="does not exist"):
             look()
-    (tmp_path / "away").rename(folders.inbox.path)
-    assert folders.original("id").path.read_text() == "text"
-    folders.inbox.release("id")
+    (tmp_path / "away").rename(layout.inbox.path)
+    assert layout.original("id").path.read_text() == "text"
+    layout.inbox.release("id")
     with pytest.raises(OriginalGone):
-        folders.original("id")
-    folders.unlock()
+        layout.original("id")
+    layout.unlock()
 
 
-def test_released_folders_can_be_locked_again(folders: Layout):
-    folders.lock()
-    folders.unlock()
-    folders.unlock()
-    again = Layout(inbox=folders.inbox.path, outbox=folders.outbox.path, state=folders.state)
+def test_released_folders_can_be_locked_again(layout: Layout):
+    layout.lock()
+    layout.unlock()
+    layout.unlock()
+    again = Layout(inbox=layout.inbox.path, outbox=layout.outbox.path, state=layout.state)
     again.lock()
     again.unlock()
 
 
 @pytest.mark.parametrize("link", ["inbox/.taken", "outbox/.staging"])
-def test_link_in_place_of_a_daemons_folder_is_refused(folders: Layout, tmp_path: Path, link: str):
+def test_link_in_place_of_a_daemons_folder_is_refused(layout: Layout, tmp_path: Path, link: str):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / link).rmdir()
     (tmp_path / link).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LayoutError, match="symbolic link"):
-        folders.prepare()
+        layout.prepare()
 
 
-def test_read_only_file_system_is_a_temporary_problem(folders: Layout, monkeypatch):
+def test_read_only_file_system_is_a_temporary_problem(layout: Layout, monkeypatch):
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
     with pytest.raises(StorageError, match="read-only"):
-        folders.prepare()
+        layout.prepare()
 
 
 @pytest.mark.parametrize("lacking", [os.R_OK, os.W_OK, os.X_OK])
-def test_inaccessible_folder_is_refused(folders: Layout, monkeypatch, lacking: int):
-    monkeypatch.setattr(os, "access", lambda path, mode: path != folders.state or not mode & lacking)
+def test_inaccessible_folder_is_refused(layout: Layout, monkeypatch, lacking: int):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != layout.state or not mode & lacking)
     with pytest.raises(LayoutError, match="This user"):
-        folders.prepare()
+        layout.prepare()
 
 
 _MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)

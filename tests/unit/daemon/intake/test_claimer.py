@@ -36,7 +36,7 @@ def test_groups_shrink_while_the_disk_is_slow_and_grow_again(inbox: InboxHarness
         groups.append(len(jobs))
         clock[0] += seconds
 
-    monkeypatch.setattr(inbox.folders.inbox, "fsync_taken", fsync_taken)
+    monkeypatch.setattr(inbox.layout.inbox, "fsync_taken", fsync_taken)
     for number in range(30):
         inbox.write(f"{number:02d}.txt")
     inbox.scan(now=10.0)
@@ -112,7 +112,7 @@ def test_row_that_cannot_be_inserted_affects_its_file_only(inbox: InboxHarness, 
     assert inbox.files() == ["a.txt", "c.txt"]
     assert inbox.store.counts() == {"queued": 2}
     assert sorted(path.name for path in inbox.path.glob("*.txt*")) == ["bad.txt", "bad.txt.prompt"]
-    assert len(list(inbox.folders.inbox.taken_ids())) == 2
+    assert len(list(inbox.layout.inbox.taken_ids())) == 2
     assert "Internal error" in inbox.left("bad.txt") and inbox.intake.is_quiet
     assert sum(record.exc_info is not None for record in caplog.records) == 1
     monkeypatch.undo()
@@ -129,17 +129,17 @@ def test_file_whose_sidecar_grows_during_the_take_returns_to_the_inbox(
 ):
     inbox.write(f"a.txt.{suffix}", "short")
     inbox.write("a.txt")
-    take = inbox.folders.inbox.take
+    take = inbox.layout.inbox.take
 
     def grow(job_id: str, path: Path, sidecars: list[Path]):
         with sidecars[0].open("ab") as file:
             file.truncate(1 << 40)
         return take(job_id, path, sidecars)
 
-    monkeypatch.setattr(inbox.folders.inbox, "take", grow)
+    monkeypatch.setattr(inbox.layout.inbox, "take", grow)
     inbox.scan(now=10.0)
     assert inbox.intake.step(13.0) == 0
-    assert list(inbox.folders.inbox.taken_ids()) == []
+    assert list(inbox.layout.inbox.taken_ids()) == []
     inbox.scan(now=20.0)
     inbox.intake.step(23.0)
     assert limit in inbox.left("a.txt")
@@ -154,10 +154,10 @@ def test_file_waits_while_its_sidecar_is_stuck_in_taken(inbox: InboxHarness, mon
         assert inbox.intake.step(13.0) == 0
     assert not (inbox.path / "x.txt.prompt").exists()
     assert [inbox.intake.step(now) for now in (20.0, 30.0, 40.0)] == [0, 0, 0]
-    inbox.storage.retry(at_once=True)
+    inbox.disk_retry.retry(at_once=True)
     assert inbox.intake.step(50.0) + inbox.intake.step(60.0) == 1
     (job,) = inbox.store.open_jobs()
-    assert inbox.folders.inbox.original(job.id).sidecars["prompt"].read_text() == "How many?"
+    assert inbox.layout.inbox.original(job.id).sidecars["prompt"].read_text() == "How many?"
 
 
 def test_file_whose_rename_fails_is_retried_without_a_hint(inbox: InboxHarness, monkeypatch):
@@ -168,7 +168,7 @@ def test_file_whose_rename_fails_is_retried_without_a_hint(inbox: InboxHarness, 
         for now in (13.0, 20.0):
             assert inbox.intake.step(now) == 0
             assert "cannot be taken" in inbox.intake.left[path] and not inbox.intake.is_quiet
-            assert path.read_text() == "text" and list(inbox.folders.inbox.taken_ids()) == []
+            assert path.read_text() == "text" and list(inbox.layout.inbox.taken_ids()) == []
         for now in (30.0, 40.0, 50.0):  # a drain does not wait for it for ever
             inbox.intake.step(now)
         assert inbox.intake.is_quiet

@@ -26,7 +26,7 @@ class UnexpectedError(Exception):
     [
         ("intake._files", "consider"),
         ("intake._files", "_is_written"),
-        ("folders.inbox", "sidecars"),
+        ("layout.inbox", "sidecars"),
         ("intake._files._prerequisites", "missing"),
         ("intake._describer", "describe"),
         ("intake._describer", "_choose"),
@@ -62,8 +62,8 @@ def test_unexpected_error_in_one_file_affects_that_file_only(
 def test_file_that_waits_for_the_disk_is_not_examined_meanwhile(inbox: InboxHarness):
     inbox.write("a.txt")
     inbox.scan(now=10.0)
-    inbox.storage.can_take = False
+    inbox.disk_retry.can_take = False
     inbox.intake.step(12.1)
     assert inbox.intake.next_look(12.1) is None and not inbox.intake.is_quiet
-    inbox.storage.can_take = True
+    inbox.disk_retry.can_take = True
     assert inbox.intake.next_look(12.1) == 0.0 and inbox.intake.step(12.2) == 1

@@ -42,14 +42,14 @@ def test_clock_set_forward_during_a_scan_does_not_delay_the_next(make_inbox: Cal
 
 
 def test_unexpected_error_in_one_folder_affects_that_folder_only(inbox: InboxHarness, monkeypatch, caplog):
-    scan = inbox.folders.inbox.scan
+    scan = inbox.layout.inbox.scan
 
     def breaks(folder: Path):
         if folder.name == "bad":
             raise RuntimeError("mistake")
         return scan(folder)
 
-    monkeypatch.setattr(inbox.folders.inbox, "scan", breaks)
+    monkeypatch.setattr(inbox.layout.inbox, "scan", breaks)
     for name in ("a/x.txt", "bad/x.txt", "c/x.txt"):
         inbox.write(name)
     for now in (10.0, 13.0, 60.0):
@@ -106,7 +106,7 @@ def test_hint_outside_the_inbox_causes_a_scan_of_the_inbox(inbox: InboxHarness):
 
 
 def test_unreadable_folder_is_reported_and_does_not_delay_others(inbox: InboxHarness, monkeypatch):
-    bad, scan = inbox.write("a/x.txt").parent, inbox.folders.inbox.scan
+    bad, scan = inbox.write("a/x.txt").parent, inbox.layout.inbox.scan
     inbox.write("b/y.txt")
 
     def fail(folder: Path):
@@ -115,7 +115,7 @@ def test_unreadable_folder_is_reported_and_does_not_delay_others(inbox: InboxHar
         return scan(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.folders.inbox, "scan", fail)
+        patch.setattr(inbox.layout.inbox, "scan", fail)
         inbox.scan(now=10.0)
         assert inbox.intake.step(13.0) == 1
         assert "cannot be read" in inbox.intake.left[bad] and inbox.files() == ["b/y.txt"]
