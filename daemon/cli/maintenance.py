@@ -34,12 +34,12 @@ _PLURALS = {
 
 def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check that every file is in exactly one place, and unchanged."""
-    from daemon.files.layout import Folders
-    from daemon.recovery.verify import Audit
+    from daemon.files.layout import Layout
+    from daemon.recovery.verify import Verification
 
     settings = load_settings(config_file)
-    folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-    verdict = Audit(folders, settings.database, is_running=_is_running(settings)).run()
+    folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    verdict = Verification(folders, settings.database, is_running=_is_running(settings)).run()
     if as_json:
         print_json({"clean": verdict.is_clean, **dataclasses.asdict(verdict)})
     else:
@@ -74,12 +74,13 @@ def backup(
     This works while the daemon runs; the daemon also does it every night."""
     from daemon.files.disk_retry import describe
     from daemon.queue import backup as copies
+    from daemon.queue import backup_target
 
     settings = load_settings(config_file)
     with JobLog(settings.database):
         pass  # fail early if there is no readable job log
     try:
-        target = copies.find_target(to, settings, force=force)
+        target = backup_target.find_target(to, settings, force=force)
         if damage := copies.check(settings.database):
             raise StoreError(
                 f"The job log {settings.database} is damaged: {damage}.",

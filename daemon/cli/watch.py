@@ -219,7 +219,7 @@ def _news_from_log(settings: Settings, last: int | None) -> Mapping[str, Any]:
     try:
         with JobLog(settings.database) as log:
             latest = log.last_event()
-            events = log.story_after(latest if last is None or last > latest else last)
+            events = log.events_with_files_after(latest if last is None or last > latest else last)
     except InboxdError:  # retried in a second
         return {"events": [], "last": last, "has_more": False}
     return {"events": events, "last": events[-1]["number"] if events else latest, "has_more": False}

@@ -25,8 +25,8 @@ class Background:
     def __init__(self, post: Callable[[Any], None]):
         self._post = post
         self._numbers = itertools.count(1)
-        self._asked: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._then: dict[int, Callable[[Any], None]] = {}
+        self._tasks: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._continuations: dict[int, Callable[[Any], None]] = {}
         self._thread: threading.Thread | None = None  # started on first use
 
     def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
@@ -43,29 +43,29 @@ class Background:
                 raise OSError(errno.EAGAIN, str(error)) from error
             self._thread = thread
         number = next(self._numbers)
-        self._then[number] = then
-        self._asked.put((number, work))
+        self._continuations[number] = then
+        self._tasks.put((number, work))
 
     def finish(self, done: BackgroundDone) -> None:
         """Call the continuation for an outcome received through the mailbox."""
-        if then := self._then.pop(done.number, None):
+        if then := self._continuations.pop(done.number, None):
             then(done.outcome)
 
     @property
     def pending(self) -> int:
         """The number of tasks whose outcome has not been applied yet."""
-        return len(self._then)
+        return len(self._continuations)
 
     def stop(self) -> bool:
         """Stop the thread after its current task; False: it is still running."""
         if self._thread is None:
             return True
-        self._asked.put(None)
+        self._tasks.put(None)
         self._thread.join(_STOP_SECONDS)
         return not self._thread.is_alive()
 
     def _serve(self) -> None:
-        for number, work in iter(self._asked.get, None):
+        for number, work in iter(self._tasks.get, None):
             try:
                 outcome = work()
             except Exception as error:  # the main thread handles it

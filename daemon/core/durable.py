@@ -1,7 +1,8 @@
-"""Renames, links, copies and writes that survive a power cut: the only module that calls rename, link and fsync.
+"""Renames, links, copies and writes files so that they survive a power cut: the only module that calls rename, link and
+fsync.
 
-The order everywhere: contents are fsynced, then the name is made, then the folder that holds the name is fsynced.
-A failed fsync is never retried on the same file: the error goes up, and the caller starts over with a new file
+The order is always the same: fsync the content, create the name, fsync the folder that contains the name. A failed
+fsync is never retried on the same file: the error is raised, and the caller starts over with a new file
 (https://wiki.postgresql.org/wiki/Fsync_Errors).
 """
 
@@ -16,14 +17,14 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-HASH_INLINE_BYTES = 16 * 2**20  # larger files are hashed and synced in a thread, not on the main loop
+HASH_INLINE_BYTES = 16 * 2**20  # larger files are hashed and synced by a thread instead of the main loop
 _RENAME_NOREPLACE = 1  # renameat2(2)
 _AT_FDCWD = -100
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK_BYTES = 1 << 20
-_FICLONE = 0x40049409  # ioctl_ficlone(2): both files share their blocks until one of them changes
+_FICLONE = 0x40049409  # ioctl_ficlone(2): both files share their blocks until one is changed
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -50,7 +51,7 @@ def open_regular(path: Path | str, folder: int | None = None) -> int:
 
 
 def fsync_folder(folder: Path | int) -> None:
-    """Make the names in `folder`, a path or a descriptor, durable."""
+    """Make the names in a folder (a path or a descriptor) durable."""
     if isinstance(folder, int):
         os.fsync(folder)
         return
@@ -66,7 +67,7 @@ def rename_noreplace(
 ) -> None:
     """Rename, unless `target` exists; atomic also for folders. The caller fsyncs the folders.
 
-    source_folder, target_folder: descriptors of the folders that hold the two, if their paths are not to be trusted.
+    source_folder, target_folder: descriptors of the two folders, if their paths cannot be trusted.
 
     Raises:
         FileExistsError: `target` exists.
@@ -82,7 +83,7 @@ def rename_noreplace(
     if result == 0:
         return
     code = ctypes.get_errno()
-    if code in _NOT_SUPPORTED:  # some network file systems know no flags: the best there is
+    if code in _NOT_SUPPORTED:  # some network file systems support no flags: the best alternative
         if _is_taken(new, target_folder):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         os.rename(old, new, src_dir_fd=source_folder, dst_dir_fd=target_folder)
@@ -91,7 +92,7 @@ def rename_noreplace(
 
 
 def renames_safely(source: Path, target: Path) -> bool:
-    """Rename `source`; False: this file system has no rename that spares what is at `target`, and `source` stays.
+    """Rename `source`; False: this file system cannot rename without replacing `target`; nothing was renamed.
 
     Raises:
         OSError: as `rename_noreplace`.
@@ -112,10 +113,10 @@ def _is_taken(name: Path | str, folder: int | None) -> bool:
 
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:
-    """Make `folder` and its missing parents, each durable.
+    """Create `folder` and its missing parents, each durably.
 
     Raises:
-        NotADirectoryError: something else has such a name; no FileExistsError, which a free name would mend.
+        NotADirectoryError: something else has such a name. Not FileExistsError, for which callers choose another name.
     """
     missing = []
     while not folder.is_dir():
@@ -142,12 +143,12 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def writer_has(path: Path, folder: int | None = None) -> bool | None:
-    """Does any process have the file open for writing? None if this file system or this user cannot tell.
+    """True if a process has the file open for writing; None: this file system or this user cannot determine it.
 
-    folder: a descriptor of the folder it lies in, if its path is not to be trusted.
+    folder: a descriptor of its folder, if the path cannot be trusted.
 
-    A read lease is refused while a writer has the file open (fcntl(2), F_SETLEASE); it is given back at once. Whoever
-    holds a lease gets SIGIO when a writer comes: `service` ignores that signal.
+    The kernel refuses a read lease while a writer has the file open (fcntl(2), F_SETLEASE); it is released immediately.
+    The holder of a lease gets SIGIO when a writer opens the file: `service` ignores that signal.
     """
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -165,11 +166,11 @@ def writer_has(path: Path, folder: int | None = None) -> bool | None:
 
 
 class Syncer:
-    """Makes files durable that others wrote. Remembers which of them could not be.
+    """Makes files durable that others wrote. Remembers for which of them that failed.
 
-    After a failed fsync the kernel may have dropped the pages it could not write, and the next fsync of the same file
-    would succeed without them. So what can still be read is copied into a new file, which takes the old one's place.
-    `scratch`: the path of that new file; it must be on the same file system.
+    After a failed fsync the kernel may have dropped the pages that it could not write, and the next fsync of the same
+    file would succeed without them. Therefore the readable content is copied to a new file, which replaces the old one.
+    `scratch`: the path of that new file, on the same file system.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -180,7 +181,7 @@ class Syncer:
         """Make the content of `path` durable. The caller fsyncs the folder.
 
         Raises:
-            OSError: it cannot be now; `path` is as it was.
+            OSError: not possible now; `path` is unchanged.
         """
         descriptor = open_regular(path)
         try:
@@ -199,7 +200,7 @@ class Syncer:
 
 
 def _replace_by_copy(path: Path, copy: Path) -> None:
-    """Put a durable copy of `path`, made at `copy`, into its place."""
+    """Replace `path` by a durable copy of itself, created at `copy`."""
     copy.unlink(missing_ok=True)
     try:
         with os.fdopen(open_regular(path), "rb") as reader, copy.open("xb") as writer:
@@ -219,7 +220,7 @@ def link_or_copy(source: Path, target: Path, sha256: str | None, *, at_most: int
 
     Raises:
         CopyDiffers: the copy's checksum is not `sha256`; the copy is removed.
-        OSError: `source` is no regular file any more, or the disk refuses.
+        OSError: `source` is no longer a regular file, or the disk is full, read-only …
     """
     if may_link(source, target.parent):
         try:
@@ -260,8 +261,8 @@ def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None 
     at_most: maximum size in bytes, for the main thread, which must not read indefinitely.
 
     Raises:
-        CopyDiffers: the checksum is another; the copy is removed.
-        OSError: `source` is no regular file, is larger (EFBIG), the disk is full …; there is no copy.
+        CopyDiffers: the checksum is different; the copy is removed.
+        OSError: `source` is not a regular file, or larger (EFBIG), the disk is full …; there is no copy.
     """
     with os.fdopen(open_regular(source), "rb") as reader:
         facts = os.fstat(reader.fileno())
@@ -291,7 +292,7 @@ def copy(source: Path, target: Path, sha256: str | None, *, at_most: int | None 
 
 
 def _copy_data(source: int, target: int) -> None:
-    """Copy a file's content except its holes (lseek(2), SEEK_DATA), so that the copy takes no more room."""
+    """Copy a file's content except its holes (lseek(2), SEEK_DATA), so that the copy occupies no more space."""
     size, end = os.fstat(source).st_size, 0
     while end < size:
         try:
@@ -324,7 +325,7 @@ def sha256_of(path: Path, *, at_most: int | None = None) -> str:
     main thread, which must not read indefinitely.
 
     Raises:
-        OSError: it is no regular file, larger (EFBIG), or cannot be read.
+        OSError: it is not a regular file, is larger (EFBIG), or cannot be read.
     """
     with os.fdopen(open_regular(path), "rb") as file:
         if at_most is None:
@@ -345,7 +346,7 @@ def _read_at_most(file: BinaryIO, most_bytes: int, path: Path) -> bytes:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder of ours and all that is in it, if it is there."""
+    """Remove one of the daemon's folders with its contents, if it exists."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:

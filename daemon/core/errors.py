@@ -1,4 +1,4 @@
-"""The errors that end a command or refuse a start: each says what to do next and carries its exit code.
+"""The errors that end a command or prevent a start: each says what to do next and has its exit code.
 
 Exit codes follow sysexits(3), so that scripts and systemd can tell them apart.
 """
@@ -7,7 +7,7 @@ import os
 
 
 class InboxdError(Exception):
-    """Base of all errors shown to the operator: `what` went wrong, and `fix`, what to do next."""
+    """Base of all errors shown to the operator: `what` went wrong, and what to do next (`fix`)."""
 
     exit_code = os.EX_SOFTWARE
 
@@ -18,7 +18,7 @@ class InboxdError(Exception):
 
 
 class UsageError(InboxdError):
-    """The command line asks for something that is not there."""
+    """The command line names something that does not exist."""
 
     exit_code = os.EX_USAGE
 
@@ -30,19 +30,19 @@ class ConfigError(InboxdError):
 
 
 class LayoutError(InboxdError):
-    """The folders cannot keep the promises (inbox inside outbox, two file systems, no permission …)."""
+    """The folders are unusable (inbox inside outbox, two file systems, no permission …)."""
 
     exit_code = os.EX_CONFIG
 
 
 class AlreadyRunning(InboxdError):
-    """Another daemon holds the lock of this state folder."""
+    """Another daemon has locked one of the folders."""
 
     exit_code = os.EX_TEMPFAIL
 
 
 class NotRunning(InboxdError):
-    """The command needs the daemon, and none answers."""
+    """The command needs the daemon, which does not answer."""
 
     exit_code = os.EX_UNAVAILABLE
 
@@ -54,17 +54,17 @@ class StoreError(InboxdError):
 
 
 class StorageError(InboxdError):
-    """A disk is full, read-only, failing or away: what waits for it goes on by itself once that is over."""
+    """A disk is full, read-only, failing or absent: work continues automatically once it is available."""
 
     exit_code = os.EX_IOERR
 
 
 class LogLocked(StorageError):
-    """Another program holds the job log locked."""
+    """Another program has locked the job log."""
 
 
 class StartOver(InboxdError):
-    """What the daemon works on was replaced under it (jobs.db, the inbox): only a start from the folders is safe."""
+    """Files of the running daemon were replaced (jobs.db, the inbox): it must start again from the folders."""
 
     exit_code = os.EX_TEMPFAIL
 

@@ -13,14 +13,14 @@ from processors.contract import Kind
 
 
 class JobState(StrEnum):
-    """Where a job stands; see the table of file states in README.md."""
+    """The state of a job; see the table of file states in README.md."""
 
     QUEUED = "queued"  # taken, waits for a worker
-    RUNNING = "running"  # a worker has it
+    RUNNING = "running"  # a worker processes it
     PUBLISHING = "publishing"  # the intent is committed, the rename may or may not have happened
     DONE = "done"  # the result was published
-    FAILED = "failed"  # given up: original and error.txt were published below outbox/failed
-    CANCELLED = "cancelled"  # by command: the original was published below outbox/failed, too
+    FAILED = "failed"  # the original and error.txt were published below outbox/failed
+    CANCELLED = "cancelled"  # by command: the original was published below outbox/failed
 
     @property
     def is_final(self) -> bool:
@@ -32,7 +32,7 @@ _FINAL = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """The record of one drop: one row of the table `jobs`."""
+    """The record of one file: one row of the table `jobs`."""
 
     id: str  # UUID; also the name of its folder in inbox/.taken
     name: str  # the file's name, made printable; the true bytes are the name on disk
@@ -44,16 +44,16 @@ class Job:
     priority: int = 0  # greater goes first
     attempt: int = 0  # attempts started, ever; names the staging folder
     charged: int = 0  # attempts that count towards the limit
-    interruptions: int = 0  # attempts in a row that the daemon's own end cut short
-    alone: bool = False  # must not share a batch: it may be the one that killed the last
+    interruptions: int = 0  # attempts in a row that ended with the daemon
+    alone: bool = False  # must not share a batch: it may have killed the last one
     lease: str | None = None  # token of the attempt that may report an outcome
-    run_at: int = 0  # not before this time (retry backoff)
-    waiting_for: str | None = None  # why it is parked, and what mends it
+    run_at: int = 0  # earliest start (retry backoff)
+    waiting_for: str | None = None  # why it is parked, and how to fix that
     inode: int
     size_bytes: int
     mtime_ns: int
     sha256: str | None = None  # of the original; None until computed
-    processor: str | None = None  # as started: may differ from the recipe's (OCR instead of the VLM)
+    processor: str | None = None  # as started; may differ from the recipe's (OCR instead of the VLM)
     engine: str | None = None
     model: str | None = None
     device: str | None = None
@@ -68,26 +68,26 @@ class Job:
     media_seconds: float | None = None
     error_kind: str | None = None
     error: str | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the recipe and its options, from beside the file;
-    # and "device", where it turned out to need another
-    duplicate_of: str | None = None  # the job whose result it shares, as their contents are the same
+    # the recipe and options from files near the original; and "device", if the job needs another one than its recipe's
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    duplicate_of: str | None = None  # the job with the same content whose result it shares
 
     @property
     def path(self) -> str:
-        """The file as the person knows it: relative to the inbox."""
+        """The path of the file, relative to the inbox."""
         return f"{self.folder}/{self.name}" if self.folder else self.name
 
     @property
     def is_for_cpu(self) -> bool:
-        """Did it not fit into the GPU, so that it is done on the CPU?"""
+        """True if it runs on the CPU because it did not fit into the GPU's memory."""
         return self.overrides.get("device") == "cpu"
 
     def moved_to_cpu(self) -> Mapping[str, Any]:
-        """Its overrides, once it is."""
+        """Its overrides when it is moved to the CPU."""
         return {**self.overrides, "device": "cpu"}
 
     def moved_back(self) -> Mapping[str, Any]:
-        """Its overrides, when it is tried anew from the start."""
+        """Its overrides when it starts over after a retry by command."""
         return {name: value for name, value in self.overrides.items() if name != "device"}
 
     def staging_name(self) -> str:
@@ -96,7 +96,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A regular file seen in the inbox; any change of it changes one of these."""
+    """A regular file in the inbox, as last seen. Any change of the file changes one of these."""
 
     path: Path
     inode: int
@@ -107,7 +107,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """A taken drop: the file in .taken, and its sidecars by kind ("prompt")."""
+    """A taken file in .taken, and its sidecars by kind ("prompt")."""
 
     path: Path
     sidecars: Mapping[str, Path]

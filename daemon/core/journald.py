@@ -1,6 +1,6 @@
-"""The log as journald keeps it: priorities, and for what is said of a job the fields JOB, FILE, RECIPE and STATE.
+"""Sends the log to journald with priorities, and with the fields JOB, FILE, RECIPE and STATE for lines about a job.
 
-So `journalctl -u inboxd JOB=1f3a…` tells one job's story. The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL
+`journalctl -u inboxd JOB=1f3a…` then shows the history of one job. The protocol: https://systemd.io/JOURNAL_NATIVE_PROTOCOL
 """
 
 import logging
@@ -16,16 +16,16 @@ from daemon.core.names import printable_lines
 
 _SOCKET = "/run/systemd/journal/socket"
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_MOST_BYTES = 100_000  # of a field; a datagram holds some 200 kB
+_MAX_BYTES = 100_000  # of a field; a datagram holds about 200 kB
 
 
 def about(job: Job) -> dict[str, Any]:
-    """The `extra` of a log call that tells of a job."""
+    """The `extra` of a log call about a job."""
     return {"job": job}
 
 
 def is_connected() -> bool:
-    """Does what this process writes to stderr go to journald? (JOURNAL_STREAM of systemd.exec(5))"""
+    """True if stderr of this process is connected to journald (JOURNAL_STREAM of systemd.exec(5))."""
     device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
     try:
         facts = os.fstat(sys.stderr.fileno())
@@ -35,7 +35,7 @@ def is_connected() -> bool:
 
 
 class JournalHandler(logging.Handler):
-    """Sends each record to journald; what it does not take goes to stderr, as a line with its priority."""
+    """Sends each record to journald, or, if that fails, to stderr as a line with its priority."""
 
     def __init__(self, address: str = _SOCKET):
         super().__init__()
@@ -71,7 +71,7 @@ def _fields(record: logging.LogRecord, text: str) -> Mapping[str, str]:
 
 
 def _encode(fields: Mapping[str, str]) -> Iterator[bytes]:
-    """Each field with its length, so that its text may have any number of lines."""
+    """Encode each field with its length, so that its text may have several lines."""
     for name, value in fields.items():
-        content = value.encode(errors="replace")[:_MOST_BYTES]
+        content = value.encode(errors="replace")[:_MAX_BYTES]
         yield name.encode() + b"\n" + struct.pack("<Q", len(content)) + content + b"\n"

@@ -1,16 +1,16 @@
-"""File names: how they are shown, which belong together, and what a result is called. Pure."""
+"""File names: how to display them, which belong together, and the names of results. Pure."""
 
 import os
 import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-DONE_SUFFIX = ".done"  # NAME.done says that NAME is complete, where a folder waits for that
+DONE_SUFFIX = ".done"  # NAME.done marks NAME as complete, in folders with wait_for_done
 OPTIONS_SUFFIX = ".toml"  # NAME.toml: options for NAME alone
-PASSWORD_SUFFIX = ".password"  # opens NAME; not even a checksum of it is recorded, as that would give it away
-CONTENT_SUFFIXES = (".prompt",)  # what a processor reads together with NAME
+PASSWORD_SUFFIX = ".password"  # opens NAME; not even its checksum is recorded, which could reveal it
+CONTENT_SUFFIXES = (".prompt",)  # a processor reads it together with NAME
 SIDECAR_SUFFIXES = (*CONTENT_SUFFIXES, PASSWORD_SUFFIX, OPTIONS_SUFFIX, DONE_SUFFIX)  # NAME.prompt is taken with NAME
-MAX_SIDECAR_BYTES = {  # a larger file has the name by mistake: it is neither read nor taken
+MAX_SIDECAR_BYTES = {  # a larger file has this name by mistake: it is neither read nor taken
     ".prompt": 64 * 1024,
     PASSWORD_SUFFIX: 4 * 1024,
     OPTIONS_SUFFIX: 64 * 1024,
@@ -22,12 +22,12 @@ _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
 
 
 def printable(name: str) -> str:
-    r"""The name as valid text without control characters: bytes that are no UTF-8 are written as \xNN."""
+    r"""Convert a name to valid text without control characters: bytes that are not UTF-8 become \xNN."""
     return "".join(char if char.isprintable() else _escape(char) for char in name) or "_"
 
 
 def printable_lines(text: str) -> str:
-    """The same for a text of several lines; those after the first are indented, so that none can pass for another's."""
+    """The same for a text of several lines. All but the first are indented, so that none looks like a message."""
     return "\n    ".join("".join(map(printable, line)) for line in text.split("\n"))
 
 
@@ -37,7 +37,7 @@ def printable_sentence(text: str, *, most: int = 500) -> str:
 
 
 def printable_path(path: Path | str) -> str:
-    """The same for a path: each part printable, and short enough for a file system."""
+    """The same for a path; each part is short enough for a file system."""
     return "/".join(_shorten(printable(part), NAME_MAX) for part in Path(path).parts)
 
 
@@ -47,7 +47,7 @@ def is_safe_relative(path: str) -> bool:
     parts = path.split("/") if path else []
     try:
         is_short = all(len(os.fsencode(part)) <= NAME_MAX for part in parts) and len(os.fsencode(path)) < _PATH_MAX
-    except UnicodeEncodeError:  # surrogates that stand for no byte
+    except UnicodeEncodeError:  # surrogates that do not represent a byte
         return False
     return is_short and not {"", ".", ".."} & set(parts) and "\0" not in path
 
@@ -61,12 +61,12 @@ def is_job_id(name: str) -> bool:
 
 
 def result_stem(name: str) -> str:
-    """The name of a result's folder: the file's name without its suffix, printable, short enough for a file system."""
+    """The name of a result's folder: the file's name without its suffix, printable and not too long."""
     return _shorten(printable(Path(name).stem), _STEM_BYTES)
 
 
 def numbered(name: str, number: int) -> str:
-    """Another name for a file: "x (2).txt"; of a name that is as long as may be, the end of the stem is left out."""
+    """Add a number to a file name: "x (2).txt". The stem is truncated if the result would be too long."""
     stem, suffix, added = Path(name).stem, Path(name).suffix, f" ({number})"
     if len(os.fsencode(suffix)) > NAME_MAX // 2:
         stem, suffix = name, ""
@@ -75,13 +75,13 @@ def numbered(name: str, number: int) -> str:
 
 
 def is_sidecar(name: str, names: Collection[str]) -> bool:
-    """Does the file belong to another one of `names`?"""
+    """True if the file is a sidecar of another one of `names`."""
     return any(name.endswith(suffix) and name.removesuffix(suffix) in names for suffix in SIDECAR_SUFFIXES)
 
 
 def _escape(char: str) -> str:
     code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, as os.fsdecode has it
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as decoded by os.fsdecode
         code -= 0xDC00
     return f"\\x{code:02x}"
 

@@ -217,7 +217,7 @@ def clock(settings: Settings, _: Installation | None) -> Findings:
     newest = 0.0
     try:
         with JobLog(settings.database) as log:
-            newest = log.latest_moment() / 1e6
+            newest = log.latest_time() / 1e6
     except InboxdError:  # the check of the job log says why
         pass
     ahead = newest - time.time()

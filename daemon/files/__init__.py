@@ -1,1 +1,1 @@
-"""The folders of a daemon, and how files move between them."""
+"""The daemon's folders, and how files move between them."""

@@ -61,15 +61,15 @@ def _open_below(name: str, folder: int, *, make: bool) -> int:
     except FileNotFoundError:
         if not make:
             raise
-    _make_below(name, folder)
+    _create_below(name, folder)
     durable.fsync_folder(folder)
     return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
 
 
-def _make_below(name: str, folder: int) -> None:
-    """Make a folder with the rights of the one above it, which says who may write: in an inbox, those who drop files.
+def _create_below(name: str, folder: int) -> None:
+    """Create a folder with the permissions of its parent, which determine who may write: in an inbox, its users.
 
-    The set-group-ID bit is inherited. Rights that the umask takes away are added afterwards, or, in a sandbox that
+    The set-group-ID bit is inherited. Permissions that the umask removes are added afterwards, or, in a sandbox that
     forbids chmod(2) with that bit, by a moment without a umask.
     """
     mode = stat.S_IMODE(os.fstat(folder).st_mode) & ~(stat.S_ISUID | stat.S_ISGID)

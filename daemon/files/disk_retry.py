@@ -1,9 +1,8 @@
-"""What becomes of a step that a full, read-only, failing or absent disk does not allow: it is kept, and made again.
+"""Retries file operations that fail because a disk is full, read-only, failing or absent.
 
-A step is a call that may be repeated until it succeeds, such as "publish this result". It is tried again after a
-growing pause, at most `_PAUSE_MAX` seconds after the cause has gone. No job is started while a small file cannot be
-written where the daemon writes (`trouble`); where it can, a step that still fails is that job's own misfortune and
-keeps nobody else waiting.
+A step is a call that may be repeated until it succeeds, such as "publish this result". It is retried after a growing
+pause, at most `_PAUSE_MAX` seconds after the cause has gone. No job starts while the daemon cannot write a small file
+to each of its folders (`trouble`). While it can, a step that still fails affects only its own job.
 """
 
 import contextlib
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from daemon.core import durable
 from daemon.core.errors import InboxdError, LogLocked, StorageError
-from daemon.files.layout import Folders
+from daemon.files.layout import Layout
 from daemon.queue.store import Store
 
 log = logging.getLogger(__name__)
@@ -27,154 +26,154 @@ _PAUSE, _PAUSE_MAX = 0.5, 4.0  # seconds between two tries; doubled each time
 _TRIES = 6  # of a step, while all else can be written
 _PROBE_BYTES = 64 * 1024
 _PROBES = (".probe", ".probe.2")  # a small file, before and after it is renamed
-_PASSES = {  # a step that fails for one of these is never hopeless: there will be room again
+_PASSES = {  # a step that fails for one of these reasons is never given up: they pass
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
 }
 
 
 @dataclass(kw_only=True)
-class _Kept:
-    """A step that could not be made yet."""
+class _WaitingStep:
+    """A step that has failed and will be retried."""
 
     step: Callable[[], None]
-    hopeless: Callable[[Exception], None] | None
+    on_give_up: Callable[[Exception], None] | None
     why: str
     tries: int = 0
 
 
-class Storage:
-    """The steps that wait, and whether the daemon's folders and its job log can be written. One thread only.
+class DiskRetry:
+    """The steps that wait, and whether the daemon's folders and its job log are writable. One thread only.
 
     clock: monotonic seconds.
     """
 
-    def __init__(self, folders: Folders, store: Store, *, clock: Callable[[], float]):
-        self._folders = folders
+    def __init__(self, layout: Layout, store: Store, *, clock: Callable[[], float]):
+        self._layout = layout
         self._store = store
         self._clock = clock
-        self._kept: dict[str, _Kept] = {}
+        self._waiting: dict[str, _WaitingStep] = {}
         self._pause = _PAUSE
         self._next_try: float | None = None
-        self._tries = 0  # since all was well
-        self.trouble: str | None = None  # why no job is started; None: all can be written
-        self._is_locked = False  # the job log, by another program: each attempt would wait for the lock
-        self.can_take = True  # can drops be taken? They can while only the outbox is full
+        self._tries = 0  # since everything was writable
+        self.trouble: str | None = None  # why no job starts; None: everything is writable
+        self._is_locked = False  # another program holds the job log: each try would wait for the lock
+        self.can_take = True  # False: files cannot be taken; they can be while only the outbox is full
 
-    def make(
+    def run(
         self,
         key: str,
         step: Callable[[], None],
         *,
-        hopeless: Callable[[Exception], None] | None = None,
+        on_give_up: Callable[[Exception], None] | None = None,
         failed: int = 0,
     ) -> bool:
-        """Make `step` now, or as soon as it can be made; True: it was made.
+        """Run `step` now, or as soon as the disks allow. Return True if it has run.
 
-        key: names the step; a later one of the same key takes its place.
-        hopeless: called with the error instead, once the step has failed often while all else could be written.
-        failed: how often it has failed already, where a part of it is done elsewhere.
+        key: names the step; a later step with the same key replaces it.
+        on_give_up: called with the error if the step keeps failing while everything else is writable.
+        failed: how often a part of the step that runs elsewhere has failed already.
 
         Raises:
-            StartOver: what the daemon works on was replaced.
+            StartOver: the daemon's files were replaced.
         """
-        self._kept.pop(key, None)
-        return self._try(key, _Kept(step=step, hopeless=hopeless, why="", tries=max(0, failed - 1)))
+        self._waiting.pop(key, None)
+        return self._try(key, _WaitingStep(step=step, on_give_up=on_give_up, why="", tries=max(0, failed - 1)))
 
     def note(self, error: OSError | StorageError, *, can_take: bool = False) -> None:
-        """Something could not be done that the main loop will come back to by itself: begin nothing for a while."""
+        """Report a failure of something that the main loop repeats anyway: start nothing new for a while."""
         if self._examine():
-            self._tell(describe(error))
+            self._report(describe(error))
             self.can_take = can_take
         self._wait()
 
     def examine(self) -> bool:
-        """Check now whether everything can be written; if not, `problem` gives the reason and the check is repeated."""
+        """Check now whether everything is writable; if not, `problem` gives the reason, and the check is repeated."""
         if self._examine():
             return True
         self._wait()
         return False
 
     def retry(self, *, at_once: bool = False) -> None:
-        """Make the steps that wait, if their pause is over or `at_once`."""
+        """Run the steps that wait, if their pause is over or `at_once`."""
         if self._next_try is None or (self._clock() < self._next_try and not at_once):
             return
         self._next_try = None
         if not self._examine():
             self._wait()
             return
-        for key in list(self._kept):
-            self._try(key, self._kept.pop(key))
+        for key in list(self._waiting):
+            self._try(key, self._waiting.pop(key))
         if self._next_try is None:
             self._pause, self._tries = _PAUSE, 0
 
     def next_try(self) -> float | None:
-        """When `retry` has something to do, by the clock; None: not before something fails."""
+        """When `retry` has something to do, by the clock; None: no step waits."""
         return self._next_try
 
     def sweep(self) -> None:
-        """Remove what an examination left that the last run did not live to end."""
-        for folder in (*self._probed(), self._folders.outbox.path):  # the last: of an older version
+        """Remove the probe files of a run that was killed during an examination."""
+        for folder in (*self._probed(), self._layout.outbox.path):  # the last: by an older version
             with contextlib.suppress(OSError):
                 _sweep(folder)
 
     @property
     def tries(self) -> int:
-        """How often in a row something could not be written."""
+        """The number of failures in a row."""
         return self._tries
 
     @property
     def problem(self) -> str | None:
-        """What cannot be written, and what waits for it, in words; None: all is well."""
+        """What cannot be written, or which steps wait, for people; None: no problem."""
         if self.trouble is not None:
             return self.trouble
-        if not self._kept:
+        if not self._waiting:
             return None
-        return f"{len(self._kept)} steps wait: {next(iter(self._kept.values())).why}"
+        return f"{len(self._waiting)} steps wait: {next(iter(self._waiting.values())).why}"
 
     # ---------------------------------------------------------------------------------------- below
 
-    def _try(self, key: str, kept: _Kept) -> bool:
+    def _try(self, key: str, waiting: _WaitingStep) -> bool:
         if self._is_locked and self._next_try is not None:
-            kept.tries = max(kept.tries, 1)
-            kept.why = self.trouble or ""
-            self._kept[key] = kept
+            waiting.tries = max(waiting.tries, 1)
+            waiting.why = self.trouble or ""
+            self._waiting[key] = waiting
             return False
         try:
-            kept.step()
+            waiting.step()
             return True
         except (OSError, StorageError) as error:
-            kept.tries += 1
-            kept.why = describe(error)
+            waiting.tries += 1
+            waiting.why = describe(error)
             self._is_locked = isinstance(error, LogLocked)
-            if kept.hopeless and kept.tries >= _TRIES and getattr(error, "errno", None) not in (None, *_PASSES):
-                log.error("%s: given up: %s", key, kept.why)
-                last = functools.partial(kept.hopeless, error)
-                return self._try(key, _Kept(step=last, hopeless=None, why=kept.why))
-            level = logging.WARNING if kept.tries == 1 else logging.DEBUG
-            log.log(level, "%s: %s It will be tried again.", key, kept.why)
-            self._kept[key] = kept
+            if waiting.on_give_up and waiting.tries >= _TRIES and getattr(error, "errno", None) not in (None, *_PASSES):
+                log.error("%s: given up: %s", key, waiting.why)
+                last = functools.partial(waiting.on_give_up, error)
+                return self._try(key, _WaitingStep(step=last, on_give_up=None, why=waiting.why))
+            level = logging.WARNING if waiting.tries == 1 else logging.DEBUG
+            log.log(level, "%s: %s It will be retried.", key, waiting.why)
+            self._waiting[key] = waiting
             self._wait()
-            if self.trouble is None and kept.tries == 1:
+            if self.trouble is None and waiting.tries == 1:
                 self._examine()
             return False
         except InboxdError:
             raise
-        except Exception as error:  # error boundary: one step; at the first attempt, its owner handles it
-            if kept.tries == 0:
+        except Exception as error:  # error boundary of one step; at the first try, its owner handles it
+            if waiting.tries == 0:
                 raise
-            log.exception("%s: it cannot be done", key)
-            if kept.hopeless is not None:
-                kept.hopeless(error)
+            log.exception("%s: unexpected error", key)
+            if waiting.on_give_up is not None:
+                waiting.on_give_up(error)
             return False
 
     def _probed(self) -> tuple[Path, ...]:
-        return (self._folders.inbox.taken, self._folders.state, self._folders.outbox.staging)
+        return (self._layout.inbox.taken, self._layout.state, self._layout.outbox.staging)
 
     def _examine(self) -> bool:
-        """Find out whether all can be written; False: there is trouble."""
+        """Return True if everything is writable; otherwise `trouble` says what is not."""
         self.can_take = self._is_locked = False
         try:
-            self._folders.check()
+            self._layout.check()
             self._store.check()
             *first, last = self._probed()
             for folder in first:
@@ -183,9 +182,9 @@ class Storage:
             _probe(last)
         except (OSError, StorageError) as error:
             self._is_locked = isinstance(error, LogLocked)
-            self._tell(describe(error))
+            self._report(describe(error))
             return False
-        self._tell(None)
+        self._report(None)
         return True
 
     def _wait(self) -> None:
@@ -195,7 +194,7 @@ class Storage:
             self._pause = min(2 * self._pause, _PAUSE_MAX)
             self._tries += 1
 
-    def _tell(self, trouble: str | None) -> None:
+    def _report(self, trouble: str | None) -> None:
         if trouble != self.trouble:
             if trouble is not None:
                 log.error("%s Work continues automatically once this is resolved.", trouble)
@@ -234,7 +233,7 @@ def _sweep(folder: Path) -> None:
 
 
 def describe(error: OSError | InboxdError) -> str:
-    """What is wrong and what mends it."""
+    """Describe an error and how to fix it."""
     if isinstance(error, InboxdError):
         return f"{error.what} {error.fix}"
     where = _shown(os.fsdecode(error.filename2 or error.filename or ""))

@@ -1,5 +1,5 @@
-"""Reads result.json and error.json back. People edit results, and other users may write to an outbox: nothing that
-such a file says is trusted before it is checked.
+"""Reads result.json and error.json. People edit results, and other users may write to an outbox: the content of such a
+file is not trusted before it has been checked.
 """
 
 import json
@@ -12,7 +12,7 @@ from daemon.core import durable
 from daemon.files import beneath
 from processors import protocol, wellformed
 
-MOST_BYTES = 2 * protocol.LINE_BYTES  # a worker reports a result in one line; indentation makes it longer
+MAX_BYTES = 2 * protocol.LINE_BYTES  # a worker reports a result in one line; indentation makes it longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +35,9 @@ def read(path: Path, *, root: Path) -> Document:
         descriptor = durable.open_regular(path.name, folder)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"it is larger than {MOST_BYTES} bytes")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES} bytes")
     try:
         facts = json.loads(content, parse_constant=wellformed.refuse_constant)
     except RecursionError as error:

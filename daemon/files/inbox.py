@@ -1,8 +1,8 @@
-"""The inbox and what was taken from it: <inbox>/a/x -> <inbox>/.taken/<uuid>/a/x.
+"""The inbox and the files taken from it: <inbox>/a/x -> <inbox>/.taken/<uuid>/a/x.
 
-Owns the looking and the taking; when a file may be taken is `intake`'s. Nothing here follows a symbolic link, also
-none that is put in a folder's place between two steps: names are looked up in open folders, not by their paths. What
-is taken lies in a folder that only this user may enter.
+Examines and moves files; `intake` decides which and when. Nothing here follows a symbolic link, not even one that
+replaces a folder between two steps: names are looked up in open folders, not by their paths. Only this user may enter
+the folder of taken files.
 """
 
 import contextlib
@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daemon.core import durable, names
-from daemon.core.durable import HASH_INLINE_BYTES
 from daemon.core.job import Entry, Original
 from daemon.files import beneath
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
-_MAX_DEPTH = 100  # folders in one another; the standard library walks them by recursion
-_MAX_PATH_BYTES = 2000  # of a folder relative to the inbox: PATH_MAX is 4,096, and results lie deeper than drops
+_MAX_DEPTH = 100  # nested folders; the standard library walks them by recursion
+_MAX_PATH_BYTES = 2000  # of a folder relative to the inbox: PATH_MAX is 4,096, and paths of results are longer
 _NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 class OriginalGone(Exception):
-    """A taken file is not where it was put; only a person can have removed it."""
+    """A taken file is no longer in its folder; only a person can have removed it."""
 
 
 class Inbox:
@@ -55,7 +54,7 @@ class Inbox:
         """Open a folder of the inbox or of a taken file; `make`: create it and its parents if they are missing.
 
         Raises:
-            FileNotFoundError: it is gone, or it or one above it is no folder any more, but a symbolic link, say.
+            FileNotFoundError: it is gone, or it or a parent is no longer a folder (but a symbolic link, say).
             NotADirectoryError: the same, with `make`.
         """
         root = self.taken if folder.is_relative_to(self.taken) else self.path
@@ -75,8 +74,8 @@ class Inbox:
             yield file
 
     def scan(self, folder: Path) -> tuple[list[Entry], list[Path], list[Path]]:
-        """The regular files and the sub folders of one inbox folder, and what is never taken (see `refusal`); hidden
-        names left out.
+        """Return the regular files and the subfolders of one inbox folder, and what is never taken (see `refusal`),
+        without hidden names.
 
         Raises:
             OSError: the folder cannot be read, or is gone.
@@ -101,28 +100,37 @@ class Inbox:
         return entries, folders, others
 
     def look(self, path: Path) -> Entry | None:
-        """Look at one path, in the inbox or taken, as `scan` does; None: it does not exist or is not a regular file.
+        """Examine one path, in the inbox or taken, as `scan` does; None: it does not exist or is not a regular file.
 
         Raises:
-            OSError: that cannot be told now.
+            OSError: it cannot be examined now.
         """
         facts = self._facts(path)
         return _entry(path, facts) if facts and stat.S_ISREG(facts.st_mode) else None
 
-    def refusal(self, path: Path) -> str | None:
-        """Why what lies at `path` is never taken, for the person who put it there; None: nothing is there, or a drop.
+    def sidecars(self, path: Path) -> list[Entry]:
+        """The sidecars of a file, in the inbox or taken.
 
         Raises:
-            OSError: that cannot be told now.
+            OSError: they cannot be examined now.
+        """
+        candidates = (path.with_name(path.name + suffix) for suffix in names.SIDECAR_SUFFIXES)
+        return [entry for candidate in candidates if (entry := self.look(candidate))]
+
+    def refusal(self, path: Path) -> str | None:
+        """Explain to the owner of `path` why it is never taken; None: it may be taken, or does not exist.
+
+        Raises:
+            OSError: it cannot be examined now.
         """
         facts = self._facts(path)
         kind = stat.S_IFMT(facts.st_mode) if facts else 0
         if kind == stat.S_IFLNK:
-            return "it is a symbolic link, and those are never followed. Drop the file itself."
+            return "it is a symbolic link, and inboxd does not follow links. Put the file itself here."
         if kind in _NO_FILES:
             return f"it is {_NO_FILES[kind]}, not a file. Remove it."
         if kind == stat.S_IFDIR and self._is_too_deep(path):
-            return f"it lies too deep (more than {_MAX_DEPTH} folders, or {_MAX_PATH_BYTES} bytes). Move it further up."
+            return f"it is nested too deeply (more than {_MAX_DEPTH} folders, or {_MAX_PATH_BYTES} bytes). Move it up."
         main = path.with_suffix("")
         if kind == stat.S_IFREG and path.suffix in names.SIDECAR_SUFFIXES and self.look(main) is None:
             return f"it waits for its file: {main.name}."
@@ -142,12 +150,12 @@ class Inbox:
         return len(relative.parts) > _MAX_DEPTH or len(names.printable_path(relative).encode()) > _MAX_PATH_BYTES
 
     def take(self, job_id: str, path: Path, sidecars: Iterable[Path]) -> Entry:
-        """Move a drop to .taken/<uuid>/, its sidecars first: the rename of the drop itself is the moment it is ours.
+        """Move a file to .taken/<uuid>/, its sidecars first: with the rename of the file itself it is taken.
 
         The caller calls `fsync_taken` before it commits the rows, or `put_back` after an error.
 
         Raises:
-            FileNotFoundError: it is gone: its owner was quicker.
+            FileNotFoundError: it is gone: its owner has removed it.
             OSError: it cannot be moved.
         """
         home = _make_all(self.taken, Path(job_id, path.parent.relative_to(self.path)))
@@ -156,7 +164,7 @@ class Inbox:
                 durable.rename_noreplace(each, home / each.name, source_folder=folder)
                 facts = (home / each.name).lstat()
                 if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
-                    _rename_to_free_name(home / each.name, path.parent, folder)  # a folder with all in it, at once
+                    _rename_to_free_name(home / each.name, path.parent, folder)  # a folder with its contents, at once
                     raise OSError(errno.EINVAL, "not a regular file", str(each))
         return _entry(home / path.name, facts)
 
@@ -166,22 +174,22 @@ class Inbox:
         return _make_all(self.taken, Path(job_id, folder))
 
     def fsync_taken(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:
-        """Make a number of takes durable: what was dropped (but for large files: see `Hasher`), its new names, and
-        then the old names' absence. Safe to repeat.
+        """Make several takes durable: the files' contents (except of large files: see `Hasher`), their new names, and
+        then the absence of their old names. Safe to repeat.
 
         Raises:
-            OSError: not all is durable.
+            OSError: not everything is durable.
         """
         for job_id in job_ids:
             for folder, _, files in _walk_up(self.taken / job_id):
-                for name in files:  # whoever dropped it need not have made it durable: cp(1) does not
+                for name in files:  # its owner need not have synced it: cp(1) does not
                     path = Path(folder) / name
-                    if path.lstat().st_size <= HASH_INLINE_BYTES:
+                    if path.lstat().st_size <= durable.HASH_INLINE_BYTES:
                         self._syncer.sync(path)
                 durable.fsync_folder(Path(folder))
         durable.fsync_folder(self.taken)
         for folder in sources:
-            # removed since: so is the old name
+            # the folder was removed, and the old name with it
             with contextlib.suppress(FileNotFoundError), self.opened(folder) as descriptor:
                 durable.fsync_folder(descriptor)
 
@@ -192,10 +200,10 @@ class Inbox:
         durable.fsync_folder(self.taken)
 
     def finish_take(self, job_id: str) -> None:
-        """Make sure that what was taken has no name in the inbox any more, whenever the power failed.
+        """Remove names in the inbox of files that were taken before a power cut.
 
-        On btrfs the new name of a renamed file may survive a power cut together with the old one: it would be taken
-        twice. Safe to repeat.
+        On btrfs a power cut may leave a renamed file with both its old and its new name: it would be taken twice. Safe
+        to repeat.
         """
         home = self.taken / job_id
         for path in self._files_taken(job_id):
@@ -208,22 +216,23 @@ class Inbox:
                 durable.fsync_folder(folder)
 
     def put_back(self, job_id: str) -> None:
-        """Undo an unfinished take: everything below .taken/<uuid>/ returns to the inbox, under a free
-        name. Safe to repeat."""
+        """Undo an unfinished take: return everything below .taken/<uuid>/ to the inbox, under free names. Safe to
+        repeat."""
         home = self.taken / job_id
         folders = [home]
-        for folder in folders:  # grows while it is read; a person's tree may be too deep for recursion
+        for folder in folders:  # grows while it is read; a user's tree may be too deep for recursion
             target = self.path / folder.relative_to(home)
             for item in _entries(folder):
                 if item.is_dir(follow_symlinks=False) and item.stat(follow_symlinks=False).st_uid == os.geteuid():
                     folders.append(Path(item.path))
-                else:  # also another user's folder, swapped in for a file: moved as one, however much it holds
+                else:  # also another user's folder that replaced a file: moved as one, whatever it contains
                     self._return(Path(item.path), target)
         for folder in reversed(folders):
             durable.remove_empty_folders(folder, up_to=self.taken)
 
     def _return(self, path: Path, folder: Path) -> None:
-        """Move a taken file to a folder of the inbox; to the top one if something else has that folder's place."""
+        """Move a taken file to a folder of the inbox, or to the inbox itself if something else has that folder's
+        name."""
         try:
             with self.opened(folder, make=True) as descriptor:
                 _rename_to_free_name(path, folder, descriptor)
@@ -233,10 +242,10 @@ class Inbox:
             self._return(path, self.path)
 
     def original(self, job_id: str) -> Original:
-        """Where a job's original and sidecars lie.
+        """Find a job's original and its sidecars.
 
         Raises:
-            OriginalGone: not in .taken.
+            OriginalGone: it is not in .taken.
         """
         files = {path.name: path for path in self._files_taken(job_id)}
         sidecars = {}
@@ -244,12 +253,12 @@ class Inbox:
         if len(main) != 1 or main[0].endswith(names.SIDECAR_SUFFIXES) and len(files) == 1:
             raise OriginalGone(f"there are {len(files)} files in {self.own.place / job_id}")
         for name, path in files.items():
-            if name not in (main[0], main[0] + names.DONE_SUFFIX):  # that mark has told what it had to tell
+            if name not in (main[0], main[0] + names.DONE_SUFFIX):  # the mark has served its purpose
                 sidecars[name.removeprefix(main[0]).lstrip(".")] = path
         return Original(path=files[main[0]], sidecars=sidecars)
 
     def taken_ids(self) -> Iterator[str]:
-        """The job ids that have a folder in .taken."""
+        """The names of the folders in .taken, which are job ids."""
         for item in os.scandir(self.taken):
             if item.is_dir(follow_symlinks=False):
                 yield item.name
@@ -260,7 +269,7 @@ class Inbox:
         return "" if folder == "." else folder
 
     def release(self, job_id: str) -> None:
-        """Remove what .taken still holds of a job whose result is published."""
+        """Remove the taken files of a job whose result is published."""
         if (self.taken / job_id).is_dir():
             durable.remove_tree(self.taken / job_id)
 
@@ -297,8 +306,8 @@ def _make_all(root: Path, below: Path) -> Path:
 
 
 def as_recorded(number: int) -> int:
-    """`number` as a signed integer of 64 bits, the widest that SQLite keeps. Times after the year 2262 in nanoseconds,
-    and inodes of file systems that make them up (mergerfs, overlay), need more; equal stays equal, other stays other.
+    """Convert a number to a signed 64-bit integer, the widest that SQLite stores. Nanoseconds after the year 2262, and
+    inodes that file systems such as mergerfs or overlay make up, need more bits; different numbers stay different.
     """
     return (number + 2**63) % 2**64 - 2**63
 

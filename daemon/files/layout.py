@@ -1,6 +1,6 @@
-"""The folders of one daemon together: are they as the promises need them, and is it alone on them?
+"""The folders of one daemon: creates, checks and locks them.
 
-How files move within them is `inbox`'s and `outbox`'s.
+`inbox` and `outbox` move the files in them.
 """
 
 import errno
@@ -15,32 +15,34 @@ from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageEr
 from daemon.core.job import Job, Original
 from daemon.files import beneath
 from daemon.files.inbox import Inbox, OriginalGone
-from daemon.files.outbox import FAILED, LOCK_FILE, Outbox, originals_in
+from daemon.files.originals import originals_in
+from daemon.files.outbox import FAILED, LOCK_FILE, Outbox
 
 log = logging.getLogger(__name__)
 
-_PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may do
-_WRITABLE = "Mount it writable; for a service, open it to that as well: systemd/inboxd.service.d/folders.conf"
-_LOCK_SECONDS = 1.0  # a lock that is held for longer is a living daemon's
+_PASSES = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}  # a later start may succeed
+_WRITABLE = "Mount it writable; for a service, also allow writing there: systemd/inboxd.service.d/folders.conf"
+_LOCK_SECONDS = 1.0  # only a running daemon holds a lock for longer
 
 
-class Folders:
+class Layout:
     """The inbox, the outbox and the state folder of one daemon."""
 
     def __init__(self, *, inbox: Path, outbox: Path, state: Path):
         self.inbox = Inbox(inbox)
         self.outbox = Outbox(outbox, archive=state / "archive", inbox=inbox)
         self.state = state
-        self.kept = state / "kept"  # <uuid>/: what processors keep of a job from attempt to attempt
+        self.checkpoints = state / "kept"  # <uuid>/: what a processor saves of a job between its attempts
         self.backups = state / "backups"  # copies of the job log
         self._locks: list[int] = []  # descriptors of locked files
         self._identities: dict[Path, tuple[int, int]] = {}  # device and inode of what is locked
 
     def prepare(self) -> None:
-        """Make the folders that are missing and check that the promises can be kept in them.
+        """Create missing folders and check that all are usable.
 
         Raises:
-            LayoutError: they cannot; says how to change config.toml or the permissions.
+            LayoutError: one is not; says how to change config.toml or the permissions.
+            StorageError: one is not now, but may be later.
         """
         refuse_overlap(inbox=self.inbox.path, outbox=self.outbox.path, state=self.state)
         for folder in self._all():
@@ -49,17 +51,17 @@ class Folders:
             except OSError as error:
                 if error.errno in _PASSES:
                     fix = _WRITABLE if error.errno == errno.EROFS else ""
-                    raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.", fix) from error
+                    raise StorageError(f"Cannot create the folder {folder}: {error.strerror}.", fix) from error
                 raise LayoutError(
-                    f"The folder {folder} cannot be made: {error.strerror}.",
-                    "Make it yourself, give this user write permission there, or change [paths] in config.toml.",
+                    f"Cannot create the folder {folder}: {error.strerror}.",
+                    "Create it, give this user write permission there, or change [paths] in config.toml.",
                 ) from error
             if os.statvfs(folder).f_flag & os.ST_RDONLY:
                 raise StorageError(f"The folder {folder} is on a read-only file system.", _WRITABLE)
             if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
                 raise LayoutError(
-                    f"The folder {folder} cannot be read and written by this user (uid {os.geteuid()}).",
-                    f"Give it permission, for example: chown {os.geteuid()} {folder}",
+                    f"This user (uid {os.geteuid()}) cannot read and write the folder {folder}.",
+                    f"Give the user permission, for example: chown {os.geteuid()} {folder}",
                 )
         taken = self.inbox.own.place
         if self.inbox.path.stat().st_dev != taken.stat().st_dev:
@@ -73,13 +75,13 @@ class Folders:
         self._make_failed()
 
     def _make_failed(self) -> None:
-        """Make outbox/failed; where something else has its name, failures go to "failed (2)"."""
+        """Create outbox/failed; if something else has its name, failures go to "failed (2)"."""
         failed = self.outbox.path / FAILED
         try:
             with beneath.opened(self.outbox.path, failed, make=True):
                 beneath.close_to_writers(failed)
         except NotADirectoryError:
-            log.warning("%s is not a folder: failures go beside it", failed)
+            log.warning("%s is not a folder: failures go to a folder beside it", failed)
 
     def _make(self, folder: Path) -> None:
         """Create a folder if it is missing; the daemon's own folders are private to this user."""
@@ -103,10 +105,10 @@ class Folders:
         return inbox.path, outbox.path, self.state, inbox.own.place, outbox.own.place
 
     def lock(self) -> None:
-        """Be the only daemon of these folders, until the process ends.
+        """Lock the folders for this process.
 
         Raises:
-            AlreadyRunning: another daemon is.
+            AlreadyRunning: another daemon has locked one.
         """
         self.inbox.hold()
         self.outbox.own.hold()
@@ -132,17 +134,17 @@ class Folders:
             self._identities[place] = (facts.st_dev, facts.st_ino)
 
     def check(self) -> None:
-        """Are these still the folders that were locked?
+        """Check that these are still the folders that were locked.
 
         Raises:
-            OSError, StorageError: one is away, as when its file system is unmounted: it will be back.
-            StartOver: one was removed, or replaced by another.
+            OSError, StorageError: one is unavailable, for example because its file system is unmounted.
+            StartOver: one was removed or replaced.
         """
-        if self._identities and _facts(self.inbox.path) is None:  # never made anew here: somebody may have moved it
-            raise StorageError(f"The inbox {self.inbox.path} is not there.", "Move it back, or make it anew.")
+        if self._identities and _facts(self.inbox.path) is None:  # not created again: somebody may have moved it
+            raise StorageError(f"The inbox {self.inbox.path} does not exist.", "Move it back, or create it again.")
         held = [own for own in (self.inbox.own, self.outbox.own) if own.descriptor is not None]
         for own in held:
-            own.refresh()  # a held folder stays ours, whatever has its name now
+            own.refresh()  # a held folder remains ours, whatever has its name now
         for place, identity in self._identities.items():
             if any(place.is_relative_to(own.place) for own in held):
                 continue
@@ -152,14 +154,14 @@ class Folders:
             if (facts.st_dev, facts.st_ino) == identity:
                 continue
             if facts.st_dev != identity[0]:
-                raise StorageError(f"{place} is not there: its file system is away.", "Mount it again.")
-            raise StartOver(f"{place} was removed or replaced while the daemon ran.")
+                raise StorageError(f"{place} is unavailable: its file system is not mounted.", "Mount it again.")
+            raise StartOver(f"{place} was removed or replaced while the daemon was running.")
 
     def original(self, job_id: str) -> Original:
-        """Where a job's original and sidecars lie; an inbox that is away for a moment is not taken for a removed file.
+        """Find a job's original and its sidecars. An unavailable inbox is not mistaken for a removed file.
 
         Raises:
-            OriginalGone: not in .taken, while that is there.
+            OriginalGone: it is not in .taken, although that is available.
             OSError, StorageError, StartOver: see `check`.
         """
         try:
@@ -170,7 +172,7 @@ class Folders:
 
     @property
     def held(self) -> tuple[int, ...]:
-        """Descriptors of the daemon's own folders, through which the workers' paths lead."""
+        """Descriptors of the daemon's own folders, which the paths given to workers use."""
         found = (self.inbox.own.descriptor, self.outbox.own.descriptor)
         return tuple(descriptor for descriptor in found if descriptor is not None)
 
@@ -197,7 +199,7 @@ class Folders:
         found = [path for path in originals_in(result) if path.is_file() and not path.is_symlink()]
         main = [path for path in found if not names.is_sidecar(path.name, {other.name for other in found})]
         if len(main) != 1 or durable.sha256_of(main[0]) != job.sha256:
-            raise OriginalGone(f"the original is not in {result} any more")
+            raise OriginalGone(f"the original is no longer in {result}")
         self.inbox.release(job.id)
         home = self.inbox.home_for(job.id, job.folder)
         for path in found:
@@ -253,10 +255,10 @@ def _write_owner(path: Path) -> None:
 
 
 def _flock(descriptor: int) -> None:
-    """Lock it, with some patience: a process that a killed daemon was about to start holds its lock until its exec.
+    """Lock it, waiting a moment: a child of a killed daemon holds the lock until its exec.
 
     Raises:
-        BlockingIOError: another process has the lock and keeps it.
+        BlockingIOError: another process holds the lock.
     """
     until = time.monotonic() + _LOCK_SECONDS
     while True:

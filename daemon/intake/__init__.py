@@ -1,1 +1,1 @@
-"""From a file in the inbox to a queued job: notice it, wait until it is complete, take it."""
+"""From a file in the inbox to a queued job: find it, wait until it is complete, take it."""

@@ -1,837 +1,130 @@
-"""From a file in the inbox to a row in the queue: look, settle, take, record.
+"""From a file in the inbox to a row in the queue.
 
-Hints say where to look; what is there is told by looking. Files are taken first and recorded second, many in one
-transaction: a crash between the two leaves a taken file without a row, which `recovery` records.
-
-An unexpected error in a file, its sidecars or its folder affects that file only: it stays in the inbox, or returns
-there, with the reason in `left`, and is retried once it or one of its sidecars changes.
+The scanner finds files, `pending` decides which are complete, the claimer takes and records them, the hasher computes
+the checksums of large ones.
 """
 
-import collections
-import contextlib
-import errno
-import functools
-import hashlib
-import itertools
-import logging
-import os
-import queue
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from daemon.config.settings import Settings
-from daemon.core import durable
-from daemon.core.errors import InboxdError
-from daemon.core.job import Entry, Job, JobState
-from daemon.core.journald import about
+from daemon.core.job import Entry, Job
 from daemon.core.messages import Hashed, LookAt
-from daemon.core.names import (
-    CONTENT_SUFFIXES,
-    DONE_SUFFIX,
-    MAX_SIDECAR_BYTES,
-    OPTIONS_SUFFIX,
-    SIDECAR_SUFFIXES,
-    printable,
-    printable_path,
-)
-from daemon.files.disk_retry import Storage, describe
-from daemon.files.inbox import HASH_INLINE_BYTES, OriginalGone
-from daemon.files.layout import Folders
-from daemon.intake.filetype import Content, sniff
-from daemon.intake.obstacles import obstacle, permissions
-from daemon.intake.overrides import (
-    FOLDER_FILE,
-    Choice,
-    WrongOptions,
-    choose,
-    options_of,
-    read_bounded,
-    too_large,
-    why_ignored,
-)
-from daemon.intake.settling import DOWNLOAD_SUFFIXES, Settling, is_ignored
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
+from daemon.intake.claimer import Claimer
+from daemon.intake.describer import Describer
+from daemon.intake.filetype import Content
+from daemon.intake.hasher import Checksums, Hasher
+from daemon.intake.pending import PendingFiles
+from daemon.intake.scanner import Scanner
 from daemon.intake.watcher import Watcher
-from daemon.queue.store import Store, new_id
+from daemon.queue.store import Store
 from daemon.telemetry.histogram import Histogram
-
-log = logging.getLogger(__name__)
-
-_TAKE_AT_ONCE = 256  # drops in one transaction at most: 15 times as many a second as one by one
-_TAKE_BYTES = 64 * 2**20  # per transaction: all of it is synced first, and a slow disk must not block the loop
-_TAKE_SECONDS = 0.25  # in one step, so that a flood of drops does not keep the main loop from all else
-_RECORD_SECONDS = 0.5  # per transaction, for its fsyncs: groups are halved while they take longer
-_DESCRIBE_SECONDS = 0.5  # per transaction: options files may take long to read
-_HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name
-_WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
-_SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
-_ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
-_OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in the inbox first
-_DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
-_HASH_TRIES = 6  # of a large file that cannot be read
-_CHUNK_BYTES = 1 << 20
-_SLICE_BYTES = 64 * 2**20  # of one large file, before another one may go first
-_CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
-_HASHER_STOP_SECONDS = 1.0
-_LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
-_SCAN_PAUSE = 3.0  # a folder rests for so many times the duration of its last scan
-_SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
-_UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
-_UNEXPECTED_FOLDER = "Internal error in this folder (see the log). inboxd retries periodically."
 
 
 class Intake:
-    """What is seen in the inbox and not yet taken. Called by the main thread only; `now` is of the monotonic clock."""
+    """The parts of the intake, as the main loop uses them. Called by the main thread only; `now` is monotonic
+    seconds. `hasher`: makes the hasher."""
 
     def __init__(
         self,
         settings: Settings,
         store: Store,
-        folders: Folders,
-        storage: Storage,
+        layout: Layout,
+        disk_retry: DiskRetry,
         watcher: Watcher,
-        post: Callable[[Any], None],
+        post: Callable[[Hashed], None],
         *,
         now_us: Callable[[], int],
-        hasher: "Hasher | None" = None,
+        hasher: Hasher | None = None,
     ):
         self.settings = settings
-        self._store = store
-        self._folders = folders
-        self._storage = storage
-        self._watcher = watcher
-        self._now_us = now_us
-        self._settling = Settling(settings.settle_seconds)
-        self._hasher = hasher or Hasher(post, folders.inbox.taken / ".copy.hasher")
-        self._hash_tries: dict[str, int] = {}  # by job
-        self._seen: dict[Path, dict[Path, Entry]] = {}  # by folder, the last look at each file
-        self._complete: set[Path] = set()  # renamed in: complete at the next look
-        self._moved_in: set[Path] = set()  # folders renamed in: what the next scan finds there is settled
-        self._due: dict[Path, float] = {}  # file -> when to look at it again
-        self._ready: dict[Path, tuple[Entry, float]] = {}  # complete, and since when: to be taken in this step or soon
-        self._to_scan: dict[Path, float] = {}  # folder -> not before
-        self._group = _TAKE_AT_ONCE  # files in the next transaction
-        self._unscanned = 0  # folders that the last step had no time for
-        self._rested: dict[Path, float] = {}  # folder -> when its rest after the last scan ends
-        self._unreturned: set[Path] = set()  # half taken: a sidecar may still be in .taken
-        self._failures: dict[Path, int] = {}  # how often a file could not be taken, or a folder not be read
-        self._refused: set[Path] = set()  # what is left in the inbox for good
-        self._to_review: dict[Path, None] = {}  # of these, in order: are the reasons still true?
-        self._settled_at: dict[Path, float] = {}  # what waits for a sidecar
-        self._set_aside: dict[Path, Any] = {}  # files that caused an error: `_likeness` at that time; None: unknown
-        self._blocked: dict[
-            Path, tuple[float, object]
-        ] = {}  # what cannot be moved: not before, or `permissions` change
-        self._mistakes: dict[Path, tuple[Any, Settings, str]] = {}  # wrong options, with `_likeness` and settings then
-        self.left: dict[Path, str] = {}  # files left in the inbox, and why
-        self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, that recovery failed on, and why
-        self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from the last change to the taking
+        self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, on which recovery failed, and why
+        self._hasher = hasher or Hasher(post, layout.inbox.taken / ".copy.hasher")
+        self._checksums = Checksums(store, disk_retry, self._hasher)
+        self._describer = Describer(lambda: self.settings, layout.inbox, now_us=now_us)
+        self._files = PendingFiles(lambda: self.settings, layout.inbox)
+        self._scanner = Scanner(lambda: self.settings, layout, watcher, self._files)
+        self._claimer = Claimer(store, layout.inbox, disk_retry, self._files, self._describer, self._checksums)
 
     def use(self, settings: Settings) -> None:
-        """Go by other settings with all that is taken from now on."""
+        """Apply other settings to everything that is taken from now on."""
         self.settings = settings
-        self._settling.settle_seconds = settings.settle_seconds
-
-    def look_everywhere(self, now: float) -> None:
-        self._to_scan[self._folders.inbox.path] = now
-        self._rested.clear()
-        self._to_review.update(dict.fromkeys(self._refused))
-        self._due.update({path: now for path, likeness in self._set_aside.items() if likeness is None})
-
-    def retry_blocked(self, now: float) -> None:
-        """Try again now to take what could not be moved out of the inbox."""
-        self._due.update(dict.fromkeys(self._blocked, now))
-        self._blocked.clear()
-
-    def look_at(self, hint: LookAt, now: float) -> None:
-        inbox = self._folders.inbox.path
-        if not hint.folder.is_relative_to(inbox):
-            self._to_scan.setdefault(inbox, now)  # the inbox itself was removed or moved
-        elif any(is_ignored(part) for part in hint.folder.relative_to(inbox).parts):
-            return
-        elif hint.name is None:
-            self._to_scan.setdefault(hint.folder, now)
-            if hint.complete:
-                self._moved_in.add(hint.folder)
-        elif not is_ignored(hint.name):
-            path = hint.folder / hint.name
-            if hint.complete:
-                self._complete.add(path)
-                self._due[path] = now
-            else:
-                self._complete.discard(path)
-                self._settling.stir(path, now)
-                self._due[path] = now + min(_HINT_PAUSE, self.settings.settle_seconds)
+        self._files.use(settings)
 
     def step(self, now: float) -> int:
-        """Look where it is due, take what has settled; the number of drops taken."""
-        self._look_due(now)
-        self._scan_due(now)
-        self._review_refused()
-        taken, started = 0, time.monotonic()
-        while self._ready and self._storage.can_take:
-            taken += self._take(list(itertools.islice(self._ready.values(), min(self._group, _TAKE_AT_ONCE))), now)
-            if time.monotonic() - started >= _TAKE_SECONDS:
-                break
-        return taken
-
-    def _look_due(self, now: float) -> None:
-        """Look at the files whose time has come, the longest due first; the rest in the next step."""
-        until = time.monotonic() + _LOOK_SECONDS
-        for path in sorted((path for path, due in self._due.items() if due <= now), key=self._due.__getitem__):
-            if path in self._due:  # still, after the looks at others
-                self._bounded(self._look, path, now, path=path)
-            if time.monotonic() >= until:
-                return
-
-    def _review_refused(self) -> None:
-        """Check whether what is never taken is still there; the rest in the next step."""
-        until = time.monotonic() + _LOOK_SECONDS
-        while self._to_review:
-            path = next(iter(self._to_review))
-            del self._to_review[path]
-            self._bounded(self._refuse, path, path=path)
-            if time.monotonic() >= until:
-                return
-
-    def _look(self, path: Path, now: float) -> None:
-        try:
-            entry = self._folders.inbox.look(path)
-        except OSError as error:
-            self._fail(path, error, now)
-            return
-        if entry is None:
-            self._forget(path)
-            self._refuse(path)
-        else:
-            self._consider(entry, now)
-
-    def _bounded(self, step: Callable[..., None], *arguments: Any, path: Path, entry: Entry | None = None) -> None:
-        """Error boundary of one file: an unexpected error affects only that file."""
-        try:
-            step(*arguments)
-        except InboxdError:  # a disk failed, or the daemon must start over
-            raise
-        except Exception as error:
-            self._put_aside(path, entry, error)
+        """Run due looks and scans, and take complete files, each for a limited time; return how many were taken."""
+        self._files.step(now)
+        self._scanner.step(now)
+        self._files.step_reviews()
+        return self._claimer.take_ready(now)
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        if self._to_review or (self._ready and self._storage.can_take):
+        if self._claimer.can_take:
             return 0.0
-        earliest = min((*self._to_scan.values(), *self._due.values()), default=None)
-        return None if earliest is None else max(0.0, earliest - now)
+        pauses = (self._files.next_look(now), self._scanner.next_scan(now))
+        return min((pause for pause in pauses if pause is not None), default=None)
 
     def stop(self) -> bool:
-        """Stop the thread; a restart creates a new `Intake`. False: the thread is still running."""
+        """Stop the hasher; a restart creates a new `Intake`. False: its thread is still running."""
         return self._hasher.stop()
+
+    # ---------------------------------------------------------------------------------------- the inbox
+
+    def look_everywhere(self, now: float) -> None:
+        """Scan the whole inbox, and review why files are left in it."""
+        self._scanner.look_everywhere(now)
+        self._files.look_everywhere(now)
+
+    def look_at(self, hint: LookAt, now: float) -> None:
+        self._scanner.look_at(hint, now)
+
+    def retry_blocked(self, now: float) -> None:
+        """Try again now to take what could not be moved out of the inbox."""
+        self._files.retry_blocked(now)
+
+    @property
+    def left(self) -> dict[Path, str]:
+        """Files left in the inbox, and why."""
+        return self._files.left.reasons
 
     @property
     def unclaimed(self) -> list[Entry]:
-        """The files that were seen and are not taken yet, those that are `left` included."""
-        return [entry for files in self._seen.values() for entry in files.values() if entry.path.name[0] != "."]
-
-    @property
-    def is_quiet(self) -> bool:
-        """True if nothing is to be looked at, settles, or waits to be hashed. What is `left` does not count, except if
-        it failed only a few times yet."""
-        left = {path for path in self.left if not 0 < self._failures.get(path, 0) < _DRAIN_TRIES}
-        left -= self._settled_at.keys()  # their time of grace will be over
-        pending = (self._due.keys() | self._to_scan.keys()) - left
-        return not pending and not self._ready and not self._hasher.pending
-
-    # ---------------------------------------------------------------------------------------- looking
+        """The files that were seen and have not been taken, including those that are `left`."""
+        return self._files.unclaimed
 
     @property
     def is_scanning(self) -> bool:
         """True if folders are due to be scanned that `step` had no time for."""
-        return self._unscanned > 0
-
-    def _scan_due(self, now: float) -> None:
-        """Scan the folders whose time has come and those below, the longest due first; the rest in the next step."""
-        until = time.monotonic() + _LOOK_SECONDS
-        due = collections.deque(
-            sorted((folder for folder, at in self._to_scan.items() if at <= now), key=self._to_scan.__getitem__)
-        )
-        try:
-            while due:
-                due.extend(self._scan_one(due.popleft(), now))
-                if time.monotonic() >= until:
-                    break
-        finally:
-            self._unscanned = len(due)
-            for folder in due:
-                self._to_scan.setdefault(folder, now)
-
-    def _scan_one(self, folder: Path, now: float) -> list[Path]:
-        """Scan a folder unless it rests; the folders in it."""
-        rest = self._rested.get(folder, 0.0)
-        if rest > now:
-            self._to_scan[folder] = rest
-            return []
-        self._to_scan.pop(folder, None)
-        try:
-            return self._scan(folder, now)
-        except (OSError, InboxdError):
-            raise
-        except Exception as error:  # error boundary of one folder
-            self._leave(folder, _UNEXPECTED_FOLDER, error)
-            self._to_scan[folder] = now + self.settings.schedule.rescan
-            return []
-
-    def _scan(self, folder: Path, now: float) -> list[Path]:
-        """Look at each file of a folder; its sub folders, which are to be scanned next."""
-        moved_in = folder in self._moved_in
-        self._moved_in.discard(folder)
-        self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
-        started = time.monotonic()
-        try:
-            entries, folders, others = self._folders.inbox.scan(folder)
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                self._leave(folder, f"it cannot be read: {describe(error)}")
-                self._to_scan[folder] = now + self._error_pause(folder)
-                return []
-            if folder == self._folders.inbox.path:
-                self._folders.check()
-            entries, folders, others = [], [], []
-        self.left.pop(folder, None)
-        self._failures.pop(folder, None)
-        present = {entry.path for entry in entries}
-        for path in self._seen.get(folder, {}).keys() - present:
-            self._forget(path)
-        if moved_in:
-            self._moved_in.update(sub for sub in folders if not is_ignored(sub.name))
-            self._complete.update(present)
-        for entry in entries:
-            if is_ignored(entry.path.name):
-                self._complete.discard(entry.path)
-            else:
-                self._bounded(self._consider, entry, now, path=entry.path, entry=entry)
-        for path in (*others, *(entry.path for entry in entries if entry.path.name.endswith(SIDECAR_SUFFIXES))):
-            if not is_ignored(path.name):
-                self._bounded(self._refuse, path, path=path)
-        self._bounded(self._refuse, folder / FOLDER_FILE, path=folder / FOLDER_FILE)
-        self._rested[folder] = now + _SCAN_PAUSE * (time.monotonic() - started)
-        return [sub for sub in folders if not is_ignored(sub.name)]
-
-    def _consider(self, entry: Entry, now: float) -> None:
-        """After a look at a file: is it to be taken now, or when is it to be looked at again?"""
-        path = entry.path
-        if path.name.endswith(SIDECAR_SUFFIXES):
-            if path not in self._refused:  # else it is known why it lies there alone
-                self._forget(path)  # taken with its file
-            return
-        seen = self._seen.setdefault(path.parent, {})
-        changed = seen.get(path) != entry
-        seen[path] = entry
-        self._ready.pop(path, None)
-        if path in self._set_aside:
-            likeness = self._set_aside[path]
-            if likeness is not None and likeness == self._likeness(entry):
-                self._due[path] = now + self._look_pause
-                return
-            del self._set_aside[path]
-            if likeness is not None:
-                self.left.pop(path, None)
-        if self._is_blocked(path, now):
-            return
-        self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
-        if path in self._complete:
-            self._complete.discard(path)
-            self._settling.complete(path)
-        if not changed and self._due.get(path, now) > now:
-            return  # its wait is not over
-        if not self._settling.ready(path, now):
-            self._due[path] = now + max(_SHORT_PAUSE, self._settling.seconds_left(path, now))
-        elif path in self._unreturned or self._is_written(path):
-            self._due[path] = now + _WRITER_PAUSE
-        else:
-            self._ready[path] = entry, now
-            self._due.pop(path, None)
-
-    def _is_blocked(self, path: Path, now: float) -> bool:
-        """True if a file still cannot be moved and its pause is not over; it is then looked at again later."""
-        if path not in self._blocked:
-            return False
-        until, before = self._blocked[path]
-        is_changed = before != permissions(self._folders.inbox, path)
-        if now < until and not is_changed:
-            self._due[path] = min(until, now + self._look_pause)
-            return True
-        del self._blocked[path]
-        if is_changed:
-            self._failures.pop(path, None)
-        self._due.pop(path, None)
-        return False
+        return self._scanner.is_scanning
 
     @property
-    def _look_pause(self) -> float:
-        """Seconds between looks at a file that waits for a person; longer if there are many."""
-        return max(_SET_ASIDE_PAUSE, 0.001 * len(self.left))
+    def is_quiet(self) -> bool:
+        """True if nothing is to be looked at, settles, is ready, or waits to be hashed. What is `left` does not count
+        once it has failed several times."""
+        return self._files.is_quiet and self._scanner.is_quiet and not self._checksums.pending
 
-    def _is_written(self, path: Path) -> bool:
-        try:
-            with self._folders.inbox.opened(path.parent) as folder:
-                return bool(durable.writer_has(path, folder))
-        except OSError:  # `take` will tell
-            return False
+    # ---------------------------------------------------------------------------------------- taken files
 
-    def _refuse(self, path: Path) -> None:
-        """Report why something is never taken or is ignored, as long as it is there."""
-        inbox = self._folders.inbox
-        try:
-            why = (None if path.name == FOLDER_FILE else inbox.refusal(path)) or why_ignored(inbox, path)
-        except OSError:  # not now; at the next look
-            return
-        if why is not None:
-            self._refused.add(path)
-            self._leave(path, why)
-        elif path in self._refused:
-            self._refused.discard(path)
-            self.left.pop(path, None)
+    @property
+    def claims(self) -> Histogram:
+        """Seconds from a file's last change until it is taken."""
+        return self._claimer.claims
 
-    def _forget(self, path: Path) -> None:
-        for memory in (self._due, self._ready, self.left, self._failures, self._settled_at, self._blocked):
-            memory.pop(path, None)
-        if path not in self._unreturned:  # otherwise it is about to be returned
-            self._set_aside.pop(path, None)
-        seen = self._seen.get(path.parent, {})
-        seen.pop(path, None)
-        if not seen:
-            self._seen.pop(path.parent, None)
-        self._complete.discard(path)
-        self._settling.forget(path)
+    def hashed(self, hashed: Hashed) -> str | None:
+        """Record a checksum, so that its job may start. Return the error if the file is given up as unreadable."""
+        return self._checksums.receive(hashed)
 
-    def _error_pause(self, path: Path, longest: float = _ERROR_PAUSE_MAX) -> float:
-        """Seconds until what failed is tried again; longer where that would be much work."""
-        failures = self._failures[path] = self._failures.get(path, 0) + 1
-        return max(min(_ERROR_PAUSE * 2 ** min(failures - 1, 20), longest), 0.001 * len(self.left))
-
-    def _fail(self, path: Path, error: OSError, now: float) -> None:
-        why = obstacle(self._folders.inbox, path, error)
-        self._leave(path, f"it cannot be taken: {why or describe(self._without_job(error))}")
-        if why is None:
-            self._due[path] = now + self._error_pause(path)
-            return
-        until = now + self._error_pause(path, _OBSTACLE_PAUSE_MAX)
-        self._blocked[path] = until, permissions(self._folders.inbox, path)
-        self._due[path] = min(until, now + self._look_pause)
-
-    def _without_job(self, error: OSError) -> OSError:
-        """An error below .taken, without the folder there that is a new one in each try."""
-        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-        if any(Path(name).is_relative_to(self._folders.inbox.taken) for name in names):
-            return OSError(error.errno, error.strerror, str(self._folders.inbox.own.place))
-        return error
-
-    def _leave(self, path: Path, why: str, error: Exception | None = None) -> None:
-        """Report why it stays in the inbox. `error`: an unexpected exception, for the log."""
-        why = printable(why)
-        if self.left.get(path) != why:
-            self.left[path] = why
-            shown = printable_path(path.relative_to(self._folders.inbox.path))
-            log.log(
-                logging.ERROR if error else logging.WARNING, "%s stays in the inbox: %s", shown, why, exc_info=error
-            )
-
-    def _put_aside(self, path: Path, entry: Entry | None, error: Exception, why: str = _UNEXPECTED) -> None:
-        """Leave a file that caused an error until it changes. `entry`: its state at that time."""
-        self._due.pop(path, None)
-        self._ready.pop(path, None)
-        self._leave(path, why, error)
-        self._set_aside[path] = None if entry is None else self._likeness(entry)
-        if entry is not None:
-            self._due[path] = 0.0
-
-    def _likeness(self, entry: Entry) -> Any:
-        """Changes when a file or one of its sidecars changes, but not when the file is taken and put back."""
-        inbox, path = self._folders.inbox, entry.path
-        above = [path.parent, *path.parent.parents]
-        beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
-        beside += [folder / FOLDER_FILE for folder in above if folder.is_relative_to(inbox.path)]
-        found: list[Entry | None] = [entry]
-        for each in beside:
-            try:
-                found.append(inbox.look(each))
-            except Exception:  # whatever causes this will change as well
-                found.append(None)
-        return [each and (each.inode, each.size_bytes, each.mtime_ns) for each in found]
-
-    # ---------------------------------------------------------------------------------------- taking
-
-    def _take(self, ready: list[tuple[Entry, float]], now: float) -> int:
-        taken: list[tuple[Job, Entry]] = []
-        started, left_bytes = time.monotonic(), _TAKE_BYTES
-        for number, (entry, since) in enumerate(ready):
-            if number and (time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0):
-                break
-            self._ready.pop(entry.path, None)
-            if since < now and not self._is_still_ready(entry, now):
-                continue
-            job = self._take_or_leave(entry, now)
-            if job is not None:
-                self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
-                self._forget(entry.path)
-                taken.append((job, entry))
-                left_bytes -= min(entry.size_bytes, HASH_INLINE_BYTES)
-        if taken:
-            step = functools.partial(self._make_durable, taken)
-            self._storage.make(f"record {taken[0][0].id[:8]}", step, hopeless=lambda _: self._make_each_durable(taken))
-        return len(taken)
-
-    def _is_still_ready(self, entry: Entry, now: float) -> bool:
-        """Check a file again that had to wait to be taken, for its turn or for a disk."""
-        self._due[entry.path] = now
-        self._bounded(self._look, entry.path, now, path=entry.path, entry=entry)
-        return self._ready.pop(entry.path, None) == (entry, now)
-
-    def _take_or_leave(self, entry: Entry, now: float) -> Job | None:
-        """Take a file and return its row; None: it stays in the inbox."""
-        try:
-            return self._take_one(entry.path, now)
-        except FileNotFoundError:
-            self._forget(entry.path)
-            self._due[entry.path] = now + _SHORT_PAUSE  # perhaps only a sidecar has disappeared
-        except OSError as error:
-            self._fail(entry.path, error, now)
-        except InboxdError:
-            raise
-        except Exception as error:  # error boundary of one file
-            self._put_aside(entry.path, entry, error)
-        return None
-
-    def _take_one(self, path: Path, now: float) -> Job | None:
-        """The row of a drop that is now in .taken; None: it waits for its question.
-
-        Raises:
-            OSError: it is where it was.
-        """
-        with self._folders.inbox.opened(path.parent) as folder:
-            content = sniff(path, folder)
-        sidecars = self._own_sidecars(path)
-        if why := self._why_not_yet(path, content, sidecars, now):
-            self._leave(path, why)
-            self._due[path] = now + max(self.settings.settle_seconds, _WRITER_PAUSE, 0.001 * len(self.left))
-            return None
-        job_id = new_id()
-        try:
-            taken = self._folders.inbox.take(job_id, path, [sidecar.path for sidecar in sidecars])
-            for sidecar in sidecars:
-                self._refuse(sidecar.path)  # a sidecar of a taken file is not waiting any longer
-            return self.describe(job_id, taken, content)
-        except InboxdError:
-            raise
-        except Exception:  # the caller reports it
-            self._return(job_id, path)
-            raise
-
-    def _return(self, job_id: str, path: Path) -> None:
-        """Return a taken file that has no row to `path`, now or as soon as possible."""
-        self._unreturned.add(path)
-        self._storage.make(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
-
-    def _put_back(self, job_id: str, path: Path) -> None:
-        self._folders.inbox.put_back(job_id)
-        self._unreturned.discard(path)
-        self._due[path] = 0.0  # look at it again
-
-    def _make_durable(self, taken: list[tuple[Job, Entry]]) -> None:
-        """The second half of taking: after it, these drops are the daemon's. Safe to repeat."""
-        jobs, started = [job for job, _ in taken], time.monotonic()
-        try:
-            self._folders.inbox.fsync_taken([job.id for job in jobs], {entry.path.parent for _, entry in taken})
-            self.record(self._store.missing(jobs))
-        except (OSError, InboxdError):
-            raise
-        except Exception:  # error boundary: find out which file it is
-            self._make_each_durable(taken)
-        if time.monotonic() - started > _RECORD_SECONDS:
-            self._group = max(1, len(taken) // 2)
-        elif len(taken) >= self._group:
-            self._group = min(2 * self._group, _TAKE_AT_ONCE)
-
-    def _make_each_durable(self, taken: list[tuple[Job, Entry]]) -> None:
-        """Record the files one by one, so that only the one that fails goes back to the inbox."""
-        for job, entry in taken:
-            step = functools.partial(self._make_one_durable, job, entry)
-            self._storage.make(f"record {job.id}", step, hopeless=functools.partial(self._reject, job, entry))
-
-    def _make_one_durable(self, job: Job, entry: Entry) -> None:
-        try:
-            self._folders.inbox.fsync_taken([job.id], [entry.path.parent])
-            self.record(self._store.missing([job]))
-        except (OSError, InboxdError):
-            raise
-        except Exception as error:  # error boundary of one file
-            self._reject(job, entry, error)
-
-    def _reject(self, job: Job, entry: Entry, error: Exception) -> None:
-        """Return a taken file that cannot be recorded, unless its row was already committed."""
-        if not self._store.missing([job]):
-            log.error("%s %s: %s", job.id[:8], job.path, printable(str(error)), extra=about(job))
-            return
-        self._return(job.id, entry.path)
-        why = f"it cannot be added to the job log: {describe(error)}" if isinstance(error, OSError) else _UNEXPECTED
-        self._put_aside(entry.path, entry, error, why)
-
-    def record(self, jobs: list[Job], *, event: str = "queued") -> None:
-        """Insert taken drops into the queue, and have the large ones hashed."""
-        self._store.insert(jobs, event=event)
-        for job in jobs:
-            recipe = job.recipe or "no recipe"
-            log.info("%s %s: taken (%s, %s)", job.id[:8], job.path, job.media_type, recipe, extra=about(job))
-        self.hash_missing(jobs)
-
-    def hash_missing(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            if job.sha256 is None:
-                self._hasher.ask(job.id, self._where_taken(job))
-
-    def _where_taken(self, job: Job) -> Path:
-        try:
-            return self._folders.inbox.original(job.id).path
-        except OriginalGone:  # the hasher will find that, too
-            return self._folders.inbox.taken / job.id
-
-    def describe(self, job_id: str, taken: Entry, content: Content) -> Job:
-        """The row of a taken drop.
+    def adopt(self, job_id: str, taken: Entry, content: Content) -> None:
+        """Record a taken file that has no row.
 
         Raises:
             OSError: it cannot be read.
         """
-        folder = self._folders.inbox.folder_of(taken.path, job_id)
-        choice = self._choose(taken, self._folders.inbox.path / folder, content)
-        return Job(
-            id=job_id,
-            name=printable_path(taken.path.name),
-            folder=printable_path(folder),
-            kind=content.kind,
-            media_type=content.media_type,
-            recipe=choice.recipe,
-            overrides=choice.overrides | self._describe_sidecars(taken.path),
-            state=JobState.QUEUED,
-            priority=choice.priority,
-            inode=taken.inode,
-            size_bytes=taken.size_bytes,
-            mtime_ns=taken.mtime_ns,
-            sha256=self._sha256_of_small(taken.path),
-            received_at=self._now_us(),
-        )
+        self._claimer.record([self._describer.describe(job_id, taken, content)], event="recovered")
 
-    def _describe_sidecars(self, taken: Path) -> dict[str, Any]:
-        """Checksums of the sidecars that belong to the content of a taken file, such as the question about an image.
-
-        Raises:
-            OSError: a sidecar has grown beyond its limit since it was looked at, or cannot be read.
-        """
-        sums = {}
-        for sidecar in self._sidecars(taken):
-            suffix, limit = sidecar.path.suffix, MAX_SIDECAR_BYTES[sidecar.path.suffix]
-            if sidecar.size_bytes > limit:
-                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.path.name)
-            if suffix in CONTENT_SUFFIXES:
-                sums[suffix] = hashlib.sha256(self._read_taken(sidecar.path, limit)).hexdigest()
-        return {"sidecars": sums} if sums else {}
-
-    def _read_taken(self, sidecar: Path, limit: int) -> bytes:
-        try:
-            return read_bounded(self._folders.inbox, sidecar, limit)
-        except WrongOptions as error:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.name) from error
-
-    def _sha256_of_small(self, taken: Path) -> str | None:
-        """The SHA-256 of a taken file; None: it is large, so the hasher computes it."""
-        digest, left = hashlib.sha256(), HASH_INLINE_BYTES
-        with self._folders.inbox.open_file(taken) as file:
-            if os.fstat(file.fileno()).st_size > HASH_INLINE_BYTES:
-                return None
-            while chunk := file.read(_CHUNK_BYTES):
-                left -= len(chunk)
-                if left < 0:  # it is growing
-                    return None
-                digest.update(chunk)
-        return digest.hexdigest()
-
-    def _choose(self, taken: Entry, folder: Path, content: Content) -> Choice:
-        """What is to be done with a taken drop; where the files near it have been changed for the worse since it was
-        found to be complete, what config.toml says."""
-        sidecar = taken.path.with_name(taken.path.name + OPTIONS_SUFFIX)
-        try:
-            return choose(
-                self.settings,
-                self._folders.inbox,
-                folder,
-                content.kind,
-                sidecar if self._folders.inbox.look(sidecar) else None,
-            )
-        except (WrongOptions, OSError) as error:
-            log.error("%s: the options near it cannot be used: %s", printable_path(taken.path.name), error)
-            rules = self.settings.folder(printable_path(folder.relative_to(self._folders.inbox.path)))
-            return Choice(recipe=rules.recipes.get(content.kind) if content.kind else None, priority=rules.priority)
-
-    def hashed(self, hashed: Hashed) -> str | None:
-        """Record a checksum that has come in; with it the job may start. An error's text if it never will."""
-        if hashed.sha256 is None:
-            tries = self._hash_tries[hashed.job] = self._hash_tries.get(hashed.job, 0) + 1
-            if tries >= _HASH_TRIES and self._storage.trouble is None:
-                self._hasher.delivered(hashed.job)
-                self._hash_tries.pop(hashed.job, None)
-                return hashed.error
-            log.warning("%s cannot be read, and will be tried again: %s", hashed.job[:8], hashed.error)
-            self._hasher.ask_again(hashed.job, min(_ERROR_PAUSE * 2 ** (tries - 1), _ERROR_PAUSE_MAX))
-            return None
-        self._hasher.delivered(hashed.job)
-        self._hash_tries.pop(hashed.job, None)
-        self._storage.make(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
-        return None
-
-    def _own_sidecars(self, path: Path) -> list[Entry]:
-        """The sidecars of a file in the inbox that count; see `nearby`."""
-        own = []
-        for sidecar in self._sidecars(path):
-            if why_ignored(self._folders.inbox, sidecar.path):
-                self._refuse(sidecar.path)
-            else:
-                own.append(sidecar)
-        return own
-
-    def _sidecars(self, path: Path) -> list[Entry]:
-        """The sidecars of a file, in the inbox or taken."""
-        candidates = (path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES)
-        return [entry for candidate in candidates if (entry := self._folders.inbox.look(candidate))]
-
-    def _likeness_at(self, path: Path) -> Any:
-        entry = self._folders.inbox.look(path)
-        return entry and self._likeness(entry)
-
-    def _why_not_yet(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> str | None:
-        """What a settled file waits for, in words for whoever dropped it; None: for nothing.
-
-        Raises:
-            OSError: a file beside it cannot be read.
-        """
-        for sidecar in sidecars:
-            limit = MAX_SIDECAR_BYTES[sidecar.path.suffix]
-            if sidecar.size_bytes > limit:
-                return too_large(sidecar.path.name, limit)
-        if content.media_type == "application/x-empty":  # Firefox creates an empty NAME while it downloads to NAME.part
-            for download in (path.with_name(path.name + suffix) for suffix in DOWNLOAD_SUFFIXES):
-                if self._folders.inbox.look(download):
-                    return f"it is the placeholder of the unfinished download {download.name}."
-        beside = {sidecar.path.suffix: sidecar.path for sidecar in sidecars}
-        rules = self.settings.folder(printable_path(path.parent.relative_to(self._folders.inbox.path)))
-        if rules.wait_for_done and DONE_SUFFIX not in beside:
-            return f"it waits for {path.name}{DONE_SUFFIX}, which says that it is complete."
-        if not sidecars and rules.wait_for_sidecar:
-            settled = self._settled_at.setdefault(path, now)
-            if now < settled + rules.wait_for_sidecar:
-                return f"it waits {rules.wait_for_sidecar:g} s for what may come to lie beside it."
-        likeness = (tuple(sidecars), self._likeness_at(path))
-        if path in self._mistakes and self._mistakes[path][:2] == (likeness, self.settings):
-            return self._mistakes[path][2]  # to parse them again could take a third of a second, and delay all others
-        try:
-            choice = choose(self.settings, self._folders.inbox, path.parent, content.kind, beside.get(OPTIONS_SUFFIX))
-        except WrongOptions as error:
-            why = f"its options are wrong: {error}"
-            self._mistakes[path] = likeness, self.settings, why
-            return why
-        recipe = self.settings.recipes.get(choice.recipe or "")
-        if recipe is None or ".prompt" in beside:
-            return None
-        if recipe.cls.wants_prompt(options_of(recipe, choice.options)):
-            return f"it waits for its question: write {path.name}.prompt beside it."
-        return None
-
-
-class _Hashing:
-    """The checksum of one large file, computed slice by slice."""
-
-    def __init__(self, job_id: str, path: Path):
-        self.job_id = job_id
-        self._path = path
-        self._digest = hashlib.sha256()
-        self._file: BinaryIO | None = None
-        self.left_bytes = 0
-        with contextlib.suppress(OSError):  # the first slice reports it
-            self.left_bytes = path.lstat().st_size
-
-    def go_on(self, syncer: durable.Syncer) -> str | None:
-        """Make the file durable, or compute another slice; the checksum at the end, None before that.
-
-        Raises:
-            OSError: it cannot be read, or is gone.
-        """
-        if self._file is None:
-            syncer.sync(self._path)
-            durable.fsync_folder(self._path.parent)
-            self._file = os.fdopen(durable.open_regular(self._path), "rb")
-            return None
-        self._path.lstat()  # a job that was cancelled has no file any more
-        for _ in range(_SLICE_BYTES // _CHUNK_BYTES):
-            if not (chunk := self._file.read(_CHUNK_BYTES)):
-                return self._digest.hexdigest()
-            self._digest.update(chunk)
-            self.left_bytes -= len(chunk)
-        return None
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-
-class Hasher:
-    """A thread that makes large files durable and computes their SHA-256: the one with the least left goes first, so
-    that a file of terabytes delays only larger ones."""
-
-    def __init__(self, post: Callable[[Any], None], scratch: Path):
-        self._post = post
-        self._syncer = durable.Syncer(scratch)
-        self._asked: queue.SimpleQueue[tuple[str, Path] | None] = queue.SimpleQueue()
-        self._paths: dict[str, Path] = {}
-        self.pending = 0  # asked for and not yet delivered; changed by the main thread only
-        self._thread = threading.Thread(target=self._serve, name="hasher", daemon=True)
-        self._thread.start()
-
-    def ask(self, job_id: str, path: Path) -> None:
-        self.pending += 1
-        self._paths[job_id] = path
-        self._asked.put((job_id, path))
-
-    def delivered(self, job_id: str) -> None:
-        """Forget a job whose checksum has come in, or never will."""
-        self.pending -= 1
-        self._paths.pop(job_id, None)
-
-    def ask_again(self, job_id: str, after_seconds: float) -> None:
-        timer = threading.Timer(after_seconds, self._asked.put, [(job_id, self._paths[job_id])])
-        timer.daemon = True
-        timer.start()
-
-    def stop(self) -> bool:
-        """Stop the thread after the current slice; False: it is still running."""
-        self._asked.put(None)
-        self._thread.join(_HASHER_STOP_SECONDS)
-        return not self._thread.is_alive()
-
-    def _serve(self) -> None:
-        works: list[_Hashing] = []
-        while True:
-            while not works or not self._asked.empty():
-                if (asked := self._asked.get()) is None:
-                    for work in works:
-                        work.close()
-                    return
-                works.append(_Hashing(*asked))
-            work = min(works, key=lambda each: each.left_bytes)
-            try:
-                sha256, why = work.go_on(self._syncer), ""
-                if sha256 is None:
-                    continue
-            except OSError as error:
-                sha256, why = None, str(error)
-            work.close()
-            works.remove(work)
-            self._post(Hashed(job=work.job_id, sha256=sha256, error=why))
+    def hash_missing(self, jobs: list[Job]) -> None:
+        """Have the originals of jobs without a checksum hashed."""
+        self._claimer.hash_missing(jobs)

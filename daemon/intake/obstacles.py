@@ -1,6 +1,6 @@
-"""Why a file cannot be moved out of the inbox: what its owner or an administrator did there, and what to change.
+"""Explains why a file cannot be moved out of the inbox, and what its owner or an administrator must change.
 
-Only looks. The messages name the file or folder in the inbox and stay the same from one try to the next.
+Only looks. The messages name the file or folder in the inbox, and are the same at each try.
 """
 
 import errno
@@ -13,7 +13,7 @@ from daemon.files.inbox import Inbox
 
 
 def obstacle(inbox: Inbox, path: Path, error: OSError) -> str | None:
-    """What keeps `path` or one of its sidecars in the inbox; None: nothing there explains `error`, of `Inbox.take`."""
+    """Explain an error of `Inbox.take`; None: the inbox is not its cause."""
     if error.filename2 is None:  # not a rename
         return None
     try:
@@ -24,7 +24,7 @@ def obstacle(inbox: Inbox, path: Path, error: OSError) -> str | None:
 
 
 def permissions(inbox: Inbox, path: Path) -> object:
-    """What decides whether a file can be moved out of its folder: changes when somebody removes the obstacle."""
+    """What determines whether a file can be moved out of its folder: changes when somebody removes the obstacle."""
     try:
         with inbox.opened(path.parent) as folder:
             above, own = os.fstat(folder), os.stat(path.name, dir_fd=folder, follow_symlinks=False)

@@ -1,7 +1,7 @@
-"""When has a file stopped changing? Only differences between looks count, never the file's own times.
+"""Decides when a file has stopped changing. Only differences between looks count, never the file's own times.
 
-Pure: paths, fingerprints and the time are passed in, so neither a clock step nor an mtime in the future can hold a file
-back. Who looks, and when, is `service`'s; whether a writer still has the file open is `folders`'s.
+Pure: paths, fingerprints and the time are passed in, so neither a clock step nor an mtime in the future can delay a
+file. `pending` looks, and checks whether a writer still has the file open.
 """
 
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ _NAMES_OF_DESKTOPS = {"thumbs.db", "desktop.ini"}
 
 
 def is_ignored(name: str) -> bool:
-    """True for a name that is never a drop, upper or lower case: hidden (a leading dot), the temporary name of a
-    program that is still writing (see the tables above, and GLib's ".goutputstream-"), or a desktop's own file."""
+    """True for a name that is never taken, in upper or lower case: hidden (a leading dot), the temporary name of a
+    program that is still writing (see the tables above, and GLib's ".goutputstream-"), or a file of the desktop."""
     name = name.lower()
     return (
         name.startswith(_TEMPORARY_PREFIXES)
@@ -48,17 +48,17 @@ def is_ignored(name: str) -> bool:
 
 @dataclass(kw_only=True, slots=True)
 class _Seen:
-    """What the looks at one path have shown."""
+    """The results of the looks at one path."""
 
     fingerprint: Fingerprint | None = None  # of the last look; None: only hinted at
-    changed_at: float = 0.0  # the look that first saw this fingerprint
+    changed_at: float = 0.0  # when a look first saw this fingerprint
     complete: bool = False  # it was renamed in and has not changed since the first look after that
 
 
 class Settling:
-    """The paths in sight that may still be written, and how long each has been still. One thread only.
+    """The paths that may still be written to, and how long each has been unchanged. One thread only.
 
-    Times are monotonic seconds. Only looks tell of changes, so the caller takes one more before it takes the file.
+    Times are monotonic seconds. Only looks detect changes, so the caller looks once more before it takes the file.
     """
 
     def __init__(self, settle_seconds: float):
@@ -75,18 +75,18 @@ class Settling:
         seen.changed_at = min(seen.changed_at, now)  # a clock that stepped back must not prolong the wait
 
     def complete(self, path: Path) -> None:
-        """Note a hint that `path` is complete: it was renamed in.
+        """Record a hint that `path` is complete: it was renamed in.
 
-        To be called after the look that the hint led to: it holds until a look finds a change. Before the first look
-        it holds from that look on.
+        Call it after the look that the hint caused: the hint is valid until a look finds a change. Before the first
+        look, it is valid from that look on.
         """
         self._seen.setdefault(path, _Seen()).complete = True
 
     def stir(self, path: Path, now: float) -> None:
-        """Note a hint that `path` is being written: it was created, or a writer closed it and may reopen it.
+        """Record a hint that `path` is being written: it was created, or a writer closed it and may reopen it.
 
-        It settles from now on even if it looks unchanged: a writer may have left its size and, within a tick of
-        the kernel's clock, its times the same.
+        It settles from now on even if it looks unchanged: a write may have changed neither its size nor, within a tick
+        of the kernel's clock, its times.
         """
         seen = self._seen.get(path)
         if seen is not None and seen.fingerprint is not None:
@@ -95,7 +95,7 @@ class Settling:
     def seconds_left(self, path: Path, now: float) -> float:
         """Seconds until `ready` if nothing changes; 0: it is ready; `settle_seconds` before the first look.
 
-        An empty file is never complete by a hint: many programs make the name first, and open it again to fill it.
+        A hint never makes an empty file complete: many programs create the file first, and reopen it to write to it.
         """
         seen = self._seen.get(path)
         if seen is None or seen.fingerprint is None:
@@ -110,5 +110,5 @@ class Settling:
         return seen is not None and seen.fingerprint is not None and self.seconds_left(path, now) <= 0
 
     def forget(self, path: Path) -> None:
-        """Drop what is known of one path: it was taken, or is gone."""
+        """Forget one path: it was taken, or is gone."""
         self._seen.pop(path, None)

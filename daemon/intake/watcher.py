@@ -1,10 +1,10 @@
-"""inotify -> "look there" hints in the mailbox. The only module that imports watchdog.
+"""Turns inotify events into hints for the intake. The only module that imports watchdog.
 
-Hints only make the daemon quick: one that is lost, doubled or wrong costs time, never a file, since the inbox is
-scanned from time to time anyway. Reads no folder and decides nothing, except that ignored names are no news.
+Hints only save time: a lost, repeated or wrong one never loses a file, because the inbox is also scanned periodically.
+Reads no folder and decides nothing, except that events about ignored names are dropped.
 
-Built on watchdog's `InotifyFD`, not on its observers: those hold events back for half a second to pair renames, and
-keep a queue overflow to themselves.
+Uses watchdog's `InotifyFD` instead of its observers, which delay events by half a second to pair renames, and do not
+report a queue overflow.
 """
 
 import errno
@@ -40,8 +40,8 @@ _LIMITS = {  # inotify_add_watch(2), inotify_init(2)
     errno.EMFILE: ("instances", "fs.inotify.max_user_instances=1024"),
 }
 
-# File systems that others change behind the kernel's back: inotify(7) sees only what this machine does. On overlay,
-# changes to a lower layer are not seen.
+# File systems that other machines may change: inotify(7) reports only changes by this one. On overlay, it does not
+# report changes to a lower layer.
 _REMOTE_TYPES = re.compile(
     r"nfs\d?|cifs|smb3|smbfs|fuse(\..+)?|9p|overlay|vboxsf|virtiofs|vmhgfs|afs|ceph|glusterfs|lustre|gpfs|beegfs|ocfs2"
 )
@@ -52,17 +52,17 @@ class _Watch:
     """One watched folder."""
 
     descriptor: WatchDescriptor
-    identity: tuple[int, int]  # device and inode: is what has this path now still what we watch?
+    identity: tuple[int, int]  # device and inode, to detect that another folder has this path now
 
 
 class Watcher:
-    """Watches folders, each for itself (not what is below), and posts hints about them.
+    """Watches folders, without their subfolders, and posts hints about them.
 
-    `post` is called with `LookAt` and `LookEverywhere` from the reading thread. All else is called from one thread.
+    The reading thread calls `post` with `LookAt` and `LookEverywhere`. Call everything else from one thread.
     """
 
-    # There is a lock, since the reading thread forgets folders that vanish while the main thread adds some, and since a
-    # descriptor must be on record before its first event is looked up.
+    # The lock is necessary because the reading thread forgets vanished folders while the main thread adds some, and
+    # because a descriptor must be recorded before its first event is looked up.
 
     def __init__(self, post: Callable[[Any], None]):
         self._post = post
@@ -73,25 +73,25 @@ class Watcher:
         self._by_descriptor: dict[WatchDescriptor, Path] = {}
         self._by_identity: dict[tuple[int, int], Path] = {}
         self._problems: dict[Path, str] = {}
-        self._remote_types: dict[int, str | None] = {}  # by device: reading mountinfo for every folder would be slow
+        self._remote_types: dict[int, str | None] = {}  # by device: reading mountinfo for each folder would be slow
         self._warned: set[str] = set()
 
     @property
     def watched(self) -> set[Path]:
-        """The folders whose changes are hinted at."""
+        """The folders whose changes cause hints."""
         with self._lock:
             return set(self._watches)
 
     @property
     def problems(self) -> dict[Path, str]:
-        """The folders that must be polled, and why: not watched at all, or "polled: TYPE" (see `is_remote`)."""
+        """The folders that must be polled, and why: they cannot be watched, or "polled: TYPE" (see `is_remote`)."""
         with self._lock:
             for folder in [folder for folder in self._problems if _identity(folder) is None]:
-                self._forget(folder)  # no event told that it is gone
+                self._forget(folder)  # it is gone, without an event
             return dict(self._problems)
 
     def start(self) -> None:
-        """Begin to read events. Without a free inotify instance, every `watch` will say so and the inbox is polled."""
+        """Start reading events. Without a free inotify instance, each `watch` fails and the inbox is polled."""
         try:
             self._reader = InotifyFD()
         except OSError as error:
@@ -102,7 +102,7 @@ class Watcher:
         self._reader.start()
 
     def stop(self) -> None:
-        """End the reading thread; nothing is posted after the return."""
+        """Stop the reading thread; nothing is posted afterwards."""
         with self._lock:
             reader, self._reader = self._reader, None
             self._watches.clear()
@@ -114,10 +114,10 @@ class Watcher:
             reader.join()
 
     def watch(self, folder: Path) -> bool:
-        """Watch `folder` from now on; False if it cannot be: see `problems`, or it is gone. A symbolic link cannot.
+        """Watch `folder` from now on; False: it cannot be watched (see `problems`), is a symbolic link, or is gone.
 
-        Call it before each scan of the folder: what came before is not hinted at, a folder that is watched already
-        costs one lstat, and one that was replaced by another of its name is watched anew.
+        Call it before each scan of the folder, because earlier changes cause no hints. It costs one lstat if the folder
+        is watched already; a folder that replaced another one is watched again.
         """
         with self._lock:
             try:
@@ -129,7 +129,7 @@ class Watcher:
                 self._add(folder, identity)
                 self._note_remote(folder, facts.st_dev)
             except FileNotFoundError:
-                self._forget(folder)  # no problem: there is nothing to watch
+                self._forget(folder)  # not a problem: there is nothing to watch
                 return False
             except OSError as error:
                 self._problems[folder] = _explain(error)
@@ -156,7 +156,7 @@ class Watcher:
             self._moved(folder)
         elif event.name:
             name = os.fsdecode(event.name)
-            if is_ignored(name):  # here, since a flood of events would keep the main thread from its work
+            if is_ignored(name):  # here, because a flood of events would block the main thread
                 return
             if not event.mask & InotifyConstants.IN_ISDIR:
                 self._post(LookAt(folder=folder, name=name, complete=event.is_moved_to))
@@ -164,7 +164,7 @@ class Watcher:
                 self._post(LookAt(folder=folder / name, complete=event.is_moved_to))
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """The kernel has ended a watch: its folder was deleted or unmounted."""
+        """The kernel has removed a watch: its folder was deleted or unmounted."""
         with self._lock:
             folder = self._by_descriptor.get(wd)
             if folder is None:
@@ -180,13 +180,13 @@ class Watcher:
     def _add(self, folder: Path, identity: tuple[int, int]) -> None:
         if self._reader is None:
             raise self._refusal
-        if identity in self._by_identity:  # moved here: inotify would give the same descriptor to the same inode
+        if identity in self._by_identity:  # moved here: inotify returns the same descriptor for the same inode
             self._forget(self._by_identity[identity])
         descriptor = self._reader.add_callback(os.fsencode(folder), _MASK, self, _OUR_CALLBACK)
-        if descriptor == -1:  # watchdog is silent about EACCES
+        if descriptor == -1:  # watchdog does not report EACCES
             self._reader.remove_callbacks([(descriptor, _OUR_CALLBACK)])
             shown = printable(str(folder))
-            raise PermissionError(f"{shown} may not be read by this user (uid {os.geteuid()})")
+            raise PermissionError(f"this user (uid {os.geteuid()}) may not read {shown}")
         self._watches[folder] = _Watch(descriptor=descriptor, identity=identity)
         self._by_descriptor[descriptor] = folder
         self._by_identity[identity] = folder
@@ -206,12 +206,12 @@ class Watcher:
         if device not in self._remote_types:
             self._remote_types[device] = is_remote(folder)
             if remote_type := self._remote_types[device]:
-                log.info("%s tells nothing of changes made elsewhere: %s is also polled", remote_type, folder)
+                log.info("%s does not report changes by other machines: %s is also polled", remote_type, folder)
         if remote_type := self._remote_types[device]:
             self._problems[folder] = f"polled: {remote_type}"
 
     def _moved(self, folder: Path) -> None:
-        """Forget a folder that was moved away, and all below it: their watches would tell of their old paths."""
+        """Forget a folder that was moved, and all below it: their watches would report their old paths."""
         with self._lock:
             watch = self._watches.get(folder)
             if watch is None or _identity(folder) == watch.identity:
@@ -250,7 +250,7 @@ def file_system(path: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> s
             continue
         point = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), fields[4])
         is_above = real == point or real.startswith(point.rstrip(b"/") + b"/")
-        if is_above and len(point) >= len(best):  # of two at one place, the later covers the earlier
+        if is_above and len(point) >= len(best):  # of two mounts at one path, the later hides the earlier
             best, best_type = point, os.fsdecode(after.split(b" ")[0])
     return best_type
 
@@ -264,7 +264,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _explain(error: OSError) -> str:
-    """Why there is no watch, and what mends it."""
+    """Why a folder cannot be watched, and how to fix it."""
     if error.errno not in _LIMITS:
         return f"A folder cannot be watched and is only polled: {error}"
     limit, setting = _LIMITS[error.errno]

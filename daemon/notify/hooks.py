@@ -149,7 +149,7 @@ class Hooks:
                 self._send("digest", found)
         with JobLog(self._database) as jobs:
             self._cursor = self._cursor.found_in(jobs)
-            ends = jobs.ends_after(self._cursor.event, limit=_BATCH)
+            ends = jobs.finished_jobs_after(self._cursor.event, limit=_BATCH)
         for number, at, row in ends:
             if self._stopping.is_set():
                 return False

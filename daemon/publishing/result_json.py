@@ -1,6 +1,6 @@
-"""What stands beside the outputs: result.json of a result, error.txt and error.json of a failure. Pure.
+"""The documents beside the outputs: result.json of a result, error.txt and error.json of a failure. Pure.
 
-The keys of result.json and error.json are only ever added to.
+result.json and error.json only ever gain keys.
 """
 
 import json
@@ -39,9 +39,11 @@ def result_json(
     origins: Mapping[str, str] | None = None,
     processor_options: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """result.json. `original`: where it lies, by the policy; `note`: why this processor and not the recipe's own, "" if
-    it is; `options`: the recipe's, as used; `origins`: where each comes from; `processor_options`: what decides what
-    the worker had loaded."""
+    """The content of result.json.
+
+    original: the policy and the path. note: why this processor instead of the recipe's own. options: those of the
+    recipe, as used; origins: the file that set each. processor_options: determine what the worker had loaded.
+    """
     return _dump(
         {
             **_head(job, version),
@@ -63,19 +65,19 @@ def result_json(
 
 
 def error_json(job: Job, kind: str, message: str, *, original: Mapping[str, Any] | None, version: str) -> bytes:
-    """error.json: the same facts about a job that was given up."""
+    """The content of error.json: the same facts about a failed job."""
     return _dump(
         {**_head(job, version), "error_kind": kind, "error": message, "original": dict(original) if original else None}
     )
 
 
 def error_txt(job: Job, kind: str, message: str) -> bytes:
-    """error.txt: what happened and what to do now, for the person who dropped the file."""
-    again = f'To try again: `inboxd retry {job.id[:8]}`, or move "{job.name}" back into the inbox.'
+    """The content of error.txt: what happened and what to do now, for the owner of the file."""
+    again = f'To retry: `inboxd retry {job.id[:8]}`, or move "{job.name}" back into the inbox.'
     advice: Sequence[str] = {
-        contract.FailureKind.BAD_INPUT: ["Trying the same file again will not help: mend or replace it, then drop it."],
+        contract.FailureKind.BAD_INPUT: ["Retrying will not help. Fix or replace the file, then submit it again."],
         "cancelled": [again],
-    }.get(kind, [f"It was tried {job.attempt} time{'s' if job.attempt != 1 else ''}.", again])
+    }.get(kind, [f"inboxd tried {job.attempt} time{'s' if job.attempt != 1 else ''}.", again])
     lines = [
         f"{job.path} could not be processed." if kind != "cancelled" else f"{job.path} was cancelled.",
         "",
@@ -113,4 +115,4 @@ def _head(job: Job, version: str) -> dict[str, Any]:
 
 def _dump(fields: Mapping[str, Any]) -> bytes:
     text = json.dumps(fields, ensure_ascii=False, indent=2)
-    return text.encode("utf-8", "backslashreplace") + b"\n"  # bytes of a name that are no UTF-8: as JSON escapes
+    return text.encode("utf-8", "backslashreplace") + b"\n"  # bytes of a name that are not UTF-8 become JSON escapes

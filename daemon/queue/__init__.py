@@ -1,1 +1,1 @@
-"""The queue of jobs and their history: jobs.db, written by one thread, read by anyone."""
+"""The queue of jobs and their history: jobs.db, written by one thread, read by any number of programs."""

@@ -12,18 +12,16 @@ import os
 import re
 import secrets
 import sqlite3
-import stat
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from daemon.core import durable
-from daemon.core.errors import InboxdError, UsageError
+from daemon.core.errors import InboxdError
 from daemon.core.messages import BackedUp
 from daemon.queue import sqlite_errors
+from daemon.queue.backup_target import Target, already_exists, default_name
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +30,6 @@ _BUSY_SECONDS = 2.0  # waiting for a lock that excludes even readers
 _NAME = re.compile(r"jobs-\d{4}-\d{2}-\d{2}\.db")
 _SCRATCH = re.compile(r"\.inboxd-backup-[0-9a-f]{16}\.part")
 _HEADER = b"SQLite format 3\0"
-_BESIDE = ("-wal", "-shm", "-journal")  # files that SQLite keeps next to a database
 
 
 class Backup:
@@ -45,13 +42,13 @@ class Backup:
         self._thread: threading.Thread | None = None
 
     def start(self, *, keep: int) -> None:
-        """Begin, unless the last one is still at it. `keep`: the newest so many copies stay; 0: only check."""
+        """Start, unless the last run has not ended. `keep`: the number of copies to keep; 0: only check."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, args=(keep,), name="backup", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Let a copy in the making come to its end, for a while."""
+        """Wait for a running copy, for a limited time."""
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
 
@@ -60,7 +57,7 @@ class Backup:
             damage = check(self._database)
             path = None if damage or not keep else copy(self._database, self._folder)
             if path is not None:
-                forget_older(self._folder, keep)
+                remove_older(self._folder, keep)
             self._post(BackedUp(path=path, damage=damage))
         except (OSError, InboxdError, sqlite3.Error) as error:
             self._post(BackedUp(path=None, damage="", error=str(error)))
@@ -90,12 +87,7 @@ def copy(database: Path, folder: Path, name: str | None = None) -> Path:
         OSError, StorageError, sqlite3.Error: it cannot be written; existing copies are unchanged.
     """
     durable.make_folder(folder)
-    return write(database, Target(path=folder / (name or usual_name()), may_replace=True))
-
-
-def usual_name() -> str:
-    """The name of today's copy."""
-    return f"jobs-{time.strftime('%Y-%m-%d')}.db"
+    return write(database, Target(path=folder / (name or default_name()), may_replace=True))
 
 
 def newest(folder: Path) -> Path | None:
@@ -103,7 +95,7 @@ def newest(folder: Path) -> Path | None:
     return max(_copies(folder), default=None)
 
 
-def forget_older(folder: Path, keep: int) -> None:
+def remove_older(folder: Path, keep: int) -> None:
     """Remove all but the newest `keep` copies."""
     for path in sorted(_copies(folder))[:-keep]:
         path.unlink()
@@ -130,122 +122,6 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         raise
 
 
-# ---------------------------------------------------------------------------------------------- target
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """The file to write a copy to."""
-
-    path: Path  # in an existing folder
-    may_replace: bool  # an existing regular file
-
-
-class Places(Protocol):
-    """The paths in the settings that belong to the daemon."""
-
-    inbox: Path
-    outbox: Path
-    state: Path
-    database: Path
-    source: Path | None
-
-
-def find_target(to: str | None, places: Places, *, force: bool) -> Target:
-    """Choose where to write the copy that the user requested; None: today's copy in state/backups.
-
-    Raises:
-        UsageError: the copy would replace a file or be in one of the daemon's folders.
-        OSError: the location cannot be examined.
-    """
-    if to is None:
-        durable.make_folder(places.state / "backups")
-        target = Target(path=places.state / "backups" / usual_name(), may_replace=True)
-        _refuse_what_is_there(target, places)
-        return target
-    try:
-        target = Target(path=_named(to), may_replace=force)
-        _refuse_folders_of_the_daemon(target.path.parent, places)
-        _refuse_what_is_there(target, places)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise UsageError("The file name is too long.", "Choose a shorter one.") from error
-    return target
-
-
-def _named(to: str) -> Path:
-    """Return the path of the copy, with symbolic links in its folder resolved."""
-    if to in ("", "-"):
-        raise UsageError("Name a file or folder for the backup.", "Without one, it is written to state/backups.")
-    path = Path(to).absolute()
-    is_folder = to.endswith("/") or path.is_dir()
-    folder = path if is_folder else path.parent
-    try:
-        folder = folder.resolve(strict=True)
-    except (FileNotFoundError, NotADirectoryError, RuntimeError):
-        folder = None
-    if folder is None or not folder.is_dir():
-        raise _no_folder(path if is_folder else path.parent)
-    return folder / (usual_name() if is_folder else path.name)
-
-
-def _no_folder(folder: Path) -> UsageError:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not existing.is_dir():
-        return UsageError(f"{existing} is not a folder.", "Name an existing folder, or a file in one.")
-    return UsageError(
-        f"The folder {folder} does not exist.",
-        "Create it, or mount its disk: `inboxd backup` does not create folders.",
-    )
-
-
-def _refuse_folders_of_the_daemon(folder: Path, places: Places) -> None:
-    """Compare identities, because several paths may lead to a folder."""
-    backups, theirs = places.state / "backups", (places.inbox, places.outbox, places.state)
-    for above in (folder, *folder.parents):
-        if _are_the_same(above, backups):
-            return
-        for place in theirs:
-            if _are_the_same(above, place):
-                raise UsageError(
-                    f"Cannot write a backup below {place}: that folder belongs to inboxd.",
-                    f"Choose a location outside inbox, outbox and state, or {backups}.",
-                )
-
-
-def _refuse_what_is_there(target: Target, places: Places) -> None:
-    path = target.path
-    beside = [path.with_name(path.name + suffix) for suffix in _BESIDE]
-    if in_use := next((each for each in beside if os.path.lexists(each)), None):
-        raise UsageError(f"{path} appears to be a database in use: {in_use.name} exists.", "Choose another name.")
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
-        raise UsageError(f"{path} exists and is not a regular file.", "Choose another name.")
-    logs = (places.database, *(Path(f"{places.database}{suffix}") for suffix in _BESIDE))
-    if any(_are_the_same(path, own) for own in (*logs, places.source) if own is not None):
-        raise UsageError(f"{path} is used by inboxd.", "Choose another name.")
-    if not target.may_replace:
-        raise _exists(path)
-
-
-def _exists(path: Path) -> UsageError:
-    return UsageError(f"{path} already exists.", "Choose another name, or replace the file with --force.")
-
-
-def _are_the_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
-
-
-# ---------------------------------------------------------------------------------------------- writing
-
-
 def write(database: Path, target: Target) -> Path:
     """Write a complete, durable copy of the committed state to `target`; return its path.
 
@@ -267,7 +143,7 @@ def write(database: Path, target: Target) -> Path:
             durable.rename_noreplace(scratch, target.path)
     except FileExistsError as error:
         scratch.unlink(missing_ok=True)
-        raise _exists(target.path) from error
+        raise already_exists(target.path) from error
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise

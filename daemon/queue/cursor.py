@@ -28,13 +28,13 @@ class Cursor:
 
     log: str  # identity of the job log
     event: int  # the number of the event; 0: before the first one
-    at: int  # when it was recorded, microseconds since the epoch; unknown: a time by which all earlier ones were read
+    at: int  # when it was recorded, microseconds since the epoch, or a time when all earlier ones had been read
 
     @classmethod
     def at_end(cls, jobs: JobLog) -> "Cursor":
         """A cursor after the last recorded event."""
         last = jobs.last_event()
-        at = jobs.moment_of(last)
+        at = jobs.time_of_event(last)
         return cls(log=jobs.identity(), event=last, at=time.time_ns() // 1000 if at is None else at)
 
     @classmethod
@@ -65,14 +65,14 @@ class Cursor:
             return min(self.event, jobs.last_event() if younger is None else younger - 1)
         if self.log != jobs.identity():
             return jobs.last_event_until(self.at)
-        moment = jobs.moment_of(self.event)  # None: the event was removed by [retention]
+        moment = jobs.time_of_event(self.event)  # None: the event was removed by [retention]
         is_the_same_event = self.event <= jobs.last_event() and moment in (None, self.at)
         return self.event if is_the_same_event else jobs.last_event_until(self.at)
 
     def found_in(self, jobs: JobLog) -> "Cursor":
         """Translate this cursor to `jobs`; unchanged unless the log was replaced or upgraded in the meantime."""
         event = self.position(jobs)
-        moment = jobs.moment_of(event)
+        moment = jobs.time_of_event(event)
         return Cursor(log=jobs.identity(), event=event, at=self.at if moment is None else moment)
 
     def reads(self, jobs: JobLog) -> bool:

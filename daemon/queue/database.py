@@ -1,7 +1,7 @@
-"""jobs.db as a file: opened, checked, migrated, set aside when it is damaged. See `store` for what is in it.
+"""jobs.db as a file: opens, checks and migrates it, and sets a damaged one aside. See `store` for its contents.
 
-`StorageError`: it cannot be read or written now, nothing was changed, and the same call may be made again. `StartOver`:
-it is damaged, or is not at its path any more.
+`StorageError`: it cannot be read or written now; nothing was changed, and the call may be repeated. `StartOver`: it is
+damaged, or no longer at its path.
 """
 
 import contextlib
@@ -20,16 +20,16 @@ from daemon.queue.migrations import MIGRATIONS
 
 log = logging.getLogger(__name__)
 
-# How long a statement waits for another program's lock: briefly on the main loop, as `storage` retries what fails;
-# longer at the start.
+# How long a statement waits for another program's lock: briefly on the main loop, because `disk_retry` retries
+# what fails; longer at the start.
 _BUSY_MS, _BUSY_AT_START_MS = 100, 5000
 
 
 class Database:
-    """The open file. `is_new`: there was none, or it was damaged and set aside; the folders tell what was in it."""
+    """The open file. `is_new`: there was none, or it was set aside as damaged; the folders describe its rows."""
 
     def __init__(self, path: Path):
-        """Open it, or make it.
+        """Open it, or create it.
 
         Raises:
             StorageError: it cannot be read or written now.
@@ -50,7 +50,7 @@ class Database:
             "sqlite://",
             creator=self._connect,
             poolclass=sa.pool.StaticPool,
-            isolation_level="AUTOCOMMIT",  # transactions are begun below, as BEGIN IMMEDIATE
+            isolation_level="AUTOCOMMIT",  # transactions start below, with BEGIN IMMEDIATE
         )
         self._connection: sa.Connection | None = None
         sa.event.listen(
@@ -61,7 +61,7 @@ class Database:
         self._connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
     def close(self) -> None:
-        """Let go of the file. Raises nothing: all that was to be kept is committed."""
+        """Close the file. Raises nothing: everything has been committed."""
         with contextlib.suppress(InboxdError, sqlite3.Error, sa.exc.SQLAlchemyError):
             if self._connection is not None:
                 self.tidy()
@@ -69,17 +69,17 @@ class Database:
         self._engine.dispose()
 
     def tidy(self) -> None:
-        """Refresh what the query planner knows of the tables."""
+        """Update the query planner's statistics."""
         self._connection.exec_driver_sql("PRAGMA optimize")
 
     def look(self) -> None:
-        """Raise `StartOver` if the file is not ours any more: what is committed now would go to a file without a name.
-        Writes nothing, so that the disk of a daemon at rest may sleep."""
+        """Raise `StartOver` if the file was removed or replaced: commits would go to a file without a name. Writes
+        nothing, so that the disk of an idle daemon may sleep."""
         if _identity(self.path) != self._identity:
-            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon ran.")
+            raise StartOver(f"The job log {self.path} was removed or replaced while the daemon was running.")
 
     def check(self) -> None:
-        """Raise what any method would raise, if the file cannot be written now or is not ours any more."""
+        """Raise what any method would raise if the file cannot be written now, or was removed or replaced."""
         try:
             with self._transaction():
                 version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
@@ -87,25 +87,25 @@ class Database:
         except LogLocked:
             raise
         except StorageError:
-            with contextlib.suppress(StorageError):  # where no room is left, the log itself may give some back
+            with contextlib.suppress(StorageError):  # on a full disk, the write-ahead log itself may free some space
                 self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             raise
 
     def set_aside(self) -> Path:
-        """Move a damaged file away, beside its place; its new path."""
+        """Rename a damaged file; return its new path."""
         self.close()
-        kept = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-        for suffix in ("-wal", "-shm", ""):  # the file itself last: its absence is what starts the next one
+        damaged = self.path.with_name(f"{self.path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        for suffix in ("-wal", "-shm", ""):  # the file itself last: without it, the next start creates a new one
             source = self.path.with_name(self.path.name + suffix)
             if source.exists():
-                durable.rename_noreplace(source, kept.with_name(kept.name + suffix))
+                durable.rename_noreplace(source, damaged.with_name(damaged.name + suffix))
         durable.fsync_folder(self.path.parent)
-        log.error("The job log %s is damaged. It is kept as %s, and made anew from the folders.", self.path, kept)
-        return kept
+        log.error("The job log %s is damaged: renamed to %s. Building a new one from the folders.", self.path, damaged)
+        return damaged
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            # isolation_level=None: sqlite3 itself begins nothing, so that the PRAGMAs take effect
+            # isolation_level=None: sqlite3 itself starts no transaction, so that the PRAGMAs take effect
             connection = sqlite3.connect(
                 self.path.resolve().as_uri(),
                 uri=True,
@@ -132,13 +132,13 @@ class Database:
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"The job log {self.path} was written by a newer inboxd (version {version}, known {len(MIGRATIONS)}).",
-                "Install that version again, or put back the copy of the job log that was made at the upgrade: "
+                "Install that version again, or restore the copy of the job log that was made at the upgrade: "
                 'see "Back to an older version" in docs/operating.md.',
             )
         self.is_new = version == 0
         if 0 < version < len(MIGRATIONS):
-            kept = self._copy_before_migration(version)
-            log.warning("The job log is brought from version %d to %d; as it was: %s", version, len(MIGRATIONS), kept)
+            copy = self._copy_before_migration(version)
+            log.warning("Upgrading the job log from version %d to %d; a copy is in %s", version, len(MIGRATIONS), copy)
         for number in range(version, len(MIGRATIONS)):
             with self._transaction():
                 for statement in MIGRATIONS[number]:
@@ -157,7 +157,8 @@ class Database:
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT: a deferred one that reads first and writes later may fail with SQLITE_BUSY_SNAPSHOT."""
+    """BEGIN IMMEDIATE … COMMIT: a deferred transaction that reads first and then writes may fail with
+    SQLITE_BUSY_SNAPSHOT."""
 
     def __init__(self, connection: sa.Connection):
         self._connection = connection

@@ -1,7 +1,7 @@
 """The tables of jobs.db, as a list of migrations: number n brings a database from `user_version` n to n + 1.
 
-A migration is never changed once released; a change of the tables is a new one at the end. To the view `job_log`, which
-is what users query, columns are only ever added.
+Released migrations never change; a change of the tables is a new one at the end. The view `job_log`, which users query,
+only ever gains columns.
 """
 
 MIGRATIONS = (
@@ -45,7 +45,7 @@ MIGRATIONS = (
             error         TEXT
         ) STRICT
         """,
-        # the queue, in the order in which it is read: without the same order here, 6 times slower
+        # the queue, in the order in which it is read: 6 times slower with another order here
         "CREATE INDEX jobs_queue ON jobs (recipe, priority DESC, received_at, id) WHERE state = 'queued'",
         "CREATE INDEX jobs_run_at ON jobs (run_at) WHERE state = 'queued'",
         "CREATE INDEX jobs_open ON jobs (state) WHERE state IN ('queued', 'running', 'publishing')",
@@ -96,8 +96,8 @@ MIGRATIONS = (
     ),
     (
         "ALTER TABLE jobs ADD COLUMN overrides TEXT NOT NULL DEFAULT '{}'",  # JSON: options from beside the file
-        "ALTER TABLE jobs ADD COLUMN duplicate_of TEXT",  # the job with the same content that it takes its result from
-        "CREATE INDEX jobs_finished ON jobs (finished_at, id)",  # for what is old enough to be removed
+        "ALTER TABLE jobs ADD COLUMN duplicate_of TEXT",  # the job with the same content whose result it shares
+        "CREATE INDEX jobs_finished ON jobs (finished_at, id)",  # for retention
         "DROP VIEW job_log",
         """
         CREATE VIEW job_log AS
@@ -117,11 +117,11 @@ MIGRATIONS = (
         """,
     ),
     (
-        # the queue by size: for the place that workers keep for small files
+        # the queue by size: workers reserve a place for small files
         "CREATE INDEX jobs_queue_size ON jobs (recipe, size_bytes) WHERE state = 'queued'",
     ),
     (
-        # AUTOINCREMENT: the number of an event that was removed is never given again, so that a reader may remember it
+        # AUTOINCREMENT: the number of a removed event is never reused, so that readers can store it
         """
         CREATE TABLE numbered_events (
             id            INTEGER PRIMARY KEY AUTOINCREMENT,

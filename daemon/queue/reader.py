@@ -1,4 +1,4 @@
-"""Reading jobs.db beside a running daemon: read-only, so a reader can neither harm nor hinder it."""
+"""Reads jobs.db while the daemon may be running; read-only, so that readers cannot interfere with it."""
 
 import os
 import sqlite3
@@ -20,7 +20,7 @@ class JobLog:
         """Open it.
 
         Raises:
-            UsageError: there is no job log yet, or it is not for this user to read.
+            UsageError: there is no job log yet, or this user may not read it.
             StorageError: it cannot be read now, for example because it is locked. Every method may raise this.
             StoreError: it is damaged. Every method may raise this.
         """
@@ -60,8 +60,8 @@ class JobLog:
         by_end: bool = False,
         limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Rows of `job_log`, the newest first, or with `by_end` those that ended last. `file`: a part of the name;
-        `since`: ISO date or time, UTC."""
+        """Rows of `job_log`, newest first, or with `by_end` those that ended last. `file`: a part of the name; `since`:
+        ISO date or time, UTC."""
         conditions, values = [], []
         if states:
             conditions.append(f"state IN ({', '.join('?' * len(states))})")
@@ -110,7 +110,7 @@ class JobLog:
             return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
         return self._all("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'")[0]["last"]
 
-    def moment_of(self, event: int) -> int | None:
+    def time_of_event(self, event: int) -> int | None:
         """When an event was recorded (microseconds); None: there is no event of that number."""
         found = self._all("SELECT at FROM events WHERE id = ?", event)
         return found[0]["at"] if found else None
@@ -123,20 +123,20 @@ class JobLog:
         """The number of the first event that was recorded later than that (microseconds)."""
         return self._all("SELECT min(id) AS first FROM events WHERE at > ?", at)[0]["first"]
 
-    def latest_moment(self) -> int:
-        """When the last thing was recorded (microseconds); 0: nothing ever was."""
+    def latest_time(self) -> int:
+        """When the latest event was recorded (microseconds); 0: there is none."""
         return self._all("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0) AS at")[0]["at"]
 
-    def story_after(self, event: int) -> list[dict[str, Any]]:
-        """All events after one, in order, with the files they are about."""
+    def events_with_files_after(self, event: int) -> list[dict[str, Any]]:
+        """All events after one, in order, with the files of their jobs."""
         return self._all(
             "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
             "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id",
             event,
         )
 
-    def ends_after(self, event: int, *, limit: int) -> list[tuple[int, int, dict[str, Any]]]:
-        """The jobs whose end came after an event, in order: (number of that event, its time in microseconds, row)."""
+    def finished_jobs_after(self, event: int, *, limit: int) -> list[tuple[int, int, dict[str, Any]]]:
+        """The jobs that ended after an event, in order: (number of their last event, its time in microseconds, row)."""
         rows = self._all(
             "SELECT events.id AS event_number, events.at AS event_at, job_log.* "
             "FROM events JOIN job_log ON job_log.id = events.job "
@@ -147,7 +147,7 @@ class JobLog:
         return [(row.pop("event_number"), row.pop("event_at"), row) for row in rows]
 
     def events_after(self, event: int) -> Iterator[dict[str, Any]]:
-        """The ends of jobs and of attempts that are tried again, after the event of that number, in order."""
+        """The ends of jobs and of attempts that will be retried, after the event with that number, in order."""
         yield from self._all(
             "SELECT events.id AS number, events.at, events.event, jobs.recipe, jobs.processor, jobs.error_kind, "
             "jobs.pages, jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
@@ -158,7 +158,7 @@ class JobLog:
         )
 
     def queue(self) -> list[dict[str, Any]]:
-        """What waits, by recipe: how many, since when (microseconds), and how many of them for something missing."""
+        """The queue by recipe: how many jobs wait, since when (microseconds), and how many of them are parked."""
         return self._all(
             "SELECT coalesce(recipe, '') AS recipe, count(*) AS jobs, min(received_at) AS oldest, "
             "sum(waiting_for IS NOT NULL) AS parked FROM jobs WHERE state = 'queued' GROUP BY recipe"
@@ -172,24 +172,24 @@ class JobLog:
         rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")
         return {row["state"]: row["count"] for row in rows}
 
-    def everything(self) -> list[dict[str, Any]]:
-        """What `audit` compares with the folders: one row a job, of one instant."""
+    def all_jobs(self) -> list[dict[str, Any]]:
+        """What `verify` compares with the folders: one row per job, from one snapshot."""
         return self._all(
             "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
         )
 
     def version(self) -> int:
-        """Of its tables: see `schema`."""
+        """The version of the tables: see `migrations`."""
         return self._all("PRAGMA user_version")[0]["user_version"]
 
     def integrity(self) -> str:
-        """ "ok", or what SQLite finds damaged."""
+        """ "ok", or the damage that SQLite found."""
         return self._all("PRAGMA quick_check")[0]["quick_check"]
 
     def _first_start_was_cut_short(self) -> bool:
         try:
             return self.version() == 0
-        except InboxdError as error:  # a rollback journal: there is one only until the WAL mode is set
+        except InboxdError as error:  # a rollback journal exists only until the WAL mode is set
             if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
                 return True
             raise
@@ -216,7 +216,7 @@ class JobLog:
 
 
 def _may_be_read(path: Path) -> bool:
-    """Is there one? `Path.exists` alone would not tell one that is hidden from us from one that is not there.
+    """Check that there is a job log. `Path.exists` cannot distinguish an inaccessible file from a missing one.
 
     Raises:
         UsageError: it may not be read.

@@ -1,11 +1,11 @@
 """jobs.db: the rows of the jobs, their attempts and events.
 
-Used by the main thread alone (one writer); readers open the file themselves, read-only. Every method that changes
-something is one transaction, durable when it returns (`synchronous=FULL`). A method that ends an attempt is fenced: it
-changes nothing, and says so, unless id, attempt and lease are those of the attempt that now runs.
+Only the main thread uses it (one writer); readers open the file themselves, read-only. Each method that changes rows is
+one transaction, durable when it returns (`synchronous=FULL`). Methods that end an attempt are fenced: they change
+nothing, and report that, unless id, attempt and lease are those of the running attempt.
 
-Every method raises `StorageError` if the file cannot be read or written now: nothing was changed, and the same call may
-be made again. A file that is damaged, or that is not at its path any more, raises `StartOver`.
+Every method raises `StorageError` if the file cannot be read or written now: nothing was changed, and the call may be
+repeated. If the file is damaged or no longer at its path, they raise `StartOver`.
 """
 
 import collections
@@ -44,7 +44,7 @@ class Store(Database):
     """The jobs in the open database."""
 
     def __init__(self, path: Path, *, clock: Callable[[], int] = now_us):
-        """Open it, or make it.
+        """Open it, or create it.
 
         Raises:
             StorageError: it cannot be read or written now.
@@ -58,7 +58,7 @@ class Store(Database):
         self._counts = self._count()
 
     def now(self) -> int:
-        """The time by the clock of the rows, microseconds since the epoch."""
+        """The time of the clock that the rows use, microseconds since the epoch."""
         return self._clock()
 
     # ---------------------------------------------------------------------------------------- intake
@@ -73,7 +73,7 @@ class Store(Database):
         self._counts[JobState.QUEUED] += len(jobs)
 
     def restore(self, jobs: Sequence[Job]) -> None:
-        """Record jobs that have ended as their results tell; a row that says otherwise is put right."""
+        """Record ended jobs as their results describe them; existing rows are corrected."""
         with self._transaction():
             for job in jobs:
                 if self._update(_jobs.c.id == job.id, **_row(job)) == 0:
@@ -82,7 +82,7 @@ class Store(Database):
         self._counts = self._count()
 
     def missing(self, jobs: Sequence[Job]) -> list[Job]:
-        """Those of `jobs` that have no row."""
+        """Return those of `jobs` that have no row."""
         known = {row[0] for row in self._run(sql.KNOWN, (json.dumps([job.id for job in jobs]),))}
         return [job for job in jobs if job.id not in known]
 
@@ -90,10 +90,10 @@ class Store(Database):
         with self._transaction():
             self._update(_jobs.c.id == job_id, sha256=sha256)
 
-    # ---------------------------------------------------------------------------------------- the way of a job
+    # ---------------------------------------------------------------------------------------- life cycle of a job
 
     def start(self, jobs: Sequence[Job], *, processor: str, worker_pid: int, **facts: Any) -> list[Job]:
-        """queued -> running, as the next attempt with a new lease; committed before any worker hears of it."""
+        """queued -> running, as the next attempt with a new lease; committed before any worker receives it."""
         started = [
             replace(
                 job,
@@ -118,7 +118,7 @@ class Store(Database):
         return started
 
     def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Any) -> Job | None:
-        """running -> queued; `changes` say what the attempt cost (charged, alone, run_at …). None: fenced off."""
+        """running -> queued; `changes`: the cost of the attempt (charged, alone, run_at …). None: fenced off."""
         queued = replace(job, state=JobState.QUEUED, lease=None, **changes)
         with self._transaction():
             if not self._save(queued, *_is_attempt(job, JobState.RUNNING)):
@@ -143,7 +143,7 @@ class Store(Database):
         return publishing
 
     def rename_intent(self, job: Job, result_path: str) -> Job:
-        """Another name for the result: the first was taken before it could be published."""
+        """Change the result's path: something else got its name before it was published."""
         renamed = replace(job, result_path=result_path)
         with self._transaction():
             self._save(renamed, *_is_attempt(job, JobState.PUBLISHING))
@@ -185,7 +185,7 @@ class Store(Database):
         return queued
 
     def forget_result(self, job: Job, *, event: str = "") -> Job:
-        """The job has no result any more; `event`: what became of it."""
+        """Record that the job no longer has a result; `event`: why."""
         forgotten = replace(job, result_path=None)
         with self._transaction():
             if self._save(forgotten, "state = ? AND attempt = ?", str(job.state), job.attempt) and event:
@@ -193,7 +193,7 @@ class Store(Database):
         return forgotten
 
     def forget_history(self, job_ids: Sequence[str]) -> None:
-        """Remove the rows of jobs that have ended, and all that is recorded of them."""
+        """Remove the rows of ended jobs, with their attempts and events."""
         ended = sa.select(_jobs.c.id).where(_jobs.c.id.in_(job_ids), _jobs.c.state.in_(_ENDED))
         with self._transaction():
             ids = list(self._connection.execute(ended).scalars())
@@ -203,8 +203,8 @@ class Store(Database):
         self._counts = self._count()
 
     def adopt_history(self, copy: Path, *, but_not: Collection[str]) -> int:
-        """Take over what a `copy` of the job log tells of jobs that had ended and are not known here; their number.
-        `but_not`: jobs whose files say that they have not ended."""
+        """Import from a `copy` of the job log the jobs that had ended and have no row here; return their number.
+        `but_not`: jobs that have not ended, according to their files."""
         names = (_jobs.name, _attempts.name, _events.name)
         self._connection.exec_driver_sql("ATTACH DATABASE ? AS copy", (f"{copy.resolve().as_uri()}?mode=ro",))
         try:
@@ -237,25 +237,25 @@ class Store(Database):
         return [name for name in columns[0] if name in columns[1]]
 
     def reassign(self, job: Job, **changes: Any) -> Job:
-        """Change what a queued job is to be done with (recipe …), or what it waits for."""
+        """Change how a queued job is to be processed (recipe …), or what it waits for."""
         changed = replace(job, **changes)
         with self._transaction():
             self._save(changed, "state = 'queued'")
         return changed
 
     def shift_waits(self, by_us: int) -> None:
-        """The clock was set by so much: what waits for its next attempt waits as long as it was to."""
+        """Adjust the waits for next attempts after the clock was set by `by_us`, so that each keeps its length."""
         waits = (_jobs.c.state == JobState.QUEUED) & (_jobs.c.run_at > 0)
         with self._transaction():
             self._update(waits, run_at=sa.func.max(_jobs.c.run_at + by_us, 1))
 
     def bound_waits(self, latest: int) -> None:
-        """No job waits for its next attempt beyond `latest`: the clock may have been set back between two runs."""
+        """Let no job wait for its next attempt beyond `latest`: the clock may have been set back between two runs."""
         with self._transaction():
             self._update((_jobs.c.state == JobState.QUEUED) & (_jobs.c.run_at > latest), run_at=latest)
 
     def park(self, job_ids: Sequence[str], why: str | None) -> None:
-        """Note why queued jobs wait; None: they do not any more."""
+        """Record why queued jobs wait; None: they no longer do."""
         with self._transaction():
             for job_id in job_ids:
                 self._update((_jobs.c.id == job_id) & (_jobs.c.state == JobState.QUEUED), waiting_for=why)
@@ -264,7 +264,7 @@ class Store(Database):
     # ---------------------------------------------------------------------------------------- queries
 
     def find(self, prefix: str) -> list[Job]:
-        """The jobs whose id begins with `prefix`; at most two, as one more than one is too many."""
+        """The jobs whose id begins with `prefix`; at most two, which shows that it is ambiguous."""
         query = sa.select(_jobs).where(_jobs.c.id.startswith(prefix, autoescape=True)).limit(2)
         return [_job(row) for row in self._connection.execute(query)]
 
@@ -277,19 +277,19 @@ class Store(Database):
         return [_job(row) for row in self._run(sql.QUEUED, (recipe, now, limit))]
 
     def smallest_queued(self, recipe: str | None, *, now: int) -> Job | None:
-        """Of the jobs of a recipe that may start now, and need not be alone, the smallest."""
+        """The smallest job of a recipe that may start now and need not be alone."""
         row = self._run(sql.SMALLEST_QUEUED, (recipe, now)).fetchone()
         return _job(row) if row else None
 
     def done_before(self, job: Job) -> Job | None:
-        """The latest job that is done, with the same content, recipe and overrides, and has a result of its own."""
+        """The latest done job with the same content, recipe and overrides that has a result of its own."""
         query = sa.select(_jobs).where(_same_work(job), _jobs.c.state == "done", _jobs.c.duplicate_of.is_(None))
         query = query.where(_jobs.c.result_path.is_not(None)).order_by(_jobs.c.finished_at.desc()).limit(1)
         row = self._connection.execute(query).one_or_none()
         return _job(row) if row else None
 
     def is_before_in_queue(self, job: Job) -> bool:
-        """Is there a job with the same content, recipe and overrides that goes first and does not wait for anything?"""
+        """Check for a job with the same content, recipe and overrides that goes first and waits for nothing."""
         earlier = sa.tuple_(_jobs.c.received_at, _jobs.c.id) < sa.tuple_(job.received_at, job.id)
         query = sa.select(_jobs.c.id).where(_same_work(job), _jobs.c.waiting_for.is_(None)).limit(1)
         open_and_earlier = (_jobs.c.state == "queued") & earlier
@@ -297,7 +297,7 @@ class Store(Database):
         return self._connection.execute(query.where(open_and_earlier | running)).first() is not None
 
     def queued_recipes(self) -> set[str | None]:
-        """The recipes that queued jobs ask for."""
+        """The recipes of queued jobs."""
         return {row[0] for row in self._run(sql.QUEUED_RECIPES)}
 
     def waiting(self) -> list[Job]:
@@ -328,7 +328,7 @@ class Store(Database):
         limit: int,
         with_result: bool = True,
     ) -> list[Job]:
-        """Jobs that ended in `states` before a time, the oldest first, from behind `after` (id and finished_at) on."""
+        """Jobs that ended in `states` before a time, oldest first, starting behind `after` (id and finished_at)."""
         position = sa.tuple_(_jobs.c.finished_at, _jobs.c.id) > sa.tuple_(after[1], after[0])
         query = sa.select(_jobs).where(_jobs.c.state.in_(states), _jobs.c.finished_at < before, position)
         if with_result:
@@ -338,7 +338,7 @@ class Store(Database):
         ]
 
     def counts(self) -> dict[str, int]:
-        """How many jobs are in each state; kept in memory, as the main loop asks at every turn."""
+        """The number of jobs in each state; counted in memory, because the main loop asks at every turn."""
         return {state: count for state, count in self._counts.items() if count}
 
     def count_ended(self) -> int:
@@ -376,7 +376,7 @@ class Store(Database):
         return collections.Counter({state: count for state, count in self._connection.execute(query)})
 
     def _moved(self, old: JobState, new: JobState) -> None:
-        """Keep `counts` right; called after the commit."""
+        """Update `counts` after a commit."""
         self._counts[old] -= 1
         self._counts[new] += 1
 
@@ -401,7 +401,7 @@ class Store(Database):
 
 
 def new_id() -> str:
-    """A job id; the first digits suffice to name a job to the command line."""
+    """A new job id. On the command line, its first digits suffice."""
     return str(uuid.uuid4())
 
 

@@ -1,1 +1,1 @@
-"""After a crash, a lost job log, or simply time: reconcile, rebuild, verify, remove."""
+"""Reconciles after a crash, rebuilds a lost job log, verifies, and removes what is old."""

@@ -1,7 +1,8 @@
-"""Rows made anew from the folders, where the job log was lost, damaged, or put back from an older copy.
+"""Rebuilds rows from the folders after the job log was lost, damaged, or restored from an older copy.
 
-A result's result.json, or a failure's error.json, tells of its job. What was only taken needs no row to be safe:
-`recovery` records it again. Runs at the start, before `recovery`, which must not take a job that has a result for new.
+The result.json of a result, or the error.json of a failure, describes its job. Files that were only taken need no row
+to be safe: `startup` records them again. Runs at the start, before `startup`, which must not mistake a job that has a
+result for a new one.
 """
 
 import itertools
@@ -17,8 +18,9 @@ from daemon.core import names
 from daemon.core.job import Job, JobState
 from daemon.files import documents
 from daemon.files.inbox import as_recorded
-from daemon.files.layout import Folders
-from daemon.files.outbox import FAILED, ORIGINAL
+from daemon.files.layout import Layout
+from daemon.files.originals import ORIGINAL
+from daemon.files.outbox import FAILED
 from daemon.queue import backup
 from daemon.queue.store import Store
 from processors import protocol
@@ -27,20 +29,20 @@ from processors.contract import Kind
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 500  # rows in one transaction
-_LATEST_US = 253_402_300_799_000_000  # the end of the year 9999: later times have no ISO 8601 form
+_LATEST_US = 253_402_300_799_000_000  # the end of the year 9999, the last one that ISO 8601 can express
 _MOST_ATTEMPTS = 2**31
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Rebuild:
-    """One look through the outbox, if there is need for it."""
+    """One search of the outbox, if it is necessary."""
 
-    def __init__(self, store: Store, folders: Folders):
+    def __init__(self, store: Store, layout: Layout):
         self._store = store
-        self._folders = folders
+        self._layout = layout
 
     def run(self) -> int:
-        """The number of rows made or mended.
+        """Rebuild missing rows and correct wrong ones; return how many.
 
         Raises:
             StorageError: the job log cannot be written.
@@ -55,30 +57,30 @@ class Rebuild:
         count = len(restored)
         count += self._adopt_history()
         if count:
-            log.warning("%d jobs were recorded again from the results in %s", count, self._folders.outbox.path)
+            log.warning("%d jobs were recorded again from the results in %s", count, self._layout.outbox.path)
         return count
 
     def _adopt_history(self) -> int:
-        """What the newest copy of the job log tells of jobs that have left no trace in the folders."""
-        copy = backup.newest(self._folders.backups) if self._store.is_new else None
+        """Import jobs that left no trace in the folders from the newest copy of the job log."""
+        copy = backup.newest(self._layout.backups) if self._store.is_new else None
         if copy is None:
             return 0
         if damage := backup.check(copy):
-            log.warning("%s is damaged, too, and not used: %s", copy, damage)
+            log.warning("%s is damaged as well and is not used: %s", copy, damage)
             return 0
-        count = self._store.adopt_history(copy, but_not=self._folders.inbox.taken_ids())
+        count = self._store.adopt_history(copy, but_not=self._layout.inbox.taken_ids())
         log.warning("%d jobs were recorded again from %s", count, copy)
         return count
 
     def _lost(self) -> set[str]:
-        """The jobs that have not ended by their rows, and whose files are not there: the job log is older than they."""
-        taken = set(self._folders.inbox.taken_ids())
+        """Jobs that have not ended according to their rows, but have no files: the job log is older than their ends."""
+        taken = set(self._layout.inbox.taken_ids())
         return {
             job.id for job in self._store.open_jobs() if job.id not in taken and job.state is not JobState.PUBLISHING
         }
 
     def _jobs(self, wanted: Collection[str] | None) -> Iterator[Job]:
-        """The jobs that the documents in the outbox describe, or the `wanted` ones among them. A job comes again if a
+        """The jobs that documents in the outbox describe, or the `wanted` ones among them. A job is repeated if a
         better document for it is found."""
         best: dict[str, tuple[bool, bool, int]] = {}
         for job, is_ours in self._described():
@@ -94,7 +96,7 @@ class Rebuild:
     def _described(self) -> Iterator[tuple[Job, bool]]:
         """The jobs of all documents in the outbox, and whether this user wrote the document. A result contains no other
         result, but perhaps an original whose name is that of a document."""
-        outbox = self._folders.outbox.path
+        outbox = self._layout.outbox.path
         waiting = [outbox]
         while waiting:
             folder = waiting.pop()
@@ -123,14 +125,14 @@ def _list(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _document_name(folder: Path) -> str:
-    """The name of the document that counts in a folder of the outbox: what a person drops may have the other's name."""
+    """The name of the document that counts in a folder of the outbox: an original may have the name of the other."""
     if folder.parts[:1] == (FAILED,):
         return "error.json" if len(folder.parts) > 1 else ""
     return "result.json" if folder.parts else ""
 
 
 def _is_in_place(job: Job) -> bool:
-    """Check that the folder of a result has the name that the daemon gave it, perhaps with a number."""
+    """Check that a result's folder has the name that the daemon gave it, perhaps with a number."""
     stem, name = names.result_stem(job.name), Path(job.result_path or "").name
     return name == stem or re.fullmatch(re.escape(stem) + r" \(\d+\)", name) is not None
 
@@ -215,7 +217,7 @@ def _sha256(value: Any) -> str | None:
 
 def _review(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise TypeError("its reasons for a review are not a list")
+        raise TypeError("its review reasons are not a list")
     return tuple(_text(reason) for reason in value)
 
 
@@ -229,7 +231,7 @@ def _seconds(value: Any) -> float | None:
     if value is None:
         return None
     if type(value) not in (int, float) or not 0 <= value < 2**63:
-        raise ValueError("a length of time in it is out of range")
+        raise ValueError("a duration in it is out of range")
     return float(value)
 
 

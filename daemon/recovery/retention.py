@@ -1,6 +1,6 @@
-"""What is removed by itself once it is old enough: results, failures, archived originals, history. Off by default.
+"""Removes what is old enough: results, failures, archived originals, history. Off by default.
 
-A result is removed only if it is ours (its document names the job) and holds nothing that a person has put into it.
+A result is removed only if its document names the job and it contains nothing that a person has added.
 """
 
 import logging
@@ -15,8 +15,8 @@ from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState
 from daemon.files import documents
-from daemon.files.layout import Folders
-from daemon.files.outbox import ORIGINAL
+from daemon.files.layout import Layout
+from daemon.files.originals import ORIGINAL
 from daemon.queue.store import Store
 from processors import protocol
 
@@ -29,10 +29,10 @@ _DOCUMENTS = {"result.json", "error.json", "error.txt"}
 
 @dataclass(frozen=True, kw_only=True)
 class Removal:
-    """One thing that is old enough. `why_not`: it stays all the same."""
+    """Something that is old enough to be removed. `why_not`: why it is not removed."""
 
     what: str  # "result", "failure", "archived original" or "history"
-    path: str  # for people; of history: how many rows
+    path: str  # for people; of history: the number of rows
     job: Job | None = None
     folder: Path | None = None
     jobs: tuple[str, ...] = ()  # of history
@@ -40,15 +40,15 @@ class Removal:
 
 
 class Retention:
-    """Finds what is due by `[retention]`, and removes it. Called by the main thread only."""
+    """Finds and removes what `[retention]` allows. Called by the main thread only."""
 
-    def __init__(self, settings: CurrentSettings, store: Store, folders: Folders):
+    def __init__(self, settings: CurrentSettings, store: Store, layout: Layout):
         self._settings = settings
         self._store = store
-        self._folders = folders
+        self._layout = layout
 
     def due(self) -> Iterator[Removal]:
-        """What may go now, bit by bit: to be asked for the next only when the last was dealt with."""
+        """Find what may be removed now. Take the next one only after the last has been removed."""
         rules, now = self._settings.value.retention, self._store.now()
         for states, what, age in (
             (_RESULTS, "result", rules.results),
@@ -62,10 +62,10 @@ class Retention:
             yield from self._history(now - int(rules.history * 1e6))
 
     def remove(self, removal: Removal) -> None:
-        """Remove it, durably; what is half removed by a crash is not seen by anybody, and swept at the next start.
+        """Remove it, durably. After a crash, what was partly removed is not visible, and removed at the next start.
 
         Raises:
-            OSError, StorageError: it cannot be done now; the next night does it.
+            OSError, StorageError: it cannot be removed now; the next run retries.
         """
         if removal.why_not:
             return
@@ -73,11 +73,11 @@ class Retention:
             self._store.forget_history(removal.jobs)
         elif removal.what == "archived original":
             durable.remove_tree(removal.folder)
-            durable.remove_empty_folders(removal.folder.parent, up_to=self._folders.outbox.archive)
+            durable.remove_empty_folders(removal.folder.parent, up_to=self._layout.outbox.archive)
         elif removal.folder is not None:
-            self._folders.outbox.remove_result(removal.job, removal.folder)
+            self._layout.outbox.remove_result(removal.job, removal.folder)
         if removal.job is not None and removal.what != "archived original":
-            self._store.forget_result(removal.job, event=f"{removal.what} removed, as it was old enough")
+            self._store.forget_result(removal.job, event=f"{removal.what} removed by [retention]")
 
     # ---------------------------------------------------------------------------------------- finding
 
@@ -85,21 +85,21 @@ class Retention:
         after = ("", 0)
         while jobs := self._store.ended(states, before=before, after=after, limit=_AT_ONCE):
             for job in jobs:
-                folder = self._folders.outbox.path / job.result_path
+                folder = self._layout.outbox.path / job.result_path
                 if not folder.is_dir() or folder.is_symlink():
-                    yield Removal(what=what, path=job.result_path, job=job)  # somebody took it: only the row is told
+                    yield Removal(what=what, path=job.result_path, job=job)  # it was moved: only the row is updated
                     continue
-                yield Removal(what=what, path=job.result_path, job=job, folder=folder, why_not=_why_kept(folder, job))
+                yield Removal(what=what, path=job.result_path, job=job, folder=folder, why_not=_why_not(folder, job))
             after = (jobs[-1].id, jobs[-1].finished_at)
 
     def _archived(self, before: int) -> Iterator[Removal]:
-        archive = self._folders.outbox.archive
+        archive = self._layout.outbox.archive
         for folder in _job_folders(archive):
             job = self._store.get(folder.name)
             if job is None:
                 ended = _newest(folder)
             else:
-                is_its_home = names.is_safe_relative(job.folder) and self._folders.outbox.archive_home(job) == folder
+                is_its_home = names.is_safe_relative(job.folder) and self._layout.outbox.archive_folder(job) == folder
                 ended = job.finished_at if is_its_home and job.state.is_final else None
             if ended is not None and ended < before:
                 yield Removal(what="archived original", path=f"{folder.relative_to(archive)}", job=job, folder=folder)
@@ -114,8 +114,8 @@ class Retention:
             yield Removal(what="history", path=f"{len(ids)} jobs, until {jobs[-1].path}", jobs=ids)
 
 
-def _why_kept(folder: Path, job: Job) -> str:
-    """Why a result is not ours to remove; "" if it is."""
+def _why_not(folder: Path, job: Job) -> str:
+    """Why a result may not be removed; "" if it may be."""
     path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
     try:
         facts = documents.read(path, root=folder).facts
@@ -123,13 +123,13 @@ def _why_kept(folder: Path, job: Job) -> str:
             return "another job's result has its name"
         ours = _ours(facts)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return "it is not as inboxd published it"
+        return "it has changed since inboxd published it"
     foreign = sorted({path.name for path in folder.iterdir()} - ours)
-    return f"somebody has put {', '.join(foreign[:3])} into it" if foreign else ""
+    return f"it contains files that inboxd did not publish: {', '.join(foreign[:3])}" if foreign else ""
 
 
 def _ours(facts: dict[str, Any]) -> set[str]:
-    """The names in a result that are inboxd's own, as its document lists them.
+    """The names in a result that inboxd wrote, according to its document.
 
     Raises:
         ValueError, LookupError, TypeError, AttributeError: the document was changed.
@@ -156,7 +156,7 @@ def _newest(folder: Path) -> int | None:
 
 
 def _job_folders(folder: Path) -> Iterator[Path]:
-    """The folders below `folder` that are named by a job's UUID; nothing below one of them."""
+    """The folders below `folder` whose name is a job id, without anything below them."""
     if not folder.is_dir():
         return
     for path in sorted(folder.iterdir()):

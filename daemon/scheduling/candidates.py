@@ -12,7 +12,7 @@ from daemon.core.clock import Clock
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job
 from daemon.core.journald import about
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement
 from daemon.scheduling.duplicates import Duplicate, Duplicates
@@ -46,7 +46,7 @@ class Candidates:
         store: Store,
         pools: Pools,
         duplicates: Duplicates,
-        publishing: Publishing,
+        publishing: Publisher,
         clock: Clock,
     ):
         self._settings = settings

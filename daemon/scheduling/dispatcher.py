@@ -18,10 +18,10 @@ from daemon.core.errors import InboxdError, StorageError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.core.names import result_stem
-from daemon.files.disk_retry import Storage
+from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
-from daemon.files.layout import Folders
-from daemon.publishing.publisher import Publishing
+from daemon.files.layout import Layout
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement
 from daemon.scheduling.attempts import Attempts
@@ -48,10 +48,10 @@ class Dispatcher:
         self,
         settings: CurrentSettings,
         store: Store,
-        folders: Folders,
-        storage: Storage,
+        folders: Layout,
+        storage: DiskRetry,
         workers: Workers,
-        publishing: Publishing,
+        publishing: Publisher,
         pause: Pause,
         pools: Pools,
         attempts: Attempts,
@@ -210,7 +210,7 @@ class Dispatcher:
             recipe=job.recipe or "",
             options=assignment.recipe_options,
             sidecars=original.sidecars,
-            kept=self._folders.kept / job.id,
+            kept=self._folders.checkpoints / job.id,
         )
         return protocol.work_to_wire(work), assignment
 
@@ -242,7 +242,7 @@ class Dispatcher:
     def cancel(self, job: Job) -> bool:
         """Cancel an unfinished job; its original goes to outbox/failed. False: delayed until a disk permits it."""
         step = functools.partial(self._cancel, job.id)
-        return self._storage.make(f"cancellation of {job.path} ({job.id[:8]})", step)
+        return self._storage.run(f"cancellation of {job.path} ({job.id[:8]})", step)
 
     def _cancel(self, job_id: str) -> None:
         """Cancel the job in its current state: it may have started or ended while the step waited."""

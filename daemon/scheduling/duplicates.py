@@ -13,8 +13,8 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files import beneath, documents
-from daemon.files.layout import Folders
-from daemon.publishing.publisher import Publishing
+from daemon.files.layout import Layout
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling.pools import Assignment
 from processors import protocol, wellformed
@@ -38,7 +38,7 @@ class Duplicate:
 class Duplicates:
     """Finds the duplicates among queued jobs, and publishes them. Called by the main thread only."""
 
-    def __init__(self, settings: CurrentSettings, store: Store, folders: Folders, publishing: Publishing):
+    def __init__(self, settings: CurrentSettings, store: Store, folders: Layout, publishing: Publisher):
         self._settings = settings
         self._store = store
         self._folders = folders

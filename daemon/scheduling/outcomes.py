@@ -12,10 +12,10 @@ from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.core.messages import WorkerExited, WorkerMessage
-from daemon.files.disk_retry import Storage
+from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
-from daemon.files.layout import Folders
-from daemon.publishing.publisher import Publishing
+from daemon.files.layout import Layout
+from daemon.publishing.publisher import Publisher
 from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
 from daemon.scheduling.pools import Assignment, Pool, Pools
@@ -35,10 +35,10 @@ class Outcomes:
     def __init__(
         self,
         settings: CurrentSettings,
-        folders: Folders,
-        storage: Storage,
+        folders: Layout,
+        storage: DiskRetry,
         workers: Workers,
-        publishing: Publishing,
+        publishing: Publisher,
         pools: Pools,
         attempts: Attempts,
         progress: ProgressBoard,
@@ -122,7 +122,7 @@ class Outcomes:
                 "processor_options": assignment.processor_options,
                 "note": assignment.note,
             }
-            self._publishing.publish_result(job, finished, facts, hopeless=give_up)
+            self._publishing.publish_result(job, finished, facts, on_give_up=give_up)
         except StartOver:
             raise
         except Exception as error:  # error boundary: one job

@@ -6,13 +6,14 @@ from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
 from daemon.core.background import Background
 from daemon.core.clock import Clock, SystemClock
-from daemon.files.disk_retry import Storage
-from daemon.files.layout import Folders
-from daemon.intake.intake import Hasher, Intake
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
+from daemon.intake.hasher import Hasher
+from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.notify.hooks import Hooks
 from daemon.notify.systemd import Notifier
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.backup import Backup
 from daemon.queue.store import Store
 from daemon.recovery.rebuild import Rebuild
@@ -43,9 +44,9 @@ class App:
     settings: CurrentSettings
     clock: Clock
     # files and rows
-    folders: Folders
+    folders: Layout
     store: Store
-    storage: Storage
+    storage: DiskRetry
     background: Background
     # from the inbox to the outbox
     watcher: Watcher
@@ -56,7 +57,7 @@ class App:
     pause: Pause
     dispatcher: Dispatcher
     outcomes: Outcomes
-    publishing: Publishing
+    publishing: Publisher
     # at the start, and at night
     rebuild: Rebuild
     recovery: Recovery
@@ -77,7 +78,7 @@ class App:
 def build(
     settings: Settings,
     *,
-    folders: Folders,
+    folders: Layout,
     mailbox: Mailbox,
     clock: Clock | None = None,
     spawn: Spawn | None = None,
@@ -96,11 +97,11 @@ def build(
     """
     post, clock, current = mailbox.put, clock or SystemClock(), CurrentSettings(settings)
     store = Store(settings.database, clock=clock.now_us)
-    storage = Storage(folders, store, clock=clock.monotonic)
+    storage = DiskRetry(folders, store, clock=clock.monotonic)
     launcher = Launcher(post, at_once=settings.workers.at_once, descriptors=folders.held)
     workers = Workers(spawn or launcher, settings.models, clock=clock.monotonic)
     background = background or Background(post)
-    publishing = Publishing(current, store, folders, storage, background)
+    publishing = Publisher(current, store, folders, storage, background)
     watcher = Watcher(post)
     intake = Intake(settings, store, folders, storage, watcher, post, now_us=clock.now_us, hasher=hasher)
 

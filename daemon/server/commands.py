@@ -14,10 +14,10 @@ from daemon.core.errors import InboxdError, StartOver, StorageError
 from daemon.core.job import Job, JobState
 from daemon.core.messages import Request
 from daemon.core.names import printable
-from daemon.files.disk_retry import Storage, describe
+from daemon.files.disk_retry import DiskRetry, describe
 from daemon.files.inbox import OriginalGone
 from daemon.intake.intake import Intake
-from daemon.publishing.publisher import Publishing
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery.retention import Retention
 from daemon.scheduling.dispatcher import Dispatcher
@@ -54,9 +54,9 @@ class Commands:
         self,
         settings: CurrentSettings,
         store: Store,
-        storage: Storage,
+        storage: DiskRetry,
         workers: Workers,
-        publishing: Publishing,
+        publishing: Publisher,
         dispatcher: Dispatcher,
         intake: Intake,
         pause: Pause,
@@ -187,7 +187,7 @@ class Commands:
             recipes = self._settings.value.folder(job.folder).recipes
             self._store.reassign(job, recipe=recipes.get(job.kind) if job.kind else None)
 
-        self._storage.make(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
+        self._storage.run(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
 
     def _cancel(self, command: api.Cancel) -> api.CancelReply:
         job = self._find(command.job)

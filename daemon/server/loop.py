@@ -88,7 +88,7 @@ class Loop:
         if step := self._app.timetable.follow_clock():
             log.warning("the clock was set by %+.0f s: waiting jobs keep the time they have left to wait", step)
             shift = functools.partial(self._app.store.shift_waits, int(step * 1e6))
-            self._app.storage.make(f"shift of the waits by {step} s", shift)
+            self._app.storage.run(f"shift of the waits by {step} s", shift)
 
     def _retry_storage(self) -> None:
         storage = self._app.storage

@@ -16,7 +16,7 @@ from daemon.config.settings import Settings
 from daemon.core.errors import ConfigError, StartOver, StorageError
 from daemon.core.messages import Signalled
 from daemon.files.disk_retry import describe
-from daemon.files.layout import Folders
+from daemon.files.layout import Layout
 from daemon.notify.systemd import Notifier
 from daemon.server.app import App, build
 from daemon.server.backlog import Backlog
@@ -82,7 +82,7 @@ class Service:
         self._is_ready = False
         self._next_ping = 0.0
         self._ended = 0  # jobs, when the hooks were last woken
-        self._folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self._folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
 
     def run(self) -> None:
         """Run until a signal, or with `drain` until all is done.

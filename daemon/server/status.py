@@ -9,8 +9,8 @@ from daemon.core.clock import Clock
 from daemon.core.errors import StorageError
 from daemon.core.job import Job
 from daemon.core.names import printable, printable_path
-from daemon.files.disk_retry import Storage
-from daemon.files.layout import Folders
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.queue.store import Store
@@ -40,8 +40,8 @@ class StatusReport:
         self,
         settings: CurrentSettings,
         store: Store,
-        folders: Folders,
-        storage: Storage,
+        folders: Layout,
+        storage: DiskRetry,
         workers: Workers,
         dispatcher: Dispatcher,
         progress: ProgressBoard,

@@ -12,7 +12,7 @@ import pytest
 from sandbox import Place
 
 from daemon.core.errors import UsageError
-from daemon.queue import backup
+from daemon.queue import backup, backup_target
 from daemon.queue.store import Store
 
 USAGE, STORAGE = 64, 74
@@ -72,7 +72,7 @@ def test_unrelated_file_with_the_name_of_a_temporary_one_is_left_alone(done: Pla
         (done.home / name).write_text("mine")
     done.inboxd("backup", str(done.home / "copy.db"))
     (done.state / "backups").mkdir()
-    night = done.state / "backups" / (backup.usual_name().removesuffix(".db") + ".part")
+    night = done.state / "backups" / (backup_target.default_name().removesuffix(".db") + ".part")
     night.write_text("mine")
     done.inboxd("backup")
     assert night.read_text() == "mine"
@@ -245,7 +245,7 @@ def test_copy_is_readable_by_no_more_users_than_the_job_log(database: Path, tmp_
 
 def test_file_that_appears_meanwhile_is_not_replaced(done: Place, monkeypatch: pytest.MonkeyPatch):
     target = done.home / "copy.db"
-    place: Callable[..., Path] = backup.find_target
+    place: Callable[..., Path] = backup_target.find_target
     settings = done.settings()
     found = place(str(target), settings, force=False)
     target.write_text("mine")

@@ -162,14 +162,14 @@ def test_verify_finds_a_changed_result_and_a_lost_original(done: Place):
     output = done.outbox / "bank" / "good" / "good.txt"
     output.write_text("tampered")
     found = json.loads(done.inboxd("verify", "--json", check=1).stdout)
-    assert not found["clean"] and "does not have the content" in found["findings"][0]["what"]
+    assert not found["clean"] and "has changed since it was published" in found["findings"][0]["what"]
     assert "1 error." in (shown := done.inboxd("verify", check=1).stdout) and "inboxd show JOB" in shown
 
 
 def test_verify_notes_moved_results_without_an_error(done: Place):
     (done.outbox / "bank" / "good").rename(done.home / "elsewhere")
     verdict = json.loads(done.inboxd("verify", "--json").stdout)
-    assert verdict["clean"] and "moved away" in verdict["findings"][0]["what"]
+    assert verdict["clean"] and "was moved" in verdict["findings"][0]["what"]
 
 
 def test_verify_finds_an_original_that_vanished_from_taken(place: Place):

@@ -116,7 +116,7 @@ def test_only_the_newest_copies_are_kept(tmp_path: Path):
     for day in range(1, 6):
         backup.copy(database, tmp_path / "backups", f"jobs-2026-01-0{day}.db")
     (tmp_path / "backups" / "jobs-version-1.db").touch()
-    backup.forget_older(tmp_path / "backups", 2)
+    backup.remove_older(tmp_path / "backups", 2)
     left = sorted(path.name for path in (tmp_path / "backups").iterdir())
     assert left == ["jobs-2026-01-04.db", "jobs-2026-01-05.db", "jobs-version-1.db"]
 

@@ -43,13 +43,28 @@ _RIGS = (
 )
 _UNIT = "tests/unit/daemon/{}.py"
 TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
-    "intake.intake": ("intake/test_intake", "intake/test_overrides", "recovery/test_startup"),
-    "files.inbox": ("files/test_inbox", "files/test_layout", "intake/test_intake", "recovery/test_startup"),
-    "files.outbox": ("files/test_layout", "publishing/test_publisher", "recovery/test_startup"),
-    "files.layout": ("files/test_layout", "recovery/test_startup"),
+    "intake.scanner": ("intake/test_scanner", "intake/test_intake", "recovery/test_startup"),
+    "intake.pending": ("intake/test_pending", "intake/test_intake", "intake/test_claimer", "intake/test_obstacles"),
+    "intake.prerequisites": ("intake/test_prerequisites", "intake/test_intake", "intake/test_foreign_options"),
+    "intake.state": (
+        "intake/test_state",
+        "intake/test_pending",
+        "intake/test_scanner",
+        "intake/test_intake",
+        "intake/test_claimer",
+    ),
+    "intake.claimer": ("intake/test_claimer", "intake/test_intake", "recovery/test_startup"),
+    "intake.describer": ("intake/test_describer", "intake/test_intake", "intake/test_foreign_options"),
+    "intake.hasher": ("intake/test_hasher", "intake/test_intake"),
+    "files.inbox": ("files/test_inbox", "files/test_originals", "intake/test_claimer", "recovery/test_startup"),
+    "files.outbox": ("files/test_outbox", "files/test_originals", "publishing/test_publisher", "recovery/test_startup"),
+    "files.originals": ("files/test_originals", "recovery/test_startup"),
+    "files.layout": ("files/test_layout", "files/test_originals", "recovery/test_startup"),
     "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox"),
     "core.background": ("core/test_background", "publishing/test_publisher"),
-    "core.durable": ("core/test_durable", "files/test_layout", "recovery/test_startup"),
+    "core.durable": ("core/test_durable", "files/test_outbox", "recovery/test_startup"),
+    "publishing.preparation": ("publishing/test_publisher", "scheduling/test_dispatcher"),
+    "publishing.reopener": ("publishing/test_publisher", "recovery/test_startup"),
     "publishing.publisher": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_dispatcher"),
     "recovery.startup": ("recovery/test_startup",),
     "queue.store": (

@@ -124,7 +124,7 @@ def test_outbox_that_is_unmounted_is_waited_for_and_nothing_is_written_below_it(
     try:
         subprocess.run(["umount", "-l", outbox], check=True)
         place.drop("x.txt")
-        assert "its file system is away" in wait_for(lambda: _problem(place), "the problem in the status")
+        assert "its file system is not mounted" in wait_for(lambda: _problem(place), "the problem in the status")
         assert os.listdir(outbox) == []
         subprocess.run(["mount", "--bind", elsewhere, outbox], check=True)
         assert place.ended("x.txt")["state"] == "done"

@@ -169,7 +169,7 @@ def test_inbox_renamed_away_and_back_costs_nothing(make_house, misdeed: str):
     daemon = house.start()
     wait_for(lambda: (house.row("retried/waits.txt") or {}).get("state") == "running", "the job to run")
     house.inbox.rename(house.elsewhere / "away")
-    wait_for(lambda: "is not there" in (house.status()["storage_problem"] or ""), "the daemon to notice")
+    wait_for(lambda: "does not exist" in (house.status()["storage_problem"] or ""), "the daemon to notice")
     (house.home / "go").touch()  # the job ends meanwhile
     wait_for(lambda: not house.status()["running"], "the end of the job's work")
     (house.elsewhere / "away").rename(house.inbox)

@@ -26,8 +26,8 @@ from manual_daemon import InlineBackground, ManualDaemon, finished, is_odd
 
 from daemon import config
 from daemon.core.job import JobState
-from daemon.publishing import publisher
-from daemon.recovery.verify import Audit
+from daemon.publishing import preparation, publisher
+from daemon.recovery.verify import Verification
 from daemon.workers.supervisor import WorkerState
 from processors.contract import FailureKind
 
@@ -84,7 +84,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize(inline_bytes=st.sampled_from((7, 2**24)))
     def start(self, inline_bytes: int) -> None:
-        publisher.HASH_INLINE_BYTES = inline_bytes  # what is larger is prepared in the background
+        preparation.INLINE_BYTES = inline_bytes  # what is larger is prepared in the background
         REACHED["examples"] += 1
 
     # one rule for all, as the many would be tried in too few combinations (Hypothesis leaves some out of each example)
@@ -250,7 +250,7 @@ class Life(RuleBasedStateMachine):
         REACHED["late answer"] += 1
         before = self._snapshot()
         self.daemon.receive(number, answer)
-        self.daemon.publishing.publish_result(job, answer, {}, hopeless=lambda error: None)
+        self.daemon.publishing.publish_result(job, answer, {}, on_give_up=lambda error: None)
         assert self.daemon.store.requeue(job, outcome="late") is None
         fields = {"outcome": JobState.DONE, "attempt_outcome": "late", "result_path": "late"}
         assert (
@@ -334,7 +334,7 @@ class Life(RuleBasedStateMachine):
     def verify_finds_nothing(self) -> None:
         self.steps += 1
         if self.steps % 4 == 0 and self.fuse.left is None and self.daemon.storage.next_try() is None:
-            verdict = Audit(self.daemon.folders, self.settings.database, is_running=False).run()
+            verdict = Verification(self.daemon.folders, self.settings.database, is_running=False).run()
             findings = [finding for finding in verdict.findings if "has changed since it was taken" not in finding.what]
             assert not any(finding.is_error for finding in findings), findings
 
@@ -395,17 +395,16 @@ def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
     """Negative controls."""
     import sqlalchemy as sa
 
-    from daemon.publishing import publisher
     from daemon.queue import store
     from daemon.recovery import startup
 
     if sabotage == "no fence":
         monkeypatch.setattr(store, "_is_attempt", lambda job, *states: ("1",))
-        monkeypatch.setattr(publisher.Publishing, "_may_end", lambda self, job: True)
+        monkeypatch.setattr(publisher.Publisher, "_may_end", lambda self, job: True)
     elif sabotage == "recovery adopts nothing":
         monkeypatch.setattr(startup.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
     else:
-        monkeypatch.setattr(publisher.Publishing, "_rename", lambda self, job: job)
+        monkeypatch.setattr(publisher.Publisher, "_rename", lambda self, job: job)
     # AssertionError: an invariant; the others: a stale outcome names outputs that are gone, or ends an attempt twice
     with pytest.raises((AssertionError, ValueError, sa.exc.IntegrityError)):
         run_state_machine_as_test(

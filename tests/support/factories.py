@@ -1,6 +1,7 @@
 """Objects with defaults, for tests that care about a few of their fields."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 from daemon.core.job import Job, JobState
@@ -26,3 +27,9 @@ def make_job(**fields: Any) -> Job:
         "received_at": 1_000_000 * number,
     }
     return Job(**{**defaults, **fields})
+
+
+def write_file(path: Path, text: str = "text") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path

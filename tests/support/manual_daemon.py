@@ -14,7 +14,7 @@ from daemon.config.settings import Settings
 from daemon.core import durable
 from daemon.core.job import Job
 from daemon.core.messages import Due, Hashed, LookAt, Request, WorkerExited, WorkerMessage
-from daemon.files.layout import Folders
+from daemon.files.layout import Layout
 from daemon.notify.systemd import Notifier
 from daemon.server.app import build
 from daemon.server.backlog import Backlog
@@ -158,7 +158,7 @@ class ManualDaemon:
         self.settings = settings
         self.clock = clock or ManualClock()
         self.background = background or ManualBackground()
-        folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         folders.prepare()
         mailbox = Mailbox()
         self.hasher = ManualHasher(mailbox.put, folders.inbox.taken / ".copy.hasher")

@@ -83,7 +83,7 @@ def test_start_on_a_full_disk_waits_for_room_says_so_and_goes_on(service: Instal
     lab.run("rm", f"{data}/fill")
     assert starting.wait(60) == 0
     assert (restarts(service), service.shows("MainPID")) == (before, main)
-    told = [line for line in service.journal(f"_PID={main}").splitlines() if "tried again" in line]
+    told = [line for line in service.journal(f"_PID={main}").splitlines() if "retried" in line]
     assert len(told) == 1
     service.systemctl("stop", "inboxd")
     lab.run("umount", data)

@@ -239,6 +239,6 @@ def _has_entries(folder: Path) -> bool:
 
 def _mended(log: str) -> Counter[str]:
     found: Counter[str] = Counter()
-    for report in re.findall(r"recovered after an unclean end: (.*)", log):
+    for report in re.findall(r"recovered after an unclean shutdown: (.*)", log):
         found.update({name: int(count) for count, name in re.findall(r"(\d+) (\w+)", report)})
     return found

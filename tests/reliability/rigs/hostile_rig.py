@@ -116,10 +116,10 @@ def _swap(folder: Path, target: Path) -> None:
 def _meddle(how: str) -> None:
     from daemon.core import durable
     from daemon.files import inbox
-    from daemon.intake import intake
+    from daemon.intake import claimer, describer, prerequisites
 
     target = Path(os.environ["CANARY"])
-    sniff, rename, scan = intake.sniff, durable.rename_noreplace, inbox.Inbox.scan
+    sniff, rename, scan = claimer.sniff, durable.rename_noreplace, inbox.Inbox.scan
     match how:
         case "folder-becomes-link-before-scan":
 
@@ -131,20 +131,20 @@ def _meddle(how: str) -> None:
             inbox.Inbox.scan = scan_late
         case "folder-becomes-link-before-sniff":
 
-            def take_late(self, path, now, original=intake.Intake._take_one):
+            def take_late(self, path, now, original=claimer.Claimer._take_one):
                 if path.parent.name.startswith("swap"):
                     _swap(path.parent, target)
                 return original(self, path, now)
 
-            intake.Intake._take_one = take_late
+            claimer.Claimer._take_one = take_late
         case "folder-becomes-link-before-options":
 
-            def choose_late(settings, inbox, folder, kind, sidecar, original=intake.choose):
+            def choose_late(settings, inbox, folder, kind, sidecar, original=describer.choose):
                 if folder.name.startswith("swap"):
                     _swap(folder, target)
                 return original(settings, inbox, folder, kind, sidecar)
 
-            intake.choose = choose_late
+            describer.choose = prerequisites.choose = choose_late
         case "folder-becomes-link-before-rename":
 
             def sniff_early(path, folder=None):
@@ -153,7 +153,7 @@ def _meddle(how: str) -> None:
                     _swap(path.parent, target)
                 return content
 
-            intake.sniff = sniff_early
+            claimer.sniff = sniff_early
         case "file-becomes-link-before-rename":
 
             def rename_late(source, to, **folders):
@@ -171,7 +171,7 @@ def _meddle(how: str) -> None:
 
             inbox.Inbox.scan = scan_all
             inbox.Inbox._facts = lambda self, path: path.stat()
-            intake.sniff = lambda path, folder=None: sniff(path.resolve())
+            claimer.sniff = lambda path, folder=None: sniff(path.resolve())
 
 
 if __name__ == "__main__":

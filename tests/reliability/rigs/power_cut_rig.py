@@ -25,8 +25,8 @@ from sandbox import wait_for
 
 from daemon import config
 from daemon.core.errors import InboxdError, UsageError
-from daemon.files.layout import Folders
-from daemon.recovery.verify import Audit
+from daemon.files.layout import Layout
+from daemon.recovery.verify import Verification
 from daemon.server import control_socket
 
 TEXT = """
@@ -208,9 +208,9 @@ class PowerCuts:
     def _audit(self) -> list[str]:
         """What `inboxd verify` finds wrong."""
         settings = config.load(self._site.config)
-        folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         try:
-            verdict = Audit(folders, settings.database, is_running=False).run()
+            verdict = Verification(folders, settings.database, is_running=False).run()
         except (UsageError, FileNotFoundError):  # cut before the job log or the folders were made
             return []
         return [f"verify: {finding.what}" for finding in verdict.findings if finding.is_error]

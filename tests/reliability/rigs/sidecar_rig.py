@@ -230,14 +230,15 @@ def _measure_turns(path: Path) -> None:
 def _break(how: str) -> None:
     from daemon.config import toml
     from daemon.core import durable
-    from daemon.intake import intake
+    from daemon.intake import describer, prerequisites
 
     match how:
         case "toml-is-not-scanned":
             toml._check_depth = lambda text: None
         case "sidecars-have-no-limit":
-            intake.MAX_SIDECAR_BYTES = dict.fromkeys(intake.MAX_SIDECAR_BYTES, 1 << 60)
-            intake.Intake._read_taken = lambda self, sidecar, limit: durable.sha256_of(sidecar).encode()
+            for module in (describer, prerequisites):
+                module.MAX_SIDECAR_BYTES = dict.fromkeys(module.MAX_SIDECAR_BYTES, 1 << 60)
+            describer.Describer._read_sidecar = lambda self, sidecar, limit: durable.sha256_of(sidecar).encode()
 
 
 if __name__ == "__main__":

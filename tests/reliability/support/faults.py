@@ -194,9 +194,9 @@ def _forget_the_taken() -> None:
 
 
 def _finish_before_the_rename() -> None:
-    from daemon.publishing.publisher import Publishing
+    from daemon.publishing.publisher import Publisher
 
-    Publishing._rename = lambda self, job: job
+    Publisher._rename = lambda self, job: job
 
 
 def _charge_for_the_disk() -> None:
@@ -210,9 +210,9 @@ def _charge_for_the_disk() -> None:
 
 
 def _keep_nothing() -> None:
-    from daemon.files.disk_retry import Storage
+    from daemon.files.disk_retry import DiskRetry
 
-    Storage._try = lambda self, key, kept: kept.step() or True
+    DiskRetry._try = lambda self, key, waiting: waiting.step() or True
 
 
 def _fsync_no_folder() -> None:
@@ -247,40 +247,35 @@ def _fsync_no_commit() -> None:
 
 
 def _release_before_done() -> None:
-    from daemon.publishing.publisher import Publishing
+    from daemon.publishing.publisher import Publisher
 
-    rename = Publishing._rename
+    rename = Publisher._rename
 
     def rename_and_release(self, job):
         renamed = rename(self, job)
-        self._folders.inbox.release(job.id)
+        self._layout.inbox.release(job.id)
         return renamed
 
-    Publishing._rename = rename_and_release
+    Publisher._rename = rename_and_release
 
 
 def _rename_before_the_intent() -> None:
+    from dataclasses import replace
+
+    from daemon.publishing.publisher import Publisher
     from daemon.queue.store import Store
 
-    intend = Store.intend
-
-    def intend_afterwards(self, job, **facts):
-        from dataclasses import replace
-
-        staged = service_of_this_process.app.publishing
-        staged._folders.outbox.publish(replace(job, result_path=facts["result_path"]))
-        return intend(self, job, **facts)
-
-    from daemon.server.service import Service
-
-    service_init = Service.__init__
+    publishers, init, intend = [], Publisher.__init__, Store.intend
 
     def remember(self, *arguments, **options):
-        global service_of_this_process
-        service_of_this_process = self
-        service_init(self, *arguments, **options)
+        init(self, *arguments, **options)
+        publishers.append(self)
 
-    Service.__init__ = remember
+    def intend_afterwards(self, job, **facts):
+        publishers[-1]._layout.outbox.publish(replace(job, result_path=facts["result_path"]))
+        return intend(self, job, **facts)
+
+    Publisher.__init__ = remember
     Store.intend = intend_afterwards
 
 

@@ -113,16 +113,14 @@ def _be_daemon(order: Order) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     from daemon import config
     from daemon.cli import terminal
-    from daemon.files import inbox
-    from daemon.intake import intake
-    from daemon.publishing import publisher
+    from daemon.core import durable
+    from daemon.publishing import preparation
     from daemon.server import service
 
     status = 1
     try:
         terminal.set_up_logging(verbose=False)
-        for module in (inbox, intake, publisher):
-            module.HASH_INLINE_BYTES = LARGE_BYTES
+        durable.HASH_INLINE_BYTES = preparation.INLINE_BYTES = LARGE_BYTES
         if order.sabotage:
             _SABOTAGE[order.sabotage]()
         if order.dies_after:

@@ -6,8 +6,8 @@ from pathlib import Path
 from sandbox import Place
 
 from daemon.core.errors import UsageError
-from daemon.files.layout import Folders
-from daemon.recovery.verify import Audit
+from daemon.files.layout import Layout
+from daemon.recovery.verify import Verification
 
 TEXT = """
     [paths]
@@ -51,7 +51,7 @@ def check(place: Place, at: str) -> None:
 def verify(place: Place, at: str) -> None:
     """`inboxd verify`, without a process of its own."""
     settings = place.settings()
-    folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+    folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
     with contextlib.suppress(UsageError):  # killed before the job log was made
-        verdict = Audit(folders, settings.database, is_running=False).run()
+        verdict = Verification(folders, settings.database, is_running=False).run()
         assert verdict.is_clean, (at, verdict.findings)

@@ -1,4 +1,4 @@
-"""Work beside the main thread: outcomes come as messages, in order, and are applied by whoever reads them."""
+"""Tasks off the main thread: their outcomes arrive as messages, in order."""
 
 import queue
 import threading
@@ -52,7 +52,7 @@ def test_exception_is_an_outcome_and_does_not_end_the_thread(background, mailbox
     assert isinstance(seen[0], ZeroDivisionError) and seen[1] == "after it"
 
 
-def test_outcome_that_nobody_asked_for_changes_nothing(background):
+def test_unrequested_outcome_changes_nothing(background):
     background.finish(BackgroundDone(number=7, outcome="?"))
     assert background.pending == 0
 

@@ -1,4 +1,4 @@
-"""What reaches the disk, in which order, and what a failure leaves."""
+"""What is written to disk, in which order, and what remains after a failure."""
 
 import ctypes
 import errno
@@ -9,8 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from factories import write_file
 
 from daemon.core import durable
+from daemon.core.durable import writer_has
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_new_file_is_durable_and_never_replaces_one(tmp_path: Path, synced: list
     assert (tmp_path / "x").read_bytes() == b"content"
 
 
-def test_each_folder_that_is_made_is_durable(tmp_path: Path, synced: list[Path]):
+def test_each_created_folder_is_durable(tmp_path: Path, synced: list[Path]):
     durable.make_folder(tmp_path / "a" / "b" / "c")
     assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
     synced.clear()
@@ -60,13 +62,13 @@ def test_each_folder_that_is_made_is_durable(tmp_path: Path, synced: list[Path])
     assert synced == []
 
 
-def test_folder_has_the_mode_that_was_asked_for(tmp_path: Path):
+def test_folder_has_the_requested_mode(tmp_path: Path):
     durable.make_folder(tmp_path / "a" / "b", mode=0o700)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o700, 0o700]
 
 
 @pytest.mark.parametrize("obstacle", ["file", "dangling link"])
-def test_folder_whose_name_something_else_has_is_no_folder(tmp_path: Path, obstacle: str):
+def test_name_of_a_file_is_refused_for_a_folder(tmp_path: Path, obstacle: str):
     if obstacle == "file":
         (tmp_path / "a").write_text("somebody's")
     else:
@@ -76,7 +78,7 @@ def test_folder_whose_name_something_else_has_is_no_folder(tmp_path: Path, obsta
     assert os.path.lexists(tmp_path / "a")
 
 
-def test_removed_tree_is_gone_for_good(tmp_path: Path, synced: list[Path]):
+def test_removal_of_a_tree_is_durable(tmp_path: Path, synced: list[Path]):
     (tmp_path / "a" / "b").mkdir(parents=True)
     durable.remove_tree(tmp_path / "a")
     assert not (tmp_path / "a").exists() and synced == [tmp_path]
@@ -141,7 +143,7 @@ def test_dangling_link_is_not_replaced_either(tmp_path: Path, monkeypatch: pytes
         durable.rename_noreplace(tmp_path / "x", tmp_path / "link")
 
 
-def test_rename_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_failed_rename_raises_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "x").write_text("")
     _fail_rename(monkeypatch, errno.EIO)
     for rename in (durable.rename_noreplace, durable.renames_safely):
@@ -151,7 +153,7 @@ def test_rename_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "x").exists()
 
 
-def test_file_system_that_cannot_spare_a_target_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_file_system_without_noreplace_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "x").write_text("")
     assert durable.renames_safely(tmp_path / "x", tmp_path / "y") and (tmp_path / "y").exists()
     _fail_rename(monkeypatch, errno.EINVAL)
@@ -175,7 +177,7 @@ def test_file_that_cannot_be_linked_is_copied(tmp_path: Path, monkeypatch, synce
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
-def test_file_whose_link_fails_otherwise_is_not_copied(tmp_path: Path, monkeypatch, code: int):
+def test_file_is_not_copied_after_an_unexpected_link_error(tmp_path: Path, monkeypatch, code: int):
     (tmp_path / "x").write_text("text")
     _fail_link(monkeypatch, code)
     with pytest.raises(OSError, match=os.strerror(code)):
@@ -184,7 +186,7 @@ def test_file_whose_link_fails_otherwise_is_not_copied(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(("free", "fits"), [(3, False), (4, True)])
-def test_copy_begins_only_where_there_is_room_for_it(tmp_path: Path, monkeypatch, free: int, fits: bool):
+def test_copy_starts_only_if_there_is_enough_space(tmp_path: Path, monkeypatch, free: int, fits: bool):
     (tmp_path / "x").write_text("text")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     if fits:
@@ -247,14 +249,14 @@ def test_failed_fsync_is_never_repeated_on_the_same_file(tmp_path: Path, monkeyp
     assert disk.tried[-1] == path.stat().st_ino, "the copy is trusted"
 
 
-def test_link_in_the_place_of_a_file_is_not_synced(tmp_path: Path):
+def test_symbolic_link_is_not_synced(tmp_path: Path):
     (tmp_path / "x").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "x")
     with pytest.raises(OSError, match="a symbolic link"):
         durable.Syncer(tmp_path / ".scratch").sync(tmp_path / "link")
 
 
-def test_copy_of_a_file_that_is_larger_than_allowed_leaves_nothing(tmp_path: Path):
+def test_copy_of_a_file_over_the_limit_leaves_nothing(tmp_path: Path):
     (tmp_path / "source").write_bytes(bytes(11))
     with pytest.raises(OSError, match="File too large"):
         durable.copy(tmp_path / "source", tmp_path / "target", None, at_most=10)
@@ -263,7 +265,7 @@ def test_copy_of_a_file_that_is_larger_than_allowed_leaves_nothing(tmp_path: Pat
     assert (tmp_path / "target").read_bytes() == bytes(11)
 
 
-def test_copy_of_a_sparse_file_is_as_sparse_and_equal(tmp_path: Path):
+def test_copy_of_a_sparse_file_is_sparse_and_equal(tmp_path: Path):
     source = tmp_path / "source"
     with source.open("wb") as file:
         file.write(b"begin")
@@ -273,3 +275,32 @@ def test_copy_of_a_sparse_file_is_as_sparse_and_equal(tmp_path: Path):
     sha256 = durable.sha256_of(source)
     assert durable.copy(source, tmp_path / "target", sha256) == sha256
     assert (tmp_path / "target").stat().st_blocks <= source.stat().st_blocks + 64
+
+
+def test_writer_is_detected_while_it_has_the_file_open(tmp_path: Path):
+    path = write_file(tmp_path / "x")
+    if writer_has(path) is None:
+        pytest.skip("this file system cannot tell")
+    with path.open("a"):
+        assert writer_has(path) is True
+    with path.open("rb"):
+        assert writer_has(path) is False
+
+
+def test_pipe_in_place_of_a_file_does_not_block(tmp_path: Path):
+    os.mkfifo(tmp_path / "x")
+    assert not writer_has(tmp_path / "x")
+
+
+def test_copy_across_file_systems_is_verified(tmp_path: Path, monkeypatch):
+    source = write_file(tmp_path / "x")
+    monkeypatch.setattr(os, "link", _refuse_link)
+    with pytest.raises(durable.CopyDiffers):
+        durable.link_or_copy(source, tmp_path / "y", "0" * 64)
+    assert not (tmp_path / "y").exists()
+    durable.link_or_copy(source, tmp_path / "y", durable.sha256_of(source))
+    assert (tmp_path / "y").read_text() == "text"
+
+
+def _refuse_link(*_, **__):
+    raise OSError(18, "Invalid cross-device link")

@@ -1,4 +1,4 @@
-"""What journald is told."""
+"""What is sent to journald."""
 
 import logging
 import socket
@@ -36,7 +36,7 @@ def logger(address: str) -> logging.Logger:
     return made
 
 
-def test_line_of_a_job_has_its_fields(journald: socket.socket):
+def test_message_about_a_job_has_its_fields(journald: socket.socket):
     job = make_job(name="a\nb.txt", folder="bank")
     logger(journald.getsockname()).warning("%s failed\nbadly", job.path, extra=about(job))
     told = fields(journald.recv(65536))
@@ -44,13 +44,13 @@ def test_line_of_a_job_has_its_fields(journald: socket.socket):
     assert told["PRIORITY"] == "4" and told["LOGGER"] == "daemon.scheduling.dispatcher" and "badly" in told["MESSAGE"]
 
 
-def test_line_of_no_job_has_none(journald: socket.socket):
+def test_message_without_a_job_has_no_fields(journald: socket.socket):
     logger(journald.getsockname()).info("ready")
     told = fields(journald.recv(65536))
     assert told["MESSAGE"] == "ready" and told["PRIORITY"] == "6" and "JOB" not in told
 
 
-def test_without_a_journal_the_line_goes_to_stderr_with_its_priority(tmp_path: Path, capsys: pytest.CaptureFixture):
+def test_without_a_journal_messages_go_to_stderr_with_their_priority(tmp_path: Path, capsys: pytest.CaptureFixture):
     logger(str(tmp_path / "nobody")).error("first\nsecond")
     lines = capsys.readouterr().err.splitlines()
     assert lines and all(line.startswith("<3>") for line in lines)

@@ -1,8 +1,11 @@
+"""How file names are shown, shortened and checked."""
+
 import os
 
 import pytest
 
 from daemon.core import names
+from daemon.core.names import result_stem
 
 
 @pytest.mark.parametrize("path", ["", "x", "a/b/c d", "..a/b..", ".hidden", os.fsdecode(b"caf\xe9"), "é" * 127])
@@ -24,3 +27,25 @@ def test_only_the_daemons_own_spelling_is_a_job_id():
     assert names.is_job_id(job)
     for other in (job.upper(), job.replace("-", ""), f"{{{job}}}", f"urn:uuid:{job}", "1" * 32, f"{job}\n", "", "x"):
         assert not names.is_job_id(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a.tar.gz", "a.tar"),
+        ("noext", "noext"),
+        ("new\nline.txt", "new\\x0aline"),
+        (os.fsdecode(b"caf\xe9.txt"), "caf\\xe9"),
+        ("é" * 120 + ".txt", "é" * 100),
+    ],
+)
+def test_result_names_are_printable_and_short(name: str, stem: str):
+    assert result_stem(name) == stem
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("x.txt", "x (2).txt"), ("y" * 255, "y" * 251 + " (2)"), ("z." + "s" * 253, "z." + "s" * 249 + " (2)")],
+)
+def test_numbered_name_is_never_too_long(name: str, other: str):
+    assert names.numbered(name, 2) == other and len(other) <= 255

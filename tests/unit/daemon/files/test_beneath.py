@@ -1,4 +1,4 @@
-"""Folders and files below a trusted folder, while others rename, link and write there."""
+"""Folders and files below a trusted folder, while other users rename, link and write there."""
 
 import os
 import stat
@@ -40,7 +40,7 @@ def test_link_in_any_part_of_a_path_is_not_followed(tmp_path: Path, part: str):
         pass
 
 
-def test_file_in_the_place_of_a_folder_is_no_folder(tmp_path: Path):
+def test_file_is_not_opened_as_a_folder(tmp_path: Path):
     (tmp_path / "a").write_text("")
     with pytest.raises(FileNotFoundError), beneath.opened(tmp_path, tmp_path / "a" / "b"):
         pass
@@ -53,7 +53,7 @@ def test_root_itself_may_be_a_link(tmp_path: Path):
         assert os.path.samestat(os.fstat(folder), (tmp_path / "real" / "a").stat())
 
 
-def test_missing_folders_are_made_with_the_rights_of_the_folder_above(tmp_path: Path):
+def test_missing_folders_get_the_permissions_of_their_parent(tmp_path: Path):
     root = tmp_path / "root"
     root.mkdir()
     root.chmod(0o1775)
@@ -78,7 +78,7 @@ def test_path_that_leads_up_is_refused(tmp_path: Path):
     assert not (tmp_path / "x").exists()
 
 
-def test_only_a_regular_file_is_opened_to_be_read(tmp_path: Path):
+def test_only_regular_files_are_opened(tmp_path: Path):
     (tmp_path / "file").write_text("text")
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "folder").mkdir()
@@ -94,7 +94,7 @@ def test_only_a_regular_file_is_opened_to_be_read(tmp_path: Path):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_checksum_of_a_file_that_is_larger_than_allowed_is_refused(tmp_path: Path):
+def test_checksum_of_a_file_over_the_limit_is_refused(tmp_path: Path):
     (tmp_path / "file").write_bytes(bytes(11))
     assert durable.sha256_of(tmp_path / "file", at_most=11) == durable.sha256_of(tmp_path / "file")
     with pytest.raises(OSError, match="File too large"):
@@ -127,7 +127,7 @@ def test_folder_that_others_may_rename_is_used_through_its_descriptor(shared: Pa
     assert held.path == held.place
 
 
-def test_folder_that_was_renamed_returns_to_its_place(shared: Path):
+def test_renamed_folder_is_renamed_back(shared: Path):
     (shared / "own").mkdir()
     held = beneath.HeldFolder(shared / "own")
     held.hold()
@@ -162,7 +162,7 @@ def test_folder_of_another_user_is_not_held(shared: Path):
     ],
     ids=["755", "770", "777", "1777", "2770", "another's"],
 )
-def test_place_is_safe_if_nobody_else_can_rename_what_lies_there(tmp_path: Path, mode: int, owner: int, is_safe: bool):
+def test_folder_is_safe_if_no_other_user_can_rename_its_entries(tmp_path: Path, mode: int, owner: int, is_safe: bool):
     folder = tmp_path / "folder" / "below"
     folder.mkdir(parents=True)
     if owner and os.geteuid():
@@ -174,13 +174,13 @@ def test_place_is_safe_if_nobody_else_can_rename_what_lies_there(tmp_path: Path,
     assert beneath.is_safe(folder.parent) is is_safe
 
 
-def test_link_to_the_folder_must_lie_in_a_safe_place_too(tmp_path: Path, shared: Path):
+def test_link_to_a_folder_must_be_in_a_safe_folder_as_well(tmp_path: Path, shared: Path):
     (tmp_path / "real").mkdir()
     (shared / "link").symlink_to(tmp_path / "real")
     assert beneath.is_safe(tmp_path / "real") and not beneath.is_safe(shared / "link")
 
 
-def test_private_folder_is_closed_to_others_whoever_made_it(tmp_path: Path):
+def test_private_folder_is_closed_to_others(tmp_path: Path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there").chmod(0o2777)
     for name in ("new", "there"):
@@ -197,6 +197,6 @@ def test_names_are_protected_where_others_may_write(tmp_path: Path, shared: Path
     assert beneath.protect_names(tmp_path) and mode_of(tmp_path) == before
 
 
-def test_right_to_write_is_taken_from_others(shared: Path):
+def test_write_permission_of_others_is_removed(shared: Path):
     beneath.close_to_writers(shared)
     assert mode_of(shared) == 0o755

@@ -1,4 +1,4 @@
-"""Looking into the inbox, taking from it, and giving back."""
+"""Scanning the inbox, taking files from it, and returning them."""
 
 import os
 import socket
@@ -6,9 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from factories import write_file
 
+from daemon.core import durable
 from daemon.files import inbox as inbox_module
-from daemon.files.inbox import Inbox, OriginalGone
+from daemon.files.inbox import Inbox, OriginalGone, as_recorded
+from daemon.files.layout import Layout
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def _write(path: Path, text: str = "text") -> Path:
 # ---------------------------------------------------------------------------------------- looking
 
 
-def test_scan_tells_files_folders_and_what_is_never_taken(inbox: Inbox, tmp_path: Path):
+def test_scan_returns_files_folders_and_what_is_never_taken(inbox: Inbox, tmp_path: Path):
     file = _write(inbox.path / "x.txt")
     _write(inbox.path / ".hidden")
     _write(inbox.path / "sub" / "y.txt")
@@ -59,7 +62,7 @@ def test_scan_tells_files_folders_and_what_is_never_taken(inbox: Inbox, tmp_path
 
 
 @pytest.mark.parametrize("gone", ["absent", "link", "file"])
-def test_folder_that_is_none_any_more_is_gone(inbox: Inbox, gone: str):
+def test_folder_that_was_replaced_counts_as_gone(inbox: Inbox, gone: str):
     _write(inbox.path / "real" / "x.txt")
     if gone == "link":
         (inbox.path / "a").symlink_to(inbox.path / "real")
@@ -70,13 +73,13 @@ def test_folder_that_is_none_any_more_is_gone(inbox: Inbox, gone: str):
     assert inbox.look(inbox.path / "a" / "x.txt") is None
 
 
-def test_only_regular_files_are_looked_at(inbox: Inbox):
+def test_only_regular_files_are_examined(inbox: Inbox):
     (inbox.path / "folder").mkdir()
     (inbox.path / "link").symlink_to(_write(inbox.path / "x.txt"))
     assert [inbox.look(inbox.path / name) for name in ("folder", "link", "gone", "n" * 300)] == [None] * 4
 
 
-def test_reason_why_something_is_never_taken_names_what_it_is(inbox: Inbox, monkeypatch):
+def test_refusal_names_the_type_of_the_file(inbox: Inbox, monkeypatch):
     monkeypatch.chdir(inbox.path)
     os.mkfifo("pipe")
     Path("link").symlink_to("pipe")
@@ -94,7 +97,7 @@ def test_reason_why_something_is_never_taken_names_what_it_is(inbox: Inbox, monk
     assert inbox.refusal(inbox.path / "gone") is None
 
 
-def test_folders_too_deep_are_not_looked_into_and_told(inbox: Inbox, monkeypatch):
+def test_too_deeply_nested_folders_are_reported_and_not_scanned(inbox: Inbox, monkeypatch):
     monkeypatch.setattr(inbox_module, "_MAX_DEPTH", 2)
     _write(inbox.path / "1" / "2" / "3" / "x.txt")
     second = inbox.path / "1" / "2"
@@ -102,7 +105,7 @@ def test_folders_too_deep_are_not_looked_into_and_told(inbox: Inbox, monkeypatch
     assert inbox.scan(second) == ([], [], [second / "3"]) and "too deep" in inbox.refusal(second / "3")
 
 
-def test_folders_of_too_long_a_path_are_not_looked_into(inbox: Inbox, monkeypatch):
+def test_folders_with_too_long_a_path_are_not_scanned(inbox: Inbox, monkeypatch):
     monkeypatch.setattr(inbox_module, "_MAX_PATH_BYTES", 5)
     for name in ("1234", "12345", "123456"):
         (inbox.path / name).mkdir()
@@ -114,7 +117,7 @@ def test_folders_of_too_long_a_path_are_not_looked_into(inbox: Inbox, monkeypatc
 # ---------------------------------------------------------------------------------------- taking
 
 
-def test_take_is_durable_with_its_contents_its_new_names_and_the_old_names_absence(inbox: Inbox, synced: list[str]):
+def test_take_makes_contents_new_names_and_removed_names_durable(inbox: Inbox, synced: list[str]):
     sidecar = _write(inbox.path / "a" / "x.txt.prompt")
     inbox.take("id", _write(inbox.path / "a" / "x.txt"), [sidecar])
     inbox.fsync_taken(["id"], [inbox.path / "a"])
@@ -123,14 +126,14 @@ def test_take_is_durable_with_its_contents_its_new_names_and_the_old_names_absen
 
 
 def test_large_file_is_left_to_the_hasher(inbox: Inbox, synced: list[str], monkeypatch):
-    monkeypatch.setattr(inbox_module, "HASH_INLINE_BYTES", 4)
+    monkeypatch.setattr(durable, "HASH_INLINE_BYTES", 4)
     for name, text in (("small", "1234"), ("large", "12345")):
         inbox.take(name, _write(inbox.path / name, text), [])
     inbox.fsync_taken(["small", "large"], [])
     assert [path for path in synced if path.count("/") == 2] == [".taken/small/small"]
 
 
-def test_folder_that_was_removed_since_needs_no_fsync(inbox: Inbox):
+def test_folder_that_was_removed_in_the_meantime_needs_no_fsync(inbox: Inbox):
     inbox.take("id", _write(inbox.path / "a" / "x.txt"), [])
     (inbox.path / "a").rmdir()
     inbox.fsync_taken(["id"], [inbox.path / "a"])
@@ -149,7 +152,7 @@ def test_finished_take_leaves_a_new_file_of_the_same_name(inbox: Inbox, synced: 
     assert inbox.original("id").path.read_text() == "text"
 
 
-def test_take_of_a_file_whose_folder_became_a_link_takes_nothing(inbox: Inbox, tmp_path: Path):
+def test_file_in_a_folder_that_became_a_link_is_not_taken(inbox: Inbox, tmp_path: Path):
     _write(tmp_path / "outside" / "x.txt")
     (inbox.path / "a").symlink_to(tmp_path / "outside")
     with pytest.raises(FileNotFoundError):
@@ -157,7 +160,7 @@ def test_take_of_a_file_whose_folder_became_a_link_takes_nothing(inbox: Inbox, t
     assert (tmp_path / "outside" / "x.txt").exists()
 
 
-def test_original_is_told_from_its_sidecars_and_its_mark(inbox: Inbox):
+def test_original_is_distinguished_from_its_sidecars_and_its_mark(inbox: Inbox):
     sidecars = [_write(inbox.path / f"x.txt.{kind}", kind) for kind in ("prompt", "done", "password")]
     inbox.take("id", _write(inbox.path / "x.txt"), sidecars)
     original = inbox.original("id")
@@ -169,7 +172,7 @@ def test_original_is_told_from_its_sidecars_and_its_mark(inbox: Inbox):
 
 
 @pytest.mark.parametrize("names", [["x.txt.prompt"], ["x.txt", "y.txt"], []])
-def test_original_that_is_not_one_file_is_gone(inbox: Inbox, names: list[str]):
+def test_original_that_is_not_exactly_one_file_counts_as_gone(inbox: Inbox, names: list[str]):
     (inbox.taken / "id").mkdir()
     for name in names:
         _write(inbox.taken / "id" / name)
@@ -187,7 +190,7 @@ def test_only_folders_in_taken_are_jobs(inbox: Inbox):
 # ---------------------------------------------------------------------------------------- giving back
 
 
-def test_put_back_returns_all_that_was_taken_and_makes_its_folders_again(inbox: Inbox, synced: list[str]):
+def test_put_back_returns_all_files_and_recreates_their_folders(inbox: Inbox, synced: list[str]):
     inbox.take("id", _write(inbox.path / "a" / "b" / "x.txt"), [_write(inbox.path / "a" / "b" / "x.txt.prompt")])
     (inbox.taken / "id" / "a" / "b" / "link").symlink_to("x.txt")
     (inbox.path / "a" / "b").rmdir()
@@ -199,7 +202,7 @@ def test_put_back_returns_all_that_was_taken_and_makes_its_folders_again(inbox: 
     inbox.put_back("id")
 
 
-def test_release_of_what_is_not_there_is_no_error(inbox: Inbox):
+def test_release_of_a_missing_folder_is_no_error(inbox: Inbox):
     inbox.take("id", _write(inbox.path / "a" / "x.txt"), [])
     inbox.release("id")
     inbox.release("id")
@@ -209,7 +212,7 @@ def test_release_of_what_is_not_there_is_no_error(inbox: Inbox):
 # ---------------------------------------------------------------------------------------- folders swapped in for files
 
 
-def test_folder_swapped_in_for_a_file_goes_back_as_one(inbox: Inbox, synced: list[str]):
+def test_folder_that_replaced_a_file_returns_in_one_move(inbox: Inbox, synced: list[str]):
     swapped = inbox.path / "a" / "x.txt"
     for number in range(50):
         _write(swapped / f"{number}.txt")
@@ -220,7 +223,7 @@ def test_folder_swapped_in_for_a_file_goes_back_as_one(inbox: Inbox, synced: lis
     assert list(inbox.taken_ids()) == []
 
 
-def test_folder_of_another_user_is_put_back_as_one(inbox: Inbox, synced: list[str]):
+def test_folder_of_another_user_returns_in_one_move(inbox: Inbox, synced: list[str]):
     if os.geteuid():
         pytest.skip("needs root, to give a folder to another user")
     for number in range(50):
@@ -231,7 +234,7 @@ def test_folder_of_another_user_is_put_back_as_one(inbox: Inbox, synced: list[st
     assert list(inbox.taken_ids()) == []
 
 
-def test_tree_too_deep_for_recursion_is_put_back(inbox: Inbox):
+def test_tree_too_deep_for_recursion_returns(inbox: Inbox):
     deep = inbox.taken / "job"
     deep.mkdir()
     descriptor = os.open(deep, os.O_RDONLY)
@@ -247,3 +250,68 @@ def test_tree_too_deep_for_recursion_is_put_back(inbox: Inbox):
     found = subprocess.run(["find", inbox.path, "-type", "f"], capture_output=True, text=True, check=True).stdout
     subprocess.run(["rm", "-rf", inbox.path], check=True)  # too deep for pytest as well
     assert found.count("x.txt\n") == 1
+
+
+def test_take_moves_a_file_with_its_sidecar_and_preserves_its_folder(layout: Layout):
+    drop = write_file(layout.inbox.path / "a" / "b" / "x.jpg")
+    sidecar = write_file(layout.inbox.path / "a" / "b" / "x.jpg.prompt", "What is it?")
+    layout.inbox.take("id", drop, [sidecar])
+    original = layout.inbox.original("id")
+    assert original.path == layout.inbox.taken / "id" / "a" / "b" / "x.jpg"
+    assert original.sidecars["prompt"].read_text() == "What is it?"
+    assert layout.inbox.folder_of(original.path, "id") == "a/b"
+    assert list((layout.inbox.path / "a" / "b").iterdir()) == []
+
+
+def test_put_back_without_the_file_returns_its_sidecar(layout: Layout):
+    sidecar = write_file(layout.inbox.path / "x.jpg.prompt")
+    with pytest.raises(FileNotFoundError):
+        layout.inbox.take("id", layout.inbox.path / "x.jpg", [sidecar])
+    layout.inbox.put_back("id")
+    assert sidecar.exists()
+    assert list(layout.inbox.taken_ids()) == []
+
+
+def test_put_back_never_overwrites(layout: Layout):
+    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt", "first"), [])
+    write_file(layout.inbox.path / "x.txt", "second")
+    layout.inbox.put_back("id")
+    assert (layout.inbox.path / "x.txt").read_text() == "second"
+    assert (layout.inbox.path / "x (2).txt").read_text() == "first"
+
+
+def test_link_that_replaces_a_file_after_the_scan_is_not_taken(layout: Layout, tmp_path: Path):
+    secret = write_file(tmp_path / "secret", "not yours")
+    (layout.inbox.path / "x.txt").symlink_to(secret)
+    with pytest.raises(OSError, match="not a regular file"):
+        layout.inbox.take("id", layout.inbox.path / "x.txt", [])
+    layout.inbox.put_back("id")
+    assert (layout.inbox.path / "x.txt").is_symlink()
+    assert list(layout.inbox.taken_ids()) == []
+
+
+def test_removed_original_is_reported(layout: Layout):
+    with pytest.raises(OriginalGone):
+        layout.inbox.original("nothing")
+    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt"), [])
+    layout.inbox.original("id").path.unlink()
+    with pytest.raises(OriginalGone):
+        layout.inbox.original("id")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, 14 * 10**18])
+def test_numbers_too_large_for_sqlite_are_mapped_to_distinct_ones(number):
+    recorded = as_recorded(number)
+    assert -(2**63) <= recorded < 2**63
+    assert recorded == number or not -(2**63) <= number < 2**63
+    assert as_recorded(number + 1) != recorded
+
+
+def test_file_returns_to_the_top_folder_if_a_link_replaced_its_folder(layout: Layout, tmp_path: Path):
+    layout.inbox.take("id", write_file(layout.inbox.path / "a" / "x.txt"), [])
+    (layout.inbox.path / "a").rmdir()
+    (tmp_path / "outside").mkdir()
+    (layout.inbox.path / "a").symlink_to(tmp_path / "outside")
+    layout.inbox.put_back("id")
+    assert (layout.inbox.path / "x.txt").read_text() == "text"
+    assert list((tmp_path / "outside").iterdir()) == []

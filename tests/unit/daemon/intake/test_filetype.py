@@ -1,4 +1,4 @@
-"""What `sniff` says of real files, made by the libraries that will read them, and of files that only pretend."""
+"""What `sniff` returns for real files, made by the libraries that read them, and for files that only imitate them."""
 
 import io
 import os

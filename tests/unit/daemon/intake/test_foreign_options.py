@@ -1,4 +1,4 @@
-"""In an inbox of several users, nobody chooses for the files of another, or keeps them from being taken."""
+"""In a shared inbox, users can neither choose for the files of others nor prevent them from being taken."""
 
 import logging
 import os
@@ -6,18 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_intake import TOML, Inbox
+from inbox_harness import TOML, InboxHarness
 from unprivileged import without_privileges
 
 ATTACKER, VICTIM, OWNER = 54322, 54323, 54325
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
-
-
-@pytest.fixture
-def inbox(tmp_path: Path):
-    made = Inbox(tmp_path)
-    yield made
-    made.store.close()
 
 
 def _of(path: Path, uid: int) -> Path:
@@ -25,7 +18,7 @@ def _of(path: Path, uid: int) -> Path:
     return path
 
 
-def _take_all(inbox: Inbox) -> None:
+def _take_all(inbox: InboxHarness) -> None:
     with without_privileges():
         inbox.scan(now=10.0)
         for now in (13.0, 14.0, 50.0):
@@ -44,7 +37,7 @@ SPOILERS = {
 
 
 @pytest.mark.parametrize("spoil", SPOILERS.values(), ids=SPOILERS)
-def test_options_of_another_user_for_a_folder_are_ignored_and_reported(inbox: Inbox, caplog, spoil: Callable):
+def test_options_of_another_user_for_a_folder_are_ignored_and_reported(inbox: InboxHarness, caplog, spoil: Callable):
     path = inbox.path / ".inboxd.toml"
     spoil(path)
     _of(path, ATTACKER)
@@ -62,7 +55,7 @@ def test_options_of_another_user_for_a_folder_are_ignored_and_reported(inbox: In
 
 
 @pytest.mark.parametrize("spoil", [SPOILERS[name] for name in ("garbage", "no recipe", "large", "closed")])
-def test_sidecar_of_another_user_is_ignored_and_reported(inbox: Inbox, caplog, spoil: Callable):
+def test_sidecar_of_another_user_is_ignored_and_reported(inbox: InboxHarness, caplog, spoil: Callable):
     path = inbox.path / "a.txt.toml"
     spoil(path)
     _of(path, ATTACKER)
@@ -81,7 +74,7 @@ def test_sidecar_of_another_user_is_ignored_and_reported(inbox: Inbox, caplog, s
 
 
 @pytest.mark.parametrize("uid", [0, VICTIM, OWNER])
-def test_options_of_the_files_user_or_the_folders_or_an_administrator_count(inbox: Inbox, uid: int):
+def test_options_of_the_files_user_or_the_folders_or_an_administrator_count(inbox: InboxHarness, uid: int):
     _of(inbox.write("x/a.txt"), VICTIM)
     _of(inbox.path / "x", OWNER)
     _of(inbox.write("x/a.txt.toml", "priority = 7"), uid)
@@ -90,7 +83,7 @@ def test_options_of_the_files_user_or_the_folders_or_an_administrator_count(inbo
     assert [job.priority for job in inbox.store.open_jobs()] == [7]
 
 
-def test_folder_options_of_the_folders_owner_count(inbox: Inbox):
+def test_folder_options_of_the_folders_owner_count(inbox: InboxHarness):
     _of(inbox.write("x/a.txt"), VICTIM)
     _of(inbox.path / "x", OWNER)
     _of(inbox.write("x/.inboxd.toml", "priority = 7"), OWNER)
@@ -99,8 +92,8 @@ def test_folder_options_of_the_folders_owner_count(inbox: Inbox):
     assert [job.priority for job in inbox.store.open_jobs()] == [7]
 
 
-def test_mark_of_another_user_does_not_complete_a_file(tmp_path: Path):
-    inbox = Inbox(tmp_path, toml=TOML.replace("[inbox]", "[inbox]\nwait_for_done = true"))
+def test_done_mark_of_another_user_is_ignored(tmp_path: Path):
+    inbox = InboxHarness(tmp_path, toml=TOML.replace("[inbox]", "[inbox]\nwait_for_done = true"))
     path = _of(inbox.write("a.txt"), VICTIM)
     done = _of(inbox.write("a.txt.done", ""), ATTACKER)
     inbox.scan(now=10.0)

@@ -1,4 +1,4 @@
-"""What keeps a file in the inbox is reported once, by the name its owner knows, and tried again after long pauses."""
+"""Files that cannot be moved are reported once, by the name that their owner knows, and retried after long pauses."""
 
 import logging
 import os
@@ -6,21 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_intake import Inbox
+from inbox_harness import InboxHarness
 from unprivileged import without_privileges
 
 MEMBER = 54322
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other users")
 
 
-@pytest.fixture
-def inbox(tmp_path: Path):
-    made = Inbox(tmp_path)
-    yield made
-    made.store.close()
-
-
-def _in_folder_of_a_member(inbox: Inbox, mode: int) -> Path:
+def _in_folder_of_a_member(inbox: InboxHarness, mode: int) -> Path:
     path = inbox.write("hers/a.txt")
     for each in (path, path.parent):
         os.chown(each, MEMBER, -1)
@@ -28,23 +21,23 @@ def _in_folder_of_a_member(inbox: Inbox, mode: int) -> Path:
     return path
 
 
-def _tries(inbox: Inbox, begin: float, seconds: float) -> list[float]:
+def _tries(inbox: InboxHarness, begin: float, seconds: float) -> list[float]:
     """The times at which the file was tried to be taken, while `step` is called as often as it asks for."""
-    tries, take = [], inbox.folders.inbox.take
+    tries, take = [], inbox.layout.inbox.take
     now = begin
 
     def count(*arguments):
         tries.append(now)
         return take(*arguments)
 
-    inbox.folders.inbox.take = count
+    inbox.layout.inbox.take = count
     try:
         while now < begin + seconds:
             inbox.intake.step(now)
             pause = inbox.intake.next_look(now)
             now += max(0.01, seconds if pause is None else pause)
     finally:
-        inbox.folders.inbox.take = take
+        inbox.layout.inbox.take = take
     return tries
 
 
@@ -52,7 +45,7 @@ def _tries(inbox: Inbox, begin: float, seconds: float) -> list[float]:
     ("mode", "words"),
     [(0o755, "uid 0 may not move files out of hers. Give it write permission"), (0o1777, "hers has the sticky bit")],
 )
-def test_folder_that_files_cannot_be_moved_out_of_is_reported_once_with_its_fix(inbox: Inbox, caplog, mode, words):
+def test_folder_whose_files_cannot_be_moved_is_reported_once(inbox: InboxHarness, caplog, mode, words):
     path = _in_folder_of_a_member(inbox, mode)
     with without_privileges(), caplog.at_level(logging.WARNING):
         inbox.scan(now=10.0)
@@ -60,14 +53,14 @@ def test_folder_that_files_cannot_be_moved_out_of_is_reported_once_with_its_fix(
         assert 12 <= len(tries) < 30 and tries[-1] - tries[-2] >= 290
         assert words in inbox.intake.left[path] and ".taken" not in inbox.intake.left[path]
         assert len([record for record in caplog.records if "hers" in record.getMessage()]) == 1
-        assert list(inbox.folders.inbox.taken_ids()) == []
+        assert list(inbox.layout.inbox.taken_ids()) == []
     path.parent.chmod(0o777)  # a look, which costs little, notices it long before the next try
     with without_privileges():
         assert len(_tries(inbox, 3620.0, 10.0)) == 1
     assert inbox.files() == ["hers/a.txt"] and inbox.intake.left == {}
 
 
-def test_command_retries_at_once_what_could_not_be_moved(inbox: Inbox):
+def test_command_retries_at_once_what_could_not_be_moved(inbox: InboxHarness):
     path = _in_folder_of_a_member(inbox, 0o755)
     with without_privileges():
         inbox.scan(now=10.0)
@@ -77,7 +70,7 @@ def test_command_retries_at_once_what_could_not_be_moved(inbox: Inbox):
     assert inbox.intake.step(700.0) == 1
 
 
-def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: Inbox):
+def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: InboxHarness):
     path = inbox.write("a.txt")
     if subprocess.run(["chattr", "+i", path], capture_output=True).returncode:
         pytest.skip("no attributes on this file system")
@@ -90,7 +83,7 @@ def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: Inbox):
     assert len(_tries(inbox, 14.0, 20.0)) == 1 and inbox.files() == ["a.txt"]
 
 
-def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: Inbox):
+def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: InboxHarness):
     (inbox.path / "sub").mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", inbox.path / "sub"], capture_output=True).returncode:
         pytest.skip("no mounts here")
@@ -104,11 +97,11 @@ def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: Inbox)
         subprocess.run(["umount", inbox.path / "sub"], check=True)
 
 
-def test_error_below_taken_is_the_same_message_each_time(inbox: Inbox, caplog):
+def test_error_below_taken_is_the_same_message_each_time(inbox: InboxHarness, caplog):
     inbox.write("a.txt")
-    inbox.folders.inbox.taken.chmod(0o500)
+    inbox.layout.inbox.taken.chmod(0o500)
     with without_privileges(), caplog.at_level(logging.WARNING):
         inbox.scan(now=10.0)
         assert len(_tries(inbox, 13.0, 60.0)) > 5
-    inbox.folders.inbox.taken.chmod(0o700)
+    inbox.layout.inbox.taken.chmod(0o700)
     assert len([record for record in caplog.records if "a.txt" in record.getMessage()]) == 1

@@ -74,7 +74,7 @@ def test_wrong_value_is_reported_with_its_key_and_nothing_else(settings, own: st
     assert str(raised.value) == f"talk.mp3.toml: {says}"
 
 
-def test_config_with_a_value_of_no_possible_form_names_its_key_once(tmp_path: Path):
+def test_config_with_an_invalid_value_names_its_key_once(tmp_path: Path):
     (tmp_path / "config.toml").write_text('[recipes.x]\nprocessor = "whisper"\nchannel = "left"')
     with pytest.raises(ConfigError) as raised:
         config.load(tmp_path / "config.toml")

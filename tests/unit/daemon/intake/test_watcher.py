@@ -1,4 +1,4 @@
-"""What the watcher posts when real files come, move and vanish; nothing here stands in for inotify."""
+"""What the watcher posts when real files are created, moved and removed, with the real inotify."""
 
 import logging
 import os
@@ -376,7 +376,7 @@ def test_unreadable_folder_is_a_problem(watched, tmp_path, monkeypatch):
         assert not watched.watcher.watch(closed)
     finally:
         os.seteuid(0)
-    assert "may not be read" in watched.watcher.problems[closed]
+    assert "may not read" in watched.watcher.problems[closed]
     assert watched.watcher.watch(closed)
 
 

@@ -1,4 +1,4 @@
-"""Steps of publishing and trying again: those that a disk refuses at first, and those that the background makes."""
+"""Publishing and retrying: steps that fail at first, and steps that run in the background."""
 
 import functools
 import hashlib
@@ -14,7 +14,7 @@ import pytest
 from manual_daemon import ManualDaemon, finished
 
 from daemon import config
-from daemon.publishing import publisher
+from daemon.publishing import preparation
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind
@@ -82,7 +82,7 @@ def refuse_once(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, *, after
     monkeypatch.setattr(owner, name, call)
 
 
-def test_removal_that_was_refused_spares_a_job_that_is_queued_again(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+def test_delayed_removal_spares_a_job_that_is_queued_again(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     refuse_once(shop.folders.inbox, "release", monkeypatch)
     shop.fail(job)
@@ -94,7 +94,7 @@ def test_removal_that_was_refused_spares_a_job_that_is_queued_again(shop: Shop, 
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
 
 
-def test_job_that_is_tried_again_starts_only_after_its_failure_is_withdrawn(shop: Shop, monkeypatch):
+def test_retried_job_starts_after_its_failure_is_withdrawn(shop: Shop, monkeypatch):
     job = shop.begin()
     shop.fail(job)
     refuse_once(shop.folders.outbox, "withdraw", monkeypatch)
@@ -106,7 +106,7 @@ def test_job_that_is_tried_again_starts_only_after_its_failure_is_withdrawn(shop
     assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["x"]
 
 
-def test_job_whose_failure_is_still_to_be_withdrawn_can_be_cancelled(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+def test_retried_job_can_be_cancelled_before_its_failure_is_withdrawn(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     shop.fail(job)
     refuse_once(shop.folders.outbox, "withdraw", monkeypatch)
@@ -116,7 +116,7 @@ def test_job_whose_failure_is_still_to_be_withdrawn_can_be_cancelled(shop: Shop,
     assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["x"]
 
 
-def test_retry_that_a_disk_refuses_leaves_nothing_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+def test_failed_retry_leaves_nothing_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     shop.fail(job)
     refuse_once(shop.folders.inbox, "fsync_home", monkeypatch)
@@ -126,7 +126,7 @@ def test_retry_that_a_disk_refuses_leaves_nothing_behind(shop: Shop, monkeypatch
     assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
 
 
-def test_result_whose_folder_has_the_name_of_a_file_goes_to_another(shop: Shop):
+def test_result_avoids_a_folder_with_the_name_of_a_file(shop: Shop):
     stranger = shop.settings.outbox / "a"
     stranger.write_text("somebody's")
     job = shop.begin("a/x.txt")
@@ -143,7 +143,7 @@ def test_result_does_not_go_into_the_folder_of_another_result(shop: Shop):
     assert shop.store.get(job.id).result_path == "a (2)/x"
 
 
-def test_folder_whose_name_was_taken_after_the_intent_is_numbered(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+def test_result_folder_is_numbered_if_its_name_is_taken_after_the_intent(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin("a/x.txt")
     real = shop.folders.outbox.publish
 
@@ -165,7 +165,7 @@ def alter_in_secret(shop: Shop, job: Any) -> None:
     os.utime(second, ns=(facts.st_atime_ns, facts.st_mtime_ns))
 
 
-def test_file_whose_content_was_changed_in_secret_is_processed_again(shop: Shop):
+def test_file_changed_without_a_new_mtime_is_processed_again(shop: Shop):
     job = shop.begin()
     alter_in_secret(shop, job)
     shop.receive(1, finished(shop, job))
@@ -176,10 +176,8 @@ def test_file_whose_content_was_changed_in_secret_is_processed_again(shop: Shop)
 
 
 @pytest.mark.parametrize("inline_bytes", [3, 2**24])
-def test_failure_of_a_file_whose_content_was_changed_in_secret_ends(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, inline_bytes: int
-):
-    monkeypatch.setattr(publisher, "HASH_INLINE_BYTES", inline_bytes)
+def test_file_changed_without_a_new_mtime_can_fail(shop: Shop, monkeypatch: pytest.MonkeyPatch, inline_bytes: int):
+    monkeypatch.setattr(preparation, "INLINE_BYTES", inline_bytes)
     job = shop.begin()
     alter_in_secret(shop, job)
     shop.fail(job)
@@ -196,7 +194,7 @@ def test_failure_of_a_file_whose_content_was_changed_in_secret_ends(
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file counts as large: it is prepared in the background."""
-    monkeypatch.setattr(publisher, "HASH_INLINE_BYTES", 3)
+    monkeypatch.setattr(preparation, "INLINE_BYTES", 3)
 
 
 def keep_second_name(shop: Shop, job: Any) -> Path:
@@ -206,7 +204,7 @@ def keep_second_name(shop: Shop, job: Any) -> Path:
     return second
 
 
-def test_original_that_its_owner_has_a_second_name_of_is_copied(shop: Shop):
+def test_original_with_a_second_hard_link_is_copied(shop: Shop):
     job = shop.begin()
     second = keep_second_name(shop, job)
     shop.receive(1, finished(shop, job))
@@ -215,21 +213,21 @@ def test_original_that_its_owner_has_a_second_name_of_is_copied(shop: Shop):
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
 
 
-def test_original_of_nobody_else_is_linked(shop: Shop):
+def test_original_of_this_user_is_linked(shop: Shop):
     job = shop.begin()
     inode = shop.folders.inbox.original(job.id).path.stat().st_ino
     shop.receive(1, finished(shop, job))
     assert (shop.settings.outbox / "x" / "x.txt").stat().st_ino == inode
 
 
-def test_original_that_others_may_write_is_closed_to_them(shop: Shop):
+def test_write_permission_of_others_is_removed_from_originals(shop: Shop):
     job = shop.begin()
     shop.folders.inbox.original(job.id).path.chmod(0o666)
     shop.receive(1, finished(shop, job))
     assert (shop.settings.outbox / "x" / "x.txt").stat().st_mode & 0o777 == 0o644
 
 
-def test_large_original_is_copied_in_the_background_and_its_result_published_after_that(shop: Shop, large: None):
+def test_large_original_is_copied_in_the_background_before_publishing(shop: Shop, large: None):
     job = shop.begin()
     second = keep_second_name(shop, job)
     shop.receive(1, finished(shop, job))
@@ -241,7 +239,7 @@ def test_large_original_is_copied_in_the_background_and_its_result_published_aft
     assert list(shop.folders.inbox.taken_ids()) == [] and list(shop.folders.outbox.staging.iterdir()) == []
 
 
-def test_failed_large_original_is_copied_in_the_background_and_given_up_once(shop: Shop, large: None):
+def test_large_original_of_a_failure_is_copied_in_the_background(shop: Shop, large: None):
     job = shop.begin()
     keep_second_name(shop, job)
     shop.fail(job)
@@ -252,7 +250,7 @@ def test_failed_large_original_is_copied_in_the_background_and_given_up_once(sho
     assert (shop.settings.outbox / "failed" / "x" / "x.txt").read_text() == "the file"
 
 
-def test_large_file_that_no_recipe_is_for_is_given_up_once(shop: Shop, large: None):
+def test_large_file_without_a_recipe_fails_once(shop: Shop, large: None):
     other = shop.settings.inbox.parent / "second"
     other.write_bytes(b"\x00\x01\x02\x03 nothing that is known")
     (shop.settings.inbox / "unknown.bin").hardlink_to(other)
@@ -261,10 +259,10 @@ def test_large_file_that_no_recipe_is_for_is_given_up_once(shop: Shop, large: No
     assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["unknown"]
 
 
-def test_copy_that_a_disk_refuses_is_made_again(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):
+def test_failed_copy_is_retried(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     keep_second_name(shop, job)
-    refuse_once(shop.folders.outbox, "lay_original", monkeypatch)
+    refuse_once(shop.folders.outbox, "place_original", monkeypatch)
     shop.receive(1, finished(shop, job))
     shop.turn()
     assert shop.state(job) == "running"
@@ -273,24 +271,24 @@ def test_copy_that_a_disk_refuses_is_made_again(shop: Shop, large: None, monkeyp
     assert shop.state(job) == "done"
 
 
-def test_copy_that_is_refused_for_ever_fails_the_job_only(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):
+def test_copy_that_keeps_failing_fails_only_its_job(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     keep_second_name(shop, job)
-    real = shop.folders.outbox.lay_original
+    real = shop.folders.outbox.place_original
 
     def refuse(source: Path, home: Path, sha256: str | None) -> str:
         if (home / "out.txt").exists():  # of the result, not of the failure
             raise OSError(5, "an injected error")
         return real(source, home, sha256)
 
-    monkeypatch.setattr(shop.folders.outbox, "lay_original", refuse)
+    monkeypatch.setattr(shop.folders.outbox, "place_original", refuse)
     shop.receive(1, finished(shop, job))
     for _ in range(20):
         shop.pass_time()
     assert shop.store.get(job.id).charged == 1
 
 
-def test_large_file_that_changes_while_it_is_copied_is_queued_again_with_its_new_checksum(shop: Shop, large: None):
+def test_large_file_that_changes_during_its_copy_is_queued_again(shop: Shop, large: None):
     job = shop.begin()
     second = keep_second_name(shop, job)
     shop.receive(1, finished(shop, job))
@@ -309,7 +307,7 @@ def test_large_file_that_changes_while_it_is_copied_is_queued_again_with_its_new
     assert shop.state(job) == "done" and (shop.settings.outbox / "x" / "x.txt").read_text() == "other words"
 
 
-def test_question_that_grows_after_it_was_taken_is_left_out(shop: Shop):
+def test_prompt_that_grows_after_the_take_is_omitted(shop: Shop):
     second = shop.settings.inbox.parent / "second"
     second.write_text("What?")
     (shop.settings.inbox / "x.txt.prompt").hardlink_to(second)
@@ -320,9 +318,7 @@ def test_question_that_grows_after_it_was_taken_is_left_out(shop: Shop):
     assert sorted(path.name for path in (shop.settings.outbox / "x").iterdir()) == ["out.txt", "result.json", "x.txt"]
 
 
-def test_original_that_was_prepared_for_an_earlier_attempt_is_laid_into_the_result_of_this(
-    shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch
-):
+def test_preparation_of_an_earlier_attempt_is_repeated(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     second = keep_second_name(shop, job)
     with monkeypatch.context() as patch:
@@ -344,7 +340,7 @@ def test_original_that_was_prepared_for_an_earlier_attempt_is_laid_into_the_resu
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
 
 
-def test_result_of_a_copied_original_that_lacks_an_output_fails_its_job_only(shop: Shop, large: None):
+def test_missing_output_of_a_prepared_result_fails_only_its_job(shop: Shop, large: None):
     job = shop.begin()
     keep_second_name(shop, job)
     absent = {"name": "absent.txt", "sha256": "0" * 64, "size_bytes": 1}
@@ -355,7 +351,7 @@ def test_result_of_a_copied_original_that_lacks_an_output_fails_its_job_only(sho
     assert (shop.settings.outbox / "failed" / "x" / "x.txt").read_text() == "the file"
 
 
-def test_large_failed_file_is_fetched_back_in_the_background(shop: Shop, large: None):
+def test_large_file_is_fetched_back_in_the_background(shop: Shop, large: None):
     job = shop.begin()
     shop.fail(job)
     shop.turn()
@@ -370,7 +366,7 @@ def test_large_failed_file_is_fetched_back_in_the_background(shop: Shop, large: 
     assert shop.state(job) == "done"
 
 
-def test_large_failed_file_that_is_gone_stays_failed(shop: Shop, large: None):
+def test_large_file_that_cannot_be_fetched_back_stays_failed(shop: Shop, large: None):
     job = shop.begin()
     shop.fail(job)
     shop.turn()
@@ -380,7 +376,7 @@ def test_large_failed_file_that_is_gone_stays_failed(shop: Shop, large: None):
     assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
 
 
-def test_job_whose_result_is_being_copied_is_not_cancelled(shop: Shop, large: None):
+def test_job_is_not_cancelled_while_its_result_is_copied(shop: Shop, large: None):
     job = shop.begin()
     keep_second_name(shop, job)
     shop.receive(1, finished(shop, job))
@@ -399,7 +395,7 @@ def _result(shop: Shop, name: str = "x") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("originals", "path"), [("keep", "x.txt"), ("archive", "archive:a/{}/x.txt"), ("delete", None)], ids=str
 )
-def test_original_goes_where_its_folder_says(tmp_path: Path, originals: str, path: str | None):
+def test_original_is_handled_by_the_policy_of_its_folder(tmp_path: Path, originals: str, path: str | None):
     shop = Shop(tmp_path, originals)
     job = shop.begin("a/x.txt")
     shop.receive(1, finished(shop, job))
@@ -423,7 +419,7 @@ def test_archived_original_of_the_top_folder_has_no_folder_in_its_path(tmp_path:
     shop.store.close()
 
 
-def test_row_of_a_result_tells_what_its_worker_told(shop: Shop):
+def test_row_of_a_result_contains_what_its_worker_reported(shop: Shop):
     job = shop.begin()
     told = {"excerpt": "words " * 200, "review": ["look"], "pages": 3, "media_seconds": 1.5}
     shop.receive(1, replace(finished(shop, job), **told))
@@ -433,7 +429,7 @@ def test_row_of_a_result_tells_what_its_worker_told(shop: Shop):
     assert _result(shop)["excerpt"] == told["excerpt"]
 
 
-def test_result_of_a_job_that_had_failed_before_tells_of_no_error(shop: Shop):
+def test_result_after_an_earlier_failure_has_no_error(shop: Shop):
     job = shop.begin()
     shop.fail(job)
     assert shop.ask("retry", job=job.id)["ok"]
@@ -444,7 +440,7 @@ def test_result_of_a_job_that_had_failed_before_tells_of_no_error(shop: Shop):
 
 
 @pytest.mark.parametrize("lie", ["absent", "shorter"])
-def test_result_that_is_not_as_its_worker_says_is_no_result(shop: Shop, lie: str):
+def test_result_without_a_reported_output_is_not_published(shop: Shop, lie: str):
     job = shop.begin()
     said = finished(shop, job)
     output = shop.folders.outbox.staging / job.staging_name() / "out.txt"
@@ -454,7 +450,7 @@ def test_result_that_is_not_as_its_worker_says_is_no_result(shop: Shop, lie: str
     assert [path.name for path in shop.settings.outbox.iterdir() if path.name[0] != "."] == ["failed"]
 
 
-def test_failure_holds_nothing_of_what_its_attempts_had_written(shop: Shop):
+def test_failure_contains_no_outputs_of_its_attempts(shop: Shop):
     job = shop.begin()
     finished(shop, job)  # the output is there, the report never came
     shop.fail(job)
@@ -465,7 +461,7 @@ def test_failure_holds_nothing_of_what_its_attempts_had_written(shop: Shop):
 # ---------------------------------------------------------------------------------------- files that change meanwhile
 
 
-def test_result_of_a_file_that_was_written_on_meanwhile_is_thrown_away(shop: Shop):
+def test_result_of_a_file_that_grew_meanwhile_is_discarded(shop: Shop):
     job = shop.begin()
     shop.folders.inbox.original(job.id).path.write_text("more of the file")
     shop.receive(1, finished(shop, job))
@@ -485,7 +481,7 @@ def test_file_of_the_same_size_but_another_time_has_changed(shop: Shop):
     assert shop.state(job) == "queued" and shop.store.get(job.id).mtime_ns == 10**18
 
 
-def test_failure_of_a_file_that_was_written_on_tells_of_its_content_as_it_is(shop: Shop):
+def test_failure_of_a_file_that_grew_describes_its_current_content(shop: Shop):
     job = shop.begin()
     shop.folders.inbox.original(job.id).path.write_text("more of the file")
     shop.fail(job)
@@ -494,7 +490,7 @@ def test_failure_of_a_file_that_was_written_on_tells_of_its_content_as_it_is(sho
     assert failed["original"] == {"path": "x.txt"} and failed["error"] == "It is broken."
 
 
-def test_original_that_was_removed_fails_its_job_and_is_told(shop: Shop):
+def test_removed_original_fails_its_job_with_the_reason(shop: Shop):
     job = shop.begin()
     shop.folders.inbox.original(job.id).path.unlink()
     shop.receive(1, finished(shop, job))
@@ -511,7 +507,7 @@ def test_late_outcome_touches_neither_the_job_nor_the_staging_of_its_next_attemp
     shop.store.requeue(stale, outcome="timeout")
     fresh = shop.store.start([shop.store.get(stale.id)], processor="plaintext", worker_pid=1)[0]
     (shop.folders.outbox.prepare_attempt(fresh) / "out.txt").write_text("of the next attempt")
-    shop.publishing.publish_result(stale, finished(shop, stale), {}, hopeless=pytest.fail)
+    shop.publishing.publish_result(stale, finished(shop, stale), {}, on_give_up=pytest.fail)
     shop.publishing.give_up(stale, "error", "It broke.")
     assert shop.store.get(stale.id) == fresh
     staged = shop.folders.outbox.staging / fresh.staging_name() / "out.txt"
@@ -532,12 +528,12 @@ def test_outcome_whose_intent_was_committed_is_published_once(shop: Shop, monkey
     assert shop.state(job) == "done"
 
 
-def test_what_is_left_of_a_job_is_removed_with_its_end(shop: Shop):
+def test_leftovers_are_removed_when_a_job_ends(shop: Shop):
     job = shop.begin()
-    (shop.folders.kept / job.id).mkdir(parents=True)
+    (shop.folders.checkpoints / job.id).mkdir(parents=True)
     shop.publishing.release(job.id)
     assert shop.folders.inbox.original(job.id).path.exists(), "it has not ended"
     (shop.folders.outbox.staging / f"{job.id}.0").mkdir()
     shop.receive(1, finished(shop, job))
     assert list(shop.folders.inbox.taken_ids()) == []
-    assert list(shop.folders.outbox.staging.iterdir()) == list(shop.folders.kept.iterdir()) == []
+    assert list(shop.folders.outbox.staging.iterdir()) == list(shop.folders.checkpoints.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Where a reader of the events goes on: in the same job log, and in one that was emptied, restored or made again."""
+"""Where a reader of events continues: in the same job log, and in one that was emptied, restored or rebuilt."""
 
 import json
 import os
@@ -45,7 +45,7 @@ class Log:
 
     def unread(self, cursor: Cursor) -> list[str]:
         with JobLog(self.path) as jobs:
-            return [row["file"] for _, _, row in jobs.ends_after(cursor.position(jobs), limit=99)]
+            return [row["file"] for _, _, row in jobs.finished_jobs_after(cursor.position(jobs), limit=99)]
 
     def cursor(self) -> Cursor:
         with JobLog(self.path) as jobs:
@@ -57,7 +57,7 @@ def log(tmp_path: Path) -> Log:
     return Log(tmp_path / "jobs.db")
 
 
-def test_number_of_an_event_is_never_given_again_after_the_log_was_emptied(log: Log):
+def test_event_numbers_are_not_reused_after_the_log_was_emptied(log: Log):
     first = log.end("one.txt")
     with JobLog(log.path) as jobs:
         last = jobs.last_event()
@@ -67,10 +67,10 @@ def test_number_of_an_event_is_never_given_again_after_the_log_was_emptied(log: 
         assert jobs.last_event() == last == _EVENTS_OF_ONE_JOB
     log.end("two.txt")
     with JobLog(log.path) as jobs:
-        assert [number for number, _, _ in jobs.ends_after(0, limit=9)] == [2 * _EVENTS_OF_ONE_JOB]
+        assert [number for number, _, _ in jobs.finished_jobs_after(0, limit=9)] == [2 * _EVENTS_OF_ONE_JOB]
 
 
-def test_reader_misses_nothing_where_the_log_was_emptied(log: Log):
+def test_reader_misses_nothing_after_the_log_was_emptied(log: Log):
     ended = [log.end(f"{number}.txt") for number in range(3)]
     cursor = log.cursor()
     log.store.forget_history(ended)
@@ -78,7 +78,7 @@ def test_reader_misses_nothing_where_the_log_was_emptied(log: Log):
     assert log.unread(cursor) == ["new.txt"]
 
 
-def test_reader_goes_on_in_a_restored_copy_with_what_ends_there(log: Log, tmp_path: Path):
+def test_reader_continues_in_a_restored_copy(log: Log, tmp_path: Path):
     log.end("before.txt")
     copy = backup.copy(log.path, tmp_path / "backups")
     log.end("lost.txt")
@@ -94,7 +94,7 @@ def test_reader_goes_on_in_a_restored_copy_with_what_ends_there(log: Log, tmp_pa
     assert log.unread(cursor) == [f"after-{number}.txt" for number in range(3)]
 
 
-def test_reader_goes_on_in_a_log_made_again_and_is_not_shown_adopted_history_twice(log: Log, tmp_path: Path):
+def test_reader_of_a_rebuilt_log_does_not_see_adopted_history_twice(log: Log, tmp_path: Path):
     for number in range(3):
         log.end(f"old-{number}.txt")
     cursor = log.cursor()
@@ -133,7 +133,7 @@ def test_two_logs_have_two_identities(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [{}, {"log": 1}, {"log": "x", "event": "y", "at": 0}, [], None, "text"])
-def test_cursor_that_cannot_be_understood_is_none(content, tmp_path: Path):
+def test_invalid_cursor_is_none(content, tmp_path: Path):
     memory = tmp_path / "hooks.json"
     memory.write_text(json.dumps(content))
     assert Cursor.parse(content, memory, tmp_path / "jobs.db") is None
@@ -202,12 +202,12 @@ def test_upgrade_loses_no_event_and_reports_none_twice(told: int, events, unread
     assert log.unread(cursor) == ["new.txt", *(f"later-{number}.txt" for number in range(30))]
 
 
-def test_upgrade_keeps_the_events_and_starts_the_numbers_behind_them(tmp_path: Path):
+def test_upgrade_preserves_events_and_continues_their_numbers(tmp_path: Path):
     database = tmp_path / "jobs.db"
     _old_log(database, [(7, "done", _T), (9, "failed", _T + 1)])
     log = Log(database)
     with JobLog(database) as jobs:
-        assert [event["number"] for event in jobs.story_after(0)] == [7, 9]
+        assert [event["number"] for event in jobs.events_with_files_after(0)] == [7, 9]
         assert jobs.last_event() == 9 and jobs.identity()
     job = make_job()
     log.store.insert([job])
@@ -215,7 +215,7 @@ def test_upgrade_keeps_the_events_and_starts_the_numbers_behind_them(tmp_path: P
         assert jobs.last_event() == 10
 
 
-def test_job_log_that_is_still_of_the_old_version_can_be_read(tmp_path: Path):
+def test_job_log_of_an_older_version_can_be_read(tmp_path: Path):
     database = tmp_path / "jobs.db"
     _old_log(database, [(7, "done", _T)])
     with JobLog(database) as jobs:

@@ -1,4 +1,4 @@
-"""Reading the job log beside a daemon, or after one that was killed."""
+"""Reading the job log while a daemon runs, or after it was killed."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ os._exit(9)
 """
 
 
-def test_job_log_whose_first_start_was_killed_is_none_yet(tmp_path: Path):
+def test_job_log_of_an_interrupted_first_start_does_not_exist_yet(tmp_path: Path):
     database = tmp_path / "jobs.db"
     killed = subprocess.run([sys.executable, "-c", _KILLED_WHILE_IT_MADE_ITS_TABLES, str(database)])
     assert killed.returncode == 9
@@ -34,7 +34,7 @@ def test_job_log_whose_first_start_was_killed_is_none_yet(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kept_from_us", ["the file", "its folder"])
-def test_job_log_that_is_not_for_us_to_read_says_whom_to_ask(kept_from_us: str, tmp_path: Path):
+def test_inaccessible_job_log_is_reported_with_its_fix(kept_from_us: str, tmp_path: Path):
     folder = tmp_path / "state"
     folder.mkdir()
     database = folder / "jobs.db"

@@ -23,7 +23,7 @@ def _start(store: Store, job):
     return store.start([job], processor="plaintext", worker_pid=1, engine="e", model="m", device="d")[0]
 
 
-def test_a_job_is_read_back_as_it_was_written(store: Store):
+def test_job_is_read_back_as_it_was_written(store: Store):
     job = make_job(name="ünï\ncode", review=("look", "twice"), alone=True, outcome=JobState.DONE, media_seconds=1.5)
     store.insert([job])
     assert store.get(job.id) == job
@@ -78,7 +78,7 @@ def _outcomes(store: Store, job):
 
 @pytest.mark.parametrize("outcome", ["queued again", "intent", "new name", "end"])
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.PUBLISHING])
-def test_outcome_of_an_attempt_of_the_same_number_from_another_life_is_refused(store: Store, outcome: str, state: str):
+def test_outcome_of_the_same_attempt_number_with_another_lease_is_refused(store: Store, outcome: str, state: str):
     """After the job log was lost and rebuilt, attempts are counted from 1 again."""
     job = make_job()
     store.insert([job])
@@ -90,7 +90,7 @@ def test_outcome_of_an_attempt_of_the_same_number_from_another_life_is_refused(s
     assert store.get(job.id) == fresh
 
 
-def test_job_is_not_given_up_by_what_knew_it_before_its_last_attempt(store: Store):
+def test_job_is_not_failed_by_a_stale_view_of_it(store: Store):
     job = make_job()
     store.insert([job])
     again = store.requeue(_start(store, job), outcome="error")
@@ -108,7 +108,7 @@ def test_attempt_ends_only_once(store: Store, outcome: str):
     assert store.get(job.id) == publishing and store.counts() == {"publishing": 1}
 
 
-def test_end_and_retry_of_a_job_that_has_gone_on_change_and_report_nothing(store: Store):
+def test_stale_end_and_retry_change_nothing(store: Store):
     job = make_job()
     store.insert([job])
     started = _start(store, job)
@@ -121,7 +121,7 @@ def test_end_and_retry_of_a_job_that_has_gone_on_change_and_report_nothing(store
     assert store.counts() == {"done": 1}
 
 
-def test_attempts_and_events_tell_the_story(store: Store, tmp_path: Path):
+def test_attempts_and_events_are_recorded(store: Store, tmp_path: Path):
     job = make_job()
     store.insert([job])
     again = store.requeue(_start(store, job), outcome="crashed", detail="SIGSEGV", charged=1)
@@ -134,7 +134,7 @@ def test_attempts_and_events_tell_the_story(store: Store, tmp_path: Path):
     assert row["finished_at"].endswith("Z") and row["run_seconds"] >= 0
 
 
-def test_job_log_keeps_the_columns_it_promises(store: Store):
+def test_job_log_has_its_documented_columns(store: Store):
     columns = store._connection.exec_driver_sql("SELECT * FROM job_log").keys()
     promised = "id file folder kind recipe processor engine model device state review attempts received_at started_at "
     promised += (
@@ -166,7 +166,7 @@ def test_database_of_a_newer_version_is_refused(tmp_path: Path):
         Store(tmp_path / "jobs.db")
 
 
-def test_damaged_database_is_set_aside_and_made_anew(tmp_path: Path):
+def test_damaged_database_is_set_aside_and_rebuilt(tmp_path: Path):
     (tmp_path / "jobs.db").write_bytes(b"this is no database" * 100)
     store = Store(tmp_path / "jobs.db")
     assert store.is_new
@@ -176,7 +176,7 @@ def test_damaged_database_is_set_aside_and_made_anew(tmp_path: Path):
     store.close()
 
 
-def test_change_is_refused_once_the_file_was_removed_or_replaced(store: Store):
+def test_changes_are_refused_after_the_file_was_replaced(store: Store):
     store.insert([make_job()])
     store.path.unlink()
     with pytest.raises(StartOver, match="removed or replaced"):
@@ -186,7 +186,7 @@ def test_change_is_refused_once_the_file_was_removed_or_replaced(store: Store):
         store.check()
 
 
-def test_counts_are_those_of_the_table(store: Store, tmp_path: Path):
+def test_counts_match_the_table(store: Store, tmp_path: Path):
     jobs = [make_job() for _ in range(4)]
     store.insert(jobs)
     done = store.finish(
@@ -201,7 +201,7 @@ def test_counts_are_those_of_the_table(store: Store, tmp_path: Path):
         assert store.counts() == log.counts() == {"done": 1, "queued": 2, "running": 1}
 
 
-def test_job_that_went_to_the_cpu_begins_anew_when_a_person_has_it_tried_again(store: Store):
+def test_job_moved_to_the_cpu_starts_over_after_a_retry(store: Store):
     job = make_job(overrides={"options": {"upper": True}})
     store.insert([job])
     moved = store.requeue(_start(store, job), outcome="out_of_memory", overrides=job.moved_to_cpu())
@@ -211,7 +211,7 @@ def test_job_that_went_to_the_cpu_begins_anew_when_a_person_has_it_tried_again(s
     assert not again.is_for_cpu and again.overrides == job.overrides == store.get(job.id).overrides
 
 
-def test_look_from_time_to_time_sees_a_removed_file_and_lets_the_disk_sleep(store: Store):
+def test_periodic_check_detects_a_removed_file_without_writing(store: Store):
     store.insert([make_job()])
     log = store.path.with_name("jobs.db-wal")
     before = log.stat()
@@ -247,14 +247,14 @@ def test_jobs_that_do_not_wait_keep_their_times_when_the_clock_is_set(store: Sto
     assert store.get(job.id) == running
 
 
-def test_job_that_waits_starts_at_its_time_and_not_before(store: Store):
+def test_waiting_job_starts_at_its_time(store: Store):
     job = make_job(run_at=1_000)
     store.insert([job])
     assert store.queued("count", now=999, limit=9) == [] and store.next_run_at(now=999) == 1_000
     assert store.queued("count", now=1_000, limit=9) == [job] and store.next_run_at(now=1_000) is None
 
 
-def test_parked_jobs_are_counted_and_resumed_with_the_reason_in_their_story(store: Store, tmp_path: Path):
+def test_parked_jobs_are_counted_and_resumed(store: Store, tmp_path: Path):
     parked, running, other = make_job(), make_job(), make_job()
     store.insert([parked, running, other])
     running = _start(store, running)
@@ -269,7 +269,7 @@ def test_parked_jobs_are_counted_and_resumed_with_the_reason_in_their_story(stor
     assert events == [("queued", None), ("parked", "the server is unavailable"), ("resumed", None)]
 
 
-def test_only_queued_jobs_change_what_is_to_be_done_with_them(store: Store):
+def test_only_queued_jobs_are_reassigned(store: Store):
     job = make_job()
     store.insert([job])
     assert store.reassign(job, recipe="other") == store.get(job.id) == replace(job, recipe="other")
@@ -281,14 +281,14 @@ def test_only_queued_jobs_change_what_is_to_be_done_with_them(store: Store):
 # ---------------------------------------------------------------------------------------- queries
 
 
-def test_job_is_found_by_the_beginning_of_its_id(store: Store):
+def test_job_is_found_by_the_first_digits_of_its_id(store: Store):
     store.insert([make_job(id="abc1"), make_job(id="abc2"), make_job(id="abc3"), make_job(id="a%c")])
     assert [job.id for job in store.find("abc1")] == ["abc1"]
     assert len(store.find("abc")) == 2, "more than one is too many"
     assert [job.id for job in store.find("a%")] == ["a%c"] and store.find("x") == []
 
 
-def test_smallest_job_leaves_out_what_must_be_alone_or_may_not_start(store: Store):
+def test_smallest_job_may_start_and_need_not_be_alone(store: Store):
     jobs = {size: make_job(size_bytes=size) for size in (7, 5, 9)}
     hindered = [
         make_job(size_bytes=1, alone=True),
@@ -300,7 +300,7 @@ def test_smallest_job_leaves_out_what_must_be_alone_or_may_not_start(store: Stor
     assert store.smallest_queued("none", now=5) is None
 
 
-def test_queue_ends_at_its_limit_and_tells_its_recipes(store: Store):
+def test_queue_respects_its_limit_and_lists_its_recipes(store: Store):
     store.insert([make_job(), make_job(), make_job(recipe=None), make_job(recipe="x", state=JobState.DONE)])
     assert (
         len(store.queued("count", now=now_us(), limit=1)) == 1 and len(store.queued(None, now=now_us(), limit=9)) == 1
@@ -308,7 +308,7 @@ def test_queue_ends_at_its_limit_and_tells_its_recipes(store: Store):
     assert store.queued_recipes() == {"count", None}
 
 
-def test_job_whose_failure_is_still_to_be_withdrawn_does_not_start(store: Store):
+def test_job_does_not_start_before_its_failure_is_withdrawn(store: Store):
     store.insert([make_job(result_path="failed/x")])
     assert store.queued("count", now=now_us(), limit=9) == []
 
@@ -331,7 +331,7 @@ def test_earlier_result_is_the_latest_of_the_same_content_recipe_and_options(sto
     assert store.done_before(make_job(sha256="2" * 64)) is None
 
 
-def test_job_comes_after_those_of_the_same_work_that_are_earlier_or_begun(store: Store):
+def test_duplicates_wait_for_earlier_or_running_ones(store: Store):
     first, second = make_job(), make_job()
     store.insert([first, second])
     assert store.is_before_in_queue(second) and not store.is_before_in_queue(first)
@@ -369,7 +369,7 @@ def test_failed_and_cancelled_jobs_are_listed_by_age(store: Store):
     assert [job.id for job in store.failed()] == [early.id, late.id]
 
 
-def test_history_of_jobs_that_ended_is_removed_and_of_no_others(store: Store, tmp_path: Path):
+def test_history_is_removed_of_ended_jobs_only(store: Store, tmp_path: Path):
     ended, spared, running = _done(store, make_job()), _done(store, make_job()), make_job()
     store.insert([running])
     running = _start(store, running)
@@ -381,7 +381,7 @@ def test_history_of_jobs_that_ended_is_removed_and_of_no_others(store: Store, tm
         assert store.counts() == log.counts()
 
 
-def test_attempt_tells_why_it_ended_and_only_once(store: Store, tmp_path: Path):
+def test_attempt_records_its_end_once(store: Store, tmp_path: Path):
     job = make_job()
     store.insert([job])
     again = store.requeue(_start(store, job), outcome="crashed", detail="SIGSEGV")
@@ -397,7 +397,7 @@ def test_attempt_tells_why_it_ended_and_only_once(store: Store, tmp_path: Path):
     assert events[-2:] == [("publishing as failed", "r"), ("failed", "r")]
 
 
-def test_job_that_a_person_has_tried_again_has_all_its_tries(store: Store):
+def test_retried_job_has_all_its_attempts_again(store: Store):
     job = make_job(charged=2, interruptions=3, alone=True, run_at=7)
     store.insert([job])
     failed = store.intend(job, outcome=JobState.FAILED, attempt_outcome="error", result_path="r", error="It broke.")
@@ -409,7 +409,7 @@ def test_job_that_a_person_has_tried_again_has_all_its_tries(store: Store):
     assert store.forget_result(again).result_path is None and store.get(job.id).result_path is None
 
 
-def test_only_what_has_failed_is_opened_again(store: Store):
+def test_only_failed_jobs_are_reopened(store: Store):
     done = _done(store, make_job())
     store.reopen(done)
     assert store.get(done.id) == done
@@ -426,7 +426,7 @@ def test_intent_of_a_job_that_ran_is_renamed_and_finished_in_place(store: Store)
     assert done.started_at <= done.finished_at and store.get(job.id) == done
 
 
-def test_missing_rows_are_those_that_are_not_there(store: Store):
+def test_jobs_without_a_row_are_missing(store: Store):
     there, absent = make_job(), make_job()
     store.insert([there])
     assert store.missing([there, absent]) == [absent]
@@ -434,7 +434,7 @@ def test_missing_rows_are_those_that_are_not_there(store: Store):
     assert store.get(there.id) == replace(there, sha256="5" * 64)
 
 
-def test_history_is_taken_over_from_a_copy_for_jobs_that_have_ended_and_are_unknown(store: Store, tmp_path: Path):
+def test_history_of_unknown_ended_jobs_is_imported_from_a_copy(store: Store, tmp_path: Path):
     known, taken, lost, running = make_job(), make_job(), make_job(), make_job()
     with contextlib.closing(Store(tmp_path / "copy.db")) as copy:
         ended = {job.id: _done(copy, job) for job in (known, taken, lost)}
@@ -454,7 +454,7 @@ def test_history_is_taken_over_from_a_copy_for_jobs_that_have_ended_and_are_unkn
     assert store.adopt_history(tmp_path / "copy.db", but_not=[taken.id]) == 0
 
 
-def test_jobs_are_restored_as_their_results_tell(store: Store, tmp_path: Path):
+def test_jobs_are_restored_from_their_results(store: Store, tmp_path: Path):
     unknown, wrong = make_job(state=JobState.DONE, result_path="a"), make_job()
     store.insert([wrong])
     right = replace(wrong, state=JobState.FAILED, result_path="failed/b", error="It broke.")

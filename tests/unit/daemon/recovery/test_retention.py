@@ -1,4 +1,4 @@
-"""What [retention] finds: originals of jobs, and nothing that merely looks like them."""
+"""What [retention] removes: originals of jobs, and nothing that only resembles them."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from factories import make_job
 from daemon import config
 from daemon.config.current import CurrentSettings
 from daemon.core.job import Job, JobState
-from daemon.files.layout import Folders
+from daemon.files.layout import Layout
 from daemon.queue.store import Store
 from daemon.recovery.retention import Retention
 
@@ -26,7 +26,7 @@ class Archive:
     """Folders and a job log, at a time `later`, when what lies there now is old."""
 
     def __init__(self, home: Path):
-        self.folders = Folders(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")
+        self.folders = Layout(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")
         self.folders.prepare()
         self.now_us = int(time.time() * 1e6)
         self.store = Store(home / "state" / "jobs.db", clock=lambda: self.now_us)
@@ -68,7 +68,7 @@ def archive(tmp_path: Path):
     made.store.close()
 
 
-def test_archived_original_of_an_ended_job_goes_when_it_is_old(archive: Archive):
+def test_old_archived_original_of_an_ended_job_is_removed(archive: Archive):
     archive.put(f"bank/{JOB}/x.txt")
     archive.record(JOB, "bank")
     assert archive.due() == []
@@ -76,7 +76,7 @@ def test_archived_original_of_an_ended_job_goes_when_it_is_old(archive: Archive)
     assert archive.due() == [f"bank/{JOB}"]
 
 
-def test_archived_original_without_a_row_goes_when_all_of_it_is_old(archive: Archive):
+def test_old_archived_original_without_a_row_is_removed(archive: Archive):
     file = archive.put(f"bank/{JOB}/x.txt")
     os.utime(file, (0, 0))  # as cp -p leaves it
     os.utime(file.parent, (0, 0))
@@ -141,4 +141,4 @@ def test_result_whose_document_was_changed_stays(archive: Archive, changes: dict
     (result / "result.json").write_text(json.dumps({"job": JOB, **changes}))
     archive.record(JOB, "", result_path="x")
     archive.later()
-    assert archive.reasons() == ["it is not as inboxd published it"]
+    assert archive.reasons() == ["it has changed since inboxd published it"]

@@ -1,4 +1,4 @@
-"""One test a row of the README's table of file states, each made by hand, then one pass of recovery."""
+"""One test per row of the README's table of file states: create the state by hand, then run recovery once."""
 
 import errno
 import os
@@ -12,10 +12,10 @@ from manual_daemon import InlineBackground
 from daemon import config
 from daemon.core.durable import sha256_of
 from daemon.core.job import Job, JobState
-from daemon.files.layout import Folders
+from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.recovery.startup import Recovery
-from daemon.recovery.verify import Audit, Verdict
+from daemon.recovery.verify import Verdict, Verification
 from daemon.scheduling.retry import MAX_INTERRUPTIONS
 from daemon.server.app import build
 from daemon.server.mailbox import Mailbox
@@ -27,7 +27,7 @@ class Wreck:
     def __init__(self, home: Path):
         (home / "config.toml").write_text('[inbox]\ntext = "count"\n[recipes.count]\nprocessor = "plaintext"\n')
         settings = config.load(home / "config.toml")
-        self.folders = Folders(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         self.folders.prepare()
         self.mailbox = Mailbox()
         background = InlineBackground()
@@ -40,7 +40,7 @@ class Wreck:
 
     def audit(self) -> Verdict:
         """As `inboxd verify` finds it while no daemon runs."""
-        return Audit(self.folders, self.store.path, is_running=False).run()
+        return Verification(self.folders, self.store.path, is_running=False).run()
 
     def take(self, job_id: str = "job", name: str = "x.txt", text: str = "text") -> Path:
         (self.inbox / name).write_text(text)
@@ -97,13 +97,13 @@ def wreck(tmp_path: Path):
     made.store.close()
 
 
-def test_nothing_is_done_where_nothing_is_wrong(wreck: Wreck):
+def test_recovery_changes_nothing_if_nothing_is_wrong(wreck: Wreck):
     wreck.queued()
     assert wreck.recover() == "nothing to do"
     assert wreck.state() is JobState.QUEUED
 
 
-def test_taken_but_not_recorded_is_recorded(wreck: Wreck):
+def test_taken_file_without_a_row_is_recorded(wreck: Wreck):
     wreck.take("job")
     assert wreck.recover() == "1 adopted"
     job = wreck.store.get("job")
@@ -126,7 +126,7 @@ def test_taken_file_is_recorded_only_once_it_is_durable(wreck: Wreck, monkeypatc
     assert wreck.state() is JobState.QUEUED and path.read_text() == "text"
 
 
-def test_taken_file_that_has_its_old_name_again_is_not_taken_twice(wreck: Wreck):
+def test_file_with_its_old_and_its_new_name_is_not_taken_twice(wreck: Wreck):
     """As btrfs may leave it: the rename's new name was made durable, the old one's absence was not."""
     (wreck.inbox / "x.txt").hardlink_to(wreck.take("job"))
     assert wreck.recover() == "1 adopted"
@@ -134,14 +134,14 @@ def test_taken_file_that_has_its_old_name_again_is_not_taken_twice(wreck: Wreck)
     assert wreck.folders.inbox.original("job").path.read_text() == "text"
 
 
-def test_new_drop_of_the_name_of_a_taken_one_stays(wreck: Wreck):
+def test_new_file_with_the_name_of_a_taken_one_remains(wreck: Wreck):
     wreck.take("job")
     (wreck.inbox / "x.txt").write_text("text")
     assert wreck.recover() == "1 adopted"
     assert (wreck.inbox / "x.txt").exists()
 
 
-def test_recording_that_an_error_cut_short_after_its_commit_keeps_the_file(wreck: Wreck, monkeypatch):
+def test_error_after_the_commit_of_a_row_does_not_return_the_file(wreck: Wreck, monkeypatch):
     path = wreck.take("job")
     errors = [OSError(5, "an injected error")]
     monkeypatch.setattr(Intake, "hash_missing", lambda *_: errors and (_ for _ in ()).throw(errors.pop()))
@@ -150,13 +150,13 @@ def test_recording_that_an_error_cut_short_after_its_commit_keeps_the_file(wreck
     assert wreck.state() is JobState.QUEUED and path.read_text() == "text"
 
 
-def test_folder_of_a_take_that_never_came_is_removed(wreck: Wreck):
+def test_empty_folder_of_an_unfinished_take_is_removed(wreck: Wreck):
     (wreck.folders.inbox.taken / "job" / "a" / "b").mkdir(parents=True)
     assert wreck.recover() == "nothing to do"
     assert wreck.taken() == []
 
 
-def test_sidecar_taken_without_its_file_goes_back(wreck: Wreck):
+def test_sidecar_taken_without_its_file_returns(wreck: Wreck):
     home = wreck.folders.inbox.taken / "job" / "a"
     home.mkdir(parents=True)
     (home / "x.jpg.prompt").write_text("What?")
@@ -174,7 +174,7 @@ def test_running_is_queued_again_uncharged(wreck: Wreck):
     assert list(wreck.folders.outbox.staging.iterdir()) == []
 
 
-def test_running_at_too_many_unclean_ends_is_set_aside(wreck: Wreck):
+def test_job_running_at_too_many_crashes_fails(wreck: Wreck):
     wreck.running(interruptions=MAX_INTERRUPTIONS - 1)
     wreck.recover()
     assert wreck.state() is JobState.FAILED
@@ -182,7 +182,7 @@ def test_running_at_too_many_unclean_ends_is_set_aside(wreck: Wreck):
     assert (wreck.outbox / "failed" / "x" / "x.txt").exists() and wreck.taken() == []
 
 
-def test_original_that_comes_back_after_its_job_was_given_up_without_it_is_a_drop_again(wreck: Wreck, tmp_path: Path):
+def test_original_that_reappears_after_its_job_failed_returns_to_the_inbox(wreck: Wreck, tmp_path: Path):
     wreck.queued()
     taken, away = wreck.folders.inbox.taken / "job", tmp_path / "away"
     taken.rename(away)
@@ -200,7 +200,7 @@ def test_publishing_and_staged_is_published(wreck: Wreck):
     assert (wreck.outbox / "x" / "out.txt").read_text() == "result" and wreck.taken() == []
 
 
-def test_publishing_under_a_name_that_was_taken_meanwhile_finds_another(wreck: Wreck):
+def test_publishing_finds_another_name_if_its_own_is_taken(wreck: Wreck):
     wreck.publishing_job()
     (wreck.outbox / "x").mkdir()
     wreck.recover()
@@ -208,7 +208,7 @@ def test_publishing_under_a_name_that_was_taken_meanwhile_finds_another(wreck: W
     assert (wreck.outbox / "x (2)" / "out.txt").exists()
 
 
-def test_publishing_and_not_staged_was_published_even_if_a_reader_took_the_result_away(wreck: Wreck):
+def test_publishing_without_staging_counts_as_published(wreck: Wreck):
     job = wreck.publishing_job()
     wreck.folders.outbox.publish(job)
     (wreck.outbox / "x").rename(wreck.outbox.parent / "elsewhere")
@@ -217,7 +217,7 @@ def test_publishing_and_not_staged_was_published_even_if_a_reader_took_the_resul
     assert not (wreck.outbox / "x").exists()
 
 
-def test_done_and_still_in_taken_is_swept(wreck: Wreck):
+def test_taken_file_of_a_done_job_is_removed(wreck: Wreck):
     job = wreck.publishing_job()
     wreck.folders.outbox.publish(job)
     wreck.store.finish(job)
@@ -231,7 +231,7 @@ def test_staging_without_a_job_is_removed(wreck: Wreck):
     assert list(wreck.folders.outbox.staging.iterdir()) == []
 
 
-def test_queued_whose_original_vanished_fails_with_the_reason(wreck: Wreck):
+def test_queued_job_without_its_original_fails_with_the_reason(wreck: Wreck):
     wreck.queued()
     wreck.folders.inbox.release("job")
     wreck.recover()
@@ -239,7 +239,7 @@ def test_queued_whose_original_vanished_fails_with_the_reason(wreck: Wreck):
     assert "removed from inbox/.taken" in (wreck.outbox / "failed" / "x" / "error.txt").read_text()
 
 
-def test_retry_cut_short_after_its_commit_is_completed(wreck: Wreck):
+def test_retry_interrupted_after_its_commit_is_completed(wreck: Wreck):
     job = wreck.queued()
     wreck.publishing.give_up(job, "error", "It broke.")
     failed = wreck.store.get("job")
@@ -252,7 +252,7 @@ def test_retry_cut_short_after_its_commit_is_completed(wreck: Wreck):
     assert wreck.folders.inbox.original("job").path.read_text() == "text"
 
 
-def test_retry_cut_short_before_its_commit_leaves_the_failure(wreck: Wreck):
+def test_retry_interrupted_before_its_commit_leaves_the_failure(wreck: Wreck):
     wreck.publishing.give_up(wreck.queued(), "error", "It broke.")
     wreck.folders.fetch_back(wreck.store.get("job"))
     wreck.recover()
@@ -260,7 +260,7 @@ def test_retry_cut_short_before_its_commit_leaves_the_failure(wreck: Wreck):
     assert (wreck.outbox / "failed" / "x" / "x.txt").exists()
 
 
-def test_one_job_that_cannot_be_mended_stops_neither_the_others_nor_the_start(wreck: Wreck, monkeypatch):
+def test_unrecoverable_job_affects_neither_the_others_nor_the_start(wreck: Wreck, monkeypatch):
     wreck.publishing_job(id="bad", name="bad.txt")
     wreck.publishing_job(id="good", name="good.txt")
     complete = wreck.publishing.complete
@@ -271,7 +271,7 @@ def test_one_job_that_cannot_be_mended_stops_neither_the_others_nor_the_start(wr
         complete(job)
 
     monkeypatch.setattr(wreck.publishing, "complete", fail_for_bad)
-    assert "1 unmended" in wreck.recover()
+    assert "1 unrecovered" in wreck.recover()
     assert wreck.state("good") is JobState.DONE and wreck.state("bad") is JobState.PUBLISHING
 
 
@@ -287,10 +287,10 @@ def break_(object_: object, name: str, monkeypatch, error: Exception) -> None:
     monkeypatch.setattr(object_, name, broken)
 
 
-def test_taken_file_that_cannot_be_recorded_goes_back_to_the_inbox(wreck: Wreck, monkeypatch):
+def test_taken_file_that_cannot_be_recorded_returns_to_the_inbox(wreck: Wreck, monkeypatch):
     wreck.take("bad", "bad.txt")
     wreck.take("good", "good.txt")
-    break_(wreck.intake, "describe", monkeypatch, RuntimeError("something nobody thought of"))
+    break_(wreck.intake._describer, "describe", monkeypatch, RuntimeError("something nobody thought of"))
     assert wreck.recover() == "1 adopted, 1 returned"
     assert wreck.state("good") is JobState.QUEUED and wreck.taken() == ["good"]
     assert (wreck.inbox / "bad.txt").read_text() == "text"
@@ -298,9 +298,9 @@ def test_taken_file_that_cannot_be_recorded_goes_back_to_the_inbox(wreck: Wreck,
 
 
 @pytest.mark.parametrize("error", [RuntimeError("something nobody thought of"), OSError(5, "an injected error")])
-def test_taken_file_that_can_go_neither_on_nor_back_is_told_and_found_wrong(wreck: Wreck, monkeypatch, error):
+def test_taken_file_that_can_be_neither_recorded_nor_returned_is_reported(wreck: Wreck, monkeypatch, error):
     wreck.take("bad", "bad.txt")
-    break_(wreck.intake, "describe", monkeypatch, error)
+    break_(wreck.intake._describer, "describe", monkeypatch, error)
     break_(wreck.folders.inbox, "put_back", monkeypatch, error)
     wreck.recover()
     for _ in range(10):
@@ -309,32 +309,32 @@ def test_taken_file_that_can_go_neither_on_nor_back_is_told_and_found_wrong(wrec
     verdict = wreck.audit()
     assert [finding.job for finding in verdict.findings] == ["bad"] and not verdict.is_clean
     monkeypatch.undo()
-    monkeypatch.setattr(wreck.storage, "_kept", {})
+    monkeypatch.setattr(wreck.storage, "_waiting", {})
     wreck.recover()
     assert wreck.state("bad") is JobState.QUEUED
     assert wreck.audit().is_clean and not (wreck.folders.state / "unplaced.json").exists()
 
 
-def test_job_that_cannot_go_on_is_told_and_found_wrong(wreck: Wreck, monkeypatch):
+def test_unrecoverable_job_is_reported(wreck: Wreck, monkeypatch):
     wreck.publishing_job(id="bad", name="bad.txt")
     monkeypatch.setattr(wreck.publishing, "complete", lambda job: 1 / 0)
-    assert "1 unmended" in wreck.recover()
+    assert "1 unrecovered" in wreck.recover()
     assert list(wreck.intake.unplaced) == ["bad.txt"] and not wreck.audit().is_clean
 
 
-def test_left_over_of_an_attempt_that_cannot_be_removed_is_no_lost_file(wreck: Wreck, monkeypatch):
+def test_undeletable_staging_folder_is_not_reported_as_a_lost_file(wreck: Wreck, monkeypatch):
     (wreck.folders.outbox.staging / "nobody.1").mkdir()
     monkeypatch.setattr(wreck.folders.outbox, "discard_attempts", lambda job_id: 1 / 0)
-    assert wreck.recover() == "1 unmended"
+    assert wreck.recover() == "1 unrecovered"
     assert wreck.intake.unplaced == {} and wreck.audit().is_clean
 
 
-def test_taken_file_that_the_next_start_will_record_is_not_wrong(wreck: Wreck):
+def test_taken_file_that_the_next_start_will_record_is_no_error(wreck: Wreck):
     wreck.take("job")
     assert wreck.audit().is_clean
 
 
-def test_examination_of_the_disks_that_was_cut_short_leaves_nothing(wreck: Wreck):
+def test_interrupted_disk_probe_leaves_nothing(wreck: Wreck):
     outbox = wreck.folders.outbox  # its own folder, and the one that older versions used
     places = (wreck.folders.inbox.taken, wreck.folders.state, outbox.staging, outbox.path)
     for folder in places:
@@ -362,18 +362,18 @@ def test_large_file_that_is_complete_is_hashed(wreck: Wreck):
     assert (hashed.job, hashed.sha256) == ("job", sha256_of(path))
 
 
-def test_what_processors_kept_is_removed_with_the_end_of_its_job_and_not_before(wreck: Wreck):
+def test_checkpoints_are_removed_when_their_job_ends(wreck: Wreck):
     done = wreck.publishing_job(id="done", name="done.txt")
     wreck.folders.outbox.publish(done)
     wreck.store.finish(done)
     wreck.queued(id="open", name="open.txt")
     for job_id in ("done", "open", "nobody"):
-        (wreck.folders.kept / job_id / "part").mkdir(parents=True)
+        (wreck.folders.checkpoints / job_id / "part").mkdir(parents=True)
     wreck.recover()
-    assert [path.name for path in wreck.folders.kept.iterdir()] == ["open"]
+    assert [path.name for path in wreck.folders.checkpoints.iterdir()] == ["open"]
 
 
-def test_staging_of_a_result_that_waits_to_be_published_stays(wreck: Wreck, monkeypatch):
+def test_staging_of_an_unpublished_result_remains(wreck: Wreck, monkeypatch):
     job = wreck.publishing_job()
     (wreck.folders.outbox.staging / "other.1").mkdir()
     monkeypatch.setattr(wreck.publishing, "complete", lambda _: None)
@@ -381,20 +381,20 @@ def test_staging_of_a_result_that_waits_to_be_published_stays(wreck: Wreck, monk
     assert [path.name for path in wreck.folders.outbox.staging.iterdir()] == [job.staging_name()]
 
 
-def test_options_beside_a_taken_file_that_went_wrong_meanwhile_are_not_used(wreck: Wreck):
+def test_options_of_a_taken_file_that_became_invalid_are_not_used(wreck: Wreck):
     path = wreck.take("job")
     path.with_name("x.txt.toml").write_text("this is no TOML")
     assert wreck.recover() == "1 adopted"
     assert wreck.store.get("job").recipe == "count"
 
 
-def test_options_beside_a_taken_file_that_cannot_be_read_are_not_used(wreck: Wreck, monkeypatch):
+def test_unreadable_options_of_a_taken_file_are_not_used(wreck: Wreck, monkeypatch):
     wreck.take("job")
 
     def fail(*_):
         raise OSError(errno.EIO, "an injected error")
 
-    monkeypatch.setattr("daemon.intake.intake.choose", fail)
+    monkeypatch.setattr("daemon.intake.describer.choose", fail)
     assert wreck.recover() == "1 adopted"
     assert wreck.store.get("job").recipe == "count"
 

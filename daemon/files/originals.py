@@ -1,0 +1,48 @@
+"""Where the original and its sidecars are in a result."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from daemon.core import names
+from daemon.core.job import Original
+from daemon.files import documents
+
+ORIGINAL = "original"  # the subfolder for an original whose name another file of the result has
+ERROR_DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes for a failure
+
+
+def original_folder(original: Original, others: Iterable[str]) -> str:
+    """The folder of an original, relative to its result: that of the `others`, or, if one has its name, a subfolder."""
+    own = {original.path.name, *(path.name for path in original.sidecars.values())}
+    taken = {Path(other).parts[0] for other in others} | {ORIGINAL}
+    return ORIGINAL if own & taken else "."
+
+
+def originals_in(result: Path) -> list[Path]:
+    """The original in a failed result and its sidecars, as error.json names them; if that cannot be read, all files
+    that the daemon did not write itself."""
+    try:
+        original = documents.read(result / "error.json", root=result).facts["original"]
+        if original is None:
+            return []
+        path = original["path"]
+        if not path or not names.is_safe_relative(path) or Path(path).parts[:-1] not in ((), (ORIGINAL,)):
+            raise ValueError(f"{path!r} is not the path of an original")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _likely_originals(result)
+    paths = (result / f"{path}{suffix}" for suffix in ("", *names.SIDECAR_SUFFIXES))
+    return [path for path in paths if os.path.lexists(path)]
+
+
+def _likely_originals(result: Path) -> list[Path]:
+    """The same without error.json, which a retry removes first. A subfolder "original" that contains both documents or
+    folders is not part of this result: it holds the failures of an inbox folder of that name."""
+    if not result.is_dir():
+        return []
+    home = result / ORIGINAL
+    below = list(home.iterdir()) if home.is_dir() and not home.is_symlink() else []
+    has_documents = {path.name for path in below}.issuperset(ERROR_DOCUMENTS)
+    if below and not has_documents and not any(path.is_dir() for path in below):
+        return below
+    return [path for path in result.iterdir() if path.name not in ERROR_DOCUMENTS and not path.is_dir()]

@@ -1,0 +1,202 @@
+"""Takes complete files out of the inbox and records them in the queue.
+
+Files are moved first and recorded second, many in one transaction: a crash between the two leaves a taken file without
+a row, which `recovery` records. A file that cannot be described or recorded returns to the inbox.
+"""
+
+import functools
+import logging
+import time
+from pathlib import Path
+
+from daemon.core import durable
+from daemon.core.errors import InboxdError
+from daemon.core.job import Entry, Job
+from daemon.core.journald import about
+from daemon.core.names import printable
+from daemon.files.disk_retry import DiskRetry, describe
+from daemon.files.inbox import Inbox, OriginalGone
+from daemon.intake.describer import Describer
+from daemon.intake.filetype import sniff
+from daemon.intake.hasher import Checksums
+from daemon.intake.pending import UNEXPECTED, PendingFiles, Ready
+from daemon.queue.store import Store, new_id
+from daemon.telemetry.histogram import Histogram
+
+log = logging.getLogger(__name__)
+
+_TAKE_AT_ONCE = 256  # maximum files in one transaction: 15 times as many per second as one by one
+_TAKE_BYTES = 64 * 2**20  # per transaction: all of it is synced first, and a slow disk must not block the loop
+_TAKE_SECONDS = 0.25  # per call, so that a flood of files does not keep the main loop from other work
+_RECORD_SECONDS = 0.5  # per transaction, for its fsyncs: groups are halved while they take longer
+_DESCRIBE_SECONDS = 0.5  # per transaction: options files may take long to read
+_CLAIM_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # seconds
+
+
+class Claimer:
+    """Takes the pending files that are complete. Called by the main thread only; `now` is monotonic seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        inbox: Inbox,
+        disk_retry: DiskRetry,
+        files: PendingFiles,
+        describer: Describer,
+        checksums: Checksums,
+    ):
+        self._store = store
+        self._inbox = inbox
+        self._disk_retry = disk_retry
+        self._files = files
+        self._describer = describer
+        self._checksums = checksums
+        self._group = _TAKE_AT_ONCE  # files in the next transaction
+        self.claims = Histogram(bounds=_CLAIM_BOUNDS)  # seconds from a file's last change until it is taken
+
+    @property
+    def can_take(self) -> bool:
+        """True if complete files are waiting and the disks allow taking them."""
+        return self._files.has_ready and self._disk_retry.can_take
+
+    def take_ready(self, now: float) -> int:
+        """Take complete files for a limited time; return how many were taken."""
+        taken, started = 0, time.monotonic()
+        while self.can_take:
+            taken += self._take_group(self._files.first_ready(min(self._group, _TAKE_AT_ONCE)), now)
+            if time.monotonic() - started >= _TAKE_SECONDS:
+                break
+        return taken
+
+    def record(self, jobs: list[Job], *, event: str = "queued") -> None:
+        """Insert taken files into the queue, and have the large ones hashed."""
+        self._store.insert(jobs, event=event)
+        for job in jobs:
+            recipe = job.recipe or "no recipe"
+            log.info("%s %s: taken (%s, %s)", job.id[:8], job.path, job.media_type, recipe, extra=about(job))
+        self.hash_missing(jobs)
+
+    def hash_missing(self, jobs: list[Job]) -> None:
+        """Have the originals of jobs without a checksum hashed."""
+        for job in jobs:
+            if job.sha256 is None:
+                self._checksums.request(job.id, self._original(job))
+
+    def _original(self, job: Job) -> Path:
+        try:
+            return self._inbox.original(job.id).path
+        except OriginalGone:  # the hasher reports it
+            return self._inbox.taken / job.id
+
+    # ---------------------------------------------------------------------------------------- take
+
+    def _take_group(self, ready: list[Ready], now: float) -> int:
+        taken: list[tuple[Job, Entry]] = []
+        started, left_bytes = time.monotonic(), _TAKE_BYTES
+        for number, each in enumerate(ready):
+            if number and (time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0):
+                break
+            if not self._files.claim(each, now):
+                continue
+            entry = each.entry
+            job = self._take_or_leave(entry, now)
+            if job is not None:
+                self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
+                self._files.forget(entry.path)
+                taken.append((job, entry))
+                left_bytes -= min(entry.size_bytes, durable.HASH_INLINE_BYTES)
+        if taken:
+            step = functools.partial(self._make_durable, taken)
+            self._disk_retry.run(
+                f"record {taken[0][0].id[:8]}", step, on_give_up=lambda _: self._make_each_durable(taken)
+            )
+        return len(taken)
+
+    def _take_or_leave(self, entry: Entry, now: float) -> Job | None:
+        """Take a file and return its row; None: it stays in the inbox."""
+        try:
+            return self._take_one(entry.path, now)
+        except FileNotFoundError:
+            self._files.look_again(entry.path, now)  # perhaps only a sidecar has disappeared
+        except OSError as error:
+            self._files.cannot_take(entry.path, error, now)
+        except InboxdError:
+            raise
+        except Exception as error:  # error boundary of one file
+            self._files.set_aside(entry.path, entry, error)
+        return None
+
+    def _take_one(self, path: Path, now: float) -> Job | None:
+        """Move a file to .taken and return its row; None: it waits for something, such as its prompt.
+
+        Raises:
+            OSError: it was not taken, or returns to the inbox.
+        """
+        with self._inbox.opened(path.parent) as folder:
+            content = sniff(path, folder)
+        sidecars = self._files.own_sidecars(path)
+        if self._files.is_waiting(path, content, sidecars, now):
+            return None
+        job_id = new_id()
+        try:
+            taken = self._inbox.take(job_id, path, [sidecar.path for sidecar in sidecars])
+            for sidecar in sidecars:
+                self._files.review(sidecar.path)  # a sidecar that was taken no longer waits
+            return self._describer.describe(job_id, taken, content)
+        except InboxdError:
+            raise
+        except Exception:  # the caller reports it
+            self._return(job_id, path)
+            raise
+
+    # ---------------------------------------------------------------------------------------- make durable, record
+
+    def _make_durable(self, taken: list[tuple[Job, Entry]]) -> None:
+        """The second half of taking: afterwards the files are recorded. Safe to repeat."""
+        jobs, started = [job for job, _ in taken], time.monotonic()
+        try:
+            self._inbox.fsync_taken([job.id for job in jobs], {entry.path.parent for _, entry in taken})
+            self.record(self._store.missing(jobs))
+        except (OSError, InboxdError):
+            raise
+        except Exception:  # error boundary: find out which file it is
+            self._make_each_durable(taken)
+        if time.monotonic() - started > _RECORD_SECONDS:
+            self._group = max(1, len(taken) // 2)
+        elif len(taken) >= self._group:
+            self._group = min(2 * self._group, _TAKE_AT_ONCE)
+
+    def _make_each_durable(self, taken: list[tuple[Job, Entry]]) -> None:
+        """Record the files one by one, so that only the one that fails returns to the inbox."""
+        for job, entry in taken:
+            step = functools.partial(self._make_one_durable, job, entry)
+            self._disk_retry.run(f"record {job.id}", step, on_give_up=functools.partial(self._reject, job, entry))
+
+    def _make_one_durable(self, job: Job, entry: Entry) -> None:
+        try:
+            self._inbox.fsync_taken([job.id], [entry.path.parent])
+            self.record(self._store.missing([job]))
+        except (OSError, InboxdError):
+            raise
+        except Exception as error:  # error boundary of one file
+            self._reject(job, entry, error)
+
+    # ---------------------------------------------------------------------------------------- return
+
+    def _reject(self, job: Job, entry: Entry, error: Exception) -> None:
+        """Return a taken file that cannot be recorded, unless its row was already committed."""
+        if not self._store.missing([job]):
+            log.error("%s %s: %s", job.id[:8], job.path, printable(str(error)), extra=about(job))
+            return
+        self._return(job.id, entry.path)
+        why = f"it cannot be added to the job log: {describe(error)}" if isinstance(error, OSError) else UNEXPECTED
+        self._files.set_aside(entry.path, entry, error, why)
+
+    def _return(self, job_id: str, path: Path) -> None:
+        """Return a taken file that has no row to `path`, now or as soon as possible."""
+        self._files.returning(path)
+        self._disk_retry.run(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
+
+    def _put_back(self, job_id: str, path: Path) -> None:
+        self._inbox.put_back(job_id)
+        self._files.returned(path)

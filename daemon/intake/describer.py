@@ -1,0 +1,103 @@
+"""Describes a taken file for its row: type, recipe, options, checksum. Only reads."""
+
+import errno
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.job import Entry, Job, JobState
+from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
+from daemon.files.inbox import Inbox
+from daemon.intake.filetype import Content
+from daemon.intake.overrides import Choice, WrongOptions, choose, read_bounded
+
+log = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 1 << 20
+
+
+class Describer:
+    """Describes taken files. `settings` returns the current settings; `now_us` the time, microseconds since the
+    epoch."""
+
+    def __init__(self, settings: Callable[[], Settings], inbox: Inbox, *, now_us: Callable[[], int]):
+        self._settings = settings
+        self._inbox = inbox
+        self._now_us = now_us
+
+    def describe(self, job_id: str, taken: Entry, content: Content) -> Job:
+        """Return the row of a taken file.
+
+        Raises:
+            OSError: it or a sidecar cannot be read.
+        """
+        folder = self._inbox.folder_of(taken.path, job_id)
+        choice = self._choose(taken, self._inbox.path / folder, content)
+        return Job(
+            id=job_id,
+            name=printable_path(taken.path.name),
+            folder=printable_path(folder),
+            kind=content.kind,
+            media_type=content.media_type,
+            recipe=choice.recipe,
+            overrides=choice.overrides | self._describe_sidecars(taken.path),
+            state=JobState.QUEUED,
+            priority=choice.priority,
+            inode=taken.inode,
+            size_bytes=taken.size_bytes,
+            mtime_ns=taken.mtime_ns,
+            sha256=self._sha256_of_small(taken.path),
+            received_at=self._now_us(),
+        )
+
+    def _choose(self, taken: Entry, folder: Path, content: Content) -> Choice:
+        """Choose the recipe and its options. If an options file has become invalid since the file was found complete,
+        config.toml alone decides."""
+        sidecar = taken.path.with_name(taken.path.name + OPTIONS_SUFFIX)
+        settings = self._settings()
+        try:
+            has_sidecar = self._inbox.look(sidecar) is not None
+            return choose(settings, self._inbox, folder, content.kind, sidecar if has_sidecar else None)
+        except (WrongOptions, OSError) as error:
+            log.error("%s: its options files cannot be used: %s", printable_path(taken.path.name), error)
+            rules = settings.folder(printable_path(folder.relative_to(self._inbox.path)))
+            return Choice(recipe=rules.recipes.get(content.kind) if content.kind else None, priority=rules.priority)
+
+    def _describe_sidecars(self, taken: Path) -> dict[str, Any]:
+        """Checksums of the sidecars that are part of a taken file's content, such as the prompt of an image.
+
+        Raises:
+            OSError: a sidecar has grown beyond its limit since it was last examined, or cannot be read.
+        """
+        sums = {}
+        for sidecar in self._inbox.sidecars(taken):
+            suffix, limit = sidecar.path.suffix, MAX_SIDECAR_BYTES[sidecar.path.suffix]
+            if sidecar.size_bytes > limit:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.path.name)
+            if suffix in CONTENT_SUFFIXES:
+                sums[suffix] = hashlib.sha256(self._read_sidecar(sidecar.path, limit)).hexdigest()
+        return {"sidecars": sums} if sums else {}
+
+    def _read_sidecar(self, sidecar: Path, limit: int) -> bytes:
+        try:
+            return read_bounded(self._inbox, sidecar, limit)
+        except WrongOptions as error:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.name) from error
+
+    def _sha256_of_small(self, taken: Path) -> str | None:
+        """The SHA-256 of a taken file; None: it is large, so the hasher computes it."""
+        digest, left = hashlib.sha256(), durable.HASH_INLINE_BYTES
+        with self._inbox.open_file(taken) as file:
+            if os.fstat(file.fileno()).st_size > durable.HASH_INLINE_BYTES:
+                return None
+            while chunk := file.read(_CHUNK_BYTES):
+                left -= len(chunk)
+                if left < 0:  # it is growing
+                    return None
+                digest.update(chunk)
+        return digest.hexdigest()

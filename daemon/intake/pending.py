@@ -1,0 +1,354 @@
+"""Decides which files in the inbox are complete, and which are left there, set aside or blocked.
+
+An unexpected error in a file or its sidecars affects that file only: it stays in the inbox, with the reason in `left`,
+and is retried once it or one of its sidecars changes.
+"""
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.errors import InboxdError
+from daemon.core.job import Entry
+from daemon.core.names import SIDECAR_SUFFIXES
+from daemon.files.disk_retry import describe
+from daemon.files.inbox import Inbox
+from daemon.intake.filetype import Content
+from daemon.intake.left import LeftFiles
+from daemon.intake.obstacles import obstacle, permissions
+from daemon.intake.overrides import FOLDER_FILE, why_ignored
+from daemon.intake.prerequisites import Prerequisites, snapshot
+from daemon.intake.settling import Settling
+from daemon.intake.state import Agenda, Block, FileStates, SetAside
+
+LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
+_HINT_PAUSE = 0.1  # seconds: `install`, wget and copy2 of Python close a file, then set its mode by name
+_WRITER_PAUSE = 1.0  # seconds until a file that a writer has open is looked at again
+_SHORT_PAUSE = 0.05  # seconds until a look that came a rounding error too early is repeated
+_ERROR_PAUSE, _ERROR_PAUSE_MAX = 0.5, 4.0  # seconds until what failed is tried again; doubled each time
+_OBSTACLE_PAUSE_MAX = 300.0  # the same where a person must change something in the inbox first
+_SET_ASIDE_PAUSE = 5.0  # seconds between checks whether a file that was set aside has changed
+_PAUSE_PER_LEFT = 0.001  # seconds: the more files are left, the longer the pauses between looks at them
+DRAIN_TRIES = 4  # of a file that cannot be taken, before a drain ends without it
+UNEXPECTED = "Internal error (see the log). inboxd retries when this file or one of its sidecars changes."
+
+
+class Ready(NamedTuple):
+    """A complete file, to be taken in this step or soon."""
+
+    entry: Entry
+    since: float  # monotonic seconds
+
+
+class PendingFiles:
+    """The files in the inbox that have not been taken. Called by the main thread only; `now` is monotonic seconds.
+
+    `settings` returns the current settings.
+    """
+
+    def __init__(self, settings: Callable[[], Settings], inbox: Inbox):
+        self._settings = settings
+        self._inbox = inbox
+        self._settling = Settling(settings().settle_seconds)
+        self._prerequisites = Prerequisites(settings, inbox)
+        self._states = FileStates()
+        self._looks = Agenda()
+        self._ready: dict[Path, Ready] = {}  # in the order in which they are to be taken
+        self._reviews: dict[Path, None] = {}  # refused files, in order: are the reasons still true?
+        self.left = LeftFiles(inbox.path)
+
+    def use(self, settings: Settings) -> None:
+        self._settling.settle_seconds = settings.settle_seconds
+
+    def look_everywhere(self, now: float) -> None:
+        """Look again at what no folder scan will find, and at what caused an error in an unknown state."""
+        for path, state in self._states:
+            if state.is_refused:
+                self._reviews[path] = None
+            if state.set_aside is not None and state.set_aside.snapshot is None:
+                self._looks.set(path, now)
+
+    def retry_blocked(self, now: float) -> None:
+        """Try again now to take what could not be moved out of the inbox."""
+        for path, state in self._states:
+            if state.block is not None:
+                state.block = None
+                self._looks.set(path, now)
+
+    def hint(self, path: Path, now: float, *, complete: bool) -> None:
+        """Something changed at `path`. `complete`: it was renamed in."""
+        if complete:
+            self.renamed_in(path)
+            self._looks.set(path, now)
+            return
+        self.not_renamed_in(path)
+        self._settling.stir(path, now)
+        self._looks.set(path, now + min(_HINT_PAUSE, self._settings().settle_seconds))
+
+    def renamed_in(self, path: Path) -> None:
+        """The file is complete at the next look."""
+        self._states.of(path).is_renamed_in = True
+
+    def not_renamed_in(self, path: Path) -> None:
+        if state := self._states.get(path):
+            state.is_renamed_in = False
+
+    def step(self, now: float) -> None:
+        """Look at the files that are due, the longest due first; the rest in the next step."""
+        until = time.monotonic() + LOOK_SECONDS
+        for path in self._looks.due(now):
+            if path in self._looks:  # still, after the looks at others
+                self.guard(self._look, path, now, path=path)
+            if time.monotonic() >= until:
+                return
+
+    def step_reviews(self) -> None:
+        """Check whether refused files are still there; the rest in the next step."""
+        until = time.monotonic() + LOOK_SECONDS
+        while self._reviews:
+            path = next(iter(self._reviews))
+            del self._reviews[path]
+            self.guard(self.review, path, path=path)
+            if time.monotonic() >= until:
+                return
+
+    def next_look(self, now: float) -> float | None:
+        """Seconds until a step has something to do; None: not before a hint."""
+        return 0.0 if self._reviews else self._looks.seconds_left(now)
+
+    def guard(self, step: Callable[..., None], *arguments: Any, path: Path, entry: Entry | None = None) -> None:
+        """Error boundary of one file: an unexpected error affects only that file."""
+        try:
+            step(*arguments)
+        except InboxdError:  # a disk failed, or the daemon must start over
+            raise
+        except Exception as error:
+            self.set_aside(path, entry, error)
+
+    @property
+    def unclaimed(self) -> list[Entry]:
+        """The files that were seen and have not been taken, including those that are `left`."""
+        return [state.entry for path, state in self._states if state.entry is not None and path.name[0] != "."]
+
+    def awaits(self, path: Path) -> bool:
+        """True if a drain must wait for this file: it is not left in the inbox, has failed only a few times so far, or
+        still waits for a sidecar that may follow."""
+        if path not in self.left.reasons:
+            return True
+        state = self._states.get(path)
+        return state is not None and (0 < state.failures < DRAIN_TRIES or state.grace_since is not None)
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if no file is to be looked at, settles, or is ready, except files that a drain need not wait for."""
+        return not self._ready and not any(self.awaits(path) for path in self._looks.paths())
+
+    # ---------------------------------------------------------------------------------------- looks
+
+    def seen_in(self, folder: Path) -> set[Path]:
+        """The files of a folder that the last looks have found."""
+        return self._states.seen_in(folder)
+
+    def _look(self, path: Path, now: float) -> None:
+        try:
+            entry = self._inbox.look(path)
+        except OSError as error:
+            self.cannot_take(path, error, now)
+            return
+        if entry is None:
+            self.forget(path)
+            self.review(path)
+        else:
+            self.consider(entry, now)
+
+    def consider(self, entry: Entry, now: float) -> None:
+        """After a look at a file, decide whether it is ready, or when to look again."""
+        path = entry.path
+        state = self._states.of(path)
+        if path.name.endswith(SIDECAR_SUFFIXES):
+            if not state.is_refused:  # otherwise the reason why it is there alone is known
+                self.forget(path)  # taken with its file
+            return
+        is_changed = state.entry != entry
+        state.entry = entry
+        self._ready.pop(path, None)
+        if self._is_set_aside(entry, now) or self._is_blocked(path, now):
+            return
+        self._settling.see(path, (entry.inode, entry.size_bytes, entry.mtime_ns, entry.ctime_ns), now)
+        if state.is_renamed_in:
+            state.is_renamed_in = False
+            self._settling.complete(path)
+        if not is_changed and self._looks.is_later(path, now):
+            return
+        if not self._settling.ready(path, now):
+            self._looks.set(path, now + max(_SHORT_PAUSE, self._settling.seconds_left(path, now)))
+        elif state.is_returning or self._is_written(path):
+            self._looks.set(path, now + _WRITER_PAUSE)
+        else:
+            self._ready[path] = Ready(entry, now)
+            self._looks.remove(path)
+
+    def _is_set_aside(self, entry: Entry, now: float) -> bool:
+        """True if a file that caused an error has not changed; it is then looked at again later."""
+        state = self._states.of(entry.path)
+        if state.set_aside is None:
+            return False
+        before = state.set_aside.snapshot
+        if before is not None and before == snapshot(self._inbox, entry):
+            self._looks.set(entry.path, now + self._look_pause)
+            return True
+        state.set_aside = None
+        if before is not None:
+            self.left.clear(entry.path)
+        return False
+
+    def _is_blocked(self, path: Path, now: float) -> bool:
+        """True if a file still cannot be moved and its pause is not over; it is then looked at again later."""
+        state = self._states.of(path)
+        if state.block is None:
+            return False
+        is_changed = state.block.permissions != permissions(self._inbox, path)
+        if now < state.block.until and not is_changed:
+            self._looks.set(path, min(state.block.until, now + self._look_pause))
+            return True
+        state.block = None
+        if is_changed:
+            state.failures = 0
+        self._looks.remove(path)
+        return False
+
+    @property
+    def _look_pause(self) -> float:
+        """Seconds between looks at a file that waits for a person; longer if there are many."""
+        return max(_SET_ASIDE_PAUSE, _PAUSE_PER_LEFT * len(self.left))
+
+    def _is_written(self, path: Path) -> bool:
+        try:
+            with self._inbox.opened(path.parent) as folder:
+                return bool(durable.writer_has(path, folder))
+        except OSError:  # `take` reports it
+            return False
+
+    def review(self, path: Path) -> None:
+        """Report why something is never taken or is ignored, until it is gone."""
+        try:
+            why = None if path.name == FOLDER_FILE else self._inbox.refusal(path)
+            why = why or why_ignored(self._inbox, path)
+        except OSError:  # not now; at the next look
+            return
+        state = self._states.get(path)
+        if why is not None:
+            self._states.of(path).is_refused = True
+            self.left.report(path, why)
+        elif state is not None and state.is_refused:
+            state.is_refused = False
+            self._states.discard_empty(path)
+            self.left.clear(path)
+
+    def forget(self, path: Path) -> None:
+        """Forget a file that was taken or is gone."""
+        self._looks.remove(path)
+        self._ready.pop(path, None)
+        self.left.clear(path)
+        self._states.forget(path)
+        self._settling.forget(path)
+
+    # ---------------------------------------------------------------------------------------- errors
+
+    def cannot_take(self, path: Path, error: OSError, now: float) -> None:
+        """Leave a file that cannot be looked at or taken, and retry after a pause."""
+        why = obstacle(self._inbox, path, error)
+        self.left.report(path, f"it cannot be taken: {why or describe(self._without_job(error))}")
+        state = self._states.of(path)
+        state.failures += 1
+        if why is None:
+            self._looks.set(path, now + self.error_pause(state.failures))
+            return
+        until = now + self.error_pause(state.failures, _OBSTACLE_PAUSE_MAX)
+        state.block = Block(until=until, permissions=permissions(self._inbox, path))
+        self._looks.set(path, min(until, now + self._look_pause))
+
+    def error_pause(self, failures: int, longest: float = _ERROR_PAUSE_MAX) -> float:
+        """Seconds until what failed is tried again; longer where that would be much work."""
+        return max(min(_ERROR_PAUSE * 2 ** min(failures - 1, 20), longest), _PAUSE_PER_LEFT * len(self.left))
+
+    def _without_job(self, error: OSError) -> OSError:
+        """An error below .taken, without the folder there, which has another name at each try."""
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+        if any(Path(name).is_relative_to(self._inbox.taken) for name in names):
+            return OSError(error.errno, error.strerror, str(self._inbox.own.place))
+        return error
+
+    def set_aside(self, path: Path, entry: Entry | None, error: Exception, why: str = UNEXPECTED) -> None:
+        """Leave a file that caused an error until it changes. `entry`: its state at that time."""
+        self._looks.remove(path)
+        self._ready.pop(path, None)
+        self.left.report(path, why, error)
+        before = None if entry is None else snapshot(self._inbox, entry)
+        self._states.of(path).set_aside = SetAside(snapshot=before)
+        if entry is not None:
+            self._looks.set(path, 0.0)
+
+    # ---------------------------------------------------------------------------------------- for the claimer
+
+    @property
+    def has_ready(self) -> bool:
+        return bool(self._ready)
+
+    def first_ready(self, count: int) -> list[Ready]:
+        """The first complete files, in the order in which they are to be taken."""
+        return list(itertools.islice(self._ready.values(), count))
+
+    def claim(self, ready: Ready, now: float) -> bool:
+        """Release a complete file to be taken. One that had to wait, for its turn or for a disk, is looked at again;
+        False: it is no longer complete."""
+        entry = ready.entry
+        self._ready.pop(entry.path, None)
+        if ready.since >= now:
+            return True
+        self._looks.set(entry.path, now)
+        self.guard(self._look, entry.path, now, path=entry.path, entry=entry)
+        return self._ready.pop(entry.path, None) == Ready(entry, now)
+
+    def own_sidecars(self, path: Path) -> list[Entry]:
+        """The sidecars of a file that count: see `overrides.why_ignored`. The others are reported."""
+        own = []
+        for sidecar in self._inbox.sidecars(path):
+            if why_ignored(self._inbox, sidecar.path):
+                self.review(sidecar.path)
+            else:
+                own.append(sidecar)
+        return own
+
+    def is_waiting(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> bool:
+        """True if a complete file waits for something, such as its prompt; it is then looked at again later.
+
+        Raises:
+            OSError: a file beside it cannot be read.
+        """
+        why = self._prerequisites.missing(path, self._states.of(path), content, sidecars, now)
+        if why is None:
+            return False
+        self.left.report(path, why)
+        pause = max(self._settings().settle_seconds, _WRITER_PAUSE, _PAUSE_PER_LEFT * len(self.left))
+        self._looks.set(path, now + pause)
+        return True
+
+    def look_again(self, path: Path, now: float) -> None:
+        """Examine a file from the beginning, soon."""
+        self.forget(path)
+        self._looks.set(path, now + _SHORT_PAUSE)
+
+    def returning(self, path: Path) -> None:
+        """A taken file is about to return to `path`."""
+        self._states.of(path).is_returning = True
+
+    def returned(self, path: Path) -> None:
+        """A taken file is back at `path`."""
+        self._states.of(path).is_returning = False
+        self._looks.set(path, 0.0)

@@ -1,0 +1,105 @@
+"""Finds out what a complete file still waits for: a done mark, its prompt, valid options. Only reads.
+
+The messages are for the person who put the file into the inbox.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daemon.config.settings import Settings
+from daemon.core.job import Entry
+from daemon.core.names import DONE_SUFFIX, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, SIDECAR_SUFFIXES, printable_path
+from daemon.files.inbox import Inbox
+from daemon.intake.filetype import Content
+from daemon.intake.overrides import FOLDER_FILE, Choice, WrongOptions, choose, options_of, too_large
+from daemon.intake.settling import DOWNLOAD_SUFFIXES
+from daemon.intake.state import FileState, Mistake, Snapshot
+
+_EMPTY = "application/x-empty"
+
+
+class Prerequisites:
+    """Checks complete files. `settings` returns the current settings."""
+
+    def __init__(self, settings: Callable[[], Settings], inbox: Inbox):
+        self._settings = settings
+        self._inbox = inbox
+
+    def missing(
+        self, path: Path, state: FileState, content: Content, sidecars: Sequence[Entry], now: float
+    ) -> str | None:
+        """Why a complete file cannot be taken yet; None: it can be.
+
+        Raises:
+            OSError: a file beside it cannot be read.
+        """
+        settings = self._settings()
+        rules = settings.folder(printable_path(path.parent.relative_to(self._inbox.path)))
+        beside = {sidecar.path.suffix: sidecar.path for sidecar in sidecars}
+        if why := _too_large(sidecars) or (self._download_of(path) if content.media_type == _EMPTY else None):
+            return why
+        if rules.wait_for_done and DONE_SUFFIX not in beside:
+            return f"it waits for {path.name}{DONE_SUFFIX}, which marks it as complete."
+        if not sidecars and rules.wait_for_sidecar:
+            if state.grace_since is None:
+                state.grace_since = now
+            if now < state.grace_since + rules.wait_for_sidecar:
+                return f"it waits {rules.wait_for_sidecar:g} s for files that belong to it."
+        choice = self._choose(path, state, content, sidecars, settings)
+        if isinstance(choice, Mistake):
+            return choice.why
+        recipe = settings.recipes.get(choice.recipe or "")
+        if recipe is None or ".prompt" in beside:
+            return None
+        if recipe.cls.wants_prompt(options_of(recipe, choice.options)):
+            return f"it waits for its prompt: write it to {path.name}.prompt in the same folder."
+        return None
+
+    def _download_of(self, path: Path) -> str | None:
+        """Firefox creates an empty NAME while it downloads to NAME.part."""
+        for download in (path.with_name(path.name + suffix) for suffix in DOWNLOAD_SUFFIXES):
+            if self._inbox.look(download):
+                return f"it is the placeholder of the unfinished download {download.name}."
+        return None
+
+    def _choose(
+        self, path: Path, state: FileState, content: Content, sidecars: Sequence[Entry], settings: Settings
+    ) -> Choice | Mistake:
+        """The recipe and its options, or what is wrong with them. Wrong options are parsed again only once something
+        has changed: parsing could take a third of a second, and would delay all other files."""
+        entry = self._inbox.look(path)
+        found = snapshot(self._inbox, entry) if entry else ()
+        known = state.mistake
+        if known and (known.sidecars, known.snapshot, known.settings) == (tuple(sidecars), found, settings):
+            return known
+        options_file = next((each.path for each in sidecars if each.path.suffix == OPTIONS_SUFFIX), None)
+        try:
+            return choose(settings, self._inbox, path.parent, content.kind, options_file)
+        except WrongOptions as error:
+            why = f"its options are wrong: {error}"
+            state.mistake = Mistake(snapshot=found, sidecars=tuple(sidecars), settings=settings, why=why)
+            return state.mistake
+
+
+def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:
+    """Changes when a file, one of its sidecars or an options file of its folders changes, but not when the file is
+    taken and put back."""
+    path = entry.path
+    above = [path.parent, *path.parent.parents]
+    beside = [path.with_name(path.name + suffix) for suffix in SIDECAR_SUFFIXES]
+    beside += [folder / FOLDER_FILE for folder in above if folder.is_relative_to(inbox.path)]
+    found: list[Entry | None] = [entry]
+    for each in beside:
+        try:
+            found.append(inbox.look(each))
+        except Exception:  # whatever causes this will change as well
+            found.append(None)
+    return tuple(each and (each.inode, each.size_bytes, each.mtime_ns) for each in found)
+
+
+def _too_large(sidecars: Sequence[Entry]) -> str | None:
+    for sidecar in sidecars:
+        limit = MAX_SIDECAR_BYTES[sidecar.path.suffix]
+        if sidecar.size_bytes > limit:
+            return too_large(sidecar.path.name, limit)
+    return None

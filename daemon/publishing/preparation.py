@@ -1,0 +1,114 @@
+"""Large originals that the background copies into their result folders, or whose checksums it computes."""
+
+import functools
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.core import durable
+from daemon.core.background import Background
+from daemon.core.errors import InboxdError
+from daemon.core.job import Job, Original
+from daemon.core.journald import about
+from daemon.files.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+INLINE_BYTES = durable.HASH_INLINE_BYTES  # the main thread copies and hashes files up to this size itself
+
+
+@dataclass(kw_only=True)
+class _Preparation:
+    """One large original."""
+
+    attempt: int
+    home: Path | None  # destination folder
+    sha256: str | None = None  # set on success
+    error: OSError | None = None  # set on failure
+
+    @property
+    def is_pending(self) -> bool:
+        return self.sha256 is None and self.error is None
+
+
+class Preparations:
+    """The originals that are being prepared, or have been, by job. Main thread only.
+
+    on_error: called with the job and the error if `again` (see `is_ready`) fails unexpectedly.
+    """
+
+    def __init__(self, outbox: Outbox, background: Background, *, on_error: Callable[[Job, Exception], None]):
+        self._outbox = outbox
+        self._background = background
+        self._on_error = on_error
+        self._preparations: dict[str, _Preparation] = {}
+        self._failures: Counter[str] = Counter()
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._preparations
+
+    def is_pending(self, job_id: str) -> bool:
+        """True while the background works on this job's original."""
+        preparation = self._preparations.get(job_id)
+        return preparation is not None and preparation.is_pending
+
+    def failures(self, job_id: str) -> int:
+        """How often the preparation of this job's original has failed."""
+        return self._failures[job_id]
+
+    def sha256(self, job_id: str) -> str | None:
+        """The checksum of a prepared original; None: it was not prepared."""
+        preparation = self._preparations.get(job_id)
+        return preparation.sha256 if preparation else None
+
+    def forget(self, job_id: str) -> None:
+        self._preparations.pop(job_id, None)
+        self._failures.pop(job_id, None)
+
+    def is_ready(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> bool:
+        """True if the original can be staged now; otherwise the background prepares it, then calls `again`.
+
+        Raises:
+            OSError: the preparation failed.
+        """
+        done = self._preparations.get(job.id)
+        if done is not None and (done.attempt, done.home) == (job.attempt, home):
+            if done.error is not None:
+                del self._preparations[job.id]
+                raise done.error
+            return not done.is_pending
+        self._preparations.pop(job.id, None)  # of an earlier attempt, whose folder is gone
+        if self._is_quick(job, original, home):
+            return True
+        self._start(job, original, home, again)
+        return False
+
+    def _is_quick(self, job: Job, original: Original, home: Path | None) -> bool:
+        """True if the main thread can stage the original itself: it is small, or only linked."""
+        needs_no_copy = home is None or self._outbox.may_link(original.path, home)
+        return original.path.lstat().st_size <= INLINE_BYTES or bool(needs_no_copy and job.sha256)
+
+    def _start(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> None:
+        preparation = self._preparations[job.id] = _Preparation(attempt=job.attempt, home=home)
+
+        def then(outcome: str | Exception) -> None:
+            if isinstance(outcome, Exception):
+                preparation.error = outcome if isinstance(outcome, OSError) else OSError(str(outcome))
+                self._failures[job.id] += 1
+            else:
+                preparation.sha256 = outcome
+            try:
+                again()
+            except (OSError, InboxdError):
+                raise
+            except Exception as error:  # error boundary of one job
+                log.exception("%s %s: cannot be published", job.id[:8], job.path, extra=about(job))
+                self._on_error(job, error)
+
+        try:
+            self._background.run(functools.partial(self._outbox.place_original, original.path, home, job.sha256), then)
+        except OSError:
+            del self._preparations[job.id]
+            raise

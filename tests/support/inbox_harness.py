@@ -1,0 +1,69 @@
+"""The intake on folders of its own: real files, a real database, and a watcher that receives no events."""
+
+import queue
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon import config
+from daemon.core.messages import Hashed
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
+from daemon.intake.intake import Intake
+from daemon.intake.watcher import Watcher
+from daemon.queue.store import Store, now_us
+
+TOML = """
+[inbox]
+text = "count"
+image = "ask"
+settle_seconds = 2
+[recipes.count]
+processor = "plaintext"
+"""
+
+
+class InboxHarness:
+    def __init__(self, home: Path, *, now_us: Callable[[], int] = now_us, toml: str = TOML):
+        self._config = home / "config.toml"
+        self._config.write_text(toml)
+        settings = config.load(self._config)
+        self.layout = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self.layout.prepare()
+        self.store = Store(settings.database)
+        self.mailbox: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
+        self.disk_retry = DiskRetry(self.layout, self.store, clock=time.monotonic)
+        post = self.mailbox.put
+        self.intake = Intake(settings, self.store, self.layout, self.disk_retry, Watcher(post), post, now_us=now_us)
+        self.path = settings.inbox
+
+    def write(self, name: str, content: str | bytes = "text") -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def write_sparse(self, name: str, size_bytes: int) -> Path:
+        path = self.write(name)
+        with path.open("wb") as file:
+            file.truncate(size_bytes)
+        return path
+
+    def configure(self, toml: str) -> None:
+        self._config.write_text(toml)
+        self.intake.use(config.load(self._config))
+
+    def scan(self, now: float) -> int:
+        self.intake.look_everywhere(now)
+        return self.intake.step(now)
+
+    def files(self) -> list[str]:
+        return sorted(job.path for job in self.store.open_jobs())
+
+    def left(self, name: str) -> str:
+        """Why a file stays in the inbox; "" if nothing is reported about it."""
+        return self.intake.left.get(self.path / name, "")
+
+    def close(self) -> None:
+        self.intake.stop()
+        self.store.close()
