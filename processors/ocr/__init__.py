@@ -26,8 +26,8 @@ from processors.contract import (
     Work,
 )
 from processors.ocr import layout
+from processors.ocr.documents import finish_receipt, finish_statement
 from processors.ocr.layout import Piece
-from processors.ocr.money import finish_receipt, finish_statement
 from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
 

@@ -41,7 +41,7 @@ class PageText:
 
 
 def finish_text(work: Work, read: list[PageText], formats: Sequence[str]) -> Finished:
-    contents = {"txt": _plain(read), "md": _markdown(read), "json": _json(work, read)}
+    contents = {"txt": plain(read), "md": _markdown(read), "json": _json(work, read)}
     files = []
     for name in formats:
         path = work.outputs / f"{work.stem}.{name}"
@@ -51,7 +51,7 @@ def finish_text(work: Work, read: list[PageText], formats: Sequence[str]) -> Fin
     layers = [page.number for page in read if page.source == "text layer"]
     return Finished(
         files=tuple(files),
-        excerpt=" ".join(_plain(read).split())[:_EXCERPT_CHARACTERS],
+        excerpt=" ".join(plain(read).split())[:_EXCERPT_CHARACTERS],
         review=tuple(review(read, work.options.min_confidence)),
         pages=len(read),
         details={
@@ -85,7 +85,7 @@ def review(read: Sequence[PageText], min_confidence: float, *, faint: bool = Tru
     return reasons
 
 
-def _plain(read: list[PageText]) -> str:
+def plain(read: Sequence[PageText]) -> str:
     """The pages' texts, a form feed between two."""
     return "\f".join(f"{page.text}\n" for page in read)
 

@@ -13,8 +13,8 @@ from processors.statements.currencies import find_currency
 from processors.statements.dates import read_date
 from processors.statements.header import Accounts
 from processors.statements.reading import RawFigure, RawRow, Reading
-from processors.statements.receipts import Item, Receipt, find_date, verify_receipt
-from processors.statements.records import LEAST_CONFIDENCE, Document, Unread
+from processors.statements.receipts import Item, Receipt, find_date
+from processors.statements.records import Document, Unread
 from processors.statements.table import Cell
 from processors.statements.words import Line, Word
 
@@ -86,12 +86,9 @@ def receipt_schema() -> dict[str, Any]:
 
 
 def receipt_from_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]],
-    certainty: Mapping[tuple[int, int], float] | None = None,
-    *,
-    least_confidence: float = LEAST_CONFIDENCE,
+    answers: Sequence[tuple[int, Mapping[str, Any]]], certainty: Mapping[tuple[int, int], float] | None = None
 ) -> Receipt:
-    """A receipt from (page, answer in the form of `receipt_schema`), verified; see `from_page_answers`."""
+    """A receipt from (page, answer in the form of `receipt_schema`); see `from_page_answers`."""
     first = {name: next((answer[name] for _, answer in answers if answer.get(name)), None) for name in _OF_RECEIPT}
     items = [(page, number, item) for page, answer in answers for number, item in enumerate(answer.get("items") or [])]
     sums = {name: first[name] for name in _SUMS}
@@ -108,7 +105,6 @@ def receipt_from_answers(
         if price is not None:
             sure = (certainty or {}).get((page, number), 1.0)
             receipt.items.append(Item(page, item["description"], price, sure))
-    verify_receipt(receipt, least_confidence)
     return receipt
 
 

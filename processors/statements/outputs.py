@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from processors.statements.ofx import write_ofx
-from processors.statements.receipts import Receipt, write_receipt_csv, write_receipt_json, write_receipt_markdown
+from processors.statements.receipts import Receipt
 from processors.statements.records import Document
-from processors.statements.writers import write_csv, write_json, write_markdown, write_xlsx
+from processors.statements.writers import (
+    write_csv,
+    write_json,
+    write_markdown,
+    write_receipt_csv,
+    write_receipt_json,
+    write_receipt_markdown,
+    write_xlsx,
+)
 
 FORMATS = {  # by task; the first is what a person opens
     "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),

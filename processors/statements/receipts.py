@@ -1,22 +1,17 @@
-"""Receipts: the shop, the date, what was bought, the total, and whether they agree. Pure but for the writers."""
+"""Receipts: the shop, the date, the items and the total, read by layout. Pure."""
 
-import csv
 import datetime
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 
-from processors import wellformed
 from processors.statements.amounts import decide_mark, read_amount
 from processors.statements.currencies import find_currency
 from processors.statements.dates import decide_order, find_dates, resolve
 from processors.statements.keywords import plain
-from processors.statements.records import LEAST_CONFIDENCE
 from processors.statements.table import Cell, find_amounts
 from processors.statements.words import Line, PageWords, group_lines, line_height
-from processors.statements.writers import escape_formula, escape_markdown, to_json
 
 _LABELS = (  # the first that begins a line's text says what its amount is
     ("subtotal", r"sub ?-?total|zwischensumme|sous ?-?total|net(?:to)?\b|total (?:ht|net)|base imponible"),
@@ -56,8 +51,8 @@ class Receipt:
     reasons: list[str] = field(default_factory=list)  # why a person should look
 
 
-def read_receipt(pages: Sequence[PageWords], *, least_confidence: float = LEAST_CONFIDENCE) -> Receipt:
-    """One receipt, on one page or several, verified: its items must come to its total."""
+def read_receipt(pages: Sequence[PageWords]) -> Receipt:
+    """One receipt, on one page or several; nothing is verified yet."""
     lines = [line for page in pages for line in group_lines(page)]
     height = line_height(lines)
     priced = [(line, cells[-1]) for line in lines if (cells := find_amounts(line.words, height))]
@@ -71,37 +66,7 @@ def read_receipt(pages: Sequence[PageWords], *, least_confidence: float = LEAST_
             receipt.reasons.append(f"page {line.page}: the amount in {line.text!r} is not written as the others are")
         else:
             _add(receipt, line, cell, amount.signed)
-    verify_receipt(receipt, least_confidence)
     return receipt
-
-
-def write_receipt_csv(receipt: Receipt, path: Path) -> None:
-    """One line an item."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("date", "shop", "description", "price", "currency"))
-        for item in receipt.items:
-            texts = [escape_formula(text) for text in (receipt.shop, item.description)]
-            writer.writerow((receipt.date or "", *texts, item.price, receipt.currency))
-
-
-def write_receipt_json(receipt: Receipt, path: Path) -> None:
-    path.write_text(wellformed.dumps(asdict(receipt), indent=1, default=to_json) + "\n", encoding="utf-8")
-
-
-def write_receipt_markdown(receipt: Receipt, path: Path) -> None:
-    lines = [f"# {escape_markdown(receipt.shop) or 'Receipt'}", ""]
-    lines += [f"{receipt.date or 'date not found'}, total {receipt.total or 'not found'} {receipt.currency}", ""]
-    if receipt.reasons:
-        lines += ["**To be looked at:**", "", *[f"- {reason}" for reason in receipt.reasons], ""]
-    lines += ["| Item | Price |", "|---|---|"]
-    lines += [f"| {escape_markdown(item.description)} | {item.price} |" for item in receipt.items]
-    lines += [f"| **{name}** | {value} |" for name, value in _sums(receipt).items() if value is not None]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _sums(receipt: Receipt) -> dict[str, Decimal | None]:
-    return {"Subtotal": receipt.subtotal, "Tax": receipt.tax, "Total": receipt.total}
 
 
 def _add(receipt: Receipt, line: Line, cell: Cell, price: Decimal) -> None:
@@ -121,20 +86,3 @@ def find_date(texts: Sequence[str]) -> datetime.date | None:
     found = [printed for text in texts for printed in find_dates(text) if printed.year]
     order = decide_order(found)
     return next((day for printed in found if (day := resolve(printed, order, None))), None)
-
-
-def verify_receipt(receipt: Receipt, least_confidence: float) -> None:
-    """Add the reasons to look at it, such as items read with less than `least_confidence`; change no value."""
-    total = sum((item.price for item in receipt.items), Decimal(0))
-    allowed = {receipt.total, receipt.subtotal}
-    if receipt.total is not None and receipt.tax is not None:
-        allowed.add(receipt.total - receipt.tax)  # tax is added at the end, as in the United States
-    if receipt.total is None:
-        receipt.reasons.append("no total was found")
-    elif total not in allowed:
-        receipt.reasons.append(f"the items come to {total}, but the total is {receipt.total}")
-    if receipt.date is None:
-        receipt.reasons.append("no date was found")
-    for item in receipt.items:
-        if item.confidence < least_confidence:
-            receipt.reasons.append(f"{item.description!r} was read with little certainty ({item.confidence:.2f})")

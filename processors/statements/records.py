@@ -1,5 +1,6 @@
 """What is read from statements: documents of statements of rows. Values are as printed; checks add flags only."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -93,3 +94,13 @@ class Document:
     @property
     def rows(self) -> list[Row]:
         return [row for statement in self.statements for row in statement.rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondReading:
+    """Another reading of some pages, to verify the first one by."""
+
+    readers: Mapping[int, str] = field(default_factory=dict)  # by page: what read `rows`, in words
+    rows: Sequence[Row] = ()  # compared with those of the first reading, page by page
+    texts: Mapping[int, str] = field(default_factory=dict)  # by page: where no rows are known, each amount must occur
+    errors: Mapping[int, str] = field(default_factory=dict)  # by page: why it could not be read again

@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-from processors.statements import Document, PageWords, Word, check, read_statements
+from processors.statements import Document, PageWords, Word, read_statements, verify
 
 _WIDTH, _HEIGHT, _PITCH = 6.0, 10.0, 14.0
 
@@ -20,8 +20,7 @@ def typed_page(text: str, number: int = 1, confidence: float = 1.0) -> PageWords
 
 
 def read_typed(*texts: str) -> Document:
-    """What is read of typed pages, checked."""
+    """What is read of typed pages, verified."""
     document = read_statements([typed_page(text, number) for number, text in enumerate(texts, start=1)])
-    for statement in document.statements:
-        check(statement)
+    verify(document)
     return document

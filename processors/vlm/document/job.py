@@ -159,16 +159,16 @@ class Document:
         found = [each.lowest_token_probability for each in readings if each.lowest_token_probability is not None]
         summary = self._summary.text if self._summary else ""
         excerpt = summary or " ".join(output.text(reading) for reading in readings)
-        of_money = statements.finish(self.work, records) if options.is_of_money else statements.Finish(line=excerpt)
+        of_money = statements.finish(self.work, records) if options.is_of_money else None
         return Finished(
-            files=self._write(merged, records, of_money.files),
-            excerpt=" ".join(of_money.line.split())[:_EXCERPT_CHARACTERS],
-            review=tuple(of_money.reasons)
+            files=self._write(merged, records, of_money.files if of_money else ()),
+            excerpt=" ".join((of_money.summary if of_money else excerpt).split())[:_EXCERPT_CHARACTERS],
+            review=(of_money.reasons if of_money else ())
             + tuple(review.reasons(records, options) + review.about_merge(merged, options, len(readings)))
             + tuple(self._summary.reasons() if self._summary else ()),
             pages=len(records),
             details={
-                **of_money.facts,
+                **(of_money.facts if of_money else {}),
                 "task": options.task,
                 "prompt": self._prompt.text,
                 "prompt_source": self._prompt.source,

@@ -8,13 +8,14 @@ import jsonschema
 from typed_pages import read_typed, typed_page
 
 from processors.statements import (
-    check,
+    SecondReading,
     from_page_answers,
     occurs,
     page_schema,
     read_statements,
     reasons,
     summarize_document,
+    verify,
 )
 
 ENGLISH = """
@@ -235,7 +236,7 @@ def test_newest_first_is_put_in_the_order_of_time():
 
 def test_evidence_that_lacks_an_amount_flags_the_row():
     document = read_statements([typed_page(ENGLISH)])
-    check(document.statements[0], {1: ENGLISH.replace("880.00", "830.00")})
+    verify(document, SecondReading(texts={1: ENGLISH.replace("880.00", "830.00")}))
     assert ["another reading" in " ".join(row.flags) for row in document.rows] == [False, False, True, True]
 
 
@@ -246,7 +247,7 @@ def test_a_page_without_a_table_is_reported():
 
 def test_uncertain_words_flag_their_rows():
     document = read_statements([typed_page(ENGLISH, confidence=0.4)])
-    check(document.statements[0])
+    verify(document)
     assert all("little certainty" in row.flags[0] for row in document.rows)
 
 
@@ -279,7 +280,7 @@ def test_a_models_answers_are_read_as_pages_are():
         jsonschema.validate(answer, page_schema())
     document = from_page_answers([(1, first), (2, second)])
     (statement,) = document.statements
-    check(statement)
+    verify(document)
     assert [_values(row) for row in statement.rows] == [
         ("2023-12-28", "Miete", Decimal("850.00"), None, Decimal("150.00")),
         ("2024-01-03", "Gehalt", None, Decimal("2100.50"), Decimal("2250.50")),
@@ -291,7 +292,7 @@ def test_a_models_answers_are_read_as_pages_are():
 def test_what_a_model_made_up_is_flagged():
     answer = _answer(opening="10.00", rows=[_answer_row("tomorrow", "Pay", credit="7.00", balance="15.00")])
     document = from_page_answers([(1, answer)])
-    check(document.statements[0])
+    verify(document)
     assert len(document.rows[0].flags) == 2
 
 
@@ -379,8 +380,7 @@ def test_a_row_that_lost_its_balance_is_flagged_where_all_others_have_one():
 
 def test_a_statement_without_rows_is_told_not_a_success():
     document = from_page_answers([(1, dict.fromkeys(page_schema()["properties"]) | {"rows": []})])
-    for statement in document.statements:
-        check(statement)
+    verify(document)
     assert "no rows of a statement were found" in reasons(document)[0]
 
 

@@ -3,6 +3,7 @@
 from typed_pages import read_typed, typed_page
 
 from processors import statements
+from processors.statements import SecondReading
 
 PAGE = """
     Account number: 00012345
@@ -21,9 +22,7 @@ PAGE = """
 
 def compared(first, second):
     document, other = (statements.read_statements([typed_page(text, 1)]) for text in (first, second))
-    statements.compare(document, other, {1: "OCR"})
-    for statement in document.statements:
-        statements.check(statement)
+    statements.verify(document, SecondReading(readers={1: "OCR"}, rows=other.rows))
     return document
 
 
@@ -85,8 +84,7 @@ def test_a_second_reading_that_went_wrong_says_nothing_about_the_first():
 def test_how_sure_a_row_must_be_is_a_setting():
     document = statements.read_statements([typed_page(PAGE, 1)])
     document.rows[1].confidence = 0.6
-    (statement,) = document.statements
-    statements.check(statement, least_confidence=0.5)
+    statements.verify(document, least_confidence=0.5)
     assert flagged(document) == {}
-    statements.check(statement)
+    statements.verify(document)
     assert flagged(document) == {"Brindle Water": "read with little certainty (0.60)"}

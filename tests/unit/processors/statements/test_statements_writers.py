@@ -85,7 +85,7 @@ def test_ofx_of_a_credit_card_without_a_currency_is_read_back(document, tmp_path
 
 
 def test_the_summary_names_what_is_flagged(document, tmp_path):
-    statements.check(document.statements[0])
+    statements.verify(document)
     statements.write_markdown(document, tmp_path / "s.md", "May")
     text = (tmp_path / "s.md").read_text()
     assert "| Opening balance | 10.00 |" in text
