@@ -63,21 +63,21 @@ class Vlm(Processor):
 
     def load(self, options: VlmOptions, models: Path, progress: Progress) -> Loaded:
         if options.engine == "openai":
-            from processors.vlm.engine.server import RemoteEngine
+            from processors.vlm.engine.server import ServerEngine
 
-            self._engine = RemoteEngine.load(options)
+            self._engine = ServerEngine.load(options)
             return Loaded(engine="openai", model=options.model, device=self._engine.device_name)
         os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: weights are fetched by command only
-        from processors.vlm.engine.local import Engine
+        from processors.vlm.engine.local import TransformersEngine
 
-        self._engine = Engine.load(options, models, progress)
+        self._engine = TransformersEngine.load(options, models, progress)
         engine = "transformers" if options.quantization == "none" else f"transformers, {options.quantization}"
         return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
 
     def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
-        from processors.vlm.document.batch import Rounds
+        from processors.vlm.document.batch import PageBatcher
 
-        yield from Rounds(self._engine, progress).outcomes(batch)
+        yield from PageBatcher(self._engine, progress).outcomes(batch)
 
 
 processor = Vlm

@@ -9,7 +9,7 @@ from processors import statements
 from processors.contract import DEVICES, MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
 from processors.remote import ServerOptions
 from processors.vlm import prompts
-from processors.vlm.extract import schema
+from processors.vlm.extract import load_schema
 
 Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt"]
 Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]
@@ -80,7 +80,7 @@ class AskOptions(RecipeOptions):
     def _is_schema(cls, given: object, info: ValidationInfo) -> object:
         """A file's name becomes its content: so the worker, and whoever reads the result, has what counted."""
         home = (info.context or {}).get("home") or Path()
-        return given if given is None else schema.load(given, home)
+        return given if given is None else load_schema(given, home)
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> "AskOptions":

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from processors import statements
 from processors.contract import Work
 from processors.statements import FinishedDocument, SecondReading
-from processors.vlm.document import output
-from processors.vlm.page_result import PageRecord, Problem, Strategy
+from processors.vlm.assess import Problem
+from processors.vlm.document.output import page_data, page_probabilities
+from processors.vlm.page import PageResult, Strategy
 
 if TYPE_CHECKING:
     from processors.ocr.engine import Engine
@@ -31,44 +32,46 @@ def read_again(page: "Page") -> tuple[str, str]:
     return "\n".join(piece.text for piece in [*found.pieces, *found.faint]), "OCR"
 
 
-def finish(work: Work, records: Sequence[PageRecord]) -> FinishedDocument:
+def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
     """Put the answers together, verify and write them."""
-    answers = [(record.number, data) for record in records if (data := _data(record)) is not None]
+    answers = [(page.number, data) for page in pages if (data := _data(page)) is not None]
     certainty: dict[tuple[int, int], float] = {}
-    for record in records:
-        certainty |= _certainty(record)
-    texts = {record.number: record.second_reading for record in records if record.second_reading}
+    for page in pages:
+        certainty |= _certainty(page)
+    texts = {page.number: page.second_reading for page in pages if page.second_reading}
     formats, threshold = work.options.written_formats, work.options.threshold
     if work.options.task == "receipt":
         receipt = statements.receipt_from_answers(answers, certainty)
         return statements.finish_receipt(work, receipt, formats, texts, least_confidence=threshold)
     document = statements.from_page_answers(answers, certainty)
-    document.pages = len(records)
+    document.pages = len(pages)
     for by in ("text layer", "OCR"):
-        if pages := [str(record.number) for record in records if record.second_reading_by == by]:
-            document.notes.append(f"read by a model; each amount is looked for in the {by} of page {', '.join(pages)}")
+        if numbers := [str(page.number) for page in pages if page.second_reading_by == by]:
+            document.notes.append(
+                f"read by a model; each amount is looked for in the {by} of page {', '.join(numbers)}"
+            )
     second = SecondReading(texts=texts)
     return statements.finish_statement(work, document, formats, lambda verified: second, least_confidence=threshold)
 
 
-def _data(record: PageRecord) -> Any:
-    return output.data(record.reading).data if record.reading else None
+def _data(page: PageResult) -> Any:
+    return page_data(page.best).data if page.best else None
 
 
-def _certainty(record: PageRecord) -> dict[tuple[int, int], float]:
+def _certainty(page: PageResult) -> dict[tuple[int, int], float]:
     """By page and row, the probability of the least certain value of the row."""
-    reading = record.reading
-    if reading is None or reading.problem not in (None, Problem.EMPTY):
+    best = page.best
+    if best is None or best.problem not in (None, Problem.EMPTY):
         return {}
-    if reading.strategy is Strategy.HALVES:  # the rows of the halves are merged: all are as certain as the least
-        lowest = reading.lowest_token_probability
-        data = _data(record) or {}
+    if best.strategy is Strategy.HALVES:  # the rows of the halves are merged: all are as certain as the least
+        lowest = best.lowest_token_probability
+        data = _data(page) or {}
         rows = data.get("rows" if "rows" in data else "items") or []
-        return {} if lowest is None else {(record.number, number): lowest for number in range(len(rows))}
+        return {} if lowest is None else {(page.number, number): lowest for number in range(len(rows))}
     found: dict[tuple[int, int], float] = {}
-    for pointer, probability in output.probabilities(reading).items():
+    for pointer, probability in page_probabilities(best).items():
         if match := _POINTER.match(pointer):
-            place = record.number, int(match[1])
+            place = page.number, int(match[1])
             found[place] = min(found.get(place, 1.0), probability)
     return found
 

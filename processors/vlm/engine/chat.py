@@ -1,5 +1,6 @@
-"""Questions as the tensors a model takes: chat template, tokens, pixels; and tokens back to text."""
+"""Requests as the tensors that a model takes (chat template, tokens, pixels), and tokens back to text."""
 
+import importlib.util
 import inspect
 import math
 from collections.abc import Sequence
@@ -8,18 +9,18 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageOps
-from transformers import BatchFeature, ProcessorMixin
+from transformers import AutoConfig, AutoProcessor, BatchFeature, ProcessorMixin
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from processors.contract import Unavailable
-from processors.vlm.engine.image_only import load_processor
-from processors.vlm.types import Question
+from processors.vlm.types import PageRequest
 
 _LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses what is over 200
 _SMALLEST_AREA = 4_096  # `size` of an image processor: less than this is a length of an edge, not a number of pixels
 
 
-class Chat:
-    """The language of one model."""
+class ChatProcessor:
+    """The chat template, tokenizer and image processor of one model."""
 
     def __init__(self, processor: ProcessorMixin, max_pixels: int):
         self._processor = processor
@@ -32,8 +33,8 @@ class Chat:
         self._longest_shape = _longest_shape(processor.image_processor, self._size)
 
     @classmethod
-    def load(cls, folder: Path, max_pixels: int) -> "Chat":
-        """The chat of the model in `folder`; no page will have more than `max_pixels`.
+    def load(cls, folder: Path, max_pixels: int) -> "ChatProcessor":
+        """Load those of the model in `folder`; no page will have more than `max_pixels`.
 
         Raises:
             Unavailable: the installed transformers cannot do it safely.
@@ -45,17 +46,17 @@ class Chat:
             raise Unavailable("The installed transformers is too old: install transformers 5.23 or newer.")
         return cls(processor, max_pixels)
 
-    def prepare(self, questions: Sequence[Question]) -> BatchFeature:
-        """All that the processor makes of `questions`, padded on the left; every entry belongs in `generate`.
+    def prepare(self, requests: Sequence[PageRequest]) -> BatchFeature:
+        """All that the processor makes of `requests`, padded on the left; every entry belongs in `generate`.
 
-        All questions have a page, or none has.
+        All requests have a page, or none has.
 
         Without `mm_token_type_ids`, say, the positions of the pixels break in silence: of 23 right answers, none.
 
         Raises:
             Unavailable: this model would give corrupt answers.
         """
-        conversations = [[{"role": "user", "content": self._content(question)}] for question in questions]
+        conversations = [[{"role": "user", "content": self._content(request)}] for request in requests]
         inputs = self._processor.apply_chat_template(
             conversations,
             add_generation_prompt=True,
@@ -72,19 +73,19 @@ class Chat:
             )
         return inputs
 
-    def _content(self, question: Question) -> list[dict[str, Any]]:
-        text = {"type": "text", "text": question.prompt}
-        if question.image is None:
+    def _content(self, request: PageRequest) -> list[dict[str, Any]]:
+        text = {"type": "text", "text": request.prompt}
+        if request.image is None:
             return [text]
-        return [{"type": "image", "image": _in_shape(question.image, self._longest_shape)}, text]
+        return [{"type": "image", "image": _in_shape(request.image, self._longest_shape)}, text]
 
-    def sizes_seen(self, inputs: BatchFeature, questions: Sequence[Question]) -> list[tuple[int, int] | None]:
-        """Width and height in pixels of each page as the model sees it; all questions have one, or none has."""
-        if questions[0].image is None:
-            return [None] * len(questions)
+    def sizes_seen(self, inputs: BatchFeature, requests: Sequence[PageRequest]) -> list[tuple[int, int] | None]:
+        """Width and height in pixels of each page as the model sees it; all requests have one, or none has."""
+        if requests[0].image is None:
+            return [None] * len(requests)
         grids, patch = inputs.get("image_grid_thw"), getattr(self._processor.image_processor, "patch_size", None)
         if grids is None or not isinstance(patch, int):
-            return [question.image.size for question in questions]
+            return [request.image.size for request in requests]
         return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
 
     def decode(self, tokens: torch.Tensor) -> str:
@@ -124,3 +125,49 @@ def _in_shape(image: Image.Image, longest_shape: float) -> Image.Image:
         return image
     size = (long, wide) if image.width == long else (wide, long)
     return ImageOps.pad(image, size, color="white")
+
+
+# ---------------------------------------------------------------------------------------------- without torchvision
+
+
+def load_processor(folder: Path) -> ProcessorMixin:
+    """Load transformers' processor of the model in `folder`, also where torchvision is not installed.
+
+    Processors of models that also watch videos want a video processor, which needs torchvision (transformers 5.23:
+    "Qwen2VLVideoProcessor requires the Torchvision library"). Pages need neither.
+
+    Raises:
+        Unavailable: it needs torchvision, and torchvision is not installed.
+        OSError, ValueError: the folder's files are damaged, or of no model that transformers knows.
+    """
+    if importlib.util.find_spec("torchvision") is not None:
+        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    kind = PROCESSOR_MAPPING.get(type(config), None)
+    try:
+        if kind is not None and "video_processor" in kind.get_attributes():
+            return _without_video(kind).from_pretrained(folder, local_files_only=True)
+        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+    except ImportError as error:
+        raise Unavailable(
+            f"The model {folder.name} needs torchvision to prepare its pictures. "
+            "Install torchvision beside torch, in the same version series, or choose another model."
+        ) from error
+
+
+def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
+    """`kind` as a processor of images and text alone.
+
+    `ProcessorMixin.__init__` takes its parts by position, in the order of `get_attributes`, and leaves off what is
+    over: so the video processor, None by default, may be left out if it comes last.
+    """
+    parts = [name for name in kind.get_attributes() if name != "video_processor"]
+    accepted = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
+    if accepted[: len(parts)] != parts:
+        raise ImportError(f"{kind.__name__} takes its video processor before its other parts")
+
+    def get_attributes(cls: type[ProcessorMixin]) -> list[str]:
+        return list(parts)
+
+    members: dict[str, Any] = {"get_attributes": classmethod(get_attributes)}
+    return type(kind.__name__, (kind,), members)

@@ -1,21 +1,28 @@
-"""A model's weights in memory, whole and on one device, or not at all."""
+"""Loading of a model: all of its weights on one device, quantized if the options say so, or an error."""
 
+import importlib.util
 import logging
 from itertools import chain
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from processors.contract import Unavailable
 from processors.vlm import VlmOptions
-from processors.vlm.engine import quantization, weights
+from processors.vlm.engine import weights
 
 _GIGABYTE = 1e9
 _FLASH_CAPABILITY = (8, 0)  # of a CUDA device: FlashAttention 2 runs from there on
+_QUANTIZED_SHARE = {"none": 1.0, "8bit": 0.65, "4bit": 0.45}  # of a 16-bit model's memory, including what stays 16-bit
+_NOT_QUANTIZED = [
+    r".*\b(visual|vision\w*|\w*projector|connector|aligner)",
+    "lm_head",
+]  # as transformers' models name it
+_QUANTIZED_LAYERS = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +94,8 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
     mend = weights.how_to_mend(options.model, folder, models)
     transformers_logging.disable_progress_bar()
     try:
-        _refuse_too_little_memory(folder, dtype, device, quantization.SHARE[options.quantization])
-        quantized = quantization.settings(options.quantization, dtype)
+        _refuse_too_little_memory(folder, dtype, device, _QUANTIZED_SHARE[options.quantization])
+        quantized = quantization_config(options.quantization, dtype)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
@@ -107,7 +114,7 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
     except torch.OutOfMemoryError as error:
         raise Unavailable(_too_little(folder, weights.size_bytes(folder), device)) from error
     refuse_offload(model, device)
-    quantization.verify(model, options.quantization)
+    check_quantization(model, options.quantization)
     return model
 
 
@@ -160,3 +167,51 @@ def _too_little(folder: Path, needed: int, device: torch.device) -> str:
 
 def _short(error: Exception) -> str:
     return str(error).strip()[:200] or "see the log"
+
+
+# ---------------------------------------------------------------------------------------------- quantization
+
+
+def quantization_config(wanted: str, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    """How transformers loads the weights; None: as they are.
+
+    bitsandbytes quantizes the language part to 8 bits (LLM.int8(), Dettmers et al., 2022) or 4 (NF4: QLoRA, Dettmers et
+    al., 2023). The vision part and the output layer stay as they are: small print would be lost there first.
+
+    Raises:
+        Unavailable: bitsandbytes is not installed.
+    """
+    if wanted == "none":
+        return None
+    for name in ("bitsandbytes", "accelerate"):
+        if importlib.util.find_spec(name) is None:
+            raise Unavailable(
+                f'quantization = "{wanted}" needs {name}, which is not installed: run pip install "inboxd[quantized]" '
+                'where inboxd is installed, or set quantization = "none" in [processors.vlm].'
+            )
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # otherwise it logs each product that it casts
+    if wanted == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=_NOT_QUANTIZED)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=_NOT_QUANTIZED,
+    )
+
+
+def check_quantization(model: PreTrainedModel, wanted: str) -> None:
+    """Check that layers were quantized: where a model's parts have other names, none may have been.
+
+    Raises:
+        Unavailable: none was.
+    """
+    if wanted == "none":
+        return
+    kinds = [type(module).__name__ for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    if _QUANTIZED_LAYERS[wanted] not in kinds:
+        raise Unavailable(
+            f'quantization = "{wanted}" did nothing to this model: none of its {len(kinds)} layers is quantized. '
+            'Set quantization = "none" in [processors.vlm], or choose another model.'
+        )

@@ -11,17 +11,17 @@ import httpx2
 from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, said
 from processors.vlm.engine.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _SERVER_ERROR = 500  # the first status of its kind
 _TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
-_SIGN_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
 
-class RemoteEngine:
-    """One server and model. See `question.Engine`."""
+class ServerEngine:
+    """One server and model. See `types.VlmEngine`."""
 
     def __init__(self, options: VlmOptions):
         self.max_pixels, self.pages_at_once = options.max_pixels, options.pages_at_once
@@ -33,7 +33,7 @@ class RemoteEngine:
         self._server = Server(options, "model server", "processors.vlm", most_connections=options.pages_at_once + 1)
 
     @classmethod
-    def load(cls, options: VlmOptions) -> "RemoteEngine":
+    def load(cls, options: VlmOptions) -> "ServerEngine":
         """The server of `options`, which must answer.
 
         Raises:
@@ -48,28 +48,28 @@ class RemoteEngine:
     def close(self) -> None:
         self._server.close()
 
-    def answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
-        """The answers to `questions`, in their order, at most `pages_at_once` asked at a time.
+    def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
+        """The answers to `requests`, in their order, at most `pages_at_once` asked at a time.
 
         Raises:
             Unavailable: the server is away, overloaded or refuses the key.
         """
-        with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="question") as threads:
-            asked = [threads.submit(self._answer, question) for question in questions]
+        with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="request") as threads:
+            asked = [threads.submit(self._answer, request) for request in requests]
             waiting = set(asked)
             while waiting:
-                alive()
-                done, waiting = wait(waiting, timeout=_SIGN_SECONDS, return_when=FIRST_EXCEPTION)
+                heartbeat()
+                done, waiting = wait(waiting, timeout=_HEARTBEAT_SECONDS, return_when=FIRST_EXCEPTION)
                 if any(future.exception() for future in done):
                     for future in waiting:
                         future.cancel()
                     break
         return [future.result() for future in asked if not future.cancelled()]
 
-    def _answer(self, question: Question) -> Answer:
-        size = question.image.size if question.image is not None else None
+    def _answer(self, request: PageRequest) -> PageAnswer:
+        size = request.image.size if request.image is not None else None
         for features in list(self._features):
-            response = self._post(write_request(self._model, question, features))
+            response = self._post(write_request(self._model, request, features))
             if isinstance(response, str):
                 return _failed(response, size)
             if response.status_code in NOT_UNDERSTOOD and features and not _says_too_long(response):
@@ -78,7 +78,7 @@ class RemoteEngine:
                 return self._failed(response, size)
             self._remember(features)
             try:
-                return read_completion(response.json(), size, has_schema=question.json_schema is not None)
+                return read_completion(response.json(), size, has_schema=request.json_schema is not None)
             except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
                 log.warning("%s: the response is not a chat completion", self.device_name, exc_info=True)
                 return _failed("The server's response is not a chat completion. See the server's log.", size)
@@ -91,7 +91,7 @@ class RemoteEngine:
                 log.warning("the server understands no %s", " and ".join({*self._features[0]} - {*features}))
                 self._features = self._features[self._features.index(features) :]
 
-    def _failed(self, response: httpx2.Response, size: tuple[int, int] | None) -> Answer:
+    def _failed(self, response: httpx2.Response, size: tuple[int, int] | None) -> PageAnswer:
         """What a final refusal means: for this page, or (raised) for all.
 
         Raises:
@@ -145,8 +145,8 @@ class _NoAnswerInTimeError(Exception):
     """A page takes the server too long."""
 
 
-def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> Answer:
-    return Answer(
+def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> PageAnswer:
+    return PageAnswer(
         text="",
         stop_reason=reason,
         tokens=0,

@@ -15,14 +15,14 @@ from tiny_vlm import DRAWINGS, READ, STATEMENT
 from processors import wellformed
 from processors.contract import FailureKind, Finished, Progress
 from processors.vlm import AskOptions
-from processors.vlm.assess import answer as judgement
+from processors.vlm.assess import Problem, assess
 from processors.vlm.document import review
 from processors.vlm.engine import completion
-from processors.vlm.engine.server import RemoteEngine
-from processors.vlm.extract import decimal_json
+from processors.vlm.engine.server import ServerEngine
+from processors.vlm.extract import dumps, loads
 from processors.vlm.options import VlmOptions
-from processors.vlm.page_result import PageRecord, Problem, Reading, Strategy
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.page import PageAttempt, PageResult, Strategy
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 
 def strict(text: str) -> object:
@@ -54,21 +54,24 @@ def test_a_page_whose_probabilities_are_nan_is_not_called_empty(ask, broken_numb
     assert asked.finished.details["lowest_token_probability"] is None
 
 
-def an_answer(**more: object) -> Answer:
+def an_answer(**more: object) -> PageAnswer:
     known = {"text": "12.00", "stop_reason": StopReason.STOP, "tokens": 3, "prompt_tokens": 7, "size_seen": None}
-    return Answer(**{"lowest_token_probability": 0.9, **known, **more})
+    return PageAnswer(**{"lowest_token_probability": 0.9, **known, **more})
 
 
-@pytest.mark.parametrize("wrong", [{"lowest_token_probability": math.nan}, {"marks": ((2, 0.9), (5, math.nan))}])
+@pytest.mark.parametrize(
+    "wrong", [{"lowest_token_probability": math.nan}, {"token_probabilities": ((2, 0.9), (5, math.nan))}]
+)
 def test_nan_is_a_reason_and_null(wrong):
-    part = judgement.judge(Question(image=None, prompt="?", token_limit=9), an_answer(**wrong))
+    part = assess(PageRequest(image=None, prompt="?", token_limit=9), an_answer(**wrong))
     assert part.problem is Problem.NOT_A_NUMBER
-    record = PageRecord(number=1, source_size=(9, 9), readings=(Reading(strategy=Strategy.PLAIN, parts=(part,)),))
-    assert "probabilities are NaN" in " ".join(review.reasons([record], AskOptions(prompt="?")))
-    assert record.reading.lowest_token_probability is None and part.answer.marks == ()
+    attempt = PageAttempt(strategy=Strategy.PLAIN, parts=(part,))
+    page = PageResult(number=1, source_size=(9, 9), attempts=(attempt,))
+    assert "probabilities are NaN" in " ".join(review.reasons([page], AskOptions(prompt="?")))
+    assert page.best.lowest_token_probability is None and part.answer.token_probabilities == ()
 
 
-def completed(*logprobs: float | None) -> Answer:
+def completed(*logprobs: float | None) -> PageAnswer:
     tokens = [{"token": "1", "logprob": each} for each in logprobs]
     choice = {"message": {"content": "1" * len(tokens)}, "finish_reason": "stop", "logprobs": {"content": tokens}}
     return completion.read_completion({"choices": [choice]}, None, has_schema=True)
@@ -85,16 +88,16 @@ def test_a_probability_of_nought_is_a_number():
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": [1, Infinity]}', '{"a": -Infinity}'])
 def test_an_answer_with_nan_is_no_json(text):
-    question = Question(image=None, prompt="?", token_limit=9, json_schema={"type": "object"})
-    assert judgement.judge(question, an_answer(text=text)).problem is Problem.UNPARSABLE
+    question = PageRequest(image=None, prompt="?", token_limit=9, json_schema={"type": "object"})
+    assert assess(question, an_answer(text=text)).problem is Problem.UNPARSABLE
     with pytest.raises(ValueError, match="is not JSON"):
-        decimal_json.loads(text)
+        loads(text)
 
 
 def test_half_a_character_in_an_answer_can_be_written():
-    data = decimal_json.loads(r'{"holder \ud83d": ["a\ude00b", "\ud83d\ude00"]}')
+    data = loads(r'{"holder \ud83d": ["a\ude00b", "\ud83d\ude00"]}')
     assert data == {"holder \ufffd": ["a\ufffdb", "\U0001f600"]}
-    decimal_json.dumps(data).encode()
+    dumps(data).encode()
 
 
 def test_half_a_character_from_a_server_can_be_written():
@@ -184,7 +187,7 @@ def test_a_gpu_that_is_lost_is_no_fault_of_a_page(vlm, monkeypatch):
 
     monkeypatch.setattr(vlm._engine._chat, "prepare", prepare)
     with pytest.raises(RuntimeError, match="CUDA error"):
-        vlm._engine.answer([Question(image=drawing("line"), prompt="?", token_limit=9)], lambda: None)
+        vlm._engine.answer([PageRequest(image=drawing("line"), prompt="?", token_limit=9)], lambda: None)
 
 
 def test_a_job_whose_files_cannot_be_written_fails_alone(vlm, tmp_path):
@@ -211,9 +214,9 @@ def test_amounts_without_a_second_reading_are_reported(ask, monkeypatch):
 def test_a_server_that_answers_otherwise_is_put_in_words(body, monkeypatch):
     import httpx2
 
-    engine = RemoteEngine(VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1", model="tiny"))
+    engine = ServerEngine(VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1", model="tiny"))
     monkeypatch.setattr(engine, "_post", lambda sent: httpx2.Response(200, content=body))
-    answer = engine._answer(Question(image=None, prompt="?", token_limit=9))
+    answer = engine._answer(PageRequest(image=None, prompt="?", token_limit=9))
     assert answer.error == "The server's response is not a chat completion. See the server's log."
     engine.close()
 
@@ -221,14 +224,14 @@ def test_a_server_that_answers_otherwise_is_put_in_words(body, monkeypatch):
 def test_a_document_that_fails_unforeseen_leaves_the_others(vlm, tmp_path, monkeypatch):
     from processors.vlm import prompts
 
-    real = prompts.of
+    real = prompts.choose_prompt
 
-    def of(work, options):
+    def choose_prompt(work, options):
         if options.prompt == "fail":
             raise KeyError("form")
         return real(work, options)
 
-    monkeypatch.setattr(prompts, "of", of)
+    monkeypatch.setattr(prompts, "choose_prompt", choose_prompt)
     works = [tiny_vlm.a_work(DRAWINGS / "line.png", tmp_path, AskOptions(prompt=each)) for each in ("fail", READ)]
     outcomes = [outcome for _, outcome in vlm.process(works, Progress(lambda told: None))]
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Finished", "KeyError"]

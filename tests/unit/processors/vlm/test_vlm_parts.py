@@ -9,19 +9,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny_vlm import drawing
 
-from processors.vlm.assess import confidence
-from processors.vlm.assess.answer import is_void, json_span, judge
-from processors.vlm.document.merge import merge
-from processors.vlm.extract import decimal_json, schema
-from processors.vlm.page import split
-from processors.vlm.page_result import PageRecord, Part, Problem, Reading, Strategy
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.assess import AssessedAnswer, Problem, assess, is_empty, json_span, value_probabilities
+from processors.vlm.document.output import merge
+from processors.vlm.extract import dumps, loads, schema_errors
+from processors.vlm.page import PageAttempt, PageResult, Strategy, can_split, split
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 ROWS = {"type": "object", "properties": {"rows": {"type": "array", "items": {"type": "number"}}}, "required": ["rows"]}
 
 
-def an_answer(text: str, stop_reason: StopReason = StopReason.STOP) -> Answer:
-    return Answer(
+def an_answer(text: str, stop_reason: StopReason = StopReason.STOP) -> PageAnswer:
+    return PageAnswer(
         text=text,
         stop_reason=stop_reason,
         tokens=9,
@@ -32,8 +30,8 @@ def an_answer(text: str, stop_reason: StopReason = StopReason.STOP) -> Answer:
 
 
 def problem(text: str, wanted: dict | None = None, stop_reason: StopReason = StopReason.STOP) -> Problem | None:
-    question = Question(image=None, prompt="?", token_limit=9, json_schema=wanted)
-    return judge(question, an_answer(text, stop_reason)).problem
+    request = PageRequest(image=None, prompt="?", token_limit=9, json_schema=wanted)
+    return assess(request, an_answer(text, stop_reason)).problem
 
 
 # ---------------------------------------------------------------------------------------------- judging
@@ -91,32 +89,33 @@ def test_loop_that_ran_into_the_limit_is_a_loop():
 
 
 @pytest.mark.parametrize("data", [{}, [], None, "", {"a": [], "b": {"c": None}, "d": " "}, [[], {}]])
-def test_nothing_is_void(data):
-    assert is_void(data)
+def test_nothing_is_empty(data):
+    assert is_empty(data)
 
 
 @pytest.mark.parametrize("data", [0, False, {"a": 0}, [False], {"a": [{"b": "x"}]}])
 def test_nought_and_no_are_values(data):
-    assert not is_void(data)
+    assert not is_empty(data)
 
 
-def a_reading(*problems: Problem | None, strategy: Strategy = Strategy.PLAIN, text: str = "x") -> Reading:
-    return Reading(strategy=strategy, parts=tuple(Part(answer=an_answer(text), problem=each) for each in problems))
+def an_attempt(*problems: Problem | None, strategy: Strategy = Strategy.PLAIN, text: str = "x") -> PageAttempt:
+    parts = tuple(AssessedAnswer(answer=an_answer(text), problem=each) for each in problems)
+    return PageAttempt(strategy=strategy, parts=parts)
 
 
 def test_half_a_page_may_be_empty_and_a_whole_one_not():
-    assert a_reading(Problem.EMPTY, None).problem is None
-    assert a_reading(Problem.EMPTY, Problem.EMPTY).problem is Problem.EMPTY
-    assert a_reading(None, Problem.CUT_OFF).problem is Problem.CUT_OFF
+    assert an_attempt(Problem.EMPTY, None).problem is None
+    assert an_attempt(Problem.EMPTY, Problem.EMPTY).problem is Problem.EMPTY
+    assert an_attempt(None, Problem.CUT_OFF).problem is Problem.CUT_OFF
 
 
-def test_good_reading_counts_else_the_least_bad_and_longest():
-    record = PageRecord(number=1, readings=(a_reading(Problem.REFUSED), a_reading(Problem.CUT_OFF, text="a")))
-    assert record.reading.problem is Problem.CUT_OFF
-    record.readings += (a_reading(Problem.CUT_OFF, text="abc"),)
-    assert record.reading.text == "abc"
-    record.readings += (a_reading(None),)
-    assert record.reading.problem is None
+def test_best_attempt_is_a_good_one_else_the_least_bad_and_longest():
+    page = PageResult(number=1, attempts=(an_attempt(Problem.REFUSED), an_attempt(Problem.CUT_OFF, text="a")))
+    assert page.best.problem is Problem.CUT_OFF
+    page.attempts += (an_attempt(Problem.CUT_OFF, text="abc"),)
+    assert page.best.text == "abc"
+    page.attempts += (an_attempt(None),)
+    assert page.best.problem is None
 
 
 # ---------------------------------------------------------------------------------------------- cutting and joining
@@ -125,7 +124,7 @@ def test_good_reading_counts_else_the_least_bad_and_longest():
 @pytest.mark.parametrize("name", ["statement-two", "statement-four"])
 def test_page_is_cut_between_its_lines(name):
     image = drawing(name)
-    upper, lower = split.split(image)
+    upper, lower = split(image)
     assert upper.height + lower.height == image.height and 0.3 < upper.height / image.height < 0.7
     for row in (upper.crop((0, upper.height - 1, *upper.size)), lower.crop((0, 0, lower.width, 1))):
         darkest, lightest = row.convert("L").getextrema()
@@ -134,9 +133,9 @@ def test_page_is_cut_between_its_lines(name):
 
 def test_page_without_a_blank_row_is_cut_all_the_same():
     stripes = Image.radial_gradient("L").resize((200, 400))
-    upper, lower = split.split(stripes)
-    assert upper.height + lower.height == 400 and split.can_split(stripes)
-    assert not split.can_split(stripes.resize((200, 100)))
+    upper, lower = split(stripes)
+    assert upper.height + lower.height == 400 and can_split(stripes)
+    assert not can_split(stripes.resize((200, 100)))
 
 
 def test_pages_are_joined_and_what_differs_is_told():
@@ -166,22 +165,22 @@ _JSON = st.recursive(
 @settings(max_examples=40, deadline=None)
 @given(_JSON)
 def test_any_json_is_written_as_it_was_read(data):
-    again = decimal_json.loads(decimal_json.dumps(data))
+    again = loads(dumps(data))
     assert again == data
 
 
 def test_amounts_keep_their_noughts_and_all_their_digits():
     text = '{\n  "a": 895.50,\n  "b": 12345678901234567890.10,\n  "c": [],\n  "d": {}\n}'
-    assert decimal_json.dumps(decimal_json.loads(text)) == text
-    assert decimal_json.loads(text)["a"] == Decimal("895.50")
+    assert dumps(loads(text)) == text
+    assert loads(text)["a"] == Decimal("895.50")
 
 
 @settings(max_examples=40, deadline=None)
 @given(_JSON)
 def test_each_value_of_any_json_is_found_where_it_stands(data):
-    text = decimal_json.dumps(data)
+    text = dumps(data)
     marks = [(end, end / (len(text) + 1)) for end in range(1, len(text) + 1)]  # a token for each letter
-    found = confidence.of_values(text, marks)
+    found = value_probabilities(text, marks)
     assert len(found) == len(_leaves(data))
     assert all(0 < probability < 1 for probability in found.values())
 
@@ -203,11 +202,11 @@ def test_probability_of_a_value_is_that_of_its_least_probable_token():
         end += len(token)
         marks.append((end, probability))
     assert "".join(token for token, _ in tokens) == text
-    assert confidence.of_values(text, marks) == {"/a": 0.3, "/b~1c/0": 0.5, "/b~1c/1": 0.2}  # 12 ends with the comma
+    assert value_probabilities(text, marks) == {"/a": 0.3, "/b~1c/0": 0.5, "/b~1c/1": 0.2}  # 12 ends with the comma
 
 
 def test_answer_without_probabilities_has_none_of_its_values():
-    assert confidence.of_values('{"a": 1}', ()) == {}
+    assert value_probabilities('{"a": 1}', ()) == {}
 
 
 def test_code_fence_is_left_out():
@@ -219,4 +218,4 @@ def test_code_fence_is_left_out():
 def test_references_are_never_fetched():
     remote = {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/a"}}}
     with pytest.raises(Exception, match="Unresolvable"):
-        schema.errors({"a": 1}, remote)
+        schema_errors({"a": 1}, remote)

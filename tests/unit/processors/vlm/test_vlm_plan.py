@@ -13,7 +13,7 @@ from daemon import config
 from daemon.core.errors import ConfigError
 from processors.contract import Instead, Missing, Ready
 from processors.vlm import AskOptions, Vlm, VlmOptions
-from processors.vlm.extract import schema
+from processors.vlm.extract import load_schema
 
 TINY = ROOT / "tests" / "data" / "tiny-vlm"
 NAME = "Qwen/Qwen2.5-VL-3B-Instruct"
@@ -189,14 +189,14 @@ def test_wrong_schema_is_a_config_error_that_says_what_to_mend(content, said, tm
 def test_a_schema_file_is_refused_without_words_of_python(content: bytes, said: str, tmp_path):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(ValueError, match=said) as error:
-        schema.load("x.json", tmp_path)
+        load_schema("x.json", tmp_path)
     assert not any(word in str(error.value) for word in ("codec", "recursion", "sys.", "Error"))
 
 
 @pytest.mark.parametrize(("name", "said"), [("a\0b.json", "NUL"), ("~nobody-at-all/x.json", "home folder")])
 def test_a_name_that_names_no_file_is_refused(name: str, said: str, tmp_path):
     with pytest.raises(ValueError, match=said):
-        schema.load(name, tmp_path)
+        load_schema(name, tmp_path)
 
 
 def test_schema_beside_config_toml_becomes_part_of_the_recipe(tmp_path):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from processors.vlm.assess import repetition
+from processors.vlm.assess import find_loop, is_endless
 
 STATEMENT = "\n".join(
     f"| 2024-{number % 12 + 1:02}-03 | CARD TESCO | {amount:.2f} | | |"
@@ -23,7 +23,7 @@ STATEMENT = "\n".join(
     ],
 )
 def test_loop_is_found(text, unit):
-    loop = repetition.find(text)
+    loop = find_loop(text)
     assert loop is not None
     assert sorted(loop.unit) == sorted(unit) and loop.times == pytest.approx(text.count(unit), abs=1)
 
@@ -44,20 +44,20 @@ def test_loop_is_found(text, unit):
     ids=["nothing", "letter", "statement", "leaders", "blank form", "blank lines", "emphasis", "refrain", "rule"],
 )
 def test_likeness_is_no_loop(text):
-    assert repetition.find(text) is None
+    assert find_loop(text) is None
 
 
 def test_answer_that_will_not_end_is_seen_by_its_tokens():
     words = list(range(1000, 1200))
-    assert repetition.is_endless(words + [1, 2, 3] * 100)
-    assert repetition.is_endless([7] * 256)
-    assert repetition.is_endless(list(range(100)) * 24)
+    assert is_endless(words + [1, 2, 3] * 100)
+    assert is_endless([7] * 256)
+    assert is_endless(list(range(100)) * 24)
 
 
 def test_answer_that_may_yet_end_is_let_go_on():
-    assert not repetition.is_endless([])
-    assert not repetition.is_endless([7] * 255)
-    assert not repetition.is_endless([1, 2, 3] * 80)
-    assert not repetition.is_endless([7] * 300 + [8])
-    assert not repetition.is_endless(list(range(100)) * 20)
-    assert not repetition.is_endless(list(range(5000)))
+    assert not is_endless([])
+    assert not is_endless([7] * 255)
+    assert not is_endless([1, 2, 3] * 80)
+    assert not is_endless([7] * 300 + [8])
+    assert not is_endless(list(range(100)) * 20)
+    assert not is_endless(list(range(5000)))

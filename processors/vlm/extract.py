@@ -1,4 +1,4 @@
-"""The JSON Schema of what is to be extracted: read, checked before the first file comes, and held against answers.
+"""JSON by a schema: loads and checks a recipe's JSON Schema, validates answers, and reads and writes exact numbers.
 
 Imported by the daemon: jsonschema and llguidance (no torch) are imported once a recipe has a schema.
 """
@@ -6,20 +6,26 @@ Imported by the daemon: jsonschema and llguidance (no torch) are imported once a
 import json
 import math
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-_MOST_BYTES = 256 * 1024  # of a schema; a longer one is another file
-_MOST_NAMED = 3  # errors told of one answer
+from processors import wellformed
+
+_MOST_BYTES = 256 * 1024  # of a schema; a longer file is something else
+_MOST_ERRORS = 3  # reported of one answer
 _COMPACT = {"separators": (",", ":"), "ensure_ascii": False}
 
 
-def load(given: object, home: Path) -> dict[str, Any]:
-    """The schema itself (a table), or that of the file named, relative to `home`; checked.
+# ---------------------------------------------------------------------------------------------- JSON Schema
+
+
+def load_schema(given: object, home: Path) -> dict[str, Any]:
+    """Check and return a schema, given as a table or as the name of a file relative to `home`.
 
     Raises:
-        ValueError: there is no such file, it is no JSON Schema, or no answer can be held to it; says what to mend.
+        ValueError: there is no such file, it is not a JSON Schema, or no grammar can be made of it; says what to fix.
     """
     if not isinstance(given, str | dict):
         raise ValueError("is neither the name of a JSON Schema file nor a table")
@@ -75,7 +81,7 @@ def _check(schema: Mapping[str, Any]) -> None:
     for reference in _references(schema):
         if not reference.startswith("#"):
             raise ValueError(f"refers to {reference!r}: nothing is fetched; copy that part to its own $defs")
-    is_error, messages = LLMatcher.validate_grammar_with_warnings(grammar(json.dumps(schema)))
+    is_error, messages = LLMatcher.validate_grammar_with_warnings(schema_grammar(json.dumps(schema)))
     if is_error:
         raise ValueError(f"cannot hold an answer: {messages[0]}")
 
@@ -92,38 +98,38 @@ def _references(node: object) -> Iterator[str]:
 
 
 @cache
-def grammar(schema: str) -> str:
-    """llguidance's grammar of answers that fit `schema` (JSON), without space between their parts.
+def schema_grammar(schema: str) -> str:
+    """The llguidance grammar of answers that fit `schema` (JSON), without whitespace between their parts.
 
-    What a grammar cannot say (uniqueItems, not, if …) is left to `errors`.
+    What a grammar cannot express (uniqueItems, not, if …) is left to `schema_errors`.
     """
     from llguidance import LLMatcher
 
     return LLMatcher.grammar_from_json_schema(schema, overrides={"lenient": True, "whitespace_flexible": False})
 
 
-def written(schema: Mapping[str, Any]) -> str:
-    """The schema as it is put into a prompt, and as the key of caches."""
+def schema_text(schema: Mapping[str, Any]) -> str:
+    """The schema as it stands in a prompt, and as the key of caches."""
     return json.dumps(schema, **_COMPACT)
 
 
-def form(schema: Mapping[str, Any]) -> str:
-    """The schema as a form to be filled in, for a prompt: each value is its description, `<such as this>`.
+def schema_form(schema: Mapping[str, Any]) -> str:
+    """The schema as a form to fill in, for a prompt: in place of each value stands its description, `<like this>`.
 
-    A third as long as the schema, patterns and all, and nearer to the answer; for schemas without references.
+    A third as long as the schema with its patterns, and closer to the answer; only for schemas without references.
     """
     if "properties" in schema:
-        return "{" + ", ".join(f'"{name}": {form(value)}' for name, value in schema["properties"].items()) + "}"
+        return "{" + ", ".join(f'"{name}": {schema_form(value)}' for name, value in schema["properties"].items()) + "}"
     if "items" in schema:
-        return f"[{form(schema['items'])}, ...]"
+        return f"[{schema_form(schema['items'])}, ...]"
     return f"<{schema.get('description', 'text')}>"
 
 
-def errors(data: object, schema: Mapping[str, Any]) -> list[str]:
-    """How `data` (as `json.loads` gives it) does not fit; the first few, as sentences. Fetches no reference."""
-    found = (f"{error.json_path}: {error.message[:200]}" for error in _validator(written(schema)).iter_errors(data))
-    first = [message for message, _ in zip(found, range(_MOST_NAMED), strict=False)]
-    return first or [f"{path}: is no finite number" for path in _not_finite(data, "$")][:_MOST_NAMED]
+def schema_errors(data: object, schema: Mapping[str, Any]) -> list[str]:
+    """The first few violations in `data` (as `json.loads` returns it), as sentences. Fetches no reference."""
+    found = (f"{error.json_path}: {error.message[:200]}" for error in _validator(schema_text(schema)).iter_errors(data))
+    first = [message for message, _ in zip(found, range(_MOST_ERRORS), strict=False)]
+    return first or [f"{path}: is not a finite number" for path in _not_finite(data, "$")][:_MOST_ERRORS]
 
 
 @cache
@@ -131,11 +137,13 @@ def _validator(schema: str) -> Any:
     import jsonschema
     from referencing import Registry
 
-    return jsonschema.Draft202012Validator(json.loads(schema), registry=Registry())  # which retrieves nothing
+    return jsonschema.Draft202012Validator(
+        json.loads(schema), registry=Registry()
+    )  # an empty registry: fetches nothing
 
 
 def _not_finite(node: object, path: str) -> Iterator[str]:
-    """JSON has no infinity, but 1E9999 reads as one."""
+    """JSON has no infinity, but `json.loads` reads 1E9999 as one."""
     if isinstance(node, float) and not math.isfinite(node):
         yield path
     elif isinstance(node, Mapping):
@@ -144,3 +152,35 @@ def _not_finite(node: object, path: str) -> Iterator[str]:
     elif isinstance(node, list):
         for number, value in enumerate(node):
             yield from _not_finite(value, f"{path}[{number}]")
+
+
+# ---------------------------------------------------------------------------------------------- exact numbers
+
+
+def loads(text: str) -> Any:
+    """Like `json.loads`, but with Decimal for non-integer numbers (no amount passes through a float), and without lone
+    surrogates.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return wellformed.texts(json.loads(text, parse_float=Decimal, parse_constant=wellformed.refuse_constant))
+
+
+def dumps(value: Any, indent: str = "") -> str:
+    """The same JSON, indented, with each Decimal as it was written."""
+    deeper = indent + "  "
+    match value:
+        case Mapping() if value:
+            inside = (f"{deeper}{_quote(key)}: {dumps(each, deeper)}" for key, each in value.items())
+            return "{\n" + ",\n".join(inside) + f"\n{indent}}}"
+        case list() | tuple() if value:
+            return "[\n" + ",\n".join(f"{deeper}{dumps(each, deeper)}" for each in value) + f"\n{indent}]"
+        case Decimal():
+            return str(value)
+        case _:
+            return _quote(value)
+
+
+def _quote(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
