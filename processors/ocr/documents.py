@@ -7,7 +7,7 @@ from processors import statements
 from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.text import PageText, plain, review
-from processors.statements import Document, FinishedDocument, PageWords, SecondReading, Unread, split_words
+from processors.statements import FinishedDocument, PageWords, SecondReading, StatementDocument, Unread, split_words
 
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
 
@@ -15,15 +15,19 @@ ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages
 def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str], read_again: ReadAgain) -> Finished:
     """Find, verify and write the statements' rows; `read_again` is called if any page needs a second reading."""
 
-    def second_reader(verified: Document) -> SecondReading | None:
+    def second_reader(verified: StatementDocument) -> SecondReading | None:
         pages = _pages_to_read_again(read, verified, work.options.second_reading)
         return _second_reading(read, read_again(pages)) if pages else None
 
     done = statements.finish_statement(
-        work, _find_statements(read), _without_text(formats), second_reader, least_confidence=_least_confidence(work)
+        work,
+        _find_statements(read),
+        _without_text(formats),
+        second_reader,
+        min_confidence=work.options.min_row_confidence,
     )
     layers = [page.number for page in read if page.source == "text layer"]
-    reasons = review(read, work.options.min_confidence, faint=False)
+    reasons = review(read, work.options.min_confidence, with_uncertain=False)
     return _finished(work, read, formats, done, reasons, {"pages_from_text_layer": layers})
 
 
@@ -31,29 +35,25 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
     """Find what was bought and the total, and verify that they agree."""
     receipt = statements.read_receipt([_words(page) for page in read if not page.error])
     done = statements.finish_receipt(
-        work, receipt, _without_text(formats), {}, least_confidence=_least_confidence(work)
+        work, receipt, _without_text(formats), {}, min_confidence=work.options.min_row_confidence
     )
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
 
 
-def _least_confidence(work: Work) -> float:
-    return work.options.min_row_confidence
-
-
-def _find_statements(read: Sequence[PageText]) -> Document:
+def _find_statements(read: Sequence[PageText]) -> StatementDocument:
     document = statements.read_statements([_words(page) for page in read if not page.error])
     document.pages = len(read)
     for page in read:
-        for piece in page.faint:
-            sure = f" ({piece.confidence:.2f})" if math.isfinite(piece.confidence) else ""
-            document.unread.append(Unread(page.number, piece.text, f"confidence too low to use{sure}"))
+        for box in page.uncertain:
+            sure = f" ({box.confidence:.2f})" if math.isfinite(box.confidence) else ""
+            document.unread.append(Unread(page.number, box.text, f"confidence too low to use{sure}"))
     layers = [str(page.number) for page in read if page.source == "text layer"]
     if layers:
-        document.notes.append(f"the text layer was read, not the picture, of page {', '.join(layers)}")
+        document.notes.append(f"the text layer was used instead of OCR for page {', '.join(layers)}")
     return document
 
 
-def _pages_to_read_again(read: Sequence[PageText], verified: Document, when: str) -> list[PageText]:
+def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, when: str) -> list[PageText]:
     """With "auto" only where something does not agree: reading a page again takes as long as the first time."""
     doubtful = statements.doubtful_pages(verified) if when == "auto" else set()
     return [page for page in read if not page.error and (when == "always" or page.number in doubtful)]
@@ -72,8 +72,8 @@ def _second_reading(read: Sequence[PageText], again: Sequence[PageText]) -> Seco
 
 
 def _words(page: PageText) -> PageWords:
-    pieces = [piece for line in page.lines for piece in line]
-    words = [word for piece, *box in layout.level(pieces) for word in split_words(piece.text, *box, piece.confidence)]
+    boxes = [box for line in page.lines for box in line]
+    words = [word for box, *sides in layout.deskew(boxes) for word in split_words(box.text, *sides, box.confidence)]
     return PageWords(page.number, tuple(words), page.source)
 
 

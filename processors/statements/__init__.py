@@ -11,14 +11,14 @@ from processors.statements.from_model import from_page_answers, page_schema, rec
 from processors.statements.ofx import write_ofx
 from processors.statements.outputs import FORMATS, summarize_document
 from processors.statements.receipts import Receipt, read_receipt
-from processors.statements.records import Document, Row, SecondReading, Statement, Unread
+from processors.statements.records import Row, SecondReading, Statement, StatementDocument, Unread
 from processors.statements.verify import doubtful_pages, occurs, reasons, verify
-from processors.statements.words import PageWords, Word, split_words
+from processors.statements.words import PageWord, PageWords, split_words
 from processors.statements.writers import write_csv, write_json, write_markdown, write_xlsx
 
 __all__ = [
     "FORMATS",
-    "Document",
+    "StatementDocument",
     "FinishedDocument",
     "PageWords",
     "Receipt",
@@ -26,7 +26,7 @@ __all__ = [
     "SecondReading",
     "Statement",
     "Unread",
-    "Word",
+    "PageWord",
     "doubtful_pages",
     "finish_receipt",
     "finish_statement",

@@ -12,10 +12,11 @@ from processors import wellformed
 from processors.contract import Work
 from processors.statements.outputs import summarize_document, summarize_receipt, write_document, write_receipt
 from processors.statements.receipts import Receipt
-from processors.statements.records import Document, SecondReading
+from processors.statements.records import SecondReading, StatementDocument
 from processors.statements.verify import reasons, verify, verify_receipt
 
-SecondReader = Callable[[Document], SecondReading | None]  # given the verified document; None: no page is read again
+# given the verified document; None: no page is read again
+SecondReader = Callable[[StatementDocument], SecondReading | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +30,22 @@ class FinishedDocument:
 
 
 def finish_statement(
-    work: Work, document: Document, formats: Sequence[str], second_reader: SecondReader, *, least_confidence: float
+    work: Work,
+    document: StatementDocument,
+    formats: Sequence[str],
+    second_reader: SecondReader,
+    *,
+    min_confidence: float,
 ) -> FinishedDocument:
     """Verify the document, by its second reading where there is one, and write it.
 
-    `least_confidence`: see `verify`.
+    `min_confidence`: see `verify`.
     """
     verified = copy.deepcopy(document)
-    verify(verified, least_confidence=least_confidence)
+    verify(verified, min_confidence=min_confidence)
     if second := second_reader(verified):
         verified = document  # without the flags of the first verification
-        verify(verified, second, least_confidence=least_confidence)
+        verify(verified, second, min_confidence=min_confidence)
     summary, facts = summarize_document(verified)
     title = wellformed.text(work.source.name)
     files, lacking = write_document(verified, work.outputs, work.stem, formats, title=title)
@@ -51,10 +57,10 @@ def finish_statement(
 
 
 def finish_receipt(
-    work: Work, receipt: Receipt, formats: Sequence[str], texts: Mapping[int, str], *, least_confidence: float
+    work: Work, receipt: Receipt, formats: Sequence[str], texts: Mapping[int, str], *, min_confidence: float
 ) -> FinishedDocument:
-    """Verify the receipt and write it. `texts`: see `SecondReading`; `least_confidence`: see `verify_receipt`."""
-    verify_receipt(receipt, texts, least_confidence=least_confidence)
+    """Verify the receipt and write it. `texts`: see `SecondReading`; `min_confidence`: see `verify_receipt`."""
+    verify_receipt(receipt, texts, min_confidence=min_confidence)
     summary, facts = summarize_receipt(receipt)
     files = write_receipt(receipt, work.outputs, work.stem, formats)
     return FinishedDocument(summary=summary, files=tuple(files), reasons=tuple(receipt.reasons), facts=facts)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from processors.statements.amounts import decide_mark, read_amount
-from processors.statements.currencies import find_currency
-from processors.statements.dates import decide_order, find_dates, resolve
-from processors.statements.keywords import plain
-from processors.statements.table import Cell, find_amounts
-from processors.statements.words import Line, PageWords, group_lines, line_height
+from processors.statements.amounts import detect_decimal_mark, parse_amount
+from processors.statements.currencies import detect_currency
+from processors.statements.dates import detect_date_order, find_dates, resolve_date
+from processors.statements.keywords import normalize
+from processors.statements.table import AmountCell, find_amounts
+from processors.statements.words import PageWords, TextLine, group_lines, line_height
 
-_LABELS = (  # the first that begins a line's text says what its amount is
+_LABELS = (  # the first that matches the start of a line's text names its amount
     ("subtotal", r"sub ?-?total|zwischensumme|sous ?-?total|net(?:to)?\b|total (?:ht|net)|base imponible"),
     (
         "total",
@@ -34,7 +34,7 @@ _PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in _LABELS)
 class Item:
     page: int
     description: str
-    price: Decimal  # below zero for a discount
+    price: Decimal  # negative for a discount
     confidence: float = 1.0
 
 
@@ -48,7 +48,7 @@ class Receipt:
     tax: Decimal | None = None
     total: Decimal | None = None
     others: list[str] = field(default_factory=list)  # further lines with amounts: payment, change, tax tables
-    reasons: list[str] = field(default_factory=list)  # why a person should look
+    reasons: list[str] = field(default_factory=list)  # why a person should review it
 
 
 def read_receipt(pages: Sequence[PageWords]) -> Receipt:
@@ -56,22 +56,24 @@ def read_receipt(pages: Sequence[PageWords]) -> Receipt:
     lines = [line for page in pages for line in group_lines(page)]
     height = line_height(lines)
     priced = [(line, cells[-1]) for line in lines if (cells := find_amounts(line.words, height))]
-    mark = decide_mark(cell.text for _, cell in priced)
-    receipt = Receipt(currency=find_currency(line.text for line in lines) or "")
+    mark = detect_decimal_mark(cell.text for _, cell in priced)
+    receipt = Receipt(currency=detect_currency(line.text for line in lines) or "")
     receipt.shop = next((line.text for line in lines if sum(char.isalpha() for char in line.text) > 2), "")
     receipt.date = find_date([line.text for line in lines])
     for line, cell in priced:
-        amount = read_amount(cell.text, mark)
+        amount = parse_amount(cell.text, mark)
         if amount is None:
-            receipt.reasons.append(f"page {line.page}: the amount in {line.text!r} is not written as the others are")
+            receipt.reasons.append(
+                f"page {line.page}: the format of the amount in {line.text!r} differs from the others"
+            )
         else:
             _add(receipt, line, cell, amount.signed)
     return receipt
 
 
-def _add(receipt: Receipt, line: Line, cell: Cell, price: Decimal) -> None:
+def _add(receipt: Receipt, line: TextLine, cell: AmountCell, price: Decimal) -> None:
     text = " ".join(word.text for word in line.words if word not in cell.words)
-    label = next((name for name, pattern in _PATTERNS if pattern.match(plain(text))), None)
+    label = next((name for name, pattern in _PATTERNS if pattern.match(normalize(text))), None)
     if label in ("subtotal", "total", "tax") and getattr(receipt, label) is None and not (label == "tax" and not text):
         setattr(receipt, label, price)
     elif label or receipt.total is not None:
@@ -84,5 +86,5 @@ def _add(receipt: Receipt, line: Line, cell: Cell, price: Decimal) -> None:
 def find_date(texts: Sequence[str]) -> datetime.date | None:
     """The first full date within the texts."""
     found = [printed for text in texts for printed in find_dates(text) if printed.year]
-    order = decide_order(found)
-    return next((day for printed in found if (day := resolve(printed, order, None))), None)
+    order = detect_date_order(found)
+    return next((day for printed in found if (day := resolve_date(printed, order, None))), None)

@@ -7,10 +7,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter
 
 from processors.statements.receipts import Receipt
-from processors.statements.records import LEAST_CONFIDENCE, Check, Document, Row, SecondReading, Statement, Unread
+from processors.statements.records import (
+    MIN_CONFIDENCE,
+    CheckResult,
+    Row,
+    SecondReading,
+    Statement,
+    StatementDocument,
+    Unread,
+)
 from processors.statements.sequences import align, find_out_of_order
 
 _SEPARATOR = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
@@ -19,6 +27,7 @@ _LEAST_BALANCES = 5  # fewer show no rule
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the statement does not list its rows by date
 _LEAST_ALIKE = 0.5  # of a page's rows: if fewer are, the second reading failed and proves nothing about the first
 _COMPARED = {"date": "the date", "debit": "the debit", "credit": "the credit", "balance": "the balance"}
+_ALIGNED_BY = (attrgetter(*_COMPARED), lambda row: row.change, lambda row: row.description.casefold())
 
 
 @dataclass
@@ -38,11 +47,11 @@ class _Link:
 
 
 def verify(
-    document: Document, second: SecondReading | None = None, *, least_confidence: float = LEAST_CONFIDENCE
+    document: StatementDocument, second: SecondReading | None = None, *, min_confidence: float = MIN_CONFIDENCE
 ) -> None:
     """Verify a document: set the flags of its rows and the checks of its statements.
 
-    `least_confidence`: a row whose least certain word has less is flagged.
+    `min_confidence`: a row whose least certain word has less is flagged.
     """
     if second:
         _compare_rows(document, second)
@@ -53,12 +62,10 @@ def verify(
         _check_dates(statement)
         _check_presence(statement)
         for row in statement.rows:
-            _check_row(row, least_confidence)
-            if second and row.page in second.texts:
-                _find_amounts(row, second.texts[row.page])
+            _check_row(row, second.texts.get(row.page) if second else None, min_confidence)
 
 
-def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, least_confidence: float = LEAST_CONFIDENCE) -> None:
+def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence: float = MIN_CONFIDENCE) -> None:
     """Verify a receipt: add to its reasons for review. `texts`: see `SecondReading`."""
     total = sum((item.price for item in receipt.items), Decimal(0))
     allowed = {receipt.total, receipt.subtotal}
@@ -67,18 +74,18 @@ def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, least_confiden
     if receipt.total is None:
         receipt.reasons.append("no total was found")
     elif total not in allowed:
-        receipt.reasons.append(f"the items come to {total}, but the total is {receipt.total}")
+        receipt.reasons.append(f"the items add up to {total}, but the total is {receipt.total}")
     if receipt.date is None:
         receipt.reasons.append("no date was found")
     for item in receipt.items:
-        if item.confidence < least_confidence:
-            receipt.reasons.append(f"{item.description!r} was read with little certainty ({item.confidence:.2f})")
+        if item.confidence < min_confidence:
+            receipt.reasons.append(f"{item.description!r}: low confidence ({item.confidence:.2f})")
     for item in receipt.items:
         if item.page in texts and not occurs(item.price, texts[item.page]):
-            receipt.reasons.append(f"{item.description!r}: {item.price} does not occur in another reading")
+            receipt.reasons.append(f"{item.description!r}: {item.price} does not occur in the second reading")
 
 
-def reasons(document: Document) -> list[str]:
+def reasons(document: StatementDocument) -> list[str]:
     """Why a person should review the document; empty if all that is printed was read and agrees."""
     found = []
     flagged = [row for row in document.rows if row.flags]
@@ -96,7 +103,7 @@ def reasons(document: Document) -> list[str]:
     return found
 
 
-def doubtful_pages(document: Document) -> set[int]:
+def doubtful_pages(document: StatementDocument) -> set[int]:
     """The pages of a verified document on which something does not agree or was not understood."""
     pages = {each.page for each in document.unread} | {row.page for row in document.rows if row.flags}
     for statement in document.statements:
@@ -123,27 +130,27 @@ def _rows_are(count: int) -> str:
 # ---------------------------------------------------------------------------------------------- arithmetic
 
 
-def _check_balances(statement: Statement) -> Check:
+def _check_balances(statement: Statement) -> CheckResult:
     links, loose = _links(statement)
     if not links:
-        return Check("balances", None, "no two balances are printed to verify the rows by")
+        return CheckResult("balances", None, "too few balances are printed to verify the rows")
     for number, link in enumerate(links):
         following = links[number + 1] if number + 1 < len(links) else None
         previous = links[number - 1] if number else None
         if link.gap == 0:
             continue
         if following and link.own and link.gap + following.gap == 0:
-            link.own.flags.append(f"its balance {link.after} disagrees with the amounts; those around it agree")
+            link.own.flags.append(f"its balance {link.after} does not match the amounts, but the balances around it do")
         elif not (previous and previous.own and previous.gap + link.gap == 0):
             _flag_link(link)
     bad = sum(link.gap != 0 for link in links)
     if bad:
         worst = next(link for link in links if link.gap)
         text = f"{bad} of {len(links)} balances do not follow from the rows before, first {worst.where}"
-        return Check("balances", False, f"{text}: off by {worst.gap}")
+        return CheckResult("balances", False, f"{text}: off by {worst.gap}")
     if loose:
-        return Check("balances", None, f"{_rows_are(len(loose))} verified by no balance")
-    return Check("balances", True, f"all {len(links)} printed balances follow from the amounts")
+        return CheckResult("balances", None, f"{_rows_are(len(loose))} not verified by a balance")
+    return CheckResult("balances", True, f"all {len(links)} printed balances follow from the amounts")
 
 
 def _flag_link(link: _Link) -> None:
@@ -153,7 +160,7 @@ def _flag_link(link: _Link) -> None:
         return
     change = link.after - link.before
     total = change - link.gap
-    many = "the amounts of these rows come" if len(link.rows) > 1 else "its amount comes"
+    many = "these rows add up" if len(link.rows) > 1 else "its amount comes"
     for row in suspects or link.rows:
         row.flags.append(f"the balance changes by {change}, but {many} to {total} (a row may be missing before it)")
 
@@ -183,7 +190,7 @@ def _links(statement: Statement) -> tuple[list[_Link], list[Row]]:
     return links, loose + between
 
 
-def _check_totals(statement: Statement) -> list[Check]:
+def _check_totals(statement: Statement) -> list[CheckResult]:
     checks = []
     for name, printed, values in (
         ("debits", statement.printed_debits, [row.debit for row in statement.rows]),
@@ -192,18 +199,22 @@ def _check_totals(statement: Statement) -> list[Check]:
         if printed is not None:
             total = sum((value for value in values if value), Decimal(0))
             agrees = "as printed" if total == printed else f"but {printed} is printed"
-            checks.append(Check(name, total == printed, f"the {name} come to {total}, {agrees}"))
+            checks.append(CheckResult(name, total == printed, f"the {name} add up to {total}, {agrees}"))
     return checks
 
 
 # ---------------------------------------------------------------------------------------------- rows
 
 
-def _check_row(row: Row, least_confidence: float) -> None:
-    if row.confidence < least_confidence:
-        row.flags.append(f"read with little certainty ({row.confidence:.2f})")
+def _check_row(row: Row, text: str | None, min_confidence: float) -> None:
+    """`text`: a second reading of its page, in which its amounts must occur; None: there is none."""
+    if row.confidence < min_confidence:
+        row.flags.append(f"low confidence ({row.confidence:.2f})")
     if not row.description:
         row.flags.append("has no description")
+    for value in (row.debit, row.credit, row.balance):
+        if text is not None and value is not None and not occurs(value, text):
+            row.flags.append(f"the amount {value} does not occur in the second reading of page {row.page}")
 
 
 def _check_dates(statement: Statement) -> None:
@@ -211,7 +222,7 @@ def _check_dates(statement: Statement) -> None:
     fewest_wrong, doubtful = find_out_of_order([row.date.toordinal() for row in dated])
     if fewest_wrong <= _MOST_OUT_OF_ORDER * len(dated):
         for at in doubtful:
-            dated[at].flags.append(f"its date {dated[at].date} is out of the order of the rows around it")
+            dated[at].flags.append(f"its date {dated[at].date} is out of order")
     for row in dated:
         if statement.start and statement.end and not statement.start <= row.date <= statement.end:
             row.flags.append(f"its date {row.date} is outside the period {statement.start} to {statement.end}")
@@ -228,26 +239,20 @@ def _check_presence(statement: Statement) -> None:
         is_usual = len(alike) - len(lacking) >= _LEAST_BALANCES
         if is_usual and len(lacking) <= max(1, _MOST_WITHOUT_BALANCE * len(alike)):
             for row in lacking:
-                row.flags.append("has no balance, as nearly all other rows have")
+                row.flags.append("has no balance, although nearly all other rows have one")
 
 
 # ---------------------------------------------------------------------------------------------- second reading
 
 
-def _find_amounts(row: Row, text: str) -> None:
-    for value in (row.debit, row.credit, row.balance):
-        if value is not None and not occurs(value, text):
-            row.flags.append(f"the amount {value} does not occur in another reading of page {row.page}")
-
-
-def _compare_rows(document: Document, second: SecondReading) -> None:
+def _compare_rows(document: StatementDocument, second: SecondReading) -> None:
     """Compare the rows of each page that was read again; flag differences, report rows that only `second` has."""
     for page, reader in second.readers.items():
         rows = [row for row in document.rows if row.page == page]
         others = [row for row in second.rows if row.page == page]
-        pairs = list(align(rows, others, (_values, lambda row: row.change, lambda row: row.description.casefold())))
+        pairs = list(align(rows, others, _ALIGNED_BY))
         if sum(not _differences(row, other) for row, other in pairs) < _LEAST_ALIKE * len(rows):
-            document.notes.append(f"page {page} was read again ({reader}), with too little success to compare")
+            document.notes.append(f"page {page} was read again ({reader}), but too few rows agree to compare them")
             continue
         for number, (row, other) in enumerate(pairs):
             if row is None:
@@ -259,19 +264,19 @@ def _compare_rows(document: Document, second: SecondReading) -> None:
                 differences = _differences(row, other)
                 row.confirmed = not differences
                 if differences:
-                    row.flags.append(f"another reading of it ({reader}) {' and '.join(differences)}")
+                    row.flags.append(f"the second reading ({reader}) {' and '.join(differences)}")
     for statement in document.statements:
         statement.second_reading = _count_confirmed(statement.rows)
 
 
-def _count_confirmed(rows: Sequence[Row]) -> Check | None:
+def _count_confirmed(rows: Sequence[Row]) -> CheckResult | None:
     """None: no row was read twice."""
     compared = [row for row in rows if row.confirmed is not None]
     if not compared:
         return None
     same = sum(bool(row.confirmed) for row in compared)
-    text = f"{same} of {len(compared)} rows that were read twice are the same"
-    return Check("second reading", same == len(compared), text)
+    text = f"{same} of {len(compared)} rows that were read twice agree"
+    return CheckResult("second reading", same == len(compared), text)
 
 
 def _missing_row(other: Row, reader: str) -> Unread:
@@ -279,20 +284,16 @@ def _missing_row(other: Row, reader: str) -> Unread:
         f"{name} {value}" for name in ("debit", "credit", "balance") if (value := getattr(other, name)) is not None
     ]
     text = " ".join(filter(None, [str(other.date), other.description, *amounts]))
-    return Unread(other.page, text, f"a row that only another reading of the page has ({reader})")
+    return Unread(other.page, text, f"a row that only the second reading ({reader}) has")
 
 
 def _differences(row: Row | None, other: Row | None) -> list[str]:
     """What `other` has instead, in words."""
     if row is None or other is None:
-        return ["does not have it"]
+        return ["lacks this row"]
     found = []
     for name, words in _COMPARED.items():
         value = getattr(other, name)
         if getattr(row, name) != value:
             found.append(f"lacks {words}" if value is None else f"has {words} {value}")
     return found
-
-
-def _values(row: Row) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in _COMPARED)

@@ -9,17 +9,17 @@ from typing import Any
 
 from processors import wellformed
 from processors.statements.receipts import Receipt
-from processors.statements.records import Document, Row, Statement
+from processors.statements.records import Row, Statement, StatementDocument
 from processors.statements.verify import reasons
 
 HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
 HEADINGS += ("currency", "flags")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of text that begins so would run in a spreadsheet (OWASP)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text cell that begins so (OWASP, CSV injection)
 _MOST_LISTED = 50  # flagged rows in the summary
 
 
-def write_csv(document: Document, path: Path) -> None:
-    """One line a row; dates in ISO 8601, amounts with a point. Text that a spreadsheet would run gets a leading '."""
+def write_csv(document: StatementDocument, path: Path) -> None:
+    """One line per row; dates in ISO 8601, amounts with a decimal point; see `_escape_formula`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADINGS)
@@ -28,8 +28,8 @@ def write_csv(document: Document, path: Path) -> None:
                 writer.writerow([_escape_formula(value) for value in _values(statement, row)])
 
 
-def write_xlsx(document: Document, path: Path) -> None:
-    """One sheet of rows: dates and amounts are typed, all text is text."""
+def write_xlsx(document: StatementDocument, path: Path) -> None:
+    """One sheet of rows with typed dates and amounts; all text is text."""
     import openpyxl
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
@@ -56,17 +56,17 @@ def write_xlsx(document: Document, path: Path) -> None:
     book.save(path)
 
 
-def write_json(document: Document, path: Path) -> None:
-    """The whole structure; amounts as strings, so that no program rounds them."""
+def write_json(document: StatementDocument, path: Path) -> None:
+    """The complete structure; amounts as strings, so that no program rounds them."""
     whole = {**asdict(document), "review": reasons(document)}
     path.write_text(wellformed.dumps(whole, indent=1, default=_to_json) + "\n", encoding="utf-8")
 
 
-def write_markdown(document: Document, path: Path, title: str) -> None:
-    """What a person reads first: accounts, balances, what agrees and what does not."""
+def write_markdown(document: StatementDocument, path: Path, title: str) -> None:
+    """The file that a person opens first: accounts, balances, checks, flagged rows."""
     lines = [f"# {title}", ""]
     found = reasons(document)
-    lines += ["**To be looked at:**", "", *[f"- {one}" for one in found], ""] if found else ["Nothing is flagged.", ""]
+    lines += ["**To review:**", "", *[f"- {one}" for one in found], ""] if found else ["Nothing is flagged.", ""]
     for statement in document.statements:
         lines += _describe(statement)
     if document.unread:
@@ -81,7 +81,7 @@ def write_markdown(document: Document, path: Path, title: str) -> None:
 
 
 def write_receipt_csv(receipt: Receipt, path: Path) -> None:
-    """One line an item."""
+    """One line per item."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("date", "shop", "description", "price", "currency"))
@@ -98,7 +98,7 @@ def write_receipt_markdown(receipt: Receipt, path: Path) -> None:
     lines = [f"# {_escape_markdown(receipt.shop) or 'Receipt'}", ""]
     lines += [f"{receipt.date or 'date not found'}, total {receipt.total or 'not found'} {receipt.currency}", ""]
     if receipt.reasons:
-        lines += ["**To be looked at:**", "", *[f"- {reason}" for reason in receipt.reasons], ""]
+        lines += ["**To review:**", "", *[f"- {reason}" for reason in receipt.reasons], ""]
     lines += ["| Item | Price |", "|---|---|"]
     lines += [f"| {_escape_markdown(item.description)} | {item.price} |" for item in receipt.items]
     lines += [f"| **{name}** | {value} |" for name, value in _sums(receipt).items() if value is not None]
@@ -106,20 +106,20 @@ def write_receipt_markdown(receipt: Receipt, path: Path) -> None:
 
 
 def _escape_markdown(text: str) -> str:
-    """Text within a line or a table's cell."""
+    """Escape text within a line or a table cell."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
 
 
 def _escape_formula(value: Any) -> Any:
-    """Text that a spreadsheet would run gets a leading '; all else stays."""
+    """Put a ' before text that a spreadsheet would run; leave other values alone."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _to_json(value: Any) -> str:
-    """For `wellformed.dumps`: amounts and dates as text."""
+    """Amounts and dates as text, for `wellformed.dumps`."""
     if isinstance(value, Decimal | date):
         return str(value)
-    raise TypeError(f"{type(value)} has no form in JSON")
+    raise TypeError(f"{type(value)} cannot be written as JSON")
 
 
 def _describe(statement: Statement) -> list[str]:

@@ -56,15 +56,15 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not valid UTF-8: save it as UTF-8") from error
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
+        raise ValueError(f"{path} is not JSON: {error}") from error
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply for a JSON Schema") from error
     except ValueError as error:  # of int(), which reads at most 4300 digits
-        raise ValueError(f"{path} is no schema: it holds a number with too many digits") from error
+        raise ValueError(f"{path} is not a schema: it contains a number with too many digits") from error
     if len(content) > _MOST_BYTES:
-        raise ValueError(f"{path} is longer than {_MOST_BYTES // 1024} KiB: that is no schema")
+        raise ValueError(f"{path} is longer than {_MOST_BYTES // 1024} KiB: too long for a schema")
     if not isinstance(found, dict):
-        raise ValueError(f'{path} is no schema: it must be an object, such as {{"type": "object", "properties": …}}')
+        raise ValueError(f'{path} is not a schema: it must be an object, such as {{"type": "object", "properties": …}}')
     return found
 
 
@@ -75,7 +75,7 @@ def _check(schema: Mapping[str, Any]) -> None:
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
-        raise ValueError(f"is no valid JSON Schema: at {error.json_path}: {error.message}") from error
+        raise ValueError(f"is not a valid JSON Schema: at {error.json_path}: {error.message}") from error
     if schema.get("type") not in ("object", "array"):
         raise ValueError('must describe an object or an array: add "type": "object" at its top')
     for reference in _references(schema):
@@ -83,7 +83,7 @@ def _check(schema: Mapping[str, Any]) -> None:
             raise ValueError(f"refers to {reference!r}: nothing is fetched; copy that part to its own $defs")
     is_error, messages = LLMatcher.validate_grammar_with_warnings(schema_grammar(json.dumps(schema)))
     if is_error:
-        raise ValueError(f"cannot hold an answer: {messages[0]}")
+        raise ValueError(f"cannot be compiled to a grammar: {messages[0]}")
 
 
 def _references(node: object) -> Iterator[str]:

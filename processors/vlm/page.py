@@ -44,7 +44,7 @@ _SPLITTABLE = {
     "receipt",
 }  # tasks whose answers about two halves add up to a page's
 _LONGER = 4  # times the token limit
-_SMALLEST_SIDE = 84  # pixels: three of Qwen's tokens; less is no half of a page
+_SMALLEST_SIDE = 84  # pixels: three of Qwen's tokens; a smaller half is useless
 _MIDDLE = (0.3, 0.7)  # of the height, where a page may be split
 _BLANK = 24  # of 255: most contrast (lightest minus darkest pixel) of a row between two lines
 

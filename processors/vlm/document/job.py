@@ -67,7 +67,7 @@ class VlmJob:
         self._is_decoded = True
 
     def _decode(self, max_pixels: int, prompt: str) -> Iterator[RetryLadder]:
-        limits = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.password_of(self.work)}
+        limits = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.read_password(self.work)}
         with pages.open_pages(self.work.source, self.work.media_type, **limits) as opened:
             self.total = opened.total
             for number in range(1, opened.total + 1):
@@ -98,7 +98,7 @@ class VlmJob:
         if self._options.is_of_money and self._options.second_reading == "auto":
             where = f"job {self.work.job} ({self.work.source.name}), page {result.number}"
             try:
-                with pages.unforeseen_as_bad_input(where, _NO_SECOND_READING):
+                with pages.unexpected_as_bad_input(where, _NO_SECOND_READING):
                     result.second_reading, result.second_reading_by = statements.read_again(page)
             except BadInput as error:
                 result.second_reading_error = str(error)

@@ -10,10 +10,12 @@ from processors.vlm.extract import dumps, schema_errors
 from processors.vlm.options import AskOptions
 from processors.vlm.page import PageAttempt, PageResult, Strategy
 
-_LEGIBLE_DPI = 70  # of a PDF page as seen: at 75 dpi every row of ten statements was read, smaller print is lost below
-_SMALLER = 0.75  # the share of its pixels below which a page was shown smaller than it was meant to be
-_MOST_VALUES = 3  # named of those that the model was unsure of
-_PLAIN_ENOUGH = {Strategy.PLAIN, Strategy.LONGER}  # the page itself was asked about, in the recipe's own words
+_LEGIBLE_DPI = (
+    70  # of a PDF page as the model sees it: at 75 dpi every row of ten statements was read; below, small print is lost
+)
+_SMALLER = 0.75  # share of its pixels below which a page counts as reduced
+_MOST_VALUES = 3  # uncertain values that are named
+_PLAIN_ENOUGH = {Strategy.PLAIN, Strategy.LONGER}  # a request about the complete page, in the recipe's own words
 
 
 def reasons(pages: Sequence[PageResult], options: AskOptions) -> list[str]:
@@ -24,17 +26,17 @@ def reasons(pages: Sequence[PageResult], options: AskOptions) -> list[str]:
 def page_reasons(page: PageResult, options: AskOptions) -> Iterator[str]:
     best = page.best
     if best is None:
-        yield f"it could not be decoded and is missing here. {page.error}"
+        yield f"it could not be decoded and is missing. {page.error}"
         return
     yield from _about_resolution(page, best)
     bad = next((part for part in best.parts if part.problem is best.problem), None)
     if best.problem and bad:
         yield _about_problem(bad, options)
         if len(page.attempts) > 1:
-            yield f"{len(page.attempts)} ways of asking were tried, and none helped; all answers are kept."
+            yield f"{len(page.attempts)} attempts failed; all answers are saved."
     elif best.strategy not in _PLAIN_ENOUGH:
         why = page.attempts[0].problem
-        yield f"it was answered only when asked again ({best.strategy}); the first answer was no good ({why})."
+        yield f"it was answered only on a retry ({best.strategy}); the first answer was rejected ({why})."
     if options.task == "read" and not best.problem and best.text.strip("`. \n") == prompts.NO_TEXT:
         yield "no text was found."
     if page.second_reading_error:
@@ -43,10 +45,10 @@ def page_reasons(page: PageResult, options: AskOptions) -> Iterator[str]:
 
 
 def merge_reasons(merged: MergedData, options: AskOptions, pages: int) -> list[str]:
-    """The reasons that lie in the merged data of several pages."""
+    """The reasons in the merged data of several pages."""
     if merged.data is None or pages == 1 or options.is_of_money:
         return []
-    reasons = [f"Two pages differ: {conflict}. The first is in the result." for conflict in merged.conflicts]
+    reasons = [f"Two pages disagree: {conflict}. The first value is used." for conflict in merged.conflicts]
     if found := schema_errors(json.loads(dumps(merged.data)), options.answer_schema):
         reasons.append(f"The pages together do not fit the schema: {'; '.join(found)}.")
     return reasons
@@ -70,9 +72,9 @@ def _about_resolution(page: PageResult, best: PageAttempt) -> Iterator[str]:
     if seen is not None and page.size is not None and best.strategy is not Strategy.HALVES:
         share = min(1.0, seen[0] * seen[1] / (page.size[0] * page.size[1]))
     if share < _SMALLER:
-        yield f"memory ended, and it was seen with {seen[0]} x {seen[1]} pixels only: small print may be lost."
+        yield f"memory ran out, so the model saw only {seen[0]} x {seen[1]} pixels: small print may be lost."
     elif page.dpi is not None and page.dpi < _LEGIBLE_DPI:
-        yield f"it was seen at {page.dpi:.0f} dpi: small print may be lost. Raise `max_pixels`."
+        yield f"the model saw it at {page.dpi:.0f} dpi: small print may be lost. Raise `max_pixels`."
 
 
 def _about_problem(part: AssessedAnswer, options: AskOptions) -> str:
@@ -87,7 +89,7 @@ def _about_problem(part: AssessedAnswer, options: AskOptions) -> str:
         case Problem.LOOP:
             return f"the model was caught in a loop, and was stopped after {answer.tokens} tokens."
         case Problem.EMPTY if options.answer_schema is not None:
-            return "nothing was extracted: the answer has not a single value."
+            return "nothing was extracted: the answer contains no values."
         case Problem.EMPTY:
             return "the answer is empty."
         case Problem.NOT_A_NUMBER:
@@ -98,8 +100,8 @@ def _about_problem(part: AssessedAnswer, options: AskOptions) -> str:
         case Problem.REFUSED:
             return f"the model refused. {detail}".rstrip()
         case Problem.UNPARSABLE:
-            return f"the answer is no JSON ({detail}). It is kept as it is."
+            return f"the answer is not JSON ({detail}). It is saved unchanged."
         case Problem.INVALID:
-            return f"the answer does not fit the schema ({detail}). It is kept as it is."
+            return f"the answer does not fit the schema ({detail}). It is saved unchanged."
         case _:
             return f"it was not answered: {detail}."

@@ -1,6 +1,6 @@
 """Bank statements and receipts from the answers about their pages.
 
-The model's answer is one reading; the page's text layer, or OCR of the same picture, is a second one in which each
+The model's answer is one reading; the page's text layer, or OCR of the same image, is a second one in which each
 amount must occur. It costs a few seconds a page on the CPU, and finds the digits that a model makes up.
 """
 
@@ -17,7 +17,7 @@ from processors.vlm.document.output import page_data, page_probabilities
 from processors.vlm.page import PageResult, Strategy
 
 if TYPE_CHECKING:
-    from processors.ocr.engine import Engine
+    from processors.ocr.engine import RapidOcrEngine
     from processors.pages import Page
 
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
@@ -29,7 +29,7 @@ def read_again(page: "Page") -> tuple[str, str]:
     if len(page.text.strip()) >= _LEAST_CHARACTERS:
         return page.text, "text layer"
     found = _ocr().read_upright(page.image)
-    return "\n".join(piece.text for piece in [*found.pieces, *found.faint]), "OCR"
+    return "\n".join(box.text for box in [*found.boxes, *found.uncertain]), "OCR"
 
 
 def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
@@ -42,16 +42,14 @@ def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
     formats, threshold = work.options.written_formats, work.options.threshold
     if work.options.task == "receipt":
         receipt = statements.receipt_from_answers(answers, certainty)
-        return statements.finish_receipt(work, receipt, formats, texts, least_confidence=threshold)
+        return statements.finish_receipt(work, receipt, formats, texts, min_confidence=threshold)
     document = statements.from_page_answers(answers, certainty)
     document.pages = len(pages)
     for by in ("text layer", "OCR"):
         if numbers := [str(page.number) for page in pages if page.second_reading_by == by]:
-            document.notes.append(
-                f"read by a model; each amount is looked for in the {by} of page {', '.join(numbers)}"
-            )
+            document.notes.append(f"read by a model; amounts compared with the {by} of page {', '.join(numbers)}")
     second = SecondReading(texts=texts)
-    return statements.finish_statement(work, document, formats, lambda verified: second, least_confidence=threshold)
+    return statements.finish_statement(work, document, formats, lambda verified: second, min_confidence=threshold)
 
 
 def _data(page: PageResult) -> Any:
@@ -77,8 +75,8 @@ def _certainty(page: PageResult) -> dict[tuple[int, int], float]:
 
 
 @cache
-def _ocr() -> "Engine":
+def _ocr() -> "RapidOcrEngine":
     """Loaded at the first page without a text layer; it carries its own small models."""
-    from processors.ocr.engine import Engine
+    from processors.ocr.engine import RapidOcrEngine
 
-    return Engine.load(None)
+    return RapidOcrEngine.load(None)

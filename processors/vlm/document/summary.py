@@ -46,7 +46,7 @@ class DocumentSummary:
     def reasons(self) -> list[str]:
         """The reasons for which a person should review it."""
         found = (reason for ladder in self._all for reason in page_reasons(ladder.result, self._options))
-        return [f"The summary of the whole: {reason}" for reason in found]
+        return [f"The summary of the document: {reason}" for reason in found]
 
     def _ladder(self, texts: Sequence[str]) -> RetryLadder:
         prompt = prompts.SUMMARIZE_ALL if self._prompt.source == "built-in" else self._prompt.text

@@ -16,7 +16,7 @@ from processors.contract import Unavailable
 from processors.vlm.types import PageRequest
 
 _LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses what is over 200
-_SMALLEST_AREA = 4_096  # `size` of an image processor: less than this is a length of an edge, not a number of pixels
+_SMALLEST_AREA = 4_096  # `size` of an image processor: a smaller number is an edge's length, not a number of pixels
 
 
 class ChatProcessor:
@@ -25,7 +25,7 @@ class ChatProcessor:
     def __init__(self, processor: ProcessorMixin, max_pixels: int):
         self._processor = processor
         self.tokenizer = processor.tokenizer
-        # Answers go on at the right end: padded there, half of them break (of 16 right ones, 8 were left).
+        # Answers continue at the right end: with padding there, half of them break (of 16 correct ones, 8 were left).
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -37,8 +37,8 @@ class ChatProcessor:
         """Load those of the model in `folder`; no page will have more than `max_pixels`.
 
         Raises:
-            Unavailable: the installed transformers cannot do it safely.
-            OSError, ValueError: the folder's files are damaged, or of no model that transformers knows.
+            Unavailable: the installed transformers is too old to do it safely.
+            OSError, ValueError: the folder's files are damaged, or transformers does not know the model.
         """
         processor = load_processor(folder)
         known = inspect.signature(processor.apply_chat_template).parameters
@@ -47,14 +47,13 @@ class ChatProcessor:
         return cls(processor, max_pixels)
 
     def prepare(self, requests: Sequence[PageRequest]) -> BatchFeature:
-        """All that the processor makes of `requests`, padded on the left; every entry belongs in `generate`.
+        """Everything that the processor makes of `requests`, padded on the left; all of it belongs in `generate`.
 
-        All requests have a page, or none has.
-
-        Without `mm_token_type_ids`, say, the positions of the pixels break in silence: of 23 right answers, none.
+        Without `mm_token_type_ids`, for example, the positions of the pixels break silently: of 23 correct answers,
+        none was left. All requests have a page, or none has.
 
         Raises:
-            Unavailable: this model would give corrupt answers.
+            Unavailable: answers of this model would be corrupt.
         """
         conversations = [[{"role": "user", "content": self._content(request)}] for request in requests]
         inputs = self._processor.apply_chat_template(
@@ -63,7 +62,7 @@ class ChatProcessor:
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            sanitize_control_tokens=True,  # a prompt may say "<|im_end|>" and mean these ten characters
+            sanitize_control_tokens=True,  # "<|im_end|>" in a prompt means these ten characters
             processor_kwargs={"padding": True} | ({"size": self._size} if self._size else {}),
         )
         if not bool(inputs["attention_mask"][:, -1].all()):
@@ -89,16 +88,16 @@ class ChatProcessor:
         return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
 
     def decode(self, tokens: torch.Tensor) -> str:
-        """The text of `tokens`, int64, shape (n_tokens,), without control tokens and space around it."""
+        """The text of `tokens`, int64, shape (n_tokens,), without control tokens and surrounding whitespace."""
         text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text.strip()
 
 
 def _limit(image_processor: object, max_pixels: int) -> tuple[int, dict[str, int] | None]:
-    """The most pixels of a page, by our limit and the model's own, and the `size` that tells its image processor.
+    """The most pixels of a page, by `max_pixels` and the model's own limit, and the `size` that sets it.
 
-    Only image processors of Qwen's kind count pixels; Qwen's own default lets one page take 16,384 tokens. Others
-    bring pages to a size that they were trained for, which is left to them.
+    Only image processors of Qwen's kind count pixels; by Qwen's own default one page may take 16,384 tokens. Others
+    resize pages to the size that they were trained for.
     """
     size = getattr(image_processor, "size", None) or {}
     shortest, longest = (size.get(name) for name in ("shortest_edge", "longest_edge"))
@@ -109,8 +108,8 @@ def _limit(image_processor: object, max_pixels: int) -> tuple[int, dict[str, int
 
 
 def _longest_shape(image_processor: object, size: dict[str, int] | None) -> float:
-    """The most that a page may be longer than wide. The short side is rounded up to one token, the long side is not
-    shortened for it: a page longer than this would get around the limit of pixels."""
+    """The largest ratio of long side to short side. The short side is rounded up to one token without shortening the
+    long side: a longer page would exceed the limit of pixels."""
     if size is None:
         return _LONGEST_SHAPE
     token_edge = image_processor.patch_size * image_processor.merge_size
@@ -118,7 +117,7 @@ def _longest_shape(image_processor: object, size: dict[str, int] | None) -> floa
 
 
 def _in_shape(image: Image.Image, longest_shape: float) -> Image.Image:
-    """`image`; one that is too long with white beside it."""
+    """Pad an image that is too long with white beside it."""
     long, short = max(image.size), min(image.size)
     wide = math.ceil(long / longest_shape)
     if short >= wide:
@@ -138,7 +137,7 @@ def load_processor(folder: Path) -> ProcessorMixin:
 
     Raises:
         Unavailable: it needs torchvision, and torchvision is not installed.
-        OSError, ValueError: the folder's files are damaged, or of no model that transformers knows.
+        OSError, ValueError: the folder's files are damaged, or transformers does not know the model.
     """
     if importlib.util.find_spec("torchvision") is not None:
         return AutoProcessor.from_pretrained(folder, local_files_only=True)
@@ -150,16 +149,16 @@ def load_processor(folder: Path) -> ProcessorMixin:
         return AutoProcessor.from_pretrained(folder, local_files_only=True)
     except ImportError as error:
         raise Unavailable(
-            f"The model {folder.name} needs torchvision to prepare its pictures. "
+            f"The model {folder.name} needs torchvision to prepare images. "
             "Install torchvision beside torch, in the same version series, or choose another model."
         ) from error
 
 
 def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
-    """`kind` as a processor of images and text alone.
+    """A subclass of `kind` that processes only images and text.
 
-    `ProcessorMixin.__init__` takes its parts by position, in the order of `get_attributes`, and leaves off what is
-    over: so the video processor, None by default, may be left out if it comes last.
+    `ProcessorMixin.__init__` takes its parts by position, in the order of `get_attributes`; so the video processor,
+    None by default, can be left out if it comes last.
     """
     parts = [name for name in kind.get_attributes() if name != "video_processor"]
     accepted = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]

@@ -1,6 +1,6 @@
 """Page requests as bodies of OpenAI chat completion requests, and completions as answers. Pure.
 
-The fields are those of OpenAI's API reference, "The chat completion object"; what servers leave out is not invented.
+The fields are those of OpenAI's API reference, "The chat completion object"; servers may leave some out.
 """
 
 import base64
@@ -17,7 +17,7 @@ _STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_
 
 
 def write_request(model: str, request: PageRequest, features: Sequence[str]) -> dict[str, Any]:
-    """The request's body. features: of "response_format" and "logprobs", those that the server understands."""
+    """The body. features: those of "response_format" and "logprobs" that the server supports."""
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": list(_content(request))}],
@@ -33,16 +33,16 @@ def write_request(model: str, request: PageRequest, features: Sequence[str]) -> 
 
 
 def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *, has_schema: bool) -> PageAnswer:
-    """The first choice. size: of the page that was sent; has_schema: is JSON asked for?
+    """The answer in the first choice. size: of the page that was sent; has_schema: True if JSON was requested.
 
     Raises:
-        ValueError, LookupError, TypeError, AttributeError, OverflowError: it is not a completion.
+        ValueError, LookupError, TypeError, AttributeError, OverflowError: this is not a completion.
     """
     choice = completion["choices"][0]
     message, finish = choice["message"], choice.get("finish_reason")
     refusal, text = message.get("refusal"), message.get("content") or ""
     if not isinstance(text, str) or not isinstance(refusal or "", str):
-        raise TypeError("its content is no text")
+        raise TypeError("its content is not text")
     refusal, text = wellformed.text(refusal or ""), wellformed.text(text)
     reason = StopReason.REFUSED if refusal else _STOP_REASONS.get(finish, StopReason.ERROR)
     usage = completion.get("usage") or {}
@@ -75,13 +75,13 @@ def _lowest(probabilities: Sequence[float]) -> float | None:
 def _token_probabilities(
     text: str, tokens: Sequence[dict[str, Any]], probabilities: Sequence[float]
 ) -> tuple[tuple[int, float], ...]:
-    """Where each token ends in the stripped text; none if the tokens do not spell it."""
+    """(end in the stripped text, probability) of each token; () if the tokens do not spell the text."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     spelled, ends = "", []
     for token in tokens:
         spelled += decoder.decode(bytes(token["bytes"])) if token.get("bytes") is not None else token["token"]
         ends.append(len(spelled))
-    if not spelled.startswith(text):  # an end token may be spelled out, too
+    if not spelled.startswith(text):  # an end token may be spelled out as well
         return ()
     before = len(text) - len(text.lstrip())
     return tuple(

@@ -1,4 +1,4 @@
-"""transformers over a few pages at a time: each answer, and how far it is to be trusted. Never touches the network."""
+"""A local model in transformers: answers a few pages at a time, with token probabilities. Never uses the network."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -21,17 +21,17 @@ _PIXELS_PER_TOKEN = 28 * 28  # of Qwen's models; a guess for others
 _CHARACTERS_PER_TOKEN = 3
 _CPU_IS_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive")  # torch's allocator, and oneDNN
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # of no use when greedy, and warned of
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # no effect on greedy decoding, but warnings
 
 log = logging.getLogger(__name__)
 
 
 class TransformersEngine:
-    """One loaded model; for one thread, as transformers keeps the positions of the last batch on the model."""
+    """One loaded model; for one thread, as transformers stores the positions of the last batch in the model."""
 
     def __init__(self, model: PreTrainedModel, chat: ChatProcessor, pages_at_once: int):
         self._model, self._chat = model, chat
-        self.pages_at_once = pages_at_once  # shrinks when memory ends
+        self.pages_at_once = pages_at_once  # shrinks when memory runs out
         config = model.generation_config
         config.do_sample = False
         for name in _SAMPLING:
@@ -50,10 +50,10 @@ class TransformersEngine:
 
     @classmethod
     def load(cls, options: VlmOptions, models: Path, progress: Progress) -> "TransformersEngine":
-        """The model of `options`, which must be at hand.
+        """Load the model of `options`.
 
         Raises:
-            Unavailable: it is not at hand or damaged, or there is no such device, or too little memory.
+            Unavailable: it is not installed or damaged, or there is no such device, or too little memory.
         """
         if options.threads:
             torch.set_num_threads(options.threads)
@@ -64,8 +64,8 @@ class TransformersEngine:
         try:
             chat = ChatProcessor.load(folder, options.max_pixels)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            mend = weights.how_to_mend(options.model, folder, models)
-            raise Unavailable(f"The model in {folder} cannot be used: {str(error).strip()[:300]} {mend}") from error
+            fix = weights.how_to_fix(options.model, folder, models)
+            raise Unavailable(f"The model in {folder} cannot be used: {str(error).strip()[:300]} {fix}") from error
         return cls(load_model(folder, options, models), chat, options.pages_at_once)
 
     @property
@@ -79,10 +79,10 @@ class TransformersEngine:
         return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
-        """The answers to `requests`, in their order, greedily decoded; `heartbeat` is called about once a second.
+        """Return greedily decoded answers to `requests`, in their order; call `heartbeat` about once a second.
 
-        Those of a kind and size are asked together, as many as fit. Where memory ends, fewer are asked at once, from
-        then on, too; a page that does not fit alone is shown smaller, which `PageAnswer.size_seen` tells.
+        Requests of similar size form batches, as large as memory permits. When memory runs out, batches become smaller
+        for good; a page that does not fit alone is reduced, which `PageAnswer.size_seen` shows.
 
         Raises:
             OutOfMemory: a single request does not fit, however small its page.
@@ -90,7 +90,8 @@ class TransformersEngine:
         answers: dict[int, PageAnswer] = {}
         waiting = sorted(range(len(requests)), key=lambda index: _size(requests[index]))
         while waiting:
-            together = [index for index in waiting if _is_text(requests[index]) == _is_text(requests[waiting[0]])]
+            is_text_only = _is_text_only(requests[waiting[0]])
+            together = [index for index in waiting if _is_text_only(requests[index]) == is_text_only]
             together = together[: self._room_for([requests[index] for index in together])]
             found = self._try([requests[index] for index in together], heartbeat)
             if found is None:
@@ -100,8 +101,8 @@ class TransformersEngine:
         return [answers[index] for index in range(len(requests))]
 
     def _room_for(self, requests: Sequence[PageRequest]) -> int:
-        """How many of `requests`, which are sorted by size, fit into the free memory by a rough reckoning: half of it
-        for keys and values, the rest for what comes and goes."""
+        """How many of `requests`, which are sorted by size, fit into the free memory by a rough estimate: half of it
+        for keys and values, the rest for activations."""
         at_once = min(self.pages_at_once, len(requests))
         free = free_bytes(self._model.device)
         while free is not None and at_once > 1:
@@ -112,7 +113,7 @@ class TransformersEngine:
         return at_once
 
     def _try(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer] | None:
-        """The answers; None if memory ended, and fewer are to be asked at once.
+        """Return the answers; None if memory ran out and the batch must be smaller.
 
         Raises:
             OutOfMemory: see `answer`.
@@ -122,12 +123,12 @@ class TransformersEngine:
         except Exception as error:
             if not _is_out_of_memory(error):
                 return self._alone(requests, heartbeat, error)
-            cause = error.with_traceback(None)  # which holds the tensors
+            cause = error.with_traceback(None)  # the traceback holds the tensors
         if self._model.device.type == "cuda":
-            torch.cuda.empty_cache()  # only here, after the except
+            torch.cuda.empty_cache()  # only here, after the `except` has released them
         if len(requests) > 1:
             self.pages_at_once = len(requests) // 2
-            log.warning("memory ended with %d pages at once; going on with %d", len(requests), self.pages_at_once)
+            log.warning("memory ran out with %d pages at once; continuing with %d", len(requests), self.pages_at_once)
             return None
         smaller = _with_fewer_pixels(requests[0])
         if smaller is None:
@@ -135,7 +136,7 @@ class TransformersEngine:
                 f"One page does not fit into the memory of {self.device_name}: lower `max_pixels` or "
                 "`max_new_tokens`, or choose a smaller model."
             ) from cause
-        log.warning("memory ended with a single page; it is shown with half its pixels: %d x %d", *smaller.image.size)
+        log.warning("memory ran out with a single page; reducing it to half its pixels: %d x %d", *smaller.image.size)
         return self._try([smaller], heartbeat)
 
     def _alone(
@@ -148,7 +149,7 @@ class TransformersEngine:
             log.warning("%d pages failed together; retrying each separately", len(requests), exc_info=error)
             found = [self._try([request], heartbeat) for request in requests]
             return [answer for answers in found for answer in answers or ()]
-        log.error("the model failed at a page", exc_info=error)
+        log.error("the model failed on a page", exc_info=error)
         size = requests[0].image.size if requests[0].image is not None else None
         return [
             PageAnswer(
@@ -194,7 +195,7 @@ class TransformersEngine:
         room: list[int],
         sizes: list[tuple[int, int] | None],
     ) -> list[PageAnswer]:
-        """Answer those that leave the model room to; a prompt over its limit would be answered with nonsense."""
+        """Answer the requests that leave room for an answer; to a longer one the model would answer nonsense."""
         fitting = [request for request, left in zip(requests, room, strict=True) if left >= 1]
         answers = iter(self._answer(fitting, heartbeat) if fitting else [])
         return [
@@ -220,7 +221,7 @@ class TransformersEngine:
         prompt_tokens: int,
         size: tuple[int, int] | None,
     ) -> PageAnswer:
-        """One row: tokens int64 and chosen float32, both (n_steps,); behind its end a row is padding."""
+        """The answer in one row: tokens int64 and chosen float32, both (n_steps,); after its end a row is padding."""
         length, reason = cut
         ends = torch.isin(tokens[:length], self._ends).nonzero()
         if len(ends):
@@ -241,28 +242,28 @@ class TransformersEngine:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    kinds = (torch.OutOfMemoryError, MemoryError)  # the second: numpy's, of pixels that are being prepared
+    kinds = (torch.OutOfMemoryError, MemoryError)  # MemoryError: numpy's, while preparing pixels
     return isinstance(error, kinds) or any(words in str(error) for words in _CPU_IS_OUT_OF_MEMORY)
 
 
 def _bytes_per_token(text: PreTrainedConfig, dtype: torch.dtype) -> int:
-    """What one token of one row takes in the cache of keys and values."""
+    """The size of one token of one row in the key/value cache."""
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return 2 * text.num_hidden_layers * heads * width * dtype.itemsize
 
 
-def _is_text(request: PageRequest) -> bool:
+def _is_text_only(request: PageRequest) -> bool:
     return request.image is None
 
 
 def _size(request: PageRequest) -> tuple[bool, float]:
-    """Whether it has a page, and about how many tokens it is long."""
+    """Whether it has a page, and its approximate length in tokens."""
     pixels = 0 if request.image is None else request.image.width * request.image.height
-    return not _is_text(request), pixels / _PIXELS_PER_TOKEN + len(request.prompt) / _CHARACTERS_PER_TOKEN
+    return not _is_text_only(request), pixels / _PIXELS_PER_TOKEN + len(request.prompt) / _CHARACTERS_PER_TOKEN
 
 
 def _with_fewer_pixels(request: PageRequest) -> PageRequest | None:
-    """The same with half the pixels; None: it has so few that nothing would be legible."""
+    """The same with half the pixels; None: too few would be left to be legible."""
     pixels = 0 if request.image is None else request.image.width * request.image.height
     return replace(request, image=reduce(request.image, pixels // 2)) if pixels // 2 >= _FEWEST_PIXELS else None

@@ -1,4 +1,4 @@
-"""Questions answered by a server that speaks OpenAI's chat completions: vLLM, llama.cpp, Ollama and others."""
+"""A server with the OpenAI chat completions API as the engine: vLLM, llama.cpp, Ollama and others."""
 
 import logging
 import threading
@@ -34,25 +34,25 @@ class ServerEngine:
 
     @classmethod
     def load(cls, options: VlmOptions) -> "ServerEngine":
-        """The server of `options`, which must answer.
+        """Connect to the server of `options`.
 
         Raises:
-            Unavailable: it does not, or there is no key.
+            Unavailable: it does not answer, or there is no key.
         """
         engine = cls(options)
         served = engine._served()
         if served and options.model not in served:
-            log.warning("%s serves %s, not %s; asked all the same", options.base_url, ", ".join(served), options.model)
+            log.warning("%s serves %s, not %s; trying it anyway", options.base_url, ", ".join(served), options.model)
         return engine
 
     def close(self) -> None:
         self._server.close()
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
-        """The answers to `requests`, in their order, at most `pages_at_once` asked at a time.
+        """Return the answers to `requests`, in their order; send at most `pages_at_once` at a time.
 
         Raises:
-            Unavailable: the server is away, overloaded or refuses the key.
+            Unavailable: the server is unavailable, overloaded or refuses the key.
         """
         with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="request") as threads:
             asked = [threads.submit(self._answer, request) for request in requests]
@@ -73,7 +73,7 @@ class ServerEngine:
             if isinstance(response, str):
                 return _failed(response, size)
             if response.status_code in NOT_UNDERSTOOD and features and not _says_too_long(response):
-                continue  # asked again without what it may not know
+                continue  # asked again without features that it may not support
             if response.status_code != 200:
                 return self._failed(response, size)
             self._remember(features)
@@ -85,17 +85,17 @@ class ServerEngine:
         raise AssertionError("the last of `_features` is empty")
 
     def _remember(self, features: tuple[str, ...]) -> None:
-        """What is better than `features` was not understood: it is not tried again."""
+        """Do not try again what the server did not support before `features`."""
         with self._lock:
             if features in self._features and self._features[0] != features:
-                log.warning("the server understands no %s", " and ".join({*self._features[0]} - {*features}))
+                log.warning("the server does not support %s", " and ".join({*self._features[0]} - {*features}))
                 self._features = self._features[self._features.index(features) :]
 
     def _failed(self, response: httpx2.Response, size: tuple[int, int] | None) -> PageAnswer:
-        """What a final refusal means: for this page, or (raised) for all.
+        """The answer for a final error response, if it concerns this page only.
 
         Raises:
-            Unavailable: for all.
+            Unavailable: it concerns all pages.
         """
         match response.status_code:
             case 401 | 403:
@@ -105,13 +105,13 @@ class ServerEngine:
                 raise self._server.lacks(f"{self._model} ({said(response)}); it serves {served}")
             case 400 | 413 | 422 if _says_too_long(response):
                 return _failed(said(response), size, StopReason.NO_ROOM)
-        return _failed(f"The model server says: {response.status_code} {said(response)}", size)
+        return _failed(f"The model server reported: {response.status_code} {said(response)}", size)
 
     def _post(self, body: dict[str, Any]) -> httpx2.Response | str:
-        """The server's last word; a text if it has none for this one though it works.
+        """The final response; a message if the server works but has none for this request.
 
         Raises:
-            Unavailable: it is away or overloaded.
+            Unavailable: it is unavailable or overloaded.
         """
 
         def send(client: httpx2.Client) -> httpx2.Response:
@@ -123,14 +123,14 @@ class ServerEngine:
         try:
             response = self._server.ask(send, lambda response: response.status_code >= _SERVER_ERROR)
         except _NoAnswerInTimeError:
-            self._server.models()  # raises if it hangs altogether
+            self._server.models()  # raises if it does not answer at all
             return "The model server gave no answer in time. Raise `request_timeout`, or lower `max_new_tokens`."
         if response.status_code >= _SERVER_ERROR:
             return f"The model server failed {TRIES} times: {response.status_code} {said(response)}"
         return response
 
     def _served(self) -> list[str]:
-        """The names of the models that the server has.
+        """The names of the models on the server.
 
         Raises:
             Unavailable: it does not answer.
@@ -158,5 +158,5 @@ def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopRea
 
 
 def _says_too_long(response: httpx2.Response) -> bool:
-    """Is it the length of prompt and page that the server objects to? There is no code for it, only words."""
+    """True if the server rejects prompt and page as too long. There is no code for it, only words."""
     return any(words in said(response).lower() for words in _TOO_LONG)
