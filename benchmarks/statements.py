@@ -125,13 +125,13 @@ class _KeptOcr(Ocr):
     folder: Path
     second_reading: str
 
-    def _read(self, page: Page, options: ReadOptions, turned: int) -> PageText:
+    def _read(self, page: Page, options: ReadOptions, was_rotated: bool) -> PageText:
         kept = self.folder / f"page-{page.number}.pickle"
         if options.text_layer == "auto":
-            read = super()._read(page, options, turned)
+            read = super()._read(page, options, was_rotated)
             return harm(read, f"{self.folder.name} {page.number}") if self.folder.name.endswith("-harmed") else read
         if not kept.exists():
-            kept.write_bytes(pickle.dumps(super()._read(page, options, turned)))
+            kept.write_bytes(pickle.dumps(super()._read(page, options, was_rotated)))
         return pickle.loads(kept.read_bytes())
 
     def _read_again(self, work: Work, doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:

@@ -22,10 +22,10 @@ from transformers import PreTrainedModel, Qwen2_5_VLConfig, Qwen2_5_VLForConditi
 from benchmarks.qwen_3b import LAYERS, SIGHT_LAYERS, TEXT, VISION, VOCABULARY
 from processors.contract import Progress
 from processors.vlm import VlmOptions
-from processors.vlm.engine.chat import Chat
+from processors.vlm.engine.chat import ChatProcessor
 from processors.vlm.engine.loading import choose_attention, choose_device, choose_dtype
-from processors.vlm.engine.local import Engine
-from processors.vlm.types import Question
+from processors.vlm.engine.local import TransformersEngine
+from processors.vlm.types import PageRequest
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "data" / "tiny-vlm"  # its processor and vocabulary also serve for the shape
@@ -43,7 +43,7 @@ def main() -> None:
     for batch in given.batches:
         engine.pages_at_once = batch
         count = max(2, min(len(pages), 2 * batch))
-        asked = [Question(image=page, prompt=PROMPT, token_limit=given.tokens) for page in pages[:count]]
+        asked = [PageRequest(image=page, prompt=PROMPT, token_limit=given.tokens) for page in pages[:count]]
         speed = _pages_a_minute(lambda asked=asked: engine.answer(asked, lambda: None), count)
         shrunk = f" (out of memory: {engine.pages_at_once})" if engine.pages_at_once != batch else ""
         lines.append(f"| batch of {batch}{shrunk} | {speed:.1f} | {speed / one_by_one:.2f} | {_peak(engine):.1f} GB |")
@@ -77,12 +77,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _of_folder(given: argparse.Namespace) -> Engine:
+def _of_folder(given: argparse.Namespace) -> TransformersEngine:
     options = VlmOptions(model=str(given.model.resolve()), device=given.device, max_pixels=given.pixels)
-    return Engine.load(options, given.model.parent, Progress(lambda message: None))
+    return TransformersEngine.load(options, given.model.parent, Progress(lambda message: None))
 
 
-def _of_shape(given: argparse.Namespace) -> Engine:
+def _of_shape(given: argparse.Namespace) -> TransformersEngine:
     device = choose_device(given.device)
     dtype = choose_dtype("auto", device)
     config = Qwen2_5_VLConfig(
@@ -106,7 +106,7 @@ def _of_shape(given: argparse.Namespace) -> Engine:
         model = Qwen2_5_VLForConditionalGeneration(config).eval()
         torch.set_default_dtype(before)
     model.generation_config.eos_token_id = VOCABULARY - 1
-    return Engine(model, Chat.load(TINY, given.pixels), max(given.batches))
+    return TransformersEngine(model, ChatProcessor.load(TINY, given.pixels), max(given.batches))
 
 
 def _page(number: int, pixels: int) -> Image.Image:
@@ -116,10 +116,10 @@ def _page(number: int, pixels: int) -> Image.Image:
 
 
 @torch.inference_mode()
-def _generate_each(engine: Engine, pages: list[Image.Image], tokens: int) -> None:
+def _generate_each(engine: TransformersEngine, pages: list[Image.Image], tokens: int) -> None:
     model: PreTrainedModel = engine._model
     for page in pages:
-        inputs = engine._chat.prepare([Question(image=page, prompt=PROMPT, token_limit=tokens)])
+        inputs = engine._chat.prepare([PageRequest(image=page, prompt=PROMPT, token_limit=tokens)])
         inputs = inputs.to(model.device, dtype=model.dtype)
         model.generate(**inputs, max_new_tokens=tokens, do_sample=False)
 
@@ -135,7 +135,7 @@ def _pages_a_minute(work: Callable[[], object], count: int) -> float:
     return 60 * count / (time.perf_counter() - started)
 
 
-def _peak(engine: Engine) -> float:
+def _peak(engine: TransformersEngine) -> float:
     """Peak memory in GB: of the GPU for the last variant, or, on the CPU, of the process so far."""
     if engine._model.device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9

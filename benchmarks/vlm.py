@@ -23,11 +23,11 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextMod
 from benchmarks.qwen_3b import LAYERS, TEXT, VOCABULARY, WIDTH
 from processors.contract import Progress
 from processors.vlm import VlmOptions
-from processors.vlm.assess.answer import judge
-from processors.vlm.engine.grammar import Constraint
-from processors.vlm.engine.local import Engine
-from processors.vlm.extract import schema
-from processors.vlm.types import Question
+from processors.vlm.assess import assess
+from processors.vlm.engine.generation import GrammarConstraint
+from processors.vlm.engine.local import TransformersEngine
+from processors.vlm.extract import load_schema, schema_grammar, schema_text
+from processors.vlm.types import PageRequest
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # for the drawings that the tiny model can read
@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "tests"))  # for the drawings that the tiny model 
 from data import drawings  # noqa: E402
 
 TINY = ROOT / "tests" / "data" / "tiny-vlm"
-SCHEMA = schema.load("statement.json", ROOT / "tests" / "data" / "schemas")
+SCHEMA = load_schema("statement.json", ROOT / "tests" / "data" / "schemas")
 RESULTS = ROOT / "benchmarks" / "VLM.md"
 ROUNDS = 7
 BATCH = 4
@@ -46,7 +46,9 @@ THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
 
 def main() -> None:
     torch.set_num_threads(1)
-    engine = Engine.load(VlmOptions(model=str(TINY), device="cpu", threads=1), TINY.parent, Progress(lambda _: None))
+    engine = TransformersEngine.load(
+        VlmOptions(model=str(TINY), device="cpu", threads=1), TINY.parent, Progress(lambda _: None)
+    )
     rows = [*overhead(engine), *large_vocabulary(), *confidence(engine)]
     table = "\n".join(f"| {name} | {measured} | {limit} |" for name, measured, limit in rows)
     text = (
@@ -60,7 +62,7 @@ def main() -> None:
     RESULTS.write_text(text, encoding="utf-8")
 
 
-def overhead(engine: Engine) -> list[tuple[str, str, str]]:
+def overhead(engine: TransformersEngine) -> list[tuple[str, str, str]]:
     """Answer with and without the schema in turn, so that other work on the machine affects both equally."""
     rng = random.Random(1)
     pictures = [drawings.statement(a_statement(rng)) for _ in range(BATCH)]
@@ -93,11 +95,11 @@ def large_vocabulary() -> list[tuple[str, str, str]]:
     words = vocabulary(VOCABULARY)
     tokenizer = LLTokenizer(TokenizerWrapper(Words(words)), n_vocab=VOCABULARY)
     started = time.perf_counter()
-    matcher = LLMatcher(tokenizer, schema.grammar(schema.written(SCHEMA)))
+    matcher = LLMatcher(tokenizer, schema_grammar(schema_text(SCHEMA)))
     grammar_seconds = time.perf_counter() - started
     answer = drawings.transactions(a_statement(random.Random(2)))
     tokens = tokenizer.greedy_tokenize(answer)
-    constraint = Constraint([matcher], VOCABULARY, [VOCABULARY - 1])
+    constraint = GrammarConstraint([matcher], VOCABULARY, [VOCABULARY - 1])
     ids, scores, masks = torch.zeros(1, 1, dtype=torch.int64), torch.randn(1, VOCABULARY), []
     for token in tokens:
         masks.append(timed(lambda: constraint(ids, scores)))  # noqa: B023 - called at once
@@ -133,7 +135,7 @@ def decoding_step() -> float:
     return layers / 2 * LAYERS + scores
 
 
-def confidence(engine: Engine) -> list[tuple[str, str, str]]:
+def confidence(engine: TransformersEngine) -> list[tuple[str, str, str]]:
     """Increasingly damaged statements: valid answers, and how well the lowest probability detects wrong ones."""
     rng = random.Random(3)
     rows = [a_statement(rng) for _ in range(DAMAGED)]
@@ -141,7 +143,7 @@ def confidence(engine: Engine) -> list[tuple[str, str, str]]:
     pictures += [noise(rng) for _ in range(8)]
     questions = [a_question(picture) for picture in pictures]
     answers = engine.answer(questions, no_sign)
-    parts = [judge(question, answer) for question, answer in zip(questions, answers, strict=True)]
+    parts = [assess(request, answer) for request, answer in zip(questions, answers, strict=True)]
     whole = [part for part in parts if part.problem not in ("cut off", "loop")]
     valid = [part for part in whole if part.problem not in ("invalid", "unparsable")]
     right = [answer.text == drawings.transactions(each) for answer, each in zip(answers, rows, strict=False)]
@@ -165,8 +167,8 @@ def confidence(engine: Engine) -> list[tuple[str, str, str]]:
 # ---------------------------------------------------------------------------------------------- helpers
 
 
-def a_question(image: Image.Image, wanted: dict | None = SCHEMA) -> Question:
-    return Question(image=image, prompt=drawings.STATEMENT, token_limit=300, json_schema=wanted)
+def a_question(image: Image.Image, wanted: dict | None = SCHEMA) -> PageRequest:
+    return PageRequest(image=image, prompt=drawings.STATEMENT, token_limit=300, json_schema=wanted)
 
 
 def a_statement(rng: random.Random) -> list[drawings.Row]:

@@ -15,7 +15,7 @@ def harm(page: PageText, seed: str) -> PageText:
     height = page.size[1] if page.size else 1
     lines = []
     for line in page.lines:
-        is_row = line[0].box[0][1] > 0.25 * height and any(re.search(r"\d[.,]\d\d", piece.text) for piece in line)
+        is_row = line[0].corners[0][1] > 0.25 * height and any(re.search(r"\d[.,]\d\d", piece.text) for piece in line)
         if is_row and random_.random() < _RATE / 2:
             continue
         pieces = [piece for piece in line]

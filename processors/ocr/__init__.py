@@ -1,7 +1,7 @@
 """OCR: the text of images and PDF pages in reading order, and the rows of bank statements. No download, no GPU.
 
-The engine is RapidOCR, whose wheel carries its models; it is imported when the processor is loaded. A PDF page that
-has a good text layer is not drawn and read: its text layer is.
+The engine is RapidOCR, whose wheel contains its models; it is imported when the processor is loaded. A good text layer
+of a PDF page is used instead of OCR.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from processors.contract import (
     Work,
 )
 from processors.ocr import layout
-from processors.ocr.layout import Piece
-from processors.ocr.money import finish_receipt, finish_statement
+from processors.ocr.documents import finish_receipt, finish_statement
+from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
 
@@ -36,37 +36,35 @@ _FORMATS = {  # by task; the first is what a person opens
     **{task: {"default": formats, "known": (*formats, "txt")} for task, formats in statements.FORMATS.items()},
 }
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
-_MOST_STRANGE = 0.05  # a share of characters without meaning: a font without a table of them
+_MOST_STRANGE = 0.05  # share of characters without meaning: the font has no table of them
 _MOST_PICTURE = {
     "read": 0.1,
     "bank-statement": 0.6,
     "receipt": 0.6,
-}  # of a page; a larger picture may hold text that is in no layer
+}  # share of a page; a larger picture may contain text that is not in the layer
 
 
 class OcrOptions(Options):
     engine: Literal["rapidocr"] = "rapidocr"
-    device: Literal["auto", "cpu"] = "auto"  # the CPU either way: a page takes one to three seconds there
+    device: Literal["auto", "cpu"] = "auto"  # both are the CPU: a page takes one to three seconds
     threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # None: this worker's share of the cores
 
 
 class ReadOptions(RecipeOptions):
     task: Literal["read", "bank-statement", "receipt"] = "read"
-    formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's usual ones
-    dpi: int = Field(default=200, ge=50, le=600)  # of PDF pages as they are drawn
+    formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's defaults
+    dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
     max_pixels: int = Field(default=6_000_000, ge=100_000, le=MOST_PIXELS)  # a larger page is reduced
-    min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page whose mean is lower is to be looked at
+    min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
     min_row_confidence: float = Field(default=0.7, ge=0, le=1)  # of a statement's row: its least certain word
-    text_layer: Literal["auto", "never"] = "auto"  # "never": read PDF pages by OCR even if they hold their text
-    second_reading: Literal["auto", "always", "never"] = (
-        "auto"  # of a statement's pages; auto: where something does not agree
-    )
+    text_layer: Literal["auto", "never"] = "auto"  # "never": use OCR even for PDF pages with a text layer
+    second_reading: Literal["auto", "always", "never"] = "auto"  # of a statement's pages; auto: if something disagrees
 
     @model_validator(mode="after")
     def _check_formats(self) -> "ReadOptions":
         known = _FORMATS[self.task]["known"]
         if wrong := [name for name in self.formats if name not in known]:
-            raise ValueError(f'task "{self.task}" writes no {", ".join(wrong)}; choose from: {", ".join(known)}')
+            raise ValueError(f'task "{self.task}" cannot write {", ".join(wrong)}; choose from: {", ".join(known)}')
         return self
 
 
@@ -77,14 +75,14 @@ class Ocr(Processor):
     Recipe = ReadOptions
 
     def load(self, options: OcrOptions, models: Path, progress: Progress) -> Loaded:
-        from processors.ocr.engine import Engine
+        from processors.ocr.engine import RapidOcrEngine
 
         malloc.keep()
-        self._engine = Engine.load(options.threads)
+        self._engine = RapidOcrEngine.load(options.threads)
         return Loaded(engine="rapidocr", model=self._engine.model_name, device="cpu")
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
-        """Read every page; one that cannot be decoded is told, and does not cost the others.
+        """Read every page; report those that cannot be decoded.
 
         Raises:
             BadInput: no page can be decoded.
@@ -109,12 +107,12 @@ class Ocr(Processor):
 
     def _read_pages(self, work: Work, progress: Progress) -> list[PageText]:
         options, read = work.options, []
-        with pages.open_pages(work.source, work.media_type, **_asked(work)) as opened:
+        with pages.open_pages(work.source, work.media_type, **_open_options(work)) as opened:
             for number in range(1, opened.total + 1):
-                was_turned = bool(read and read[-1].turned)
+                was_rotated = bool(read and read[-1].rotation)
                 try:
-                    with _one_page(work, number):
-                        read.append(self._read(opened.read(number), options, was_turned))
+                    with _page_boundary(work, number):
+                        read.append(self._read(opened.read(number), options, was_rotated))
                 except BadInput as error:
                     if opened.total == 1:
                         raise
@@ -123,50 +121,50 @@ class Ocr(Processor):
         return read
 
     def _read_again(self, work: Work, doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:
-        """A text layer's pages by OCR; what OCR has read as a smaller picture, in which it errs elsewhere."""
+        """Read pages with a text layer by OCR, others from a smaller image, in which OCR makes different mistakes."""
         again = []
-        with pages.open_pages(work.source, work.media_type, **_asked(work)) as opened:
+        with pages.open_pages(work.source, work.media_type, **_open_options(work)) as opened:
             for number, first in enumerate(doubtful, start=1):
                 try:
-                    with _one_page(work, first.number):
+                    with _page_boundary(work, first.number):
                         image = opened.read(first.number).image
-                        found = self._engine.read_again(image, first.turned if first.source == "OCR" else None)
-                        again.append(PageText(number=first.number, lines=layout.lines(found), size=image.size))
+                        found = self._engine.read_again(image, first.rotation if first.source == "OCR" else None)
+                        again.append(PageText(number=first.number, lines=layout.group_lines(found), size=image.size))
                 except BadInput as error:
                     again.append(PageText(number=first.number, error=str(error)))
                 progress.job(work, done=opened.total + number, total=opened.total + len(doubtful), unit="pages")
         return again
 
-    def _read(self, page: Page, options: ReadOptions, was_turned: bool) -> PageText:
-        if options.text_layer == "auto" and _is_good(page, _MOST_PICTURE[options.task]):
-            lines = layout.lines([_piece(word) for word in page.words])
+    def _read(self, page: Page, options: ReadOptions, was_rotated: bool) -> PageText:
+        if options.text_layer == "auto" and _has_good_text_layer(page, _MOST_PICTURE[options.task]):
+            lines = layout.group_lines([_text_box(word) for word in page.words])
             return PageText(number=page.number, lines=lines, size=page.image.size, source="text layer")
-        found = self._engine.read_upright(page.image, doubt=was_turned)
+        found = self._engine.read_upright(page.image, may_be_rotated=was_rotated)
         return PageText(
             number=page.number,
-            lines=layout.lines(found.pieces),
+            lines=layout.group_lines(found.boxes),
             size=found.image.size,
-            turned=found.turned,
+            rotation=found.rotation,
             scale=page.scale,
             notes=page.notes,
-            faint=tuple(found.faint),
+            uncertain=tuple(found.uncertain),
         )
 
 
-def _one_page(work: Work, number: int) -> AbstractContextManager[None]:
+def _page_boundary(work: Work, number: int) -> AbstractContextManager[None]:
     """Error boundary of one page."""
     where = f"job {work.job} ({work.source.name}), page {number}"
-    return pages.unforeseen_as_bad_input(where, pages.UNREADABLE_PAGE)
+    return pages.unexpected_as_bad_input(where, pages.UNREADABLE_PAGE)
 
 
-def _asked(work: Work) -> dict[str, Any]:
-    """How the pages of a file are opened."""
+def _open_options(work: Work) -> dict[str, Any]:
+    """The options with which the pages of a file are opened."""
     options = work.options
-    return {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.password_of(work)}
+    return {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.read_password(work)}
 
 
-def _is_good(page: Page, most_picture: float) -> bool:
-    """Can the text layer be taken for the page's text?"""
+def _has_good_text_layer(page: Page, most_picture: float) -> bool:
+    """True if the text layer can be used as the text of the page."""
     text = "".join(word.text for word in page.words)
     if len(text) < _LEAST_CHARACTERS or page.picture_share > most_picture:
         return False
@@ -174,9 +172,9 @@ def _is_good(page: Page, most_picture: float) -> bool:
     return strange <= _MOST_STRANGE * len(text)
 
 
-def _piece(word: pages.PlacedWord) -> Piece:
+def _text_box(word: pages.PlacedWord) -> TextBox:
     left, top, right, bottom = (round(side, 1) for side in (word.left, word.top, word.right, word.bottom))
-    return Piece(text=word.text, confidence=1.0, box=((left, top), (right, top), (right, bottom), (left, bottom)))
+    return TextBox(text=word.text, confidence=1.0, corners=((left, top), (right, top), (right, bottom), (left, bottom)))
 
 
 processor = Ocr

@@ -1,4 +1,4 @@
-"""RapidOCR on one image; finds out which way up a page is when it reads poorly as it lies."""
+"""RapidOCR on one image, which is rotated first if it is not upright."""
 
 import math
 import os
@@ -14,34 +14,34 @@ from rapidocr import RapidOCR
 
 from processors.contract import Unavailable
 from processors.ocr import orientation
-from processors.ocr.layout import Piece
+from processors.ocr.layout import TextBox
 from processors.pages.page import fit
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_GOOD_CONFIDENCE = 0.85  # upright text is read with 0.95 and more; turned by a half, with 0.5 to 0.8
-_FEW_CHARACTERS = 20  # too few to judge by
-_MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; more is reduced
+_GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
+_FEW_CHARACTERS = 20  # too few to judge the orientation
+_MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; a larger page is reduced
 _LONGEST_SHAPE = 25  # long to short side; rapidocr enlarges the short side to 736 pixels, whatever the long one is
 _MOST_PADDED_PIXELS = 12_000_000  # including the padding for `_LONGEST_SHAPE`
 _PADDED_SHAPE = 8  # rapidocr's own: a page that is wider for its height is padded to a quarter of its width,
 _WIDEST_PADDED = 7000  # which beyond this is more than 12 megapixels
-_AGAIN_SCALE = 0.7  # of the size at which a page was read first
-_LEAST_CONFIDENCE = 0.5  # what is read with less is mostly dirt and pictures: counted, not taken
+_AGAIN_SCALE = 0.7  # of the size of the first reading
+_LEAST_CONFIDENCE = 0.5  # what has less is mostly dirt and pictures: reported, not used
 
 
 @dataclass(frozen=True)
-class Upright:
-    """What was read of an image, once it lay upright."""
+class OcrResult:
+    """The text of an upright image."""
 
-    pieces: list[Piece]
-    faint: list[Piece]  # too uncertain to be taken
-    image: "Image.Image"  # as it was read
-    turned: int  # degrees clockwise
+    boxes: list[TextBox]
+    uncertain: list[TextBox]  # confidence too low to use
+    image: "Image.Image"  # as it was read, upright
+    rotation: int  # degrees clockwise by which it was rotated
 
 
-class Engine:
+class RapidOcrEngine:
     """The detection and recognition models, loaded."""
 
     def __init__(self, engine: RapidOCR, model_name: str):
@@ -49,10 +49,10 @@ class Engine:
         self.model_name = model_name
 
     @classmethod
-    def load(cls, threads: int | None) -> "Engine":
-        """Open both models, which rapidocr itself would do at the first page; downloads nothing.
+    def load(cls, threads: int | None) -> "RapidOcrEngine":
+        """Open both models, which rapidocr itself would do at the first page; download nothing.
 
-        `threads`: None for OMP_NUM_THREADS, which onnxruntime itself does not heed.
+        `threads`: None for OMP_NUM_THREADS, which onnxruntime itself ignores.
 
         Raises:
             Unavailable: rapidocr was installed without its models.
@@ -61,11 +61,11 @@ class Engine:
         detection, recognition = (_model(task) for task in ("det", "rec"))
         parameters = {
             "Global.log_level": "error",
-            "Global.text_score": 0.0,  # rapidocr drops in silence what is below
-            "Global.use_cls": False,  # of single lines; pages are turned as a whole, see read_upright
-            "Det.model_path": str(detection),  # named, as rapidocr would fetch what it does not find
+            "Global.text_score": 0.0,  # rapidocr silently drops what is below
+            "Global.use_cls": False,  # of single lines; read_upright rotates pages
+            "Det.model_path": str(detection),  # named, as rapidocr would download what it does not find
             "Rec.model_path": str(recognition),
-            # above the number of cores rapidocr ignores it, and takes them all
+            # above the number of cores rapidocr ignores it, and uses them all
             "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
         }
         engine = cls(RapidOCR(params=parameters), f"{detection.stem} + {recognition.stem}")
@@ -73,39 +73,38 @@ class Engine:
         engine._rapidocr(np.full((64, 64, 3), 255, np.uint8), use_det=False)
         return engine
 
-    def read_upright(self, image: "Image.Image", *, doubt: bool = False) -> "Upright":
-        """Read an RGB image the right way up.
+    def read_upright(self, image: "Image.Image", *, may_be_rotated: bool = False) -> "OcrResult":
+        """Read an RGB image, rotated upright.
 
-        `doubt`: it may well be turned, as the page before was, so look before reading it. A page that is wider than
-        high is looked at in any case; another one when it reads poorly as it lies, for those are few.
+        `may_be_rotated`: find its rotation before reading it, as the page before was rotated. A page that is wider than
+        high is always treated so; any other one only if it reads poorly as it is, which few do.
         """
-        if doubt or image.width > image.height:
-            turned = self._find_turn(image)
-            return self._read_turned(image, turned)
-        upright = self._read_turned(image, 0)
-        if _is_poor(upright.pieces) and (turned := self._find_turn(image)):
-            return self._read_turned(image, turned)
+        if may_be_rotated or image.width > image.height:
+            return self._read_rotated(image, self._find_rotation(image))
+        upright = self._read_rotated(image, 0)
+        if _is_poor(upright.boxes) and (rotation := self._find_rotation(image)):
+            return self._read_rotated(image, rotation)
         return upright
 
-    def read_again(self, image: "Image.Image", turned: int | None) -> list[Piece]:
-        """A second reading, as independent of the first as the same models give.
+    def read_again(self, image: "Image.Image", rotation: int | None) -> list[TextBox]:
+        """Read it a second time, as independently of the first as the same models permit.
 
-        `turned`: by how many degrees clockwise the first turned it; None if the first was no OCR. Smaller, as
-        the lines that detection misses and the digits that recognition mistakes are other ones at another size.
+        `rotation`: by which the first reading rotated it; None if that was not OCR. The image is reduced, as detection
+        misses other lines and recognition mistakes other digits at another size.
         """
-        if turned is None:
-            return self.read_upright(image).pieces
-        image = orientation.turn(image, turned)
+        if rotation is None:
+            return self.read_upright(image).boxes
+        image = orientation.rotate(image, rotation)
         smaller = (math.ceil(image.width * _AGAIN_SCALE), math.ceil(image.height * _AGAIN_SCALE))
-        pieces, _ = self.read(image.resize(smaller))
-        return pieces
+        boxes, _ = self.read(image.resize(smaller))
+        return boxes
 
-    def _find_turn(self, image: "Image.Image") -> int:
-        return orientation.find_turn(image, self._detect, self._recognize)
+    def _find_rotation(self, image: "Image.Image") -> int:
+        return orientation.find_rotation(image, self._detect, self._recognize)
 
-    def _read_turned(self, image: "Image.Image", turned: int) -> Upright:
-        image = orientation.turn(image, turned)
-        return Upright(*self.read(image), image, turned)
+    def _read_rotated(self, image: "Image.Image", rotation: int) -> OcrResult:
+        image = orientation.rotate(image, rotation)
+        return OcrResult(*self.read(image), image, rotation)
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
         prepared, scale = self._prepared(image, max(image.size))
@@ -120,7 +119,7 @@ class Engine:
     def _prepared(self, image: "Image.Image", longest_side: int) -> tuple[np.ndarray, np.ndarray]:
         """Convert the image for OpenCV, with a shape and limits that bound the memory rapidocr uses.
 
-        Also returns by what (x, y) in the result must be multiplied to be that in the image.
+        Also return the factors from (x, y) in the result to (x, y) in the image.
         """
         shaped, scale = _in_shape(image)
         self._rapidocr.max_side_len = min(longest_side, max(fit(shaped.size, _MOST_PADDED_PIXELS)))
@@ -128,30 +127,30 @@ class Engine:
         self._rapidocr.width_height_ratio = -1 if wide else _PADDED_SHAPE
         return _bgr(shaped), scale
 
-    def read(self, image: "Image.Image") -> tuple[list[Piece], list[Piece]]:
-        """What stands in an RGB image as it lies, and what is too uncertain to be taken; no order is promised."""
-        # by area: rapidocr's own bound, 2000 pixels a side, makes a tall receipt or screenshot illegible
+    def read(self, image: "Image.Image") -> tuple[list[TextBox], list[TextBox]]:
+        """The text of an RGB image as it is, and what is too uncertain to use; in no particular order."""
+        # by area: rapidocr's own limit, 2000 pixels a side, makes a tall receipt or screenshot illegible
         prepared, scale = self._prepared(image, max(fit(image.size, _MOST_PIXELS)))
         found = self._rapidocr(prepared, use_det=True, use_rec=True)  # it remembers the arguments of the last call
         if not found.txts:
             return [], []
-        pieces = [
-            Piece(
+        boxes = [
+            TextBox(
                 text=text,
                 confidence=float(score),
-                box=tuple((round(float(x), 1), round(float(y), 1)) for x, y in np.asarray(box) * scale),
+                corners=tuple((round(float(x), 1), round(float(y), 1)) for x, y in np.asarray(corners) * scale),
             )
-            for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
+            for text, score, corners in zip(found.txts, found.scores, found.boxes, strict=True)
             if text.strip()
         ]
-        faint = [piece for piece in pieces if not piece.confidence >= _LEAST_CONFIDENCE]  # NaN, too
-        return [piece for piece in pieces if piece.confidence >= _LEAST_CONFIDENCE], faint
+        uncertain = [box for box in boxes if not box.confidence >= _LEAST_CONFIDENCE]  # also NaN
+        return [box for box in boxes if box.confidence >= _LEAST_CONFIDENCE], uncertain
 
 
 def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:
     """Pad an image that is too elongated with white at the bottom or right, reduced first if that would be too large.
 
-    Also returns by what coordinates must be multiplied to be those of `image`.
+    Also return the factors from its coordinates to those of `image`.
     """
     if min(image.size) >= math.ceil(max(image.size) / _LONGEST_SHAPE):
         return image, np.ones(2)
@@ -167,25 +166,25 @@ def _model(task: str) -> Path:
     found = sorted(folder.glob(f"*_{task}_*.onnx"))
     if not found:
         raise Unavailable(
-            f"RapidOCR's models are not in {folder}: reinstall it, pip install --force-reinstall rapidocr"
+            f"RapidOCR's models are not in {folder}. Reinstall it: pip install --force-reinstall rapidocr"
         )
     return found[-1]
 
 
 def _bgr(image: "Image.Image") -> np.ndarray:
-    """As OpenCV has it: uint8, shape (height, width, 3)."""
+    """In OpenCV's channel order: uint8, shape (height, width, 3)."""
     return np.asarray(image)[:, :, ::-1].copy()
 
 
-def _is_poor(pieces: list[Piece]) -> bool:
-    """Could this be a page that does not lie upright? Costs nothing on one that does."""
-    characters = sum(len(piece.text) for piece in pieces)
+def _is_poor(boxes: list[TextBox]) -> bool:
+    """True if the page may not be upright; an upright page costs nothing."""
+    characters = sum(len(box.text) for box in boxes)
     if characters < _FEW_CHARACTERS:
         return True
-    upended = sum(_is_upended(piece) for piece in pieces) > len(pieces) / 2
-    return upended or sum(piece.confidence * len(piece.text) for piece in pieces) / characters < _GOOD_CONFIDENCE
+    vertical = sum(_is_vertical(box) for box in boxes) > len(boxes) / 2
+    return vertical or sum(box.confidence * len(box.text) for box in boxes) / characters < _GOOD_CONFIDENCE
 
 
-def _is_upended(piece: Piece) -> bool:
-    xs, ys = [x for x, _ in piece.box], [y for _, y in piece.box]
+def _is_vertical(box: TextBox) -> bool:
+    xs, ys = [x for x, _ in box.corners], [y for _, y in box.corners]
     return max(ys) - min(ys) > 1.5 * (max(xs) - min(xs))

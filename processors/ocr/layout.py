@@ -1,4 +1,4 @@
-"""From boxes with text to lines in reading order, with the gaps of a table kept. Pure."""
+"""Text boxes as lines in reading order, and as plain text that keeps the columns of a table. Pure."""
 
 import math
 import statistics
@@ -7,75 +7,75 @@ from dataclasses import dataclass
 
 Point = tuple[float, float]
 
-_SAME_LINE = 0.5  # a piece belongs to a line if their middles are nearer than this share of its height
-_LONG = 4.0  # a piece this many times as long as high tells the slope of the page
-_COLUMN_GAP = 2.0  # characters; a wider gap is kept as spaces, a narrower one is a space between words
+_SAME_LINE = 0.5  # a box is on a line if their middles differ by less than this share of its height
+_LONG = 4.0  # a box this many times as long as high shows the slope of the page
+_COLUMN_GAP = 2.0  # characters; a wider gap is written as spaces, a narrower one as one space
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
-    """Some text and where it stands."""
+class TextBox:
+    """Text and its position."""
 
     text: str
     confidence: float  # 0 to 1
-    box: tuple[Point, Point, Point, Point]  # clockwise from the upper left corner of the text, in pixels
+    corners: tuple[Point, Point, Point, Point]  # clockwise from the upper left corner of the text, in pixels
 
     @property
     def width(self) -> float:
-        return math.dist(self.box[0], self.box[1])
+        return math.dist(self.corners[0], self.corners[1])
 
     @property
     def height(self) -> float:
-        return math.dist(self.box[1], self.box[2])
+        return math.dist(self.corners[1], self.corners[2])
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Placed:
-    """A piece on the page turned level."""
+    """A box on the deskewed page."""
 
-    piece: Piece
+    box: TextBox
     left: float
     right: float
     middle: float  # vertical
     height: float
 
 
-def lines(pieces: Sequence[Piece]) -> tuple[tuple[Piece, ...], ...]:
-    """The pieces grouped into lines, from top to bottom, each from left to right; a skewed page is levelled first."""
-    slope = _slope(pieces)
-    placed = sorted((_place(piece, slope) for piece in pieces), key=lambda each: each.middle)
+def group_lines(boxes: Sequence[TextBox]) -> tuple[tuple[TextBox, ...], ...]:
+    """The boxes grouped into lines, from top to bottom, each from left to right, whatever the page's skew."""
+    slope = _slope(boxes)
+    placed = sorted((_place(box, slope) for box in boxes), key=lambda each: each.middle)
     grouped: list[list[_Placed]] = []
     for each in placed:
         if grouped and _is_on(each, grouped[-1]):
             grouped[-1].append(each)
         else:
             grouped.append([each])
-    return tuple(tuple(each.piece for each in sorted(group, key=lambda each: each.left)) for group in grouped)
+    return tuple(tuple(each.box for each in sorted(group, key=lambda each: each.left)) for group in grouped)
 
 
-def level(pieces: Sequence[Piece]) -> list[tuple[Piece, float, float, float, float]]:
-    """Each piece with its left, top, right and bottom on the page turned level."""
-    slope = _slope(pieces)
-    placed = [_place(piece, slope) for piece in pieces]
-    return [(p.piece, p.left, p.middle - p.height / 2, p.right, p.middle + p.height / 2) for p in placed]
+def deskew(boxes: Sequence[TextBox]) -> list[tuple[TextBox, float, float, float, float]]:
+    """Each box with its left, top, right and bottom on the deskewed page."""
+    slope = _slope(boxes)
+    placed = [_place(box, slope) for box in boxes]
+    return [(p.box, p.left, p.middle - p.height / 2, p.right, p.middle + p.height / 2) for p in placed]
 
 
-def text(grouped: Iterable[Sequence[Piece]]) -> str:
-    """Lines as plain text, in which what stands in one column on the page does so here (in a monospaced font)."""
+def format_lines(grouped: Iterable[Sequence[TextBox]]) -> str:
+    """Lines as plain text; in a monospaced font, columns of the page are columns of the text."""
     grouped = list(grouped)
-    pieces = [piece for line in grouped for piece in line]
-    if not pieces:
+    boxes = [box for line in grouped for box in line]
+    if not boxes:
         return ""
-    slope = _slope(pieces)
-    character = statistics.median(piece.width / max(1, len(piece.text)) for piece in pieces) or 1.0
-    margin = min(_place(piece, slope).left for piece in pieces)
+    slope = _slope(boxes)
+    character = statistics.median(box.width / max(1, len(box.text)) for box in boxes) or 1.0
+    margin = min(_place(box, slope).left for box in boxes)
     return "\n".join(_line(line, slope, margin, character) for line in grouped)
 
 
-def _line(line: Sequence[Piece], slope: float, margin: float, character: float) -> str:
+def _line(line: Sequence[TextBox], slope: float, margin: float, character: float) -> str:
     written = ""
     end = margin
-    for each in (_place(piece, slope) for piece in line):
+    for each in (_place(box, slope) for box in line):
         column = round((each.left - margin) / character)
         if not written:
             written = " " * column if len(line) > 1 else ""
@@ -83,38 +83,38 @@ def _line(line: Sequence[Piece], slope: float, margin: float, character: float) 
             written = written.ljust(max(column, len(written) + 2))
         else:
             written += " "
-        written += each.piece.text.strip()
+        written += each.box.text.strip()
         end = each.right
     return written.rstrip()
 
 
-def _slope(pieces: Sequence[Piece]) -> float:
-    """The angle of the page's lines in radians: the median of the long pieces'."""
+def _slope(boxes: Sequence[TextBox]) -> float:
+    """The angle of the page's lines in radians: the median over long boxes."""
     angles = [
-        math.atan2(piece.box[1][1] - piece.box[0][1], piece.box[1][0] - piece.box[0][0])
-        for piece in pieces
-        if piece.width > _LONG * piece.height
+        math.atan2(box.corners[1][1] - box.corners[0][1], box.corners[1][0] - box.corners[0][0])
+        for box in boxes
+        if box.width > _LONG * box.height
     ]
     return statistics.median(angles) if angles else 0.0
 
 
-def _place(piece: Piece, slope: float) -> _Placed:
+def _place(box: TextBox, slope: float) -> _Placed:
     cosine, sine = math.cos(-slope), math.sin(-slope)
-    level = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in piece.box]
-    xs, ys = [x for x, _ in level], [y for _, y in level]
+    rotated = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in box.corners]
+    xs, ys = [x for x, _ in rotated], [y for _, y in rotated]
     return _Placed(
-        piece=piece, left=min(xs), right=max(xs), middle=sum(ys) / len(ys), height=piece.height or max(ys) - min(ys)
+        box=box, left=min(xs), right=max(xs), middle=sum(ys) / len(ys), height=box.height or max(ys) - min(ys)
     )
 
 
 def _is_on(each: _Placed, group: list[_Placed]) -> bool:
-    """Near the line's own middle, and not above or below a piece of it."""
+    """True if it is near the middle of the line, and not above or below a box of it."""
     middle = sum(other.middle for other in group) / len(group)
     near = abs(each.middle - middle) < _SAME_LINE * min(each.height, statistics.median(o.height for o in group))
     return near and not any(_overlap(each, other) > 0.5 for other in group)
 
 
 def _overlap(a: _Placed, b: _Placed) -> float:
-    """The share of the narrower one's width in which both stand."""
+    """The overlap as a share of the narrower one's width."""
     shared = min(a.right, b.right) - max(a.left, b.left)
     return shared / max(1.0, min(a.right - a.left, b.right - b.left))

@@ -1,4 +1,4 @@
-"""The text of pages as result files: plain, Markdown, JSON with boxes; and why a person should look at it."""
+"""The text of pages as result files (plain, Markdown, JSON with boxes), and the reasons to review it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,41 +7,41 @@ from typing import Any, Literal
 from processors import wellformed
 from processors.contract import Finished, Work
 from processors.ocr import layout
-from processors.ocr.layout import Piece
+from processors.ocr.layout import TextBox
 
 _EXCERPT_CHARACTERS = 200
 _UNKNOWN = "\ufffd"  # see `pages.textlayer`
-_LEGIBLE_SCALE = 0.5  # a page reduced to less than this share of its pixels a side may have lost its small print
+_LEGIBLE_SCALE = 0.5  # of its pixels a side; a page reduced further may have lost its small print
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageText:
-    """One page as it was read, or why it could not be."""
+    """One page as it was read, or why it could not be read."""
 
     number: int  # from 1
-    lines: tuple[tuple[Piece, ...], ...] = ()  # in reading order, each from left to right
-    size: tuple[int, int] | None = None  # width, height of the image the boxes are in
-    turned: int = 0  # degrees clockwise by which the page was turned to be upright
+    lines: tuple[tuple[TextBox, ...], ...] = ()  # in reading order, each from left to right
+    size: tuple[int, int] | None = None  # width, height of the image that contains the boxes
+    rotation: int = 0  # degrees clockwise by which the page was rotated upright
     scale: float = 1.0  # how many pixels one pixel of the source became
     notes: tuple[str, ...] = ()  # of the decoding
     error: str | None = None
-    faint: tuple[Piece, ...] = ()  # confidence too low to use
+    uncertain: tuple[TextBox, ...] = ()  # confidence too low to use
     source: Literal["OCR", "text layer"] = "OCR"
 
     @property
     def text(self) -> str:
-        return layout.text(self.lines)
+        return layout.format_lines(self.lines)
 
     @property
     def confidence(self) -> float | None:
         """Mean over the characters, from 0 to 1; None without text."""
-        pieces = [piece for line in self.lines for piece in line]
-        characters = sum(len(piece.text) for piece in pieces)
-        return sum(piece.confidence * len(piece.text) for piece in pieces) / characters if characters else None
+        boxes = [box for line in self.lines for box in line]
+        characters = sum(len(box.text) for box in boxes)
+        return sum(box.confidence * len(box.text) for box in boxes) / characters if characters else None
 
 
 def finish_text(work: Work, read: list[PageText], formats: Sequence[str]) -> Finished:
-    contents = {"txt": _plain(read), "md": _markdown(read), "json": _json(work, read)}
+    contents = {"txt": plain(read), "md": _markdown(read), "json": _json(work, read)}
     files = []
     for name in formats:
         path = work.outputs / f"{work.stem}.{name}"
@@ -51,19 +51,19 @@ def finish_text(work: Work, read: list[PageText], formats: Sequence[str]) -> Fin
     layers = [page.number for page in read if page.source == "text layer"]
     return Finished(
         files=tuple(files),
-        excerpt=" ".join(_plain(read).split())[:_EXCERPT_CHARACTERS],
+        excerpt=" ".join(plain(read).split())[:_EXCERPT_CHARACTERS],
         review=tuple(review(read, work.options.min_confidence)),
         pages=len(read),
         details={
             "mean_confidence": round(sum(known) / len(known), 4) if known else None,
-            "uncertain_lines": sum(len(page.faint) for page in read),
+            "uncertain_lines": sum(len(page.uncertain) for page in read),
             "pages_from_text_layer": layers,
         },
     )
 
 
-def review(read: Sequence[PageText], min_confidence: float, *, faint: bool = True) -> list[str]:
-    """Why a person should look at the pages; `faint`: also because of lines that were not taken."""
+def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: bool = True) -> list[str]:
+    """Why a person should review the pages; `with_uncertain`: also because of lines that were not used."""
     reasons = []
     for page in read:
         if page.error:
@@ -76,8 +76,8 @@ def review(read: Sequence[PageText], min_confidence: float, *, faint: bool = Tru
         if unknown:
             noun = "character" if unknown == 1 else "characters"
             reasons.append(f"page {page.number}: {unknown} unreadable {noun} in the text layer")
-        if page.faint and faint:
-            reasons.append(f"page {page.number}: lines too uncertain to be taken: {len(page.faint)}")
+        if page.uncertain and with_uncertain:
+            reasons.append(f"page {page.number}: lines too uncertain to use: {len(page.uncertain)}")
         if page.scale < _LEGIBLE_SCALE:
             reasons.append(
                 f"page {page.number} was {page.notes[0] if page.notes else 'reduced'}: small print may be lost"
@@ -85,7 +85,7 @@ def review(read: Sequence[PageText], min_confidence: float, *, faint: bool = Tru
     return reasons
 
 
-def _plain(read: list[PageText]) -> str:
+def plain(read: Sequence[PageText]) -> str:
     """The pages' texts, a form feed between two."""
     return "\f".join(f"{page.text}\n" for page in read)
 
@@ -106,19 +106,19 @@ def _page(page: PageText) -> dict[str, Any]:
         "number": page.number,
         "width": page.size[0] if page.size else None,
         "height": page.size[1] if page.size else None,
-        "turned": page.turned,
+        "turned": page.rotation,
         "source": page.source,
         "notes": list(page.notes),
         "error": page.error,
         "confidence": page.confidence and round(page.confidence, 4),
         "lines": [
             {
-                "text": layout.text([line]).strip(),
+                "text": layout.format_lines([line]).strip(),
                 "pieces": [
-                    {"text": piece.text, "confidence": round(piece.confidence, 4), "box": piece.box} for piece in line
+                    {"text": box.text, "confidence": round(box.confidence, 4), "box": box.corners} for box in line
                 ],
             }
             for line in page.lines
         ],
-        "uncertain": [{"text": piece.text, "confidence": round(piece.confidence, 4)} for piece in page.faint],
+        "uncertain": [{"text": box.text, "confidence": round(box.confidence, 4)} for box in page.uncertain],
     }

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 UNREADABLE_PAGE = "Internal error on this page; see the log."
-MOST_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake, or a trap
+MOST_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake or an attack
 _OUT_OF_MEMORY = ("bad_alloc", "allocate memory", "Insufficient memory")  # messages of onnxruntime and OpenCV
-_LONGEST_SIDE = 65_500  # of an image, as of JPEG: engines make squares or bands of what is longer
+_LONGEST_SIDE = 65_500  # of an image, as in JPEG: engines would pad longer ones to squares or bands
 _THINNEST, _LONGEST_SHAPE = 8, 25  # pixels; long to short side
 
 logger = logging.getLogger(__name__)
@@ -35,21 +35,21 @@ class PlacedWord:
 class Page:
     number: int  # from 1
     total: int  # pages of the file
-    image: "Image.Image"  # RGB, upright as EXIF says, at most `max_pixels`
+    image: "Image.Image"  # RGB, upright by EXIF, at most `max_pixels`
     source_size: tuple[int, int]  # width, height upright, before any reduction; of a PDF page: at `dpi`
     notes: tuple[str, ...] = ()  # what was lost or changed, such as "reduced from 9000 x 7000 to 2268 x 1764 pixels"
     text: str = ""  # the text layer of a PDF page; "" if it has none
-    words: tuple[PlacedWord, ...] = ()  # the same with places; none where it does not lie level
-    picture_share: float = 0.0  # of a PDF page's area that its largest picture covers: near 1.0 for a scan
+    words: tuple[PlacedWord, ...] = ()  # the same with positions; none if it is not horizontal
+    picture_share: float = 0.0  # of a PDF page's area that its largest image covers: near 1.0 for a scan
 
     @property
     def scale(self) -> float:
-        """How many pixels of `image` one pixel of the source became: 1.0 if nothing was reduced."""
+        """Pixels of `image` per pixel of the source, along a side: 1.0 if it was not reduced."""
         return min(1.0, max(self.image.width / self.source_size[0], self.image.height / self.source_size[1]))
 
 
 class Pages(Protocol):
-    """An open file of pages."""
+    """The pages of an open file."""
 
     total: int
 
@@ -57,12 +57,12 @@ class Pages(Protocol):
         """Page `number`, from 1.
 
         Raises:
-            BadInput: this page cannot be decoded; others may.
+            BadInput: this page cannot be decoded; others may be.
         """
 
 
 @contextmanager
-def unforeseen_as_bad_input(where: str, message: str) -> Iterator[None]:
+def unexpected_as_bad_input(where: str, message: str) -> Iterator[None]:
     """Convert an exception from a library, or from a bug here, to `BadInput` with `message`; log the details.
 
     So it affects only the page at `where`. Errors that are not caused by the page pass through: out of memory, a
@@ -90,24 +90,24 @@ def reduce(image: "Image.Image", max_pixels: int) -> "Image.Image":
 
 def fit(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
     """The largest size of the same shape with at most `max_pixels`, never larger than `size`."""
-    share = share_of(size, max_pixels)
+    share = reduction_factor(size, max_pixels)
     if share == 1:
         return size
     width = min(max_pixels, max(1, int(size[0] * share)))
     return width, min(max_pixels // width, max(1, int(size[1] * share)))
 
 
-def share_of(size: tuple[float, float], max_pixels: int) -> float:
-    """By how much both sides must shrink: 1.0 if not at all."""
+def reduction_factor(size: tuple[float, float], max_pixels: int) -> float:
+    """The factor by which both sides must shrink: 1.0 if not at all."""
     return min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5, _LONGEST_SIDE / max(size))
 
 
 def is_thin(size: tuple[float, float], max_pixels: int) -> bool:
-    """True if a page of this size, reduced to `max_pixels`, is a strip in which nothing can be read.
+    """True if a page of this size, reduced to `max_pixels`, is a strip too thin to read.
 
     Engines enlarge or pad the short side, so such a strip of some kilobytes would take gigabytes.
     """
-    short, long = (side * share_of(size, max_pixels) for side in sorted(size))
+    short, long = (side * reduction_factor(size, max_pixels) for side in sorted(size))
     return short < _THINNEST and long > _LONGEST_SHAPE * short
 
 

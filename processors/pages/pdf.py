@@ -1,12 +1,12 @@
-"""PDF files as pages, drawn by pdfium. Raises `BadInput` in words for the person who dropped the file."""
+"""PDF files as pages, rendered by pdfium. Messages of `BadInput` are for the person who submitted the file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from processors.contract import BadInput
-from processors.pages.page import Page, is_thin, reduce, refuse_too_many, share_of
-from processors.pages.textlayer import picture_share, read_places, read_text
+from processors.pages.page import Page, is_thin, reduce, reduction_factor, refuse_too_many
+from processors.pages.textlayer import picture_share, read_text, read_words
 
 _NO_PAGES = "This PDF has no pages. Export it again and drop the new file."
 _POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
@@ -24,15 +24,18 @@ def open_pdf(file: BinaryIO, *, max_pixels: int, dpi: int, password: str | None)
         if len(pdf) == 0:
             raise BadInput(_NO_PAGES)
         refuse_too_many(len(pdf))
-        pdf.init_forms()  # draws what was typed into form fields
+        pdf.init_forms()  # renders what was typed into form fields
         yield _PdfPages(pdf, max_pixels, dpi)
     finally:
         pdf.close()
 
 
 def _error_code(file: BinaryIO, password: str | None) -> int | None:
-    """The code with which pdfium refuses the file. It sets none for a file without pages, and the code of an earlier
-    file would be left: so another one is set first, and the file is opened again."""
+    """The error code of pdfium for the file.
+
+    pdfium sets none for a file without pages, which leaves the code of an earlier file; so set a known code first, then
+    open the file again.
+    """
     import pypdfium2
     from pypdfium2 import raw
 
@@ -58,7 +61,7 @@ def _why_pdf_fails(code: int | None, password: str | None) -> str:
             "(scan.pdf.password) and drop both together; or drop a copy without a password."
         )
     if code == raw.FPDF_ERR_SECURITY:
-        return "This PDF is encrypted in a way that cannot be opened here. Save a copy without it and drop that."
+        return "The encryption of this PDF is not supported. Save a copy without encryption and drop that."
     return "This PDF is damaged or cut off. Copy or download it again and drop the new file."
 
 
@@ -85,8 +88,8 @@ class _PdfPages:
             raise BadInput(f"Page {number} of this PDF has no size. Export it again and drop the new file.")
         if is_thin((width, height), self._max_pixels):
             points = " by ".join(f"{side:.0f}" if side >= 1000 else f"{side:.4g}" for side in page.get_size())
-            raise BadInput(f"Page {number} is too thin to be read ({points} points).")
-        share = share_of((width, height), self._max_pixels)
+            raise BadInput(f"Page {number} is too thin to read ({points} points).")
+        share = reduction_factor((width, height), self._max_pixels)
         notes = (f"rendered at {self._dpi * share:.0f} instead of {self._dpi} dpi",) if share < 1 else ()
         bitmap = page.render(scale=self._dpi * share / _POINTS_PER_INCH, rev_byteorder=True)
         try:
@@ -97,10 +100,10 @@ class _PdfPages:
         return Page(
             number=number,
             total=self.total,
-            image=reduce(image, self._max_pixels),  # pdfium rounds sides up: a row too many at the limit
+            image=reduce(image, self._max_pixels),  # pdfium rounds sides up: one row too many at the limit
             source_size=(max(1, round(width)), max(1, round(height))),
             notes=notes,
             text=text,
-            words=read_places(page, self._dpi * share / _POINTS_PER_INCH) if text else (),
+            words=read_words(page, self._dpi * share / _POINTS_PER_INCH) if text else (),
             picture_share=picture_share(page),
         )

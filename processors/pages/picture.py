@@ -1,4 +1,4 @@
-"""Pictures as pages, decoded by Pillow and libheif. Raises `BadInput` in words for the person who dropped the file."""
+"""Images as pages, decoded by Pillow and libheif. Messages of `BadInput` are for the person who submitted the file."""
 
 import itertools
 import logging
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AVIF")  # not EPS: it runs programs
-_MOST_BYTES = 800_000_000  # of one decoded picture: 200 megapixels in colour, as the largest phone cameras make
-_MOST_BYTES_AT_ONCE = 2 * _MOST_BYTES  # with the copy that a change of its mode makes
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AVIF")  # not EPS, which is a program
+_MOST_BYTES = 800_000_000  # of one decoded image: 200 megapixels in colour, as of the largest phone cameras
+_MOST_BYTES_AT_ONCE = 2 * _MOST_BYTES  # including the copy when its mode changes
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
-_BYTES_PER_PIXEL_OF_DECODER = {"JPEG2000": 20, "WEBP": 16}  # measured, all copies included; the others take few
+_BYTES_PER_PIXEL_OF_DECODER = {"JPEG2000": 20, "WEBP": 16}  # measured, including all copies; the others take less
 _COLOUR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit grey above counts its conversion too
 _REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
 _TAG_SUBFILE, _TAG_ORIENTATION = 254, 274
-_DARK = 1 / 16  # 16-bit grey that stays under this share of its range holds 12-bit data, or less
+_DARK = 1 / 16  # 16-bit grey that stays below this share of its range is data of 12 bits or less
 _MUCH_METADATA = (
     "This PNG holds too much text, or too large a colour profile, beside its pixels. Save it without metadata, or as "
     "JPEG, and drop that."
 )
-# What Pillow's plug-ins raise on damaged files, as its own fuzzers show; OSError is told apart by its errno.
+# What Pillow's plug-ins raise on damaged files, as its own fuzzers show; an OSError of the disk has an errno.
 _DAMAGE = (
     *(OSError, EOFError, SyntaxError, ValueError, IndexError, KeyError, TypeError, AttributeError),
     *(OverflowError, ZeroDivisionError, RuntimeError, struct.error, zlib.error),
@@ -42,13 +42,14 @@ def open_picture(file: BinaryIO, *, max_pixels: int) -> Iterator["_PicturePages"
     from PIL import Image, UnidentifiedImageError
 
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-    Image.MAX_IMAGE_PIXELS = None  # `_refuse_a_bomb` is stricter, as it knows the mode, and speaks to a person
+    Image.MAX_IMAGE_PIXELS = None  # `_refuse_decompression_bomb` is stricter, and its message is for a person
     try:
         with _damage_is_bad_input():
             picture = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
         raise BadInput(
-            "This is no picture that can be read here, or it is damaged. Save it as JPEG, PNG or PDF and drop that."
+            "Cannot read this image: it is damaged, or its format is not supported. "
+            "Save it as JPEG, PNG or PDF and drop that."
         ) from error
     with picture:
         yield _PicturePages(picture, max_pixels)
@@ -74,16 +75,16 @@ def _damage_is_bad_input() -> Iterator[None]:
 class _PicturePages:
     def __init__(self, picture: "Image.Image", max_pixels: int):
         self._picture, self._max_pixels = picture, max_pixels
-        self._frames: list[int | None] = [0]  # None: what cannot be read, at the end
+        self._frames: list[int | None] = [0]  # None: the unreadable rest at the end
         if picture.format == "TIFF":
             self._frames = self._pages_of_tiff()
         self.total = len(self._frames)
 
     def _pages_of_tiff(self) -> list[int | None]:
-        """The frames that are pages. Of a file that is cut off: those before, and None for what follows.
+        """The frames that are pages. In a file that is cut off: those before, then None for the rest.
 
         Raises:
-            BadInput: not even the first one can be found, or there are too many.
+            BadInput: not even the first one is found, or there are too many.
         """
         frames: list[int | None] = []
         walk = enumerate(self._walk())
@@ -97,7 +98,7 @@ class _PicturePages:
         return frames or [0]
 
     def _walk(self) -> Iterator[bool]:
-        """For each frame of a TIFF: is it a preview? Pillow's own count would go to the end, however far that is."""
+        """For each frame of a TIFF, whether it is a preview. Pillow's own count would first walk to the end."""
         for frame in itertools.count():
             try:
                 self._picture.seek(frame)
@@ -110,22 +111,22 @@ class _PicturePages:
         frame = self._frames[number - 1]
         if frame is None:
             raise BadInput(
-                f"Page {number} and what follows cannot be read: the file is damaged or cut off. Copy it again."
+                f"Page {number} and all pages after it cannot be read: the file is damaged or cut off. Copy it again."
             )
         with _damage_is_bad_input():
             self._picture.seek(frame)
         picture, notes = self._picture, []
         size = picture.size
         if is_thin(size, self._max_pixels):
-            what = f"Page {number}" if self.total > 1 else "This picture"
-            raise BadInput(f"{what} is too thin to be read ({size[0]} by {size[1]} pixels).")
+            what = f"Page {number}" if self.total > 1 else "This image"
+            raise BadInput(f"{what} is too thin to read ({size[0]} by {size[1]} pixels).")
         if picture.format in ("JPEG", "MPO") and not picture.info.get("progressive"):
             picture.draft(picture.mode, fit(size, self._max_pixels))  # decodes at 1/2, 1/4 or 1/8
-        _refuse_a_bomb(picture, size)
+        _refuse_decompression_bomb(picture, size)
         declared = _orientation(picture)
         with _damage_is_bad_input():
             picture.load()
-        left = _orientation(picture)  # Pillow turns TIFF itself while loading; PNG may name it after the pixels
+        left = _orientation(picture)  # Pillow rotates TIFF itself while loading; PNG may declare it after the pixels
         image, note = _to_rgb(picture, self._max_pixels)
         image = _turn_upright(image, left)
         size = size[::-1] if {declared, left} & {5, 6, 7, 8} else size
@@ -136,30 +137,30 @@ class _PicturePages:
         return Page(number=number, total=self.total, image=image, source_size=size, notes=(*notes, *note))
 
 
-def _refuse_a_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
-    """Judge by the header, before anything is decoded: a file of some kilobytes may ask for terabytes."""
+def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
+    """Check the size in the header before decoding: a file of some kilobytes may need terabytes."""
     each = _BYTES_PER_PIXEL.get(picture.mode, _COLOUR_BYTES)
     mode = _target_mode(picture)
     converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOUR_BYTES
-    converted += _COLOUR_BYTES if mode == "RGBA" else 0  # Pillow's resize multiplies a copy by its transparency
+    converted += _COLOUR_BYTES if mode == "RGBA" else 0  # Pillow's resize premultiplies a copy by its alpha
     at_once = max(each + converted, _BYTES_PER_PIXEL_OF_DECODER.get(picture.format, 0))
     most = min(_MOST_BYTES // each, _MOST_BYTES_AT_ONCE // at_once)
     if picture.width * picture.height > most:
         raise BadInput(
-            f"This picture is too large to decode: {size[0]} x {size[1]} pixels, and at most "
-            f"{most // 1_000_000} million are read. Reduce or split it and drop that."
+            f"This image is too large to decode: {size[0]} x {size[1]} pixels, and the limit is "
+            f"{most // 1_000_000} million. Reduce or split it and drop that."
         )
 
 
 def _target_mode(picture: "Image.Image") -> str:
-    """The mode in which a picture is reduced; deep grey is 8 bits by then."""
+    """The mode in which an image is reduced; deep grey has 8 bits by then."""
     if picture.has_transparency_data:
         return "RGBA"
     return "L" if picture.mode in ("1", "L") else "RGB"
 
 
 def _count_frames(picture: "Image.Image") -> int:
-    """1 if what follows the first one is damaged."""
+    """The number of frames; 1 if the frames after the first are damaged."""
     try:
         return getattr(picture, "n_frames", 1)
     except _DAMAGE:
@@ -167,7 +168,7 @@ def _count_frames(picture: "Image.Image") -> int:
 
 
 def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tuple[str, ...]]:
-    """A new 8-bit RGB picture of at most `max_pixels`: transparency over white, deep grey scaled to its range."""
+    """Convert to 8-bit RGB with at most `max_pixels`: transparency over white, deep grey scaled to its range."""
     from PIL import Image
 
     notes: tuple[str, ...] = ()
@@ -175,9 +176,9 @@ def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tup
         picture, notes = _deep_grey(picture)
     mode = _target_mode(picture)
     try:
-        picture = picture if picture.mode == mode else picture.convert(mode)  # which copies even what is in it already
+        picture = picture if picture.mode == mode else picture.convert(mode)  # convert would copy in any case
     except ValueError as error:
-        raise BadInput(f"Colours of the kind {picture.mode} are not read here. Save it as JPEG or PNG.") from error
+        raise BadInput(f"The colour mode {picture.mode} is not supported. Save it as JPEG or PNG.") from error
     picture = reduce(picture, max_pixels)
     if mode == "RGBA":
         white = Image.new("RGB", picture.size, "white")
@@ -187,7 +188,7 @@ def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tup
 
 
 def _deep_grey(picture: "Image.Image") -> tuple["Image.Image", tuple[str, ...]]:
-    """Grey of 16 or 32 bits as 8 bits; Pillow's own conversion clips it to white."""
+    """Convert grey of 16 or 32 bits to 8 bits; Pillow's own conversion clips it to white."""
     import numpy as np
     from PIL import Image
 
@@ -208,12 +209,12 @@ def _orientation(picture: "Image.Image") -> int:
     try:
         return picture.getexif().get(_TAG_ORIENTATION, 1)
     except _DAMAGE:
-        logger.warning("The EXIF data is damaged: the picture is taken as it lies")
+        logger.warning("The EXIF data is damaged; the image is not rotated")
         return 1
 
 
 def _turn_upright(image: "Image.Image", orientation: int) -> "Image.Image":
-    """Undo the turn and mirroring that EXIF's Orientation names (CIPA DC-008, 4.6.5.1)."""
+    """Undo the rotation and mirroring that EXIF's Orientation declares (CIPA DC-008, 4.6.5.1)."""
     from PIL.Image import Transpose
 
     turn = {

@@ -1,4 +1,4 @@
-"""The text layer of a PDF page: its text, and its words with their places on the page as it is drawn."""
+"""The text layer of a PDF page: its text, and its words with their positions on the rendered page."""
 
 import ctypes
 import sys
@@ -8,11 +8,11 @@ from typing import Any
 
 from processors.pages.page import PlacedWord
 
-_FINE = 16  # device units a point, as pdfium gives whole numbers
-_GAP = 0.25  # character heights; a wider gap begins a word, even where no space is printed
+_FINE = 16  # device units per point, as pdfium returns integers
+_GAP = 0.25  # character heights; a wider gap starts a new word, even without a space
 _TILTED = 0.2  # radians
 _UNKNOWN = "\ufffd"
-_HYPHEN, _LINE_END = "-", "\x02\ufffe"  # what pdfium writes for a hyphen at the end of a line
+_HYPHEN, _LINE_END = "-", "\x02\ufffe"  # pdfium's character for a hyphen at the end of a line
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ def read_text(page: Any) -> str:
     return "".join(_HYPHEN if each in _LINE_END else _readable(each) for each in found).strip()
 
 
-def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
-    """The words in pixels of the page drawn at `scale` pixels a point; none if most of the text does not lie level."""
+def read_words(page: Any, scale: float) -> tuple[PlacedWord, ...]:
+    """The words in pixels of the page rendered at `scale` pixels per point; none if most text is not horizontal."""
     from pypdfium2 import raw
 
     text = page.get_textpage()
@@ -49,13 +49,13 @@ def read_places(page: Any, scale: float) -> tuple[PlacedWord, ...]:
         width, height = page.get_size()
         size = round(width * _FINE), round(height * _FINE)
         codes = [_code(text, number) for number in range(count)]
-        chars = [_char(text, page, number, character, size) for number, character in enumerate(characters(codes))]
+        chars = [_char(text, page, number, character, size) for number, character in enumerate(to_characters(codes))]
     finally:
         text.close()
     return tuple(_word(run, scale) for run in _runs([char for char in chars if char is None or char.text]))
 
 
-def characters(codes: Sequence[int]) -> list[str]:
+def to_characters(codes: Sequence[int]) -> list[str]:
     """Convert the codes from a font's table, valid or not, to characters.
 
     A surrogate pair becomes one character, followed by ""; a lone surrogate, an invalid code point, a noncharacter or a
@@ -82,8 +82,11 @@ def _readable(character: str) -> str:
 
 
 def _code(text: Any, number: int) -> int:
-    """The code of a character: pdfium's sign for a hyphen at a line's end as a hyphen, and U+0000, its sign for a glyph
-    without a code, as U+FFFD unless the glyph is blank."""
+    """The code of a character.
+
+    pdfium's code for a hyphen at the end of a line becomes a hyphen; U+0000, its code for a glyph without one, becomes
+    U+FFFD unless the glyph is blank.
+    """
     from pypdfium2 import raw
 
     code = raw.FPDFText_GetUnicode(text, number)
@@ -105,7 +108,7 @@ def _is_low(code: int) -> bool:
 
 
 def picture_share(page: Any) -> float:
-    """The share of the page's area that its largest picture covers."""
+    """The share of the page's area that its largest image covers."""
     from pypdfium2 import raw
 
     width, height = page.get_size()
@@ -115,7 +118,7 @@ def picture_share(page: Any) -> float:
 
 
 def _char(text: Any, page: Any, number: int, character: str, size: tuple[int, int]) -> _Char | None:
-    """None: a space, or what pdfium itself put in."""
+    """None: a space, or a character that pdfium inserted."""
     from pypdfium2 import raw
 
     if character == "\0" or character.isspace():

@@ -1,34 +1,35 @@
-"""Bank statements and receipts: from words on pages to checked rows of money. A library, not a processor.
+"""Bank statements and receipts: from words on pages to verified rows of money. A library, not a processor.
 
-`read_statements` reads words with places, `from_page_answers` a model's answers in the form of `page_schema`. `compare`
-holds them against a second reading, `check` verifies each statement, `reasons` says why a person should look, and the
-writers write. Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check ever changes a value.
+`read_statements` reads words with positions, `from_page_answers` a model's answers in the form of `page_schema`.
+`finish_statement` and `finish_receipt` verify what was read, by a second reading where there is one, and write it.
+Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check ever changes a value.
 """
 
 from processors.statements.assembly import read_statements
-from processors.statements.comparison import compare
+from processors.statements.finish import FinishedDocument, finish_receipt, finish_statement
 from processors.statements.from_model import from_page_answers, page_schema, receipt_from_answers, receipt_schema
 from processors.statements.ofx import write_ofx
-from processors.statements.outputs import FORMATS, summarize_document, summarize_receipt, write_document, write_receipt
+from processors.statements.outputs import FORMATS, summarize_document
 from processors.statements.receipts import Receipt, read_receipt
-from processors.statements.records import Anchor, Check, Document, Row, Statement, Unread
-from processors.statements.verify import check, occurs, reasons
-from processors.statements.words import PageWords, Word, split_words
+from processors.statements.records import Row, SecondReading, Statement, StatementDocument, Unread
+from processors.statements.verify import doubtful_pages, occurs, reasons, verify
+from processors.statements.words import PageWord, PageWords, split_words
 from processors.statements.writers import write_csv, write_json, write_markdown, write_xlsx
 
 __all__ = [
     "FORMATS",
-    "Anchor",
-    "Check",
-    "Document",
+    "StatementDocument",
+    "FinishedDocument",
     "PageWords",
     "Receipt",
     "Row",
+    "SecondReading",
     "Statement",
     "Unread",
-    "Word",
-    "check",
-    "compare",
+    "PageWord",
+    "doubtful_pages",
+    "finish_receipt",
+    "finish_statement",
     "from_page_answers",
     "occurs",
     "page_schema",
@@ -39,12 +40,10 @@ __all__ = [
     "receipt_schema",
     "split_words",
     "summarize_document",
-    "summarize_receipt",
+    "verify",
     "write_csv",
-    "write_document",
     "write_json",
     "write_markdown",
     "write_ofx",
-    "write_receipt",
     "write_xlsx",
 ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from processors.statements import currencies
 
-Mark = Literal[".", ","]
+DecimalMark = Literal[".", ","]
 
 _SPACE = "\u00a0\u202f\u2009 "
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}(?=\.)"  # as in India: 12,34,567.89
@@ -33,17 +33,17 @@ class Amount:
 
     @property
     def signed(self) -> Decimal:
-        """The value as a balance: below zero if it is marked so."""
+        """The value as a balance, negative if marked so."""
         return -self.value if self.sign == "-" or self.side == "debit" else self.value
 
 
 def looks_like_amount(text: str) -> bool:
-    """Is all of `text` an amount, in either notation? "1,234.50", "(12,00)", "12.00-", "£5.00 CR"."""
+    """True if all of `text` is an amount, in either notation: "1,234.50", "(12,00)", "12.00-", "£5.00 CR"."""
     return _AMOUNT.fullmatch(text.strip()) is not None
 
 
-def read_amount(text: str, mark: Mark) -> Amount | None:
-    """The amount that `text` is, with `mark` as the decimal mark; None if it is none in that notation."""
+def parse_amount(text: str, mark: DecimalMark) -> Amount | None:
+    """The amount, with `mark` as the decimal mark; None if `text` is not an amount in that notation."""
     match = _AMOUNT.fullmatch(text.strip())
     if not match or match["mark"] != mark or match["group"] == mark:
         return None
@@ -55,7 +55,7 @@ def read_amount(text: str, mark: Mark) -> Amount | None:
     return Amount(value, "-" if minus else "+" if signs else "", side)
 
 
-def decide_mark(texts: Iterable[str]) -> Mark:
-    """The decimal mark of a document, by the majority of its amounts; "." if there is none."""
+def detect_decimal_mark(texts: Iterable[str]) -> DecimalMark:
+    """The decimal mark in the majority of a document's amounts; "." if it has none."""
     marks = [match["mark"] for text in texts if (match := _AMOUNT.fullmatch(text.strip()))]
     return "," if marks.count(",") > marks.count(".") else "."

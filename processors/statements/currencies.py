@@ -70,7 +70,7 @@ _LABELLED = re.compile(
 )
 
 
-def find_currency(texts: Iterable[str]) -> str | None:
+def detect_currency(texts: Iterable[str]) -> str | None:
     """The ISO 4217 code that a document names most often, by code or sign; None if it names none."""
     votes: dict[str, int] = {}
     for text in texts:

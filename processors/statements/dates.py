@@ -1,7 +1,7 @@
 """Dates as printed on statements, in English, German, French, Spanish, Dutch and Italian. Pure.
 
-A date is first found as its printed parts (`PrintedDate`); what they mean is decided from the document as a whole
-(`decide_order`) and from the statement's period (`resolve`), never from one row.
+A date is first found as its printed parts (`PrintedDate`); their meaning is decided from the whole document
+(`detect_date_order`) and from the statement's period (`resolve_date`), never from one row.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-Order = Literal["dmy", "mdy"]
+DateOrder = Literal["dmy", "mdy"]
 
 _MONTHS = {
     1: "january jan januar jänner jän janner janvier janv enero ene januari gennaio gen",
@@ -41,12 +41,12 @@ _PATTERNS = tuple(
         r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
     )
 )
-_SLACK = timedelta(days=45)  # a date further outside the period belongs to no year near it
+_SLACK = timedelta(days=45)  # a date further outside the period is in none of the years around it
 
 
 @dataclass(frozen=True)
 class PrintedDate:
-    """A date's parts as they stand in the text. Either day and month are known, or `pair` is, in unknown order."""
+    """A date's parts as printed. Either day and month are known, or `pair` is, in unknown order."""
 
     day: int | None
     month: int | None
@@ -55,8 +55,8 @@ class PrintedDate:
     length: int = 0  # characters from the start of the text
 
 
-def read_date(text: str) -> PrintedDate | None:
-    """The date with which `text` begins, or None."""
+def parse_date(text: str) -> PrintedDate | None:
+    """The date at the start of `text`, or None."""
     for pattern in _PATTERNS:
         match = pattern.match(text)
         if match and (found := _printed(match)):
@@ -69,7 +69,7 @@ def find_dates(text: str) -> list[PrintedDate]:
     found, start = [], 0
     while start < len(text):
         at_word = start == 0 or not text[start - 1].isalnum()
-        if at_word and (one := read_date(text[start:])):
+        if at_word and (one := parse_date(text[start:])):
             found.append(one)
             start += one.length
         else:
@@ -77,11 +77,11 @@ def find_dates(text: str) -> list[PrintedDate]:
     return found
 
 
-def decide_order(printed: Iterable[PrintedDate], period: tuple[date, date] | None = None) -> Order:
-    """Day or month first, for the numeric dates of one document.
+def detect_date_order(printed: Iterable[PrintedDate], period: tuple[date, date] | None = None) -> DateOrder:
+    """Decide whether day or month comes first in the numeric dates of one document.
 
-    A number above twelve decides; then how many fall in the period; then the order in which rows in sequence spread
-    over the fewest days. Day first if all of that is silent, as in most countries.
+    A number above twelve decides; then how many dates fall in the period; then which order spreads consecutive rows
+    over fewer days. If nothing decides: day first, as in most countries.
     """
     pairs = [each for each in printed if each.pair]
     firsts, seconds = sum(each.pair[0] > 12 for each in pairs), sum(each.pair[1] > 12 for each in pairs)
@@ -91,10 +91,10 @@ def decide_order(printed: Iterable[PrintedDate], period: tuple[date, date] | Non
     return "mdy" if costs["mdy"] < costs["dmy"] else "dmy"
 
 
-def resolve(printed: PrintedDate, order: Order, period: tuple[date, date] | None) -> date | None:
-    """The calendar date; a year that is not printed is the one that puts it in or nearest to the period.
+def resolve_date(printed: PrintedDate, order: DateOrder, period: tuple[date, date] | None) -> date | None:
+    """The calendar date; if no year is printed, with the year that puts it in the period or closest to it.
 
-    None if there is no such day, or no year to be had.
+    None if there is no such day, or the year is unknown.
     """
     day, month = _day_and_month(printed, order)
     if printed.year:
@@ -107,16 +107,16 @@ def resolve(printed: PrintedDate, order: Order, period: tuple[date, date] | None
     return min(known, key=lambda each: _distance(each, start, end), default=None)
 
 
-def find_period(lines: Sequence[str], order: Order) -> tuple[date, date] | None:
-    """The statement's period: two full dates on one line of the text outside the table, at most 400 days apart, of
-    which the first may lack its year."""
+def find_period(lines: Sequence[str], order: DateOrder) -> tuple[date, date] | None:
+    """The statement's period: two full dates on one line outside the table, at most 400 days apart; the first may lack
+    its year."""
     for line in lines:
         found = find_dates(line)
         for first, second in zip(found, found[1:], strict=False):
-            end = resolve(second, order, None)
+            end = resolve_date(second, order, None)
             if end is None:
                 continue
-            start = resolve(first, order, None) or resolve(first, order, (end - timedelta(days=300), end))
+            start = resolve_date(first, order, None) or resolve_date(first, order, (end - timedelta(days=300), end))
             if start and timedelta(0) < end - start <= timedelta(days=400):
                 return start, end
     return None
@@ -142,7 +142,7 @@ def _year(text: str | None) -> int | None:
     return number if number > 99 else 2000 + number if number < 70 else 1900 + number
 
 
-def _day_and_month(printed: PrintedDate, order: Order) -> tuple[int, int]:
+def _day_and_month(printed: PrintedDate, order: DateOrder) -> tuple[int, int]:
     if printed.pair is None:
         return printed.day, printed.month
     first, second = printed.pair
@@ -160,8 +160,8 @@ def _distance(each: date, start: date, end: date) -> timedelta:
     return max(start - each, each - end, timedelta(0))
 
 
-def _cost(pairs: Sequence[PrintedDate], order: Order, period: tuple[date, date] | None) -> tuple[int, int]:
-    """How badly an order fits: dates that are none or outside the period; days walked from row to row."""
+def _cost(pairs: Sequence[PrintedDate], order: DateOrder, period: tuple[date, date] | None) -> tuple[int, int]:
+    """How badly an order fits: the number of dates that are invalid or outside the period, then days between rows."""
     year = next((each.year for each in pairs if each.year), 2024)
     read = [_date(each.year or year, *reversed(_day_and_month(each, order))) for each in pairs]
     outside = sum(each is None or bool(period and not period[0] <= each <= period[1]) for each in read)

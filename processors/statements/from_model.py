@@ -1,22 +1,27 @@
 """Statements from a model's answers, one a page, in the form of `page_schema`. Pure.
 
-The model copies what is printed, as text; notation, years and signs are decided here, as for pages read by layout.
+The model copies text as printed; notation, years and signs are decided here, as for pages read by layout.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from processors.statements.amounts import Mark, decide_mark, looks_like_amount, read_amount
+from processors.statements.amounts import (
+    DecimalMark,
+    detect_decimal_mark,
+    looks_like_amount,
+    parse_amount,
+)
 from processors.statements.assembly import assemble
-from processors.statements.currencies import find_currency
-from processors.statements.dates import read_date
-from processors.statements.header import Accounts
-from processors.statements.reading import RawFigure, RawRow, Reading
-from processors.statements.receipts import Item, Receipt, find_date, verify_receipt
-from processors.statements.records import LEAST_CONFIDENCE, Document, Unread
-from processors.statements.table import Cell
-from processors.statements.words import Line, Word
+from processors.statements.currencies import detect_currency
+from processors.statements.dates import parse_date
+from processors.statements.header import AccountTracker
+from processors.statements.reading import RawDocument, RawFigure, RawRow
+from processors.statements.receipts import Item, Receipt, find_date
+from processors.statements.records import StatementDocument, Unread
+from processors.statements.table import AmountCell
+from processors.statements.words import PageWord, TextLine
 
 _AMOUNT = r"^[-+(]? ?[£$€]? ?[-+]?[0-9][0-9 .,']{0,16}[.,][0-9]{2} ?\)?[-+]? ?(CR|DR|S|H)?$"
 _MONEY = ("debit", "credit", "amount", "balance")
@@ -37,7 +42,7 @@ _FIGURES = {
 
 
 def page_schema() -> dict[str, Any]:
-    """The JSON Schema of what is read of one page: everything as printed, null for what is not there."""
+    """The JSON Schema of the answer about one page: everything as printed, null for what is not on it."""
     row = {
         "date": _text("date of the movement, as printed"),
         "description": {"type": "string", "maxLength": 500},
@@ -54,21 +59,22 @@ def page_schema() -> dict[str, Any]:
 
 
 def from_page_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]], certainty: Mapping[tuple[int, int], float] | None = None
-) -> Document:
-    """A document from (page, answer in the form of `page_schema`), in reading order. What is no date or no amount
-    flags its row or is told as unread; nothing is verified yet.
+    answers: Sequence[tuple[int, Mapping[str, Any]]], confidences: Mapping[tuple[int, int], float] | None = None
+) -> StatementDocument:
+    """A document from (page, answer in the form of `page_schema`), in reading order.
 
-    certainty: by page and number of a row in its answer, the probability of the least certain of its values.
+    Nothing is verified yet. A value that is not a date or an amount flags its row or is reported as unread.
+
+    confidences: by page and index of a row in its answer, the probability of the least certain of its values.
     """
-    reading, accounts = Reading(), Accounts()
+    reading, accounts = RawDocument(), AccountTracker()
     for page, answer in answers:
-        _read_page(page, answer, reading, accounts, certainty or {})
-    return assemble(reading, Document(pages=len(answers), unread=reading.unread))
+        _read_page(page, answer, reading, accounts, confidences or {})
+    return assemble(reading, StatementDocument(pages=len(answers), unread=reading.unread))
 
 
 def receipt_schema() -> dict[str, Any]:
-    """The JSON Schema of what is read of one page of a receipt: everything as printed, null for what is not there."""
+    """The JSON Schema of the answer about one page of a receipt: everything as printed, null for what is not on it."""
     item = {
         "description": {"type": "string", "maxLength": 200},
         "price": _amount("what the line comes to; with its sign where it is a discount"),
@@ -86,58 +92,54 @@ def receipt_schema() -> dict[str, Any]:
 
 
 def receipt_from_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]],
-    certainty: Mapping[tuple[int, int], float] | None = None,
-    *,
-    least_confidence: float = LEAST_CONFIDENCE,
+    answers: Sequence[tuple[int, Mapping[str, Any]]], confidences: Mapping[tuple[int, int], float] | None = None
 ) -> Receipt:
-    """A receipt from (page, answer in the form of `receipt_schema`), verified; see `from_page_answers`."""
+    """A receipt from (page, answer in the form of `receipt_schema`); see `from_page_answers`."""
     first = {name: next((answer[name] for _, answer in answers if answer.get(name)), None) for name in _OF_RECEIPT}
     items = [(page, number, item) for page, answer in answers for number, item in enumerate(answer.get("items") or [])]
     sums = {name: first[name] for name in _SUMS}
-    mark = decide_mark(text for text in (*sums.values(), *(item["price"] for _, _, item in items)) if text)
+    mark = detect_decimal_mark(text for text in (*sums.values(), *(item["price"] for _, _, item in items)) if text)
     receipt = Receipt(
         shop=first["shop"] or "",
         date=find_date([first["date"]] if first["date"] else []),
-        currency=find_currency([first["currency"]] if first["currency"] else []) or "",
+        currency=detect_currency([first["currency"]] if first["currency"] else []) or "",
     )
     for name, text in sums.items():
         setattr(receipt, name, _receipt_amount(receipt, text, mark, name))
     for page, number, item in items:
         price = _receipt_amount(receipt, item["price"], mark, repr(item["description"]))
         if price is not None:
-            sure = (certainty or {}).get((page, number), 1.0)
+            sure = (confidences or {}).get((page, number), 1.0)
             receipt.items.append(Item(page, item["description"], price, sure))
-    verify_receipt(receipt, least_confidence)
     return receipt
 
 
-def _receipt_amount(receipt: Receipt, text: str | None, mark: Mark, what: str) -> Decimal | None:
-    amount = read_amount(text, mark) if text else None
+def _receipt_amount(receipt: Receipt, text: str | None, mark: DecimalMark, what: str) -> Decimal | None:
+    amount = parse_amount(text, mark) if text else None
     if amount is None and (text or what not in _SUMS):
-        receipt.reasons.append(f"{what}: {text or 'nothing'} is no amount")
+        receipt.reasons.append(f"{what}: {f'{text} is not an amount' if text else 'no amount'}")
     return amount and amount.signed
 
 
 def _read_page(
     page: int,
     answer: Mapping[str, Any],
-    reading: Reading,
-    accounts: Accounts,
-    certainty: Mapping[tuple[int, int], float],
+    reading: RawDocument,
+    accounts: AccountTracker,
+    confidences: Mapping[tuple[int, int], float],
 ) -> None:
     if answer.get("account"):
-        accounts.see(f"account number {answer['account']}")
+        accounts.update(f"account number {answer['account']}")
     account = accounts.current
     for label, name in (("", "period"), ("Account holder: ", "holder"), ("", "currency")):
         if answer.get(name):
-            line = Line(page, (Word(f"{label}{answer[name]}", 0, 0, 1, 1),))
+            line = TextLine(page, (PageWord(f"{label}{answer[name]}", 0, 0, 1, 1),))
             reading.outside.append((account, line))
             reading.lines.append(line)
     _add_figure(reading, page, account, "opening", answer.get("opening"))
     rows = answer.get("rows") or []
     for number, row in enumerate(rows):
-        reading.items.append(_row(page, account, row, certainty.get((page, number), 1.0)))
+        reading.items.append(_row(page, account, row, confidences.get((page, number), 1.0)))
     _add_figure(reading, page, account, "closing", answer.get("closing"))
     _add_figure(reading, page, account, "debits", answer.get("total_debits"))
     _add_figure(reading, page, account, "credits", answer.get("total_credits"))
@@ -145,24 +147,24 @@ def _read_page(
         reading.unread.append(Unread(page, "", "no rows were found on this page"))
 
 
-def _add_figure(reading: Reading, page: int, account: str, name: str, text: str | None) -> None:
+def _add_figure(reading: RawDocument, page: int, account: str, name: str, text: str | None) -> None:
     if not text:
         return
     if not looks_like_amount(text):
-        reading.unread.append(Unread(page, text, f"is no amount, but was given as {name}"))
+        reading.unread.append(Unread(page, text, f"given as {name}, but not an amount"))
         return
     column = "balance" if name in ("opening", "closing") else {"debits": "debit", "credits": "credit"}[name]
     reading.items.append(RawFigure(page, account, name, {column: text}))
 
 
-def _row(page: int, account: str, row: Mapping[str, Any], certainty: float) -> RawRow:
-    raw = RawRow(page, account, read_date(row.get("date") or ""), confidence=certainty)
+def _row(page: int, account: str, row: Mapping[str, Any], confidence: float) -> RawRow:
+    raw = RawRow(page, account, parse_date(row.get("date") or ""), confidence=confidence)
     raw.text = [row["description"]] if row.get("description") else []
     raw.reference = [row["reference"]] if row.get("reference") else []
     for name in _MONEY:
         text = (row.get(name) or "").strip()
         if looks_like_amount(text):
-            raw.money[name] = Cell((), text)
+            raw.money[name] = AmountCell((), text)
         elif text:
             raw.unreadable.append(text)
     return raw

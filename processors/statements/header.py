@@ -1,15 +1,15 @@
-"""What stands around the table: account numbers, the holder, and balances and totals in a summary. Pure."""
+"""The text around the table: account numbers, the holder, and balances and totals in a summary. Pure."""
 
 import re
 from collections.abc import Sequence
 
 from processors.statements.amounts import looks_like_amount
-from processors.statements.dates import read_date
-from processors.statements.keywords import name_special, plain
+from processors.statements.dates import parse_date
+from processors.statements.keywords import match_special, normalize
 from processors.statements.table import find_amounts
-from processors.statements.words import Line, line_height, split_cells
+from processors.statements.words import TextLine, line_height, split_cells
 
-_LEAST_SUMMARY = 2  # labels side by side; one alone may be the text of a row
+_LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
 _LABEL_GAP = 1.2  # line heights between the words of one label
 _MOST_NAME_WORDS = 5
 _NUMBER = r"(?P<number>[a-z]{0,2}[\dx*][\dx* \-/.]{3,32}[\dx*])(?![a-z0-9])"
@@ -31,16 +31,16 @@ _PERSON = re.compile(r"(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M\.|Mme|Sr\.|Sra\.|Messrs)
 _PAGE_OF = re.compile(r"(?:page|seite|pagina|blatt|feuillet|p\.)?\s*(\d{1,3})\s?(?:of|/|von|sur|de)\s?(\d{1,3})")
 
 
-class Accounts:
-    """The account that is being read, told by the numbers that lines name."""
+class AccountTracker:
+    """The current account, by the account numbers in the lines so far."""
 
     def __init__(self):
         self.current = ""
         self._by_label: dict[str, str] = {}
 
-    def see(self, text: str) -> bool:
-        """Look for a number in a line; True if another account begins here."""
-        wanted = plain(text)
+    def update(self, text: str) -> bool:
+        """Look for an account number in a line; True if another account begins here."""
+        wanted = normalize(text)
         for label, pattern in (("account", _ACCOUNT), ("iban", _IBAN)):
             match = pattern.search(wanted)
             if not match:
@@ -51,19 +51,19 @@ class Accounts:
                 return False
             self._by_label[label] = number
             if known is None and self.current:
-                return False  # a second name of the same account
+                return False  # another number of the same account
             self._by_label = {label: number}
             self.current = number
             return True
         return False
 
 
-def find_summary(line: Line, below: Line | None, height: float) -> list[tuple[str, str]]:
-    """The balances and totals named on a line, with their amounts from the same line or from under their labels."""
+def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[tuple[str, str]]:
+    """The balances and totals named on a line, with their amounts from the same line or from below their labels."""
     found = []
     cells = split_cells(line.words, _LABEL_GAP * height)
     for at, cell in enumerate(cells):
-        name = name_special(" ".join(word.text for word in cell))
+        name = match_special(" ".join(word.text for word in cell))
         if not name:
             continue
         inside = find_amounts(cell, height)
@@ -75,13 +75,13 @@ def find_summary(line: Line, below: Line | None, height: float) -> list[tuple[st
     return found
 
 
-def set_summaries_apart(lines: Sequence[Line], height: float) -> tuple[list[Line], list[tuple[int, str, str]]]:
-    """Lines of a table without labels of balances side by side and their amounts below; those as page, name, amount."""
+def separate_summaries(lines: Sequence[TextLine], height: float) -> tuple[list[TextLine], list[tuple[int, str, str]]]:
+    """Separate labels side by side with amounts below them from the lines of a table, as (page, name, amount)."""
     rest, found, at = [], [], 0
     while at < len(lines):
         line, below = lines[at], lines[at + 1] if at + 1 < len(lines) else None
         named = [] if find_amounts(line.words, height) else find_summary(line, below, height)
-        if len(named) >= _LEAST_SUMMARY and not read_date(below.text):
+        if len(named) >= _LEAST_SUMMARY and not parse_date(below.text):
             found += [(line.page, name, amount) for name, amount in named]
             at += 2
         else:
@@ -90,8 +90,8 @@ def set_summaries_apart(lines: Sequence[Line], height: float) -> tuple[list[Line
     return rest, found
 
 
-def find_holder(lines: Sequence[Line]) -> str:
-    """The account's holder, named as such or by a form of address; "" if nobody is."""
+def find_holder(lines: Sequence[TextLine]) -> str:
+    """The account holder, named as such or by a form of address; "" if there is none."""
     for line in lines:
         if match := _HOLDER.match(line.text):
             return match["name"].strip()
@@ -101,17 +101,17 @@ def find_holder(lines: Sequence[Line]) -> str:
     return next((text for text in texts if _PERSON.fullmatch(text)), "")
 
 
-def find_page_number(lines: Sequence[Line]) -> tuple[int, int] | None:
-    """Number and count as printed ("Page 2 of 5"), from a line that says little else."""
+def find_page_number(lines: Sequence[TextLine]) -> tuple[int, int] | None:
+    """Number and count as printed ("Page 2 of 5")."""
     for line in lines:
-        match = _PAGE_OF.search(plain(line.text))
+        match = _PAGE_OF.search(normalize(line.text))
         named = bool(match) and any(word in match[0] for word in ("page", "seite", "pagina", "blatt", "feuillet"))
         if named and 1 <= int(match[1]) <= int(match[2]):
             return int(match[1]), int(match[2])
     return None
 
 
-def _under(left: float, right: float, below: Line | None, height: float) -> list:
+def _under(left: float, right: float, below: TextLine | None, height: float) -> list:
     if below is None:
         return []
     cells = find_amounts(below.words, height)

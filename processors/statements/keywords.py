@@ -1,5 +1,5 @@
-"""The words by which statements name their columns and special lines, in English, German, French, Spanish,
-Dutch and Italian. Pure."""
+"""Keywords for the columns and special lines of statements, in English, German, French, Spanish, Dutch and Italian.
+Pure."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ Column = Literal["date", "value_date", "description", "reference", "debit", "cre
 Special = Literal["opening", "closing", "carried", "standing", "debits", "credits", "total"]
 Section = Literal["debits", "credits"]
 
-# columns: each pattern is the whole of a heading
+# columns: each pattern matches a complete heading
 _COLUMNS: dict[Column, str] = {
     "value_date": r"value(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
     r"|rentedatum|valutadatum|data valuta"
@@ -53,7 +53,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 _CODE = "|".join(sorted(CODES)).lower()
 _CURRENCY_TAIL = rf"(?: ?[(\[]? ?(?:£|\$|€|₹|(?:(?:in|en) )?(?:{_CODE}|euros?)) ?[)\]]?)?"
 _COLUMN_PATTERNS = {name: _compile(f"(?:{words}){_CURRENCY_TAIL}:?") for name, words in _COLUMNS.items()}
-# special lines: each pattern begins the text of a line or of a label
+# special lines: each pattern matches the start of a line or of a label
 _SPECIALS: tuple[tuple[Special, str], ...] = (
     (
         "carried",
@@ -77,7 +77,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo",
     ),
     (
-        "standing",  # opening or closing: by where it stands
+        "standing",  # opening or closing, depending on its position
         r"kontostand (?:am|vom|zum)|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?",
     ),
     (
@@ -100,7 +100,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)",
     ),
 )
-# headings over a part of the rows: each pattern is the whole of a line
+# headings above some of the rows: each pattern matches a complete line
 _SECTIONS: dict[Section, str] = {
     "debits": r"(?:(?:electronic|other|cash|atm(?: and debit card)?|card|online|automatic) )*"
     r"(?:withdrawals|debits|payments|purchases)(?: and (?:other )?(?:debits|withdrawals|payments|subtractions))?"
@@ -112,30 +112,30 @@ _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """Lower case, without accents, one space between words."""
     split = unicodedata.normalize("NFKD", text.replace("’", "'").replace("ß", "ss"))
     return " ".join("".join(char for char in split if not unicodedata.combining(char)).lower().split())
 
 
-def name_column(text: str) -> Column | None:
-    """The column that a heading names, if all of `text` is a heading."""
-    wanted = plain(text)
+def match_column(text: str) -> Column | None:
+    """The column that a heading names; None if `text` is not a heading as a whole."""
+    wanted = normalize(text)
     found = next((name for name, pattern in _COLUMN_PATTERNS.items() if pattern.fullmatch(wanted)), None)
     if found is None and "/" in wanted:  # two headings of one column, one below the other
-        first, *others = (name_column(part.strip()) for part in wanted.split("/"))
+        first, *others = (match_column(part.strip()) for part in wanted.split("/"))
         found = first if first and all(others) else None
     return found
 
 
-def name_section(text: str) -> Section | None:
-    """Whether the rows below a line are all debits or all credits, if the line says only that."""
-    wanted = plain(text).replace("&", "and").rstrip(": ")
+def match_section(text: str) -> Section | None:
+    """Whether a line is a heading of debits or of credits, and nothing else."""
+    wanted = normalize(text).replace("&", "and").rstrip(": ")
     return next((name for name, pattern in _SECTION_PATTERNS.items() if pattern.fullmatch(wanted)), None)
 
 
-def name_special(text: str) -> Special | None:
-    """What the text of a line says it is, if it is no movement: an opening balance, a total, …"""
-    wanted = plain(text)
+def match_special(text: str) -> Special | None:
+    """What kind of line the text begins, other than a row: an opening balance, a total, …"""
+    wanted = normalize(text)
     found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
-    return found or ("total" if wanted.startswith("total ") and name_section(wanted.removeprefix("total ")) else None)
+    return found or ("total" if wanted.startswith("total ") and match_section(wanted.removeprefix("total ")) else None)

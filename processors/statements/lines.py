@@ -1,34 +1,34 @@
-"""One line of a statement's table, taken apart into date, text and amounts by the table's headings. Pure."""
+"""One line of a statement's table, split into date, text and amounts by the table's headings. Pure."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from processors.statements.dates import PrintedDate, read_date
-from processors.statements.keywords import Column, Section, name_section, name_special
-from processors.statements.table import MONEY, Cell, Heading, MoneyColumns, find_amounts
-from processors.statements.words import Line, Word, split_cells
+from processors.statements.dates import PrintedDate, parse_date
+from processors.statements.keywords import Column, Section, match_section, match_special
+from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
+from processors.statements.words import PageWord, TextLine, split_cells
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
-_LOOSE = 2.0  # line heights by which a cell may stand left of its heading
-_CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # what may be the thousands of the amount behind it
-_CUT_OFF_GAP = 1.6  # line heights within which it is too near to be sure that it is not
-_RUNNING_GAP = 0.6  # line heights; text that follows an amount more closely is a sentence around it
+_LOOSE = 2.0  # line heights that a cell may be left of its heading
+_CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
+_CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
+_RUNNING_GAP = 0.6  # line heights; closer text after an amount is a sentence around it
 
 
 @dataclass
-class Parts:
-    """What stands on a line."""
+class LineParts:
+    """The parts of a line."""
 
-    line: Line
+    line: TextLine
     date: PrintedDate | None = None
     value_date: PrintedDate | None = None
-    description: list[Word] = field(default_factory=list)
-    reference: list[Word] = field(default_factory=list)
-    money: dict[Column, Cell] = field(default_factory=dict)
+    description: list[PageWord] = field(default_factory=list)
+    reference: list[PageWord] = field(default_factory=list)
+    money: dict[Column, AmountCell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
-    runs_on: bool = False  # an amount has text close behind it
+    runs_on: bool = False  # an amount has text close after it
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
     @property
@@ -36,46 +36,46 @@ class Parts:
         return " ".join(word.text for word in self.description)
 
     @property
-    def has_movement(self) -> bool:
+    def has_amount(self) -> bool:
         return bool(self.money.keys() - {"balance"})
 
     @property
     def is_total(self) -> bool:
-        """Money both out and in, without a date: the sums of the columns, however they are named."""
+        """True for money both out and in without a date: the totals of the columns, whatever they are called."""
         both = [self.money[column] for column in ("debit", "credit") if column in self.money]
         return not self.date and len(both) == 2 and all(set(cell.text) & set("123456789") for cell in both)
 
     @property
     def section(self) -> Section | None:
-        return None if self.date or self.money else name_section(self.line.text)
+        return None if self.date or self.money else match_section(self.line.text)
 
     @property
     def special(self) -> str | None:
-        return name_special(self.text) or name_special(" ".join(w.text for w in self.reference + self.description))
+        return match_special(self.text) or match_special(" ".join(w.text for w in self.reference + self.description))
 
 
 @dataclass
 class AmountLines:
-    """On which line of a row of several the amount stands, by the rows of which that is plain."""
+    """Whether the amount of a row of several lines is on its first or last, by the rows where that is clear."""
 
-    first: int = 0  # text under a whole row, and a date below it
-    last: int = 0  # a date, then an amount on the line below
+    first: int = 0  # rows with text below the amount, and a date after it
+    last: int = 0  # rows with a date, and an amount on the next line
 
     @property
     def are_last(self) -> bool:
         return self.last > self.first
 
-    def count(self, lines: Sequence[Parts]) -> None:
+    def count(self, lines: Sequence[LineParts]) -> None:
         for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
-            if above.date and not above.money and line.has_movement and not line.date:
+            if above.date and not above.money and line.has_amount and not line.date:
                 self.last += 1
-            elif above.has_movement and not line.date and not line.money and below and below.date:
+            elif above.has_amount and not line.date and not line.money and below and below.date:
                 self.first += 1
 
 
-def take_apart(line: Line, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> Parts:
-    """The line's parts; each word ends up in exactly one of them."""
-    parts = Parts(line)
+def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> LineParts:
+    """Split a line; each word ends up in exactly one part."""
+    parts = LineParts(line)
     words = list(line.words)
     parts.date, parts.value_date = _take_both_dates(words, headings) or (
         _take_date(words, "date", headings, height),
@@ -91,8 +91,8 @@ def take_apart(line: Line, headings: Sequence[Heading], columns: MoneyColumns, h
     return parts
 
 
-def starts_in_text(line: Line, headings: Sequence[Heading], height: float) -> bool:
-    """Does the line begin under the text's heading, as the next line of a wrapped description does?"""
+def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    """True if the line begins below the heading of the text, like the next line of a wrapped description."""
     dates = [heading for heading in headings if heading.column in ("date", "value_date")]
     texts = [heading.left for heading in headings if heading.column == "description"]
     first = min((heading.left for heading in dates), default=0.0)
@@ -102,20 +102,20 @@ def starts_in_text(line: Line, headings: Sequence[Heading], height: float) -> bo
     return left > first + _LOOSE * height
 
 
-def _take_both_dates(words: list[Word], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
-    """ "02.01./03.01." in one column: the dates of the booking and of its value."""
+def _take_both_dates(words: list[PageWord], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
+    """Booking date and value date in one column: "02.01./03.01."."""
     heading = next((each for each in headings if each.column == "date"), None)
     for word in words if heading else ():
         first, slash, second = word.text.partition("/")
-        both = read_date(first), read_date(second)
+        both = parse_date(first), parse_date(second)
         if slash and word.left < heading.right and all(both) and both[1].length == len(second):
             words.remove(word)
             return both
     return None
 
 
-def _take_date(words: list[Word], column: Column, headings: Sequence[Heading], height: float) -> PrintedDate | None:
-    """Remove the date that stands in a column from the words, and return it."""
+def _take_date(words: list[PageWord], column: Column, headings: Sequence[Heading], height: float) -> PrintedDate | None:
+    """Remove the date in a column from the words, and return it."""
     heading = next((each for each in headings if each.column == column), None)
     if heading is None or not words:
         return None
@@ -127,13 +127,13 @@ def _take_date(words: list[Word], column: Column, headings: Sequence[Heading], h
             continue
         run = split_cells(words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
         text = " ".join(each.text for each in run)
-        if printed := read_date(text):
+        if printed := parse_date(text):
             _remove(words, at, printed.length)
             return printed
     return None
 
 
-def _remove(words: list[Word], at: int, length: int) -> None:
+def _remove(words: list[PageWord], at: int, length: int) -> None:
     """Remove `length` characters of the words joined by spaces, from word `at` on."""
     while length > 0 and at < len(words):
         word = words[at]
@@ -144,16 +144,16 @@ def _remove(words: list[Word], at: int, length: int) -> None:
             rest = word.text[length:].strip()
             share = (word.right - word.left) * length / len(word.text)
             words[at : at + 1] = (
-                [Word(rest, word.left + share, word.top, word.right, word.bottom, word.confidence)]
+                [PageWord(rest, word.left + share, word.top, word.right, word.bottom, word.confidence)]
                 if any(char.isalnum() for char in rest)
                 else []
             )
             return
 
 
-def _take_money(parts: Parts, words: list[Word], columns: MoneyColumns, height: float) -> None:
+def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, height: float) -> None:
     for cell in find_amounts(words, height):
-        column = columns.column(cell)
+        column = columns.column_of(cell)
         if columns.is_unnamed(cell):
             parts.unreadable.append(cell.text)
         if column not in MONEY or column in parts.money:
@@ -168,15 +168,18 @@ def _take_money(parts: Parts, words: list[Word], columns: MoneyColumns, height: 
             words.remove(word)
 
 
-def _find_cut_off(cell: Cell, words: Sequence[Word], height: float) -> Word | None:
-    """The digits close before an amount that begins with three: sums of amounts cut off alike agree all the same."""
+def _find_cut_off(cell: AmountCell, words: Sequence[PageWord], height: float) -> PageWord | None:
+    """The digits close before an amount that begins with three digits.
+
+    If all amounts lost their thousands in the same way, all sums would still agree.
+    """
     if not re.match(r"\d{3}[.,]\d{2}(?!\d)", cell.text):
         return None
     near = [word for word in words if 0 <= cell.left - word.right < _CUT_OFF_GAP * height]
     return next((word for word in near if _CUT_OFF.fullmatch(word.text)), None)
 
 
-def _text_column(word: Word, headings: Sequence[Heading], height: float) -> Column:
-    """The last text column that begins left of the word."""
+def _text_column(word: PageWord, headings: Sequence[Heading], height: float) -> Column:
+    """The last text column that starts left of the word."""
     begun = [heading for heading in headings if heading.left - _LOOSE * height <= word.left]
     return max(begun, key=lambda heading: heading.left).column if begun else "description"

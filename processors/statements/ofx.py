@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from processors.statements.records import Document, Row, Statement
+from processors.statements.records import Row, Statement, StatementDocument
 
 _PROLOGUE = (
     '<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n'
@@ -17,9 +17,9 @@ _LONGEST_NAME, _LONGEST_MEMO, _LONGEST_ACCOUNT = 32, 255, 22  # characters that 
 _NO_CURRENCY = "XXX"  # ISO 4217: no currency involved
 
 
-def write_ofx(document: Document, path: Path) -> list[str]:
-    """Write what OFX can hold. Returns what it cannot, in words: rows without a date or an amount, and statements
-    without any balance. A flagged row says so in its memo."""
+def write_ofx(document: StatementDocument, path: Path) -> list[str]:
+    """Write what OFX can hold. Return what it cannot, in words: rows without a date or an amount, and statements
+    without a balance. The memo of a flagged row contains its flags."""
     root, left_out = Element("OFX"), []
     _sign_on(root, document)
     for is_card, tag in ((False, "BANKMSGSRSV1"), (True, "CREDITCARDMSGSRSV1")):
@@ -34,11 +34,11 @@ def write_ofx(document: Document, path: Path) -> list[str]:
     return left_out
 
 
-def _sign_on(root: Element, document: Document) -> None:
+def _sign_on(root: Element, document: StatementDocument) -> None:
     last = max((row.date for row in document.rows if row.date), default=date(1970, 1, 1))
     sign_on = SubElement(SubElement(root, "SIGNONMSGSRSV1"), "SONRS")
     _status(sign_on)
-    _text(sign_on, "DTSERVER", _day(last))  # of the data, not of the clock: the same file gives the same result
+    _text(sign_on, "DTSERVER", _day(last))  # from the data, not from the clock: the same file gives the same result
     _text(sign_on, "LANGUAGE", "ENG")
 
 
@@ -48,7 +48,8 @@ def _add(messages: Element, statement: Statement, number: int) -> list[str]:
     left_out = []
     if len(usable) < len(statement.rows):
         count = len(statement.rows) - len(usable)
-        left_out.append(f"{name}: {count} rows without a date or an amount are not in the OFX file")
+        rows, verb = ("row", "is") if count == 1 else ("rows", "are")
+        left_out.append(f"{name}: {count} {rows} without a date or an amount {verb} not in the OFX file")
     balance = _last_balance(statement)
     if balance is None or not usable:
         return [*left_out, f"{name}: not in the OFX file, which needs a balance and a dated row"]
@@ -83,7 +84,7 @@ def _transaction(listed: Element, statement: Statement, row: Row, seen: dict[str
     _text(element, "DTPOSTED", _day(row.date))
     _text(element, "TRNAMT", str(row.change))
     key = f"{statement.account}|{row.date}|{row.change}|{row.description}"
-    seen[key] = seen.get(key, 0) + 1  # the same purchase twice a day: two transactions
+    seen[key] = seen.get(key, 0) + 1  # the same purchase twice on a day: two transactions
     _text(element, "FITID", hashlib.sha256(f"{key}|{seen[key]}".encode()).hexdigest()[:32])
     _text(element, "NAME", row.description[:_LONGEST_NAME] or "?")
     flags = f"CHECK: {'; '.join(row.flags)}" if row.flags else ""

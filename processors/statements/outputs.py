@@ -1,19 +1,31 @@
-"""The result files of a document or a receipt, and what is told of it in a few words."""
+"""The result files of a document or a receipt, and its summary."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from processors.statements.ofx import write_ofx
-from processors.statements.receipts import Receipt, write_receipt_csv, write_receipt_json, write_receipt_markdown
-from processors.statements.records import Document
-from processors.statements.writers import write_csv, write_json, write_markdown, write_xlsx
+from processors.statements.receipts import Receipt
+from processors.statements.records import StatementDocument
+from processors.statements.writers import (
+    write_csv,
+    write_json,
+    write_markdown,
+    write_receipt_csv,
+    write_receipt_json,
+    write_receipt_markdown,
+    write_xlsx,
+)
 
 FORMATS = {  # by task; the first is what a person opens
     "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),
     "receipt": ("md", "csv", "json"),
 }
-_OF_DOCUMENT: dict[str, Callable[[Document, Path], Any]] = {"csv": write_csv, "xlsx": write_xlsx, "json": write_json}
+_OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], Any]] = {
+    "csv": write_csv,
+    "xlsx": write_xlsx,
+    "json": write_json,
+}
 _OF_RECEIPT: dict[str, Callable[[Receipt, Path], None]] = {
     "md": write_receipt_markdown,
     "csv": write_receipt_csv,
@@ -22,9 +34,9 @@ _OF_RECEIPT: dict[str, Callable[[Receipt, Path], None]] = {
 
 
 def write_document(
-    document: Document, outputs: Path, stem: str, formats: Sequence[str], *, title: str
+    document: StatementDocument, outputs: Path, stem: str, formats: Sequence[str], *, title: str
 ) -> tuple[list[str], list[str]]:
-    """Write a file a format; the names of the files, and what one of them cannot hold, as reasons for a review."""
+    """Write one file per format; return their names, and what a format cannot hold, as reasons for a review."""
     files, reasons = [], []
     for name in formats:
         path = outputs / f"{stem}.{name}"
@@ -41,7 +53,7 @@ def write_document(
 
 
 def write_receipt(receipt: Receipt, outputs: Path, stem: str, formats: Sequence[str]) -> list[str]:
-    """Write a file a format; their names."""
+    """Write one file per format; return their names."""
     files = []
     for name in formats:
         path = outputs / f"{stem}.{name}"
@@ -50,10 +62,10 @@ def write_receipt(receipt: Receipt, outputs: Path, stem: str, formats: Sequence[
     return files
 
 
-def summarize_document(document: Document) -> tuple[str, dict[str, Any]]:
-    """In one line, and as facts."""
+def summarize_document(document: StatementDocument) -> tuple[str, dict[str, Any]]:
+    """A summary in one line, and facts for result.json."""
     rows, accounts = document.rows, [statement.account for statement in document.statements]
-    return _in_a_line(len(rows), [name for name in accounts if name]), {
+    return _summary_line(len(rows), [name for name in accounts if name]), {
         "rows": len(rows),
         "flagged_rows": sum(bool(row.flags) for row in rows),
         "accounts": accounts,
@@ -61,7 +73,7 @@ def summarize_document(document: Document) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _in_a_line(rows: int, accounts: Sequence[str]) -> str:
+def _summary_line(rows: int, accounts: Sequence[str]) -> str:
     if not rows:
         return "no rows found"
     many = "1 row" if rows == 1 else f"{rows} rows"
@@ -71,6 +83,6 @@ def _in_a_line(rows: int, accounts: Sequence[str]) -> str:
 
 
 def summarize_receipt(receipt: Receipt) -> tuple[str, dict[str, Any]]:
-    """In one line, and as facts."""
+    """A summary in one line, and facts for result.json."""
     line = f"{receipt.shop or 'no shop'}, {receipt.date or 'no date'}, {receipt.total or 'no total'}"
     return line, {"items": len(receipt.items), "total": receipt.total and str(receipt.total)}

@@ -1,15 +1,16 @@
-"""What is read from statements: documents of statements of rows. Values are as printed; checks add flags only."""
+"""Documents of statements of rows. Values are as printed; verification only adds flags and checks."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-LEAST_CONFIDENCE = 0.7  # of a row's least certain word or value: with less, it is to be looked at
+MIN_CONFIDENCE = 0.7  # of a row's least certain word or value: below this it is flagged
 
 
 @dataclass
 class Row:
-    """One movement of money. Exactly one of `debit` (money out) and `credit` (money in) should be set."""
+    """One transaction. Exactly one of `debit` (money out) and `credit` (money in) should be set."""
 
     page: int  # from 1, as in the file
     date: date | None
@@ -17,12 +18,12 @@ class Row:
     reference: str = ""
     debit: Decimal | None = None
     credit: Decimal | None = None
-    balance: Decimal | None = None  # after this row, below zero if overdrawn; None if not printed
+    balance: Decimal | None = None  # after this row, negative if overdrawn; None if not printed
     value_date: date | None = None
     confidence: float = 1.0  # of its least certain word
-    confirmed: bool | None = None  # is it the same in a second reading? None: there was none
-    missing_beside: bool = False  # a second reading has one more, right before or behind it
-    flags: list[str] = field(default_factory=list)  # why a person should look at it, in words
+    confirmed: bool | None = None  # True if a second reading agrees; None: there was none
+    missing_beside: bool = False  # a second reading has another row right before or after it
+    flags: list[str] = field(default_factory=list)  # why a person should review it, in words
 
     @property
     def change(self) -> Decimal:
@@ -30,8 +31,8 @@ class Row:
 
 
 @dataclass
-class Anchor:
-    """A balance printed on a line of its own: before row number `at` (0: before the first)."""
+class PrintedBalance:
+    """A balance printed on a line of its own, before row number `at` (0: before the first)."""
 
     at: int
     name: str  # "opening", "carried", "closing"
@@ -40,11 +41,11 @@ class Anchor:
 
 
 @dataclass
-class Check:
-    """One thing that was verified about a statement."""
+class CheckResult:
+    """The result of one check of a statement."""
 
     name: str  # "balances", "debits", "credits", "second reading"
-    passed: bool | None  # None: there was nothing to verify it by
+    passed: bool | None  # None: there was nothing to check it by
     text: str  # in words, with the figures
 
 
@@ -62,10 +63,10 @@ class Statement:
     printed_debits: Decimal | None = None  # totals as printed
     printed_credits: Decimal | None = None
     rows: list[Row] = field(default_factory=list)  # in the order of time
-    anchors: list[Anchor] = field(default_factory=list)
+    anchors: list[PrintedBalance] = field(default_factory=list)
     is_liability: bool = False  # a credit card or loan: a positive balance is owed, a debit raises it
-    second_reading: Check | None = None
-    checks: list[Check] = field(default_factory=list)
+    second_reading: CheckResult | None = None
+    checks: list[CheckResult] = field(default_factory=list)
 
     @property
     def flagged(self) -> list[Row]:
@@ -74,7 +75,7 @@ class Statement:
 
 @dataclass
 class Unread:
-    """Something on a page that looks as if it mattered and became no row."""
+    """Text that looks relevant but did not become a row."""
 
     page: int
     text: str
@@ -82,14 +83,24 @@ class Unread:
 
 
 @dataclass
-class Document:
+class StatementDocument:
     """A file: its statements in reading order, and what was not understood."""
 
     statements: list[Statement] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     pages: int = 0
-    notes: list[str] = field(default_factory=list)  # what was decided: page order, day or month first, sources
+    notes: list[str] = field(default_factory=list)  # decisions: page order, day or month first, sources
 
     @property
     def rows(self) -> list[Row]:
         return [row for statement in self.statements for row in statement.rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondReading:
+    """Another reading of some pages, to verify the first one by."""
+
+    readers: Mapping[int, str] = field(default_factory=dict)  # by page: what read `rows`, in words
+    rows: Sequence[Row] = ()  # compared with those of the first reading, page by page
+    texts: Mapping[int, str] = field(default_factory=dict)  # by page: where no rows are known, each amount must occur
+    errors: Mapping[int, str] = field(default_factory=dict)  # by page: why it could not be read again

@@ -1,12 +1,12 @@
-"""The table of a statement's page: its heading row, and which cells of a line stand under which heading. Pure."""
+"""The table on a statement's page: its heading row, and which amounts are in which column. Pure."""
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processors.statements.amounts import looks_like_amount
-from processors.statements.keywords import Column, name_column
-from processors.statements.words import Line, Word
+from processors.statements.keywords import Column, match_column
+from processors.statements.words import PageWord, TextLine
 
 MONEY: frozenset[Column] = frozenset({"debit", "credit", "amount", "balance"})
 _MOST_HEADING_WORDS = 5
@@ -14,7 +14,7 @@ _LEAST_HEADINGS = 3
 _NAMED_SHARE = 0.6  # of a heading row's words that must be headings
 _HEADING_GAP = 0.9  # line heights between words of one heading
 _DIGIT_GAP = 0.55  # between groups of digits of one amount
-_DIGIT_GAP_WIDTHS = 1.1  # the same in widths of a character: a typewriter's space is as wide as its digits
+_DIGIT_GAP_WIDTHS = 1.1  # the same in character widths: a typewriter's space is as wide as its digits
 _SIGN_GAP = 1.6  # between an amount and its sign, currency or CR
 _SIGNS = frozenset(
     {"-", "−", "–", "+", "£", "$", "€", "EUR", "GBP", "USD", "CHF", "CR", "DR", "C", "D", "H", "S", "OD"}
@@ -32,10 +32,10 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Cell:
+class AmountCell:
     """An amount on a line, of one or more words."""
 
-    words: tuple[Word, ...]
+    words: tuple[PageWord, ...]
     text: str
 
     @property
@@ -51,8 +51,8 @@ class Cell:
         return min(word.confidence for word in self.words)
 
 
-def find_headings(line: Line, height: float) -> tuple[Heading, ...] | None:
-    """The headings, if the line is a table's heading row: names a date and money, and little else."""
+def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
+    """The headings, if the line is the heading row of a table: it names a date and money, and little else."""
     words = line.words
     found: list[Heading] = []
     named = at = 0
@@ -75,8 +75,8 @@ def find_headings(line: Line, height: float) -> tuple[Heading, ...] | None:
     return tuple(found) if is_heading and named >= _NAMED_SHARE * len(words) else None
 
 
-def find_tables(lines: Sequence[Line], height: float) -> list[tuple[int, int, tuple[Heading, ...]]]:
-    """First line of the headings, first line below them, and the headings, of each table of a page."""
+def find_tables(lines: Sequence[TextLine], height: float) -> list[tuple[int, int, tuple[Heading, ...]]]:
+    """For each table of a page: the first line of the headings, the first line below them, and the headings."""
     found, at = [], 0
     while at < len(lines):
         used, headings = 1, find_headings(lines[at], height)
@@ -91,9 +91,9 @@ def find_tables(lines: Sequence[Line], height: float) -> list[tuple[int, int, tu
     return found
 
 
-def join_lines(upper: Line, lower: Line) -> Line:
-    """Two lines as one: each word of the lower stands after those of the upper that it is under."""
-    merged: list[list[Word]] = [[word] for word in upper.words]
+def join_lines(upper: TextLine, lower: TextLine) -> TextLine:
+    """Join two lines: each word of the lower line follows the words of the upper line that it is below."""
+    merged: list[list[PageWord]] = [[word] for word in upper.words]
     for word in lower.words:
         over = next((run for run in merged if run[0].left < word.right and word.left < run[-1].right), None)
         if over:
@@ -102,7 +102,7 @@ def join_lines(upper: Line, lower: Line) -> Line:
             merged.append([word])
     merged.sort(key=lambda run: min(word.left for word in run))
     words = [
-        Word(
+        PageWord(
             " ".join(word.text for word in run),
             min(word.left for word in run),
             min(word.top for word in run),
@@ -111,18 +111,18 @@ def join_lines(upper: Line, lower: Line) -> Line:
         )
         for run in merged
     ]
-    return Line(upper.page, tuple(words))
+    return TextLine(upper.page, tuple(words))
 
 
-def find_amounts(words: Sequence[Word], height: float) -> list[Cell]:
-    """The longest runs of words that are amounts."""
+def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:
+    """The amounts on a line, each as long as possible."""
     found, at = [], 0
     while at < len(words):
         for count in range(min(_MOST_AMOUNT_WORDS, len(words) - at), 0, -1):
             run = words[at : at + count]
             text = _joined(run, height)
             if text:
-                found.append(Cell(tuple(run), text))
+                found.append(AmountCell(tuple(run), text))
                 at += count - 1
                 break
         at += 1
@@ -130,11 +130,11 @@ def find_amounts(words: Sequence[Word], height: float) -> list[Cell]:
 
 
 class MoneyColumns:
-    """Which money column an amount stands in, learnt from where all amounts of a table stand."""
+    """The money column of an amount, by the positions of all amounts of the table."""
 
-    def __init__(self, headings: Sequence[Heading], cells: Sequence[Cell], height: float):
+    def __init__(self, headings: Sequence[Heading], cells: Sequence[AmountCell], height: float):
         self._clusters: list[_Cluster] = []
-        for group in _clusters(sorted(cells, key=lambda cell: cell.right), height):
+        for group in _cluster_cells(sorted(cells, key=lambda cell: cell.right), height):
             left = statistics.median(cell.left for cell in group)
             right = statistics.median(cell.right for cell in group)
             nearest = min(headings, key=lambda heading: _distance(heading, left, right))
@@ -145,21 +145,21 @@ class MoneyColumns:
             if cluster.right < main.left or cluster.left > main.right:
                 cluster.column = None
 
-    def column(self, cell: Cell) -> Column | None:
-        """None: the amount stands in the text, as that of a purchase in another currency does."""
+    def column_of(self, cell: AmountCell) -> Column | None:
+        """None: the amount is part of the text, such as that of a purchase in a foreign currency."""
         if not self._clusters:
             return None
         return min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right)).column
 
-    def is_unnamed(self, cell: Cell) -> bool:
-        """Does the amount stand in a column of amounts of which no heading is known?"""
-        if not self._clusters or self.column(cell) is not None:
+    def is_unnamed(self, cell: AmountCell) -> bool:
+        """True if the amount is in a column of amounts without a known heading."""
+        if not self._clusters or self.column_of(cell) is not None:
             return False
         own = min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right))
         return own.size > max(1, _UNNAMED_SHARE * max(cluster.size for cluster in self._clusters))
 
-    def covers(self, word: Word) -> bool:
-        """Does the word stand where a column's amounts do?"""
+    def covers(self, word: PageWord) -> bool:
+        """True if the word is where the amounts of a column are."""
         middle = (word.left + word.right) / 2
         return any(cluster.column and cluster.left < middle < cluster.right for cluster in self._clusters)
 
@@ -172,16 +172,16 @@ class _Cluster:
     size: int
 
 
-def _longest_heading(words: Sequence[Word], height: float) -> tuple[Column, int] | None:
+def _longest_heading(words: Sequence[PageWord], height: float) -> tuple[Column, int] | None:
     for count in range(len(words), 0, -1):
         run = words[:count]
         together = all(b.left - a.right <= _HEADING_GAP * height for a, b in zip(run, run[1:], strict=False))
-        if together and (column := name_column(" ".join(word.text for word in run))):
+        if together and (column := match_column(" ".join(word.text for word in run))):
             return column, count
     return None
 
 
-def _joined(run: Sequence[Word], height: float) -> str | None:
+def _joined(run: Sequence[PageWord], height: float) -> str | None:
     for a, b in zip(run, run[1:], strict=False):
         signs = a.text.upper() in _SIGNS or b.text.upper() in _SIGNS
         digits = max(_DIGIT_GAP * height, _DIGIT_GAP_WIDTHS * (b.right - b.left) / len(b.text))
@@ -193,8 +193,8 @@ def _joined(run: Sequence[Word], height: float) -> str | None:
     return None
 
 
-def _clusters(cells: Sequence[Cell], height: float) -> list[list[Cell]]:
-    groups: list[list[Cell]] = []
+def _cluster_cells(cells: Sequence[AmountCell], height: float) -> list[list[AmountCell]]:
+    groups: list[list[AmountCell]] = []
     for cell in cells:
         if groups and cell.right - groups[-1][-1].right <= _ALIGNED * height:
             groups[-1].append(cell)

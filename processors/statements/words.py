@@ -1,4 +1,4 @@
-"""Words with their places, and lines of them. Pure; lengths in any unit, as long as a page keeps to one."""
+"""Words with their positions, and lines of words. Pure; lengths in any unit, the same one throughout a page."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Word:
+class PageWord:
     text: str
     left: float
     top: float
@@ -24,11 +24,11 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """Words from left to right."""
 
     page: int
-    words: tuple[Word, ...]
+    words: tuple[PageWord, ...]
 
     @property
     def text(self) -> str:
@@ -45,45 +45,45 @@ class Line:
 
 @dataclass(frozen=True)
 class PageWords:
-    """A level page. `source` says who read it: "text layer" or "OCR"."""
+    """A deskewed page. `source`: what read it, "text layer" or "OCR"."""
 
     number: int
-    words: tuple[Word, ...]
+    words: tuple[PageWord, ...]
     source: str = "OCR"
 
 
-def split_words(text: str, left: float, top: float, right: float, bottom: float, confidence: float) -> list[Word]:
-    """The words of a run of text of which only the whole box is known: each gets its share by characters."""
+def split_words(text: str, left: float, top: float, right: float, bottom: float, confidence: float) -> list[PageWord]:
+    """The words of a text of which only the box is known; each gets a share of its width by characters."""
     step = (right - left) / max(1, len(text))
     found, start = [], 0
     for part in text.split(" "):
         if part:
-            place = left + start * step, top, left + (start + len(part)) * step, bottom
-            found.append(Word(part, *place, confidence))
+            box = left + start * step, top, left + (start + len(part)) * step, bottom
+            found.append(PageWord(part, *box, confidence))
         start += len(part) + 1
     return found
 
 
-def group_lines(page: PageWords) -> list[Line]:
-    """Words whose middles are within half their height of each other, from top to bottom."""
-    groups: list[list[Word]] = []
+def group_lines(page: PageWords) -> list[TextLine]:
+    """Group words whose middles are within half their height of each other, from top to bottom."""
+    groups: list[list[PageWord]] = []
     for word in sorted(page.words, key=lambda each: each.middle):
         if groups and _is_on(word, groups[-1]):
             groups[-1].append(word)
         else:
             groups.append([word])
-    return [Line(page.number, tuple(sorted(group, key=lambda each: each.left))) for group in groups]
+    return [TextLine(page.number, tuple(sorted(group, key=lambda each: each.left))) for group in groups]
 
 
-def line_height(lines: Iterable[Line]) -> float:
+def line_height(lines: Iterable[TextLine]) -> float:
     """The median height of words."""
     heights = [word.height for line in lines for word in line.words]
     return statistics.median(heights) if heights else 1.0
 
 
-def split_cells(words: Sequence[Word], gap: float) -> list[tuple[Word, ...]]:
-    """Runs of words with no gap wider than `gap` within."""
-    cells: list[list[Word]] = []
+def split_cells(words: Sequence[PageWord], gap: float) -> list[tuple[PageWord, ...]]:
+    """Runs of words without a gap wider than `gap`."""
+    cells: list[list[PageWord]] = []
     for word in words:
         if cells and word.left - cells[-1][-1].right <= gap:
             cells[-1].append(word)
@@ -92,7 +92,7 @@ def split_cells(words: Sequence[Word], gap: float) -> list[tuple[Word, ...]]:
     return [tuple(cell) for cell in cells]
 
 
-def _is_on(word: Word, group: list[Word]) -> bool:
+def _is_on(word: PageWord, group: list[PageWord]) -> bool:
     middle = statistics.mean(each.middle for each in group)
     height = min(word.height, statistics.median(each.height for each in group))
     return abs(word.middle - middle) < 0.5 * height

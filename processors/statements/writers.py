@@ -1,4 +1,4 @@
-"""Statements as files: CSV, XLSX, JSON, and a Markdown summary to open first. OFX is in `ofx`."""
+"""Statements and receipts as files: CSV, XLSX, JSON, and a Markdown summary to open first. OFX is in `ofx`."""
 
 import csv
 from dataclasses import asdict
@@ -8,27 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from processors import wellformed
-from processors.statements.records import Document, Row, Statement
+from processors.statements.receipts import Receipt
+from processors.statements.records import Row, Statement, StatementDocument
 from processors.statements.verify import reasons
 
 HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
 HEADINGS += ("currency", "flags")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell of text that begins so would run in a spreadsheet (OWASP)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text cell that begins so (OWASP, CSV injection)
 _MOST_LISTED = 50  # flagged rows in the summary
 
 
-def write_csv(document: Document, path: Path) -> None:
-    """One line a row; dates in ISO 8601, amounts with a point. Text that a spreadsheet would run gets a leading '."""
+def write_csv(document: StatementDocument, path: Path) -> None:
+    """One line per row; dates in ISO 8601, amounts with a decimal point; see `_escape_formula`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADINGS)
         for statement in document.statements:
             for row in statement.rows:
-                writer.writerow([escape_formula(value) for value in _values(statement, row)])
+                writer.writerow([_escape_formula(value) for value in _values(statement, row)])
 
 
-def write_xlsx(document: Document, path: Path) -> None:
-    """One sheet of rows: dates and amounts are typed, all text is text."""
+def write_xlsx(document: StatementDocument, path: Path) -> None:
+    """One sheet of rows with typed dates and amounts; all text is text."""
     import openpyxl
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
@@ -55,23 +56,23 @@ def write_xlsx(document: Document, path: Path) -> None:
     book.save(path)
 
 
-def write_json(document: Document, path: Path) -> None:
-    """The whole structure; amounts as strings, so that no program rounds them."""
+def write_json(document: StatementDocument, path: Path) -> None:
+    """The complete structure; amounts as strings, so that no program rounds them."""
     whole = {**asdict(document), "review": reasons(document)}
-    path.write_text(wellformed.dumps(whole, indent=1, default=to_json) + "\n", encoding="utf-8")
+    path.write_text(wellformed.dumps(whole, indent=1, default=_to_json) + "\n", encoding="utf-8")
 
 
-def write_markdown(document: Document, path: Path, title: str) -> None:
-    """What a person reads first: accounts, balances, what agrees and what does not."""
+def write_markdown(document: StatementDocument, path: Path, title: str) -> None:
+    """The file that a person opens first: accounts, balances, checks, flagged rows."""
     lines = [f"# {title}", ""]
     found = reasons(document)
-    lines += ["**To be looked at:**", "", *[f"- {one}" for one in found], ""] if found else ["Nothing is flagged.", ""]
+    lines += ["**To review:**", "", *[f"- {one}" for one in found], ""] if found else ["Nothing is flagged.", ""]
     for statement in document.statements:
         lines += _describe(statement)
     if document.unread:
         lines += ["## Not understood", ""]
         for each in document.unread:
-            text = each.text and f": `{escape_markdown(each.text)}`"
+            text = each.text and f": `{_escape_markdown(each.text)}`"
             lines.append(f"- page {each.page}: {each.why}{text}")
         lines.append("")
     if document.notes:
@@ -79,29 +80,54 @@ def write_markdown(document: Document, path: Path, title: str) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def escape_markdown(text: str) -> str:
-    """Text within a line or a table's cell."""
+def write_receipt_csv(receipt: Receipt, path: Path) -> None:
+    """One line per item."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("date", "shop", "description", "price", "currency"))
+        for item in receipt.items:
+            texts = [_escape_formula(text) for text in (receipt.shop, item.description)]
+            writer.writerow((receipt.date or "", *texts, item.price, receipt.currency))
+
+
+def write_receipt_json(receipt: Receipt, path: Path) -> None:
+    path.write_text(wellformed.dumps(asdict(receipt), indent=1, default=_to_json) + "\n", encoding="utf-8")
+
+
+def write_receipt_markdown(receipt: Receipt, path: Path) -> None:
+    lines = [f"# {_escape_markdown(receipt.shop) or 'Receipt'}", ""]
+    lines += [f"{receipt.date or 'date not found'}, total {receipt.total or 'not found'} {receipt.currency}", ""]
+    if receipt.reasons:
+        lines += ["**To review:**", "", *[f"- {reason}" for reason in receipt.reasons], ""]
+    lines += ["| Item | Price |", "|---|---|"]
+    lines += [f"| {_escape_markdown(item.description)} | {item.price} |" for item in receipt.items]
+    lines += [f"| **{name}** | {value} |" for name, value in _sums(receipt).items() if value is not None]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _escape_markdown(text: str) -> str:
+    """Escape text within a line or a table cell."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
 
 
-def escape_formula(value: Any) -> Any:
-    """Text that a spreadsheet would run gets a leading '; all else stays."""
+def _escape_formula(value: Any) -> Any:
+    """Put a ' before text that a spreadsheet would run; leave other values alone."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def to_json(value: Any) -> str:
-    """For `wellformed.dumps`: amounts and dates as text."""
+def _to_json(value: Any) -> str:
+    """Amounts and dates as text, for `wellformed.dumps`."""
     if isinstance(value, Decimal | date):
         return str(value)
-    raise TypeError(f"{type(value)} has no form in JSON")
+    raise TypeError(f"{type(value)} cannot be written as JSON")
 
 
 def _describe(statement: Statement) -> list[str]:
     debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
     credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
-    lines = [f"## Account {escape_markdown(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
+    lines = [f"## Account {_escape_markdown(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
     facts = {
-        "Holder": escape_markdown(statement.holder) or "not found",
+        "Holder": _escape_markdown(statement.holder) or "not found",
         "Period": f"{statement.start} to {statement.end}" if statement.start else "not found",
         "Currency": statement.currency or "not found",
         "Opening balance": _or_missing(statement.opening),
@@ -118,7 +144,7 @@ def _describe(statement: Statement) -> list[str]:
         for row in statement.flagged[:_MOST_LISTED]:
             values = (row.page, row.date, row.description, row.debit, row.credit, row.balance, "; ".join(row.flags))
             lines.append(
-                "| " + " | ".join("" if each is None else escape_markdown(str(each)) for each in values) + " |"
+                "| " + " | ".join("" if each is None else _escape_markdown(str(each)) for each in values) + " |"
             )
         if len(statement.flagged) > _MOST_LISTED:
             lines.append(f"\n… and {len(statement.flagged) - _MOST_LISTED} more: see the column `flags` of the table.")
@@ -133,3 +159,7 @@ def _or_missing(amount: Decimal | None) -> str:
 def _values(statement: Statement, row: Row) -> list[Any]:
     values = [statement.account, row.page, row.date, row.value_date, row.description, row.reference]
     return [*values, row.debit, row.credit, row.balance, statement.currency, "; ".join(row.flags)]
+
+
+def _sums(receipt: Receipt) -> dict[str, Decimal | None]:
+    return {"Subtotal": receipt.subtotal, "Tax": receipt.tax, "Total": receipt.total}

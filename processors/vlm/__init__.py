@@ -1,4 +1,4 @@
-"""Questions about pictures and pages, answered by a vision-language model (VLM): text, descriptions, JSON.
+"""Prompts about images and pages, answered by a vision-language model (VLM): text, descriptions, JSON.
 
     [inbox]
     image = "parties"
@@ -24,9 +24,9 @@ from processors.vlm.options import AskOptions, VlmOptions
 
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
 
-_SHARE_HELD = {"none": 1.0, "8bit": 0.6, "4bit": 0.4}  # of the weights on the disk (16 bits): the vision part stays
-_BY_OCR = {"read", "bank-statement", "receipt"}  # what OCR can do, too
-_BYTES_OF_A_PIXEL = 250  # activations and the key/value cache of a page; an estimate, not measured on a GPU
+_SHARE_HELD = {"none": 1.0, "8bit": 0.6, "4bit": 0.4}  # of the size on disk (16 bits); the vision part is not quantized
+_BY_OCR = {"read", "bank-statement", "receipt"}  # tasks that OCR can do as well
+_BYTES_OF_A_PIXEL = 250  # activations and key/value cache of a page; an estimate, not measured on a GPU
 
 
 class Vlm(Processor):
@@ -38,7 +38,7 @@ class Vlm(Processor):
     @classmethod
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
         if options.engine == "openai":
-            return Ready()  # whether the server answers is seen when it is asked
+            return Ready()  # whether the server answers shows only when it is asked
         if weights.find(options.model, models):
             return Ready()
         missing = weights.why_missing(options.model, models)
@@ -63,21 +63,21 @@ class Vlm(Processor):
 
     def load(self, options: VlmOptions, models: Path, progress: Progress) -> Loaded:
         if options.engine == "openai":
-            from processors.vlm.engine.server import RemoteEngine
+            from processors.vlm.engine.server import ServerEngine
 
-            self._engine = RemoteEngine.load(options)
+            self._engine = ServerEngine.load(options)
             return Loaded(engine="openai", model=options.model, device=self._engine.device_name)
-        os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: weights are fetched by command only
-        from processors.vlm.engine.local import Engine
+        os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: only a command downloads weights
+        from processors.vlm.engine.local import TransformersEngine
 
-        self._engine = Engine.load(options, models, progress)
+        self._engine = TransformersEngine.load(options, models, progress)
         engine = "transformers" if options.quantization == "none" else f"transformers, {options.quantization}"
         return Loaded(engine=engine, model=options.model, device=self._engine.device_name)
 
     def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
-        from processors.vlm.document.batch import Rounds
+        from processors.vlm.document.batch import PageBatcher
 
-        yield from Rounds(self._engine, progress).outcomes(batch)
+        yield from PageBatcher(self._engine, progress).outcomes(batch)
 
 
 processor = Vlm

@@ -1,4 +1,4 @@
-"""What `[processors.vlm]` and a recipe of it may say. Imported by the daemon: nothing heavy."""
+"""The options of `[processors.vlm]` and of its recipes. Imported by the daemon: nothing heavy."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -9,7 +9,7 @@ from processors import statements
 from processors.contract import DEVICES, MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
 from processors.remote import ServerOptions
 from processors.vlm import prompts
-from processors.vlm.extract import schema
+from processors.vlm.extract import load_schema
 
 Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt"]
 Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]
@@ -17,82 +17,75 @@ Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]
 _MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
 _MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096}
 _MOST_TOKENS = 1_000_000  # more than the context of any model
-_THRESHOLD = dict.fromkeys(
-    ("extract", "bank-statement", "receipt"), 0.7
-)  # found 36 of 55 wrong answers and 2 of 41 right ones: benchmarks/VLM.md; no use for free text
+# flagged 36 of 55 wrong answers and 2 of 41 correct ones: benchmarks/VLM.md; no use for free text
+_THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt"), 0.7)
 _SCHEMAS = {"bank-statement": statements.page_schema, "receipt": statements.receipt_schema}
 _KNOWN_FORMATS = {"extract": ("json",)} | statements.FORMATS
 _TEXT_FORMATS = ("md", "txt", "json")
-_ALWAYS_PROMPTED = {
-    "read",
-    "describe",
-    "summarize",
-    "extract",
-    "bank-statement",
-    "receipt",
-}  # by a prompt of their own if the recipe has none
 
 
 class VlmOptions(ServerOptions):
     """`[processors.vlm]`"""
 
     max_batch: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
-    engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` while the weights are not here
-    model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a hub's name, or a folder
-    # auto: CUDA if there is any
+    engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` until weights are installed
+    model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a name on Hugging Face, or a folder
+    # auto: CUDA if available
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description=DEVICES)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
-    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if it can be had
+    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if available
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
     # of a page as the model sees it: A4 at 115 dpi
     max_pixels: int = Field(default=1_280_000, ge=3_136, le=MOST_PIXELS)
-    pages_at_once: int = Field(
-        default=8, ge=1, le=MOST_AT_ONCE
-    )  # share a forward pass, also those of several jobs; fewer if memory ends
+    # in one forward pass, also from several jobs; fewer if memory runs out
+    pages_at_once: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
     threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # on the CPU; None: torch decides
 
 
 class AskOptions(RecipeOptions):
     """`[recipes.NAME]`"""
 
-    only_in_config: ClassVar[frozenset[str]] = frozenset({"json_schema"})  # it may name any file
+    only_in_config: ClassVar[frozenset[str]] = frozenset({"json_schema"})  # it can name any file
 
-    task: Task = "ask"  # all others bring a prompt of their own
+    task: Task = "ask"  # all others have a built-in prompt
     prompt: str | None = Field(default=None, max_length=prompts.MOST_BYTES)  # for every page; None: NAME.prompt
     json_schema: dict[str, Any] | None = None  # of `extract`: a file beside config.toml, or a table; what a page has
-    # a page; None: 4096 to read, 1024 to describe …
+    # per page; None: 4096 to read, 1024 to describe …
     max_new_tokens: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
-    retries: int = Field(default=2, ge=0, le=3)  # of a page whose answer is no good, each in another way
-    min_token_probability: float | None = Field(default=None, ge=0, le=1)  # less: to be reviewed; None: 0.7 to extract
-    second_reading: Literal["auto", "never"] = "auto"  # of money: each amount must occur in the text layer, or by OCR
+    retries: int = Field(default=2, ge=0, le=3)  # of a page after a bad answer, each with another strategy
+    # an answer with a lower one needs review; None: 0.7 to extract
+    min_token_probability: float | None = Field(default=None, ge=0, le=1)
+    # of statements and receipts: each amount must occur in the text layer, or in OCR of the page
+    second_reading: Literal["auto", "never"] = "auto"
     dpi: int = Field(default=200, ge=36, le=1200)  # of PDF pages, before `max_pixels` reduces them
-    formats: Annotated[tuple[Format, ...], Field(min_length=1)] | None = None  # first: to open; None: md and json
+    # the first is what a person opens; None: md and json
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)] | None = None
 
     @field_validator("prompt")
     @classmethod
-    def _says_something(cls, prompt: str | None) -> str | None:
+    def _is_not_blank(cls, prompt: str | None) -> str | None:
         if prompt is not None and not prompt.strip():
-            raise ValueError("is empty: write the question, or leave it out and drop NAME.prompt beside each file")
+            raise ValueError("is empty: write the prompt, or remove it and drop NAME.prompt beside each file")
         return prompt
 
     @field_validator("json_schema", mode="before")
     @classmethod
     def _is_schema(cls, given: object, info: ValidationInfo) -> object:
-        """A file's name becomes its content: so the worker, and whoever reads the result, has what counted."""
+        """Replace a file name by the schema in it, so that the worker and the result have the schema that was used."""
         home = (info.context or {}).get("home") or Path()
-        return given if given is None else schema.load(given, home)
+        return given if given is None else load_schema(given, home)
 
     @model_validator(mode="after")
-    def _fits_its_task(self) -> "AskOptions":
+    def _fits_task(self) -> "AskOptions":
         if self.task == "extract" and self.json_schema is None:
-            raise ValueError('task = "extract" needs `json_schema`: the file that says what is to be extracted')
+            raise ValueError('task = "extract" needs `json_schema`: the file that describes what to extract')
         if self.task != "extract" and self.json_schema is not None:
-            raise ValueError('`json_schema` is of task = "extract" alone: set that, or leave it out')
+            raise ValueError('`json_schema` works only with task = "extract": set that, or remove it')
         known = _KNOWN_FORMATS.get(self.task, _TEXT_FORMATS)
         if self.task == "extract" and self.formats not in (None, known):
-            raise ValueError('task = "extract" writes JSON: leave `formats` out')
+            raise ValueError('task = "extract" always writes JSON: remove `formats`')
         if wrong := [name for name in self.formats or () if name not in known]:
-            raise ValueError(f'task = "{self.task}" writes no {", ".join(wrong)}; choose from: {", ".join(known)}')
+            raise ValueError(f'task = "{self.task}" cannot write {", ".join(wrong)}; choose from: {", ".join(known)}')
         return self
 
     @property
@@ -101,7 +94,7 @@ class AskOptions(RecipeOptions):
 
     @property
     def threshold(self) -> float:
-        """The probability below which a token is reason for a review."""
+        """The token probability below which an answer needs review."""
         return _THRESHOLD.get(self.task, 0.0) if self.min_token_probability is None else self.min_token_probability
 
     @property
@@ -110,15 +103,15 @@ class AskOptions(RecipeOptions):
 
     @property
     def is_of_money(self) -> bool:
-        """Is the answer of each page read as a statement's or a receipt's, and verified?"""
+        """True if the answers are read as those of a statement or a receipt, and verified."""
         return self.task in _SCHEMAS
 
     @property
     def answer_schema(self) -> dict[str, Any] | None:
-        """What the answer about a page is held to; None: any text."""
+        """The schema of the answer about a page; None: any text."""
         return _SCHEMAS[self.task]() if self.is_of_money else self.json_schema
 
     @property
     def wants_prompt(self) -> bool:
-        """Must a file not be taken before its question is there?"""
-        return self.task not in _ALWAYS_PROMPTED and self.prompt is None
+        """True if a file must not be taken before its prompt is there."""
+        return self.task not in prompts.BUILT_IN and self.prompt is None

@@ -1,17 +1,17 @@
-"""What the model is asked: the built-in prompts, and whose prompt counts for a drop."""
+"""The built-in prompts, and which prompt counts for a file: its own, the recipe's or the built-in one."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from processors.contract import BadInput, Work
-from processors.vlm.extract import schema
+from processors.vlm.extract import schema_form, schema_text
 
 if TYPE_CHECKING:
     from processors.vlm import AskOptions
 
-MOST_BYTES = 16 * 1024  # of a prompt; a longer one is a document dropped under the wrong name
+MOST_BYTES = 16 * 1024  # of a prompt; a longer file is a document with the wrong name
 
-NO_TEXT = "[no text]"  # the answer that READ asks for where there is none
+NO_TEXT = "[no text]"  # the answer that READ asks for if there is none
 
 READ = (
     "Read all the text in this image and write it as Markdown, in reading order. Keep its lines, headings and lists; "
@@ -32,8 +32,8 @@ SUMMARIZE_ALL = (
     "kind of document it is, then what it says from beginning to end, with all names, dates and amounts that matter, "
     "word for word. Add nothing, and say so where the summaries contradict one another."
 )
-SCHEMA_MARK = "{schema}"  # in a prompt: the recipe's JSON Schema is put in its place
-FORM_MARK = "{form}"  # or what is to be filled in, in short
+SCHEMA_MARK = "{schema}"  # in a prompt: replaced by the recipe's JSON Schema
+FORM_MARK = "{form}"  # in a prompt: replaced by the schema as a form
 EXTRACT = (
     "Extract the data of this page as JSON that fits the JSON Schema below. Copy every name, number and date exactly "
     "as it stands; leave out nothing that the schema has a place for. Where the page does not say something, write "
@@ -56,7 +56,7 @@ RECEIPT = (
 BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
 BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT}
 
-# What is added when the same page is asked again, as another wording breaks a loop or a refusal.
+# Added when the same page is asked about again, as another wording breaks a loop or a refusal.
 AGAIN = {
     "read": "This is a document of my own. Start with its first line, write each line once, and stop after the last.",
     "extract": "This is a document of my own. Look at it line by line, from the first to the last.",
@@ -67,33 +67,33 @@ AGAIN_OTHERS = "This is a document of my own. Answer shortly, from what can be s
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    text: str  # asked of every page
-    source: str  # whose it is: "sidecar", "recipe" or "built-in"
+    text: str  # for every page
+    source: str  # where it comes from: "sidecar", "recipe" or "built-in"
 
 
-def of(work: Work, options: "AskOptions") -> Prompt:
-    """The prompt of a drop: its NAME.prompt, else the recipe's, else the task's own.
+def choose_prompt(work: Work, options: "AskOptions") -> Prompt:
+    """The prompt for a file: its NAME.prompt, else the recipe's, else the built-in one of the task.
 
     Raises:
-        BadInput: NAME.prompt is empty, too long or no UTF-8; or there is no prompt at all.
+        BadInput: NAME.prompt is empty, too long or not UTF-8; or there is no prompt at all.
     """
-    prompt = _of(work, options)
+    prompt = _find_prompt(work, options)
     if options.answer_schema is None:
         return prompt
-    text = prompt.text.replace(SCHEMA_MARK, schema.written(options.answer_schema))
+    text = prompt.text.replace(SCHEMA_MARK, schema_text(options.answer_schema))
     if options.is_of_money:
-        text = text.replace(FORM_MARK, schema.form(options.answer_schema))
+        text = text.replace(FORM_MARK, schema_form(options.answer_schema))
     return replace(prompt, text=text)
 
 
-def again(prompt: str, task: str) -> str:
-    """The same question in other words."""
+def reword(prompt: str, task: str) -> str:
+    """The same prompt, worded differently."""
     return f"{prompt}\n\n{AGAIN.get(task, AGAIN_OTHERS)}"
 
 
-def _of(work: Work, options: "AskOptions") -> Prompt:
+def _find_prompt(work: Work, options: "AskOptions") -> Prompt:
     if "prompt" in work.sidecars:
-        return Prompt(text=_sidecar(work), source="sidecar")
+        return Prompt(text=_read_sidecar(work), source="sidecar")
     if options.prompt is not None:
         return Prompt(text=options.prompt, source="recipe")
     if options.task in BUILT_IN:
@@ -102,7 +102,7 @@ def _of(work: Work, options: "AskOptions") -> Prompt:
     raise BadInput(f'This needs a question: write it in a text file named "{name}" and drop both together.')
 
 
-def _sidecar(work: Work) -> str:
+def _read_sidecar(work: Work) -> str:
     path = work.sidecars["prompt"]
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)

@@ -36,9 +36,9 @@ import drawings  # noqa: E402
 from processors import statements  # noqa: E402
 from processors.contract import Progress  # noqa: E402
 from processors.vlm import VlmOptions, prompts  # noqa: E402
-from processors.vlm.engine.local import Engine  # noqa: E402
-from processors.vlm.extract import schema  # noqa: E402
-from processors.vlm.types import Question  # noqa: E402
+from processors.vlm.engine.local import TransformersEngine  # noqa: E402
+from processors.vlm.extract import schema_form  # noqa: E402
+from processors.vlm.types import PageRequest  # noqa: E402
 
 TINY = Path(__file__).parent / "tiny-vlm"
 WORDS = 1_400  # of the vocabulary
@@ -56,7 +56,7 @@ TITLES = (
     *("TOTAL", "SUBTOTAL", "VAT", "CASH", "CHANGE", "DUE", "PAID", "BALANCE", "INVOICE", "ORDER", "ITEM", "QTY"),
     *("PRICE", "DATE", "REF", "DISCOUNT", *NAMES),
 )
-FORM = prompts.STATEMENT.replace(prompts.FORM_MARK, schema.form(statements.page_schema()))
+FORM = prompts.STATEMENT.replace(prompts.FORM_MARK, schema_form(statements.page_schema()))
 
 
 @dataclass(frozen=True)
@@ -383,10 +383,10 @@ def check(folder: Path, count: int) -> None:
     """The number of exactly correct answers for `count` new drawings per task, with the engine that users run."""
     rng = random.Random(987_654)
     options = VlmOptions(model=str(folder.resolve()), device="cpu", threads=1)
-    engine = Engine.load(options, folder.parent, Progress(lambda message: None))
+    engine = TransformersEngine.load(options, folder.parent, Progress(lambda message: None))
     for _, _, make, prompt in TASKS:
         examples = [make(rng, prompt) for _ in range(count)]
-        questions = [Question(image=each.image, prompt=prompt, token_limit=500) for each in examples]
+        questions = [PageRequest(image=each.image, prompt=prompt, token_limit=500) for each in examples]
         answers = engine.answer(questions, lambda: None)
         right = sum(answer.text == each.answer for answer, each in zip(answers, examples, strict=True))
         print(f"{prompt[:60]!r}: {right} of {count} exactly right", flush=True)

@@ -109,7 +109,7 @@ def test_model_answers_the_recipes_question_and_a_sidecars(demo: Place):
 def test_model_reads_a_statement_into_the_files_that_ocr_makes_of_one(demo: Place):
     result = demo.result("by-model/statement.png")
     assert result["processor"] == "vlm"
-    assert result["review"] == ["1 row is verified by no balance"]  # no opening balance is printed
+    assert result["review"] == ["1 row is not verified by a balance"]  # no opening balance is printed
     with (demo.outbox / "by-model" / "statement" / "statement.csv").open(newline="") as file:
         rows = [(row["date"], row["description"], row["debit"], row["credit"]) for row in csv.DictReader(file)]
     assert rows == [

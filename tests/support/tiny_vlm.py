@@ -20,11 +20,11 @@ STATEMENT = "Extract the bank statement transactions as JSON."
 
 
 class Asked:
-    """What became of one job."""
+    """The outcome and files of one job."""
 
-    def __init__(self, outcome: Outcome, work: Work, told: list[contract.WorkProgress]):
+    def __init__(self, outcome: Outcome, work: Work, reports: list[contract.WorkProgress]):
         self.outcome, self.work = outcome, work
-        self.told = [sign for sign in told if sign.job == work.job]
+        self.reports = [report for report in reports if report.job == work.job]
 
     @property
     def finished(self) -> Finished:
@@ -46,12 +46,12 @@ class Asked:
 
     @property
     def data(self) -> dict:
-        """What was extracted."""
+        """The extracted data."""
         return json.loads((self.work.outputs / "drop.json").read_text(encoding="utf-8"))
 
     @property
     def about_pages(self) -> list[dict]:
-        """How that came about."""
+        """The pages that the data comes from."""
         return json.loads((self.work.outputs / "drop.pages.json").read_text(encoding="utf-8"))["pages"]
 
     @property

@@ -3,25 +3,24 @@
 import re
 import textwrap
 
-from processors.statements import Document, PageWords, Word, check, read_statements
+from processors.statements import PageWord, PageWords, StatementDocument, read_statements, verify
 
 _WIDTH, _HEIGHT, _PITCH = 6.0, 10.0, 14.0
 
 
 def typed_page(text: str, number: int = 1, confidence: float = 1.0) -> PageWords:
-    """Each word of a text stands where its column and line put it."""
+    """A page with each word of a text at the position given by its line and column."""
     words = []
     for row, line in enumerate(textwrap.dedent(text).strip("\n").split("\n")):
         for match in re.finditer(r"\S+", line):
             left, top = match.start() * _WIDTH, row * _PITCH
             place = left, top, left + len(match[0]) * _WIDTH, top + _HEIGHT
-            words.append(Word(match[0], *place, confidence))
+            words.append(PageWord(match[0], *place, confidence))
     return PageWords(number, tuple(words))
 
 
-def read_typed(*texts: str) -> Document:
-    """What is read of typed pages, checked."""
+def read_typed(*texts: str) -> StatementDocument:
+    """The document read from typed pages, verified."""
     document = read_statements([typed_page(text, number) for number, text in enumerate(texts, start=1)])
-    for statement in document.statements:
-        check(statement)
+    verify(document)
     return document

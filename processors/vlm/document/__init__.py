@@ -1,1 +1,1 @@
-"""One job: all pages of a document, merged, reviewed and written."""
+"""One job: the pages of its document batched, merged, verified, reviewed and written."""

@@ -1,77 +1,74 @@
-"""Which pages go to the model together: those of all jobs of a batch, in order, a few at a time.
+"""Batches of pages: those of all jobs of a batch go to the model in order, a few at a time.
 
-At most `Engine.pages_at_once` decoded pages are in memory; a job's outcome is there once its last page was answered.
+At most `VlmEngine.pages_at_once` decoded pages are in memory; a job's outcome follows once its last page is answered.
 """
 
 from collections.abc import Iterator, Sequence
 
 from processors.contract import Outcome, Progress, Work
-from processors.vlm.document.job import Document
-from processors.vlm.page.retry_ladder import Course
-from processors.vlm.types import Engine
+from processors.vlm.document.job import VlmJob
+from processors.vlm.page import RetryLadder
+from processors.vlm.types import VlmEngine
 
 
-class Rounds:
-    """The rounds of one batch."""
+class PageBatcher:
+    """Answers the pages of one batch of jobs."""
 
-    def __init__(self, engine: Engine, progress: Progress):
+    def __init__(self, engine: VlmEngine, progress: Progress):
         self._engine, self._progress = engine, progress
-        self._waiting: list[tuple[Document, Course]] = []
+        self._waiting: list[tuple[VlmJob, RetryLadder]] = []
 
     def outcomes(self, batch: Sequence[Work]) -> Iterator[tuple[Work, Outcome | Exception]]:
-        """The outcome of each job, as soon as it is there.
+        """Yield the outcome of each job as soon as it is known.
 
         Raises:
             OutOfMemory: a single page does not fit.
-            Unavailable: the server is away; what was answered is kept.
+            Unavailable: the server is unavailable; answered pages are saved.
         """
-        open_documents: list[Document] = []
+        unfinished: list[VlmJob] = []
         for work in batch:
-            document = Document(work, self._engine.made_by)
-            open_documents.append(document)
-            for course in document.courses(self._engine.max_pixels):
-                self._waiting.append((document, course))
+            job = VlmJob(work, self._engine.made_by)
+            unfinished.append(job)
+            for ladder in job.open_pages(self._engine.max_pixels):
+                self._waiting.append((job, ladder))
                 if len(self._waiting) >= self._engine.pages_at_once:
-                    self._ask()
-                    yield from self._completed(open_documents)
-            yield from self._completed(open_documents)
-        self._ask()
-        yield from self._completed(open_documents)
+                    self._answer_waiting()
+                    yield from self._completed(unfinished)
+            yield from self._completed(unfinished)
+        self._answer_waiting()
+        yield from self._completed(unfinished)
 
-    def _completed(self, documents: list[Document]) -> Iterator[tuple[Work, Outcome | Exception]]:
-        """Take the complete ones out of `documents`."""
-        complete = [document for document in documents if document.is_answered and not self._waits(document)]
-        documents[:] = [document for document in documents if document not in complete]
-        for document in complete:
-            while courses := document.closing():
-                self._pursue([(document, course) for course in courses])
+    def _completed(self, unfinished: list[VlmJob]) -> Iterator[tuple[Work, Outcome | Exception]]:
+        """Remove the answered jobs from `unfinished` and finish them."""
+        waiting = [job for job, _ in self._waiting]
+        answered = [job for job in unfinished if job.is_answered and job not in waiting]
+        unfinished[:] = [job for job in unfinished if job not in answered]
+        for job in answered:
+            while ladders := job.next_summaries():
+                self._climb([(job, ladder) for ladder in ladders])
             try:
-                outcome: Outcome | Exception = document.outcome()
+                outcome: Outcome | Exception = job.outcome()
             except Exception as error:  # error boundary: one job of a batch
                 outcome = error
-            yield document.work, outcome
+            yield job.work, outcome
 
-    def _waits(self, document: Document) -> bool:
-        return any(waiting is document for waiting, _ in self._waiting)
-
-    def _ask(self) -> None:
-        """Have all waiting pages answered."""
+    def _answer_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        self._pursue(waiting)
+        self._climb(waiting)
 
-    def _pursue(self, courses: Sequence[tuple[Document, Course]]) -> None:
-        """Ask, and ask again, until all `courses` are over."""
-        asked = list(dict.fromkeys(document for document, _ in courses))
-        while courses:
-            questions = [question for _, course in courses for question in course.questions]
-            answers = iter(self._engine.answer(questions, lambda: self._tell(asked)))
-            for document, course in courses:
-                course.put([next(answers) for _ in course.questions])
-                if course.is_over:
-                    document.put(course)
-            courses = [(document, course) for document, course in courses if not course.is_over]
-            self._tell(asked)
+    def _climb(self, ladders: Sequence[tuple[VlmJob, RetryLadder]]) -> None:
+        """Answer all requests and their retries, until all `ladders` are done."""
+        jobs = list(dict.fromkeys(job for job, _ in ladders))
+        while ladders:
+            requests = [request for _, ladder in ladders for request in ladder.requests]
+            answers = iter(self._engine.answer(requests, lambda: self._report(jobs)))
+            for job, ladder in ladders:
+                ladder.add_answers([next(answers) for _ in ladder.requests])
+                if ladder.is_done:
+                    job.save_page(ladder.result)
+            ladders = [(job, ladder) for job, ladder in ladders if not ladder.is_done]
+            self._report(jobs)
 
-    def _tell(self, documents: Sequence[Document]) -> None:
-        for document in documents:
-            self._progress.job(document.work, done=document.done, total=document.total, unit="pages")
+    def _report(self, jobs: Sequence[VlmJob]) -> None:
+        for job in jobs:
+            self._progress.job(job.work, done=job.done, total=job.total, unit="pages")

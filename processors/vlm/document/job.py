@@ -1,6 +1,6 @@
-"""One job: its pages become questions, the answers its result files. Every page is answered, or its absence told.
+"""One job: its pages become requests, and the answers become result files. No page is left out without a report.
 
-Answered pages are kept (see `processors.checkpoints`): an attempt that comes after a crash goes on at the next one.
+Answered pages are saved (see `processors.checkpoints`): an attempt after a crash continues with the next one.
 """
 
 import logging
@@ -14,23 +14,23 @@ from processors.checkpoints import Parts
 from processors.contract import BadInput, Failed, FailureKind, Finished, JobError, Outcome, Work
 from processors.pages import Page
 from processors.vlm import prompts
+from processors.vlm.assess import Problem
 from processors.vlm.document import output, review, statements
-from processors.vlm.document.merge import Merged
-from processors.vlm.document.summary import Summary
-from processors.vlm.extract import decimal_json
+from processors.vlm.document.output import MergedData, page_text
+from processors.vlm.document.summary import DocumentSummary
+from processors.vlm.extract import dumps
 from processors.vlm.options import AskOptions
-from processors.vlm.page.retry_ladder import Course
-from processors.vlm.page_result import PageRecord, Problem, Reading
+from processors.vlm.page import PageAttempt, PageResult, RetryLadder
 
 _EXCERPT_CHARACTERS = 200
 _NO_SECOND_READING = "Internal error in OCR of this page; see the log."
-_KEPT_VERSION = 1  # of what is kept of a page; another one is not read
-_RECORD = TypeAdapter(PageRecord)
+_CHECKPOINT_VERSION = 2  # of a saved page; another version is not read
+_PAGE = TypeAdapter(PageResult)
 
 log = logging.getLogger(__name__)
 
 
-class Document:
+class VlmJob:
     """The pages and answers of one job."""
 
     def __init__(self, work: Work, made_by: Mapping[str, Any]):
@@ -38,20 +38,22 @@ class Document:
         self.total: int | None = None  # pages; None: not known yet
         self._made_by = made_by
         self._options: AskOptions = work.options
-        self._records: dict[int, PageRecord] = {}
-        self._kept: Parts | None = None
+        self._pages: dict[int, PageResult] = {}
+        self._checkpoints: Parts | None = None
         self._prompt: prompts.Prompt | None = None
-        self._summary: Summary | None = None
+        self._summary: DocumentSummary | None = None
         self._failure: Failed | Exception | None = None
-        self._is_decoded = False  # no more questions will come
+        self._is_decoded = False  # no more pages will come
 
-    def courses(self, max_pixels: int) -> Iterator[Course]:
-        """The course of each page to be answered that can be decoded, in order; never raises for a bad file."""
+    # ------------------------------------------------------------------------------------------ pages
+
+    def open_pages(self, max_pixels: int) -> Iterator[RetryLadder]:
+        """Yield the retry ladder of each page that can be decoded, in order; never raise for a bad file."""
         try:
-            self._prompt = prompts.of(self.work, self._options)
-            kept_by = {**self._made_by, "prompt": self._prompt.text, "version": _KEPT_VERSION}
-            self._kept = Parts(self.work, kept_by)
-            yield from self._pages(max_pixels, self._prompt.text)
+            self._prompt = prompts.choose_prompt(self.work, self._options)
+            made_by = {**self._made_by, "prompt": self._prompt.text, "version": _CHECKPOINT_VERSION}
+            self._checkpoints = Parts(self.work, made_by)
+            yield from self._decode(max_pixels, self._prompt.text)
         except BadInput as error:
             self._failure = Failed(kind=error.kind, message=str(error))
         except OSError as error:
@@ -64,69 +66,70 @@ class Document:
             self._failure = error
         self._is_decoded = True
 
-    def _pages(self, max_pixels: int, prompt: str) -> Iterator[Course]:
-        asked = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.password_of(self.work)}
-        with pages.open_pages(self.work.source, self.work.media_type, **asked) as opened:
+    def _decode(self, max_pixels: int, prompt: str) -> Iterator[RetryLadder]:
+        limits = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.read_password(self.work)}
+        with pages.open_pages(self.work.source, self.work.media_type, **limits) as opened:
             self.total = opened.total
             for number in range(1, opened.total + 1):
-                if record := self._kept_record(number):
-                    self._records[number] = record
+                if result := self._saved_page(number):
+                    self._pages[number] = result
                     continue
-                record = self._records[number] = PageRecord(number=number)
+                result = self._pages[number] = PageResult(number=number)
                 try:
                     page = opened.read(number)
                 except BadInput as error:
-                    record.error = str(error)
+                    result.error = str(error)
                     continue
-                self._note(record, page)
-                yield Course(record, page.image, prompt, self._options)
+                self._describe(result, page)
+                yield RetryLadder(result, page.image, prompt, self._options)
 
-    def _kept_record(self, number: int) -> PageRecord | None:
-        kept = self._kept.get(f"page-{number}")
+    def _saved_page(self, number: int) -> PageResult | None:
+        saved = self._checkpoints.get(f"page-{number}")
         try:
-            return kept and _RECORD.validate_python(kept)
+            return saved and _PAGE.validate_python(saved)
         except ValidationError as error:
-            log.warning("page %d is read again: what was kept of it cannot be used: %s", number, error)
+            log.warning("page %d is read again, as its checkpoint cannot be used: %s", number, error)
             return None
 
-    def _note(self, record: PageRecord, page: Page) -> None:
-        record.source_size, record.size, record.notes = page.source_size, page.image.size, page.notes
+    def _describe(self, result: PageResult, page: Page) -> None:
+        result.source_size, result.size, result.notes = page.source_size, page.image.size, page.notes
         if self.work.media_type == "application/pdf":
-            record.dpi = self._options.dpi * page.scale
+            result.dpi = self._options.dpi * page.scale
         if self._options.is_of_money and self._options.second_reading == "auto":
-            where = f"job {self.work.job} ({self.work.source.name}), page {record.number}"
+            where = f"job {self.work.job} ({self.work.source.name}), page {result.number}"
             try:
-                with pages.unforeseen_as_bad_input(where, _NO_SECOND_READING):
-                    record.second_reading, record.second_reading_by = statements.read_again(page)
+                with pages.unexpected_as_bad_input(where, _NO_SECOND_READING):
+                    result.second_reading, result.second_reading_by = statements.read_again(page)
             except BadInput as error:
-                record.second_reading_error = str(error)
+                result.second_reading_error = str(error)
 
-    def put(self, course: Course) -> None:
-        """Take in a course that is over; a page that only the server's failure kept from an answer is not kept."""
-        record = course.record
-        if self._summary is None and record.reading.problem is not Problem.ERROR:
-            self._kept.put(f"page-{record.number}", _RECORD.dump_python(record, mode="json"))
+    def save_page(self, result: PageResult) -> None:
+        """Save an answered page; not one that failed only because of the server."""
+        if self._summary is None and result.best.problem is not Problem.ERROR:
+            self._checkpoints.put(f"page-{result.number}", _PAGE.dump_python(result, mode="json"))
 
-    def closing(self) -> Sequence[Course]:
-        """What is to be asked once all pages are answered, and again once that is; empty: the document is complete."""
-        if self._options.task != "summarize" or self._failure or len(self._read()) == 0 or len(self._records) == 1:
+    def next_summaries(self) -> Sequence[RetryLadder]:
+        """What to ask once all pages are answered, and again once that is; empty: the document is complete."""
+        if self._options.task != "summarize" or self._failure or not self._answered() or len(self._pages) == 1:
             return ()
         if self._summary is None:
-            self._summary = Summary(list(self._records.values()), self._prompt, self._options)
-        return self._summary.courses()
+            self._summary = DocumentSummary(list(self._pages.values()), self._prompt, self._options)
+        return self._summary.next_level()
 
     @property
     def done(self) -> int:
         """How many pages are answered, or cannot be."""
-        return sum(bool(record.readings) or record.error is not None for record in self._records.values())
+        return sum(bool(page.attempts) or page.error is not None for page in self._pages.values())
 
     @property
     def is_answered(self) -> bool:
-        """Are all pages? Those that are being asked again count as answered, so this is asked between two rounds."""
-        return self._is_decoded and self.done == len(self._records)
+        """True if all pages are answered; pages that are being retried count, so call it between two batches."""
+        return self._is_decoded and self.done == len(self._pages)
 
-    def _read(self) -> list[Reading]:
-        return [record.reading for record in self._records.values() if record.reading]
+    def _answered(self) -> list[PageAttempt]:
+        return [page.best for page in self._pages.values() if page.best]
+
+    # ------------------------------------------------------------------------------------------ outcome
 
     def outcome(self) -> Outcome:
         """Write the result of a complete document, or return the failure.
@@ -138,87 +141,99 @@ class Document:
             raise self._failure
         if self._failure:
             return self._failure
-        records = [self._records[number] for number in sorted(self._records)]
-        readings = self._read()
-        if not readings:
-            return Failed(kind=FailureKind.BAD_INPUT, message=records[0].error)
-        problems = {reading.problem for reading in readings}
+        results = [self._pages[number] for number in sorted(self._pages)]
+        answered = self._answered()
+        if not answered:
+            return Failed(kind=FailureKind.BAD_INPUT, message=results[0].error)
+        problems = {attempt.problem for attempt in answered}
         if problems == {Problem.NO_ROOM}:
             message = "The prompt is too long for this model. Shorten it and drop both again."
             return Failed(kind=FailureKind.BAD_INPUT, message=message)
-        summarized = self._summary.readings if self._summary else []
-        failed = next((each for each in [*readings, *summarized] if each.problem is Problem.ERROR), None)
+        summarized = self._summary.attempts if self._summary else []
+        failed = next((each for each in [*answered, *summarized] if each.problem is Problem.ERROR), None)
         if failed and (problems == {Problem.ERROR} or failed in summarized or self.work.attempt == 1):
-            # once more, with the other pages kept; then the document is published with this page missing
+            # retried once, with the other pages saved; then the document is published without this page
             return Failed(kind=FailureKind.ERROR, message=failed.parts[0].detail)
-        return self._finished(records, readings)
+        return self._finished(results, answered)
 
-    def _finished(self, records: list[PageRecord], readings: list[Reading]) -> Finished:
+    def _finished(self, results: list[PageResult], answered: list[PageAttempt]) -> Finished:
         options = self._options
-        merged = output.of_document(records) if options.answer_schema is not None else Merged()
-        found = [each.lowest_token_probability for each in readings if each.lowest_token_probability is not None]
-        summary = self._summary.text if self._summary else ""
-        excerpt = summary or " ".join(output.text(reading) for reading in readings)
-        of_money = statements.finish(self.work, records) if options.is_of_money else statements.Finish(line=excerpt)
+        merged = output.merge_pages(results) if options.answer_schema is not None else MergedData()
+        of_money = statements.finish(self.work, results) if options.is_of_money else None
+        excerpt = of_money.summary if of_money else self._summary_text or " ".join(map(page_text, answered))
         return Finished(
-            files=self._write(merged, records, of_money.files),
-            excerpt=" ".join(of_money.line.split())[:_EXCERPT_CHARACTERS],
-            review=tuple(of_money.reasons)
-            + tuple(review.reasons(records, options) + review.about_merge(merged, options, len(readings)))
-            + tuple(self._summary.reasons() if self._summary else ()),
-            pages=len(records),
-            details={
-                **of_money.facts,
-                "task": options.task,
-                "prompt": self._prompt.text,
-                "prompt_source": self._prompt.source,
-                "tokens": sum(part.answer.tokens for reading in readings for part in reading.parts),
-                "lowest_token_probability": min(found, default=None),
-                "min_token_probability": options.threshold,
-                "stop_reasons": [record.reading.stop_reason if record.reading else "unreadable" for record in records],
-                "asked_again": {
-                    str(record.number): [each.strategy for each in record.readings[1:]]
-                    for record in records
-                    if len(record.readings) > 1
-                },
-            },
+            files=self._write(merged, results, of_money.files if of_money else ()),
+            excerpt=" ".join(excerpt.split())[:_EXCERPT_CHARACTERS],
+            review=(
+                *(of_money.reasons if of_money else ()),
+                *review.reasons(results, options),
+                *review.merge_reasons(merged, options, len(answered)),
+                *(self._summary.reasons() if self._summary else ()),
+            ),
+            pages=len(results),
+            details={**(of_money.facts if of_money else {}), **self._details(results, answered)},
         )
 
-    def _write(self, merged: Merged, records: list[PageRecord], written: Sequence[str]) -> tuple[str, ...]:
-        if self._options.is_of_money:
-            about = self.work.outputs / f"{self.work.stem}.pages.json"
-            return (*written, output.write_json(about, self._about(records)))
-        return self._write_text(records) if self._options.json_schema is None else self._write_data(merged, records)
+    @property
+    def _summary_text(self) -> str:
+        return self._summary.text if self._summary else ""
 
-    def _write_text(self, records: list[PageRecord]) -> tuple[str, ...]:
-        summary = self._summary.text if self._summary else None
+    def _details(self, results: list[PageResult], answered: list[PageAttempt]) -> dict[str, Any]:
+        known = [each.lowest_token_probability for each in answered if each.lowest_token_probability is not None]
+        return {
+            "task": self._options.task,
+            "prompt": self._prompt.text,
+            "prompt_source": self._prompt.source,
+            "tokens": sum(part.answer.tokens for attempt in answered for part in attempt.parts),
+            "lowest_token_probability": min(known, default=None),
+            "min_token_probability": self._options.threshold,
+            "stop_reasons": [page.best.stop_reason if page.best else "unreadable" for page in results],
+            "asked_again": {
+                str(page.number): [attempt.strategy for attempt in page.attempts[1:]]
+                for page in results
+                if len(page.attempts) > 1
+            },
+        }
+
+    # ------------------------------------------------------------------------------------------ files
+
+    def _write(self, merged: MergedData, results: list[PageResult], written: Sequence[str]) -> tuple[str, ...]:
+        if self._options.is_of_money:
+            return (*written, self._write_pages(results))
+        return self._write_text(results) if self._options.json_schema is None else self._write_data(merged, results)
+
+    def _write_text(self, results: list[PageResult]) -> tuple[str, ...]:
         files = []
         for form in self._options.written_formats:
             path = self.work.outputs / f"{self.work.stem}.{form}"
             if form == "json":
-                output.write_json(path, self._about(records))
+                output.write_json(path, self._pages_json(results))
+            elif self._summary:
+                path.write_text(f"{self._summary.text}\n", encoding="utf-8")
             else:
                 write = output.markdown if form == "md" else output.plain
-                path.write_text(write(records) if summary is None else f"{summary}\n", encoding="utf-8")
+                path.write_text(write(results), encoding="utf-8")
             files.append(path.name)
         return tuple(files)
 
-    def _write_data(self, merged: Merged, records: list[PageRecord]) -> tuple[str, ...]:
+    def _write_data(self, merged: MergedData, results: list[PageResult]) -> tuple[str, ...]:
         """NAME.json: the data alone, if there is any; NAME.pages.json: how it came about."""
-        about = self.work.outputs / f"{self.work.stem}.pages.json"
-        output.write_json(about, self._about(records))
+        about = self._write_pages(results)
         if merged.data is None:
-            return (about.name,)
+            return (about,)
         data = self.work.outputs / f"{self.work.stem}.json"
-        data.write_text(decimal_json.dumps(merged.data) + "\n", encoding="utf-8")
-        return data.name, about.name
+        data.write_text(dumps(merged.data) + "\n", encoding="utf-8")
+        return data.name, about
 
-    def _about(self, records: list[PageRecord]) -> dict[str, Any]:
+    def _write_pages(self, results: list[PageResult]) -> str:
+        return output.write_json(self.work.outputs / f"{self.work.stem}.pages.json", self._pages_json(results))
+
+    def _pages_json(self, results: list[PageResult]) -> dict[str, Any]:
         return {
             "task": self._options.task,
             "prompt": self._prompt.text,
             "prompt_source": self._prompt.source,
             "token_limit": self._options.token_limit,
             **({"summary": self._summary.text} if self._summary else {}),
-            "pages": [output.page_json(record) for record in records],
+            "pages": [output.page_json(page) for page in results],
         }

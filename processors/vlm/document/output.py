@@ -1,114 +1,162 @@
-"""The result files of a document: Markdown, text, JSON of what was answered, and the data that was extracted."""
+"""The content of a document, merged from its pages, and its files: Markdown, text, JSON about pages, extracted data."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from processors import wellformed
-from processors.vlm.assess import confidence
-from processors.vlm.assess.answer import json_span
-from processors.vlm.document.merge import Merged, merge
-from processors.vlm.extract import decimal_json
-from processors.vlm.page_result import PageRecord, Part, Problem, Reading, Strategy
+from processors.vlm.assess import AssessedAnswer, Problem, is_empty, json_span, value_probabilities
+from processors.vlm.extract import loads
+from processors.vlm.page import PageAttempt, PageResult, Strategy
 from processors.vlm.prompts import NO_TEXT
 
 
-def text(reading: Reading) -> str:
-    """What a page says; a half of it that has no text adds none."""
-    texts = [part.answer.text for part in reading.parts if part.answer.text]
-    with_text = [each for each in texts if each.strip("`. \n") != NO_TEXT]
+@dataclass(kw_only=True)
+class MergedData:
+    """The data of several pages, or of the halves of one."""
+
+    data: Any = None  # None: there was nothing to merge
+    conflicts: list[str] = field(default_factory=list)  # "$.total: 12.30 on page 1, 13.20 on page 2"; the first counts
+
+
+def merge(pages: Sequence[tuple[str, Any]]) -> MergedData:
+    """Merge (name, data) of pages, such as ("page 1", {…}).
+
+    Lists are concatenated; a later page fills an empty value; of two values that differ the first counts, and the
+    conflict is reported.
+    """
+    merged = MergedData()
+    origins: dict[str, str] = {}
+    for name, data in pages:
+        merged.data = _merge_values(merged.data, data, "$", name, origins, merged.conflicts)
+    return merged
+
+
+def merge_pages(pages: Sequence[PageResult]) -> MergedData:
+    """The data of all pages that have any."""
+    found = [(f"page {page.number}", page_data(page.best).data) for page in pages if page.best]
+    return merge([(name, data) for name, data in found if data is not None])
+
+
+def page_data(attempt: PageAttempt) -> MergedData:
+    """The data of a page; None if any of it does not fit the schema."""
+    if attempt.problem not in (None, Problem.EMPTY):
+        return MergedData()
+    names = ["upper half", "lower half"] if attempt.strategy is Strategy.HALVES else ["page"]
+    good = [
+        (name, part) for name, part in zip(names, attempt.parts, strict=True) if part.problem in (None, Problem.EMPTY)
+    ]
+    return merge([(name, loads(_json_text(part))) for name, part in good])
+
+
+def page_text(attempt: PageAttempt) -> str:
+    """The text of a page; a half without text adds none."""
+    texts = [part.answer.text for part in attempt.parts if part.answer.text]
+    with_text = [text for text in texts if text.strip("`. \n") != NO_TEXT]
     return "\n".join(with_text or texts[:1])
 
 
-def data(reading: Reading) -> Merged:
-    """The data of a page; None if none of it fits the schema."""
-    good = [part for part in reading.parts if part.problem in (None, Problem.EMPTY)]
-    if reading.problem not in (None, Problem.EMPTY):
-        good = []
-    names = ["upper half", "lower half"] if reading.strategy is Strategy.HALVES else ["page"]
-    return merge([(names[reading.parts.index(part)], decimal_json.loads(_json(part))) for part in good])
-
-
-def of_document(records: Sequence[PageRecord]) -> Merged:
-    """The data of all pages that have any, as one."""
-    found = [(f"page {record.number}", data(record.reading).data) for record in records if record.reading]
-    return merge([(name, each) for name, each in found if each is not None])
-
-
-def probabilities(reading: Reading) -> dict[str, float]:
-    """JSON pointer -> probability of each extracted value; in the second half of a page: below /lower."""
+def page_probabilities(attempt: PageAttempt) -> dict[str, float]:
+    """The probability of each extracted value by JSON pointer; that of a value in the second half is below /lower."""
     found = {}
-    for part, prefix in zip(reading.parts, ("", "/lower"), strict=False):
+    for part, prefix in zip(attempt.parts, ("", "/lower"), strict=False):
         if part.problem in (None, Problem.EMPTY):
             start, _ = json_span(part.answer.text)
-            values = confidence.of_values(part.answer.text, part.answer.marks, start)
+            values = value_probabilities(part.answer.text, part.answer.token_probabilities, start)
             found.update({f"{prefix}{pointer}": probability for pointer, probability in values.items()})
     return found
 
 
-def markdown(records: Sequence[PageRecord]) -> str:
+def markdown(pages: Sequence[PageResult]) -> str:
     """The answers; those of several pages each below a marker, which Markdown does not show."""
-    if len(records) == 1:
-        return f"{text(records[0].reading)}\n"
-    parts = []
-    for record in records:
-        parts.append(f"<!-- page {record.number} of {len(records)} -->")
-        parts.append(text(record.reading) if record.reading else f"*This page could not be read: {record.error}*")
-    return "\n\n".join(parts) + "\n"
+    if len(pages) == 1:
+        return f"{page_text(pages[0].best)}\n"
+    blocks = []
+    for page in pages:
+        blocks.append(f"<!-- page {page.number} of {len(pages)} -->")
+        blocks.append(page_text(page.best) if page.best else f"*This page could not be read: {page.error}*")
+    return "\n\n".join(blocks) + "\n"
 
 
-def plain(records: Sequence[PageRecord]) -> str:
+def plain(pages: Sequence[PageResult]) -> str:
     """The answers, a form feed between two pages."""
-    parts = [text(record.reading) if record.reading else "[this page could not be read]" for record in records]
-    return "\f".join(f"{part}\n" for part in parts)
+    texts = [page_text(page.best) if page.best else "[this page could not be read]" for page in pages]
+    return "\f".join(f"{text}\n" for text in texts)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> str:
-    """Write it; the file's name."""
+    """Write the file and return its name."""
     path.write_text(wellformed.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path.name
 
 
-def page_json(record: PageRecord) -> dict[str, Any]:
+def page_json(page: PageResult) -> dict[str, Any]:
     """All that is known of a page."""
-    reading = record.reading
-    if reading is None:
-        return {"number": record.number, "error": record.error}
-    first = reading.parts[0].answer
+    best = page.best
+    if best is None:
+        return {"number": page.number, "error": page.error}
+    first = best.parts[0].answer
     return {
-        "number": record.number,
-        "answer": reading.text,
-        "problem": reading.problem,
-        **_numbers(reading),
-        "value_probabilities": probabilities(reading) or None,
+        "number": page.number,
+        "answer": best.text,
+        "problem": best.problem,
+        **_numbers(best),
+        "value_probabilities": page_probabilities(best) or None,
         "size_seen": list(first.size_seen) if first.size_seen else None,
-        "source_size": list(record.source_size),
-        "notes": list(record.notes),
-        "asked": [_tried(each) for each in record.readings],
+        "source_size": list(page.source_size),
+        "notes": list(page.notes),
+        "asked": [_attempt_json(attempt) for attempt in page.attempts],
     }
 
 
-def _tried(reading: Reading) -> dict[str, Any]:
-    """One way of asking, with the raw answers."""
+def _attempt_json(attempt: PageAttempt) -> dict[str, Any]:
     return {
-        "strategy": reading.strategy,
-        "problem": reading.problem,
-        "details": [part.detail for part in reading.parts if part.detail],
-        "answers": [part.answer.text for part in reading.parts],
-        **_numbers(reading),
+        "strategy": attempt.strategy,
+        "problem": attempt.problem,
+        "details": [part.detail for part in attempt.parts if part.detail],
+        "answers": [part.answer.text for part in attempt.parts],
+        **_numbers(attempt),
     }
 
 
-def _numbers(reading: Reading) -> dict[str, Any]:
-    answers = [part.answer for part in reading.parts]
+def _numbers(attempt: PageAttempt) -> dict[str, Any]:
+    answers = [part.answer for part in attempt.parts]
     return {
-        "stop_reason": reading.stop_reason,
+        "stop_reason": attempt.stop_reason,
         "tokens": sum(answer.tokens for answer in answers),
         "prompt_tokens": sum(answer.prompt_tokens for answer in answers),
-        "lowest_token_probability": reading.lowest_token_probability,
+        "lowest_token_probability": attempt.lowest_token_probability,
     }
 
 
-def _json(part: Part) -> str:
+def _json_text(part: AssessedAnswer) -> str:
     start, end = json_span(part.answer.text)
     return part.answer.text[start:end]
+
+
+def _merge_values(old: Any, new: Any, path: str, name: str, origins: dict[str, str], conflicts: list[str]) -> Any:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        return {
+            key: _merge_values(old.get(key), new.get(key), f"{path}.{key}", name, origins, conflicts) for key in keys
+        }
+    if isinstance(old, list) and isinstance(new, list):
+        return old + new
+    if is_empty(new) and old is not None:
+        return old
+    if is_empty(old):
+        origins[path] = name
+        return new
+    if old != new:
+        conflicts.append(f"{path}: {old} on {_origin(path, origins)}, {new} on {name}")
+    return old
+
+
+def _origin(path: str, origins: dict[str, str]) -> str:
+    """The page that the value at `path` comes from, as recorded for it or for what contains it."""
+    while path not in origins:
+        path = path.rpartition(".")[0]
+        if not path:
+            return "an earlier page"
+    return origins[path]

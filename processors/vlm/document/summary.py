@@ -1,65 +1,65 @@
-"""A summary of a whole document, made from those of its pages; of very many, level by level. No I/O."""
+"""The summary of a document, made from those of its pages; with very many pages, level by level. No I/O."""
 
 from collections.abc import Sequence
 
 from processors.vlm import prompts
-from processors.vlm.document import output, review
+from processors.vlm.document.output import page_text
+from processors.vlm.document.review import page_reasons
 from processors.vlm.options import AskOptions
-from processors.vlm.page.retry_ladder import Course
-from processors.vlm.page_result import PageRecord, Reading
+from processors.vlm.page import PageAttempt, PageResult, RetryLadder
 
-_MOST_CHARACTERS = 24_000  # of what is summarized in one question: about 8,000 tokens
-_FEWEST = 2  # texts in one question, however long they are: else there would be no end
+_MOST_CHARACTERS = 24_000  # summarized in one request: about 8,000 tokens
+_FEWEST = 2  # texts in one request, however long they are: otherwise the levels would never end
 
 
-class Summary:
-    """The questions that lead from the pages' answers to one."""
+class DocumentSummary:
+    """The requests that reduce the pages' summaries to one."""
 
-    def __init__(self, records: Sequence[PageRecord], prompt: prompts.Prompt, options: AskOptions):
-        self._texts = [_note(record) for record in records]
+    def __init__(self, pages: Sequence[PageResult], prompt: prompts.Prompt, options: AskOptions):
+        self._texts = [_labelled_text(page) for page in pages]
         self._prompt, self._options = prompt, options
-        self._asked: list[Course] = []
-        self._all: list[Course] = []
+        self._level: list[RetryLadder] = []  # not read yet
+        self._all: list[RetryLadder] = []
 
-    def courses(self) -> Sequence[Course]:
-        """The next questions, once those before are answered; empty: `text` is there."""
-        if self._asked:
-            self._texts = [output.text(course.record.reading) for course in self._asked]
-            self._asked = []
+    def next_level(self) -> Sequence[RetryLadder]:
+        """The next requests, once those before are answered; empty: `text` is complete."""
+        if self._level:
+            self._texts = [page_text(ladder.result.best) for ladder in self._level]
+            self._level = []
         elif self._all:
             return ()
         if len(self._texts) == 1 and self._all:
             return ()
-        self._asked = [self._course(texts) for texts in _grouped(self._texts)]
-        self._all += self._asked
-        return self._asked
+        self._level = [self._ladder(texts) for texts in _groups(self._texts)]
+        self._all += self._level
+        return self._level
 
     @property
     def text(self) -> str:
         return self._texts[0]
 
     @property
-    def readings(self) -> list[Reading]:
-        """The answers so far that count."""
-        return [course.record.reading for course in self._all if course.record.reading]
+    def attempts(self) -> list[PageAttempt]:
+        """The best attempt of each request so far."""
+        return [ladder.result.best for ladder in self._all if ladder.result.best]
 
     def reasons(self) -> list[str]:
-        """Why a person should look at it."""
-        found = (reason for course in self._all for reason in review.of_page(course.record, self._options))
-        return [f"The summary of the whole: {reason}" for reason in found]
+        """The reasons for which a person should review it."""
+        found = (reason for ladder in self._all for reason in page_reasons(ladder.result, self._options))
+        return [f"The summary of the document: {reason}" for reason in found]
 
-    def _course(self, texts: Sequence[str]) -> Course:
-        whose = prompts.SUMMARIZE_ALL if self._prompt.source == "built-in" else self._prompt.text
-        return Course(PageRecord(number=0), None, whose + "\n\n" + "\n\n".join(texts), self._options)
-
-
-def _note(record: PageRecord) -> str:
-    text = output.text(record.reading) if record.reading and not record.reading.problem else ""
-    return f"[page {record.number}]\n{text or '(this page could not be read)'}"
+    def _ladder(self, texts: Sequence[str]) -> RetryLadder:
+        prompt = prompts.SUMMARIZE_ALL if self._prompt.source == "built-in" else self._prompt.text
+        return RetryLadder(PageResult(number=0), None, prompt + "\n\n" + "\n\n".join(texts), self._options)
 
 
-def _grouped(texts: Sequence[str]) -> list[list[str]]:
-    """In order, each group short enough for one question."""
+def _labelled_text(page: PageResult) -> str:
+    text = page_text(page.best) if page.best and not page.best.problem else ""
+    return f"[page {page.number}]\n{text or '(this page could not be read)'}"
+
+
+def _groups(texts: Sequence[str]) -> list[list[str]]:
+    """In order, each group short enough for one request."""
     groups: list[list[str]] = [[]]
     for text in texts:
         full = sum(map(len, groups[-1])) + len(text) > _MOST_CHARACTERS

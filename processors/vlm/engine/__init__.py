@@ -1,1 +1,1 @@
-"""The engines: a local model by transformers, or a server."""
+"""The engines: a local model in transformers, or a server."""

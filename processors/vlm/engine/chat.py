@@ -1,5 +1,6 @@
-"""Questions as the tensors a model takes: chat template, tokens, pixels; and tokens back to text."""
+"""Requests as the tensors that a model takes (chat template, tokens, pixels), and tokens back to text."""
 
+import importlib.util
 import inspect
 import math
 from collections.abc import Sequence
@@ -8,23 +9,23 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageOps
-from transformers import BatchFeature, ProcessorMixin
+from transformers import AutoConfig, AutoProcessor, BatchFeature, ProcessorMixin
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from processors.contract import Unavailable
-from processors.vlm.engine.image_only import load_processor
-from processors.vlm.types import Question
+from processors.vlm.types import PageRequest
 
 _LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses what is over 200
-_SMALLEST_AREA = 4_096  # `size` of an image processor: less than this is a length of an edge, not a number of pixels
+_SMALLEST_AREA = 4_096  # `size` of an image processor: a smaller number is an edge's length, not a number of pixels
 
 
-class Chat:
-    """The language of one model."""
+class ChatProcessor:
+    """The chat template, tokenizer and image processor of one model."""
 
     def __init__(self, processor: ProcessorMixin, max_pixels: int):
         self._processor = processor
         self.tokenizer = processor.tokenizer
-        # Answers go on at the right end: padded there, half of them break (of 16 right ones, 8 were left).
+        # Answers continue at the right end: with padding there, half of them break (of 16 correct ones, 8 were left).
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -32,12 +33,12 @@ class Chat:
         self._longest_shape = _longest_shape(processor.image_processor, self._size)
 
     @classmethod
-    def load(cls, folder: Path, max_pixels: int) -> "Chat":
-        """The chat of the model in `folder`; no page will have more than `max_pixels`.
+    def load(cls, folder: Path, max_pixels: int) -> "ChatProcessor":
+        """Load those of the model in `folder`; no page will have more than `max_pixels`.
 
         Raises:
-            Unavailable: the installed transformers cannot do it safely.
-            OSError, ValueError: the folder's files are damaged, or of no model that transformers knows.
+            Unavailable: the installed transformers is too old to do it safely.
+            OSError, ValueError: the folder's files are damaged, or transformers does not know the model.
         """
         processor = load_processor(folder)
         known = inspect.signature(processor.apply_chat_template).parameters
@@ -45,24 +46,23 @@ class Chat:
             raise Unavailable("The installed transformers is too old: install transformers 5.23 or newer.")
         return cls(processor, max_pixels)
 
-    def prepare(self, questions: Sequence[Question]) -> BatchFeature:
-        """All that the processor makes of `questions`, padded on the left; every entry belongs in `generate`.
+    def prepare(self, requests: Sequence[PageRequest]) -> BatchFeature:
+        """Everything that the processor makes of `requests`, padded on the left; all of it belongs in `generate`.
 
-        All questions have a page, or none has.
-
-        Without `mm_token_type_ids`, say, the positions of the pixels break in silence: of 23 right answers, none.
+        Without `mm_token_type_ids`, for example, the positions of the pixels break silently: of 23 correct answers,
+        none was left. All requests have a page, or none has.
 
         Raises:
-            Unavailable: this model would give corrupt answers.
+            Unavailable: answers of this model would be corrupt.
         """
-        conversations = [[{"role": "user", "content": self._content(question)}] for question in questions]
+        conversations = [[{"role": "user", "content": self._content(request)}] for request in requests]
         inputs = self._processor.apply_chat_template(
             conversations,
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            sanitize_control_tokens=True,  # a prompt may say "<|im_end|>" and mean these ten characters
+            sanitize_control_tokens=True,  # "<|im_end|>" in a prompt means these ten characters
             processor_kwargs={"padding": True} | ({"size": self._size} if self._size else {}),
         )
         if not bool(inputs["attention_mask"][:, -1].all()):
@@ -72,32 +72,32 @@ class Chat:
             )
         return inputs
 
-    def _content(self, question: Question) -> list[dict[str, Any]]:
-        text = {"type": "text", "text": question.prompt}
-        if question.image is None:
+    def _content(self, request: PageRequest) -> list[dict[str, Any]]:
+        text = {"type": "text", "text": request.prompt}
+        if request.image is None:
             return [text]
-        return [{"type": "image", "image": _in_shape(question.image, self._longest_shape)}, text]
+        return [{"type": "image", "image": _in_shape(request.image, self._longest_shape)}, text]
 
-    def sizes_seen(self, inputs: BatchFeature, questions: Sequence[Question]) -> list[tuple[int, int] | None]:
-        """Width and height in pixels of each page as the model sees it; all questions have one, or none has."""
-        if questions[0].image is None:
-            return [None] * len(questions)
+    def sizes_seen(self, inputs: BatchFeature, requests: Sequence[PageRequest]) -> list[tuple[int, int] | None]:
+        """Width and height in pixels of each page as the model sees it; all requests have one, or none has."""
+        if requests[0].image is None:
+            return [None] * len(requests)
         grids, patch = inputs.get("image_grid_thw"), getattr(self._processor.image_processor, "patch_size", None)
         if grids is None or not isinstance(patch, int):
-            return [question.image.size for question in questions]
+            return [request.image.size for request in requests]
         return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
 
     def decode(self, tokens: torch.Tensor) -> str:
-        """The text of `tokens`, int64, shape (n_tokens,), without control tokens and space around it."""
+        """The text of `tokens`, int64, shape (n_tokens,), without control tokens and surrounding whitespace."""
         text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text.strip()
 
 
 def _limit(image_processor: object, max_pixels: int) -> tuple[int, dict[str, int] | None]:
-    """The most pixels of a page, by our limit and the model's own, and the `size` that tells its image processor.
+    """The most pixels of a page, by `max_pixels` and the model's own limit, and the `size` that sets it.
 
-    Only image processors of Qwen's kind count pixels; Qwen's own default lets one page take 16,384 tokens. Others
-    bring pages to a size that they were trained for, which is left to them.
+    Only image processors of Qwen's kind count pixels; by Qwen's own default one page may take 16,384 tokens. Others
+    resize pages to the size that they were trained for.
     """
     size = getattr(image_processor, "size", None) or {}
     shortest, longest = (size.get(name) for name in ("shortest_edge", "longest_edge"))
@@ -108,8 +108,8 @@ def _limit(image_processor: object, max_pixels: int) -> tuple[int, dict[str, int
 
 
 def _longest_shape(image_processor: object, size: dict[str, int] | None) -> float:
-    """The most that a page may be longer than wide. The short side is rounded up to one token, the long side is not
-    shortened for it: a page longer than this would get around the limit of pixels."""
+    """The largest ratio of long side to short side. The short side is rounded up to one token without shortening the
+    long side: a longer page would exceed the limit of pixels."""
     if size is None:
         return _LONGEST_SHAPE
     token_edge = image_processor.patch_size * image_processor.merge_size
@@ -117,10 +117,56 @@ def _longest_shape(image_processor: object, size: dict[str, int] | None) -> floa
 
 
 def _in_shape(image: Image.Image, longest_shape: float) -> Image.Image:
-    """`image`; one that is too long with white beside it."""
+    """Pad an image that is too long with white beside it."""
     long, short = max(image.size), min(image.size)
     wide = math.ceil(long / longest_shape)
     if short >= wide:
         return image
     size = (long, wide) if image.width == long else (wide, long)
     return ImageOps.pad(image, size, color="white")
+
+
+# ---------------------------------------------------------------------------------------------- without torchvision
+
+
+def load_processor(folder: Path) -> ProcessorMixin:
+    """Load transformers' processor of the model in `folder`, also where torchvision is not installed.
+
+    Processors of models that also watch videos want a video processor, which needs torchvision (transformers 5.23:
+    "Qwen2VLVideoProcessor requires the Torchvision library"). Pages need neither.
+
+    Raises:
+        Unavailable: it needs torchvision, and torchvision is not installed.
+        OSError, ValueError: the folder's files are damaged, or transformers does not know the model.
+    """
+    if importlib.util.find_spec("torchvision") is not None:
+        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    kind = PROCESSOR_MAPPING.get(type(config), None)
+    try:
+        if kind is not None and "video_processor" in kind.get_attributes():
+            return _without_video(kind).from_pretrained(folder, local_files_only=True)
+        return AutoProcessor.from_pretrained(folder, local_files_only=True)
+    except ImportError as error:
+        raise Unavailable(
+            f"The model {folder.name} needs torchvision to prepare images. "
+            "Install torchvision beside torch, in the same version series, or choose another model."
+        ) from error
+
+
+def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
+    """A subclass of `kind` that processes only images and text.
+
+    `ProcessorMixin.__init__` takes its parts by position, in the order of `get_attributes`; so the video processor,
+    None by default, can be left out if it comes last.
+    """
+    parts = [name for name in kind.get_attributes() if name != "video_processor"]
+    accepted = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
+    if accepted[: len(parts)] != parts:
+        raise ImportError(f"{kind.__name__} takes its video processor before its other parts")
+
+    def get_attributes(cls: type[ProcessorMixin]) -> list[str]:
+        return list(parts)
+
+    members: dict[str, Any] = {"get_attributes": classmethod(get_attributes)}
+    return type(kind.__name__, (kind,), members)

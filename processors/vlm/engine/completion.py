@@ -1,6 +1,6 @@
-"""A question as a request for a chat completion of OpenAI's kind, and the completion as an answer. Pure.
+"""Page requests as bodies of OpenAI chat completion requests, and completions as answers. Pure.
 
-The fields are those of OpenAI's API reference, "The chat completion object"; what servers leave out is not invented.
+The fields are those of OpenAI's API reference, "The chat completion object"; servers may leave some out.
 """
 
 import base64
@@ -11,51 +11,51 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from processors import wellformed
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
 
 
-def write_request(model: str, question: Question, features: Sequence[str]) -> dict[str, Any]:
-    """The request's body. features: of "response_format" and "logprobs", those that the server understands."""
+def write_request(model: str, request: PageRequest, features: Sequence[str]) -> dict[str, Any]:
+    """The body. features: those of "response_format" and "logprobs" that the server supports."""
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": "user", "content": list(_content(question))}],
-        "max_tokens": question.token_limit,
+        "messages": [{"role": "user", "content": list(_content(request))}],
+        "max_tokens": request.token_limit,
         "temperature": 0,
     }
     if "logprobs" in features:
         body["logprobs"] = True
-    if "response_format" in features and question.json_schema is not None:
-        wanted = {"name": "answer", "strict": True, "schema": dict(question.json_schema)}
+    if "response_format" in features and request.json_schema is not None:
+        wanted = {"name": "answer", "strict": True, "schema": dict(request.json_schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": wanted}
     return body
 
 
-def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *, has_schema: bool) -> Answer:
-    """The first choice. size: of the page that was sent; has_schema: is JSON asked for?
+def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *, has_schema: bool) -> PageAnswer:
+    """The answer in the first choice. size: of the page that was sent; has_schema: True if JSON was requested.
 
     Raises:
-        ValueError, LookupError, TypeError, AttributeError, OverflowError: it is not a completion.
+        ValueError, LookupError, TypeError, AttributeError, OverflowError: this is not a completion.
     """
     choice = completion["choices"][0]
     message, finish = choice["message"], choice.get("finish_reason")
     refusal, text = message.get("refusal"), message.get("content") or ""
     if not isinstance(text, str) or not isinstance(refusal or "", str):
-        raise TypeError("its content is no text")
+        raise TypeError("its content is not text")
     refusal, text = wellformed.text(refusal or ""), wellformed.text(text)
     reason = StopReason.REFUSED if refusal else _STOP_REASONS.get(finish, StopReason.ERROR)
     usage = completion.get("usage") or {}
     tokens = ((choice.get("logprobs") or {}).get("content")) or []
     probabilities = [_probability(token["logprob"]) for token in tokens]
-    return Answer(
+    return PageAnswer(
         text=text.strip(),
         stop_reason=reason,
         tokens=int(usage.get("completion_tokens") or len(tokens)),
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         lowest_token_probability=_lowest(probabilities),
         size_seen=size,
-        marks=_marks(text, tokens, probabilities) if has_schema else (),
+        token_probabilities=_token_probabilities(text, tokens, probabilities) if has_schema else (),
         error=refusal or (f"the server ended it with {finish!r}" if reason is StopReason.ERROR else ""),
     )
 
@@ -72,16 +72,16 @@ def _lowest(probabilities: Sequence[float]) -> float | None:
     return round(min(probabilities), 4) if probabilities else None
 
 
-def _marks(
+def _token_probabilities(
     text: str, tokens: Sequence[dict[str, Any]], probabilities: Sequence[float]
 ) -> tuple[tuple[int, float], ...]:
-    """Where each token ends in the stripped text; none if the tokens do not spell it."""
+    """(end in the stripped text, probability) of each token; () if the tokens do not spell the text."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     spelled, ends = "", []
     for token in tokens:
         spelled += decoder.decode(bytes(token["bytes"])) if token.get("bytes") is not None else token["token"]
         ends.append(len(spelled))
-    if not spelled.startswith(text):  # an end token may be spelled out, too
+    if not spelled.startswith(text):  # an end token may be spelled out as well
         return ()
     before = len(text) - len(text.lstrip())
     return tuple(
@@ -90,10 +90,10 @@ def _marks(
     )
 
 
-def _content(question: Question) -> Iterator[dict[str, Any]]:
-    if question.image is not None:
+def _content(request: PageRequest) -> Iterator[dict[str, Any]]:
+    if request.image is not None:
         png = io.BytesIO()
-        question.image.save(png, "PNG", compress_level=1)
+        request.image.save(png, "PNG", compress_level=1)
         url = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode('ascii')}"
         yield {"type": "image_url", "image_url": {"url": url}}
-    yield {"type": "text", "text": question.prompt}
+    yield {"type": "text", "text": request.prompt}

@@ -1,37 +1,52 @@
-"""What watches over generation, token by token: where a row ends, and how probable each token was."""
+"""What acts on each step of generation: limits and loops, token probabilities, and JSON Schemas as grammars.
 
+A grammar (by llguidance) permits only tokens that may still lead to JSON that fits. It costs some milliseconds for the
+first answer of a schema (two to six seconds for the first schema, with a vocabulary of 150,000 tokens), then a fraction
+of a millisecond per token.
+"""
+
+import codecs
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from transformers import LogitsProcessor, StoppingCriteria
+from llguidance import LLMatcher, LLTokenizer
+from llguidance.hf import from_tokenizer
+from transformers import LogitsProcessor, PreTrainedTokenizerBase, StoppingCriteria
 
-from processors.vlm.assess import repetition
-from processors.vlm.types import StopReason
+from processors.vlm.assess import is_endless
+from processors.vlm.extract import schema_grammar, schema_text
+from processors.vlm.types import PageRequest, StopReason
 
-_LOOP_CHECK_TOKENS = 64  # how often loops are looked for: it brings the tokens back from the GPU
-_SIGN_SECONDS = 1.0  # how often a sign of life is given
+_LOOP_CHECK_TOKENS = 64  # between two checks: each copies the tokens from the GPU
+_HEARTBEAT_SECONDS = 1.0
+_BITS = torch.arange(32, dtype=torch.int32)
 
 
-class Watch(StoppingCriteria):
-    """Ends each row at its own limit, or once it is in an endless loop; gives signs of life."""
+class StopAtLimitOrLoop(StoppingCriteria):
+    """Stops each row at its own limit, or once it is in an endless loop; calls `heartbeat`."""
 
     def __init__(
-        self, limits: list[int], prompt_tokens: int, ends: list[int], device: torch.device, alive: Callable[[], None]
+        self,
+        limits: list[int],
+        prompt_tokens: int,
+        ends: list[int],
+        device: torch.device,
+        heartbeat: Callable[[], None],
     ):
         self._limits, self._device_limits = limits, torch.tensor(limits, device=device)
-        self._looped: dict[int, int] = {}  # row -> tokens until it was ended
+        self._looped: dict[int, int] = {}  # row -> tokens until it was stopped
         self._prompt_tokens, self._ends = prompt_tokens, set(ends)
-        self._alive, self._next_sign = alive, 0.0
+        self._heartbeat, self._next_heartbeat = heartbeat, 0.0
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **others: object) -> torch.Tensor:
         done = input_ids.shape[1] - self._prompt_tokens
-        if (now := time.monotonic()) >= self._next_sign:
-            self._alive()
-            self._next_sign = now + _SIGN_SECONDS
+        if (now := time.monotonic()) >= self._next_heartbeat:
+            self._heartbeat()
+            self._next_heartbeat = now + _HEARTBEAT_SECONDS
         if done % _LOOP_CHECK_TOKENS == 0:
             for row, tokens in enumerate(input_ids[:, self._prompt_tokens :].tolist()):
-                if row not in self._looped and self._ends.isdisjoint(tokens) and repetition.is_endless(tokens):
+                if row not in self._looped and self._ends.isdisjoint(tokens) and is_endless(tokens):
                     self._looped[row] = done
         over = self._device_limits <= done
         for row in self._looped:
@@ -39,16 +54,16 @@ class Watch(StoppingCriteria):
         return over
 
     def cut(self, row: int) -> tuple[int, StopReason]:
-        """How many tokens of a row count unless it ended itself before, and why no more."""
+        """The tokens of a row that count unless it ended before, and why no more do."""
         if row in self._looped:
             return self._looped[row], StopReason.LOOP
         return self._limits[row], StopReason.LENGTH
 
 
-class Probabilities(LogitsProcessor):
-    """Changes nothing; keeps with what probability each greedy token is chosen, not the scores of all words.
+class TokenProbabilities(LogitsProcessor):
+    """Records the probability of each greedy token, not the scores of the whole vocabulary; changes nothing.
 
-    Comes after a `Constraint`: the probability is that among the tokens which it permits.
+    Comes after a `GrammarConstraint`: the probability is that among the permitted tokens.
     """
 
     def __init__(self) -> None:
@@ -62,3 +77,85 @@ class Probabilities(LogitsProcessor):
     def table(self) -> torch.Tensor:
         """float32, shape (n_rows, n_steps), on the CPU."""
         return torch.stack(self._steps, dim=1).cpu()
+
+
+class GrammarCache:
+    """The grammars for one model's tokenizer, each compiled once."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: int, ends: Sequence[int]):
+        """vocabulary: the number of scores per token; ends: the tokens that end an answer."""
+        self._source, self._vocabulary, self._ends = tokenizer, vocabulary, list(ends)
+        self._tokenizer: LLTokenizer | None = None  # made on first use: it takes a second
+        self._matchers: dict[str, LLMatcher] = {}
+
+    def constraint(self, requests: Sequence[PageRequest]) -> "GrammarConstraint | None":
+        """The constraint for the answers to `requests`, a row each; None: none has a schema."""
+        if all(request.json_schema is None for request in requests):
+            return None
+        rows = [
+            None if request.json_schema is None else self._matcher(schema_text(request.json_schema))
+            for request in requests
+        ]
+        return GrammarConstraint(rows, self._vocabulary, self._ends)
+
+    def _matcher(self, written: str) -> LLMatcher:
+        if written not in self._matchers:
+            matcher = LLMatcher(self._grammar_tokenizer(), schema_grammar(written))
+            if matcher.is_error():
+                raise ValueError(f"no grammar can be made of this schema: {matcher.get_error()}")
+            self._matchers[written] = matcher
+        return self._matchers[written].deep_copy()
+
+    def _grammar_tokenizer(self) -> LLTokenizer:
+        if self._tokenizer is None:
+            self._tokenizer = from_tokenizer(self._source, n_vocab=self._vocabulary, eos_token=self._ends)
+        return self._tokenizer
+
+    def spell(self, tokens: Sequence[int]) -> tuple[str, list[int]]:
+        """The text of `tokens`, and where each ends in it; a character of several tokens belongs to the last."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text, ends = "", []
+        for token in tokens:
+            text += "" if token in self._ends else decoder.decode(self._grammar_tokenizer().decode_bytes([token]))
+            ends.append(len(text))
+        return text, ends
+
+
+class GrammarConstraint(LogitsProcessor):
+    """Forbids, row by row, the tokens that would not fit; leaves alone a row without a grammar, or at its end."""
+
+    def __init__(self, rows: list[LLMatcher | None], vocabulary: int, ends: list[int]):
+        self._rows, self._ends = rows, set(ends)
+        self._seen: int | None = None  # tokens of a row at the last step
+        self._allowed = torch.full((len(rows), (vocabulary + 31) // 32), -1, dtype=torch.int32)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """input_ids: int64, shape (n_rows, n_tokens); scores: shape (n_rows, n_vocabulary)."""
+        if self._seen is not None:
+            if input_ids.shape[1] != self._seen + 1:
+                raise RuntimeError("a token was skipped: the grammar would follow another text")
+            self._follow(input_ids[:, -1].tolist())
+        self._seen = input_ids.shape[1]
+        for row, matcher in enumerate(self._rows):
+            if matcher is None:
+                self._allowed[row] = -1
+            else:
+                allowed = self._allowed[row]
+                matcher.unsafe_compute_mask_ptr(allowed.data_ptr(), allowed.numel() * allowed.element_size())
+        return scores.masked_fill(~self._unpacked(scores), float("-inf"))
+
+    def _follow(self, tokens: list[int]) -> None:
+        for row, token in enumerate(tokens):
+            matcher = self._rows[row]
+            if matcher is None:
+                continue
+            if token in self._ends:  # also the padding of a row that was cut off
+                self._rows[row] = None
+            elif not matcher.consume_token(token):
+                self._rows[row] = None  # cut off by its limit: what follows is padding
+
+    def _unpacked(self, scores: torch.Tensor) -> torch.Tensor:
+        """bool, shape (n_rows, n_vocabulary)."""
+        packed = self._allowed.to(scores.device)
+        bits = (packed[:, :, None] >> _BITS.to(scores.device)) & 1
+        return bits.flatten(1)[:, : scores.shape[1]].bool()

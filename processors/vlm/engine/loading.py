@@ -1,30 +1,37 @@
-"""A model's weights in memory, whole and on one device, or not at all."""
+"""Loading of a model: all weights on one device, quantized if configured, or an error."""
 
+import importlib.util
 import logging
 from itertools import chain
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoConfig, AutoModelForImageTextToText, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import is_flash_attn_2_available
 from transformers.utils import logging as transformers_logging
 
 from processors.contract import Unavailable
 from processors.vlm import VlmOptions
-from processors.vlm.engine import quantization, weights
+from processors.vlm.engine import weights
 
 _GIGABYTE = 1e9
 _FLASH_CAPABILITY = (8, 0)  # of a CUDA device: FlashAttention 2 runs from there on
+_QUANTIZED_SHARE = {"none": 1.0, "8bit": 0.65, "4bit": 0.45}  # of a 16-bit model's memory, including what stays 16-bit
+_NOT_QUANTIZED = [
+    r".*\b(visual|vision\w*|\w*projector|connector|aligner)",
+    "lm_head",
+]  # as transformers' models name it
+_QUANTIZED_LAYERS = {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}
 
 log = logging.getLogger(__name__)
 
 
 def choose_device(wanted: str) -> torch.device:
-    """The device called `wanted`; "auto" is CUDA if there is any.
+    """The device named `wanted`; "auto" is CUDA if available.
 
     Raises:
-        Unavailable: CUDA is wanted, and there is no such device.
+        Unavailable: there is no such CUDA device.
     """
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not found):
@@ -34,13 +41,13 @@ def choose_device(wanted: str) -> torch.device:
     if index >= found:
         raise Unavailable(
             f"There is no {wanted} here: torch {torch.__version__} finds {found} CUDA devices. "
-            'Look at nvidia-smi and the driver, or set device = "auto" in [processors.vlm].'
+            'Check nvidia-smi and the driver, or set device = "auto" in [processors.vlm].'
         )
     return torch.device("cuda", index)
 
 
 def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
-    """The number format called `wanted`; "auto" is float32 on the CPU and, on CUDA, bfloat16 where it has it."""
+    """The number format named `wanted`; "auto" is float32 on the CPU, and bfloat16 on CUDA where supported."""
     if wanted != "auto":
         return getattr(torch, wanted)
     if device.type == "cpu":
@@ -50,10 +57,10 @@ def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
 
 
 def choose_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
-    """How attention is computed; "auto" is FlashAttention where it can be had, else torch's own.
+    """The attention implementation; "auto" is FlashAttention where available, otherwise torch's own.
 
     Raises:
-        Unavailable: FlashAttention is wanted, and it cannot be had here.
+        Unavailable: FlashAttention is requested but not available.
     """
     if wanted not in ("auto", "flash_attention_2"):
         return wanted
@@ -61,7 +68,7 @@ def choose_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> s
     if wanted == "auto":
         return "sdpa" if lacking else "flash_attention_2"
     if lacking:
-        raise Unavailable(f'FlashAttention {lacking}: mend that, or set attention = "auto" in [processors.vlm].')
+        raise Unavailable(f'FlashAttention {lacking}: fix that, or set attention = "auto" in [processors.vlm].')
     return wanted
 
 
@@ -79,16 +86,16 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
     """The model in `folder`, ready to answer.
 
     Raises:
-        Unavailable: no such device, too little memory, or the weights are damaged; the message says what mends it.
+        Unavailable: no such device, too little memory, or the weights are damaged; the message says how to fix it.
     """
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device)
     attention = choose_attention(options.attention, device, dtype)
-    mend = weights.how_to_mend(options.model, folder, models)
+    fix = weights.how_to_fix(options.model, folder, models)
     transformers_logging.disable_progress_bar()
     try:
-        _refuse_too_little_memory(folder, dtype, device, quantization.SHARE[options.quantization])
-        quantized = quantization.settings(options.quantization, dtype)
+        _refuse_too_little_memory(folder, dtype, device, _QUANTIZED_SHARE[options.quantization])
+        quantized = quantization_config(options.quantization, dtype)
         model, report = AutoModelForImageTextToText.from_pretrained(
             folder,
             dtype=dtype,
@@ -98,21 +105,21 @@ def load_model(folder: Path, options: VlmOptions, models: Path) -> PreTrainedMod
             **({"quantization_config": quantized, "device_map": {"": device}} if quantized else {}),
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Unavailable(f"The model in {folder} cannot be loaded. {mend} ({_short(error)})") from error
+        raise Unavailable(f"The model in {folder} cannot be loaded. {fix} ({_short(error)})") from error
     if unset := sorted({*report["missing_keys"], *map(str, report["mismatched_keys"])}):
-        # transformers fills what is missing with random numbers and only warns
-        raise Unavailable(f"The model in {folder} lacks weights ({unset[0]} and {len(unset) - 1} more). {mend}")
+        # transformers fills missing weights with random numbers and only warns
+        raise Unavailable(f"The model in {folder} lacks weights ({unset[0]} and {len(unset) - 1} more). {fix}")
     try:
-        model = (model if quantized else model.to(device)).eval()  # which a quantized one is already, and refuses
+        model = (model if quantized else model.to(device)).eval()  # a quantized model is already there, and refuses
     except torch.OutOfMemoryError as error:
         raise Unavailable(_too_little(folder, weights.size_bytes(folder), device)) from error
     refuse_offload(model, device)
-    quantization.verify(model, options.quantization)
+    check_quantization(model, options.quantization)
     return model
 
 
 def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
-    """See that all of `model` is on `device`: a part on the CPU, or on none, answers a hundred times more slowly.
+    """Check that all of `model` is on `device`; with a part elsewhere it would be a hundred times slower.
 
     Raises:
         Unavailable: a part is elsewhere.
@@ -126,7 +133,7 @@ def refuse_offload(model: PreTrainedModel, device: torch.device) -> None:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """How much memory of `device` is free; None: not known."""
+    """Free memory of `device` in bytes; None: unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
@@ -137,13 +144,13 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def _refuse_too_little_memory(folder: Path, dtype: torch.dtype, device: torch.device, share: float) -> None:
-    """See that the weights fit before they are read: on the CPU the kernel would end the process without a word.
+    """Check that the weights fit before they are read: on the CPU the kernel would kill the process.
 
     Raises:
         Unavailable: they do not fit.
     """
     stored = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "dtype", None) or dtype
-    itemsize = dtype.itemsize if share == 1.0 else 2  # the share is one of 16 bits
+    itemsize = dtype.itemsize if share == 1.0 else 2  # the share is that of 16 bits
     needed = int(weights.size_bytes(folder) * itemsize / stored.itemsize * share)
     free = free_bytes(device)
     if free is not None and needed > free:
@@ -154,9 +161,57 @@ def _too_little(folder: Path, needed: int, device: torch.device) -> str:
     free = free_bytes(device) or 0
     return (
         f"The model in {folder} needs {needed / _GIGABYTE:.1f} GB, and {device} has {free / _GIGABYTE:.1f} GB free. "
-        "End what else uses it, choose a smaller model, or another `device` or `dtype` in [processors.vlm]."
+        "Stop other programs that use it, choose a smaller model, or another `device` or `dtype` in [processors.vlm]."
     )
 
 
 def _short(error: Exception) -> str:
     return str(error).strip()[:200] or "see the log"
+
+
+# ---------------------------------------------------------------------------------------------- quantization
+
+
+def quantization_config(wanted: str, dtype: torch.dtype) -> BitsAndBytesConfig | None:
+    """How transformers loads the weights; None: as they are.
+
+    bitsandbytes quantizes the language part to 8 bits (LLM.int8(), Dettmers et al., 2022) or 4 (NF4: QLoRA, Dettmers et
+    al., 2023). The vision part and the output layer stay as they are: small print would be lost there first.
+
+    Raises:
+        Unavailable: bitsandbytes is not installed.
+    """
+    if wanted == "none":
+        return None
+    for name in ("bitsandbytes", "accelerate"):
+        if importlib.util.find_spec(name) is None:
+            raise Unavailable(
+                f'quantization = "{wanted}" needs {name}, which is not installed: run pip install "inboxd[quantized]" '
+                'where inboxd is installed, or set quantization = "none" in [processors.vlm].'
+            )
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # otherwise it logs each product that it casts
+    if wanted == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=_NOT_QUANTIZED)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=_NOT_QUANTIZED,
+    )
+
+
+def check_quantization(model: PreTrainedModel, wanted: str) -> None:
+    """Check that layers were quantized: where a model's parts have other names, none may have been.
+
+    Raises:
+        Unavailable: none was.
+    """
+    if wanted == "none":
+        return
+    kinds = [type(module).__name__ for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    if _QUANTIZED_LAYERS[wanted] not in kinds:
+        raise Unavailable(
+            f'quantization = "{wanted}" did nothing to this model: none of its {len(kinds)} layers is quantized. '
+            'Set quantization = "none" in [processors.vlm], or choose another model.'
+        )

@@ -1,4 +1,4 @@
-"""transformers over a few pages at a time: each answer, and how far it is to be trusted. Never touches the network."""
+"""A local model in transformers: answers a few pages at a time, with token probabilities. Never uses the network."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -12,27 +12,26 @@ from processors.contract import JobError, OutOfMemory, Progress, Unavailable, is
 from processors.pages.page import reduce
 from processors.vlm import VlmOptions
 from processors.vlm.engine import weights
-from processors.vlm.engine.chat import Chat
-from processors.vlm.engine.generation import Probabilities, Watch
-from processors.vlm.engine.grammar import Grammars
+from processors.vlm.engine.chat import ChatProcessor
+from processors.vlm.engine.generation import GrammarCache, StopAtLimitOrLoop, TokenProbabilities
 from processors.vlm.engine.loading import free_bytes, load_model
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _PIXELS_PER_TOKEN = 28 * 28  # of Qwen's models; a guess for others
 _CHARACTERS_PER_TOKEN = 3
 _CPU_IS_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive")  # torch's allocator, and oneDNN
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # of no use when greedy, and warned of
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # no effect on greedy decoding, but warnings
 
 log = logging.getLogger(__name__)
 
 
-class Engine:
-    """One loaded model; for one thread, as transformers keeps the positions of the last batch on the model."""
+class TransformersEngine:
+    """One loaded model; for one thread, as transformers stores the positions of the last batch in the model."""
 
-    def __init__(self, model: PreTrainedModel, chat: Chat, pages_at_once: int):
+    def __init__(self, model: PreTrainedModel, chat: ChatProcessor, pages_at_once: int):
         self._model, self._chat = model, chat
-        self.pages_at_once = pages_at_once  # shrinks when memory ends
+        self.pages_at_once = pages_at_once  # shrinks when memory runs out
         config = model.generation_config
         config.do_sample = False
         for name in _SAMPLING:
@@ -44,17 +43,17 @@ class Engine:
         self._room = text.max_position_embeddings
         self._bytes_per_token = _bytes_per_token(text, model.dtype)
         scores = model.get_output_embeddings().weight.shape[0]
-        self._grammars = Grammars(chat.tokenizer, scores, self._ends.tolist())
+        self._grammars = GrammarCache(chat.tokenizer, scores, self._ends.tolist())
         self.made_by = {"model": str(model.name_or_path), "dtype": str(model.dtype), "max_pixels": chat.max_pixels}
         self.made_by["attention"] = model.config._attn_implementation
         self.made_by["quantization"] = type(getattr(model, "hf_quantizer", None)).__name__
 
     @classmethod
-    def load(cls, options: VlmOptions, models: Path, progress: Progress) -> "Engine":
-        """The model of `options`, which must be at hand.
+    def load(cls, options: VlmOptions, models: Path, progress: Progress) -> "TransformersEngine":
+        """Load the model of `options`.
 
         Raises:
-            Unavailable: it is not at hand or damaged, or there is no such device, or too little memory.
+            Unavailable: it is not installed or damaged, or there is no such device, or too little memory.
         """
         if options.threads:
             torch.set_num_threads(options.threads)
@@ -63,10 +62,10 @@ class Engine:
             raise Unavailable(weights.why_missing(options.model, models))
         progress.loading(0, weights.size_bytes(folder), "bytes")
         try:
-            chat = Chat.load(folder, options.max_pixels)
+            chat = ChatProcessor.load(folder, options.max_pixels)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            mend = weights.how_to_mend(options.model, folder, models)
-            raise Unavailable(f"The model in {folder} cannot be used: {str(error).strip()[:300]} {mend}") from error
+            fix = weights.how_to_fix(options.model, folder, models)
+            raise Unavailable(f"The model in {folder} cannot be used: {str(error).strip()[:300]} {fix}") from error
         return cls(load_model(folder, options, models), chat, options.pages_at_once)
 
     @property
@@ -79,78 +78,81 @@ class Engine:
         device = self._model.device
         return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
 
-    def answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
-        """The answers to `questions`, in their order, greedily decoded; `alive` is called about once a second.
+    def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
+        """Return greedily decoded answers to `requests`, in their order; call `heartbeat` about once a second.
 
-        Those of a kind and size are asked together, as many as fit. Where memory ends, fewer are asked at once, from
-        then on, too; a page that does not fit alone is shown smaller, which `Answer.size_seen` tells.
+        Requests of similar size form batches, as large as memory permits. When memory runs out, batches become smaller
+        for good; a page that does not fit alone is reduced, which `PageAnswer.size_seen` shows.
 
         Raises:
-            OutOfMemory: a single question does not fit, however small its page.
+            OutOfMemory: a single request does not fit, however small its page.
         """
-        answers: dict[int, Answer] = {}
-        waiting = sorted(range(len(questions)), key=lambda index: _size(questions[index]))
+        answers: dict[int, PageAnswer] = {}
+        waiting = sorted(range(len(requests)), key=lambda index: _size(requests[index]))
         while waiting:
-            together = [index for index in waiting if _is_text(questions[index]) == _is_text(questions[waiting[0]])]
-            together = together[: self._room_for([questions[index] for index in together])]
-            found = self._try([questions[index] for index in together], alive)
+            is_text_only = _is_text_only(requests[waiting[0]])
+            together = [index for index in waiting if _is_text_only(requests[index]) == is_text_only]
+            together = together[: self._room_for([requests[index] for index in together])]
+            found = self._try([requests[index] for index in together], heartbeat)
             if found is None:
                 continue
             answers.update(zip(together, found, strict=True))
             waiting = [index for index in waiting if index not in answers]
-        return [answers[index] for index in range(len(questions))]
+        return [answers[index] for index in range(len(requests))]
 
-    def _room_for(self, questions: Sequence[Question]) -> int:
-        """How many of `questions`, which are sorted by size, fit into the free memory by a rough reckoning: half of it
-        for keys and values, the rest for what comes and goes."""
-        at_once = min(self.pages_at_once, len(questions))
+    def _room_for(self, requests: Sequence[PageRequest]) -> int:
+        """How many of `requests`, which are sorted by size, fit into the free memory by a rough estimate: half of it
+        for keys and values, the rest for activations."""
+        at_once = min(self.pages_at_once, len(requests))
         free = free_bytes(self._model.device)
         while free is not None and at_once > 1:
-            largest = questions[at_once - 1]
+            largest = requests[at_once - 1]
             if at_once * (_size(largest)[1] + largest.token_limit) * self._bytes_per_token <= free // 2:
                 break
             at_once -= 1
         return at_once
 
-    def _try(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer] | None:
-        """The answers; None if memory ended, and fewer are to be asked at once.
+    def _try(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer] | None:
+        """Return the answers; None if memory ran out and the batch must be smaller.
 
         Raises:
             OutOfMemory: see `answer`.
         """
         try:
-            return self._answer(questions, alive)
+            return self._answer(requests, heartbeat)
         except Exception as error:
             if not _is_out_of_memory(error):
-                return self._alone(questions, alive, error)
-            cause = error.with_traceback(None)  # which holds the tensors
+                return self._alone(requests, heartbeat, error)
+            cause = error.with_traceback(None)  # the traceback holds the tensors
         if self._model.device.type == "cuda":
-            torch.cuda.empty_cache()  # only here, after the except
-        if len(questions) > 1:
-            self.pages_at_once = len(questions) // 2
-            log.warning("memory ended with %d pages at once; going on with %d", len(questions), self.pages_at_once)
+            torch.cuda.empty_cache()  # only here, after the `except` has released them
+        if len(requests) > 1:
+            self.pages_at_once = len(requests) // 2
+            log.warning("memory ran out with %d pages at once; continuing with %d", len(requests), self.pages_at_once)
             return None
-        smaller = _with_fewer_pixels(questions[0])
+        smaller = _with_fewer_pixels(requests[0])
         if smaller is None:
             raise OutOfMemory(
                 f"One page does not fit into the memory of {self.device_name}: lower `max_pixels` or "
                 "`max_new_tokens`, or choose a smaller model."
             ) from cause
-        log.warning("memory ended with a single page; it is shown with half its pixels: %d x %d", *smaller.image.size)
-        return self._try([smaller], alive)
+        log.warning("memory ran out with a single page; reducing it to half its pixels: %d x %d", *smaller.image.size)
+        return self._try([smaller], heartbeat)
 
-    def _alone(self, questions: Sequence[Question], alive: Callable[[], None], error: Exception) -> list[Answer] | None:
-        """Retry questions that failed together one by one, so that an error affects only its own page."""
+    def _alone(
+        self, requests: Sequence[PageRequest], heartbeat: Callable[[], None], error: Exception
+    ) -> list[PageAnswer] | None:
+        """Retry requests that failed together one by one, so that an error affects only its own page."""
         if isinstance(error, JobError) or is_device_lost(error):
             raise error
-        if len(questions) > 1:
-            log.warning("%d pages failed together; retrying each separately", len(questions), exc_info=error)
-            found = [self._try([question], alive) for question in questions]
+        if len(requests) > 1:
+            log.warning("%d pages failed together; retrying each separately", len(requests), exc_info=error)
+            found = [self._try([request], heartbeat) for request in requests]
             return [answer for answers in found for answer in answers or ()]
-        log.error("the model failed at a page", exc_info=error)
-        size = questions[0].image.size if questions[0].image is not None else None
+        log.error("the model failed on a page", exc_info=error)
+        size = requests[0].image.size if requests[0].image is not None else None
         return [
-            Answer(
+            PageAnswer(
                 text="",
                 stop_reason=StopReason.ERROR,
                 tokens=0,
@@ -162,44 +164,44 @@ class Engine:
         ]
 
     @torch.inference_mode()
-    def _answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
-        inputs = self._chat.prepare(questions)
+    def _answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
+        inputs = self._chat.prepare(requests)
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        sizes = self._chat.sizes_seen(inputs, questions)
+        sizes = self._chat.sizes_seen(inputs, requests)
         room = [self._room - length for length in lengths]
         if min(room) < 1:
-            return self._answer_fitting(questions, alive, room, sizes)
-        limits = [min(question.token_limit, left) for question, left in zip(questions, room, strict=True)]
+            return self._answer_fitting(requests, heartbeat, room, sizes)
+        limits = [min(request.token_limit, left) for request, left in zip(requests, room, strict=True)]
         inputs = inputs.to(self._model.device, dtype=self._model.dtype)
         prompt_tokens = inputs["input_ids"].shape[1]
-        watch = Watch(limits, prompt_tokens, self._ends.tolist(), self._model.device, alive)
-        constraint, probabilities = self._grammars.constraint(questions), Probabilities()
+        stopping = StopAtLimitOrLoop(limits, prompt_tokens, self._ends.tolist(), self._model.device, heartbeat)
+        constraint, probabilities = self._grammars.constraint(requests), TokenProbabilities()
         output = self._model.generate(
             **inputs,
             max_new_tokens=max(limits),
-            stopping_criteria=StoppingCriteriaList([watch]),
+            stopping_criteria=StoppingCriteriaList([stopping]),
             logits_processor=LogitsProcessorList([*filter(None, [constraint]), probabilities]),
         )
         generated, chosen = output[:, prompt_tokens:].cpu(), probabilities.table()
         return [
-            self._read(question, generated[row], chosen[row], watch.cut(row), lengths[row], sizes[row])
-            for row, question in enumerate(questions)
+            self._read(request, generated[row], chosen[row], stopping.cut(row), lengths[row], sizes[row])
+            for row, request in enumerate(requests)
         ]
 
     def _answer_fitting(
         self,
-        questions: Sequence[Question],
-        alive: Callable[[], None],
+        requests: Sequence[PageRequest],
+        heartbeat: Callable[[], None],
         room: list[int],
         sizes: list[tuple[int, int] | None],
-    ) -> list[Answer]:
-        """Answer those that leave the model room to; a prompt over its limit would be answered with nonsense."""
-        fitting = [question for question, left in zip(questions, room, strict=True) if left >= 1]
-        answers = iter(self._answer(fitting, alive) if fitting else [])
+    ) -> list[PageAnswer]:
+        """Answer the requests that leave room for an answer; to a longer one the model would answer nonsense."""
+        fitting = [request for request, left in zip(requests, room, strict=True) if left >= 1]
+        answers = iter(self._answer(fitting, heartbeat) if fitting else [])
         return [
             next(answers)
             if left >= 1
-            else Answer(
+            else PageAnswer(
                 text="",
                 stop_reason=StopReason.NO_ROOM,
                 tokens=0,
@@ -212,56 +214,56 @@ class Engine:
 
     def _read(
         self,
-        question: Question,
+        request: PageRequest,
         tokens: torch.Tensor,
         chosen: torch.Tensor,
         cut: tuple[int, StopReason],
         prompt_tokens: int,
         size: tuple[int, int] | None,
-    ) -> Answer:
-        """One row: tokens int64 and chosen float32, both (n_steps,); behind its end a row is padding."""
+    ) -> PageAnswer:
+        """The answer in one row: tokens int64 and chosen float32, both (n_steps,); after its end a row is padding."""
         length, reason = cut
         ends = torch.isin(tokens[:length], self._ends).nonzero()
         if len(ends):
             length, reason = int(ends[0]) + 1, StopReason.STOP
-        text, marks = self._chat.decode(tokens[:length]), ()
-        if question.json_schema is not None:
+        text, token_probabilities = self._chat.decode(tokens[:length]), ()
+        if request.json_schema is not None:
             text, places = self._grammars.spell(tokens[:length].tolist())
-            marks = tuple(zip(places, chosen[:length].tolist(), strict=True))
-        return Answer(
+            token_probabilities = tuple(zip(places, chosen[:length].tolist(), strict=True))
+        return PageAnswer(
             text=text,
             stop_reason=reason,
             tokens=length,
             prompt_tokens=prompt_tokens,
             lowest_token_probability=round(float(chosen[:length].min()), 4),
             size_seen=size,
-            marks=marks,
+            token_probabilities=token_probabilities,
         )
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    kinds = (torch.OutOfMemoryError, MemoryError)  # the second: numpy's, of pixels that are being prepared
+    kinds = (torch.OutOfMemoryError, MemoryError)  # MemoryError: numpy's, while preparing pixels
     return isinstance(error, kinds) or any(words in str(error) for words in _CPU_IS_OUT_OF_MEMORY)
 
 
 def _bytes_per_token(text: PreTrainedConfig, dtype: torch.dtype) -> int:
-    """What one token of one row takes in the cache of keys and values."""
+    """The size of one token of one row in the key/value cache."""
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     return 2 * text.num_hidden_layers * heads * width * dtype.itemsize
 
 
-def _is_text(question: Question) -> bool:
-    return question.image is None
+def _is_text_only(request: PageRequest) -> bool:
+    return request.image is None
 
 
-def _size(question: Question) -> tuple[bool, float]:
-    """Whether it has a page, and about how many tokens it is long."""
-    pixels = 0 if question.image is None else question.image.width * question.image.height
-    return not _is_text(question), pixels / _PIXELS_PER_TOKEN + len(question.prompt) / _CHARACTERS_PER_TOKEN
+def _size(request: PageRequest) -> tuple[bool, float]:
+    """Whether it has a page, and its approximate length in tokens."""
+    pixels = 0 if request.image is None else request.image.width * request.image.height
+    return not _is_text_only(request), pixels / _PIXELS_PER_TOKEN + len(request.prompt) / _CHARACTERS_PER_TOKEN
 
 
-def _with_fewer_pixels(question: Question) -> Question | None:
-    """The same with half the pixels; None: it has so few that nothing would be legible."""
-    pixels = 0 if question.image is None else question.image.width * question.image.height
-    return replace(question, image=reduce(question.image, pixels // 2)) if pixels // 2 >= _FEWEST_PIXELS else None
+def _with_fewer_pixels(request: PageRequest) -> PageRequest | None:
+    """The same with half the pixels; None: too few would be left to be legible."""
+    pixels = 0 if request.image is None else request.image.width * request.image.height
+    return replace(request, image=reduce(request.image, pixels // 2)) if pixels // 2 >= _FEWEST_PIXELS else None

@@ -1,4 +1,4 @@
-"""Questions answered by a server that speaks OpenAI's chat completions: vLLM, llama.cpp, Ollama and others."""
+"""A server with the OpenAI chat completions API as the engine: vLLM, llama.cpp, Ollama and others."""
 
 import logging
 import threading
@@ -11,17 +11,17 @@ import httpx2
 from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, said
 from processors.vlm.engine.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _SERVER_ERROR = 500  # the first status of its kind
 _TOO_LONG = ("context length", "context size", "context window", "too long", "too large", "maximum model length")
-_SIGN_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
 
-class RemoteEngine:
-    """One server and model. See `question.Engine`."""
+class ServerEngine:
+    """One server and model. See `types.VlmEngine`."""
 
     def __init__(self, options: VlmOptions):
         self.max_pixels, self.pages_at_once = options.max_pixels, options.pages_at_once
@@ -33,69 +33,69 @@ class RemoteEngine:
         self._server = Server(options, "model server", "processors.vlm", most_connections=options.pages_at_once + 1)
 
     @classmethod
-    def load(cls, options: VlmOptions) -> "RemoteEngine":
-        """The server of `options`, which must answer.
+    def load(cls, options: VlmOptions) -> "ServerEngine":
+        """Connect to the server of `options`.
 
         Raises:
-            Unavailable: it does not, or there is no key.
+            Unavailable: it does not answer, or there is no key.
         """
         engine = cls(options)
         served = engine._served()
         if served and options.model not in served:
-            log.warning("%s serves %s, not %s; asked all the same", options.base_url, ", ".join(served), options.model)
+            log.warning("%s serves %s, not %s; trying it anyway", options.base_url, ", ".join(served), options.model)
         return engine
 
     def close(self) -> None:
         self._server.close()
 
-    def answer(self, questions: Sequence[Question], alive: Callable[[], None]) -> list[Answer]:
-        """The answers to `questions`, in their order, at most `pages_at_once` asked at a time.
+    def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
+        """Return the answers to `requests`, in their order; send at most `pages_at_once` at a time.
 
         Raises:
-            Unavailable: the server is away, overloaded or refuses the key.
+            Unavailable: the server is unavailable, overloaded or refuses the key.
         """
-        with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="question") as threads:
-            asked = [threads.submit(self._answer, question) for question in questions]
+        with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="request") as threads:
+            asked = [threads.submit(self._answer, request) for request in requests]
             waiting = set(asked)
             while waiting:
-                alive()
-                done, waiting = wait(waiting, timeout=_SIGN_SECONDS, return_when=FIRST_EXCEPTION)
+                heartbeat()
+                done, waiting = wait(waiting, timeout=_HEARTBEAT_SECONDS, return_when=FIRST_EXCEPTION)
                 if any(future.exception() for future in done):
                     for future in waiting:
                         future.cancel()
                     break
         return [future.result() for future in asked if not future.cancelled()]
 
-    def _answer(self, question: Question) -> Answer:
-        size = question.image.size if question.image is not None else None
+    def _answer(self, request: PageRequest) -> PageAnswer:
+        size = request.image.size if request.image is not None else None
         for features in list(self._features):
-            response = self._post(write_request(self._model, question, features))
+            response = self._post(write_request(self._model, request, features))
             if isinstance(response, str):
                 return _failed(response, size)
             if response.status_code in NOT_UNDERSTOOD and features and not _says_too_long(response):
-                continue  # asked again without what it may not know
+                continue  # asked again without features that it may not support
             if response.status_code != 200:
                 return self._failed(response, size)
             self._remember(features)
             try:
-                return read_completion(response.json(), size, has_schema=question.json_schema is not None)
+                return read_completion(response.json(), size, has_schema=request.json_schema is not None)
             except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
                 log.warning("%s: the response is not a chat completion", self.device_name, exc_info=True)
                 return _failed("The server's response is not a chat completion. See the server's log.", size)
         raise AssertionError("the last of `_features` is empty")
 
     def _remember(self, features: tuple[str, ...]) -> None:
-        """What is better than `features` was not understood: it is not tried again."""
+        """Do not try again what the server did not support before `features`."""
         with self._lock:
             if features in self._features and self._features[0] != features:
-                log.warning("the server understands no %s", " and ".join({*self._features[0]} - {*features}))
+                log.warning("the server does not support %s", " and ".join({*self._features[0]} - {*features}))
                 self._features = self._features[self._features.index(features) :]
 
-    def _failed(self, response: httpx2.Response, size: tuple[int, int] | None) -> Answer:
-        """What a final refusal means: for this page, or (raised) for all.
+    def _failed(self, response: httpx2.Response, size: tuple[int, int] | None) -> PageAnswer:
+        """The answer for a final error response, if it concerns this page only.
 
         Raises:
-            Unavailable: for all.
+            Unavailable: it concerns all pages.
         """
         match response.status_code:
             case 401 | 403:
@@ -105,13 +105,13 @@ class RemoteEngine:
                 raise self._server.lacks(f"{self._model} ({said(response)}); it serves {served}")
             case 400 | 413 | 422 if _says_too_long(response):
                 return _failed(said(response), size, StopReason.NO_ROOM)
-        return _failed(f"The model server says: {response.status_code} {said(response)}", size)
+        return _failed(f"The model server reported: {response.status_code} {said(response)}", size)
 
     def _post(self, body: dict[str, Any]) -> httpx2.Response | str:
-        """The server's last word; a text if it has none for this one though it works.
+        """The final response; a message if the server works but has none for this request.
 
         Raises:
-            Unavailable: it is away or overloaded.
+            Unavailable: it is unavailable or overloaded.
         """
 
         def send(client: httpx2.Client) -> httpx2.Response:
@@ -123,14 +123,14 @@ class RemoteEngine:
         try:
             response = self._server.ask(send, lambda response: response.status_code >= _SERVER_ERROR)
         except _NoAnswerInTimeError:
-            self._server.models()  # raises if it hangs altogether
+            self._server.models()  # raises if it does not answer at all
             return "The model server gave no answer in time. Raise `request_timeout`, or lower `max_new_tokens`."
         if response.status_code >= _SERVER_ERROR:
             return f"The model server failed {TRIES} times: {response.status_code} {said(response)}"
         return response
 
     def _served(self) -> list[str]:
-        """The names of the models that the server has.
+        """The names of the models on the server.
 
         Raises:
             Unavailable: it does not answer.
@@ -145,8 +145,8 @@ class _NoAnswerInTimeError(Exception):
     """A page takes the server too long."""
 
 
-def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> Answer:
-    return Answer(
+def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> PageAnswer:
+    return PageAnswer(
         text="",
         stop_reason=reason,
         tokens=0,
@@ -158,5 +158,5 @@ def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopRea
 
 
 def _says_too_long(response: httpx2.Response) -> bool:
-    """Is it the length of prompt and page that the server objects to? There is no code for it, only words."""
+    """True if the server rejects prompt and page as too long. There is no code for it, only words."""
     return any(words in said(response).lower() for words in _TOO_LONG)

@@ -1,6 +1,6 @@
-"""Where a vision-language model's weights are on this machine. Looks at files only: nothing is imported or fetched.
+"""Where a vision-language model's weights are on this machine. Looks at files only: imports and downloads nothing.
 
-Looked for in this order: the folder given; models/vlm/ORG--NAME, where `inboxd models fetch` puts it; the cache of
+Search order: the given folder; models/vlm/ORG--NAME, where `inboxd models fetch` puts them; the cache of
 huggingface_hub, which other programs of the same user may have filled.
 """
 
@@ -14,28 +14,28 @@ _MOST_NAMED = 3  # missing files
 
 
 def find(model: str, models: Path) -> Path | None:
-    """The folder that holds the whole of `model`, or None."""
-    return next((folder for folder in _places(model, models) if not _missing_files(folder)), None)
+    """The folder with the complete weights of `model`, or None."""
+    return next((folder for folder in _folders(model, models) if not _missing_files(folder)), None)
 
 
 def why_missing(model: str, models: Path) -> str:
-    """Why `find` gave None, and what mends it, in words for the operator."""
+    """Why `find` returned None, and how to fix it; for the operator."""
     is_name = _HUB_NAME.fullmatch(model) is not None
-    partial = next((folder for folder in _places(model, models) if os.path.isdir(folder)), None)
+    partial = next((folder for folder in _folders(model, models) if os.path.isdir(folder)), None)
     if partial:
         first = ", ".join(_missing_files(partial)[:_MOST_NAMED])
-        what = f"The model in {partial} is not complete: {first} missing."
+        what = f"The model in {partial} is incomplete: {first} missing."
     elif is_name:
-        what = f"The model {model} is not here."
+        what = f"The model {model} is not installed."
     else:
         return f"There is no model folder {model}. Correct `model` in config.toml, or put the folder there."
-    return f"{what} {how_to_mend(model, partial, models) if partial else _fetch(model)}"
+    return f"{what} {how_to_fix(model, partial, models) if partial else _fetch(model)}"
 
 
-def how_to_mend(model: str, folder: Path, models: Path) -> str:
-    """What to do about a damaged folder, in words for the operator."""
+def how_to_fix(model: str, folder: Path, models: Path) -> str:
+    """How to repair a damaged folder; for the operator."""
     if not _HUB_NAME.fullmatch(model):
-        return f"Copy the whole model to {folder} again."
+        return f"Copy the complete model to {folder} again."
     if folder == _stored(model, models):
         return f'Run "inboxd models remove {model}", then "inboxd models fetch {model}".'
     return _fetch(model)
@@ -46,12 +46,12 @@ def _fetch(model: str) -> str:
 
 
 def size_bytes(folder: Path) -> int:
-    """How large its weights are on the disk."""
+    """The size of its weights on the disk."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def _places(model: str, models: Path) -> list[Path]:
-    """Where it may be, the first choice first."""
+def _folders(model: str, models: Path) -> list[Path]:
+    """The folders to search, in order."""
     cached = _snapshots(model) if _HUB_NAME.fullmatch(model) else []
     return [Path(model).expanduser(), _stored(model, models), *cached]
 
@@ -61,7 +61,7 @@ def _stored(model: str, models: Path) -> Path:
 
 
 def _snapshots(name: str) -> list[Path]:
-    """The folder of `name` in huggingface_hub's cache: models--ORG--NAME/snapshots/REVISION, as refs/main says."""
+    """The folder of `name` in huggingface_hub's cache: models--ORG--NAME/snapshots/REVISION, as named in refs/main."""
     cached = _hub_cache() / f"models--{name.replace('/', '--')}"
     try:
         revision = (cached / "refs" / "main").read_text(encoding="ascii").strip()
@@ -71,7 +71,7 @@ def _snapshots(name: str) -> list[Path]:
 
 
 def _hub_cache() -> Path:
-    """As huggingface_hub.constants finds it."""
+    """The cache folder, as in huggingface_hub.constants."""
     if cache := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
         return Path(cache).expanduser()
     user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -80,7 +80,7 @@ def _hub_cache() -> Path:
 
 
 def _missing_files(folder: Path) -> list[str]:
-    """What is missing of a model's folder: its config and all shards that its index names; empty if it is whole."""
+    """What is missing of a model's folder: its config and all shards in its index; empty if it is complete."""
     missing = [] if _is_file(folder / "config.json") else ["config.json"]
     index = folder / "model.safetensors.index.json"
     if not _is_file(index):
@@ -93,4 +93,4 @@ def _missing_files(folder: Path) -> list[str]:
 
 
 def _is_file(path: Path) -> bool:
-    return os.path.isfile(path)  # pathlib's raises where a folder above may not be entered, which must not end a daemon
+    return os.path.isfile(path)  # unlike pathlib's, it does not raise if a parent folder may not be entered

@@ -112,10 +112,10 @@ def _image(content: list[dict[str, Any]]) -> Image.Image | None:
 
 
 def _let_answer(choice: dict[str, Any], image: Image.Image | None, body: dict[str, Any]) -> None:
-    from processors.vlm.types import Question
+    from processors.vlm.types import PageRequest
 
     wanted = body.get("response_format", {}).get("json_schema", {}).get("schema")
-    question = Question(
+    question = PageRequest(
         image=image,
         prompt=body["messages"][0]["content"][-1]["text"],
         token_limit=body["max_tokens"],
@@ -131,10 +131,10 @@ def _let_answer(choice: dict[str, Any], image: Image.Image | None, body: dict[st
 def _logprobs(answer: Any) -> list[dict[str, Any]]:
     import math
 
-    starts = [0, *(end for end, _ in answer.marks)]
+    starts = [0, *(end for end, _ in answer.token_probabilities)]
     return [
         {"token": (piece := answer.text[start:end]), "bytes": list(piece.encode()), "logprob": math.log(probability)}
-        for start, (end, probability) in zip(starts, answer.marks, strict=False)
+        for start, (end, probability) in zip(starts, answer.token_probabilities, strict=False)
     ]
 
 
@@ -145,10 +145,10 @@ def main() -> None:
 
         from processors.contract import Progress
         from processors.vlm import VlmOptions
-        from processors.vlm.engine.local import Engine
+        from processors.vlm.engine.local import TransformersEngine
 
         options = VlmOptions(model=sys.argv[1], device="cpu", threads=1)
-        engine = Engine.load(options, Path(sys.argv[1]).parent, Progress(lambda message: None))
+        engine = TransformersEngine.load(options, Path(sys.argv[1]).parent, Progress(lambda message: None))
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "0"))), Server)
     server.daemon_threads = True
     print(server.server_port, flush=True)

@@ -9,8 +9,8 @@ from PIL import Image
 
 from processors.contract import Progress
 from processors.vlm import VlmOptions
-from processors.vlm.engine.local import Engine
-from processors.vlm.types import Question
+from processors.vlm.engine.local import TransformersEngine
+from processors.vlm.types import PageRequest
 
 DATA = TESTS / "data"
 PROMPT = "Extract the bank statement transactions as JSON."
@@ -18,11 +18,11 @@ PROMPT = "Extract the bank statement transactions as JSON."
 
 def main() -> None:
     tiny = DATA / "tiny-vlm"
-    engine = Engine.load(
+    engine = TransformersEngine.load(
         VlmOptions(model=str(tiny), device="cpu", threads=1), tiny.parent, Progress(lambda message: None)
     )
     picture = Image.open(DATA / "drawings" / "statement-four.png").convert("RGB")
-    questions = [Question(image=picture, prompt=PROMPT, token_limit=40)] * 8
+    questions = [PageRequest(image=picture, prompt=PROMPT, token_limit=40)] * 8
     right = engine.answer(questions[:1], no_sign)[0].text
     status = Path("/proc/self/status").read_text().splitlines()
     used_bytes = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmSize"))

@@ -1,4 +1,4 @@
-"""Real OCR on the samples, whose text is known, and the layout on boxes made by hand."""
+"""Real OCR of the samples, whose text is known, and the layout of boxes made by hand."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from processors.contract import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
-from processors.ocr.layout import Piece
+from processors.ocr.layout import TextBox
 
 SAMPLES = ROOT / "samples" / "inbox"
 LOCKED = ROOT / "tests" / "data" / "locked.pdf"
@@ -45,9 +45,9 @@ def _work(source: Path, outputs: Path, media_type: str = "image/png", **options:
 
 
 def _read(ocr: Ocr, source: Path, outputs: Path, media_type: str = "image/png", **options: object):
-    told = []
-    finished = ocr.process_one(_work(source, outputs, media_type, **options), Progress(told.append))
-    return finished, (outputs / "page.txt").read_text(), json.loads((outputs / "page.json").read_text()), told
+    reports = []
+    finished = ocr.process_one(_work(source, outputs, media_type, **options), Progress(reports.append))
+    return finished, (outputs / "page.txt").read_text(), json.loads((outputs / "page.json").read_text()), reports
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_receipt_is_read_line_by_line(receipt):
     assert finished.review == () and finished.excerpt.startswith("CORNER LARDER")
 
 
-def test_receipt_becomes_items_that_come_to_the_total(ocr: Ocr, tmp_path: Path):
+def test_items_of_a_receipt_add_up_to_the_total(ocr: Ocr, tmp_path: Path):
     work = _work(SAMPLES / "receipt.jpg", tmp_path, "image/jpeg", task="receipt")
     finished = ocr.process_one(work, Progress(lambda message: None))
     truth, read = TRUTH["receipt.jpg"], json.loads((tmp_path / "page.json").read_text())
@@ -85,18 +85,21 @@ def test_json_has_boxes_within_the_page_and_confidences(receipt):
 
 
 def test_every_row_of_the_statement_is_read_with_its_amounts(ocr: Ocr, tmp_path: Path):
-    """Of its first page, and a page behind it; tests/integration/test_samples.py reads both."""
+    """Its first page and an empty page; tests/integration/test_samples.py reads both pages."""
     with pdfium.PdfDocument(SAMPLES / "bank" / "statement.pdf") as pdf:
         del pdf[1]
         pdf.new_page(100, 100)
         pdf.save(tmp_path / "statement.pdf")
-    finished, text, _, told = _read(ocr, tmp_path / "statement.pdf", tmp_path / "out", "application/pdf", dpi=150)
+    finished, text, _, reports = _read(ocr, tmp_path / "statement.pdf", tmp_path / "out", "application/pdf", dpi=150)
     amounts = [re.findall(r"-?\d[\d,]*\.\d\d", line) for line in text.splitlines()]
     wanted = [[row[key] for key in ("paid_out", "paid_in", "balance") if row[key]] for row in _rows_of_page_1()]
     read = [[amount.replace(",", "") for amount in row] for row in amounts if len(row) == 2]
     assert read == wanted
     assert (finished.pages, text.count("\f")) == (2, 1)
-    assert [(progress.done, progress.total, progress.unit) for progress in told] == [(1, 2, "pages"), (2, 2, "pages")]
+    assert [(progress.done, progress.total, progress.unit) for progress in reports] == [
+        (1, 2, "pages"),
+        (2, 2, "pages"),
+    ]
 
 
 def _rows_of_page_1() -> list[dict]:
@@ -104,7 +107,7 @@ def _rows_of_page_1() -> list[dict]:
 
 
 @pytest.mark.parametrize("degrees", [90, 180])
-def test_turned_page_is_read_upright(ocr: Ocr, tmp_path: Path, degrees: int):
+def test_rotated_page_is_read_upright(ocr: Ocr, tmp_path: Path, degrees: int):
     with Image.open(SAMPLES / "receipt.jpg") as photo:
         turned = _small(photo).rotate(degrees, expand=True)
     turned.save(tmp_path / "turned.png")
@@ -119,7 +122,7 @@ def _small(photo: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(photo).resize((900, 1200))
 
 
-def test_page_after_a_turned_one_is_turned_before_it_is_read(ocr: Ocr, tmp_path: Path, monkeypatch):
+def test_page_after_a_rotated_one_is_rotated_before_it_is_read(ocr: Ocr, tmp_path: Path, monkeypatch):
     with Image.open(SAMPLES / "receipt.jpg") as photo:
         turned = _small(photo).resize((600, 800)).rotate(180)
     turned.save(tmp_path / "turned.pdf", save_all=True, append_images=[turned])
@@ -131,7 +134,7 @@ def test_page_after_a_turned_one_is_turned_before_it_is_read(ocr: Ocr, tmp_path:
     assert len(reads) == 3  # the first page both ways
 
 
-def test_wide_page_that_lies_upright_stays_so(ocr: Ocr, tmp_path: Path):
+def test_wide_upright_page_is_not_rotated(ocr: Ocr, tmp_path: Path):
     wide = Image.new("RGB", (900, 300), "white")
     draw = ImageDraw.Draw(wide)
     for number in range(6):
@@ -142,21 +145,21 @@ def test_wide_page_that_lies_upright_stays_so(ocr: Ocr, tmp_path: Path):
     assert "Account 1003 has a balance of 12.50" in text
 
 
-def test_encrypted_pdf_is_opened_with_the_password_beside_it(ocr: Ocr, tmp_path: Path):
+def test_encrypted_pdf_is_opened_with_its_password(ocr: Ocr, tmp_path: Path):
     (tmp_path / "x.password").write_text("pâte 7 à tarte", encoding="utf-8")
     work = _work(LOCKED, tmp_path / "out", "application/pdf", dpi=72)
     work = dataclasses.replace(work, sidecars={"password": tmp_path / "x.password"})
     assert ocr.process_one(work, Progress(lambda message: None)).pages == 2
 
 
-def test_empty_page_is_to_be_looked_at(ocr: Ocr, tmp_path: Path):
+def test_empty_page_needs_review(ocr: Ocr, tmp_path: Path):
     Image.new("RGB", (400, 300), "white").save(tmp_path / "white.png")
     finished, text, _, _ = _read(ocr, tmp_path / "white.png", tmp_path / "out")
     assert finished.review == ("page 1: no text was found",)
     assert text.strip() == ""
 
 
-def test_tall_picture_is_not_shrunk_until_it_cannot_be_read(ocr: Ocr, tmp_path: Path):
+def test_tall_image_stays_legible(ocr: Ocr, tmp_path: Path):
     wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 31)]
     tall = Image.new("RGB", (500, 96 * len(wanted) + 40), "white")
     draw = ImageDraw.Draw(tall)
@@ -179,7 +182,7 @@ def test_broken_pdf_is_bad_input(ocr: Ocr, tmp_path: Path):
         ocr.process_one(_work(SAMPLES / "broken.pdf", tmp_path, "application/pdf"), Progress(lambda message: None))
 
 
-def test_text_is_written_in_the_format_asked_for_alone(ocr: Ocr, tmp_path: Path):
+def test_only_the_requested_format_is_written(ocr: Ocr, tmp_path: Path):
     picture = Image.new("RGB", (300, 100), "white")
     ImageDraw.Draw(picture).text((20, 20), "TOTAL 21.10", font=FONT, fill="black")
     picture.save(tmp_path / "total.png")
@@ -199,16 +202,26 @@ def test_importing_the_processor_imports_no_engine():
 # ---------------------------------------------------------------------------------------------- layout
 
 
-def _piece(text: str, x: float, y: float, *, skew: float = 0.0, height: float = 20.0) -> Piece:
-    """Text at (x, y), ten pixels a character, on a page whose lines fall by `skew` pixels a pixel."""
+def _box(text: str, x: float, y: float, *, skew: float = 0.0, height: float = 20.0) -> TextBox:
+    """Text at (x, y), ten pixels per character, on a page whose lines fall by `skew` pixels per pixel."""
     right = x + 10 * len(text)
-    box = ((x, y + x * skew), (right, y + right * skew), (right, y + right * skew + height), (x, y + x * skew + height))
-    return Piece(text=text, confidence=1.0, box=box)
+    corners = (
+        (x, y + x * skew),
+        (right, y + right * skew),
+        (right, y + right * skew + height),
+        (x, y + x * skew + height),
+    )
+    return TextBox(text=text, confidence=1.0, corners=corners)
 
 
 def test_lines_go_from_top_to_bottom_and_left_to_right():
-    pieces = [_piece("world", 100, 0), _piece("third", 0, 60), _piece("hello", 0, 2), _piece("second", 0, 30)]
-    assert [[piece.text for piece in line] for line in layout.lines(pieces)] == [
+    pieces = [
+        _box("world", 100, 0),
+        _box("third", 0, 60),
+        _box("hello", 0, 2),
+        _box("second", 0, 30),
+    ]
+    assert [[piece.text for piece in line] for line in layout.group_lines(pieces)] == [
         ["hello", "world"],
         ["second"],
         ["third"],
@@ -218,46 +231,46 @@ def test_lines_go_from_top_to_bottom_and_left_to_right():
 def test_skewed_page_keeps_its_lines():
     skew = 0.03  # over 1000 pixels a line falls by more than its height
     pieces = [
-        _piece(f"r{row}c{column}words", column * 400, row * 26, skew=skew) for row in range(5) for column in range(3)
+        _box(f"r{row}c{column}words", column * 400, row * 26, skew=skew) for row in range(5) for column in range(3)
     ]
-    lines = [[piece.text for piece in line] for line in layout.lines(pieces)]
+    lines = [[piece.text for piece in line] for line in layout.group_lines(pieces)]
     assert lines == [[f"r{row}c{column}words" for column in range(3)] for row in range(5)]
 
 
-def test_columns_of_a_table_stand_under_one_another():
+def test_columns_of_a_table_are_aligned():
     rows = [("01 May", "Rent", "845.00"), ("02 May", "Water", " 31.46")]
-    pieces = [_piece(cell, x, 30 * y) for y, row in enumerate(rows) for cell, x in zip(row, (0, 200, 400), strict=True)]
-    first, second = layout.text(layout.lines(pieces)).splitlines()
+    pieces = [_box(cell, x, 30 * y) for y, row in enumerate(rows) for cell, x in zip(row, (0, 200, 400), strict=True)]
+    first, second = layout.format_lines(layout.group_lines(pieces)).splitlines()
     assert first.index("Rent") == second.index("Water")
     assert first == "01 May              Rent                845.00"
 
 
 def test_words_of_one_sentence_are_one_space_apart():
-    pieces = [_piece("read", 0, 0), _piece("me", 46, 0)]
-    assert layout.text(layout.lines(pieces)) == "read me"
+    pieces = [_box("read", 0, 0), _box("me", 46, 0)]
+    assert layout.format_lines(layout.group_lines(pieces)) == "read me"
 
 
 # ---------------------------------------------------------------------------------------------- elongated pages
 
 
 @pytest.mark.parametrize("size", [(9, 65_000), (65_000, 9), (500, 60_000), (30_000, 30)])
-def test_what_is_given_to_the_detector_is_bounded_for_every_shape(ocr: Ocr, size: tuple[int, int]):
+def test_input_of_the_detector_is_bounded_for_every_shape(ocr: Ocr, size: tuple[int, int]):
     prepared, _ = ocr._engine._prepared(Image.new("RGB", size, "white"), max(size))
     assert prepared.shape[0] * prepared.shape[1] < 12_100_000
     assert 1 / 26 < prepared.shape[0] / prepared.shape[1] < 26
 
 
-def test_places_in_a_reduced_strip_are_those_of_the_page(ocr: Ocr, monkeypatch: pytest.MonkeyPatch):
+def test_positions_in_a_reduced_strip_are_those_on_the_page(ocr: Ocr, monkeypatch: pytest.MonkeyPatch):
     from processors.ocr import engine
 
     strip = Image.new("RGB", (4000, 150), "white")
     ImageDraw.Draw(strip).text((3000, 20), "Strawberries", fill="black", font_size=60)
     monkeypatch.setattr(engine, "_MOST_PADDED_PIXELS", 360_000)  # a strip of 3000 pixels
     (piece,), _ = ocr._engine.read(strip)
-    assert piece.text == "Strawberries" and piece.box[0][0] == pytest.approx(3000, abs=30)
+    assert piece.text == "Strawberries" and piece.corners[0][0] == pytest.approx(3000, abs=30)
 
 
-def test_a_strip_among_the_pages_of_a_statement_costs_only_itself(ocr: Ocr, tmp_path: Path):
+def test_strip_among_the_pages_of_a_statement_fails_alone(ocr: Ocr, tmp_path: Path):
     pdf = pdfium.PdfDocument(SAMPLES / "bank" / "statement.pdf")
     pages = len(pdf)
     pdf.new_page(100_000, 0.01, index=pages)
@@ -265,5 +278,5 @@ def test_a_strip_among_the_pages_of_a_statement_costs_only_itself(ocr: Ocr, tmp_
     work = _work(tmp_path / "x.pdf", tmp_path / "out", "application/pdf", task="bank-statement")
     finished = ocr.process_one(work, Progress(lambda message: None))
     assert finished.pages == pages + 1
-    assert any(f"Page {pages + 1} is too thin to be read (100000 by 0.01 points)" in each for each in finished.review)
+    assert any(f"Page {pages + 1} is too thin to read (100000 by 0.01 points)" in each for each in finished.review)
     assert json.loads((tmp_path / "out" / "page.json").read_text())["statements"][0]["rows"]

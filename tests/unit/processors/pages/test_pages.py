@@ -1,4 +1,4 @@
-"""Every kind of page a person may drop, made here with the libraries that make such files."""
+"""Every kind of page a person may submit, made by the libraries that make such files."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from paths import ROOT, TESTS
 from PIL import Image
 
 from processors.contract import BadInput, Kind, RecipeOptions, Work
-from processors.pages import count_pages, open_pages, password_of, read_pages
+from processors.pages import count_pages, open_pages, read_pages, read_password
 
 DATA = TESTS / "data"  # locked.pdf: two pages, AES-256, made by pikepdf
 SAMPLES = ROOT / "samples" / "inbox"
@@ -20,7 +20,7 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
 def _corners(size: tuple[int, int] = (60, 40)) -> Image.Image:
-    """White, with a red upper left quarter and a blue lower right one: tells every turn and mirroring apart."""
+    """White, with a red upper left and a blue lower right quarter: distinguishes every rotation and mirroring."""
     image = Image.new("RGB", size, "white")
     image.paste(RED, (0, 0, size[0] // 2, size[1] // 2))
     image.paste(BLUE, (size[0] // 2, size[1] // 2, *size))
@@ -81,7 +81,7 @@ def test_sixteen_bit_grey_is_not_white(tmp_path: Path):
     assert 110 < grey[0, 32] < 145
 
 
-def test_twelve_bits_in_sixteen_are_stretched_and_told(tmp_path: Path):
+def test_twelve_bits_in_sixteen_are_stretched_and_noted(tmp_path: Path):
     ramp = np.tile(np.linspace(0, 3000, 64).astype(np.uint16), (8, 1))
     Image.fromarray(ramp).save(tmp_path / "x.png")
     page = _only(tmp_path / "x.png")
@@ -103,7 +103,7 @@ def test_all_pages_of_a_tiff_are_read_in_order(tmp_path: Path):
     assert count_pages(tmp_path / "x.tiff", "image/tiff") == 3
 
 
-def test_first_picture_of_an_animation_is_read_and_the_others_are_told(tmp_path: Path):
+def test_first_image_of_an_animation_is_read_and_the_others_are_noted(tmp_path: Path):
     frames = [Image.new("RGB", (20, 20), colour) for colour in (RED, BLUE)]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     page = _only(tmp_path / "x.gif")
@@ -112,7 +112,7 @@ def test_first_picture_of_an_animation_is_read_and_the_others_are_told(tmp_path:
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_large_picture_is_reduced_to_the_limit_and_told(tmp_path: Path, suffix: str):
+def test_large_image_is_reduced_to_the_limit_and_noted(tmp_path: Path, suffix: str):
     _corners((3000, 2000)).save(tmp_path / f"x.{suffix}")
     page = _only(tmp_path / f"x.{suffix}", max_pixels=60_000)
     assert page.image.width * page.image.height <= 60_000
@@ -133,7 +133,7 @@ def test_decompression_bomb_is_refused_by_its_header(tmp_path: Path):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
-def test_picture_that_is_cut_off_is_bad_input(tmp_path: Path, suffix: str):
+def test_image_that_is_cut_off_is_bad_input(tmp_path: Path, suffix: str):
     noise = Image.effect_noise((200, 200), 90).convert("RGB")
     whole = io.BytesIO()
     noise.save(whole, {"jpg": "JPEG"}.get(suffix, suffix.upper()))
@@ -144,13 +144,13 @@ def test_picture_that_is_cut_off_is_bad_input(tmp_path: Path, suffix: str):
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, I am text", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
-def test_what_is_no_picture_is_bad_input(tmp_path: Path, content: bytes):
+def test_file_that_is_not_an_image_is_bad_input(tmp_path: Path, content: bytes):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(BadInput):
         _only(tmp_path / "x.png")
 
 
-def test_pdf_pages_are_drawn_at_the_resolution_asked_for_and_within_the_limit():
+def test_pdf_pages_are_rendered_at_the_requested_resolution_within_the_limit():
     statement = SAMPLES / "bank" / "statement.pdf"
     pages = list(read_pages(statement, "application/pdf", max_pixels=PLENTY, dpi=100))
     assert [page.number for page in pages] == [1, 2] and count_pages(statement, "application/pdf") == 2
@@ -159,7 +159,7 @@ def test_pdf_pages_are_drawn_at_the_resolution_asked_for_and_within_the_limit():
     assert small.image.width * small.image.height <= 100_000 and small.notes
 
 
-def test_pdf_named_as_a_picture_is_read_by_its_content(tmp_path: Path):
+def test_pdf_named_as_an_image_is_read_by_its_content(tmp_path: Path):
     (tmp_path / "scan.jpg").write_bytes((SAMPLES / "bank" / "statement.pdf").read_bytes())
     assert count_pages(tmp_path / "scan.jpg", "image/jpeg") == 2
 
@@ -169,7 +169,7 @@ def test_broken_pdf_is_bad_input():
         count_pages(SAMPLES / "broken.pdf", "application/pdf")
 
 
-def test_text_layer_of_a_pdf_is_kept(tmp_path: Path):
+def test_text_layer_of_a_pdf_is_read(tmp_path: Path):
     (tmp_path / "x.pdf").write_bytes(_pdf("Total 42.00"))
     assert _only(tmp_path / "x.pdf", "application/pdf").text.strip() == "Total 42.00"
 
@@ -196,16 +196,16 @@ def test_pdf_is_opened_with_its_password():
 @pytest.mark.parametrize("content", ["pâte 7 à tarte", "pâte 7 à tarte\r\n", "\ufeffpâte 7 à tarte\nand a note\n"])
 def test_password_is_the_first_line_of_its_file(content, tmp_path: Path):
     (tmp_path / "x.pdf.password").write_text(content, encoding="utf-8", newline="")
-    assert password_of(_work(tmp_path)) == "pâte 7 à tarte"
+    assert read_password(_work(tmp_path)) == "pâte 7 à tarte"
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\nsecret", b"secret\xff", b"secret" * 1000], ids=["empty", "line", "latin", "long"]
 )
-def test_password_that_cannot_be_one_is_told_without_telling_it(content, tmp_path: Path):
+def test_invalid_password_is_reported_without_revealing_it(content, tmp_path: Path):
     (tmp_path / "x.pdf.password").write_bytes(content)
     with pytest.raises(BadInput, match="x.pdf.password") as error:
-        password_of(_work(tmp_path))
+        read_password(_work(tmp_path))
     assert "secret" not in repr(error.value) + repr(error.value.__cause__)
 
 
@@ -260,16 +260,16 @@ def test_intact_pages_of_a_tiff_that_is_cut_off_are_read(tmp_path: Path, share: 
     assert reds == [0, 50, 100, 150, 200][: int(5 * share)]
     assert 1 <= len(errors) <= 2 and "cut off" in errors[-1] or "truncated" in errors[-1]
     if share < 0.95:
-        assert f"Page {len(reds) + len(errors)} and what follows cannot be read" in errors[-1]
+        assert f"Page {len(reds) + len(errors)} and all pages after it cannot be read" in errors[-1]
 
 
-def test_a_tiff_without_a_first_page_is_bad_input(tmp_path: Path):
+def test_tiff_without_a_first_page_is_bad_input(tmp_path: Path):
     (tmp_path / "x.tiff").write_bytes(b"II*\0\xff\xff\xff\x7f")
     with pytest.raises(BadInput):
         count_pages(tmp_path / "x.tiff", "image/tiff")
 
 
-def test_a_pdf_without_pages_is_not_called_damaged(tmp_path: Path):
+def test_pdf_without_pages_is_not_reported_as_damaged(tmp_path: Path):
     body, offsets = b"%PDF-1.7\n", []
     for number, each in enumerate((b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>"), start=1):
         offsets.append(len(body))
@@ -288,7 +288,7 @@ def test_a_pdf_without_pages_is_not_called_damaged(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
-def test_a_png_with_too_much_metadata_is_not_called_damaged(tmp_path: Path, kind: bytes):
+def test_png_with_too_much_metadata_is_not_reported_as_damaged(tmp_path: Path, kind: bytes):
     Image.new("RGB", (10, 10), "white").save(tmp_path / "x.png")
     content = (tmp_path / "x.png").read_bytes()
     data = b"a\0\0" + zlib.compress(bytes(10_000_000))
@@ -302,20 +302,20 @@ def test_a_png_with_too_much_metadata_is_not_called_damaged(tmp_path: Path, kind
 
 
 @pytest.mark.parametrize("size", [(1, 65_000), (70_000, 1), (3, 100_000)])
-def test_a_strip_of_a_picture_is_refused_before_it_is_decoded(tmp_path: Path, size: tuple[int, int]):
+def test_strip_of_an_image_is_refused_before_it_is_decoded(tmp_path: Path, size: tuple[int, int]):
     Image.new("RGB", size, "white").save(tmp_path / "x.png")
-    with pytest.raises(BadInput, match=f"too thin to be read .{size[0]} by {size[1]} pixels"):
+    with pytest.raises(BadInput, match=f"too thin to read .{size[0]} by {size[1]} pixels"):
         _only(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (400, 20), (9, 3000)])
-def test_a_small_or_narrow_picture_is_no_strip(tmp_path: Path, size: tuple[int, int]):
+def test_small_or_narrow_image_is_not_a_strip(tmp_path: Path, size: tuple[int, int]):
     Image.new("RGB", size, "white").save(tmp_path / "x.png")
     assert _only(tmp_path / "x.png").image.size == size
 
 
 @pytest.mark.parametrize("points", [(100_000, 0.01), (0.0001, 1_000_000), (14_400, 0.5)])
-def test_a_strip_of_a_pdf_page_costs_only_itself(tmp_path: Path, points: tuple[float, float]):
+def test_strip_of_a_pdf_page_fails_alone(tmp_path: Path, points: tuple[float, float]):
     import pypdfium2
 
     pdf = pypdfium2.PdfDocument.new()
@@ -323,6 +323,6 @@ def test_a_strip_of_a_pdf_page_costs_only_itself(tmp_path: Path, points: tuple[f
         pdf.new_page(width, height)
     pdf.save(tmp_path / "x.pdf")
     with open_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=PLENTY) as pages:
-        with pytest.raises(BadInput, match=r"Page 2 is too thin to be read \(.* by .* points\)"):
+        with pytest.raises(BadInput, match=r"Page 2 is too thin to read \(.* by .* points\)"):
             pages.read(2)
         assert [pages.read(number).image.width for number in (1, 3)] == [556, 556]

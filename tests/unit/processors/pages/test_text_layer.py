@@ -1,4 +1,4 @@
-"""Text layers that say what no text may hold, and pages that fail alone: real PDFs, real OCR."""
+"""Text layers with invalid characters, and pages that fail alone: real PDFs, real OCR."""
 
 import json
 import logging
@@ -76,12 +76,12 @@ def read(ocr: Ocr, source: Path, outputs: Path, **options: object):
     ],
 )
 def test_codes_of_a_text_layer_become_characters(codes, characters):
-    assert textlayer.characters(codes) == characters
+    assert textlayer.to_characters(codes) == characters
 
 
 @pytest.mark.parametrize("unicode", [b"D83DDE00", b"D835DC58"], ids=["emoji", "mathematical letter"])
 @pytest.mark.parametrize("task", ["read", "bank-statement", "receipt"])
-def test_a_character_of_two_surrogates_is_read(ocr: Ocr, tmp_path: Path, unicode: bytes, task: str):
+def test_character_of_two_surrogates_is_read(ocr: Ocr, tmp_path: Path, unicode: bytes, task: str):
     (tmp_path / "x.pdf").write_bytes(a_pdf(unicode))
     finished = read(ocr, tmp_path / "x.pdf", tmp_path / "out", task=task, formats=["txt", "json"])
     character = bytes.fromhex(unicode.decode()).decode("utf-16-be")
@@ -112,7 +112,7 @@ def test_half_a_character_is_replaced_and_reported(ocr: Ocr, tmp_path: Path, uni
     assert f"page 1: {count} unreadable {noun} in the text layer" in finished.review
 
 
-def test_a_hyphen_at_the_end_of_a_line_is_a_hyphen(ocr: Ocr, tmp_path: Path):
+def test_hyphen_at_the_end_of_a_line_is_a_hyphen(ocr: Ocr, tmp_path: Path):
     content = a_pdf(b"0041").replace(b"72 700 Td", b"72 700 Td (an agree-) Tj 0 -14 Td (ment of two) Tj 0 -14 Td")
     (tmp_path / "x.pdf").write_bytes(content)
     finished = read(ocr, tmp_path / "x.pdf", tmp_path / "out", formats=["txt"])
@@ -121,7 +121,7 @@ def test_a_hyphen_at_the_end_of_a_line_is_a_hyphen(ocr: Ocr, tmp_path: Path):
 
 
 @pytest.mark.parametrize("unicode", [b"D83D", b"0007", b"FFFE", b"DBFFDFFF"])
-def test_a_layer_of_halves_is_read_by_ocr(ocr: Ocr, tmp_path: Path, unicode: bytes):
+def test_layer_of_halves_is_read_by_ocr(ocr: Ocr, tmp_path: Path, unicode: bytes):
     (tmp_path / "x.pdf").write_bytes(a_pdf(unicode, f"{LINE} ****"))
     read(ocr, tmp_path / "x.pdf", tmp_path / "out")
     assert json.loads((tmp_path / "out" / "page.json").read_text())["pages"][0]["source"] == "OCR"
@@ -138,7 +138,7 @@ def scans(path: Path, pages: int = 3) -> Path:
 
 @pytest.fixture
 def fails_on(monkeypatch: pytest.MonkeyPatch):
-    """Makes the decoding of a page fail as nobody foresaw."""
+    """Make the decoding of pages fail unexpectedly."""
 
     def fail(*numbers: int) -> None:
         from processors.pages import picture
@@ -156,7 +156,7 @@ def fails_on(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("task", ["read", "bank-statement", "receipt"])
-def test_a_page_that_fails_unforeseen_costs_itself_alone(ocr: Ocr, tmp_path: Path, fails_on, task: str, caplog):
+def test_page_with_an_unexpected_error_fails_alone(ocr: Ocr, tmp_path: Path, fails_on, task: str, caplog):
     fails_on(2)
     source = scans(tmp_path / "x.tif")
     with caplog.at_level(logging.ERROR):
@@ -167,14 +167,14 @@ def test_a_page_that_fails_unforeseen_costs_itself_alone(ocr: Ocr, tmp_path: Pat
     assert "tile cannot extend" in caplog.text and "x.tif" in caplog.text  # for whoever looks into it
 
 
-def test_a_page_that_ocr_cannot_read_costs_itself_alone(ocr: Ocr, tmp_path: Path, monkeypatch):
+def test_page_that_ocr_cannot_read_fails_alone(ocr: Ocr, tmp_path: Path, monkeypatch):
     calls = []
 
-    def read_upright(image, *, doubt=False):
+    def read_upright(image, *, may_be_rotated=False):
         calls.append(image)
         if len(calls) == 2:
             raise ValueError("cannot reshape array of size 0")
-        return real(image, doubt=doubt)
+        return real(image, may_be_rotated=may_be_rotated)
 
     real = ocr._engine.read_upright
     monkeypatch.setattr(ocr._engine, "read_upright", read_upright)
@@ -186,13 +186,13 @@ def test_a_page_that_ocr_cannot_read_costs_itself_alone(ocr: Ocr, tmp_path: Path
     ] and "reshape" not in " ".join(finished.review)
 
 
-def test_a_file_none_of_whose_pages_can_be_read_is_bad_input(ocr: Ocr, tmp_path: Path, fails_on):
+def test_file_without_a_readable_page_is_bad_input(ocr: Ocr, tmp_path: Path, fails_on):
     fails_on(1, 2, 3)
     with pytest.raises(BadInput, match="Internal error"):
         read(ocr, scans(tmp_path / "x.tif"), tmp_path / "out", media_type="image/tiff")
 
 
-def test_a_second_reading_that_fails_is_reported(ocr: Ocr, tmp_path: Path, monkeypatch):
+def test_second_reading_that_fails_is_reported(ocr: Ocr, tmp_path: Path, monkeypatch):
     def read_again(image, turned):
         raise ValueError("cannot reshape array of size 0")
 
@@ -206,7 +206,7 @@ def test_a_second_reading_that_fails_is_reported(ocr: Ocr, tmp_path: Path, monke
     assert "reshape" not in " ".join(finished.review) and (tmp_path / "out" / "page.csv").exists()
 
 
-def test_memory_and_the_disk_are_no_fault_of_a_page(tmp_path: Path, monkeypatch):
+def test_errors_of_memory_and_disk_are_not_bad_input(tmp_path: Path, monkeypatch):
     from processors.pages import picture
 
     for error in (MemoryError(), OSError(5, "Input/output error")):
@@ -220,7 +220,7 @@ def test_memory_and_the_disk_are_no_fault_of_a_page(tmp_path: Path, monkeypatch)
             pages.read(1)
 
 
-def test_a_pdf_that_pdfium_cannot_count_is_bad_input(tmp_path: Path, monkeypatch):
+def test_pdf_that_pdfium_cannot_count_is_bad_input(tmp_path: Path, monkeypatch):
     def __len__(self):
         raise OverflowError("Python int too large to convert to C int")
 
@@ -231,7 +231,7 @@ def test_a_pdf_that_pdfium_cannot_count_is_bad_input(tmp_path: Path, monkeypatch
         pass
 
 
-def test_a_name_that_is_no_utf8_can_be_written_down(ocr: Ocr, tmp_path: Path):
+def test_file_name_that_is_not_utf8_can_be_written(ocr: Ocr, tmp_path: Path):
     source = tmp_path / b"caf\xe9.pdf".decode("utf-8", "surrogateescape")
     source.write_bytes(a_pdf(b"0041"))
     for task, forms in (("read", ["txt", "md", "json"]), *statements.FORMATS.items()):
@@ -241,7 +241,7 @@ def test_a_name_that_is_no_utf8_can_be_written_down(ocr: Ocr, tmp_path: Path):
 
 
 @pytest.mark.parametrize("size", [(65_000, 6), (6, 65_000), (40_000, 1), (1, 900), (12_000, 40), (20_000, 500), (1, 1)])
-def test_a_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int]):
+def test_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int]):
     """RapidOCR enlarges a short side to 736 pixels and pads a wide page to a quarter of its width: up to terabytes."""
     image = Image.new("RGB", size, "black")
     prepared, scale = ocr._engine._prepared(image, max(size))
@@ -255,7 +255,7 @@ def test_a_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int
     assert ratio < 0 or longest < 7_001 or size[0] < size[1]
 
 
-def test_a_page_of_one_pixel_has_no_text(ocr: Ocr, tmp_path: Path):
+def test_page_of_one_pixel_has_no_text(ocr: Ocr, tmp_path: Path):
     Image.new("RGB", (1, 1), "white").save(tmp_path / "x.png")
     finished = read(ocr, tmp_path / "x.png", tmp_path / "out", media_type="image/png")
     assert finished.review == ("page 1: no text was found",)

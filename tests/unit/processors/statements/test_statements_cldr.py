@@ -11,9 +11,9 @@ from babel.dates import format_date
 from babel.languages import get_official_languages
 from babel.numbers import format_currency, get_currency_precision, get_territory_currencies
 
-from processors.statements.amounts import decide_mark, read_amount
+from processors.statements.amounts import detect_decimal_mark, parse_amount
 from processors.statements.currencies import CODES, CODES_LIKE_WORDS
-from processors.statements.dates import read_date, resolve
+from processors.statements.dates import parse_date, resolve_date
 
 LANGUAGES = ("en", "de", "fr", "es", "nl", "it")
 VALUES = (Decimal("12.50"), Decimal("1234.50"), Decimal("1234567.89"), Decimal("-1234.50"))
@@ -52,8 +52,8 @@ def test_every_date_is_read(locale):
     for style in ("short", "medium", "long"):
         for day in days:
             text = plain(format_date(day, style, locale=locale))
-            printed = read_date(text)
-            if not printed or day not in (resolve(printed, "dmy", None), resolve(printed, "mdy", None)):
+            printed = parse_date(text)
+            if not printed or day not in (resolve_date(printed, "dmy", None), resolve_date(printed, "mdy", None)):
                 unread.append(text)
     assert set(unread) <= AMBIGUOUS_MONTHS
 
@@ -67,7 +67,7 @@ def test_every_amount_in_a_currency_of_the_country_is_read(locale):
         for style in ("standard", "accounting"):
             for value in VALUES:
                 text = plain(format_currency(value, currency, locale=locale, format_type=style))
-                amount = read_amount(text, decide_mark([text]))
+                amount = parse_amount(text, detect_decimal_mark([text]))
                 if amount is None or amount.signed != value:
                     unread.append(text)
     assert unread == []

@@ -50,7 +50,7 @@ def _values(row):
     return str(row.date), row.description, str(row.debit), str(row.credit)
 
 
-def test_a_dutch_statement_is_read_and_reconciles():
+def test_dutch_statement_is_read_and_reconciles():
     document = read_typed(DUTCH)
     (statement,) = document.statements
     assert (statement.account, statement.start, statement.end) == (
@@ -66,7 +66,7 @@ def test_a_dutch_statement_is_read_and_reconciles():
     assert {one.name for one in statement.checks if one.passed} == {"balances", "debits", "credits"}
 
 
-def test_an_italian_statement_is_read_and_reconciles():
+def test_italian_statement_is_read_and_reconciles():
     document = read_typed(ITALIAN)
     (statement,) = document.statements
     assert (statement.start, statement.end) == (date(2024, 1, 1), date(2024, 1, 31))
@@ -78,7 +78,7 @@ def test_an_italian_statement_is_read_and_reconciles():
     assert reasons(document) == []
 
 
-def test_a_summary_below_the_table_is_no_row_and_verifies_the_first():
+def test_summary_below_the_table_is_not_a_row_and_verifies_the_first_row():
     document = read_typed(SUMMARY_BELOW)
     (statement,) = document.statements
     assert len(statement.rows) == 2

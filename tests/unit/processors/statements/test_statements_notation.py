@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from processors.statements.amounts import Amount, decide_mark, read_amount
-from processors.statements.currencies import find_currency
-from processors.statements.dates import decide_order, find_dates, find_period, read_date, resolve
+from processors.statements.amounts import Amount, detect_decimal_mark, parse_amount
+from processors.statements.currencies import detect_currency
+from processors.statements.dates import detect_date_order, find_dates, find_period, parse_date, resolve_date
 
 
 @pytest.mark.parametrize(
@@ -33,22 +33,22 @@ from processors.statements.dates import decide_order, find_dates, find_period, r
         ("SGD 12.00 DR", ".", Amount(Decimal("12.00"), "", "debit")),
     ],
 )
-def test_an_amount_is_read_exactly_in_each_notation(text, mark, amount):
-    assert read_amount(text, mark) == amount
+def test_amount_is_read_exactly_in_each_notation(text, mark, amount):
+    assert parse_amount(text, mark) == amount
 
 
 @pytest.mark.parametrize("text", ["12", "1.234", "12:30", "Card 12.00", "1,2,456.00", "12.345", "01.05.2024", ""])
-def test_what_is_no_amount_is_not_read_as_one(text):
-    assert read_amount(text, ".") is None
+def test_other_text_is_not_an_amount(text):
+    assert parse_amount(text, ".") is None
 
 
-def test_the_decimal_mark_is_decided_by_the_document():
-    assert decide_mark(["1.234,50", "12,00", "3.50"]) == ","
-    assert read_amount("3.50", ",") is None
+def test_decimal_mark_is_decided_by_the_document():
+    assert detect_decimal_mark(["1.234,50", "12,00", "3.50"]) == ","
+    assert parse_amount("3.50", ",") is None
 
 
-def test_the_currency_is_the_one_named_most():
-    assert find_currency(["Balance in EUR", "£ 3.00", "€ 12,00"]) == "EUR"
+def test_currency_is_the_one_named_most():
+    assert detect_currency(["Balance in EUR", "£ 3.00", "€ 12,00"]) == "EUR"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_currency_is_the_one_named_most():
     ],
 )
 def test_a_code_that_is_a_word_counts_only_after_a_label(texts, code):
-    assert find_currency(texts) == code
+    assert detect_currency(texts) == code
 
 
 PERIOD = date(2023, 12, 15), date(2024, 1, 14)
@@ -74,42 +74,43 @@ PERIOD = date(2023, 12, 15), date(2024, 1, 14)
     ["2024-01-05", "05/01/2024", "05.01.24", "5 Jan 2024", "05JAN", "Jan 5", "5. Januar 2024", "5 janv. 2024", "05.01."]
     + ["5 de enero de 2024", "January 5, 2024", "05-Jan-24"],
 )
-def test_a_date_is_read_in_each_notation_and_completed_from_the_period(text):
-    assert resolve(read_date(text), "dmy", PERIOD) == date(2024, 1, 5)
+def test_date_is_read_in_each_notation_and_completed_from_the_period(text):
+    assert resolve_date(parse_date(text), "dmy", PERIOD) == date(2024, 1, 5)
 
 
 @pytest.mark.parametrize(
     ("text", "month"), [("15 0ct", 10), ("25 N0v", 11), ("3 Ju1y", 7), ("3. Jun1", 6), ("5 Apri1", 4)]
 )
-def test_a_month_is_known_though_ocr_takes_its_letters_for_digits(text, month):
-    """A row whose date was not known was given to the day before, and no sum tells of that."""
-    assert read_date(text).month == month
-    assert read_date(text).length == len(text)
+def test_month_is_recognized_even_if_ocr_reads_digits_for_letters(text, month):
+    """A row with an unknown date was given the date of the row before, which no sum reveals."""
+    assert parse_date(text).month == month
+    assert parse_date(text).length == len(text)
 
 
-def test_a_year_that_is_not_printed_changes_at_new_year():
-    assert resolve(read_date("28 Dec"), "dmy", PERIOD) == date(2023, 12, 28)
-    assert resolve(read_date("3 Jan"), "dmy", PERIOD) == date(2024, 1, 3)
+def test_year_that_is_not_printed_changes_at_new_year():
+    assert resolve_date(parse_date("28 Dec"), "dmy", PERIOD) == date(2023, 12, 28)
+    assert resolve_date(parse_date("3 Jan"), "dmy", PERIOD) == date(2024, 1, 3)
 
 
 def test_day_or_month_first_is_decided_by_the_whole_document():
-    american = [read_date(text) for text in ("01/02/2024", "01/05/2024", "01/28/2024")]
-    assert decide_order(american) == "mdy"
-    assert decide_order([read_date(text) for text in ("01/02", "02/02", "04/02")]) == "dmy"
+    american = [parse_date(text) for text in ("01/02/2024", "01/05/2024", "01/28/2024")]
+    assert detect_date_order(american) == "mdy"
+    assert detect_date_order([parse_date(text) for text in ("01/02", "02/02", "04/02")]) == "dmy"
     assert (
-        decide_order([read_date(t) for t in ("02/01/24", "02/04/24")], (date(2024, 2, 1), date(2024, 2, 29))) == "mdy"
+        detect_date_order([parse_date(t) for t in ("02/01/24", "02/04/24")], (date(2024, 2, 1), date(2024, 2, 29)))
+        == "mdy"
     )
 
 
-def test_a_day_that_does_not_exist_is_no_date():
-    assert resolve(read_date("31/02/2024"), "dmy", None) is None
+def test_day_that_does_not_exist_is_not_a_date():
+    assert resolve_date(parse_date("31/02/2024"), "dmy", None) is None
 
 
 @pytest.mark.parametrize(
     "line",
     ["Statement period 15 December 2023 to 14 January 2024", "15.12.2023 - 14.01.2024", "15 Dec - 14 Jan 2024"],
 )
-def test_the_period_is_found(line):
+def test_period_is_found(line):
     assert find_period(["Some Bank", line], "dmy") == PERIOD
 
 

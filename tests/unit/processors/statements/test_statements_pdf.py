@@ -1,4 +1,4 @@
-"""Invented statements as PDF files, through the processor and through the daemon; their truth is known."""
+"""Invented statements with known rows as PDF files, through the processor and through the daemon."""
 
 import csv
 import dataclasses
@@ -54,7 +54,7 @@ def test_every_row_of_each_layout_is_right_and_nothing_is_flagged(layout, tmp_pa
     assert finished.details["flagged_rows"] == 0
 
 
-def test_a_page_whose_corner_is_not_at_zero_is_read(tmp_path: Path):
+def test_page_whose_corner_is_not_at_zero_is_read(tmp_path: Path):
     truth = draw(LAYOUTS[0], 1, tmp_path / "upright.pdf")
     with pypdfium2.PdfDocument(tmp_path / "upright.pdf") as pdf:
         for page in pdf:
@@ -66,12 +66,12 @@ def test_a_page_whose_corner_is_not_at_zero_is_read(tmp_path: Path):
 
 
 def test_formats_of_another_task_are_refused():
-    with pytest.raises(ValueError, match="writes no xlsx; choose from: txt, md, json"):
+    with pytest.raises(ValueError, match="cannot write xlsx; choose from: txt, md, json"):
         ReadOptions(formats=("xlsx",))
 
 
 @pytest.mark.slow
-def test_a_statement_dropped_in_a_folder_comes_out_as_table_and_ofx(tmp_path: Path):
+def test_statement_in_the_inbox_becomes_a_table_and_ofx(tmp_path: Path):
     toml = """
         [inbox]
         settle_seconds = 0.2
@@ -93,7 +93,7 @@ def test_a_statement_dropped_in_a_folder_comes_out_as_table_and_ofx(tmp_path: Pa
 
 
 class _Misread(Ocr):
-    """Takes one amount of the text layer for another."""
+    """Misreads one amount of the text layer."""
 
     def _read(self, page, options, was_turned):
         read = super()._read(page, options, was_turned)
@@ -111,7 +111,7 @@ class _Misread(Ocr):
 
 
 @pytest.mark.slow
-def test_a_page_that_does_not_agree_is_read_again_by_ocr_which_tells_the_row(tmp_path: Path):
+def test_page_that_does_not_agree_is_read_again_by_ocr_which_finds_the_row(tmp_path: Path):
     truth = draw(next(layout for layout in LAYOUTS if layout.name == "uk-classic"), 2, tmp_path / "statement.pdf")
     ocr = _Misread()
     ocr.load(OcrOptions(threads=1), tmp_path, Progress(lambda message: None))
@@ -120,7 +120,7 @@ def test_a_page_that_does_not_agree_is_read_again_by_ocr_which_tells_the_row(tmp
     assert len(statement["rows"]) == len(truth)
     (flagged,) = [row for row in statement["rows"] if row["flags"]]
     amount = ocr.harmed.replace(",", "")
-    assert any(f" {amount}" in flag and "another reading of it (OCR)" in flag for flag in flagged["flags"])
+    assert any(f" {amount}" in flag and "the second reading (OCR)" in flag for flag in flagged["flags"])
     assert amount not in (flagged["debit"], flagged["credit"], flagged["balance"])  # as it was read first
     (second,) = [check for check in statement["checks"] if check["name"] == "second reading"]
     assert (second["passed"], second["text"].split(" rows")[0]) == (False, f"{len(truth) - 1} of {len(truth)}")

@@ -1,8 +1,9 @@
-"""Two readings of a page: what differs is flagged, what is alike is not, and nothing is changed."""
+"""Comparison of two readings of a page: differences are flagged, and no value is changed."""
 
 from typed_pages import read_typed, typed_page
 
 from processors import statements
+from processors.statements import SecondReading
 
 PAGE = """
     Account number: 00012345
@@ -21,9 +22,7 @@ PAGE = """
 
 def compared(first, second):
     document, other = (statements.read_statements([typed_page(text, 1)]) for text in (first, second))
-    statements.compare(document, other, {1: "OCR"})
-    for statement in document.statements:
-        statements.check(statement)
+    statements.verify(document, SecondReading(readers={1: "OCR"}, rows=other.rows))
     return document
 
 
@@ -31,38 +30,38 @@ def flagged(document):
     return {row.description: " / ".join(row.flags) for row in document.rows if row.flags}
 
 
-def test_what_two_readings_have_alike_is_confirmed():
+def test_rows_that_agree_in_two_readings_are_confirmed():
     document = compared(PAGE, PAGE)
     assert [row.confirmed for row in document.rows] == [True] * 5
     assert flagged(document) == {}
-    assert "5 of 5 rows that were read twice are the same" in [one.text for one in document.statements[0].checks]
+    assert "5 of 5 rows that were read twice agree" in [one.text for one in document.statements[0].checks]
 
 
-def test_a_wrong_date_that_fits_between_its_neighbours_is_flagged():
+def test_wrong_date_that_fits_between_its_neighbours_is_flagged():
     document = compared(PAGE.replace("03/05/2024", "05/05/2024"), PAGE)
-    assert flagged(document) == {"Brindle Water": "another reading of it (OCR) has the date 2024-05-03"}
+    assert flagged(document) == {"Brindle Water": "the second reading (OCR) has the date 2024-05-03"}
     assert str(document.rows[1].date) == "2024-05-05"  # as it was read first
     assert any("4 of 5" in reason for reason in statements.reasons(document))
 
 
-def test_a_wrong_amount_is_flagged_alone_of_all_rows_up_to_the_next_balance():
+def test_only_the_wrong_amount_before_the_next_balance_is_flagged():
     document = compared(PAGE.replace("31.46", "37.46"), PAGE)
     assert list(flagged(document)) == ["Brindle Water"]
     assert "has the debit 31.46" in flagged(document)["Brindle Water"]
     assert "the balance changes by" in flagged(document)["Brindle Water"]
 
 
-def test_without_a_second_reading_all_rows_up_to_the_next_balance_may_be_wrong():
+def test_without_a_second_reading_all_rows_before_the_next_balance_are_flagged():
     (statement,) = read_typed(PAGE.replace("31.46", "37.46")).statements
     assert [row.description for row in statement.flagged] == ["Larkfield Lettings", "Brindle Water", "Salary"]
 
 
-def test_a_lost_balance_is_flagged():
+def test_lost_balance_is_flagged():
     document = compared(PAGE.replace("2,000.00    2,123.54", "2,000.00"), PAGE)
-    assert flagged(document) == {"Salary": "another reading of it (OCR) has the balance 2123.54"}
+    assert flagged(document) == {"Salary": "the second reading (OCR) has the balance 2123.54"}
 
 
-def test_a_row_that_only_the_second_reading_has_is_told_and_its_neighbours_are_not_blamed():
+def test_row_only_in_the_second_reading_is_reported_and_its_neighbours_are_not_flagged():
     lost = "\n".join(line for line in PAGE.splitlines() if "Brindle" not in line)
     document = compared(lost, PAGE)
     assert flagged(document) == {}
@@ -70,23 +69,22 @@ def test_a_row_that_only_the_second_reading_has_is_told_and_its_neighbours_are_n
     assert any("do not follow" in reason for reason in statements.reasons(document))
 
 
-def test_a_row_that_only_the_first_reading_has_is_flagged():
+def test_row_only_in_the_first_reading_is_flagged():
     lost = "\n".join(line for line in PAGE.splitlines() if "Brindle" not in line)
     assert list(flagged(compared(PAGE, lost))) == ["Brindle Water"]
 
 
-def test_a_second_reading_that_went_wrong_says_nothing_about_the_first():
+def test_failed_second_reading_does_not_affect_the_first():
     document = compared(PAGE, "Account number: 00012345")
     assert flagged(document) == {}
-    assert any("too little success" in note for note in document.notes)
+    assert any("too few rows agree" in note for note in document.notes)
     assert [row.confirmed for row in document.rows] == [None] * 5
 
 
-def test_how_sure_a_row_must_be_is_a_setting():
+def test_minimum_confidence_of_a_row_is_configurable():
     document = statements.read_statements([typed_page(PAGE, 1)])
     document.rows[1].confidence = 0.6
-    (statement,) = document.statements
-    statements.check(statement, least_confidence=0.5)
+    statements.verify(document, min_confidence=0.5)
     assert flagged(document) == {}
-    statements.check(statement)
-    assert flagged(document) == {"Brindle Water": "read with little certainty (0.60)"}
+    statements.verify(document)
+    assert flagged(document) == {"Brindle Water": "low confidence (0.60)"}

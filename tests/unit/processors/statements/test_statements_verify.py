@@ -1,4 +1,4 @@
-"""What the checks see, and what they must not pass over in silence."""
+"""Verification: what must be flagged, and what must not."""
 
 import re
 
@@ -7,7 +7,7 @@ from typed_pages import read_typed
 from processors.statements import reasons
 
 
-def test_a_page_without_rows_is_to_be_looked_at_and_breaks_nothing():
+def test_page_without_rows_needs_review():
     document = read_typed("""
         Account number: 00012345
         Opening balance  1,523.67
@@ -30,7 +30,7 @@ TYPED_FRENCH = """
 """
 
 
-def test_thousands_set_off_by_the_wide_space_of_a_typewriter_belong_to_the_amount():
+def test_thousands_before_a_typewriter_space_belong_to_the_amount():
     (statement,) = read_typed(TYPED_FRENCH).statements
     assert [(str(row.debit), str(row.credit), row.description) for row in statement.rows] == [
         ("272.59", "None", "CARTE CARREFOUR MARKET"),
@@ -39,13 +39,13 @@ def test_thousands_set_off_by_the_wide_space_of_a_typewriter_belong_to_the_amoun
     assert (str(statement.opening), str(statement.closing)) == ("1523.67", "2777.94")
 
 
-def test_digits_left_standing_before_an_amount_are_flagged_though_all_sums_agree():
-    """Without their thousands everywhere, the amounts, totals and balances still agree with each other."""
+def test_digits_before_an_amount_are_flagged_even_if_all_sums_agree():
+    """Amounts, totals and balances that all lack their thousands still agree with each other."""
     document = read_typed(TYPED_FRENCH.replace("1 5", "1  5").replace("2 7", "2  7"))
     (statement,) = document.statements
     cut_off = next(row for row in statement.rows if "REMISE" in row.description)
     assert any("1" in flag and "not an amount" in flag for flag in cut_off.flags)
-    assert any("begin before" in each.why for each in document.unread)
+    assert any("first digits may be missing" in each.why for each in document.unread)
     assert all(one.passed for one in statement.checks)
 
 
@@ -70,13 +70,13 @@ def test_amounts_grouped_by_lakh_are_amounts():
     assert not statement.flagged
 
 
-def test_amounts_of_a_column_whose_heading_is_unknown_are_flagged():
+def test_amounts_below_an_unknown_heading_are_flagged():
     (statement,) = read_typed(INDIAN.replace("Closing Balance", "Unheard-of word")).statements
     assert [bool(row.flags) for row in statement.rows] == [True, True, True]
     assert all("246" not in str(row.balance) for row in statement.rows)
 
 
-def test_a_line_close_above_the_headings_is_none_of_them():
+def test_line_close_above_the_headings_is_not_a_heading():
     period = "From : 01/01/2024   To : 31/01/2024\n\n"
     (statement,) = read_typed(INDIAN.replace(period, "From : 01/01/2024\n")).statements
     assert [row.description for row in statement.rows] == ["INTEREST PAID", "POS RELIANCE FRESH", "NEFT CR EXAMPLE"]
@@ -100,7 +100,7 @@ SHORT = """
 """
 
 
-def test_one_lost_balance_of_a_short_statement_is_flagged():
+def test_single_lost_balance_of_a_short_statement_is_flagged():
     (statement,) = read_typed(SHORT.replace("95.00                1,200.00", "95.00")).statements
     assert [row.description for row in statement.flagged] == ["SHOES"]
 
@@ -116,18 +116,18 @@ def test_rows_before_the_last_of_their_day_need_no_balance():
     assert not statement.flagged
 
 
-def test_a_balance_lost_within_a_day_is_flagged_where_each_row_has_one():
+def test_lost_balance_within_a_day_is_flagged_if_each_row_has_one():
     text = re.sub(r"\d\d (?=May    )", "01 ", SHORT).replace("70.00                1,300.00", "70.00")
     (statement,) = read_typed(text).statements
     assert [row.description for row in statement.flagged] == ["WATER"]
 
 
-def test_of_two_dates_that_contradict_each_other_both_are_flagged():
-    """Whether the 15th is misread for the 8th or the 12th for the 17th, nothing tells."""
+def test_both_of_two_contradicting_dates_are_flagged():
+    """Either the 8th (WATER) or the 12th (SALARY) may be misread; nothing decides which."""
     (statement,) = read_typed(SHORT.replace("15 May", "08 May")).statements
     assert [row.description for row in statement.flagged] == ["SALARY", "WATER"]
 
 
-def test_of_one_date_against_many_only_that_one_is_flagged():
+def test_single_date_that_contradicts_many_is_flagged():
     (statement,) = read_typed(SHORT.replace("19 May", "02 May")).statements
     assert [row.description for row in statement.flagged] == ["BAKER"]

@@ -1,4 +1,4 @@
-"""The files that statements become, read back by other programs' libraries."""
+"""The result files of statements, read back by the libraries of other programs."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import pytest
 from ofxtools.Parser import OFXTree
 
 from processors import statements
-from processors.statements import Document, Row, Statement
+from processors.statements import Row, Statement, StatementDocument
 
 EVIL = '=HYPERLINK("x")'
 
@@ -24,10 +24,10 @@ def document():
     ]
     statement = Statement(account="00012345", currency="GBP", opening=Decimal("10.00"), closing=Decimal("20.00"))
     statement.rows = rows
-    return Document([statement], pages=2)
+    return StatementDocument([statement], pages=2)
 
 
-def test_csv_is_exact_and_runs_nothing(document, tmp_path):
+def test_csv_is_exact_and_contains_no_formula(document, tmp_path):
     statements.write_csv(document, tmp_path / "s.csv")
     with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -71,7 +71,7 @@ def test_ofx_is_read_back_by_another_library(document, tmp_path):
     assert [t.dtposted.date() for t in statement.transactions] == [date(2024, 5, 1), date(2024, 5, 2)]
     assert statement.transactions[1].memo == document.rows[1].description
     assert (statement.account.acctid, statement.curdef, statement.balance.balamt) == ("00012345", "GBP", 20)
-    assert left_out == ["account 00012345: 1 rows without a date or an amount are not in the OFX file"]
+    assert left_out == ["account 00012345: 1 row without a date or an amount is not in the OFX file"]
 
 
 def test_ofx_of_a_credit_card_without_a_currency_is_read_back(document, tmp_path):
@@ -84,8 +84,8 @@ def test_ofx_of_a_credit_card_without_a_currency_is_read_back(document, tmp_path
     assert statement.balance.balamt == -20
 
 
-def test_the_summary_names_what_is_flagged(document, tmp_path):
-    statements.check(document.statements[0])
+def test_summary_names_what_is_flagged(document, tmp_path):
+    statements.verify(document)
     statements.write_markdown(document, tmp_path / "s.md", "May")
     text = (tmp_path / "s.md").read_text()
     assert "| Opening balance | 10.00 |" in text

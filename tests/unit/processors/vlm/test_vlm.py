@@ -1,4 +1,4 @@
-"""Real pictures through a real, tiny vision-language model: the answers, the files, and what is to be looked at."""
+"""Real images through a real, tiny vision-language model: answers, files and review reasons."""
 
 import random
 from pathlib import Path
@@ -17,7 +17,7 @@ from processors.vlm import AskOptions
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_picture_is_read_letter_for_letter(name, ask):
+def test_image_is_read_letter_for_letter(name, ask):
     asked = ask(DRAWINGS / name, ANSWERS[name]["prompt"])
     assert asked.text == ANSWERS[name]["answer"]
     assert asked.finished.review == ()
@@ -31,7 +31,7 @@ def test_picture_is_read_letter_for_letter(name, ask):
 
 
 @pytest.mark.parametrize("name", [name for name, about in ANSWERS.items() if about["task"] != "bank-statement"])
-def test_picture_is_read_by_a_recipe_with_its_built_in_prompt(name, ask):
+def test_image_is_read_by_a_recipe_with_its_built_in_prompt(name, ask):
     about = ANSWERS[name]
     asked = ask(DRAWINGS / name, None, task=about["task"])
     assert asked.text == about["task_answer"]
@@ -54,11 +54,11 @@ def test_jobs_that_share_batches_get_the_answers_they_get_alone(ask_all):
 
 def test_outcome_of_a_job_does_not_wait_for_the_last_one(vlm, tmp_path):
     works = [a_work(DRAWINGS / "line.png", tmp_path, AskOptions(prompt=READ)) for _ in range(6)]  # four to a round
-    told: list[contract.WorkProgress] = []
-    outcomes = vlm.process(works, Progress(told.append))
+    reports: list[contract.WorkProgress] = []
+    outcomes = vlm.process(works, Progress(reports.append))
     first, _ = next(outcomes)
     assert first is works[0]
-    assert {sign.job for sign in told} == {work.job for work in works[:4]}
+    assert {report.job for report in reports} == {work.job for work in works[:4]}
     assert [work for work, _ in outcomes] == works[1:]
 
 
@@ -70,8 +70,8 @@ def test_pages_of_a_tiff_are_answered_in_order(ask, tmp_path):
     assert [page["answer"] for page in asked.pages] == [answer(name) for name in names]
     assert asked.text.startswith(f"<!-- page 1 of 6 -->\n\n{answer(names[0])}\n\n<!-- page 2 of 6 -->\n\n")
     assert asked.finished.pages == 6 and asked.finished.review == ()
-    assert {sign.total for sign in asked.told} == {6} and {sign.unit for sign in asked.told} == {"pages"}
-    done = [sign.done for sign in asked.told]
+    assert {report.total for report in asked.reports} == {6} and {report.unit for report in asked.reports} == {"pages"}
+    done = [report.done for report in asked.reports]
     assert done == sorted(done) and 4 in done and done[-1] == 6
 
 
@@ -83,13 +83,13 @@ def test_pages_of_a_pdf_are_answered_in_order(ask, tmp_path):
     assert asked.finished.pages == 2 and asked.finished.review == ()
 
 
-def test_deep_grey_picture_is_read(ask, tmp_path):
+def test_deep_grey_image_is_read(ask, tmp_path):
     grey = np.asarray(drawing("lines-two").convert("L")).astype(np.uint16) * 257
     Image.fromarray(grey).save(tmp_path / "deep.png")
     assert ask(tmp_path / "deep.png").text == answer("lines-two")
 
 
-def test_picture_that_a_phone_stored_turned_is_read(ask, tmp_path):
+def test_image_that_a_phone_stored_rotated_is_read(ask, tmp_path):
     orientation = Image.Exif()
     orientation[274] = 6  # the stored picture is to be turned by 90 degrees
     turned = drawing("lines-two").transpose(Image.Transpose.ROTATE_90)
@@ -97,16 +97,16 @@ def test_picture_that_a_phone_stored_turned_is_read(ask, tmp_path):
     assert ask(tmp_path / "turned.png").text == answer("lines-two")
 
 
-def test_very_long_picture_is_answered(ask, tmp_path):
+def test_very_long_image_is_answered(ask, tmp_path):
     Image.new("RGB", (4000, 10), "white").save(tmp_path / "strip.png")
     page = ask(tmp_path / "strip.png").pages[0]
     assert page["source_size"] == [4000, 10] and page["stop_reason"] == "stop"
 
 
-# ---------------------------------------------------------------------------------------------- never in silence
+# ---------------------------------------------------------------------------------------------- review
 
 
-def test_answer_cut_off_at_the_token_limit_is_reviewed(ask):
+def test_answer_cut_off_at_the_token_limit_needs_review(ask):
     asked = ask(DRAWINGS / "lines-three.png", max_new_tokens=5, retries=0)
     assert asked.review == "Page 1 of 1: the answer is cut off after 5 tokens. Raise `max_new_tokens`."
     assert answer("lines-three").startswith(asked.text) and len(asked.text) < len(answer("lines-three"))
@@ -122,8 +122,8 @@ def test_token_limit_of_one_job_does_not_cut_off_another(ask_all):
     assert whole.text == answer("lines-three") and whole.finished.review == ()
 
 
-def test_endless_loop_is_stopped_and_reviewed(ask, vlm, monkeypatch):
-    """A model that cannot look back: each word decides the next one alone, so that its words go round and round."""
+def test_endless_loop_is_stopped_and_needs_review(ask, vlm, monkeypatch):
+    """Without attention each token alone determines the next, so that the tokens repeat in a cycle."""
     for layer in vlm._engine._model.model.language_model.layers:
         monkeypatch.setattr(layer.self_attn.o_proj, "forward", torch.zeros_like)
     asked = ask(DRAWINGS / "line.png", max_new_tokens=4000, retries=0)
@@ -132,7 +132,7 @@ def test_endless_loop_is_stopped_and_reviewed(ask, vlm, monkeypatch):
     assert "Page 1 of 1: the model was caught in a loop" in asked.review
 
 
-def test_empty_answer_is_reviewed_with_its_page(ask, tmp_path):
+def test_empty_answer_needs_review(ask, tmp_path):
     blank = Image.new("RGB", (196, 84), "gray")
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[blank])
     asked = ask(tmp_path / "two.tiff", retries=0)
@@ -140,7 +140,7 @@ def test_empty_answer_is_reviewed_with_its_page(ask, tmp_path):
     assert asked.pages[0]["answer"] == answer("line")
 
 
-def test_unsure_answer_is_reviewed_if_the_recipe_says_so(ask, tmp_path):
+def test_unsure_answer_needs_review_if_the_recipe_says_so(ask, tmp_path):
     drawing("lines-two").rotate(4, fillcolor="white").save(tmp_path / "skew.png")
     unsure = ask(tmp_path / "skew.png")
     assert unsure.pages[0]["lowest_token_probability"] < 0.9 and "unsure" not in unsure.review
@@ -148,7 +148,7 @@ def test_unsure_answer_is_reviewed_if_the_recipe_says_so(ask, tmp_path):
     assert "unsure" not in ask(DRAWINGS / "lines-two.png", min_token_probability=0.9).review
 
 
-def test_page_that_cannot_be_decoded_is_told_and_the_others_are_answered(ask, tmp_path):
+def test_page_that_cannot_be_decoded_is_reported_and_the_others_are_answered(ask, tmp_path):
     path = tmp_path / "three.tiff"
     pages = [drawing("line"), noise(196, 84), drawing("lines-two")]
     pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
@@ -179,15 +179,15 @@ def test_corrupt_file_fails_alone(ask_all, tmp_path):
     assert good.text == answer("line") and last.text == answer("lines-two")
 
 
-def test_pdf_page_too_large_to_be_legible_is_reviewed(ask, tmp_path):
+def test_pdf_page_too_large_to_be_legible_needs_review(ask, tmp_path):
     Image.new("RGB", (4000, 4000), "white").save(tmp_path / "poster.pdf", resolution=72)
-    assert "Page 1 of 1: it was seen at 8 dpi: small print may be lost." in ask(tmp_path / "poster.pdf").review
+    assert "Page 1 of 1: the model saw it at 8 dpi: small print may be lost." in ask(tmp_path / "poster.pdf").review
 
 
 # ---------------------------------------------------------------------------------------------- prompts
 
 
-def test_prompt_beside_the_file_wins_over_that_of_the_recipe(ask, tmp_path):
+def test_prompt_beside_the_file_overrides_that_of_the_recipe(ask, tmp_path):
     (tmp_path / "line.png.prompt").write_text(f"\ufeff{READ}\n", encoding="utf-8")
     asked = ask(DRAWINGS / "line.png", DESCRIBE, {"prompt": tmp_path / "line.png.prompt"})
     assert asked.text == answer("line")
@@ -195,7 +195,7 @@ def test_prompt_beside_the_file_wins_over_that_of_the_recipe(ask, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b" \n", "is empty"),
         (b"caf\xe9", "is not UTF-8 text (byte 3)"),
@@ -204,19 +204,19 @@ def test_prompt_beside_the_file_wins_over_that_of_the_recipe(ask, tmp_path):
     ],
     ids=["empty", "latin-1", "long", "longer than the model's memory"],
 )
-def test_prompt_that_cannot_be_asked_is_refused(content, said, ask, tmp_path):
+def test_invalid_prompt_is_refused(content, expected, ask, tmp_path):
     (tmp_path / "line.png.prompt").write_bytes(content)
     asked = ask(DRAWINGS / "line.png", READ, {"prompt": tmp_path / "line.png.prompt"})
-    assert asked.failed.kind is FailureKind.BAD_INPUT and said in asked.failed.message
+    assert asked.failed.kind is FailureKind.BAD_INPUT and expected in asked.failed.message
 
 
-def test_question_without_words_is_refused_and_says_what_to_write(ask):
+def test_missing_prompt_is_refused_and_says_what_to_write(ask):
     asked = ask(DRAWINGS / "line.png", None)
     assert asked.failed.kind is FailureKind.BAD_INPUT and '"line.png.prompt"' in asked.failed.message
 
 
 @pytest.mark.parametrize("task", ["read", "describe"])
-def test_tasks_bring_a_prompt_of_their_own(task, ask):
+def test_tasks_have_a_built_in_prompt(task, ask):
     asked = ask(DRAWINGS / "line.png", None, task=task, max_new_tokens=2)
     assert asked.finished.details["prompt_source"] == "built-in"
     assert len(asked.finished.details["prompt"]) > 100

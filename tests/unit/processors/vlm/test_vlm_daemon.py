@@ -1,4 +1,4 @@
-"""The vision-language model through the daemon: what is dropped with which settings, and what comes out."""
+"""The vision-language model through the daemon: files, settings and results."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ def drained(tmp_path_factory) -> Place:
     return place
 
 
-def test_data_lies_beside_its_original_and_the_schema_it_was_held_to_is_recorded(drained: Place):
+def test_data_is_beside_its_original_and_its_schema_is_recorded(drained: Place):
     folder = drained.outbox / "bank" / "statement-two"
     assert json.loads((folder / "statement-two.json").read_text()) == json.loads(answer("statement-two"))
     assert {path.name for path in folder.iterdir()} == {
@@ -69,11 +69,11 @@ def test_data_lies_beside_its_original_and_the_schema_it_was_held_to_is_recorded
     assert result["review"] == [] and result["details"]["lowest_token_probability"] > 0.9
 
 
-def test_what_the_model_was_unsure_of_is_in_the_job_log(drained: Place):
+def test_uncertain_values_are_in_the_job_log(drained: Place):
     assert "the model was unsure of /transactions/0/" in drained.row("bank/line.png")["review"]
 
 
-def test_encrypted_pdf_is_read_with_the_password_beside_it(drained: Place):
+def test_encrypted_pdf_is_read_with_its_password(drained: Place):
     pages = json.loads((drained.outbox / "shapes" / "locked" / "locked.json").read_text())["pages"]
     assert [page["answer"] for page in pages] == [answer("shapes-three"), answer("shapes-two")]
 

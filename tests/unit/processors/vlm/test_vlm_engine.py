@@ -1,4 +1,4 @@
-"""The engine's promises, each with the mistake that breaks answers in silence shown to break them."""
+"""The promises of the local engine; for each, a test shows that the mistake it excludes silently breaks answers."""
 
 import copy
 import importlib.util
@@ -20,11 +20,11 @@ from safetensors.torch import load_file, save_file
 
 from processors.contract import OutOfMemory, Progress, Unavailable
 from processors.vlm import Vlm, VlmOptions
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 if TYPE_CHECKING:  # the tests import what takes transformers: it is seconds, and all processes collect this module
-    from processors.vlm.engine.chat import Chat
-    from processors.vlm.engine.local import Engine
+    from processors.vlm.engine.chat import ChatProcessor
+    from processors.vlm.engine.local import TransformersEngine
 
 pytestmark = pytest.mark.slow
 DATA = TESTS / "data"
@@ -37,44 +37,46 @@ PIXELS_PER_TOKEN = 28 * 28
 
 
 @pytest.fixture(scope="module")
-def engine() -> "Engine":
-    from processors.vlm.engine.local import Engine
+def engine() -> "TransformersEngine":
+    from processors.vlm.engine.local import TransformersEngine
 
     options = VlmOptions(model=str(TINY), device="cpu", threads=1)
-    return Engine.load(options, TINY.parent, Progress(lambda message: None))
+    return TransformersEngine.load(options, TINY.parent, Progress(lambda message: None))
 
 
-def a_question(image: Image.Image | str = "line.png", prompt: str = READ, token_limit: int = 300) -> Question:
+def a_question(image: Image.Image | str = "line.png", prompt: str = READ, token_limit: int = 300) -> PageRequest:
     if isinstance(image, str):
         image = Image.open(DRAWINGS / image).convert("RGB")
-    return Question(image=image, prompt=prompt, token_limit=token_limit)
+    return PageRequest(image=image, prompt=prompt, token_limit=token_limit)
 
 
-def all_questions() -> list[Question]:
+def all_questions() -> list[PageRequest]:
     return [a_question(name, about["prompt"]) for name, about in ANSWERS.items()]
 
 
-def answered(engine: "Engine", questions: list[Question]) -> list[Answer]:
+def answered(engine: "TransformersEngine", questions: list[PageRequest]) -> list[PageAnswer]:
     return engine.answer(questions, lambda: None)
 
 
-def right(answers: list[Answer]) -> int:
+def right(answers: list[PageAnswer]) -> int:
     return sum(answer.text == about["answer"] for answer, about in zip(answers, ANSWERS.values(), strict=True))
 
 
-def with_chat(engine: "Engine", chat: "type[Chat]", pages_at_once: int = 16) -> "Engine":
-    from processors.vlm.engine.local import Engine
+def with_chat(
+    engine: "TransformersEngine", chat: "type[ChatProcessor]", pages_at_once: int = 16
+) -> "TransformersEngine":
+    from processors.vlm.engine.local import TransformersEngine
 
-    return Engine(engine._model, chat.load(TINY, OWN_MAX_PIXELS), pages_at_once)
+    return TransformersEngine(engine._model, chat.load(TINY, OWN_MAX_PIXELS), pages_at_once)
 
 
 # ---------------------------------------------------------------------------------------------- what goes in
 
 
-def test_all_that_the_processor_makes_reaches_the_model(engine):
-    from processors.vlm.engine.chat import Chat
+def test_all_outputs_of_the_processor_reach_the_model(engine):
+    from processors.vlm.engine.chat import ChatProcessor
 
-    class Forgetful(Chat):
+    class Forgetful(ChatProcessor):
         def prepare(self, questions):
             inputs = super().prepare(questions)
             del inputs["mm_token_type_ids"]
@@ -85,9 +87,9 @@ def test_all_that_the_processor_makes_reaches_the_model(engine):
 
 
 def test_batches_are_padded_on_the_left(engine):
-    from processors.vlm.engine.chat import Chat
+    from processors.vlm.engine.chat import ChatProcessor
 
-    class FromTheRight(Chat):
+    class FromTheRight(ChatProcessor):
         def prepare(self, questions):
             self.tokenizer.padding_side = "right"
             return super().prepare(questions)
@@ -121,9 +123,9 @@ def test_markers_of_the_sanitiser_cannot_be_forged(engine):
 
 @pytest.mark.parametrize("max_pixels", [3_136, 20_000, 60_000, 1_280_000])
 def test_no_page_has_more_pixels_than_are_allowed(max_pixels):
-    from processors.vlm.engine.chat import Chat
+    from processors.vlm.engine.chat import ChatProcessor
 
-    chat = Chat.load(TINY, max_pixels)
+    chat = ChatProcessor.load(TINY, max_pixels)
     most = min(max_pixels, OWN_MAX_PIXELS)  # a model's own limit is not raised
     assert chat.max_pixels == most
     for size in ((1200, 900), (3000, 200), (61, 4000), (9000, 3)):
@@ -138,7 +140,7 @@ def test_no_page_has_more_pixels_than_are_allowed(max_pixels):
 
 
 def test_lowest_token_probability_is_that_of_the_answer(engine):
-    """Computed again another way: one pass over the prompt with its answer, instead of a pass for each token."""
+    """Computed in a second way: one pass over the prompt with its answer, instead of one pass per token."""
     question = a_question("lines-three.png")
     answer = answered(engine, [question])[0]
     inputs = engine._chat.prepare([question])
@@ -153,14 +155,14 @@ def test_lowest_token_probability_is_that_of_the_answer(engine):
     assert answer.lowest_token_probability == pytest.approx(float(lowest), abs=2e-4)
 
 
-def test_question_without_room_for_an_answer_is_not_asked(engine):
+def test_request_without_room_for_an_answer_is_not_answered(engine):
     long = a_question(prompt="qx" * 6000)
     short, refused, other = answered(engine, [a_question(), long, a_question("lines-two.png")])
     assert refused.stop_reason is StopReason.NO_ROOM and refused.tokens == 0 and refused.text == ""
     assert [short.text, other.text] == [ANSWERS[name]["answer"] for name in ("line.png", "lines-two.png")]
 
 
-def test_sign_of_life_is_given_while_an_answer_is_computed(engine):
+def test_heartbeat_is_called_during_generation(engine):
     signs: list[None] = []
     engine.answer([a_question()], lambda: signs.append(None))
     assert signs
@@ -170,7 +172,7 @@ def test_sign_of_life_is_given_while_an_answer_is_computed(engine):
 
 
 class CardWithRoomFor:
-    """The real model on a device whose memory ends above `pages` at once, which no machine of the tests has."""
+    """The real model on a simulated device whose memory runs out above `pages` at once."""
 
     def __init__(self, model: Any, pages: int):
         self._real, self._pages = model, pages
@@ -188,13 +190,13 @@ class CardWithRoomFor:
 
 
 @pytest.fixture
-def on_card(engine: "Engine") -> "Callable[[int], Engine]":
-    from processors.vlm.engine.local import Engine
+def on_card(engine: "TransformersEngine") -> "Callable[[int], TransformersEngine]":
+    from processors.vlm.engine.local import TransformersEngine
 
-    return lambda pages: Engine(CardWithRoomFor(engine._model, pages), engine._chat, 8)
+    return lambda pages: TransformersEngine(CardWithRoomFor(engine._model, pages), engine._chat, 8)
 
 
-def test_fewer_pages_are_asked_at_once_where_memory_ends(on_card):
+def test_batch_becomes_smaller_when_memory_runs_out(on_card):
     small = on_card(2)
     assert right(answered(small, all_questions())) == len(ANSWERS)
     assert small._model.asked == [8, 4, 2, 2, 2, 2, 1]
@@ -207,7 +209,7 @@ def test_page_that_does_not_fit_alone_is_out_of_memory(on_card):
 
 
 @pytest.mark.long
-def test_process_that_truly_runs_out_of_memory_goes_on_with_fewer_pages():
+def test_process_that_runs_out_of_memory_continues_with_fewer_pages():
     root = DATA.parents[1]
     done = subprocess.run(
         [sys.executable, "-m", "fakes.short_of_memory"],
@@ -221,7 +223,7 @@ def test_process_that_truly_runs_out_of_memory_goes_on_with_fewer_pages():
     assert int(at_once) < 8 and all_right == "True", done.stderr
 
 
-def test_model_partly_elsewhere_is_refused(engine):
+def test_model_partly_on_another_device_is_refused(engine):
     from processors.vlm.engine.loading import refuse_offload
 
     model = copy.deepcopy(engine._model)
@@ -237,7 +239,7 @@ def test_cuda_device_that_is_not_there_is_unavailable():
 
 
 class CardWithPixelsFor:
-    """The same, where the memory ends above so many patches of 14 x 14 pixels at once."""
+    """The same, where memory runs out above `patches` of 14 x 14 pixels at once."""
 
     def __init__(self, model: Any, patches: int):
         self._real, self._patches = model, patches
@@ -253,13 +255,15 @@ class CardWithPixelsFor:
         return self._real.generate(**inputs)
 
 
-def test_attention_is_torchs_own_where_flash_attention_cannot_be_had(engine):
+def test_attention_is_torchs_own_without_flash_attention(engine):
     from processors.vlm.engine.loading import choose_attention
-    from processors.vlm.engine.local import Engine
+    from processors.vlm.engine.local import TransformersEngine
 
     assert choose_attention("auto", torch.device("cpu"), torch.float32) == "sdpa"
     assert engine.made_by["attention"] == "sdpa"
-    eager = Engine.load(VlmOptions(model=str(TINY), attention="eager"), TINY.parent, Progress(lambda message: None))
+    eager = TransformersEngine.load(
+        VlmOptions(model=str(TINY), attention="eager"), TINY.parent, Progress(lambda message: None)
+    )
     assert eager.made_by["attention"] == "eager"
     assert right(answered(eager, all_questions())) == len(ANSWERS)
 
@@ -271,29 +275,29 @@ def test_attention_is_torchs_own_where_flash_attention_cannot_be_had(engine):
         ("cuda", torch.float32, "needs float16 or bfloat16, not float32"),
     ],
 )
-def test_flash_attention_that_cannot_be_had_is_unavailable_if_asked_for(device, dtype, lacking):
+def test_flash_attention_is_unavailable_if_requested_but_not_supported(device, dtype, lacking):
     from processors.vlm.engine.loading import choose_attention
 
     with pytest.raises(Unavailable, match=lacking):
         choose_attention("flash_attention_2", torch.device(device), dtype)
 
 
-def test_page_that_does_not_fit_is_shown_with_fewer_pixels(engine):
-    from processors.vlm.engine.chat import Chat
-    from processors.vlm.engine.local import Engine
+def test_page_that_does_not_fit_is_reduced(engine):
+    from processors.vlm.engine.chat import ChatProcessor
+    from processors.vlm.engine.local import TransformersEngine
 
     card = CardWithPixelsFor(engine._model, 2500)
-    chat = Chat.load(TINY, 800_000)
+    chat = ChatProcessor.load(TINY, 800_000)
     chat._size = {"shortest_edge": 3136, "longest_edge": 800_000}  # larger than the tiny model's own limit
     page = a_question(Image.new("RGB", (1120, 700), "white"), token_limit=2)
-    answer = answered(Engine(card, chat, 8), [page])[0]
+    answer = answered(TransformersEngine(card, chat, 8), [page])[0]
     assert len(card.asked) == 2 and card.asked[0] > 2500 >= card.asked[1]
     assert 0.4 < answer.size_seen[0] * answer.size_seen[1] / (1120 * 700) < 0.55
 
 
-def test_questions_of_a_kind_and_size_are_asked_together_and_answered_in_their_order(on_card):
+def test_similar_requests_share_batches_and_answers_keep_their_order(on_card):
     pictures = [a_question("statement-one.png", STATEMENT), a_question("line.png"), a_question("line.png")]
-    text = Question(image=None, prompt="What?", token_limit=3)
+    text = PageRequest(image=None, prompt="What?", token_limit=3)
     card = on_card(8)
     answers = answered(card, [pictures[0], text, *pictures[1:], text])
     assert card._model.asked == [2, 3]
@@ -303,7 +307,7 @@ def test_questions_of_a_kind_and_size_are_asked_together_and_answered_in_their_o
     assert answers[1].size_seen is None and answers[3].text == ANSWERS["line.png"]["answer"]
 
 
-def test_batch_is_made_smaller_before_memory_ends(engine, monkeypatch):
+def test_batch_is_made_smaller_before_memory_runs_out(engine, monkeypatch):
     per_row = (50 + 300) * engine._bytes_per_token
     monkeypatch.setattr("processors.vlm.engine.local.free_bytes", lambda device: 2 * 3 * per_row)
     assert engine._room_for([a_question() for _ in range(8)]) in (2, 3)
@@ -315,7 +319,7 @@ def test_batch_is_made_smaller_before_memory_ends(engine, monkeypatch):
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_quantized_model_reads_and_says_what_it_is(bits):
+def test_quantized_model_reads_and_reports_its_quantization(bits):
     vlm = Vlm()
     loaded = vlm.load(
         VlmOptions(model=str(TINY), device="cpu", threads=1, quantization=bits), TINY.parent, Progress(lambda _: None)
@@ -334,19 +338,19 @@ def test_quantized_model_reads_and_says_what_it_is(bits):
 
 
 def test_quantization_that_did_nothing_is_refused(engine):
-    from processors.vlm.engine.quantization import verify
+    from processors.vlm.engine.loading import check_quantization
 
     with pytest.raises(Unavailable, match="did nothing to this model"):
-        verify(engine._model, "4bit")
-    verify(engine._model, "none")
+        check_quantization(engine._model, "4bit")
+    check_quantization(engine._model, "none")
 
 
 def test_quantization_without_its_library_says_what_to_install(monkeypatch):
-    from processors.vlm.engine.quantization import settings
+    from processors.vlm.engine.loading import quantization_config
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=r'pip install "inboxd\[quantized\]"'):
-        settings("8bit", torch.float32)
+        quantization_config("8bit", torch.float32)
 
 
 # ---------------------------------------------------------------------------------------------- unfit weights
@@ -361,7 +365,7 @@ def copied(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TINY, tmp_path / "copied"))
 
 
-def test_whole_copy_loads(copied):
+def test_complete_copy_loads(copied):
     load_copy(copied)
 
 
@@ -376,7 +380,7 @@ def test_model_that_does_not_fit_is_refused_before_it_is_read(copied):
 def test_cut_off_file_is_unavailable_and_says_what_to_do(name, copied):
     content = (copied / name).read_bytes()
     (copied / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(Unavailable, match="Copy the whole model to"):
+    with pytest.raises(Unavailable, match="Copy the complete model to"):
         load_copy(copied)
 
 
@@ -389,13 +393,13 @@ def test_missing_weights_are_never_made_up(copied):
         load_copy(copied)
 
 
-def test_model_that_is_not_at_hand_is_unavailable_and_nothing_is_fetched(tmp_path):
+def test_model_that_is_not_installed_is_unavailable_and_nothing_is_fetched(tmp_path):
     with pytest.raises(Unavailable, match='Run "inboxd models fetch Qwen/Nothing"'):
         Vlm().load(VlmOptions(model="Qwen/Nothing", device="cpu"), tmp_path, Progress(lambda message: None))
 
 
 def test_processor_loads_where_torchvision_is_missing():
-    from processors.vlm.engine.image_only import load_processor
+    from processors.vlm.engine.chat import load_processor
 
     processor = load_processor(TINY)
     assert type(processor).__name__ == "Qwen2_5_VLProcessor"

@@ -1,4 +1,4 @@
-"""Data by the user's own JSON Schema: always valid, never a bare success, exact to the letter."""
+"""Data extracted by the user's own JSON Schema: always valid, exact, and reviewed if in doubt."""
 
 import json
 
@@ -7,7 +7,7 @@ from PIL import Image
 from tiny_vlm import ANSWERS, DRAWINGS, STATEMENT, STATEMENT_SCHEMA, answer, drawing, noise
 
 from processors.vlm import AskOptions
-from processors.vlm.extract import decimal_json
+from processors.vlm.extract import loads
 
 SCHEMA = json.loads(STATEMENT_SCHEMA.read_text())
 STATEMENTS = ["statement-one", "statement-two", "statement-four"]
@@ -32,7 +32,7 @@ def extract(ask):
 def test_statement_is_extracted_with_each_number_as_it_is_printed(name, extract):
     asked = extract(DRAWINGS / f"{name}.png")
     written = (asked.work.outputs / "drop.json").read_text()
-    assert decimal_json.loads(written) == decimal_json.loads(answer(name))
+    assert loads(written) == loads(answer(name))
     assert "895.50" in written or name != "statement-two"  # a float would have lost the nought
     assert asked.finished.files == ("drop.json", "drop.pages.json") and asked.finished.review == ()
     assert asked.about_pages[0]["answer"] == answer(name)
@@ -46,7 +46,7 @@ def test_each_value_has_its_probability(extract):
     assert min(found.values()) >= asked.finished.details["lowest_token_probability"] > 0.9
 
 
-def test_constrained_and_free_rows_share_a_batch_and_are_answered_as_alone(ask_all):
+def test_constrained_and_free_rows_can_share_a_batch(ask_all):
     free = AskOptions(prompt=STATEMENT)
     held = AskOptions(prompt=STATEMENT, task="extract", json_schema=SCHEMA)
     other = AskOptions(prompt=STATEMENT, task="extract", json_schema=OTHER_SCHEMA)
@@ -57,12 +57,12 @@ def test_constrained_and_free_rows_share_a_batch_and_are_answered_as_alone(ask_a
     assert set(asked[2].data) == {"shop", "paid"} and asked[2].data["shop"] in ("ALDI", "GYM")
 
 
-def test_answer_that_the_schema_forced_upon_the_model_is_reviewed(extract):
+def test_answer_forced_by_the_schema_needs_review(extract):
     asked = extract(DRAWINGS / "line.png")
     assert asked.data["transactions"] and "the model was unsure of /transactions/0/" in asked.review
 
 
-def test_pages_are_joined_into_one_document(extract, tmp_path):
+def test_pages_are_merged_into_one_document(extract, tmp_path):
     first, second = drawing("statement-two"), drawing("statement-one")
     first.save(tmp_path / "two.tiff", save_all=True, append_images=[second])
     asked = extract(tmp_path / "two.tiff")
@@ -71,7 +71,7 @@ def test_pages_are_joined_into_one_document(extract, tmp_path):
     assert asked.finished.pages == 2 and asked.finished.review == ()
 
 
-def test_joined_pages_that_do_not_fit_the_schema_are_reviewed(extract, tmp_path):
+def test_merged_pages_that_do_not_fit_the_schema_need_review(extract, tmp_path):
     drawing("statement-one").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("statement-one")])
     one_row = json.loads(json.dumps(SCHEMA))
     one_row["properties"]["transactions"]["maxItems"] = 1
@@ -80,7 +80,7 @@ def test_joined_pages_that_do_not_fit_the_schema_are_reviewed(extract, tmp_path)
     assert "The pages together do not fit the schema: $.transactions" in asked.review
 
 
-def test_answer_cut_off_is_asked_for_again_with_a_higher_limit(extract):
+def test_answer_that_was_cut_off_is_retried_with_a_higher_limit(extract):
     asked = extract(DRAWINGS / "statement-two.png", max_new_tokens=30)
     assert asked.data == json.loads(answer("statement-two"))
     assert [each["strategy"] for each in asked.about_pages[0]["asked"]] == ["plain", "higher limit"]
@@ -95,16 +95,16 @@ def test_page_too_long_for_one_answer_is_read_in_halves(extract):
     assert len(tried[2]["answers"]) == 2
 
 
-def test_answer_that_stays_cut_off_is_reviewed_with_all_raw_answers_kept(extract):
+def test_answer_that_stays_cut_off_needs_review_and_all_answers_are_saved(extract):
     asked = extract(DRAWINGS / "statement-two.png", max_new_tokens=3, retries=1)
     assert asked.finished.files == ("drop.pages.json",)  # no data rather than half of it
-    assert "Page 1 of 1: the answer is cut off after" in asked.review and "2 ways of asking were tried" in asked.review
+    assert "Page 1 of 1: the answer is cut off after" in asked.review and "2 attempts failed" in asked.review
     raw = [text for each in asked.about_pages[0]["asked"] for text in each["answers"]]
     assert len(raw) == 2 and len(raw[0]) < len(raw[1])
     assert all(text and answer("statement-two").startswith(text) for text in raw)
 
 
-def test_blank_page_is_no_success(extract, tmp_path):
+def test_blank_page_needs_review(extract, tmp_path):
     Image.new("RGB", (504, 168), "white").save(tmp_path / "blank.png")
     nothing = {"type": "object", "properties": {"names": {"type": "array", "items": {"type": "string"}, "maxItems": 0}}}
     asked = extract(tmp_path / "blank.png", schema={**nothing, "required": ["names"], "additionalProperties": False})
@@ -112,7 +112,7 @@ def test_blank_page_is_no_success(extract, tmp_path):
     assert "nothing was extracted" in asked.review and len(asked.about_pages[0]["asked"]) == 3
 
 
-def test_whatever_is_shown_the_answer_fits_the_schema_or_is_said_not_to(ask_all, tmp_path):
+def test_any_answer_fits_the_schema_or_is_reported_not_to(ask_all, tmp_path):
     options = AskOptions(prompt=STATEMENT, task="extract", json_schema=SCHEMA, max_new_tokens=160, retries=0)
     noise(504, 168).save(tmp_path / "noise.png")
     drawing("statement-four").rotate(3, fillcolor="white").save(tmp_path / "skew.png")
@@ -123,7 +123,7 @@ def test_whatever_is_shown_the_answer_fits_the_schema_or_is_said_not_to(ask_all,
         assert asked.finished.review or asked.work.source.stem in STATEMENTS
 
 
-def test_keyword_that_no_grammar_knows_is_checked_afterwards(extract):
+def test_keyword_that_a_grammar_cannot_express_is_checked_afterwards(extract):
     forbidding = {**SCHEMA, "not": {"properties": {"transactions": {"minItems": 1}}}}
     asked = extract(DRAWINGS / "statement-one.png", schema=forbidding, retries=0)
     assert asked.finished.files == ("drop.pages.json",)
@@ -131,6 +131,6 @@ def test_keyword_that_no_grammar_knows_is_checked_afterwards(extract):
     assert asked.about_pages[0]["answer"] == answer("statement-one")
 
 
-def test_schema_goes_into_the_prompt_where_it_is_to(ask):
+def test_schema_replaces_its_mark_in_the_prompt(ask):
     asked = ask(DRAWINGS / "line.png", None, task="extract", json_schema=OTHER_SCHEMA)
     assert '"shop":{"enum":["ALDI","GYM"]}' in asked.finished.details["prompt"]

@@ -15,14 +15,14 @@ from tiny_vlm import DRAWINGS, READ, STATEMENT
 from processors import wellformed
 from processors.contract import FailureKind, Finished, Progress
 from processors.vlm import AskOptions
-from processors.vlm.assess import answer as judgement
+from processors.vlm.assess import Problem, assess
 from processors.vlm.document import review
 from processors.vlm.engine import completion
-from processors.vlm.engine.server import RemoteEngine
-from processors.vlm.extract import decimal_json
+from processors.vlm.engine.server import ServerEngine
+from processors.vlm.extract import dumps, loads
 from processors.vlm.options import VlmOptions
-from processors.vlm.page_result import PageRecord, Problem, Reading, Strategy
-from processors.vlm.types import Answer, Question, StopReason
+from processors.vlm.page import PageAttempt, PageResult, Strategy
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 
 def strict(text: str) -> object:
@@ -44,7 +44,7 @@ def broken_numbers(vlm):
 @pytest.mark.parametrize(
     "options", [{}, {"task": "extract", "json_schema": {"type": "object"}}, {"task": "bank-statement"}]
 )
-def test_a_page_whose_probabilities_are_nan_is_not_called_empty(ask, broken_numbers, options):
+def test_page_whose_probabilities_are_nan_is_not_reported_as_empty(ask, broken_numbers, options):
     asked = ask(DRAWINGS / "line.png", None if options.get("task") else READ, **options)
     assert "probabilities are NaN" in asked.review and "empty" not in asked.review
     for path in asked.work.outputs.glob("*.json"):
@@ -54,47 +54,50 @@ def test_a_page_whose_probabilities_are_nan_is_not_called_empty(ask, broken_numb
     assert asked.finished.details["lowest_token_probability"] is None
 
 
-def an_answer(**more: object) -> Answer:
+def an_answer(**more: object) -> PageAnswer:
     known = {"text": "12.00", "stop_reason": StopReason.STOP, "tokens": 3, "prompt_tokens": 7, "size_seen": None}
-    return Answer(**{"lowest_token_probability": 0.9, **known, **more})
+    return PageAnswer(**{"lowest_token_probability": 0.9, **known, **more})
 
 
-@pytest.mark.parametrize("wrong", [{"lowest_token_probability": math.nan}, {"marks": ((2, 0.9), (5, math.nan))}])
+@pytest.mark.parametrize(
+    "wrong", [{"lowest_token_probability": math.nan}, {"token_probabilities": ((2, 0.9), (5, math.nan))}]
+)
 def test_nan_is_a_reason_and_null(wrong):
-    part = judgement.judge(Question(image=None, prompt="?", token_limit=9), an_answer(**wrong))
+    part = assess(PageRequest(image=None, prompt="?", token_limit=9), an_answer(**wrong))
     assert part.problem is Problem.NOT_A_NUMBER
-    record = PageRecord(number=1, source_size=(9, 9), readings=(Reading(strategy=Strategy.PLAIN, parts=(part,)),))
-    assert "probabilities are NaN" in " ".join(review.reasons([record], AskOptions(prompt="?")))
-    assert record.reading.lowest_token_probability is None and part.answer.marks == ()
+    attempt = PageAttempt(strategy=Strategy.PLAIN, parts=(part,))
+    page = PageResult(number=1, source_size=(9, 9), attempts=(attempt,))
+    assert "probabilities are NaN" in " ".join(review.reasons([page], AskOptions(prompt="?")))
+    assert page.best.lowest_token_probability is None and part.answer.token_probabilities == ()
 
 
-def completed(*logprobs: float | None) -> Answer:
+def completed(*logprobs: float | None) -> PageAnswer:
     tokens = [{"token": "1", "logprob": each} for each in logprobs]
     choice = {"message": {"content": "1" * len(tokens)}, "finish_reason": "stop", "logprobs": {"content": tokens}}
     return completion.read_completion({"choices": [choice]}, None, has_schema=True)
 
 
 @pytest.mark.parametrize("logprobs", [(math.nan,), (-0.1, None), (None, -0.1), (-0.1, math.nan, -0.2)])
-def test_a_server_whose_probabilities_are_nan_is_not_certain(logprobs):
+def test_nan_probabilities_of_a_server_are_not_confidence(logprobs):
     assert math.isnan(completed(*logprobs).lowest_token_probability)
 
 
-def test_a_probability_of_nought_is_a_number():
+def test_probability_of_zero_is_a_number():
     assert completed(-math.inf, -0.1).lowest_token_probability == 0.0
 
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": [1, Infinity]}', '{"a": -Infinity}'])
-def test_an_answer_with_nan_is_no_json(text):
-    question = Question(image=None, prompt="?", token_limit=9, json_schema={"type": "object"})
-    assert judgement.judge(question, an_answer(text=text)).problem is Problem.UNPARSABLE
+def test_answer_with_nan_is_not_json(text):
+    question = PageRequest(image=None, prompt="?", token_limit=9, json_schema={"type": "object"})
+    assert assess(question, an_answer(text=text)).problem is Problem.UNPARSABLE
     with pytest.raises(ValueError, match="is not JSON"):
-        decimal_json.loads(text)
+        loads(text)
 
 
 def test_half_a_character_in_an_answer_can_be_written():
-    data = decimal_json.loads(r'{"holder \ud83d": ["a\ude00b", "\ud83d\ude00"]}')
+    data = loads(r'{"holder \ud83d": ["a\ude00b", "\ud83d\ude00"]}')
     assert data == {"holder \ufffd": ["a\ufffdb", "\U0001f600"]}
-    decimal_json.dumps(data).encode()
+    dumps(data).encode()
 
 
 def test_half_a_character_from_a_server_can_be_written():
@@ -108,7 +111,7 @@ def test_half_a_character_from_a_server_can_be_written():
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_whatever_is_written_is_json(value):
+def test_any_value_is_written_as_json(value):
     written = wellformed.dumps(value, indent=1)
     written.encode("utf-8")
     strict(written)
@@ -136,7 +139,7 @@ def test_numbers_of_numpy_are_written():
 
 @pytest.fixture
 def fails_at(vlm, monkeypatch):
-    """Makes the model fail at pages of this width."""
+    """Make the model fail on pages of this width."""
 
     def fail(width: int) -> None:
         real = vlm._engine._chat.prepare
@@ -151,7 +154,7 @@ def fails_at(vlm, monkeypatch):
     return fail
 
 
-def test_a_page_at_which_the_model_fails_costs_itself_alone(vlm, tmp_path, fails_at):
+def test_page_on_which_the_model_fails_fails_alone(vlm, tmp_path, fails_at):
     fails_at(120)
     pages = [drawing("line"), Image.new("RGB", (120, 84), "white"), drawing("lines-two")]
     pages[0].save(tmp_path / "three.tiff", save_all=True, append_images=pages[1:])
@@ -159,7 +162,7 @@ def test_a_page_at_which_the_model_fails_costs_itself_alone(vlm, tmp_path, fails
     for attempt in (1, 2):
         work = tiny_vlm.a_work(tmp_path / "three.tiff", tmp_path, AskOptions(prompt=READ, retries=0))
         object.__setattr__(work, "attempt", attempt)
-        ((_, outcome),) = vlm.process([work], Progress(lambda told: None))
+        ((_, outcome),) = vlm.process([work], Progress(lambda reports: None))
         outcomes.append(outcome)
     first, second = outcomes
     assert first.kind is FailureKind.ERROR and "Internal error in the model" in first.message
@@ -178,19 +181,19 @@ def test_pages_of_other_jobs_are_answered(ask_all, tmp_path, fails_at):
     assert good.text
 
 
-def test_a_gpu_that_is_lost_is_no_fault_of_a_page(vlm, monkeypatch):
+def test_lost_gpu_is_not_the_fault_of_a_page(vlm, monkeypatch):
     def prepare(questions):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(vlm._engine._chat, "prepare", prepare)
     with pytest.raises(RuntimeError, match="CUDA error"):
-        vlm._engine.answer([Question(image=drawing("line"), prompt="?", token_limit=9)], lambda: None)
+        vlm._engine.answer([PageRequest(image=drawing("line"), prompt="?", token_limit=9)], lambda: None)
 
 
-def test_a_job_whose_files_cannot_be_written_fails_alone(vlm, tmp_path):
+def test_job_whose_files_cannot_be_written_fails_alone(vlm, tmp_path):
     works = [tiny_vlm.a_work(DRAWINGS / "line.png", tmp_path, AskOptions(prompt=READ)) for _ in range(2)]
     (works[0].outputs / "drop.md").mkdir()
-    outcomes = {work.job: outcome for work, outcome in vlm.process(works, Progress(lambda told: None))}
+    outcomes = {work.job: outcome for work, outcome in vlm.process(works, Progress(lambda reports: None))}
     assert isinstance(outcomes[works[0].job], IsADirectoryError) and isinstance(outcomes[works[1].job], Finished)
 
 
@@ -208,27 +211,27 @@ def test_amounts_without_a_second_reading_are_reported(ask, monkeypatch):
 @pytest.mark.parametrize(
     "body", ["[]", "null", '{"choices": null}', '{"choices": [{"message": {"content": 7}}]}', "{" * 9]
 )
-def test_a_server_that_answers_otherwise_is_put_in_words(body, monkeypatch):
+def test_unexpected_response_of_a_server_is_reported(body, monkeypatch):
     import httpx2
 
-    engine = RemoteEngine(VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1", model="tiny"))
+    engine = ServerEngine(VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1", model="tiny"))
     monkeypatch.setattr(engine, "_post", lambda sent: httpx2.Response(200, content=body))
-    answer = engine._answer(Question(image=None, prompt="?", token_limit=9))
+    answer = engine._answer(PageRequest(image=None, prompt="?", token_limit=9))
     assert answer.error == "The server's response is not a chat completion. See the server's log."
     engine.close()
 
 
-def test_a_document_that_fails_unforeseen_leaves_the_others(vlm, tmp_path, monkeypatch):
+def test_unexpected_failure_of_a_document_does_not_affect_others(vlm, tmp_path, monkeypatch):
     from processors.vlm import prompts
 
-    real = prompts.of
+    real = prompts.choose_prompt
 
-    def of(work, options):
+    def choose_prompt(work, options):
         if options.prompt == "fail":
             raise KeyError("form")
         return real(work, options)
 
-    monkeypatch.setattr(prompts, "of", of)
+    monkeypatch.setattr(prompts, "choose_prompt", choose_prompt)
     works = [tiny_vlm.a_work(DRAWINGS / "line.png", tmp_path, AskOptions(prompt=each)) for each in ("fail", READ)]
-    outcomes = [outcome for _, outcome in vlm.process(works, Progress(lambda told: None))]
+    outcomes = [outcome for _, outcome in vlm.process(works, Progress(lambda reports: None))]
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Finished", "KeyError"]

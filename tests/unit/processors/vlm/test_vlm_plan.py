@@ -1,4 +1,4 @@
-"""What the daemon learns of the VLM processor without loading it: can a recipe run here, and what mends it."""
+"""What the daemon learns of the VLM processor without loading it: whether a recipe can run, and how to fix it."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from daemon import config
 from daemon.core.errors import ConfigError
 from processors.contract import Instead, Missing, Ready
 from processors.vlm import AskOptions, Vlm, VlmOptions
-from processors.vlm.extract import schema
+from processors.vlm.extract import load_schema
 
 TINY = ROOT / "tests" / "data" / "tiny-vlm"
 NAME = "Qwen/Qwen2.5-VL-3B-Instruct"
@@ -24,7 +24,7 @@ SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 
 @pytest.fixture(autouse=True)
 def empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """huggingface_hub's cache of this machine is none of the tests' business."""
+    """Isolate the tests from huggingface_hub's cache on this machine."""
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     return tmp_path / "hf" / "hub"
@@ -93,7 +93,7 @@ def test_reading_falls_back_to_ocr_and_says_why(tmp_path):
     assert FETCH in answer.why and "prompt" not in answer.why
 
 
-def test_prompt_that_ocr_cannot_follow_is_told(tmp_path):
+def test_prompt_that_ocr_cannot_follow_is_reported(tmp_path):
     answer = plan(tmp_path, task="read")
     assert isinstance(answer, Instead) and "prompt was not followed" in answer.why
 
@@ -111,7 +111,7 @@ def test_named_engine_has_no_substitute(task, tmp_path):
     assert isinstance(answer, Missing) and FETCH in answer.why
 
 
-def test_folder_that_is_not_there_is_named_and_not_to_be_fetched(tmp_path):
+def test_missing_folder_is_named_and_not_fetched(tmp_path):
     answer = plan(tmp_path, model=str(tmp_path / "nowhere"))
     assert isinstance(answer, Missing)
     assert str(tmp_path / "nowhere") in answer.why and "fetch" not in answer.why
@@ -127,7 +127,7 @@ def test_damaged_index_is_not_ready(tmp_path):
     ("recipe", "wants"),
     [({}, True), ({"prompt": "What?"}, False), ({"task": "read"}, False), ({"task": "summarize"}, False)],
 )
-def test_only_a_question_without_words_waits_for_its_prompt(recipe, wants):
+def test_only_a_recipe_without_a_prompt_waits_for_one(recipe, wants):
     assert Vlm.wants_prompt(AskOptions(**recipe)) is wants
 
 
@@ -150,21 +150,21 @@ def test_recipe_that_cannot_work_is_refused_at_start(wrong):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (None, "invoice.json cannot be read (No such file or directory)"),
-        ("{", "invoice.json is no JSON"),
+        ("{", "invoice.json is not JSON"),
         ("[1]", "it must be an object"),
-        ('{"type": "objekt"}', "is no valid JSON Schema: at $.type"),
+        ('{"type": "objekt"}', "is not a valid JSON Schema: at $.type"),
         ('{"properties": {}}', '"type": "object" at its top'),
         ('{"type": "object", "properties": {"a": {"$ref": "https://example.org/a"}}}', "nothing is fetched"),
-        ('{"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}', "cannot hold an answer"),
+        ('{"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}', "cannot be compiled to a grammar"),
         ('{"type": "object", "properties": {"a": {"type": "string", "pattern": "(?=x)y"}}}', "look-ahead"),
-        ('{"type": "object"}' + " " * 300_000, "that is no schema"),
+        ('{"type": "object"}' + " " * 300_000, "too long for a schema"),
     ],
     ids=["gone", "no json", "list", "wrong type", "no type", "remote", "dangling", "pattern", "long"],
 )
-def test_wrong_schema_is_a_config_error_that_says_what_to_mend(content, said, tmp_path):
+def test_wrong_schema_is_a_config_error_that_says_what_to_fix(content, expected, tmp_path):
     if content is not None:
         (tmp_path / "invoice.json").write_text(content)
     (tmp_path / "config.toml").write_text(
@@ -172,11 +172,11 @@ def test_wrong_schema_is_a_config_error_that_says_what_to_mend(content, said, tm
     )
     with pytest.raises(ConfigError) as error:
         config.load(tmp_path / "config.toml")
-    assert '[recipes.invoice] json_schema = "invoice.json"' in str(error.value) and said in str(error.value)
+    assert '[recipes.invoice] json_schema = "invoice.json"' in str(error.value) and expected in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"\0\0\0{\xff\xff\xff\xff", "is not valid UTF-8"),
         (b'{"type": "obj\xe9"}', "is not valid UTF-8"),
@@ -186,17 +186,17 @@ def test_wrong_schema_is_a_config_error_that_says_what_to_mend(content, said, tm
     ],
     ids=["utf-32", "latin-1", "deep", "digits", "deep schema"],
 )
-def test_a_schema_file_is_refused_without_words_of_python(content: bytes, said: str, tmp_path):
+def test_schema_file_is_refused_without_jargon_of_python(content: bytes, expected: str, tmp_path):
     (tmp_path / "x.json").write_bytes(content)
-    with pytest.raises(ValueError, match=said) as error:
-        schema.load("x.json", tmp_path)
+    with pytest.raises(ValueError, match=expected) as error:
+        load_schema("x.json", tmp_path)
     assert not any(word in str(error.value) for word in ("codec", "recursion", "sys.", "Error"))
 
 
-@pytest.mark.parametrize(("name", "said"), [("a\0b.json", "NUL"), ("~nobody-at-all/x.json", "home folder")])
-def test_a_name_that_names_no_file_is_refused(name: str, said: str, tmp_path):
-    with pytest.raises(ValueError, match=said):
-        schema.load(name, tmp_path)
+@pytest.mark.parametrize(("name", "expected"), [("a\0b.json", "NUL"), ("~nobody-at-all/x.json", "home folder")])
+def test_invalid_file_name_is_refused(name: str, expected: str, tmp_path):
+    with pytest.raises(ValueError, match=expected):
+        load_schema(name, tmp_path)
 
 
 def test_schema_beside_config_toml_becomes_part_of_the_recipe(tmp_path):

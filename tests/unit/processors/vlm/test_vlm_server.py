@@ -1,4 +1,4 @@
-"""Answers from an OpenAI-compatible server, a real process: what is asked, and all the ways in which it may fail."""
+"""Answers from an OpenAI-compatible server, a real process: requests, and every kind of failure."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ SCHEMA = json.loads(STATEMENT_SCHEMA.read_text())
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeServer]:
-    """One that says what it was shown."""
+    """A server that describes the image and prompt it received."""
     server = FakeServer("model_server")
     yield server
     server.stop()
@@ -29,7 +29,7 @@ def server() -> Iterator[FakeServer]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between two tries are for servers, not for tests."""
+    """Shorten the pauses between two tries."""
     monkeypatch.setattr(client, "_FIRST_PAUSE_SECONDS", 0.001)
 
 
@@ -52,9 +52,9 @@ def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callabl
     def ask(*behaviours: dict[str, Any], source: Path = DRAWINGS / "line.png", vlm: dict | None = None, **options: Any):
         server.behave(*behaviours)
         work = a_work(source, tmp_path, AskOptions(**{"prompt": "What is it?", "retries": 0, **options}))
-        told: list[contract.WorkProgress] = []
-        ((_, outcome),) = load(server, **(vlm or {})).process([work], Progress(told.append))
-        return Asked(outcome, work, told)
+        reports: list[contract.WorkProgress] = []
+        ((_, outcome),) = load(server, **(vlm or {})).process([work], Progress(reports.append))
+        return Asked(outcome, work, reports)
 
     return ask
 
@@ -68,20 +68,20 @@ def test_page_is_sent_with_its_prompt_and_answered(ask, server):
     assert "response_format" not in request
 
 
-def test_schema_is_sent_and_the_answer_held_against_it(ask, server):
+def test_schema_is_sent_and_the_answer_validated(ask, server):
     asked = ask({"content": '{"transactions": 5}'}, task="extract", json_schema=SCHEMA)
     assert server.asked()["asked"][-1]["response_format"]["json_schema"]["schema"] == SCHEMA
     assert asked.finished.files == ("drop.pages.json",)
     assert "does not fit the schema ($.transactions: 5 is not of type 'array')" in asked.review
 
 
-def test_json_in_a_code_fence_is_taken_for_what_it_is(ask):
+def test_json_in_a_code_fence_is_parsed(ask):
     asked = ask({"content": f"```json\n{answer('statement-one')}\n```"}, task="extract", json_schema=SCHEMA)
     assert asked.data == json.loads(answer("statement-one")) and asked.finished.review == ()
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
+    ("behaviour", "expected"),
     [
         ({"finish": "length", "content": "It is a"}, "the answer is cut off after 3 tokens"),
         ({"finish": "length", "content": "blah blah " * 90}, 'caught in a loop: "blah" '),
@@ -92,14 +92,14 @@ def test_json_in_a_code_fence_is_taken_for_what_it_is(ask):
     ],
     ids=["cut off", "loop", "filter", "refusal", "says no", "empty"],
 )
-def test_answer_that_is_none_is_reviewed(behaviour, said, ask):
-    assert said in ask(behaviour).review
+def test_bad_answer_needs_review(behaviour, expected, ask):
+    assert expected in ask(behaviour).review
 
 
-def test_answer_that_is_none_is_asked_for_again_in_other_words(ask, server):
+def test_bad_answer_is_retried_in_other_words(ask, server):
     asked = ask({"content": "I'm sorry, I cannot help with that."}, {"content": "A line."}, retries=2)
     assert asked.text == "A line."
-    assert "answered only when asked again (other words); the first answer was no good (refused)" in asked.review
+    assert "answered only on a retry (other words); the first answer was rejected (refused)" in asked.review
     assert server.asked()["asked"][-1]["prompt"].startswith("What is it?\n\nThis is a document of my own.")
     assert asked.pages[0]["asked"][0]["answers"] == ["I'm sorry, I cannot help with that."]
 
@@ -107,12 +107,12 @@ def test_answer_that_is_none_is_asked_for_again_in_other_words(ask, server):
 @pytest.mark.parametrize(
     "behaviour", [{"status": 429, "retry_after": 0}, {"status": 503}, {"status": 500}, {"drop": True}]
 )
-def test_failure_that_passes_costs_nothing(behaviour, ask):
+def test_temporary_failure_is_retried(behaviour, ask):
     assert ask(behaviour, behaviour).text.startswith("I see")
 
 
 @pytest.mark.parametrize("behaviour", [{"status": 429}, {"status": 503}, {"drop": True}])
-def test_server_that_stays_away_is_unavailable(behaviour, ask):
+def test_server_that_keeps_failing_is_unavailable(behaviour, ask):
     with pytest.raises(Unavailable, match=r"does not answer \(.*Start it"):
         ask(*[behaviour] * 8)
 
@@ -122,17 +122,17 @@ def test_page_that_the_server_cannot_answer_fails_alone(ask):
     assert asked.failed.kind is FailureKind.ERROR and "failed 4 times: 500 a bug" in asked.failed.message
 
 
-def test_page_that_takes_too_long_fails_alone_while_the_server_lives(ask):
+def test_page_that_takes_too_long_fails_alone_while_the_server_works(ask):
     asked = ask({"hang": True}, vlm={"request_timeout": 0.3})
     assert asked.failed.kind is FailureKind.ERROR and "Raise `request_timeout`" in asked.failed.message
 
 
-def test_answer_that_is_no_completion_is_told(ask):
+def test_response_that_is_not_a_completion_is_reported(ask):
     asked = ask({"status": 200, "raw": '{"choices": []}'})
     assert asked.failed.kind is FailureKind.ERROR and "not a chat completion" in asked.failed.message
 
 
-def test_prompt_too_long_for_the_server_is_the_prompts_fault(ask):
+def test_prompt_too_long_for_the_server_is_bad_input(ask):
     refusal = {"status": 400, "says": "This model's maximum context length is 4096 tokens."}
     asked = ask(refusal)
     assert asked.failed.kind is FailureKind.BAD_INPUT and "too long" in asked.failed.message
@@ -152,7 +152,7 @@ def test_server_that_lacks_a_feature_is_asked_without_it(feature, load, server, 
     assert len(server.asked()["asked"]) == before + 1  # it was remembered
 
 
-def test_pages_are_asked_together_up_to_the_limit(ask, server, tmp_path):
+def test_requests_are_concurrent_up_to_the_limit(ask, server, tmp_path):
     first, *rest = [drawing("line")] * 6
     first.save(tmp_path / "six.tiff", save_all=True, append_images=rest)
     together = {"together": 3}
@@ -160,7 +160,7 @@ def test_pages_are_asked_together_up_to_the_limit(ask, server, tmp_path):
     assert len(asked.pages) == 6 and server.asked()["most_at_once"] == 3
 
 
-def test_finished_pages_survive_a_server_that_goes_away(load, server, tmp_path):
+def test_finished_pages_survive_a_server_that_becomes_unavailable(load, server, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
     work = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), kept=tmp_path / "kept")
     server.behave({}, *[{"status": 503}] * 4)
@@ -173,7 +173,7 @@ def test_finished_pages_survive_a_server_that_goes_away(load, server, tmp_path):
     assert len(server.asked()["asked"]) == before + 1  # the second page alone
 
 
-def test_page_that_fails_again_is_missing_and_told_and_the_others_are_not_lost(load, server, tmp_path):
+def test_page_that_fails_again_is_reported_missing_and_the_others_are_published(load, server, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
     first = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), kept=tmp_path / "kept")
     broken = [{"status": 500, "says": "a bug"}] * 4
@@ -201,7 +201,7 @@ def test_summary_of_several_pages_is_made_from_those_of_each(ask, server, tmp_pa
     assert [page["answer"] for page in asked.pages] == ["A bill of 12.34 by ACME.", "The small print."]
 
 
-def test_document_without_a_summary_of_the_whole_is_no_success(ask, tmp_path):
+def test_document_without_a_summary_fails(ask, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
     broken = [{"status": 500, "says": "a bug"}] * 4
     asked = ask({}, {}, *broken, source=tmp_path / "two.tiff", task="summarize", vlm={"pages_at_once": 1})
@@ -225,7 +225,7 @@ def test_very_many_pages_are_summarized_level_by_level(ask, server, tmp_path):
 # ---------------------------------------------------------------------------------------------- keys and settings
 
 
-def test_key_is_sent_and_kept_out_of_everything_written(ask, server, tmp_path):
+def test_key_is_sent_and_never_written(ask, server, tmp_path):
     (tmp_path / "key").write_text(f"{KEY}\n")
     asked = ask(vlm={"api_key_env": None, "api_key_file": str(tmp_path / "key")})
     written = "".join(path.read_text() for path in asked.work.outputs.iterdir())
@@ -269,7 +269,7 @@ def test_settings_of_a_server_that_cannot_work_are_refused_at_start(wrong):
         VlmOptions(**wrong)
 
 
-def test_server_is_not_looked_for_while_planning(tmp_path):
+def test_planning_does_not_contact_the_server(tmp_path):
     options = VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1")
     assert Vlm.plan(options, AskOptions(task="read"), tmp_path) == Ready()
 

@@ -23,7 +23,7 @@ STATEMENT, RECEIPT = TRUTH["bank/statement.pdf"], TRUTH["receipt.jpg"]
 
 
 def _page(number: int) -> dict[str, Any]:
-    """What a model that reads well answers about a page of the sample."""
+    """The answer of a good model about a page of the sample."""
     rows = [
         {
             **dict.fromkeys(("reference", "amount")),
@@ -50,15 +50,15 @@ def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callabl
     def ask(source: Path, answers: list[dict[str, Any]], **options: Any) -> Asked:
         server.behave(*({"content": json.dumps(answer)} for answer in answers))
         work = a_work(source, tmp_path, AskOptions(retries=0, **options))
-        told: list[contract.WorkProgress] = []
+        reports: list[contract.WorkProgress] = []
         one_by_one = load(server, pages_at_once=1)  # the server gives its answers in the order of the questions
-        ((_, outcome),) = one_by_one.process([work], Progress(told.append))
-        return Asked(outcome, work, told)
+        ((_, outcome),) = one_by_one.process([work], Progress(reports.append))
+        return Asked(outcome, work, reports)
 
     return ask
 
 
-def test_a_statement_becomes_the_files_of_an_accountant(ask, server):  # noqa: F811
+def test_statement_becomes_all_its_files(ask, server):  # noqa: F811
     asked = ask(SAMPLES / "bank" / "statement.pdf", [_page(0), _page(1)], task="bank-statement", second_reading="never")
     assert asked.finished.review == ()
     names = ("drop.md", "drop.csv", "drop.xlsx", "drop.json", "drop.ofx", "drop.pages.json")
@@ -74,7 +74,7 @@ def test_a_statement_becomes_the_files_of_an_accountant(ask, server):  # noqa: F
 
 
 @pytest.mark.slow
-def test_a_digit_that_the_model_made_up_is_flagged_and_kept(ask, tmp_path: Path):
+def test_digit_that_the_model_made_up_is_flagged_and_kept(ask, tmp_path: Path):
     first = _page(0)
     first["rows"][2]["debit"] = "99.99"
     picture = tmp_path / "page.png"
@@ -85,36 +85,36 @@ def test_a_digit_that_the_model_made_up_is_flagged_and_kept(ask, tmp_path: Path)
     read = json.loads((asked.work.outputs / "drop.json").read_text())
     flags = [row["flags"] for statement in read["statements"] for row in statement["rows"]]
     assert [number for number, found in enumerate(flags) if found] == [2]
-    assert "the amount 99.99 does not occur in another reading of page 1" in flags[2]
+    assert "the amount 99.99 does not occur in the second reading of page 1" in flags[2]
     assert any("the balance changes by" in flag for flag in flags[2])
     assert read["statements"][0]["rows"][2]["debit"] == "99.99"
     assert "1 row is flagged, on page 1" in asked.review
 
 
-def test_an_empty_list_of_rows_is_no_success(ask):
+def test_answer_without_rows_needs_review(ask):
     empty = {**_page(0), "rows": []}
     asked = ask(SAMPLES / "receipt.jpg", [empty], task="bank-statement", second_reading="never")
     assert "no rows of a statement were found" in asked.review
 
 
 @pytest.mark.slow
-def test_a_receipt_is_verified_by_its_total_and_a_second_reading(ask):
+def test_receipt_is_verified_by_its_total_and_a_second_reading(ask):
     good = ask(SAMPLES / "receipt.jpg", [_receipt()], task="receipt")
     assert good.finished.review == () and good.finished.details["total"] == "21.10"
     wrong = _receipt()
     wrong["items"][0]["price"] = "3.90"
     asked = ask(SAMPLES / "receipt.jpg", [wrong], task="receipt")
-    assert "'Sourdough loaf': 3.90 does not occur in another reading" in asked.review
-    assert "the items come to 21.60, but the total is 21.10" in asked.review
+    assert "'Sourdough loaf': 3.90 does not occur in the second reading" in asked.review
+    assert "the items add up to 21.60, but the total is 21.10" in asked.review
 
 
 @pytest.mark.parametrize("name", ["statement-one.png", "statement-four.png"])
 def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm, tmp_path: Path):
-    """The whole way with a model that truly answers: the project's own prompt and form, grammar, checks and files."""
+    """End to end with a real model: built-in prompt and form, grammar, verification and files."""
     work = a_work(DRAWINGS / name, tmp_path, AskOptions(task="bank-statement"))
-    told: list[contract.WorkProgress] = []
-    ((_, outcome),) = vlm.process([work], Progress(told.append))
-    asked, wanted = Asked(outcome, work, told), json.loads(ANSWERS[name]["task_answer"])
+    reports: list[contract.WorkProgress] = []
+    ((_, outcome),) = vlm.process([work], Progress(reports.append))
+    asked, wanted = Asked(outcome, work, reports), json.loads(ANSWERS[name]["task_answer"])
     (page,) = asked.about_pages
     assert page["answer"] == ANSWERS[name]["task_answer"] and len(page["asked"]) == 1
     (statement,) = json.loads((work.outputs / "drop.json").read_text())["statements"]
@@ -126,15 +126,15 @@ def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm,
     ]
     assert [row["flags"] for row in statement["rows"]] == [[]] * len(read)  # OCR of the picture has each amount
     (unverified,) = asked.finished.review  # no opening balance is printed: nothing tells the first row
-    assert unverified in ("1 row is verified by no balance", "no two balances are printed to verify the rows by")
+    assert unverified in ("1 row is not verified by a balance", "too few balances are printed to verify the rows")
 
 
-def test_without_a_model_ocr_takes_its_place(tmp_path: Path):
+def test_ocr_replaces_a_missing_model(tmp_path: Path):
     for task in ("bank-statement", "receipt"):
         plan = Vlm.plan(VlmOptions(), AskOptions(task=task), tmp_path)
         assert isinstance(plan, Instead) and (plan.processor, plan.recipe) == ("ocr", {"task": task})
 
 
-def test_formats_that_a_task_does_not_write_are_refused():
-    with pytest.raises(ValidationError, match='"receipt" writes no ofx'):
+def test_formats_that_a_task_cannot_write_are_refused():
+    with pytest.raises(ValidationError, match='"receipt" cannot write ofx'):
         AskOptions(task="receipt", formats=("ofx",))

@@ -1,0 +1,103 @@
+"""Bank statements and receipts from what OCR, or a text layer, read of the pages."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from processors import statements
+from processors.contract import Finished, Work
+from processors.ocr import layout
+from processors.ocr.text import PageText, plain, review
+from processors.statements import FinishedDocument, PageWords, SecondReading, StatementDocument, Unread, split_words
+
+ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
+
+
+def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str], read_again: ReadAgain) -> Finished:
+    """Find, verify and write the statements' rows; `read_again` is called if any page needs a second reading."""
+
+    def second_reader(verified: StatementDocument) -> SecondReading | None:
+        pages = _pages_to_read_again(read, verified, work.options.second_reading)
+        return _second_reading(read, read_again(pages)) if pages else None
+
+    done = statements.finish_statement(
+        work,
+        _find_statements(read),
+        _without_text(formats),
+        second_reader,
+        min_confidence=work.options.min_row_confidence,
+    )
+    layers = [page.number for page in read if page.source == "text layer"]
+    reasons = review(read, work.options.min_confidence, with_uncertain=False)
+    return _finished(work, read, formats, done, reasons, {"pages_from_text_layer": layers})
+
+
+def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
+    """Find what was bought and the total, and verify that they agree."""
+    receipt = statements.read_receipt([_words(page) for page in read if not page.error])
+    done = statements.finish_receipt(
+        work, receipt, _without_text(formats), {}, min_confidence=work.options.min_row_confidence
+    )
+    return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
+
+
+def _find_statements(read: Sequence[PageText]) -> StatementDocument:
+    document = statements.read_statements([_words(page) for page in read if not page.error])
+    document.pages = len(read)
+    for page in read:
+        for box in page.uncertain:
+            sure = f" ({box.confidence:.2f})" if math.isfinite(box.confidence) else ""
+            document.unread.append(Unread(page.number, box.text, f"confidence too low to use{sure}"))
+    layers = [str(page.number) for page in read if page.source == "text layer"]
+    if layers:
+        document.notes.append(f"the text layer was used instead of OCR for page {', '.join(layers)}")
+    return document
+
+
+def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, when: str) -> list[PageText]:
+    """With "auto" only where something does not agree: reading a page again takes as long as the first time."""
+    doubtful = statements.doubtful_pages(verified) if when == "auto" else set()
+    return [page for page in read if not page.error and (when == "always" or page.number in doubtful)]
+
+
+def _second_reading(read: Sequence[PageText], again: Sequence[PageText]) -> SecondReading:
+    """The rows of the document in which the pages that could be read again replace the first reading's."""
+    succeeded = {page.number: page for page in again if not page.error}
+    other = statements.read_statements([_words(succeeded.get(page.number, page)) for page in read if not page.error])
+    readers = {page.number: "OCR" if page.source == "text layer" else "OCR of a smaller picture" for page in read}
+    return SecondReading(
+        readers={number: readers[number] for number in succeeded},
+        rows=other.rows,
+        errors={page.number: page.error for page in again if page.error},
+    )
+
+
+def _words(page: PageText) -> PageWords:
+    boxes = [box for line in page.lines for box in line]
+    words = [word for box, *sides in layout.deskew(boxes) for word in split_words(box.text, *sides, box.confidence)]
+    return PageWords(page.number, tuple(words), page.source)
+
+
+def _without_text(formats: Sequence[str]) -> list[str]:
+    return [name for name in formats if name != "txt"]
+
+
+def _finished(
+    work: Work,
+    read: Sequence[PageText],
+    formats: Sequence[str],
+    done: FinishedDocument,
+    reasons: Sequence[str],
+    details: dict[str, list[int]],
+) -> Finished:
+    files = list(done.files)
+    if "txt" in formats:
+        path = work.outputs / f"{work.stem}.txt"
+        path.write_text(plain(read), encoding="utf-8")
+        files.append(path.name)
+    return Finished(
+        files=tuple(files),
+        excerpt=done.summary,
+        review=(*done.reasons, *reasons),
+        pages=len(read),
+        details={**done.facts, **details},
+    )

@@ -1,0 +1,235 @@
+"""Assessment of answers: what is wrong with one, whether it loops, and how certain each of its values is. Pure."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from processors import wellformed
+from processors.vlm.extract import schema_errors
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
+
+
+class Problem(StrEnum):
+    """What is wrong with an answer, the least serious first: of several bad answers the least bad one is shown."""
+
+    CUT_OFF = "cut off"  # at the token limit
+    LOOP = "loop"  # repeats itself
+    INVALID = "invalid"  # JSON that does not fit the schema
+    UNPARSABLE = "unparsable"  # not JSON
+    EMPTY = "empty"  # no text, or JSON without a single value
+    REFUSED = "refused"
+    NOT_A_NUMBER = "not a number"  # its probabilities are NaN
+    ERROR = "error"  # the server could not answer, or the model failed on it
+    NO_ROOM = "no room"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssessedAnswer:
+    """An answer, and what is wrong with it."""
+
+    answer: PageAnswer
+    problem: Problem | None = None
+    detail: str = ""  # of the problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """Text that repeats itself."""
+
+    unit: str  # what is repeated
+    times: int
+
+
+_BY_STOP_REASON = {
+    StopReason.LENGTH: Problem.CUT_OFF,
+    StopReason.LOOP: Problem.LOOP,
+    StopReason.NO_ROOM: Problem.NO_ROOM,
+    StopReason.REFUSED: Problem.REFUSED,
+    StopReason.ERROR: Problem.ERROR,
+}
+_MOST_UNIT_CHARACTERS = 40  # of what is repeated, quoted
+_LONGEST_REFUSAL = 500  # characters; a longer text is an answer that begins politely
+_REFUSAL = re.compile(
+    r"(i['’]?m (really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately|as an ai|i can(no|['’])?t|i can not"
+    r"|i['’]?m (un|not )able|i am (un|not )able|i do not|i don['’]t)\b.{0,200}?"
+    r"\b(assist|help|unable|not able|can(no|['’])?t|can not|comply|provide|process|extract|view|see|access|identify)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(?P<inside>.*?)\n?\s*```\s*\Z", re.DOTALL)
+_LONGEST_UNIT = 400  # characters: a paragraph that is repeated
+_FEWEST_REPEATS = 8  # nobody writes the same line so often in a row; blank cells and dot leaders do repeat
+_SHORTEST_LOOP = 160  # characters in all
+_SHORTEST_RULE = 800  # the same for loops without a letter or digit: dot leaders, rules, empty table cells
+_LONGEST_TOKEN_UNIT = 128
+_ENDLESS_REPEATS = 24  # strict, as it stops the answer: only what would go on to the limit
+_ENDLESS_TOKENS = 256
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+ValueSpan = tuple[str, int, int]  # JSON pointer (RFC 6901), and where the value starts and ends
+
+
+def assess(request: PageRequest, answer: PageAnswer) -> AssessedAnswer:
+    """Find what must never pass as a success."""
+    if _is_not_a_number(answer):
+        unknown = replace(answer, lowest_token_probability=None, token_probabilities=())
+        return AssessedAnswer(answer=unknown, problem=Problem.NOT_A_NUMBER)
+    if loop := _describe_loop(answer.text):  # also in an answer that was cut off: a higher limit would not help
+        return AssessedAnswer(answer=answer, problem=Problem.LOOP, detail=loop)
+    if problem := _BY_STOP_REASON.get(answer.stop_reason):
+        return AssessedAnswer(answer=answer, problem=problem, detail=answer.error)
+    if not answer.text:
+        return AssessedAnswer(answer=answer, problem=Problem.EMPTY)
+    if len(answer.text) <= _LONGEST_REFUSAL and _REFUSAL.match(answer.text):
+        return AssessedAnswer(answer=answer, problem=Problem.REFUSED)
+    if request.json_schema is None:
+        return AssessedAnswer(answer=answer)
+    return _assess_json(answer, request.json_schema)
+
+
+def json_span(text: str) -> tuple[int, int]:
+    """Where the JSON of an answer starts and ends: without the code fence around it, if there is one."""
+    fenced = _FENCE.match(text)
+    return fenced.span("inside") if fenced else (0, len(text))
+
+
+def _assess_json(answer: PageAnswer, wanted: Mapping[str, Any]) -> AssessedAnswer:
+    start, end = json_span(answer.text)
+    try:
+        data = json.loads(answer.text[start:end], parse_constant=wellformed.refuse_constant)
+    except ValueError as error:
+        return AssessedAnswer(answer=answer, problem=Problem.UNPARSABLE, detail=str(error))
+    except RecursionError:
+        return AssessedAnswer(answer=answer, problem=Problem.UNPARSABLE, detail="nested too deeply")
+    if errors := schema_errors(data, wanted):
+        return AssessedAnswer(answer=answer, problem=Problem.INVALID, detail="; ".join(errors))
+    return AssessedAnswer(answer=answer, problem=Problem.EMPTY if is_empty(data) else None)
+
+
+def is_empty(data: object) -> bool:
+    """True if there is no value in it at all: only empty lists, empty texts and nulls."""
+    if isinstance(data, Mapping):
+        return all(map(is_empty, data.values()))
+    if isinstance(data, list):
+        return all(map(is_empty, data))
+    return data is None or (isinstance(data, str) and not data.strip())
+
+
+def _is_not_a_number(answer: PageAnswer) -> bool:
+    """True if the model computed NaN (damaged weights or overflow): the text is meaningless."""
+    probabilities = (answer.lowest_token_probability, *(probability for _, probability in answer.token_probabilities))
+    return any(each is not None and not math.isfinite(each) for each in probabilities)
+
+
+def _describe_loop(text: str) -> str:
+    loop = find_loop(text)
+    return f'"{" ".join(loop.unit.split())[:_MOST_UNIT_CHARACTERS]}" {loop.times} times' if loop else ""
+
+
+# ---------------------------------------------------------------------------------------------- repetition
+
+
+def find_loop(text: str) -> Loop | None:
+    """The first loop in `text`, by the shortest unit that repeats; None if there is none.
+
+    A model that decodes greedily may repeat itself up to its limit. Only exact repetition counts: the rows of a
+    statement or of an empty form are similar, but not the same.
+    """
+    letters = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    for size in range(1, min(_LONGEST_UNIT, len(text) // 2) + 1):
+        for start, end in _periodic_runs(letters, size):
+            unit, length = text[start : start + size], end - start
+            shortest = _SHORTEST_LOOP if any(map(str.isalnum, unit)) else _SHORTEST_RULE
+            if length >= max(shortest, _FEWEST_REPEATS * size) and unit.strip():
+                return Loop(unit=unit, times=length // size)
+    return None
+
+
+def is_endless(tokens: Sequence[int]) -> bool:
+    """True if the end of `tokens` has repeated itself for so long that it will not stop."""
+    tail = np.asarray(tokens[-_ENDLESS_REPEATS * _LONGEST_TOKEN_UNIT :])
+    for size in range(1, _LONGEST_TOKEN_UNIT + 1):
+        needed = max(_ENDLESS_TOKENS, _ENDLESS_REPEATS * size)
+        if needed > len(tail):
+            return False
+        end = tail[-needed:]
+        if np.array_equal(end[size:], end[:-size]):
+            return True
+    return False
+
+
+def _periodic_runs(letters: np.ndarray, size: int) -> list[tuple[int, int]]:
+    """(start, end) of each run of at least two units of `size` in which `letters` repeats."""
+    same = np.concatenate(([False], letters[size:] == letters[:-size], [False]))
+    edges = np.flatnonzero(same[1:] != same[:-1])
+    return [
+        (int(start), int(end) + size) for start, end in zip(edges[::2], edges[1::2], strict=True) if end - start >= size
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- confidence
+
+
+def value_probabilities(
+    text: str, token_probabilities: Sequence[tuple[int, float]], start: int = 0
+) -> dict[str, float]:
+    """The probability of each value that is not a list or an object, by JSON pointer: the lowest of its tokens.
+
+    The lowest token probability separates wrong answers from right ones (area under the ROC curve 0.95 on drawn
+    statements); a mean hides the one digit that is wrong. `token_probabilities`: see `PageAnswer`; `start`: where the
+    JSON, which must be valid, starts in `text`.
+    """
+    if not token_probabilities:
+        return {}
+    found, first = {}, 0
+    for pointer, begin, end in _values(text, _skip(text, start), ""):
+        end += text[begin] != '"'  # a number ends only with what follows it
+        while first < len(token_probabilities) and token_probabilities[first][0] <= begin:
+            first += 1
+        last = first
+        while last < len(token_probabilities) - 1 and token_probabilities[last][0] < end:
+            last += 1
+        own = token_probabilities[first : last + 1]
+        found[pointer] = round(min((probability for _, probability in own), default=0.0), 4)
+    return found
+
+
+def _values(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
+    """The values at and below position `at`, in order; returns where the one at `at` ends."""
+    if text[at] == "{":
+        return (yield from _members(text, at, pointer))
+    if text[at] == "[":
+        return (yield from _items(text, at, pointer))
+    _, end = _DECODER.raw_decode(text, at)
+    yield pointer, at, end
+    return end
+
+
+def _members(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
+    at = _skip(text, at + 1)
+    while text[at] != "}":
+        key, at = _DECODER.raw_decode(text, at)
+        at = _skip(text, _skip(text, at) + 1)  # the colon
+        name = key.replace("~", "~0").replace("/", "~1")
+        at = _skip(text, (yield from _values(text, at, f"{pointer}/{name}")))
+        at = _skip(text, at + 1) if text[at] == "," else at
+    return at + 1
+
+
+def _items(text: str, at: int, pointer: str) -> Iterator[ValueSpan]:
+    at, number = _skip(text, at + 1), 0
+    while text[at] != "]":
+        at = _skip(text, (yield from _values(text, at, f"{pointer}/{number}")))
+        at = _skip(text, at + 1) if text[at] == "," else at
+        number += 1
+    return at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    return _SPACE.match(text, at).end()

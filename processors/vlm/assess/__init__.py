@@ -1,1 +1,0 @@
-"""Assessment of answers: problems, repetition, confidence."""

@@ -1,1 +1,0 @@
-"""Extraction by a JSON Schema: the schema, and JSON whose amounts stay exact."""

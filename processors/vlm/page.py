@@ -1,0 +1,178 @@
+"""One page, from its first request to a good answer or to the end of what can be tried. No I/O.
+
+The retry ladder asks again by another strategy after a bad answer (a model that decodes greedily would only repeat it);
+which one depends on what was wrong. All answers are saved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from processors.vlm import prompts
+from processors.vlm.assess import AssessedAnswer, Problem, assess
+from processors.vlm.options import AskOptions
+from processors.vlm.types import PageAnswer, PageRequest, StopReason
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Strategy(StrEnum):
+    """How a page is asked about; all but the first are retries after a bad answer."""
+
+    PLAIN = "plain"
+    LONGER = "higher limit"
+    HALVES = "two halves"
+    REWORDED = "other words"
+
+
+_RETRIES = {
+    Problem.CUT_OFF: (Strategy.LONGER, Strategy.HALVES, Strategy.REWORDED),
+    Problem.LOOP: (Strategy.HALVES, Strategy.REWORDED),
+    Problem.INVALID: (Strategy.REWORDED, Strategy.HALVES),
+    Problem.UNPARSABLE: (Strategy.REWORDED, Strategy.HALVES),
+    Problem.EMPTY: (Strategy.HALVES, Strategy.REWORDED),
+    Problem.REFUSED: (Strategy.REWORDED,),
+}
+_SPLITTABLE = {
+    "read",
+    "extract",
+    "bank-statement",
+    "receipt",
+}  # tasks whose answers about two halves add up to a page's
+_LONGER = 4  # times the token limit
+_SMALLEST_SIDE = 84  # pixels: three of Qwen's tokens; a smaller half is useless
+_MIDDLE = (0.3, 0.7)  # of the height, where a page may be split
+_BLANK = 24  # of 255: most contrast (lightest minus darkest pixel) of a row between two lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageAttempt:
+    """The result of one strategy: one answer, or one for each half."""
+
+    strategy: Strategy
+    parts: tuple[AssessedAnswer, ...]
+
+    @property
+    def problem(self) -> Problem | None:
+        found = [part.problem for part in self.parts]
+        if Problem.EMPTY in found and None in found:  # half a page may well be empty
+            found.remove(Problem.EMPTY)
+        worst = [problem for problem in Problem if problem in found]
+        return worst[-1] if worst else None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.answer.text for part in self.parts if part.answer.text)
+
+    @property
+    def lowest_token_probability(self) -> float | None:
+        found = [part.answer.lowest_token_probability for part in self.parts]
+        return min((probability for probability in found if probability is not None), default=None)
+
+    @property
+    def stop_reason(self) -> StopReason:
+        reasons = [part.answer.stop_reason for part in self.parts]
+        return next((reason for reason in reasons if reason is not StopReason.STOP), StopReason.STOP)
+
+
+@dataclass(kw_only=True)
+class PageResult:
+    """What is known of one page; the image itself is released."""
+
+    number: int  # from 1
+    source_size: tuple[int, int] | None = None  # width, height before any reduction
+    size: tuple[int, int] | None = None  # as it was passed to the engine
+    dpi: float | None = None  # of a PDF page at that size
+    notes: tuple[str, ...] = ()  # of the decoding: what was lost or changed
+    error: str | None = None  # why it could not be decoded
+    second_reading: str = ""  # the same page by its text layer or OCR, to verify amounts by; "": there is none
+    second_reading_by: str = ""  # "text layer" or "OCR"
+    second_reading_error: str = ""  # why it failed
+    attempts: tuple[PageAttempt, ...] = ()  # in the order in which they were made
+
+    @property
+    def best(self) -> PageAttempt | None:
+        """The attempt that counts: without a problem, else the least bad and then the longest."""
+        order = [None, *Problem]
+        return min(self.attempts, key=lambda attempt: (order.index(attempt.problem), -len(attempt.text)), default=None)
+
+
+class RetryLadder:
+    """The requests about one page, or (without an image) about a text."""
+
+    def __init__(self, result: PageResult, image: "Image.Image | None", prompt: str, options: AskOptions):
+        self.result = result
+        self._image, self._prompt, self._options = image, prompt, options
+        self.requests = self._requests(Strategy.PLAIN)
+        self._strategy = Strategy.PLAIN
+
+    @property
+    def is_done(self) -> bool:
+        return not self.requests
+
+    def add_answers(self, answers: Sequence[PageAnswer]) -> None:
+        """Take the answers to `requests`, which then holds those of the next strategy, or none."""
+        parts = tuple(assess(request, answer) for request, answer in zip(self.requests, answers, strict=True))
+        self.result.attempts += (PageAttempt(strategy=self._strategy, parts=parts),)
+        strategy = self._next_strategy()
+        if strategy is None:
+            self.requests, self._image = [], None
+        else:
+            self.requests, self._strategy = self._requests(strategy), strategy
+
+    def _next_strategy(self) -> Strategy | None:
+        """None: the last answer is good, or nothing is left to try."""
+        attempts = self.result.attempts
+        if len(attempts) > self._options.retries:
+            return None
+        tried = {attempt.strategy for attempt in attempts}
+        left = (each for each in _RETRIES.get(attempts[-1].problem, ()) if each not in tried and self._can_use(each))
+        return next(left, None)
+
+    def _can_use(self, strategy: Strategy) -> bool:
+        if strategy is not Strategy.HALVES:
+            return True
+        return self._options.task in _SPLITTABLE and self._image is not None and can_split(self._image)
+
+    def _requests(self, strategy: Strategy) -> list[PageRequest]:
+        images = split(self._image) if strategy is Strategy.HALVES else (self._image,)
+        prompt = self._prompt
+        if strategy is Strategy.REWORDED:
+            prompt = prompts.reword(prompt, self._options.task)
+        # an answer that was cut off once is cut off again, whatever else is changed
+        longer = strategy is Strategy.LONGER or any(
+            attempt.problem is Problem.CUT_OFF for attempt in self.result.attempts
+        )
+        limit = self._options.token_limit * (_LONGER if longer else 1)
+        return [
+            PageRequest(image=image, prompt=prompt, token_limit=limit, json_schema=self._options.answer_schema)
+            for image in images
+        ]
+
+
+# ---------------------------------------------------------------------------------------------- halves
+
+
+def can_split(image: "Image.Image") -> bool:
+    return image.height >= 2 * _SMALLEST_SIDE
+
+
+def split(image: "Image.Image") -> tuple["Image.Image", "Image.Image"]:
+    """The upper and the lower half, cut at the blank row nearest to the middle, or at the row of least contrast."""
+    cut = _row_to_cut(np.asarray(image.convert("L")))
+    return image.crop((0, 0, image.width, cut)), image.crop((0, cut, image.width, image.height))
+
+
+def _row_to_cut(grey: np.ndarray) -> int:
+    """grey: uint8, shape (height, width)."""
+    height = len(grey)
+    first, last = (int(height * share) for share in _MIDDLE)
+    contrast = grey[first:last].max(axis=1).astype(int) - grey[first:last].min(axis=1)
+    distance = np.abs(np.arange(first, last) - height / 2)
+    blank = contrast <= _BLANK
+    cost = np.where(blank, distance, height + contrast * height + distance)
+    return first + int(cost.argmin())

@@ -1,1 +1,0 @@
-"""One page: questions until there is a good answer, or no more to try."""
