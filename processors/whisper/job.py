@@ -32,7 +32,7 @@ def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Pro
             "way": options.way,
             **found.facts(),
             "sound_tracks": found.tracks,
-            "dropped_as_invented": [segment["text"].strip() for segment in found.dropped],
+            "dropped_as_invented": [segment.text.strip() for segment in found.dropped],
         },
     )
 

@@ -25,6 +25,7 @@ from processors.whisper.decoder.cuda_graphs import capture_on
 from processors.whisper.decoder.decoding import BatchDecoder
 from processors.whisper.decoder.graphed_greedy import most_rows
 from processors.whisper.track import hallucinations
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcriber import Question
 
 # Decoded at once, and the bytes of the keys and values they attend to. On a CPU 16 windows gain nothing over 8, and the
@@ -169,10 +170,11 @@ class Listener:
             self._first = result
         return self._judged(result)
 
-    def with_its_own_ratio(self, segment: Mapping[str, Any]) -> dict[str, Any]:
+    def with_its_own_ratio(self, segment: Mapping[str, Any]) -> Segment:
         """A segment with the compression ratio that its text has."""
         made_worse = (segment["temperature"], segment["avg_logprob"])
-        return {**segment, "compression_ratio": self._ratios.get(made_worse, segment["compression_ratio"])}
+        ratio = self._ratios.get(made_worse, segment["compression_ratio"])
+        return Segment.from_json({**segment, "compression_ratio": ratio})
 
     def _judged(self, result: DecodingResult) -> DecodingResult:
         """The result; if it cannot be right, as one that makes `transcribe` try the next temperature."""

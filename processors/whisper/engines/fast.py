@@ -24,12 +24,13 @@ from whisper.audio import (
 )
 from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
-from whisper.timing import add_word_timestamps
 from whisper.tokenizer import get_tokenizer
 
 from processors.whisper.audio import vad
 from processors.whisper.engines.batch_runner import Window, timed
+from processors.whisper.engines.word_timestamps import time_words
 from processors.whisper.track import hallucinations
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcriber import Question
 
 _ASKED_AT_ONCE = {"cpu": 16, "cuda": 64}  # all that are decoded together there, and some to choose those of like length
@@ -42,7 +43,6 @@ _LEAST_DONE_SECONDS = 1.0  # a window understood no further than this would go o
 _TOLD_SECONDS = 1.0  # of speech: a rest shorter than this is not told what was said. It would say it again
 _EARLIER_SECONDS = 0.5  # by which a rest that is told begins before the last time
 _MOST_SPLITS = 6
-_APPENDED, _PREPENDED = "\"'.。,，!！?？:：”)]}、", "\"'“¿([{-"  # punctuation, as `whisper.transcribe` has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,9 @@ class Windows:
         self._model, self._question, self._roughly = model, question, roughly
         self._part, self._spoken, self._options = question.samples, list(question.spoken or ()), question.options
         self._language = question.language
-        self._segments: list[dict[str, Any]] = []
+        self._segments: list[Segment] = []
 
-    def transcribe(self) -> list[dict[str, Any]]:
+    def transcribe(self) -> list[Segment]:
         """Segments like those of `whisper.transcribe`, in order."""
         self._tokenizer = get_tokenizer(
             self._model.is_multilingual,
@@ -90,7 +90,7 @@ class Windows:
                 rest = self._take(piece, mel, result)
                 todo += rest
                 done += piece.seconds - sum(each.seconds for each in rest)
-        return sorted(self._segments, key=lambda segment: segment["start"])
+        return sorted(self._segments, key=lambda segment: segment.start)
 
     def _mel(self, piece: _Piece) -> torch.Tensor:
         samples = self._part[round(piece.start * SAMPLE_RATE) : round(piece.end * SAMPLE_RATE)]
@@ -193,13 +193,13 @@ class Windows:
         if open_text:  # it has no time behind it; the window ends at a pause, and so do its last words
             pairs.append((*open_text, piece.seconds))
         segments = [self._segment(piece, result, *pair) for pair in pairs]
-        segments = [segment for segment in segments if segment["text"].strip()]
+        segments = [segment for segment in segments if segment.text.strip()]
         if self._options.word_timestamps and segments:
-            self._time_words(segments, piece, mel)
+            segments = self._time_words(segments, piece, mel)
         self._segments += segments
         if not goes_on:
             return []
-        return [self._rest(piece, last, left, "".join(segment["text"] for segment in segments))]
+        return [self._rest(piece, last, left, "".join(segment.text for segment in segments))]
 
     def _rest(self, piece: _Piece, last: float, left: float, text: str) -> _Piece:
         """What is left of a window behind its last time, in which there is so much speech."""
@@ -209,35 +209,29 @@ class Windows:
             return rest
         return replace(rest, start=_on_frame(known - min(last, _EARLIER_SECONDS)), said=f"{piece.said} {text}".strip())
 
-    def _segment(
-        self, piece: _Piece, result: DecodingResult, tokens: list[int], start: float, end: float
-    ) -> dict[str, Any]:
-        return {
-            "id": 0,
-            "seek": round(piece.start * FRAMES_PER_SECOND),
-            "start": max(piece.known, piece.start + min(start, piece.seconds)),
-            "end": max(piece.known, piece.start + min(max(start, end), piece.seconds)),
-            "text": self._tokenizer.decode([token for token in tokens if token < self._tokenizer.eot]),
-            "tokens": tokens,
-            "temperature": result.temperature,
-            "avg_logprob": result.avg_logprob,
-            "compression_ratio": result.compression_ratio,
-            "no_speech_prob": result.no_speech_prob,
-        }
-
-    def _time_words(self, segments: list[dict[str, Any]], piece: _Piece, mel: torch.Tensor) -> None:
-        add_word_timestamps(
-            segments=segments,
-            model=self._model,
-            tokenizer=self._tokenizer,
-            mel=mel.to(self._model.device, torch.float16 if self._model.device.type == "cuda" else torch.float32),
-            num_frames=min(N_FRAMES, math.ceil(piece.seconds * FRAMES_PER_SECOND)),
-            prepend_punctuations=_PREPENDED,
-            append_punctuations=_APPENDED,
-            last_speech_timestamp=piece.start,
+    def _segment(self, piece: _Piece, result: DecodingResult, tokens: list[int], start: float, end: float) -> Segment:
+        return Segment(
+            seek=round(piece.start * FRAMES_PER_SECOND),
+            start=max(piece.known, piece.start + min(start, piece.seconds)),
+            end=max(piece.known, piece.start + min(max(start, end), piece.seconds)),
+            text=self._tokenizer.decode([token for token in tokens if token < self._tokenizer.eot]),
+            tokens=tuple(tokens),
+            temperature=result.temperature,
+            avg_logprob=result.avg_logprob,
+            compression_ratio=result.compression_ratio,
+            no_speech_prob=result.no_speech_prob,
         )
-        for each in (*segments, *(word for segment in segments for word in segment.get("words", ()))):
-            each["start"], each["end"] = max(piece.known, each["start"]), max(piece.known, each["end"])
+
+    def _time_words(self, segments: list[Segment], piece: _Piece, mel: torch.Tensor) -> list[Segment]:
+        timed = time_words(
+            segments,
+            self._model,
+            self._tokenizer,
+            mel.to(self._model.device, torch.float16 if self._model.device.type == "cuda" else torch.float32),
+            min(N_FRAMES, math.ceil(piece.seconds * FRAMES_PER_SECOND)),
+            piece.start,
+        )
+        return [segment.not_before(piece.known) for segment in timed]
 
 
 def _left(spoken: list[vad.Span], piece: _Piece, last: float) -> float:

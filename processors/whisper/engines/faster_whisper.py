@@ -1,7 +1,6 @@
 """faster-whisper over the parts of sound tracks: CTranslate2's own arithmetic, int8 on a CPU. An optional extra."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from processors.whisper.audio import vad
 from processors.whisper.audio.reader import SAMPLE_RATE_HZ
 from processors.whisper.engines.whole_parts import InTurns
 from processors.whisper.options import WhisperOptions
+from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.transcriber import Answer, Question
 
 try:
@@ -83,13 +83,13 @@ class FasterEngine(InTurns):
                 **_choices(question),
             )
             segments = self._told(question, found)
-        left = vad.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
+        left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
         left = [span for span in left if span.end - span.start >= _LEAST_LEFT_SECONDS]
         if left:  # what is spoken behind a window's last time is passed over by the library
-            segments = sorted([*segments, *self._by_clips(question, left)], key=lambda segment: segment["start"])
+            segments = sorted([*segments, *self._by_clips(question, left)], key=lambda segment: segment.start)
         return Answer(segments=segments)
 
-    def _by_clips(self, question: Question, clips: Sequence[vad.Span]) -> list[dict[str, Any]]:
+    def _by_clips(self, question: Question, clips: Sequence[vad.Span]) -> list[Segment]:
         """Windows of at most half a minute, decoded together."""
         found, _ = self._batched.transcribe(
             question.samples,
@@ -100,13 +100,31 @@ class FasterEngine(InTurns):
         )
         return self._told(question, found)
 
-    def _told(self, question: Question, found: Iterable[Any]) -> list[dict[str, Any]]:
+    def _told(self, question: Question, found: Iterable["faster_whisper.transcribe.Segment"]) -> list[Segment]:
         """The segments, as the library has them; each is told on the way."""
         segments = []
         for segment in found:
             question.tell(min(segment.end, len(question.samples) / SAMPLE_RATE_HZ))
-            segments.append({name: value for name, value in asdict(segment).items() if value is not None})
+            segments.append(_segment(segment))
         return segments
+
+
+def _segment(found: "faster_whisper.transcribe.Segment") -> Segment:
+    """Its segment as ours; some of its numbers are numpy's."""
+    numbers = ("start", "end", "avg_logprob", "compression_ratio", "no_speech_prob")
+    words = found.words and tuple(
+        Word(word=word.word, start=float(word.start), end=float(word.end), probability=float(word.probability))
+        for word in found.words
+    )
+    return Segment(
+        id=found.id,
+        seek=found.seek,
+        text=found.text,
+        tokens=tuple(found.tokens),
+        temperature=float(found.temperature or 0.0),
+        words=None if words is None else tuple(words),
+        **{name: float(getattr(found, name)) for name in numbers},
+    )
 
 
 def _choices(question: Question) -> dict[str, Any]:

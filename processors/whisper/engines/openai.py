@@ -23,6 +23,7 @@ from processors.whisper.engines.fair_batches import Rounds
 from processors.whisper.engines.fast import Windows
 from processors.whisper.options import WhisperOptions
 from processors.whisper.track import interleaving
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcriber import Answer, Question
 from processors.whisper.weights import catalogue, source
 
@@ -120,7 +121,7 @@ class Engine:
     def _reads_roughly(self) -> bool:
         return self._may_be_rough and self._decoding.knows_rough
 
-    def _exactly(self, question: Question) -> list[dict[str, Any]]:
+    def _exactly(self, question: Question) -> list[Segment]:
         """openai-whisper's segments of one part."""
         samples = question.samples
         if len(samples) < _SHORTEST_SAMPLES:

@@ -6,6 +6,8 @@ The sound is sent in parts, as 16-bit WAV of 16 kHz, and only where somebody spe
 import io
 import math
 import wave
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import httpx2
@@ -18,8 +20,17 @@ from processors.remote.client import NOT_UNDERSTOOD, Server, said
 from processors.whisper.audio import reader
 from processors.whisper.engines.whole_parts import InTurns
 from processors.whisper.options import WhisperOptions
+from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.transcriber import Answer, Question
 from processors.whisper.weights import catalogue
+
+_NUMBERS = (
+    "temperature",
+    "avg_logprob",
+    "compression_ratio",
+    "no_speech_prob",
+)  # NaN among them is reported by `review`
+_OWN_NAMES = {each.name for each in fields(Segment)}
 
 
 class RemoteEngine(InTurns):
@@ -138,24 +149,45 @@ def _read(told: Any, question: Question) -> Answer:
     given = _segments_with_text(told)
     if not given and (text := _text_of(told)):
         given = [{"text": text, **whole}]
-    words = _usable(told.get("words"))
-    segments = []
-    for number, each in enumerate(given):
-        text = " " + _text_of(each)
-        start, end = _time(each.get("start")), _time(each.get("end"))
-        segment = {"id": number, "seek": 0, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0, "no_speech_prob": 0.0}
-        segment |= {"compression_ratio": compression_ratio(text)}
-        segment |= {name: value for name, value in each.items() if _is_usable(value, segment.get(name))}
-        segment.pop("words", None)  # unless requested
-        segment |= {"start": start, "end": max(start, end), "text": text, "seek": 0}
-        if question.options.word_timestamps:
-            found = _usable(each.get("words")) or _words_within(words, segment)
-            # subtitles are made of words: without any, the segment would be missing
-            segment["words"] = _spaced(found, text) or [{"word": text, "start": start, "end": end, "probability": 1.0}]
-        segments.append(segment)
+    segments = [_segment(each, number) for number, each in enumerate(given)]
+    if question.options.word_timestamps:
+        words = _usable(told.get("words"))
+        segments = [
+            _with_words(segment, _usable(each.get("words")) or _words_within(words, segment))
+            for segment, each in zip(segments, given, strict=True)
+        ]
     language = told.get("language")
     code = catalogue.language_code(language.lower()) if isinstance(language, str) else None
     return Answer(segments=segments, language=code)
+
+
+def _segment(each: dict[str, Any], number: int) -> Segment:
+    """
+    Raises:
+        _NoTranscriptionError: it has no times.
+    """
+    text, start = " " + _text_of(each), _time(each.get("start"))
+    segment = Segment(
+        id=number,
+        seek=0,
+        start=start,
+        end=max(start, _time(each.get("end"))),
+        text=text,
+        compression_ratio=compression_ratio(text),
+        extra={name: value for name, value in each.items() if name not in _OWN_NAMES and value is not None},
+    )
+    told = {name: each[name] for name in _NUMBERS if isinstance(each.get(name), int | float)}
+    if isinstance(each.get("tokens"), list):
+        told["tokens"] = tuple(each["tokens"])
+    if isinstance(each.get("language"), str):
+        told["language"] = each["language"]
+    return replace(segment, **told)
+
+
+def _with_words(segment: Segment, words: Sequence[Word]) -> Segment:
+    """Subtitles are made of words: without any, the segment would be missing."""
+    whole = Word(word=segment.text, start=segment.start, end=segment.end, probability=1.0)
+    return replace(segment, words=_spaced(words, segment.text) or (whole,))
 
 
 def _segments_with_text(told: dict[str, Any]) -> list[dict[str, Any]]:
@@ -194,35 +226,32 @@ def _time(told: Any) -> float:
     return max(0.0, seconds)
 
 
-def _is_usable(told: Any, default: Any) -> bool:
-    """Check whether a server's value can replace `default`; None cannot. NaN can: the review reports it."""
-    return told is not None and (not isinstance(default, float) or isinstance(told, int | float))
-
-
-def _usable(told: Any) -> list[dict[str, Any]]:
+def _usable(told: Any) -> list[Word]:
     """The words that a server tells; none if one of them has no time, as text would be missing."""
     try:
         return [
-            {"probability": 1.0, **word, "word": str(word["word"])}
-            | {"start": _time(word["start"]), "end": _time(word["end"])}
+            Word.from_json(
+                {"probability": 1.0, **word, "word": str(word["word"])}
+                | {"start": _time(word["start"]), "end": _time(word["end"])}
+            )
             for word in told or ()
         ]
     except (LookupError, TypeError, _NoTranscriptionError):
         return []
 
 
-def _words_within(words: list[dict[str, Any]], segment: dict[str, Any]) -> list[dict[str, Any]]:
+def _words_within(words: Sequence[Word], segment: Segment) -> list[Word]:
     """The words of the answer whose middle lies in the segment."""
-    return [word for word in words if segment["start"] <= (word["start"] + word["end"]) / 2 < segment["end"]]
+    return [word for word in words if segment.start <= (word.start + word.end) / 2 < segment.end]
 
 
-def _spaced(words: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+def _spaced(words: Sequence[Word], text: str) -> tuple[Word, ...]:
     """The words with a space before each that has one in the text: some servers leave them out."""
     spaced, at = [], 0
     for word in words:
-        bare = word["word"].strip()
+        bare = word.word.strip()
         found = text.find(bare, at)
         is_apart = found < 0 or text[found - 1 : found].isspace()
-        spaced.append({**word, "word": " " * is_apart + bare})
+        spaced.append(replace(word, word=" " * is_apart + bare))
         at = at if found < 0 else found + len(bare)
-    return spaced
+    return tuple(spaced)

@@ -11,6 +11,7 @@ from typing import Any
 
 from processors.whisper.engines.fair_batches import Rounds
 from processors.whisper.track import interleaving
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcriber import Answer, Question
 
 
@@ -29,14 +30,15 @@ class Turn:
     def pack(self, answer: Answer | Exception) -> dict[str, Any] | None:
         if isinstance(answer, Exception):
             return None
+        segments = [segment.as_json() for segment in answer.segments]
         try:
-            numbers = json.dumps(answer.segments, default=float, allow_nan=False)  # numpy's, of some libraries
+            json.dumps(segments, allow_nan=False)
         except ValueError:  # NaN: not worth saving
             return None
-        return {"segments": json.loads(numbers), "language": answer.language}
+        return {"segments": segments, "language": answer.language}
 
     def unpack(self, kept: dict[str, Any]) -> Answer:
-        return Answer(segments=kept["segments"], language=kept["language"])
+        return Answer(segments=[Segment.from_json(each) for each in kept["segments"]], language=kept["language"])
 
 
 class InTurns:

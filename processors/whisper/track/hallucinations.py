@@ -5,10 +5,10 @@ next temperature; what stays is dropped by `hearing`, or named to a person by `r
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from processors.whisper.audio import vad
+from processors.whisper.track.segment import Segment
 
 _FASTEST_CHARACTERS_PER_SECOND = 60  # fast English reaches 25; more than this has no room in a window
 _FASTEST_WORDS_PER_SECOND = 12  # auctioneers reach 8
@@ -80,12 +80,12 @@ def is_credit(text: str) -> bool:
     return bool(_CREDITS.search(text))
 
 
-def phantoms(segments: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Segments that Whisper is known to make up. Where it is known, a segment has its "speech_seconds"."""
+def phantoms(segments: Sequence[Segment]) -> Iterable[Segment]:
+    """Segments that Whisper is known to make up."""
     for number, segment in enumerate(segments):
-        seconds = segment["end"] - segment["start"]
-        spoken, is_last = segment.get("speech_seconds", seconds), number == len(segments) - 1
-        if is_credit(segment["text"]) or is_phantom(segment["text"], seconds, spoken, is_last):
+        seconds, is_last = segment.end - segment.start, number == len(segments) - 1
+        spoken = seconds if segment.speech_seconds is None else segment.speech_seconds
+        if is_credit(segment.text) or is_phantom(segment.text, seconds, spoken, is_last):
             yield segment
 
 

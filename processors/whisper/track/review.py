@@ -1,12 +1,12 @@
 """Why a person should look at a transcript. Pure: it judges what was heard and changes nothing."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import Any
 
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import hallucinations
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript, clock
 from processors.whisper.weights import catalogue
 
@@ -78,12 +78,12 @@ def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     threshold = options.compression_ratio_threshold
-    places = [s["start"] for s in found.segments if threshold and s["compression_ratio"] > threshold]
-    for words, run in groupby(found.segments, key=lambda segment: segment["text"].strip().casefold()):
-        same: Sequence[Mapping[str, Any]] = list(run)
+    places = [s.start for s in found.segments if threshold and s.compression_ratio > threshold]
+    for words, run in groupby(found.segments, key=lambda segment: segment.text.strip().casefold()):
+        same = list(run)
         if words and len(same) >= _REPEATS:
-            places.append(same[0]["start"])
-    places += [segment["start"] for segment in found.segments if hallucinations.is_loop(segment["text"])]
+            places.append(same[0].start)
+    places += [segment.start for segment in found.segments if hallucinations.is_loop(segment.text)]
     if places:
         yield f"The text repeats itself, at {_places(places)}: Whisper may have been caught in a loop there."
 
@@ -92,7 +92,7 @@ def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     threshold = options.logprob_threshold
     if threshold is None:
         threshold = -math.inf
-    places = [s["start"] for s in found.segments if not -math.inf < s["avg_logprob"] >= threshold]  # NaN is unsure
+    places = [s.start for s in found.segments if not -math.inf < s.avg_logprob >= threshold]  # NaN is unsure
     if places:
         yield f"The words are uncertain, at {_places(places)}."
 
@@ -100,29 +100,27 @@ def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     threshold = options.no_speech_threshold
     doubted = [
-        s
-        for s in found.segments
-        if threshold and s["no_speech_prob"] > threshold and s["text"].strip() and not _is_voiced(s)
+        s for s in found.segments if threshold and s.no_speech_prob > threshold and s.text.strip() and not _is_voiced(s)
     ]
-    if found.has_words and sum(len(s["text"]) for s in doubted) >= _NO_VOICE_SHARE * len(found.text):
-        yield f"Perhaps nobody speaks, at {_places(s['start'] for s in doubted)}: the text there may be invented."
+    if found.has_words and sum(len(s.text) for s in doubted) >= _NO_VOICE_SHARE * len(found.text):
+        yield f"Perhaps nobody speaks, at {_places(s.start for s in doubted)}: the text there may be invented."
 
 
-def _is_voiced(segment: Mapping[str, Any]) -> bool:
+def _is_voiced(segment: Segment) -> bool:
     """Did the voice detector hear somebody for most of its time?"""
-    return segment.get("speech_seconds", 0.0) >= _VOICED_SHARE * (segment["end"] - segment["start"])
+    return (segment.speech_seconds or 0.0) >= _VOICED_SHARE * (segment.end - segment.start)
 
 
 def _phantoms(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if doubted := list(hallucinations.phantoms(found.segments)):
-        said = ", ".join(f'"{segment["text"].strip()}"' for segment in doubted[:_MOST_PLACES])
-        yield f"Whisper is known to make this up, at {_places(s['start'] for s in doubted)}: {said}."
+        said = ", ".join(f'"{segment.text.strip()}"' for segment in doubted[:_MOST_PLACES])
+        yield f"Whisper is known to make this up, at {_places(s.start for s in doubted)}: {said}."
 
 
 def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    worded = [segment for segment in found.dropped if any(map(str.isalnum, segment["text"]))]
+    worded = [segment for segment in found.dropped if any(map(str.isalnum, segment.text))]
     if found.has_words and worded:
-        yield f"Text was left out where nobody speaks, at {_places(s['start'] for s in worded)}: see the .json file."
+        yield f"Text was left out where nobody speaks, at {_places(s.start for s in worded)}: see the .json file."
 
 
 _LOOKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (

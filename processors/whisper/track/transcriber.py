@@ -5,7 +5,7 @@ Knows no engine: that makes segments of one part. What cannot have been said is 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,19 +14,17 @@ from processors.whisper.audio import reader, vad
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import hallucinations, interleaving, languages
 from processors.whisper.track.interleaving import Ask, Job
+from processors.whisper.track.segment import FRAMES_PER_SECOND, Segment
 from processors.whisper.track.transcript import Transcript
 
 SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
 _LEVELS_PER_SECOND = 10  # of sound.levels
-_FRAMES_PER_SECOND = 100  # of a segment's `seek`
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
 _WINDOW_SECONDS = 30.0
 _FAST_CHARACTERS_PER_SECOND = 25  # of English: text that is longer than what is spoken then is not that
 _PASSED_OVER_SECONDS = 4.0  # of speech without a word of text: worth a look. Less is a breath, a laugh, a late time
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe forgets the text before a window sampled hotter than this
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
-
-Segment = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class Question:
 class Answer:
     """What an engine heard in one part."""
 
-    segments: list[Segment]  # as openai-whisper has them: times in seconds of the part, in order
+    segments: list[Segment]  # times in seconds of the part; in order
     language: str | None = None  # that it heard on the way
 
 
@@ -146,8 +144,7 @@ class Hearing:
             self._hear(reader.Part(at_seconds=at_seconds, samples=samples), within, is_new=has_changed)
             if self._language is None:
                 continue
-            for segment in self._kept[kept:]:
-                segment["language"] = self._language
+            self._kept[kept:] = [replace(segment, language=self._language) for segment in self._kept[kept:]]
             self._spoken[self._language] += vad.seconds_within(spoken, stretch.start, stretch.end)
             if stretch.probability is not None:
                 self._sure[self._language] = min(self._sure.get(self._language, 1.0), stretch.probability)
@@ -174,24 +171,24 @@ class Hearing:
             )
         )
         self._language = self._language or answer.language
-        segments = [_within(segment, part.seconds) for segment in answer.segments if segment["text"].strip()]
+        segments = [segment.within(part.seconds) for segment in answer.segments if segment.text.strip()]
         if spoken:
             segments = _placed(segments, spoken, part.seconds)
         for segment in segments:
             is_invented = _is_invented(segment, segments, part.seconds, loudness, spoken)
             if spoken is not None:
-                said = vad.seconds_within(spoken, segment["start"], segment["end"])
-                segment["speech_seconds"] = round(said, 2)
+                said = vad.seconds_within(spoken, segment.start, segment.end)
+                segment = replace(segment, speech_seconds=round(said, 2))
             if spoken and self._options.channel == "each":
                 segment = _from_first_heard(segment, spoken)
             chosen = self._dropped if is_invented else self._kept
-            chosen.append(_moved(segment, part.at_seconds, len(chosen)))
+            chosen.append(replace(segment.moved(part.at_seconds), id=len(chosen)))
         if spoken:
             self._note_passed_over(part, spoken, segments)
 
     def _note_passed_over(self, part: reader.Part, spoken: list[vad.Span], segments: Sequence[Segment]) -> None:
         """Where somebody speaks, but nothing is written."""
-        left = vad.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
+        left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
         for place in vad.windows(left, longest=part.seconds):
             seconds = vad.seconds_within(left, place.start, place.end)
             if seconds >= _PASSED_OVER_SECONDS:
@@ -204,9 +201,9 @@ class Hearing:
         goes_on = options.way == "exact" and options.condition_on_previous_text and not options.carries
         if not self._kept or not goes_on:
             return options.told
-        if self._kept[-1]["temperature"] > _RESET_TEMPERATURE:
+        if self._kept[-1].temperature > _RESET_TEMPERATURE:
             return None
-        return "".join(segment["text"] for segment in self._kept[-_PROMPT_SEGMENTS:]).strip()
+        return "".join(segment.text for segment in self._kept[-_PROMPT_SEGMENTS:]).strip()
 
 
 def _sample(seconds: float) -> int:
@@ -223,23 +220,23 @@ def _placed(segments: list[Segment], spoken: Sequence[vad.Span], seconds: float)
 
     It is in the same window, and no other segment tells of it. Times of words are right by themselves.
     """
-    left = vad.outside(spoken, [(segment["start"], segment["end"]) for segment in segments])
-    ends = [*(segment["start"] for segment in segments[1:]), seconds]  # the end of the time available to each
+    left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
+    ends = [*(segment.start for segment in segments[1:]), seconds]  # the end of the time available to each
     placed = []
     for segment, end in zip(segments, ends, strict=False):  # no segment at all: the model wrote nothing
-        until = min(end, segment["seek"] / _FRAMES_PER_SECOND + _WINDOW_SECONDS)
-        here = [span for span in left if segment["end"] <= span.start < until]
+        until = min(end, segment.seek / FRAMES_PER_SECOND + _WINDOW_SECONDS)
+        here = [span for span in left if segment.end <= span.start < until]
         heard = sum(span.end - span.start for span in here)
-        fits = here and len(segment["text"]) <= _FAST_CHARACTERS_PER_SECOND * heard
-        is_misplaced = fits and "words" not in segment and not _said_within(segment, spoken)
-        if is_misplaced and not hallucinations.is_phantom(segment["text"], heard, 0.0, is_last=True):
-            segment = {**segment, "start": here[0].start, "end": here[-1].end}
+        fits = here and len(segment.text) <= _FAST_CHARACTERS_PER_SECOND * heard
+        is_misplaced = fits and segment.words is None and not _said_within(segment, spoken)
+        if is_misplaced and not hallucinations.is_phantom(segment.text, heard, 0.0, is_last=True):
+            segment = replace(segment, start=here[0].start, end=here[-1].end)
         placed.append(segment)
     return placed
 
 
 def _said_within(segment: Segment, spoken: Sequence[vad.Span]) -> float:
-    return vad.seconds_within(spoken, segment["start"], segment["end"] + _LATE_SECONDS)
+    return vad.seconds_within(spoken, segment.start, segment.end + _LATE_SECONDS)
 
 
 def _is_invented(
@@ -252,35 +249,17 @@ def _is_invented(
     """Can the segment not have been said? (Whisper writes "you" on silence, and goes on inventing behind the end.)"""
     if spoken is not None and not _said_within(segment, spoken):
         return True
-    heard = loudness[int(segment["start"] * _LEVELS_PER_SECOND) : int(segment["end"] * _LEVELS_PER_SECOND) + 1]
+    heard = loudness[int(segment.start * _LEVELS_PER_SECOND) : int(segment.end * _LEVELS_PER_SECOND) + 1]
     if not len(heard) or float(heard.max()) < SILENCE_DB:
         return True
-    window = sum(len(other["text"]) for other in segments if other["seek"] == segment["seek"])
-    return not hallucinations.has_room(window, seconds - segment["seek"] / _FRAMES_PER_SECOND)
-
-
-def _within(segment: Segment, seconds: float) -> Segment:
-    """The segment cut at the end of the sound: its window was filled up with silence."""
-    cut = {**segment, "start": min(segment["start"], seconds), "end": min(segment["end"], seconds)}
-    if "words" in segment:
-        words = segment["words"]
-        cut["words"] = [{**w, "start": min(w["start"], seconds), "end": min(w["end"], seconds)} for w in words]
-    return cut
+    window = sum(len(other.text) for other in segments if other.seek == segment.seek)
+    return not hallucinations.has_room(window, seconds - segment.seek / FRAMES_PER_SECOND)
 
 
 def _from_first_heard(segment: Segment, spoken: Sequence[vad.Span]) -> Segment:
     """The segment from where somebody is heard: Whisper begins it with the silence before, while another may speak."""
-    heard = next((max(span.start, segment["start"]) for span in spoken if span.end > segment["start"]), segment["end"])
-    if heard >= segment["end"]:
+    heard = next((max(span.start, segment.start) for span in spoken if span.end > segment.start), segment.end)
+    if heard >= segment.end:
         return segment
-    words = [{**word, "start": min(max(word["start"], heard), word["end"])} for word in segment.get("words", ())]
-    return {**segment, "start": heard} | ({"words": words} if words else {})
-
-
-def _moved(segment: Segment, offset: float, number: int) -> Segment:
-    """The segment at its time in the whole file, numbered anew."""
-    moved = {**segment, "id": number, "start": segment["start"] + offset, "end": segment["end"] + offset}
-    moved["seek"] = segment["seek"] + round(offset * _FRAMES_PER_SECOND)
-    if "words" in segment:
-        moved["words"] = [{**w, "start": w["start"] + offset, "end": w["end"] + offset} for w in segment["words"]]
-    return moved
+    words = segment.words and tuple(replace(w, start=min(max(w.start, heard), w.end)) for w in segment.words)
+    return replace(segment, start=heard, words=words)

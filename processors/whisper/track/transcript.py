@@ -13,6 +13,7 @@ from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
 from processors import wellformed
 from processors.whisper.audio.reader import Gap
 from processors.whisper.options import TranscribeOptions
+from processors.whisper.track.segment import Segment
 
 _PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a longer pause, or so much text, and a new paragraph begins
 
@@ -21,8 +22,8 @@ _PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a longer pause, or so much tex
 class Transcript:
     """The text of one sound track, with the times of openai-whisper's segments."""
 
-    segments: tuple[Mapping[str, Any], ...]  # as openai-whisper gives them, times in seconds of the whole file
-    dropped: tuple[Mapping[str, Any], ...] = ()  # segments "heard" where there is silence, or no room for them
+    segments: tuple[Segment, ...]  # in order of time
+    dropped: tuple[Segment, ...] = ()  # segments "heard" where there is silence, or no room for them
     language: str | None  # a code; None: nothing to hear, and none was set
     language_probability: float | None = None  # None: it was not guessed
     languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds spoken in each
@@ -37,7 +38,7 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        return "".join(segment["text"] for segment in self.segments).strip()
+        return "".join(segment.text for segment in self.segments).strip()
 
     def facts(self) -> dict[str, Any]:
         """What is known beside the text."""
@@ -58,21 +59,22 @@ class Transcript:
 
 
 def merge(channels: Sequence[Transcript]) -> Transcript:
-    """One transcript of the channels of a track, each segment with its "channel", counted from 1; by time."""
-
-    def every(name: str) -> tuple[Mapping[str, Any], ...]:
-        found = [{**one, "channel": number} for number, of in enumerate(channels, 1) for one in getattr(of, name)]
-        return tuple({**one, "id": number} for number, one in enumerate(sorted(found, key=lambda one: one["start"])))
+    """One transcript of the channels of a track, each segment with its `channel`; in order of time."""
 
     return replace(
         channels[0],
-        segments=every("segments"),
-        dropped=every("dropped"),
+        segments=_by_time([of.segments for of in channels]),
+        dropped=_by_time([of.dropped for of in channels]),
         language=next((of.language for of in channels if of.has_words), channels[0].language),
         language_probability=next((of.language_probability for of in channels if of.has_words), None),
         passed_over=tuple(gap for of in channels for gap in of.passed_over),
         languages=dict(sum((Counter(of.languages) for of in channels), Counter())),
     )
+
+
+def _by_time(channels: Sequence[Sequence[Segment]]) -> tuple[Segment, ...]:
+    found = [replace(one, channel=number) for number, segments in enumerate(channels, 1) for one in segments]
+    return tuple(replace(one, id=number) for number, one in enumerate(sorted(found, key=lambda one: one.start)))
 
 
 def write(transcript: Transcript, outputs: Path, stem: str, options: TranscribeOptions) -> tuple[str, ...]:
@@ -85,15 +87,15 @@ def write(transcript: Transcript, outputs: Path, stem: str, options: TranscribeO
 def _write(transcript: Transcript, outputs: Path, name: str, form: str, options: TranscribeOptions) -> str:
     with (outputs / name).open("w", encoding="utf-8", newline="\n") as file:
         if form == "json":
-            file.write(
-                wellformed.dumps(_as_json(transcript), indent=1, default=float) + "\n"
-            )  # numpy's, of some engines
+            file.write(wellformed.dumps(_as_json(transcript), indent=1) + "\n")
         elif form == "md":
             file.write(_as_markdown(transcript))
         else:
             # The writer's own naming is not used: it cuts "talk.part 1" at the dot.
             _WRITERS[form](os.devnull).write_result(
-                {"segments": _all_signed(transcript, form, options)}, file, _layout(options)
+                {"segments": [segment.as_json() for segment in _all_signed(transcript, form, options)]},
+                file,
+                _layout(options),
             )
     return name
 
@@ -117,26 +119,24 @@ class _Vtt(_ByChannel, WriteVTT):
 _WRITERS = {"txt": WriteTXT, "srt": _Srt, "vtt": _Vtt, "tsv": WriteTSV}
 
 
-def _all_signed(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Mapping[str, Any]]:
+def _all_signed(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Segment]:
     """Every segment with its sign; where subtitles join them, only those before which another channel was heard."""
     joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
     before = [None, *transcript.segments]
     return [
-        segment if joins and last and last.get("channel") == segment.get("channel") else _signed(segment)
+        segment if joins and last and last.channel == segment.channel else _signed(segment)
         for last, segment in zip(before, transcript.segments, strict=False)
     ]
 
 
-def _signed(segment: Mapping[str, Any]) -> Mapping[str, Any]:
+def _signed(segment: Segment) -> Segment:
     """With the number of its channel before its words, if it has one."""
-    if "channel" not in segment:
+    if segment.channel is None:
         return segment
-    sign = f" [{segment['channel']}]"
-    signed = {**segment, "text": sign + segment["text"]}
-    if segment.get("words"):
-        first, *others = segment["words"]
-        signed["words"] = [{**first, "word": sign + first["word"]}, *others]
-    return signed
+    sign, words = f" [{segment.channel}]", segment.words
+    if words:
+        words = (replace(words[0], word=sign + words[0].word), *words[1:])
+    return replace(segment, text=sign + segment.text, words=words)
 
 
 def _layout(options: TranscribeOptions) -> dict[str, Any]:
@@ -150,14 +150,14 @@ def _as_markdown(transcript: Transcript) -> str:
     begun, last = 0.0, None
     for segment in transcript.segments:
         is_new = last is None or (
-            segment["start"] - last["end"] > _PAUSE_SECONDS
-            or segment["start"] - begun > _PARAGRAPH_SECONDS
-            or segment.get("channel") != last.get("channel")
+            segment.start - last.end > _PAUSE_SECONDS
+            or segment.start - begun > _PARAGRAPH_SECONDS
+            or segment.channel != last.channel
         )
         if is_new:
-            begun = segment["start"]
+            begun = segment.start
             paragraphs.append(f"**{clock(begun)}** ")
-        paragraphs[-1] += (_signed(segment) if is_new else segment)["text"].strip() + " "
+        paragraphs[-1] += (_signed(segment) if is_new else segment).text.strip() + " "
         last = segment
     return "\n\n".join(paragraph.strip() for paragraph in paragraphs) + ("\n" if paragraphs else "")
 
@@ -173,8 +173,8 @@ def _as_json(transcript: Transcript) -> dict[str, Any]:
     """openai-whisper's three keys, and what else is known."""
     return {
         "text": transcript.text,
-        "segments": transcript.segments,
+        "segments": [segment.as_json() for segment in transcript.segments],
         **transcript.facts(),
         "seconds": transcript.seconds,
-        "dropped": transcript.dropped,
+        "dropped": [segment.as_json() for segment in transcript.dropped],
     }

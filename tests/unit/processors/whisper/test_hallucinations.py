@@ -12,6 +12,7 @@ from processors.whisper import TranscribeOptions
 from processors.whisper.audio import vad
 from processors.whisper.engines.batch_runner import Listener
 from processors.whisper.track import hallucinations
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcriber import Question
 from tests.unit.processors.whisper.test_whisper_review import a_segment, reasons
 
@@ -100,7 +101,7 @@ def run(
     seconds: float = 20.0,
     clips: str = "0",
     tell: Callable[[float], None] = lambda seconds: None,
-) -> tuple[list[dict], list[float]]:
+) -> tuple[list[Segment], list[float]]:
     """`whisper.transcribe` where windows decode to these texts, in turn; the segments, and the temperatures asked."""
     asked = []
 
@@ -125,17 +126,17 @@ def run(
 
 def test_an_impossible_window_is_decoded_again_hotter():
     segments, asked = run(UNSAYABLE, "Good morning.", spoken=(vad.Span(3, 4),))
-    assert asked == [0.0, 0.2] and [segment["text"] for segment in segments] == [" Good morning."]
+    assert asked == [0.0, 0.2] and [segment.text for segment in segments] == [" Good morning."]
 
 
 def test_a_window_that_stays_impossible_keeps_its_own_figures():
     segments, asked = run(UNSAYABLE, spoken=(vad.Span(3, 4),))
-    assert len(asked) == 6 and {segment["compression_ratio"] for segment in segments} == {1.1}
+    assert len(asked) == 6 and {segment.compression_ratio for segment in segments} == {1.1}
 
 
 def test_a_phantom_that_stays_keeps_the_surest_text():
     segments, asked = run("Thank you.", spoken=(vad.Span(3, 4),))
-    assert len(asked) == 6 and [segment["temperature"] for segment in segments] == [0.0]
+    assert len(asked) == 6 and [segment.temperature for segment in segments] == [0.0]
 
 
 def test_possible_text_is_decoded_once():
@@ -144,7 +145,7 @@ def test_possible_text_is_decoded_once():
 
 def test_a_window_in_which_nobody_speaks_is_passed_over_undecoded():
     segments, asked = run("Good morning.", spoken=(vad.Span(61, 62),), seconds=70.0)
-    assert asked == [0.0] and segments[0]["seek"] == 6000
+    assert asked == [0.0] and segments[0].seek == 6000
 
 
 def test_a_window_is_judged_where_it_is_though_whisper_has_gone_there_untold():
@@ -153,4 +154,4 @@ def test_a_window_is_judged_where_it_is_though_whisper_has_gone_there_untold():
     segments, asked = run(
         "Good morning.", spoken=(vad.Span(41, 42),), seconds=60.0, clips="5,10,40,50", tell=told.append
     )
-    assert asked == [0.0] and segments[0]["seek"] == 4000 and told == [5.0, 40.0]
+    assert asked == [0.0] and segments[0].seek == 4000 and told == [5.0, 40.0]

@@ -10,6 +10,7 @@ import pytest
 from processors.contract import BadInput, Progress
 from processors.whisper import TranscribeOptions
 from processors.whisper.audio import reader
+from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.transcript import Transcript, write
 from tests.unit.processors.whisper.test_whisper import SPOKEN, read_sound, words, write_wav
 from tests.unit.processors.whisper.test_whisper_review import a_segment
@@ -71,9 +72,12 @@ def test_who_speaks_later_stands_behind_though_its_segment_begins_with_silence(h
 
 
 def test_subtitles_that_join_segments_never_join_speakers(tmp_path):
-    def a_turn(channel: int, start: float, *words: str) -> dict:
-        timed = [{"word": f" {word}", "start": start + at, "end": start + at + 1} for at, word in enumerate(words)]
-        return a_segment("".join(word["word"] for word in timed), start) | {"channel": channel, "words": timed}
+    def a_turn(channel: int, start: float, *words: str) -> Segment:
+        timed = tuple(
+            Word(word=f" {word}", start=start + at, end=start + at + 1, probability=1.0)
+            for at, word in enumerate(words)
+        )
+        return a_segment("".join(word.word for word in timed), start, channel=channel, words=timed)
 
     turns = (a_turn(1, 0, "Ask", "not,"), a_turn(1, 2, "ask"), a_turn(2, 2.5, "Never."), a_turn(1, 3, "what"))
     options = TranscribeOptions(formats="srt, txt", word_timestamps=True, max_line_width=32, max_line_count=2)

@@ -10,6 +10,7 @@ from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import reader, vad
 from processors.whisper.audio.vad import Span
 from processors.whisper.track import languages, transcript
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcriber import Answer, Hearing
 from tests.unit.processors.whisper.test_whisper import read_sound, write_wav
 
@@ -71,7 +72,7 @@ class Engine:
         span = question.spoken[0]
         text = f" This is {question.language or self._hears}."
         end = question.spoken[-1].end if self._hears == "all" else span.end
-        segment = {"start": span.start, "end": end, "seek": 0, "text": text, "temperature": 0.0}
+        segment = Segment(start=span.start, end=end, seek=0, text=text)
         return Answer(segments=[segment], language=self._hears)
 
 
@@ -96,11 +97,11 @@ def test_each_stretch_is_told_its_language_and_keeps_its_time(talk, tmp_path):
     assert [question.language for question in engine.asked] == ["en", "de"]
     assert [question.prompt for question in engine.asked] == ["Names", "Names"]  # not what was said in the other
     assert sum(len(question.samples) for question in engine.asked) == pytest.approx(16_000 * found.seconds, abs=16)
-    assert [(one["language"], one["text"]) for one in found.segments] == [
+    assert [(one.language, one.text) for one in found.segments] == [
         ("en", " This is en."),
         ("de", " This is de."),
     ]
-    assert 15.5 < found.segments[1]["start"] < 16.5
+    assert 15.5 < found.segments[1].start < 16.5
     assert (found.language, found.language_probability) == ("en", 0.98)
     assert list(found.languages) == ["en", "de"] and 8 < found.languages["en"] < 12 and 3 < found.languages["de"] < 6
     (name,) = transcript.write(found, tmp_path, "talk", TranscribeOptions(formats=("json",)))
@@ -117,7 +118,7 @@ def test_a_server_says_itself_what_it_heard(talk):
 def test_speech_that_the_engine_passes_over_is_named(talk):
     found = hear(Engine(("en", 0.98)), talk)  # which hears the first words only
     first = found.segments[0]
-    assert found.passed_over[0].at_seconds >= first["end"] and found.passed_over[-1].at_seconds < 17
+    assert found.passed_over[0].at_seconds >= first.end and found.passed_over[-1].at_seconds < 17
     assert sum(gap.seconds for gap in found.passed_over) == pytest.approx(12, abs=2)
     whole = hear(Engine(("en", 0.98), hears="all"), talk)
     assert whole.passed_over == ()

@@ -12,6 +12,7 @@ from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import reader, vad
 from processors.whisper.engines.openai import Engine
 from processors.whisper.track import transcriber
+from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.transcriber import Answer, Hearing, Question
 from tests.unit.processors.whisper.test_whisper import SAMPLES, read_sound, words, write_wav
 
@@ -76,7 +77,7 @@ class Scripted:
 
     name, device_name, is_elsewhere, made_by, joins = "scripted", "here", False, {}, False
 
-    def __init__(self, *answers: list[dict], language: str | None = None, probability: float | None = None):
+    def __init__(self, *answers: list[Segment], language: str | None = None, probability: float | None = None):
         self._answers, self._language = list(answers), (language, probability)
 
     def detect(self, samples: np.ndarray) -> tuple[str | None, float | None]:
@@ -96,9 +97,8 @@ class Finds(vad.Detector):
         return list(self._spans) or [vad.Span(0.0, len(sound) / 16_000)]
 
 
-def a_segment(text: str, start: float, end: float, **more: object) -> dict:
-    known = {"avg_logprob": -0.1, "no_speech_prob": 0.0, "compression_ratio": 1.0, "temperature": 0.0}
-    return {"id": 0, "seek": 0, "start": start, "end": end, "text": text, "tokens": [], **known} | more
+def a_segment(text: str, start: float, end: float, **more: object) -> Segment:
+    return Segment(**{"seek": 0, "start": start, "end": end, "text": text, "avg_logprob": -0.1} | more)
 
 
 def transcribe(engine: Scripted, seconds: float = 4.0, detector: vad.Detector | None = None, **options: object):
@@ -144,7 +144,7 @@ def test_a_declared_length_must_be_a_finite_number(text):
 def test_numbers_that_json_lacks_are_null(tmp_path):
     from processors.whisper.track import transcript
 
-    words = [{"word": " Good", "start": 0.0, "end": 1.0, "probability": float("nan")}]
+    words = (Word(word=" Good", start=0.0, end=1.0, probability=float("nan")),)
     segment = a_segment(" Good", 0.0, 1.0, avg_logprob=float("nan"), no_speech_prob=float("inf"), words=words)
     found = transcribe(Scripted([segment], language="en", probability=float("nan")), language=None)
     transcript.write(found, tmp_path, "talk", TranscribeOptions(formats=("json",)))

@@ -1,21 +1,23 @@
 """Which transcripts a person is asked to look at; pure, so segments are written by hand here."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from processors.whisper import TranscribeOptions
 from processors.whisper.audio.reader import Gap
 from processors.whisper.track import review
+from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript
 
 
-def a_segment(text: str = " Good morning.", start: float = 0.0, **fields: float) -> dict:
+def a_segment(text: str = " Good morning.", start: float = 0.0, **fields: object) -> Segment:
     sure = {"compression_ratio": 1.2, "avg_logprob": -0.3, "no_speech_prob": 0.05, "temperature": 0.0}
-    return {"text": text, "start": start, "end": start + 3, **sure, **fields}
+    return Segment(**{"text": text, "start": start, "end": start + 3, "seek": 0, **sure, **fields})
 
 
-def reasons(*segments: dict, **fields: object) -> str:
+def reasons(*segments: Segment, **fields: object) -> str:
     found = {"segments": segments or (a_segment(),), "language": "en", "seconds": 60.0} | fields
     return " ".join(review.reasons(Transcript(**found), TranscribeOptions()))
 
@@ -69,8 +71,8 @@ def test_where_nothing_was_heard_it_is_said_what_else_there_is():
 def test_a_voice_that_was_heard_is_not_doubted():
     unsure = a_segment(no_speech_prob=0.8)
     assert "Perhaps nobody speaks, at 0:00" in reasons(unsure)
-    assert "Perhaps nobody speaks, at 0:00" in reasons({**unsure, "speech_seconds": 0.4})
-    assert reasons({**unsure, "speech_seconds": 2.0}) == ""
+    assert "Perhaps nobody speaks, at 0:00" in reasons(replace(unsure, speech_seconds=0.4))
+    assert reasons(replace(unsure, speech_seconds=2.0)) == ""
 
 
 def test_speech_without_text_is_named_with_its_places():

@@ -1,0 +1,100 @@
+"""Segments of a transcript and their words, by the names of openai-whisper's JSON. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+FRAMES_PER_SECOND = 100  # of a spectrogram; the unit of `Segment.seek`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """One word with its times."""
+
+    word: str  # with the space before it, if the text has one there
+    start: float  # seconds; of the part while an engine works on it, then of the file
+    end: float  # seconds
+    probability: float | None  # 0 to 1; None: a server sent null
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what a server sent beyond these
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """
+        Raises:
+            KeyError: a field is missing.
+        """
+        known = {name: values[name] for name in ("word", "start", "end", "probability")}
+        return cls(**known, extra={name: value for name, value in values.items() if name not in known})
+
+    def as_json(self) -> dict[str, Any]:
+        timed = {"word": self.word, "start": self.start, "end": self.end, "probability": self.probability}
+        return {**timed, **self.extra}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Some words that belong together, about a sentence, with what the model knew of them."""
+
+    id: int = 0  # its number in the transcript
+    seek: int = 0  # start of its window, in frames of 0.01 s
+    start: float  # seconds; of the part while an engine works on it, then of the file
+    end: float  # seconds
+    text: str  # with the space before it
+    tokens: tuple[int, ...] = ()
+    temperature: float = 0.0
+    avg_logprob: float = 0.0  # mean natural logarithm of the tokens' probabilities in its window
+    compression_ratio: float = 1.0  # of the window's text, by zlib
+    no_speech_prob: float = 0.0  # of its window, 0 to 1
+    words: tuple[Word, ...] | None = None  # None: no word timestamps were requested
+    speech_seconds: float | None = None  # speech that the voice detector found in it; None: it did not run
+    language: str | None = None  # a code, where the language may change; None: that of the transcript
+    channel: int | None = None  # counts from 1; None: the channels are mixed
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what a server sent beyond these
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The segment that `as_json` gave these values.
+
+        Raises:
+            KeyError, TypeError: `as_json` never did.
+        """
+        known = {name: value for name, value in values.items() if name in _NAMES}
+        words = known.get("words")
+        known["tokens"] = tuple(known.get("tokens", ()))
+        known["words"] = None if words is None else tuple(map(Word.from_json, words))
+        return cls(**known, extra={name: value for name, value in values.items() if name not in _NAMES})
+
+    def as_json(self) -> dict[str, Any]:
+        """openai-whisper's keys in its order, then those it does not have; without values that are not known."""
+        values = (
+            {name: getattr(self, name) for name in _MODEL_FIELDS} | {"tokens": list(self.tokens)} | dict(self.extra)
+        )
+        if self.words is not None:
+            values["words"] = [word.as_json() for word in self.words]
+        known = {name: getattr(self, name) for name in ("speech_seconds", "language", "channel")}
+        return values | {name: value for name, value in known.items() if value is not None}
+
+    def within(self, seconds: float) -> Self:
+        """The segment cut at the end of its part, which is `seconds` long."""
+        cut = lambda each: replace(each, start=min(each.start, seconds), end=min(each.end, seconds))  # noqa: E731
+        return replace(cut(self), words=self.words and tuple(map(cut, self.words)))
+
+    def not_before(self, seconds: float) -> Self:
+        """The segment without times before this one."""
+        cut = lambda each: replace(each, start=max(each.start, seconds), end=max(each.end, seconds))  # noqa: E731
+        return replace(cut(self), words=self.words and tuple(map(cut, self.words)))
+
+    def moved(self, seconds: float) -> Self:
+        """The segment with its times in the file; `seconds`: where its part begins there."""
+        words = self.words and tuple(
+            replace(word, start=word.start + seconds, end=word.end + seconds) for word in self.words
+        )
+        seek = self.seek + round(seconds * FRAMES_PER_SECOND)
+        return replace(self, seek=seek, start=self.start + seconds, end=self.end + seconds, words=words)
+
+
+_NAMES = {each.name for each in fields(Segment)} - {"extra"}
+_MODEL_FIELDS = (
+    *("id", "seek", "start", "end", "text", "tokens"),
+    *("temperature", "avg_logprob", "compression_ratio", "no_speech_prob"),
+)
