@@ -17,6 +17,7 @@ _NOT_PROCESSORS = {
     "registry",
     "remote",
     "statements",
+    "torch_device",
     "units",
     "wellformed",
     "worker",

@@ -9,12 +9,11 @@
     [processors.whisper]
     model = "turbo"
 
-Imported by the daemon to check its configuration, so nothing heavy is imported here: `engine` (torch, whisper) and
-`sound` (PyAV) are imported once a worker loads.
+The daemon imports this module to check its configuration, so it imports nothing heavy: torch, whisper and PyAV are
+imported when a worker loads the model.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +36,8 @@ from processors.whisper.options import TranscribeOptions, WhisperOptions
 from processors.whisper.weights import catalogue
 
 if TYPE_CHECKING:
-    from processors.whisper.track.transcriber import Engine
+    from processors.whisper.track.engine import Engine
+    from processors.whisper.track.interleaving import Job
 
 __all__ = ["TranscribeOptions", "Whisper", "WhisperOptions", "processor"]
 
@@ -54,13 +54,13 @@ class Whisper(Processor):
             return Ready()
         if options.model.endswith(".pt") and not Path(options.model).expanduser().is_file():
             return Missing(
-                why=f"The Whisper checkpoint {options.model} is not there: correct `model`, or put it there."
+                why=f"The Whisper checkpoint {options.model} does not exist: correct `model`, or copy the file there."
             )
         model = Path(options.model).name.removesuffix(".pt")
         if model.endswith(".en") and (other := _other_than_english(recipe)):
             return Missing(
-                why=f'The model {model} knows English only: set model = "{model[:-3]}" in [processors.whisper] of '
-                f"config.toml, or {other} in the recipe or beside the file."
+                why=f'The model {model} supports English only: set model = "{model[:-3]}" in [processors.whisper] of '
+                f"config.toml, or {other} in the recipe or in the file's own options."
             )
         return Ready()
 
@@ -88,13 +88,13 @@ class Whisper(Processor):
         return Loaded(engine=engine.name, model=options.model, device=engine.device_name, joins=engine.joins)
 
     def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
-        """All jobs are transcribed at the same time, their windows decoded together; others may join on the way."""
+        """All jobs are transcribed at the same time, their windows decoded together; others may join them."""
         works: dict[int, Work] = {}
 
-        def jobs(coming: Iterable[Work]) -> Iterator[Callable]:
+        def jobs(coming: Iterable[Work]) -> "Iterator[Job[Finished]]":
             for work in coming:
                 works[next(numbers)] = work
-                yield partial(self._transcribe, work, progress)
+                yield self._job(work, progress)
 
         numbers = count()
         for number, outcome in self._engine.run(jobs(batch), lambda: jobs(self.newcomers())):
@@ -102,40 +102,40 @@ class Whisper(Processor):
             yield works.pop(number), Failed(kind=outcome.kind, message=str(outcome)) if known else outcome
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
-        ((_, outcome),) = self._engine.run([partial(self._transcribe, work, progress)])
+        ((_, outcome),) = self._engine.run([self._job(work, progress)])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def _transcribe(self, work: Work, progress: Progress, ask: Callable) -> Finished:
+    def _job(self, work: Work, progress: Progress) -> "Job[Finished]":
         from processors.whisper.job import transcribe
 
-        return transcribe(work, self._engine, self._detector, progress, ask)
+        return transcribe(work, self._engine, self._detector, progress)
 
 
 def _other_than_english(recipe: TranscribeOptions) -> str:
-    """What would have to be set for an English model to do; "": nothing."""
-    wanted = (
+    """The settings under which an English-only model would suffice; "": it does."""
+    fixes = (
         ('task = "transcribe"', recipe.task != "transcribe"),
         ("multilingual = false", recipe.multilingual),
         ('language = "en"', recipe.language not in {None, "en"}),
     )
-    return " and ".join(mend for mend, is_needed in wanted if is_needed)
+    return " and ".join(fix for fix, is_needed in fixes if is_needed)
 
 
 def _engine(options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
     match options.engine:
         case "openai":
-            from processors.whisper.engines.server import RemoteEngine
+            from processors.whisper.engines.server import ServerEngine
 
-            return RemoteEngine.load(options)
+            return ServerEngine.load(options)
         case "faster-whisper":
-            from processors.whisper.engines.faster_whisper import FasterEngine
+            from processors.whisper.engines.faster_whisper import FasterWhisperEngine
 
-            return FasterEngine.load(options, models)
-    from processors.whisper.engines.openai import Engine
+            return FasterWhisperEngine.load(options, models)
+    from processors.whisper.engines.openai import OpenAIWhisperEngine
 
-    return Engine.load(options, models, progress)
+    return OpenAIWhisperEngine.load(options, models, progress)
 
 
 processor = Whisper

@@ -1,4 +1,4 @@
-"""One job: its tracks or channels heard, its result files written."""
+"""One job: transcribe its track, or each of its channels, and write the result files."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,21 +8,23 @@ from processors.contract import Finished, Progress, Work
 from processors.whisper.audio import reader, vad
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import checkpoints, review, transcript
-from processors.whisper.track.interleaving import Ask
-from processors.whisper.track.transcriber import Engine, Hearing
+from processors.whisper.track.engine import Engine
+from processors.whisper.track.interleaving import Job
+from processors.whisper.track.transcriber import TrackTranscriber
 
 _EXCERPT_CHARACTERS = 200
 
 
-def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Progress, ask: Ask) -> Finished:
-    """Work on one job.
+def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Job[Finished]:
+    """Work on one job, as a generator whose requests `engine.run` answers.
 
     Raises:
         BadInput: the file is the cause.
         OSError: the outputs cannot be written.
     """
     options: Any = work.options
-    found = _hear(work, engine, detector, progress, checkpoints.keeping(_parts(work, engine), ask))
+    checkpointed = Parts(work, {"kept": checkpoints.VERSION, **engine.made_by})
+    found = yield from checkpoints.resume(checkpointed, _transcript(work, engine, detector, progress))
     return Finished(
         files=transcript.write(found, work.outputs, work.stem, options),
         excerpt=found.text[:_EXCERPT_CHARACTERS],
@@ -37,11 +39,7 @@ def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Pro
     )
 
 
-def _parts(work: Work, engine: Engine) -> Parts:
-    return Parts(work, {"kept": checkpoints.VERSION, **engine.made_by})
-
-
-def _hear(work: Work, engine: Engine, detector: vad.Detector, progress: Progress, ask: Ask) -> transcript.Transcript:
+def _transcript(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Job[transcript.Transcript]:
     options: TranscribeOptions = work.options
     channels: list[int | None] = [None if options.channel == "mix" else options.channel]
     if options.channel == "each":
@@ -51,19 +49,20 @@ def _hear(work: Work, engine: Engine, detector: vad.Detector, progress: Progress
     length: float | None = None
     for number, channel in enumerate(channels):
         with reader.open_track(work.source, options.track, channel) as track:
-            tell = _teller(work, progress, length or track.declared_seconds, number, len(channels))
-            found.append(Hearing(engine, detector, options, ask, tell).transcribe(track))
+            report = _reporter(work, progress, length or track.declared_seconds, number, len(channels))
+            found.append((yield from TrackTranscriber(engine, detector, options, report).transcribe(track)))
             length = track.decoded_seconds
     return found[0] if options.channel != "each" else transcript.merge(found)
 
 
-def _teller(
+def _reporter(
     work: Work, progress: Progress, length: float | None, number: int, channels: int
 ) -> Callable[[float], None]:
-    """Tells of the seconds done in one channel as a share of the whole work. `length`: of a channel, if it is known."""
+    """Reports the seconds done in one channel as a share of the complete work. length: of a channel, in seconds, if it
+    is known."""
 
-    def tell(seconds: float) -> None:
+    def report(seconds: float) -> None:
         done = (seconds + number * (length or 0.0)) / channels
         progress.job(work, done=done, total=None if length is None else max(done, length), unit="seconds")
 
-    return tell
+    return report

@@ -1,6 +1,6 @@
 """What `[processors.whisper]` and a recipe of it may say. Imported by the daemon: nothing heavy."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -117,24 +117,6 @@ class TranscribeOptions(RecipeOptions):
     # the first is the one to open
     formats: Annotated[tuple[Format, ...], BeforeValidator(_split)] = ("txt", "srt", "vtt", "tsv", "json")
 
-    _WHERE: ClassVar[frozenset[str]] = frozenset(
-        {
-            "way",
-            "cut_context",
-            "vad",
-            "language",
-            "multilingual",
-            "initial_prompt",
-            "vocabulary",
-            "clip_timestamps",
-            "track",
-            "channel",
-            "formats",
-            "highlight_words",
-        }
-        | {"max_line_width", "max_line_count", "max_words_per_line"}
-    )  # what `whisper.transcribe` is not told
-
     @field_validator("temperature")
     @classmethod
     def _grows_hotter(cls, temperature: float | tuple[float, ...]) -> float | tuple[float, ...]:
@@ -247,13 +229,13 @@ class TranscribeOptions(RecipeOptions):
         return tuple(zip(points[::2], points[1::2], strict=True))
 
     @property
-    def told(self) -> str | None:
-        """What is told before the first window, or if it `carries`, before each."""
+    def fixed_prompt(self) -> str | None:
+        """The prompt of the first window or, if `repeats_prompt`, the start of each one's."""
         names = f"{', '.join(self.vocabulary)}." if self.vocabulary else None
         return " ".join(filter(None, (names, self.initial_prompt))) or None
 
     @property
-    def carries(self) -> bool:
+    def repeats_prompt(self) -> bool:
         return self.carry_initial_prompt or bool(self.vocabulary)
 
     @property
@@ -265,9 +247,3 @@ class TranscribeOptions(RecipeOptions):
     def beams(self) -> int | None:
         """None: greedy, which is what one beam comes to."""
         return None if self.beam_size == 1 else self.beam_size
-
-    def arguments(self) -> dict[str, Any]:
-        """Those of `whisper.transcribe` that are the same for every part of a file."""
-        patience = self.patience if self.beams else None
-        chosen = {"beam_size": self.beams, "patience": patience, "carry_initial_prompt": self.carries}
-        return self.model_dump(exclude=set(self._WHERE)) | chosen

@@ -107,10 +107,10 @@ class BatchDecoder:
         task.sot_index = task.initial_tokens.index(task.tokenizer.sot)
         return task
 
-    def forget(self) -> None:
+    def free_memory(self) -> None:
         """Give the memory back that is kept for the next windows."""
         if self._steady:
-            self._steady.forget()
+            self._steady.free_memory()
         if self.network.device.type == "cuda":
             torch.cuda.empty_cache()
 

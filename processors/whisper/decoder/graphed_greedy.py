@@ -173,7 +173,7 @@ class Steady:
         """Make room for windows, (positions, width) each; returns what their prompts are read with."""
         count, longest = len(features), max(map(len, features))
         if self._state is None or self._state.size < count:
-            self.forget()  # before there is another: both may not fit
+            self.free_memory()  # before there is another: both may not fit
             self._state = State(self._network, task, bucket(count))
         state = self._state
         positions = min(-(-longest // _POSITIONS_STEP) * _POSITIONS_STEP, state.most_positions)
@@ -182,7 +182,7 @@ class Steady:
         self._shape = Shape(rows=bucket(count), capacity=0, positions=positions, is_masked=is_masked, is_timed=False)
         return state.cache.within(count, state.most_capacity), state.heard.within(count, positions, is_masked)
 
-    def forget(self) -> None:
+    def free_memory(self) -> None:
         """Give the memory back; it is made again for the next windows."""
         self._steps.clear()
         self._state = None

@@ -1,8 +1,8 @@
-"""Whose windows are decoded next: a fair share of each batch for everyone who waits, however much each asks for.
+"""Choose the windows of the next batch: a fair share for every request that waits, however many windows it has.
 
-A long recording asks for many windows at once, a short one for its only one. The one that has waited longest decides
-what kind of batch it is; then all who ask for that kind put in a window each, and another, until the batch is full. Who
-got windows goes to the end of the line. Knows nothing of decoding.
+A long recording requests many windows at once, a short one its only one. The request that has waited longest decides
+the kind of the batch; then each request with windows of that kind adds one, and another, until the batch is full. All
+that got a window go to the end of the line. Knows nothing of decoding.
 """
 
 import logging
@@ -13,41 +13,41 @@ from typing import Any
 
 from processors import contract
 
-Place = tuple[int, int]  # a question, and which of its windows
+Place = tuple[int, int]  # a request, and the number of one of its windows
 _MISSING: Any = object()
 
 log = logging.getLogger(__name__)
 
 
-class Rounds:
+class FairBatches:
     """The windows of one run that wait to be decoded."""
 
     def __init__(self, decode: Callable[[list], list], kind: Callable[[Any], Hashable], most: int):
-        """`decode` decodes up to `most` windows of one kind."""
+        """decode: decodes up to `most` windows of one kind."""
         self._decode, self._kind, self._most = decode, kind, most
-        self._results: dict[int, list[Any]] = {}  # by question, who has waited longest first
+        self._results: dict[int, list[Any]] = {}  # by request, the one that has waited longest first
 
-    def answer(self, questions: Mapping[int, Sequence[Any]]) -> dict[int, list[Any] | Exception]:
-        """Decode one batch. Returns the results, one a window, of the questions all of whose windows are decoded.
+    def answer(self, requests: Mapping[int, Sequence[Any]]) -> dict[int, list[Any] | Exception]:
+        """Decode one batch. Return the results, one for each window, of the requests that are complete.
 
-        A question whose windows cannot be decoded is answered with the exception.
+        The answer to a request whose windows cannot be decoded is the exception.
 
         Raises:
-            Exception: the memory or the device failed, which concerns all questions.
+            Exception: the memory or the device failed, which concerns all requests.
         """
-        for number, windows in questions.items():
+        for number, windows in requests.items():
             self._results.setdefault(number, [_MISSING] * len(windows))
-        batch = self._next(questions)
-        failed = self._take(questions, batch)
+        batch = self._next(requests)
+        failed = self._take(requests, batch)
         for number in dict.fromkeys(number for number, _ in batch if number not in failed):
             self._results[number] = self._results.pop(number)  # to the end of the line
-        answered = [number for number, results in self._results.items() if _MISSING not in results]
-        return failed | {number: self._results.pop(number) for number in answered}
+        complete = [number for number, results in self._results.items() if _MISSING not in results]
+        return failed | {number: self._results.pop(number) for number in complete}
 
-    def _take(self, questions: Mapping[int, Sequence[Any]], batch: list[Place]) -> dict[int, list[Any] | Exception]:
-        """Decode a batch; if that fails, the windows of each question apart. Returns the failure of each question."""
+    def _take(self, requests: Mapping[int, Sequence[Any]], batch: list[Place]) -> dict[int, list[Any] | Exception]:
+        """Decode a batch; if it fails, the windows of each request separately. Return the failure of each request."""
         try:
-            self._decode_places(questions, batch)
+            self._decode_places(requests, batch)
             return {}
         except Exception as error:
             numbers = list(dict.fromkeys(number for number, _ in batch))
@@ -55,14 +55,14 @@ class Rounds:
                 raise
             if len(numbers) <= 1:
                 return dict.fromkeys(self._forget(numbers), error)
-            log.exception("a batch of windows cannot be decoded; going on with those of each file apart")
+            log.exception("a batch of windows failed; decoding those of each file separately")
         failed: dict[int, list[Any] | Exception] = {}
         for one in numbers:
-            failed |= self._take(questions, [(number, place) for number, place in batch if number == one])
+            failed |= self._take(requests, [(number, place) for number, place in batch if number == one])
         return failed
 
-    def _decode_places(self, questions: Mapping[int, Sequence[Any]], batch: list[Place]) -> None:
-        found = self._decode([questions[number][place] for number, place in batch])
+    def _decode_places(self, requests: Mapping[int, Sequence[Any]], batch: list[Place]) -> None:
+        found = self._decode([requests[number][place] for number, place in batch])
         for (number, place), result in zip(batch, found, strict=True):
             self._results[number][place] = result
 
@@ -71,13 +71,13 @@ class Rounds:
             del self._results[number]
         return numbers
 
-    def _next(self, questions: Mapping[int, Sequence[Any]]) -> list[Place]:
+    def _next(self, requests: Mapping[int, Sequence[Any]]) -> list[Place]:
         waiting: dict[Hashable, list[list[Place]]] = defaultdict(list)
         for number, results in self._results.items():
             own: dict[Hashable, list[Place]] = defaultdict(list)
             for place, result in enumerate(results):
                 if result is _MISSING:
-                    own[self._kind(questions[number][place])].append((number, place))
+                    own[self._kind(requests[number][place])].append((number, place))
             for kind, places in own.items():
                 waiting[kind].append(places)
         of_one_kind = next(iter(waiting.values()), [])

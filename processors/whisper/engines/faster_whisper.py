@@ -9,10 +9,10 @@ import numpy as np
 from processors.contract import Unavailable
 from processors.whisper.audio import vad
 from processors.whisper.audio.reader import SAMPLE_RATE_HZ
-from processors.whisper.engines.whole_parts import InTurns
+from processors.whisper.engines.whole_parts import WholePartEngine
 from processors.whisper.options import WhisperOptions
+from processors.whisper.track.engine import PartRequest, PartResult
 from processors.whisper.track.segment import Segment, Word
-from processors.whisper.track.transcriber import Answer, Question
 
 try:
     import faster_whisper
@@ -23,7 +23,7 @@ _WINDOWS_AT_ONCE = 8
 _LEAST_LEFT_SECONDS = 1.0  # of speech without text, that are heard again
 
 
-class FasterEngine(InTurns):
+class FasterWhisperEngine(WholePartEngine):
     """One loaded model. See `hearing.Engine`."""
 
     name = "faster-whisper"
@@ -37,7 +37,7 @@ class FasterEngine(InTurns):
         self.made_by = {"engine": self.name, "version": version, "model": options.model, "device": self.device_name}
 
     @classmethod
-    def load(cls, options: WhisperOptions, models: Path) -> "FasterEngine":
+    def load(cls, options: WhisperOptions, models: Path) -> "FasterWhisperEngine":
         """The model of `options`: the path of a folder, or a name; that is looked for in models/faster, else fetched.
 
         Raises:
@@ -65,46 +65,46 @@ class FasterEngine(InTurns):
             ) from error
         return cls(model, options)
 
-    def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
+    def detect_language(self, samples: np.ndarray) -> tuple[str, float | None]:
         if not self._model.model.is_multilingual:
             return "en", None
         language, probability, _ = self._model.detect_language(samples)
         return language, round(probability, 4)
 
-    def hear_now(self, question: Question) -> Answer:
-        options, spoken = question.options, question.spoken or ()
+    def transcribe_part(self, request: PartRequest) -> PartResult:
+        options, spoken = request.options, request.spoken or ()
         if options.way == "fast":
-            segments = self._by_clips(question, vad.windows(spoken))
+            segments = self._by_clips(request, vad.windows(spoken))
         else:
             found, _ = self._model.transcribe(
-                question.samples,
+                request.samples,
                 condition_on_previous_text=options.condition_on_previous_text,
                 hallucination_silence_threshold=options.hallucination_silence_threshold,
-                **_choices(question),
+                **_choices(request),
             )
-            segments = self._told(question, found)
+            segments = self._told(request, found)
         left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
         left = [span for span in left if span.end - span.start >= _LEAST_LEFT_SECONDS]
         if left:  # what is spoken behind a window's last time is passed over by the library
-            segments = sorted([*segments, *self._by_clips(question, left)], key=lambda segment: segment.start)
-        return Answer(segments=segments)
+            segments = sorted([*segments, *self._by_clips(request, left)], key=lambda segment: segment.start)
+        return PartResult(segments=segments)
 
-    def _by_clips(self, question: Question, clips: Sequence[vad.Span]) -> list[Segment]:
+    def _by_clips(self, request: PartRequest, clips: Sequence[vad.Span]) -> list[Segment]:
         """Windows of at most half a minute, decoded together."""
         found, _ = self._batched.transcribe(
-            question.samples,
+            request.samples,
             clip_timestamps=[{"start": clip.start, "end": clip.end} for clip in clips],
             batch_size=_WINDOWS_AT_ONCE,
             without_timestamps=False,
-            **_choices(question),
+            **_choices(request),
         )
-        return self._told(question, found)
+        return self._told(request, found)
 
-    def _told(self, question: Question, found: Iterable["faster_whisper.transcribe.Segment"]) -> list[Segment]:
+    def _told(self, request: PartRequest, found: Iterable["faster_whisper.transcribe.Segment"]) -> list[Segment]:
         """The segments, as the library has them; each is told on the way."""
         segments = []
         for segment in found:
-            question.tell(min(segment.end, len(question.samples) / SAMPLE_RATE_HZ))
+            request.report(min(segment.end, len(request.samples) / SAMPLE_RATE_HZ))
             segments.append(_segment(segment))
         return segments
 
@@ -127,10 +127,10 @@ def _segment(found: "faster_whisper.transcribe.Segment") -> Segment:
     )
 
 
-def _choices(question: Question) -> dict[str, Any]:
-    options = question.options
+def _choices(request: PartRequest) -> dict[str, Any]:
+    options = request.options
     return {
-        "language": question.language,
+        "language": request.language,
         "task": options.task,
         "beam_size": options.beam_size or 1,
         "best_of": options.best_of or 1,
@@ -140,7 +140,7 @@ def _choices(question: Question) -> dict[str, Any]:
         "compression_ratio_threshold": options.compression_ratio_threshold,
         "log_prob_threshold": options.logprob_threshold,
         "no_speech_threshold": options.no_speech_threshold,
-        "initial_prompt": options.initial_prompt if options.vocabulary else question.prompt,
+        "initial_prompt": options.initial_prompt if options.vocabulary else request.prompt,
         "hotwords": ", ".join(options.vocabulary) or None,
         "suppress_tokens": [int(token) for token in (options.suppress_tokens or "").split(",") if token],
         "word_timestamps": options.word_timestamps,

@@ -1,8 +1,7 @@
-"""openai-whisper over the parts of sound tracks, in two ways: its own `transcribe`, or windows cut at pauses."""
+"""openai-whisper over the parts of sound tracks, in two modes: `exact` and `fast`."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -15,48 +14,48 @@ from whisper.decoding import DecodingResult
 from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
-from processors import malloc
+from processors import malloc, torch_device
 from processors.contract import BadInput, JobError, Progress, Unavailable
-from processors.whisper.audio import reader
-from processors.whisper.engines.batch_runner import Decoding, Listener
-from processors.whisper.engines.fair_batches import Rounds
-from processors.whisper.engines.fast import Windows
+from processors.whisper.engines import exact
+from processors.whisper.engines.batch_runner import BatchRunner
+from processors.whisper.engines.fair_batches import FairBatches
+from processors.whisper.engines.fast import FastMode
+from processors.whisper.engines.window import Decoding, Window
 from processors.whisper.options import WhisperOptions
 from processors.whisper.track import interleaving
+from processors.whisper.track.engine import PartRequest, PartResult
+from processors.whisper.track.interleaving import Job
 from processors.whisper.track.segment import Segment
-from processors.whisper.track.transcriber import Answer, Question
 from processors.whisper.weights import catalogue, source
 
-_SHORTEST_SAMPLES = 1600  # the mel transform raises under 201 samples; 0.1 s holds no word anyway
 
-
-class Engine:
-    """One loaded model. See `hearing.Engine`."""
+class OpenAIWhisperEngine:
+    """One loaded model. See `track.engine.Engine`."""
 
     name = "openai-whisper"
     joins = True
 
     def __init__(self, model: Whisper, name: str, dtype: str = "auto"):
-        """`dtype`: what the windows are computed in, see `WhisperOptions`.
+        """dtype: precision of the windows, see `WhisperOptions`.
 
         Raises:
-            Unavailable: the model's device does not know it.
+            Unavailable: the model's device does not support it.
         """
         self._model = model
         self.is_elsewhere = model.device.type == "cuda"
-        self._fp16 = self.is_elsewhere  # what whisper itself computes in; its CPU code knows float32 only
         self._may_be_rough = dtype == "auto"
         if dtype == "auto":
-            dtype = "float16" if self._fp16 else "float32"
-        self._decoding = Decoding(model, *precision(dtype, model.device))
+            dtype = "float16" if self.is_elsewhere else "float32"
+        self._runner = BatchRunner(model, *precision(dtype, model.device))
         self.made_by = {"engine": self.name, "version": whisper.__version__, "model": name, "dtype": dtype}
 
     @classmethod
-    def load(cls, options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
-        """The model of `options`, fetched first if need be.
+    def load(cls, options: WhisperOptions, models: Path, progress: Progress) -> "OpenAIWhisperEngine":
+        """The model of `options`, downloaded first if necessary.
 
         Raises:
-            Unavailable: no such device, or no such numbers on it; or the weights are not at hand, or damaged.
+            Unavailable: there is no such device, or it does not support the precision; or the weights are missing or
+                damaged.
         """
         malloc.share()
         if options.threads:
@@ -67,45 +66,58 @@ class Engine:
             model = Whisper(whisper.ModelDimensions(**checkpoint["dims"]))
             model.load_state_dict(checkpoint["model_state_dict"])
         except (KeyError, TypeError, RuntimeError) as error:
-            raise Unavailable(f"{options.model} is no openai-whisper checkpoint: {error}") from error
+            raise Unavailable(f"{options.model} is not an openai-whisper checkpoint: {error}") from error
         heads = whisper._ALIGNMENT_HEADS.get(catalogue.canonical(Path(options.model).name.removesuffix(".pt")))
         if heads:
-            model.set_alignment_heads(heads)  # else: all heads of the later layers, which times words less well
+            model.set_alignment_heads(heads)  # default: all heads of the later layers, which time words less well
         return cls(model.to(device).eval(), options.model, options.dtype)
 
     @property
     def device_name(self) -> str:
-        device = self._model.device
-        return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+        return torch_device.device_name(self._model.device)
 
     def run(
-        self, jobs: Iterable[interleaving.Job], more: Callable[[], Iterable[interleaving.Job]] = tuple
+        self, jobs: Iterable[Job], more: Callable[[], Iterable[Job]] = tuple
     ) -> Iterator[tuple[int, Any | Exception]]:
         """The windows of all jobs are decoded together."""
-        rounds = Rounds(self._decoding.decode, attrgetter("kind"), self._decoding.most)
-        return interleaving.run(jobs, rounds.answer, more)
+        batches = FairBatches(self._runner.decode, attrgetter("kind"), self._runner.at_once)
+        return interleaving.run(jobs, batches.answer, more)
 
-    def detect(self, samples: np.ndarray) -> tuple[str, float | None]:
+    def detect_language(self, samples: np.ndarray) -> tuple[str, float | None]:
         if not self._model.is_multilingual:
             return "en", None
-        mel = log_mel_spectrogram(self._moved(pad_or_trim(samples[:N_SAMPLES])), self._model.dims.n_mels)
-        mel = mel.to(torch.float16 if self._fp16 else torch.float32)
-        _, probabilities = self._model.detect_language(mel)
+        first = torch.from_numpy(pad_or_trim(samples[:N_SAMPLES])).to(self._model.device)
+        mel = log_mel_spectrogram(first, self._model.dims.n_mels)
+        _, probabilities = self._model.detect_language(mel.to(torch.float16 if self.is_elsewhere else torch.float32))
         language = max(probabilities, key=probabilities.get)
         return language, round(probabilities[language], 4)
 
-    def hear(self, question: Question) -> Answer:
-        self._check_vocabulary(question.options.vocabulary)
-        ask = question.ask
-        question = replace(question, ask=lambda windows: _with_numbers(ask(self._decoding.checked(windows))))
-        if question.options.way == "fast":
-            return Answer(segments=Windows(self._model, question, self._reads_roughly).transcribe())
-        return Answer(segments=self._exactly(question))
+    def transcribe(self, request: PartRequest) -> Decoding[PartResult]:
+        self._check_vocabulary(request.options.vocabulary)
+        language = request.language or self.detect_language(request.samples)[0]
+        segments = yield from interleaving.intercept(self._segments(request, language), self._decode)
+        return PartResult(segments=segments)
+
+    def _segments(self, request: PartRequest, language: str) -> Decoding[list[Segment]]:
+        if request.options.way == "fast":
+            is_rough = self._may_be_rough and self._runner.has_rough_encoder
+            return FastMode(self._model, request, language, is_rough).transcribe()
+        return exact.transcribe(self._model, request, language)
+
+    def _decode(self, windows: Sequence[Window]) -> Decoding[list[DecodingResult]]:
+        """Check the options here, so that an error concerns this job only.
+
+        Raises:
+            Exception: what whisper raises for options that it cannot decode with.
+            JobError: the model computed NaN.
+        """
+        self._runner.check(windows)
+        return _without_nan((yield windows))
 
     def _check_vocabulary(self, names: Sequence[str]) -> None:
         """
         Raises:
-            BadInput: it is longer than what Whisper can be told: of a prompt it reads the end only.
+            BadInput: it is longer than a prompt of Whisper, of which only the end is read.
         """
         if not names:
             return
@@ -113,31 +125,12 @@ class Engine:
         count, most = len(tokenizer.encode(" " + ", ".join(names) + ".")), self._model.dims.n_text_ctx // 2 - 1
         if count > most:
             raise BadInput(
-                f"The vocabulary comes to {count} tokens, and Whisper can be told {most}: a token is about four "
-                "letters of English, but less than one in some scripts. Leave out the less important names."
+                f"The vocabulary has {count} tokens, more than Whisper's limit of {most}. A token is about four "
+                "letters of English, but less than one letter in some scripts. Leave out the less important names."
             )
 
-    @property
-    def _reads_roughly(self) -> bool:
-        return self._may_be_rough and self._decoding.knows_rough
 
-    def _exactly(self, question: Question) -> list[Segment]:
-        """openai-whisper's segments of one part."""
-        samples = question.samples
-        if len(samples) < _SHORTEST_SAMPLES:
-            samples = np.pad(samples, (0, _SHORTEST_SAMPLES - len(samples)))
-        arguments = question.options.arguments() | {"initial_prompt": question.prompt, "language": question.language}
-        seconds = len(samples) / reader.SAMPLE_RATE_HZ
-        listener = Listener(self._model, question, seconds)
-        result = whisper.transcribe(listener, self._moved(samples), fp16=self._fp16, **arguments)
-        return [listener.with_its_own_ratio(segment) for segment in result["segments"]]
-
-    def _moved(self, samples: np.ndarray) -> torch.Tensor:
-        """On the model's device, where, then, the spectrogram is made."""
-        return torch.from_numpy(samples).to(self._model.device)
-
-
-def _with_numbers(results: Sequence[DecodingResult]) -> Sequence[DecodingResult]:
+def _without_nan(results: Sequence[DecodingResult]) -> Sequence[DecodingResult]:
     """Return the results unchanged.
 
     Raises:
@@ -152,16 +145,16 @@ def _with_numbers(results: Sequence[DecodingResult]) -> Sequence[DecodingResult]
 
 
 def precision(dtype: str, device: torch.device) -> tuple[torch.dtype, bool]:
-    """What numbers are kept as, and whether linear layers round them to 8 bits.
+    """The type of the numbers, and whether linear layers round them to 8 bits.
 
     Raises:
-        Unavailable: not on this device.
+        Unavailable: the device does not support it.
     """
     if dtype != "int8":
         return getattr(torch, dtype), False
     if device.type != "cpu":
         raise Unavailable(
-            f'dtype = "int8" is for the CPU, not for {device}. Leave it out of [processors.whisper], or set '
+            f'dtype = "int8" works on the CPU only, not on {device}. Remove it from [processors.whisper], or set '
             'device = "cpu" there.'
         )
     return torch.float32, True
@@ -172,5 +165,5 @@ def _device(wanted: str) -> torch.device:
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(wanted)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise Unavailable(f'There is no CUDA device "{wanted}" here: set device = "auto", or look at the driver.')
+        raise Unavailable(f'This machine has no CUDA device "{wanted}": set device = "auto", or check the driver.')
     return device

@@ -18,10 +18,10 @@ from processors import wellformed
 from processors.contract import JobError
 from processors.remote.client import NOT_UNDERSTOOD, Server, said
 from processors.whisper.audio import reader
-from processors.whisper.engines.whole_parts import InTurns
+from processors.whisper.engines.whole_parts import WholePartEngine
 from processors.whisper.options import WhisperOptions
+from processors.whisper.track.engine import PartRequest, PartResult
 from processors.whisper.track.segment import Segment, Word
-from processors.whisper.track.transcriber import Answer, Question
 from processors.whisper.weights import catalogue
 
 _NUMBERS = (
@@ -33,7 +33,7 @@ _NUMBERS = (
 _OWN_NAMES = {each.name for each in fields(Segment)}
 
 
-class RemoteEngine(InTurns):
+class ServerEngine(WholePartEngine):
     """One server and model. See `hearing.Engine`."""
 
     name = "openai"
@@ -45,7 +45,7 @@ class RemoteEngine(InTurns):
         self._server, self._model = server, model
 
     @classmethod
-    def load(cls, options: WhisperOptions) -> "RemoteEngine":
+    def load(cls, options: WhisperOptions) -> "ServerEngine":
         """The server of `options`, which must answer.
 
         Raises:
@@ -55,39 +55,39 @@ class RemoteEngine(InTurns):
         server.models()
         return cls(server, options.model)
 
-    def detect(self, samples: np.ndarray) -> tuple[None, None]:
+    def detect_language(self, samples: np.ndarray) -> tuple[None, None]:
         return None, None
 
-    def hear_now(self, question: Question) -> Answer:
+    def transcribe_part(self, request: PartRequest) -> PartResult:
         """
         Raises:
             Unavailable: the server is away, overloaded, refuses the key or does not know the model.
             JobError: it refuses this sound.
         """
-        path = f"audio/{'translations' if question.options.task == 'translate' else 'transcriptions'}"
-        fields: dict[str, Any] = {"model": self._model, "temperature": str(question.options.temperatures[0])}
-        if question.language and question.options.task != "translate":
-            fields["language"] = question.language
-        if question.prompt:
-            fields["prompt"] = question.prompt
+        path = f"audio/{'translations' if request.options.task == 'translate' else 'transcriptions'}"
+        fields: dict[str, Any] = {"model": self._model, "temperature": str(request.options.temperatures[0])}
+        if request.language and request.options.task != "translate":
+            fields["language"] = request.language
+        if request.prompt:
+            fields["prompt"] = request.prompt
         timed = {"response_format": "verbose_json"}
-        if question.options.word_timestamps:
+        if request.options.word_timestamps:
             timed["timestamp_granularities[]"] = ["segment", "word"]
-        file = _as_wav(question.samples)
-        response = self._post(path, fields | timed, file, question)
+        file = _as_wav(request.samples)
+        response = self._post(path, fields | timed, file, request)
         if response.status_code in NOT_UNDERSTOOD:
-            response = self._post(path, fields | {"response_format": "json"}, file, question)
+            response = self._post(path, fields | {"response_format": "json"}, file, request)
         if response.status_code != 200:
             raise self._refused(response)
         try:
-            return _read(_parsed(response), question)
+            return _read(_parsed(response), request)
         except _NoTranscriptionError as error:
             raise JobError(
                 f"The answer of the speech server {self.device_name} is not a transcription: {error}. See its log, or "
                 "name another `model` in [processors.whisper]."
             ) from error
 
-    def _post(self, path: str, fields: dict[str, Any], file: bytes, question: Question) -> httpx2.Response:
+    def _post(self, path: str, fields: dict[str, Any], file: bytes, request: PartRequest) -> httpx2.Response:
         """The server's last word.
 
         Raises:
@@ -97,7 +97,7 @@ class RemoteEngine(InTurns):
         return self._server.ask(
             lambda client: client.post(path, data=fields, files=files),
             is_passing=lambda response: False,
-            alive=lambda: question.tell(0.0),  # nothing is done yet, but it goes on
+            alive=lambda: request.report(0.0),  # nothing is done yet, but it goes on
         )
 
     def _refused(self, response: httpx2.Response) -> JobError:
@@ -135,7 +135,7 @@ def _parsed(response: httpx2.Response) -> Any:
         raise _NoTranscriptionError("it is not JSON") from error
 
 
-def _read(told: Any, question: Question) -> Answer:
+def _read(told: Any, request: PartRequest) -> PartResult:
     """Parse a server's response. Missing or null text means no speech; missing segment values count as good.
 
     Raises:
@@ -143,14 +143,14 @@ def _read(told: Any, question: Question) -> Answer:
     """
     if not isinstance(told, dict) or not told.keys() & {"text", "segments"}:
         raise _NoTranscriptionError("it has no text")
-    seconds = len(question.samples) / reader.SAMPLE_RATE_HZ
-    spoken = question.spoken or ()
+    seconds = len(request.samples) / reader.SAMPLE_RATE_HZ
+    spoken = request.spoken or ()
     whole = {"start": spoken[0].start if spoken else 0.0, "end": spoken[-1].end if spoken else seconds}
     given = _segments_with_text(told)
     if not given and (text := _text_of(told)):
         given = [{"text": text, **whole}]
     segments = [_segment(each, number) for number, each in enumerate(given)]
-    if question.options.word_timestamps:
+    if request.options.word_timestamps:
         words = _usable(told.get("words"))
         segments = [
             _with_words(segment, _usable(each.get("words")) or _words_within(words, segment))
@@ -158,7 +158,7 @@ def _read(told: Any, question: Question) -> Answer:
         ]
     language = told.get("language")
     code = catalogue.language_code(language.lower()) if isinstance(language, str) else None
-    return Answer(segments=segments, language=code)
+    return PartResult(segments=segments, language=code)
 
 
 def _segment(each: dict[str, Any], number: int) -> Segment:

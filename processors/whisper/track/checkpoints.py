@@ -1,51 +1,59 @@
-"""What was heard, kept across the attempts at a job (see `processors.checkpoints`): a crash costs what it came in."""
+"""Finished windows or parts, saved across the attempts of a job (see `processors.checkpoints`): after a crash, only the
+unfinished ones are decoded again."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from processors.checkpoints import Parts
-from processors.whisper.track.interleaving import Ask
+from processors.whisper.track import interleaving
 
-VERSION = 3  # of what is kept, and of how windows are decoded; another one is not read
+VERSION = 3  # of the format, and of how windows are decoded; checkpoints of another version are not read
 _DIGITS = 24
 
+Result = TypeVar("Result")
 
-class Asked(Protocol):
-    """A window, or a whole part: what an engine is asked to hear."""
+
+class Request(Protocol):
+    """A window or a complete part that an engine decodes."""
 
     def digest(self) -> bytes:
-        """Of all that decides what is heard: its sound, what is told before it, how it is decoded."""
+        """A hash of all that the result depends on: sound, prompt, options."""
 
     def pack(self, result: Any) -> dict[str, Any] | None:
-        """The result as JSON; None: it is not worth keeping."""
+        """The result as JSON; None: not worth saving."""
 
-    def unpack(self, kept: dict[str, Any]) -> Any:
-        """
+    def unpack(self, saved: Mapping[str, Any]) -> Any:
+        """The result that `pack` gave these values.
+
         Raises:
-            KeyError, TypeError: that was never packed.
+            KeyError, TypeError: `pack` never did.
         """
 
 
-def keeping(parts: Parts, ask: Ask) -> Ask:
-    """`ask`, which is not asked for what an earlier attempt heard."""
+Requests = Generator[Sequence[Request], Sequence[Any], Result]
 
-    def answer(asked: Sequence[Asked]) -> list[Any]:
-        names = [f"heard-{each.digest().hex()[:_DIGITS]}" for each in asked]
-        found = [_read(parts.get(name), each) for name, each in zip(names, asked, strict=True)]
-        missing = [number for number, result in enumerate(found) if result is None]
+
+def resume(parts: Parts, job: Requests[Result]) -> Requests[Result]:
+    """The same job, without the requests that an earlier attempt finished."""
+
+    def answer(requests: Sequence[Request]) -> Requests[list[Any]]:
+        names = [f"heard-{request.digest().hex()[:_DIGITS]}" for request in requests]
+        results = [_read(parts.get(name), request) for name, request in zip(names, requests, strict=True)]
+        missing = [number for number, result in enumerate(results) if result is None]
         if missing:
-            for number, result in zip(missing, ask([asked[number] for number in missing]), strict=True):
-                found[number] = result
-                packed = asked[number].pack(result)
+            found = yield [requests[number] for number in missing]
+            for number, result in zip(missing, found, strict=True):
+                results[number] = result
+                packed = requests[number].pack(result)
                 if packed is not None:
                     parts.put(names[number], packed)
-        return found
+        return results
 
-    return answer
+    return interleaving.intercept(job, answer)
 
 
-def _read(kept: Any, asked: Asked) -> Any | None:
+def _read(saved: Any, request: Request) -> Any | None:
     try:
-        return None if kept is None else asked.unpack(kept)
+        return None if saved is None else request.unpack(saved)
     except (KeyError, TypeError):
         return None

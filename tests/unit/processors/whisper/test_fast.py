@@ -1,6 +1,7 @@
 """The fast way: windows that end at pauses, and no speech lost between them."""
 
 import dataclasses
+import math
 from itertools import pairwise
 
 import jiwer
@@ -11,8 +12,9 @@ import torch
 from processors.whisper import TranscribeOptions
 from processors.whisper.audio import vad
 from processors.whisper.decoder.audio_encoder import Encoder
-from processors.whisper.engines.batch_runner import Decoding, timed
-from processors.whisper.engines.fast import Windows, _Piece
+from processors.whisper.engines.batch_runner import BatchRunner
+from processors.whisper.engines.fast import _Piece, _rest
+from processors.whisper.engines.timestamps import split_at_timestamps
 from tests.unit.processors.whisper.test_whisper import KENNEDY, SPOKEN, read_sound, words, write_wav
 
 
@@ -47,36 +49,36 @@ def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch)
     from processors.whisper.engines import fast
 
     asked = []
-    real = fast.Windows._take
+    real = fast.FastMode._take
 
     def take(self, piece, mel, result):
         asked.append(piece)
-        if not piece.splits:  # as if only its first words had been understood
+        if not piece.rests:  # as if only its first words had been understood
             closed = [n for n, token in enumerate(result.tokens) if token >= self._tokenizer.timestamp_begin]
             early = self._tokenizer.timestamp_begin + 150
             result.tokens[:] = [*result.tokens[: closed[0] + 9], early]
         return real(self, piece, mel, result)
 
-    monkeypatch.setattr(fast.Windows, "_take", take)
+    monkeypatch.setattr(fast.FastMode, "_take", take)
     heard = hear("jfk.flac", way="fast")
     first, rest = asked[:2]
-    assert [first.splits, rest.splits] == [0, 1] and rest.known > first.start + 2.9
+    assert [first.rests, rest.rests] == [0, 1] and rest.known_until > first.start + 2.9
     assert "country can do for you" in heard.text
-    assert first.said == "" and words(rest.said) == words(KENNEDY)[: len(words(rest.said))] != ""
-    assert rest.start == pytest.approx(rest.known - 0.5, abs=0.01)  # a little earlier: but no time is said twice
+    assert first.text_before == "" and words(rest.text_before) == words(KENNEDY)[: len(words(rest.text_before))] != ""
+    assert rest.start == pytest.approx(rest.known_until - 0.5, abs=0.01)  # a little earlier: but no time is said twice
     segments = heard.json()["segments"]
     assert all(one["end"] <= next_one["start"] for one, next_one in pairwise(segments))
 
 
 def test_a_short_rest_is_not_told_what_was_said():
-    short = Windows._rest(None, _Piece(start=10.0, end=16.0), 5.4, 0.6, " all but this")
-    assert (short.start, short.known, short.said) == (15.4, 15.4, "")
+    short = _rest(_Piece(start=10.0, end=16.0), 5.4, 0.6, " all but this")
+    assert (short.start, short.known_until, short.text_before) == (15.4, 15.4, "")
 
 
 def test_beams_that_end_twice_are_asked_again_greedily(hear, monkeypatch):
     """Of a beam search's candidates, whisper takes the likeliest by token: what is said twice is likelier."""
     asked = []
-    real = Decoding.decode
+    real = BatchRunner.decode
 
     def decode(self, batch):
         found = real(self, batch)
@@ -87,7 +89,7 @@ def test_beams_that_end_twice_are_asked_again_greedily(hear, monkeypatch):
                 found[number] = dataclasses.replace(found[number], text=text)
         return found
 
-    monkeypatch.setattr(Decoding, "decode", decode)
+    monkeypatch.setattr(BatchRunner, "decode", decode)
     heard = hear("jfk.flac", way="fast", beam_size=3)
     assert asked == [3, None] and words(heard.text) == words(KENNEDY)
 
@@ -98,10 +100,11 @@ def test_tokens_are_cut_at_their_times():
     tokenizer = get_tokenizer(False)
     at = [tokenizer.timestamp_begin + n for n in (0, 100, 150, 200)]
     text, more = tokenizer.encode(" one two"), tokenizer.encode(" three")
-    closed, left, last = timed([at[0], *text, at[1], at[1], *more], tokenizer)
-    assert closed == [([at[0], *text, at[1]], 0.0, 2.0)] and left == ([at[1], *more], 2.0) and last == 2.0
-    closed, left, last = timed([at[0], *text, at[1], at[2], *more, at[3]], tokenizer)
-    assert [pair[1:] for pair in closed] == [(0.0, 2.0), (3.0, 4.0)] and left is None and last == 4.0
+    closed, left = split_at_timestamps([at[0], *text, at[1], at[1], *more], tokenizer)
+    assert [(each.tokens, each.start, each.end) for each in closed] == [((at[0], *text, at[1]), 0.0, 2.0)]
+    assert (left.tokens, left.start, left.end) == ((at[1], *more), 2.0, math.inf)
+    closed, left = split_at_timestamps([at[0], *text, at[1], at[2], *more, at[3]], tokenizer)
+    assert [(each.start, each.end) for each in closed] == [(0.0, 2.0), (3.0, 4.0)] and left is None
 
 
 def test_fast_needs_the_voice_detector():
@@ -123,7 +126,7 @@ class Spoilt:
 
 @pytest.fixture
 def spoilt(whisper, monkeypatch):
-    decoder = whisper._engine._decoding._decoder
+    decoder = whisper._engine._runner._decoder
     spoilt = Spoilt(decoder.encoder)
     monkeypatch.setattr(decoder, "rough_encoder", spoilt)
     return spoilt

@@ -24,7 +24,8 @@ from processors.whisper.decoder.cuda_graphs import capture_on, eagerly, first_er
 from processors.whisper.decoder.decoding import BatchDecoder
 from processors.whisper.decoder.graphed_greedy import Shape, State, most_rows
 from processors.whisper.decoder.text_decoder import Network
-from processors.whisper.engines.batch_runner import Decoding, Window
+from processors.whisper.engines.batch_runner import BatchRunner
+from processors.whisper.engines.window import Window
 from tests.unit.processors.whisper.test_whisper import read_sound
 
 pytestmark = pytest.mark.slow
@@ -324,20 +325,20 @@ def test_where_memory_ends_fewer_windows_are_decoded_at_once_from_then_on(by_ste
         """A GPU on which a step for more than so many windows does not fit."""
 
         def __call__(self, step):
-            rows = decoding._decoder._steady._shape.rows
+            rows = runner._decoder._steady._shape.rows
             sizes.append(rows)
             if rows > room:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return step
 
-    decoding = Decoding(by_step._model, torch.float32)
-    decoding._decoder = stays(by_step, Small())
+    runner = BatchRunner(by_step._model, torch.float32)
+    runner._decoder = stays(by_step, Small())
     asked = [Window(None, each, features=window) for window, each in zip(windows, options(), strict=True)]
-    assert_same(decoding.decode(asked), wanted)
-    assert (sizes[0], decoding.most) == (8, 2) and "going on with 2" in caplog.text
+    assert_same(runner.decode(asked), wanted)
+    assert (sizes[0], runner.at_once) == (8, 2) and "continuing with 2" in caplog.text
     room = 0
     with pytest.raises(torch.OutOfMemoryError):
-        decoding.decode(asked[:1])
+        runner.decode(asked[:1])
 
 
 def test_the_error_that_counts_is_the_one_before_that_of_the_capture():

@@ -4,16 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 import whisper as openai_whisper
 from whisper.decoding import DecodingResult
 from whisper.tokenizer import get_tokenizer
 
 from processors.whisper import TranscribeOptions
 from processors.whisper.audio import vad
-from processors.whisper.engines.batch_runner import Listener
-from processors.whisper.track import hallucinations
+from processors.whisper.engines import exact
+from processors.whisper.track import hallucinations, interleaving
+from processors.whisper.track.engine import PartRequest
 from processors.whisper.track.segment import Segment
-from processors.whisper.track.transcriber import Question
 from tests.unit.processors.whisper.test_whisper_review import a_segment, reasons
 
 UNSAYABLE = "Of all the many things which a person may care to write down here, none could be spoken so quickly. " * 2
@@ -89,9 +90,9 @@ def test_text_that_was_left_out_is_named_with_its_time():
 
 
 class Model:
-    """As much of a model as `whisper.transcribe` asks for, beside decoding."""
+    """As much of a model as the seek loop uses."""
 
-    device, is_multilingual, num_languages = "cpu", False, 99
+    device, is_multilingual, num_languages = torch.device("cpu"), False, 99
     dims = openai_whisper.ModelDimensions(80, 1500, 384, 6, 4, 51864, 448, 384, 6, 4)
 
 
@@ -99,29 +100,35 @@ def run(
     *texts: str,
     spoken: tuple[vad.Span, ...],
     seconds: float = 20.0,
-    clips: str = "0",
-    tell: Callable[[float], None] = lambda seconds: None,
+    clips: tuple[tuple[int, int], ...] = (),
+    report: Callable[[float], None] = lambda seconds: None,
 ) -> tuple[list[Segment], list[float]]:
-    """`whisper.transcribe` where windows decode to these texts, in turn; the segments, and the temperatures asked."""
-    asked = []
+    """Exact mode where windows decode to these texts, in turn; its segments, and the temperatures it requests."""
+    temperatures = []
 
-    def ask(windows):
-        (window,) = windows
-        text = texts[min(len(asked), len(texts) - 1)]
-        asked.append(window.options.temperature)
+    def answer(requests):
+        ((window,),) = requests.values()
+        text = texts[min(len(temperatures), len(texts) - 1)]
+        temperatures.append(window.options.temperature)
         first = TOKENS.timestamp_begin
-        tokens = [first, *TOKENS.encode(" " + text), first + round(50 * seconds)]
-        sure = {"avg_logprob": -0.2 - len(asked) / 100, "no_speech_prob": 0.0, "compression_ratio": 1.1}
-        result = DecodingResult(audio_features=window.mel, language="en", tokens=tokens, text=text, **sure)
-        return [DecodingResult(**{**vars(result), "temperature": window.options.temperature})]
+        result = DecodingResult(
+            audio_features=window.mel,
+            language="en",
+            tokens=[first, *TOKENS.encode(" " + text), first + round(50 * seconds)],
+            text=text,
+            avg_logprob=-0.2 - len(temperatures) / 100,
+            no_speech_prob=0.0,
+            temperature=window.options.temperature,
+            compression_ratio=1.1,
+        )
+        return {0: [result]}
 
-    silence = np.zeros(round(seconds * 16_000), np.float32)
+    samples = np.zeros(round(seconds * 16_000), np.float32)
     options = TranscribeOptions(beam_size=None, best_of=None)
-    told = {"samples": silence, "spoken": spoken, "language": "en", "prompt": None, "tell": tell}
-    listener = Listener(Model(), Question(options=options, ask=ask, **told), seconds)
-    chosen = {"temperature": options.temperature, "clip_timestamps": clips}
-    heard = openai_whisper.transcribe(listener, silence, fp16=False, language="en", **chosen)
-    return [listener.with_its_own_ratio(segment) for segment in heard["segments"]], asked
+    request = PartRequest(samples=samples, spoken=spoken, language="en", prompt=None, options=options, report=report)
+    loop = exact.seek_loop(Model(), request, "en", clips)
+    ((_, segments),) = interleaving.run([loop.run()], answer)
+    return segments, temperatures
 
 
 def test_an_impossible_window_is_decoded_again_hotter():
@@ -148,10 +155,10 @@ def test_a_window_in_which_nobody_speaks_is_passed_over_undecoded():
     assert asked == [0.0] and segments[0].seek == 6000
 
 
-def test_a_window_is_judged_where_it_is_though_whisper_has_gone_there_untold():
-    """As it goes over silence beside doubtful words, or from clip to clip: its progress bar stays where it was."""
-    told = []
+def test_windows_of_clips_are_judged_where_they_are():
+    reported = []
+    clips = ((500, 1000), (4000, 5000))
     segments, asked = run(
-        "Good morning.", spoken=(vad.Span(41, 42),), seconds=60.0, clips="5,10,40,50", tell=told.append
+        "Good morning.", spoken=(vad.Span(41, 42),), seconds=60.0, clips=clips, report=reported.append
     )
-    assert asked == [0.0] and segments[0].seek == 4000 and told == [5.0, 40.0]
+    assert asked == [0.0] and segments[0].seek == 4000 and reported == [5.0, 40.0]

@@ -43,7 +43,7 @@ def test_a_name_of_the_vocabulary_is_heard(hear, way):
 
 def test_a_vocabulary_that_is_longer_than_what_whisper_reads_is_refused(hear):
     """In some scripts a letter is more than one token; what is too much would be cut off in front, untold."""
-    with pytest.raises(BadInput, match=r"comes to \d+ tokens, and Whisper can be told 223: .*Leave out"):
+    with pytest.raises(BadInput, match=r"has \d+ tokens, more than Whisper's limit of 223\. .*Leave out"):
         hear("LJ001-0002.mp3", vocabulary=["საქართველო"] * 30)
 
 
@@ -126,7 +126,7 @@ def test_markdown_begins_a_paragraph_behind_a_pause_and_after_a_minute(tmp_path)
 def test_windows_of_an_attempt_that_was_cut_short_are_not_decoded_again(whisper, make_work, tmp_path, monkeypatch, way):
     joined = np.concatenate([read_sound(FIRST), np.zeros(16_000 * 30, np.float32), read_sound(SECOND)])
     source = write_wav(tmp_path / "two.wav", joined)
-    decoded, decode = [], whisper._engine._decoding.decode
+    decoded, decode = [], whisper._engine._runner.decode
 
     def counting(batch):
         decoded.extend(batch)
@@ -139,7 +139,7 @@ def test_windows_of_an_attempt_that_was_cut_short_are_not_decoded_again(whisper,
         whisper.process_one(replace(work, attempt=number, kept=tmp_path / "kept"), Progress(lambda told: None))
         return (outputs / "talk.txt").read_text()
 
-    monkeypatch.setattr(whisper._engine._decoding, "decode", counting)
+    monkeypatch.setattr(whisper._engine._runner, "decode", counting)
     text = attempt(1)
     windows = sorted((tmp_path / "kept").rglob("heard-*.json"))
     assert len(windows) == len(decoded) == 2

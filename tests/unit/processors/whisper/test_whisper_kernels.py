@@ -89,5 +89,5 @@ def test_sixteen_bits_are_left_to_torch(model):
 def test_eight_bits_are_for_the_cpu():
     assert precision("int8", torch.device("cpu")) == (torch.float32, True)
     assert precision("bfloat16", torch.device("cuda")) == (torch.bfloat16, False)
-    with pytest.raises(Unavailable, match='for the CPU, not for cuda.*device = "cpu"'):
+    with pytest.raises(Unavailable, match='on the CPU only, not on cuda.*device = "cpu"'):
         precision("int8", torch.device("cuda"))

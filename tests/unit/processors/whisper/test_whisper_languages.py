@@ -9,9 +9,10 @@ from processors.contract import Missing
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import reader, vad
 from processors.whisper.audio.vad import Span
-from processors.whisper.track import languages, transcript
+from processors.whisper.track import interleaving, languages, transcript
+from processors.whisper.track.engine import PartResult
 from processors.whisper.track.segment import Segment
-from processors.whisper.track.transcriber import Answer, Hearing
+from processors.whisper.track.transcriber import TrackTranscriber
 from tests.unit.processors.whisper.test_whisper import read_sound, write_wav
 
 SPOKEN = [Span(1.0, 11.0), Span(14.0, 24.0), Span(30.0, 42.0), Span(45.0, 55.0)]
@@ -64,16 +65,16 @@ class Engine:
     def __init__(self, *guesses, hears=None):
         self._guesses, self._hears, self.asked = list(guesses), hears, []
 
-    def detect(self, samples):
+    def detect_language(self, samples):
         return self._guesses.pop(0)
 
-    def hear(self, question):
-        self.asked.append(question)
+    def transcribe(self, question):
+        self.asked.append((yield question))
         span = question.spoken[0]
         text = f" This is {question.language or self._hears}."
         end = question.spoken[-1].end if self._hears == "all" else span.end
         segment = Segment(start=span.start, end=end, seek=0, text=text)
-        return Answer(segments=[segment], language=self._hears)
+        return PartResult(segments=[segment], language=self._hears)
 
 
 @pytest.fixture
@@ -86,9 +87,10 @@ def talk(tmp_path):
 
 
 def hear(engine, path, **options) -> transcript.Transcript:
-    hearing = Hearing(engine, vad.Detector(), TranscribeOptions(**options), lambda question: None, lambda done: None)
+    transcriber = TrackTranscriber(engine, vad.Detector(), TranscribeOptions(**options), lambda done: None)
     with reader.open_track(path) as track:
-        return hearing.transcribe(track)
+        ((_, found),) = interleaving.run([transcriber.transcribe(track)], lambda requests: requests)
+    return found
 
 
 def test_each_stretch_is_told_its_language_and_keeps_its_time(talk, tmp_path):

@@ -10,10 +10,11 @@ from processors import wellformed
 from processors.contract import BadInput, FailureKind, Progress
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import reader, vad
-from processors.whisper.engines.openai import Engine
-from processors.whisper.track import transcriber
+from processors.whisper.engines.openai import OpenAIWhisperEngine
+from processors.whisper.track import interleaving
+from processors.whisper.track.engine import PartRequest, PartResult
 from processors.whisper.track.segment import Segment, Word
-from processors.whisper.track.transcriber import Answer, Hearing, Question
+from processors.whisper.track.transcriber import TrackTranscriber
 from tests.unit.processors.whisper.test_whisper import SAMPLES, read_sound, words, write_wav
 
 NOTHING = ("No speech was found.",)
@@ -80,11 +81,12 @@ class Scripted:
     def __init__(self, *answers: list[Segment], language: str | None = None, probability: float | None = None):
         self._answers, self._language = list(answers), (language, probability)
 
-    def detect(self, samples: np.ndarray) -> tuple[str | None, float | None]:
+    def detect_language(self, samples: np.ndarray) -> tuple[str | None, float | None]:
         return self._language
 
-    def hear(self, question: Question) -> Answer:
-        return Answer(segments=self._answers.pop(0))
+    def transcribe(self, request: PartRequest):
+        yield request
+        return PartResult(segments=self._answers.pop(0))
 
 
 class Finds(vad.Detector):
@@ -109,7 +111,9 @@ def transcribe(engine: Scripted, seconds: float = 4.0, detector: vad.Detector | 
             yield (np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * 0.1).astype(np.float32)
 
     given = TranscribeOptions(language=options.pop("language", "en"), **options)
-    return Hearing(engine, detector or Finds(), given, lambda asked: [], lambda seconds: None).transcribe(Track())
+    job = TrackTranscriber(engine, detector or Finds(), given, lambda seconds: None).transcribe(Track())
+    ((_, found),) = interleaving.run([job], lambda requests: requests)
+    return found
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
@@ -129,9 +133,9 @@ def test_text_that_is_all_filtered_out_leaves_the_other_clips():
 
 
 def test_a_stretch_without_a_sample_is_passed_over():
-    parts = transcriber.Hearing(Scripted(), Finds(), TranscribeOptions(), lambda asked: [], lambda seconds: None)
-    parts._hear(reader.Part(at_seconds=1.0, samples=np.zeros(0, np.float32)), [vad.Span(0.0, 0.0)])
-    assert parts._kept == []
+    track = TrackTranscriber(Scripted(), Finds(), TranscribeOptions(), lambda seconds: None)
+    empty = reader.Part(at_seconds=1.0, samples=np.zeros(0, np.float32))
+    assert list(track._transcribe_part(empty, [vad.Span(0.0, 0.0)])) == [] and track._segments == []
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", f"{'9' * 400}:00:01", "1:2"])
@@ -162,7 +166,7 @@ def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, w
     broken = whisper._engine._model
     with torch.no_grad():
         broken.decoder.ln.weight.fill_(float("nan"))
-    whisper._engine = Engine(broken, "tiny.en")
+    whisper._engine = OpenAIWhisperEngine(broken, "tiny.en")
     work = make_work(SAMPLES / "LJ001-0002.mp3", tmp_path, way=way, **choices)
     ((_, outcome),) = whisper.process([work], Progress(lambda message: None))
     assert outcome.kind is FailureKind.ERROR and "probabilities are NaN" in outcome.message

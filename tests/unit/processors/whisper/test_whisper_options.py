@@ -103,10 +103,9 @@ def test_an_option_that_would_do_nothing_is_refused(options, says):
 
 
 def test_a_vocabulary_is_told_before_every_window():
-    assert (TranscribeOptions().told, TranscribeOptions().carries) == (None, False)
+    assert (TranscribeOptions().fixed_prompt, TranscribeOptions().repeats_prompt) == (None, False)
     named = TranscribeOptions(vocabulary=["Özgür", "Fürth"], initial_prompt="Yesterday.")
-    assert named.told == "Özgür, Fürth. Yesterday." and named.arguments()["carry_initial_prompt"] is True
-    assert "vocabulary" not in named.arguments()
+    assert named.fixed_prompt == "Özgür, Fürth. Yesterday." and named.repeats_prompt
 
 
 def test_a_vocabulary_that_whisper_would_forget_again_is_an_error():
@@ -140,6 +139,4 @@ def test_a_checkpoint_that_is_not_there_is_missing_until_it_is(tmp_path):
 
 
 def test_one_beam_is_greedy():
-    told = TranscribeOptions(beam_size=1, patience=2.0).arguments()
-    assert told["beam_size"] is None and told["patience"] is None
-    assert TranscribeOptions(patience=2.0).arguments()["patience"] == 2.0
+    assert [TranscribeOptions(beam_size=size).beams for size in (None, 1, 2)] == [None, None, 2]

@@ -1,0 +1,82 @@
+"""Exact mode: the windows of `whisper.transcribe`, each with the text before it; the voice detector decides where a
+window is skipped, and text that nobody can have said is decoded again."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from whisper.audio import CHUNK_LENGTH, N_SAMPLES, SAMPLE_RATE, log_mel_spectrogram
+from whisper.decoding import DecodingResult
+from whisper.model import Whisper
+from whisper.tokenizer import get_tokenizer
+
+from processors.whisper.audio import vad
+from processors.whisper.engines.seek_loop import Judge, Objection, SeekLoop
+from processors.whisper.engines.timestamps import split_at_timestamps
+from processors.whisper.engines.window import Decoding
+from processors.whisper.track import hallucinations
+from processors.whisper.track.engine import PartRequest
+from processors.whisper.track.segment import Segment
+
+_SHORTEST_SAMPLES = 1600  # the mel transform raises under 201 samples; 0.1 s holds no word anyway
+
+
+def transcribe(model: Whisper, request: PartRequest, language: str) -> Decoding[list[Segment]]:
+    """The segments of one part, which is in this language."""
+    return seek_loop(model, request, language).run()
+
+
+def seek_loop(model: Whisper, request: PartRequest, language: str, clips: Sequence[tuple[int, int]] = ()) -> SeekLoop:
+    samples = request.samples
+    if len(samples) < _SHORTEST_SAMPLES:
+        samples = np.pad(samples, (0, _SHORTEST_SAMPLES - len(samples)))
+    seconds = len(samples) / SAMPLE_RATE
+    on_device = torch.from_numpy(samples).to(model.device)  # where the spectrogram is computed, then
+    return SeekLoop(
+        model,
+        log_mel_spectrogram(on_device, model.dims.n_mels, padding=N_SAMPLES),
+        request.options,
+        language=language,
+        precision=torch.float16 if model.device.type == "cuda" else torch.float32,
+        prompt=request.prompt,
+        clips=clips,
+        judge=SpeechJudge(model, request, seconds),
+        report=_until(seconds, request.report),
+    )
+
+
+class SpeechJudge(Judge):
+    """Judges windows by where the voice detector found speech."""
+
+    def __init__(self, model: Whisper, request: PartRequest, seconds: float):
+        """seconds: of the sound."""
+        self._spoken, self._seconds = request.spoken, seconds
+        self._tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages)
+
+    def is_silent(self, start: float) -> bool:
+        return self._spoken_seconds(start, start + CHUNK_LENGTH) == 0
+
+    def objection(self, result: DecodingResult, start: float) -> Objection | None:
+        if hallucinations.window_problem(result.text, self._spoken_seconds(start, start + CHUNK_LENGTH)):
+            return Objection.IMPOSSIBLE
+        return Objection.PHANTOM if self._ends_in_phantom(result, start) else None
+
+    def _ends_in_phantom(self, result: DecodingResult, start: float) -> bool:
+        """Is the last segment of the last window one that Whisper is known to make up?"""
+        closed, _ = split_at_timestamps(result.tokens, self._tokenizer)
+        if self._spoken is None or not closed:
+            return False
+        last = closed[-1]
+        text = self._tokenizer.decode([token for token in last.tokens if token < self._tokenizer.eot])
+        spoken = self._spoken_seconds(start + last.start, start + last.end)
+        is_last = start + CHUNK_LENGTH >= self._seconds
+        return hallucinations.is_phantom(text, last.end - last.start, spoken, is_last)
+
+    def _spoken_seconds(self, start: float, end: float) -> float:
+        """Speech between two times, in seconds; where that is not known, all of it."""
+        end = min(self._seconds, end)
+        return max(0.0, end - start) if self._spoken is None else vad.seconds_within(self._spoken, start, end)
+
+
+def _until(end: float, report: Callable[[float], None]) -> Callable[[float], None]:
+    return lambda seconds: report(min(seconds, end))

@@ -1,0 +1,46 @@
+"""A window of sound as the model's decoder gets it: half a minute, or less."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from torch import Tensor
+from whisper.decoding import DecodingOptions, DecodingResult
+
+from processors.whisper.track.checkpoints import Requests
+
+_SAVED_FIELDS = ("language", "tokens", "text", "avg_logprob", "no_speech_prob", "temperature", "compression_ratio")
+
+Decoding = Requests  # a generator that yields windows to decode and receives one `DecodingResult` for each
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window to be decoded once, with one set of options. See also `checkpoints.Request`."""
+
+    mel: Tensor  # spectrogram (n_mels, 3000)
+    options: DecodingOptions
+    positions: int | None = None  # of the encoder; None: all, as the model was trained
+    is_rough: bool = False  # encoded in bfloat16; see `BatchRunner.has_rough_encoder`
+    features: Tensor | None = None  # the encoder's output (positions, width), if it was encoded before
+
+    @property
+    def kind(self) -> str:
+        """Windows of one kind may be decoded together."""
+        return repr(replace(self.options, prompt=None))
+
+    def digest(self) -> bytes:
+        digest = hashlib.blake2b(self.mel.float().cpu().contiguous().numpy().tobytes())
+        how = {"positions": self.positions, "is_rough": self.is_rough}
+        digest.update(repr(sorted((asdict(self.options) | how).items())).encode())
+        return digest.digest()
+
+    def pack(self, result: DecodingResult) -> dict[str, Any] | None:
+        if not (math.isfinite(result.avg_logprob) and math.isfinite(result.no_speech_prob)):
+            return None
+        return {field: getattr(result, field) for field in _SAVED_FIELDS}
+
+    def unpack(self, saved: Mapping[str, Any]) -> DecodingResult:
+        return DecodingResult(audio_features=self.features, **{field: saved[field] for field in _SAVED_FIELDS})

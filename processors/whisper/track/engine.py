@@ -1,0 +1,84 @@
+"""What a track needs of an engine: it transcribes one part at a time, and several jobs share it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from processors.whisper.audio import vad
+from processors.whisper.options import TranscribeOptions
+from processors.whisper.track.interleaving import Job
+from processors.whisper.track.segment import Segment
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartResult:
+    """The transcript of one part."""
+
+    segments: list[Segment]  # times in seconds of the part; in order
+    language: str | None = None  # a code, if the engine detected it while transcribing
+
+    def as_json(self) -> dict[str, Any]:
+        return {"segments": [segment.as_json() for segment in self.segments], "language": self.language}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """
+        Raises:
+            KeyError, TypeError: `as_json` never gave these values.
+        """
+        return cls(segments=[Segment.from_json(each) for each in values["segments"]], language=values["language"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRequest:
+    """One part of a track, to be transcribed. See also `checkpoints.Request`."""
+
+    samples: np.ndarray  # float32, shape (n_samples,), mono, 16 kHz, in [-1, 1]
+    spoken: Sequence[vad.Span] | None  # speech in it, by the voice detector; None: that did not run
+    language: str | None  # a code; None: the engine detects it
+    prompt: str | None  # the text before it
+    options: TranscribeOptions
+    report: Callable[[float], None]  # to be called with the seconds done so far
+
+    def digest(self) -> bytes:
+        digest = hashlib.blake2b(self.samples.tobytes())
+        digest.update(repr((self.spoken, self.language, self.prompt)).encode())
+        return digest.digest()
+
+    def pack(self, result: PartResult | Exception) -> dict[str, Any] | None:
+        if isinstance(result, Exception):
+            return None
+        packed = result.as_json()
+        try:
+            json.dumps(packed, allow_nan=False)
+        except ValueError:  # NaN: not worth saving
+            return None
+        return packed
+
+    def unpack(self, saved: Mapping[str, Any]) -> PartResult:
+        return PartResult.from_json(saved)
+
+
+class Engine(Protocol):
+    """A loaded model, or a server."""
+
+    name: str
+    device_name: str
+    is_elsewhere: bool  # it computes on a GPU or a server, and this CPU is free to prepare the next part
+    made_by: Mapping[str, Any]  # what its results depend on: name, version, model, precision
+    joins: bool  # see `contract.Loaded`
+
+    def run(
+        self, jobs: Iterable[Job], more: Callable[[], Iterable[Job]] = tuple
+    ) -> Iterator[tuple[int, Any | Exception]]:
+        """Run jobs whose requests are those of `transcribe`; see `interleaving.run`."""
+
+    def detect_language(self, samples: np.ndarray) -> tuple[str | None, float | None]:
+        """The language at the start of a sound, and its probability; (None, None): detected while transcribing."""
+
+    def transcribe(self, request: PartRequest) -> Job[PartResult]:
+        """A part of a job: yields requests that `run` answers, and returns the result."""
