@@ -14,8 +14,8 @@ from sandbox import Place
 _TOGETHER = {
     "test_vlm": "vlm",
     "test_whisper.py": "whisper",
-    "test_whisper_choices.py": "whisper",
-    "test_whisper_languages.py": "whisper",
+    "test_tracks_and_formats.py": "whisper",
+    "test_languages.py": "whisper",
     "test_fast.py": "whisper",
 }
 # In the order in which they are begun; the others come after them.
@@ -30,7 +30,8 @@ _LONGEST = (
     "test_crash_points.py",
     "test_options_nearby.py",
     "test_soak.py",
-    "test_whisper_decoding.py",
+    "test_seek_loop.py",
+    "test_decoding.py",
     "test_whisper_worker.py",
     "test_workers.py",
     "test_bombs.py",

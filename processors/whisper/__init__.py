@@ -77,7 +77,7 @@ class Whisper(Processor):
         name = options.model
         if options.engine != "openai-whisper" or name.endswith(".pt"):
             return ""
-        return "" if source.find(name, models) or source.is_carried(name) else name
+        return "" if source.find(name, models) or source.is_in_package(name) else name
 
     def load(self, options: WhisperOptions, models: Path, progress: Progress) -> Loaded:
         from processors.whisper.audio import vad

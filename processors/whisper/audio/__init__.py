@@ -1,1 +1,1 @@
-"""From a file to samples: decoding, declared duration, voice activity detection."""
+"""Read the samples of a sound file: decoding, declared duration, voice activity detection."""

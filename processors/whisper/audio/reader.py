@@ -1,7 +1,7 @@
-"""A file's sound track, decoded bit by bit: PyAV in, float32 out. Knows nothing of speech.
+"""Decode a file's sound track block by block with PyAV. Knows nothing of speech.
 
-"Sound" here is always float32, shape (n_samples,), mono, 16 kHz, in [-1, 1]: what Whisper was trained on, and made as
-openai-whisper's `load_audio` makes it (16-bit integers in between, so that a stereo mix cannot overflow).
+"Sound" here is always float32, shape (n_samples,), mono, 16 kHz, in [-1, 1]: what Whisper was trained on, converted
+like in openai-whisper's `load_audio` (through 16-bit integers, so that a stereo mix cannot overflow).
 """
 
 import logging
@@ -17,33 +17,33 @@ from processors.contract import BadInput
 from processors.whisper.audio import duration
 
 SAMPLE_RATE_HZ = 16_000
-LOWEST_RATE_HZ = 1000  # carries sound up to 500 Hz, no speech; at 1 Hz some kilobytes would be hours
-PART_SECONDS = 600.0  # the longest piece kept in memory: 38 MB of samples, about 250 MB while its mel is computed
-CUT_SECONDS = 30.0  # a piece is cut at the quietest place of its end, this long
-PROBE_SECONDS = 0.2  # how long a place must be quiet to be cut at
+LOWEST_RATE_HZ = 1000  # carries sound up to 500 Hz, which is no speech; at 1 Hz some kilobytes would be hours
+PART_SECONDS = 600.0  # the longest part in memory: 38 MB of samples, about 250 MB while its spectrogram is computed
+CUT_SECONDS = 30.0  # a part is cut at the quietest place within the last so many seconds
+PROBE_SECONDS = 0.2  # length of a quiet place
 
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
 _SMALLEST_GAP_SECONDS = 0.02
-_LARGEST_GAP_SECONDS = 600.0  # what one bad packet may stand for: its size is only a hint
-_LONGEST_LOSS_SECONDS = 86_400.0  # for which silence is put in at one place
+_LARGEST_GAP_SECONDS = 600.0  # for one bad packet: its size is only an indication
+_LONGEST_LOSS_SECONDS = 86_400.0  # replaced by silence at one place
 _FLOATS = {"flt", "fltp", "dbl", "dblp"}  # FFmpeg's sample formats that hold NaN and infinity
-_NOT_CONVERTED = (av.error.FFmpegError, ValueError)
-_MOST_PLANES = 7  # PyAV 18 crashes on frames of eight
-_BAD_READS = 100  # unreadable places in a row after which the rest of a file is given up
+_CONVERSION_ERRORS = (av.error.FFmpegError, ValueError)
+_MAX_PLANES = 7  # PyAV 18 crashes on frames of eight
+_MAX_BAD_READS = 100  # unreadable places after which the rest of a file is skipped
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """A place of a track without text: one that could not be decoded, or one in which nothing was understood."""
+    """A place without text: it could not be decoded, or no words were recognized there."""
 
     at_seconds: float
     seconds: float
 
 
 class Track:
-    """A sound track of an open file; read it once with `blocks`, then look at what was found."""
+    """A sound track of an open file; read it once with `blocks`, then the attributes are complete."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class Track:
     ):
         self._container, self._stream = container, stream
         self._channel = channel  # counts from 1; None: all of them, mixed
-        self.tracks = len(container.streams.audio)  # sound tracks in the file; only one is read
+        self.tracks = len(container.streams.audio)  # sound tracks in the file; only one is decoded
         self.channels = stream.codec_context.channels or 1  # of this track
-        self.declared_seconds = declared_seconds  # None: the file does not say
-        self.decoded_seconds = 0.0  # so far, gaps included
+        self.declared_seconds = declared_seconds  # None: the file has no reliable duration
+        self.decoded_seconds = 0.0  # so far, including gaps
         self.gaps: list[Gap] = []  # so far
-        self.not_numbers = 0  # samples that are NaN or infinite, so far; they are silence here
-        self._mixes_here = False  # FFmpeg knows no mix of so many channels
+        self.not_numbers = 0  # samples that are NaN or infinite, so far; they become silence
+        self._mixes_here = False  # FFmpeg cannot mix so many channels
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The sound, in blocks of about ten seconds.
@@ -80,7 +80,7 @@ class Track:
         if not self.decoded_seconds:
             raise BadInput(
                 "No sound could be decoded from this file: it is empty after its header, or damaged. "
-                "Play it to check, or export it anew, and drop it again."
+                "Play it to check, or export it again, and submit it once more."
             )
 
     def _pieces(self) -> Iterator[np.ndarray]:
@@ -90,7 +90,7 @@ class Track:
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
-                log.debug("a packet at %.2f s cannot be decoded: %s", self.decoded_seconds, error)
+                log.debug("cannot decode a packet at %.2f s: %s", self.decoded_seconds, error)
                 lost_seconds += _lost_seconds(packet, good_seconds / good_bytes if good_bytes else 0.0)
                 continue
             if not frames:
@@ -103,9 +103,9 @@ class Track:
             for frame in frames:
                 seconds = frame.samples / frame.sample_rate if frame.sample_rate else 0.0
                 try:
-                    converted, resampler = self._converted(resampler, self._of_numbers(frame))
-                except _NOT_CONVERTED as error:  # channels or a rate that FFmpeg cannot convert
-                    log.debug("a frame at %.2f s cannot be converted: %s", self.decoded_seconds, error)
+                    converted, resampler = self._converted(resampler, self._without_nan(frame))
+                except _CONVERSION_ERRORS as error:  # channels or a rate that FFmpeg cannot convert
+                    log.debug("cannot convert a frame at %.2f s: %s", self.decoded_seconds, error)
                     lost_seconds, resampler = lost_seconds + seconds, self._resampler()
                     continue
                 good_seconds += seconds
@@ -116,23 +116,23 @@ class Track:
     def _converted(
         self, resampler: "av.AudioResampler", frame: "av.AudioFrame"
     ) -> tuple[list["av.AudioFrame"], "av.AudioResampler"]:
-        """Convert a frame; return its sound and the resampler for the next, as the rate or channels may change."""
+        """Convert a frame; return its sound and the resampler for the next frame: rate and channels may change."""
         try:
             return resampler.resample(frame), resampler
-        except _NOT_CONVERTED:
+        except _CONVERSION_ERRORS:
             rest, resampler = _rest(resampler), self._resampler()
         try:
             return [*rest, *resampler.resample(frame)], resampler
-        except _NOT_CONVERTED:
+        except _CONVERSION_ERRORS:
             if self._channel is not None or self._mixes_here:
                 raise
             self._mixes_here = True
             resampler = self._resampler()
             return [*rest, *resampler.resample(frame)], resampler
 
-    def _of_numbers(self, frame: "av.AudioFrame") -> "av.AudioFrame":
-        """The frame; if samples of it are NaN or infinite, a copy in which they are 0: a mix would be silent there."""
-        if frame.format.name not in _FLOATS or (frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES):
+    def _without_nan(self, frame: "av.AudioFrame") -> "av.AudioFrame":
+        """The frame, or a copy with 0 in place of NaN and infinite samples, which would silence a mix."""
+        if frame.format.name not in _FLOATS or (frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES):
             return frame
         samples = frame.to_ndarray()
         are_numbers = np.isfinite(samples)
@@ -150,8 +150,8 @@ class Track:
             yield self._count(np.zeros(min(_BLOCK_SAMPLES, samples - start), np.float32))
 
     def _packets(self) -> Iterator["av.Packet"]:
-        """All packets of the track; goes on behind places that the demuxer stumbles over."""
-        for _ in range(_BAD_READS):
+        """All packets of the track, also those after places that the demuxer cannot read."""
+        for _ in range(_MAX_BAD_READS):
             try:
                 yield from self._container.demux(self._stream)
                 return
@@ -181,10 +181,10 @@ class Track:
 
 
 def _rest(resampler: "av.AudioResampler") -> list["av.AudioFrame"]:
-    """What the resampler still holds; nothing if it has failed."""
+    """The sound left in the resampler; nothing if it has failed."""
     try:
         return resampler.resample(None)
-    except _NOT_CONVERTED:
+    except _CONVERSION_ERRORS:
         return []
 
 
@@ -192,33 +192,35 @@ def _rest(resampler: "av.AudioResampler") -> list["av.AudioFrame"]:
 def open_track(path: Path, track: int = 1, channel: int | None = None) -> Iterator[Track]:
     """A sound track, counted from 1, of a file in any container that FFmpeg reads; one of its channels, or all mixed.
 
-    The file is handed over open, and FFmpeg may open no other: a dropped playlist reads no file of this machine.
+    FFmpeg gets the open file and must not open another one: a submitted playlist cannot read files of this machine.
 
     Raises:
-        BadInput: empty, neither sound nor video, no such sound track, or in a codec that is not known here.
+        BadInput: empty, neither sound nor video, no such sound track, or in an unsupported codec.
         OSError: the file cannot be read.
     """
     if not path.stat().st_size:
-        raise BadInput("This file is empty (0 bytes). Was its copy interrupted? Drop it again.")
+        raise BadInput("This file is empty (0 bytes). If its copy was interrupted, submit it again.")
     with path.open("rb") as file:
         try:
             container = av.open(file, metadata_errors="replace", options={"protocol_whitelist": "none"})
         except (av.error.FFmpegError, ValueError) as error:
-            log.info("%s cannot be opened: %s", path, error)
+            log.info("cannot open %s: %s", path, error)
             raise BadInput(
-                "This is no sound or video file that can be read: it is of another kind, or cut off. "
-                "Play it to check, and drop it again."
+                "Cannot read this as a sound or video file: it is of another type, or cut off. "
+                "Play it to check, and submit it again."
             ) from error
         with container:
             stream = _stream(container, track)
             if channel is not None and channel > (stream.codec_context.channels or 1):
-                raise BadInput(f"This sound has {stream.codec_context.channels} channel(s): there is no {channel}.")
+                raise BadInput(
+                    f"This sound has {stream.codec_context.channels} channel(s), not {channel}: correct `channel`."
+                )
             yield Track(container, stream, channel, duration.declared_seconds(container, stream, path))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A piece of a track."""
+    """A part of a track, at most `PART_SECONDS` long."""
 
     at_seconds: float  # in the track
     samples: np.ndarray
@@ -229,7 +231,7 @@ class Part:
 
 
 def parts(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]] = ()) -> Iterator[Part]:
-    """The same sound in parts of at most `PART_SECONDS`, cut where it is quiet; only within `clips`, if there are any.
+    """Join blocks to parts of at most `PART_SECONDS`, cut where it is quiet; only within `clips`, if there are any.
 
     `clips`: starts and ends in seconds, in order.
     """
@@ -246,7 +248,7 @@ def parts(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]] = (
         while count > longest:
             sound = np.concatenate(held)
             cut = _quietest(sound[:longest])
-            held, count = [sound[cut:].copy()], count - cut  # a copy: it would keep the whole in memory
+            held, count = [sound[cut:].copy()], count - cut  # a copy: a view would keep all of it in memory
             yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound[:cut])
             start += cut
     if held:
@@ -254,7 +256,7 @@ def parts(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]] = (
 
 
 def _within(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
-    """What lies in the clips, each with the number of its first sample."""
+    """The sound within the clips, each block with the number of its first sample."""
     ranges = [(round(start * SAMPLE_RATE_HZ), end * SAMPLE_RATE_HZ) for start, end in clips] or [(0, float("inf"))]
     at = 0
     for block in blocks:
@@ -271,7 +273,7 @@ def levels(sound: np.ndarray, step_seconds: float = 0.1) -> np.ndarray:
     """The loudness of each step: float32, shape (ceil(n_samples / step),), RMS in dB of full scale, at least -120."""
     step = round(step_seconds * SAMPLE_RATE_HZ)
     whole = len(sound) // step * step
-    steps, rest = sound[:whole].reshape(-1, step), sound[whole:]  # apart: no second copy of ten minutes is made
+    steps, rest = sound[:whole].reshape(-1, step), sound[whole:]  # apart: avoids a second copy of ten minutes
     power = np.einsum("ij,ij->i", steps, steps) / step
     if len(rest):
         power = np.append(power, rest @ rest / step)
@@ -279,15 +281,15 @@ def levels(sound: np.ndarray, step_seconds: float = 0.1) -> np.ndarray:
 
 
 def _quietest(sound: np.ndarray) -> int:
-    """Where to cut: the middle of the quietest place within the last `CUT_SECONDS`."""
+    """The sample to cut at: the middle of the quietest place within the last `CUT_SECONDS`."""
     start = max(0, len(sound) - round(CUT_SECONDS * SAMPLE_RATE_HZ))
     place = int(np.argmin(levels(sound[start:], PROBE_SECONDS)))
     return min(len(sound), start + round((place + 0.5) * PROBE_SECONDS * SAMPLE_RATE_HZ))
 
 
 def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
-    """How long the sound of a bad packet was. A demuxer that lost its way hands over many packets as one: then its size
-    says more than its duration."""
+    """The duration of a bad packet's sound. A demuxer that lost synchronization returns many packets as one: then its
+    size is a better estimate than its duration."""
     declared = float(packet.duration * packet.time_base) if packet.duration and packet.time_base else 0.0
     by_size = packet.size * seconds_per_byte
     return min(_LARGEST_GAP_SECONDS, by_size if by_size > 2 * declared else declared)
@@ -296,15 +298,13 @@ def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
 def _stream(container: "av.container.InputContainer", track: int) -> "av.AudioStream":
     streams = container.streams.audio
     if not streams:
-        what = "This video has no sound track" if container.streams.video else "There is no sound in this file"
+        what = "This video has no sound track" if container.streams.video else "This file has no sound"
         raise BadInput(f"{what}, so there is nothing to transcribe.")
     if track > len(streams):
-        raise BadInput(f"There is no sound track {track} in this file: it has {len(streams)}. Correct `track`.")
+        raise BadInput(f"This file has no sound track {track}, only {len(streams)}: correct `track`.")
     stream = streams[track - 1]
     if stream.codec_context is None:
-        raise BadInput(
-            "The sound is in a format (codec) that is not known here. Convert it to FLAC or MP3 and drop it again."
-        )
+        raise BadInput("The codec of this sound is not supported. Convert it to FLAC or MP3 and submit it again.")
     if 0 < (rate_hz := stream.codec_context.sample_rate or 0) < LOWEST_RATE_HZ:
-        raise BadInput(f"This sound has {rate_hz} samples a second, too few for speech. Export it anew and drop that.")
+        raise BadInput(f"This sound has {rate_hz} samples per second, too few for speech. Export it again at 16 kHz.")
     return stream

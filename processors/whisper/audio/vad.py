@@ -1,6 +1,6 @@
-"""Where somebody speaks: Silero's voice detector (its ONNX weights come inside its package). Knows nothing of Whisper.
+"""Voice activity detection by Silero, whose package includes its ONNX weights. Knows nothing of Whisper.
 
-"Sound" is that of `sound`: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
+"Sound" is that of `reader`: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
 """
 
 import threading
@@ -13,28 +13,30 @@ import torch
 
 from processors.whisper.audio.reader import SAMPLE_RATE_HZ, levels
 
-THRESHOLD = 0.35  # below Silero's 0.5: a false alarm costs a decoded window, a miss costs words
-PAD_SECONDS = 0.2  # kept before and behind what was detected: soft first and last sounds
-PAUSE_SECONDS = 0.3  # a shorter silence does not end what is said
+THRESHOLD = 0.35  # below Silero's 0.5: a false positive costs a decoded window, a false negative costs words
+PAD_SECONDS = 0.2  # added before and after speech, for soft first and last sounds
+PAUSE_SECONDS = 0.3  # a shorter silence does not end a span
 LONGEST_SECONDS = 29.0  # a longer stretch is cut at its last short pause
 _SHORTEST_MS = 100
 _WEIGHTS = "silero_vad_16k_sequence.onnx"
 
-_LOUD_DB = -30.0  # the detector was trained on speech of about this level; what is quieter is amplified to it
-_MOST_GAIN_DB = 45.0  # speech recorded 40 dB too quietly is found; the hiss of silent rooms is not made a voice
-_LOUDEST_SHARE = 95  # the level of a recording is this percentile of its 0.1 s steps: one click does not count
+_LOUD_DB = -30.0  # the detector was trained on speech of about this level; quieter sound is amplified to it
+_MAX_GAIN_DB = (
+    45.0  # enough for speech recorded 40 dB too quietly, too little to turn a silent room's hiss into a voice
+)
+_LEVEL_PERCENTILE = 95  # of the 0.1 s steps, as the level of a recording: one click does not count
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of sound in which somebody speaks."""
+    """A stretch of speech."""
 
     start: float  # seconds
     end: float
 
 
 class Detector:
-    """Silero's network, loaded once; one thread, a few CPU milliseconds a second of sound."""
+    """Silero's network; takes one thread, and a few CPU milliseconds for each second of sound."""
 
     def __init__(self) -> None:
         threads = torch.get_num_threads()
@@ -43,10 +45,10 @@ class Detector:
         torch.set_num_threads(threads)  # the import of silero_vad sets it to 1
         self._network = SileroVADSequence(str(files("silero_vad.data") / _WEIGHTS))
         self._find = get_speech_timestamps_sequence
-        self._lock = threading.Lock()  # several tracks may get their next parts ready at once
+        self._lock = threading.Lock()  # several tracks may prefetch their next parts at once
 
     def spans(self, sound: np.ndarray) -> list[Span]:
-        """The stretches of speech in order, not overlapping, none longer than `LONGEST_SECONDS` and its pads."""
+        """The speech in order, without overlap, no span longer than `LONGEST_SECONDS` plus its padding."""
         if not len(sound):
             return []
         with self._lock:
@@ -63,12 +65,12 @@ class Detector:
 
 
 def seconds_within(spans: Iterable[Span], start: float, end: float) -> float:
-    """How much is spoken between two times."""
+    """Seconds of speech between two times."""
     return sum(max(0.0, min(span.end, end) - max(span.start, start)) for span in spans)
 
 
 def within(spans: Iterable[Span], start: float, end: float) -> list[Span]:
-    """What of `spans` lies between two times, counted from the first of them."""
+    """The parts of `spans` between two times, relative to the first of these."""
     return [
         Span(max(span.start, start) - start, min(span.end, end) - start)
         for span in spans
@@ -77,7 +79,7 @@ def within(spans: Iterable[Span], start: float, end: float) -> list[Span]:
 
 
 def outside(spans: Sequence[Span], others: Iterable[tuple[float, float]]) -> list[Span]:
-    """What of `spans` lies in none of the `others`, each a start and an end; in order."""
+    """The parts of `spans` outside all `others`, each a start and an end; in order."""
     left, others = [], sorted(others)
     for span in spans:
         start = span.start
@@ -91,11 +93,11 @@ def outside(spans: Sequence[Span], others: Iterable[tuple[float, float]]) -> lis
     return left
 
 
-def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, widest_gap: float = 5.0) -> list[Span]:
-    """Neighbouring spans joined, as far as they fit into `longest` seconds and no gap is wider than `widest_gap`."""
+def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, longest_gap: float = 5.0) -> list[Span]:
+    """Join neighbouring spans while they fit into `longest` seconds and no gap is longer than `longest_gap`."""
     joined: list[Span] = []
     for span in spans:
-        fits = joined and span.end - joined[-1].start <= longest and span.start - joined[-1].end <= widest_gap
+        fits = joined and span.end - joined[-1].start <= longest and span.start - joined[-1].end <= longest_gap
         if fits:
             joined[-1] = Span(joined[-1].start, span.end)
         else:
@@ -104,7 +106,7 @@ def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, widest_gap:
 
 
 def _amplified(sound: np.ndarray) -> np.ndarray:
-    level = float(np.percentile(levels(sound), _LOUDEST_SHARE))
-    gain = min(max(0.0, _LOUD_DB - level), _MOST_GAIN_DB)
+    level = float(np.percentile(levels(sound), _LEVEL_PERCENTILE))
+    gain = min(max(0.0, _LOUD_DB - level), _MAX_GAIN_DB)
     louder = sound * np.float32(10 ** (gain / 20))
     return np.clip(louder, -1, 1, out=louder)

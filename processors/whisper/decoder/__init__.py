@@ -1,4 +1,4 @@
-"""openai-whisper's network and rules, for many windows at once: `decoding` is the way in.
+"""openai-whisper's encoder, decoder and decoding rules for batches of windows; the entry point is `decoding`.
 
 Knows nothing of files, jobs or speech: spectrograms and `DecodingOptions` in, `DecodingResult`s out.
 """

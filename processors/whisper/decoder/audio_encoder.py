@@ -1,38 +1,40 @@
-"""openai-whisper's encoder: spectrograms of windows -> what the decoder listens to."""
+"""openai-whisper's audio encoder: spectrograms of windows -> the features that the text decoder attends to."""
 
 from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
+import whisper.model
 from torch import Tensor
-from whisper.model import AudioEncoder
 
-from processors.whisper.decoder.blocks import block, joined, norm, split, weights
-from processors.whisper.decoder.kernels import Attention, Maker
+from processors.whisper.decoder.blocks import layer_norm, make_block, merge_heads, split_heads, weights
+from processors.whisper.decoder.kernels import Attention, MakeLinear
 from processors.whisper.decoder.kv_cache import Pair
 
-# Sounds that are read in one pass. A CPU is busy with one, and several take several times the memory. On a GPU, whose
-# libraries choose their way of summing by the number of sounds, the last bits may then depend on what a sound is read
-# beside: too little to change a text, but for words that are as likely as others.
+# Sounds in one pass. One keeps a CPU busy, and several take several times the memory. On a GPU, whose libraries choose
+# the order of summation by the number of sounds, the last bits may depend on the other sounds of a pass: too little to
+# change a text, except where two words are equally probable.
 _AT_ONCE_ON_CPU, _AT_ONCE_ELSEWHERE = 1, 8
-_REACH = 2  # positions behind its own that the two convolutions carry a frame to, and one to count from 0
-_SOUNDING_STEP = 50  # positions: matrices of few sizes
+_REACH = 2  # positions after its own to which the two convolutions carry a frame, and one because they count from 0
+_SOUNDING_STEP = 50  # positions: for matrices of few sizes
 
 
-class Encoder:
+class AudioEncoder:
     """The layers of one model's encoder, in one precision."""
 
-    def __init__(self, encoder: AudioEncoder, dtype: torch.dtype, linear: Maker, attention: Attention):
+    def __init__(
+        self, encoder: whisper.model.AudioEncoder, dtype: torch.dtype, linear: MakeLinear, attention: Attention
+    ):
         self.device, self.dtype = encoder.conv1.weight.device, dtype
-        self.sounds_at_once = at_once(self.device)
+        self.sounds_at_once = sounds_at_once(self.device)
         self._attention, self._heads = attention, encoder.blocks[0].attn.n_head
         self._conv = [weights(conv, dtype) for conv in (encoder.conv1, encoder.conv2)]
         self._positions = encoder.positional_embedding.to(dtype)
-        self._blocks = [block(each, dtype, linear, linear) for each in encoder.blocks]
+        self._blocks = [make_block(each, dtype, linear, linear) for each in encoder.blocks]
         self._last_norm = weights(encoder.ln_post, dtype)
         self._silence: Pair | None = None
         if self.device.type == "cpu":
-            self._silence = self._read_silence()
+            self._silence = self._stem_of_silence()
 
     def encode_all(self, mels: Sequence[Tensor]) -> list[Tensor]:
         """Mel spectrograms, each (n_mels, 2 * its own positions) -> each (positions, width)."""
@@ -43,48 +45,48 @@ class Encoder:
 
     def encode(self, mels: Tensor) -> Tensor:
         """Mel spectrograms (n, n_mels, 2 * positions) -> (n, positions, width). Fewer than whisper's 1500 positions are
-        faster, and not what the model was trained with."""
-        x, read = self._begun(mels.to(self.device, self.dtype))
+        faster, but the model was not trained with them."""
+        x, projected = self._stem(mels.to(self.device, self.dtype))
         for number, each in enumerate(self._blocks):
-            read = each.queries_keys_values(norm(x, each.norms[0])) if number else read
-            x = each.think(x + each.out(joined(self._attention(*split(read, 3, self._heads)))))
-        return norm(x, self._last_norm)
+            projected = each.queries_keys_values(layer_norm(x, each.norms[0])) if number else projected
+            x = each.mlp(x + each.out(merge_heads(self._attention(*split_heads(projected, 3, self._heads)))))
+        return layer_norm(x, self._last_norm)
 
     @torch.inference_mode()
-    def _read_silence(self) -> Pair:
-        """What `_begun` makes of each position of a window in which there is nothing."""
-        return self._begun(torch.zeros(1, self._conv[0][0].shape[1], 2 * len(self._positions), dtype=self.dtype))
+    def _stem_of_silence(self) -> Pair:
+        """The output of `_stem` for a window of zeros."""
+        return self._stem(torch.zeros(1, self._conv[0][0].shape[1], 2 * len(self._positions), dtype=self.dtype))
 
-    def _begun(self, mels: Tensor) -> Pair:
-        """What the first block is given (n, positions, width), and what it reads of it (n, positions, 3 * width).
+    def _stem(self, mels: Tensor) -> Pair:
+        """The first block's input (n, positions, width), and its queries, keys and values (n, positions, 3 * width).
 
-        Whisper fills a window with zeros behind its sound; up to here, a position knows its neighbours only. So what
-        comes of the zeros was computed once. Not where asking for zeros would make the host wait."""
+        Whisper pads a window with zeros after its sound. Up to here, a position depends on its neighbours only, so the
+        output for zeros is computed once. Not on a GPU, where looking for zeros would make the host wait."""
         count = mels.shape[2] // 2
-        sounding = count if self._silence is None else _sounding(mels)
+        sounding = count if self._silence is None else _sounding_positions(mels)
         x = F.gelu(F.conv1d(mels[..., : 2 * sounding], *self._conv[0], padding=1))
         x = F.gelu(F.conv1d(x, *self._conv[1], stride=2, padding=1)).permute(0, 2, 1) + self._positions[:sounding]
-        read = self._blocks[0].queries_keys_values(norm(x, self._blocks[0].norms[0]))
+        projected = self._blocks[0].queries_keys_values(layer_norm(x, self._blocks[0].norms[0]))
         if sounding == count:
-            return x, read
-        still = [kept[:, sounding:count].expand(len(mels), -1, -1) for kept in self._silence]
-        return torch.cat([x, still[0]], 1), torch.cat([read, still[1]], 1)
+            return x, projected
+        silent = [stem[:, sounding:count].expand(len(mels), -1, -1) for stem in self._silence]
+        return torch.cat([x, silent[0]], 1), torch.cat([projected, silent[1]], 1)
 
 
-def _sounding(mels: Tensor) -> int:
-    """Positions up to the last one that depends on anything but zeros; at least one, of so many whole steps."""
+def _sounding_positions(mels: Tensor) -> int:
+    """Positions up to the last one that depends on anything but zeros, rounded up to a multiple of the step."""
     frames = mels.any(1).any(0).nonzero()
     last = int(frames[-1]) if len(frames) else 0
     return min(mels.shape[2] // 2, -(-(last // 2 + _REACH) // _SOUNDING_STEP) * _SOUNDING_STEP)
 
 
-def at_once(device: torch.device) -> int:
-    """Sounds to be read in one pass."""
+def sounds_at_once(device: torch.device) -> int:
+    """Sounds to encode in one pass."""
     return _AT_ONCE_ON_CPU if device.type == "cpu" else _AT_ONCE_ELSEWHERE
 
 
 def stacks(sounds: Sequence[Tensor], most: int) -> Iterator[tuple[int, Tensor]]:
-    """Neighbours of the same shape, up to `most`, stacked, with the number of the first."""
+    """Stacks of up to `most` neighbours of the same shape, each with the number of its first sound."""
     first = 0
     while first < len(sounds):
         end = first + 1

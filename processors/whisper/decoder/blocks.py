@@ -1,4 +1,4 @@
-"""The residual blocks that encoder and decoder are made of, out of openai-whisper's weights."""
+"""The residual blocks of encoder and decoder, made of openai-whisper's weights."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from processors.whisper.decoder.kernels import Linear, Maker
+from processors.whisper.decoder.kernels import Linear, MakeLinear
 from processors.whisper.decoder.kv_cache import Pair
 
 
@@ -23,20 +23,20 @@ class Block:
     cross_keys_values: Linear | None = None
     cross_out: Linear | None = None
 
-    def think(self, x: Tensor) -> Tensor:
+    def mlp(self, x: Tensor) -> Tensor:
         """The block's second half: (n, length, width) -> the same."""
-        return x + self.narrow(F.gelu(self.widen(norm(x, self.norms[-1]))))
+        return x + self.narrow(F.gelu(self.widen(layer_norm(x, self.norms[-1]))))
 
 
-def block(of: torch.nn.Module, dtype: torch.dtype, own: Maker, cross: Maker) -> Block:
-    """`own` makes the layers that read what the block itself makes, `cross` those that read another's."""
+def make_block(of: torch.nn.Module, dtype: torch.dtype, own: MakeLinear, cross: MakeLinear) -> Block:
+    """own: makes the layers whose input is the block's own; cross: those whose input is the encoder's output."""
     norms = [of.attn_ln, *([of.cross_attn_ln] if of.cross_attn else []), of.mlp_ln]
-    none = torch.zeros_like(of.attn.query.bias)  # Whisper's keys have no bias
+    zeros = torch.zeros_like(of.attn.query.bias)  # Whisper's keys have no bias
     attn, across = of.attn, of.cross_attn
     layers = {
         "queries_keys_values": own(
             torch.cat([attn.query.weight, attn.key.weight, attn.value.weight]),
-            torch.cat([attn.query.bias, none, attn.value.bias]),
+            torch.cat([attn.query.bias, zeros, attn.value.bias]),
         ),
         "out": own(attn.out.weight, attn.out.bias),
         "widen": own(of.mlp[0].weight, of.mlp[0].bias),
@@ -46,7 +46,7 @@ def block(of: torch.nn.Module, dtype: torch.dtype, own: Maker, cross: Maker) -> 
         layers |= {
             "cross_query": own(across.query.weight, across.query.bias),
             "cross_keys_values": cross(
-                torch.cat([across.key.weight, across.value.weight]), torch.cat([none, across.value.bias])
+                torch.cat([across.key.weight, across.value.weight]), torch.cat([zeros, across.value.bias])
             ),
             "cross_out": own(across.out.weight, across.out.bias),
         }
@@ -57,16 +57,16 @@ def weights(layer: torch.nn.Module, dtype: torch.dtype) -> Pair:
     return layer.weight.detach().to(dtype), layer.bias.detach().to(dtype)
 
 
-def norm(x: Tensor, of: Pair) -> Tensor:
+def layer_norm(x: Tensor, of: Pair) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], *of)
 
 
-def split(x: Tensor, count: int, heads: int) -> tuple[Tensor, ...]:
+def split_heads(x: Tensor, count: int, heads: int) -> tuple[Tensor, ...]:
     """(n, length, count * width) -> `count` times (n, heads, length, head width)."""
     n, length, width = x.shape
     return x.view(n, length, count, heads, width // count // heads).permute(2, 0, 3, 1, 4).unbind(0)
 
 
-def joined(x: Tensor) -> Tensor:
+def merge_heads(x: Tensor) -> Tensor:
     """(n, heads, length, head width) -> (n, length, width)."""
     return x.permute(0, 2, 1, 3).flatten(2)

@@ -1,8 +1,8 @@
-"""Windows of sound -> whisper's `DecodingResult`s, many at once, by the rules of `whisper.decoding`.
+"""Decode batches of windows by the rules of `whisper.decoding`.
 
-Each window gets what `whisper.decode` would give it alone: the windows share the arithmetic only, and one that is done
-leaves the batch. Above temperature 0 a window draws from a generator of its own, so that it gives the same text every
-time, whatever it is decoded beside.
+Each window gets the result that `whisper.decode` gives it alone: the windows share the arithmetic only, and one that
+has ended leaves the batch. Above temperature 0 each window has its own random generator, so that its text is the same
+every time, whatever the other windows are.
 """
 
 from collections.abc import Sequence
@@ -17,34 +17,33 @@ from whisper.model import Whisper
 from whisper.utils import compression_ratio
 
 from processors.whisper.decoder import kernels
-from processors.whisper.decoder.audio_encoder import Encoder
+from processors.whisper.decoder.audio_encoder import AudioEncoder
 from processors.whisper.decoder.cuda_graphs import Capture
-from processors.whisper.decoder.graphed_greedy import Steady
-from processors.whisper.decoder.kv_cache import Cache, Heard
-from processors.whisper.decoder.logit_filters import Rules
-from processors.whisper.decoder.text_decoder import Network
-from processors.whisper.decoder.token_decoders import Beams, Candidate, Samples, Search
+from processors.whisper.decoder.graphed_greedy import GraphedGreedyDecoder
+from processors.whisper.decoder.kv_cache import CrossKVCache, KVCache
+from processors.whisper.decoder.logit_filters import LogitFilter
+from processors.whisper.decoder.text_decoder import TextDecoder
+from processors.whisper.decoder.token_decoders import BeamSearchDecoder, Candidate, GreedyDecoder, TokenDecoder
 
 _SEED = 20250625
-_MOST_TASKS = 16  # kept: as many kinds of options
+_MAX_TASKS = 16  # cached: one for each kind of options
 
-Found = tuple[list[Candidate], float]  # all that was found for a window, and the probability of no speech in it
+Decoded = tuple[list[Candidate], float]  # the candidates of a window, and the probability of no speech in it
 
 
 class BatchDecoder:
-    """Decodes on one model."""
+    """Decodes windows with one model."""
 
     def __init__(self, model: Whisper, dtype: torch.dtype, in_8_bits: bool = False, capture: Capture | None = None):
-        """`in_8_bits`: linear layers that read sound, and the vocabulary, are rounded; see `kernels.choose`.
-        `capture`: greedy decoding stays on the device, and its steps are recorded by it; None: the host decides at each
-        step who goes on, as for all other decoding."""
+        """in_8_bits: the linear layers of the encoder and of cross-attention, and the vocabulary, are quantized; see
+        `kernels.choose`. capture: greedy decoding stays on the device, and this captures its steps; None: the host
+        decides at each step which windows continue, as for all other decoding."""
         self._model = model
-        made_of = kernels.choose(model, dtype, in_8_bits)
-        self.encoder = Encoder(model.encoder, dtype, made_of.linear, made_of.attention)
-        self._made_of = made_of
-        self.network = Network(model, dtype, made_of)
-        self._tasks: dict[str, DecodingTask] = {}  # by all options but the prompt
-        self._steady = Steady(self.network, capture) if capture else None
+        self._kernels = kernels.choose(model, dtype, in_8_bits)
+        self.audio_encoder = AudioEncoder(model.encoder, dtype, self._kernels.linear, self._kernels.attention)
+        self.text_decoder = TextDecoder(model, dtype, self._kernels)
+        self._tasks: dict[str, DecodingTask] = {}  # by all options except the prompt
+        self._graphed = GraphedGreedyDecoder(self.text_decoder, capture) if capture else None
 
     def encode(self, mel: Tensor, positions: int | None = None) -> Tensor:
         """One window's mel spectrogram (n_mels, 3000) -> (positions, width)."""
@@ -52,22 +51,22 @@ class BatchDecoder:
 
     @torch.inference_mode()
     def encode_all(
-        self, mels: Sequence[Tensor], positions: Sequence[int | None], roughly: bool = False
+        self, mels: Sequence[Tensor], positions: Sequence[int | None], in_bfloat16: bool = False
     ) -> list[Tensor]:
-        """The same for several windows; on a GPU, neighbours of the same length in one pass. `roughly`: by the
-        rough encoder, if there is one."""
-        encoder = (roughly and self.rough_encoder) or self.encoder
+        """The same for several windows; on a GPU, neighbours of the same length in one pass. in_bfloat16: by the
+        bfloat16 encoder, if there is one."""
+        encoder = (in_bfloat16 and self.bfloat16_encoder) or self.audio_encoder
         return encoder.encode_all(
             [mel if many is None else mel[:, : 2 * many] for mel, many in zip(mels, positions, strict=True)]
         )
 
     @cached_property
-    def rough_encoder(self) -> Encoder | None:
-        """One in bfloat16; None: it would not be faster here. It is a copy of the weights, made when asked for."""
-        made_of, encoder = self._made_of, self.encoder
-        can_be = encoder.device.type == "cpu" and encoder.dtype == torch.float32 and not made_of.is_rounded
-        linear = kernels.choose_rough(self._model, made_of.linear) if can_be else None
-        return Encoder(self._model.encoder, encoder.dtype, linear, made_of.attention) if linear else None
+    def bfloat16_encoder(self) -> AudioEncoder | None:
+        """None: it would not be faster here. Allocates a copy of the weights when it is first used."""
+        usual, own = self.audio_encoder, self._kernels
+        is_possible = usual.device.type == "cpu" and usual.dtype == torch.float32 and not own.is_quantized
+        linear = kernels.choose_bfloat16(self._model, own.linear) if is_possible else None
+        return AudioEncoder(self._model.encoder, usual.dtype, linear, own.attention) if linear else None
 
     @torch.inference_mode()
     def decode(self, features: Sequence[Tensor], options: Sequence[DecodingOptions]) -> list[DecodingResult]:
@@ -76,7 +75,7 @@ class BatchDecoder:
         The options may differ in their prompts only; the language must be set.
         """
         tasks = [self._task(each) for each in options]
-        run = self._run_steadily if self._steady and _is_greedy(options[0]) else self._run
+        run = self._run_graphed if self._graphed and _is_greedy(options[0]) else self._run
         results = []
         for task, each, (candidates, no_speech) in zip(tasks, features, run(features, tasks), strict=True):
             results.append(_result(task, candidates, each, no_speech))
@@ -85,20 +84,20 @@ class BatchDecoder:
     def check(self, options: DecodingOptions) -> None:
         """
         Raises:
-            Exception: what whisper raises for options that it can do nothing with.
+            Exception: what whisper raises for options that it cannot decode with.
         """
         self._task(options)
 
     def _task(self, options: DecodingOptions) -> DecodingTask:
-        """What whisper makes of the options. That takes as long as several steps, so it is kept: but for the prompt,
-        they are the same again and again."""
+        """whisper's task for the options. Making one takes as long as several steps, so those for all options except
+        the prompt are cached: they recur."""
         kind = repr(replace(options, prompt=None))
         if kind not in self._tasks:
-            if len(self._tasks) >= _MOST_TASKS:
+            if len(self._tasks) >= _MAX_TASKS:
                 self._tasks.pop(next(iter(self._tasks)))
-            fp16 = self.network.dtype == torch.float16
+            fp16 = self.text_decoder.dtype == torch.float16
             task = DecodingTask(self._model, replace(options, prompt=None, fp16=fp16))
-            Rules(task, 1, self.network.device)  # raises here what it would raise for all that are decoded beside it
+            LogitFilter(task, 1, self.text_decoder.device)  # raises here what it would raise for a batch
             self._tasks[kind] = task
         task = copy(self._tasks[kind])
         task.options = replace(task.options, prompt=options.prompt)
@@ -108,64 +107,67 @@ class BatchDecoder:
         return task
 
     def free_memory(self) -> None:
-        """Give the memory back that is kept for the next windows."""
-        if self._steady:
-            self._steady.free_memory()
-        if self.network.device.type == "cuda":
+        """Free the memory that stays allocated for the next windows."""
+        if self._graphed:
+            self._graphed.free_memory()
+        if self.text_decoder.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _run_steadily(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Found]:
-        cache, heard = self._steady.hear(tasks[0], features)
+    def _run_graphed(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Decoded]:
+        cache, cross_cache = self._graphed.prepare(tasks[0], features)
         lengths = [len(task.initial_tokens) for task in tasks]
-        logits, no_speech = self._read_prompts(tasks, torch.tensor(lengths, device=self.network.device), cache, heard)
-        found = self._steady.decode(tasks[0], lengths, logits)
+        logits, no_speech = self._prefill(
+            tasks, torch.tensor(lengths, device=self.text_decoder.device), cache, cross_cache
+        )
+        found = self._graphed.decode(tasks[0], lengths, logits)
         return [([each], probability) for each, probability in zip(found, no_speech, strict=True)]
 
-    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Found]:
-        task, search = tasks[0], _search(tasks[0], len(tasks))
-        group = search.group
-        lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.network.device)
-        heard, cache = self.network.hear(features), self.network.cache(len(tasks), int(lengths.max()))
-        logits, no_speech = self._read_prompts(tasks, lengths, cache, heard)
+    def _run(self, features: Sequence[Tensor], tasks: list[DecodingTask]) -> list[Decoded]:
+        task, decoder = tasks[0], _token_decoder(tasks[0], len(tasks))
+        group = decoder.group
+        lengths = torch.tensor([len(each.initial_tokens) for each in tasks], device=self.text_decoder.device)
+        cross_cache = self.text_decoder.cross_cache(features)
+        cache = self.text_decoder.empty_cache(len(tasks), int(lengths.max()))
+        logits, no_speech = self._prefill(tasks, lengths, cache, cross_cache)
         if group > 1:
-            rows = torch.arange(len(tasks), device=self.network.device).repeat_interleave(group)
+            rows = torch.arange(len(tasks), device=self.text_decoder.device).repeat_interleave(group)
             logits, lengths = logits[rows], lengths[rows]
             cache.select(rows)
-        rules, refine = Rules(task, len(logits), self.network.device), None
+        logit_filter, refine = LogitFilter(task, len(logits), self.text_decoder.device), None
         is_greedy = _is_greedy(task.options)
         for step in range(1, task.sample_len + 1):
-            rules.apply(logits, refine)
+            logit_filter.apply(logits, refine)
             is_last = (lengths + 1 > task.n_ctx) | torch.tensor(step == task.sample_len, device=lengths.device)
-            tokens, rows, windows = search.advance(logits, is_last[::group].tolist())
+            tokens, rows, windows = decoder.update(logits, is_last[::group].tolist())
             if not len(tokens):
                 break
             if windows is not None:
-                heard.select(windows)
+                cross_cache.select(windows)
                 cache.select(rows)
             elif rows is not None:
-                cache.reorder(rows, int(lengths.max()))
+                cache.rearrange(rows, int(lengths.max()))
             if rows is not None:
-                lengths, rules = lengths[rows], rules.select(rows)
-            rules.note(tokens)
-            states = self.network.step(tokens, lengths, cache, heard)
+                lengths, logit_filter = lengths[rows], logit_filter.select(rows)
+            logit_filter.update(tokens)
+            states = self.text_decoder.step(tokens, lengths, cache, cross_cache)
             if is_greedy:
-                logits, refine = self.network.logits_of_likeliest(states, task.tokenizer.eot)
+                logits, refine = self.text_decoder.logits_for_argmax(states, task.tokenizer.eot)
             else:
-                logits = self.network.logits(states)
+                logits = self.text_decoder.logits(states)
             lengths = lengths + 1
-        return [(search.found(number), probability) for number, probability in enumerate(no_speech)]
+        return [(decoder.finalize(number), probability) for number, probability in enumerate(no_speech)]
 
-    def _read_prompts(
-        self, tasks: list[DecodingTask], lengths: Tensor, cache: Cache, heard: Heard
+    def _prefill(
+        self, tasks: list[DecodingTask], lengths: Tensor, cache: KVCache, cross_cache: CrossKVCache
     ) -> tuple[Tensor, list[float]]:
-        """The logits behind each prompt (n, vocabulary), and the probability of no speech in each window."""
-        tokenizer, device = tasks[0].tokenizer, self.network.device
+        """The logits after each prompt (n, vocabulary), and the probability of no speech in each window."""
+        tokenizer, device = tasks[0].tokenizer, self.text_decoder.device
         prompts = [torch.tensor(task.initial_tokens, device=device) for task in tasks]
         padded = torch.nn.utils.rnn.pad_sequence(prompts, batch_first=True, padding_value=tokenizer.eot)
-        states = self.network.read(padded, cache, heard)
+        states = self.text_decoder.prefill(padded, cache, cross_cache)
         each = torch.arange(len(tasks), device=device)
         starts = torch.tensor([task.sot_index for task in tasks], device=device)
-        logits, at_start = self.network.logits_of_prompts(
+        logits, at_start = self.text_decoder.logits_of_prompts(
             torch.cat([states[each, lengths - 1], states[each, starts]])
         ).chunk(2)
         if tokenizer.no_speech is None:
@@ -177,11 +179,11 @@ def _is_greedy(options: DecodingOptions) -> bool:
     return options.temperature == 0 and options.beam_size is None
 
 
-def _search(task: DecodingTask, windows: int) -> Search:
+def _token_decoder(task: DecodingTask, windows: int) -> TokenDecoder:
     options, end = task.options, task.tokenizer.eot
     if options.beam_size is not None:
-        return Beams(windows, end, options.beam_size, options.patience or 1.0)
-    return Samples(windows, end, options.best_of or 1, options.temperature, _SEED)
+        return BeamSearchDecoder(windows, end, options.beam_size, options.patience or 1.0)
+    return GreedyDecoder(windows, end, options.best_of or 1, options.temperature, _SEED)
 
 
 def _result(task: DecodingTask, candidates: list[Candidate], features: Tensor, no_speech: float) -> DecodingResult:

@@ -1,12 +1,12 @@
-"""Greedy decoding that stays on the device: a step works on memory that was made before, and tells the host nothing.
+"""Greedy decoding that stays on the device: a step works on preallocated memory, and the host reads nothing back.
 
-The step of a large model is hundreds of small kernels; a GPU is done with each before the host has launched the next,
-and stands still whenever the host waits for a token. So rules and choice are computed beside the network, the host
-looks only now and then which windows have ended, and a step can be recorded once for its shape and replayed.
+The step of a large model is hundreds of small kernels; a GPU finishes each before the host has launched the next, and
+idles whenever the host waits for a token. So logit filters and choice are computed on the device as well, the host
+polls only now and then which windows have ended, and a step is captured once for its shape and replayed.
 
-Owns that memory, the step, and when the host looks. Not what is computed (`network`, `rules`, `search`), nor how steps
-are recorded (`graphs`). Reading the prompts and choosing the first token differ from window to window: they happen
-outside of the step.
+Owns that memory, the step, and when the host polls. Not what is computed (`text_decoder`, `logit_filters`,
+`token_decoders`), nor how steps are captured (`cuda_graphs`). Prompts and first tokens differ from window to window,
+and are not part of the step.
 """
 
 import logging
@@ -19,62 +19,62 @@ from torch import Tensor
 from whisper.decoding import DecodingTask
 
 from processors.whisper.decoder.cuda_graphs import Capture, Step, eagerly
-from processors.whisper.decoder.kv_cache import Cache, Heard
-from processors.whisper.decoder.logit_filters import Rules
-from processors.whisper.decoder.text_decoder import Network
-from processors.whisper.decoder.token_decoders import Candidate, gained
+from processors.whisper.decoder.kv_cache import CrossKVCache, KVCache
+from processors.whisper.decoder.logit_filters import LogitFilter
+from processors.whisper.decoder.text_decoder import TextDecoder
+from processors.whisper.decoder.token_decoders import Candidate, log_probabilities
 
-_LOOK_STEPS = 8  # from one look to the next: a window is decoded less than that behind its end, to no effect
-_CAPACITIES = (128, 256)  # positions of the cache that a step goes through; else all
-_POSITIONS_STEP = 250  # of sound, likewise: the lengths to which contexts are cut
-_ALIGNED = 8  # numbers; a mask whose rows begin elsewhere is copied by torch's attention, layer by layer
-_MOST_SHAPES = 32  # whose steps are kept
+_POLL_STEPS = 8  # from one poll to the next; fewer than that are decoded in vain after a window's end
+_CAPACITIES = (128, 256)  # positions of the cache to which a step attends; else all
+_POSITIONS_STEP = 250  # of sound: contexts are cut to multiples of this
+_ALIGNED = 8  # numbers; torch's attention copies a mask whose rows start elsewhere, layer by layer
+_MAX_SHAPES = 32  # whose captured steps stay
 
 log = logging.getLogger(__name__)
 
 
 def bucket(rows: int) -> int:
-    """For how many rows a step is made that is to do so many: 1, 2, 4, 8, 16, 32, 64."""
+    """The rows of the step that decodes so many: 1, 2, 4, 8, 16, 32, 64."""
     return 1 << (rows - 1).bit_length()
 
 
 def most_rows(row_bytes: int, most_bytes: int) -> int:
-    """The largest such number of rows whose memory is no more than that; at least 1."""
+    """The largest such number whose memory is at most `most_bytes`; at least 1."""
     return 1 << max(0, (most_bytes // row_bytes).bit_length() - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
-    """All that a recorded step cannot change."""
+class StepShape:
+    """What is fixed in a captured step."""
 
-    rows: int  # spare ones are decoded as ended ones
-    capacity: int  # positions of the cache that are gone through
+    rows: int  # spare ones are decoded like ended ones
+    capacity: int  # positions of the cache to which it attends
     positions: int  # of the sounds
     is_masked: bool  # some sounds are shorter
-    is_timed: bool  # the rules of time tokens hold
+    is_timed: bool  # the timestamp rules apply
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Where each row is; all (rows,), but `said`."""
+class RowState:
+    """The state of each row; all (rows,), except `decoded`."""
 
-    token: Tensor  # the last one: what the next step reads,
-    position: Tensor  # and where. An ended row goes neither on nor back
-    last: Tensor  # the position of the last token that there may be
-    total: Tensor  # of log-probabilities, float64: as the sums of decoding step by step
+    token: Tensor  # the last one: the next step's input,
+    position: Tensor  # and its position. That of an ended row is fixed
+    last: Tensor  # the highest possible position of a token
+    total: Tensor  # of log-probabilities, float64: like the sums of decoding step by step
     ended: Tensor
-    said: Tensor  # (rows, positions): each token in its place; the prompt is left out
+    decoded: Tensor  # (rows, positions): each token at its position; without the prompt
 
     @classmethod
     def make(cls, rows: int, positions: int, device: torch.device) -> Self:
-        whole = lambda: torch.zeros(rows, dtype=torch.long, device=device)  # noqa: E731
+        integers = lambda: torch.zeros(rows, dtype=torch.long, device=device)  # noqa: E731
         return cls(
-            token=whole(),
-            position=whole(),
-            last=whole(),
+            token=integers(),
+            position=integers(),
+            last=integers(),
             total=torch.zeros(rows, dtype=torch.float64, device=device),
             ended=torch.ones(rows, dtype=torch.bool, device=device),
-            said=torch.zeros(rows, positions, dtype=torch.long, device=device),
+            decoded=torch.zeros(rows, positions, dtype=torch.long, device=device),
         )
 
     def tensors(self) -> list[Tensor]:
@@ -83,162 +83,165 @@ class Rows:
     def first(self, count: int) -> Self:
         return replace(self, **{field.name: getattr(self, field.name)[:count] for field in fields(self)})
 
-    def take(self, logits: Tensor, rules: Rules, end: int) -> None:
-        """The likeliest token that may come next, in all rows that have not ended."""
-        rules.apply(logits)
+    def update(self, logits: Tensor, logit_filter: LogitFilter, end: int) -> None:
+        """Choose the most probable token that is allowed, in all rows that have not ended."""
+        logit_filter.apply(logits)
         chosen, place = logits.argmax(-1), self.position + 1
-        self.total.add_(gained(logits, chosen).masked_fill_(self.ended, 0.0))
+        self.total.add_(log_probabilities(logits, chosen).masked_fill_(self.ended, 0.0))
         self.token.copy_(torch.where(self.ended, self.token, chosen))
-        rules.note(self.token)
-        self.said.scatter_(1, place[:, None], self.token[:, None])
+        logit_filter.update(self.token)
+        self.decoded.scatter_(1, place[:, None], self.token[:, None])
         self.ended.logical_or_((self.token == end) | (place >= self.last))
         self.position.add_(~self.ended)
 
 
-class State:
-    """The memory of up to so many rows. A step's tensors are parts of it."""
+class GraphedState:
+    """The memory of up to so many rows. The tensors of a step are parts of it."""
 
-    def __init__(self, network: Network, task: DecodingTask, rows: int):
-        self._network, dims = network, network.dims
+    def __init__(self, text_decoder: TextDecoder, task: DecodingTask, rows: int):
+        self._text_decoder, dims = text_decoder, text_decoder.dims
         self._end = task.tokenizer.eot
         self.size, self.most_positions, self.most_capacity = rows, dims.n_audio_ctx, dims.n_text_ctx
-        self.cache = Cache(network.room(rows, dims.n_text_ctx))
+        self.cache = KVCache(text_decoder.empty_layers(rows, dims.n_text_ctx))
         width = -(-dims.n_audio_ctx // _ALIGNED) * _ALIGNED
-        mask = torch.zeros(rows, 1, 1, width, dtype=network.dtype, device=network.device)
-        self.heard = Heard(network.room(rows, dims.n_audio_ctx), mask)
-        self.rules = Rules(task, rows, network.device)
-        self.rows = Rows.make(rows, dims.n_text_ctx + 1, network.device)  # the last token is not read: one more place
+        mask = torch.zeros(rows, 1, 1, width, dtype=text_decoder.dtype, device=text_decoder.device)
+        self.cross_cache = CrossKVCache(text_decoder.empty_layers(rows, dims.n_audio_ctx), mask)
+        self.logit_filter = LogitFilter(task, rows, text_decoder.device)
+        self.rows = RowState.make(rows, dims.n_text_ctx + 1, text_decoder.device)  # the last token is never an input
 
-    def hear(self, features: Sequence[Tensor]) -> None:
-        # What is masked has no weight, but a number that is none would still spoil the sum: nothing old stays.
-        self.heard.within(len(features), self.most_positions, False).clear()
-        self.cache.within(len(features), self.most_capacity).clear()
-        self._network.listen(features, self.heard)
-        ends = torch.tensor([len(each) for each in features], device=self._network.device)[:, None, None, None]
-        mask = self.heard.mask[: len(features)]
+    def fill(self, features: Sequence[Tensor]) -> None:
+        """Write the keys and values of encoded windows, (positions, width) each."""
+        # Masked values have no weight, but a NaN among them would still spoil the sum: clear the old ones.
+        self.cross_cache.view(len(features), self.most_positions, False).clear()
+        self.cache.view(len(features), self.most_capacity).clear()
+        self._text_decoder.fill_cross_cache(features, self.cross_cache)
+        ends = torch.tensor([len(each) for each in features], device=self._text_decoder.device)[:, None, None, None]
+        mask = self.cross_cache.mask[: len(features)]
         mask.zero_().masked_fill_(torch.arange(mask.shape[-1], device=ends.device) >= ends, float("-inf"))
 
     def start(self, task: DecodingTask, lengths: list[int], logits: Tensor) -> None:
-        """The first tokens, behind prompts of such lengths; `logits` (n, vocabulary)."""
-        rows, rules = self.rows.first(len(lengths)), Rules(task, len(lengths), logits.device)
+        """Choose the first tokens, after prompts of these lengths; logits: (n, vocabulary)."""
+        rows, logit_filter = self.rows.first(len(lengths)), LogitFilter(task, len(lengths), logits.device)
         self._spare(0)
         rows.ended.fill_(False)
         rows.total.zero_()
         rows.position.copy_(torch.tensor(lengths) - 1)
         rows.last.copy_(torch.tensor([min(task.n_ctx, length + task.sample_len - 1) for length in lengths]))
-        rows.take(logits, rules, self._end)
-        self.rules.resume(rules)
+        rows.update(logits, logit_filter, self._end)
+        self.logit_filter.copy_from(logit_filter)
 
-    def step(self, shape: Shape) -> Step:
-        """One more token for the first rows."""
-        network, end, rows, rules = self._network, self._end, self.rows.first(shape.rows), self.rules.first(shape.rows)
-        cache = self.cache.within(shape.rows, shape.capacity)
-        heard = self.heard.within(shape.rows, shape.positions, shape.is_masked)
+    def step(self, shape: StepShape) -> Step:
+        """A step that decodes one more token for the first rows."""
+        text_decoder, end = self._text_decoder, self._end
+        rows, logit_filter = self.rows.first(shape.rows), self.logit_filter.first(shape.rows)
+        cache = self.cache.view(shape.rows, shape.capacity)
+        cross_cache = self.cross_cache.view(shape.rows, shape.positions, shape.is_masked)
 
         def step() -> None:
-            states = network.step_in_place(rows.token, rows.position, cache, heard)
-            rows.take(network.logits(states), rules, end)
+            states = text_decoder.step_in_place(rows.token, rows.position, cache, cross_cache)
+            rows.update(text_decoder.logits(states), logit_filter, end)
 
         return step
 
     def by_row(self) -> list[Tensor]:
-        """All but what is attended to."""
-        return [*self.rows.tensors(), *self.rules.by_row]
+        """All tensors except the caches."""
+        return [*self.rows.tensors(), *self.logit_filter.by_row]
 
-    def keep(self, rows: list[int], shape: Shape) -> None:
-        """These become the first rows; the others are spare."""
-        chosen = torch.tensor(rows, device=self._network.device)
+    def compact(self, rows: list[int], shape: StepShape) -> None:
+        """Move these rows to the front; the others are spare."""
+        chosen = torch.tensor(rows, device=self._text_decoder.device)
         for each in self.by_row():
             each[: len(rows)] = each[chosen]
-        self.cache.within(self.size, shape.capacity).keep(chosen)
-        self.heard.within(self.size, shape.positions, True).keep(chosen)
+        self.cache.view(self.size, shape.capacity).compact(chosen)
+        self.cross_cache.view(self.size, shape.positions, True).compact(chosen)
         self._spare(len(rows))
 
     def _spare(self, first: int) -> None:
-        """The rows from this on are nobody's: they stay where they are, which is within every capacity."""
+        """Rows from this one on are unused: their position is fixed, within every capacity."""
         self.rows.ended[first:] = True
         self.rows.position[first:] = 0
 
 
-class Steady:
-    """Decodes windows, one row each. Keeps its memory for the next ones."""
+class GraphedGreedyDecoder:
+    """Decodes windows, one row each, at temperature 0. Its memory stays allocated for the next ones."""
 
-    def __init__(self, network: Network, capture: Capture):
-        self._network, self._capture = network, capture
-        self._state: State | None = None
-        self._steps: dict[Shape, Step] = {}  # the last used ones last
-        self._shape: Shape | None = None
+    def __init__(self, text_decoder: TextDecoder, capture: Capture):
+        self._text_decoder, self._capture = text_decoder, capture
+        self._state: GraphedState | None = None
+        self._steps: dict[StepShape, Step] = {}  # the last used ones at the end
+        self._shape: StepShape | None = None
 
-    def hear(self, task: DecodingTask, features: Sequence[Tensor]) -> tuple[Cache, Heard]:
-        """Make room for windows, (positions, width) each; returns what their prompts are read with."""
+    def prepare(self, task: DecodingTask, features: Sequence[Tensor]) -> tuple[KVCache, CrossKVCache]:
+        """Load encoded windows, (positions, width) each; return the caches for their prompts."""
         count, longest = len(features), max(map(len, features))
         if self._state is None or self._state.size < count:
-            self.free_memory()  # before there is another: both may not fit
-            self._state = State(self._network, task, bucket(count))
+            self.free_memory()  # first: both may not fit
+            self._state = GraphedState(self._text_decoder, task, bucket(count))
         state = self._state
         positions = min(-(-longest // _POSITIONS_STEP) * _POSITIONS_STEP, state.most_positions)
-        state.hear(features)
+        state.fill(features)
         is_masked = any(len(each) < positions for each in features)
-        self._shape = Shape(rows=bucket(count), capacity=0, positions=positions, is_masked=is_masked, is_timed=False)
-        return state.cache.within(count, state.most_capacity), state.heard.within(count, positions, is_masked)
+        self._shape = StepShape(
+            rows=bucket(count), capacity=0, positions=positions, is_masked=is_masked, is_timed=False
+        )
+        return state.cache.view(count, state.most_capacity), state.cross_cache.view(count, positions, is_masked)
 
     def free_memory(self) -> None:
-        """Give the memory back; it is made again for the next windows."""
+        """Free the memory; it is allocated again for the next windows."""
         self._steps.clear()
         self._state = None
 
     def decode(self, task: DecodingTask, lengths: list[int], logits: Tensor) -> list[Candidate]:
-        """What is said in the windows that were heard last, behind prompts of such lengths, whose last logits are
-        (n, vocabulary).
+        """Decode the prepared windows, after prompts of these lengths, whose last logits are (n, vocabulary).
 
         Raises:
-            torch.OutOfMemoryError: there is no room for a recorded step.
+            torch.OutOfMemoryError: a captured step does not fit into memory.
         """
         state, going = self._state, list(range(len(lengths)))  # the window of each row
         state.start(task, lengths, logits)
         longest, found = max(lengths), {}
         while True:
-            capacity = self._capacity(longest + _LOOK_STEPS)
-            shape = replace(self._shape, rows=bucket(len(going)), capacity=capacity, is_timed=state.rules.timed)
+            capacity = self._capacity(longest + _POLL_STEPS)
+            shape = replace(self._shape, rows=bucket(len(going)), capacity=capacity, is_timed=state.logit_filter.timed)
             step = self._step(shape)
-            for _ in range(_LOOK_STEPS):
+            for _ in range(_POLL_STEPS):
                 step()
             rows = state.rows.first(len(going))
             ended, places = torch.stack([rows.ended.long(), rows.position]).tolist()  # here the host waits
             live = [row for row, has_ended in enumerate(ended) if not has_ended]
             if live and bucket(len(live)) == shape.rows:
-                longest += _LOOK_STEPS
+                longest += _POLL_STEPS
                 continue
-            said, totals = rows.said.tolist(), rows.total.tolist()
+            decoded, totals = rows.decoded.tolist(), rows.total.tolist()
             for row, window in enumerate(going):
-                tokens = said[row][lengths[window] : places[row] + 2]
+                tokens = decoded[row][lengths[window] : places[row] + 2]
                 found[window] = ([token for token in tokens if token != task.tokenizer.eot], totals[row])
             if not live:
                 return [found[window] for window in range(len(lengths))]
-            state.keep(live, shape)
+            state.compact(live, shape)
             going, longest = [going[row] for row in live], max(places[row] for row in live)
 
     def _capacity(self, length: int) -> int:
         most = self._state.most_capacity
         return next((each for each in _CAPACITIES if length <= each < most), most)
 
-    def _step(self, shape: Shape) -> Step:
-        step = self._steps.pop(shape, None) or self._record(shape)
-        if len(self._steps) == _MOST_SHAPES:
+    def _step(self, shape: StepShape) -> Step:
+        step = self._steps.pop(shape, None) or self._captured(shape)
+        if len(self._steps) == _MAX_SHAPES:
             self._steps.pop(next(iter(self._steps)))
         self._steps[shape] = step
         return step
 
-    def _record(self, shape: Shape) -> Step:
-        """The step, recorded if that can be. What it changes meanwhile is put back; but for the cache, whose positions
-        are written before they are read."""
+    def _captured(self, shape: StepShape) -> Step:
+        """The step, captured if possible. Capturing runs it: restore what that changes, except for the caches, whose
+        positions are written before they are read."""
         step, before = self._state.step(shape), [each.clone() for each in self._state.by_row()]
         try:
             return self._capture(step)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            log.warning("steps of speech recognition cannot be recorded here, and take longer: %s", error)
+            log.warning("CUDA graphs do not work here, so greedy decoding is slower: %s", error)
             self._capture = eagerly
             return step
         finally:

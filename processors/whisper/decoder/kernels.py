@@ -1,7 +1,7 @@
-"""Linear layers and attention as fast as this machine has them, by what is found here: torch's own, or oneDNN's.
+"""The fastest linear layers and attention on this machine: torch's own, or oneDNN's.
 
-On some CPUs torch's default library (MKL) runs at half the speed of oneDNN. oneDNN is reached by private operators of
-torch: they are looked for, compared with the plain ones on numbers and in time, and left alone if in doubt.
+On some CPUs torch's default library (MKL) runs at half the speed of oneDNN. oneDNN is reached through private operators
+of torch: these are detected, compared with the plain ones in accuracy and time, and not used if in doubt.
 """
 
 import logging
@@ -13,19 +13,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_MOST_PACKED_BYTES = 1 << 30  # packed weights are a second copy: not of models whose first is already large
+_MAX_PACKED_BYTES = 1 << 30  # packed weights are a second copy: too much memory for large models
 _TOLERANCE = 1e-4
 _TOLERANCE_IN_8_BITS = 0.05  # of the largest result
 _TOLERANCE_IN_BFLOAT16 = 0.02
 _TRIALS = 5
-_HOPELESS = 10  # times as slow as the usual: not tried again
+_GIVE_UP_FACTOR = 10  # times as slow as the usual: no further trial
 _LARGEST_IN_8_BITS, _ZERO_IN_8_BITS = 127, 128
 _TRIED_SHAPE = (1500, 384, 1536)  # rows, in, out: an encoder layer of the smallest model
-_TRIED_HEADS = (1, 2, 1500, 64)  # and two of its heads: each takes the same time, and a worker waits for the trial
-_QUERIES_AT_ONCE = 500  # in `by_head`: their scores stay in the CPU's cache
+_TRIED_HEADS = (1, 2, 1500, 64)  # and two of its heads: all take the same time, and loading waits for the trial
+_QUERIES_AT_ONCE = 500  # in `attention_by_head`: their scores stay in the CPU's cache
 
 Linear = Callable[[Tensor], Tensor]
-Maker = Callable[[Tensor, Tensor | None], Linear]
+MakeLinear = Callable[[Tensor, Tensor | None], Linear]
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 log = logging.getLogger(__name__)
@@ -33,50 +33,50 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
-    """What a network is made of. Layers are made out of weight (out, in) and bias (out,)."""
+    """The building blocks of encoder and decoder. Layers are made of weight (out, in) and bias (out,)."""
 
-    linear: Maker
-    is_rounded: bool  # `linear`, to 8 bits
-    of_text: Maker  # the decoder's own linear layers: never rounded, that cost one word of fifty
-    attention: Attention  # of each to all, without a mask: three times (n, heads, length, head width) -> the same
+    linear: MakeLinear
+    is_quantized: bool  # `linear`, to 8 bits
+    decoder_linear: MakeLinear  # never quantized: that cost one word in fifty
+    attention: Attention  # without a mask: queries, keys and values, each (n, heads, length, head width) -> the same
 
 
 def choose(model: torch.nn.Module, dtype: torch.dtype, in_8_bits: bool = False) -> Kernels:
-    """For numbers on the model's device in `dtype`.
+    """The kernels for `dtype` on the model's device.
 
-    `in_8_bits`: layers `linear` round their weights and inputs, on CPUs only; where they cannot, there is a warning.
+    in_8_bits: layers `linear` quantize their weights and inputs, on CPUs only; logs a warning where they cannot.
     """
     on_cpu = next(model.parameters()).device.type == "cpu" and dtype == torch.float32
-    linear: Maker = lambda weight, bias: plain(weight.to(dtype), None if bias is None else bias.to(dtype))  # noqa: E731
+    linear: MakeLinear = lambda weight, bias: plain(weight.to(dtype), None if bias is None else bias.to(dtype))  # noqa: E731
     attention: Attention = F.scaled_dot_product_attention
-    if on_cpu and _may_be_packed(model) and is_right_and_faster("packed linear layers", _try_packed):
+    if on_cpu and _may_be_packed(model) and is_accurate_and_faster("packed linear layers", _try_packed):
         linear = packed
-    of_text = linear
-    if on_cpu and is_right_and_faster("attention head by head", _try_by_head):
-        attention = by_head
-    is_rounded = in_8_bits and on_cpu and is_right_and_faster("linear layers in 8 bits", _try_rounded)
-    if is_rounded:
-        linear = rounded
+    decoder_linear = linear
+    if on_cpu and is_accurate_and_faster("attention by head", _try_attention_by_head):
+        attention = attention_by_head
+    is_quantized = in_8_bits and on_cpu and is_accurate_and_faster("8-bit linear layers", _try_quantized)
+    if is_quantized:
+        linear = quantized
     elif in_8_bits:
-        log.warning("linear layers in 8 bits are not to be had or not faster on this machine: computed in %s", dtype)
-    return Kernels(linear=linear, is_rounded=is_rounded, of_text=of_text, attention=attention)
+        log.warning("8-bit linear layers are unsupported or not faster on this machine; using %s", dtype)
+    return Kernels(linear=linear, is_quantized=is_quantized, decoder_linear=decoder_linear, attention=attention)
 
 
-def choose_rough(model: torch.nn.Module, usual: Maker) -> Maker | None:
-    """Layers that are nearly as right as float32's, in bfloat16, for a model on the CPU; None: its instructions, or the
-    memory for another copy of the weights, are not to be had. `usual`: what they are to be faster than."""
+def choose_bfloat16(model: torch.nn.Module, usual: MakeLinear) -> MakeLinear | None:
+    """Layers in bfloat16, nearly as accurate as float32's, for a model on the CPU; None: the CPU has no instructions
+    for them, or another copy of the weights is too large. usual: the layers that they must be faster than."""
     if not _may_be_packed(model):
         return None
 
     def trial() -> Trial:
-        candidate, wanted, _ = _try_layer(rough, usual)
+        candidate, wanted, _ = _try_layer(bfloat16, usual)
         return candidate, wanted, _TOLERANCE_IN_BFLOAT16 * float(wanted().abs().max())
 
-    return rough if is_right_and_faster("linear layers in bfloat16", trial) else None
+    return bfloat16 if is_accurate_and_faster("bfloat16 linear layers", trial) else None
 
 
 def _may_be_packed(model: torch.nn.Module) -> bool:
-    return 4 * sum(parameter.numel() for parameter in model.parameters()) <= _MOST_PACKED_BYTES
+    return 4 * sum(parameter.numel() for parameter in model.parameters()) <= _MAX_PACKED_BYTES
 
 
 def plain(weight: Tensor, bias: Tensor | None) -> Linear:
@@ -92,18 +92,18 @@ def packed(weight: Tensor, bias: Tensor | None) -> Linear:
     return lambda x: operators._linear_pointwise(x, inner, bias, "none", [], "")
 
 
-def rough(weight: Tensor, bias: Tensor | None) -> Linear:
-    """By oneDNN, multiplied in bfloat16 and summed in float32, as which x comes and goes; on the CPU only."""
+def bfloat16(weight: Tensor, bias: Tensor | None) -> Linear:
+    """By oneDNN, multiplied in bfloat16 and summed in float32; input and output are float32. On the CPU only."""
     inner = packed(weight.bfloat16(), None if bias is None else bias.bfloat16())
     return lambda x: inner(x.bfloat16()).float()
 
 
-def rounded(weight: Tensor, bias: Tensor | None) -> Linear:
-    """By oneDNN, with 8-bit integers: a scale for each output of the weights, and one for each row of the input, whose
-    result, then, does not depend on the rows beside it. float32 on the CPU only.
+def quantized(weight: Tensor, bias: Tensor | None) -> Linear:
+    """By oneDNN, with 8-bit integers: a scale for each output of the weights, and one for each row of the input, so
+    that a row's result does not depend on the other rows. float32 on the CPU only.
 
     Raises:
-        NotImplementedError: this CPU's sums of 8-bit products may overflow.
+        NotImplementedError: sums of 8-bit products may overflow on this CPU.
     """
     can = torch.cpu.get_capabilities()
     if not (can.get("avx512_vnni") or can.get("avx_vnni")):
@@ -125,40 +125,40 @@ def rounded(weight: Tensor, bias: Tensor | None) -> Linear:
     return apply
 
 
-def by_head(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention of each to all, its two products by oneDNN; float32 on the CPU only."""
+def attention_by_head(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attention without a mask, its two products by oneDNN; float32 on the CPU only."""
     multiply = torch.ops.mkldnn._linear_pointwise
     n, heads, length, width = queries.shape
     found = queries.new_empty(n, length, heads, width)
     for sound in range(n):
         for head in range(heads):
-            asked = queries[sound, head] * width**-0.5
-            kept, read = keys[sound, head].contiguous(), values[sound, head].t().contiguous()
+            scaled = queries[sound, head] * width**-0.5
+            own_keys, own_values = keys[sound, head].contiguous(), values[sound, head].t().contiguous()
             for start in range(0, length, _QUERIES_AT_ONCE):
-                shares = multiply(asked[start : start + _QUERIES_AT_ONCE], kept, None, "none", [], "").softmax(-1)
-                found[sound, start : start + len(shares), head] = multiply(shares, read, None, "none", [], "")
+                weights = multiply(scaled[start : start + _QUERIES_AT_ONCE], own_keys, None, "none", [], "").softmax(-1)
+                found[sound, start : start + len(weights), head] = multiply(weights, own_values, None, "none", [], "")
     return found.permute(0, 2, 1, 3)
 
 
-Trial = tuple[Callable[[], Tensor], Callable[[], Tensor], float]  # a candidate, what it is to replace, how near it is
+Trial = tuple[Callable[[], Tensor], Callable[[], Tensor], float]  # a candidate, the usual one, and the tolerance
 
 
 def _try_packed() -> Trial:
     return _try_layer(packed)
 
 
-def _try_rounded() -> Trial:
-    candidate, usual, _ = _try_layer(rounded)
+def _try_quantized() -> Trial:
+    candidate, usual, _ = _try_layer(quantized)
     return candidate, usual, _TOLERANCE_IN_8_BITS * float(usual().abs().max())
 
 
-def _try_by_head() -> Trial:
+def _try_attention_by_head() -> Trial:
     random = torch.Generator().manual_seed(0)
     given = [torch.randn(_TRIED_HEADS, generator=random) for _ in range(3)]
-    return lambda: by_head(*given), lambda: F.scaled_dot_product_attention(*given), _TOLERANCE
+    return lambda: attention_by_head(*given), lambda: F.scaled_dot_product_attention(*given), _TOLERANCE
 
 
-def _try_layer(make: Maker, instead_of: Maker = plain) -> Trial:
+def _try_layer(make: MakeLinear, instead_of: MakeLinear = plain) -> Trial:
     rows, inside, outside = _TRIED_SHAPE
     random = torch.Generator().manual_seed(0)
     weight = torch.randn(outside, inside, generator=random) / inside**0.5
@@ -168,27 +168,28 @@ def _try_layer(make: Maker, instead_of: Maker = plain) -> Trial:
 
 
 @torch.inference_mode()
-def is_right_and_faster(what: str, trial: Callable[[], Trial]) -> bool:
-    """Does a candidate give nearly the same as what it is to replace, in less time?"""
+def is_accurate_and_faster(what: str, trial: Callable[[], Trial]) -> bool:
+    """True if a candidate gives nearly the same result as the usual one in less time."""
     try:
         candidate, usual, tolerance = trial()
-        is_right = torch.allclose(candidate(), usual(), rtol=0, atol=tolerance)
+        is_accurate = torch.allclose(candidate(), usual(), rtol=0, atol=tolerance)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError) as error:
-        log.debug("no %s here: %s", what, error)
+        log.debug("%s: unsupported: %s", what, error)
         return False
-    most = _seconds(usual)
-    chosen = is_right and _seconds(candidate, _HOPELESS * most) < most
-    log.debug("%s: %s", what, "chosen" if chosen else "not faster" if is_right else "wrong")
+    usual_seconds = _seconds(usual)
+    chosen = is_accurate and _seconds(candidate, _GIVE_UP_FACTOR * usual_seconds) < usual_seconds
+    log.debug("%s: %s", what, "chosen" if chosen else "not faster" if is_accurate else "inaccurate")
     return chosen
 
 
-def _seconds(work: Callable[[], Tensor], hopeless: float = float("inf")) -> float:
-    """The best of some trials, in CPU time: neighbours on the machine do not count. One as slow as that ends them."""
+def _seconds(work: Callable[[], Tensor], limit: float = float("inf")) -> float:
+    """The best of some trials, in CPU time, which other processes do not affect. One slower than the limit ends
+    them."""
     best = float("inf")
     for _ in range(_TRIALS):
         start = time.thread_time()
         work()
         best = min(best, time.thread_time() - start)
-        if best > hopeless:
+        if best > limit:
             break
     return best

@@ -1,6 +1,6 @@
-"""What the decoder attends to: keys and values of what it said, and of the sounds that it hears.
+"""Keys and values that the text decoder attends to: of the text so far, and of the encoded sounds.
 
-Owns the memory and its shapes; what is written there is computed by `network`.
+Owns the memory and its shapes; `text_decoder` computes what is written there.
 """
 
 import torch.nn.functional as F
@@ -11,10 +11,10 @@ Pair = tuple[Tensor, Tensor]  # keys and values, or weight and bias
 CACHE_STEP = 64  # positions by which a cache grows
 
 
-class Cache:
-    """Keys and values of what was decoded: one pair a layer, each (rows, heads, capacity, head width).
+class KVCache:
+    """Self-attention: keys and values of decoded text, one pair a layer, each (rows, heads, capacity, head width).
 
-    Grows as it is filled, and is changed layer by layer: no second copy of it is ever held.
+    Grows as it is filled, and changes layer by layer: a second copy of it is never allocated.
     """
 
     def __init__(self, layers: list[Pair]):
@@ -24,28 +24,28 @@ class Cache:
         return self._layers[number]
 
     def select(self, rows: Tensor) -> None:
-        """Go on with these rows, in this order; a row may be named several times."""
+        """Continue with these rows, in this order; a row may occur several times."""
         _select(self._layers, rows)
 
-    def reorder(self, rows: Tensor, length: int) -> None:
-        """The same for as many rows as there are, of which only the first `length` positions are in use."""
+    def rearrange(self, rows: Tensor, length: int) -> None:
+        """The same for an unchanged number of rows, of which only the first `length` positions are in use."""
         for pair in self._layers:
-            for kept in pair:
-                kept[:, :, :length] = kept[rows, :, :length]
+            for cached in pair:
+                cached[:, :, :length] = cached[rows, :, :length]
 
-    def within(self, rows: int, length: int) -> "Cache":
-        """The same memory, seen as a cache of the first rows and positions only."""
-        return Cache(_first(self._layers, rows, length))
+    def view(self, rows: int, length: int) -> "KVCache":
+        """A cache of the first rows and positions, in the same memory."""
+        return KVCache(_first(self._layers, rows, length))
 
-    def keep(self, rows: Tensor) -> None:
-        """These become the first ones, in the same memory."""
-        _keep(self._layers, rows)
+    def compact(self, rows: Tensor) -> None:
+        """Move these rows to the front, in the same memory."""
+        _compact(self._layers, rows)
 
     def clear(self) -> None:
         _clear(self._layers)
 
-    def make_room(self, length: int) -> None:
-        """Room for so many positions, at least."""
+    def reserve(self, length: int) -> None:
+        """Grow to at least that many positions."""
         missing = length - self._layers[0][0].shape[2]
         if missing > 0:
             for number, (keys, values) in enumerate(self._layers):
@@ -53,8 +53,8 @@ class Cache:
                 self._layers[number] = F.pad(keys, more), F.pad(values, more)
 
 
-class Heard:
-    """What the decoder reads of several sounds: keys and values, (n, heads, positions, head width), by layer."""
+class CrossKVCache:
+    """Cross-attention: keys and values of encoded sounds, (n, heads, positions, head width), by layer."""
 
     def __init__(self, layers: list[Pair], mask: Tensor | None):
         # (n, 1, 1, positions), True or added 0: there is sound; None: everywhere
@@ -67,18 +67,18 @@ class Heard:
         return self._layers[number]
 
     def select(self, sounds: Tensor) -> None:
-        """Go on with these, in this order."""
+        """Continue with these sounds, in this order."""
         _select(self._layers, sounds)
         self.mask = None if self.mask is None else self.mask[sounds]
 
-    def within(self, sounds: int, positions: int, is_masked: bool) -> "Heard":
-        """The same memory, seen as that of the first sounds and positions only."""
+    def view(self, sounds: int, positions: int, is_masked: bool) -> "CrossKVCache":
+        """A cache of the first sounds and positions, in the same memory."""
         mask = self.mask[:sounds, :, :, :positions] if is_masked and self.mask is not None else None
-        return Heard(_first(self._layers, sounds, positions), mask)
+        return CrossKVCache(_first(self._layers, sounds, positions), mask)
 
-    def keep(self, sounds: Tensor) -> None:
-        """These become the first ones, in the same memory."""
-        _keep(self._layers, sounds)
+    def compact(self, sounds: Tensor) -> None:
+        """Move these sounds to the front, in the same memory."""
+        _compact(self._layers, sounds)
         if self.mask is not None:
             self.mask[: len(sounds)] = self.mask[sounds]
 
@@ -90,20 +90,20 @@ def _first(layers: list[Pair], rows: int, length: int) -> list[Pair]:
     return [(keys[:rows, :, :length], values[:rows, :, :length]) for keys, values in layers]
 
 
-def _keep(layers: list[Pair], rows: Tensor) -> None:
-    """These rows of each pair become its first ones."""
+def _compact(layers: list[Pair], rows: Tensor) -> None:
+    """Move these rows of each pair to its front."""
     for pair in layers:
-        for kept in pair:
-            kept[: len(rows)] = kept[rows]
+        for cached in pair:
+            cached[: len(rows)] = cached[rows]
 
 
 def _clear(layers: list[Pair]) -> None:
     for pair in layers:
-        for kept in pair:
-            kept.zero_()
+        for cached in pair:
+            cached.zero_()
 
 
 def _select(layers: list[Pair], rows: Tensor) -> None:
-    """These rows of each pair, in place of all."""
+    """Replace each pair by these rows of it."""
     for number, (keys, values) in enumerate(layers):
         layers[number] = keys[rows], values[rows]

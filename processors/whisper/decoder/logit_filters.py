@@ -1,4 +1,4 @@
-"""Which token may come next: the logit filters of `whisper.decoding`, for all rows of a batch at once."""
+"""The logit filters of `whisper.decoding`, for all rows of a batch at once."""
 
 from collections.abc import Callable
 from copy import copy
@@ -11,8 +11,8 @@ from whisper.decoding import ApplyTimestampRules, DecodingTask, SuppressBlank, S
 _NEVER = float("-inf")
 
 
-class Rules:
-    """The filters of one decoding, and what each row's last tokens mean for its next one."""
+class LogitFilter:
+    """SuppressBlank, SuppressTokens and ApplyTimestampRules of one decoding task, with the state of each row."""
 
     def __init__(self, task: DecodingTask, rows: int, device: torch.device):
         tokenizer = task.tokenizer
@@ -31,16 +31,16 @@ class Rules:
                     if tokenizer.no_timestamps is not None:
                         self._suppressed[tokenizer.no_timestamps] = _NEVER
                 case _:
-                    raise NotImplementedError(f"this version of whisper has a rule that is not known here: {rule}")
+                    raise NotImplementedError(f"this version of whisper has an unknown logit filter: {rule}")
         self._times = torch.arange(task.model.dims.n_vocab - self._first_time, device=device)
-        self._starts = True  # nothing was decoded yet
+        self._starts = True  # no token was decoded yet
         self._is_time = torch.zeros(rows, dtype=torch.bool, device=device)  # the last token
-        self._was_time = torch.ones(rows, dtype=torch.bool, device=device)  # the one before, or there is none
-        self._latest = torch.full((rows,), -1, device=device)  # time that came, as an index; -1: none yet
+        self._was_time = torch.ones(rows, dtype=torch.bool, device=device)  # the one before it, or there is none
+        self._latest = torch.full((rows,), -1, device=device)  # latest time, as an index; -1: none yet
 
     def apply(self, logits: Tensor, refine: Callable[[Tensor], None] | None = None) -> None:
-        """Forbid, in place, what may not come next; (rows, vocabulary). refine: makes right the logits that count, once
-        it is known which text is never allowed."""
+        """Set the logits (rows, vocabulary) of tokens that must not come next to -inf, in place. refine: corrects
+        approximate logits once those of suppressed text are -inf."""
         logits += self._suppressed
         if self._starts and self._blank:
             logits[:, self._blank] = _NEVER
@@ -56,14 +56,14 @@ class Rules:
             return
         pair_is_closed = self._is_time & self._was_time  # only text may follow
         pair_is_open = self._is_time & ~self._was_time  # a time or the end must follow
-        earliest = self._latest + (~pair_is_open).long()  # times never go back, and no segment is empty
+        earliest = self._latest + (~pair_is_open).long()  # times never decrease, and no segment is empty
         times.masked_fill_((self._times < earliest[:, None]) | pair_is_closed[:, None], _NEVER)
         logits[:, : self._end].masked_fill_(pair_is_open[:, None], _NEVER)
-        forced = times.logsumexp(-1) > others.amax(-1)  # all times together are likelier than any text
+        forced = times.logsumexp(-1) > others.amax(-1)  # all times together are more probable than any text
         others.masked_fill_(forced[:, None], _NEVER)
 
-    def note(self, tokens: Tensor) -> None:
-        """The tokens (rows,) that were chosen; kept in place."""
+    def update(self, tokens: Tensor) -> None:
+        """Note the chosen tokens (rows,), in place."""
         if not self._starts:
             self._was_time.copy_(self._is_time)
         self._starts = False
@@ -71,18 +71,18 @@ class Rules:
         self._latest.copy_(torch.where(self._is_time, tokens - self._first_time, self._latest))
 
     def select(self, rows: Tensor) -> Self:
-        """Go on with these rows, in this order."""
+        """Continue with these rows, in this order."""
         self._is_time, self._was_time, self._latest = (each[rows] for each in self.by_row)
         return self
 
     def first(self, count: int) -> Self:
-        """The same for the first rows only: what is noted here is noted there."""
+        """The same for the first rows only; both share their memory."""
         found = copy(self)
         found._is_time, found._was_time, found._latest = (each[:count] for each in self.by_row)
         return found
 
-    def resume(self, other: Self) -> None:
-        """Go on where `other` is, in the memory that this has; its rows become the first ones."""
+    def copy_from(self, other: Self) -> None:
+        """Take over the state of `other` in this one's memory; its rows become the first ones."""
         self._suppressed.copy_(other._suppressed)
         self.timed, self._starts = other.timed, other._starts
         for own, its in zip(self.by_row, other.by_row, strict=True):
@@ -90,5 +90,5 @@ class Rules:
 
     @property
     def by_row(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What is noted, each (rows,)."""
+        """The state, each (rows,)."""
         return self._is_time, self._was_time, self._latest

@@ -1,6 +1,7 @@
-"""Which tokens are chosen: greedy, by sampling, or by beams, as `whisper.decoding` does it, window by window.
+"""The token decoders of `whisper.decoding` for batches of windows: greedy, sampling and beam search.
 
-A search holds `group` rows a window, side by side. `advance` chooses each row's next token and says which rows go on.
+A decoder has `group` rows for each window, next to each other. `update` chooses each row's next token, and the rows
+that continue.
 """
 
 from typing import Protocol
@@ -9,25 +10,25 @@ import torch
 from torch import Tensor
 
 Candidate = tuple[list[int], float]  # tokens without the end, and the sum of their log-probabilities
-Step = tuple[Tensor, Tensor | None, Tensor | None]  # tokens of the rows that go on; see `Search.advance`
+Update = tuple[Tensor, Tensor | None, Tensor | None]  # see `TokenDecoder.update`
 
 
-class Search(Protocol):
-    group: int  # rows a window
+class TokenDecoder(Protocol):
+    group: int  # rows for each window
 
-    def advance(self, logits: Tensor, is_last: list[bool]) -> Step:
+    def update(self, logits: Tensor, is_last: list[bool]) -> Update:
         """`logits` (rows, vocabulary); `is_last`, by window: no token may follow this one.
 
-        Returns the tokens of the rows that go on; the rows they go on from, or None: all, in their order; and the
-        windows that go on, or None: all.
+        Return the tokens of the rows that continue; the rows they continue from, or None: all, in their order; and the
+        windows that continue, or None: all.
         """
 
-    def found(self, window: int) -> list[Candidate]:
-        """All that was found for a window that has ended; never empty."""
+    def finalize(self, window: int) -> list[Candidate]:
+        """The candidates of a window that has ended; never empty."""
 
 
-class Samples:
-    """`group` independent rows a window; at temperature 0 each takes the likeliest token."""
+class GreedyDecoder:
+    """`group` independent rows for each window; at temperature 0 each takes the most probable token."""
 
     def __init__(self, windows: int, end: int, group: int, temperature: float, seed: int):
         self.group = group
@@ -37,9 +38,9 @@ class Samples:
         self._tokens: list[list[int]] = [[] for _ in range(windows * group)]
         self._sums = [0.0] * (windows * group)
 
-    def advance(self, logits: Tensor, is_last: list[bool]) -> Step:
+    def update(self, logits: Tensor, is_last: list[bool]) -> Update:
         chosen = self._choose(logits)
-        tokens, gains = chosen.tolist(), gained(logits, chosen).tolist()
+        tokens, gains = chosen.tolist(), log_probabilities(logits, chosen).tolist()
         going, windows = [], []
         for place, window in enumerate(self._live):
             ended = 0
@@ -62,7 +63,7 @@ class Samples:
         rows = torch.tensor(going, dtype=torch.long, device=device)
         return torch.tensor(tokens, device=device)[rows], rows, torch.tensor(windows, dtype=torch.long, device=device)
 
-    def found(self, window: int) -> list[Candidate]:
+    def finalize(self, window: int) -> list[Candidate]:
         rows = range(window * self.group, (window + 1) * self.group)
         return [([token for token in self._tokens[row] if token != self._end], self._sums[row]) for row in rows]
 
@@ -79,13 +80,13 @@ class Samples:
         return torch.cat(drawn)[:, 0].to(logits.device)
 
 
-def gained(logits: Tensor, chosen: Tensor) -> Tensor:
+def log_probabilities(logits: Tensor, chosen: Tensor) -> Tensor:
     """The log-probability of each row's token."""
     return logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
 
 
-class Beams:
-    """`group` likeliest beginnings a window, until that many times `patience` have ended."""
+class BeamSearchDecoder:
+    """The `group` most probable prefixes of each window, until that many times `patience` have ended."""
 
     def __init__(self, windows: int, end: int, group: int, patience: float):
         self.group = group
@@ -95,11 +96,11 @@ class Beams:
         self._tokens: list[list[int]] = [[] for _ in range(windows * group)]  # of the live rows
         self._sums = torch.zeros(windows * group)
 
-    def advance(self, logits: Tensor, is_last: list[bool]) -> Step:
+    def update(self, logits: Tensor, is_last: list[bool]) -> Update:
         gains, tokens = logits.log_softmax(-1).topk(self.group + 1, -1)
         sums = (self._sums[:, None].to(gains.device) + gains).tolist()
         tokens = tokens.tolist()
-        windows, rows, chosen, kept = [], [], [], []
+        windows, rows, chosen, totals = [], [], [], []
         for place, window in enumerate(self._live):
             going = self._extend(place, window, sums, tokens)
             ended = self._ended[window]
@@ -110,25 +111,25 @@ class Beams:
             windows.append(place)
             rows += [row for row, _, _ in going]
             chosen += [token for _, token, _ in going]
-            kept += [total for _, _, total in going]
-        all_go_on = len(windows) == len(self._live)
+            totals += [total for _, _, total in going]
+        all_continue = len(windows) == len(self._live)
         self._live = [self._live[place] for place in windows]
         self._tokens = [[*self._tokens[row], token] for row, token in zip(rows, chosen, strict=True)]
-        self._sums = torch.tensor(kept)
-        as_before = all_go_on and rows == list(range(len(rows)))
+        self._sums = torch.tensor(totals)
+        is_unchanged = all_continue and rows == list(range(len(rows)))
         return (
             torch.tensor(chosen, dtype=torch.long, device=logits.device),
-            None if as_before else torch.tensor(rows, dtype=torch.long, device=logits.device),
-            None if all_go_on else torch.tensor(windows, dtype=torch.long, device=logits.device),
+            None if is_unchanged else torch.tensor(rows, dtype=torch.long, device=logits.device),
+            None if all_continue else torch.tensor(windows, dtype=torch.long, device=logits.device),
         )
 
-    def found(self, window: int) -> list[Candidate]:
+    def finalize(self, window: int) -> list[Candidate]:
         return self._ended[window]
 
     def _extend(self, place: int, window: int, sums: list, tokens: list) -> list[tuple[int, int, float]]:
-        """The best rows to go on with, (row, token, sum); what ends with them goes to the ended ones."""
+        """The best rows to continue with, (row, token, sum); those that end among them become candidates."""
         first = place * self.group
-        # At the first step all rows of a window are one and the same beginning.
+        # At the first step all rows of a window have the same prefix.
         from_rows = range(first, first + (self.group if self._tokens[first] else 1))
         scored = [(row, token, total) for row in from_rows for token, total in zip(tokens[row], sums[row], strict=True)]
         going, ending = [], []

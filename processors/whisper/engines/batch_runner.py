@@ -33,9 +33,9 @@ class BatchRunner:
         return self._limit.at_once
 
     @property
-    def has_rough_encoder(self) -> bool:
+    def has_bfloat16_encoder(self) -> bool:
         """True if encoding in bfloat16 is faster here than in the chosen precision. The first call allocates it."""
-        return self._decoder.rough_encoder is not None
+        return self._decoder.bfloat16_encoder is not None
 
     def check(self, windows: Sequence[Window]) -> None:
         """
@@ -62,11 +62,11 @@ class BatchRunner:
 
     def _features(self, windows: Sequence[Window]) -> list[Tensor]:
         made: dict[bool, Iterator[Tensor]] = {}
-        for roughly in (False, True):
-            new = [window for window in windows if window.features is None and window.is_rough == roughly]
+        for in_bfloat16 in (False, True):
+            new = [window for window in windows if window.features is None and window.in_bfloat16 == in_bfloat16]
             mels, positions = [each.mel for each in new], [each.positions for each in new]
-            made[roughly] = iter(self._decoder.encode_all(mels, positions, roughly) if new else ())
-        return [next(made[each.is_rough]) if each.features is None else each.features for each in windows]
+            made[in_bfloat16] = iter(self._decoder.encode_all(mels, positions, in_bfloat16) if new else ())
+        return [next(made[each.in_bfloat16]) if each.features is None else each.features for each in windows]
 
 
 def _max_windows(model: Whisper, dtype: torch.dtype) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from processors import contract
 
-Place = tuple[int, int]  # a request, and the number of one of its windows
+Slot = tuple[int, int]  # a request, and the number of one of its windows
 _MISSING: Any = object()
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class FairBatches:
         complete = [number for number, results in self._results.items() if _MISSING not in results]
         return failed | {number: self._results.pop(number) for number in complete}
 
-    def _take(self, requests: Mapping[int, Sequence[Any]], batch: list[Place]) -> dict[int, list[Any] | Exception]:
+    def _take(self, requests: Mapping[int, Sequence[Any]], batch: list[Slot]) -> dict[int, list[Any] | Exception]:
         """Decode a batch; if it fails, the windows of each request separately. Return the failure of each request."""
         try:
             self._decode_places(requests, batch)
@@ -61,7 +61,7 @@ class FairBatches:
             failed |= self._take(requests, [(number, place) for number, place in batch if number == one])
         return failed
 
-    def _decode_places(self, requests: Mapping[int, Sequence[Any]], batch: list[Place]) -> None:
+    def _decode_places(self, requests: Mapping[int, Sequence[Any]], batch: list[Slot]) -> None:
         found = self._decode([requests[number][place] for number, place in batch])
         for (number, place), result in zip(batch, found, strict=True):
             self._results[number][place] = result
@@ -71,10 +71,10 @@ class FairBatches:
             del self._results[number]
         return numbers
 
-    def _next(self, requests: Mapping[int, Sequence[Any]]) -> list[Place]:
-        waiting: dict[Hashable, list[list[Place]]] = defaultdict(list)
+    def _next(self, requests: Mapping[int, Sequence[Any]]) -> list[Slot]:
+        waiting: dict[Hashable, list[list[Slot]]] = defaultdict(list)
         for number, results in self._results.items():
-            own: dict[Hashable, list[Place]] = defaultdict(list)
+            own: dict[Hashable, list[Slot]] = defaultdict(list)
             for place, result in enumerate(results):
                 if result is _MISSING:
                     own[self._kind(requests[number][place])].append((number, place))

@@ -65,9 +65,9 @@ class _Piece:
 class FastMode:
     """One part being transcribed."""
 
-    def __init__(self, model: Whisper, request: PartRequest, language: str, is_rough: bool):
-        """is_rough: windows are encoded in bfloat16; those with doubtful text again in float32."""
-        self._model, self._request, self._language, self._is_rough = model, request, language, is_rough
+    def __init__(self, model: Whisper, request: PartRequest, language: str, in_bfloat16: bool):
+        """in_bfloat16: windows are encoded in bfloat16; those with doubtful text again in float32."""
+        self._model, self._request, self._language, self._in_bfloat16 = model, request, language, in_bfloat16
         self._spoken, self._options = list(request.spoken or ()), request.options
         self._segments: list[Segment] = []
         self._tokenizer = get_tokenizer(
@@ -111,13 +111,13 @@ class FastMode:
                 mel,
                 replace(options, prompt=self._prompt(piece)),
                 positions=self._positions(piece),
-                is_rough=self._is_rough,
+                in_bfloat16=self._in_bfloat16,
             )
             for piece, mel in zip(pieces, mels, strict=True)
         ]
         results = list((yield windows))
-        in_full = [n for n in self._doubtful(pieces, results) if windows[n].positions or self._is_rough]
-        found = yield from _request([replace(windows[n], positions=None, is_rough=False) for n in in_full])
+        in_full = [n for n in self._doubtful(pieces, results) if windows[n].positions or self._in_bfloat16]
+        found = yield from _request([replace(windows[n], positions=None, in_bfloat16=False) for n in in_full])
         _update(results, in_full, found)
         for temperature in hotter:
             doubtful = self._doubtful(pieces, results)

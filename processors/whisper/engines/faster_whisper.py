@@ -1,4 +1,4 @@
-"""faster-whisper over the parts of sound tracks: CTranslate2's own arithmetic, int8 on a CPU. An optional extra."""
+"""faster-whisper for the parts of sound tracks: CTranslate2's own arithmetic, int8 on a CPU. An optional extra."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ except ImportError as error:
     raise Unavailable('faster-whisper is not installed: run "pip install inboxd[faster-whisper]".') from error
 
 _WINDOWS_AT_ONCE = 8
-_LEAST_LEFT_SECONDS = 1.0  # of speech without text, that are heard again
+_MIN_REST_SECONDS = 1.0  # of speech without text that is transcribed again
 
 
 class FasterWhisperEngine(WholePartEngine):
-    """One loaded model. See `hearing.Engine`."""
+    """One loaded model. See `track.engine.Engine`."""
 
     name = "faster-whisper"
 
@@ -38,10 +38,10 @@ class FasterWhisperEngine(WholePartEngine):
 
     @classmethod
     def load(cls, options: WhisperOptions, models: Path) -> "FasterWhisperEngine":
-        """The model of `options`: the path of a folder, or a name; that is looked for in models/faster, else fetched.
+        """The model of `options`: the path of a folder, or a name; that is in models/faster, or downloaded.
 
         Raises:
-            Unavailable: no such device; or the weights are not at hand and cannot be fetched, or are damaged.
+            Unavailable: there is no such device; or the weights are missing and cannot be downloaded, or are damaged.
         """
         stored = models / "faster" / options.model
         path = str(stored if stored.is_dir() else Path(options.model).expanduser())
@@ -60,8 +60,8 @@ class FasterWhisperEngine(WholePartEngine):
             )
         except Exception as error:  # the library, its hub and CTranslate2 raise many kinds
             raise Unavailable(
-                f"faster-whisper cannot load {options.model}: {error} Name a folder with its weights, or put them into "
-                f"{stored}; see also `device` and `compute_type` in [processors.whisper]."
+                f"faster-whisper cannot load {options.model}: {error} Set `model` to a folder with its weights, or "
+                f"copy them to {stored}; see also `device` and `compute_type` in [processors.whisper]."
             ) from error
         return cls(model, options)
 
@@ -80,12 +80,12 @@ class FasterWhisperEngine(WholePartEngine):
                 request.samples,
                 condition_on_previous_text=options.condition_on_previous_text,
                 hallucination_silence_threshold=options.hallucination_silence_threshold,
-                **_choices(request),
+                **_arguments(request),
             )
-            segments = self._told(request, found)
+            segments = self._collected(request, found)
         left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
-        left = [span for span in left if span.end - span.start >= _LEAST_LEFT_SECONDS]
-        if left:  # what is spoken behind a window's last time is passed over by the library
+        left = [span for span in left if span.end - span.start >= _MIN_REST_SECONDS]
+        if left:  # the library skips speech after a window's last timestamp
             segments = sorted([*segments, *self._by_clips(request, left)], key=lambda segment: segment.start)
         return PartResult(segments=segments)
 
@@ -96,12 +96,12 @@ class FasterWhisperEngine(WholePartEngine):
             clip_timestamps=[{"start": clip.start, "end": clip.end} for clip in clips],
             batch_size=_WINDOWS_AT_ONCE,
             without_timestamps=False,
-            **_choices(request),
+            **_arguments(request),
         )
-        return self._told(request, found)
+        return self._collected(request, found)
 
-    def _told(self, request: PartRequest, found: Iterable["faster_whisper.transcribe.Segment"]) -> list[Segment]:
-        """The segments, as the library has them; each is told on the way."""
+    def _collected(self, request: PartRequest, found: Iterable["faster_whisper.transcribe.Segment"]) -> list[Segment]:
+        """The library's segments; reports progress at each."""
         segments = []
         for segment in found:
             request.report(min(segment.end, len(request.samples) / SAMPLE_RATE_HZ))
@@ -110,7 +110,7 @@ class FasterWhisperEngine(WholePartEngine):
 
 
 def _segment(found: "faster_whisper.transcribe.Segment") -> Segment:
-    """Its segment as ours; some of its numbers are numpy's."""
+    """Convert a segment; some of its numbers are numpy's."""
     numbers = ("start", "end", "avg_logprob", "compression_ratio", "no_speech_prob")
     words = found.words and tuple(
         Word(word=word.word, start=float(word.start), end=float(word.end), probability=float(word.probability))
@@ -127,7 +127,7 @@ def _segment(found: "faster_whisper.transcribe.Segment") -> Segment:
     )
 
 
-def _choices(request: PartRequest) -> dict[str, Any]:
+def _arguments(request: PartRequest) -> dict[str, Any]:
     options = request.options
     return {
         "language": request.language,
@@ -144,5 +144,5 @@ def _choices(request: PartRequest) -> dict[str, Any]:
         "hotwords": ", ".join(options.vocabulary) or None,
         "suppress_tokens": [int(token) for token in (options.suppress_tokens or "").split(",") if token],
         "word_timestamps": options.word_timestamps,
-        "vad_filter": False,  # `hearing` has its own
+        "vad_filter": False,  # `transcriber` has its own
     }

@@ -43,7 +43,7 @@ class OpenAIWhisperEngine:
         """
         self._model = model
         self.is_elsewhere = model.device.type == "cuda"
-        self._may_be_rough = dtype == "auto"
+        self._may_use_bfloat16 = dtype == "auto"
         if dtype == "auto":
             dtype = "float16" if self.is_elsewhere else "float32"
         self._runner = BatchRunner(model, *precision(dtype, model.device))
@@ -100,8 +100,8 @@ class OpenAIWhisperEngine:
 
     def _segments(self, request: PartRequest, language: str) -> Decoding[list[Segment]]:
         if request.options.way == "fast":
-            is_rough = self._may_be_rough and self._runner.has_rough_encoder
-            return FastMode(self._model, request, language, is_rough).transcribe()
+            in_bfloat16 = self._may_use_bfloat16 and self._runner.has_bfloat16_encoder
+            return FastMode(self._model, request, language, in_bfloat16).transcribe()
         return exact.transcribe(self._model, request, language)
 
     def _decode(self, windows: Sequence[Window]) -> Decoding[list[DecodingResult]]:

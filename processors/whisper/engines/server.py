@@ -1,6 +1,6 @@
-"""Speech to text by a server that speaks OpenAI's `POST /v1/audio/transcriptions`: Speaches, vLLM, LocalAI and others.
+"""Speech to text by a server with OpenAI's `POST /v1/audio/transcriptions`: Speaches, vLLM, LocalAI and others.
 
-The sound is sent in parts, as 16-bit WAV of 16 kHz, and only where somebody speaks in it.
+Sends parts of the sound as 16-bit WAV of 16 kHz, only those with speech.
 """
 
 import io
@@ -34,7 +34,7 @@ _OWN_NAMES = {each.name for each in fields(Segment)}
 
 
 class ServerEngine(WholePartEngine):
-    """One server and model. See `hearing.Engine`."""
+    """One server and model. See `track.engine.Engine`."""
 
     name = "openai"
     is_elsewhere = True
@@ -46,10 +46,10 @@ class ServerEngine(WholePartEngine):
 
     @classmethod
     def load(cls, options: WhisperOptions) -> "ServerEngine":
-        """The server of `options`, which must answer.
+        """The server of `options`, which must respond.
 
         Raises:
-            Unavailable: it does not, or there is no key.
+            Unavailable: it does not, or there is no API key.
         """
         server = Server(options, "speech server", "processors.whisper")
         server.models()
@@ -61,8 +61,8 @@ class ServerEngine(WholePartEngine):
     def transcribe_part(self, request: PartRequest) -> PartResult:
         """
         Raises:
-            Unavailable: the server is away, overloaded, refuses the key or does not know the model.
-            JobError: it refuses this sound.
+            Unavailable: the server is unavailable or overloaded, rejects the API key, or lacks the model.
+            JobError: it rejects this sound.
         """
         path = f"audio/{'translations' if request.options.task == 'translate' else 'transcriptions'}"
         fields: dict[str, Any] = {"model": self._model, "temperature": str(request.options.temperatures[0])}
@@ -78,36 +78,38 @@ class ServerEngine(WholePartEngine):
         if response.status_code in NOT_UNDERSTOOD:
             response = self._post(path, fields | {"response_format": "json"}, file, request)
         if response.status_code != 200:
-            raise self._refused(response)
+            raise self._rejection(response)
         try:
             return _read(_parsed(response), request)
         except _NoTranscriptionError as error:
             raise JobError(
-                f"The answer of the speech server {self.device_name} is not a transcription: {error}. See its log, or "
-                "name another `model` in [processors.whisper]."
+                f"The response of the speech server {self.device_name} is not a transcription: {error}. Check its log, "
+                "or set another `model` in [processors.whisper]."
             ) from error
 
     def _post(self, path: str, fields: dict[str, Any], file: bytes, request: PartRequest) -> httpx2.Response:
-        """The server's last word.
+        """The server's final response.
 
         Raises:
-            Unavailable: it is away or overloaded, or hangs.
+            Unavailable: it is unavailable or overloaded, or hangs.
         """
         files = {"file": ("sound.wav", file, "audio/wav")}
         return self._server.ask(
             lambda client: client.post(path, data=fields, files=files),
             is_passing=lambda response: False,
-            alive=lambda: request.report(0.0),  # nothing is done yet, but it goes on
+            alive=lambda: request.report(0.0),  # no progress, but a sign of life
         )
 
-    def _refused(self, response: httpx2.Response) -> JobError:
-        """What a final refusal means: for this sound, or for all."""
+    def _rejection(self, response: httpx2.Response) -> JobError:
+        """The error for a rejection of this sound, or of all requests."""
         match response.status_code:
             case 401 | 403:
                 return self._server.refused(response)
             case 404:
-                return self._server.lacks(f"{self._model}, or transcribes nothing ({said(response)})")
-        return JobError(f"The speech server {self.device_name} says: {response.status_code} {said(response)}")
+                return self._server.lacks(f"{self._model}, or does not transcribe ({said(response)})")
+        return JobError(
+            f"The speech server {self.device_name} rejected the sound: {response.status_code} {said(response)}"
+        )
 
 
 class _NoTranscriptionError(Exception):
@@ -115,13 +117,13 @@ class _NoTranscriptionError(Exception):
 
 
 def _as_wav(samples: np.ndarray) -> bytes:
-    held = io.BytesIO()
-    with wave.open(held, "wb") as file:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(reader.SAMPLE_RATE_HZ)
         file.writeframes((samples * 32767).astype("<i2").tobytes())
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def _parsed(response: httpx2.Response) -> Any:
@@ -135,28 +137,28 @@ def _parsed(response: httpx2.Response) -> Any:
         raise _NoTranscriptionError("it is not JSON") from error
 
 
-def _read(told: Any, request: PartRequest) -> PartResult:
+def _read(response: Any, request: PartRequest) -> PartResult:
     """Parse a server's response. Missing or null text means no speech; missing segment values count as good.
 
     Raises:
         _NoTranscriptionError: it is not a transcription.
     """
-    if not isinstance(told, dict) or not told.keys() & {"text", "segments"}:
+    if not isinstance(response, dict) or not response.keys() & {"text", "segments"}:
         raise _NoTranscriptionError("it has no text")
     seconds = len(request.samples) / reader.SAMPLE_RATE_HZ
     spoken = request.spoken or ()
     whole = {"start": spoken[0].start if spoken else 0.0, "end": spoken[-1].end if spoken else seconds}
-    given = _segments_with_text(told)
-    if not given and (text := _text_of(told)):
+    given = _segments_with_text(response)
+    if not given and (text := _text_of(response)):
         given = [{"text": text, **whole}]
     segments = [_segment(each, number) for number, each in enumerate(given)]
     if request.options.word_timestamps:
-        words = _usable(told.get("words"))
+        words = _usable(response.get("words"))
         segments = [
             _with_words(segment, _usable(each.get("words")) or _words_within(words, segment))
             for segment, each in zip(segments, given, strict=True)
         ]
-    language = told.get("language")
+    language = response.get("language")
     code = catalogue.language_code(language.lower()) if isinstance(language, str) else None
     return PartResult(segments=segments, language=code)
 
@@ -176,12 +178,12 @@ def _segment(each: dict[str, Any], number: int) -> Segment:
         compression_ratio=compression_ratio(text),
         extra={name: value for name, value in each.items() if name not in _OWN_NAMES and value is not None},
     )
-    told = {name: each[name] for name in _NUMBERS if isinstance(each.get(name), int | float)}
+    given = {name: each[name] for name in _NUMBERS if isinstance(each.get(name), int | float)}
     if isinstance(each.get("tokens"), list):
-        told["tokens"] = tuple(each["tokens"])
+        given["tokens"] = tuple(each["tokens"])
     if isinstance(each.get("language"), str):
-        told["language"] = each["language"]
-    return replace(segment, **told)
+        given["language"] = each["language"]
+    return replace(segment, **given)
 
 
 def _with_words(segment: Segment, words: Sequence[Word]) -> Segment:
@@ -190,63 +192,63 @@ def _with_words(segment: Segment, words: Sequence[Word]) -> Segment:
     return replace(segment, words=_spaced(words, segment.text) or (whole,))
 
 
-def _segments_with_text(told: dict[str, Any]) -> list[dict[str, Any]]:
+def _segments_with_text(response: dict[str, Any]) -> list[dict[str, Any]]:
     """
     Raises:
-        _NoTranscriptionError: they are none.
+        _NoTranscriptionError: they are not segments.
     """
-    segments = told.get("segments") or []
+    segments = response.get("segments") or []
     if not isinstance(segments, list):
         raise _NoTranscriptionError("its segments are not a list")
     return [segment for segment in segments if _text_of(segment)]
 
 
-def _text_of(told: Any) -> str:
+def _text_of(value: Any) -> str:
     """
     Raises:
-        _NoTranscriptionError: it can have none.
+        _NoTranscriptionError: the value or its text has the wrong type.
     """
-    text = (told.get("text") or "") if isinstance(told, dict) else None
+    text = (value.get("text") or "") if isinstance(value, dict) else None
     if not isinstance(text, str):
-        raise _NoTranscriptionError("a text or a segment is of the wrong type")
+        raise _NoTranscriptionError("a text or a segment has the wrong type")
     return text.strip()
 
 
-def _time(told: Any) -> float:
+def _time(value: Any) -> float:
     """
     Raises:
-        _NoTranscriptionError: it is none.
+        _NoTranscriptionError: it is not a time.
     """
     try:
-        seconds = float(told)
+        seconds = float(value)
     except (ValueError, TypeError, OverflowError):
         seconds = math.nan
     if not math.isfinite(seconds):
-        raise _NoTranscriptionError("it has a segment or a word without its times")
+        raise _NoTranscriptionError("a segment or a word has no times")
     return max(0.0, seconds)
 
 
-def _usable(told: Any) -> list[Word]:
-    """The words that a server tells; none if one of them has no time, as text would be missing."""
+def _usable(words: Any) -> list[Word]:
+    """A server's words; none if one of them has no times, as its text would be missing."""
     try:
         return [
             Word.from_json(
                 {"probability": 1.0, **word, "word": str(word["word"])}
                 | {"start": _time(word["start"]), "end": _time(word["end"])}
             )
-            for word in told or ()
+            for word in words or ()
         ]
     except (LookupError, TypeError, _NoTranscriptionError):
         return []
 
 
 def _words_within(words: Sequence[Word], segment: Segment) -> list[Word]:
-    """The words of the answer whose middle lies in the segment."""
+    """The words whose middle is in the segment."""
     return [word for word in words if segment.start <= (word.start + word.end) / 2 < segment.end]
 
 
 def _spaced(words: Sequence[Word], text: str) -> tuple[Word, ...]:
-    """The words with a space before each that has one in the text: some servers leave them out."""
+    """The words with the spaces of the text before them: some servers omit these."""
     spaced, at = [], 0
     for word in words:
         bare = word.word.strip()

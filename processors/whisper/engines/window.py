@@ -23,7 +23,7 @@ class Window:
     mel: Tensor  # spectrogram (n_mels, 3000)
     options: DecodingOptions
     positions: int | None = None  # of the encoder; None: all, as the model was trained
-    is_rough: bool = False  # encoded in bfloat16; see `BatchRunner.has_rough_encoder`
+    in_bfloat16: bool = False  # how it is encoded; see `BatchRunner.has_bfloat16_encoder`
     features: Tensor | None = None  # the encoder's output (positions, width), if it was encoded before
 
     @property
@@ -33,7 +33,7 @@ class Window:
 
     def digest(self) -> bytes:
         digest = hashlib.blake2b(self.mel.float().cpu().contiguous().numpy().tobytes())
-        how = {"positions": self.positions, "is_rough": self.is_rough}
+        how = {"positions": self.positions, "in_bfloat16": self.in_bfloat16}
         digest.update(repr(sorted((asdict(self.options) | how).items())).encode())
         return digest.digest()
 

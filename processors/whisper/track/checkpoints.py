@@ -7,10 +7,10 @@ from typing import Any, Protocol, TypeVar
 from processors.checkpoints import Parts
 from processors.whisper.track import interleaving
 
-VERSION = 3  # of the format, and of how windows are decoded; checkpoints of another version are not read
+VERSION = 4  # of the format, and of how windows are decoded; checkpoints of another version are not read
 _DIGITS = 24
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 
 class Request(Protocol):
@@ -30,14 +30,14 @@ class Request(Protocol):
         """
 
 
-Requests = Generator[Sequence[Request], Sequence[Any], Result]
+Requests = Generator[Sequence[Request], Sequence[Any], ResultT]
 
 
-def resume(parts: Parts, job: Requests[Result]) -> Requests[Result]:
+def resume(parts: Parts, job: Requests[ResultT]) -> Requests[ResultT]:
     """The same job, without the requests that an earlier attempt finished."""
 
     def answer(requests: Sequence[Request]) -> Requests[list[Any]]:
-        names = [f"heard-{request.digest().hex()[:_DIGITS]}" for request in requests]
+        names = [f"decoded-{request.digest().hex()[:_DIGITS]}" for request in requests]
         results = [_read(parts.get(name), request) for name, request in zip(names, requests, strict=True)]
         missing = [number for number, result in enumerate(results) if result is None]
         if missing:

@@ -8,17 +8,17 @@ import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
-Result = TypeVar("Result")
-Job = Generator[Any, Any, Result]
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
+ResultT = TypeVar("ResultT")
+Job = Generator[Any, Any, ResultT]
 
 
 def run(
-    jobs: Iterable[Job[Result]],
+    jobs: Iterable[Job[ResultT]],
     answer: Callable[[Mapping[int, Any]], Mapping[int, Any]],
-    more: Callable[[], Iterable[Job[Result]]] = tuple,
-) -> Iterator[tuple[int, Result | Exception]]:
+    more: Callable[[], Iterable[Job[ResultT]]] = tuple,
+) -> Iterator[tuple[int, ResultT | Exception]]:
     """Run all jobs; yield the number of each and what it returned or raised, as soon as it ends.
 
     `answer` receives the open requests by the numbers of their jobs and returns answers to some of them; an exception
@@ -45,8 +45,8 @@ def run(
 
 
 def intercept(
-    job: Generator[Request, Answer, Result], handle: Callable[[Request], Generator[Request, Answer, Answer]]
-) -> Generator[Request, Answer, Result]:
+    job: Generator[RequestT, AnswerT, ResultT], handle: Callable[[RequestT], Generator[RequestT, AnswerT, AnswerT]]
+) -> Generator[RequestT, AnswerT, ResultT]:
     """The same job with `handle` between its requests and their answers; what that raises is raised in the job."""
     try:
         request = next(job)

@@ -1,4 +1,4 @@
-"""Why a person should look at a transcript. Pure: it judges what was heard and changes nothing."""
+"""Reasons for a person to check a transcript. Pure: judges the transcript and changes nothing."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -10,18 +10,18 @@ from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript, clock
 from processors.whisper.weights import catalogue
 
-_REPEATS = 4  # the same segment so often in a row is a loop, not emphasis
+_REPEATS = 4  # the same segment so many times in a row is a loop, not emphasis
 _SURE_OF_LANGUAGE = 0.5
-_MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both: encoders pad and trim by up to a tenth of a second
-# Of the text. Single windows of plain speech reach a no_speech_prob of 0.87 with small models: they prove nothing.
+_MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both must be exceeded: encoders pad and trim by up to 0.1 s
+# Of the text: single windows of clear speech reach a no_speech_prob of 0.87 with small models.
 _NO_VOICE_SHARE = 0.5
 _VOICED_SHARE = 0.5  # of a segment
-_MOST_PLACES = 5  # named in one reason
+_MAX_PLACES = 5  # listed in one reason
 
 
 def reasons(found: Transcript, options: TranscribeOptions) -> tuple[str, ...]:
-    """One sentence for each, in the order a person would ask; empty if none was seen."""
-    return tuple(reason for look in _LOOKS for reason in look(found, options))
+    """One sentence for each, the most important first; empty if there is none."""
+    return tuple(reason for check in _CHECKS for reason in check(found, options))
 
 
 def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -32,7 +32,7 @@ def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS
     ):
         have = clock(found.seconds)
-        yield f"The file seems cut off: it says {clock(declared)} of sound, but only {have} could be read."
+        yield f"The file seems cut off: it declares {clock(declared)} of sound, but only {have} could be read."
 
 
 def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -45,7 +45,7 @@ def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 def _not_numbers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.not_numbers:
         what = "1 sample is not a number" if found.not_numbers == 1 else f"{found.not_numbers} samples are not numbers"
-        yield f"{what} (NaN or infinite) and became silence: export the sound again if words are missing."
+        yield f"{what} (NaN or infinite) and became silence. Export the sound again if words are missing."
 
 
 def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -53,19 +53,19 @@ def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         return
     yield "No speech was found."
     if options.clips and options.clips[0][0] >= found.seconds:
-        yield f"It ends at {clock(found.seconds)}, before the first clip begins: correct `clip_timestamps`."
+        yield f"The sound ends at {clock(found.seconds)}, before the first clip starts: correct `clip_timestamps`."
     elif found.tracks > 1:
-        yield f"It has {found.tracks} sound tracks, of which number {options.track} was heard: `track` chooses another."
-    elif options.channel == "mix" and found.channels > 2:  # a mix leaves one out: that for the lowest sounds
-        yield f'Its {found.channels} channels were heard mixed: with `channel = "each"`, each is heard by itself.'
+        yield f"Only sound track {options.track} of {found.tracks} was transcribed: `track` selects another."
+    elif options.channel == "mix" and found.channels > 2:  # FFmpeg's mix leaves one out: the low-frequency channel
+        yield f'Its {found.channels} channels were mixed: `channel = "each"` transcribes each one separately.'
 
 
-def _passed_over(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+def _untranscribed(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.passed_over:
         seconds = sum(gap.seconds for gap in found.passed_over)
         places = _places(gap.at_seconds for gap in found.passed_over)
-        another = "" if options.multilingual else " If it is in another language, set `multilingual = true`."
-        yield f"Somebody seems to speak, but no words were understood for {seconds:.0f} s, at {places}.{another}"
+        another = "" if options.multilingual else " If that is another language, set `multilingual = true`."
+        yield f"Somebody seems to speak, but no words were recognized for {seconds:.0f} s, at {places}.{another}"
 
 
 def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -85,7 +85,7 @@ def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
             places.append(same[0].start)
     places += [segment.start for segment in found.segments if hallucinations.is_loop(segment.text)]
     if places:
-        yield f"The text repeats itself, at {_places(places)}: Whisper may have been caught in a loop there."
+        yield f"The text repeats itself, at {_places(places)}: Whisper may have been in a loop there."
 
 
 def _unsure(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -107,28 +107,40 @@ def _no_voice(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 
 def _is_voiced(segment: Segment) -> bool:
-    """Did the voice detector hear somebody for most of its time?"""
+    """True if the voice detector found speech in most of it."""
     return (segment.speech_seconds or 0.0) >= _VOICED_SHARE * (segment.end - segment.start)
 
 
 def _phantoms(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if doubted := list(hallucinations.phantoms(found.segments)):
-        said = ", ".join(f'"{segment.text.strip()}"' for segment in doubted[:_MOST_PLACES])
-        yield f"Whisper is known to make this up, at {_places(s.start for s in doubted)}: {said}."
+        texts = ", ".join(f'"{segment.text.strip()}"' for segment in doubted[:_MAX_PLACES])
+        yield f"Whisper often invents this text, at {_places(s.start for s in doubted)}: {texts}."
 
 
 def _dropped(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     worded = [segment for segment in found.dropped if any(map(str.isalnum, segment.text))]
     if found.has_words and worded:
-        yield f"Text was left out where nobody speaks, at {_places(s.start for s in worded)}: see the .json file."
+        yield f"Text was dropped where nobody speaks, at {_places(s.start for s in worded)}: see the .json file."
 
 
-_LOOKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
-    *(_cut_off, _gaps, _not_numbers, _empty, _passed_over, _language, _loops, _unsure, _no_voice, _phantoms, _dropped),
+_CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = (
+    *(
+        _cut_off,
+        _gaps,
+        _not_numbers,
+        _empty,
+        _untranscribed,
+        _language,
+        _loops,
+        _unsure,
+        _no_voice,
+        _phantoms,
+        _dropped,
+    ),
 )
 
 
 def _places(starts: Iterable[float]) -> str:
     places = list(dict.fromkeys(clock(start) for start in sorted(starts)))
-    more = len(places) - _MOST_PLACES
-    return ", ".join(places[:_MOST_PLACES]) + (f" and {more} more places" if more > 0 else "")
+    more = len(places) - _MAX_PLACES
+    return ", ".join(places[:_MAX_PLACES]) + (f" and {more} more places" if more > 0 else "")

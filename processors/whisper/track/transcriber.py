@@ -28,7 +28,7 @@ _UNTRANSCRIBED_SECONDS = 4.0  # of speech without text: worth a look. Less is a 
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe drops the text before a window sampled above this
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
 
-Part = tuple[reader.Part, list[vad.Span] | None]  # with its speech; None: the voice detector is off
+PartAndSpeech = tuple[reader.Part, list[vad.Span] | None]  # None: the voice detector is off
 
 
 class TrackTranscriber:
@@ -80,7 +80,7 @@ class TrackTranscriber:
             is_clipped=bool(self._options.clips),
         )
 
-    def _parts(self, parts: Iterator[reader.Part]) -> Iterator[Part]:
+    def _parts(self, parts: Iterator[reader.Part]) -> Iterator[PartAndSpeech]:
         for part in parts:
             yield part, self._detector.spans(part.samples) if self._options.vad else None
 

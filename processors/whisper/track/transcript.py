@@ -1,4 +1,4 @@
-"""What was heard in one file, and the result files made of it."""
+"""The transcript of one file, and its result files."""
 
 import os
 from collections import Counter
@@ -15,7 +15,7 @@ from processors.whisper.audio.reader import Gap
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track.segment import Segment
 
-_PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a longer pause, or so much text, and a new paragraph begins
+_PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a paragraph ends at a longer pause, or after so much text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,25 +23,25 @@ class Transcript:
     """The text of one sound track, with the times of openai-whisper's segments."""
 
     segments: tuple[Segment, ...]  # in order of time
-    dropped: tuple[Segment, ...] = ()  # segments "heard" where there is silence, or no room for them
-    language: str | None  # a code; None: nothing to hear, and none was set
-    language_probability: float | None = None  # None: it was not guessed
-    languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds spoken in each
-    seconds: float  # decoded, gaps included
+    dropped: tuple[Segment, ...] = ()  # invented: over silence, or too much text for the time
+    language: str | None  # a code; None: there is no sound, and none was set
+    language_probability: float | None = None  # None: it was not detected
+    languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds of speech in each
+    seconds: float  # decoded, including gaps
     declared_seconds: float | None = None  # by the file itself
     gaps: tuple[Gap, ...] = ()  # places that could not be decoded
     not_numbers: int = 0  # samples that are NaN or infinite
-    passed_over: tuple[Gap, ...] = ()  # speech without text; only the voice detector heard it
-    tracks: int = 1  # sound tracks in the file; one was read
+    passed_over: tuple[Gap, ...] = ()  # speech that the voice detector found, without text
+    tracks: int = 1  # sound tracks in the file; only one is transcribed
     channels: int = 1  # of that track
-    is_clipped: bool = False  # only parts of it were wanted
+    is_clipped: bool = False  # only clips of it were requested
 
     @property
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments).strip()
 
     def facts(self) -> dict[str, Any]:
-        """What is known beside the text."""
+        """Facts about the sound and its language."""
         return {
             "language": self.language,
             "language_probability": self.language_probability,
@@ -54,7 +54,7 @@ class Transcript:
 
     @property
     def has_words(self) -> bool:
-        """Whisper writes " ." or "♪" where it hears nothing to write down."""
+        """Whisper writes " ." or "♪" where it recognizes no words."""
         return any(map(str.isalnum, self.text))
 
 
@@ -78,7 +78,7 @@ def _by_time(channels: Sequence[Sequence[Segment]]) -> tuple[Segment, ...]:
 
 
 def write(transcript: Transcript, outputs: Path, stem: str, options: TranscribeOptions) -> tuple[str, ...]:
-    """Write one file a format, each named `stem` and its format; returns their names in the order asked for."""
+    """Write one file for each format, named `stem` with its format; return the names in the order of `formats`."""
     return tuple(
         _write(transcript, outputs, f"{stem}.{form}", form, options) for form in dict.fromkeys(options.formats)
     )
@@ -91,9 +91,9 @@ def _write(transcript: Transcript, outputs: Path, name: str, form: str, options:
         elif form == "md":
             file.write(_as_markdown(transcript))
         else:
-            # The writer's own naming is not used: it cuts "talk.part 1" at the dot.
+            # The writer's own naming would cut "talk.part 1" at the dot.
             _WRITERS[form](os.devnull).write_result(
-                {"segments": [segment.as_json() for segment in _all_signed(transcript, form, options)]},
+                {"segments": [segment.as_json() for segment in _all_labelled(transcript, form, options)]},
                 file,
                 _layout(options),
             )
@@ -101,7 +101,7 @@ def _write(transcript: Transcript, outputs: Path, name: str, form: str, options:
 
 
 class _ByChannel:
-    """Of a writer of subtitles that may join segments: none shows the words of two channels."""
+    """Mixin for subtitle writers that may join segments: no subtitle has words of two channels."""
 
     def iterate_result(self, result: Mapping[str, Any], *layout: Any, **more: Any) -> Iterator[tuple[str, str, str]]:
         for _, segments in groupby(result["segments"], key=lambda segment: segment.get("channel")):
@@ -119,24 +119,24 @@ class _Vtt(_ByChannel, WriteVTT):
 _WRITERS = {"txt": WriteTXT, "srt": _Srt, "vtt": _Vtt, "tsv": WriteTSV}
 
 
-def _all_signed(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Segment]:
-    """Every segment with its sign; where subtitles join them, only those before which another channel was heard."""
+def _all_labelled(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Segment]:
+    """Every segment with its label; where subtitles join segments, only those after another channel's."""
     joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
     before = [None, *transcript.segments]
     return [
-        segment if joins and last and last.channel == segment.channel else _signed(segment)
+        segment if joins and last and last.channel == segment.channel else _labelled(segment)
         for last, segment in zip(before, transcript.segments, strict=False)
     ]
 
 
-def _signed(segment: Segment) -> Segment:
-    """With the number of its channel before its words, if it has one."""
+def _labelled(segment: Segment) -> Segment:
+    """The segment with the number of its channel, if it has one, before its words."""
     if segment.channel is None:
         return segment
-    sign, words = f" [{segment.channel}]", segment.words
+    label, words = f" [{segment.channel}]", segment.words
     if words:
-        words = (replace(words[0], word=sign + words[0].word), *words[1:])
-    return replace(segment, text=sign + segment.text, words=words)
+        words = (replace(words[0], word=label + words[0].word), *words[1:])
+    return replace(segment, text=label + segment.text, words=words)
 
 
 def _layout(options: TranscribeOptions) -> dict[str, Any]:
@@ -145,19 +145,19 @@ def _layout(options: TranscribeOptions) -> dict[str, Any]:
 
 
 def _as_markdown(transcript: Transcript) -> str:
-    """Paragraphs with the time at which each begins: behind a pause, with another speaker, or after a minute."""
+    """Paragraphs with their start times: a new one starts after a pause, with another channel, or after a minute."""
     paragraphs: list[str] = []
-    begun, last = 0.0, None
+    started, last = 0.0, None
     for segment in transcript.segments:
         is_new = last is None or (
             segment.start - last.end > _PAUSE_SECONDS
-            or segment.start - begun > _PARAGRAPH_SECONDS
+            or segment.start - started > _PARAGRAPH_SECONDS
             or segment.channel != last.channel
         )
         if is_new:
-            begun = segment.start
-            paragraphs.append(f"**{clock(begun)}** ")
-        paragraphs[-1] += (_signed(segment) if is_new else segment).text.strip() + " "
+            started = segment.start
+            paragraphs.append(f"**{clock(started)}** ")
+        paragraphs[-1] += (_labelled(segment) if is_new else segment).text.strip() + " "
         last = segment
     return "\n\n".join(paragraph.strip() for paragraph in paragraphs) + ("\n" if paragraphs else "")
 
@@ -170,7 +170,7 @@ def clock(seconds: float) -> str:
 
 
 def _as_json(transcript: Transcript) -> dict[str, Any]:
-    """openai-whisper's three keys, and what else is known."""
+    """openai-whisper's three keys, and more facts."""
     return {
         "text": transcript.text,
         "segments": [segment.as_json() for segment in transcript.segments],

@@ -1,1 +1,1 @@
-"""Whisper's weights: catalogue, places, download, conversion."""
+"""Whisper's weights: catalogue, locations, download, conversion."""

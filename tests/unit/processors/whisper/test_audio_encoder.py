@@ -1,22 +1,22 @@
-"""The encoder gives what whisper's own gives, though the silence behind a sound is not read again."""
+"""The audio encoder gives the features of whisper's own, though it computes the silence after a sound only once."""
 
 import pytest
 import torch
 import torch.nn.functional as F
-from whisper.model import AudioEncoder
+import whisper.model
 
 from processors.whisper.decoder import audio_encoder as module
 from processors.whisper.decoder import kernels
-from processors.whisper.decoder.audio_encoder import Encoder
+from processors.whisper.decoder.audio_encoder import AudioEncoder
 
 POSITIONS = 150
-FRAMES = (0, 1, 2, 3, 95, 96, 97, 98, 99, 100, 201, 299, 300)  # of sound: on both sides of a step, too
+FRAMES = (0, 1, 2, 3, 95, 96, 97, 98, 99, 100, 201, 299, 300)  # of sound: also on both sides of a step
 
 
 @pytest.fixture(scope="module")
 def theirs():
     torch.manual_seed(0)
-    encoder = AudioEncoder(n_mels=8, n_ctx=POSITIONS, n_state=32, n_head=2, n_layer=2).eval()
+    encoder = whisper.model.AudioEncoder(n_mels=8, n_ctx=POSITIONS, n_state=32, n_head=2, n_layer=2).eval()
     for parameter in encoder.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return encoder
@@ -24,7 +24,7 @@ def theirs():
 
 @pytest.fixture
 def ours(theirs):
-    return Encoder(theirs, torch.float32, kernels.plain, F.scaled_dot_product_attention)
+    return AudioEncoder(theirs, torch.float32, kernels.plain, F.scaled_dot_product_attention)
 
 
 def sound(frames: int) -> torch.Tensor:
@@ -39,18 +39,18 @@ def is_near(found: torch.Tensor, wanted: torch.Tensor) -> bool:
 
 @torch.inference_mode()
 @pytest.mark.parametrize("frames", FRAMES)
-def test_it_gives_what_whispers_own_gives(ours, theirs, frames):
+def test_features_are_those_of_whispers_encoder(ours, theirs, frames):
     assert is_near(ours.encode(sound(frames)), theirs(sound(frames)))
 
 
 @torch.inference_mode()
-def test_several_sounds_in_one_pass_begin_to_be_silent_where_the_longest_does(ours, theirs):
+def test_silence_of_a_pass_starts_after_its_longest_sound(ours, theirs):
     mels = torch.cat([sound(97), sound(200), sound(0)])
     assert is_near(ours.encode(mels), theirs(mels))
 
 
 @torch.inference_mode()
-def test_a_position_that_is_taken_for_silence_too_early_would_be_noticed(ours, theirs, monkeypatch):
+def test_silence_that_starts_too_early_gives_other_features(ours, theirs, monkeypatch):
     monkeypatch.setattr(module, "_SOUNDING_STEP", 1)
     assert is_near(ours.encode(sound(99)), theirs(sound(99)))
     monkeypatch.setattr(module, "_REACH", 1)
@@ -58,7 +58,7 @@ def test_a_position_that_is_taken_for_silence_too_early_would_be_noticed(ours, t
 
 
 @torch.inference_mode()
-def test_what_silence_comes_to_is_used(ours, theirs):
+def test_stored_silence_is_used(ours, theirs):
     ours._silence = tuple(torch.zeros_like(kept) for kept in ours._silence)
     assert not is_near(ours.encode(sound(97)), theirs(sound(97)))
     assert is_near(ours.encode(sound(300)), theirs(sound(300)))

@@ -19,14 +19,14 @@ def read(path: Path) -> tuple[np.ndarray, reader.Track]:
         return np.concatenate(list(track.blocks())), track
 
 
-def test_sound_is_what_openai_whisper_would_be_given():
+def test_sound_equals_that_of_openai_whisper():
     samples, track = read(SAMPLES / "jfk.flac")
     assert samples.dtype == np.float32 and samples.ndim == 1 and len(samples) == 11 * 16_000
     assert -1 <= samples.min() < -0.3 and 0.3 < samples.max() <= 1
     assert track.declared_seconds == pytest.approx(11) and track.decoded_seconds == pytest.approx(11)
 
 
-def test_bad_packets_are_skipped_one_by_one_and_silence_keeps_their_place(tmp_path):
+def test_silence_replaces_each_bad_packet(tmp_path):
     damaged = tmp_path / "damaged.m4a"
     content = bytearray((SAMPLES / "LJ001-0003.m4a").read_bytes())
     middle = len(content) // 2
@@ -43,7 +43,7 @@ def test_bad_packets_are_skipped_one_by_one_and_silence_keeps_their_place(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["LJ001-0001.wav", "LJ001-0004.flac"])
-def test_a_truncated_file_decodes_to_less_than_it_declares(tmp_path, name):
+def test_truncated_file_decodes_to_less_than_it_declares(tmp_path, name):
     half = tmp_path / name
     content = (SAMPLES / name).read_bytes()
     half.write_bytes(content[: len(content) // 2])
@@ -54,13 +54,13 @@ def test_a_truncated_file_decodes_to_less_than_it_declares(tmp_path, name):
 @pytest.mark.parametrize(
     "name", ["LJ001-0001.wav", "LJ001-0002.mp3", "LJ001-0003.m4a", "LJ001-0004.flac", "LJ001-0007.mp4"]
 )
-def test_a_whole_file_decodes_to_what_it_declares(name):
+def test_complete_file_decodes_to_what_it_declares(name):
     _, track = read(SAMPLES / name)
     assert track.decoded_seconds == pytest.approx(track.declared_seconds, abs=0.1)
     assert track.gaps == []
 
 
-def test_an_mp3_without_a_count_of_its_frames_declares_nothing(tmp_path):
+def test_mp3_without_a_frame_count_declares_no_duration(tmp_path):
     bare = tmp_path / "bare.mp3"
     content = (SAMPLES / "LJ001-0002.mp3").read_bytes()
     for mark in (b"Xing", b"Info"):
@@ -70,7 +70,7 @@ def test_an_mp3_without_a_count_of_its_frames_declares_nothing(tmp_path):
     assert track.declared_seconds is None and track.decoded_seconds == pytest.approx(1.9, abs=0.1)
 
 
-def test_matroska_declares_the_length_of_the_track_not_of_the_film(tmp_path):
+def test_matroska_declares_the_duration_of_the_track(tmp_path):
     path = tmp_path / "film.mkv"
     with av.open(str(path), "w") as film:
         track = film.add_stream("pcm_s16le", rate=16_000, layout="mono")
@@ -82,7 +82,7 @@ def test_matroska_declares_the_length_of_the_track_not_of_the_film(tmp_path):
     assert track.declared_seconds == pytest.approx(1, abs=0.05)
 
 
-def test_of_two_tracks_the_one_asked_for_is_read(tmp_path):
+def test_requested_track_is_decoded(tmp_path):
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as film:
         tracks = [film.add_stream("pcm_s16le", rate=16_000, layout="mono") for _ in range(2)]
@@ -97,7 +97,7 @@ def test_of_two_tracks_the_one_asked_for_is_read(tmp_path):
         assert not np.concatenate(list(track.blocks())).any()
 
 
-def test_a_change_of_rate_within_the_track_is_followed(tmp_path):
+def test_sample_rate_may_change_within_a_track(tmp_path):
     """Two MP3s of other rates joined byte by byte, as people do with `cat`."""
     joined = tmp_path / "joined.mp3"
     pieces = []
@@ -117,7 +117,7 @@ def test_a_change_of_rate_within_the_track_is_followed(tmp_path):
     assert reader.levels(samples[48_000:60_000]).min() > -30
 
 
-def test_parts_rejoin_to_the_same_sound_and_are_cut_where_it_is_quiet(monkeypatch):
+def test_parts_are_cut_where_it_is_quiet_and_lose_nothing(monkeypatch):
     monkeypatch.setattr(reader, "PART_SECONDS", 10.0)
     monkeypatch.setattr(reader, "CUT_SECONDS", 4.0)
     rng = np.random.default_rng(5)
@@ -136,7 +136,7 @@ def test_levels_are_decibels_of_full_scale():
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6, 8, 12, 16])
-def test_each_channel_is_read_by_itself_however_many_there_are(tmp_path, channels):
+def test_each_of_many_channels_is_decoded_separately(tmp_path, channels):
     """As frames of planes, PyAV crashes with eight, twelve and sixteen."""
     time = np.arange(16_000) / 16_000
     tones = [0.5 * np.sin(2 * np.pi * 200 * (number + 1) * time) for number in range(channels)]
@@ -152,7 +152,7 @@ def test_each_channel_is_read_by_itself_however_many_there_are(tmp_path, channel
 
 
 @pytest.mark.parametrize("channels", [2, 9, 63, 96])
-def test_channels_that_ffmpeg_knows_no_layout_of_are_mixed(tmp_path, channels):
+def test_channels_without_a_layout_in_ffmpeg_are_mixed(tmp_path, channels):
     time = np.arange(16_000) / 16_000
     tones = [0.9 * np.sin(2 * np.pi * 50 * (number + 1) * time) for number in range(channels)]
     with wave.open(str(tmp_path / "many.wav"), "wb") as file:
@@ -166,7 +166,7 @@ def test_channels_that_ffmpeg_knows_no_layout_of_are_mixed(tmp_path, channels):
     assert set(np.argsort(spectrum)[-channels:]) >= {50, 50 * min(channels, 63)}
 
 
-def test_samples_that_are_not_numbers_are_silence_and_counted(tmp_path):
+def test_nan_and_infinite_samples_become_silence_and_are_counted(tmp_path):
     time = np.arange(16_000) / 16_000
     tone = (0.5 * np.sin(2 * np.pi * 200 * time)).astype("<f4")
     broken = np.full(16_000, np.nan, "<f4")
@@ -180,7 +180,7 @@ def test_samples_that_are_not_numbers_are_silence_and_counted(tmp_path):
     assert track.not_numbers == 1 and np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
 
 
-def test_a_long_loss_is_silence_in_blocks_of_bounded_size(tmp_path):
+def test_long_gap_becomes_silence_in_small_blocks(tmp_path):
     with reader.open_track(SAMPLES / "LJ001-0001.wav") as track:
         blocks = list(track._silence(25.0))
         assert [len(block) for block in blocks] == [160_000, 160_000, 80_000] and track.decoded_seconds == 25

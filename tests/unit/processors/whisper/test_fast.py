@@ -1,4 +1,4 @@
-"""The fast way: windows that end at pauses, and no speech lost between them."""
+"""Fast mode: windows that end at pauses, and no speech lost between them."""
 
 import dataclasses
 import math
@@ -11,41 +11,41 @@ import torch
 
 from processors.whisper import TranscribeOptions
 from processors.whisper.audio import vad
-from processors.whisper.decoder.audio_encoder import Encoder
+from processors.whisper.decoder.audio_encoder import AudioEncoder
 from processors.whisper.engines.batch_runner import BatchRunner
 from processors.whisper.engines.fast import _Piece, _rest
 from processors.whisper.engines.timestamps import split_at_timestamps
 from tests.unit.processors.whisper.test_whisper import KENNEDY, SPOKEN, read_sound, words, write_wav
 
 
-def test_speech_of_several_windows_is_heard_whole_and_in_its_place(hear, tmp_path):
+def test_speech_of_several_windows_is_complete_and_in_its_place(transcribe, tmp_path):
     pause = np.zeros(6 * 16_000, np.float32)
     names = ("jfk.flac", "LJ001-0004.flac", "LJ001-0003.m4a", "LJ001-0001.wav")
     talk = write_wav(
         tmp_path / "talk.wav", np.concatenate([each for name in names for each in (read_sound(name), pause)])
     )
-    heard = hear(talk, way="fast")
+    found = transcribe(talk, way="fast")
     said = " ".join([KENNEDY, *(SPOKEN[name] for name in names[1:])])
-    assert jiwer.wer(words(said), words(heard.text)) <= 0.05, heard.text
-    assert heard.finished.review == ()
-    segments = heard.json()["segments"]
+    assert jiwer.wer(words(said), words(found.text)) <= 0.05, found.text
+    assert found.finished.review == ()
+    segments = found.json()["segments"]
     block = next(segment for segment in segments if "block" in segment["text"])
     assert 16.5 <= block["start"] <= 18.5
     assert [segment["id"] for segment in segments] == list(range(len(segments)))
-    done = [told.done for told in heard.told]
+    done = [report.done for report in found.reports]
     assert done == sorted(done) and done[-1] == pytest.approx(59.5, abs=0.5)
 
 
-def test_words_of_a_window_are_timed_in_the_file(hear, tmp_path):
+def test_word_times_are_those_of_the_file(transcribe, tmp_path):
     talk = np.concatenate([np.zeros(8 * 16_000, np.float32), read_sound("LJ001-0002.mp3")])
-    heard = hear(write_wav(tmp_path / "talk.wav", talk), way="fast", word_timestamps=True)
-    timed = [word for segment in heard.json()["segments"] for word in segment["words"]]
+    found = transcribe(write_wav(tmp_path / "talk.wav", talk), way="fast", word_timestamps=True)
+    timed = [word for segment in found.json()["segments"] for word in segment["words"]]
     assert words("".join(word["word"] for word in timed)) == words(SPOKEN["LJ001-0002.mp3"])
     assert 7.8 <= timed[0]["start"] < timed[-1]["end"] <= 10.1
 
 
-def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch):
-    """Whisper may stop at a pause in the middle of a window; here it is made to."""
+def test_rest_of_a_window_is_decoded_again(transcribe, tmp_path, monkeypatch):
+    """Whisper may stop at a pause in the middle of a window; this test makes it stop."""
     from processors.whisper.engines import fast
 
     asked = []
@@ -53,30 +53,30 @@ def test_what_a_window_leaves_over_is_decoded_again(hear, tmp_path, monkeypatch)
 
     def take(self, piece, mel, result):
         asked.append(piece)
-        if not piece.rests:  # as if only its first words had been understood
+        if not piece.rests:  # as if the model had understood only its first words
             closed = [n for n, token in enumerate(result.tokens) if token >= self._tokenizer.timestamp_begin]
             early = self._tokenizer.timestamp_begin + 150
             result.tokens[:] = [*result.tokens[: closed[0] + 9], early]
         return real(self, piece, mel, result)
 
     monkeypatch.setattr(fast.FastMode, "_take", take)
-    heard = hear("jfk.flac", way="fast")
+    found = transcribe("jfk.flac", way="fast")
     first, rest = asked[:2]
     assert [first.rests, rest.rests] == [0, 1] and rest.known_until > first.start + 2.9
-    assert "country can do for you" in heard.text
+    assert "country can do for you" in found.text
     assert first.text_before == "" and words(rest.text_before) == words(KENNEDY)[: len(words(rest.text_before))] != ""
-    assert rest.start == pytest.approx(rest.known_until - 0.5, abs=0.01)  # a little earlier: but no time is said twice
-    segments = heard.json()["segments"]
+    assert rest.start == pytest.approx(rest.known_until - 0.5, abs=0.01)  # a little earlier
+    segments = found.json()["segments"]
     assert all(one["end"] <= next_one["start"] for one, next_one in pairwise(segments))
 
 
-def test_a_short_rest_is_not_told_what_was_said():
+def test_short_rest_has_no_prompt():
     short = _rest(_Piece(start=10.0, end=16.0), 5.4, 0.6, " all but this")
     assert (short.start, short.known_until, short.text_before) == (15.4, 15.4, "")
 
 
-def test_beams_that_end_twice_are_asked_again_greedily(hear, monkeypatch):
-    """Of a beam search's candidates, whisper takes the likeliest by token: what is said twice is likelier."""
+def test_beams_with_a_repeated_end_are_decoded_greedily(transcribe, monkeypatch):
+    """Of beam search candidates, whisper takes the one most probable by token: repetition improves that."""
     asked = []
     real = BatchRunner.decode
 
@@ -90,11 +90,11 @@ def test_beams_that_end_twice_are_asked_again_greedily(hear, monkeypatch):
         return found
 
     monkeypatch.setattr(BatchRunner, "decode", decode)
-    heard = hear("jfk.flac", way="fast", beam_size=3)
-    assert asked == [3, None] and words(heard.text) == words(KENNEDY)
+    found = transcribe("jfk.flac", way="fast", beam_size=3)
+    assert asked == [3, None] and words(found.text) == words(KENNEDY)
 
 
-def test_tokens_are_cut_at_their_times():
+def test_tokens_are_split_at_timestamps():
     from whisper.tokenizer import get_tokenizer
 
     tokenizer = get_tokenizer(False)
@@ -107,38 +107,38 @@ def test_tokens_are_cut_at_their_times():
     assert [(each.start, each.end) for each in closed] == [(0.0, 2.0), (3.0, 4.0)] and left is None
 
 
-def test_fast_needs_the_voice_detector():
+def test_fast_mode_requires_voice_activity_detection():
     with pytest.raises(ValueError, match="voice detector"):
         TranscribeOptions(way="fast", vad=False)
     assert vad.windows([]) == []
 
 
-class Spoilt:
-    """Stands in for an encoder in bfloat16, which not every CPU has: hears nothing right."""
+class WrongEncoder:
+    """Replaces the bfloat16 encoder, which not every CPU supports, by one with wrong features."""
 
-    def __init__(self, encoder: Encoder):
-        self.encoder, self.heard = encoder, 0
+    def __init__(self, encoder: AudioEncoder):
+        self.encoder, self.encoded = encoder, 0
 
     def encode_all(self, mels: list[torch.Tensor]) -> list[torch.Tensor]:
-        self.heard += len(mels)
+        self.encoded += len(mels)
         return [-found for found in self.encoder.encode_all(mels)]
 
 
 @pytest.fixture
-def spoilt(whisper, monkeypatch):
+def wrong_encoder(whisper, monkeypatch):
     decoder = whisper._engine._runner._decoder
-    spoilt = Spoilt(decoder.encoder)
-    monkeypatch.setattr(decoder, "rough_encoder", spoilt)
-    return spoilt
+    wrong_encoder = WrongEncoder(decoder.audio_encoder)
+    monkeypatch.setattr(decoder, "bfloat16_encoder", wrong_encoder)
+    return wrong_encoder
 
 
-def test_what_is_doubtful_when_heard_roughly_is_heard_again_in_full(hear, spoilt):
-    heard = hear("jfk.flac", way="fast", beam_size=1, cut_context=False)
-    assert spoilt.heard == 1 and words(heard.text) == words(KENNEDY)
+def test_doubtful_windows_are_encoded_again_in_float32(transcribe, wrong_encoder):
+    found = transcribe("jfk.flac", way="fast", beam_size=1, cut_context=False)
+    assert wrong_encoder.encoded == 1 and words(found.text) == words(KENNEDY)
 
 
-def test_nothing_is_heard_roughly_that_must_be_exact(hear, spoilt, whisper, monkeypatch):
-    assert words(hear("jfk.flac", beam_size=1).text) == words(KENNEDY)
-    monkeypatch.setattr(whisper._engine, "_may_be_rough", False)  # dtype = "float32"
-    assert words(hear("jfk.flac", way="fast", beam_size=1).text) == words(KENNEDY)
-    assert not spoilt.heard
+def test_bfloat16_is_used_in_fast_mode_with_automatic_dtype_only(transcribe, wrong_encoder, whisper, monkeypatch):
+    assert words(transcribe("jfk.flac", beam_size=1).text) == words(KENNEDY)
+    monkeypatch.setattr(whisper._engine, "_may_use_bfloat16", False)  # dtype = "float32"
+    assert words(transcribe("jfk.flac", way="fast", beam_size=1).text) == words(KENNEDY)
+    assert not wrong_encoder.encoded

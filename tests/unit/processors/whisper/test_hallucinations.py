@@ -1,4 +1,4 @@
-"""What cannot have been said: found in the text, decoded again, and named to a person if it stays."""
+"""Hallucinations: found in the text, decoded again, and reported to a person if they remain."""
 
 from collections.abc import Callable
 
@@ -15,19 +15,19 @@ from processors.whisper.engines import exact
 from processors.whisper.track import hallucinations, interleaving
 from processors.whisper.track.engine import PartRequest
 from processors.whisper.track.segment import Segment
-from tests.unit.processors.whisper.test_whisper_review import a_segment, reasons
+from tests.unit.processors.whisper.test_review import a_segment, reasons
 
 UNSAYABLE = "Of all the many things which a person may care to write down here, none could be spoken so quickly. " * 2
 TOKENS = get_tokenizer(False)
 
 
 @pytest.mark.parametrize("text", ["no no no no no", "so it goes on and " * 5, "Thank you. " * 7])
-def test_words_said_over_and_over_are_a_loop(text):
+def test_words_repeated_over_and_over_are_a_loop(text):
     assert hallucinations.is_loop(text) and hallucinations.window_problem(text, 30.0)
 
 
 @pytest.mark.parametrize("text", ["no no no no", "ask not what your country can do, ask what you can do", ""])
-def test_emphasis_and_rhetoric_are_no_loop(text):
+def test_emphasis_and_rhetoric_are_not_a_loop(text):
     assert not hallucinations.is_loop(text) and hallucinations.window_problem(text, 30.0) is None
 
 
@@ -35,55 +35,55 @@ JAPANESE_LOOP = "それではまた次回お会いしましょう。" * 5
 
 
 @pytest.mark.parametrize("text", [JAPANESE_LOOP, "谢谢大家" * 5, "สวัสดีครับ" * 6, "ご視聴、" * 6])
-def test_loops_are_seen_where_words_are_not_spaced(text):
+def test_loops_are_found_in_scripts_without_spaces(text):
     assert hallucinations.is_loop(text)
 
 
 @pytest.mark.parametrize("text", ["ははははは、ああああ", "そうですそうです、はいはいはい", "雨が、雨が降る"])
-def test_laughter_and_emphasis_are_no_loop_there_either(text):
+def test_laughter_in_scripts_without_spaces_is_not_a_loop(text):
     assert not hallucinations.is_loop(text) and not hallucinations.ends_twice(text)
 
 
-def test_last_words_said_twice_are_seen_there_too():
+def test_repeated_end_is_found_in_scripts_without_spaces():
     assert hallucinations.ends_twice("駅に着いたら、次の電車は九時です次の電車は九時です")
 
 
 @pytest.mark.parametrize("text", ["as he behaved, as he behaved", "He said: give it to me give it to me"])
-def test_last_words_said_twice_are_seen(text):
+def test_repeated_end_is_found(text):
     assert hallucinations.ends_twice(text)
 
 
 @pytest.mark.parametrize("text", ["", "oh no, oh no", "ask not what you can, ask what you can", "a b c d a b c"])
-def test_emphasis_at_the_end_is_not_said_twice(text):
+def test_emphasis_at_the_end_is_not_a_repetition(text):
     assert not hallucinations.ends_twice(text)
 
 
-def test_more_words_than_anybody_could_speak_are_impossible():
+def test_too_many_words_for_the_time_are_impossible():
     assert hallucinations.window_problem(UNSAYABLE, 1.0) and hallucinations.window_problem(
         "a b c d e f g h i j k l m n", 1.0
     )
     assert hallucinations.window_problem(UNSAYABLE, 15.0) is None
 
 
-def test_politeness_is_made_up_only_at_the_end_and_where_hardly_anyone_speaks():
+def test_polite_phrases_are_phantoms_at_the_end_without_speech_only():
     assert hallucinations.is_phantom(" Thank you.", 5.0, 0.4, is_last=True)
     assert not hallucinations.is_phantom(" Thank you.", 0.8, 0.7, is_last=True)
     assert hallucinations.is_phantom(
         " Thank you.", 0.62, 0.24, is_last=True
-    )  # what is kept behind the last word is no speech
+    )  # the padding after the last word is no speech
     assert not hallucinations.is_phantom(" Thank you.", 5.0, 0.4, is_last=False)
     assert not hallucinations.is_phantom(" Thank you for the bread.", 5.0, 0.4, is_last=True)
 
 
-def test_what_whisper_is_known_to_make_up_is_named_with_its_time():
+def test_phantoms_are_reported_with_their_times():
     credit = a_segment(" Subtitles by the Amara.org community", 65)
-    assert 'known to make this up, at 1:05: "Subtitles by' in reasons(a_segment(), credit)
-    assert "made" not in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=2.5))
-    assert "known to make this up" in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=0.1))
+    assert 'often invents this text, at 1:05: "Subtitles by' in reasons(a_segment(), credit)
+    assert "invents" not in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=2.5))
+    assert "often invents this text" in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=0.1))
 
 
-def test_text_that_was_left_out_is_named_with_its_time():
-    assert "left out where nobody speaks, at 1:05" in reasons(dropped=(a_segment(" Thank you.", 65),))
+def test_dropped_text_is_reported_with_its_time():
+    assert "dropped where nobody speaks, at 1:05" in reasons(dropped=(a_segment(" Thank you.", 65),))
 
 
 # ---------------------------------------------------------------------------------------------- decoded again
@@ -131,17 +131,17 @@ def run(
     return segments, temperatures
 
 
-def test_an_impossible_window_is_decoded_again_hotter():
+def test_impossible_window_is_decoded_again_at_a_higher_temperature():
     segments, asked = run(UNSAYABLE, "Good morning.", spoken=(vad.Span(3, 4),))
     assert asked == [0.0, 0.2] and [segment.text for segment in segments] == [" Good morning."]
 
 
-def test_a_window_that_stays_impossible_keeps_its_own_figures():
+def test_window_that_stays_impossible_keeps_its_compression_ratio():
     segments, asked = run(UNSAYABLE, spoken=(vad.Span(3, 4),))
     assert len(asked) == 6 and {segment.compression_ratio for segment in segments} == {1.1}
 
 
-def test_a_phantom_that_stays_keeps_the_surest_text():
+def test_phantom_at_all_temperatures_keeps_the_first_text():
     segments, asked = run("Thank you.", spoken=(vad.Span(3, 4),))
     assert len(asked) == 6 and [segment.temperature for segment in segments] == [0.0]
 
@@ -150,7 +150,7 @@ def test_possible_text_is_decoded_once():
     assert run("Good morning.", spoken=(vad.Span(3, 4),))[1] == [0.0]
 
 
-def test_a_window_in_which_nobody_speaks_is_passed_over_undecoded():
+def test_silent_window_is_not_decoded():
     segments, asked = run("Good morning.", spoken=(vad.Span(61, 62),), seconds=70.0)
     assert asked == [0.0] and segments[0].seek == 6000
 

@@ -1,4 +1,4 @@
-"""Where somebody speaks, by the detector: real speech, and sounds that are none."""
+"""The voice detector on real speech, and on sounds without any."""
 
 import numpy as np
 import pytest
@@ -20,13 +20,13 @@ def kennedy() -> np.ndarray:
         return np.concatenate(list(track.blocks()))
 
 
-def test_the_pauses_of_a_speech_are_found(detector):
+def test_pauses_of_a_speech_are_found(detector):
     spans = detector.spans(kennedy())
     assert len(spans) == 4 and 8.5 < vad.seconds_within(spans, 0, 11) < 10.5
     assert vad.seconds_within(spans, 4.7, 5.1) == 0  # after "Americans"
 
 
-def test_speech_recorded_far_too_quietly_is_speech(detector):
+def test_very_quiet_speech_is_found(detector):
     assert 8.5 < vad.seconds_within(detector.spans(kennedy() * 0.01), 0, 11) < 10.5
 
 
@@ -42,11 +42,11 @@ def test_speech_recorded_far_too_quietly_is_speech(detector):
     ],
     ids=["nothing", "silence", "noise", "tone", "beeps", "chord"],
 )
-def test_nobody_is_heard_where_nobody_speaks(detector, nobody):
+def test_sounds_without_speech_have_no_spans(detector, nobody):
     assert detector.spans(nobody.astype(np.float32)) == []
 
 
-def test_the_threads_of_torch_stay_as_they_were():
+def test_number_of_torch_threads_is_preserved():
     import torch
 
     before = torch.get_num_threads()
@@ -56,13 +56,13 @@ def test_the_threads_of_torch_stay_as_they_were():
     torch.set_num_threads(before)
 
 
-def test_windows_hold_whole_spans_and_are_never_longer_than_asked():
+def test_windows_contain_complete_spans_within_the_limit():
     spans = [Span(0, 9), Span(10, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
     assert vad.windows(spans, longest=28.0) == [Span(0, 19), Span(20, 29), Span(40, 41), Span(44, 70)]
     assert vad.windows(spans, longest=31.0) == [Span(0, 29), Span(40, 70)]
 
 
-def test_what_lies_outside():
+def test_outside_is_what_no_other_span_covers():
     spans = [vad.Span(0.0, 4.0), vad.Span(6.0, 10.0), vad.Span(12.0, 13.0)]
     assert vad.outside(spans, []) == spans
     assert vad.outside(spans, [(11.0, 20.0), (1.0, 2.0), (3.0, 7.0)]) == [

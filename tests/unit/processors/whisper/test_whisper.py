@@ -1,4 +1,4 @@
-"""Real speech through real Whisper (tiny.en): the words, the files, and what a person is told to look at."""
+"""Real speech through real Whisper (tiny.en): the words, the files, and the review reasons."""
 
 import wave
 from pathlib import Path
@@ -52,37 +52,37 @@ def read_sound(name: str) -> np.ndarray:
 # ---------------------------------------------------------------------------------------------- the words
 
 
-def test_kennedy_is_right_word_for_word(hear):
-    heard = hear("jfk.flac", beam_size=5, best_of=5)
-    assert words(heard.text) == words(KENNEDY)
-    assert heard.finished.review == ()
-    assert words(heard.finished.excerpt) == words(KENNEDY)[:200]
-    assert heard.finished.media_seconds == pytest.approx(11, abs=0.01)
+def test_kennedy_is_transcribed_word_for_word(transcribe):
+    found = transcribe("jfk.flac", beam_size=5, best_of=5)
+    assert words(found.text) == words(KENNEDY)
+    assert found.finished.review == ()
+    assert words(found.finished.excerpt) == words(KENNEDY)[:200]
+    assert found.finished.media_seconds == pytest.approx(11, abs=0.01)
 
 
-def test_every_container_and_codec_is_understood(hear):
-    heard = {name: hear(name, formats=["txt"]) for name in SPOKEN}
-    wrong = {name: jiwer.wer(words(said), words(heard[name].text)) for name, said in SPOKEN.items()}
+def test_every_container_and_codec_is_transcribed(transcribe):
+    found = {name: transcribe(name, formats=["txt"]) for name in SPOKEN}
+    wrong = {name: jiwer.wer(words(said), words(found[name].text)) for name, said in SPOKEN.items()}
     assert max(wrong.values()) <= 0.15, wrong
-    assert jiwer.wer([words(said) for said in SPOKEN.values()], [words(h.text) for h in heard.values()]) <= 0.04, wrong
-    assert {name: h.finished.review for name, h in heard.items() if h.finished.review} == {}
+    assert jiwer.wer([words(said) for said in SPOKEN.values()], [words(h.text) for h in found.values()]) <= 0.04, wrong
+    assert {name: h.finished.review for name, h in found.items() if h.finished.review} == {}
 
 
-def test_a_name_that_says_nothing_does_not_matter(hear, tmp_path):
+def test_file_name_without_an_extension_does_not_matter(transcribe, tmp_path):
     copy = tmp_path / "voice"
     copy.write_bytes((SAMPLES / "LJ001-0002.mp3").read_bytes())
-    assert words(hear(copy).text) == words(SPOKEN["LJ001-0002.mp3"])
+    assert words(transcribe(copy).text) == words(SPOKEN["LJ001-0002.mp3"])
 
 
-def test_words_that_whisper_sets_into_the_silence_before_them_are_kept(hear, tmp_path):
+def test_segment_placed_in_the_silence_before_its_speech_is_moved(transcribe, tmp_path):
     name, silence = "LJ001-0002.mp3", np.zeros(16_000 * 9, np.float32)
-    heard = hear(write_wav(tmp_path / "late.wav", np.concatenate([silence, read_sound(name), silence[:32_000]])))
-    assert words(heard.text) == words(SPOKEN[name]) and heard.finished.review == ()
-    assert 8.5 < heard.json()["segments"][0]["start"] < 9.5
+    found = transcribe(write_wav(tmp_path / "late.wav", np.concatenate([silence, read_sound(name), silence[:32_000]])))
+    assert words(found.text) == words(SPOKEN[name]) and found.finished.review == ()
+    assert 8.5 < found.json()["segments"][0]["start"] < 9.5
 
 
-@pytest.mark.parametrize("is_elsewhere", [False, True])  # True: the next part is got ready while one is decoded
-def test_sound_longer_than_a_part_loses_no_word_and_keeps_its_times(hear, whisper, tmp_path, monkeypatch, is_elsewhere):
+@pytest.mark.parametrize("is_elsewhere", [False, True])  # True: the next part is prefetched
+def test_sound_longer_than_a_part_loses_no_word_or_time(transcribe, whisper, tmp_path, monkeypatch, is_elsewhere):
     from processors.whisper.audio import reader
 
     monkeypatch.setattr(whisper._engine, "is_elsewhere", is_elsewhere)
@@ -92,10 +92,10 @@ def test_sound_longer_than_a_part_loses_no_word_and_keeps_its_times(hear, whispe
     path = write_wav(tmp_path / "long.wav", np.concatenate(joined))
     monkeypatch.setattr(reader, "PART_SECONDS", 12.0)
     monkeypatch.setattr(reader, "CUT_SECONDS", 2.0)
-    heard = hear(path)
+    found = transcribe(path)
     said = f"{KENNEDY} {SPOKEN['LJ001-0004.flac']} {SPOKEN['LJ001-0002.mp3']}"
-    assert jiwer.wer(words(said), words(heard.text)) <= 0.05, heard.text
-    segments = heard.json()["segments"]
+    assert jiwer.wer(words(said), words(found.text)) <= 0.05, found.text
+    segments = found.json()["segments"]
     block = next(segment for segment in segments if "block" in segment["text"])
     assert 11 <= block["start"] <= 13.5
     assert [segment["id"] for segment in segments] == list(range(len(segments)))
@@ -104,100 +104,102 @@ def test_sound_longer_than_a_part_loses_no_word_and_keeps_its_times(hear, whispe
 # ---------------------------------------------------------------------------------------------- the files
 
 
-def test_all_formats_are_written_in_the_order_asked_for(hear):
-    heard = hear("LJ001-0002.mp3", formats=["srt", "txt", "vtt", "tsv", "json"])
-    assert heard.finished.files == ("talk.srt", "talk.txt", "talk.vtt", "talk.tsv", "talk.json")
-    srt = (heard.outputs / "talk.srt").read_text().splitlines()
+def test_all_formats_are_written_in_the_requested_order(transcribe):
+    found = transcribe("LJ001-0002.mp3", formats=["srt", "txt", "vtt", "tsv", "json"])
+    assert found.finished.files == ("talk.srt", "talk.txt", "talk.vtt", "talk.tsv", "talk.json")
+    srt = (found.outputs / "talk.srt").read_text().splitlines()
     assert srt[0] == "1" and srt[1].startswith("00:00:00,000 --> 00:00:0")
-    assert (heard.outputs / "talk.vtt").read_text().startswith("WEBVTT\n")
-    assert (heard.outputs / "talk.tsv").read_text().startswith("start\tend\ttext\n0\t")
-    assert heard.json()["text"] == heard.text.strip() and heard.json()["language"] == "en"
+    assert (found.outputs / "talk.vtt").read_text().startswith("WEBVTT\n")
+    assert (found.outputs / "talk.tsv").read_text().startswith("start\tend\ttext\n0\t")
+    assert found.json()["text"] == found.text.strip() and found.json()["language"] == "en"
 
 
-def test_no_time_lies_behind_the_end_of_the_sound(hear):
-    segments = hear("LJ001-0008.8k.wav").json()["segments"]
+def test_no_segment_ends_after_the_sound(transcribe):
+    segments = transcribe("LJ001-0008.8k.wav").json()["segments"]
     assert segments and all(0 <= s["start"] <= s["end"] <= 1.8 for s in segments)
 
 
-def test_a_stem_with_dots_is_kept_whole(whisper, make_work, tmp_path):
+def test_stem_with_dots_stays_complete(whisper, make_work, tmp_path):
     work = make_work(SAMPLES / "LJ001-0002.mp3", tmp_path, stem="talk.part 1")
     assert whisper.process_one(work, Progress(lambda message: None)).files[0] == "talk.part 1.txt"
 
 
-def test_word_timestamps_lie_within_the_sound_and_in_order(hear):
-    segments = hear("LJ001-0002.mp3", word_timestamps=True).json()["segments"]
+def test_word_timestamps_are_within_the_sound_and_in_order(transcribe):
+    segments = transcribe("LJ001-0002.mp3", word_timestamps=True).json()["segments"]
     timed = [word for segment in segments for word in segment["words"]]
     assert words("".join(word["word"] for word in timed)) == words(SPOKEN["LJ001-0002.mp3"])
     starts = [word["start"] for word in timed]
     assert starts == sorted(starts) and timed[-1]["end"] <= 2.1
 
 
-# ---------------------------------------------------------------------------------------------- what to look at
+# ---------------------------------------------------------------------------------------------- review
 
 
-def test_silence_gives_no_text_and_says_so(hear, tmp_path):
-    heard = hear(write_wav(tmp_path / "silence.wav", np.zeros(16_000 * 45, np.float32)))
-    assert heard.text == "" and heard.finished.review == ("No speech was found.",)
+def test_silence_gives_no_text_and_a_review_reason(transcribe, tmp_path):
+    found = transcribe(write_wav(tmp_path / "silence.wav", np.zeros(16_000 * 45, np.float32)))
+    assert found.text == "" and found.finished.review == ("No speech was found.",)
 
 
-def test_noise_gives_no_text_and_says_so(hear, tmp_path):
+def test_noise_gives_no_text_and_a_review_reason(transcribe, tmp_path):
     noise = np.random.default_rng(7).standard_normal(16_000 * 10).astype(np.float32) * 0.01
-    assert hear(write_wav(tmp_path / "noise.wav", noise)).finished.review == ("No speech was found.",)
+    assert transcribe(write_wav(tmp_path / "noise.wav", noise)).finished.review == ("No speech was found.",)
 
 
-def test_nothing_is_invented_in_the_silence_behind_speech(hear, tmp_path):
+def test_silence_after_speech_adds_no_text(transcribe, tmp_path):
     talk = np.concatenate([read_sound("jfk.flac"), np.zeros(16_000 * 40, np.float32)])
-    heard = hear(write_wav(tmp_path / "talk.wav", talk))
-    assert words(heard.text) == words(KENNEDY)
+    found = transcribe(write_wav(tmp_path / "talk.wav", talk))
+    assert words(found.text) == words(KENNEDY)
 
 
-def test_speech_recorded_far_too_quietly_is_still_heard(hear, tmp_path):
+def test_very_quiet_speech_is_transcribed(transcribe, tmp_path):
     quiet = write_wav(tmp_path / "quiet.wav", read_sound("jfk.flac") * 10 ** (-40 / 20))
-    assert words(hear(quiet).text) == words(KENNEDY)
+    assert words(transcribe(quiet).text) == words(KENNEDY)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
-def test_smaller_numbers_serve_on_the_cpu_too(hear, models, dtype):
+def test_lower_precision_works_on_the_cpu(transcribe, models, dtype):
     small, options = Whisper(), WhisperOptions(model="tiny.en", device="cpu", threads=1, dtype=dtype)
     small.load(options, models, Progress(lambda message: None))
-    assert words(hear("jfk.flac", by=small).text) == words(KENNEDY)
-    assert words(hear("jfk.flac", by=small, way="fast").text) == words(KENNEDY)
+    assert words(transcribe("jfk.flac", by=small).text) == words(KENNEDY)
+    assert words(transcribe("jfk.flac", by=small, way="fast").text) == words(KENNEDY)
     assert small._engine.made_by["dtype"] == dtype
 
 
-def test_fifty_milliseconds_are_no_failure(hear):
-    assert hear("fifty-ms.wav").finished.review == ("No speech was found.",)
+def test_fifty_milliseconds_are_no_speech(transcribe):
+    assert transcribe("fifty-ms.wav").finished.review == ("No speech was found.",)
 
 
-def test_a_damaged_place_costs_only_itself_and_is_named(hear):
-    heard = hear("corrupt-middle.mp3")
-    assert "damaged" in heard.review and "0:02" in heard.review
-    assert heard.finished.media_seconds == pytest.approx(53.3, abs=0.3)  # what follows keeps its time
-    assert "glutton" in heard.text and "grave" in heard.text  # its last line
+def test_damaged_place_is_reported_and_costs_nothing_else(transcribe):
+    found = transcribe("corrupt-middle.mp3")
+    assert "damaged" in found.review and "0:02" in found.review
+    assert found.finished.media_seconds == pytest.approx(53.3, abs=0.3)  # what follows has its own times
+    assert "glutton" in found.text and "grave" in found.text  # its last line
 
 
 @pytest.mark.parametrize("name", ["LJ001-0001.wav", "LJ001-0004.flac"])
-def test_a_truncated_file_is_transcribed_and_reported(hear, tmp_path, name):
+def test_truncated_file_is_transcribed_and_reported(transcribe, tmp_path, name):
     half = tmp_path / name
     content = (SAMPLES / name).read_bytes()
     half.write_bytes(content[: len(content) // 2])
-    heard = hear(half)
-    assert "cut off" in heard.review
-    assert words(heard.text).split()[:2] == words(SPOKEN[name]).split()[:2]
+    found = transcribe(half)
+    assert "cut off" in found.review
+    assert words(found.text).split()[:2] == words(SPOKEN[name]).split()[:2]
 
 
-def test_what_says_nothing_wrong_gives_no_reason_to_look(hear):
-    assert hear("LJ001-0004.flac").finished.review == ()
+def test_good_speech_has_no_review_reasons(transcribe):
+    assert transcribe("LJ001-0004.flac").finished.review == ()
 
 
 # ---------------------------------------------------------------------------------------------- progress
 
 
-def test_progress_moves_on_through_speech_and_silence(hear, tmp_path):
+def test_progress_increases_through_speech_and_silence(transcribe, tmp_path):
     noise = np.random.default_rng(7).standard_normal(16_000 * 65).astype(np.float32) * 0.003
     noise[: 11 * 16_000] += read_sound("jfk.flac")[: 11 * 16_000]
-    heard = hear(write_wav(tmp_path / "long.wav", noise), temperature=0.0)
-    done = [told.done for told in heard.told]
+    found = transcribe(write_wav(tmp_path / "long.wav", noise), temperature=0.0)
+    done = [report.done for report in found.reports]
     assert done == sorted(done) and done[0] == 0 and done[-1] == pytest.approx(65, abs=0.1)
     assert len({round(seconds) for seconds in done}) >= 3  # not only at its ends
-    assert {told.unit for told in heard.told} == {"seconds"} and {told.total for told in heard.told} == {65.0}
+    assert {report.unit for report in found.reports} == {"seconds"} and {report.total for report in found.reports} == {
+        65.0
+    }

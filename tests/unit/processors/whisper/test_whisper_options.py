@@ -1,4 +1,4 @@
-"""What config.toml may say about Whisper, checked without loading anything heavy."""
+"""Whisper's options in config.toml, checked without loading anything heavy."""
 
 import subprocess
 import sys
@@ -26,27 +26,27 @@ def test_names_and_paths_of_models_are_accepted(model):
 @pytest.mark.parametrize(
     "options", [{"model": "turbbo"}, {"device": "gpu"}, {"threads": 0}, {"engine": "other"}, {"beam": 5}]
 )
-def test_a_misspelt_processor_option_is_an_error(options):
+def test_misspelt_processor_option_is_refused(options):
     with pytest.raises(ValidationError):
         WhisperOptions(**options)
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("language", "code"),
     [
         *(("de", "de"), ("German", "de"), ("haitian creole", "ht"), ("Castilian", "es"), ("mandarin", "zh")),
         *((None, None), ("auto", None), ("Auto", None)),
     ],
 )
-def test_languages_are_known_by_code_and_by_name(said, code):
-    assert TranscribeOptions(language=said).language == code
+def test_languages_have_codes_and_names(language, code):
+    assert TranscribeOptions(language=language).language == code
 
 
 @pytest.mark.parametrize(
     "options",
     [{"language": "xx"}, {"formats": ["doc"]}, {"formats": []}, {"task": "summarise"}, {"max_line_width": 40}],
 )
-def test_an_impossible_recipe_is_an_error(options):
+def test_impossible_recipe_is_refused(options):
     with pytest.raises(ValidationError):
         TranscribeOptions(**options)
 
@@ -54,16 +54,16 @@ def test_an_impossible_recipe_is_an_error(options):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"suppress_tokens": "abc"}, "numbers of tokens"),
+        ({"suppress_tokens": "abc"}, "token numbers"),
         ({"suppress_tokens": "99999999"}, "from 0 to 51863"),
-        ({"suppress_tokens": "-1,-2"}, "numbers of tokens"),
-        ({"suppress_tokens": ""}, "numbers of tokens"),
-        ({"initial_prompt": "Say <|endoftext|>."}, "leave out"),
-        ({"vocabulary": ["Gutenberg", "<|en|>"]}, "leave out"),
+        ({"suppress_tokens": "-1,-2"}, "token numbers"),
+        ({"suppress_tokens": ""}, "token numbers"),
+        ({"initial_prompt": "Say <|endoftext|>."}, "remove"),
+        ({"vocabulary": ["Gutenberg", "<|en|>"]}, "remove"),
         ({"temperature": []}, "from 0 to 2"),
         ({"temperature": -1.0}, "from 0 to 2"),
-        ({"temperature": [0.0, 0.0]}, "each higher"),
-        ({"temperature": [1.0, 0.0]}, "each higher"),
+        ({"temperature": [0.0, 0.0]}, "increasing"),
+        ({"temperature": [1.0, 0.0]}, "increasing"),
         ({"temperature": [0.0, float("inf")]}, "finite"),
         ({"patience": 0}, "greater than 0"),
         ({"patience": 0.05}, "ends the search"),
@@ -79,7 +79,7 @@ def test_an_impossible_recipe_is_an_error(options):
         ({"best_of": 1_000_000}, "64"),
     ],
 )
-def test_what_would_fail_in_the_worker_is_refused_before(options, says):
+def test_options_that_would_fail_in_the_worker_are_refused(options, says):
     with pytest.raises(ValidationError, match=says):
         TranscribeOptions(**options)
 
@@ -97,41 +97,41 @@ def test_tokens_are_suppressed_by_number(suppressed):
         ({"hallucination_silence_threshold": 2.0, "way": "fast"}, 'way = "exact"'),
     ],
 )
-def test_an_option_that_would_do_nothing_is_refused(options, says):
+def test_option_without_effect_is_refused(options, says):
     with pytest.raises(ValidationError, match=says):
         TranscribeOptions(**options, word_timestamps=True)
 
 
-def test_a_vocabulary_is_told_before_every_window():
+def test_vocabulary_is_in_the_prompt_of_every_window():
     assert (TranscribeOptions().fixed_prompt, TranscribeOptions().repeats_prompt) == (None, False)
     named = TranscribeOptions(vocabulary=["Özgür", "Fürth"], initial_prompt="Yesterday.")
     assert named.fixed_prompt == "Özgür, Fürth. Yesterday." and named.repeats_prompt
 
 
-def test_a_vocabulary_that_whisper_would_forget_again_is_an_error():
-    with pytest.raises(ValidationError, match="400 characters"):
+def test_vocabulary_longer_than_the_prompt_is_refused():
+    with pytest.raises(ValidationError, match="limit of 400"):
         TranscribeOptions(vocabulary=["a long word"] * 40)
 
 
-def test_a_recipe_survives_the_wire():
+def test_recipe_survives_serialization():
     recipe = TranscribeOptions(language="de", temperature=0.2, word_timestamps=True, max_line_width=40)
     assert TranscribeOptions.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
-def test_an_english_model_is_not_given_other_languages(tmp_path):
+def test_english_only_model_is_refused_for_other_languages(tmp_path):
     options = WhisperOptions(model="tiny.en")
     assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)
     assert isinstance(Whisper.plan(options, TranscribeOptions(language="en"), tmp_path), Ready)
-    for other, mend in (
+    for other, fix in (
         ({"language": "de"}, 'or language = "en" in'),
         ({"task": "translate", "language": "de"}, 'or task = "transcribe" and language = "en" in'),
         ({"multilingual": True}, "or multilingual = false in"),
     ):
         plan = Whisper.plan(options, TranscribeOptions(**other), tmp_path)
-        assert isinstance(plan, Missing) and mend in plan.why and 'set model = "tiny" in' in plan.why
+        assert isinstance(plan, Missing) and fix in plan.why and 'set model = "tiny" in' in plan.why
 
 
-def test_a_checkpoint_that_is_not_there_is_missing_until_it_is(tmp_path):
+def test_checkpoint_is_missing_until_it_exists(tmp_path):
     options = WhisperOptions(model=str(tmp_path / "own.pt"))
     assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Missing)
     (tmp_path / "own.pt").touch()

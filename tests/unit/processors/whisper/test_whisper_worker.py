@@ -1,4 +1,4 @@
-"""What Whisper refuses and why, how it is loaded, and that it works in a real worker process."""
+"""Refused files, loading of models, and transcription in a real worker process."""
 
 import random
 import subprocess
@@ -26,51 +26,51 @@ SAMPLES = TESTS / "data" / "audio"
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("text.mp3", "no sound or video file"),
-        ("header-only.wav", "no sound or video file"),
+        ("text.mp3", "Cannot read this as a sound or video file"),
+        ("header-only.wav", "Cannot read this as a sound or video file"),
         ("video-no-audio.mp4", "This video has no sound track"),
-        ("SOURCES.md", "no sound or video file"),
+        ("SOURCES.md", "Cannot read this as a sound or video file"),
     ],
 )
-def test_what_holds_no_sound_is_refused_in_plain_words(hear, name, says):
+def test_file_without_sound_is_refused_with_the_reason(transcribe, name, says):
     with pytest.raises(BadInput, match=says):
-        hear(name)
+        transcribe(name)
 
 
-def test_an_empty_file_is_refused(hear, tmp_path):
+def test_empty_file_is_refused(transcribe, tmp_path):
     (tmp_path / "zero.mp3").touch()
     with pytest.raises(BadInput, match="empty"):
-        hear(tmp_path / "zero.mp3")
+        transcribe(tmp_path / "zero.mp3")
 
 
-def test_an_mp4_without_its_index_is_refused(hear, tmp_path):
+def test_mp4_without_its_index_is_refused(transcribe, tmp_path):
     half = tmp_path / "half.m4a"
     half.write_bytes((SAMPLES / "LJ001-0003.m4a").read_bytes()[:20_000])
     with pytest.raises(BadInput, match="cut off"):
-        hear(half)
+        transcribe(half)
 
 
-def test_random_bytes_are_refused(hear, tmp_path):
+def test_random_bytes_are_refused(transcribe, tmp_path):
     junk = tmp_path / "junk.wav"
     junk.write_bytes(random.Random(3).randbytes(40_000))
     with pytest.raises(BadInput):
-        hear(junk)
+        transcribe(junk)
 
 
-def test_a_playlist_cannot_read_other_files(hear, tmp_path):
+def test_playlist_cannot_read_other_files(transcribe, tmp_path):
     secret = tmp_path / "secret.mp3"
     secret.write_bytes((SAMPLES / "LJ001-0002.mp3").read_bytes())
     playlist = tmp_path / "list.mp3"
     playlist.write_text("ffconcat version 1.0\nfile secret.mp3\n")
     with pytest.raises(BadInput):
-        hear(playlist)
+        transcribe(playlist)
 
 
 # ---------------------------------------------------------------------------------------------- loading
 
 
 def write_blank_model(path: Path) -> Path:
-    """A multilingual Whisper of the real shape, but tiny and untrained: it knows all languages equally little."""
+    """A multilingual Whisper of the real layout, tiny and untrained: all languages are about equally probable."""
     import torch
     from whisper.model import ModelDimensions
     from whisper.model import Whisper as Model
@@ -84,25 +84,25 @@ def write_blank_model(path: Path) -> Path:
     return path
 
 
-def test_a_checkpoint_is_loaded_by_its_path_and_says_how_sure_it_is_of_the_language(hear, tmp_path):
+def test_checkpoint_loaded_by_path_reports_the_language_probability(transcribe, tmp_path):
     blank = write_blank_model(tmp_path / "blank.pt")
     processor = Whisper()
     loaded = processor.load(WhisperOptions(model=str(blank), device="cpu"), tmp_path, Progress(lambda message: None))
     assert (loaded.engine, loaded.model, loaded.device) == ("openai-whisper", str(blank), "cpu")
-    heard = hear("LJ001-0008.8k.wav", by=processor, temperature=0.0)
-    assert heard.json()["language"] in catalogue.LANGUAGES
-    assert 0 < heard.json()["language_probability"] < 0.5
-    assert heard.finished.review
+    found = transcribe("LJ001-0008.8k.wav", by=processor, temperature=0.0)
+    assert found.json()["language"] in catalogue.LANGUAGES
+    assert 0 < found.json()["language_probability"] < 0.5
+    assert found.finished.review
 
 
-def test_a_damaged_checkpoint_is_unavailable(tmp_path):
+def test_damaged_checkpoint_is_unavailable(tmp_path):
     (tmp_path / "whisper").mkdir()
     (tmp_path / "whisper" / "tiny.en.pt").write_bytes(b"PK not a checkpoint")
     with pytest.raises(Unavailable, match="inboxd models fetch tiny.en"):
         Whisper().load(WhisperOptions(model="tiny.en"), tmp_path, Progress(lambda message: None))
 
 
-def test_a_device_that_is_not_there_is_unavailable(models):
+def test_missing_device_is_unavailable(models):
     with pytest.raises(Unavailable, match="auto"):
         options = WhisperOptions(model="tiny.en", device="cuda:99")
         Whisper().load(options, models, Progress(lambda message: None))
@@ -111,8 +111,8 @@ def test_a_device_that_is_not_there_is_unavailable(models):
 # ---------------------------------------------------------------------------------------------- a worker process
 
 
-class Talk:
-    """With a worker process that has loaded tiny.en."""
+class WorkerClient:
+    """Talks to a worker process that has loaded tiny.en."""
 
     def __init__(self, child: subprocess.Popen, models: Path):
         self._child = child
@@ -128,7 +128,7 @@ class Talk:
         self.send(protocol.Batch(works=[protocol.work_to_wire(work)]))
 
     def until(self, kind: type) -> list:
-        """All that is said, up to the first message of a kind."""
+        """All messages up to the first one of a kind."""
         got = []
         for line in self._child.stdout:
             got.append(protocol.decode(line))
@@ -138,14 +138,14 @@ class Talk:
 
 
 @pytest.fixture(scope="module")
-def talk(models: Path) -> Iterator[Talk]:
-    """With one worker for all tests, which must end well behind them."""
+def talk(models: Path) -> Iterator[WorkerClient]:
+    """One worker for all tests, which must exit with 0 after them."""
     command = [sys.executable, "-m", "processors.worker", "whisper"]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
         try:
-            yield Talk(child, models)
+            yield WorkerClient(child, models)
             child.stdin.close()
             assert child.wait(30) == 0
         finally:
@@ -162,7 +162,7 @@ def make_job(make_work, tmp_path):
     return make
 
 
-def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(talk, make_job):
+def test_worker_process_transcribes_sound_and_refuses_the_rest(talk, make_job):
     for source in ("LJ001-0002.mp3", "text.mp3"):
         talk.give(make_job(source))
     said = talk.until(protocol.BatchDone) + talk.until(protocol.BatchDone)
@@ -176,8 +176,8 @@ def test_a_worker_process_transcribes_what_it_can_and_refuses_the_rest(talk, mak
     assert any(isinstance(message, contract.WorkProgress) for message in said)
 
 
-@pytest.mark.parametrize(("way", "times"), [("exact", 6), ("fast", 18)])  # fast decodes eight windows at once
-def test_a_short_file_that_comes_while_a_long_one_is_transcribed_is_done_first(talk, make_job, tmp_path, way, times):
+@pytest.mark.parametrize(("way", "times"), [("exact", 6), ("fast", 18)])  # fast mode decodes eight windows at once
+def test_short_file_that_joins_a_long_one_is_done_first(talk, make_job, tmp_path, way, times):
     long = write_wav(tmp_path / "long.wav", np.concatenate([read_sound("jfk.flac")] * times))
     options = {"way": way, "temperature": 0.0, "condition_on_previous_text": False}
     talk.give(make_job(long, **options))

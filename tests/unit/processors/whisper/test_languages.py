@@ -1,4 +1,4 @@
-"""Where the language changes, each stretch is transcribed in its own."""
+"""Where the language changes, each stretch is transcribed in its own language."""
 
 import json
 
@@ -19,7 +19,7 @@ SPOKEN = [Span(1.0, 11.0), Span(14.0, 24.0), Span(30.0, 42.0), Span(45.0, 55.0)]
 
 
 def guess(*guesses):
-    """Detects these, one after the other, and remembers where it was asked."""
+    """Detects these languages, one after the other, and records where."""
     left = list(guesses)
 
     def detect(span):
@@ -30,7 +30,7 @@ def guess(*guesses):
     return detect
 
 
-def test_stretches_of_one_language_lie_one_behind_the_other():
+def test_stretches_of_languages_are_consecutive():
     detect = guess(("en", 0.9), ("en", 0.8), ("de", 0.95), ("en", 0.7))
     found = languages.stretches(SPOKEN, 60.0, detect, None)
     assert detect.asked == [(span.start, span.end) for span in SPOKEN]
@@ -41,24 +41,24 @@ def test_stretches_of_one_language_lie_one_behind_the_other():
     ]
 
 
-def test_a_guess_that_is_unsure_changes_nothing():
+def test_improbable_language_changes_nothing():
     detect = guess(("nn", 0.4), ("en", 0.9), ("cy", 0.5), ("en", 0.9))
     assert [each.language for each in languages.stretches(SPOKEN, 60.0, detect, "en")] == ["en"]
     detect = guess(("nn", 0.4), ("en", 0.9), ("cy", 0.5), ("en", 0.9))
     assert [each.language for each in languages.stretches(SPOKEN, 60.0, detect, None)] == ["nn", "en"]
 
 
-def test_where_nobody_speaks_there_is_no_stretch():
+def test_silence_has_no_stretches():
     assert languages.stretches([], 60.0, guess(), "en") == []
 
 
-def test_an_engine_that_hears_languages_on_the_way_gets_each_window_alone():
+def test_engine_that_detects_languages_itself_gets_each_window():
     found = languages.stretches(SPOKEN, 60.0, guess(*[(None, None)] * 4), None)
     assert [(each.start, each.language) for each in found] == [(0.0, None), (12.5, None), (27.0, None), (43.5, None)]
 
 
 class Engine:
-    """Hears nothing but which language it was told, and remembers what it was asked."""
+    """Writes only the language it was given, and records its requests."""
 
     name, device_name, is_elsewhere, made_by = "fake", "cpu", False, {}
 
@@ -86,18 +86,18 @@ def talk(tmp_path):
     )
 
 
-def hear(engine, path, **options) -> transcript.Transcript:
+def transcribe(engine, path, **options) -> transcript.Transcript:
     transcriber = TrackTranscriber(engine, vad.Detector(), TranscribeOptions(**options), lambda done: None)
     with reader.open_track(path) as track:
         ((_, found),) = interleaving.run([transcriber.transcribe(track)], lambda requests: requests)
     return found
 
 
-def test_each_stretch_is_told_its_language_and_keeps_its_time(talk, tmp_path):
+def test_each_stretch_has_its_language_and_its_times(talk, tmp_path):
     engine = Engine(("en", 0.98), ("de", 0.91), ("de", 0.93), ("de", 0.9))
-    found = hear(engine, talk, multilingual=True, initial_prompt="Names")
+    found = transcribe(engine, talk, multilingual=True, initial_prompt="Names")
     assert [question.language for question in engine.asked] == ["en", "de"]
-    assert [question.prompt for question in engine.asked] == ["Names", "Names"]  # not what was said in the other
+    assert [question.prompt for question in engine.asked] == ["Names", "Names"]  # not the text in the other language
     assert sum(len(question.samples) for question in engine.asked) == pytest.approx(16_000 * found.seconds, abs=16)
     assert [(one.language, one.text) for one in found.segments] == [
         ("en", " This is en."),
@@ -110,34 +110,34 @@ def test_each_stretch_is_told_its_language_and_keeps_its_time(talk, tmp_path):
     assert json.loads((tmp_path / name).read_text())["languages"] == found.languages
 
 
-def test_a_server_says_itself_what_it_heard(talk):
+def test_language_may_come_from_the_server(talk):
     engine = Engine(*[(None, None)] * 4, hears="fr")
-    found = hear(engine, talk, multilingual=True)
+    found = transcribe(engine, talk, multilingual=True)
     assert {question.language for question in engine.asked} == {None} and len(engine.asked) >= 2
     assert (found.language, found.language_probability) == ("fr", None)
 
 
-def test_speech_that_the_engine_passes_over_is_named(talk):
-    found = hear(Engine(("en", 0.98)), talk)  # which hears the first words only
+def test_speech_without_text_is_noted(talk):
+    found = transcribe(Engine(("en", 0.98)), talk)  # which writes the first words only
     first = found.segments[0]
     assert found.passed_over[0].at_seconds >= first.end and found.passed_over[-1].at_seconds < 17
     assert sum(gap.seconds for gap in found.passed_over) == pytest.approx(12, abs=2)
-    whole = hear(Engine(("en", 0.98), hears="all"), talk)
+    whole = transcribe(Engine(("en", 0.98), hears="all"), talk)
     assert whole.passed_over == ()
 
 
-def test_without_it_the_first_language_is_that_of_all(talk):
+def test_one_language_is_detected_without_multilingual(talk):
     engine = Engine(("en", 0.98))
-    found = hear(engine, talk)
+    found = transcribe(engine, talk)
     assert [question.language for question in engine.asked] == ["en"] and found.languages == {}
 
 
 @pytest.mark.parametrize("wrong", [{"language": "en"}, {"vad": False}])
-def test_it_needs_the_detector_and_no_fixed_language(wrong):
+def test_multilingual_requires_detection_and_no_fixed_language(wrong):
     with pytest.raises(ValueError, match="leave out `language`, and vad = false"):
         TranscribeOptions(multilingual=True, **wrong)
 
 
-def test_an_english_model_cannot(tmp_path):
+def test_english_only_model_cannot_be_multilingual(tmp_path):
     plan = Whisper.plan(WhisperOptions(model="tiny.en"), TranscribeOptions(multilingual=True), tmp_path)
     assert isinstance(plan, Missing) and 'set model = "tiny"' in plan.why

@@ -74,7 +74,7 @@ def small() -> tuple[dict[str, int], dict[str, np.ndarray]]:
     return vars(dims), {name: tensor.half().numpy() for name, tensor in state.items()}
 
 
-def test_conversion_gives_back_every_tensor_exactly(small):
+def test_conversion_is_exact_for_every_tensor(small):
     dims, state = small
     checkpoint = conversion.convert(as_ctranslate2(state, heads=2))
     assert checkpoint.dims == dims
@@ -82,7 +82,7 @@ def test_conversion_gives_back_every_tensor_exactly(small):
     assert all(np.array_equal(checkpoint.state[name], state[name]) for name in state)
 
 
-def test_damaged_or_foreign_weights_are_not_converted(small):
+def test_damaged_or_foreign_weights_are_refused(small):
     good = as_ctranslate2(small[1], heads=2)
     for bad in (good[:-100], good[: len(good) // 2], good + b"x", b"", b"\x09\0\0\0" + good[4:]):
         with pytest.raises(conversion.BadWeights):
@@ -93,7 +93,7 @@ def test_damaged_or_foreign_weights_are_not_converted(small):
 
 @pytest.fixture
 def tiny() -> tuple[dict[str, int], dict[str, np.ndarray]]:
-    """Of the shape of tiny.en, all zeros but the embeddings."""
+    """Of the shape of tiny.en, all zeros except the embeddings."""
     from whisper.model import ModelDimensions, Whisper
 
     dims = ModelDimensions(80, 1500, 384, 6, 4, 51864, 448, 384, 6, 4)
@@ -102,21 +102,21 @@ def tiny() -> tuple[dict[str, int], dict[str, np.ndarray]]:
     return vars(dims), state
 
 
-def test_a_folder_without_weights_is_blamed_itself(tmp_path, capsys):
+def test_folder_without_weights_is_named_in_the_error(tmp_path, capsys):
     assert (
         models_command.main(["--models", str(tmp_path / "models"), "convert", "tiny", str(tmp_path)]) == os.EX_NOINPUT
     )
-    told = capsys.readouterr().err
-    assert told.startswith(f"{tmp_path}/model.bin cannot be read (No such file") and "name faster-whisper's" in told
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"cannot read {tmp_path}/model.bin (No such file") and "give faster-whisper's" in printed
 
 
-def test_weights_of_faster_whisper_become_those_of_their_name(tiny, tmp_path):
+def test_weights_of_faster_whisper_are_converted(tiny, tmp_path):
     dims, state = tiny
     folder, models = tmp_path / "faster", tmp_path / "models"
     folder.mkdir()
     (folder / "model.bin").write_bytes(as_ctranslate2(state, heads=6, layers=4))
     run = lambda *given: models_command.main(["--models", str(models), *map(str, given)])  # noqa: E731
-    assert run("convert", "tiny", folder) == os.EX_DATAERR  # it knows English only
+    assert run("convert", "tiny", folder) == os.EX_DATAERR  # it is English-only
     assert run("convert", "nothing", folder) == os.EX_USAGE
     assert run("convert", "tiny.en", folder / "no") == os.EX_NOINPUT
     assert not list(models.rglob("*.pt"))
@@ -146,7 +146,7 @@ def test_weights_of_an_installed_package_are_used_without_running_its_code(small
     assert not (tmp_path / "models").exists()
 
 
-def test_the_catalogue_is_what_the_library_knows():
+def test_catalogue_equals_that_of_the_library():
     import whisper
     from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 

@@ -1,4 +1,4 @@
-"""The voice detector finds somebody and the model writes nothing: reported as no speech, and nothing else is lost."""
+"""The detector finds a voice and the model writes nothing: reported as no speech, and nothing else is lost."""
 
 import json
 
@@ -25,56 +25,56 @@ EVERY_FORMAT = ("txt", "srt", "vtt", "tsv", "json", "md")
 @pytest.mark.parametrize("beams", [{}, {"beam_size": 5, "best_of": 2}], ids=["greedy", "beams"])
 @pytest.mark.parametrize("way", ["exact", "fast"])
 @pytest.mark.parametrize("word_timestamps", [False, True])
-def test_a_fifth_of_a_second_is_no_speech(hear, tmp_path, way, beams, word_timestamps):
+def test_fifth_of_a_second_is_no_speech(transcribe, tmp_path, way, beams, word_timestamps):
     source = write_wav(tmp_path / "short.wav", read_sound("jfk.flac")[A_FIFTH])
-    heard = hear(source, way=way, word_timestamps=word_timestamps, formats=EVERY_FORMAT, **beams)
-    assert heard.finished.review == NOTHING and heard.json()["segments"] == []
-    assert len(heard.finished.files) == len(EVERY_FORMAT)
+    found = transcribe(source, way=way, word_timestamps=word_timestamps, formats=EVERY_FORMAT, **beams)
+    assert found.finished.review == NOTHING and found.json()["segments"] == []
+    assert len(found.finished.files) == len(EVERY_FORMAT)
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_an_empty_clip_does_not_cost_the_others(hear, way):
-    heard = hear("jfk.flac", way=way, clip_timestamps="0.4,0.6,1,11")
-    assert words(heard.text).endswith(words("ask what you can do for your country")) and heard.finished.review == ()
+def test_clip_without_text_leaves_the_others(transcribe, way):
+    found = transcribe("jfk.flac", way=way, clip_timestamps="0.4,0.6,1,11")
+    assert words(found.text).endswith(words("ask what you can do for your country")) and found.finished.review == ()
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_clips_outside_the_file_are_no_speech(hear, way):
-    heard = hear("jfk.flac", way=way, clip_timestamps="2.00001,2.00002,20,30,400")
-    assert heard.finished.review == NOTHING
+def test_clips_outside_the_file_are_no_speech(transcribe, way):
+    found = transcribe("jfk.flac", way=way, clip_timestamps="2.00001,2.00002,20,30,400")
+    assert found.finished.review == NOTHING
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_a_side_of_a_call_that_says_nothing_does_not_cost_the_other(hear, tmp_path, way):
+def test_silent_channel_leaves_the_other(transcribe, tmp_path, way):
     kennedy = read_sound("jfk.flac")
     other = np.zeros_like(kennedy)
     other[A_FIFTH] = kennedy[A_FIFTH]  # a breath, say
     source = write_wav(tmp_path / "call.wav", np.stack([kennedy, other], 1).ravel(), channels=2)
-    heard = hear(source, way=way, channel="each", clip_timestamps="0.4,0.6,0.7,11")
-    assert {segment["channel"] for segment in heard.json()["segments"]} == {1}
-    assert words(heard.text).endswith(words("what you can do for your country"))
+    found = transcribe(source, way=way, channel="each", clip_timestamps="0.4,0.6,0.7,11")
+    assert {segment["channel"] for segment in found.json()["segments"]} == {1}
+    assert words(found.text).endswith(words("what you can do for your country"))
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
 @pytest.mark.parametrize("vad", [True, False])
 @pytest.mark.parametrize("samples", [1, 15, 160, 201])
-def test_a_sound_of_a_few_samples_is_no_speech(hear, tmp_path, samples, way, vad):
+def test_sound_of_a_few_samples_is_no_speech(transcribe, tmp_path, samples, way, vad):
     if way == "fast" and not vad:
         pytest.skip("fast needs the detector")
     source = write_wav(tmp_path / "click.wav", np.full(samples, 0.5, np.float32))
-    assert hear(source, way=way, vad=vad, word_timestamps=True).finished.review == NOTHING
+    assert transcribe(source, way=way, vad=vad, word_timestamps=True).finished.review == NOTHING
 
 
-def test_a_sound_without_a_sample_is_refused_in_plain_words(hear, tmp_path):
+def test_sound_without_samples_is_refused(transcribe, tmp_path):
     with pytest.raises(BadInput, match="No sound could be decoded"):
-        hear(write_wav(tmp_path / "empty.wav", np.zeros(0, np.float32)))
+        transcribe(write_wav(tmp_path / "empty.wav", np.zeros(0, np.float32)))
 
 
 # ---------------------------------------------------------------------------------------------- whatever the engine
 
 
 class Scripted:
-    """An engine that answers what it is given, part by part."""
+    """An engine that returns given segments, part by part."""
 
     name, device_name, is_elsewhere, made_by, joins = "scripted", "here", False, {}, False
 
@@ -89,8 +89,8 @@ class Scripted:
         return PartResult(segments=self._answers.pop(0))
 
 
-class Finds(vad.Detector):
-    """A detector that finds somebody everywhere, or where it is told."""
+class GivenSpeech(vad.Detector):
+    """A detector that finds speech everywhere, or in given spans."""
 
     def __init__(self, *spans: vad.Span):
         self._spans = spans
@@ -103,7 +103,9 @@ def a_segment(text: str, start: float, end: float, **more: object) -> Segment:
     return Segment(**{"seek": 0, "start": start, "end": end, "text": text, "avg_logprob": -0.1} | more)
 
 
-def transcribe(engine: Scripted, seconds: float = 4.0, detector: vad.Detector | None = None, **options: object):
+def transcribe_scripted(
+    engine: Scripted, seconds: float = 4.0, detector: vad.Detector | None = None, **options: object
+):
     class Track:
         decoded_seconds, declared_seconds, gaps, tracks, channels, not_numbers = seconds, None, [], 1, 1, 0
 
@@ -111,7 +113,7 @@ def transcribe(engine: Scripted, seconds: float = 4.0, detector: vad.Detector | 
             yield (np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * 0.1).astype(np.float32)
 
     given = TranscribeOptions(language=options.pop("language", "en"), **options)
-    job = TrackTranscriber(engine, detector or Finds(), given, lambda seconds: None).transcribe(Track())
+    job = TrackTranscriber(engine, detector or GivenSpeech(), given, lambda seconds: None).transcribe(Track())
     ((_, found),) = interleaving.run([job], lambda requests: requests)
     return found
 
@@ -119,38 +121,38 @@ def transcribe(engine: Scripted, seconds: float = 4.0, detector: vad.Detector | 
 @pytest.mark.parametrize("way", ["exact", "fast"])
 @pytest.mark.parametrize("channel", ["mix", "each"])
 @pytest.mark.parametrize("text", [None, "", " ", "\n"])
-def test_an_engine_that_writes_nothing_gives_no_speech(way, channel, text):
+def test_engine_without_text_gives_no_speech(way, channel, text):
     segments = [] if text is None else [a_segment(text, 0.0, 4.0)]
-    found = transcribe(Scripted(segments), way=way, channel=channel)
+    found = transcribe_scripted(Scripted(segments), way=way, channel=channel)
     assert (found.segments, found.dropped, found.has_words) == ((), (), False)
     assert [gap.seconds for gap in found.passed_over] == [4.0]  # where somebody seems to speak
 
 
-def test_text_that_is_all_filtered_out_leaves_the_other_clips():
+def test_clip_whose_text_is_dropped_leaves_the_others():
     parts = [[a_segment("More text than anybody can say. " * 40, 0.0, 1.0)], [], [a_segment("Good morning.", 0.0, 1.0)]]
-    found = transcribe(Scripted(*parts), clip_timestamps="0,1,1.5,2,2.5,4")
+    found = transcribe_scripted(Scripted(*parts), clip_timestamps="0,1,1.5,2,2.5,4")
     assert found.text == "Good morning." and len(found.dropped) == 1
 
 
-def test_a_stretch_without_a_sample_is_passed_over():
-    track = TrackTranscriber(Scripted(), Finds(), TranscribeOptions(), lambda seconds: None)
+def test_stretch_without_samples_is_skipped():
+    track = TrackTranscriber(Scripted(), GivenSpeech(), TranscribeOptions(), lambda seconds: None)
     empty = reader.Part(at_seconds=1.0, samples=np.zeros(0, np.float32))
     assert list(track._transcribe_part(empty, [vad.Span(0.0, 0.0)])) == [] and track._segments == []
 
 
 @pytest.mark.parametrize("text", ["inf", "nan", f"{'9' * 400}:00:01", "1:2"])
-def test_a_declared_length_must_be_a_finite_number(text):
+def test_declared_duration_must_be_finite(text):
     from processors.whisper.audio.duration import _clock_seconds
 
     assert _clock_seconds(f"00:00:{text}") is None
 
 
-def test_numbers_that_json_lacks_are_null(tmp_path):
+def test_nan_and_infinity_are_null_in_json(tmp_path):
     from processors.whisper.track import transcript
 
     words = (Word(word=" Good", start=0.0, end=1.0, probability=float("nan")),)
     segment = a_segment(" Good", 0.0, 1.0, avg_logprob=float("nan"), no_speech_prob=float("inf"), words=words)
-    found = transcribe(Scripted([segment], language="en", probability=float("nan")), language=None)
+    found = transcribe_scripted(Scripted([segment], language="en", probability=float("nan")), language=None)
     transcript.write(found, tmp_path, "talk", TranscribeOptions(formats=("json",)))
     written = json.loads((tmp_path / "talk.json").read_text(), parse_constant=wellformed.refuse_constant)
     (kept,) = written["segments"]
@@ -160,7 +162,7 @@ def test_numbers_that_json_lacks_are_null(tmp_path):
 
 @pytest.mark.parametrize("choices", [{"temperature": 0.4}, {"beam_size": 3}, {}], ids=["sampled", "beams", "greedy"])
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, way, choices):
+def test_model_that_computes_nan_fails_the_job(models, make_work, tmp_path, way, choices):
     whisper = Whisper()
     whisper.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), models, Progress(lambda message: None))
     broken = whisper._engine._model
@@ -172,9 +174,9 @@ def test_a_model_that_computes_nan_fails_in_words(models, make_work, tmp_path, w
     assert outcome.kind is FailureKind.ERROR and "probabilities are NaN" in outcome.message
 
 
-def test_a_sound_whose_header_has_too_many_channels_is_no_speech(hear, tmp_path):
+def test_too_many_channels_in_a_header_are_no_speech(transcribe, tmp_path):
     source = write_wav(tmp_path / "many.wav", read_sound("LJ001-0002.mp3")[:4000])
     content = bytearray(source.read_bytes())
     content[22] = 248  # the number of channels (RIFF, "fmt "), as a broken header has it
     source.write_bytes(content)
-    assert hear(source).json()["segments"] == []
+    assert transcribe(source).json()["segments"] == []

@@ -1,4 +1,4 @@
-"""Which sound of a file is transcribed, what is written of it, and what is kept of an attempt that was cut short."""
+"""Tracks, channels and clips to transcribe, output formats, and checkpoints of an interrupted attempt."""
 
 import wave
 from dataclasses import replace
@@ -12,15 +12,15 @@ from processors.whisper import TranscribeOptions
 from processors.whisper.audio import reader
 from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.transcript import Transcript, write
+from tests.unit.processors.whisper.test_review import a_segment
 from tests.unit.processors.whisper.test_whisper import SPOKEN, read_sound, words, write_wav
-from tests.unit.processors.whisper.test_whisper_review import a_segment
 
 FIRST, SECOND = "LJ001-0002.mp3", "LJ001-0008.8k.wav"  # of two seconds each
 
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory):
-    """Two speakers, each at a microphone, one after the other."""
+    """Two speakers with a microphone each, one after the other."""
     first, second = read_sound(FIRST), read_sound(SECOND)
     pause = np.zeros(16_000, np.float32)
     left = np.concatenate([first, pause, np.zeros_like(second)])
@@ -36,42 +36,42 @@ def write_stereo(path: Path, left: np.ndarray, right: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_a_name_of_the_vocabulary_is_heard(hear, way):
-    assert "Gutenberg" not in hear("LJ001-0007.mp4", way=way).text
-    assert "Gutenberg" in hear("LJ001-0007.mp4", way=way, vocabulary=["Gutenberg"]).text
+def test_name_in_the_vocabulary_is_recognized(transcribe, way):
+    assert "Gutenberg" not in transcribe("LJ001-0007.mp4", way=way).text
+    assert "Gutenberg" in transcribe("LJ001-0007.mp4", way=way, vocabulary=["Gutenberg"]).text
 
 
-def test_a_vocabulary_that_is_longer_than_what_whisper_reads_is_refused(hear):
-    """In some scripts a letter is more than one token; what is too much would be cut off in front, untold."""
+def test_vocabulary_with_too_many_tokens_is_refused(transcribe):
+    """In some scripts a letter is more than one token. Whisper would silently drop the first ones."""
     with pytest.raises(BadInput, match=r"has \d+ tokens, more than Whisper's limit of 223\. .*Leave out"):
-        hear("LJ001-0002.mp3", vocabulary=["საქართველო"] * 30)
+        transcribe("LJ001-0002.mp3", vocabulary=["საქართველო"] * 30)
 
 
-def test_one_channel_is_heard_alone(hear, talk):
-    assert words(hear(talk, channel=2).text) == words(SPOKEN[SECOND])
+def test_one_channel_is_transcribed_alone(transcribe, talk):
+    assert words(transcribe(talk, channel=2).text) == words(SPOKEN[SECOND])
 
 
-def test_each_channel_is_heard_and_its_words_signed(hear, talk):
-    heard = hear(talk, channel="each", formats=["txt", "md", "json"])
-    assert heard.text.splitlines()[0].startswith("[1] in being") and "\n[2] " in heard.text
-    assert [segment["channel"] for segment in heard.json()["segments"]] == [1, 2]
-    assert "**0:00** [1]" in (heard.outputs / "talk.md").read_text()
-    done = [told.done for told in heard.told]
-    assert done == sorted(done) and done[-1] == pytest.approx(heard.finished.media_seconds, abs=0.1)
+def test_each_channel_is_transcribed_and_labelled(transcribe, talk):
+    found = transcribe(talk, channel="each", formats=["txt", "md", "json"])
+    assert found.text.splitlines()[0].startswith("[1] in being") and "\n[2] " in found.text
+    assert [segment["channel"] for segment in found.json()["segments"]] == [1, 2]
+    assert "**0:00** [1]" in (found.outputs / "talk.md").read_text()
+    done = [report.done for report in found.reports]
+    assert done == sorted(done) and done[-1] == pytest.approx(found.finished.media_seconds, abs=0.1)
 
 
 @pytest.mark.parametrize("options", [{}, {"word_timestamps": True}])
-def test_who_speaks_later_stands_behind_though_its_segment_begins_with_silence(hear, tmp_path, options):
+def test_channels_are_in_order_of_speech(transcribe, tmp_path, options):
     first, second = read_sound("jfk.flac"), read_sound("LJ001-0004.flac")
     right = np.concatenate([np.zeros(16_000 * 9, np.float32), second])
     left = np.concatenate([first, np.zeros(len(right) - len(first), np.float32)])
-    heard = hear(write_stereo(tmp_path / "talk.wav", left, right), channel="each", **options)
-    assert [segment["channel"] for segment in heard.json()["segments"]] == [1, 1, 2]
-    later = heard.json()["segments"][-1]
+    found = transcribe(write_stereo(tmp_path / "talk.wav", left, right), channel="each", **options)
+    assert [segment["channel"] for segment in found.json()["segments"]] == [1, 1, 2]
+    later = found.json()["segments"][-1]
     assert 8.5 < later["start"] < 9.5 and all(word["start"] >= later["start"] for word in later.get("words", ()))
 
 
-def test_subtitles_that_join_segments_never_join_speakers(tmp_path):
+def test_joined_subtitles_never_join_channels(tmp_path):
     def a_turn(channel: int, start: float, *words: str) -> Segment:
         timed = tuple(
             Word(word=f" {word}", start=start + at, end=start + at + 1, probability=1.0)
@@ -87,33 +87,35 @@ def test_subtitles_that_join_segments_never_join_speakers(tmp_path):
     assert (tmp_path / "talk.txt").read_text().splitlines() == ["[1] Ask not,", "[1] ask", "[2] Never.", "[1] what"]
 
 
-def test_only_the_clips_are_heard_at_their_times(hear, talk):
-    heard = hear(talk, clip_timestamps="2.5")
-    assert words(heard.text) == words(SPOKEN[SECOND]) and heard.finished.review == ()
-    assert heard.json()["segments"][0]["start"] >= 2.5
-    assert words(hear(talk, clip_timestamps="0,2.4", way="fast").text) == words(SPOKEN[FIRST])
+def test_only_clips_are_transcribed_at_their_times(transcribe, talk):
+    found = transcribe(talk, clip_timestamps="2.5")
+    assert words(found.text) == words(SPOKEN[SECOND]) and found.finished.review == ()
+    assert found.json()["segments"][0]["start"] >= 2.5
+    assert words(transcribe(talk, clip_timestamps="0,2.4", way="fast").text) == words(SPOKEN[FIRST])
 
 
-@pytest.mark.parametrize(("options", "says"), [({"track": 2}, "no sound track 2"), ({"channel": 3}, "there is no 3")])
-def test_what_the_file_does_not_have_is_refused(hear, talk, options, says):
+@pytest.mark.parametrize(
+    ("options", "says"), [({"track": 2}, "no sound track 2"), ({"channel": 3}, "not 3: correct `channel`")]
+)
+def test_missing_track_or_channel_is_refused(transcribe, talk, options, says):
     with pytest.raises(BadInput, match=says):
-        hear(talk, **options)
+        transcribe(talk, **options)
 
 
 @pytest.mark.parametrize("clips", ["5,3", "-1,2", "soon", "1,inf", "nan"])
-def test_impossible_clips_are_an_error(clips):
+def test_impossible_clips_are_refused(clips):
     with pytest.raises(ValueError, match="second"):
         TranscribeOptions(clip_timestamps=clips)
 
 
-def test_clips_cut_the_sound_wherever_blocks_end():
+def test_clips_are_independent_of_blocks():
     blocks = [np.arange(16_000 * 10, dtype=np.float32) + 16_000 * 10 * number for number in range(3)]
     parts = list(reader.parts(iter(blocks), TranscribeOptions(clip_timestamps=(1, 2, 9.5, 10.5, 29)).clips))
     assert [(part.at_seconds, part.seconds) for part in parts] == [(1, 1), (9.5, 1), (29, 1)]
     assert [part.samples[0] for part in parts] == [16_000, 152_000, 464_000]
 
 
-def test_markdown_begins_a_paragraph_behind_a_pause_and_after_a_minute(tmp_path):
+def test_markdown_starts_a_paragraph_after_a_pause_or_a_minute(tmp_path):
     starts = [0, 3, 10, *range(13, 80, 3)]
     found = Transcript(segments=tuple(a_segment(f" {n}.", n) for n in starts), language="en", seconds=90.0)
     assert write(found, tmp_path, "talk", TranscribeOptions(formats=["md"])) == ("talk.md",)
@@ -123,7 +125,7 @@ def test_markdown_begins_a_paragraph_behind_a_pause_and_after_a_minute(tmp_path)
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_windows_of_an_attempt_that_was_cut_short_are_not_decoded_again(whisper, make_work, tmp_path, monkeypatch, way):
+def test_windows_of_an_interrupted_attempt_are_not_decoded_again(whisper, make_work, tmp_path, monkeypatch, way):
     joined = np.concatenate([read_sound(FIRST), np.zeros(16_000 * 30, np.float32), read_sound(SECOND)])
     source = write_wav(tmp_path / "two.wav", joined)
     decoded, decode = [], whisper._engine._runner.decode
@@ -136,13 +138,13 @@ def test_windows_of_an_attempt_that_was_cut_short_are_not_decoded_again(whisper,
         outputs = tmp_path / str(number)
         outputs.mkdir()
         work = make_work(source, outputs, way=way, formats=["txt"])
-        whisper.process_one(replace(work, attempt=number, kept=tmp_path / "kept"), Progress(lambda told: None))
+        whisper.process_one(replace(work, attempt=number, kept=tmp_path / "kept"), Progress(lambda report: None))
         return (outputs / "talk.txt").read_text()
 
     monkeypatch.setattr(whisper._engine._runner, "decode", counting)
     text = attempt(1)
-    windows = sorted((tmp_path / "kept").rglob("heard-*.json"))
+    windows = sorted((tmp_path / "kept").rglob("decoded-*.json"))
     assert len(windows) == len(decoded) == 2
-    windows[0].unlink()  # as if it had not come so far
+    windows[0].unlink()  # as if the attempt ended before
     assert attempt(2) == text and len(decoded) == 3
     assert words(SPOKEN[SECOND]) in words(text)

@@ -1,4 +1,4 @@
-"""Several files at once: each gets the text that openai-whisper alone gives it, and none harms another."""
+"""Several files at once: each gets the text that openai-whisper gives it alone, and none affects another."""
 
 import dataclasses
 
@@ -13,14 +13,14 @@ from tests.unit.processors.whisper.test_whisper import SAMPLES, read_sound, writ
 NAMES = ("jfk.flac", "LJ001-0004.flac", "LJ001-0002.mp3")
 
 
-def test_files_transcribed_together_get_the_text_whisper_gives_each_alone(whisper, make_work, models, tmp_path):
+def test_files_of_a_batch_get_the_text_whisper_gives_each_alone(whisper, make_work, models, tmp_path):
     model = openai_whisper.load_model(str(models / "whisper" / "tiny.en.pt"), device="cpu")
     talk = write_wav(tmp_path / "talk.wav", np.concatenate([read_sound("LJ001-0003.m4a"), *map(read_sound, NAMES)]))
     works = []
     for number, source in enumerate((talk, SAMPLES / "text.mp3", *(SAMPLES / name for name in NAMES))):
         (tmp_path / str(number)).mkdir()
         works.append(make_work(source, tmp_path / str(number), stem="talk", formats=["txt"]))
-    outcomes = {work.source.name: outcome for work, outcome in whisper.process(works, Progress(lambda told: None))}
+    outcomes = {work.source.name: outcome for work, outcome in whisper.process(works, Progress(lambda report: None))}
     assert isinstance(outcomes["text.mp3"], Failed) and outcomes["text.mp3"].kind == BadInput.kind
     assert len(outcomes) == len(works)
     for work in works:
@@ -32,26 +32,26 @@ def test_files_transcribed_together_get_the_text_whisper_gives_each_alone(whispe
 
 
 @pytest.mark.parametrize("way", ["exact", "fast"])
-def test_what_whisper_can_do_nothing_with_fails_alone(whisper, make_work, tmp_path, way):
+def test_impossible_options_fail_their_own_file_only(whisper, make_work, tmp_path, way):
     works = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()
         works.append(make_work(SAMPLES / "LJ001-0002.mp3", tmp_path / str(number), way=way, beam_size=1))
-    impossible = works[0].options.model_copy(update={"suppress_tokens": "99999999"})  # as no recipe may say
+    impossible = works[0].options.model_copy(update={"suppress_tokens": "99999999"})  # which no recipe may contain
     works[0] = dataclasses.replace(works[0], options=impossible)
-    outcomes = {work.outputs.name: outcome for work, outcome in whisper.process(works, Progress(lambda told: None))}
+    outcomes = {work.outputs.name: outcome for work, outcome in whisper.process(works, Progress(lambda report: None))}
     assert isinstance(outcomes["0"], IndexError)
     assert isinstance(outcomes["1"], Finished) and "modern" in outcomes["1"].excerpt
 
 
-def test_an_option_that_overflows_in_the_decoder_fails_its_own_file_alone(whisper, make_work, tmp_path):
+def test_overflow_in_the_decoder_fails_its_own_file_only(whisper, make_work, tmp_path):
     works = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()
         works.append(make_work(SAMPLES / "LJ001-0002.mp3", tmp_path / str(number)))
-    hot = works[0].options.model_copy(update={"temperature": 1e308})  # as no recipe may say
+    hot = works[0].options.model_copy(update={"temperature": 1e308})  # which no recipe may contain
     works[0] = dataclasses.replace(works[0], options=hot)
-    outcomes = {work.outputs.name: outcome for work, outcome in whisper.process(works, Progress(lambda told: None))}
+    outcomes = {work.outputs.name: outcome for work, outcome in whisper.process(works, Progress(lambda report: None))}
     assert isinstance(outcomes["0"], ArithmeticError | RuntimeError)
     assert isinstance(outcomes["1"], Finished) and "modern" in outcomes["1"].excerpt
 

@@ -1,4 +1,4 @@
-"""Many windows at once give, window for window, what `whisper.decode` gives them one by one."""
+"""A batch of windows gets the results that `whisper.decode` gives each window alone."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from whisper.decoding import DecodingOptions
 
 from processors.whisper.decoder import kernels, vocabulary
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.decoder.vocabulary import Vocabulary
+from processors.whisper.decoder.vocabulary import BFloat16Vocabulary
 from tests.unit.processors.whisper.test_whisper import read_sound
 
 NAMES = ("jfk.flac", "LJ001-0002.mp3", "LJ001-0004.flac")
@@ -37,7 +37,7 @@ def options(**choices) -> list[DecodingOptions]:
 
 
 @pytest.mark.parametrize("choices", [{}, {"beam_size": 3}], ids=str)
-def test_a_batch_gives_each_window_what_whisper_gives_it_alone(model, decoder, windows, choices):
+def test_windows_of_a_batch_get_whispers_results(model, decoder, windows, choices):
     together = decoder.decode(windows, options(**choices))
     alone = [whisper.decode(model, window, each) for window, each in zip(windows, options(**choices), strict=True)]
     assert [found.tokens for found in together] == [found.tokens for found in alone]
@@ -47,27 +47,27 @@ def test_a_batch_gives_each_window_what_whisper_gives_it_alone(model, decoder, w
         assert np.allclose(*values, atol=1e-3), name
 
 
-def test_in_8_bits_a_window_is_the_same_whatever_it_is_decoded_beside(model):
-    rounded = BatchDecoder(model, torch.float32, in_8_bits=True)
+def test_text_in_8_bits_does_not_depend_on_the_batch(model):
+    quantized = BatchDecoder(model, torch.float32, in_8_bits=True)
     mels = [whisper.log_mel_spectrogram(whisper.pad_or_trim(read_sound(name))) for name in NAMES]
-    windows = [rounded.encode(mel) for mel in mels]
-    together = rounded.decode(windows, options())
-    alone = [rounded.decode([window], [each])[0] for window, each in zip(windows, options(), strict=True)]
+    windows = [quantized.encode(mel) for mel in mels]
+    together = quantized.decode(windows, options())
+    alone = [quantized.decode([window], [each])[0] for window, each in zip(windows, options(), strict=True)]
     assert [found.tokens for found in together] == [found.tokens for found in alone]
     assert "Americans" in together[0].text
 
 
-def test_sampling_gives_a_window_the_same_text_whatever_it_is_decoded_beside(decoder, windows):
+def test_sampled_text_does_not_depend_on_the_batch(decoder, windows):
     sampled = options(temperature=1.0, best_of=2)
     together = decoder.decode(windows, sampled)
     assert decoder.decode(windows[1:2], sampled[1:2])[0].tokens == together[1].tokens
     assert together[0].tokens != decoder.decode(windows[:1], options()[:1])[0].tokens  # it does sample
 
 
-def test_the_likeliest_token_is_that_of_float32_though_the_vocabulary_is_read_in_bfloat16(decoder):
-    """Where two words are nearly as likely, too: half of these states lie just between two of them."""
-    embedding = decoder.network._embedding
-    near = Vocabulary(embedding, lambda states: states @ embedding.bfloat16().T)
+def test_bfloat16_vocabulary_chooses_the_token_of_float32(decoder):
+    """Also where two words are almost equally probable: half of these states lie just between two of them."""
+    embedding = decoder.text_decoder._embedding
+    near = BFloat16Vocabulary(embedding, lambda states: states @ embedding.bfloat16().T)
     random = torch.Generator().manual_seed(3)
     states = 8 * torch.randn(64, embedding.shape[1], generator=random)
     pairs = torch.randint(0, END, (32, 2), generator=random)
@@ -75,22 +75,22 @@ def test_the_likeliest_token_is_that_of_float32_though_the_vocabulary_is_read_in
     apart = (states[:32] * (one - other)).sum(-1, keepdim=True) / (one - other).square().sum(-1, keepdim=True)
     states[:32] -= (1 - 1e-3) * apart * (one - other)
     states[:32] += 20 * (one + other)
-    forbidden = torch.zeros(len(embedding))
-    forbidden[torch.randint(0, END, (500,), generator=random)] = float("-inf")
+    suppressed = torch.zeros(len(embedding))
+    suppressed[torch.randint(0, END, (500,), generator=random)] = float("-inf")
     logits, refine = near.logits(states, END)
-    logits += forbidden
-    rough = logits[:, :END].argmax(-1)
+    logits += suppressed
+    approximate = logits[:, :END].argmax(-1)
     refine(logits)
-    right = states @ embedding.T + forbidden
+    right = states @ embedding.T + suppressed
     assert torch.equal(logits[:, :END].argmax(-1), right[:, :END].argmax(-1))
-    assert not torch.equal(rough, right[:, :END].argmax(-1))  # negative control: bfloat16 alone is wrong somewhere
+    assert not torch.equal(approximate, right[:, :END].argmax(-1))  # negative control: bfloat16 errs
     assert torch.allclose(logits[:, END:], right[:, END:], atol=1e-3)
     assert torch.allclose(logits[:, :END].amax(-1), right[:, :END].amax(-1), atol=1e-3)
 
 
-def test_where_no_token_stands_out_all_are_right(decoder):
-    embedding = decoder.network._embedding
-    near = Vocabulary(embedding, lambda states: states @ embedding.bfloat16().T)
+def test_all_logits_are_exact_where_no_token_stands_out(decoder):
+    embedding = decoder.text_decoder._embedding
+    near = BFloat16Vocabulary(embedding, lambda states: states @ embedding.bfloat16().T)
     states = 0.01 * torch.randn(2, embedding.shape[1], generator=torch.Generator().manual_seed(4))
     logits, refine = near.logits(states, END)
     logits[:, 7] = float("-inf")
@@ -100,8 +100,8 @@ def test_where_no_token_stands_out_all_are_right(decoder):
     assert torch.allclose(logits, right, atol=1e-5)
 
 
-def test_a_vocabulary_in_bfloat16_that_is_wrong_or_slower_is_not_used(decoder, monkeypatch):
-    embedding, plain = decoder.network._embedding[:4000], kernels.plain
+def test_inaccurate_or_slower_bfloat16_vocabulary_is_not_used(decoder, monkeypatch):
+    embedding, plain = decoder.text_decoder._embedding[:4000], kernels.plain
     monkeypatch.setattr(kernels, "packed", lambda weight, bias: lambda x: 1.5 * plain(weight, bias)(x))
     assert vocabulary.choose(embedding, plain) is None
     slow = lambda x: [plain(embedding, None)(x.float()) for _ in range(9)][0]  # noqa: E731

@@ -1,4 +1,4 @@
-"""Which transcripts a person is asked to look at; pure, so segments are written by hand here."""
+"""Reasons to check a transcript; pure, so segments are written by hand here."""
 
 import math
 from dataclasses import replace
@@ -22,36 +22,36 @@ def reasons(*segments: Segment, **fields: object) -> str:
     return " ".join(review.reasons(Transcript(**found), TranscribeOptions()))
 
 
-def test_good_speech_needs_no_look():
+def test_good_speech_has_no_reasons():
     assert reasons(declared_seconds=60.0, language_probability=0.97) == ""
 
 
-def test_a_file_that_ends_too_early_is_named_with_both_lengths():
+def test_truncated_file_is_reported_with_both_durations():
     assert "1:40 of sound, but only 1:00" in reasons(declared_seconds=100.0)
 
 
-def test_what_an_encoder_pads_is_no_loss():
+def test_padding_of_an_encoder_is_not_truncation():
     assert reasons(declared_seconds=60.1) == ""
 
 
-def test_gaps_are_named_with_their_places():
+def test_gaps_are_reported_with_their_times():
     assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Gap(at_seconds=65, seconds=2.5),), seconds=90)
 
 
-def test_samples_that_are_not_numbers_are_counted():
+def test_nan_samples_are_counted():
     assert "48000 samples are not numbers" in reasons(not_numbers=48_000)
     assert "1 sample is not a number" in reasons(not_numbers=1) and reasons(not_numbers=0) == ""
 
 
 @pytest.mark.parametrize("number", [math.nan, -math.inf])
-def test_a_probability_that_is_not_a_number_is_a_reason(number):
+def test_nan_probability_is_a_reason(number):
     assert "The words are uncertain, at 0:00" in reasons(a_segment(avg_logprob=number))
     found = {"segments": (a_segment(avg_logprob=number),), "language": "en", "seconds": 60.0}
     said = review.reasons(Transcript(**found), TranscribeOptions(logprob_threshold=None))
     assert said == ("The words are uncertain, at 0:00.",)
 
 
-def test_a_language_whose_probability_is_not_a_number_is_a_guess():
+def test_language_with_nan_probability_is_a_guess():
     assert "The language is a guess: English." in reasons(language_probability=math.nan)
 
 
@@ -59,51 +59,51 @@ def test_punctuation_alone_is_no_speech():
     assert reasons(a_segment(" ."), a_segment(" …", 5)) == "No speech was found."
 
 
-def test_where_nothing_was_heard_it_is_said_what_else_there_is():
+def test_other_tracks_and_channels_are_suggested_without_speech():
     empty = {"segments": (), "language": None, "seconds": 60.0}
-    assert "2 sound tracks, of which number 1 was heard" in reasons(**empty, tracks=2)
-    assert "8 channels were heard mixed" in reasons(**empty, channels=8)
+    assert "Only sound track 1 of 2 was transcribed" in reasons(**empty, tracks=2)
+    assert "8 channels were mixed" in reasons(**empty, channels=8)
     assert reasons(**empty, channels=2) == "No speech was found."
     behind = TranscribeOptions(clip_timestamps="70,80")
     assert "ends at 1:00, before the first clip" in " ".join(review.reasons(Transcript(**empty), behind))
 
 
-def test_a_voice_that_was_heard_is_not_doubted():
+def test_speech_found_by_the_detector_is_not_doubted():
     unsure = a_segment(no_speech_prob=0.8)
     assert "Perhaps nobody speaks, at 0:00" in reasons(unsure)
     assert "Perhaps nobody speaks, at 0:00" in reasons(replace(unsure, speech_seconds=0.4))
     assert reasons(replace(unsure, speech_seconds=2.0)) == ""
 
 
-def test_speech_without_text_is_named_with_its_places():
+def test_speech_without_text_is_reported_with_its_times():
     passed_over = (Gap(at_seconds=11.0, seconds=17.0), Gap(at_seconds=62.0, seconds=5.0))
     said = reasons(passed_over=passed_over)
-    assert "no words were understood for 22 s, at 0:11, 1:02. If it is in another language, set" in said
+    assert "no words were recognized for 22 s, at 0:11, 1:02. If that is another language, set" in said
     assert reasons(a_segment(" ."), passed_over=passed_over).startswith("No speech was found. Somebody seems to speak")
 
 
-def test_an_unsure_language_is_named():
+def test_improbable_language_is_reported():
     assert "German (41%)" in reasons(language="de", language_probability=0.41)
 
 
-def test_a_loop_within_a_window_is_named_with_its_time():
+def test_loop_within_a_window_is_reported_with_its_time():
     assert "repeats itself, at 0:30" in reasons(a_segment(), a_segment(" no" * 99, 30, compression_ratio=9.0))
 
 
-def test_a_segment_said_over_and_over_is_a_loop_though_each_is_short():
+def test_repeated_short_segments_are_a_loop():
     assert "repeats itself, at 0:10" in reasons(*(a_segment(" Thank you.", 10 + 2 * i) for i in range(4)))
     assert reasons(*(a_segment(" Thank you.", 10 + 2 * i) for i in range(3))) == ""
 
 
-def test_uncertain_words_are_named_with_their_time():
+def test_uncertain_words_are_reported_with_their_time():
     assert "uncertain, at 0:07" in reasons(a_segment(), a_segment(start=7, avg_logprob=-1.4))
 
 
-def test_text_that_is_mostly_doubted_may_be_invented():
+def test_mostly_doubtful_text_may_be_invented():
     assert "may be invented" in reasons(a_segment(no_speech_prob=0.9))
 
 
-def test_one_doubted_word_in_plain_speech_is_no_reason():
+def test_one_doubtful_word_in_clear_speech_is_no_reason():
     assert reasons(a_segment(" A long and certain sentence."), a_segment(" Yes.", 5, no_speech_prob=0.9)) == ""
 
 
