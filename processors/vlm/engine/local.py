@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import LogitsProcessorList, PreTrainedConfig, PreTrainedModel, StoppingCriteriaList
 
+from processors import torch_device
 from processors.contract import JobError, OutOfMemory, Progress, Unavailable, is_device_lost
 from processors.pages.page import reduce
 from processors.vlm import VlmOptions
@@ -19,7 +20,6 @@ from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _PIXELS_PER_TOKEN = 28 * 28  # of Qwen's models; a guess for others
 _CHARACTERS_PER_TOKEN = 3
-_CPU_IS_OUT_OF_MEMORY = ("can't allocate memory", "could not create a primitive")  # torch's allocator, and oneDNN
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # no effect on greedy decoding, but warnings
 
@@ -75,8 +75,7 @@ class TransformersEngine:
 
     @property
     def device_name(self) -> str:
-        device = self._model.device
-        return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+        return torch_device.device_name(self._model.device)
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
         """Return greedily decoded answers to `requests`, in their order; call `heartbeat` about once a second.
@@ -121,7 +120,7 @@ class TransformersEngine:
         try:
             return self._answer(requests, heartbeat)
         except Exception as error:
-            if not _is_out_of_memory(error):
+            if not torch_device.is_out_of_memory(error):
                 return self._alone(requests, heartbeat, error)
             cause = error.with_traceback(None)  # the traceback holds the tensors
         if self._model.device.type == "cuda":
@@ -239,11 +238,6 @@ class TransformersEngine:
             size_seen=size,
             token_probabilities=token_probabilities,
         )
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    kinds = (torch.OutOfMemoryError, MemoryError)  # MemoryError: numpy's, while preparing pixels
-    return isinstance(error, kinds) or any(words in str(error) for words in _CPU_IS_OUT_OF_MEMORY)
 
 
 def _bytes_per_token(text: PreTrainedConfig, dtype: torch.dtype) -> int:
