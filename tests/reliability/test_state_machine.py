@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 from manual_daemon import InlineBackground, ManualDaemon, finished, is_odd
 
 from daemon import config
+from daemon.core import durable
 from daemon.core.job import JobState
 from daemon.publishing import preparation, publisher
 from daemon.recovery.verify import Verification
@@ -359,6 +360,7 @@ class Life(RuleBasedStateMachine):
             left = [path for path in self.settings.inbox.rglob("*") if path.is_file()]
             assert not left, left
         finally:
+            preparation.INLINE_BYTES = durable.HASH_INLINE_BYTES
             self.daemon.store.close()
             self.fuse.remove()
             shutil.rmtree(self.home)

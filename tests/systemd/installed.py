@@ -42,7 +42,7 @@ def bring_in(lab: Lab, target: str) -> str:
     lab.run(python_for_all() or "python3", "-m", "venv", "--without-pip", venv)
     packages = f"{venv}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     # /opt/packages: the libraries of the environment that these tests run in; fetching them again would take minutes
-    lab.path(f"{packages}/inboxd.pth").write_text(f"{target}\n{target}/tests\n/opt/packages\n")
+    lab.path(f"{packages}/inboxd.pth").write_text(f"{target}\n{target}/tests/support\n/opt/packages\n")
     lab.path(f"{venv}/bin/inboxd").write_text(_COMMAND.format(venv=venv))
     lab.path(f"{venv}/bin/inboxd").chmod(0o755)
     return target
