@@ -5,6 +5,8 @@ INSTALLED := $(VENV)/.installed
 INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
+# The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
+BY_MODULE := --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install demo run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member
 
@@ -29,10 +31,10 @@ run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-
 	$(INBOXD) run
 
 check: lint  ## lint, and run the unit tests that load no model (under a minute on 2 cores)
-	$(VENV)/bin/python -m pytest -n 2 -m "not slow and not long" tests/unit
+	$(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
 
 test: $(INSTALLED)  ## run all tests but the long rigs: unit, integration, short rounds (under 5 minutes on 2 cores)
-	$(VENV)/bin/python -m pytest -n 4  # more processes than cores: they often wait for a daemon
+	$(VENV)/bin/python -m pytest -n 4 $(BY_MODULE)  # more processes than cores: they often wait for a daemon
 
 crash-points: $(INSTALLED)  ## kill the daemon between every two changes on the disk, on one and on two file systems (15 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py

@@ -4,21 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sandbox import Place
 
-# Modules whose names begin so are run by one process: each would spend seconds on importing transformers, or on loading
-# Whisper and compiling what times its words.
-_TOGETHER = {
-    "test_vlm": "vlm",
-    "test_whisper.py": "whisper",
-    "test_tracks_and_formats.py": "whisper",
-    "test_languages.py": "whisper",
-    "test_fast.py": "whisper",
-}
-# In the order in which they are begun; the others come after them.
+# In the order in which they start; the others come after them.
 _LONGEST = (
     "test_vlm",
     "test_graphed_greedy.py",
@@ -44,26 +34,12 @@ sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first: one that begins last keeps everybody waiting."""
-
-    def place_in_line(item: pytest.Item) -> int:
-        return next((at for at, name in enumerate(_LONGEST) if item.path.name.startswith(name)), len(_LONGEST))
-
-    items.sort(key=place_in_line)
+    """Start the longest modules first: one that starts last keeps everybody waiting."""
+    items.sort(key=_place_in_line)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """All tests of a module are run by one process, lest what a fixture makes for them be made twice."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class Scheduling(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            module = super()._split_scope(nodeid)
-            return next((one for begin, one in _TOGETHER.items() if Path(module).name.startswith(begin)), module)
-
-    config.option.loadscopereorder = False  # which takes the modules of most tests for the longest
-    return Scheduling(config, log)
+def _place_in_line(item: pytest.Item) -> int:
+    return next((at for at, name in enumerate(_LONGEST) if item.path.name.startswith(name)), len(_LONGEST))
 
 
 @pytest.fixture
