@@ -78,8 +78,8 @@ systemd: $(INSTALLED)  ## test the service on a real systemd, booted in namespac
 manual: $(INSTALLED)  ## generate the man page, docs/inboxd.1, from the help texts of the commands
 	$(VENV)/bin/python -m daemon.cli.manpage > docs/inboxd.1
 
-lint: $(INSTALLED)  ## run the linter and check the formatting
-	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+lint: $(INSTALLED)  ## run the linter and the type checker, and check the formatting
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
 bench: $(INSTALLED)  ## measure intake, throughput and idle cost; writes benchmarks/RESULTS.md (8 minutes)
 	$(VENV)/bin/python -m benchmarks.pipeline

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -94,7 +94,7 @@ class Options(BaseModel):
             raise ValueError("cpu_fallback is for processors that have a device, and this one has none")
         return self
 
-    def load_options(self) -> dict[str, Any]:
+    def load_options(self) -> dict[str, object]:
         """The options that decide what a worker holds: two jobs may share a worker if these are equal."""
         return self.model_dump(mode="json", exclude=_NOT_LOADED)
 
@@ -149,7 +149,7 @@ class Finished:
     review: tuple[str, ...] = ()  # reasons why a person should look at it; empty: none seen
     pages: int | None = None
     media_seconds: float | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)  # copied into result.json
+    details: Mapping[str, object] = field(default_factory=dict)  # copied into result.json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +173,7 @@ class Instead:
     """`Processor.plan`: another processor can serve the recipe here; `why` is recorded in the result."""
 
     processor: str
-    recipe: Mapping[str, Any]  # its recipe options
+    recipe: Mapping[str, object]  # its recipe options
     why: str
 
 
@@ -218,6 +218,9 @@ def is_device_lost(error: Exception) -> bool:
     return type(error).__name__ == "AcceleratorError" or str(error).startswith("CUDA error:")
 
 
+_Options = Options  # `Processor.Options` hides the name
+
+
 class Processor(ABC):
     """Turns files into result files. Lives in a worker process; called from one thread.
 
@@ -227,13 +230,13 @@ class Processor(ABC):
 
     name: ClassVar[str]
     kinds: ClassVar[frozenset[Kind]]
-    Options: ClassVar[type[Options]] = Options
+    Options: ClassVar[type[_Options]] = _Options
     Recipe: ClassVar[type[RecipeOptions]] = RecipeOptions
 
     newcomers: Callable[[], Sequence[Work]] = staticmethod(tuple)  # jobs that have come since it was last asked
 
     @classmethod
-    def plan(cls, options: Options, recipe: RecipeOptions, models: Path) -> Plan:
+    def plan(cls, options: _Options, recipe: RecipeOptions, models: Path) -> Plan:
         """Can this recipe run here, now? Called by the daemon (also while a stage is parked): looks at files only,
         imports no engine, opens no connection. `models` is the folder of downloaded weights."""
         return Ready()
@@ -244,24 +247,24 @@ class Processor(ABC):
         return False
 
     @classmethod
-    def memory_needed(cls, options: Options, models: Path) -> int:
+    def memory_needed(cls, options: _Options, models: Path) -> int:
         """The bytes that a loaded worker needs of what `[workers] memory` shares out: the option `memory`, or
         `estimate_memory`. Called by the daemon, as `plan` is."""
         return int(parse_size(options.memory)) if options.memory else cls.estimate_memory(options, models)
 
     @classmethod
-    def estimate_memory(cls, options: Options, models: Path) -> int:
+    def estimate_memory(cls, options: _Options, models: Path) -> int:
         """An estimate of those bytes, by the model's size, say; 0: next to nothing."""
         return 0
 
     @classmethod
-    def weights_to_fetch(cls, options: Options, models: Path) -> str:
+    def weights_to_fetch(cls, options: _Options, models: Path) -> str:
         """The name of the weights that `load` would first have to download; "": none. Called by the daemon, as `plan`
         is."""
         return ""
 
     @abstractmethod
-    def load(self, options: Options, models: Path, progress: Progress) -> Loaded:
+    def load(self, options: _Options, models: Path, progress: Progress) -> Loaded:
         """Import the engine and load the model.
 
         Raises:

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, cast, get_args
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
+from typing_extensions import TypedDict  # that of typing, which pydantic accepts only from Python 3.12 on
 
 from processors import wellformed
 from processors.contract import FailureKind, Kind, RecipeOptions, Work, WorkProgress
@@ -35,13 +36,13 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]  # as SQLite holds it
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    options: dict[str, Any]  # Options.load_options()
+    options: dict[str, object]  # Options.load_options()
     models: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    works: list[dict[str, Any]]  # see work_to_wire
+    works: list[dict[str, object]]  # see work_to_wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +60,15 @@ class LoadFailed:
     message: Words
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputFile:
+class OutputFile(TypedDict):
+    """A file of a result, fsynced by the worker."""
+
     name: str  # relative to the attempt's folder
     sha256: str
     size_bytes: int
 
 
-def output_file(fields: Any) -> dict[str, Any]:
+def output_file(fields: object) -> OutputFile:
     """Check the fields of an OutputFile and return them. Its name may contain bytes that are not UTF-8, as surrogates,
     which pydantic's own `str` refuses.
 
@@ -79,19 +81,19 @@ def output_file(fields: Any) -> dict[str, Any]:
     path = PurePath(fields["name"])
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in fields["name"]:
         raise ValueError("is no file in the attempt's folder")
-    return fields
+    return cast(OutputFile, fields)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkFinished:
     job: str
     attempt: int
-    files: list[Annotated[Any, BeforeValidator(output_file)]]  # OutputFile as dict, fsynced by the worker
+    files: list[Annotated[OutputFile, PlainValidator(output_file)]]
     excerpt: Words
     review: Reasons
     pages: Count | None
     media_seconds: Seconds | None
-    details: dict[str, Any]
+    details: dict[str, object]
     seconds: Seconds  # of this job, or its share of the batch
 
 
@@ -111,7 +113,7 @@ class BatchDone:
 
 
 Message = Load | Batch | WorkerLoaded | LoadFailed | WorkProgress | WorkFinished | WorkFailed | BatchDone
-_MESSAGES = {cls.__name__: TypeAdapter(cls) for cls in get_args(Message)}
+_MESSAGES: dict[str, TypeAdapter[Message]] = {cls.__name__: TypeAdapter(cls) for cls in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:
@@ -144,14 +146,14 @@ def cut(text: str) -> str:
     return text if len(text) <= _WORDS else f"{text[:_WORDS]} …"
 
 
-def gather_reasons(reasons: Iterable[Any]) -> list[Any]:
+def gather_reasons(reasons: Iterable[object]) -> list[object]:
     """The reasons of a review, those that differ only in their page as one, in bounded number and length.
 
     "page 2: no text was found" and the same of pages 3 and 5 become "pages 2-3, 5: no text was found". What is not
     text stays as it is. A second call changes nothing.
     """
-    pages: dict[tuple[str, ...], list[int]] = {}  # by what is said of them
-    first: dict[Any, Any] = {}  # how it was said first, in order
+    pages: dict[tuple[str, str, str], list[int]] = {}  # by what is said of them
+    first: dict[int | tuple[str, str, str], object] = {}  # how it was said first, in order
     for number, reason in enumerate(reasons):
         about = _ABOUT_PAGE.fullmatch(reason) if isinstance(reason, str) else None
         if about is None:
@@ -161,7 +163,10 @@ def gather_reasons(reasons: Iterable[Any]) -> list[Any]:
         said = initial, of, re.sub(rf"\b([Pp])age {page}\b", _each_page, about["rest"])
         pages.setdefault(said, []).append(int(page))
         first.setdefault(said, reason)
-    gathered = [_of_pages(*key, pages[key]) if len(pages.get(key, ())) > 1 else first[key] for key in first]
+    gathered = [
+        _of_pages(*key, pages[key]) if isinstance(key, tuple) and len(pages[key]) > 1 else reason
+        for key, reason in first.items()
+    ]
     if len(gathered) > _MOST_REASONS:
         more = len(gathered) - _MOST_REASONS + 1
         gathered = [*gathered[: _MOST_REASONS - 1], f"And {more} more reasons, which are not listed."]
@@ -189,7 +194,7 @@ def _shortened(reason: str) -> str:
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 2]} …"
 
 
-def work_to_wire(work: Work) -> dict[str, Any]:
+def work_to_wire(work: Work) -> dict[str, object]:
     """A JSON-ready form of `work`; non-UTF-8 path bytes survive as surrogate escapes."""
     return {
         **{name: getattr(work, name) for name in ("job", "attempt", "kind", "media_type", "stem", "recipe")},

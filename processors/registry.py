@@ -42,7 +42,8 @@ def find(name: str) -> type[Processor]:
         raise LookupError(f"there is no processor {name!r} (no module {path})") from error
     if not hasattr(module, "processor"):
         raise LookupError(f"{path} is not a processor (it has no attribute `processor`)")
-    return module.processor
+    processor: type[Processor] = module.processor
+    return processor
 
 
 def known() -> list[str]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 
 def text(found: str) -> str:
@@ -11,7 +11,7 @@ def text(found: str) -> str:
     return found if found.isascii() else found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def texts(value: Any) -> Any:
+def texts(value: object) -> object:
     """Apply `text` to every string in a JSON value."""
     match value:
         case str():
@@ -23,7 +23,7 @@ def texts(value: Any) -> Any:
     return value
 
 
-def finite(value: Any) -> Any:
+def finite(value: object) -> object:
     """Replace numbers that JSON cannot represent (RFC 8259, 6) in a JSON value with None."""
     match value:
         case float():
@@ -35,10 +35,10 @@ def finite(value: Any) -> Any:
     return value
 
 
-def dumps(value: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None) -> str:
+def dumps(value: object, *, indent: int | None = None, default: Callable[[Any], object] | None = None) -> str:
     """Serialize to JSON that any parser accepts, without escaping non-ASCII text. `default`: see `json.dumps`."""
 
-    def known(other: Any) -> Any:
+    def known(other: object) -> object:
         if default is None:
             raise TypeError(f"{type(other).__name__} is not a JSON type")
         return finite(default(other))
@@ -46,7 +46,7 @@ def dumps(value: Any, *, indent: int | None = None, default: Callable[[Any], Any
     return text(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=indent, default=known))
 
 
-def refuse_constant(name: str) -> Any:
+def refuse_constant(name: str) -> NoReturn:
     """For `parse_constant` of `json.loads`, which accepts NaN and Infinity otherwise.
 
     Raises:

@@ -164,7 +164,7 @@ class Worker:
         return protocol.WorkFinished(
             job=work.job,
             attempt=work.attempt,
-            files=[vars(file) for file in files],
+            files=files,
             excerpt=outcome.excerpt,
             review=protocol.gather_reasons(outcome.review),
             pages=outcome.pages,

@@ -4,11 +4,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from daemon import config
 from daemon.core.errors import ConfigError, InboxdError, UsageError
-from daemon.server import control_socket
+from daemon.server import api, client
+
+R = TypeVar("R", bound=api.Reply)
 
 _USER_CONFIG = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # as `install --user`
 DEFAULT_CONFIGS = (Path("config.toml"), Path(_USER_CONFIG, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
@@ -55,23 +57,23 @@ def enter_config_folder(settings: config.Settings) -> None:
         os.chdir(settings.source.resolve().parent)
 
 
-def request(
-    settings: config.Settings, command: str, *, refusal: type[InboxdError] = UsageError, **arguments: Any
-) -> dict[str, Any]:
+def ask(
+    settings: config.Settings, command: api.Command, reply: type[R], *, refusal: type[InboxdError] = UsageError
+) -> R:
     """Send a command to the running daemon and return its reply.
 
     Raises:
         NotRunning: no daemon replies.
         InboxdError: the daemon refused the command; of the type `refusal`, with the daemon's exit code.
     """
-    reply = control_socket.ask(settings.socket, command, **arguments)
-    if not reply.pop("ok"):
-        error = refusal(reply["error"], reply.get("fix", ""))
-        error.exit_code = reply.get("exit_code", error.exit_code)
-        raise error
-    return reply
+    try:
+        return client.ask(settings.socket, command, reply)
+    except client.Refused as refused:
+        error = refusal(refused.what, refused.fix)
+        error.exit_code = error.exit_code if refused.code is None else refused.code
+        raise error from refused
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print `value` as JSON; in ASCII, so that no file name or text can control the terminal."""
     print(json.dumps(value, indent=2, default=str))

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from daemon.cli import completion
-from daemon.cli.context import load_settings, load_settings_for_viewing, print_json, request
+from daemon.cli.context import ask, load_settings, load_settings_for_viewing, print_json
 from daemon.cli.options import ConfigOption, JobArgument, JsonOption, UnfinishedJobArgument, completes
 from daemon.config.toml import literal
 from daemon.core.errors import ConfigError, UsageError
 from daemon.core.job import JobState
 from daemon.publishing import result_json
 from daemon.queue.reader import JobLog
+from daemon.server import api
 
 _RETRYABLE = ("failed", "cancelled", "queued")
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -131,14 +132,14 @@ def retry(
     """Queue a failed or cancelled job again, or retry a waiting one immediately."""
     if bool(job) == failed:
         raise UsageError("Name a job, or use --failed for all.", "See them with `inboxd jobs --state failed`.")
-    reply = request(load_settings_for_viewing(config_file), "retry", job=job, failed=failed)
+    reply = ask(load_settings_for_viewing(config_file), api.Retry(job=job, failed=failed), api.RetryReply)
     if as_json:
-        print_json(reply)
+        print_json(reply.to_wire())
     else:
-        print(f"Queued {_count(len(reply['retried']))} again.")
-        for refused in reply["refused"]:
-            print(f"Not queued: {refused['job'][:8]} {refused['file']}: {refused['why']}")
-    if reply["refused"]:
+        print(f"Queued {_count(len(reply.retried))} again.")
+        for refused in reply.refused:
+            print(f"Not queued: {refused.job[:8]} {refused.file}: {refused.why}")
+    if reply.refused:
         raise typer.Exit(1)
 
 
@@ -150,12 +151,12 @@ def cancel(job: UnfinishedJobArgument, config_file: ConfigOption = None) -> None
     """Cancel a queued or running job and move its file to outbox/failed, unchanged.
 
     Exits with 1 if a full disk or a locked job log delays the cancellation."""
-    reply = request(load_settings_for_viewing(config_file), "cancel", job=job)
-    if not reply.get("waits_for"):
-        print(f"Cancelled {reply['cancelled'][:8]}.")
+    reply = ask(load_settings_for_viewing(config_file), api.Cancel(job=job), api.CancelReply)
+    if not reply.waits_for:
+        print(f"Cancelled {reply.cancelled[:8]}.")
         return
     print(
-        f"{reply['cancelled'][:8]} will be cancelled once this is resolved: {reply['waits_for']}\n"
+        f"{reply.cancelled[:8]} will be cancelled once this is resolved: {reply.waits_for}\n"
         "If the daemon is restarted before that, cancel the job again."
     )
     raise typer.Exit(1)

@@ -7,17 +7,17 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 import typer
 
 from daemon import config
-from daemon.cli.context import find_config, load_settings, print_json, request
+from daemon.cli.context import ask, find_config, load_settings, print_json
 from daemon.cli.options import ConfigOption, JsonOption
 from daemon.core.errors import NotRunning, StorageError, StoreError
 from daemon.core.names import printable, printable_lines
 from daemon.queue.reader import JobLog
-from daemon.server import control_socket
+from daemon.server import api, control_socket
 
 _STATUS_SECONDS = 2.0
 _VERIFY_FIX = (
@@ -98,7 +98,7 @@ def metrics(config_file: ConfigOption = None) -> None:
     from daemon.telemetry import metrics as prometheus
 
     settings = load_settings(config_file)
-    live = request(settings, "metrics")
+    live = cast(prometheus.Live, ask(settings, api.Metrics(), api.MetricsReply).to_wire())
     print(prometheus.render(live, database=settings.database, saved_totals=settings.totals), end="")
 
 
@@ -143,14 +143,14 @@ def prune(
     """Remove what is older than [retention] in config.toml allows.
 
     The daemon does this every night."""
-    reply = request(load_settings(config_file), "prune", dry_run=dry_run)
+    reply = ask(load_settings(config_file), api.Prune(dry_run=dry_run), api.PruneReply)
     if as_json:
-        print_json(reply)
+        print_json(reply.to_wire())
         return
-    for removal in reply["first"]:
-        why_kept = f": kept, because {removal['kept']}" if removal["kept"] else ""
-        print(printable_lines(f"{removal['what']} {removal['path']}{why_kept}"))
-    print(prune_summary(reply["counts"], dry_run=dry_run))
+    for removal in reply.first:
+        why_kept = f": kept, because {removal.kept}" if removal.kept else ""
+        print(printable_lines(f"{removal.what} {removal.path}{why_kept}"))
+    print(prune_summary(reply.counts, dry_run=dry_run))
 
 
 def prune_summary(counts: Mapping[str, int], *, dry_run: bool) -> str:
@@ -168,7 +168,7 @@ def check_config(config_file: ConfigOption = None, as_json: JsonOption = False) 
 
     settings = load_settings(config_file)
     refuse_overlap(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-    shown: dict[str, Any] = config.describe(settings)
+    shown = config.describe(settings)
     if as_json:
         print_json(shown)
         return

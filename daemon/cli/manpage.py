@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import typer
@@ -61,8 +61,8 @@ def text() -> str:
 def _lines() -> Iterator[str]:
     command = typer.main.get_command(main.app)
     yield f'.TH INBOXD 1 "" "inboxd {__version__}" "User Commands"'
-    first, *others = _plain(command.help)
-    yield from (".nh", ".ad l", ".SH NAME", _roff(f"inboxd - {first.lower()}{''.join(others)}"))
+    what = _plain(command.help)
+    yield from (".nh", ".ad l", ".SH NAME", _roff(f"inboxd - {what[:1].lower()}{what[1:]}"))
     yield from (".SH SYNOPSIS", ".B inboxd", r"\fICOMMAND\fR [\fIOPTION\fR]... [\fIARGUMENT\fR]...")
     yield from (".SH DESCRIPTION", _roff(_DESCRIPTION))
     yield ".SH COMMANDS"
@@ -108,7 +108,7 @@ def _flags(parameter: Any) -> str:
     return names if parameter.is_flag else rf"{names} \fI{_roff(name.upper())}\fR"
 
 
-def _table(title: str, rows: Any) -> Iterator[str]:
+def _table(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     yield f".SH {title}"
     for name, what in rows:
         yield from (".TP", rf"\fB{_roff(name)}\fR", _roff(what))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from daemon.config.settings import Folder, Settings
 from daemon.config.toml import literal
@@ -15,6 +14,7 @@ from daemon.core import durable
 from daemon.core.errors import StorageError, UsageError
 from daemon.core.names import SIDECAR_SUFFIXES, printable_path
 from daemon.queue.reader import JobLog
+from daemon.queue.rows import ShownRow
 from daemon.server.service import Service
 
 
@@ -25,7 +25,7 @@ def process(
     recipe: str | None,
     output: Path,
     on_change: Callable[[Service], None] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ShownRow]:
     """Process copies of `files` and move their result folders to `output`; the files themselves are not changed.
 
     recipe: for every file of a kind that it supports, instead of what config.toml selects for the top of the inbox.
@@ -52,7 +52,7 @@ def process(
         service = Service(inside, drain=True, on_change=on_change)
         service.run()
         with JobLog(inside.database) as log:
-            rows = {row["file"]: row for row in log.jobs()}
+            rows: dict[str, ShownRow] = {row["file"]: row for row in log.jobs()}
         left = {path.relative_to(inside.inbox): why for path, why in service.app.intake.left.items()}
         return [
             _deliver(rows.get(printable_path(name)) or _not_taken(left.get(name)), inside.outbox, file, output)
@@ -104,17 +104,27 @@ def _copy(file: Path, inbox: Path) -> Path:
     return name
 
 
-def _not_taken(why: str | None) -> dict[str, Any]:
+def _not_taken(why: str | None) -> ShownRow:
     """The row of a file that the intake left alone."""
     error = f"Not processed: {why or 'its name is that of a temporary file or a sidecar. Rename it.'}"
-    empty = dict.fromkeys(("recipe", "kind", "review", "run_seconds", "result_path", "waiting_for"))
-    return {**empty, "state": "failed", "error": error, "excerpt": ""}
+    return {
+        "recipe": None,
+        "kind": None,
+        "review": None,
+        "run_seconds": None,
+        "result_path": None,
+        "waiting_for": None,
+        "state": "failed",
+        "error": error,
+        "excerpt": "",
+        "file": "",  # `_deliver` sets it
+    }
 
 
-def _deliver(row: dict[str, Any], outbox: Path, file: Path, output: Path) -> dict[str, Any]:
+def _deliver(row: ShownRow, outbox: Path, file: Path, output: Path) -> ShownRow:
     """Move one result folder out of the workspace, under a free name."""
     row["file"] = str(file)
-    if row["state"] != "done":
+    if row["state"] != "done" or row["result_path"] is None:
         row["result_path"] = None
         return row
     source = outbox / row["result_path"]

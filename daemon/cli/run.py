@@ -3,9 +3,9 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from daemon.config.toml import literal
 from daemon.core.errors import JobsFailed
 from daemon.core.names import printable
 from daemon.queue.reader import JobLog
+from daemon.queue.rows import ShownRow
 
 
 def run(
@@ -64,12 +65,12 @@ def _summarize(settings: config.Settings, started: int, shown_from: Path) -> Non
         print("The inbox contained nothing to process.", file=sys.stderr)
         return
     outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
-    terminal.out().print(views.jobs_table(rows, outbox=outbox, wide=True))
+    terminal.out().print(views.results_table(rows, outbox=outbox))
     option = "" if settings.source in (None, *DEFAULT_CONFIGS) else f" --config {shlex.quote(str(settings.source))}"
     _raise_unless_done(rows, f"See `inboxd jobs{option}` and `inboxd show JOB{option}`.")
 
 
-def _raise_unless_done(rows: Sequence[Mapping[str, Any]], fix: str = "") -> None:
+def _raise_unless_done(rows: Sequence[ShownRow], fix: str = "") -> None:
     """Raise JobsFailed if some jobs failed or are waiting."""
     failed = sum(row["state"] in ("failed", "cancelled") for row in rows)
     waiting = sum(row["state"] == "queued" for row in rows)
@@ -109,18 +110,18 @@ def process(
     enter_config_folder(settings)
     with terminal.LiveView(console) as view:
         rows = oneshot.process(settings, files, recipe=recipe, output=output, on_change=view.on_change)
-    shown = [{**row, "file": os.path.relpath(row["file"], shown_from)} for row in rows]
+    shown: list[ShownRow] = [{**row, "file": os.path.relpath(row["file"], shown_from)} for row in rows]
     if as_json:
         print_json(shown)
     else:
         outbox = f"{os.path.relpath(output, shown_from)}/"
-        terminal.out().print(views.jobs_table(shown, outbox=outbox, wide=True))
+        terminal.out().print(views.results_table(shown, outbox=outbox))
     for line in _unsupported(settings, recipe, shown):
         print(f"inboxd: {line}", file=sys.stderr)
     _raise_unless_done(rows)
 
 
-def _unsupported(settings: config.Settings, recipe: str | None, rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+def _unsupported(settings: config.Settings, recipe: str | None, rows: Iterable[ShownRow]) -> Iterable[str]:
     """A sentence for each file that `recipe` does not support."""
     kinds = settings.recipes[recipe].cls.kinds if recipe else frozenset()
     for row in rows:

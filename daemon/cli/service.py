@@ -9,22 +9,23 @@ from typing import Annotated
 import typer
 
 from daemon import config
-from daemon.cli.context import load_settings, load_settings_for_viewing, print_json, request
+from daemon.cli.context import ask, load_settings, load_settings_for_viewing, print_json
 from daemon.cli.options import ConfigOption, JsonOption, UserOption
 from daemon.core.errors import ConfigError, InboxdError, NotRunning
 from daemon.queue.reader import JobLog
+from daemon.server import api
 
 
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show what the daemon is doing: queue, running files, and what is waiting and why."""
     settings = load_settings_for_viewing(config_file)
     try:
-        reply = request(settings, "status")
+        reply = ask(settings, api.Status(), api.StatusReply)
     except NotRunning:
         _print_recorded_counts(settings)
         raise
     if as_json:
-        print_json(reply)
+        print_json(reply.to_wire())
         return
     from daemon.cli import terminal, views
 
@@ -61,13 +62,14 @@ def pause(
     """Stop starting jobs and free the models' memory.
 
     New files are still queued. The pause lasts until `inboxd resume`, even if the daemon restarts."""
-    running = request(load_settings_for_viewing(config_file), "pause", reason=reason, now=now)["running"]
+    command = api.Pause(reason=reason, now=now)
+    running = ask(load_settings_for_viewing(config_file), command, api.PauseReply).running
     print(f"Paused; {running} running job{'' if running == 1 else 's'} will finish." if running else "Paused.")
 
 
 def resume(config_file: ConfigOption = None) -> None:
     """Start jobs again after `inboxd pause`."""
-    closed = request(load_settings_for_viewing(config_file), "resume")["closed"]
+    closed = ask(load_settings_for_viewing(config_file), api.Resume(), api.ResumeReply).closed
     print(f"Resumed. {closed or ''}".rstrip())
 
 
@@ -81,7 +83,7 @@ def reload(config_file: ConfigOption = None) -> None:
         if daemon := os.environ.get("MAINPID"):  # ExecReload=: the daemon refuses it too, and shows why in its status
             os.kill(int(daemon), signal.SIGHUP)
         raise
-    changed = request(settings, "reload", refusal=ConfigError)["changed"]
+    changed = ask(settings, api.Reload(), api.ReloadReply, refusal=ConfigError).changed
     print("\n".join(["Changed settings:", *(f"  {line}" for line in changed)]) if changed else "No settings changed.")
 
 
@@ -102,7 +104,7 @@ def install(
 
 def completion_scripts() -> dict[str, str]:
     """By shell: the script that lets it complete the words of our commands."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer imports it there
 
     variable = "_INBOXD_COMPLETE"
     return {

@@ -10,19 +10,22 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from daemon.core import journald
 from daemon.core.names import printable_lines
+from daemon.server import api
 
 if TYPE_CHECKING:
     from daemon.server.service import Service
+
+_Line = tuple[str, api.Amount | None]  # the text and the progress of something
 
 _FILE_WIDTH = 160  # columns of a table that goes into a file
 _LINE_END_SPACES = re.compile(r" +$", re.MULTILINE)
@@ -31,14 +34,14 @@ _LINE_END_SPACES = re.compile(r" +$", re.MULTILINE)
 def out() -> Console:
     """Stdout: as wide as the terminal; in a file or a pipe, as wide as a table needs, without trailing spaces."""
     console = Console()
-    return console if console.is_terminal else Console(width=_FILE_WIDTH, file=_Trimmed())
+    return console if console.is_terminal else Console(width=_FILE_WIDTH, file=cast(IO[str], _Trimmed()))
 
 
 class _Trimmed(io.TextIOBase):
     """Stdout without trailing spaces, which would make a wide table fold in a narrow pager."""
 
     @property
-    def encoding(self) -> str:  # from which Rich decides whether to draw lines in ASCII
+    def encoding(self) -> str:  # type: ignore[override]  # Rich decides from it whether to draw lines in ASCII
         return sys.stdout.encoding
 
     def write(self, text: str) -> int:
@@ -95,7 +98,7 @@ class LiveView:
         )
         self._header = Text("")
         self._live = Live(console=console, get_renderable=lambda: Group(self._header, self._progress), transient=True)
-        self._tasks: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "LiveView":
         self._live.start()
@@ -109,44 +112,43 @@ class LiveView:
         jobs = app.store.counts()
         counts = (f"{jobs[state]} {state}" for state in ("queued", "running", "done", "failed") if jobs.get(state))
         self._header = safe_text(" · ".join(counts), style="bold")
-        running = [row.to_wire() for row in app.status.running()]
-        workers = [row.to_wire() for row in app.status.workers()]
-        self._show({row["job"]: _running_line(row) for row in running} | _loading_lines(workers))
+        running = {row.job: _running_line(row) for row in app.status.running()}
+        self._show(running | _loading_lines(app.status.workers()))
 
-    def _show(self, lines: Mapping[str, tuple[str, Mapping[str, Any] | None]]) -> None:
+    def _show(self, lines: Mapping[str, _Line]) -> None:
         for key in [key for key in self._tasks if key not in lines]:
             self._progress.remove_task(self._tasks.pop(key))
         for key, (text, amount) in lines.items():
             if key not in self._tasks:
                 self._tasks[key] = self._progress.add_task(text, total=None, amount="")
-            done, total = (amount["done"], amount["total"]) if amount else (0, None)
+            done, total = (amount.done, amount.total) if amount else (0.0, None)
             self._progress.update(self._tasks[key], completed=done, total=total, amount=amount_of(amount))
 
 
-def _running_line(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
-    return f"{escape(row['file'])} [dim]{row['processor']}[/dim]", row["progress"]
+def _running_line(row: api.RunningJob) -> _Line:
+    return f"{escape(row.file)} [dim]{row.processor}[/dim]", row.progress
 
 
-def _loading_lines(workers: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, Mapping[str, Any] | None]]:
+def _loading_lines(workers: Iterable[api.WorkerStatus]) -> dict[str, _Line]:
     return {
-        f"worker {worker['pid']}": (f"[dim]{worker['processor']} is loading[/dim]", worker["loading"])
+        f"worker {worker.pid}": (f"[dim]{worker.processor} is loading[/dim]", worker.loading)
         for worker in workers
-        if worker["state"] == "loading"
+        if worker.state == "loading"
     }
 
 
 # ---------------------------------------------------------------------------------------------- formats
 
 
-def amount_of(amount: Mapping[str, Any] | None) -> str:
+def amount_of(amount: api.Amount | None) -> str:
     """Progress in words: "3 of 10 pages"; "" if unknown."""
-    if not amount:
+    if amount is None:
         return ""
-    if amount["unit"] == "bytes":
-        done, total = amount["done"] / 1e6, (amount["total"] or 0) / 1e6
-        return f"{done:.0f} of {total:.0f} MB" if total else f"{done:.0f} MB"
-    total = f" of {amount['total']:.0f}" if amount["total"] else ""
-    return f"{amount['done']:.0f}{total} {amount['unit']}"
+    if amount.unit == "bytes":
+        total = f" of {amount.total / 1e6:.0f}" if amount.total else ""
+        return f"{amount.done / 1e6:.0f}{total} MB"
+    total = f" of {amount.total:.0f}" if amount.total else ""
+    return f"{amount.done:.0f}{total} {amount.unit}"
 
 
 def local_time(iso: str | None) -> str:

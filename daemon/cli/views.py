@@ -1,14 +1,16 @@
 """The commands' output as tables and lines of rich: jobs, the status, one job, a check."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.terminal import amount_of, clock, local_time, safe_text, span
+from daemon.queue.rows import AttemptRow, EventRow, JobRow, ShownRow
+from daemon.server import api
 
 if TYPE_CHECKING:
     from daemon.doctor.checks import Check
@@ -16,36 +18,48 @@ if TYPE_CHECKING:
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
 
 
-def jobs_table(rows: Sequence[Mapping[str, Any]], *, outbox: str = "", wide: bool = False, folds: bool = True) -> Table:
-    """Jobs as a table. `wide`: with the first words of each result, for the end of a run. Without `folds`, each job has
-    one line: names and reasons that are too long for the terminal are cut, and every column stays visible."""
+def jobs_table(rows: Sequence[JobRow], *, folds: bool = True) -> Table:
+    """Jobs as a table. Without `folds`, each job has one line: names and reasons that are too long for the terminal are
+    cut, and every column stays visible."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=not folds)
-    if not wide:
-        table.add_column("job", no_wrap=True)
-        table.add_column("received", no_wrap=True)
-    overflow = "fold" if folds else "ellipsis"
+    table.add_column("job", no_wrap=True)
+    table.add_column("received", no_wrap=True)
+    _add_columns(table, folds=folds)
+    for row in rows:
+        why = safe_text(row["waiting_for"] or row["error"] or "", style="dim")
+        result = safe_text(row["result_path"] or "") if row["state"] == "done" else why
+        table.add_row(row["id"][:8], local_time(row["received_at"]), *_cells(row), result)
+    return table
+
+
+def results_table(rows: Sequence[ShownRow], *, outbox: str) -> Table:
+    """Jobs as a table with the first words of each result, for the end of a run."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    _add_columns(table, folds=True)
+    table.add_column("first words", overflow="fold", max_width=48)
+    for row in rows:
+        result = safe_text((outbox + row["result_path"]) if row["result_path"] else "")
+        table.add_row(*_cells(row), result, _first_words(row))
+    return table
+
+
+def _add_columns(table: Table, *, folds: bool) -> None:
+    overflow: Literal["fold", "ellipsis"] = "fold" if folds else "ellipsis"
     table.add_column("file", overflow=overflow, no_wrap=not folds, ratio=None if folds else 2)
     table.add_column("recipe", no_wrap=not folds)
     table.add_column("state", no_wrap=not folds)
     table.add_column("seconds", justify="right")
     table.add_column("result", overflow=overflow, no_wrap=not folds, ratio=None if folds else 3)
-    if wide:
-        table.add_column("first words", overflow="fold", max_width=48)
-    for row in rows:
-        state = safe_text(row["state"] + (" (review)" if row["review"] else ""), style=_style(row))
-        seconds = f"{row['run_seconds']:.1f}" if row["run_seconds"] is not None else ""
-        result = safe_text((outbox + row["result_path"]) if row["result_path"] else "")
-        words = _first_words(row)
-        if wide:
-            table.add_row(safe_text(row["file"]), row["recipe"] or "-", state, seconds, result, words)
-        else:
-            why = result if row["state"] == "done" else safe_text(row["waiting_for"] or row["error"] or "", style="dim")
-            received = local_time(row["received_at"])
-            table.add_row(row["id"][:8], received, safe_text(row["file"]), row["recipe"] or "-", state, seconds, why)
-    return table
 
 
-def _first_words(row: Mapping[str, Any]) -> Text:
+def _cells(row: ShownRow) -> tuple[Text, str, Text, str]:
+    """The file, the recipe, the state and the seconds."""
+    state = safe_text(row["state"] + (" (review)" if row["review"] else ""), style=_style(row))
+    seconds = f"{row['run_seconds']:.1f}" if row["run_seconds"] is not None else ""
+    return safe_text(row["file"]), row["recipe"] or "-", state, seconds
+
+
+def _first_words(row: ShownRow) -> Text:
     """The first words of a result, or why the job failed or is waiting."""
     if row["state"] != "done":
         return safe_text(row["waiting_for"] or row["error"] or "", style="red" if row["error"] else "yellow")
@@ -53,53 +67,45 @@ def _first_words(row: Mapping[str, Any]) -> Text:
     return safe_text(words[:140] + ("…" if len(words) > 140 else ""))
 
 
-def _style(row: Mapping[str, Any]) -> str:
+def _style(row: ShownRow) -> str:
     return "yellow" if row["review"] else _STYLES.get(row["state"], "")
 
 
-def status_view(reply: Mapping[str, Any]) -> Group:
+def status_view(reply: api.StatusReply) -> Group:
     """The reply to the command `status`."""
-    jobs = reply["jobs"]
+    jobs = reply.jobs
     counts = " · ".join(f"{jobs.get(state, 0)} {state}" for state in ("queued", "running", "done", "failed"))
     counts += f" · {jobs['cancelled']} cancelled" if jobs.get("cancelled") else ""
-    header = safe_text(f"inboxd {reply['version']}, process {reply['pid']}, up {span(reply['uptime_seconds'])}: ")
-    parts: list[Any] = [
-        header.append(counts, style="bold"),
-        safe_text(f"{reply['inbox']} -> {reply['outbox']}", style="dim"),
-    ]
-    for row in reply["running"]:
-        seconds = time.time() - row["started_at_us"] / 1e6
-        amount = amount_of(row["progress"])
-        parts.append(safe_text(f"  {row['file']}: {row['recipe']}, {span(seconds)} {amount}".rstrip(), style="cyan"))
-    for worker in reply["workers"]:
-        model = f", {worker['model']} on {worker['device']}" if worker["model"] else f" {amount_of(worker['loading'])}"
-        parts.append(
-            safe_text(f"  {worker['processor']} (process {worker['pid']}) is {worker['state']}{model}".rstrip())
-        )
+    header = safe_text(f"inboxd {reply.version}, process {reply.pid}, up {span(reply.uptime_seconds)}: ")
+    parts = [header.append(counts, style="bold"), safe_text(f"{reply.inbox} -> {reply.outbox}", style="dim")]
+    for row in reply.running:
+        seconds = time.time() - (row.started_at_us or 0) / 1e6
+        words = f"  {row.file}: {row.recipe}, {span(seconds)} {amount_of(row.progress)}"
+        parts.append(safe_text(words.rstrip(), style="cyan"))
+    for worker in reply.workers:
+        model = f", {worker.model} on {worker.device}" if worker.model else f" {amount_of(worker.loading)}"
+        words = f"  {worker.processor} (process {worker.pid}) is {worker.state}{model}"
+        parts.append(safe_text(words.rstrip()))
     return Group(*parts, *problem_lines(reply))
 
 
-def problem_lines(reply: Mapping[str, Any]) -> list[Text]:
+def problem_lines(reply: api.StatusReply) -> list[Text]:
     """From the same reply: what stops the daemon from working, or a file from being taken."""
-    lines = [safe_text(f"  {reply['closed']}", style="yellow")] if reply["closed"] else []
-    for group in reply["waiting"]:
-        files = ", ".join(group["files"]) + (", …" if group["count"] > len(group["files"]) else "")
-        lines.append(safe_text(f"  {group['count']} waiting ({files}): {group['for']}", style="yellow"))
-    for key in ("storage_problem", "config_problem", "backup_problem", "metrics_problem"):
-        if reply.get(key):
-            lines.append(safe_text(f"  {reply[key]}", style="red"))
-    for key, label, style in (
-        ("unplaced", "not recovered: ", "red"),
-        ("left_in_inbox", "left in the inbox: ", "yellow"),
-        ("watch_problems", "", "yellow"),
+    lines = [safe_text(f"  {reply.closed}", style="yellow")] if reply.closed else []
+    for group in reply.waiting:
+        files = ", ".join(group.files) + (", …" if group.count > len(group.files) else "")
+        lines.append(safe_text(f"  {group.count} waiting ({files}): {group.why}", style="yellow"))
+    lines += [safe_text(f"  {problem}", style="red") for problem in reply.problems()]
+    for reasons, label, style in (
+        (reply.unplaced, "not recovered: ", "red"),
+        (reply.left_in_inbox, "left in the inbox: ", "yellow"),
+        (reply.watch_problems, "", "yellow"),
     ):
-        lines += [safe_text(f"  {label}{name}: {why}", style=style) for name, why in reply.get(key, {}).items()]
+        lines += [safe_text(f"  {label}{name}: {why}", style=style) for name, why in reasons.items()]
     return lines
 
 
-def job_view(
-    row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], *, outbox: str
-) -> Group:
+def job_view(row: JobRow, attempts: Sequence[AttemptRow], events: Sequence[EventRow], *, outbox: str) -> Group:
     """Everything about one job."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")

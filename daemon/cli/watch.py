@@ -10,8 +10,8 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from rich.console import Group
 from rich.live import Live
@@ -25,9 +25,11 @@ from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError, NotRunning
 from daemon.doctor.finding import shown_bytes
 from daemon.queue.reader import JobLog
-from daemon.server import control_socket
+from daemon.server import api, client
 from daemon.telemetry import gpu
 from daemon.workers.memory import resident_bytes
+
+_Part = Text | Table  # of the view, from top to bottom
 
 _EVERY_SECONDS = 1.0
 _GPU_EVERY_SECONDS = 10.0
@@ -60,7 +62,7 @@ def _keys() -> Iterator[Callable[[float], bool]]:
         terminal = sys.stdin.fileno()
         before = termios.tcgetattr(terminal)
     except (OSError, ValueError, termios.error):  # no keyboard
-        yield lambda seconds: bool(time.sleep(seconds))
+        yield _no_key
         return
 
     def quits(seconds: float) -> bool:
@@ -77,14 +79,20 @@ def _keys() -> Iterator[Callable[[float], bool]]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
+def _no_key(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
 class _Throttled:
-    """A function that runs at most once per interval; in between, its last result."""
+    """A function that returns lines and runs at most once per interval; in between, its last result."""
 
-    def __init__(self, look: Callable[[], Any], every: float):
+    def __init__(self, look: Callable[[], list[str]], every: float):
         self._look, self._every = look, every
-        self._next, self._last = 0.0, None
+        self._next = 0.0
+        self._last: list[str] = []
 
-    def __call__(self) -> Any:
+    def __call__(self) -> list[str]:
         if time.monotonic() >= self._next:
             self._last = self._look()
             self._next = time.monotonic() + self._every
@@ -96,9 +104,9 @@ class _Throttled:
 
 def _view(settings: Settings, height: int, gpus: list[str]) -> Group:
     try:
-        reply = control_socket.ask(settings.socket, "status", timeout=_REPLY_SECONDS)
+        reply = client.ask(settings.socket, api.Status(), api.StatusReply, timeout=_REPLY_SECONDS)
         parts = daemon_parts(reply, gpus)
-    except NotRunning as error:
+    except InboxdError as error:
         parts = [safe_text(f"{error.what} {error.fix}", style="red")]
     above = sum(part.row_count + 2 if isinstance(part, Table) else 1 for part in parts)
     return Group(
@@ -106,16 +114,16 @@ def _view(settings: Settings, height: int, gpus: list[str]) -> Group:
     )
 
 
-def daemon_parts(reply: Mapping[str, Any], gpus: list[str]) -> list[Any]:
+def daemon_parts(reply: api.StatusReply, gpus: list[str]) -> list[_Part]:
     """The activity of a running daemon, from its reply to `status`."""
-    counts = " · ".join(f"{reply['jobs'][state]} {state}" for state in _NUMBERS if reply["jobs"].get(state))
-    header = safe_text(f"inboxd {reply['version']}, process {reply['pid']}, up {span(reply['uptime_seconds'])}: ")
-    parts: list[Any] = [header.append(counts or "no jobs yet", style="bold")]
+    counts = " · ".join(f"{reply.jobs[state]} {state}" for state in _NUMBERS if reply.jobs.get(state))
+    header = safe_text(f"inboxd {reply.version}, process {reply.pid}, up {span(reply.uptime_seconds)}: ")
+    parts: list[_Part] = [header.append(counts or "no jobs yet", style="bold")]
     parts += [safe_text(line, style="dim") for line in gpus]
-    if reply["running"]:
-        parts.append(_running(reply["running"]))
-    if reply["workers"]:
-        parts.append(_workers(reply["workers"]))
+    if reply.running:
+        parts.append(_running(reply.running))
+    if reply.workers:
+        parts.append(_workers(reply.workers))
     problems = problem_lines(reply)
     parts += problems[:_MOST]
     if len(problems) > _MOST:
@@ -123,33 +131,33 @@ def daemon_parts(reply: Mapping[str, Any], gpus: list[str]) -> list[Any]:
     return parts
 
 
-def _running(rows: list[Mapping[str, Any]]) -> Table:
+def _running(rows: list[api.RunningJob]) -> Table:
     table = _table("file", "recipe", "", "progress", "for")
     for row in rows[:_MOST]:
-        table.add_row(safe_text(row["file"]), safe_text(row["recipe"] or "-"), *_progress(row["progress"]), _since(row))
+        table.add_row(safe_text(row.file), safe_text(row.recipe or "-"), *_progress(row.progress), _since(row))
     if len(rows) > _MOST:
         table.add_row(f"and {len(rows) - _MOST} more")
     return table
 
 
-def _progress(found: Mapping[str, Any] | None) -> tuple[Any, str]:
+def _progress(found: api.Amount | None) -> tuple[ProgressBar | str, str]:
     """A bar, if the total is known, and the amount in words: pages, seconds, bytes."""
-    if not found:
+    if found is None:
         return "", ""
-    bar = ProgressBar(total=found["total"], completed=found["done"], width=_BAR_WIDTH) if found["total"] else ""
+    bar = ProgressBar(total=found.total, completed=found.done, width=_BAR_WIDTH) if found.total else ""
     return bar, amount_of(found)
 
 
-def _since(row: Mapping[str, Any]) -> str:
-    return span(max(0.0, time.time() - row["started_at_us"] / 1e6))
+def _since(row: api.RunningJob) -> str:
+    return span(max(0.0, time.time() - (row.started_at_us or 0) / 1e6))
 
 
-def _workers(rows: list[Mapping[str, Any]]) -> Table:
+def _workers(rows: list[api.WorkerStatus]) -> Table:
     table = _table("worker", "state", "model", "device", "memory", "progress")
     for row in rows[:_MOST]:
-        memory = shown_bytes(resident_bytes(row["pid"], and_descendants=True))
-        name = f"{row['processor']} ({row['pid']})"
-        facts = (name, row["state"], row["model"] or "", row["device"] or "", memory, amount_of(row["loading"]))
+        memory = shown_bytes(resident_bytes(row.pid, and_descendants=True))
+        name = f"{row.processor} ({row.pid})"
+        facts = (name, row.state, row.model or "", row.device or "", memory, amount_of(row.loading))
         table.add_row(*map(safe_text, facts))
     return table
 
@@ -161,7 +169,7 @@ def _table(*names: str) -> Table:
     return table
 
 
-def _recent(settings: Settings, count: int) -> list[Any]:
+def _recent(settings: Settings, count: int) -> list[_Part]:
     try:
         with JobLog(settings.database) as log:
             found = log.jobs(states=("done", "failed", "cancelled"), by_end=True, limit=count)
@@ -192,41 +200,52 @@ def _events(settings: Settings, until: float | None) -> Iterator[str]:
     process: int | None = -1
     while until is None or time.monotonic() < until:
         news = _news(settings, last)
-        if news["pid"] != process:
-            process = news["pid"]
+        if news.process != process:
+            process = news.process
             yield f"{clock(time.time())} daemon {f'is running: process {process}' if process else 'is not running'}"
-        for event in news["events"]:
-            words = f": {event['detail']}" if event["detail"] else ""
-            line = f"{clock(event['at'] / 1e6)} {event['job'][:8]} {event['event']} {event['file']}{words}"
+        for event in news.events:
+            words = f": {event.detail}" if event.detail else ""
+            line = f"{clock(event.at / 1e6)} {event.job[:8]} {event.event} {event.file}{words}"
             yield " ".join(str(safe_text(line)).split())
-        last = news["last"]
-        if not news["has_more"]:
+        last = news.last
+        if not news.has_more:
             time.sleep(_EVERY_SECONDS)
 
 
-def _news(settings: Settings, last: int | None) -> Mapping[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class _News:
+    """Events of jobs. `process`: the daemon's; None: none runs. `last`: the number to continue after."""
+
+    process: int | None
+    events: list[api.JobEvent]
+    last: int | None
+    has_more: bool
+
+
+def _news(settings: Settings, last: int | None) -> _News:
     """The events after the one numbered `last`: from the daemon, or while none runs, from the job log."""
     try:
-        reply = control_socket.ask(settings.socket, "events", timeout=_REPLY_SECONDS, after=last)
+        reply = client.ask(settings.socket, api.Events(after=last), api.EventsReply, timeout=_REPLY_SECONDS)
     except NotRunning:
-        return {"pid": None, **_news_from_log(settings, last)}
-    if reply["ok"]:
-        return reply
-    return {"pid": _process(settings), **_news_from_log(settings, last)}  # of an earlier version, or its disk fails
+        return _news_from_log(settings, last, None)
+    except client.Refused:  # of an earlier version, or its disk fails
+        return _news_from_log(settings, last, _process(settings))
+    return _News(process=reply.pid, events=reply.events, last=reply.last, has_more=reply.has_more)
 
 
-def _news_from_log(settings: Settings, last: int | None) -> Mapping[str, Any]:
+def _news_from_log(settings: Settings, last: int | None, process: int | None) -> _News:
     try:
         with JobLog(settings.database) as log:
             latest = log.last_event()
-            events = log.events_with_files_after(latest if last is None or last > latest else last)
+            rows = log.events_with_files_after(latest if last is None or last > latest else last)
     except InboxdError:  # retried in a second
-        return {"events": [], "last": last, "has_more": False}
-    return {"events": events, "last": events[-1]["number"] if events else latest, "has_more": False}
+        return _News(process=process, events=[], last=last, has_more=False)
+    events = [api.JobEvent(**row) for row in rows]
+    return _News(process=process, events=events, last=events[-1].number if events else latest, has_more=False)
 
 
 def _process(settings: Settings) -> int | None:
     try:
-        return control_socket.ask(settings.socket, "status", timeout=_REPLY_SECONDS).get("pid")
-    except NotRunning:
+        return client.ask(settings.socket, api.Status(), api.StatusReply, timeout=_REPLY_SECONDS).pid
+    except (NotRunning, client.Refused):
         return None

@@ -11,7 +11,7 @@ from processors.contract import Kind
 _PATHS = ("inbox", "outbox", "state", "models")
 _TABLES = ("retry", "workers", "schedule", "retention", "metrics")
 
-_Tables = dict[str, dict[str, Any]]  # by name, such as "[recipes.lecture]": the values by key
+_Tables = dict[str, dict[str, object]]  # by name, such as "[recipes.lecture]": the values by key
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _differences(table: str, before: _Tables, after: _Tables) -> Iterator[str]:
             yield f"{table} {key_literal(key)} = {_shown(now)} (was {_shown(was)})"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "unset" if value is None else literal(value)
 
 
@@ -77,8 +77,8 @@ def _tables(settings: Settings, processors: tuple[str, ...]) -> _Tables:
     return tables | {f"[{name}]": values[name] for name in _TABLES}
 
 
-def _folder_table(folder: Folder) -> dict[str, Any]:
-    values: Mapping[str, Any] = asdict(folder)
+def _folder_table(folder: Folder) -> dict[str, object]:
+    values: Mapping[str, object] = asdict(folder)
     return {kind.value: folder.recipes.get(kind, "") for kind in Kind} | {
         key: value for key, value in values.items() if key != "recipes"
     }

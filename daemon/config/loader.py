@@ -29,7 +29,7 @@ _MAX_BYTES = 256 * 1024
 _FOLDER_VALUES = ("priority", "originals", "duplicates", "wait_for_done", "wait_for_sidecar")
 
 # What a new user has without writing a line.
-BUILT_IN_RECIPES: Mapping[str, Mapping[str, Any]] = {
+BUILT_IN_RECIPES: Mapping[str, Mapping[str, object]] = {
     "read": {"processor": "vlm", "task": "read"},
     "describe": {"processor": "vlm", "task": "describe"},
     "summarize": {"processor": "vlm", "task": "summarize"},
@@ -68,7 +68,7 @@ def load_paths(path: Path) -> Settings:
     return parse({"paths": tables.get("paths", {})}, source=path, home=path.resolve().parent)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, object]:
     """The tables of `path`, unchecked.
 
     Raises:
@@ -122,7 +122,7 @@ def load_again(old: Settings) -> Settings:
     return new
 
 
-def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Settings:
+def parse(tables: Mapping[str, object], *, source: Path | None, home: Path) -> Settings:
     """The settings of a parsed config.toml.
 
     Raises:
@@ -137,9 +137,9 @@ def parse(tables: Mapping[str, Any], *, source: Path | None, home: Path) -> Sett
             cls, location = _find(name, where, f"[processors.{name}]").Options, ("processors", name)
             processors[name] = validate(cls, _lines(table, where, location), where, location)
     recipes: dict[str, Recipe] = {}
-    for name, table in {**BUILT_IN_RECIPES, **file.recipes}.items():
+    for name, recipe in {**BUILT_IN_RECIPES, **file.recipes}.items():
         with mistakes.collected():
-            recipes[name] = _recipe(name, table, processors, where, home, is_built_in=name not in file.recipes)
+            recipes[name] = _recipe(name, recipe, processors, where, home, is_built_in=name not in file.recipes)
     mistakes.raise_all()
     return Settings(
         source=source,
@@ -170,7 +170,7 @@ def _resolved(home: Path, path: Path, where: str, name: str) -> Path:
         ) from error
 
 
-def _lines(options: Mapping[str, Any], where: str, location: tuple[str, ...]) -> Mapping[str, Any]:
+def _lines(options: Mapping[str, object], where: str, location: tuple[str, ...]) -> Mapping[str, object]:
     """Return options of a processor: models, programs, files and addresses, which have no control characters.
 
     Raises:
@@ -191,7 +191,7 @@ def _lines(options: Mapping[str, Any], where: str, location: tuple[str, ...]) ->
 
 def _recipe(
     name: str,
-    table: Mapping[str, Any],
+    table: Mapping[str, object],
     processors: Mapping[str, contract.Options],
     where: str,
     home: Path,
@@ -212,7 +212,8 @@ def _recipe(
     location = ("recipes", name)
     inherited = processors[processor].model_dump() if processor in processors else {}
     known = [*cls.Recipe.model_fields, *cls.Options.model_fields, "processor"]
-    options = recipe_options = None
+    options: contract.Options | None = None
+    recipe_options: contract.RecipeOptions | None = None
     mistakes = Mistakes()
     with mistakes.collected():
         own_lines = _lines(overrides, where, location)
@@ -220,6 +221,7 @@ def _recipe(
     with mistakes.collected():
         recipe_options = validate(cls.Recipe, own, where, location, known, home)
     mistakes.raise_all()
+    assert options is not None and recipe_options is not None  # or else there was a mistake
     return Recipe(
         name=name, processor=processor, is_built_in=is_built_in, options=options, recipe_options=recipe_options
     )
@@ -266,9 +268,8 @@ def _folder(table: InboxTable | FolderTable, above: Folder | None) -> Folder:
         own = getattr(table, name)
         return getattr(above, name) if own is None else own
 
-    bound = {
-        kind: above.recipes.get(kind, "") if getattr(table, kind) is None else getattr(table, kind) for kind in Kind
-    }
+    inherited = above.recipes if above else {}
+    bound = {kind: inherited.get(kind, "") if getattr(table, kind) is None else getattr(table, kind) for kind in Kind}
     return Folder(
         recipes={kind: recipe for kind, recipe in bound.items() if recipe},
         options={**(above.options if above else {}), **table.options},

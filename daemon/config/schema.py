@@ -3,7 +3,7 @@
 import ipaddress
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +24,7 @@ Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
 _MAX_PRIORITY = 1_000_000
 Priority = Annotated[StrictInt, Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)]
-_PlainTable = Annotated[dict[str, Any], AfterValidator(check_plain)]  # that a row of the job log can store
+_PlainTable = Annotated[dict[str, object], AfterValidator(check_plain)]  # that a row of the job log can store
 
 
 def _normalize_hours(text: str) -> str:
@@ -271,8 +271,8 @@ class File(_Table):
 
     paths: Paths = Paths()
     inbox: InboxTable = InboxTable()
-    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    processors: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    recipes: dict[str, dict[str, object]] = Field(default_factory=dict)
+    processors: dict[str, dict[str, object]] = Field(default_factory=dict)
     retry: RetryTable = RetryTable()
     workers: WorkersTable = WorkersTable()
     schedule: ScheduleTable = ScheduleTable()

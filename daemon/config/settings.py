@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from daemon.config.schema import (
     Duplicates,
@@ -44,7 +43,7 @@ class Folder:
     duplicates: Duplicates
     wait_for_done: bool
     wait_for_sidecar: float
-    options: Mapping[str, Any]  # for those recipes that have them
+    options: Mapping[str, object]  # for those recipes that have them
 
 
 @dataclass(frozen=True, kw_only=True)

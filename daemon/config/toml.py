@@ -10,7 +10,6 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from typing import Any
 
 MAX_DEPTH = 16  # nested brackets and braces, and nested tables
 MAX_KEY_PARTS = 16  # a.b.c has three
@@ -36,7 +35,7 @@ _TOKEN = re.compile(
 )
 
 
-def parse(content: bytes) -> dict[str, Any]:
+def parse(content: bytes) -> dict[str, object]:
     """Parse `content` into a table; takes milliseconds per 64 KiB.
 
     Raises:
@@ -56,7 +55,7 @@ def parse(content: bytes) -> dict[str, Any]:
     return table
 
 
-def check_plain(value: Any) -> Any:
+def check_plain(value: object) -> object:
     """Return `value` if a row of the job log can store it: no dates, NaN or infinity, nothing very long or deep.
 
     Raises:
@@ -78,7 +77,7 @@ def check_plain(value: Any) -> Any:
     return value
 
 
-def literal(value: Any, *, most: int = MAX_SHOWN_CHARS) -> str:
+def literal(value: object, *, most: int = MAX_SHOWN_CHARS) -> str:
     """`value` as it is written in TOML, on one printable line of at most `most` characters."""
     text = _literal(value)
     return text if len(text) <= most else f"{text[:most]} …"
@@ -89,7 +88,7 @@ def has_controls(text: str, *, allowed: str = "") -> bool:
     return any(unicodedata.category(char) == "Cc" and char not in allowed for char in text)
 
 
-def _literal(value: Any) -> str:
+def _literal(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
@@ -177,13 +176,13 @@ def _check_depth(text: str) -> None:
             line += 1
 
 
-def _check_integers(table: Mapping[str, Any]) -> None:
+def _check_integers(table: Mapping[str, object]) -> None:
     for each, _ in walk(table):
         if isinstance(each, int) and not _INT_BOUNDS[0] <= each <= _INT_BOUNDS[1]:
             raise ValueError("numbers must fit in 64 bits")
 
 
-def walk(value: Any) -> "list[tuple[Any, int]]":
+def walk(value: object) -> "list[tuple[object, int]]":
     """List `value` and everything nested in it, with depths; without recursion."""
     found = [(value, 0)]
     for each, depth in found:  # grows during the iteration

@@ -3,15 +3,19 @@
 import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from daemon.config.toml import key_literal, literal
 from daemon.core.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
 
 FIX = "Correct config.toml; docs/settings.md explains the settings."
 _MOST_ITEMS = 3  # wrong items of a list to show
@@ -28,17 +32,27 @@ _WORDS = {  # by pydantic's type of the error
 _BOUNDS = ("gt", "ge", "lt", "le")
 _BOUND_TYPES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 
-Place = tuple[Any, ...]  # keys and numbers of items, from the table down
+Place = tuple[int | str, ...]  # keys and numbers of items, from the table down
+
+
+@dataclass(kw_only=True)
+class _Mistake:
+    """A wrong value. `kind`: pydantic's type of the error; `words`: why it is wrong."""
+
+    kind: str
+    place: Place
+    words: str
+    value: object
 
 
 def validate(
-    cls: Any,
-    table: Any,
+    cls: type[M],
+    table: object,
     where: str,
     location: tuple[str, ...],
     known: list[str] | None = None,
     home: Path | None = None,
-) -> Any:
+) -> M:
     """`table` as a `cls`.
 
     where: the file, for messages. location: the table in it. known: its keys, if there are more than those of `cls`.
@@ -58,7 +72,7 @@ def validate(
 class Mistakes:
     """Collects ConfigErrors, so that a file with several mistakes is refused once, for all of them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._found: list[ConfigError] = []
 
     @contextlib.contextmanager
@@ -83,24 +97,29 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def problems(
-    error: ValidationError, cls: Any, table: Any, location: tuple[str, ...] = (), known: list[str] | None = None
+    error: ValidationError,
+    cls: type[BaseModel],
+    table: object,
+    location: tuple[str, ...] = (),
+    known: list[str] | None = None,
 ) -> list[str]:
     """The mistakes in `table`, a sentence for each key or value, in their order. For the arguments see `validate`."""
-    found: dict[Place, dict[str, Any]] = {}
+    found: dict[Place, _Mistake] = {}
     for item in error.errors():
         place, words = _place(table, item), _words(item, cls)
         if place not in found:
-            found[place] = {**item, "loc": place, "words": words, "input": _value(table, place, item["input"])}
-        elif words not in found[place]["words"]:  # another form that the value may have
-            found[place]["words"] += f", or {words.removeprefix('must be ')}"
+            value = _value(table, place, item["input"])
+            found[place] = _Mistake(kind=item["type"], place=place, words=words, value=value)
+        elif words not in found[place].words:  # another form that the value may have
+            found[place].words += f", or {words.removeprefix('must be ')}"
     holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong because of their content
     wrong = [item for place, item in found.items() if place not in holders]
-    return _sentences(sorted(wrong, key=lambda item: _position(table, item["loc"])), cls, location, known)
+    return _sentences(sorted(wrong, key=lambda item: _position(table, item.place)), cls, location, known)
 
 
-def _place(table: Any, item: Mapping[str, Any]) -> Place:
+def _place(table: Any, item: ErrorDetails) -> Place:
     """The place of the mistake in `table`: pydantic's `loc` without the names of alternative types of a value."""
-    place: list[Any] = []
+    place: list[int | str] = []
     for part in item["loc"]:
         keys = table if isinstance(table, Mapping) else range(len(table)) if isinstance(table, list | tuple) else ()
         if part in keys:
@@ -111,7 +130,7 @@ def _place(table: Any, item: Mapping[str, Any]) -> Place:
     return tuple(place)
 
 
-def _value(table: Any, place: Place, seen: Any) -> Any:
+def _value(table: Any, place: Place, seen: object) -> object:
     """The value at `place` as written; `seen`: the same, perhaps converted by an earlier validator."""
     for part in place:
         try:
@@ -123,9 +142,9 @@ def _value(table: Any, place: Place, seen: Any) -> Any:
 
 def _position(table: Any, place: Place) -> list[int]:
     """The position of `place` in the file; a missing key is at the end of its table."""
-    position = []
+    position: list[int] = []
     for part in place:
-        keys = list(table) if isinstance(table, Mapping) else range(len(table))
+        keys: Sequence[int | str] = list(table) if isinstance(table, Mapping) else range(len(table))
         if part not in keys:
             return [*position, len(keys)]
         position.append(keys.index(part))
@@ -136,7 +155,7 @@ def _position(table: Any, place: Place) -> list[int]:
 # ---------------------------------------------------------------------------------------------- reasons
 
 
-def _words(item: Mapping[str, Any], cls: Any) -> str:
+def _words(item: ErrorDetails, cls: type[BaseModel]) -> str:
     """Why a value is wrong, in plain words."""
     kind, value, context = item["type"], item["input"], item.get("ctx", {})
     if kind in _WORDS:
@@ -168,7 +187,7 @@ def _count(number: int, what: str) -> str:
     return f"one {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def _bounds_words(bounds: Mapping[str, Any]) -> str:
+def _bounds_words(bounds: Mapping[str, float]) -> str:
     if "ge" in bounds and "le" in bounds:
         return f"must be between {_number(bounds['ge'])} and {_number(bounds['le'])}"
     words = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
@@ -180,7 +199,7 @@ def _number(number: float) -> str:
     return f"{int(number) if number == int(number) else number:,}"
 
 
-def _bounds(cls: Any, loc: Place) -> dict[str, Any]:
+def _bounds(cls: object, loc: Place) -> dict[str, float]:
     """All bounds of the number at `loc` below the model `cls`, as its annotation states them."""
     field = _field(cls, loc)
     if field is None:
@@ -190,7 +209,7 @@ def _bounds(cls: Any, loc: Place) -> dict[str, Any]:
     return {key: getattr(mark, key) for mark in marks for key in _BOUNDS if getattr(mark, key, None) is not None}
 
 
-def _field(cls: Any, loc: Place) -> FieldInfo | None:
+def _field(cls: object, loc: Place) -> FieldInfo | None:
     """The field at `loc` below the model `cls`."""
     field = None
     for part in loc:
@@ -200,14 +219,14 @@ def _field(cls: Any, loc: Place) -> FieldInfo | None:
     return field
 
 
-def _flat(annotation: Any) -> list[Any]:
+def _flat(annotation: object) -> list[object]:
     found = [annotation]
     for each in found:  # grows during the iteration
         found += [arg for arg in get_args(each) if arg not in found]
     return found
 
 
-def _inner(annotation: Any) -> Any:
+def _inner(annotation: object) -> object:
     """The model in an annotation such as `dict[str, FolderTable]`."""
     return next((arg for arg in _flat(annotation) if hasattr(arg, "model_fields")), annotation)
 
@@ -215,28 +234,27 @@ def _inner(annotation: Any) -> Any:
 # ---------------------------------------------------------------------------------------------- sentences
 
 
-def _sentences(
-    wrong: Iterable[Mapping[str, Any]], cls: Any, location: tuple[str, ...], known: list[str] | None
-) -> list[str]:
+def _sentences(wrong: Iterable[_Mistake], cls: object, location: tuple[str, ...], known: list[str] | None) -> list[str]:
     """A sentence for each mistake; one for all items of a list that are wrong for the same reason."""
     values: dict[tuple[str, str], list[str]] = {}  # by the key and the words
     for item in wrong:
-        place, value = item["loc"], item["input"]
+        place, value, words = item.place, item.value, item.words
         is_item = bool(place) and isinstance(place[-1], int)
         if not place or (
-            is_item and isinstance(value, Mapping) and item["type"] == "value_error"
+            is_item and isinstance(value, Mapping) and item.kind == "value_error"
         ):  # of several keys together
-            values.setdefault((f"{_table_name((*location, *place))}: " * bool(location or place), item["words"]), [])
+            values.setdefault((f"{_table_name((*location, *place))}: " * bool(location or place), words), [])
             continue
-        *path, key = [*location, *(place[:-1] if is_item else place)]
+        whole: Place = (*location, *(place[:-1] if is_item else place))
+        path, key = whole[:-1], str(whole[-1])
         table = f"{_table_name(path)} " if path else ""
-        if item["type"] == "extra_forbidden":
+        if item.kind == "extra_forbidden":
             close = nearest(key, known or _fields_at(cls, place[:-1]))
             values.setdefault((f"{table}unknown key {literal(key)}. {close}".rstrip(), ""), [])
-        elif item["type"] == "missing":
-            values.setdefault((f"{table}{key_literal(key)} ", item["words"]), [])
+        elif item.kind == "missing":
+            values.setdefault((f"{table}{key_literal(key)} ", words), [])
         else:
-            shown = values.setdefault((f"{table}{key_literal(str(key))} = ", item["words"]), [])
+            shown = values.setdefault((f"{table}{key_literal(key)} = ", words), [])
             shown.append(literal(value))
     return [_sentence(key, words, shown) for (key, words), shown in values.items()]
 
@@ -250,7 +268,7 @@ def _sentence(key: str, words: str, shown: list[str]) -> str:
     return f"{key}{', '.join(shown[:_MOST_ITEMS])}{more}: {words}"
 
 
-def _table_name(path: Iterable[Any]) -> str:
+def _table_name(path: Place) -> str:
     """`[a.b]`; of a table in a list, `[[hooks]] number 1`."""
     name = ""
     parts: list[str] = []
@@ -263,9 +281,9 @@ def _table_name(path: Iterable[Any]) -> str:
     return f"{name} {after}".rstrip() if name else f"[{after}]"
 
 
-def _fields_at(cls: Any, location: Place) -> list[str]:
+def _fields_at(cls: object, location: Place) -> list[str]:
     """The keys of the table at `location` below the model `cls`."""
     for part in location:
-        if part in getattr(cls, "model_fields", {}):
-            cls = _inner(cls.model_fields[part].annotation)
+        if part in (fields := getattr(cls, "model_fields", {})):
+            cls = _inner(fields[part].annotation)
     return list(getattr(cls, "model_fields", {}))

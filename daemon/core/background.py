@@ -10,11 +10,13 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from daemon.core.messages import BackgroundDone
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _STOP_SECONDS = 1.0
 
@@ -22,14 +24,14 @@ _STOP_SECONDS = 1.0
 class Background:
     """Called by the main thread only. `post` puts a message into the mailbox."""
 
-    def __init__(self, post: Callable[[Any], None]):
+    def __init__(self, post: Callable[[BackgroundDone], None]):
         self._post = post
         self._numbers = itertools.count(1)
-        self._tasks: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[int, Callable[[], object]] | None] = queue.SimpleQueue()
         self._continuations: dict[int, Callable[[Any], None]] = {}
         self._thread: threading.Thread | None = None  # started on first use
 
-    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+    def run(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
         """Queue `work` for the thread; `then` gets its return value or its exception.
 
         Raises:
@@ -67,7 +69,7 @@ class Background:
     def _serve(self) -> None:
         for number, work in iter(self._tasks.get, None):
             try:
-                outcome = work()
+                outcome: object = work()
             except Exception as error:  # the main thread handles it
                 outcome = error
             self._post(BackgroundDone(number=number, outcome=outcome))

@@ -101,7 +101,7 @@ def renames_safely(source: Path, target: Path) -> bool:
     if result != 0 and ctypes.get_errno() not in _NOT_SUPPORTED:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), str(source), None, str(target))
-    return result == 0
+    return bool(result == 0)
 
 
 def _is_taken(name: Path | str, folder: int | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from processors.contract import Kind
 
@@ -28,6 +28,15 @@ class JobState(StrEnum):
 
 
 _FINAL = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
+
+
+class Overrides(TypedDict, total=False):
+    """What a job does differently from its recipe; stored as JSON."""
+
+    options: Mapping[str, object]  # from the options files near the original
+    origins: Mapping[str, str]  # the options file of each of them; "recipe" for the recipe
+    sidecars: Mapping[str, str]  # SHA-256 of the sidecars that are part of the content, by suffix
+    device: str  # another one than its recipe's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +78,7 @@ class Job:
     error_kind: str | None = None
     error: str | None = None
     # the recipe and options from files near the original; and "device", if the job needs another one than its recipe's
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=Overrides)
     duplicate_of: str | None = None  # the job with the same content whose result it shares
 
     @property
@@ -82,13 +91,15 @@ class Job:
         """True if it runs on the CPU because it did not fit into the GPU's memory."""
         return self.overrides.get("device") == "cpu"
 
-    def moved_to_cpu(self) -> Mapping[str, Any]:
+    def moved_to_cpu(self) -> Overrides:
         """Its overrides when it is moved to the CPU."""
         return {**self.overrides, "device": "cpu"}
 
-    def moved_back(self) -> Mapping[str, Any]:
+    def moved_back(self) -> Overrides:
         """Its overrides when it starts over after a retry by command."""
-        return {name: value for name, value in self.overrides.items() if name != "device"}
+        overrides = self.overrides.copy()
+        overrides.pop("device", None)
+        return overrides
 
     def staging_name(self) -> str:
         return f"{self.id}.{self.attempt}"

@@ -9,7 +9,6 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from daemon.core.job import Job
 from daemon.core.names import printable_lines
@@ -19,7 +18,7 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ER
 _MAX_BYTES = 100_000  # of a field; a datagram holds about 200 kB
 
 
-def about(job: Job) -> dict[str, Any]:
+def about(job: Job) -> dict[str, object]:
     """The `extra` of a log call about a job."""
     return {"job": job}
 

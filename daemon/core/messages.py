@@ -4,7 +4,6 @@ import queue
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from processors.contract import FailureKind
 from processors.protocol import Message
@@ -59,7 +58,7 @@ class BackgroundDone:
     """The task of `Background` with this number has ended; `outcome` is its return value or its exception."""
 
     number: int
-    outcome: Any
+    outcome: object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +66,8 @@ class Request:
     """A request from the control socket or the exporter; its answer is put into `reply`."""
 
     command: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    reply: queue.SimpleQueue[Mapping[str, Any]] | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    reply: queue.SimpleQueue[Mapping[str, object]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

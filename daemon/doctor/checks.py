@@ -5,6 +5,7 @@ config.toml, and for a user who may see only a part. The checks are in `host` (f
 (models, memory, GPU) and `runtime` (job log, daemon, service).
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +38,11 @@ def run_all(source: Path | None) -> Iterator[Check]:
     except ConfigError as error:
         yield Check(what="config", verdict=FAIL, found=error.what, fix=error.fix)
     is_valid, paths = settings is not None, settings or _paths_of(source)
-    checks = {**_OF_PATHS, **(_OF_SETTINGS if is_valid else {})} if paths else {}
-    for what, check in checks.items():
-        yield from _lines(what, lambda check=check: check(paths, installation))
-    for what, check in _OF_SERVICE.items():
-        yield from _lines(what, lambda check=check: check(installation))
+    if paths is not None:
+        for what, check in {**_OF_PATHS, **(_OF_SETTINGS if is_valid else {})}.items():
+            yield from _lines(what, functools.partial(check, paths, installation))
+    for what, check_service in _OF_SERVICE.items():
+        yield from _lines(what, functools.partial(check_service, installation))
     skipped = (() if paths else tuple(_OF_PATHS)) + (() if is_valid else tuple(_OF_SETTINGS))
     if skipped:
         found = f"not checked without a valid config.toml: {', '.join(skipped)}"

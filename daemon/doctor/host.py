@@ -5,6 +5,7 @@ if root runs the check.
 """
 
 import ctypes
+import functools
 import os
 import stat
 import statistics
@@ -56,7 +57,7 @@ def folders(settings: Settings, installation: Installation | None) -> Findings:
             yield FAIL, f"{name} {path} is on a read-only file system", f"mount -o remount,rw {_mount_point(path)}"
         elif hidden := why_outside_sandbox(path, installation):
             yield FAIL, f"{name} {path}: {hidden}", f"See {unit.ROOT / 'systemd/inboxd.service.d/folders.conf'}"
-        elif not as_user(user, lambda path=path: os.access(path, os.R_OK | os.W_OK | os.X_OK)):
+        elif not as_user(user, functools.partial(os.access, path, os.R_OK | os.W_OK | os.X_OK)):
             who = user.pw_name if user and os.geteuid() == 0 else f"this user (uid {os.geteuid()})"
             fix = f"chown {user.pw_name} {path}" if user else "Run doctor as root, or as the user that inboxd runs as."
             yield FAIL if user and os.geteuid() == 0 else WARN, f"{name} {path} is not writable for {who}", fix
@@ -132,7 +133,7 @@ def storage(settings: Settings, installation: Installation | None) -> Findings:
             continue
         place = folder if folder.is_dir() else folder.parent
         user = installation.user if installation else None
-        yield from as_user(user, lambda name=name, place=place, folder=folder: _try_calls(name, folder.parent, place))
+        yield from as_user(user, functools.partial(_try_calls, name, folder.parent, place))
 
 
 def _try_calls(name: str, folder: Path, below: Path) -> list[tuple[str, str, str]]:

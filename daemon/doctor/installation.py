@@ -10,9 +10,11 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from daemon.install.install import ServicePaths, system_paths, user_paths
+
+T = TypeVar("T")
 
 _SECONDS = 10.0  # for systemctl and journalctl to answer
 
@@ -78,7 +80,7 @@ def run(command: list[str], seconds: float = _SECONDS) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def as_user(user: pwd.struct_passwd | None, look: Callable[[], Any]) -> Any:
+def as_user(user: pwd.struct_passwd | None, look: Callable[[], T]) -> T:
     """Call `look` as the service's user if root runs this, else as the current user; its result passes through JSON.
 
     Raises:
@@ -104,4 +106,4 @@ def as_user(user: pwd.struct_passwd | None, look: Callable[[], Any]) -> Any:
         text = found.read()
     if os.waitpid(child, 0)[1] != 0:
         raise OSError(f"the check failed as {user.pw_name}")
-    return json.loads(text)
+    return cast(T, json.loads(text))

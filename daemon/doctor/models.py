@@ -105,8 +105,8 @@ def memory(settings: Settings, _: Installation | None) -> Findings:
         found = f"the models loaded at the same time need about {shown_bytes(sum(at_once))} of {shown_bytes(total)}"
         yield WARN, found, "Set [workers] memory to the available amount, or at_once = 1."
     if at_once and max(at_once) > settings.workers.memory_bytes:
-        limit = literal(settings.workers.memory)
-        found = f"[workers] memory = {limit} is less than one model needs ({shown_bytes(max(at_once))})"
+        least = shown_bytes(max(at_once))
+        found = f"[workers] memory = {literal(settings.workers.memory)} is less than one model needs ({least})"
         yield WARN, found, "Raise it, or choose a smaller model."
 
 
@@ -117,9 +117,9 @@ def _needs(settings: Settings) -> dict[str, tuple[int, int, str]]:
     for _, recipe, plan in _plans(settings):
         if isinstance(plan, contract.Missing):
             continue
-        instead = isinstance(plan, contract.Instead)
-        processor = plan.processor if instead else recipe.processor
-        options = settings.on(processor) if instead else recipe.options
+        processor, options = recipe.processor, recipe.options
+        if isinstance(plan, contract.Instead):
+            processor, options = plan.processor, settings.on(plan.processor)
         if has_gpu and getattr(options, "device", "cpu") != "cpu":
             continue
         needed = registry.find(processor).memory_needed(options, settings.models)
@@ -131,7 +131,8 @@ def _needs(settings: Settings) -> dict[str, tuple[int, int, str]]:
 def gpus(settings: Settings, installation: Installation | None) -> Findings:
     """Is there a GPU, may the service use it, and can the workers' torch?"""
     wanted = [recipe for _, recipe, _ in _plans(settings) if getattr(recipe.options, "device", "cpu") != "cpu"]
-    require_gpu = sorted({recipe.name for recipe in wanted if str(recipe.options.device).startswith("cuda")})
+    devices = {recipe.name: str(getattr(recipe.options, "device", "")) for recipe in wanted}
+    require_gpu = sorted(name for name, device in devices.items() if device.startswith("cuda"))
     try:
         found = gpu.find()
     except gpu.GpuError as error:

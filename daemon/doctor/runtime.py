@@ -17,7 +17,7 @@ from daemon.queue import backup
 from daemon.queue.migrations import MIGRATIONS
 from daemon.queue.reader import JobLog
 from daemon.recovery import unplaced
-from daemon.server import control_socket
+from daemon.server import api, client
 
 _OLD_BACKUP_SECONDS = 3 * 24 * 3600
 _ANSWER_SECONDS = 10.0
@@ -80,35 +80,34 @@ def _copies(settings: Settings) -> Findings:
 def daemon(settings: Settings, _: Installation | None) -> Findings:
     """Is it running, with the current code, and able to work?"""
     try:
-        answer = control_socket.ask(settings.socket, "status", timeout=_ANSWER_SECONDS)
+        reply = client.ask(settings.socket, api.Status(), api.StatusReply, timeout=_ANSWER_SECONDS)
     except NotRunning as error:
         yield from _unavailable(settings, error)
         return
-    found = f"process {answer['pid']}, version {answer['version']}, up {answer['uptime_seconds'] / 3600:.1f} hours"
-    if answer["version"] != __version__:
+    found = f"process {reply.pid}, version {reply.version}, up {reply.uptime_seconds / 3600:.1f} hours"
+    if reply.version != __version__:
         yield WARN, f"{found}; but the installed version is {__version__}", "systemctl restart inboxd"
-    elif _code_changed_at() > time.time() - answer["uptime_seconds"]:
+    elif _code_changed_at() > time.time() - reply.uptime_seconds:
         yield WARN, f"{found}; the code changed after it started", "systemctl restart inboxd"
     else:
         yield OK, found, ""
-    for problem in ("storage_problem", "config_problem", "backup_problem", "metrics_problem"):
-        if answer.get(problem):
-            yield FAIL, answer[problem], "journalctl -u inboxd -n 50"
-    if answer["closed"]:
+    for problem in reply.problems():
+        yield FAIL, problem, "journalctl -u inboxd -n 50"
+    if reply.closed:
         yield (
             WARN,
-            answer["closed"],
-            "inboxd resume" if "Paused" in answer["closed"] else "Change [schedule] active in config.toml.",
+            reply.closed,
+            "inboxd resume" if "Paused" in reply.closed else "Change [schedule] active in config.toml.",
         )
-    for group in answer["waiting"]:
+    for group in reply.waiting:
         yield (
             WARN,
-            f"{group['count']} waiting ({', '.join(group['files'])}): {group['for']}",
+            f"{group.count} waiting ({', '.join(group.files)}): {group.why}",
             "They continue automatically once that is fixed; to retry immediately: inboxd retry JOB",
         )
-    for name, why in [*answer.get("unplaced", {}).items()][:_SHOWN]:
+    for name, why in [*reply.unplaced.items()][:_SHOWN]:
         yield FAIL, f"{name}: {why}", "Find the cause with: journalctl -u inboxd -p err; then: systemctl restart inboxd"
-    staying = [*answer["left_in_inbox"].items(), *answer["watch_problems"].items()]
+    staying = [*reply.left_in_inbox.items(), *reply.watch_problems.items()]
     for name, why in staying[:_SHOWN]:
         yield WARN, f"{name}: {why}", ""
     if len(staying) > _SHOWN:
@@ -155,7 +154,7 @@ def failures(settings: Settings, _: Installation | None) -> Findings:
     if not last:
         yield OK, "no job has failed", ""
         return
-    when = datetime.fromisoformat(last[0]["finished_at"]).astimezone().strftime("%Y-%m-%d %H:%M")
+    when = datetime.fromisoformat(last[0]["finished_at"] or "").astimezone().strftime("%Y-%m-%d %H:%M")
     found = f"the last failure was {last[0]['file']}, {when}: {last[0]['error_kind']}"
     if not recent:
         yield OK, found, ""

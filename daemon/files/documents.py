@@ -19,7 +19,7 @@ MAX_BYTES = 2 * protocol.LINE_BYTES  # a worker reports a result in one line; in
 class Document:
     """The content of result.json or error.json."""
 
-    facts: dict[str, Any]
+    facts: dict[str, Any]  # JSON
     changed_ns: int  # modification time, since the epoch
     is_ours: bool  # the file belongs to this user
 

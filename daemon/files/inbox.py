@@ -80,7 +80,9 @@ class Inbox:
         Raises:
             OSError: the folder cannot be read, or is gone.
         """
-        entries, folders, others = [], [], []
+        entries: list[Entry] = []
+        folders: list[Path] = []
+        others: list[Path] = []
         with self.opened(folder) as descriptor, os.scandir(descriptor) as found:
             for item in found:
                 if item.name.startswith("."):
@@ -188,9 +190,9 @@ class Inbox:
                         self._syncer.sync(path)
                 durable.fsync_folder(Path(folder))
         durable.fsync_folder(self.taken)
-        for folder in sources:
+        for source in sources:
             # the folder was removed, and the old name with it
-            with contextlib.suppress(FileNotFoundError), self.opened(folder) as descriptor:
+            with contextlib.suppress(FileNotFoundError), self.opened(source) as descriptor:
                 durable.fsync_folder(descriptor)
 
     def fsync_home(self, job_id: str) -> None:
@@ -288,7 +290,7 @@ def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     return os.walk(home, topdown=False, onerror=fail)
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             return list(found)

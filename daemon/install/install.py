@@ -288,7 +288,7 @@ def _run_or_raise(command: list[str], fix: str = "Fix that, then run the command
         raise LayoutError(f"`{' '.join(command)}` failed ({done.returncode}): {what}", fix)
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess:
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError as error:

@@ -6,11 +6,10 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from daemon.config.settings import Settings
 from daemon.core import durable
-from daemon.core.job import Entry, Job, JobState
+from daemon.core.job import Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
 from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
@@ -68,7 +67,7 @@ class Describer:
             rules = settings.folder(printable_path(folder.relative_to(self._inbox.path)))
             return Choice(recipe=rules.recipes.get(content.kind) if content.kind else None, priority=rules.priority)
 
-    def _describe_sidecars(self, taken: Path) -> dict[str, Any]:
+    def _describe_sidecars(self, taken: Path) -> Overrides:
         """Checksums of the sidecars that are part of a taken file's content, such as the prompt of an image.
 
         Raises:
@@ -81,7 +80,7 @@ class Describer:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), sidecar.path.name)
             if suffix in CONTENT_SUFFIXES:
                 sums[suffix] = hashlib.sha256(self._read_sidecar(sidecar.path, limit)).hexdigest()
-        return {"sidecars": sums} if sums else {}
+        return Overrides(sidecars=sums) if sums else Overrides()
 
     def _read_sidecar(self, sidecar: Path, limit: int) -> bytes:
         try:

@@ -4,6 +4,7 @@ A small file is synced and hashed when it is taken; see `durable.HASH_INLINE_BYT
 """
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -56,7 +57,8 @@ class Checksums:
             self._hasher.resubmit(hashed.job, min(_ERROR_PAUSE * 2 ** (tries - 1), _ERROR_PAUSE_MAX))
             return None
         self._close(hashed.job)
-        self._disk_retry.run(f"checksum of {hashed.job[:8]}", lambda: self._store.set_sha256(hashed.job, hashed.sha256))
+        step = functools.partial(self._store.set_sha256, hashed.job, hashed.sha256)
+        self._disk_retry.run(f"checksum of {hashed.job[:8]}", step)
         return None
 
     def _close(self, job_id: str) -> None:

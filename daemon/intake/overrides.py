@@ -14,7 +14,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,6 +22,7 @@ from daemon.config.schema import OptionsFile
 from daemon.config.settings import Recipe, Settings
 from daemon.config.toml import literal
 from daemon.config.validation import nearest, problems
+from daemon.core.job import Overrides
 from daemon.core.names import (
     MAX_SIDECAR_BYTES,
     OPTIONS_SUFFIX,
@@ -61,13 +61,13 @@ class Choice:
 
     recipe: str | None
     priority: int
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe, where they differ from config.toml's
+    options: Mapping[str, object] = field(default_factory=dict)  # of the recipe, where they differ from config.toml's
     origins: Mapping[str, str] = field(default_factory=dict)  # by option; "recipe" for the recipe
 
     @property
-    def overrides(self) -> dict[str, Any]:
+    def overrides(self) -> Overrides:
         """The form in which the job's row stores it."""
-        return {"options": dict(self.options), "origins": dict(self.origins)} if self.origins else {}
+        return Overrides(options=dict(self.options), origins=dict(self.origins)) if self.origins else Overrides()
 
 
 def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, sidecar: Path | None) -> Choice:
@@ -81,7 +81,7 @@ def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, si
     relative = printable_path(folder.relative_to(inbox.path))
     rules = settings.folder(relative)
     recipe, priority = rules.recipes.get(kind) if kind else None, rules.priority
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     origins: dict[str, str] = {}
     shared: set[str] = set()
     for source in _sources(inbox, folder, sidecar):
@@ -103,7 +103,7 @@ def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, si
     return _check(settings, kind, choice, shared)
 
 
-def _check_known(settings: Settings, origin: str, options: Mapping[str, Any]) -> None:
+def _check_known(settings: Settings, origin: str, options: Mapping[str, object]) -> None:
     """Check that each option is one of some recipe; not of a certain one, as a folder has files of several kinds."""
     known = {*OptionsFile.model_fields, *(name for recipe in settings.recipes.values() for name in settable(recipe))}
     if unknown := [_unknown(settings, name, known) for name in options if name not in known]:
@@ -158,7 +158,7 @@ def settable(recipe: Recipe) -> set[str]:
     return set(cls.model_fields.keys() - cls.only_in_config)
 
 
-def options_of(recipe: Recipe, overrides: Mapping[str, Any]) -> RecipeOptions:
+def options_of(recipe: Recipe, overrides: Mapping[str, object]) -> RecipeOptions:
     """A recipe's options with some of them replaced.
 
     Raises:
@@ -169,7 +169,7 @@ def options_of(recipe: Recipe, overrides: Mapping[str, Any]) -> RecipeOptions:
     return type(recipe.recipe_options).model_validate(_merged(recipe, overrides))
 
 
-def _merged(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(recipe: Recipe, overrides: Mapping[str, object]) -> dict[str, object]:
     return {**recipe.recipe_options.model_dump(), **overrides}
 
 

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from daemon.config.settings import Settings
 from daemon.core import durable
@@ -121,7 +121,7 @@ class PendingFiles:
         """Seconds until a step has something to do; None: not before a hint."""
         return 0.0 if self._reviews else self._looks.seconds_left(now)
 
-    def guard(self, step: Callable[..., None], *arguments: Any, path: Path, entry: Entry | None = None) -> None:
+    def guard(self, step: Callable[..., None], *arguments: object, path: Path, entry: Entry | None = None) -> None:
         """Error boundary of one file: an unexpected error affects only that file."""
         try:
             step(*arguments)
@@ -275,7 +275,7 @@ class PendingFiles:
 
     def error_pause(self, failures: int, longest: float = _ERROR_PAUSE_MAX) -> float:
         """Seconds until what failed is tried again; longer where that would be much work."""
-        return max(min(_ERROR_PAUSE * 2 ** min(failures - 1, 20), longest), _PAUSE_PER_LEFT * len(self.left))
+        return max(min(_ERROR_PAUSE * 2.0 ** min(failures - 1, 20), longest), _PAUSE_PER_LEFT * len(self.left))
 
     def _without_job(self, error: OSError) -> OSError:
         """An error below .taken, without the folder there, which has another name at each try."""

@@ -94,7 +94,7 @@ def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:
             found.append(inbox.look(each))
         except Exception:  # whatever causes this will change as well
             found.append(None)
-    return tuple(each and (each.inode, each.size_bytes, each.mtime_ns) for each in found)
+    return tuple((each.inode, each.size_bytes, each.mtime_ns) if each else None for each in found)
 
 
 def _too_large(sidecars: Sequence[Entry]) -> str | None:

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
@@ -64,7 +63,7 @@ class Watcher:
     # The lock is necessary because the reading thread forgets vanished folders while the main thread adds some, and
     # because a descriptor must be recorded before its first event is looked up.
 
-    def __init__(self, post: Callable[[Any], None]):
+    def __init__(self, post: Callable[[object], None]):
         self._post = post
         self._lock = threading.Lock()
         self._reader: InotifyFD | None = None

@@ -28,6 +28,9 @@ from daemon.core.names import printable_lines
 from daemon.queue import cursor
 from daemon.queue.cursor import Cursor
 from daemon.queue.reader import JobLog
+from daemon.queue.rows import JobRow
+
+Payload = Mapping[str, Any]  # what a hook is given, as JSON
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +164,7 @@ class Hooks:
             self._save_cursor()
         return bool(ends)
 
-    def _payload(self, event: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _payload(self, event: str, row: JobRow) -> Payload:
         outbox = self._settings.outbox
         return {
             "event": event,
@@ -171,12 +174,12 @@ class Hooks:
             "result": str(outbox / row["result_path"]) if row["result_path"] else None,
         }
 
-    def _send(self, event: str, payload: Mapping[str, Any]) -> None:
+    def _send(self, event: str, payload: Payload) -> None:
         for hook in self._settings.hooks:
             if event in hook.on:
                 self._call(hook, payload)
 
-    def _call(self, hook: Hook, payload: Mapping[str, Any]) -> None:
+    def _call(self, hook: Hook, payload: Payload) -> None:
         """Call one hook, with retries."""
         about = payload.get("file") or payload["event"]
         for attempt in range(1, hook.attempts + 1):
@@ -208,7 +211,7 @@ class Hooks:
             self._warn_once(f"hooks: cannot write {self._cursor_file}: {error.strerror or error}.")
 
 
-def digest(database: Path, *, since: str) -> dict[str, Any] | None:
+def digest(database: Path, *, since: str) -> Payload | None:
     """The failures and reviews since an ISO time, and the waiting jobs; None: there are none."""
     with JobLog(database) as jobs:
         failed = jobs.jobs(states=("failed",), finished_since=since)
@@ -220,33 +223,38 @@ def digest(database: Path, *, since: str) -> dict[str, Any] | None:
         "event": "digest",
         "inboxd": __version__,
         "since": since,
-        "failed": [{key: row[key] for key in ("id", "file", "error_kind", "error", "result_path")} for row in failed],
+        "failed": [_columns(row, "id", "file", "error_kind", "error", "result_path") for row in failed],
         "review": [
             {
                 "id": row["id"],
                 "file": row["file"],
-                "review": json.loads(row["review"]),
+                "review": json.loads(row["review"] or "[]"),
                 "result_path": row["result_path"],
             }
             for row in review
         ],
-        "waiting": [{key: row[key] for key in ("id", "file", "waiting_for")} for row in waiting],
+        "waiting": [_columns(row, "id", "file", "waiting_for") for row in waiting],
     }
+
+
+def _columns(row: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: row[name] for name in names}
 
 
 # ---------------------------------------------------------------------------------------------- the calls
 
 
-def encode(payload: Mapping[str, Any], *, most: int = _MAX_BYTES) -> bytes:
+def encode(payload: Payload, *, most: int = _MAX_BYTES) -> bytes:
     """The JSON for a hook, of at most `most` bytes: longer lists and texts are cut off."""
     items = chars = 1 << 20
     while len(content := json.dumps(payload).encode()) > most and items:
         items, chars = items // 4, chars // 4
-        payload = _cut({**payload, "truncated": True}, items, max(chars, _MIN_CHARS))
+        whole = {**payload, "truncated": True}
+        payload = {key: _cut(value, items, max(chars, _MIN_CHARS)) for key, value in whole.items()}
     return content
 
 
-def _cut(value: Any, items: int, chars: int) -> Any:
+def _cut(value: object, items: int, chars: int) -> object:
     if isinstance(value, str):
         return value if len(value) <= chars else f"{value[:chars]} …"
     if isinstance(value, Mapping):
@@ -256,16 +264,16 @@ def _cut(value: Any, items: int, chars: int) -> Any:
     return value
 
 
-def _run(hook: Hook, payload: Mapping[str, Any]) -> None:
+def _run(hook: Hook, payload: Payload) -> None:
     _start(hook.command, hook.timeout, encode(payload), payload)
 
 
-def _notify(hook: Hook, payload: Mapping[str, Any]) -> None:
+def _notify(hook: Hook, payload: Payload) -> None:
     title, body = _words(payload)
     _start(["notify-send", "--app-name=inboxd", "--", title, body], hook.timeout, b"", payload)
 
 
-def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Mapping[str, Any]) -> None:
+def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Payload) -> None:
     variables = {"INBOXD_EVENT": str(payload["event"]), "INBOXD_JOB": str(payload.get("id", ""))}
     try:
         done = subprocess.run(
@@ -286,7 +294,7 @@ def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Mappin
         raise CallFailed(f"exit status {done.returncode}: {printable_lines(output) or 'no output'}")
 
 
-def _post(hook: Hook, payload: Mapping[str, Any]) -> None:
+def _post(hook: Hook, payload: Payload) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": f"inboxd/{__version__}"}
     request = urllib.request.Request(hook.webhook, encode(payload), headers, method="POST")
     try:
@@ -303,7 +311,7 @@ def _post(hook: Hook, payload: Mapping[str, Any]) -> None:
 _METHODS = {"command": _run, "webhook": _post, "desktop": _notify}
 
 
-def _words(payload: Mapping[str, Any]) -> tuple[str, str]:
+def _words(payload: Payload) -> tuple[str, str]:
     """The title and the text of a notification."""
     if payload["event"] == "digest":
         counts = (f"{len(payload[what])} {what}" for what in ("failed", "review", "waiting") if payload[what])

@@ -7,10 +7,9 @@ from its beginning, so that it sees any change in the meantime.
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from daemon import __version__
 from daemon.config.current import CurrentSettings
@@ -25,7 +24,8 @@ from daemon.files.originals import ERROR_DOCUMENTS, original_folder
 from daemon.publishing import preparation, result_json
 from daemon.publishing.preparation import Preparations
 from daemon.publishing.reopener import Reopener
-from daemon.queue.store import Store
+from daemon.publishing.result_json import MadeBy
+from daemon.queue.store import ContentFacts, Store
 from processors import contract, protocol
 
 log = logging.getLogger(__name__)
@@ -61,22 +61,28 @@ class Publisher:
         self,
         job: Job,
         finished: protocol.WorkFinished,
-        extra: Mapping[str, Any],
+        extra: MadeBy,
         *,
         on_give_up: Callable[[Exception], None],
     ) -> None:
         """Publish the result of a running job, up to `done`. The outcome of an attempt that has ended changes nothing.
 
-        extra: more arguments of `result_json`, on how the result was made.
+        extra: how the result was made, for result.json.
         on_give_up: called if the result cannot be staged although the disks are writable.
         """
         self._make_result(job, finished, extra, on_give_up)
 
     def publish_duplicate(self, job: Job, earlier: Job, finished: protocol.WorkFinished) -> None:
         """Publish the result of an `earlier` job with the same content for a queued job."""
-        made_by = {name: getattr(earlier, name) for name in ("processor", "engine", "model", "device")}
-        job = replace(job, **made_by, duplicate_of=earlier.id)
-        extra = {"note": f"The same content as {earlier.path}: see {earlier.result_path}."}
+        job = replace(
+            job,
+            processor=earlier.processor,
+            engine=earlier.engine,
+            model=earlier.model,
+            device=earlier.device,
+            duplicate_of=earlier.id,
+        )
+        extra = MadeBy(note=f"The same content as {earlier.path}: see {earlier.result_path}.")
 
         def on_give_up(error: Exception) -> None:
             self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the result: {error}.")
@@ -89,7 +95,7 @@ class Publisher:
         self,
         job: Job,
         finished: protocol.WorkFinished,
-        extra: Mapping[str, Any],
+        extra: MadeBy,
         on_give_up: Callable[[Exception], None],
     ) -> None:
         """Publish a result now, or as soon as the disks allow, or once the background has prepared the original."""
@@ -102,7 +108,7 @@ class Publisher:
         )
 
     def _publish_result(
-        self, job: Job, finished: protocol.WorkFinished, extra: Mapping[str, Any], again: Callable[[], None]
+        self, job: Job, finished: protocol.WorkFinished, extra: MadeBy, again: Callable[[], None]
     ) -> None:
         if not self._may_end(job):
             return
@@ -138,7 +144,7 @@ class Publisher:
         if publishing is not None:
             self.complete(publishing)
 
-    def _queue_again(self, job: Job, original: Original, changes: Mapping[str, Any]) -> None:
+    def _queue_again(self, job: Job, original: Original, changes: ContentFacts) -> None:
         """Discard the result of the old content; the background computes the new checksum of a large file."""
         log.warning("%s %s: changed during processing; queued again", job.id[:8], job.path, extra=about(job))
         self._forget(job.id)
@@ -209,7 +215,7 @@ class Publisher:
         finished: protocol.WorkFinished,
         original: Original,
         place: str,
-        extra: Mapping[str, Any],
+        extra: MadeBy,
     ) -> None:
         for file in finished.files:
             if not self._layout.outbox.has_output(job, file["name"], file["size_bytes"]):
@@ -367,23 +373,23 @@ class Publisher:
         self._reopener.withdraw(job)
 
 
-def _changes(job: Job, original: Original | None) -> dict[str, Any]:
+def _changes(job: Job, original: Original | None) -> ContentFacts:
     """The columns of the row that no longer match the original because a program continued writing to it. The
     background computes the new checksum of a large file."""
     if original is None:
-        return {}
+        return ContentFacts()
     facts = original.path.lstat()
     if (facts.st_size, as_recorded(facts.st_mtime_ns)) == (job.size_bytes, job.mtime_ns):
-        return {}
+        return ContentFacts()
     return _facts(original)
 
 
-def _facts(original: Original) -> dict[str, Any]:
+def _facts(original: Original) -> ContentFacts:
     """The columns of the row that describe an original's content, as it is now."""
     facts = original.path.lstat()
     is_small = facts.st_size <= preparation.INLINE_BYTES
     sha256 = durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES) if is_small else None
-    return {"sha256": sha256, "size_bytes": facts.st_size, "mtime_ns": as_recorded(facts.st_mtime_ns)}
+    return ContentFacts(sha256=sha256, size_bytes=facts.st_size, mtime_ns=as_recorded(facts.st_mtime_ns))
 
 
 def _within(place: str, original: Original) -> str:

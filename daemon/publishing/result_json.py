@@ -6,7 +6,7 @@ result.json and error.json only ever gain keys.
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, overload
+from typing import TypedDict, Unpack, overload
 
 from daemon.core.job import Job
 from daemon.core.names import printable_lines
@@ -28,29 +28,31 @@ def iso(microseconds: int | None) -> str | None:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class MadeBy(TypedDict, total=False):
+    """How a result was made."""
+
+    note: str  # why this processor instead of the recipe's own
+    options: Mapping[str, object]  # of the recipe, as used
+    origins: Mapping[str, str]  # the file that set each of them
+    processor_options: Mapping[str, object]  # determine what the worker had loaded
+
+
 def result_json(
     job: Job,
     finished: protocol.WorkFinished,
     *,
-    original: Mapping[str, Any],
+    original: Mapping[str, object],
     version: str,
-    note: str = "",
-    options: Mapping[str, Any] | None = None,
-    origins: Mapping[str, str] | None = None,
-    processor_options: Mapping[str, Any] | None = None,
+    **made_by: Unpack[MadeBy],
 ) -> bytes:
-    """The content of result.json.
-
-    original: the policy and the path. note: why this processor instead of the recipe's own. options: those of the
-    recipe, as used; origins: the file that set each. processor_options: determine what the worker had loaded.
-    """
+    """The content of result.json. original: the policy and the path."""
     return _dump(
         {
             **_head(job, version),
-            "note": note or None,
-            "options": dict(options or {}),
-            "options_from": dict(origins or {}),
-            "processor_options": dict(processor_options or {}),
+            "note": made_by.get("note") or None,
+            "options": dict(made_by.get("options") or {}),
+            "options_from": dict(made_by.get("origins") or {}),
+            "processor_options": dict(made_by.get("processor_options") or {}),
             "duplicate_of": job.duplicate_of,
             "run_seconds": round(finished.seconds, 3),
             "pages": finished.pages,
@@ -64,7 +66,7 @@ def result_json(
     )
 
 
-def error_json(job: Job, kind: str, message: str, *, original: Mapping[str, Any] | None, version: str) -> bytes:
+def error_json(job: Job, kind: str, message: str, *, original: Mapping[str, object] | None, version: str) -> bytes:
     """The content of error.json: the same facts about a failed job."""
     return _dump(
         {**_head(job, version), "error_kind": kind, "error": message, "original": dict(original) if original else None}
@@ -92,7 +94,7 @@ def error_txt(job: Job, kind: str, message: str) -> bytes:
     return "\n".join(lines).encode("utf-8", "backslashreplace")
 
 
-def _head(job: Job, version: str) -> dict[str, Any]:
+def _head(job: Job, version: str) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "inboxd": version,
@@ -113,6 +115,6 @@ def _head(job: Job, version: str) -> dict[str, Any]:
     }
 
 
-def _dump(fields: Mapping[str, Any]) -> bytes:
+def _dump(fields: Mapping[str, object]) -> bytes:
     text = json.dumps(fields, ensure_ascii=False, indent=2)
     return text.encode("utf-8", "backslashreplace") + b"\n"  # bytes of a name that are not UTF-8 become JSON escapes

@@ -15,7 +15,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from daemon.core import durable
 from daemon.core.errors import InboxdError
@@ -35,7 +34,7 @@ _HEADER = b"SQLite format 3\0"
 class Backup:
     """Checks and copies one database; the outcome is posted as `BackedUp`."""
 
-    def __init__(self, database: Path, folder: Path, post: Callable[[Any], None]):
+    def __init__(self, database: Path, folder: Path, post: Callable[[object], None]):
         self._database = database
         self._folder = folder
         self._post = post

@@ -25,11 +25,20 @@ class Target:
 class DaemonPaths(Protocol):
     """The paths of the settings that belong to the daemon."""
 
-    inbox: Path
-    outbox: Path
-    state: Path
-    database: Path
-    source: Path | None
+    @property
+    def inbox(self) -> Path: ...
+
+    @property
+    def outbox(self) -> Path: ...
+
+    @property
+    def state(self) -> Path: ...
+
+    @property
+    def database(self) -> Path: ...
+
+    @property
+    def source(self) -> Path | None: ...
 
 
 def find_target(to: str | None, paths: DaemonPaths, *, force: bool) -> Target:
@@ -65,8 +74,8 @@ def _named(to: str) -> Path:
     try:
         folder = folder.resolve(strict=True)
     except (FileNotFoundError, NotADirectoryError, RuntimeError):
-        folder = None
-    if folder is None or not folder.is_dir():
+        raise _no_folder(folder) from None
+    if not folder.is_dir():
         raise _no_folder(path if is_folder else path.parent)
     return folder / (default_name() if is_folder else path.name)
 

@@ -53,7 +53,7 @@ class Cursor:
             return cls(log=log, event=int(number), at=file.stat().st_mtime_ns // 1000)
         return None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The inverse of `parse`."""
         return asdict(self)
 
@@ -80,7 +80,7 @@ class Cursor:
         return self.log in (_BEFORE_IDENTITIES, jobs.identity())
 
 
-def save(facts: Mapping[str, Any], file: Path) -> None:
+def save(facts: Mapping[str, object], file: Path) -> None:
     """Replace the file with a reader's data and cursor, atomically.
 
     Raises:

@@ -9,7 +9,6 @@ import logging
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -52,21 +51,32 @@ class Database:
             poolclass=sa.pool.StaticPool,
             isolation_level="AUTOCOMMIT",  # transactions start below, with BEGIN IMMEDIATE
         )
-        self._connection: sa.Connection | None = None
+        self._open_connection: sa.Connection | None = None
         sa.event.listen(
             self._engine, "handle_error", lambda context: self._translated(context.original_exception), retval=True
         )
-        self._connection = self._engine.connect()
+        self._open_connection = self._engine.connect()
         self._migrate()
         self._connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
     def close(self) -> None:
         """Close the file. Raises nothing: everything has been committed."""
         with contextlib.suppress(InboxdError, sqlite3.Error, sa.exc.SQLAlchemyError):
-            if self._connection is not None:
+            if self._open_connection is not None:
                 self.tidy()
-                self._connection.close()
+                self._open_connection.close()
         self._engine.dispose()
+
+    @property
+    def _connection(self) -> sa.Connection:
+        """The open connection.
+
+        Raises:
+            StoreError: there is none, because the file could not be opened.
+        """
+        if self._open_connection is None:
+            raise StoreError(f"The job log {self.path} is not open.", "Restart the daemon.")
+        return self._open_connection
 
     def tidy(self) -> None:
         """Update the query planner's statistics."""
@@ -166,7 +176,7 @@ class _Transaction:
     def __enter__(self) -> None:
         self._connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         try:
             if error is None:
                 self._connection.exec_driver_sql("COMMIT")

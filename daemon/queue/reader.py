@@ -2,12 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from daemon.core.errors import InboxdError, StoreError, UsageError
 from daemon.queue import sqlite_errors
+from daemon.queue.rows import AttemptRow, EndRow, EventRow, JobRow, NumberedEventRow, PlacedRow, QueueRow
 
 _BUSY_SECONDS = 1.0  # waiting for a lock that excludes even readers
 _NUMBERED = 4  # the first schema version in which event numbers are never reused
@@ -59,10 +60,11 @@ class JobLog:
         finished_since: str | None = None,
         by_end: bool = False,
         limit: int | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[JobRow]:
         """Rows of `job_log`, newest first, or with `by_end` those that ended last. `file`: a part of the name; `since`:
         ISO date or time, UTC."""
-        conditions, values = [], []
+        conditions: list[str] = []
+        values: list[object] = []
         if states:
             conditions.append(f"state IN ({', '.join('?' * len(states))})")
             values += states
@@ -82,52 +84,53 @@ class JobLog:
         order = "finished_at DESC, id" if by_end else "received_at DESC, id"
         return self._all(f"SELECT * FROM job_log {where} ORDER BY {order} LIMIT ?", *values, limit or -1)
 
-    def find(self, prefix: str) -> dict[str, Any]:
+    def find(self, prefix: str) -> JobRow:
         """The one job whose id begins with `prefix`.
 
         Raises:
             UsageError: there is none, or more than one.
         """
-        found = self._all("SELECT * FROM job_log WHERE id >= ? AND id < ? LIMIT 2", prefix, prefix + "g")
+        found: list[JobRow] = self._all("SELECT * FROM job_log WHERE id >= ? AND id < ? LIMIT 2", prefix, prefix + "g")
         if not prefix or len(found) != 1:
             what = "No job's id begins" if not found else "More than one job's id begins"
             raise UsageError(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
         return found[0]
 
-    def attempts(self, job_id: str) -> list[dict[str, Any]]:
+    def attempts(self, job_id: str) -> list[AttemptRow]:
         return self._all("SELECT * FROM attempts WHERE job = ? ORDER BY attempt", job_id)
 
-    def events(self, job_id: str) -> list[dict[str, Any]]:
+    def events(self, job_id: str) -> list[EventRow]:
         return self._all("SELECT at, event, detail FROM events WHERE job = ? ORDER BY id", job_id)
 
     def identity(self) -> str:
         """An identifier shared only with copies of this job log; "" if its schema is older."""
-        return self._all("SELECT id FROM log_identity")[0]["id"] if self.version() >= _NUMBERED else ""
+        return str(self._value("SELECT id FROM log_identity")) if self.version() >= _NUMBERED else ""
 
     def last_event(self) -> int:
         """The number of the latest event, even if it has been removed since; 0: there never was one."""
         if self.version() < _NUMBERED:
-            return self._all("SELECT coalesce(max(id), 0) AS last FROM events")[0]["last"]
-        return self._all("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events'")[0]["last"]
+            return int(self._value("SELECT coalesce(max(id), 0) FROM events"))
+        return int(self._value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"))
 
     def time_of_event(self, event: int) -> int | None:
         """When an event was recorded (microseconds); None: there is no event of that number."""
         found = self._all("SELECT at FROM events WHERE id = ?", event)
-        return found[0]["at"] if found else None
+        return int(found[0]["at"]) if found else None
 
     def last_event_until(self, at: int) -> int:
         """The number of the latest event that was recorded until then (microseconds); 0: there is none."""
-        return self._all("SELECT coalesce(max(id), 0) AS last FROM events WHERE at <= ?", at)[0]["last"]
+        return int(self._value("SELECT coalesce(max(id), 0) FROM events WHERE at <= ?", at))
 
     def first_event_after(self, at: int) -> int | None:
         """The number of the first event that was recorded later than that (microseconds)."""
-        return self._all("SELECT min(id) AS first FROM events WHERE at > ?", at)[0]["first"]
+        first = self._value("SELECT min(id) FROM events WHERE at > ?", at)
+        return None if first is None else int(first)
 
     def latest_time(self) -> int:
         """When the latest event was recorded (microseconds); 0: there is none."""
-        return self._all("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0) AS at")[0]["at"]
+        return int(self._value("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0)"))
 
-    def events_with_files_after(self, event: int) -> list[dict[str, Any]]:
+    def events_with_files_after(self, event: int) -> list[NumberedEventRow]:
         """All events after one, in order, with the files of their jobs."""
         return self._all(
             "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
@@ -135,7 +138,7 @@ class JobLog:
             event,
         )
 
-    def finished_jobs_after(self, event: int, *, limit: int) -> list[tuple[int, int, dict[str, Any]]]:
+    def finished_jobs_after(self, event: int, *, limit: int) -> list[tuple[int, int, JobRow]]:
         """The jobs that ended after an event, in order: (number of their last event, its time in microseconds, row)."""
         rows = self._all(
             "SELECT events.id AS event_number, events.at AS event_at, job_log.* "
@@ -146,9 +149,9 @@ class JobLog:
         )
         return [(row.pop("event_number"), row.pop("event_at"), row) for row in rows]
 
-    def events_after(self, event: int) -> Iterator[dict[str, Any]]:
+    def events_after(self, event: int) -> list[EndRow]:
         """The ends of jobs and of attempts that will be retried, after the event with that number, in order."""
-        yield from self._all(
+        return self._all(
             "SELECT events.id AS number, events.at, events.event, jobs.recipe, jobs.processor, jobs.error_kind, "
             "jobs.pages, jobs.media_seconds, (events.at - jobs.started_at) / 1e6 AS run_seconds "
             "FROM events JOIN jobs ON jobs.id = events.job WHERE events.id > ? "
@@ -157,7 +160,7 @@ class JobLog:
             event,
         )
 
-    def queue(self) -> list[dict[str, Any]]:
+    def queue(self) -> list[QueueRow]:
         """The queue by recipe: how many jobs wait, since when (microseconds), and how many of them are parked."""
         return self._all(
             "SELECT coalesce(recipe, '') AS recipe, count(*) AS jobs, min(received_at) AS oldest, "
@@ -172,7 +175,7 @@ class JobLog:
         rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")
         return {row["state"]: row["count"] for row in rows}
 
-    def all_jobs(self) -> list[dict[str, Any]]:
+    def all_jobs(self) -> list[PlacedRow]:
         """What `verify` compares with the folders: one row per job, from one snapshot."""
         return self._all(
             "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
@@ -180,11 +183,11 @@ class JobLog:
 
     def version(self) -> int:
         """The version of the tables: see `migrations`."""
-        return self._all("PRAGMA user_version")[0]["user_version"]
+        return int(self._value("PRAGMA user_version"))
 
     def integrity(self) -> str:
         """ "ok", or the damage that SQLite found."""
-        return self._all("PRAGMA quick_check")[0]["quick_check"]
+        return str(self._value("PRAGMA quick_check"))
 
     def _first_start_was_cut_short(self) -> bool:
         try:
@@ -194,11 +197,16 @@ class JobLog:
                 return True
             raise
 
-    def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
+    def _all(self, query: str, *values: object) -> list[Any]:
+        """The rows as dicts: the caller knows their columns."""
         try:
             return [dict(row) for row in self._connection.execute(query, values)]
         except sqlite3.Error as error:
             raise self._translated(error) from error
+
+    def _value(self, query: str, *values: object) -> Any:
+        """The first column of the first row."""
+        return next(iter(self._all(query, *values)[0].values()))
 
     def _translated(self, error: sqlite3.Error) -> InboxdError:
         """Translate an SQLite error."""

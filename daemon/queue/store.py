@@ -16,14 +16,17 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import sqlalchemy as sa
 
-from daemon.core.job import Job, JobState
+from daemon.core.job import Job, JobState, Overrides
 from daemon.queue import sql
 from daemon.queue.database import Database
+from daemon.queue.rows import NumberedEventRow
 from processors.contract import Kind
+
+_Values = tuple[object, ...]  # those of a statement, in order
 
 _ENDED = [state for state in JobState if state.is_final]
 _jobs = sa.table("jobs", *(sa.column(name) for name in sql.JOB_COLUMNS))
@@ -38,6 +41,47 @@ _events = sa.table("events", *(sa.column(name) for name in ("id", "job", "at", "
 def now_us() -> int:
     """Microseconds since the epoch, UTC."""
     return time.time_ns() // 1000
+
+
+class StartFacts(TypedDict, total=False):
+    """What is known of an attempt when it starts."""
+
+    engine: str | None
+    model: str | None
+    device: str | None
+
+
+class ContentFacts(TypedDict, total=False):
+    """The columns of a job that describe the content of its original."""
+
+    sha256: str | None
+    size_bytes: int
+    mtime_ns: int
+
+
+class JobChanges(ContentFacts, total=False):
+    """Columns of a job that change with its state."""
+
+    recipe: str | None
+    charged: int
+    interruptions: int
+    alone: bool
+    run_at: int
+    waiting_for: str | None
+    processor: str | None
+    engine: str | None
+    model: str | None
+    device: str | None
+    attempt: int
+    result_path: str | None
+    excerpt: str
+    review: tuple[str, ...]
+    pages: int | None
+    media_seconds: float | None
+    error_kind: str | None
+    error: str | None
+    overrides: Overrides
+    duplicate_of: str | None
 
 
 class Store(Database):
@@ -92,7 +136,7 @@ class Store(Database):
 
     # ---------------------------------------------------------------------------------------- life cycle of a job
 
-    def start(self, jobs: Sequence[Job], *, processor: str, worker_pid: int, **facts: Any) -> list[Job]:
+    def start(self, jobs: Sequence[Job], *, processor: str, worker_pid: int, **facts: Unpack[StartFacts]) -> list[Job]:
         """queued -> running, as the next attempt with a new lease; committed before any worker receives it."""
         started = [
             replace(
@@ -117,7 +161,7 @@ class Store(Database):
             self._moved(JobState.QUEUED, JobState.RUNNING)
         return started
 
-    def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Any) -> Job | None:
+    def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Unpack[JobChanges]) -> Job | None:
         """running -> queued; `changes`: the cost of the attempt (charged, alone, run_at …). None: fenced off."""
         queued = replace(job, state=JobState.QUEUED, lease=None, **changes)
         with self._transaction():
@@ -128,7 +172,7 @@ class Store(Database):
         self._moved(job.state, queued.state)
         return queued
 
-    def intend(self, job: Job, *, outcome: JobState, attempt_outcome: str, **facts: Any) -> Job | None:
+    def intend(self, job: Job, *, outcome: JobState, attempt_outcome: str, **facts: Unpack[JobChanges]) -> Job | None:
         """-> publishing: the intent to end in `outcome` with the result at `result_path`. None: fenced off.
 
         From running, or (a job given up without an attempt) from queued.
@@ -227,7 +271,7 @@ class Store(Database):
         finally:
             self._connection.exec_driver_sql("DETACH DATABASE copy")
         self._counts = self._count()
-        return count
+        return int(count)
 
     def _shared_columns(self, table: str) -> list[str]:
         columns = [
@@ -236,7 +280,7 @@ class Store(Database):
         ]
         return [name for name in columns[0] if name in columns[1]]
 
-    def reassign(self, job: Job, **changes: Any) -> Job:
+    def reassign(self, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change how a queued job is to be processed (recipe …), or what it waits for."""
         changed = replace(job, **changes)
         with self._transaction():
@@ -307,7 +351,8 @@ class Store(Database):
 
     def next_run_at(self, *, now: int) -> int | None:
         """When the next job that waits for its backoff may start."""
-        return self._run(sql.NEXT_RUN_AT, (now,)).scalar_one()
+        run_at: int | None = self._run(sql.NEXT_RUN_AT, (now,)).scalar_one()
+        return run_at
 
     def open_jobs(self) -> list[Job]:
         """All jobs that have not ended, in the order of the queue."""
@@ -345,15 +390,15 @@ class Store(Database):
         return sum(self._counts[state] for state in _ENDED)
 
     def count_waiting(self) -> int:
-        return self._run(sql.COUNT_WAITING).scalar_one()
+        return int(self._run(sql.COUNT_WAITING).scalar_one())
 
     # ---------------------------------------------------------------------------------------- events
 
     def last_event(self) -> int:
         """The number of the latest event; 0: there is none."""
-        return self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(_events.c.id), 0))).scalar_one()
+        return int(self._connection.execute(sa.select(sa.func.coalesce(sa.func.max(_events.c.id), 0))).scalar_one())
 
-    def events_after(self, number: int, *, limit: int) -> list[dict[str, Any]]:
+    def events_after(self, number: int, *, limit: int) -> list[NumberedEventRow]:
         """The first events after one, in order, with the files of their jobs."""
         query = sa.select(_events, _jobs.c.folder, _jobs.c.name).join(_jobs, _jobs.c.id == _events.c.job)
         query = query.where(_events.c.id > number).order_by(_events.c.id).limit(limit)
@@ -380,17 +425,17 @@ class Store(Database):
         self._counts[old] -= 1
         self._counts[new] += 1
 
-    def _run(self, statement: str, values: Sequence[Any] = ()) -> sa.CursorResult[Any]:
+    def _run(self, statement: str, values: _Values | list[_Values] = ()) -> sa.CursorResult[Any]:
         """Run a statement of `sql`: with a tuple of values once, with a list of tuples once for each."""
         return self._connection.exec_driver_sql(statement, values)
 
-    def _save(self, job: Job, condition: str, *values: Any) -> bool:
+    def _save(self, job: Job, condition: str, *values: object) -> bool:
         """Write the whole row where `condition` still holds; False: it does not."""
         row = _row(job)
         changed = [row[name] for name in sql.CHANGING_COLUMNS]
         return self._run(sql.SAVE_IF + condition, (*changed, job.id, *values)).rowcount == 1
 
-    def _update(self, condition: Any, **values: Any) -> int:
+    def _update(self, condition: sa.ColumnElement[bool], **values: object) -> int:
         return self._connection.execute(_jobs.update().where(condition).values(**values)).rowcount
 
     def _end_attempt(self, job: Job, outcome: str, error: str) -> None:
@@ -405,20 +450,21 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def _is_attempt(job: Job, *states: JobState) -> tuple[Any, ...]:
+def _is_attempt(job: Job, *states: JobState) -> tuple[str, *_Values]:
     """The fence as a condition, followed by its values."""
-    return sql.is_attempt(len(states)), job.attempt, job.lease, *map(str, states)
+    values: _Values = (job.attempt, job.lease, *map(str, states))
+    return sql.is_attempt(len(states)), *values
 
 
-def _start_values(job: Job) -> tuple[Any, ...]:
+def _start_values(job: Job) -> _Values:
     return job.attempt, job.lease, job.started_at, job.processor, job.engine, job.model, job.device, job.id
 
 
-def _attempt_values(job: Job, worker_pid: int) -> tuple[Any, ...]:
+def _attempt_values(job: Job, worker_pid: int) -> _Values:
     return job.id, job.attempt, job.processor, job.engine, job.model, job.device, worker_pid, job.started_at
 
 
-def _same_work(job: Job) -> Any:
+def _same_work(job: Job) -> sa.ColumnElement[bool]:
     overrides = _row(job)["overrides"]
     return (
         (_jobs.c.sha256 == job.sha256)
@@ -428,8 +474,8 @@ def _same_work(job: Job) -> Any:
     )
 
 
-def _row(job: Job) -> dict[str, Any]:
-    row = {name: getattr(job, name) for name in sql.JOB_COLUMNS}
+def _row(job: Job) -> dict[str, object]:
+    row: dict[str, object] = {name: getattr(job, name) for name in sql.JOB_COLUMNS}
     row["review"] = json.dumps(job.review, ensure_ascii=False)
     row["overrides"] = json.dumps(dict(job.overrides), ensure_ascii=False)
     row["alone"] = int(job.alone)
@@ -438,8 +484,8 @@ def _row(job: Job) -> dict[str, Any]:
     return row
 
 
-def _job(row: Any) -> Job:
-    values = dict(zip(sql.JOB_COLUMNS, row, strict=True))
+def _job(row: sa.Row[Any]) -> Job:
+    values: dict[str, Any] = dict(zip(sql.JOB_COLUMNS, row, strict=True))
     values["review"] = tuple(json.loads(values["review"]))
     values["overrides"] = json.loads(values["overrides"])
     values["alone"] = bool(values["alone"])

@@ -12,7 +12,6 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from daemon.core import names
 from daemon.core.job import Job, JobState
@@ -68,7 +67,7 @@ class Rebuild:
         if damage := backup.check(copy):
             log.warning("%s is damaged as well and is not used: %s", copy, damage)
             return 0
-        count = self._store.adopt_history(copy, but_not=self._layout.inbox.taken_ids())
+        count = self._store.adopt_history(copy, but_not=list(self._layout.inbox.taken_ids()))
         log.warning("%d jobs were recorded again from %s", count, copy)
         return count
 
@@ -190,13 +189,14 @@ def _job(document: documents.Document, path: Path, outbox: Path) -> Job:
     )
 
 
-def _id(value: Any) -> str:
-    if not names.is_job_id(_string(value)):
-        raise ValueError(f"{value[:100]!r} is not the id of a job")
-    return value
+def _id(value: object) -> str:
+    job_id = _string(value)
+    if not names.is_job_id(job_id):
+        raise ValueError(f"{job_id[:100]!r} is not the id of a job")
+    return job_id
 
 
-def _file(value: Any) -> str:
+def _file(value: object) -> str:
     """The path of a file as the daemon records it, relative to the inbox."""
     path = _string(value)
     if not path or not names.is_safe_relative(path):
@@ -209,49 +209,53 @@ def _utf8(path: str) -> str:
     return path
 
 
-def _sha256(value: Any) -> str | None:
-    if value is not None and not _SHA256.fullmatch(_string(value)):
-        raise ValueError(f"{value[:100]!r} is not a checksum")
-    return value
+def _sha256(value: object) -> str | None:
+    if value is None:
+        return None
+    sha256 = _string(value)
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256[:100]!r} is not a checksum")
+    return sha256
 
 
-def _review(value: Any) -> tuple[str, ...]:
+def _review(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise TypeError("its review reasons are not a list")
     return tuple(_text(reason) for reason in value)
 
 
-def _count(value: Any, *, below: int = 2**63) -> int:
-    if type(value) is not int or not 0 <= value < below:
+def _count(value: object, *, below: int = 2**63) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
         raise ValueError("a number in it is out of range")
     return value
 
 
-def _seconds(value: Any) -> float | None:
+def _seconds(value: object) -> float | None:
     if value is None:
         return None
-    if type(value) not in (int, float) or not 0 <= value < 2**63:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 2**63:
         raise ValueError("a duration in it is out of range")
     return float(value)
 
 
-def _string(value: Any) -> str:
+def _string(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a text in it is a {type(value).__name__}")
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """A text, bounded and valid Unicode."""
     return protocol.cut(_string(value))
 
 
-def _optional_text(value: Any) -> str | None:
+def _optional_text(value: object) -> str | None:
     return None if value is None else _text(value)
 
 
-def _microseconds(value: Any) -> int:
-    time = datetime.fromisoformat(_string(value))
+def _microseconds(value: object) -> int:
+    text = _string(value)
+    time = datetime.fromisoformat(text)
     if time.tzinfo is None:
-        raise ValueError(f"{value[:100]!r} has no time zone")
+        raise ValueError(f"{text[:100]!r} has no time zone")
     return _count(int(time.timestamp() * 1e6), below=_LATEST_US)

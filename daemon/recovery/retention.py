@@ -6,7 +6,7 @@ A result is removed only if its document names the job and it contains nothing t
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,10 @@ class Retention:
             return
         if removal.jobs:
             self._store.forget_history(removal.jobs)
-        elif removal.what == "archived original":
+        elif removal.folder is not None and removal.what == "archived original":
             durable.remove_tree(removal.folder)
             durable.remove_empty_folders(removal.folder.parent, up_to=self._layout.outbox.archive)
-        elif removal.folder is not None:
+        elif removal.folder is not None and removal.job is not None:
             self._layout.outbox.remove_result(removal.job, removal.folder)
         if removal.job is not None and removal.what != "archived original":
             self._store.forget_result(removal.job, event=f"{removal.what} removed by [retention]")
@@ -85,12 +85,13 @@ class Retention:
         after = ("", 0)
         while jobs := self._store.ended(states, before=before, after=after, limit=_AT_ONCE):
             for job in jobs:
+                assert job.result_path is not None  # `ended` returns only jobs with a result
                 folder = self._layout.outbox.path / job.result_path
                 if not folder.is_dir() or folder.is_symlink():
                     yield Removal(what=what, path=job.result_path, job=job)  # it was moved: only the row is updated
                     continue
                 yield Removal(what=what, path=job.result_path, job=job, folder=folder, why_not=_why_not(folder, job))
-            after = (jobs[-1].id, jobs[-1].finished_at)
+            after = _position(jobs[-1])
 
     def _archived(self, before: int) -> Iterator[Removal]:
         archive = self._layout.outbox.archive
@@ -109,9 +110,15 @@ class Retention:
         while jobs := self._store.ended(
             (*_RESULTS, *_FAILURES), before=before, after=after, limit=_AT_ONCE, with_result=False
         ):
-            after = (jobs[-1].id, jobs[-1].finished_at)
+            after = _position(jobs[-1])
             ids = tuple(job.id for job in jobs)
             yield Removal(what="history", path=f"{len(ids)} jobs, until {jobs[-1].path}", jobs=ids)
+
+
+def _position(job: Job) -> tuple[str, int]:
+    """Where the next rows begin, for `Store.ended`."""
+    assert job.finished_at is not None  # it has ended
+    return job.id, job.finished_at
 
 
 def _why_not(folder: Path, job: Job) -> str:
@@ -128,7 +135,7 @@ def _why_not(folder: Path, job: Job) -> str:
     return f"it contains files that inboxd did not publish: {', '.join(foreign[:3])}" if foreign else ""
 
 
-def _ours(facts: dict[str, Any]) -> set[str]:
+def _ours(facts: Mapping[str, Any]) -> set[str]:
     """The names in a result that inboxd wrote, according to its document.
 
     Raises:

@@ -164,9 +164,12 @@ class Recovery:
                 self._report.published += 1
                 return
             case JobState.RUNNING:
-                job = self._interrupted(job)
+                queued = self._interrupted(job)
                 self._report.requeued += 1
-        if job is None or job.state is not JobState.QUEUED:
+                if queued is None:
+                    return
+                job = queued
+        if job.state is not JobState.QUEUED:
             return
         if job.result_path is not None:  # a retry by command that was interrupted after its commit
             self._publishing.withdraw(job)

@@ -5,17 +5,18 @@ folders for files without a row. An apparent error is checked again before it is
 be between two steps.
 """
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from daemon.core.durable import sha256_of
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.queue.reader import JobLog
+from daemon.queue.rows import PlacedRow
 from daemon.recovery.unplaced import read as read_unplaced
 
 _CHECKS = 5  # of an apparent error, before it is reported
@@ -58,33 +59,33 @@ class Verification:
         rows = self._rows()
         findings: list[Discrepancy] = []
         for done, row in enumerate(rows.values(), start=1):
-            findings += self._check_repeatedly(row["id"], lambda row=row: list(self._check(row)))
+            findings += self._check_repeatedly(row["id"], functools.partial(self._check, row))
             on_job(done, len(rows))
         for job_id in self._unexplained():
-            findings += self._check_repeatedly(job_id, lambda job_id=job_id: list(self._explain(job_id)))
+            findings += self._check_repeatedly(job_id, functools.partial(self._explain, job_id))
         with JobLog(self._database) as log:
             if (state := log.integrity()) != "ok":
                 findings.append(Discrepancy(job="", what=f"the job log is damaged: {state}"))
         return Verdict(jobs=len(rows), bytes_checked=self._bytes, findings=tuple(findings))
 
-    def _rows(self) -> dict[str, dict[str, Any]]:
+    def _rows(self) -> dict[str, PlacedRow]:
         with JobLog(self._database) as log:
             return {row["id"]: row for row in log.all_jobs()}
 
-    def _check_repeatedly(self, job_id: str, check: Callable[[], list[Discrepancy]]) -> list[Discrepancy]:
+    def _check_repeatedly(self, job_id: str, check: Callable[[], Iterator[Discrepancy]]) -> list[Discrepancy]:
         """Repeat a check that finds errors: the daemon may be between two steps. Return the last findings."""
-        findings = check()
+        findings = list(check())
         for _ in range(_CHECKS):
             if not any(finding.is_error for finding in findings):
                 break
             time.sleep(_PAUSE_SECONDS)
             row = self._rows().get(job_id)
-            findings = list(self._check(row)) if row else check()
+            findings = list(self._check(row) if row else check())
         return findings
 
     # ---------------------------------------------------------------------------------------- one job
 
-    def _check(self, row: dict[str, Any]) -> Iterator[Discrepancy]:
+    def _check(self, row: PlacedRow) -> Iterator[Discrepancy]:
         def finding(what: str, *, is_error: bool = True) -> Discrepancy:
             return Discrepancy(
                 job=row["id"], what=f"{row['state']}, {row['folder'] or '.'}/{row['name']}: {what}", is_error=is_error
@@ -97,6 +98,7 @@ class Verification:
             case "publishing":
                 yield from self._check_placed(row, finding)
                 staged = self._layout.outbox.staging / f"{row['id']}.{row['attempt']}"
+                assert row["result_path"] is not None  # the intent names it
                 result = self._layout.outbox.path / row["result_path"]
                 if staged.is_dir() and not (self._layout.inbox.taken / row["id"]).is_dir():
                     yield finding("it is staged, but the original is no longer in inbox/.taken")
@@ -109,11 +111,11 @@ class Verification:
                     )
                 yield from self._check_result(row, finding)
 
-    def _check_placed(self, row: dict[str, Any], finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
+    def _check_placed(self, row: PlacedRow, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
         if why := self._unplaced.get(row["id"]):
             yield finding(f"recovery at the last start failed: {why}")
 
-    def _check_taken(self, row: dict[str, Any], finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
+    def _check_taken(self, row: PlacedRow, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
         try:
             original = self._layout.inbox.original(row["id"])
         except OriginalGone:
@@ -122,7 +124,7 @@ class Verification:
         if row["sha256"] and self._hash(original.path) != row["sha256"]:
             yield finding("the original in inbox/.taken has changed since it was taken")
 
-    def _check_result(self, row: dict[str, Any], finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
+    def _check_result(self, row: PlacedRow, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
         if row["result_path"] is None:
             return  # removed by [retention]
         result = self._layout.outbox.path / row["result_path"]
@@ -188,5 +190,5 @@ class Verification:
         return sha256_of(path)
 
 
-def _has_ended(row: dict[str, Any]) -> bool:
+def _has_ended(row: PlacedRow) -> bool:
     return row["state"] in ("done", "failed", "cancelled")

@@ -1,11 +1,11 @@
 """The attempts that run now: what each was started with, and which were cut short by a command. Memory only."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Unpack
 
 from daemon.core.job import Job
 from daemon.files.disk_retry import DiskRetry
-from daemon.queue.store import Store
+from daemon.queue.store import JobChanges, Store
 from daemon.scheduling.pools import Assignment
 
 
@@ -45,10 +45,10 @@ class Attempts:
         self._interrupted.discard(worker)
         return True
 
-    def requeue(self, job: Job, **changes: Any) -> None:
+    def requeue(self, job: Job, *, outcome: str, detail: str = "", **changes: Unpack[JobChanges]) -> None:
         """running -> queued, as soon as the job log can be written."""
 
         def step() -> None:
-            self.store.requeue(job, **changes)
+            self.store.requeue(job, outcome=outcome, detail=detail, **changes)
 
         self.storage.run(f"queueing of {job.path} ({job.id[:8]})", step)

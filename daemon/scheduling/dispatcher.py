@@ -9,7 +9,6 @@ import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from daemon.config.current import CurrentSettings
 from daemon.config.settings import Settings
@@ -177,7 +176,7 @@ class Dispatcher:
         if works:
             worker.give(given, works, self._clock.monotonic())
 
-    def _try_to_prepare(self, job: Job) -> tuple[dict[str, Any], Assignment] | None:
+    def _try_to_prepare(self, job: Job) -> tuple[dict[str, object], Assignment] | None:
         """Return a started job's work for its worker, and how it is done. None: the attempt failed and was settled."""
         self._duplicates.forget(job.id)
         try:
@@ -195,7 +194,7 @@ class Dispatcher:
             self._set_aside(job)
         return None
 
-    def _prepare(self, job: Job) -> tuple[dict[str, Any], Assignment]:
+    def _prepare(self, job: Job) -> tuple[dict[str, object], Assignment]:
         original, assignment = self._folders.original(job.id), self._pools.assign_job(job)
         assert isinstance(assignment, Assignment) and job.kind is not None  # as when it was selected, in this turn
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt, extra=about(job))

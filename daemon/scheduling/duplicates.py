@@ -3,6 +3,7 @@ a note that names it."""
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,11 +118,11 @@ class Duplicates:
             review=list(earlier.review),
             pages=earlier.pages,
             media_seconds=earlier.media_seconds,
-            details=wellformed.finite(details),
+            details={name: wellformed.finite(value) for name, value in details.items()},
             seconds=0.0,
         )
 
-    def _copy(self, source: Path, target: Path, file: dict[str, Any]) -> None:
+    def _copy(self, source: Path, target: Path, file: protocol.OutputFile) -> None:
         """Copy an output of an earlier result, without following links: a copy, because people edit their results.
 
         Raises:
@@ -135,7 +136,7 @@ class Duplicates:
             raise ValueError(f"{source.name!r} does not have the size in result.json")
 
 
-def _files(facts: dict[str, Any]) -> list[dict[str, Any]]:
+def _files(facts: Mapping[str, Any]) -> list[protocol.OutputFile]:
     """The outputs that result.json lists, each checked.
 
     Raises:
@@ -151,8 +152,8 @@ def _files(facts: dict[str, Any]) -> list[dict[str, Any]]:
     return files
 
 
-def _note(staging: Path, job: Job, earlier: Job) -> dict[str, Any]:
+def _note(staging: Path, job: Job, earlier: Job) -> protocol.OutputFile:
     text = f"{job.path} has the same content as {earlier.path}, whose result is in {earlier.result_path}.\n"
     content = text.encode("utf-8", "backslashreplace")
     durable.write_file(staging / NOTE, content)
-    return {"name": NOTE, "sha256": durable.sha256_of(staging / NOTE), "size_bytes": len(content)}
+    return protocol.OutputFile(name=NOTE, sha256=durable.sha256_of(staging / NOTE), size_bytes=len(content))

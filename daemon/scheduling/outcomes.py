@@ -16,6 +16,7 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.publishing.publisher import Publisher
+from daemon.publishing.result_json import MadeBy
 from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
 from daemon.scheduling.pools import Assignment, Pool, Pools
@@ -116,13 +117,13 @@ class Outcomes:
             self._settle_failure(job, assignment.pool, FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         try:
-            facts = {
-                "options": assignment.shown_options,
-                "origins": self._pools.origins(job, assignment.recipe_options),
-                "processor_options": assignment.processor_options,
-                "note": assignment.note,
-            }
-            self._publishing.publish_result(job, finished, facts, on_give_up=give_up)
+            made_by = MadeBy(
+                options=assignment.shown_options,
+                origins=self._pools.origins(job, assignment.recipe_options),
+                processor_options=assignment.processor_options,
+                note=assignment.note,
+            )
+            self._publishing.publish_result(job, finished, made_by, on_give_up=give_up)
         except StartOver:
             raise
         except Exception as error:  # error boundary: one job

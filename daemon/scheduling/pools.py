@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -78,12 +77,12 @@ class Assignment:
     note: str  # why it is another processor than the recipe's, or the CPU; "" if it is the one in config.toml
 
     @property
-    def shown_options(self) -> dict[str, Any]:
+    def shown_options(self) -> dict[str, object]:
         """The recipe's options, for result.json."""
         return self.recipe_options.model_dump(mode="json")
 
     @property
-    def processor_options(self) -> dict[str, Any]:
+    def processor_options(self) -> dict[str, object]:
         """The options that decide what the worker loads, for result.json."""
         return self.pool.options.load_options()
 
@@ -135,7 +134,7 @@ class Pools:
         return next(pool for pool in self if pool.worker is worker)
 
     def assign(
-        self, recipe: str | None, overrides: Mapping[str, Any] | None = None, *, on_cpu: bool = False
+        self, recipe: str | None, overrides: Mapping[str, object] | None = None, *, on_cpu: bool = False
     ) -> Assignment | contract.Missing:
         """Decide how a recipe is carried out at present, with some of its options replaced. The decision holds until
         `forget_assignments`."""
@@ -157,7 +156,7 @@ class Pools:
         overrides, _ = self.overrides(job)
         return self.assign(job.recipe, overrides, on_cpu=job.is_for_cpu)
 
-    def overrides(self, job: Job) -> tuple[dict[str, Any], dict[str, str]]:
+    def overrides(self, job: Job) -> tuple[dict[str, object], dict[str, str]]:
         """Return the options of a job that override its recipe's, and which file sets each."""
         recipe = self._settings.recipes.get(job.recipe or "")
         if recipe is None:
@@ -165,8 +164,8 @@ class Pools:
         known = type(recipe.recipe_options).model_fields
         of_folder = {name: value for name, value in self._settings.folder(job.folder).options.items() if name in known}
         beside = job.overrides.get("options", {})
-        origins = dict.fromkeys(of_folder, "config.toml, options of the folder") | job.overrides.get("origins", {})
-        return {**of_folder, **beside}, origins
+        origins = dict.fromkeys(of_folder, "config.toml, options of the folder")
+        return {**of_folder, **beside}, {**origins, **job.overrides.get("origins", {})}
 
     def forget_assignments(self) -> None:
         """Decide again from now on: weights may have been added or removed."""
@@ -182,7 +181,7 @@ class Pools:
         own = {name: of_recipe if name in set_there else "default" for name in type(options).model_fields}
         return own | self.overrides(job)[1]
 
-    def _plan(self, name: str | None, overrides: Mapping[str, Any], on_cpu: bool) -> Assignment | contract.Missing:
+    def _plan(self, name: str | None, overrides: Mapping[str, object], on_cpu: bool) -> Assignment | contract.Missing:
         if name is None:
             return contract.Missing(why="No recipe is bound to files of this kind.")
         recipe = self._settings.recipes.get(name)

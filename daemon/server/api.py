@@ -4,12 +4,12 @@ On the wire a command is {"command": NAME, "arguments": {…}}, and its answer {
 reply, or {"ok": false, "error": …, "fix": …, "exit_code": …}. Fields are only ever added.
 """
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
-def _encodable(text: Any) -> Any:
+def _encodable(text: object) -> object:
     """Escape lone surrogates: JSON and the names of files may contain them, and pydantic refuses them."""
     return text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text
 
@@ -22,7 +22,7 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> dict[str, object]:
         return self.model_dump(mode="json", by_alias=True)
 
 
@@ -87,13 +87,19 @@ class StatusReply(Reply):
     workers: list[WorkerStatus]
     waiting: list[WaitingJobs]
     closed: Text | None  # why no work is started
-    config_problem: Text | None
-    backup_problem: Text | None
-    metrics_problem: Text | None
-    storage_problem: Text | None
-    left_in_inbox: dict[Text, Text]  # by path, why; the next two are alike
-    unplaced: dict[Text, Text]
-    watch_problems: dict[Text, Text]
+    # defaults: a daemon of an older version may not report these
+    config_problem: Text | None = None
+    backup_problem: Text | None = None
+    metrics_problem: Text | None = None
+    storage_problem: Text | None = None
+    left_in_inbox: dict[Text, Text] = {}  # by path, why; the next two are alike
+    unplaced: dict[Text, Text] = {}
+    watch_problems: dict[Text, Text] = {}
+
+    def problems(self) -> list[str]:
+        """The problems that the operator has to solve."""
+        found = (self.storage_problem, self.config_problem, self.backup_problem, self.metrics_problem)
+        return [problem for problem in found if problem]
 
 
 class Status(Command):
@@ -109,6 +115,12 @@ class WorkerCount(Reply):
     jobs: int
 
 
+class Histogram(Reply):
+    bounds: list[float]  # upper ones
+    counts: list[int]  # of the values in each range; the last one: above all bounds
+    sum: float
+
+
 class MetricsReply(Reply):
     version: Text
     pid: int
@@ -117,7 +129,7 @@ class MetricsReply(Reply):
     oldest_unclaimed_ns: int | None
     left_in_inbox: int
     polled_folders: int
-    claims: dict[str, Any]  # a histogram, of seconds
+    claims: Histogram  # in seconds
     workers: list[WorkerCount]
     worker_starts: dict[Text, int]  # by processor
     worker_ends: list[tuple[Text, Text, int]]  # processor, why, how many

@@ -4,7 +4,6 @@ import collections
 import queue
 import time
 from collections.abc import Callable
-from typing import Any
 
 from daemon.core.messages import Due, LookAt, Signalled
 from daemon.server.mailbox import Mailbox
@@ -20,7 +19,7 @@ class Backlog:
         self._due_tasks: set[str] = set()  # in `messages`
         self.on_hint: Callable[[LookAt], None] = lambda hint: None
         self.signals: collections.deque[Signalled] = collections.deque()
-        self.messages: collections.deque[Any] = collections.deque()  # other than signals and hints
+        self.messages: collections.deque[object] = collections.deque()  # other than signals and hints
 
     def collect(self, *, wait: float) -> None:
         """Take messages out of the mailbox; if there is none, wait up to `wait` seconds for one.
@@ -36,14 +35,14 @@ class Backlog:
         except queue.Empty:
             return
 
-    def next_message(self) -> Any:
+    def next_message(self) -> object:
         """Remove and return the first message that is no signal."""
         message = self.messages.popleft()
         if isinstance(message, Due):
             self._due_tasks.discard(message.task)
         return message
 
-    def _sort(self, message: Any) -> None:
+    def _sort(self, message: object) -> None:
         match message:
             case LookAt():
                 self.on_hint(message)

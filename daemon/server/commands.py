@@ -23,6 +23,7 @@ from daemon.recovery.retention import Retention
 from daemon.scheduling.dispatcher import Dispatcher
 from daemon.scheduling.pause import Pause
 from daemon.server import api
+from daemon.server.client import SAME_VERSION
 from daemon.server.events import Events
 from daemon.server.reload import Reloader
 from daemon.server.status import StatusReport
@@ -33,9 +34,6 @@ log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=api.Command)
 
-_SAME_VERSION = (
-    "The command and the daemon may be of different versions: compare `inboxd --version` with `inboxd status`."
-)
 _SHOWN_REMOVALS = 200  # that `prune` lists one by one
 
 
@@ -92,7 +90,7 @@ class Commands:
     def _register(self, command: type[C], carry_out: Callable[[C], api.Reply]) -> None:
         self._registry[command.name] = command, carry_out
 
-    def answer(self, request: Request) -> dict[str, Any]:
+    def answer(self, request: Request) -> dict[str, object]:
         """Carry out a request. Return {"ok": true, …} or {"ok": false, "error": …, "fix": …, "exit_code": …}.
 
         Raises:
@@ -124,12 +122,12 @@ class Commands:
             Refused: there is no such command, its arguments are wrong, or it is not possible now.
         """
         if request.command not in self._registry:
-            raise Refused(f"Unknown command {request.command!r}.", _SAME_VERSION)
+            raise Refused(f"Unknown command {request.command!r}.", SAME_VERSION)
         command, carry_out = self._registry[request.command]
         try:
             arguments = command.model_validate(dict(request.arguments))
         except ValidationError as error:
-            raise Refused(f"Cannot execute {request.command!r}: {_reasons(error)}.", _SAME_VERSION) from error
+            raise Refused(f"Cannot execute {request.command!r}: {_reasons(error)}.", SAME_VERSION) from error
         return carry_out(arguments)
 
     # ---------------------------------------------------------------------------------------- jobs
@@ -246,5 +244,5 @@ def _reasons(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
 
 
-def _refusal(error: str, fix: str, exit_code: int) -> dict[str, Any]:
+def _refusal(error: str, fix: str, exit_code: int) -> dict[str, object]:
     return {"ok": False, "error": error, "fix": fix, "exit_code": exit_code}

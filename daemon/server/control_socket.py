@@ -123,7 +123,7 @@ class ControlServer:
         finally:
             self._slots.release()
 
-    def _reply_to(self, connection: socket.socket) -> Mapping[str, Any]:
+    def _reply_to(self, connection: socket.socket) -> Mapping[str, object]:
         """Return the reply for this client, which may be a refusal."""
         try:
             line = _read_line(connection, MAX_REQUEST_BYTES, REQUEST_SECONDS)
@@ -139,7 +139,7 @@ class ControlServer:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             fix = 'Send one line: {"command": "status", "arguments": {}}'
             return _refusal(f"This is not a valid request: {error}", fix)
-        replies: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+        replies: queue.SimpleQueue[Mapping[str, object]] = queue.SimpleQueue()
         request = Request(command=command, arguments=arguments, reply=replies)
         self._post(request)
         try:
@@ -151,7 +151,7 @@ class ControlServer:
             )
 
 
-def ask(path: Path, command: str, timeout: float = REPLY_SECONDS, **arguments: Any) -> dict[str, Any]:
+def ask(path: Path, command: str, timeout: float = REPLY_SECONDS, **arguments: object) -> dict[str, Any]:
     """Send a command to the daemon that listens on `path`, and return its reply: {"ok": true, …} or a refusal,
     {"ok": false, "error": …, "fix": …}.
 
@@ -228,5 +228,5 @@ def _address(path: Path) -> Iterator[bytes]:
         os.close(folder)
 
 
-def _refusal(error: str, fix: str) -> dict[str, Any]:
+def _refusal(error: str, fix: str) -> dict[str, object]:
     return {"ok": False, "error": error, "fix": fix}

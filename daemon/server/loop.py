@@ -7,7 +7,6 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 from daemon.core import messages
 from daemon.core.errors import StorageError
@@ -21,7 +20,7 @@ log = logging.getLogger(__name__)
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
 
 
-def _nothing(*_: Any) -> None: ...
+def _nothing(*_: object) -> None: ...
 
 
 class Loop:
@@ -68,7 +67,7 @@ class Loop:
         self.guard(self._tasks.prune)
         self.guard(self._on_turn)
 
-    def guard(self, step: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    def guard(self, step: Callable[..., object], *arguments: object, **options: object) -> None:
         """Do something that a disk may refuse, and that a later turn will repeat."""
         try:
             step(*arguments, **options)
@@ -97,7 +96,7 @@ class Loop:
         if was_in_trouble and storage.trouble is None:
             self._app.intake.look_everywhere(self._app.clock.monotonic())  # it was not scanned meanwhile
 
-    def _apply(self, message: Any) -> None:
+    def _apply(self, message: object) -> None:
         app = self._app
         match message:
             case messages.LookEverywhere():

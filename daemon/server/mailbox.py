@@ -11,7 +11,6 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from daemon.core.messages import LookAt, LookEverywhere, Signalled
 
@@ -31,12 +30,12 @@ class Mailbox:
     """A queue of messages; see the module."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._signals: collections.deque[Signalled] = collections.deque()
         self._lock = threading.Lock()
         self._hints: dict[_Key, LookAt | LookEverywhere] = {}  # that wait in the queue
 
-    def put(self, message: Any) -> None:
+    def put(self, message: object) -> None:
         """Add a message; a waiting hint about the same name is updated instead."""
         match message:
             case Signalled():  # without the lock: a signal handler may interrupt `get` while it holds that
@@ -48,7 +47,7 @@ class Mailbox:
             case _:
                 self._queue.put(message)
 
-    def get(self, *, timeout: float = 0.0) -> Any:
+    def get(self, *, timeout: float = 0.0) -> object:
         """Remove and return the next message; wait up to `timeout` seconds for one.
 
         Raises:

@@ -102,7 +102,7 @@ class StatusReport:
             oldest_unclaimed_ns=min(unclaimed, default=None),
             left_in_inbox=len(self._intake.left),
             polled_folders=len(self._watcher.problems),
-            claims=self._intake.claims.as_dict(),
+            claims=api.Histogram(**self._intake.claims.as_dict()),
             workers=[
                 api.WorkerCount(processor=worker.processor, pid=worker.pid, state=worker.state, jobs=len(worker.jobs))
                 for worker in self._workers

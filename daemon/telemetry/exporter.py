@@ -12,10 +12,10 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from daemon.config.settings import Settings
 from daemon.core import durable
@@ -33,9 +33,9 @@ _LOCAL = {"localhost", "127.0.0.1", "[::1]", ""}  # the host names that a local 
 class Exporter:
     """The threads that `[metrics]` configures; `use` starts, changes and ends them."""
 
-    def __init__(self, post: Callable[[Any], None]):
+    def __init__(self, post: Callable[[Request], None]):
         self._post = post
-        self._configured: tuple[Any, ...] | None = None
+        self._configured: tuple[object, ...] | None = None
         self._server: _Server | None = None
         self._writer: _Writer | None = None
         self.problem: str | None = None  # why the metrics are not served
@@ -83,10 +83,10 @@ class Exporter:
         """
         from daemon.telemetry import metrics
 
-        request = Request(command="metrics", arguments={}, reply=queue.SimpleQueue())
-        self._post(request)
+        replies: queue.SimpleQueue[Mapping[str, object]] = queue.SimpleQueue()
+        self._post(Request(command="metrics", arguments={}, reply=replies))
         try:
-            live = request.reply.get(timeout=_ANSWER_SECONDS)
+            live = cast(metrics.Live, replies.get(timeout=_ANSWER_SECONDS))
         except queue.Empty:
             raise NotRunning("The main loop is too busy to answer.") from None
         return metrics.render(live, database=settings.database, saved_totals=settings.totals)
@@ -148,10 +148,11 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a slow client must not delay the stop
 
-    def __init__(self, family: socket.AddressFamily, address: Any, text: Callable[[], str]):
+    def __init__(self, family: socket.AddressFamily, address: str | tuple[str, int], text: Callable[[], str]):
         self.address_family = family
         self.text = text
-        super().__init__(address, _Handler)
+        self._unix_path = Path(address) if isinstance(address, str) else None
+        super().__init__(address, _Handler)  # type: ignore[arg-type]  # typeshed has no addresses of Unix sockets
         self._is_stopping = False
         self._thread = threading.Thread(target=self._serve, name="metrics-http", daemon=True)
         try:
@@ -161,13 +162,12 @@ class _Server(http.server.ThreadingHTTPServer):
             raise
 
     def server_bind(self) -> None:
-        if self.address_family != socket.AF_UNIX:
+        if self._unix_path is None:
             super().server_bind()
             return
-        path = self.server_address
-        if Path(path).is_socket():  # left by a killed daemon
-            Path(path).unlink()
-        self.socket.bind(path)
+        if self._unix_path.is_socket():  # left by a killed daemon
+            self._unix_path.unlink()
+        self.socket.bind(str(self._unix_path))
         self.server_name, self.server_port = "localhost", 0
 
     def _serve(self) -> None:
@@ -181,9 +181,9 @@ class _Server(http.server.ThreadingHTTPServer):
             self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._thread.join(_STOP_SECONDS)
         self.server_close()
-        if self.address_family == socket.AF_UNIX:
+        if self._unix_path is not None:
             with contextlib.suppress(OSError):
-                Path(self.server_address).unlink()
+                self._unix_path.unlink()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -218,7 +218,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def address_string(self) -> str:
         return self.client_address[0] if self.client_address else "local"
 
-    def log_message(self, format: str, *arguments: Any) -> None:
+    def log_message(self, format: str, *arguments: object) -> None:
         log.debug("metrics: %s", format % arguments)
 
 

@@ -2,7 +2,15 @@
 
 import bisect
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
+
+
+class Counts(TypedDict):
+    """A histogram as plain values."""
+
+    bounds: list[float]  # upper ones
+    counts: list[int]  # of the values in each range, not cumulative; the last one: above all bounds
+    sum: float
 
 
 class Histogram:
@@ -17,6 +25,6 @@ class Histogram:
         self._counts[bisect.bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Counts:
         """The bounds, the number of values in each range (not cumulative), and the sum of all values."""
         return {"bounds": list(self._bounds), "counts": list(self._counts), "sum": self._sum}

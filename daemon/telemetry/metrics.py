@@ -9,9 +9,9 @@ Names: https://prometheus.io/docs/practices/naming/
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import (
@@ -26,13 +26,43 @@ from prometheus_client.metrics_core import (
 from daemon.core.errors import InboxdError
 from daemon.queue.reader import JobLog
 from daemon.telemetry import gpu
+from daemon.telemetry.histogram import Counts
 from daemon.telemetry.totals import Totals, count
 from daemon.workers.memory import resident_bytes
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def render(live: Mapping[str, Any], *, database: Path, saved_totals: Path) -> str:
+class LiveWorker(TypedDict):
+    """A worker in `Live`."""
+
+    processor: str
+    pid: int
+    state: str
+    jobs: int
+
+
+class Live(TypedDict):
+    """The daemon's reply to the command `metrics`."""
+
+    version: str
+    pid: int
+    uptime_seconds: float
+    unclaimed: int
+    oldest_unclaimed_ns: int | None
+    left_in_inbox: int
+    polled_folders: int
+    claims: Counts  # in seconds
+    workers: list[LiveWorker]
+    worker_starts: dict[str, int]  # by processor
+    worker_ends: list[tuple[str, str, int]]  # processor, why, how many
+    parked: dict[str, str]
+    closed: bool
+    storage_problem: bool
+    config_problem: bool
+
+
+def render(live: Live, *, database: Path, saved_totals: Path) -> str:
     """The metrics as text. `saved_totals`: state/totals.json, which is only read."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(live, database, saved_totals))
@@ -42,7 +72,7 @@ def render(live: Mapping[str, Any], *, database: Path, saved_totals: Path) -> st
 class _Collector:
     """Collects all metrics once."""
 
-    def __init__(self, live: Mapping[str, Any], database: Path, saved_totals: Path):
+    def __init__(self, live: Live, database: Path, saved_totals: Path):
         self._live = live
         self._database = database
         self._saved_totals = saved_totals
@@ -71,7 +101,7 @@ def _try(read: Callable[[], Iterable[Metric]]) -> list[Metric] | None:
         return None
 
 
-def _of_daemon(live: Mapping[str, Any]) -> Iterator[Metric]:
+def _of_daemon(live: Live) -> Iterator[Metric]:
     yield InfoMetricFamily("inboxd", "The running daemon.", {"version": live["version"]})
     started = time.time() - live["uptime_seconds"]
     yield _gauge("start_time_seconds", "When the daemon started, in seconds since the epoch.", value=started)
@@ -90,13 +120,14 @@ def _of_daemon(live: Mapping[str, Any]) -> Iterator[Metric]:
     )
     yield _claims(live["claims"])
     yield _gauge("closed", "1 while paused or outside the active hours.", value=live["closed"])
-    for problem in ("storage_problem", "config_problem"):
-        yield _gauge(problem, "1 while there is one; `inboxd status` shows it.", value=live[problem])
+    for problem, exists in (("storage_problem", live["storage_problem"]), ("config_problem", live["config_problem"])):
+        yield _gauge(problem, "1 while there is one; `inboxd status` shows it.", value=exists)
     yield from _of_workers(live)
 
 
-def _claims(claims: Mapping[str, Any]) -> Metric:
-    total, buckets = 0, []
+def _claims(claims: Counts) -> Metric:
+    total = 0
+    buckets: list[tuple[str, float]] = []
     for bound, number in zip([*map(str, claims["bounds"]), "+Inf"], claims["counts"], strict=True):
         total += number
         buckets.append((bound, total))
@@ -104,7 +135,7 @@ def _claims(claims: Mapping[str, Any]) -> Metric:
     return HistogramMetricFamily("inboxd_claim_seconds", what, buckets=buckets, sum_value=claims["sum"])
 
 
-def _of_workers(live: Mapping[str, Any]) -> Iterator[Metric]:
+def _of_workers(live: Live) -> Iterator[Metric]:
     workers = _gauge("workers", "Running workers.", "processor", "state")
     memory = _gauge("worker_resident_memory_bytes", "Resident memory of running workers.", "processor")
     held: dict[str, int] = {}
@@ -127,8 +158,8 @@ def _of_workers(live: Mapping[str, Any]) -> Iterator[Metric]:
     ends = _counter(
         "worker_ends", "Workers ended since the daemon started; asked: idle, or to make room.", "processor", "reason"
     )
-    for *labels, number in sorted(live["worker_ends"]):
-        ends.add_metric(labels, number)
+    for processor, why, number in sorted(live["worker_ends"]):
+        ends.add_metric([processor, why], number)
     yield ends
     parked = _gauge(
         "parked",
@@ -161,8 +192,8 @@ def _of_totals(totals: Totals) -> Iterator[Metric]:
     for family, table in ((ended, totals.ended), (failures, totals.failures), (pages, totals.pages)):
         for labels, number in sorted(table.items()):
             family.add_metric(labels, number)
-    for labels, number in sorted(totals.media_seconds.items()):
-        sound.add_metric(labels, number)
+    for labels, seconds in sorted(totals.media_seconds.items()):
+        sound.add_metric(labels, seconds)
     runs = SummaryMetricFamily(
         "inboxd_run_seconds", "Duration of the last attempt of jobs that have ended.", labels=["processor"]
     )

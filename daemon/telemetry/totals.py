@@ -9,16 +9,18 @@ copy, counting continues.
 import contextlib
 import json
 import logging
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from daemon.core.errors import InboxdError
 from daemon.queue import cursor
 from daemon.queue.cursor import Cursor
 from daemon.queue.reader import JobLog
+from daemon.queue.rows import EndRow
+
+Labels = tuple[str, ...]  # the values of a metric's labels
+_Seconds = defaultdict[Labels, float]
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +33,12 @@ class Totals:
     """Totals up to an event. Keys are tuples of labels."""
 
     cursor: Cursor | None = None  # the last event counted; None: nothing yet
-    ended: Counter = field(default_factory=Counter)  # (state, recipe) -> jobs
-    failures: Counter = field(default_factory=Counter)  # (kind, "final" or "again") -> attempts
-    run_seconds: Counter = field(default_factory=Counter)  # processor -> of the last attempts of jobs that ended
-    runs: Counter = field(default_factory=Counter)  # processor -> those attempts
-    pages: Counter = field(default_factory=Counter)  # processor -> pages read
-    media_seconds: Counter = field(default_factory=Counter)  # processor -> of audio transcribed
+    ended: Counter[Labels] = field(default_factory=Counter)  # (state, recipe) -> jobs
+    failures: Counter[Labels] = field(default_factory=Counter)  # (kind, "final" or "again") -> attempts
+    run_seconds: _Seconds = field(default_factory=lambda: defaultdict(float))  # processor -> of the runs below
+    runs: Counter[Labels] = field(default_factory=Counter)  # processor -> last attempts of jobs that ended
+    pages: Counter[Labels] = field(default_factory=Counter)  # processor -> pages read
+    media_seconds: _Seconds = field(default_factory=lambda: defaultdict(float))  # processor -> of audio transcribed
 
 
 _TABLES = ("ended", "failures", "run_seconds", "runs", "pages", "media_seconds")
@@ -51,11 +53,12 @@ def count(database: Path, file: Path) -> Totals:
     with JobLog(database) as jobs:
         totals = read(file, database)
         if totals.cursor is None or not totals.cursor.reads(jobs):
-            totals = Totals(cursor=Cursor(log=jobs.identity(), event=0, at=0))
-        totals.cursor = totals.cursor.found_in(jobs)
-        for event in jobs.events_after(totals.cursor.event):
+            totals = Totals()
+        last = (totals.cursor or Cursor(log=jobs.identity(), event=0, at=0)).found_in(jobs)
+        for event in jobs.events_after(last.event):
             _add(totals, event)
-            totals.cursor = replace(totals.cursor, event=event["number"], at=event["at"])
+            last = replace(last, event=event["number"], at=event["at"])
+        totals.cursor = last
     return totals
 
 
@@ -83,15 +86,20 @@ def read(file: Path, database: Path) -> Totals:
     totals = Totals()
     with contextlib.suppress(OSError, ValueError, AttributeError, TypeError, KeyError):
         found = json.loads(file.read_bytes())
-        tables = {
-            name: Counter({tuple(key.split(_SEPARATOR)): value for key, value in found[name].items()})
-            for name in _TABLES
-        }
-        totals = Totals(cursor=Cursor.parse(found, file, database), **tables)
+        tables = {name: {tuple(key.split(_SEPARATOR)): value for key, value in found[name].items()} for name in _TABLES}
+        totals = Totals(
+            cursor=Cursor.parse(found, file, database),
+            ended=Counter(tables["ended"]),
+            failures=Counter(tables["failures"]),
+            run_seconds=defaultdict(float, tables["run_seconds"]),
+            runs=Counter(tables["runs"]),
+            pages=Counter(tables["pages"]),
+            media_seconds=defaultdict(float, tables["media_seconds"]),
+        )
     return totals
 
 
-def _add(totals: Totals, event: Mapping[str, Any]) -> None:
+def _add(totals: Totals, event: EndRow) -> None:
     name = event["event"]
     if name.startswith(_REQUEUED):
         totals.failures[name.removeprefix(_REQUEUED), "again"] += 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from daemon.core.job import Job
 from daemon.core.messages import WorkerExited
@@ -70,7 +70,7 @@ class Worker:
         is_willing = self.state is WorkerState.BUSY and self.loaded is not None and self.loaded.joins
         return is_willing and not any(job.alone for job in self.jobs.values())
 
-    def give(self, jobs: Mapping[str, Job], works: list[dict[str, Any]], now: float) -> None:
+    def give(self, jobs: Mapping[str, Job], works: list[dict[str, object]], now: float) -> None:
         """Give it jobs, and send their works."""
         self.jobs |= jobs
         held_before = self.batch_size if self.batches else 0

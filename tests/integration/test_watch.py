@@ -18,6 +18,7 @@ from rich.console import Console
 from sandbox import Place, wait_for
 
 from daemon.cli import views, watch
+from daemon.server import api
 
 _SIZE = struct.pack("HHHH", 30, 120, 0, 0)  # rows, columns
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -105,8 +106,7 @@ def test_pipe_gets_one_line_per_event_whatever_the_file_name(place: Place):
 def test_progress_has_a_bar_if_the_total_is_known():
     running = [
         {
-            "file": f"{name}.pdf",
-            "recipe": "read",
+            **{"job": "7418f7bc", "file": f"{name}.pdf", "recipe": "read", "processor": "vlm", "attempt": 1},
             "started_at_us": 1_000_000,
             "progress": {"done": 3, "total": total, "unit": "pages"},
         }
@@ -121,19 +121,21 @@ def test_progress_has_a_bar_if_the_total_is_known():
         "loading": None,
     }
     answer = {
-        **{"version": "1", "pid": os.getpid(), "uptime_seconds": 5, "jobs": {"running": 2}},
+        **{"version": "1", "pid": os.getpid(), "uptime_seconds": 5, "inbox": "in", "outbox": "out"},
+        **{"jobs": {"running": 2}},
         **{"running": running, "workers": [worker], "closed": None, "left_in_inbox": {}, "watch_problems": {}},
         "unplaced": {".taken/7418f7bc/x.txt": "Internal error during recovery"},
         "waiting": [{"for": "weights", "files": ["x"], "count": 1}] * 20,
     }
     console = Console(width=120, record=True, file=io.StringIO())
-    for part in watch.daemon_parts(answer, ["GPU 0: H200"]):
+    reply = api.StatusReply.model_validate(answer)
+    for part in watch.daemon_parts(reply, ["GPU 0: H200"]):
         console.print(part)
     text = console.export_text()
     assert "3 of 10 pages" in text and "━" in text and "3 pages" in text
     assert "Qwen" in text and "GPU 0: H200" in text and "and 13 more; see `inboxd status`" in text
     shown = Console(width=120, record=True, file=io.StringIO())
-    shown.print(*views.problem_lines(answer))
+    shown.print(*views.problem_lines(reply))
     assert ".taken/7418f7bc/x.txt: Internal error during recovery" in shown.export_text()
 
 
