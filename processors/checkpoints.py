@@ -26,7 +26,7 @@ class Parts:
     sidecars, and the same `made_by`, which names whatever else decides it (model, device's precision, prompts).
     """
 
-    def __init__(self, work: Work, made_by: Mapping[str, Any]):
+    def __init__(self, work: Work, made_by: Mapping[str, object]):
         self._folder = None if work.kept is None else work.kept / _fingerprint(work, made_by)
         if work.kept is not None and work.kept.is_dir():
             for other in work.kept.iterdir():
@@ -42,7 +42,7 @@ class Parts:
         except (OSError, ValueError):
             return None
 
-    def put(self, name: str, value: Any) -> None:
+    def put(self, name: str, value: object) -> None:
         """Keep a part, whole or not at all; `value` is what `json` can write."""
         if self._folder is None:
             return
@@ -60,7 +60,7 @@ class Parts:
                 scratch.unlink(missing_ok=True)
 
 
-def _fingerprint(work: Work, made_by: Mapping[str, Any]) -> str:
+def _fingerprint(work: Work, made_by: Mapping[str, object]) -> str:
     facts = work.source.stat()
     sidecars = {name: path.read_bytes().hex() for name, path in work.sidecars.items()}
     made_from = [facts.st_size, facts.st_mtime_ns, work.options.model_dump(mode="json"), sidecars, dict(made_by)]

@@ -18,7 +18,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import NoReturn
 
 from processors.models import hub, storage
 from processors.whisper.weights import catalogue, source
@@ -72,7 +73,7 @@ class Report:
             sys.stderr.write(f"\r{name}: {share}\x1b[K" if self._rewrites else f"{name}: {share}\n")
             sys.stderr.flush()
 
-    def line(self, event: str, text: str, **fields: Any) -> None:
+    def line(self, event: str, text: str, **fields: object) -> None:
         """Print one line about something done or found."""
         self._end_rewriting()
         if self._as_json:
@@ -89,7 +90,7 @@ class Report:
             sys.stderr.write(f"{message}\n")
         return exit_code
 
-    def _object(self, event: str, **fields: Any) -> None:
+    def _object(self, event: str, **fields: object) -> None:
         sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
         sys.stdout.flush()
 
@@ -210,7 +211,7 @@ def _remove(options: argparse.Namespace, report: Report) -> int:
 _COMMANDS = {"list": _list, "fetch": _fetch, "convert": _convert, "verify": _verify, "remove": _remove}
 
 
-def _store_of(name: str) -> Any:
+def _store_of(name: str) -> ModuleType | None:
     """The module that stores weights of this name (`source` or `hub`); None: the name is unknown."""
     if name in catalogue.NAMES:
         return source
@@ -236,7 +237,7 @@ def _megabytes(size: float) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
+    def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(os.EX_USAGE, f"{message}\n")
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 
 def text(found: str) -> str:
@@ -35,7 +35,7 @@ def finite(value: object) -> object:
     return value
 
 
-def dumps(value: object, *, indent: int | None = None, default: Callable[[Any], object] | None = None) -> str:
+def dumps(value: object, *, indent: int | None = None, default: Callable[[object], object] | None = None) -> str:
     """Serialize to JSON that any parser accepts, without escaping non-ASCII text. `default`: see `json.dumps`."""
 
     def known(other: object) -> object:

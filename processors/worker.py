@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from processors import contract, protocol, registry
 
@@ -40,7 +40,7 @@ def main() -> None:
 class Worker:
     """One processor and the two pipes it is spoken to through."""
 
-    def __init__(self, processor: type[contract.Processor], lines_in: "Lines", messages_out: Any):
+    def __init__(self, processor: type[contract.Processor], lines_in: "Lines", messages_out: BinaryIO):
         self._processor = processor()
         self._processor.newcomers = self._newcomers
         self._in = lines_in
@@ -199,7 +199,7 @@ class Worker:
             )
         )
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: protocol.Message) -> None:
         self._write(protocol.encode(message))
 
     def _write(self, line: bytes) -> None:

@@ -7,7 +7,7 @@ of a PDF page is used instead of OCR.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -107,7 +107,7 @@ class Ocr(Processor):
 
     def _read_pages(self, work: Work, progress: Progress) -> list[PageText]:
         options, read = work.options, []
-        with pages.open_pages(work.source, work.media_type, **_open_options(work)) as opened:
+        with _opened(work) as opened:
             for number in range(1, opened.total + 1):
                 was_rotated = bool(read and read[-1].rotation)
                 try:
@@ -123,7 +123,7 @@ class Ocr(Processor):
     def _read_again(self, work: Work, doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:
         """Read pages with a text layer by OCR, others from a smaller image, in which OCR makes different mistakes."""
         again = []
-        with pages.open_pages(work.source, work.media_type, **_open_options(work)) as opened:
+        with _opened(work) as opened:
             for number, first in enumerate(doubtful, start=1):
                 try:
                     with _page_boundary(work, first.number):
@@ -157,10 +157,12 @@ def _page_boundary(work: Work, number: int) -> AbstractContextManager[None]:
     return pages.unexpected_as_bad_input(where, pages.UNREADABLE_PAGE)
 
 
-def _open_options(work: Work) -> dict[str, Any]:
-    """The options with which the pages of a file are opened."""
-    options = work.options
-    return {"max_pixels": options.max_pixels, "dpi": options.dpi, "password": pages.read_password(work)}
+def _opened(work: Work) -> "AbstractContextManager[pages.Pages]":
+    """The pages of a file, opened with the options of its recipe."""
+    options, password = work.options, pages.read_password(work)
+    return pages.open_pages(
+        work.source, work.media_type, max_pixels=options.max_pixels, dpi=options.dpi, password=password
+    )
 
 
 def _has_good_text_layer(page: Page, most_picture: float) -> bool:

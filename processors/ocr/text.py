@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from processors import wellformed
 from processors.contract import Finished, Work
@@ -97,11 +97,11 @@ def _markdown(read: list[PageText]) -> str:
 
 
 def _json(work: Work, read: list[PageText]) -> str:
-    document: dict[str, Any] = {"file": work.source.name, "pages": [_page(page) for page in read]}
+    document: dict[str, object] = {"file": work.source.name, "pages": [_page(page) for page in read]}
     return wellformed.dumps(document, indent=1) + "\n"
 
 
-def _page(page: PageText) -> dict[str, Any]:
+def _page(page: PageText) -> dict[str, object]:
     return {
         "number": page.number,
         "width": page.size[0] if page.size else None,

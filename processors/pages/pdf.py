@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from processors.contract import BadInput
 from processors.pages.page import Page, is_thin, reduce, reduction_factor, refuse_too_many
 from processors.pages.textlayer import picture_share, read_text, read_words
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument, PdfPage
 
 _NO_PAGES = "This PDF has no pages. Export it again and drop the new file."
 _POINTS_PER_INCH = 72  # of PDF user space (ISO 32000-1, 8.3.2.3)
@@ -66,7 +69,7 @@ def _why_pdf_fails(code: int | None, password: str | None) -> str:
 
 
 class _PdfPages:
-    def __init__(self, pdf: Any, max_pixels: int, dpi: int):
+    def __init__(self, pdf: "PdfDocument", max_pixels: int, dpi: int):
         self.total = len(pdf)
         self._pdf, self._max_pixels, self._dpi = pdf, max_pixels, dpi
 
@@ -82,7 +85,7 @@ class _PdfPages:
         except pypdfium2.PdfiumError as error:
             raise BadInput(f"Page {number} of this PDF is damaged. Copy or download it again.") from error
 
-    def _render(self, page: Any, number: int) -> Page:
+    def _render(self, page: "PdfPage", number: int) -> Page:
         width, height = (points * self._dpi / _POINTS_PER_INCH for points in page.get_size())
         if width <= 0 or height <= 0:
             raise BadInput(f"Page {number} of this PDF has no size. Export it again and drop the new file.")

@@ -4,9 +4,12 @@ import ctypes
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from processors.pages.page import PlacedWord
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage, PdfTextPage
 
 _FINE = 16  # device units per point, as pdfium returns integers
 _GAP = 0.25  # character heights; a wider gap starts a new word, even without a space
@@ -24,7 +27,7 @@ class _Char:
     bottom: float
 
 
-def read_text(page: Any) -> str:
+def read_text(page: "PdfPage") -> str:
     text = page.get_textpage()
     try:
         found = text.get_text_bounded(errors="replace")
@@ -34,7 +37,7 @@ def read_text(page: Any) -> str:
     return "".join(_HYPHEN if each in _LINE_END else _readable(each) for each in found).strip()
 
 
-def read_words(page: Any, scale: float) -> tuple[PlacedWord, ...]:
+def read_words(page: "PdfPage", scale: float) -> tuple[PlacedWord, ...]:
     """The words in pixels of the page rendered at `scale` pixels per point; none if most text is not horizontal."""
     from pypdfium2 import raw
 
@@ -81,7 +84,7 @@ def _readable(character: str) -> str:
     return _UNKNOWN if is_control or is_noncharacter else character
 
 
-def _code(text: Any, number: int) -> int:
+def _code(text: "PdfTextPage", number: int) -> int:
     """The code of a character.
 
     pdfium's code for a hyphen at the end of a line becomes a hyphen; U+0000, its code for a glyph without one, becomes
@@ -107,7 +110,7 @@ def _is_low(code: int) -> bool:
     return 0xDC00 <= code <= 0xDFFF
 
 
-def picture_share(page: Any) -> float:
+def picture_share(page: "PdfPage") -> float:
     """The share of the page's area that its largest image covers."""
     from pypdfium2 import raw
 
@@ -117,7 +120,7 @@ def picture_share(page: Any) -> float:
     return min(1.0, max(areas, default=0.0) / (width * height))
 
 
-def _char(text: Any, page: Any, number: int, character: str, size: tuple[int, int]) -> _Char | None:
+def _char(text: "PdfTextPage", page: "PdfPage", number: int, character: str, size: tuple[int, int]) -> _Char | None:
     """None: a space, or a character that pdfium inserted."""
     from pypdfium2 import raw
 

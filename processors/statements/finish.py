@@ -6,7 +6,6 @@ Whoever reads the pages (OCR, a model) passes in how the second reading is made;
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from processors import wellformed
 from processors.contract import Work
@@ -26,7 +25,7 @@ class FinishedDocument:
     summary: str  # one line
     files: tuple[str, ...]  # names within `Work.outputs`; the first one is what a person opens
     reasons: tuple[str, ...]  # why a person should review it
-    facts: Mapping[str, Any]  # for result.json
+    facts: Mapping[str, object]  # for result.json
 
 
 def finish_statement(

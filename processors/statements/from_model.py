@@ -23,6 +23,8 @@ from processors.statements.records import StatementDocument, Unread
 from processors.statements.table import AmountCell
 from processors.statements.words import PageWord, TextLine
 
+_Answer = Mapping[str, Any]  # the answer about a page, or a row in it: JSON that fits its schema
+
 _AMOUNT = r"^[-+(]? ?[£$€]? ?[-+]?[0-9][0-9 .,']{0,16}[.,][0-9]{2} ?\)?[-+]? ?(CR|DR|S|H)?$"
 _MONEY = ("debit", "credit", "amount", "balance")
 _TEXTS = {
@@ -41,7 +43,7 @@ _FIGURES = {
 }
 
 
-def page_schema() -> dict[str, Any]:
+def page_schema() -> dict[str, object]:
     """The JSON Schema of the answer about one page: everything as printed, null for what is not on it."""
     row = {
         "date": _text("date of the movement, as printed"),
@@ -59,7 +61,7 @@ def page_schema() -> dict[str, Any]:
 
 
 def from_page_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]], confidences: Mapping[tuple[int, int], float] | None = None
+    answers: Sequence[tuple[int, _Answer]], confidences: Mapping[tuple[int, int], float] | None = None
 ) -> StatementDocument:
     """A document from (page, answer in the form of `page_schema`), in reading order.
 
@@ -73,7 +75,7 @@ def from_page_answers(
     return assemble(reading, StatementDocument(pages=len(answers), unread=reading.unread))
 
 
-def receipt_schema() -> dict[str, Any]:
+def receipt_schema() -> dict[str, object]:
     """The JSON Schema of the answer about one page of a receipt: everything as printed, null for what is not on it."""
     item = {
         "description": {"type": "string", "maxLength": 200},
@@ -92,7 +94,7 @@ def receipt_schema() -> dict[str, Any]:
 
 
 def receipt_from_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]], confidences: Mapping[tuple[int, int], float] | None = None
+    answers: Sequence[tuple[int, _Answer]], confidences: Mapping[tuple[int, int], float] | None = None
 ) -> Receipt:
     """A receipt from (page, answer in the form of `receipt_schema`); see `from_page_answers`."""
     first = {name: next((answer[name] for _, answer in answers if answer.get(name)), None) for name in _OF_RECEIPT}
@@ -123,7 +125,7 @@ def _receipt_amount(receipt: Receipt, text: str | None, mark: DecimalMark, what:
 
 def _read_page(
     page: int,
-    answer: Mapping[str, Any],
+    answer: _Answer,
     reading: RawDocument,
     accounts: AccountTracker,
     confidences: Mapping[tuple[int, int], float],
@@ -157,7 +159,7 @@ def _add_figure(reading: RawDocument, page: int, account: str, name: str, text: 
     reading.items.append(RawFigure(page, account, name, {column: text}))
 
 
-def _row(page: int, account: str, row: Mapping[str, Any], confidence: float) -> RawRow:
+def _row(page: int, account: str, row: _Answer, confidence: float) -> RawRow:
     raw = RawRow(page, account, parse_date(row.get("date") or ""), confidence=confidence)
     raw.text = [row["description"]] if row.get("description") else []
     raw.reference = [row["reference"]] if row.get("reference") else []
@@ -170,13 +172,13 @@ def _row(page: int, account: str, row: Mapping[str, Any], confidence: float) -> 
     return raw
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: Mapping[str, object]) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _text(meaning: str) -> dict[str, Any]:
+def _text(meaning: str) -> dict[str, object]:
     return {"type": ["string", "null"], "maxLength": 120, "description": meaning}
 
 
-def _amount(meaning: str) -> dict[str, Any]:
+def _amount(meaning: str) -> dict[str, object]:
     return {"anyOf": [{"type": "string", "pattern": _AMOUNT}, {"type": "null"}], "description": meaning}

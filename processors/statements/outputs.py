@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from processors.statements.ofx import write_ofx
 from processors.statements.receipts import Receipt
@@ -21,7 +20,7 @@ FORMATS = {  # by task; the first is what a person opens
     "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),
     "receipt": ("md", "csv", "json"),
 }
-_OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], Any]] = {
+_OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], object]] = {
     "csv": write_csv,
     "xlsx": write_xlsx,
     "json": write_json,
@@ -62,7 +61,7 @@ def write_receipt(receipt: Receipt, outputs: Path, stem: str, formats: Sequence[
     return files
 
 
-def summarize_document(document: StatementDocument) -> tuple[str, dict[str, Any]]:
+def summarize_document(document: StatementDocument) -> tuple[str, dict[str, object]]:
     """A summary in one line, and facts for result.json."""
     rows, accounts = document.rows, [statement.account for statement in document.statements]
     return _summary_line(len(rows), [name for name in accounts if name]), {
@@ -82,7 +81,7 @@ def _summary_line(rows: int, accounts: Sequence[str]) -> str:
     return f"{many}, account{'s' if len(accounts) > 1 else ''} {', '.join(accounts)}"
 
 
-def summarize_receipt(receipt: Receipt) -> tuple[str, dict[str, Any]]:
+def summarize_receipt(receipt: Receipt) -> tuple[str, dict[str, object]]:
     """A summary in one line, and facts for result.json."""
     line = f"{receipt.shop or 'no shop'}, {receipt.date or 'no date'}, {receipt.total or 'no total'}"
     return line, {"items": len(receipt.items), "total": receipt.total and str(receipt.total)}

@@ -4,13 +4,13 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
 def align(
-    first: Sequence[T], second: Sequence[T], keys: Sequence[Callable[[T], Any]]
+    first: Sequence[T], second: Sequence[T], keys: Sequence[Callable[[T], object]]
 ) -> Iterator[tuple[T | None, T | None]]:
     """Pairs in order; None: the other sequence has no counterpart.
 

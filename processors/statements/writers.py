@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from processors import wellformed
 from processors.statements.receipts import Receipt
@@ -110,12 +109,12 @@ def _escape_markdown(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
 
 
-def _escape_formula(value: Any) -> Any:
+def _escape_formula(value: object) -> object:
     """Put a ' before text that a spreadsheet would run; leave other values alone."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _to_json(value: Any) -> str:
+def _to_json(value: object) -> str:
     """Amounts and dates as text, for `wellformed.dumps`."""
     if isinstance(value, Decimal | date):
         return str(value)
@@ -156,7 +155,7 @@ def _or_missing(amount: Decimal | None) -> str:
     return "not found" if amount is None else str(amount)
 
 
-def _values(statement: Statement, row: Row) -> list[Any]:
+def _values(statement: Statement, row: Row) -> list[object]:
     values = [statement.account, row.page, row.date, row.value_date, row.description, row.reference]
     return [*values, row.debit, row.credit, row.balance, statement.currency, "; ".join(row.flags)]
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
@@ -99,7 +98,7 @@ def json_span(text: str) -> tuple[int, int]:
     return fenced.span("inside") if fenced else (0, len(text))
 
 
-def _assess_json(answer: PageAnswer, wanted: Mapping[str, Any]) -> AssessedAnswer:
+def _assess_json(answer: PageAnswer, wanted: Mapping[str, object]) -> AssessedAnswer:
     start, end = json_span(answer.text)
     try:
         data = json.loads(answer.text[start:end], parse_constant=wellformed.refuse_constant)

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from processors import wellformed
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 _MOST_BYTES = 256 * 1024  # of a schema; a longer file is something else
 _MOST_ERRORS = 3  # reported of one answer
@@ -21,7 +24,7 @@ _COMPACT = {"separators": (",", ":"), "ensure_ascii": False}
 # ---------------------------------------------------------------------------------------------- JSON Schema
 
 
-def load_schema(given: object, home: Path) -> dict[str, Any]:
+def load_schema(given: object, home: Path) -> dict[str, object]:
     """Check and return a schema, given as a table or as the name of a file relative to `home`.
 
     Raises:
@@ -46,7 +49,7 @@ def _path(given: str, home: Path) -> Path:
         raise ValueError(f"{given} names the home folder of a user who does not exist") from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
@@ -68,7 +71,7 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _check(schema: Mapping[str, Any]) -> None:
+def _check(schema: Mapping[str, object]) -> None:
     import jsonschema
     from llguidance import LLMatcher
 
@@ -108,7 +111,7 @@ def schema_grammar(schema: str) -> str:
     return LLMatcher.grammar_from_json_schema(schema, overrides={"lenient": True, "whitespace_flexible": False})
 
 
-def schema_text(schema: Mapping[str, Any]) -> str:
+def schema_text(schema: Mapping[str, object]) -> str:
     """The schema as it stands in a prompt, and as the key of caches."""
     return json.dumps(schema, **_COMPACT)
 
@@ -125,7 +128,7 @@ def schema_form(schema: Mapping[str, Any]) -> str:
     return f"<{schema.get('description', 'text')}>"
 
 
-def schema_errors(data: object, schema: Mapping[str, Any]) -> list[str]:
+def schema_errors(data: object, schema: Mapping[str, object]) -> list[str]:
     """The first few violations in `data` (as `json.loads` returns it), as sentences. Fetches no reference."""
     found = (f"{error.json_path}: {error.message[:200]}" for error in _validator(schema_text(schema)).iter_errors(data))
     first = [message for message, _ in zip(found, range(_MOST_ERRORS), strict=False)]
@@ -133,7 +136,7 @@ def schema_errors(data: object, schema: Mapping[str, Any]) -> list[str]:
 
 
 @cache
-def _validator(schema: str) -> Any:
+def _validator(schema: str) -> "Draft202012Validator":
     import jsonschema
     from referencing import Registry
 
@@ -167,7 +170,7 @@ def loads(text: str) -> Any:
     return wellformed.texts(json.loads(text, parse_float=Decimal, parse_constant=wellformed.refuse_constant))
 
 
-def dumps(value: Any, indent: str = "") -> str:
+def dumps(value: object, indent: str = "") -> str:
     """The same JSON, indented, with each Decimal as it was written."""
     deeper = indent + "  "
     match value:
@@ -182,5 +185,5 @@ def dumps(value: Any, indent: str = "") -> str:
             return _quote(value)
 
 
-def _quote(value: Any) -> str:
+def _quote(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

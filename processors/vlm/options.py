@@ -1,7 +1,7 @@
 """The options of `[processors.vlm]` and of its recipes. Imported by the daemon: nothing heavy."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -49,7 +49,7 @@ class AskOptions(RecipeOptions):
 
     task: Task = "ask"  # all others have a built-in prompt
     prompt: str | None = Field(default=None, max_length=prompts.MOST_BYTES)  # for every page; None: NAME.prompt
-    json_schema: dict[str, Any] | None = None  # of `extract`: a file beside config.toml, or a table; what a page has
+    json_schema: dict[str, object] | None = None  # of `extract`: a file beside config.toml, or a table; what a page has
     # per page; None: 4096 to read, 1024 to describe …
     max_new_tokens: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
     retries: int = Field(default=2, ge=0, le=3)  # of a page after a bad answer, each with another strategy
@@ -107,7 +107,7 @@ class AskOptions(RecipeOptions):
         return self.task in _SCHEMAS
 
     @property
-    def answer_schema(self) -> dict[str, Any] | None:
+    def answer_schema(self) -> dict[str, object] | None:
         """The schema of the answer about a page; None: any text."""
         return _SCHEMAS[self.task]() if self.is_of_money else self.json_schema
 

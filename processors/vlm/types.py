@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,7 +16,7 @@ class PageRequest:
     image: "Image.Image | None"  # RGB, upright, at most `VlmEngine.max_pixels`; None: the prompt brings its own text
     prompt: str  # as its author wrote it: the engine treats control tokens in it as text
     token_limit: int  # of the answer
-    json_schema: Mapping[str, Any] | None = None  # the answer is JSON that fits it; None: any text
+    json_schema: Mapping[str, object] | None = None  # the answer is JSON that fits it; None: any text
 
 
 class StopReason(StrEnum):
@@ -50,7 +50,7 @@ class VlmEngine(Protocol):
     max_pixels: int  # of a page: more would be reduced again
     pages_at_once: int  # requests that are worth collecting
     device_name: str
-    made_by: Mapping[str, Any]  # all that determines an answer beside its request
+    made_by: Mapping[str, object]  # all that determines an answer beside its request
 
     def answer(self, requests: Sequence[PageRequest], heartbeat: Callable[[], None]) -> list[PageAnswer]:
         """Return the most probable answers to `requests`, in their order; call `heartbeat` about once a second.

@@ -98,8 +98,8 @@ class Whisper(Processor):
 
         numbers = count()
         for number, outcome in self._engine.run(jobs(batch), lambda: jobs(self.newcomers())):
-            known = isinstance(outcome, JobError)
-            yield works.pop(number), Failed(kind=outcome.kind, message=str(outcome)) if known else outcome
+            failed = Failed(kind=outcome.kind, message=str(outcome)) if isinstance(outcome, JobError) else None
+            yield works.pop(number), failed or outcome
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
         ((_, outcome),) = self._engine.run([self._job(work, progress)])

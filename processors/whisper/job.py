@@ -1,7 +1,6 @@
 """One job: transcribe its track, or each of its channels, and write the result files."""
 
 from collections.abc import Callable
-from typing import Any
 
 from processors.checkpoints import Parts
 from processors.contract import Finished, Progress, Work
@@ -22,7 +21,7 @@ def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Pro
         BadInput: the file is the cause.
         OSError: the outputs cannot be written.
     """
-    options: Any = work.options
+    options: TranscribeOptions = work.options
     checkpointed = Parts(work, {"kept": checkpoints.VERSION, **engine.made_by})
     found = yield from checkpoints.resume(checkpointed, _transcript(work, engine, detector, progress))
     return Finished(

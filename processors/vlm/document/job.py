@@ -5,7 +5,6 @@ Answered pages are saved (see `processors.checkpoints`): an attempt after a cras
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 class VlmJob:
     """The pages and answers of one job."""
 
-    def __init__(self, work: Work, made_by: Mapping[str, Any]):
+    def __init__(self, work: Work, made_by: Mapping[str, object]):
         self.work = work
         self.total: int | None = None  # pages; None: not known yet
         self._made_by = made_by
@@ -178,7 +177,7 @@ class VlmJob:
     def _summary_text(self) -> str:
         return self._summary.text if self._summary else ""
 
-    def _details(self, results: list[PageResult], answered: list[PageAttempt]) -> dict[str, Any]:
+    def _details(self, results: list[PageResult], answered: list[PageAttempt]) -> dict[str, object]:
         known = [each.lowest_token_probability for each in answered if each.lowest_token_probability is not None]
         return {
             "task": self._options.task,
@@ -228,7 +227,7 @@ class VlmJob:
     def _write_pages(self, results: list[PageResult]) -> str:
         return output.write_json(self.work.outputs / f"{self.work.stem}.pages.json", self._pages_json(results))
 
-    def _pages_json(self, results: list[PageResult]) -> dict[str, Any]:
+    def _pages_json(self, results: list[PageResult]) -> dict[str, object]:
         return {
             "task": self._options.task,
             "prompt": self._prompt.text,

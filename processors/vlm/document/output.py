@@ -20,7 +20,7 @@ class MergedData:
     conflicts: list[str] = field(default_factory=list)  # "$.total: 12.30 on page 1, 13.20 on page 2"; the first counts
 
 
-def merge(pages: Sequence[tuple[str, Any]]) -> MergedData:
+def merge(pages: Sequence[tuple[str, object]]) -> MergedData:
     """Merge (name, data) of pages, such as ("page 1", {…}).
 
     Lists are concatenated; a later page fills an empty value; of two values that differ the first counts, and the
@@ -85,13 +85,13 @@ def plain(pages: Sequence[PageResult]) -> str:
     return "\f".join(f"{text}\n" for text in texts)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> str:
+def write_json(path: Path, content: dict[str, object]) -> str:
     """Write the file and return its name."""
     path.write_text(wellformed.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path.name
 
 
-def page_json(page: PageResult) -> dict[str, Any]:
+def page_json(page: PageResult) -> dict[str, object]:
     """All that is known of a page."""
     best = page.best
     if best is None:
@@ -110,7 +110,7 @@ def page_json(page: PageResult) -> dict[str, Any]:
     }
 
 
-def _attempt_json(attempt: PageAttempt) -> dict[str, Any]:
+def _attempt_json(attempt: PageAttempt) -> dict[str, object]:
     return {
         "strategy": attempt.strategy,
         "problem": attempt.problem,
@@ -120,7 +120,7 @@ def _attempt_json(attempt: PageAttempt) -> dict[str, Any]:
     }
 
 
-def _numbers(attempt: PageAttempt) -> dict[str, Any]:
+def _numbers(attempt: PageAttempt) -> dict[str, object]:
     answers = [part.answer for part in attempt.parts]
     return {
         "stop_reason": attempt.stop_reason,
@@ -135,7 +135,9 @@ def _json_text(part: AssessedAnswer) -> str:
     return part.answer.text[start:end]
 
 
-def _merge_values(old: Any, new: Any, path: str, name: str, origins: dict[str, str], conflicts: list[str]) -> Any:
+def _merge_values(
+    old: object, new: object, path: str, name: str, origins: dict[str, str], conflicts: list[str]
+) -> object:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = dict.fromkeys([*old, *new])
         return {

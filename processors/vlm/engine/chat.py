@@ -5,7 +5,6 @@ import inspect
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image, ImageOps
@@ -72,8 +71,8 @@ class ChatProcessor:
             )
         return inputs
 
-    def _content(self, request: PageRequest) -> list[dict[str, Any]]:
-        text = {"type": "text", "text": request.prompt}
+    def _content(self, request: PageRequest) -> list[dict[str, object]]:
+        text: dict[str, object] = {"type": "text", "text": request.prompt}
         if request.image is None:
             return [text]
         return [{"type": "image", "image": _in_shape(request.image, self._longest_shape)}, text]
@@ -168,5 +167,5 @@ def _without_video(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     def get_attributes(cls: type[ProcessorMixin]) -> list[str]:
         return list(parts)
 
-    members: dict[str, Any] = {"get_attributes": classmethod(get_attributes)}
+    members: dict[str, object] = {"get_attributes": classmethod(get_attributes)}
     return type(kind.__name__, (kind,), members)

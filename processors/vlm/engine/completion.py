@@ -16,9 +16,9 @@ from processors.vlm.types import PageAnswer, PageRequest, StopReason
 _STOP_REASONS = {"stop": StopReason.STOP, "length": StopReason.LENGTH, "content_filter": StopReason.REFUSED}
 
 
-def write_request(model: str, request: PageRequest, features: Sequence[str]) -> dict[str, Any]:
+def write_request(model: str, request: PageRequest, features: Sequence[str]) -> dict[str, object]:
     """The body. features: those of "response_format" and "logprobs" that the server supports."""
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "model": model,
         "messages": [{"role": "user", "content": list(_content(request))}],
         "max_tokens": request.token_limit,
@@ -90,7 +90,7 @@ def _token_probabilities(
     )
 
 
-def _content(request: PageRequest) -> Iterator[dict[str, Any]]:
+def _content(request: PageRequest) -> Iterator[dict[str, object]]:
     if request.image is not None:
         png = io.BytesIO()
         request.image.save(png, "PNG", compress_level=1)

@@ -4,7 +4,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any
 
 import httpx2
 
@@ -107,7 +106,7 @@ class ServerEngine:
                 return _failed(said(response), size, StopReason.NO_ROOM)
         return _failed(f"The model server reported: {response.status_code} {said(response)}", size)
 
-    def _post(self, body: dict[str, Any]) -> httpx2.Response | str:
+    def _post(self, body: dict[str, object]) -> httpx2.Response | str:
         """The final response; a message if the server works but has none for this request.
 
         Raises:

@@ -14,7 +14,7 @@ from typing import Any
 from processors import contract
 
 Slot = tuple[int, int]  # a request, and the number of one of its windows
-_MISSING: Any = object()
+_MISSING: object = object()
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,9 @@ class FairBatches:
     def __init__(self, decode: Callable[[list], list], kind: Callable[[Any], Hashable], most: int):
         """decode: decodes up to `most` windows of one kind."""
         self._decode, self._kind, self._most = decode, kind, most
-        self._results: dict[int, list[Any]] = {}  # by request, the one that has waited longest first
+        self._results: dict[int, list[object]] = {}  # by request, the one that has waited longest first
 
-    def answer(self, requests: Mapping[int, Sequence[Any]]) -> dict[int, list[Any] | Exception]:
+    def answer(self, requests: Mapping[int, Sequence[object]]) -> dict[int, list[object] | Exception]:
         """Decode one batch. Return the results, one for each window, of the requests that are complete.
 
         The answer to a request whose windows cannot be decoded is the exception.
@@ -44,7 +44,7 @@ class FairBatches:
         complete = [number for number, results in self._results.items() if _MISSING not in results]
         return failed | {number: self._results.pop(number) for number in complete}
 
-    def _take(self, requests: Mapping[int, Sequence[Any]], batch: list[Slot]) -> dict[int, list[Any] | Exception]:
+    def _take(self, requests: Mapping[int, Sequence[object]], batch: list[Slot]) -> dict[int, list[object] | Exception]:
         """Decode a batch; if it fails, the windows of each request separately. Return the failure of each request."""
         try:
             self._decode_places(requests, batch)
@@ -56,12 +56,12 @@ class FairBatches:
             if len(numbers) <= 1:
                 return dict.fromkeys(self._forget(numbers), error)
             log.exception("a batch of windows failed; decoding those of each file separately")
-        failed: dict[int, list[Any] | Exception] = {}
+        failed: dict[int, list[object] | Exception] = {}
         for one in numbers:
             failed |= self._take(requests, [(number, place) for number, place in batch if number == one])
         return failed
 
-    def _decode_places(self, requests: Mapping[int, Sequence[Any]], batch: list[Slot]) -> None:
+    def _decode_places(self, requests: Mapping[int, Sequence[object]], batch: list[Slot]) -> None:
         found = self._decode([requests[number][place] for number, place in batch])
         for (number, place), result in zip(batch, found, strict=True):
             self._results[number][place] = result
@@ -71,7 +71,7 @@ class FairBatches:
             del self._results[number]
         return numbers
 
-    def _next(self, requests: Mapping[int, Sequence[Any]]) -> list[Slot]:
+    def _next(self, requests: Mapping[int, Sequence[object]]) -> list[Slot]:
         waiting: dict[Hashable, list[list[Slot]]] = defaultdict(list)
         for number, results in self._results.items():
             own: dict[Hashable, list[Slot]] = defaultdict(list)

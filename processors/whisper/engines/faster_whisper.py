@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -127,7 +126,7 @@ def _segment(found: "faster_whisper.transcribe.Segment") -> Segment:
     )
 
 
-def _arguments(request: PartRequest) -> dict[str, Any]:
+def _arguments(request: PartRequest) -> dict[str, object]:
     options = request.options
     return {
         "language": request.language,

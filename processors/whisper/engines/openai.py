@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from processors.whisper.engines.window import Decoding, Window
 from processors.whisper.options import WhisperOptions
 from processors.whisper.track import interleaving
 from processors.whisper.track.engine import PartRequest, PartResult
-from processors.whisper.track.interleaving import Job
+from processors.whisper.track.interleaving import Job, ResultT
 from processors.whisper.track.segment import Segment
 from processors.whisper.weights import catalogue, source
 
@@ -77,8 +76,8 @@ class OpenAIWhisperEngine:
         return torch_device.device_name(self._model.device)
 
     def run(
-        self, jobs: Iterable[Job], more: Callable[[], Iterable[Job]] = tuple
-    ) -> Iterator[tuple[int, Any | Exception]]:
+        self, jobs: Iterable[Job[ResultT]], more: Callable[[], Iterable[Job[ResultT]]] = tuple
+    ) -> Iterator[tuple[int, ResultT | Exception]]:
         """The windows of all jobs are decoded together."""
         batches = FairBatches(self._runner.decode, attrgetter("kind"), self._runner.at_once)
         return interleaving.run(jobs, batches.answer, more)

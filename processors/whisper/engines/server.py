@@ -65,7 +65,7 @@ class ServerEngine(WholePartEngine):
             JobError: it rejects this sound.
         """
         path = f"audio/{'translations' if request.options.task == 'translate' else 'transcriptions'}"
-        fields: dict[str, Any] = {"model": self._model, "temperature": str(request.options.temperatures[0])}
+        fields: dict[str, object] = {"model": self._model, "temperature": str(request.options.temperatures[0])}
         if request.language and request.options.task != "translate":
             fields["language"] = request.language
         if request.prompt:
@@ -87,7 +87,7 @@ class ServerEngine(WholePartEngine):
                 "or set another `model` in [processors.whisper]."
             ) from error
 
-    def _post(self, path: str, fields: dict[str, Any], file: bytes, request: PartRequest) -> httpx2.Response:
+    def _post(self, path: str, fields: dict[str, object], file: bytes, request: PartRequest) -> httpx2.Response:
         """The server's final response.
 
         Raises:
@@ -126,7 +126,7 @@ def _as_wav(samples: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _parsed(response: httpx2.Response) -> Any:
+def _parsed(response: httpx2.Response) -> object:
     """
     Raises:
         _NoTranscriptionError: it is not JSON.
@@ -137,7 +137,7 @@ def _parsed(response: httpx2.Response) -> Any:
         raise _NoTranscriptionError("it is not JSON") from error
 
 
-def _read(response: Any, request: PartRequest) -> PartResult:
+def _read(response: object, request: PartRequest) -> PartResult:
     """Parse a server's response. Missing or null text means no speech; missing segment values count as good.
 
     Raises:
@@ -178,7 +178,7 @@ def _segment(each: dict[str, Any], number: int) -> Segment:
         compression_ratio=compression_ratio(text),
         extra={name: value for name, value in each.items() if name not in _OWN_NAMES and value is not None},
     )
-    given = {name: each[name] for name in _NUMBERS if isinstance(each.get(name), int | float)}
+    given: dict[str, Any] = {name: each[name] for name in _NUMBERS if isinstance(each.get(name), int | float)}
     if isinstance(each.get("tokens"), list):
         given["tokens"] = tuple(each["tokens"])
     if isinstance(each.get("language"), str):
@@ -192,7 +192,7 @@ def _with_words(segment: Segment, words: Sequence[Word]) -> Segment:
     return replace(segment, words=_spaced(words, segment.text) or (whole,))
 
 
-def _segments_with_text(response: dict[str, Any]) -> list[dict[str, Any]]:
+def _segments_with_text(response: dict[str, object]) -> list[dict[str, Any]]:
     """
     Raises:
         _NoTranscriptionError: they are not segments.
@@ -203,7 +203,7 @@ def _segments_with_text(response: dict[str, Any]) -> list[dict[str, Any]]:
     return [segment for segment in segments if _text_of(segment)]
 
 
-def _text_of(value: Any) -> str:
+def _text_of(value: object) -> str:
     """
     Raises:
         _NoTranscriptionError: the value or its text has the wrong type.

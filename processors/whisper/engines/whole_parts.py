@@ -4,13 +4,12 @@ A long file delays a short one by one part at most, and a finished part survives
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from processors.whisper.engines.fair_batches import FairBatches
 from processors.whisper.track import interleaving
 from processors.whisper.track.checkpoints import Requests
 from processors.whisper.track.engine import PartRequest, PartResult
-from processors.whisper.track.interleaving import Job
+from processors.whisper.track.interleaving import Job, ResultT
 
 
 class WholePartEngine:
@@ -22,8 +21,8 @@ class WholePartEngine:
         raise NotImplementedError
 
     def run(
-        self, jobs: Iterable[Job], more: Callable[[], Iterable[Job]] = tuple
-    ) -> Iterator[tuple[int, Any | Exception]]:
+        self, jobs: Iterable[Job[ResultT]], more: Callable[[], Iterable[Job[ResultT]]] = tuple
+    ) -> Iterator[tuple[int, ResultT | Exception]]:
         batches = FairBatches(self._transcribe_all, lambda request: None, most=1)
         return interleaving.run(jobs, batches.answer, more)
 

@@ -37,7 +37,7 @@ class Window:
         digest.update(repr(sorted((asdict(self.options) | how).items())).encode())
         return digest.digest()
 
-    def pack(self, result: DecodingResult) -> dict[str, Any] | None:
+    def pack(self, result: DecodingResult) -> dict[str, object] | None:
         if not (math.isfinite(result.avg_logprob) and math.isfinite(result.no_speech_prob)):
             return None
         return {field: getattr(result, field) for field in _SAVED_FIELDS}

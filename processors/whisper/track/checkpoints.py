@@ -19,10 +19,10 @@ class Request(Protocol):
     def digest(self) -> bytes:
         """A hash of all that the result depends on: sound, prompt, options."""
 
-    def pack(self, result: Any) -> dict[str, Any] | None:
+    def pack(self, result: Any) -> dict[str, object] | None:
         """The result as JSON; None: not worth saving."""
 
-    def unpack(self, saved: Mapping[str, Any]) -> Any:
+    def unpack(self, saved: Mapping[str, Any]) -> object:
         """The result that `pack` gave these values.
 
         Raises:
@@ -30,13 +30,13 @@ class Request(Protocol):
         """
 
 
-Requests = Generator[Sequence[Request], Sequence[Any], ResultT]
+Requests = Generator[Sequence[Any], Sequence[Any], ResultT]  # of `Request`s, and their results
 
 
 def resume(parts: Parts, job: Requests[ResultT]) -> Requests[ResultT]:
     """The same job, without the requests that an earlier attempt finished."""
 
-    def answer(requests: Sequence[Request]) -> Requests[list[Any]]:
+    def answer(requests: Sequence[Request]) -> Requests[list[object]]:
         names = [f"decoded-{request.digest().hex()[:_DIGITS]}" for request in requests]
         results = [_read(parts.get(name), request) for name, request in zip(names, requests, strict=True)]
         missing = [number for number, result in enumerate(results) if result is None]
@@ -52,7 +52,7 @@ def resume(parts: Parts, job: Requests[ResultT]) -> Requests[ResultT]:
     return interleaving.intercept(job, answer)
 
 
-def _read(saved: Any, request: Request) -> Any | None:
+def _read(saved: Any, request: Request) -> object | None:
     try:
         return None if saved is None else request.unpack(saved)
     except (KeyError, TypeError):

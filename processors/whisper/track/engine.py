@@ -10,7 +10,7 @@ import numpy as np
 
 from processors.whisper.audio import vad
 from processors.whisper.options import TranscribeOptions
-from processors.whisper.track.interleaving import Job
+from processors.whisper.track.interleaving import Job, ResultT
 from processors.whisper.track.segment import Segment
 
 
@@ -21,7 +21,7 @@ class PartResult:
     segments: list[Segment]  # times in seconds of the part; in order
     language: str | None = None  # a code, if the engine detected it while transcribing
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {"segments": [segment.as_json() for segment in self.segments], "language": self.language}
 
     @classmethod
@@ -49,7 +49,7 @@ class PartRequest:
         digest.update(repr((self.spoken, self.language, self.prompt)).encode())
         return digest.digest()
 
-    def pack(self, result: PartResult | Exception) -> dict[str, Any] | None:
+    def pack(self, result: PartResult | Exception) -> dict[str, object] | None:
         if isinstance(result, Exception):
             return None
         packed = result.as_json()
@@ -59,7 +59,7 @@ class PartRequest:
             return None
         return packed
 
-    def unpack(self, saved: Mapping[str, Any]) -> PartResult:
+    def unpack(self, saved: Mapping[str, object]) -> PartResult:
         return PartResult.from_json(saved)
 
 
@@ -69,12 +69,12 @@ class Engine(Protocol):
     name: str
     device_name: str
     is_elsewhere: bool  # it computes on a GPU or a server, and this CPU is free to prepare the next part
-    made_by: Mapping[str, Any]  # what its results depend on: name, version, model, precision
+    made_by: Mapping[str, object]  # what its results depend on: name, version, model, precision
     joins: bool  # see `contract.Loaded`
 
     def run(
-        self, jobs: Iterable[Job], more: Callable[[], Iterable[Job]] = tuple
-    ) -> Iterator[tuple[int, Any | Exception]]:
+        self, jobs: Iterable[Job[ResultT]], more: Callable[[], Iterable[Job[ResultT]]] = tuple
+    ) -> Iterator[tuple[int, ResultT | Exception]]:
         """Run jobs whose requests are those of `transcribe`; see `interleaving.run`."""
 
     def detect_language(self, samples: np.ndarray) -> tuple[str | None, float | None]:

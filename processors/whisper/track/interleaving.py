@@ -6,17 +6,17 @@ Which of the open requests are answered next is up to the caller: see `engines.f
 
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
 ResultT = TypeVar("ResultT")
-Job = Generator[Any, Any, ResultT]
+Job = Generator[Any, Any, ResultT]  # its requests and answers are known to the engine alone
 
 
 def run(
     jobs: Iterable[Job[ResultT]],
-    answer: Callable[[Mapping[int, Any]], Mapping[int, Any]],
+    answer: Callable[[Mapping[int, Any]], Mapping[int, object]],
     more: Callable[[], Iterable[Job[ResultT]]] = tuple,
 ) -> Iterator[tuple[int, ResultT | Exception]]:
     """Run all jobs; yield the number of each and what it returned or raised, as soon as it ends.
@@ -25,7 +25,7 @@ def run(
     among these is raised in the job that made the request. What `answer` itself raises closes all jobs and is raised
     here. `more` is called between rounds for jobs that have arrived since; numbering continues.
     """
-    live: dict[int, _Task] = {}
+    live: dict[int, _Task[ResultT]] = {}
     numbers = itertools.count()
     coming = list(jobs)
     try:
@@ -63,16 +63,16 @@ def intercept(
         job.close()
 
 
-class _Task:
+class _Task(Generic[ResultT]):
     """A job, its open request and, at the end, its outcome."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Job[ResultT]):
         self._job = job
         self.has_ended = False
-        self.request: Any = None
-        self.outcome: Any = None
+        self.request: object = None
+        self.outcome: ResultT | Exception  # once it has ended
 
-    def resume(self, answer: Any) -> None:
+    def resume(self, answer: object) -> None:
         """Run to the next request, or to the end; None starts the job."""
         try:
             self.request = self._job.throw(answer) if isinstance(answer, Exception) else self._job.send(answer)

@@ -15,7 +15,7 @@ class Word:
     start: float  # seconds; of the part while an engine works on it, then of the file
     end: float  # seconds
     probability: float | None  # 0 to 1; None: a server sent null
-    extra: Mapping[str, Any] = field(default_factory=dict)  # what a server sent beyond these
+    extra: Mapping[str, object] = field(default_factory=dict)  # what a server sent beyond these
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -26,7 +26,7 @@ class Word:
         known = {name: values[name] for name in ("word", "start", "end", "probability")}
         return cls(**known, extra={name: value for name, value in values.items() if name not in known})
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         timed = {"word": self.word, "start": self.start, "end": self.end, "probability": self.probability}
         return {**timed, **self.extra}
 
@@ -49,7 +49,7 @@ class Segment:
     speech_seconds: float | None = None  # speech that the voice detector found in it; None: it did not run
     language: str | None = None  # a code, where the language may change; None: that of the transcript
     channel: int | None = None  # counts from 1; None: the channels are mixed
-    extra: Mapping[str, Any] = field(default_factory=dict)  # what a server sent beyond these
+    extra: Mapping[str, object] = field(default_factory=dict)  # what a server sent beyond these
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

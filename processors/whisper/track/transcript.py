@@ -40,7 +40,7 @@ class Transcript:
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments).strip()
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Facts about the sound and its language."""
         return {
             "language": self.language,
@@ -103,7 +103,9 @@ def _write(transcript: Transcript, outputs: Path, name: str, form: str, options:
 class _ByChannel:
     """Mixin for subtitle writers that may join segments: no subtitle has words of two channels."""
 
-    def iterate_result(self, result: Mapping[str, Any], *layout: Any, **more: Any) -> Iterator[tuple[str, str, str]]:
+    def iterate_result(
+        self, result: Mapping[str, Any], *layout: object, **more: object
+    ) -> Iterator[tuple[str, str, str]]:
         for _, segments in groupby(result["segments"], key=lambda segment: segment.get("channel")):
             yield from super().iterate_result({**result, "segments": list(segments)}, *layout, **more)
 
@@ -139,7 +141,7 @@ def _labelled(segment: Segment) -> Segment:
     return replace(segment, text=label + segment.text, words=words)
 
 
-def _layout(options: TranscribeOptions) -> dict[str, Any]:
+def _layout(options: TranscribeOptions) -> dict[str, object]:
     names = ("highlight_words", "max_line_width", "max_line_count", "max_words_per_line")
     return {name: getattr(options, name) for name in names}
 
@@ -169,7 +171,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _as_json(transcript: Transcript) -> dict[str, Any]:
+def _as_json(transcript: Transcript) -> dict[str, object]:
     """openai-whisper's three keys, and more facts."""
     return {
         "text": transcript.text,

