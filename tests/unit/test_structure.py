@@ -1,6 +1,7 @@
 """Who may import whom: read from the code, so that the order cannot be broken unnoticed."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,13 @@ def test_optional_engines_are_imported_by_their_one_module():
         imported = {name.split(".")[0] for name in _imports(path)}
         wrong = {name for name in imported & owners.keys() if str(path.relative_to(ROOT)) not in owners[name]}
         assert not wrong, path
+
+
+def test_few_types_are_any():
+    """`object` is for what is only passed on, a `TypedDict` or a model for a known shape."""
+    paths = (path for folder in ("daemon", "processors") for path in (ROOT / folder).rglob("*.py"))
+    lines = [line for path in paths for line in path.read_text().splitlines() if re.search(r"\bAny\b", line)]
+    assert len(lines) < 100, "\n".join(lines)
 
 
 def test_every_daemon_module_loads_in_a_fresh_interpreter_without_an_engine():
