@@ -14,7 +14,7 @@ from daemon.cli.options import ConfigOption, JobArgument, JsonOption, Unfinished
 from daemon.config.toml import literal
 from daemon.core.errors import ConfigError, UsageError
 from daemon.core.job import JobState
-from daemon.publishing import result_json
+from daemon.publishing import result_documents
 from daemon.queue.reader import JobLog
 from daemon.server import api
 
@@ -100,7 +100,7 @@ def to_utc(text: str) -> str:
             f"--since {literal(text)} is not a date or time.",
             'Write it as 2026-11-23 or "2026-11-23 18:00", in local time.',
         ) from error
-    return result_json.iso((moment - _EPOCH) // timedelta(microseconds=1))
+    return result_documents.iso((moment - _EPOCH) // timedelta(microseconds=1))
 
 
 def show(job: JobArgument, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:

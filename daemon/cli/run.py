@@ -53,13 +53,13 @@ def run(
 def _summarize(settings: config.Settings, started: int, shown_from: Path) -> None:
     """Print the table at the end of a drain: the jobs that ended in this run, and those that are waiting."""
     from daemon.cli import terminal, views
-    from daemon.publishing import result_json
+    from daemon.publishing import result_documents
 
     with JobLog(settings.database) as log:
         rows = [
             row
             for row in reversed(log.jobs())
-            if (row["finished_at"] or "9") >= result_json.iso(started) or row["state"] == "queued"
+            if (row["finished_at"] or "9") >= result_documents.iso(started) or row["state"] == "queued"
         ]
     if not rows:
         print("The inbox contained nothing to process.", file=sys.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemon.core import names
 from daemon.core.job import Original
-from daemon.files import documents
+from daemon.files import result_reader
 
 ORIGINAL = "original"  # the subfolder for an original whose name another file of the result has
 ERROR_DOCUMENTS = ("error.json", "error.txt")  # what the daemon writes for a failure
@@ -23,7 +23,7 @@ def originals_in(result: Path) -> list[Path]:
     """The original in a failed result and its sidecars, as error.json names them; if that cannot be read, all files
     that the daemon did not write itself."""
     try:
-        original = documents.read(result / "error.json", root=result).facts["original"]
+        original = result_reader.read(result / "error.json", root=result).facts["original"]
         if original is None:
             return []
         path = original["path"]

@@ -19,7 +19,7 @@ from daemon.files.inbox import Inbox, OriginalGone
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import sniff
 from daemon.intake.hasher import Checksums
-from daemon.intake.pending import UNEXPECTED, PendingFiles, Ready
+from daemon.intake.readiness import UNEXPECTED, PendingFiles, Ready
 from daemon.queue.store import Store, new_id
 from daemon.telemetry.histogram import Histogram
 

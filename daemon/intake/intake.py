@@ -1,6 +1,6 @@
 """From a file in the inbox to a row in the queue.
 
-The scanner finds files, `pending` decides which are complete, the claimer takes and records them, the hasher computes
+The scanner finds files, `readiness` decides which are complete, the claimer takes and records them, the hasher computes
 the checksums of large ones.
 """
 
@@ -16,7 +16,7 @@ from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content
 from daemon.intake.hasher import Checksums, Hasher
-from daemon.intake.pending import PendingFiles
+from daemon.intake.readiness import PendingFiles
 from daemon.intake.scanner import Scanner
 from daemon.intake.watcher import Watcher
 from daemon.queue.store import Store

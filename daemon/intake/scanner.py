@@ -16,7 +16,7 @@ from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
 from daemon.files.layout import Layout
 from daemon.intake.overrides import FOLDER_FILE
-from daemon.intake.pending import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
+from daemon.intake.readiness import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
 from daemon.intake.settling import is_ignored
 from daemon.intake.state import Agenda, FolderState
 from daemon.intake.watcher import Watcher

@@ -23,7 +23,7 @@ class Block:
     """A file cannot be moved out of the inbox."""
 
     until: float  # monotonic seconds: the next try, unless the permissions change first
-    permissions: object  # of the file and its folder at that time; see `obstacles.permissions`
+    permissions: object  # of the file and its folder at that time; see `move_errors.permissions`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,10 +21,10 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone, as_recorded
 from daemon.files.layout import Layout
 from daemon.files.originals import ERROR_DOCUMENTS, original_folder
-from daemon.publishing import preparation, result_json
+from daemon.publishing import preparation, result_documents
+from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.preparation import Preparations
-from daemon.publishing.reopener import Reopener
-from daemon.publishing.result_json import MadeBy
+from daemon.publishing.result_documents import MadeBy
 from daemon.queue.store import ContentFacts, Store
 from processors import contract, protocol
 
@@ -50,12 +50,12 @@ class Publisher:
         self._disk_retry = disk_retry
         self._background = background
         self._preparations = Preparations(layout.outbox, background, on_error=self._cannot_publish)
-        self._reopener = Reopener(store, layout, disk_retry, background, release=self.release)
+        self._job_retrier = JobRetrier(store, layout, disk_retry, background, release=self.release)
         self._altered: set[str] = set()  # jobs whose originals no longer match their checksums
 
     def is_busy_with(self, job_id: str) -> bool:
         """True while the background works on this job; nothing else may start on it until then."""
-        return self._reopener.is_busy_with(job_id) or self._preparations.is_pending(job_id)
+        return self._job_retrier.is_busy_with(job_id) or self._preparations.is_pending(job_id)
 
     def publish_result(
         self,
@@ -229,7 +229,7 @@ class Publisher:
         is_placed = job.id in self._preparations
         if policy == "archive":
             self._layout.outbox.archive_original(job, original, is_placed=is_placed)
-        document = result_json.result_json(
+        document = result_documents.result_json(
             job,
             finished,
             original={"policy": policy, "path": where},
@@ -286,7 +286,7 @@ class Publisher:
             original = self._layout.original(job.id)
         except OriginalGone:
             original = None
-        self._reopener.withdraw_now(job.id)
+        self._job_retrier.withdraw_now(job.id)
         changes = _changes(job, original)
         if original is not None and job.id in self._altered:
             changes = _facts(original)
@@ -303,8 +303,8 @@ class Publisher:
             job = replace(job, **changes)
         where = {"path": _within(place, original)} if original else None
         documents = {
-            "error.txt": result_json.error_txt(job, kind, message),
-            "error.json": result_json.error_json(job, kind, message, original=where, version=__version__),
+            "error.txt": result_documents.error_txt(job, kind, message),
+            "error.json": result_documents.error_json(job, kind, message, original=where, version=__version__),
         }
         self._layout.outbox.stage(job, original, place, documents, is_placed=job.id in self._preparations)
         publishing = self._store.intend(
@@ -366,11 +366,11 @@ class Publisher:
             OriginalGone: the original no longer exists.
             OSError: it cannot be moved.
         """
-        self._reopener.retry(job, then)
+        self._job_retrier.retry(job, then)
 
     def withdraw(self, job: Job) -> None:
         """The second half of a retry, which recovery repeats."""
-        self._reopener.withdraw(job)
+        self._job_retrier.withdraw(job)
 
 
 def _changes(job: Job, original: Original | None) -> ContentFacts:

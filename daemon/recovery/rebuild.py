@@ -15,7 +15,7 @@ from pathlib import Path
 
 from daemon.core import names
 from daemon.core.job import Job, JobState
-from daemon.files import documents
+from daemon.files import result_reader
 from daemon.files.inbox import as_recorded
 from daemon.files.layout import Layout
 from daemon.files.originals import ORIGINAL
@@ -139,14 +139,14 @@ def _is_in_place(job: Job) -> bool:
 def _read(path: Path, outbox: Path) -> tuple[Job, bool] | None:
     """The job of a document, and whether this user wrote it; None: it describes no job."""
     try:
-        document = documents.read(path, root=outbox)
+        document = result_reader.read(path, root=outbox)
         return _job(document, path, outbox), document.is_ours
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("%s describes no job: %r", names.printable(str(path)), error)
         return None
 
 
-def _job(document: documents.Document, path: Path, outbox: Path) -> Job:
+def _job(document: result_reader.Document, path: Path, outbox: Path) -> Job:
     """The job of a document.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any
 from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState
-from daemon.files import documents
+from daemon.files import result_reader
 from daemon.files.layout import Layout
 from daemon.files.originals import ORIGINAL
 from daemon.queue.store import Store
@@ -125,7 +125,7 @@ def _why_not(folder: Path, job: Job) -> str:
     """Why a result may not be removed; "" if it may be."""
     path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
     try:
-        facts = documents.read(path, root=folder).facts
+        facts = result_reader.read(path, root=folder).facts
         if facts.get("job") != job.id:
             return "another job's result has its name"
         ours = _ours(facts)

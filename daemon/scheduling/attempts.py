@@ -14,7 +14,7 @@ class Attempts:
     """Shared by the dispatcher, which starts attempts, and the outcomes, which end them. Main thread only."""
 
     store: Store
-    storage: DiskRetry
+    disk_retry: DiskRetry
     _assignments: dict[str, Assignment] = field(default_factory=dict)  # by job
     _cancelled: set[str] = field(default_factory=set)  # running jobs whose worker was killed to cancel them
     _interrupted: set[int] = field(default_factory=set)  # those workers
@@ -51,4 +51,4 @@ class Attempts:
         def step() -> None:
             self.store.requeue(job, outcome=outcome, detail=detail, **changes)
 
-        self.storage.run(f"queueing of {job.path} ({job.id[:8]})", step)
+        self.disk_retry.run(f"queueing of {job.path} ({job.id[:8]})", step)

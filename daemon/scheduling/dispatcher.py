@@ -47,8 +47,8 @@ class Dispatcher:
         self,
         settings: CurrentSettings,
         store: Store,
-        folders: Layout,
-        storage: DiskRetry,
+        layout: Layout,
+        disk_retry: DiskRetry,
         workers: Workers,
         publishing: Publisher,
         pause: Pause,
@@ -59,8 +59,8 @@ class Dispatcher:
     ):
         self._settings = settings
         self._store = store
-        self._folders = folders
-        self._storage = storage
+        self._layout = layout
+        self._disk_retry = disk_retry
         self._workers = workers
         self._publishing = publishing
         self._pause = pause
@@ -68,7 +68,7 @@ class Dispatcher:
         self._attempts = attempts
         self._progress = progress
         self._clock = clock
-        self._duplicates = Duplicates(settings, store, folders, publishing)
+        self._duplicates = Duplicates(settings, store, layout, publishing)
         self._candidates = Candidates(settings, store, pools, self._duplicates, publishing, clock)
         self.has_more = False  # another `feed` would settle more jobs at once
 
@@ -83,7 +83,7 @@ class Dispatcher:
         """Settle the queued jobs that need no worker, give work to idle workers, and start workers for work that has
         none. While the daemon is paused, end the idle workers instead."""
         self.has_more = False
-        if self._storage.trouble is not None:
+        if self._disk_retry.trouble is not None:
             return
         if self._pause.reason is not None:
             self._end_idle(lambda pool: True, "the daemon is paused")
@@ -151,7 +151,7 @@ class Dispatcher:
             pool.worker = self._workers.spawn(pool.processor, pool.options)
         except OSError as error:
             if error.errno in _OUT_OF_RESOURCES:
-                self._storage.note(error, can_take=True)
+                self._disk_retry.note(error, can_take=True)
             else:
                 self._pools.park(pool, f"The worker for {pool.processor} could not be started: {error}.")
 
@@ -185,7 +185,7 @@ class Dispatcher:
             self._publishing.give_up(job, FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
         except (OSError, StorageError) as error:
             log.warning("%s %s: %s", job.id[:8], job.path, error, extra=about(job))
-            self._storage.note(error, can_take=True)
+            self._disk_retry.note(error, can_take=True)
             self._attempts.requeue(job, outcome=FailureKind.UNAVAILABLE, detail=str(error))
         except InboxdError:
             raise
@@ -195,7 +195,7 @@ class Dispatcher:
         return None
 
     def _prepare(self, job: Job) -> tuple[dict[str, object], Assignment]:
-        original, assignment = self._folders.original(job.id), self._pools.assign_job(job)
+        original, assignment = self._layout.original(job.id), self._pools.assign_job(job)
         assert isinstance(assignment, Assignment) and job.kind is not None  # as when it was selected, in this turn
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt, extra=about(job))
         work = contract.Work(
@@ -204,12 +204,12 @@ class Dispatcher:
             source=original.path,
             kind=job.kind,
             media_type=job.media_type,
-            outputs=self._folders.outbox.prepare_attempt(job),
+            outputs=self._layout.outbox.prepare_attempt(job),
             stem=result_stem(job.name),
             recipe=job.recipe or "",
             options=assignment.recipe_options,
             sidecars=original.sidecars,
-            kept=self._folders.checkpoints / job.id,
+            kept=self._layout.checkpoints / job.id,
         )
         return protocol.work_to_wire(work), assignment
 
@@ -241,7 +241,7 @@ class Dispatcher:
     def cancel(self, job: Job) -> bool:
         """Cancel an unfinished job; its original goes to outbox/failed. False: delayed until a disk permits it."""
         step = functools.partial(self._cancel, job.id)
-        return self._storage.run(f"cancellation of {job.path} ({job.id[:8]})", step)
+        return self._disk_retry.run(f"cancellation of {job.path} ({job.id[:8]})", step)
 
     def _cancel(self, job_id: str) -> None:
         """Cancel the job in its current state: it may have started or ended while the step waited."""

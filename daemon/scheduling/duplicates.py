@@ -13,7 +13,7 @@ from daemon.core import durable
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
-from daemon.files import beneath, documents
+from daemon.files import beneath, result_reader
 from daemon.files.layout import Layout
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
@@ -39,10 +39,10 @@ class Duplicate:
 class Duplicates:
     """Finds the duplicates among queued jobs, and publishes them. Called by the main thread only."""
 
-    def __init__(self, settings: CurrentSettings, store: Store, folders: Layout, publishing: Publisher):
+    def __init__(self, settings: CurrentSettings, store: Store, layout: Layout, publishing: Publisher):
         self._settings = settings
         self._store = store
-        self._folders = folders
+        self._layout = layout
         self._publishing = publishing
         self._unusable: set[str] = set()  # jobs whose earlier result could not be used: they are processed
 
@@ -96,8 +96,8 @@ class Duplicates:
         """
         job, earlier, assignment = duplicate.job, duplicate.earlier, duplicate.assignment
         assert earlier.result_path is not None  # `find` wants one
-        result = self._folders.outbox.path / earlier.result_path
-        document = documents.read(result / "result.json", root=self._folders.outbox.path)
+        result = self._layout.outbox.path / earlier.result_path
+        document = result_reader.read(result / "result.json", root=self._layout.outbox.path)
         facts = document.facts
         if facts["job"] != earlier.id or not document.is_ours:
             raise ValueError("another job's result has its name, or another user wrote it")
@@ -107,7 +107,7 @@ class Duplicates:
         if not isinstance(details, dict):
             raise ValueError("its details are not a JSON object")
         files = _files(facts) if with_files else []
-        staging = self._folders.outbox.prepare_attempt(job)
+        staging = self._layout.outbox.prepare_attempt(job)
         for file in files:
             self._copy(result / file["name"], staging / file["name"], file)
         return protocol.WorkFinished(
@@ -129,7 +129,7 @@ class Duplicates:
             OSError, ValueError: it is not as result.json describes it.
         """
         durable.make_folder(target.parent)
-        with beneath.opened(self._folders.outbox.path, source.parent) as folder:
+        with beneath.opened(self._layout.outbox.path, source.parent) as folder:
             held = Path(f"/proc/self/fd/{folder}") / source.name
             durable.copy(held, target, file["sha256"], at_most=file["size_bytes"])
         if target.stat().st_size != file["size_bytes"]:

@@ -16,7 +16,7 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.publishing.publisher import Publisher
-from daemon.publishing.result_json import MadeBy
+from daemon.publishing.result_documents import MadeBy
 from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
 from daemon.scheduling.pools import Assignment, Pool, Pools
@@ -36,8 +36,8 @@ class Outcomes:
     def __init__(
         self,
         settings: CurrentSettings,
-        folders: Layout,
-        storage: DiskRetry,
+        layout: Layout,
+        disk_retry: DiskRetry,
         workers: Workers,
         publishing: Publisher,
         pools: Pools,
@@ -46,8 +46,8 @@ class Outcomes:
         clock: Clock,
     ):
         self._settings = settings
-        self._folders = folders
-        self._storage = storage
+        self._layout = layout
+        self._disk_retry = disk_retry
         self._workers = workers
         self._publishing = publishing
         self._pools = pools
@@ -153,7 +153,7 @@ class Outcomes:
     def _why_unreadable(self, job: Job) -> str | None:
         """Why the original cannot be read now, though nobody removed it: its folder is absent, its disk fails."""
         try:
-            self._folders.original(job.id)
+            self._layout.original(job.id)
         except OriginalGone:
             return None
         except (OSError, StorageError) as error:
@@ -249,7 +249,7 @@ class Outcomes:
         """Apply to the pool and the disks what a failure tells about them. Return the failure to charge."""
         if failure is FailureKind.STORAGE:
             pool.storage_failures += 1
-            self._storage.note(StorageError(message), can_take=True)
+            self._disk_retry.note(StorageError(message), can_take=True)
             if pool.storage_failures > _MAX_STORAGE_FAILURES:  # in a row, although the daemon itself can write
                 return FailureKind.ERROR
         elif failure is FailureKind.OUT_OF_MEMORY:

@@ -44,9 +44,9 @@ class App:
     settings: CurrentSettings
     clock: Clock
     # files and rows
-    folders: Layout
+    layout: Layout
     store: Store
-    storage: DiskRetry
+    disk_retry: DiskRetry
     background: Background
     # from the inbox to the outbox
     watcher: Watcher
@@ -78,7 +78,7 @@ class App:
 def build(
     settings: Settings,
     *,
-    folders: Layout,
+    layout: Layout,
     mailbox: Mailbox,
     clock: Clock | None = None,
     spawn: Spawn | None = None,
@@ -97,30 +97,30 @@ def build(
     """
     post, clock, current = mailbox.put, clock or SystemClock(), CurrentSettings(settings)
     store = Store(settings.database, clock=clock.now_us)
-    storage = DiskRetry(folders, store, clock=clock.monotonic)
-    launcher = Launcher(post, at_once=settings.workers.at_once, descriptors=folders.held)
+    disk_retry = DiskRetry(layout, store, clock=clock.monotonic)
+    launcher = Launcher(post, at_once=settings.workers.at_once, descriptors=layout.held)
     workers = Workers(spawn or launcher, settings.models, clock=clock.monotonic)
     background = background or Background(post)
-    publishing = Publisher(current, store, folders, storage, background)
+    publishing = Publisher(current, store, layout, disk_retry, background)
     watcher = Watcher(post)
-    intake = Intake(settings, store, folders, storage, watcher, post, now_us=clock.now_us, hasher=hasher)
+    intake = Intake(settings, store, layout, disk_retry, watcher, post, now_us=clock.now_us, hasher=hasher)
 
     pause = Pause(current, ignored=ignore_pause)
-    pools, attempts, progress = Pools(current, clock), Attempts(store=store, storage=storage), ProgressBoard()
+    pools, attempts, progress = Pools(current, clock), Attempts(store=store, disk_retry=disk_retry), ProgressBoard()
     dispatcher = Dispatcher(
-        current, store, folders, storage, workers, publishing, pause, pools, attempts, progress, clock
+        current, store, layout, disk_retry, workers, publishing, pause, pools, attempts, progress, clock
     )
-    outcomes = Outcomes(current, folders, storage, workers, publishing, pools, attempts, progress, clock)
+    outcomes = Outcomes(current, layout, disk_retry, workers, publishing, pools, attempts, progress, clock)
 
-    retention = Retention(current, store, folders)
+    retention = Retention(current, store, layout)
     timetable = Timetable(post, settings.schedule)
     notifier = notifier or Notifier()
     hooks, exporter, problems = Hooks(settings), Exporter(post), Problems()
     status = StatusReport(
         current,
         store,
-        folders,
-        storage,
+        layout,
+        disk_retry,
         workers,
         dispatcher,
         progress,
@@ -135,7 +135,7 @@ def build(
     commands = Commands(
         current,
         store,
-        storage,
+        disk_retry,
         workers,
         publishing,
         dispatcher,
@@ -152,9 +152,9 @@ def build(
     return App(
         settings=current,
         clock=clock,
-        folders=folders,
+        layout=layout,
         store=store,
-        storage=storage,
+        disk_retry=disk_retry,
         background=background,
         watcher=watcher,
         intake=intake,
@@ -165,10 +165,10 @@ def build(
         dispatcher=dispatcher,
         outcomes=outcomes,
         publishing=publishing,
-        rebuild=Rebuild(store, folders),
-        recovery=Recovery(store, folders, storage, publishing, intake),
+        rebuild=Rebuild(store, layout),
+        recovery=Recovery(store, layout, disk_retry, publishing, intake),
         retention=retention,
-        backup=Backup(settings.database, folders.backups, post),
+        backup=Backup(settings.database, layout.backups, post),
         timetable=timetable,
         notifier=notifier,
         hooks=hooks,

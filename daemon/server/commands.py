@@ -52,7 +52,7 @@ class Commands:
         self,
         settings: CurrentSettings,
         store: Store,
-        storage: DiskRetry,
+        disk_retry: DiskRetry,
         workers: Workers,
         publishing: Publisher,
         dispatcher: Dispatcher,
@@ -66,7 +66,7 @@ class Commands:
     ):
         self._settings = settings
         self._store = store
-        self._storage = storage
+        self._disk_retry = disk_retry
         self._workers = workers
         self._publishing = publishing
         self._dispatcher = dispatcher
@@ -185,7 +185,7 @@ class Commands:
             recipes = self._settings.value.folder(job.folder).recipes
             self._store.reassign(job, recipe=recipes.get(job.kind) if job.kind else None)
 
-        self._storage.run(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
+        self._disk_retry.run(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
 
     def _cancel(self, command: api.Cancel) -> api.CancelReply:
         job = self._find(command.job)
@@ -195,8 +195,8 @@ class Commands:
             raise Refused(f"{job.path} {what}.", "Only a queued or running job can be cancelled.")
         is_done = self._dispatcher.cancel(job)
         if is_done and job.state is JobState.RUNNING:  # recorded once its worker has exited
-            is_done = self._storage.examine()
-        return api.CancelReply(cancelled=job.id, waits_for=None if is_done else self._storage.problem)
+            is_done = self._disk_retry.examine()
+        return api.CancelReply(cancelled=job.id, waits_for=None if is_done else self._disk_retry.problem)
 
     def _find(self, prefix: str) -> Job:
         found = self._store.find(printable(prefix)) if prefix else []
@@ -209,7 +209,7 @@ class Commands:
 
     def probe(self) -> api.Done:
         """Check the inbox, the disks and what parked jobs wait for, now."""
-        self._storage.retry(at_once=True)
+        self._disk_retry.retry(at_once=True)
         self._intake.look_everywhere(self._clock.monotonic())
         self._intake.retry_blocked(self._clock.monotonic())
         self._dispatcher.probe(at_once=True)

@@ -73,27 +73,27 @@ class Loop:
             step(*arguments, **options)
         except (OSError, StorageError) as error:
             log.debug("%s", step, exc_info=True)
-            self._app.storage.note(error)
+            self._app.disk_retry.note(error)
 
     def pause(self) -> float:
         """Seconds until the next thing to do if no message comes."""
         try:
             return self._until_next()
         except StorageError as error:
-            self._app.storage.note(error)
+            self._app.disk_retry.note(error)
             return 0.0
 
     def _follow_clock(self) -> None:
         if step := self._app.timetable.follow_clock():
             log.warning("the clock was set by %+.0f s: waiting jobs keep the time they have left to wait", step)
             shift = functools.partial(self._app.store.shift_waits, int(step * 1e6))
-            self._app.storage.run(f"shift of the waits by {step} s", shift)
+            self._app.disk_retry.run(f"shift of the waits by {step} s", shift)
 
     def _retry_storage(self) -> None:
-        storage = self._app.storage
-        was_in_trouble = storage.trouble is not None
-        storage.retry()
-        if was_in_trouble and storage.trouble is None:
+        disk_retry = self._app.disk_retry
+        was_in_trouble = disk_retry.trouble is not None
+        disk_retry.retry()
+        if was_in_trouble and disk_retry.trouble is None:
             self._app.intake.look_everywhere(self._app.clock.monotonic())  # it was not scanned meanwhile
 
     def _apply(self, message: object) -> None:
@@ -136,7 +136,7 @@ class Loop:
             pauses.append(look)
         if (deadline := app.workers.next_deadline()) is not None:
             pauses.append(deadline - now)
-        if (next_try := app.storage.next_try()) is not None:
+        if (next_try := app.disk_retry.next_try()) is not None:
             pauses.append(next_try - now)
         elif (run_at := app.store.next_run_at(now=app.clock.now_us())) is not None:
             pauses.append((run_at - app.clock.now_us()) / 1e6 + 0.001)

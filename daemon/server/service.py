@@ -82,7 +82,7 @@ class Service:
         self._is_ready = False
         self._next_ping = 0.0
         self._ended = 0  # jobs, when the hooks were last woken
-        self._folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
+        self._layout = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
 
     def run(self) -> None:
         """Run until a signal, or with `drain` until all is done.
@@ -111,17 +111,17 @@ class Service:
         """Check the folders, lock them against a second daemon, open the job log, build the parts."""
         try:
             os.umask(os.umask(0o077) | 0o022)  # others may read published results, but not change them
-            self._folders.prepare()
-            self._folders.lock()
+            self._layout.prepare()
+            self._layout.lock()
             self.app = build(
                 self._settings,
-                folders=self._folders,
+                layout=self._layout,
                 mailbox=self._mailbox,
                 notifier=self._notifier,
                 ignore_pause=self._drain,
             )
         except BaseException:
-            self._folders.unlock()  # the start may be tried again
+            self._layout.unlock()  # the start may be tried again
             raise
         self._loop = Loop(self.app, self._backlog, on_signal=self._on_signal, on_turn=self._report)
 
@@ -140,7 +140,7 @@ class Service:
         app.intake.look_everywhere(app.clock.monotonic())
         loop.advance()
         until = time.monotonic() + _SCAN_SECONDS
-        while app.intake.is_scanning and time.monotonic() < until and app.storage.next_try() is None:
+        while app.intake.is_scanning and time.monotonic() < until and app.disk_retry.next_try() is None:
             if self.was_asked_to_stop():
                 return
             loop.advance()  # ready means watching: a file that arrives from now on gives a hint
@@ -172,7 +172,7 @@ class Service:
         app.store.close()
         if app.store.is_damaged:
             app.store.set_aside()
-        app.folders.unlock(is_quiet=is_quiet)
+        app.layout.unlock(is_quiet=is_quiet)
 
     def _has_unfinished_work(self) -> bool:
         return self.app.dispatcher.is_busy or self.app.background.pending > 0
@@ -235,19 +235,19 @@ class Service:
     def _is_finished(self) -> bool:
         if self._stop_requests:
             return True
-        is_idle = self.app.intake.is_quiet or self.app.storage.trouble is not None
+        is_idle = self.app.intake.is_quiet or self.app.disk_retry.trouble is not None
         return self._drain and is_idle and not self.is_working
 
     @property
     def is_working(self) -> bool:
         """Is there a job that can go on without help? (One that waits for weights or a server may not.)"""
-        storage, store = self.app.storage, self.app.store
-        if storage.next_try() is not None:
-            return storage.tries < _DRAIN_TRIES
+        disk_retry, store = self.app.disk_retry, self.app.store
+        if disk_retry.next_try() is not None:
+            return disk_retry.tries < _DRAIN_TRIES
         counts = store.counts()
         unfinished = counts.get("queued", 0) + counts.get("running", 0) + counts.get("publishing", 0)
         try:
             return unfinished > store.count_waiting()
         except StorageError as error:
-            storage.note(error)
+            disk_retry.note(error)
             return True

@@ -40,8 +40,8 @@ class StatusReport:
         self,
         settings: CurrentSettings,
         store: Store,
-        folders: Layout,
-        storage: DiskRetry,
+        layout: Layout,
+        disk_retry: DiskRetry,
         workers: Workers,
         dispatcher: Dispatcher,
         progress: ProgressBoard,
@@ -54,8 +54,8 @@ class StatusReport:
     ):
         self._settings = settings
         self._store = store
-        self._folders = folders
-        self._storage = storage
+        self._layout = layout
+        self._disk_retry = disk_retry
         self._workers = workers
         self._dispatcher = dispatcher
         self._progress = progress
@@ -83,9 +83,9 @@ class StatusReport:
             config_problem=self._problems.config,
             backup_problem=self._problems.backup,
             metrics_problem=self._exporter.problem,
-            storage_problem=self._storage.problem,
+            storage_problem=self._disk_retry.problem,
             left_in_inbox={
-                printable_path(path.relative_to(self._folders.inbox.path)): why
+                printable_path(path.relative_to(self._layout.inbox.path)): why
                 for path, why in self._intake.left.items()
             },
             unplaced=dict(self._intake.unplaced),
@@ -111,7 +111,7 @@ class StatusReport:
             worker_ends=[(processor, why, count) for (processor, why), count in self._workers.ends.items()],
             parked=self._dispatcher.parked,
             closed=self._pause.reason is not None,
-            storage_problem=self._storage.problem is not None,
+            storage_problem=self._disk_retry.problem is not None,
             config_problem=self._problems.config is not None,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from daemon.core import messages
 from daemon.core.errors import StartOver, StorageError
-from daemon.publishing import result_json
+from daemon.publishing import result_documents
 from daemon.recovery.retention import Removal
 from daemon.server import schedule
 from daemon.server.app import App
@@ -30,7 +30,7 @@ class Tasks:
         app = self._app
         match task:
             case schedule.RESCAN:
-                app.folders.check()
+                app.layout.check()
                 app.store.look()
                 app.intake.look_everywhere(app.clock.monotonic())
             case schedule.PROBE:
@@ -40,7 +40,7 @@ class Tasks:
             case schedule.TIDY:
                 app.store.tidy()
             case schedule.DIGEST:
-                app.hooks.send_digest(since=result_json.iso(app.clock.now_us() - _DAY_US))
+                app.hooks.send_digest(since=result_documents.iso(app.clock.now_us() - _DAY_US))
             case schedule.NIGHTLY:
                 settings = app.settings.value
                 totals.save(settings.database, settings.totals)  # before rows of the job log are removed

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daemon.core.messages import WorkerExited, WorkerMessage
 from daemon.workers import memory
-from daemon.workers.connection import Connection
+from daemon.workers.worker_process import WorkerProcess
 from processors import contract
 
 _ROOT = Path(contract.__file__).parents[1]  # where the package `processors` is found
@@ -37,14 +37,14 @@ class Launcher:
         self._threads = max(1, (os.cpu_count() or 1) // at_once)  # each: more would only compete for the cores
         self._descriptors = tuple(descriptors)
 
-    def __call__(self, number: int, processor: str, options: contract.Options) -> Connection:
+    def __call__(self, number: int, processor: str, options: contract.Options) -> WorkerProcess:
         """Start the worker `number` for `processor`.
 
         Raises:
             OSError: no process could be started (the interpreter is missing, no memory …).
         """
         limit, mark = memory.limit_bytes(options.memory_max), secrets.token_hex(8)
-        connection = Connection(
+        connection = WorkerProcess(
             number,
             self._post,
             mark=f"{_MARK}={mark}",

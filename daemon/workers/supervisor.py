@@ -1,4 +1,4 @@
-"""The workers: start, feed, end, kill. A worker's output and exit reach the mailbox through its `connection`; the
+"""The workers: start, feed, end, kill. A worker's output and exit reach the mailbox through its `worker_process`; the
 dispatcher applies them to the jobs.
 """
 
@@ -26,7 +26,7 @@ class WorkerState(StrEnum):
 
 
 class Link(Protocol):
-    """A worker process as this module sees it: a `connection.Connection`, or a stand-in of the tests."""
+    """A worker process as this module sees it: a `worker_process.WorkerProcess`, or a stand-in of the tests."""
 
     @property
     def pid(self) -> int: ...

@@ -7,12 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from processors.statements.amounts import (
-    DecimalMark,
-    detect_decimal_mark,
-    looks_like_amount,
-    parse_amount,
-)
+from processors.statements.amounts import DecimalMark, detect_decimal_mark, looks_like_amount, parse_amount
 from processors.statements.assembly import assemble
 from processors.statements.currencies import detect_currency
 from processors.statements.dates import parse_date

@@ -44,11 +44,16 @@ _RIGS = (
 _UNIT = "tests/unit/daemon/{}.py"
 TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
     "intake.scanner": ("intake/test_scanner", "intake/test_intake", "recovery/test_startup"),
-    "intake.pending": ("intake/test_pending", "intake/test_intake", "intake/test_claimer", "intake/test_obstacles"),
+    "intake.readiness": (
+        "intake/test_readiness",
+        "intake/test_intake",
+        "intake/test_claimer",
+        "intake/test_move_errors",
+    ),
     "intake.prerequisites": ("intake/test_prerequisites", "intake/test_intake", "intake/test_foreign_options"),
     "intake.state": (
         "intake/test_state",
-        "intake/test_pending",
+        "intake/test_readiness",
         "intake/test_scanner",
         "intake/test_intake",
         "intake/test_claimer",
@@ -64,7 +69,7 @@ TESTS = {  # by module: the unit tests that should notice first; for what they m
     "core.background": ("core/test_background", "publishing/test_publisher"),
     "core.durable": ("core/test_durable", "files/test_outbox", "recovery/test_startup"),
     "publishing.preparation": ("publishing/test_publisher", "scheduling/test_dispatcher"),
-    "publishing.reopener": ("publishing/test_publisher", "recovery/test_startup"),
+    "publishing.job_retrier": ("publishing/test_publisher", "recovery/test_startup"),
     "publishing.publisher": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_dispatcher"),
     "recovery.startup": ("recovery/test_startup",),
     "queue.store": (

@@ -334,14 +334,14 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def verify_finds_nothing(self) -> None:
         self.steps += 1
-        if self.steps % 4 == 0 and self.fuse.left is None and self.daemon.storage.next_try() is None:
+        if self.steps % 4 == 0 and self.fuse.left is None and self.daemon.disk_retry.next_try() is None:
             verdict = Verification(self.daemon.folders, self.settings.database, is_running=False).run()
             findings = [finding for finding in verdict.findings if "has changed since it was taken" not in finding.what]
             assert not any(finding.is_error for finding in findings), findings
 
     def _is_quiet(self) -> bool:
         waiting = [path for path in self.settings.inbox.rglob("*") if path.is_file()]
-        return not waiting and not self.daemon.store.open_jobs() and self.daemon.storage.next_try() is None
+        return not waiting and not self.daemon.store.open_jobs() and self.daemon.disk_retry.next_try() is None
 
     def teardown(self) -> None:
         self.fuse.put_out()

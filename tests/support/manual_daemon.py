@@ -164,7 +164,7 @@ class ManualDaemon:
         self.hasher = ManualHasher(mailbox.put, folders.inbox.taken / ".copy.hasher")
         self.app = app = build(
             settings,
-            folders=folders,
+            layout=folders,
             mailbox=mailbox,
             clock=self.clock,
             spawn=lambda number, processor, options: FakeConnection(),
@@ -172,7 +172,7 @@ class ManualDaemon:
             background=self.background,
             notifier=Notifier({}),
         )
-        self.folders, self.store, self.storage, self.intake = app.folders, app.store, app.storage, app.intake
+        self.folders, self.store, self.disk_retry, self.intake = app.layout, app.store, app.disk_retry, app.intake
         self.workers, self.dispatcher, self.progress = app.workers, app.dispatcher, app.progress
         self.publishing = app.publishing
         self._post = mailbox.put
@@ -187,7 +187,7 @@ class ManualDaemon:
     @property
     def is_calm(self) -> bool:
         """Does nothing wait for a disk, or for the background?"""
-        return self.storage.next_try() is None and not self.background.pending
+        return self.disk_retry.next_try() is None and not self.background.pending
 
     # ---------------------------------------------------------------------------------------- the loop
 
@@ -222,7 +222,7 @@ class ManualDaemon:
 
     def go_on(self) -> None:
         """What a turn does for jobs that are queued, with the probe of the timetable."""
-        self.guard(self.storage.retry)
+        self.guard(self.disk_retry.retry)
         self.guard(self.dispatcher.probe)
         self.guard(self.dispatcher.feed)
 

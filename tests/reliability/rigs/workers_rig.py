@@ -182,7 +182,7 @@ def stop(daemon: subprocess.Popen) -> None:
 
 
 def _sabotage(name: str) -> None:
-    from daemon.workers import connection, memory, supervisor
+    from daemon.workers import memory, supervisor, worker_process
     from processors import protocol
 
     match name:
@@ -205,7 +205,7 @@ def _sabotage(name: str) -> None:
                     for key, _ in self._selector.select(None):
                         key.data()
 
-            connection.Connection._serve = serve
+            worker_process.Connection._serve = serve
         case "memory-is-not-looked-at":
             memory.held_bytes = lambda pid, limit: 0
 

@@ -31,12 +31,17 @@ class Wreck:
         self.folders.prepare()
         self.mailbox = Mailbox()
         background = InlineBackground()
-        app = build(settings, folders=self.folders, mailbox=self.mailbox, background=background)
-        self.store, self.storage, self.publishing, self.intake = app.store, app.storage, app.publishing, app.intake
+        app = build(settings, layout=self.folders, mailbox=self.mailbox, background=background)
+        self.store, self.disk_retry, self.publishing, self.intake = (
+            app.store,
+            app.disk_retry,
+            app.publishing,
+            app.intake,
+        )
         self.inbox, self.outbox = settings.inbox, settings.outbox
 
     def recover(self) -> str:
-        return str(Recovery(self.store, self.folders, self.storage, self.publishing, self.intake).run())
+        return str(Recovery(self.store, self.folders, self.disk_retry, self.publishing, self.intake).run())
 
     def audit(self) -> Verdict:
         """As `inboxd verify` finds it while no daemon runs."""
@@ -122,7 +127,7 @@ def test_taken_file_is_recorded_only_once_it_is_durable(wreck: Wreck, monkeypatc
             assert path.stat().st_ino != inode and wreck.state() is JobState.QUEUED
         else:
             assert wreck.store.get("job") is None
-    wreck.storage.retry(at_once=True)
+    wreck.disk_retry.retry(at_once=True)
     assert wreck.state() is JobState.QUEUED and path.read_text() == "text"
 
 
@@ -146,7 +151,7 @@ def test_error_after_the_commit_of_a_row_does_not_return_the_file(wreck: Wreck, 
     errors = [OSError(5, "an injected error")]
     monkeypatch.setattr(Intake, "hash_missing", lambda *_: errors and (_ for _ in ()).throw(errors.pop()))
     wreck.recover()
-    wreck.storage.retry(at_once=True)
+    wreck.disk_retry.retry(at_once=True)
     assert wreck.state() is JobState.QUEUED and path.read_text() == "text"
 
 
@@ -304,12 +309,12 @@ def test_taken_file_that_can_be_neither_recorded_nor_returned_is_reported(wreck:
     break_(wreck.folders.inbox, "put_back", monkeypatch, error)
     wreck.recover()
     for _ in range(10):
-        wreck.storage.retry(at_once=True)
+        wreck.disk_retry.retry(at_once=True)
     assert list(wreck.intake.unplaced) == [".taken/bad/bad.txt"]
     verdict = wreck.audit()
     assert [finding.job for finding in verdict.findings] == ["bad"] and not verdict.is_clean
     monkeypatch.undo()
-    monkeypatch.setattr(wreck.storage, "_waiting", {})
+    monkeypatch.setattr(wreck.disk_retry, "_waiting", {})
     wreck.recover()
     assert wreck.state("bad") is JobState.QUEUED
     assert wreck.audit().is_clean and not (wreck.folders.state / "unplaced.json").exists()

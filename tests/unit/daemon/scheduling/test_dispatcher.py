@@ -567,8 +567,8 @@ def test_running_job_is_retried_by_the_rules_in_force_when_it_fails(bench: Bench
 
 def test_feed_asks_to_be_called_again_at_once_only_while_it_can_act(bench: Bench):
     bench.dispatcher.has_more = True
-    bench.storage.note(StorageError("The disk is full."))
-    bench.storage.trouble = "The disk is full."
+    bench.disk_retry.note(StorageError("The disk is full."))
+    bench.disk_retry.trouble = "The disk is full."
     bench.dispatcher.feed()
     assert not bench.dispatcher.has_more
 

@@ -234,12 +234,12 @@ def test_failure_to_start_a_worker_is_retried_later(bench: Bench, monkeypatch, c
         patch.setattr(bench.workers, "spawn", spawn)
         bench.drop("x.txt")
     assert (bench.dispatcher.parked == {}) == (code != errno.ENOENT)
-    assert (bench.storage.trouble is None) == (code == errno.ENOENT)
+    assert (bench.disk_retry.trouble is None) == (code == errno.ENOENT)
     bench.wait(60)
     bench.do("probe")
     bench.turn()
     bench.load()
-    assert bench.job("x.txt").state == "running" and bench.storage.trouble is None
+    assert bench.job("x.txt").state == "running" and bench.disk_retry.trouble is None
 
 
 def test_failure_to_write_outputs_is_charged_only_if_the_disk_works_throughout(bench: Bench):
@@ -283,10 +283,10 @@ def test_original_removed_before_the_start_fails_its_job_alone(bench: Bench):
 def test_nothing_is_started_while_the_disks_cannot_be_written(bench: Bench):
     away = bench.settings.outbox.with_name("away")
     bench.settings.outbox.rename(away)
-    bench.storage.note(OSError(5, "an injected error"))
+    bench.disk_retry.note(OSError(5, "an injected error"))
     bench.drop("x.txt")
     bench.turn()
-    assert len(bench.workers) == 0 and bench.storage.trouble is not None
+    assert len(bench.workers) == 0 and bench.disk_retry.trouble is not None
     away.rename(bench.settings.outbox)
     bench.wait(10)
     bench.do("rescan")

@@ -114,7 +114,7 @@ def test_jobs_that_wait_are_grouped_by_what_they_wait_for(daemon: ManualDaemon):
 
 
 def test_text_with_lone_surrogates_is_reported_escaped(daemon: ManualDaemon):
-    daemon.storage.trouble = "Cannot write inbox/\udcff."
+    daemon.disk_retry.trouble = "Cannot write inbox/\udcff."
     assert daemon.ask("status")["storage_problem"] == "Cannot write inbox/\\udcff."
 
 

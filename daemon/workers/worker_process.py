@@ -36,7 +36,7 @@ _EXIT_SECONDS = 10.0  # for a worker that closed its stdin or stdout to exit
 _HUNTS = 100  # searches of /proc for processes that a worker left behind
 
 
-class Connection:
+class WorkerProcess:
     """One worker process, as the main thread sees it.
 
     mark: a variable in the environment of the worker and of all its descendants. limit: bytes of memory that they may

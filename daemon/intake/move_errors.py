@@ -12,7 +12,7 @@ from daemon.core.names import printable, printable_path
 from daemon.files.inbox import Inbox
 
 
-def obstacle(inbox: Inbox, path: Path, error: OSError) -> str | None:
+def explain_move_error(inbox: Inbox, path: Path, error: OSError) -> str | None:
     """Explain an error of `Inbox.take`; None: the inbox is not its cause."""
     if error.filename2 is None:  # not a rename
         return None

@@ -19,11 +19,11 @@ from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
 from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
-from daemon.intake.left import LeftFiles
-from daemon.intake.obstacles import obstacle, permissions
+from daemon.intake.move_errors import explain_move_error, permissions
 from daemon.intake.overrides import FOLDER_FILE, why_ignored
 from daemon.intake.prerequisites import Prerequisites, snapshot
 from daemon.intake.settling import Settling
+from daemon.intake.skipped import SkippedFiles
 from daemon.intake.state import Agenda, Block, FileStates, SetAside
 
 LOOK_SECONDS = 0.25  # each for looks, scans and reasons in one step, so that a large inbox does not hold up all else
@@ -60,7 +60,7 @@ class PendingFiles:
         self._looks = Agenda()
         self._ready: dict[Path, Ready] = {}  # in the order in which they are to be taken
         self._reviews: dict[Path, None] = {}  # refused files, in order: are the reasons still true?
-        self.left = LeftFiles(inbox.path)
+        self.left = SkippedFiles(inbox.path)
 
     def use(self, settings: Settings) -> None:
         self._settling.settle_seconds = settings.settle_seconds
@@ -262,7 +262,7 @@ class PendingFiles:
 
     def cannot_take(self, path: Path, error: OSError, now: float) -> None:
         """Leave a file that cannot be looked at or taken, and retry after a pause."""
-        why = obstacle(self._inbox, path, error)
+        why = explain_move_error(self._inbox, path, error)
         self.left.report(path, f"it cannot be taken: {why or describe(self._without_job(error))}")
         state = self._states.of(path)
         state.failures += 1

@@ -17,7 +17,7 @@ from daemon.queue.store import Store
 log = logging.getLogger(__name__)
 
 
-class Reopener:
+class JobRetrier:
     """Called by the main thread only. `release` removes the taken files of a job that has ended."""
 
     def __init__(
