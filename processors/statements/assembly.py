@@ -10,8 +10,9 @@ from processors.statements.currencies import detect_currency
 from processors.statements.dates import DateOrder, detect_date_order, find_dates, find_period, resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.header import find_holder, find_page_number
+from processors.statements.hypotheses import find_best
 from processors.statements.keywords import normalize
-from processors.statements.reading import RawDocument, RawFigure, RawRow, read_words
+from processors.statements.reading import RawDocument, RawFigure, RawRow, TableModel, read_words
 from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument
 from processors.statements.words import PageWords, group_lines
 
@@ -25,7 +26,11 @@ _BACK = timedelta(days=62)  # before a statement's date, if only that is printed
 def read_statements(pages: Sequence[PageWords]) -> StatementDocument:
     """The statements on these pages. Nothing is verified yet: see `verify`."""
     ordered, notes = _sort_by_printed_numbers(pages)
-    reading = read_words(ordered)
+    return find_best(ordered, lambda model: _read(ordered, notes, model))
+
+
+def _read(pages: Sequence[PageWords], notes: Sequence[str], model: TableModel) -> StatementDocument:
+    reading = read_words(pages, model)
     return assemble(reading, StatementDocument(pages=len(pages), unread=reading.unread, notes=[*notes, *reading.notes]))
 
 

@@ -34,10 +34,13 @@ _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d)",
+        r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
+        r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d)",
         rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})\b\.?"
         r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:])))?",
-        rf"(?P<name>{_NAME})\b\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])(?:,?\s?(?P<y>\d{{4}}))?",
+        rf"(?P<name>{_NAME})(?![^\W\d_])\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])"
+        r"(?:(?:,?\s?|-)(?P<y>\d{4})|/(?P<y2>\d{2})(?!\d))?",
         r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
     )
 )
@@ -124,7 +127,7 @@ def find_period(lines: Sequence[str], order: DateOrder) -> tuple[date, date] | N
 
 def _printed(match: re.Match[str]) -> PrintedDate | None:
     parts = match.groupdict()
-    year = _year(parts.get("y"))
+    year = _year(parts.get("y") or parts.get("y2"))
     if parts.get("a"):
         pair = int(parts["a"]), int(parts["b"])
         possible = 1 <= min(pair) <= 12 and max(pair) <= 31

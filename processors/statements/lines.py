@@ -13,7 +13,12 @@ _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
 _LOOSE = 2.0  # line heights that a cell may be left of its heading
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
 _CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
+_LEAST_DATED = 3  # rows; fewer show no rule
+_USUAL = 0.7  # of the rows of a document, what holds for all of them
+_NEAR = 2.0  # line heights between a line and the next of the same row
 _RUNNING_GAP = 0.6  # line heights; closer text after an amount is a sentence around it
 
 
@@ -29,6 +34,8 @@ class LineParts:
     money: dict[Column, AmountCell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
     runs_on: bool = False  # an amount has text close after it
+    year: int | None = None  # without day and month, in the column of dates
+    side: tuple[Column, str] | None = None  # nothing but "CR" or "DR", below an amount of a column
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
     @property
@@ -38,6 +45,10 @@ class LineParts:
     @property
     def has_amount(self) -> bool:
         return bool(self.money.keys() - {"balance"})
+
+    @property
+    def is_balance_only(self) -> bool:
+        return bool(self.money) and not self.has_amount and bool(self.text)
 
     @property
     def is_total(self) -> bool:
@@ -54,34 +65,49 @@ class LineParts:
         return match_special(self.text) or match_special(" ".join(w.text for w in self.reference + self.description))
 
 
+@dataclass(frozen=True)
+class RowLines:
+    """How the lines of one row follow each other."""
+
+    amounts_are_last: bool = False  # the amount of a row of several lines is on its last line
+    has_second_date: bool = False  # a second date, such as the value date, is below the first one
+
+
 @dataclass
-class AmountLines:
-    """Whether the amount of a row of several lines is on its first or last, by the rows where that is clear."""
+class LineCounts:
+    """Counts of rows that show how the lines of a row follow each other."""
 
     first: int = 0  # rows with text below the amount, and a date after it
     last: int = 0  # rows with a date, and an amount on the next line
+    dated: int = 0  # rows with a date and an amount on one line
+    second: int = 0  # of them, those with a date and no amount on the next line
 
-    @property
-    def are_last(self) -> bool:
-        return self.last > self.first
+    def decide(self) -> RowLines:
+        return RowLines(self.last > self.first, self.dated >= _LEAST_DATED and self.second > _USUAL * self.dated)
 
-    def count(self, lines: Sequence[LineParts]) -> None:
+    def count(self, lines: Sequence[LineParts], height: float) -> None:
         for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
             if above.date and not above.money and line.has_amount and not line.date:
                 self.last += 1
             elif above.has_amount and not line.date and not line.money and below and below.date:
                 self.first += 1
+            is_near = line.line.top - above.line.bottom < _NEAR * height
+            self.second += bool(above.date and above.has_amount and line.date and not line.money and is_near)
+        self.dated += sum(bool(line.date and line.has_amount) for line in lines)
 
 
 def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> LineParts:
     """Split a line; each word ends up in exactly one part."""
     parts = LineParts(line)
     words = list(line.words)
+    parts.year = _take_year(words, headings, height)
     parts.date, parts.value_date = _take_both_dates(words, headings) or (
         _take_date(words, "date", headings, height),
         _take_date(words, "value_date", headings, height),
     )
     _take_money(parts, words, columns, height)
+    if len(line.words) == 1 and _SIDE.fullmatch(line.text) and (column := columns.column_at(line.words[0])):
+        parts.side = column, line.text
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
         if columns.covers(word) and any(char.isdigit() for char in word.text):
@@ -96,10 +122,23 @@ def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -
     dates = [heading for heading in headings if heading.column in ("date", "value_date")]
     texts = [heading.left for heading in headings if heading.column == "description"]
     first = min((heading.left for heading in dates), default=0.0)
-    left = line.words[0].left
+    left = next((word.left for word in line.words if not _YEAR.fullmatch(word.text)), line.words[0].left)
     if texts and min(texts) < first:
         return left >= min(texts) - _LOOSE * height
     return left > first + _LOOSE * height
+
+
+def _take_year(words: list[PageWord], headings: Sequence[Heading], height: float) -> int | None:
+    """Remove a year without day and month in a column of dates, and return it."""
+    lefts = [heading.left for heading in headings if heading.column in ("date", "value_date")]
+    years = [
+        word
+        for word in words
+        if _YEAR.fullmatch(word.text) and any(abs(word.left - left) < _LOOSE * height for left in lefts)
+    ]
+    for word in years:
+        words.remove(word)
+    return int(years[0].text) if years else None
 
 
 def _take_both_dates(words: list[PageWord], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:

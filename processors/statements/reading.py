@@ -1,12 +1,13 @@
 """From pages of words to raw rows, balances and totals, in page order. Pure; interprets no notation yet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from processors.statements.columns import find_first_row
 from processors.statements.dates import PrintedDate
 from processors.statements.header import AccountTracker, find_page_number, find_summary, separate_summaries
 from processors.statements.keywords import Column, match_section
-from processors.statements.lines import AmountLines, LineParts, split_line, starts_in_text
+from processors.statements.lines import LineCounts, LineParts, RowLines, split_line, starts_in_text
 from processors.statements.records import Unread
 from processors.statements.table import AmountCell, Heading, MoneyColumns, find_amounts, find_tables
 from processors.statements.words import PageWords, TextLine, group_lines, line_height
@@ -30,10 +31,18 @@ class RawRow:
     confidence: float = 1.0
     date_is_inherited: bool = False
     bottom: float = 0.0
+    lines: int = 0
 
     @property
     def has_amount(self) -> bool:
         return bool(self.money.keys() - {"balance"})
+
+    def mark_side(self, side: tuple[Column, str]) -> None:
+        """Add "CR" or "DR" printed on the line below an amount to that amount."""
+        column, letters = side
+        if column in self.money:
+            cell = self.money[column]
+            self.money[column] = replace(cell, text=f"{cell.text} {letters}")
 
 
 @dataclass
@@ -59,23 +68,35 @@ class RawDocument:
     notes: list[str] = field(default_factory=list)
 
 
-def read_words(pages: Sequence[PageWords]) -> RawDocument:
-    """Read the tables of all pages; read them again if amounts turn out to be on the last line of a row."""
-    reader = _PageReader()
+@dataclass(frozen=True, kw_only=True)
+class TableModel:
+    """How to read the tables of a document."""
+
+    headings: tuple[Heading, ...] = ()  # of all tables; empty: each has its own
+    balances_alone: bool = False  # a line with a balance and no other amount is not a row
+    row_lines: RowLines = RowLines()
+
+
+def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> RawDocument:
+    """Read the tables of all pages; read them again if their rows turn out to be built in another way."""
+    reader = _read_pages(pages, model)
+    found = reader.line_counts.decide()
+    return (_read_pages(pages, replace(model, row_lines=found)) if found != model.row_lines else reader).document
+
+
+def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
+    reader = _PageReader(model)
     for page in pages:
         reader.read_page(page)
-    if reader.amount_lines.are_last:
-        reader = _PageReader(amounts_are_last=True)
-        for page in pages:
-            reader.read_page(page)
-    return reader.document
+    return reader
 
 
 class _PageReader:
-    def __init__(self, *, amounts_are_last: bool = False):
+    def __init__(self, model: TableModel):
         self.document = RawDocument()
-        self.amount_lines = AmountLines()
-        self._amounts_are_last = amounts_are_last
+        self.line_counts = LineCounts()
+        self._model = model
+        self._year: int | None = None  # printed on a line of its own
         self._pending: list[LineParts] = []  # text below a complete row: of that row, or of the next
         self._accounts = AccountTracker()
         self._headings: Sequence[Heading] = ()
@@ -88,8 +109,8 @@ class _PageReader:
         self.document.lines += lines
         self._row = None
         before = len(self.document.items)
-        tables = find_tables(lines, line_height(lines))
-        if not tables and self._headings:
+        tables = self._find_tables(lines, line_height(lines))
+        if not tables and self._headings and not self._model.headings:
             self.document.notes.append(f"page {page.number} has no headings; those of the page before were used")
             tables = [(0, 0, self._headings)]
         first = tables[0][0] if tables else len(lines)
@@ -103,6 +124,13 @@ class _PageReader:
             self.document.unread.append(Unread(page.number, "", "no rows were found on this page"))
         if not lines:
             self.document.unread.append(Unread(page.number, "", "no text was found on this page"))
+
+    def _find_tables(self, lines: Sequence[TextLine], height: float) -> list[tuple[int, int, tuple[Heading, ...]]]:
+        headings = self._model.headings
+        if not headings:
+            return find_tables(lines, height)
+        start = find_first_row(lines, headings, height)
+        return [] if start is None else [(start, start, headings)]
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
         for line in lines:
@@ -119,7 +147,7 @@ class _PageReader:
         columns = MoneyColumns(self._headings, cells, height)
         self._row = None
         taken = [split_line(line, self._headings, columns, height) for line in lines]
-        self.amount_lines.count(taken)
+        self.line_counts.count(taken, height)
         for parts in taken:
             if not parts.date and not parts.money and self._accounts.update(parts.line.text):
                 self._row, self._last_date = None, None
@@ -129,6 +157,7 @@ class _PageReader:
             self._add_figure(page, self._opening_or_closing(name), {"": amount})
 
     def _read_line(self, parts: LineParts, height: float) -> None:
+        self._read_year(parts)
         if not parts.money and find_page_number([parts.line]):
             self._end_row()
             return
@@ -147,20 +176,45 @@ class _PageReader:
         if parts.section:
             self._end_row()
             self._section = parts.section
+        elif self._is_second_date(parts, height):
+            self._row.value_date = self._row.value_date or parts.date
+            self._extend_row(parts)
+        elif self._model.balances_alone and parts.is_balance_only:
+            self._end_row()
+            self._add_balance_line(parts)
         elif parts.date:
             self._end_row()
             self._begin_row(parts, parts.date)
+        elif parts.side and self._row and self._is_near(parts, height):
+            self._row.mark_side(parts.side)
         elif parts.runs_on:
             self._report_unread(parts.line, "an amount within a sentence")
         elif parts.money:
             self._read_undated(parts, height)
         elif self._row and self._is_near(parts, height) and starts_in_text(parts.line, self._headings, height):
-            if self._amounts_are_last and self._row.has_amount:
+            if self._model.row_lines.amounts_are_last and self._row.has_amount:
                 self._pending.append(parts)
             else:
                 self._extend_row(parts)
         else:
             self._end_row()
+
+    def _read_year(self, parts: LineParts) -> None:
+        """Keep a year on a line of its own, or beside a balance, for the rows below that print none."""
+        if parts.year and not parts.date and (parts.special or not parts.has_amount):
+            self._year = parts.year
+
+    def _is_second_date(self, parts: LineParts, height: float) -> bool:
+        """True for the second line of a row where each has a second date, such as the value date, below the first."""
+        row = self._row
+        if not self._model.row_lines.has_second_date or row is None or not row.has_amount or row.lines > 1:
+            return False
+        return bool(parts.date and not parts.money and self._is_near(parts, height))
+
+    def _add_balance_line(self, parts: LineParts) -> None:
+        money = {column: cell.text for column, cell in parts.money.items()}
+        self.document.figure_lines.append((self._accounts.current, parts.line))
+        self._add_figure(parts.line.page, self._opening_or_closing("standing"), money, parts.date)
 
     def _opening_or_closing(self, name: str) -> str:
         """A balance "on" a day is the opening balance before the first row of its account, later the closing one."""
@@ -190,6 +244,8 @@ class _PageReader:
 
     def _begin_row(self, parts: LineParts, date: PrintedDate | None, *, inherited: bool = False) -> None:
         pending, self._pending = self._pending, []
+        if date and self._year and date.year is None:
+            date = replace(date, year=self._year)
         self._row = RawRow(parts.line.page, self._accounts.current, date, section=self._section)
         self._row.date_is_inherited = inherited
         self._last_date = date
@@ -199,6 +255,9 @@ class _PageReader:
 
     def _extend_row(self, parts: LineParts) -> None:
         row = self._row
+        row.lines += 1
+        if parts.year and row.date and row.date.year is None:
+            row.date = self._last_date = replace(row.date, year=parts.year)
         row.value_date = row.value_date or parts.value_date
         if parts.description:
             row.text.append(parts.text)

@@ -83,12 +83,17 @@ def find_tables(lines: Sequence[TextLine], height: float) -> list[tuple[int, int
         if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
             both = find_headings(join_lines(lines[at], lines[at + 1]), height)
             lower = find_headings(lines[at + 1], height)
-            if both and len(both) >= len(headings or ()) and len(both) > len(lower or ()):
+            if both and _is_better(both, headings, lower) and not find_amounts(lines[at + 1].words, height):
                 used, headings = 2, both
         if headings:
             found.append((at, at + used, headings))
         at += used if headings else 1
     return found
+
+
+def _is_better(both: tuple[Heading, ...], upper: tuple[Heading, ...] | None, lower: tuple[Heading, ...] | None) -> bool:
+    """True if two lines joined are more of a heading row than each of them."""
+    return len(both) > len(lower or ()) and len(both) >= len(upper or ())
 
 
 def join_lines(upper: TextLine, lower: TextLine) -> TextLine:
@@ -157,6 +162,17 @@ class MoneyColumns:
             return False
         own = min(self._clusters, key=lambda cluster: abs(cluster.right - cell.right))
         return own.size > max(1, _UNNAMED_SHARE * max(cluster.size for cluster in self._clusters))
+
+    def column_at(self, word: PageWord) -> Column | None:
+        """The money column that the word is in, by its right edge."""
+        return next(
+            (
+                cluster.column
+                for cluster in self._clusters
+                if cluster.left < word.right <= cluster.right + 2 * word.height
+            ),
+            None,
+        )
 
     def covers(self, word: PageWord) -> bool:
         """True if the word is where the amounts of a column are."""

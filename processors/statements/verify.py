@@ -31,7 +31,7 @@ _ALIGNED_BY = (attrgetter(*_COMPARED), lambda row: row.change, lambda row: row.d
 
 
 @dataclass
-class _Link:
+class Link:
     """The rows between two printed balances; their amounts must explain the change."""
 
     rows: list[Row]
@@ -131,7 +131,7 @@ def _rows_are(count: int) -> str:
 
 
 def _check_balances(statement: Statement) -> CheckResult:
-    links, loose = _links(statement)
+    links, loose = find_links(statement)
     if not links:
         return CheckResult("balances", None, "too few balances are printed to verify the rows")
     for number, link in enumerate(links):
@@ -153,7 +153,7 @@ def _check_balances(statement: Statement) -> CheckResult:
     return CheckResult("balances", True, f"all {len(links)} printed balances follow from the amounts")
 
 
-def _flag_link(link: _Link) -> None:
+def _flag_link(link: Link) -> None:
     """Flag its rows that no second reading confirms; if all are confirmed, all, unless a row is missing beside one."""
     suspects = [row for row in link.rows if not row.confirmed]
     if not suspects and any(row.missing_beside for row in link.rows):
@@ -165,7 +165,7 @@ def _flag_link(link: _Link) -> None:
         row.flags.append(f"the balance changes by {change}, but {many} to {total} (a row may be missing before it)")
 
 
-def _links(statement: Statement) -> tuple[list[_Link], list[Row]]:
+def find_links(statement: Statement) -> tuple[list[Link], list[Row]]:
     """The links, and the rows that none covers."""
     anchors = sorted(statement.anchors, key=lambda anchor: anchor.at)
     factor = -1 if statement.is_liability else 1
@@ -174,7 +174,7 @@ def _links(statement: Statement) -> tuple[list[_Link], list[Row]]:
     def close(after: Decimal, where: str, own: Row | None) -> None:
         nonlocal balance, between
         if balance is not None:
-            links.append(_Link(between, balance, after, where, own, factor))
+            links.append(Link(between, balance, after, where, own, factor))
         else:
             loose.extend(between)
         balance, between = after, []

@@ -1,0 +1,211 @@
+"""The columns of a table by geometry alone: dates share a left edge, amounts a right edge. Pure.
+
+Knows no heading words; what the columns mean is decided in `hypotheses`.
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from processors.statements.dates import parse_date
+from processors.statements.table import MONEY, AmountCell, Heading, find_amounts
+from processors.statements.words import PageWord, PageWords, TextLine, group_lines, line_height, split_cells
+
+_DATE_WORDS = 4
+_DATE_GAP = 1.2  # line heights between the words of one date
+_DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
+_AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
+_TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
+_ABOVE = 2.5  # line heights between a balance above the first row and that row
+_LEAST_DATES = 3
+_MOST_DATE_COLUMNS = 3
+_MOST_AMOUNT_COLUMNS = 5
+_LEAST_SHARE = 0.03  # of the rows that have an amount in a column
+_LEAST_PAIRED = 0.5  # of the rows that have a second date
+
+
+@dataclass(frozen=True)
+class DateCell:
+    words: tuple[PageWord, ...]
+
+    @property
+    def left(self) -> float:
+        return self.words[0].left
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """A line with the dates and amounts on it."""
+
+    line: TextLine
+    dates: tuple[DateCell, ...]
+    amounts: tuple[AmountCell, ...]
+
+
+@dataclass(frozen=True)
+class AmountColumn:
+    left: float
+    right: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to see the table: which dates are those of its rows, and what is right and left of them."""
+
+    height: float
+    date: tuple[float, float]  # left and right edge
+    value_date: tuple[float, float] | None
+    text: float  # left edge
+    amounts: tuple[AmountColumn, ...]  # from left to right
+
+    def is_row(self, line: CellLine) -> bool:
+        """True if the line has a date in the column of dates."""
+        return any(abs(cell.left - self.date[0]) <= _DATES_ALIGNED * self.height for cell in line.dates)
+
+    def column_of(self, cell: AmountCell) -> int | None:
+        """The position in `amounts` of the column that the amount is aligned with."""
+        distances = [abs(column.right - cell.right) for column in self.amounts]
+        nearest = min(distances)
+        return distances.index(nearest) if nearest <= 1.5 * _AMOUNTS_ALIGNED * self.height else None
+
+
+def find_cells(pages: Iterable[PageWords]) -> list[CellLine]:
+    """All lines of a document with their dates and amounts."""
+    found = []
+    for page in pages:
+        lines = group_lines(page)
+        height = line_height(lines)
+        found += [_find_cells(line, height) for line in lines]
+    return found
+
+
+def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
+    """The possible layouts, the one with most dates first."""
+    height = line_height([each.line for each in lines])
+    dated = [(cell.left, cell) for line in lines for cell in line.dates]
+    columns = sorted(_cluster(dated, _DATES_ALIGNED * height), key=len, reverse=True)[:_MOST_DATE_COLUMNS]
+    layouts = [_layout(lines, column, columns, height) for column in columns if len(column) >= _LEAST_DATES]
+    return [layout for layout in layouts if layout]
+
+
+def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], height: float) -> int | None:
+    """The first line of a table without a heading row: the first with an amount and a date in its column, or the lines
+    with balances right above it. None: there is no such line."""
+    left = next(heading.left for heading in headings if heading.column == "date")
+    for at, line in enumerate(lines):
+        amounts = find_amounts(line.words, height)
+        if amounts and any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height)):
+            while at and _is_balance_above(lines[at - 1], lines[at], headings, height):
+                at -= 1
+            return at
+    return None
+
+
+def _is_balance_above(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    rights = [heading.right for heading in headings if heading.column in MONEY]
+    aligned = [
+        cell
+        for cell in find_amounts(line.words, height)
+        if any(abs(cell.right - right) < _DATES_ALIGNED * height for right in rights)
+    ]
+    return bool(aligned) and below.top - line.bottom < _ABOVE * height
+
+
+def _find_cells(line: TextLine, height: float) -> CellLine:
+    dates = _find_dates(line, height)
+    taken = {id(word) for cell in dates for word in cell.words}
+    rest = [word for word in line.words if id(word) not in taken]
+    return CellLine(line, tuple(dates), tuple(find_amounts(rest, height)))
+
+
+def _find_dates(line: TextLine, height: float) -> list[DateCell]:
+    found, at = [], 0
+    amounts = {id(word) for cell in find_amounts(line.words, height) for word in cell.words}
+    while at < len(line.words):
+        run = split_cells(line.words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
+        length = 0 if id(run[0]) in amounts else _date_length(" ".join(word.text for word in run))
+        count = _count_words(run, length)
+        if count:
+            found.append(DateCell(tuple(run[:count])))
+        at += max(1, count)
+    return found
+
+
+def _date_length(text: str) -> int:
+    """Characters of the date that `text` starts with, if it ends there or before a space, a slash or a full stop."""
+    printed = parse_date(text)
+    if not printed:
+        return 0
+    following = text[printed.length : printed.length + 1]
+    return printed.length if following in " " or (following in "/." and printed.length > 4) else 0
+
+
+def _count_words(run: Sequence[PageWord], length: int) -> int:
+    count = used = 0
+    while count < len(run) and used < length:
+        used += len(run[count].text) + 1
+        count += 1
+    return count
+
+
+def _layout(
+    lines: Sequence[CellLine], dates: Sequence[DateCell], others: Sequence[Sequence[DateCell]], height: float
+) -> Layout | None:
+    left = statistics.median(cell.left for cell in dates)
+    mine = {id(cell) for cell in dates}
+    rows = [line for line in lines if any(id(cell) in mine for cell in line.dates)]
+    amounts = _amount_columns(rows, lines, height)
+    taken = {id(word) for line in rows for cell in (*line.dates, *line.amounts) for word in cell.words}
+    text = _text_left(rows, taken, height)
+    if not amounts or text is None:
+        return None
+    pairs = [
+        each
+        for each in others
+        if each is not dates and len(each) >= _LEAST_PAIRED * len(dates) and abs(_edges(each)[0] - left) > 2 * height
+    ]
+    return Layout(height, _edges(dates), _edges(pairs[0]) if pairs else None, text, tuple(amounts))
+
+
+def _edges(dates: Sequence[DateCell]) -> tuple[float, float]:
+    return statistics.median(cell.left for cell in dates), statistics.median(cell.words[-1].right for cell in dates)
+
+
+def _amount_columns(rows: Sequence[CellLine], lines: Sequence[CellLine], height: float) -> list[AmountColumn]:
+    """The columns of the amounts on lines with a date; of all lines where amounts are below their dates."""
+    own = [(cell.right, cell) for line in rows for cell in line.amounts]
+    least = max(1.0, _LEAST_SHARE * len(rows))
+    if len(own) < 0.3 * len(rows):
+        own, least = [(cell.right, cell) for line in lines for cell in line.amounts], _LEAST_DATES
+    groups = [group for group in _cluster(own, _AMOUNTS_ALIGNED * height) if len(group) >= least]
+    kept = sorted(groups, key=len, reverse=True)[:_MOST_AMOUNT_COLUMNS]
+    columns = [
+        AmountColumn(
+            statistics.median(cell.left for cell in group), statistics.median(cell.right for cell in group), len(group)
+        )
+        for group in kept
+    ]
+    return sorted(columns, key=lambda column: column.right)
+
+
+def _text_left(rows: Sequence[CellLine], taken: set[int], height: float) -> float | None:
+    """The left edge of the widest text of most rows."""
+    edges = []
+    for row in rows:
+        words = [w for w in row.line.words if id(w) not in taken and any(char.isalpha() for char in w.text)]
+        cells = split_cells(words, _TEXT_GAP * height)
+        if cells:
+            edges.append(max(cells, key=lambda cell: sum(len(word.text) for word in cell))[0].left)
+    return statistics.median_low(edges) if edges else None
+
+
+def _cluster(values: Sequence[tuple[float, DateCell | AmountCell]], gap: float) -> list[list]:
+    """Cells whose edges follow each other within `gap`."""
+    groups: list[list[tuple[float, DateCell | AmountCell]]] = []
+    for value in sorted(values, key=lambda pair: pair[0]):
+        if groups and value[0] - groups[-1][-1][0] <= gap:
+            groups[-1].append(value)
+        else:
+            groups.append([value])
+    return [[cell for _, cell in group] for group in groups]
