@@ -1,16 +1,25 @@
 """From raw pages to statements: decides notation, years and signs by the whole document. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
 from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
+from processors.statements.balances import (
+    choose_total,
+    drop_explained,
+    drop_subtotals,
+    find_values,
+    infer_directions,
+    infer_ends,
+)
 from processors.statements.currencies import detect_currency
 from processors.statements.dates import DateOrder, detect_date_order, find_dates, find_period, resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.header import find_holder, find_page_number
 from processors.statements.hypotheses import find_best
+from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.keywords import normalize
 from processors.statements.reading import RawDocument, RawFigure, RawRow, TableModel, read_words
 from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument
@@ -25,6 +34,12 @@ _BACK = timedelta(days=62)  # before a statement's date, if only that is printed
 
 def read_statements(pages: Sequence[PageWords]) -> StatementDocument:
     """The statements on these pages. Nothing is verified yet: see `verify`."""
+    if lacks_decimals(pages):
+        return without_decimals(_read_best(add_decimals(pages)))
+    return _read_best(pages)
+
+
+def _read_best(pages: Sequence[PageWords]) -> StatementDocument:
     ordered, notes = _sort_by_printed_numbers(pages)
     return find_best(ordered, lambda model: _read(ordered, notes, model))
 
@@ -42,10 +57,11 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
         _reassign(reading, "", next(name for name in accounts if name))
         del accounts[""]
     for account in accounts:
-        items = [item for item in reading.items if item.account == account]
+        items = drop_subtotals([item for item in reading.items if item.account == account], mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
             order, period = _decide_dates(items, reading, document)
             document.statements.append(_assemble(account, items, reading, (mark, order, period)))
+            document.unread = drop_explained(document.unread, document.statements[-1], mark)
     return document
 
 
@@ -126,12 +142,16 @@ def _assemble(
     if _is_newest_first([_row(each, order, period) for each in raw]):
         items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, order, period) for each in raw]
-    _add_figures(statement, items, mark)
+    totals = _add_figures(statement, items, mark)
     is_card = any(_CARD.search(normalize(text)) for text in texts)
     amounts = [_row_amounts(each, mark) for each in raw]
     statement.is_liability = set_directions(amounts, statement.opening, is_card=is_card)
+    infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], _change(statement))
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):
         _set_money(row, row_amounts, each, mark)
+    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows])
+    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows])
+    infer_ends(statement, find_values([line for name, line in reading.not_rows if name == account], mark))
     if period:
         statement.start, statement.end = period
     else:
@@ -140,10 +160,17 @@ def _assemble(
     return statement
 
 
+def _change(statement: Statement) -> Decimal | None:
+    """The change from the opening to the closing balance, as credits less debits."""
+    if statement.opening is None or statement.closing is None:
+        return None
+    return (statement.closing - statement.opening) * (-1 if statement.is_liability else 1)
+
+
 def _row(raw: RawRow, order: DateOrder, period: tuple[date, date] | None) -> Row:
     row = Row(raw.page, raw.date and resolve_date(raw.date, order, period), " ".join(raw.text), " ".join(raw.reference))
     row.value_date = raw.value_date and resolve_date(raw.value_date, order, period)
-    row.confidence = raw.confidence
+    row.section, row.confidence = raw.section_number, raw.confidence
     if row.date is None:
         row.flags.append("the date is missing, or its year is unknown")
     if raw.unreadable:
@@ -174,7 +201,11 @@ def _set_money(row: Row, amounts: RowAmounts, raw: RawRow, mark: DecimalMark) ->
         row.flags.append("may be a debit or a credit" if amounts.value else "has no amount")
 
 
-def _add_figures(statement: Statement, items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> None:
+def _add_figures(
+    statement: Statement, items: Sequence[RawRow | RawFigure], mark: DecimalMark
+) -> dict[str, list[Decimal]]:
+    """Add the printed balances, and return the printed totals of debits and of credits."""
+    totals: dict[str, list[Decimal]] = {"debits": [], "credits": []}
     at = 0
     for item in items:
         if isinstance(item, RawRow):
@@ -189,9 +220,11 @@ def _add_figures(statement: Statement, items: Sequence[RawRow | RawFigure], mark
             in_table = column != ""
             _add_balance(statement, PrintedBalance(at, item.name, balance, item.page), in_table=in_table)
         else:
-            _add_totals(statement, item.name, read)
+            for name, value in _find_totals(item.name, read).items():
+                totals[name].append(value)
     closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
     statement.closing = closings[-1] if closings else None
+    return totals
 
 
 def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool) -> None:
@@ -216,15 +249,12 @@ def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool
         statement.anchors.append(anchor)
 
 
-def _add_totals(statement: Statement, name: str, read: dict[str, Amount]) -> None:
-    wanted: dict[str, Decimal | None] = {"debits": None, "credits": None}
-    for column, amount in read.items():
-        if column in ("debit", "credit"):
-            wanted[f"{column}s"] = amount.value
-        elif name in wanted:
-            wanted[name] = amount.value
-    statement.printed_debits = wanted["debits"] if wanted["debits"] is not None else statement.printed_debits
-    statement.printed_credits = wanted["credits"] if wanted["credits"] is not None else statement.printed_credits
+def _find_totals(name: str, read: Mapping[str, Amount]) -> dict[str, Decimal]:
+    """The totals of debits and credits on one line, by its columns or its name."""
+    found = {f"{column}s": amount.value for column, amount in read.items() if column in ("debit", "credit")}
+    if name in ("debits", "credits"):
+        found |= dict.fromkeys([name], next(iter(read.values())).value) if not found else {}
+    return found
 
 
 def _is_newest_first(rows: Sequence[Row]) -> bool:

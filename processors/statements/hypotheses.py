@@ -238,7 +238,7 @@ def _headings(layout: Layout, assignment: Assignment) -> tuple[Heading, ...]:
         assignment.balance: "balance",
     }
     found = [
-        Heading(names.get(place, "reference"), column.left, column.right) for place, column in enumerate(layout.amounts)
+        Heading(names.get(place, "other"), column.left, column.right) for place, column in enumerate(layout.amounts)
     ]
     found += [Heading("date", *layout.date), Heading("description", layout.text, layout.text + 5 * layout.height)]
     found += [Heading("value_date", *layout.value_date)] if layout.value_date else []

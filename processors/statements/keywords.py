@@ -7,7 +7,7 @@ from typing import Literal
 
 from processors.statements.currencies import CODES
 
-Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance"]
+Column = Literal["date", "value_date", "description", "reference", "debit", "credit", "amount", "balance", "other"]
 Special = Literal["opening", "closing", "carried", "standing", "debits", "credits", "total"]
 Section = Literal["debits", "credits"]
 
@@ -138,4 +138,4 @@ def match_special(text: str) -> Special | None:
     """What kind of line the text begins, other than a row: an opening balance, a total, …"""
     wanted = normalize(text)
     found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
-    return found or ("total" if wanted.startswith("total ") and match_section(wanted.removeprefix("total ")) else None)
+    return found or (match_section(wanted.removeprefix("total ")) if wanted.startswith("total ") else None)

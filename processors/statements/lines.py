@@ -1,6 +1,7 @@
 """One line of a statement's table, split into date, text and amounts by the table's headings. Pure."""
 
 import re
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,10 +14,13 @@ _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
 _LOOSE = 2.0  # line heights that a cell may be left of its heading
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
+_BOTH_DATES = re.compile(r"([^/]+)/([^/]+)|(\d\d\.\d\d\.)(\d\d\.\d\d\.)")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
 _CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
 _LEAST_DATED = 3  # rows; fewer show no rule
+_NEARLY_ALL = 0.95
+_INDENT = 0.7  # line heights; text further right is indented
 _USUAL = 0.7  # of the rows of a document, what holds for all of them
 _NEAR = 2.0  # line heights between a line and the next of the same row
 _RUNNING_GAP = 0.6  # line heights; closer text after an amount is a sentence around it
@@ -41,6 +45,13 @@ class LineParts:
     @property
     def text(self) -> str:
         return " ".join(word.text for word in self.description)
+
+    @property
+    def text_left(self) -> float | None:
+        return min((word.left for word in (*self.description, *self.reference)), default=None)
+
+    def starts_at(self, left: float, height: float) -> bool:
+        return self.text_left is not None and abs(self.text_left - left) < _INDENT * height
 
     @property
     def has_amount(self) -> bool:
@@ -71,6 +82,7 @@ class RowLines:
 
     amounts_are_last: bool = False  # the amount of a row of several lines is on its last line
     has_second_date: bool = False  # a second date, such as the value date, is below the first one
+    start_left: float | None = None  # the left edge of the first line of each row's text; further lines are indented
 
 
 @dataclass
@@ -81,9 +93,13 @@ class LineCounts:
     last: int = 0  # rows with a date, and an amount on the next line
     dated: int = 0  # rows with a date and an amount on one line
     second: int = 0  # of them, those with a date and no amount on the next line
+    lines: list[LineParts | None] = field(default_factory=list)  # None: a table ends
+    height: float = 1.0
 
     def decide(self) -> RowLines:
-        return RowLines(self.last > self.first, self.dated >= _LEAST_DATED and self.second > _USUAL * self.dated)
+        has_second_date = self.dated >= _LEAST_DATED and self.second > _USUAL * self.dated
+        start_left = find_start_left(self.lines, self.height)
+        return RowLines(self.last > self.first and start_left is None, has_second_date, start_left)
 
     def count(self, lines: Sequence[LineParts], height: float) -> None:
         for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
@@ -94,6 +110,30 @@ class LineCounts:
             is_near = line.line.top - above.line.bottom < _NEAR * height
             self.second += bool(above.date and above.has_amount and line.date and not line.money and is_near)
         self.dated += sum(bool(line.date and line.has_amount) for line in lines)
+        self.lines += [*lines, None]
+        self.height = height
+
+
+def find_start_left(lines: Sequence[LineParts | None], height: float) -> float | None:
+    """The left edge at which the text of each row starts, if further lines of a row are indented, and some rows have
+    their amount on a further line. It holds only if it gives nearly all rows exactly one line with an amount."""
+    lefts = [left for line in lines if line and line.date and (left := line.text_left) is not None]
+    if len(lefts) < _LEAST_DATED:
+        return None
+    start = statistics.median(lefts)
+    rows: list[list[LineParts]] = []
+    for line in lines:
+        if line is None or line.special:
+            rows.append([])
+        elif line.date or line.starts_at(start, height):
+            rows.append([line])
+        elif rows and rows[-1]:
+            rows[-1].append(line)
+    counts = [sum(line.has_amount for line in row) for row in rows if row and (row[0].date or row[0].has_amount)]
+    wrapped = [row for row in rows if row and not row[0].has_amount and any(line.has_amount for line in row)]
+    undated = [row for row in wrapped if not row[0].date]
+    is_rule = bool(undated) and counts.count(1) >= _NEARLY_ALL * len(counts)
+    return start if is_rule else None
 
 
 def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumns, height: float) -> LineParts:
@@ -142,14 +182,15 @@ def _take_year(words: list[PageWord], headings: Sequence[Heading], height: float
 
 
 def _take_both_dates(words: list[PageWord], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
-    """Booking date and value date in one column: "02.01./03.01."."""
+    """Booking date and value date in one word: "02.01./03.01.", or "02.01.03.01." where OCR lost the space."""
     heading = next((each for each in headings if each.column == "date"), None)
     for word in words if heading else ():
-        first, slash, second = word.text.partition("/")
-        both = parse_date(first), parse_date(second)
-        if slash and word.left < heading.right and all(both) and both[1].length == len(second):
+        match = _BOTH_DATES.fullmatch(word.text)
+        texts = [text for text in match.groups() if text] if match else []
+        both = [parse_date(text) for text in texts]
+        if both and word.left < heading.right and all(both) and both[1].length == len(texts[1]):
             words.remove(word)
-            return both
+            return both[0], both[1]
     return None
 
 
@@ -195,6 +236,8 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
         column = columns.column_of(cell)
         if columns.is_unnamed(cell):
             parts.unreadable.append(cell.text)
+        if column == "other":
+            _remove_words(words, cell)
         if column not in MONEY or column in parts.money:
             continue
         if digits := _find_cut_off(cell, words, height):
@@ -203,8 +246,12 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
         after = [word for word in parts.line.words if 0 <= word.left - cell.right < _RUNNING_GAP * height]
         parts.runs_on |= any(char.isalpha() for word in after for char in word.text)
         parts.money[column] = cell
-        for word in cell.words:
-            words.remove(word)
+        _remove_words(words, cell)
+
+
+def _remove_words(words: list[PageWord], cell: AmountCell) -> None:
+    for word in cell.words:
+        words.remove(word)
 
 
 def _find_cut_off(cell: AmountCell, words: Sequence[PageWord], height: float) -> PageWord | None:

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from processors.statements.columns import find_first_row
-from processors.statements.dates import PrintedDate
+from processors.statements.dates import PrintedDate, parse_date
 from processors.statements.header import AccountTracker, find_page_number, find_summary, separate_summaries
-from processors.statements.keywords import Column, match_section
+from processors.statements.keywords import Column, Section, match_section
 from processors.statements.lines import LineCounts, LineParts, RowLines, split_line, starts_in_text
 from processors.statements.records import Unread
-from processors.statements.table import AmountCell, Heading, MoneyColumns, find_amounts, find_tables
+from processors.statements.table import AmountCell, Heading, MoneyColumns, Table, find_amounts, find_tables
 from processors.statements.words import PageWords, TextLine, group_lines, line_height
 
+NO_DATE = "an amount without a date"  # why a line was not read
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
 
 
@@ -28,6 +29,7 @@ class RawRow:
     money: dict[Column, AmountCell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     section: str | None = None  # "debits" or "credits": the heading above the row
+    section_number: int = 0  # counts sections and tables side by side
     confidence: float = 1.0
     date_is_inherited: bool = False
     bottom: float = 0.0
@@ -64,6 +66,7 @@ class RawDocument:
     outside: list[tuple[str, TextLine]] = field(default_factory=list)  # lines above tables, with their account
     lines: list[TextLine] = field(default_factory=list)
     figure_lines: list[tuple[str, TextLine]] = field(default_factory=list)  # of balances in tables, with their account
+    not_rows: list[tuple[str, TextLine]] = field(default_factory=list)  # with amounts, with their account
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -103,45 +106,64 @@ class _PageReader:
         self._row: RawRow | None = None  # that further lines may belong to
         self._last_date: PrintedDate | None = None
         self._section: str | None = None
+        self._section_number = 0
+        self._page_of_heading = 0  # of a line between rows that is not one: rows below it on its page are a new section
 
     def read_page(self, page: PageWords) -> None:
         lines = group_lines(page)
         self.document.lines += lines
-        self._row = None
+        self._row, self._page_of_heading = None, 0
         before = len(self.document.items)
         tables = self._find_tables(lines, line_height(lines))
         if not tables and self._headings and not self._model.headings:
             self.document.notes.append(f"page {page.number} has no headings; those of the page before were used")
-            tables = [(0, 0, self._headings)]
-        first = tables[0][0] if tables else len(lines)
+            tables = [Table(0, 0, tuple(self._headings))]
+        first = tables[0].top if tables else len(lines)
         self._read_outside(lines[:first], line_height(lines))
-        for (_, start, headings), following in zip(tables, [*tables[1:], None], strict=False):
-            end = following[0] if following else len(lines)
-            self._headings = headings
-            self._read_table(lines[start:end], line_height(lines))
+        for table in tables:
+            end = min((each.top for each in tables if each.top > table.top), default=len(lines))
+            self._headings = table.headings
+            own = lines[table.start : end]
+            if table.is_beside_another:
+                own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
+            self._read_table(own, line_height(lines))
         rows = [item for item in self.document.items[before:] if isinstance(item, RawRow)]
         if not rows and lines:
             self.document.unread.append(Unread(page.number, "", "no rows were found on this page"))
         if not lines:
             self.document.unread.append(Unread(page.number, "", "no text was found on this page"))
 
-    def _find_tables(self, lines: Sequence[TextLine], height: float) -> list[tuple[int, int, tuple[Heading, ...]]]:
+    def _take_rows_beside(self, lines: Sequence[TextLine], beside: Sequence[Table], table: Table) -> list[TextLine]:
+        """The rows of one of the tables beside each other; other lines, such as totals, belong to all of them."""
+        self._section_number += 1
+        parts = [[each.cut(line) for each in beside] for line in lines]
+        is_row = [any(part and parse_date(part.text) for part in each) for each in parts]
+        if table is beside[-1]:
+            for line, is_one in zip(lines, is_row, strict=True):
+                self._read_outside([] if is_one else [line], line.words[0].height)
+        cut = [table.cut(line) for line, is_one in zip(lines, is_row, strict=True) if is_one]
+        return [part for part in cut if part]
+
+    def _find_tables(self, lines: Sequence[TextLine], height: float) -> list[Table]:
         headings = self._model.headings
         if not headings:
             return find_tables(lines, height)
         start = find_first_row(lines, headings, height)
-        return [] if start is None else [(start, start, headings)]
+        return [] if start is None else [Table(start, start, headings)]
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
         for line in lines:
             self._accounts.update(line.text)
-            self._section = match_section(line.text) or self._section
+            self._begin_section(match_section(line.text))
         self.document.outside += [(self._accounts.current, line) for line in lines]
+        self.document.not_rows += [(self._accounts.current, line) for line in lines]
         for line, below in zip(lines, [*lines[1:], None], strict=False):
             for name, amount in find_summary(line, below, height):
                 self._add_figure(line.page, self._opening_or_closing(name), {"": amount})
 
     def _read_table(self, lines: Sequence[TextLine], height: float) -> None:
+        if {heading.column for heading in self._headings} == {"date", "balance"}:
+            return  # a ledger of daily balances lists no rows
         lines, summaries = separate_summaries(lines, height)
         cells = [cell for line in lines for cell in find_amounts(line.words, height)]
         columns = MoneyColumns(self._headings, cells, height)
@@ -171,11 +193,11 @@ class _PageReader:
                 self.document.figure_lines.append((self._accounts.current, parts.line))
                 self._add_figure(parts.line.page, self._opening_or_closing(special), money, parts.date)
             elif special in ("debits", "credits"):
-                self._section = special
+                self._begin_section(special)
             return
         if parts.section:
             self._end_row()
-            self._section = parts.section
+            self._begin_section(parts.section)
         elif self._is_second_date(parts, height):
             self._row.value_date = self._row.value_date or parts.date
             self._extend_row(parts)
@@ -187,6 +209,9 @@ class _PageReader:
             self._begin_row(parts, parts.date)
         elif parts.side and self._row and self._is_near(parts, height):
             self._row.mark_side(parts.side)
+        elif self._starts_row(parts, height):
+            self._end_row()
+            self._begin_row(parts, self._last_date, inherited=True)
         elif parts.runs_on:
             self._report_unread(parts.line, "an amount within a sentence")
         elif parts.money:
@@ -198,6 +223,12 @@ class _PageReader:
                 self._extend_row(parts)
         else:
             self._end_row()
+            self._page_of_heading = parts.line.page
+
+    def _begin_section(self, section: Section | None) -> None:
+        if section:
+            self._section = section
+            self._section_number += 1
 
     def _read_year(self, parts: LineParts) -> None:
         """Keep a year on a line of its own, or beside a balance, for the rows below that print none."""
@@ -211,9 +242,15 @@ class _PageReader:
             return False
         return bool(parts.date and not parts.money and self._is_near(parts, height))
 
+    def _starts_row(self, parts: LineParts, height: float) -> bool:
+        """True for a line without a date that starts where rows start, if their further lines are indented."""
+        start = self._model.row_lines.start_left
+        return start is not None and self._last_date is not None and parts.starts_at(start, height)
+
     def _add_balance_line(self, parts: LineParts) -> None:
         money = {column: cell.text for column, cell in parts.money.items()}
         self.document.figure_lines.append((self._accounts.current, parts.line))
+        self.document.not_rows.append((self._accounts.current, parts.line))
         self._add_figure(parts.line.page, self._opening_or_closing("standing"), money, parts.date)
 
     def _opening_or_closing(self, name: str) -> str:
@@ -240,13 +277,16 @@ class _PageReader:
         elif parts.has_amount and self._last_date and self._row is None and parts.text and "balance" in parts.money:
             self._begin_row(parts, self._last_date, inherited=True)
             return
-        self._report_unread(parts.line, "an amount without a date")
+        self._report_unread(parts.line, NO_DATE)
 
     def _begin_row(self, parts: LineParts, date: PrintedDate | None, *, inherited: bool = False) -> None:
         pending, self._pending = self._pending, []
+        self._section_number += self._page_of_heading == parts.line.page
+        self._page_of_heading = 0
         if date and self._year and date.year is None:
             date = replace(date, year=self._year)
         self._row = RawRow(parts.line.page, self._accounts.current, date, section=self._section)
+        self._row.section_number = self._section_number
         self._row.date_is_inherited = inherited
         self._last_date = date
         self.document.items.append(self._row)
@@ -294,3 +334,4 @@ class _PageReader:
 
     def _report_unread(self, line: TextLine, why: str) -> None:
         self.document.unread.append(Unread(line.page, line.text, why))
+        self.document.not_rows.append((self._accounts.current, line))

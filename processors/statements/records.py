@@ -20,6 +20,7 @@ class Row:
     credit: Decimal | None = None
     balance: Decimal | None = None  # after this row, negative if overdrawn; None if not printed
     value_date: date | None = None
+    section: int = 0  # number of the section or table that lists it: each has its own order of dates
     confidence: float = 1.0  # of its least certain word
     confirmed: bool | None = None  # True if a second reading agrees; None: there was none
     missing_beside: bool = False  # a second reading has another row right before or after it

@@ -21,6 +21,7 @@ _SIGNS = frozenset(
 )
 _MOST_AMOUNT_WORDS = 5
 _UNNAMED_SHARE = 0.5  # of the amounts of the fullest column that make a column of amounts in the text
+_BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
 
 
@@ -51,6 +52,26 @@ class AmountCell:
         return min(word.confidence for word in self.words)
 
 
+@dataclass(frozen=True)
+class Table:
+    """Lines of a page below one heading row, between two edges."""
+
+    top: int  # the first line of the headings
+    start: int  # the first line below them
+    headings: tuple[Heading, ...]
+    left: float = float("-inf")
+    right: float = float("inf")
+
+    @property
+    def is_beside_another(self) -> bool:
+        return (self.left, self.right) != (float("-inf"), float("inf"))
+
+    def cut(self, line: TextLine) -> TextLine | None:
+        """The part of a line between the table's edges; None if there is none."""
+        words = tuple(word for word in line.words if self.left <= word.left < self.right)
+        return TextLine(line.page, words) if words else None
+
+
 def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
     """The headings, if the line is the heading row of a table: it names a date and money, and little else."""
     words = line.words
@@ -75,10 +96,35 @@ def find_headings(line: TextLine, height: float) -> tuple[Heading, ...] | None:
     return tuple(found) if is_heading and named >= _NAMED_SHARE * len(words) else None
 
 
-def find_tables(lines: Sequence[TextLine], height: float) -> list[tuple[int, int, tuple[Heading, ...]]]:
-    """For each table of a page: the first line of the headings, the first line below them, and the headings."""
-    found, at = [], 0
+def find_side_by_side(line: TextLine, height: float) -> list[tuple[Heading, ...]]:
+    """The headings of tables side by side: the same two or more columns again, from the date on."""
+    words = line.words
+    found: list[list[Heading]] = []
+    named = at = 0
+    while at < len(words):
+        column, count = _longest_heading(words[at : at + _MOST_HEADING_WORDS], height) or (None, 1)
+        if column == "date":
+            found.append([])
+        if column and found:
+            found[-1].append(Heading(column, words[at].left, words[at + count - 1].right))
+        named += count if column else 0
+        at += count
+    alike = {tuple(heading.column for heading in group) for group in found}
+    is_repeated = len(found) > 1 and len(alike) == 1 and set(*alike) & MONEY
+    return [tuple(group) for group in found] if is_repeated and named >= _NAMED_SHARE * len(words) else []
+
+
+def find_tables(lines: Sequence[TextLine], height: float) -> list[Table]:
+    """The tables of a page by their heading rows, from top to bottom, then from left to right."""
+    found: list[Table] = []
+    at = 0
     while at < len(lines):
+        if beside := find_side_by_side(lines[at], height):
+            lefts = [group[0].left - _BESIDE * height for group in beside]
+            edges = zip([float("-inf"), *lefts[1:]], [*lefts[1:], float("inf")], strict=True)
+            found += [Table(at, at + 1, group, *edge) for group, edge in zip(beside, edges, strict=True)]
+            at += 1
+            continue
         used, headings = 1, find_headings(lines[at], height)
         if at + 1 < len(lines) and lines[at + 1].top - lines[at].bottom < height:
             both = find_headings(join_lines(lines[at], lines[at + 1]), height)
@@ -86,7 +132,7 @@ def find_tables(lines: Sequence[TextLine], height: float) -> list[tuple[int, int
             if both and _is_better(both, headings, lower) and not find_amounts(lines[at + 1].words, height):
                 used, headings = 2, both
         if headings:
-            found.append((at, at + used, headings))
+            found.append(Table(at, at + used, headings))
         at += used if headings else 1
     return found
 
@@ -143,11 +189,11 @@ class MoneyColumns:
             left = statistics.median(cell.left for cell in group)
             right = statistics.median(cell.right for cell in group)
             nearest = min(headings, key=lambda heading: _distance(heading, left, right))
-            column = nearest.column if nearest.column in MONEY else None
+            column = nearest.column if nearest.column in MONEY or nearest.column == "other" else None
             self._clusters.append(_Cluster(column, left, right, len(group)))
         for cluster in self._clusters:
             main = max((c for c in self._clusters if c.column == cluster.column), key=lambda c: c.size)
-            if cluster.right < main.left or cluster.left > main.right:
+            if cluster.column != "other" and (cluster.right < main.left or cluster.left > main.right):
                 cluster.column = None
 
     def column_of(self, cell: AmountCell) -> Column | None:

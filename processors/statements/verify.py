@@ -210,7 +210,7 @@ def _check_row(row: Row, text: str | None, min_confidence: float) -> None:
     """`text`: a second reading of its page, in which its amounts must occur; None: there is none."""
     if row.confidence < min_confidence:
         row.flags.append(f"low confidence ({row.confidence:.2f})")
-    if not row.description:
+    if not row.description and not row.reference:
         row.flags.append("has no description")
     for value in (row.debit, row.credit, row.balance):
         if text is not None and value is not None and not occurs(value, text):
@@ -219,13 +219,18 @@ def _check_row(row: Row, text: str | None, min_confidence: float) -> None:
 
 def _check_dates(statement: Statement) -> None:
     dated = [row for row in statement.rows if row.date]
-    fewest_wrong, doubtful = find_out_of_order([row.date.toordinal() for row in dated])
-    if fewest_wrong <= _MOST_OUT_OF_ORDER * len(dated):
-        for at in doubtful:
-            dated[at].flags.append(f"its date {dated[at].date} is out of order")
+    for section in sorted({row.section for row in dated}):
+        _check_order([row for row in dated if row.section == section])
     for row in dated:
         if statement.start and statement.end and not statement.start <= row.date <= statement.end:
             row.flags.append(f"its date {row.date} is outside the period {statement.start} to {statement.end}")
+
+
+def _check_order(dated: Sequence[Row]) -> None:
+    fewest_wrong, doubtful = find_out_of_order([row.date.toordinal() for row in dated if row.date])
+    if fewest_wrong <= _MOST_OUT_OF_ORDER * len(dated):
+        for at in doubtful:
+            dated[at].flags.append(f"its date {dated[at].date} is out of order")
 
 
 def _check_presence(statement: Statement) -> None:

@@ -148,3 +148,145 @@ def test_cr_below_an_amount_marks_it():
         (Decimal("880.00"), None),
     ]
     assert not reasons(document)
+
+
+def test_column_that_is_no_part_of_the_sums_is_left_out():
+    document = read_typed(
+        """
+        Activity January 1, 2025 - January 31, 2025
+        Beginning Available Balance    1,000.00
+        Ending Available Balance       1,287.00
+
+        When        What                        Gross       Taken         Net
+        01/02/2025  Express Payment            -20.00        0.00      -20.00
+        01/14/2025  Mobile Payment             400.00      -11.00      389.00
+        01/17/2025  Express Payment            -80.00        0.00      -80.00
+        01/30/2025  Express Payment             -2.00        0.00       -2.00
+        """
+    )
+    (statement,) = document.statements
+    assert (statement.opening, statement.closing) == (Decimal("1000.00"), Decimal("1287.00"))
+    assert [row.change for row in statement.rows] == [Decimal(each) for each in ("-20.00", "389.00", "-80.00", "-2.00")]
+
+
+def test_amounts_without_decimals_are_read_where_the_document_has_no_others():
+    document = read_typed(
+        """
+        口座番号 1184402
+        期間 2025年1月1日~2025年1月31日
+        取引日       取引内容        支払金額     預り金額    差引残高
+                   前月繰越                              318,400
+        2025/01/03 電気料金           9,729              308,671
+        2025/01/04 給与                      141,836     450,507
+        2025/01/05 手数料               110              450,397
+        2025/01/06 ATM出金           11,620              438,777
+        """
+    )
+    (statement,) = document.statements
+    assert [str(row.change) for row in statement.rows] == ["-9729", "141836", "-110", "-11620"]
+    assert [str(row.balance) for row in statement.rows] == ["308671", "450507", "450397", "438777"]
+    assert (str(statement.start), str(statement.opening)) == ("2025-01-01", "318400")
+    assert not statement.flagged
+
+
+def test_tables_side_by_side_are_read_one_after_the_other():
+    document = read_typed(
+        """
+        Account number: 334008215567
+        Beginning balance on January 1, 2025     2,000.00
+        Ending balance on January 31, 2025       1,500.00
+
+        Checks
+        Date        Check #      Amount      Date        Check #      Amount
+        01/03/25    1201        -100.00      01/06/25    1204        -150.00
+        01/27/25    1203        -200.00      01/11/25    1206         -50.00
+        Total checks                                                -$500.00
+        """
+    )
+    (statement,) = document.statements
+    assert [(str(row.date), row.reference, row.debit) for row in statement.rows] == [
+        ("2025-01-03", "1201", Decimal("100.00")),
+        ("2025-01-27", "1203", Decimal("200.00")),
+        ("2025-01-06", "1204", Decimal("150.00")),
+        ("2025-01-11", "1206", Decimal("50.00")),
+    ]
+    assert not reasons(document)
+
+
+def test_text_above_an_amount_belongs_to_it_where_further_lines_are_indented():
+    document = read_typed(
+        """
+        Account number 51773820
+        1 January to 31 January 2025
+
+        Date       Payment type and details          Paid out     Paid in      Balance
+                   BALANCE BROUGHT FORWARD                                     1,000.00
+        02 Jan 25  DD   STANDING ORDER                  20.00
+                   ATM  DIRECT
+                        DEBIT
+                        Corvid Telecom                  80.00                    900.00
+        03 Jan 25  VIS  CASH                           100.00                    800.00
+        06 Jan 25  CR   PAYROLL                                   2,000.00     2,800.00
+        09 Jan 25  )))  CARD
+                        PURCHASE                       300.00                  2,500.00
+        """
+    )
+    assert [(row.description, row.change) for row in document.rows] == [
+        ("DD STANDING ORDER", Decimal("-20.00")),
+        ("ATM DIRECT DEBIT Corvid Telecom", Decimal("-80.00")),
+        ("VIS CASH", Decimal("-100.00")),
+        ("CR PAYROLL", Decimal("2000.00")),
+        (")))  CARD PURCHASE".replace("  ", " "), Decimal("-300.00")),
+    ]
+
+
+def test_direction_in_a_word_of_its_own_is_learned_from_the_closing_balance():
+    document = read_typed(
+        """
+        Periode 01-01-2025 t/m 31-01-2025
+        Vorig saldo    1.000,00
+        Nieuw saldo    1.889,50
+
+        Datum        Omschrijving                Code     Af Bij         Bedrag (EUR)
+        02-01-2025   Overboeking T Okonjo        BA       Af                   112,00
+        05-01-2025   Salaris                     OV       Bij                1.283,50
+        09-01-2025   iDEAL Blue Heron            BA       Af                   110,00
+        10-01-2025   Betaalautomaat              ID       Af                   172,00
+        """
+    )
+    assert [row.change for row in document.rows] == [
+        Decimal(each) for each in ("-112.00", "1283.50", "-110.00", "-172.00")
+    ]
+    assert not document.statements[0].flagged
+
+
+def test_total_of_a_section_is_no_row_whatever_it_is_called():
+    document = read_typed(
+        """
+        Account Number: XXXX XXXX XXXX 7702
+        Credit card
+        Previous Balance         500.00
+        New Balance              346.00
+        Opening/Closing Date     12/13/24 - 01/12/25
+
+        Date     Description                             Amount
+        01/03    Payment Thank You                      -500.00
+        PURCHASE
+        12/14    CARD PURCHASE Saffron Kitchen           160.00
+        12/15    DIRECT DEBIT Northgate Rail             140.00
+        FEES CHARGED
+        01/08    LATE FEE                                 29.00
+                         TOTAL FEES FOR THIS PERIOD       29.00
+        INTEREST CHARGED
+        01/12    PURCHASE INTEREST CHARGE                 17.00
+                         TOTAL INTEREST FOR THIS PERIOD   17.00
+        """
+    )
+    assert [row.description for row in document.rows] == [
+        "Payment Thank You",
+        "CARD PURCHASE Saffron Kitchen",
+        "DIRECT DEBIT Northgate Rail",
+        "LATE FEE",
+        "PURCHASE INTEREST CHARGE",
+    ]
+    assert not reasons(document)

@@ -1,0 +1,124 @@
+"""Opening and closing balances, totals and directions by the sums of the rows, whatever the words. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from processors.statements.amounts import DecimalMark, parse_amount
+from processors.statements.debit_credit import RowAmounts
+from processors.statements.keywords import normalize
+from processors.statements.reading import NO_DATE, RawFigure, RawRow
+from processors.statements.records import PrintedBalance, Statement, Unread
+from processors.statements.table import find_amounts
+from processors.statements.words import TextLine, line_height
+
+_LEAST_ROWS = 3  # whose sum can be that of a balance by chance too easily if they are fewer
+_LEAST_ALIKE = 3  # rows without words of a total, the sum of which is taken for a subtotal
+_MOST_WORDS = 40
+_TOTALS = ("total", "summe", "gesamt", "totaal", "totale", "suma", "razem", "summa", "sum ", "toplam", "subtotal")
+
+
+def find_values(lines: Sequence[TextLine], mark: DecimalMark) -> set[Decimal]:
+    """The amounts on lines outside the rows."""
+    height = line_height(lines)
+    cells = [cell for line in lines for cell in find_amounts(line.words, height)]
+    return {amount.signed for cell in cells if (amount := parse_amount(cell.text, mark))}
+
+
+def infer_ends(statement: Statement, values: set[Decimal]) -> None:
+    """Set the opening and closing balance of rows without balances: the only two amounts that the sum of the rows leads
+    from one to the other."""
+    if len(statement.rows) < _LEAST_ROWS or any(row.balance is not None for row in statement.rows):
+        return
+    total = sum((row.change for row in statement.rows), Decimal(0)) * (-1 if statement.is_liability else 1)
+    is_explained = statement.opening is not None and statement.opening + total == statement.closing
+    pairs = {(before, before + total) for before in values if before + total in values and before != -total - before}
+    if is_explained or not total or len(pairs) != 1:
+        return
+    statement.opening, statement.closing = next(iter(pairs))
+    statement.anchors = [PrintedBalance(len(statement.rows), "closing", statement.closing, statement.rows[-1].page)]
+
+
+def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total: Decimal | None) -> None:
+    """Set unknown directions by a word such as "Af" or "Bij" that all rows of one direction have, and no others.
+
+    It is the word by which the rows come to `total`, the change of the balance.
+    """
+    unknown = [(row, set(text.split())) for row, text in zip(amounts, texts, strict=True) if _is_unknown(row)]
+    if total is None or len(unknown) < _LEAST_ROWS:
+        return
+    rest = total - sum((row.change for row in amounts), Decimal(0))
+    counts = Counter(word for _, words in unknown for word in words)
+    for word, count in counts.most_common(_MOST_WORDS):
+        if count == len(unknown):
+            continue
+        change = sum((row.value if word in words else -row.value for row, words in unknown), Decimal(0))
+        if abs(change) == abs(rest):
+            for row, words in unknown:
+                row.direction = (1 if change == rest else -1) * (1 if word in words else -1)
+            return
+
+
+def choose_total(printed: Sequence[Decimal], values: Sequence[Decimal | None]) -> Decimal | None:
+    """The printed total of one direction: the one that the rows come to, or the sum of those of several sections."""
+    total = sum((value for value in values if value), Decimal(0))
+    if not printed or total in printed or total in (sum(printed), sum(set(printed))):
+        return total if printed else None
+    return printed[-1]
+
+
+def drop_subtotals(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
+    """The items without lines that print the sum of the rows right before them."""
+    found: list[RawRow | RawFigure] = []
+    run: list[Decimal] = []
+    for item in items:
+        value = _single_value(item, mark)
+        if not isinstance(item, RawRow) or value is None:
+            found.append(item)
+            run = []
+        elif item.date_is_inherited and _is_sum(value, run, item):
+            run = []
+        else:
+            run.append(value)
+            found.append(item)
+    return found
+
+
+def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:
+    """Lines without those whose amounts are all balances or totals of the statement."""
+    known = _known_values(statement)
+    return [
+        each
+        for each in unread
+        if each.why != NO_DATE or not (amounts := _amounts_of(each, mark)) or not amounts <= known
+    ]
+
+
+def _known_values(statement: Statement) -> set[Decimal]:
+    debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
+    credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
+    ends = [value for value in (statement.opening, statement.closing) if value is not None]
+    return {abs(value) for value in (debits, credits, debits - credits, *ends)}
+
+
+def _amounts_of(line: Unread, mark: DecimalMark) -> set[Decimal]:
+    words = line.text.split()
+    return {amount.value for word in words if (amount := parse_amount(word, mark))}
+
+
+def _is_unknown(row: RowAmounts) -> bool:
+    return row.direction == 0 and bool(row.value)
+
+
+def _single_value(item: RawRow | RawFigure, mark: DecimalMark) -> Decimal | None:
+    """The signed amount of a row of one amount and no balance."""
+    cells = list(item.money.items()) if isinstance(item, RawRow) else []
+    if len(cells) != 1 or cells[0][0] == "balance":
+        return None
+    amount = parse_amount(cells[0][1].text, mark)
+    return amount and amount.signed
+
+
+def _is_sum(value: Decimal, run: Sequence[Decimal], row: RawRow) -> bool:
+    least = 1 if normalize(" ".join(row.text)).startswith(_TOTALS) else _LEAST_ALIKE
+    return any(abs(sum(run[-count:])) == abs(value) for count in range(least, len(run) + 1))
