@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
 from decimal import Decimal
 
 from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
@@ -15,12 +14,13 @@ from processors.statements.balances import (
     infer_ends,
 )
 from processors.statements.currencies import detect_currency
-from processors.statements.dates import DateOrder, detect_date_order, find_dates, find_period, resolve_date
+from processors.statements.dates import resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.header import find_holder, find_page_number
 from processors.statements.hypotheses import find_best
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.keywords import normalize
+from processors.statements.periods import Dates, decide_dates
 from processors.statements.reading import RawDocument, RawFigure, RawRow, TableModel, read_words
 from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument
 from processors.statements.words import PageWords, group_lines
@@ -28,8 +28,6 @@ from processors.statements.words import PageWords, group_lines
 _CARD = re.compile(
     r"credit card|minimum payment|credit limit|kreditkarte|carte de credit|tarjeta de credito|amount due"
 )
-_LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
-_BACK = timedelta(days=62)  # before a statement's date, if only that is printed
 
 
 def read_statements(pages: Sequence[PageWords]) -> StatementDocument:
@@ -59,8 +57,9 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
     for account in accounts:
         items = drop_subtotals([item for item in reading.items if item.account == account], mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
-            order, period = _decide_dates(items, reading, document)
-            document.statements.append(_assemble(account, items, reading, (mark, order, period)))
+            dates = decide_dates(items, reading)
+            document.notes += [note for note in dates.notes if note not in document.notes]
+            document.statements.append(_assemble(account, items, reading, mark, dates))
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
     return document
 
@@ -91,57 +90,20 @@ def _amounts(reading: RawDocument) -> list[str]:
     return rows + [text for item in reading.items if isinstance(item, RawFigure) for text in item.money.values()]
 
 
-def _decide_dates(
-    items: Sequence[RawRow | RawFigure], reading: RawDocument, document: StatementDocument
-) -> tuple[DateOrder, tuple[date, date] | None]:
-    """For one account: whether day or month comes first, and the period."""
-    printed = [item.date for item in items if isinstance(item, RawRow) and item.date]
-    texts = [line.text for account, line in reading.outside if account == items[0].account]
-    order = detect_date_order(printed)
-    period = find_period(texts, order)
-    if period:
-        order = detect_date_order(printed, period)
-        period = find_period(texts, order) or period
-    elif any(each.year is None for each in printed):
-        period = _period_by_balances(items, reading, order)
-        single = [found for text in texts for each in find_dates(text) if (found := resolve_date(each, order, None))]
-        if period is None and single:
-            period = max(single) - _BACK, max(single)
-            document.notes.append(f"no period is printed; years are inferred from the date {max(single)}")
-    if any(each.pair for each in printed):
-        note = f"dates are read as {'day' if order == 'dmy' else 'month'} first"
-        document.notes += [] if note in document.notes else [note]
-    return order, period
-
-
-def _period_by_balances(
-    items: Sequence[RawRow | RawFigure], reading: RawDocument, order: DateOrder
-) -> tuple[date, date] | None:
-    """The period from the first to the last date of a balance in the table, or some weeks around the only one."""
-    texts = [line.text for account, line in reading.figure_lines if account == items[0].account]
-    dates = sorted(found for text in texts for each in find_dates(text) if (found := resolve_date(each, order, None)))
-    if not dates or dates[-1] - dates[0] > _LONGEST:
-        return None
-    if dates[0] < dates[-1]:
-        return dates[0], dates[-1]
-    is_first = isinstance(items[0], RawFigure)
-    return (dates[0], dates[0] + _BACK) if is_first else (dates[0] - _BACK, dates[0])
-
-
 def _assemble(
     account: str,
     items: Sequence[RawRow | RawFigure],
     reading: RawDocument,
-    notation: tuple[DecimalMark, DateOrder, tuple[date, date] | None],
+    mark: DecimalMark,
+    dates: Dates,
 ) -> Statement:
-    mark, order, period = notation
     texts = [line.text for line in reading.lines]
     outside = [line for name, line in reading.outside if name == account]
     statement = Statement(account=account, holder=find_holder(outside), currency=detect_currency(texts) or "")
     raw = [item for item in items if isinstance(item, RawRow)]
-    if _is_newest_first([_row(each, order, period) for each in raw]):
+    if _is_newest_first([_row(each, dates) for each in raw]):
         items, raw = items[::-1], raw[::-1]
-    statement.rows = [_row(each, order, period) for each in raw]
+    statement.rows = [_row(each, dates) for each in raw]
     totals = _add_figures(statement, items, mark)
     is_card = any(_CARD.search(normalize(text)) for text in texts)
     amounts = [_row_amounts(each, mark) for each in raw]
@@ -152,8 +114,8 @@ def _assemble(
     statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows])
     statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows])
     infer_ends(statement, find_values([line for name, line in reading.not_rows if name == account], mark))
-    if period:
-        statement.start, statement.end = period
+    if dates.period and dates.is_printed:
+        statement.start, statement.end = dates.period
     else:
         known = [row.date for row in statement.rows if row.date]
         statement.start, statement.end = min(known, default=None), max(known, default=None)
@@ -167,12 +129,14 @@ def _change(statement: Statement) -> Decimal | None:
     return (statement.closing - statement.opening) * (-1 if statement.is_liability else 1)
 
 
-def _row(raw: RawRow, order: DateOrder, period: tuple[date, date] | None) -> Row:
-    row = Row(raw.page, raw.date and resolve_date(raw.date, order, period), " ".join(raw.text), " ".join(raw.reference))
-    row.value_date = raw.value_date and resolve_date(raw.value_date, order, period)
+def _row(raw: RawRow, dates: Dates) -> Row:
+    when, value_date = (each and resolve_date(each, dates.order, dates.period) for each in (raw.date, raw.value_date))
+    row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
     row.section, row.confidence = raw.section_number, raw.confidence
     if row.date is None:
         row.flags.append("the date is missing, or its year is unknown")
+    if dates.doubt and raw.date and raw.date.year is None:
+        row.flags.append(dates.doubt)
     if raw.unreadable:
         row.flags.append(f"in an amount column, but not an amount: {' '.join(raw.unreadable)}")
     return row

@@ -5,7 +5,7 @@ A date is first found as its printed parts (`PrintedDate`); their meaning is dec
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -111,8 +111,12 @@ def resolve_date(printed: PrintedDate, order: DateOrder, period: tuple[date, dat
 
 
 def find_period(lines: Sequence[str], order: DateOrder) -> tuple[date, date] | None:
-    """The statement's period: two full dates on one line outside the table, at most 400 days apart; the first may lack
-    its year."""
+    """The statement's period: the first that `find_periods` finds."""
+    return next(find_periods(lines, order), None)
+
+
+def find_periods(lines: Sequence[str], order: DateOrder) -> Iterator[tuple[date, date]]:
+    """Two full dates on one line outside the table, at most 400 days apart; the first may lack its year."""
     for line in lines:
         found = find_dates(line)
         for first, second in zip(found, found[1:], strict=False):
@@ -121,8 +125,7 @@ def find_period(lines: Sequence[str], order: DateOrder) -> tuple[date, date] | N
                 continue
             start = resolve_date(first, order, None) or resolve_date(first, order, (end - timedelta(days=300), end))
             if start and timedelta(0) < end - start <= timedelta(days=400):
-                return start, end
-    return None
+                yield start, end
 
 
 def _printed(match: re.Match[str]) -> PrintedDate | None:
