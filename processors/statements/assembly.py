@@ -7,13 +7,14 @@ from decimal import Decimal
 from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
 from processors.statements.balances import (
     choose_total,
+    derive_ends,
     drop_explained,
     drop_subtotals,
     find_values,
     infer_directions,
     infer_ends,
 )
-from processors.statements.currencies import detect_currency
+from processors.statements.currency_evidence import infer_currency
 from processors.statements.dates import resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.header import find_holder, find_page_number
@@ -99,8 +100,12 @@ def _assemble(
 ) -> Statement:
     texts = [line.text for line in reading.lines]
     outside = [line for name, line in reading.outside if name == account]
-    statement = Statement(account=account, holder=find_holder(outside), currency=detect_currency(texts) or "")
     raw = [item for item in items if isinstance(item, RawRow)]
+    own = [line.text for name, line in (*reading.not_rows, *reading.figure_lines) if name == account]
+    own += [cell.text for each in raw for cell in each.money.values()]
+    is_month_first = dates.order == "mdy" and any(each.date and each.date.pair for each in raw)
+    currency = infer_currency(own, texts, is_month_first=is_month_first)
+    statement = Statement(account=account, holder=find_holder(outside), currency=currency)
     if _is_newest_first([_row(each, dates) for each in raw]):
         items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, dates) for each in raw]
@@ -113,7 +118,9 @@ def _assemble(
         _set_money(row, row_amounts, each, mark)
     statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows])
     statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows])
-    infer_ends(statement, find_values([line for name, line in reading.not_rows if name == account], mark))
+    values = find_values([line for name, line in reading.not_rows if name == account], mark)
+    infer_ends(statement, values)
+    derive_ends(statement, values, is_exact=reading.is_exact)
     if dates.period and dates.is_printed:
         statement.start, statement.end = dates.period
     else:

@@ -10,10 +10,12 @@ from processors.statements.keywords import normalize
 from processors.statements.reading import NO_DATE, RawFigure, RawRow
 from processors.statements.records import PrintedBalance, Statement, Unread
 from processors.statements.table import find_amounts
+from processors.statements.verify import find_links
 from processors.statements.words import TextLine, line_height
 
 _LEAST_ROWS = 3  # whose sum can be that of a balance by chance too easily if they are fewer
 _LEAST_ALIKE = 3  # rows without words of a total, the sum of which is taken for a subtotal
+_LEAST_LINKS = 3  # balances that must follow from the rows before them
 _MOST_WORDS = 40
 _TOTALS = ("total", "summe", "gesamt", "totaal", "totale", "suma", "razem", "summa", "sum ", "toplam", "subtotal")
 
@@ -37,6 +39,26 @@ def infer_ends(statement: Statement, values: set[Decimal]) -> None:
         return
     statement.opening, statement.closing = next(iter(pairs))
     statement.anchors = [PrintedBalance(len(statement.rows), "closing", statement.closing, statement.rows[-1].page)]
+
+
+def derive_ends(statement: Statement, values: set[Decimal], *, is_exact: bool) -> None:
+    """Set the opening balance to the first printed one less the rows before it, the closing balance to the last row's.
+
+    The opening balance must be printed somewhere, unless no digit can be misread and three other balances follow from
+    the rows before them: otherwise nothing proves the rows before the first balance.
+    """
+    rows = statement.rows
+    if statement.closing is None and rows and not statement.anchors:
+        statement.closing = rows[-1].balance
+    first = next((at for at, row in enumerate(rows) if row.balance is not None), None)
+    if statement.opening is not None or first is None or any(anchor.at <= first for anchor in statement.anchors):
+        return
+    factor = -1 if statement.is_liability else 1
+    opening = rows[first].balance - factor * sum((row.change for row in rows[: first + 1]), Decimal(0))
+    links, _ = find_links(statement)
+    is_proven = len(links) >= _LEAST_LINKS and all(link.gap == 0 for link in links)
+    if opening in values or (is_exact and is_proven):
+        statement.opening = opening
 
 
 def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total: Decimal | None) -> None:

@@ -1,33 +1,50 @@
 """The text around the table: account numbers, the holder, and balances and totals in a summary. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from processors.statements.amounts import looks_like_amount
 from processors.statements.dates import parse_date
+from processors.statements.iban import find_ibans
 from processors.statements.keywords import match_special, normalize
 from processors.statements.table import find_amounts
-from processors.statements.words import TextLine, line_height, split_cells
+from processors.statements.words import PageWord, TextLine, line_height, split_cells
 
 _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
 _LABEL_GAP = 1.2  # line heights between the words of one label
 _MOST_NAME_WORDS = 5
 _NUMBER = r"(?P<number>[a-z]{0,2}[\dx*][\dx* \-/.]{3,32}[\dx*])(?![a-z0-9])"
-_ACCOUNT = re.compile(
-    r"(?:account ?(?:number|no\.?|nr\.?|#)|a/c(?: no\.?)?|konto(?:nummer|-nr\.?|nr\.?| nr\.?)|kontonr\.?"
-    r"|(?:numero|n°|no) de (?:compte|cuenta)|compte (?:n°|no|numero)|cuenta (?:n°|no\.?|numero)|n° compte|cuenta|konto)"
-    rf"\s?:?\s?{_NUMBER}"
+_ACCOUNT_LABEL = (
+    r"(?:account|acct\.?)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
+    r"|(?:giro|spar|lonn?e?)?konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
+    r"|(?:numero|n°|no\.?|nº) (?:de |do |del? |di )?(?:compte|cuenta|conta|conto)|n° compte"
+    r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente)?|conta(?: corrente)?|conto(?: corrente)?)"
+    r"(?: (?:n°|nº|n\.?o?\.?|no\.?|numero|nr\.?))?"
+    r"|rekening ?(?:nummer|nr\.?)?|(?:nr|numer) rachunku|rachunek|hesap(?: (?:no|numarasi))?\.?|(?:cislo )?uctu"
+    r"|szamlaszam|tilinumero|konto|口座番号|계좌번호|账号"
+)
+_ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?[:.]?\s?{_NUMBER}")
+_LABEL_ONLY = re.compile(rf"(?:{_ACCOUNT_LABEL})\s?:?")
+_NUMBER_ONLY = re.compile(r"(?=(?:[^\d]*\d){4})[\dxX*•][\dxX*•\-/. ]{3,32}[\dxX*•]")
+_IDENTIFIER = re.compile(  # of letters and digits
+    r"(?:account|acct\.?) (?:number|no\.?|id)\s?:?\s?(?P<number>(?=[a-z]*\d[a-z]*\d)(?=\d*[a-z])[a-z0-9]{8,24})\b"
 )
 _IBAN = re.compile(  # with or without spaces; ends before a word, and before a date
     r"\biban\s?:?\s?(?P<number>(?=[a-z0-9 ]{14})[a-z]{2}\d{2}(?: ?[a-z]{4})?"
     r"(?: ?(?=[a-z]{0,3}\d)[a-z0-9]+(?![-./:a-z0-9]))+)"
 )
-_HOLDER = re.compile(
-    r"(?:account (?:holder|name)|kontoinhaber(?:in)?|titulaire(?: du compte)?|titular(?: de la cuenta)?"
-    r"|name)\s?:?\s+(?P<name>.+)",
-    re.IGNORECASE,
+_HOLDER_LABEL = (
+    r"(?:account (?:holder|name)|customer(?: name)?|kontoinhaber(?:in)?|titulaire(?: du compte)?"
+    r"|titular(?: de la cuenta)?|intestatario|titolare|rekeninghouder|kontohaver|kontoinnehavare|posiadacz"
+    r"|hesap sahibi|nombre|nome|nom|navn|namn|name|cliente)"
 )
-_PERSON = re.compile(r"(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M\.|Mme|Sr\.|Sra\.|Messrs)\.?\s+\S.*")
+_HOLDER = re.compile(rf"{_HOLDER_LABEL}\s?:?\s+(?P<name>[^\W\d_]\D+)", re.IGNORECASE)
+_HOLDER_ONLY = re.compile(rf"{_HOLDER_LABEL}\s?:?", re.IGNORECASE)
+_PERSON = re.compile(
+    r"(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M\.|Mme|Sr\.|Sra\.|Messrs|Mw\.|Dhr\.|Sig\.|Pan|Pani)\.?\s+\S.*"
+    r"|(?:MR|MRS|MS|MISS)\s+\S.*|\S.*\s様",
+)
+_LABEL = re.compile(r"sort ?code|account|number|iban|bic|nr\.?$|no\.?$|:$")
 _PAGE_OF = re.compile(r"(?:page|seite|pagina|blatt|feuillet|p\.)?\s*(\d{1,3})\s?(?:of|/|von|sur|de)\s?(\d{1,3})")
 
 
@@ -38,24 +55,56 @@ class AccountTracker:
         self.current = ""
         self._by_label: dict[str, str] = {}
 
-    def update(self, text: str) -> bool:
-        """Look for an account number in a line; True if another account begins here."""
-        wanted = normalize(text)
-        for label, pattern in (("account", _ACCOUNT), ("iban", _IBAN)):
-            match = pattern.search(wanted)
-            if not match:
-                continue
-            number = re.sub(r"[\s.]", "", match["number"]).upper()
-            known = self._by_label.get(label)
-            if known == number:
-                return False
-            self._by_label[label] = number
-            if known is None and self.current:
-                return False  # another number of the same account
-            self._by_label = {label: number}
-            self.current = number
-            return True
+    def update(self, text: str, *, below: str = "") -> bool:
+        """Look for an account number in a line; True if another account begins here.
+
+        below: what stands below a label of the line that names an account number.
+        """
+        for label, number in (*_find_numbers(text), ("account", below)):
+            if number:
+                return self._begin(label, number)
         return False
+
+    def _begin(self, label: str, number: str) -> bool:
+        known = self._by_label.get(label)
+        if known == number:
+            return False
+        self._by_label[label] = number
+        if known is None and self.current:
+            return False  # another number of the same account
+        self._by_label = {label: number}
+        self.current = number
+        return True
+
+
+def _find_numbers(text: str) -> Iterator[tuple[str, str]]:
+    wanted = normalize(text)
+    for label, pattern in (("account", _ACCOUNT), ("iban", _IBAN), ("account", _IDENTIFIER)):
+        match = pattern.search(wanted)
+        if match and not (label == "account" and _is_date(match["number"])):
+            yield label, _compact(match["number"])
+    yield from (("iban", number) for number in find_ibans(text))
+
+
+def _compact(number: str) -> str:
+    return re.sub(r"[\s.]", "", number).upper()
+
+
+def _is_date(number: str) -> bool:
+    printed = parse_date(number)
+    return printed is not None and printed.length == len(number)
+
+
+def find_account_below(line: TextLine, below: TextLine | None, height: float) -> str:
+    """The account number below its label, such as "Account Number" as the heading of a column; "" if there is none."""
+    for cell in split_cells(line.words, _LABEL_GAP * height) if below else ():
+        if _LABEL_ONLY.fullmatch(normalize(" ".join(word.text for word in cell))):
+            for other in split_cells(below.words, _LABEL_GAP * height):
+                text = " ".join(word.text for word in other)
+                is_below = other[0].left < cell[-1].right and cell[0].left < other[-1].right
+                if is_below and _NUMBER_ONLY.fullmatch(text) and not _is_date(text):
+                    return _compact(text)
+    return ""
 
 
 def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[tuple[str, str]]:
@@ -92,13 +141,30 @@ def separate_summaries(lines: Sequence[TextLine], height: float) -> tuple[list[T
 
 def find_holder(lines: Sequence[TextLine]) -> str:
     """The account holder, named as such or by a form of address; "" if there is none."""
-    for line in lines:
-        if match := _HOLDER.match(line.text):
-            return match["name"].strip()
     height = line_height(lines)
-    cells = [cell for line in lines for cell in split_cells(line.words, _LABEL_GAP * height)]
-    texts = [" ".join(word.text for word in cell) for cell in cells if len(cell) <= _MOST_NAME_WORDS]
+    rows = [split_cells(line.words, _LABEL_GAP * height) for line in lines]
+    for cells, below in zip(rows, [*rows[1:], []], strict=False):
+        if name := _labelled_name(cells, below):
+            return name
+    texts = [_text(cell) for cells in rows for cell in cells if len(cell) <= _MOST_NAME_WORDS]
     return next((text for text in texts if _PERSON.fullmatch(text)), "")
+
+
+def _labelled_name(cells: Sequence[tuple[PageWord, ...]], below: Sequence[tuple[PageWord, ...]]) -> str:
+    """The name after a label, in the next cell, or below it where the next cell is a label, too."""
+    for cell, following in zip(cells, [*cells[1:], None], strict=False):
+        if match := _HOLDER.fullmatch(_text(cell)):
+            return match["name"].strip()
+        if _HOLDER_ONLY.fullmatch(_text(cell)):
+            under = [each for each in below if each[0].left < cell[-1].right and cell[0].left < each[-1].right]
+            beside = [following] if following and not _LABEL.search(normalize(_text(following))) else []
+            names = map(_text, (*beside, *under))
+            return next((name for name in names if not any(char.isdigit() for char in name)), "")
+    return ""
+
+
+def _text(cell: Sequence[PageWord]) -> str:
+    return " ".join(word.text for word in cell)
 
 
 def find_page_number(lines: Sequence[TextLine]) -> tuple[int, int] | None:

@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from processors.statements.columns import find_first_row
 from processors.statements.dates import PrintedDate, parse_date
-from processors.statements.header import AccountTracker, find_page_number, find_summary, separate_summaries
+from processors.statements.header import (
+    AccountTracker,
+    find_account_below,
+    find_page_number,
+    find_summary,
+    separate_summaries,
+)
 from processors.statements.keywords import Column, Section, match_section
 from processors.statements.lines import LineCounts, LineParts, RowLines, split_line, starts_in_text
 from processors.statements.records import Unread
@@ -69,6 +75,7 @@ class RawDocument:
     not_rows: list[tuple[str, TextLine]] = field(default_factory=list)  # with amounts, with their account
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_exact: bool = False  # the text is that of the file, not of OCR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +96,7 @@ def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> 
 
 def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
     reader = _PageReader(model)
+    reader.document.is_exact = all(page.source == "text layer" for page in pages)
     for page in pages:
         reader.read_page(page)
     return reader
@@ -123,6 +131,8 @@ class _PageReader:
         for table in tables:
             end = min((each.top for each in tables if each.top > table.top), default=len(lines))
             self._headings = table.headings
+            headings = lines[table.top : table.start]
+            self.document.not_rows += [(self._accounts.current, line) for line in headings]
             own = lines[table.start : end]
             if table.is_beside_another:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
@@ -152,8 +162,8 @@ class _PageReader:
         return [] if start is None else [Table(start, start, headings)]
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
-        for line in lines:
-            self._accounts.update(line.text)
+        for line, below in zip(lines, [*lines[1:], None], strict=False):
+            self._accounts.update(line.text, below=find_account_below(line, below, height))
             self._begin_section(match_section(line.text))
         self.document.outside += [(self._accounts.current, line) for line in lines]
         self.document.not_rows += [(self._accounts.current, line) for line in lines]
@@ -171,7 +181,8 @@ class _PageReader:
         taken = [split_line(line, self._headings, columns, height) for line in lines]
         self.line_counts.count(taken, height)
         for parts in taken:
-            if not parts.date and not parts.money and self._accounts.update(parts.line.text):
+            is_apart = not parts.date and not parts.money and not self._is_indented(parts, height)
+            if is_apart and self._accounts.update(parts.line.text):
                 self._row, self._last_date = None, None
             self._read_line(parts, height)
         self._end_row()
@@ -224,6 +235,12 @@ class _PageReader:
         else:
             self._end_row()
             self._page_of_heading = parts.line.page
+
+    def _is_indented(self, parts: LineParts, height: float) -> bool:
+        """True for a further line of a row, right of its date: it may name the account of somebody else."""
+        leftmost = min(self._headings, key=lambda heading: heading.left)
+        is_near = self._row is not None and self._is_near(parts, height)
+        return is_near and leftmost.column == "date" and starts_in_text(parts.line, self._headings, height)
 
     def _begin_section(self, section: Section | None) -> None:
         if section:

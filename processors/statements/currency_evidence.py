@@ -1,0 +1,69 @@
+"""The currency of one account, by codes and signs, its IBAN, or the country's words. Pure.
+
+"$" alone is no currency: it is that of two dozen countries, until something else names one of them.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from processors.statements.currencies import detect_currency
+from processors.statements.iban import currency_of, find_ibans
+from processors.statements.keywords import normalize
+
+# words of one country's statements only; the first that occurs decides
+_BY_WORDS = (
+    ("GBP", r"sort ?code|\bfscs\b|financial services compensation scheme|building society"),
+    ("INR", r"\bifsc\b|\bmicr\b|\brs\. ?\d"),
+    ("AUD", r"\bbsb\b|\babn\b"),
+    ("NZD", r"new zealand|\bird number"),
+    ("SGD", r"singapore|\bpaynow\b"),
+    ("HKD", r"hong kong|\bfps id\b"),
+    ("CAD", r"\bcdic\b|\binterac\b|chequing|transit (?:no|number|#)|\bcanada\b"),
+    ("MXN", r"\bclabe\b|\bspei\b|\brfc\b"),
+    ("BRL", r"\bagencia\b|\bpix\b|\bcnpj\b|\bcpf\b"),
+    ("ZAR", r"south africa|\bfnb\b"),
+    ("USD", r"\bfdic\b|routing number|\baba\b|\bach\b|\brtn\b"),
+    ("JPY", r"円|口座番号|普通預金"),
+    ("KRW", r"원\b|계좌"),
+    ("CNY", r"人民币"),
+    ("TRY", r"\btl\b|turk"),
+    ("PLN", r"\bzl\b|rachun"),
+    ("CZK", r"\bkc\b"),
+    ("HUF", r"\bft\b|szamlaszam"),
+    ("SEK", r"bankgiro|clearingn|kontoutdrag|\bswish\b"),
+    ("DKK", r"\bregnr|reg\.? ?nr|kontoudskrift|dankort"),
+    ("NOK", r"kontoutskrift|\bvipps\b"),
+)
+_DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN"})
+
+
+def infer_currency(own: Sequence[str], everything: Sequence[str], *, is_month_first: bool) -> str:
+    """The ISO 4217 code; "" if it is unknown.
+
+    own: the lines of the account outside its rows, and the amounts in its rows.
+    is_month_first: numeric dates put the month first, as in the United States.
+    """
+    for texts in (own, everything):
+        if code := detect_currency(_without_dollar(texts)):
+            return code
+        by_country = _by_iban(texts) or _by_words(texts)
+        has_dollar = any("$" in text for text in texts)
+        if by_country and (not has_dollar or by_country in _DOLLARS):
+            return by_country
+        if has_dollar and is_month_first:
+            return "USD"
+    return ""
+
+
+def _without_dollar(texts: Iterable[str]) -> list[str]:
+    """The texts without the signs "$" that have no letter before them; "US$" and "R$" remain."""
+    return [re.sub(r"(?<![A-Za-z])\$(?![A-Z]{2})", " ", text) for text in texts]
+
+
+def _by_iban(texts: Iterable[str]) -> str | None:
+    return next((currency_of(iban) for text in texts for iban in find_ibans(text)), None)
+
+
+def _by_words(texts: Iterable[str]) -> str | None:
+    together = normalize(" \n ".join(texts))
+    return next((code for code, pattern in _BY_WORDS if re.search(pattern, together)), None)
