@@ -119,7 +119,8 @@ def _assemble(
     statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows])
     statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows])
     values = find_values([line for name, line in reading.not_rows if name == account], mark)
-    infer_ends(statement, values)
+    marks = [each.amount.sign or each.amount.side if each.amount else None for each in amounts]
+    infer_ends(statement, values, are_signed=None not in marks and len(set(marks)) > 1)
     derive_ends(statement, values, is_exact=reading.is_exact)
     if dates.period and dates.is_printed:
         statement.start, statement.end = dates.period

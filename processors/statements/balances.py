@@ -27,18 +27,23 @@ def find_values(lines: Sequence[TextLine], mark: DecimalMark) -> set[Decimal]:
     return {amount.signed for cell in cells if (amount := parse_amount(cell.text, mark))}
 
 
-def infer_ends(statement: Statement, values: set[Decimal]) -> None:
+def infer_ends(statement: Statement, values: set[Decimal], *, are_signed: bool) -> None:
     """Set the opening and closing balance of rows without balances: the only two amounts that the sum of the rows leads
-    from one to the other."""
-    if len(statement.rows) < _LEAST_ROWS or any(row.balance is not None for row in statement.rows):
+    from one to the other.
+
+    A pair explains the opposite sum, too, if taken the other way round. So one of the two must be named as what it is,
+    or `are_signed`: the sign of each row is printed, not that of its column.
+    """
+    known = statement.opening, statement.closing
+    is_open = known == (None, None) and are_signed or (known[0] is None) != (known[1] is None)
+    if not is_open or len(statement.rows) < _LEAST_ROWS or any(row.balance is not None for row in statement.rows):
         return
     total = sum((row.change for row in statement.rows), Decimal(0)) * (-1 if statement.is_liability else 1)
-    is_explained = statement.opening is not None and statement.opening + total == statement.closing
-    pairs = {(before, before + total) for before in values if before + total in values and before != -total - before}
-    if is_explained or not total or len(pairs) != 1:
-        return
-    statement.opening, statement.closing = next(iter(pairs))
-    statement.anchors = [PrintedBalance(len(statement.rows), "closing", statement.closing, statement.rows[-1].page)]
+    pairs = {(each, each + total) for each in values if each + total in values}
+    pairs = {pair for pair in pairs if all(name in (None, value) for name, value in zip(known, pair, strict=True))}
+    if total and len(pairs) == 1:
+        statement.opening, statement.closing = next(iter(pairs))
+        statement.anchors = [PrintedBalance(len(statement.rows), "closing", statement.closing, statement.rows[-1].page)]
 
 
 def derive_ends(statement: Statement, values: set[Decimal], *, is_exact: bool) -> None:

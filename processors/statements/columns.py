@@ -18,6 +18,7 @@ _AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
 _TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
 _ABOVE = 2.5  # line heights between a balance above the first row and that row
 _LEAST_DATES = 3
+_ALIKE = 0.9  # of the longest column of dates
 _MOST_DATE_COLUMNS = 3
 _MOST_AMOUNT_COLUMNS = 5
 _LEAST_SHARE = 0.03  # of the rows that have an amount in a column
@@ -81,10 +82,12 @@ def find_cells(pages: Iterable[PageWords]) -> list[CellLine]:
 
 
 def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
-    """The possible layouts, the one with most dates first."""
+    """The possible layouts, the one with most dates first; of columns about as long, the left one."""
     height = line_height([each.line for each in lines])
     dated = [(cell.left, cell) for line in lines for cell in line.dates]
-    columns = sorted(_cluster(dated, _DATES_ALIGNED * height), key=len, reverse=True)[:_MOST_DATE_COLUMNS]
+    clusters = _cluster(dated, _DATES_ALIGNED * height)
+    most = max(map(len, clusters), default=0)
+    columns = sorted(clusters, key=lambda cells: (-min(len(cells), _ALIKE * most), cells[0].left))[:_MOST_DATE_COLUMNS]
     layouts = [_layout(lines, column, columns, height) for column in columns if len(column) >= _LEAST_DATES]
     return [layout for layout in layouts if layout]
 

@@ -21,8 +21,12 @@ _MOST_READ = 4  # hypotheses that are read as tables
 LEAST_LINKS = 3  # balances that must follow from the amounts before them to confirm a reading …
 _LEAST_ROWS = 5  # … or rows between an opening and a closing balance
 _BETTER = 0.5  # confirmed rows by which a hypothesis must exceed the reading by heading words
+_BETTER_SHARE = 0.1  # the same, of all rows: a misread digit must not make another column the better one
+_FURTHER_ROW = 0.5  # what each further row before one balance counts: a balance for each row proves more
+_PROVEN_SHARE = 0.8  # of the rows, as `rate` counts them, that end the search
+_GOOD_SHARE = 0.5  # of the rows that must be confirmed to keep the reading by heading words
 _DOUBT = 0.3  # what a row without date or direction costs, in confirmed rows
-_CONTRADICTION = 0.02  # what a row costs whose balance does not follow: a few may be misread
+_CONTRADICTED = 0.02  # what a row is worth whose balance does not follow: it is read at least
 _UNREAD_AMOUNT = 0.2
 _SURE_SHARE = 0.1  # of rows or lines that may lack a check
 
@@ -51,19 +55,25 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
     """Read a document by its heading words, and if balances do not confirm that, by each hypothesis: the reading that
     its own arithmetic confirms most."""
     best = read(TableModel())
-    if is_sure(best):
+    if is_sure(best) or is_good(best):
         return best
     others = [TableModel(balances_alone=True)]
     others += [TableModel(headings=found, balances_alone=True) for found in find_hypotheses(pages)]
     for model in others:
         other = read(model)
-        if rate(other) > rate(best) + _BETTER:
+        if _is_better(other, best):
             best = other
             if model.headings:
                 _tell_inferred(best)
-        if is_sure(best):
+        if is_sure(best) and best is other and rate(best) >= _PROVEN_SHARE * len(best.rows):
             break
     return best
+
+
+def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
+    """True if balances confirm more rows of `other`; if they confirm none of them, it must not replace any rows."""
+    proves = not best.rows or all(is_confirmed(each) for each in other.statements)
+    return proves and rate(other) > rate(best) + max(_BETTER, _BETTER_SHARE * len(other.rows))
 
 
 def _tell_inferred(document: StatementDocument) -> None:
@@ -105,6 +115,14 @@ def is_sure(document: StatementDocument) -> bool:
     )
 
 
+def is_good(document: StatementDocument) -> bool:
+    """True if the arithmetic confirms the columns of a reading, even if some rows or lines are misread."""
+    enough = all(
+        is_confirmed(each) and confirmation(each).rows >= _GOOD_SHARE * len(each.rows) for each in document.statements
+    )
+    return bool(document.rows) and enough and _unread_amounts(document) <= _GOOD_SHARE * len(document.rows)
+
+
 def is_confirmed(statement: Statement) -> bool:
     """True if the arithmetic of a statement proves that its columns are what they were taken for."""
     found = confirmation(statement)
@@ -116,6 +134,7 @@ def is_confirmed(statement: Statement) -> bool:
 class Confirmation:
     links: int  # balances that follow from amounts before them
     rows: int  # between them
+    weight: float  # of the rows, each further one before a balance less than the first
     contradicted: int  # rows before balances that do not follow
     loose: int  # rows that no balance covers
 
@@ -125,9 +144,9 @@ def confirmation(statement: Statement) -> Confirmation:
     links, loose = find_links(statement)
     good = [link for link in links if link.gap == 0 and any(row.change for row in link.rows)]
     bad = [link for link in links if link.gap != 0]
-    return Confirmation(
-        len(good), sum(len(link.rows) for link in good), sum(len(link.rows) for link in bad), len(loose)
-    )
+    rows = sum(len(link.rows) for link in good)
+    weight = len(good) + _FURTHER_ROW * (rows - len(good))
+    return Confirmation(len(good), rows, weight, sum(len(link.rows) for link in bad), len(loose))
 
 
 def _rate(statement: Statement) -> float:
@@ -136,7 +155,7 @@ def _rate(statement: Statement) -> float:
     undirected = sum((row.debit is None) == (row.credit is None) for row in statement.rows)
     odd = sum(any("in an amount column" in flag for flag in row.flags) for row in statement.rows)
     doubts = _DOUBT * (undated + undirected + odd)
-    return found.rows + 0.1 * found.loose + _CONTRADICTION * found.contradicted - doubts
+    return found.weight + 0.1 * found.loose + _CONTRADICTED * found.contradicted - doubts
 
 
 def _unread_amounts(document: StatementDocument) -> int:
@@ -193,7 +212,7 @@ def _score_by_total(events: Sequence[_Event], assignment: Assignment, loose: set
     changes = [change for event in rows if (change := _change(event, assignment, 1)) is not None]
     total = sum(changes)
     explained = bool(total) and any(value + total in loose or value - total in loose for value in loose)
-    return 0.01 * len(changes) + (0.9 * len(changes) if explained else 0)
+    return 0.01 * len(changes) + (_FURTHER_ROW * len(changes) if explained else 0)
 
 
 def _count_explained(events: Sequence[_Event], assignment: Assignment, unmarked: int) -> float:
@@ -210,7 +229,8 @@ def _count_explained(events: Sequence[_Event], assignment: Assignment, unmarked:
             continue
         if balance is not None and rows and change:
             gap = after - balance
-            explained += rows if change == gap or (unmarked == 0 and abs(change) == abs(gap)) else 0
+            fits = change == gap or (unmarked == 0 and abs(change) == abs(gap))
+            explained += 1 + _FURTHER_ROW * (rows - 1) if fits else 0
         balance, change, rows = after, 0, 0
     return explained + 0.01 * used
 

@@ -129,7 +129,7 @@ def find_start_left(lines: Sequence[LineParts | None], height: float) -> float |
             rows.append([line])
         elif rows and rows[-1]:
             rows[-1].append(line)
-    counts = [sum(line.has_amount for line in row) for row in rows if row and (row[0].date or row[0].has_amount)]
+    counts = [sum(line.has_amount for line in row) for row in rows if row]
     wrapped = [row for row in rows if row and not row[0].has_amount and any(line.has_amount for line in row)]
     undated = [row for row in wrapped if not row[0].date]
     is_rule = bool(undated) and counts.count(1) >= _NEARLY_ALL * len(counts)

@@ -290,3 +290,42 @@ def test_total_of_a_section_is_no_row_whatever_it_is_called():
         "PURCHASE INTEREST CHARGE",
     ]
     assert not reasons(document)
+
+
+def test_pair_of_balances_does_not_decide_which_column_is_money_in():
+    """Taken the other way round, two balances explain the opposite sum as well."""
+    document = read_typed(
+        """
+        Account number: 7720194458
+        Period 01/01/2025 - 31/01/2025
+        Somewhat     1,000.00
+        Whatever     2,100.00
+
+        Kuupäev     Selgitus               Laekumine    Väljaminek
+        02/01/2025  CARD PAYMENT                             20.00
+        05/01/2025  SALARY                  2,000.00
+        09/01/2025  RENT                                    880.00
+        17/01/2025  ELECTRICITY                             100.00
+        17/01/2025  REFUND                    100.00
+        """
+    )
+    assert all(row.flags for row in document.rows)
+    assert reasons(document)
+
+
+def test_misread_digit_does_not_replace_the_headings_by_other_columns():
+    document = read_typed(
+        """
+        Account number: 7720194458
+        Period 01/01/2025 - 31/01/2025
+
+        Date        Description            Paid out      Paid in     Balance
+                    Opening balance                                 1,000.00
+        02/01/2025  CARD PAYMENT               20.00                  981.00
+        05/01/2025  SALARY                              2,000.00    2,980.00
+        09/01/2025  RENT                      880.00                2,100.00
+        17/01/2025  ELECTRICITY               100.00                2,000.00
+        """
+    )
+    assert [_money(row)[:2] for row in document.rows][:2] == [(Decimal("20.00"), None), (None, Decimal("2000.00"))]
+    assert [bool(row.flags) for row in document.rows] == [True, False, False, False]
