@@ -14,12 +14,12 @@ _SPACE = "\u00a0\u202f\u2009 "
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}(?=\.)"  # as in India: 12,34,567.89
 _NUMBER = rf"{_LAKH}|\d{{1,3}}(?:(?P<group>[.,'’{_SPACE}])\d{{3}}(?:(?P=group)\d{{3}})*)?|\d+"
 _AMOUNT = re.compile(
-    rf"(?P<open>\()?\s?(?P<before>[-−–+])?\s?{currencies.PATTERN}?\s?(?P<inner>[-−–+])?\s?"
+    rf"(?P<open>\()?\s?(?P<before>[-−–+▲△])?\s?{currencies.PATTERN}?\s?(?P<inner>[-−–+])?\s?"
     rf"(?P<whole>{_NUMBER})(?P<mark>[.,])(?P<cents>\d{{2}})"
     rf"(?:\s?{currencies.PATTERN}(?=\)))?\s?(?P<close>\))?\s?{currencies.PATTERN}?\s?(?P<after>[-−–+])?\s?"
-    r"(?P<letters>CR|DR|OD|Cr|Dr|C|D|H|S|Haben|Soll)?",
+    r"(?:\((?P<inside>CR|DR|Cr|Dr|cr|dr)\)|(?P<letters>CR|DR|OD|Cr|Dr|cr|dr|C|D|H|S|Haben|Soll))?",
 )
-_MINUS = frozenset("-−–")
+_MINUS = frozenset("-−–▲△")
 _CREDIT_LETTERS = frozenset({"CR", "C", "H", "HABEN"})
 
 
@@ -50,7 +50,7 @@ def parse_amount(text: str, mark: DecimalMark) -> Amount | None:
     value = Decimal(f"{re.sub(r'[^0-9]', '', match['whole'])}.{match['cents']}")
     signs = {match[name] for name in ("before", "inner", "after") if match[name]}
     minus = bool(signs & _MINUS) or bool(match["open"] and match["close"])
-    letters = (match["letters"] or "").upper()
+    letters = (match["letters"] or match["inside"] or "").upper()
     side = "" if not letters else "credit" if letters in _CREDIT_LETTERS else "debit"
     return Amount(value, "-" if minus else "+" if signs else "", side)
 

@@ -3,6 +3,7 @@
 Knows no heading words; what the columns mean is decided in `hypotheses`.
 """
 
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from processors.statements.words import PageWord, PageWords, TextLine, group_lin
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
+_DAY_AND_MONTH = re.compile(r"\d\d[.,]\d\d")  # looks like an amount, but stands before all text
 _DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
 _AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
 _TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
@@ -123,11 +125,13 @@ def _find_cells(line: TextLine, height: float) -> CellLine:
 
 
 def _find_dates(line: TextLine, height: float) -> list[DateCell]:
-    found, at = [], 0
+    found, at, starts_line = [], 0, True
     amounts = {id(word) for cell in find_amounts(line.words, height) for word in cell.words}
     while at < len(line.words):
         run = split_cells(line.words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
-        length = 0 if id(run[0]) in amounts else _date_length(" ".join(word.text for word in run))
+        is_amount = id(run[0]) in amounts and not (starts_line and _DAY_AND_MONTH.fullmatch(run[0].text))
+        starts_line = starts_line and not any(char.isalpha() for char in run[0].text)
+        length = 0 if is_amount else _date_length(" ".join(word.text for word in run))
         count = _count_words(run, length)
         if count:
             found.append(DateCell(tuple(run[:count])))

@@ -59,7 +59,9 @@ SIGNS = {
 }
 # beside an amount only: each is that of several countries
 _SIGNS_OF_MANY = ("R", "RM", "Rs", "Rs.", "kr", "kr.", "Fr.", "S/", "C$", "Bs", "Bs.")
-_LONGEST_FIRST = sorted([*SIGNS, *_SIGNS_OF_MANY, *CODES], key=len, reverse=True)
+# names beside an amount that CLDR does not print as signs
+_NAMES = ("TL", "Ft", "Euro", "EURO", "lei", "円", "元", "원", "₸", "₫", "₾")
+_LONGEST_FIRST = sorted([*SIGNS, *_SIGNS_OF_MANY, *_NAMES, *CODES], key=len, reverse=True)
 PATTERN = f"(?:{'|'.join(map(re.escape, _LONGEST_FIRST))})"  # beside an amount
 _SIGN = "|".join(re.escape(sign) for sign in sorted(SIGNS, key=len, reverse=True))
 _WORD = re.compile(rf"(?<![A-Za-z])(?:{_SIGN})|\b[A-Z]{{3}}\b")

@@ -32,7 +32,7 @@ _BY_WORDS = (
     ("HUF", r"\bft\b|szamlaszam"),
     ("SEK", r"bankgiro|clearingn|kontoutdrag|\bswish\b"),
     ("DKK", r"\bregnr|reg\.? ?nr|kontoudskrift|dankort"),
-    ("NOK", r"kontoutskrift|\bvipps\b"),
+    ("NOK", r"kontoutskrift|bokfort|\bvipps\b"),
 )
 _DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN"})
 

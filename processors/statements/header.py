@@ -21,9 +21,10 @@ _ACCOUNT_LABEL = (
     r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente)?|conta(?: corrente)?|conto(?: corrente)?)"
     r"(?: (?:n°|nº|n\.?o?\.?|no\.?|numero|nr\.?))?"
     r"|rekening ?(?:nummer|nr\.?)?|(?:nr|numer) rachunku|rachunek|hesap(?: (?:no|numarasi))?\.?|(?:cislo )?uctu"
-    r"|szamlaszam|tilinumero|konto|口座番号|계좌번호|账号"
+    r"|szamlaszam|tilinumero|konto|account(?= ?:? ?\d[\d -]{5})|口座番号|계좌번호|账号"
 )
 _ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?[:.]?\s?{_NUMBER}")
+_CARD_NUMBER = re.compile(rf"(?:card|karten|carte|tarjeta) ?(?:number|no\.?|nummer|n°)?\s?:?\s?{_NUMBER}")
 _LABEL_ONLY = re.compile(rf"(?:{_ACCOUNT_LABEL})\s?:?")
 _NUMBER_ONLY = re.compile(r"(?=(?:[^\d]*\d){4})[\dxX*•][\dxX*•\-/. ]{3,32}[\dxX*•]")
 _IDENTIFIER = re.compile(  # of letters and digits
@@ -63,7 +64,8 @@ class AccountTracker:
         for label, number in (*_find_numbers(text), ("account", below)):
             if number:
                 return self._begin(label, number)
-        return False
+        card = None if self.current else _CARD_NUMBER.search(normalize(text))
+        return self._begin("card", _compact(card["number"])) if card else False
 
     def _begin(self, label: str, number: str) -> bool:
         known = self._by_label.get(label)

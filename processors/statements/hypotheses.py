@@ -72,7 +72,9 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
 
 def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
     """True if balances confirm more rows of `other`; if they confirm none of them, it must not replace any rows."""
-    proves = not best.rows or all(is_confirmed(each) for each in other.statements)
+    if not best.rows:
+        return bool(other.rows) and rate(other) > rate(best) - _DOUBT * len(other.rows)
+    proves = all(is_confirmed(each) for each in other.statements)
     return proves and rate(other) > rate(best) + max(_BETTER, _BETTER_SHARE * len(other.rows))
 
 

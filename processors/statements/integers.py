@@ -12,10 +12,13 @@ from processors.statements.records import StatementDocument
 from processors.statements.words import PageWord, PageWords, group_lines, line_height
 
 _GROUPED = re.compile(
-    r"(?P<amount>[^\d]{0,4}\d{1,3}(?:(?P<group>[.,'’])\d{3})(?:(?P=group)\d{3})*)(?P<rest>[^\d]{0,4})"
+    r"(?P<amount>[^\d]{0,4}\d{1,3}(?:(?P<group>[.,'’ ])\d{3})(?:(?P=group)\d{3})*)(?P<rest>[^\d]{0,4})"
 )
 _SHORT = re.compile(r"(?P<amount>[-−–+▲△¥₩]{0,2}\d{1,3})(?P<rest>[-−–円원元]?)")
 _WITH_DECIMALS = re.compile(r"\D{0,4}\d[\d.,'’]*[.,]\d\d\D{0,4}")
+_FIRST_GROUP = re.compile(r"[-−–+]?\d{1,3}(?: \d{3})*")
+_GROUP = re.compile(r"\d{3}[-−–]?")
+_GROUP_GAP = 0.5  # widths of a group of three digits
 _LEAST = 5  # grouped amounts; fewer may be numbers of another kind
 _MUCH_MORE = 3  # times as many as amounts with decimals
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
@@ -24,7 +27,7 @@ _LEAST_IN_COLUMN = 2
 
 def lacks_decimals(pages: Sequence[PageWords]) -> bool:
     """True if nearly all amounts of the document are whole numbers."""
-    words = [word.text for page in pages for word in page.words]
+    words = [word.text for page in pages for word in _join_groups(page)]
     grouped = sum(bool(_GROUPED.fullmatch(word)) for word in words)
     return grouped >= _LEAST and grouped > _MUCH_MORE * sum(bool(_WITH_DECIMALS.fullmatch(word)) for word in words)
 
@@ -54,12 +57,28 @@ def _strip(item: object) -> None:
 
 def _add(page: PageWords) -> list[PageWord]:
     height = line_height(group_lines(page))
-    rights = [word.right for word in page.words if _GROUPED.fullmatch(word.text)]
+    words = _join_groups(page)
+    rights = [word.right for word in words if _GROUPED.fullmatch(word.text)]
 
     def in_column(word: PageWord) -> bool:
         return sum(abs(word.right - right) < _ALIGNED * height for right in rights) >= _LEAST_IN_COLUMN
 
-    return [_with_zeros(word, in_column(word)) for word in page.words]
+    return [_with_zeros(word, in_column(word)) for word in words]
+
+
+def _join_groups(page: PageWords) -> list[PageWord]:
+    """The words, with "100" and "000" close to each other joined to "100 000"."""
+    found: list[PageWord] = []
+    for line in group_lines(page):
+        first = len(found)
+        for word in line.words:
+            last = found[-1] if len(found) > first else None
+            is_group = last is not None and _FIRST_GROUP.fullmatch(last.text) and _GROUP.fullmatch(word.text)
+            if last and is_group and word.left - last.right < _GROUP_GAP * (word.right - word.left):
+                found[-1] = replace(last, text=f"{last.text} {word.text}", right=word.right)
+            else:
+                found.append(word)
+    return found
 
 
 def _with_zeros(word: PageWord, in_column: bool) -> PageWord:

@@ -1,9 +1,11 @@
 """The table on a statement's page: its heading row, and which amounts are in which column. Pure."""
 
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from processors.statements import currencies
 from processors.statements.amounts import looks_like_amount
 from processors.statements.keywords import Column, match_column
 from processors.statements.words import PageWord, TextLine
@@ -245,7 +247,7 @@ def _longest_heading(words: Sequence[PageWord], height: float) -> tuple[Column, 
 
 def _joined(run: Sequence[PageWord], height: float) -> str | None:
     for a, b in zip(run, run[1:], strict=False):
-        signs = a.text.upper() in _SIGNS or b.text.upper() in _SIGNS
+        signs = _is_sign(a.text) or _is_sign(b.text)
         digits = max(_DIGIT_GAP * height, _DIGIT_GAP_WIDTHS * (b.right - b.left) / len(b.text))
         if b.left - a.right > (_SIGN_GAP * height if signs else digits):
             return None
@@ -253,6 +255,10 @@ def _joined(run: Sequence[PageWord], height: float) -> str | None:
         if looks_like_amount(text):
             return text
     return None
+
+
+def _is_sign(text: str) -> bool:
+    return text.strip("()").upper() in _SIGNS or re.fullmatch(currencies.PATTERN, text) is not None
 
 
 def _cluster_cells(cells: Sequence[AmountCell], height: float) -> list[list[AmountCell]]:
