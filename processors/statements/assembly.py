@@ -13,6 +13,7 @@ from processors.statements.balances import (
     find_values,
     infer_directions,
     infer_ends,
+    take_summary,
 )
 from processors.statements.currency_evidence import infer_currency
 from processors.statements.dates import resolve_date
@@ -56,7 +57,8 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
         _reassign(reading, "", next(name for name in accounts if name))
         del accounts[""]
     for account in accounts:
-        items = drop_subtotals([item for item in reading.items if item.account == account], mark)
+        items = [item for item in reading.items if item.account == account]
+        items = drop_subtotals(take_summary(items, mark), mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
             dates = decide_dates(items, reading)
             document.notes += [note for note in dates.notes if note not in document.notes]

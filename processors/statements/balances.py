@@ -111,6 +111,33 @@ def drop_subtotals(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> li
     return found
 
 
+def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
+    """The items with the lines of a summary below the last row as what they are: an opening and a closing balance.
+
+    They look like rows of the last day, but the sum of the rows above leads from one of them to another.
+    """
+    count = next((n for n, item in enumerate(reversed(items)) if not _looks_like_summary(item)), len(items))
+    rows, summary = list(items[: len(items) - count]), [item for item in items[len(items) - count :]]
+    values = [_single_value(item, mark) for item in rows]
+    if len(summary) < 2 or len(values) < _LEAST_ROWS or None in values:
+        return list(items)
+    total = sum((value for value in values if value), Decimal(0))
+    named = [(_single_value(item, mark), item) for item in summary if isinstance(item, RawRow)]
+    pairs = [(first, last) for a, first in named for b, last in named if a is not None and b == a + total]
+    if not total or len(pairs) != 1:
+        return list(items)
+    first, last = (_figure(row, name) for row, name in zip(pairs[0], ("opening", "closing"), strict=True))
+    return [first, *rows, last]
+
+
+def _looks_like_summary(item: RawRow | RawFigure) -> bool:
+    return isinstance(item, RawRow) and item.date_is_inherited and item.money.keys() == {"amount"}
+
+
+def _figure(row: RawRow, name: str) -> RawFigure:
+    return RawFigure(row.page, row.account, name, {"": row.money["amount"].text})
+
+
 def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:
     """Lines without those whose amounts are all balances or totals of the statement."""
     known = _known_values(statement)

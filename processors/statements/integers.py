@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 
+from processors.statements.dates import parse_date
 from processors.statements.records import StatementDocument
 from processors.statements.words import PageWord, PageWords, group_lines, line_height
 
@@ -29,7 +30,8 @@ def lacks_decimals(pages: Sequence[PageWords]) -> bool:
     """True if nearly all amounts of the document are whole numbers."""
     words = [word.text for page in pages for word in _join_groups(page)]
     grouped = sum(bool(_GROUPED.fullmatch(word)) for word in words)
-    return grouped >= _LEAST and grouped > _MUCH_MORE * sum(bool(_WITH_DECIMALS.fullmatch(word)) for word in words)
+    others = sum(bool(_WITH_DECIMALS.fullmatch(word)) and not parse_date(word) for word in words)
+    return grouped >= _LEAST and grouped > _MUCH_MORE * others
 
 
 def add_decimals(pages: Sequence[PageWords]) -> list[PageWords]:

@@ -329,3 +329,74 @@ def test_misread_digit_does_not_replace_the_headings_by_other_columns():
     )
     assert [_money(row)[:2] for row in document.rows][:2] == [(Decimal("20.00"), None), (None, Decimal("2000.00"))]
     assert [bool(row.flags) for row in document.rows] == [True, False, False, False]
+
+
+def test_summary_below_the_rows_is_no_part_of_them():
+    document = read_typed(
+        """
+        IBAN: DE62 5001 0517 5501 8827 36
+        01.01.2025 bis 31.01.2025
+        Beschreibung              Verbuchungsdatum          Betrag
+        Anna Muster               02.01.2025                -20,00€
+        Lohn AG                   05.01.2025             +2.000,00€
+        Vermieter                 09.01.2025               -880,00€
+        Zusammenfassung
+        Dein alter Kontostand                            +1.000,00€
+        Ausgehende Transaktionen                           -900,00€
+        Eingehende Transaktionen                         +2.000,00€
+        Dein neuer Kontostand                            +2.100,00€
+        """
+    )
+    (statement,) = document.statements
+    assert [row.change for row in statement.rows] == [Decimal("-20.00"), Decimal("2000.00"), Decimal("-880.00")]
+    assert (statement.opening, statement.closing) == (Decimal("1000.00"), Decimal("2100.00"))
+
+
+def test_day_and_month_in_the_form_of_an_amount_are_a_date():
+    document = read_typed(
+        """
+        Kontoudskrift  Reg.nr. 1234  Kontonr. 0004567890
+        Periode 01.01.2025 - 31.01.2025
+        Dato       Rentedato   Tekst                      Beløb         Saldo
+                               Saldo fra sidste udskrift             1.000,00
+        02.01      02.01       Dankort Netto              20,00-       980,00
+        05.01      05.01       Løn                     2.000,00      2.980,00
+        09.01      09.01       Husleje                   880,00-     2.100,00
+        12.01      12.01       El                        100,00-     2.000,00
+        """
+    )
+    assert [(str(row.date), row.balance) for row in document.rows][-1] == ("2025-01-12", Decimal("2000.00"))
+    assert not reasons(document)
+
+
+def test_amounts_without_decimals_grouped_by_spaces_are_read():
+    document = read_typed(
+        """
+        Számlaszám 11773016-01234567-00000000
+        2025.01.01 - 2025.01.31
+        Könyvelés    Értéknap     Megnevezés            Terhelés     Jóváírás        Egyenleg
+                                  Nyitó egyenleg                                    100 000
+        2025.01.02   2025.01.02   Vásárlás               20 000                      80 000
+        2025.01.05   2025.01.05   Fizetés                            200 000        280 000
+        2025.01.09   2025.01.09   Lakbér                 88 000                     192 000
+        2025.01.12   2025.01.12   Áram                      500                     191 500
+        """
+    )
+    assert [str(row.change) for row in document.rows] == ["-20000", "200000", "-88000", "-500"]
+
+
+def test_letters_in_brackets_give_the_direction():
+    document = read_typed(
+        """
+        Account No 00123456789    IFSC ABCD0001234
+        Statement from 01-01-2025 to 31-01-2025
+        Txn Date     Particulars          Amount(Rs.)          Balance(Rs.)
+                     OPENING BALANCE                          1,000.00 (Cr)
+        02-Jan-2025  UPI/GROCER             20.00 (Dr)          980.00 (Cr)
+        05-Jan-2025  NEFT SALARY         2,000.00 (Cr)        2,980.00 (Cr)
+        09-Jan-2025  RENT                3,080.00 (Dr)          100.00 (Dr)
+        12-Jan-2025  ATM                   100.00 (Dr)          200.00 (Dr)
+        """
+    )
+    assert [str(row.balance) for row in document.rows] == ["980.00", "2980.00", "-100.00", "-200.00"]
+    assert not reasons(document)
