@@ -1,4 +1,4 @@
-"""Dates as printed on statements, in English, German, French, Spanish, Dutch and Italian. Pure.
+"""Dates as printed on statements, with the months of twenty languages. Pure.
 
 A date is first found as its printed parts (`PrintedDate`); their meaning is decided from the whole document
 (`detect_date_order`) and from the statement's period (`resolve_date`), never from one row.
@@ -10,26 +10,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from processors.statements.months import MISREAD, MONTH_OF
+
 DateOrder = Literal["dmy", "mdy"]
 
-_MONTHS = {
-    1: "january jan januar jänner jän janner janvier janv enero ene januari gennaio gen",
-    2: "february feb februar fev février fevrier févr fevr fév febrero februari febbraio",
-    3: "march mar märz maerz marz mrz mär mars marzo maart mrt",
-    4: "april apr avril avr abril abr aprile",
-    5: "may mai mayo mei maggio mag",
-    6: "june jun juni juin junio giugno giu",
-    7: "july jul juli juillet juill juil julio luglio lug",
-    8: "august aug août aout agosto ago augustus",
-    9: "september sep sept septembre septiembre setiembre settembre set",
-    10: "october oct oktober okt octobre octubre ottobre ott",
-    11: "november nov novembre noviembre",
-    12: "december dec dezember dez décembre decembre déc diciembre dic dicembre",
-}
-_MONTH_OF = {name: number for number, names in _MONTHS.items() for name in names.split()}
-_MISREAD = str.maketrans("01|", "oll")  # OCR's "0ct" and "Ju1"
-_MONTH_OF |= {name.replace("i", "l"): number for name, number in _MONTH_OF.items()}  # "Juni" as "Jun1"
-_NAME = "|".join(sorted(_MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").replace("l", r"[l1|]")
+_NAME = "|".join(sorted(MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").replace("l", r"[l1|]")
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -135,7 +120,7 @@ def _printed(match: re.Match[str]) -> PrintedDate | None:
         pair = int(parts["a"]), int(parts["b"])
         possible = 1 <= min(pair) <= 12 and max(pair) <= 31
         return PrintedDate(None, None, year, pair, match.end()) if possible else None
-    month = _MONTH_OF[parts["name"].lower().translate(_MISREAD)] if parts.get("name") else int(parts["m"])
+    month = MONTH_OF[parts["name"].lower().translate(MISREAD)] if parts.get("name") else int(parts["m"])
     day = int(parts["d"])
     possible = 1 <= month <= 12 and 1 <= day <= 31
     return PrintedDate(day, month, year, None, match.end()) if possible else None

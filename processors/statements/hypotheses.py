@@ -57,7 +57,7 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
     best = read(TableModel())
     if is_sure(best) or is_good(best):
         return best
-    others = [TableModel(balances_alone=True)]
+    others = [TableModel(balances_alone=True)] if best.rows else []
     others += [TableModel(headings=found, balances_alone=True) for found in find_hypotheses(pages)]
     for model in others:
         other = read(model)

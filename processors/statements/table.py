@@ -1,5 +1,6 @@
 """The table on a statement's page: its heading row, and which amounts are in which column. Pure."""
 
+import functools
 import re
 import statistics
 from collections.abc import Sequence
@@ -246,6 +247,8 @@ def _longest_heading(words: Sequence[PageWord], height: float) -> tuple[Column, 
 
 
 def _joined(run: Sequence[PageWord], height: float) -> str | None:
+    if not any(char.isdigit() for word in run for char in word.text):
+        return None
     for a, b in zip(run, run[1:], strict=False):
         signs = _is_sign(a.text) or _is_sign(b.text)
         digits = max(_DIGIT_GAP * height, _DIGIT_GAP_WIDTHS * (b.right - b.left) / len(b.text))
@@ -257,6 +260,7 @@ def _joined(run: Sequence[PageWord], height: float) -> str | None:
     return None
 
 
+@functools.lru_cache(4096)
 def _is_sign(text: str) -> bool:
     return text.strip("()").upper() in _SIGNS or re.fullmatch(currencies.PATTERN, text) is not None
 

@@ -2,9 +2,12 @@
 
 from datetime import date
 
+import pytest
+from babel import Locale
 from typed_pages import read_typed
 
 from processors.statements import reasons
+from processors.statements.dates import PrintedDate, parse_date
 
 DUTCH = """
     Rekeningafschrift
@@ -86,3 +89,11 @@ def test_summary_below_the_table_is_not_a_row_and_verifies_the_first_row():
     assert reasons(document) == []
     wrong = read_typed(SUMMARY_BELOW.replace("2,45,310.44", "2,45,311.44"))
     assert [row.description for row in wrong.rows if row.flags] == ["INTEREST PAID"]
+
+
+@pytest.mark.parametrize("locale", ["pt", "sv", "da", "nb", "pl", "tr", "ro", "hu", "fi", "cs", "sk", "et", "lt"])
+def test_months_of_further_languages_are_known(locale):
+    names = Locale.parse(locale).months["format"]["wide"]
+    assert [parse_date(f"5 {name} 2024") for name in names.values()] == [
+        PrintedDate(5, month, 2024, None, len(f"5 {name} 2024")) for month, name in names.items()
+    ]

@@ -1,0 +1,57 @@
+"""Names of months as printed: those of CLDR for twenty languages, without accents, and as OCR misreads them. Pure."""
+
+import unicodedata
+
+# English, German, French, Spanish, Dutch, Italian
+_MONTHS = {
+    1: "january jan januar jänner jän janner janvier janv enero ene januari gennaio gen",
+    2: "february feb februar fev février fevrier févr fevr fév febrero februari febbraio",
+    3: "march mar märz maerz marz mrz mär mars marzo maart mrt",
+    4: "april apr avril avr abril abr aprile",
+    5: "may mai mayo mei maggio mag",
+    6: "june jun juni juin junio giugno giu",
+    7: "july jul juli juillet juill juil julio luglio lug",
+    8: "august aug août aout agosto ago augustus",
+    9: "september sep sept septembre septiembre setiembre settembre set",
+    10: "october oct oktober okt octobre octubre ottobre ott",
+    11: "november nov novembre noviembre",
+    12: "december dec dezember dez décembre decembre déc diciembre dic dicembre",
+}
+# Catalan, Czech, Danish, Estonian, Finnish, Hungarian, Latvian, Lithuanian, Norwegian, Polish, Portuguese, Romanian,
+# Slovak, Swedish, Turkish
+_FURTHER = {
+    1: "gener ian ianuarie jaan jaanuar janeiro január januára janvāris leden ledna oca ocak saus sausio sausis sty"
+    " styczeń stycznia tammi tammikuu tammikuuta",
+    2: "febr febrer februarie február februára februāris fevereiro helmi helmikuu helmikuuta lut lutego luty vasario"
+    " vasaris veebr veebruar únor února şub şubat",
+    3: "bře březen března kovas kovo maalis maaliskuu maaliskuuta marca marec mart martie marts març março márc március"
+    " märts",
+    4: "aprilie aprill apríl apríla aprīlis balandis balandžio duben dubna huhti huhtikuu huhtikuuta kwi kwiecień"
+    " kwietnia nis nisan ápr április",
+    5: "gegužė gegužės kvě květen května maig maijs maio maj maja mayıs máj mája május touko toukokuu toukokuuta",
+    6: "birželio birželis cze czerwca czerwiec haz haziran iun iunie junho juny juuni jún júna június jūn jūnijs kesä"
+    " kesäkuu kesäkuuta červen června čvn",
+    7: "heinä heinäkuu heinäkuuta iul iulie julho juliol juuli júl júla július jūl jūlijs liepa liepos lip lipca lipiec"
+    " tem temmuz července červenec čvc",
+    8: "ag agost augusta augusti augusts augusztus ağu ağustos elokuu elokuuta rugpjūtis rugpjūčio sie sierpień"
+    " sierpnia srpen srpna",
+    9: "eyl eylül rugsėjis rugsėjo septembra septembrie septembris setembre setembro syys syyskuu syyskuuta szept"
+    " szeptember wrz wrzesień września září",
+    10: "eki ekim loka lokakuu lokakuuta octombrie oktobris oktoober október októbra out outubro paź październik"
+    " października spalio spalis říj říjen října",
+    11: "kas kasım lapkritis lapkričio lis listopad listopada listopadu marras marraskuu marraskuuta noiembrie novembra"
+    " novembris novembro",
+    12: "ara aralık decembra decembrie decembris des desember desembre dets detsember dezembro gru grudnia grudzień"
+    " gruodis gruodžio joulu joulukuu joulukuuta prosince prosinec",
+}
+MISREAD = str.maketrans("01|", "oll")  # OCR's "0ct" and "Ju1"
+
+
+def _plain(name: str) -> str:
+    split = unicodedata.normalize("NFKD", name)
+    return "".join(char for char in split if not unicodedata.combining(char))
+
+
+_NAMES = {name: number for table in (_FURTHER, _MONTHS) for number, names in table.items() for name in names.split()}
+MONTH_OF = {_plain(name): number for name, number in _NAMES.items()} | _NAMES
+MONTH_OF |= {name.replace("i", "l"): number for name, number in MONTH_OF.items()}  # "Juni" as "Jun1"
