@@ -23,7 +23,8 @@ from processors.statements.hypotheses import find_best
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.keywords import normalize
 from processors.statements.periods import Dates, decide_dates
-from processors.statements.reading import RawDocument, RawFigure, RawRow, TableModel, read_words
+from processors.statements.raw import RawDocument, RawFigure, RawRow
+from processors.statements.reading import TableModel, read_words
 from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument
 from processors.statements.words import PageWords, group_lines
 

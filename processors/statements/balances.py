@@ -7,7 +7,7 @@ from decimal import Decimal
 from processors.statements.amounts import DecimalMark, parse_amount
 from processors.statements.debit_credit import RowAmounts
 from processors.statements.keywords import normalize
-from processors.statements.reading import NO_DATE, RawFigure, RawRow
+from processors.statements.raw import NO_DATE, RawFigure, RawRow
 from processors.statements.records import PrintedBalance, Statement, Unread
 from processors.statements.table import find_amounts
 from processors.statements.verify import find_links

@@ -12,7 +12,7 @@ from processors.statements.assembly import assemble
 from processors.statements.currencies import detect_currency
 from processors.statements.dates import parse_date
 from processors.statements.header import AccountTracker
-from processors.statements.reading import RawDocument, RawFigure, RawRow
+from processors.statements.raw import RawDocument, RawFigure, RawRow
 from processors.statements.receipts import Item, Receipt, find_date
 from processors.statements.records import StatementDocument, Unread
 from processors.statements.table import AmountCell

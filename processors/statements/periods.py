@@ -15,7 +15,7 @@ from processors.statements.dates import (
     resolve_date,
 )
 from processors.statements.keywords import match_special, normalize
-from processors.statements.reading import RawDocument, RawFigure, RawRow
+from processors.statements.raw import RawDocument, RawFigure, RawRow
 
 Period = tuple[date, date]
 

@@ -1,7 +1,7 @@
 """From pages of words to raw rows, balances and totals, in page order. Pure; interprets no notation yet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from processors.statements.columns import find_first_row
 from processors.statements.dates import PrintedDate, parse_date
@@ -12,70 +12,14 @@ from processors.statements.header import (
     find_summary,
     separate_summaries,
 )
-from processors.statements.keywords import Column, Section, match_section
+from processors.statements.keywords import Section, match_section
 from processors.statements.lines import LineCounts, LineParts, RowLines, split_line, starts_in_text
+from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.records import Unread
-from processors.statements.table import AmountCell, Heading, MoneyColumns, Table, find_amounts, find_tables
+from processors.statements.table import Heading, MoneyColumns, Table, find_amounts, find_tables
 from processors.statements.words import PageWords, TextLine, group_lines, line_height
 
-NO_DATE = "an amount without a date"  # why a line was not read
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
-
-
-@dataclass
-class RawRow:
-    """A row as printed."""
-
-    page: int
-    account: str
-    date: PrintedDate | None
-    value_date: PrintedDate | None = None
-    text: list[str] = field(default_factory=list)
-    reference: list[str] = field(default_factory=list)
-    money: dict[Column, AmountCell] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
-    section: str | None = None  # "debits" or "credits": the heading above the row
-    section_number: int = 0  # counts sections and tables side by side
-    confidence: float = 1.0
-    date_is_inherited: bool = False
-    bottom: float = 0.0
-    lines: int = 0
-
-    @property
-    def has_amount(self) -> bool:
-        return bool(self.money.keys() - {"balance"})
-
-    def mark_side(self, side: tuple[Column, str]) -> None:
-        """Add "CR" or "DR" printed on the line below an amount to that amount."""
-        column, letters = side
-        if column in self.money:
-            cell = self.money[column]
-            self.money[column] = replace(cell, text=f"{cell.text} {letters}")
-
-
-@dataclass
-class RawFigure:
-    """A printed balance or total."""
-
-    page: int
-    account: str
-    name: str  # "opening", "carried", "closing", "debits", "credits", "total"
-    money: dict[str, str]  # by column; "" if outside the table
-    date: PrintedDate | None = None
-
-
-@dataclass
-class RawDocument:
-    """All pages as read. `items`: rows and figures in their order."""
-
-    items: list[RawRow | RawFigure] = field(default_factory=list)
-    outside: list[tuple[str, TextLine]] = field(default_factory=list)  # lines above tables, with their account
-    lines: list[TextLine] = field(default_factory=list)
-    figure_lines: list[tuple[str, TextLine]] = field(default_factory=list)  # of balances in tables, with their account
-    not_rows: list[tuple[str, TextLine]] = field(default_factory=list)  # with amounts, with their account
-    unread: list[Unread] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    is_exact: bool = False  # the text is that of the file, not of OCR
 
 
 @dataclass(frozen=True, kw_only=True)
