@@ -16,7 +16,7 @@ from processors.statements.balances import (
     take_summary,
 )
 from processors.statements.currency_evidence import infer_currency
-from processors.statements.dates import resolve_date
+from processors.statements.dates import PrintedDate, resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.header import find_holder, find_page_number
 from processors.statements.hypotheses import find_best
@@ -64,6 +64,8 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
             dates = decide_dates(items, reading)
             document.notes += [note for note in dates.notes if note not in document.notes]
             document.statements.append(_assemble(account, items, reading, mark, dates))
+            if not document.statements[-1].currency and any("$" in line.text for line in reading.lines):
+                document.notes.append('the currency is unknown: "$" is that of several countries')
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
     return document
 
@@ -145,12 +147,20 @@ def _row(raw: RawRow, dates: Dates) -> Row:
     row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
     row.section, row.confidence = raw.section_number, raw.confidence
     if row.date is None:
-        row.flags.append("the date is missing, or its year is unknown")
+        row.flags.append(_why_no_date(raw.date))
     if dates.doubt and raw.date and raw.date.year is None:
         row.flags.append(dates.doubt)
     if raw.unreadable:
         row.flags.append(f"in an amount column, but not an amount: {' '.join(raw.unreadable)}")
     return row
+
+
+def _why_no_date(printed: PrintedDate | None) -> str:
+    """What is printed of a date that has no year, or is no day of the calendar."""
+    if printed is None:
+        return "the date is missing"
+    numbers = printed.pair or (printed.day, printed.month)
+    return f"the date is missing, or its year is unknown: {numbers[0]}/{numbers[1]} is printed"
 
 
 def _row_amounts(raw: RawRow, mark: DecimalMark) -> RowAmounts:

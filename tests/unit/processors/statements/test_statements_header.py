@@ -92,3 +92,8 @@ def test_opening_balance_is_derived_from_a_text_layer_but_not_from_ocr():
         verify(document)
         assert document.statements[0].opening == found
         assert bool(reasons(document)) is (found is None)
+
+
+def test_unknown_currency_is_noted():
+    document = read_typed(f"        balance $3.00\n{ROWS}")
+    assert any("currency is unknown" in note for note in document.notes)

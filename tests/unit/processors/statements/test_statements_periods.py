@@ -69,3 +69,9 @@ def test_period_is_that_of_the_dated_balances():
         """
     )
     assert (str(document.statements[0].start), str(document.statements[0].end)) == ("2025-01-01", "2025-01-31")
+
+
+def test_row_without_any_year_says_what_is_printed():
+    document = read_typed(ROWS.format("02 Jan", "14 Jan", "31 Jan"))
+    assert [row.date for row in document.rows] == [None] * 3
+    assert "14/1 is printed" in document.rows[1].flags[0]
