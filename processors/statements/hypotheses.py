@@ -24,7 +24,6 @@ _BETTER = 0.5  # confirmed rows by which a hypothesis must exceed the reading by
 _BETTER_SHARE = 0.1  # the same, of all rows: a misread digit must not make another column the better one
 _FURTHER_ROW = 0.5  # what each further row before one balance counts: a balance for each row proves more
 _PROVEN_SHARE = 0.8  # of the rows, as `rate` counts them, that end the search
-_GOOD_SHARE = 0.5  # of the rows that must be confirmed to keep the reading by heading words
 _DOUBT = 0.3  # what a row without date or direction costs, in confirmed rows
 _CONTRADICTED = 0.02  # what a row is worth whose balance does not follow: it is read at least
 _UNREAD_AMOUNT = 0.2
@@ -55,7 +54,7 @@ def find_best(pages: Sequence[PageWords], read: Callable[[TableModel], Statement
     """Read a document by its heading words, and if balances do not confirm that, by each hypothesis: the reading that
     its own arithmetic confirms most."""
     best = read(TableModel())
-    if is_sure(best) or is_good(best):
+    if is_sure(best):
         return best
     others = [TableModel(balances_alone=True)] if best.rows else []
     others += [TableModel(headings=found, balances_alone=True) for found in find_hypotheses(pages)]
@@ -117,14 +116,6 @@ def is_sure(document: StatementDocument) -> bool:
     )
 
 
-def is_good(document: StatementDocument) -> bool:
-    """True if the arithmetic confirms the columns of a reading, even if some rows or lines are misread."""
-    enough = all(
-        is_confirmed(each) and confirmation(each).rows >= _GOOD_SHARE * len(each.rows) for each in document.statements
-    )
-    return bool(document.rows) and enough and _unread_amounts(document) <= _GOOD_SHARE * len(document.rows)
-
-
 def is_confirmed(statement: Statement) -> bool:
     """True if the arithmetic of a statement proves that its columns are what they were taken for."""
     found = confirmation(statement)
@@ -148,7 +139,7 @@ def confirmation(statement: Statement) -> Confirmation:
     bad = [link for link in links if link.gap != 0]
     rows = sum(len(link.rows) for link in good)
     weight = len(good) + _FURTHER_ROW * (rows - len(good))
-    return Confirmation(len(good), rows, weight, sum(len(link.rows) for link in bad), len(loose))
+    return Confirmation(len(good), rows, weight, sum(max(1, len(link.rows)) for link in bad), len(loose))
 
 
 def _rate(statement: Statement) -> float:

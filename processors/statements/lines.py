@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from processors.statements.amounts import looks_like_amount
 from processors.statements.dates import PrintedDate, parse_date
 from processors.statements.keywords import Column, Section, match_section, match_special
 from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
@@ -40,6 +41,7 @@ class LineParts:
     runs_on: bool = False  # an amount has text close after it
     year: int | None = None  # without day and month, in the column of dates
     side: tuple[Column, str] | None = None  # nothing but "CR" or "DR", below an amount of a column
+    has_other_amount: bool = False  # in a column that is not read
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
     @property
@@ -59,7 +61,8 @@ class LineParts:
 
     @property
     def is_balance_only(self) -> bool:
-        return bool(self.money) and not self.has_amount and bool(self.text)
+        others = self.has_other_amount or any(looks_like_amount(word.text) for word in self.description)
+        return bool(self.money) and not self.has_amount and bool(self.text) and not others
 
     @property
     def is_total(self) -> bool:
@@ -237,6 +240,7 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
         if columns.is_unnamed(cell):
             parts.unreadable.append(cell.text)
         if column == "other":
+            parts.has_other_amount = True
             _remove_words(words, cell)
         if column not in MONEY or column in parts.money:
             continue

@@ -400,3 +400,22 @@ def test_letters_in_brackets_give_the_direction():
     )
     assert [str(row.balance) for row in document.rows] == ["980.00", "2980.00", "-100.00", "-200.00"]
     assert not reasons(document)
+
+
+def test_row_whose_amount_is_below_an_unknown_heading_is_not_taken_for_a_balance():
+    document = read_typed(
+        """
+        Conta nº 123456789
+        Extrato de 01/01/2025 a 31/01/2025
+        Data Mov.   Data Valor   Descrição                Débito      Crédito       Saldo
+                                 Saldo inicial                                   1.000,00
+        02-01       02-01        COMPRA                    20,00                   980,00
+        05-01       05-01        ORDENADO                            2.000,00    2.980,00
+        09-01       09-01        RENDA                    880,00                 2.100,00
+        12-01       12-01        LUZ                      100,00                 2.000,00
+        """
+    )
+    assert [row.change for row in document.rows] == [
+        Decimal(each) for each in ("-20.00", "2000.00", "-880.00", "-100.00")
+    ]
+    assert not reasons(document)
