@@ -75,7 +75,7 @@ ValueSpan = tuple[str, int, int]  # JSON pointer (RFC 6901), and where the value
 
 
 def assess(request: PageRequest, answer: PageAnswer) -> AssessedAnswer:
-    """Find what must never pass as a success."""
+    """Find the problem that makes an answer unusable, if it has one."""
     if _is_not_a_number(answer):
         unknown = replace(answer, lowest_token_probability=None, token_probabilities=())
         return AssessedAnswer(answer=unknown, problem=Problem.NOT_A_NUMBER)

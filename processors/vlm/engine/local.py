@@ -70,7 +70,7 @@ class TransformersEngine:
 
     @property
     def max_pixels(self) -> int:
-        """Of a page: more would be reduced again."""
+        """Maximum pixels of a page: a larger one would be reduced again."""
         return self._chat.max_pixels
 
     @property

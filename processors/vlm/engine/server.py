@@ -36,7 +36,7 @@ class ServerEngine:
         """Connect to the server of `options`.
 
         Raises:
-            Unavailable: it does not answer, or there is no key.
+            Unavailable: it does not respond, or the API key is missing.
         """
         engine = cls(options)
         served = engine._served()
@@ -51,7 +51,7 @@ class ServerEngine:
         """Return the answers to `requests`, in their order; send at most `pages_at_once` at a time.
 
         Raises:
-            Unavailable: the server is unavailable, overloaded or refuses the key.
+            Unavailable: the server is unavailable, overloaded or rejects the key.
         """
         with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="request") as threads:
             asked = [threads.submit(self._answer, request) for request in requests]
@@ -122,8 +122,8 @@ class ServerEngine:
         try:
             response = self._server.ask(send, lambda response: response.status_code >= _SERVER_ERROR)
         except _NoAnswerInTimeError:
-            self._server.models()  # raises if it does not answer at all
-            return "The model server gave no answer in time. Raise `request_timeout`, or lower `max_new_tokens`."
+            self._server.models()  # raises if it does not respond at all
+            return "The model server did not respond in time. Raise `request_timeout`, or lower `max_new_tokens`."
         if response.status_code >= _SERVER_ERROR:
             return f"The model server failed {TRIES} times: {response.status_code} {said(response)}"
         return response
@@ -132,7 +132,7 @@ class ServerEngine:
         """The names of the models on the server.
 
         Raises:
-            Unavailable: it does not answer.
+            Unavailable: it does not respond.
         """
         try:
             return [model["id"] for model in self._server.models().json()["data"]]

@@ -213,7 +213,8 @@ def open_track(path: Path, track: int = 1, channel: int | None = None) -> Iterat
             stream = _stream(container, track)
             if channel is not None and channel > (stream.codec_context.channels or 1):
                 raise BadInput(
-                    f"This sound has {stream.codec_context.channels} channel(s), not {channel}: correct `channel`."
+                    f"The sound track has {stream.codec_context.channels} channel(s), so there is no channel "
+                    f"{channel}. Correct `channel`."
                 )
             yield Track(container, stream, channel, duration.declared_seconds(container, stream, path))
 

@@ -28,21 +28,22 @@ _RESET_TEMPERATURE = 0.5  # the text of a window sampled above it is not the nex
 
 
 class Objection(Enum):
-    """Why a window's text cannot be right, whatever the model's probabilities are."""
+    """The reason why a window's text is wrong, regardless of the model's probabilities."""
 
     IMPOSSIBLE = auto()  # decode it again at the next temperature
     PHANTOM = auto()  # the same; if no temperature helps, the first text stands
 
 
 class Judge:
-    """Knows more of the sound than the model's probabilities. This one knows nothing: the loop is whisper's own."""
+    """Checks windows against knowledge of the sound, beyond the model's probabilities. This base class accepts every
+    window, as whisper's own loop does."""
 
     def is_silent(self, start: float) -> bool:
-        """Whether nobody speaks in the window that starts there, in seconds: it is skipped without being decoded."""
+        """True if the window that starts at `start` seconds has no speech: it is skipped without being decoded."""
         return False
 
     def objection(self, result: DecodingResult, start: float) -> Objection | None:
-        """What is wrong with the text of the window that starts there; None: nothing."""
+        """Return why the text of the window that starts at `start` seconds is wrong; None if it is acceptable."""
         return None
 
 
@@ -82,7 +83,7 @@ class SeekLoop:
         self._last_speech = 0.0  # end of the last word, in seconds
 
     def run(self) -> Decoding[list[Segment]]:
-        """The segments, those without text among them."""
+        """Return the segments, including those without text."""
         for start, end in self._clips:
             self._seek = start
             while self._seek < end:

@@ -115,7 +115,7 @@ def fetch(name: str, models: Path, report: Tell) -> Record:
             return record
     kind = Damaged if all(isinstance(reason, Damaged) for reason in reasons) else Unreachable
     raise kind(
-        f"{name} could not be fetched: {'; '.join(map(str, reasons))}. "
+        f"Could not download {name}: {'; '.join(map(str, reasons))}. "
         f"Try again with a network connection, or copy {name}.pt from another machine to {final}."
     )
 

@@ -92,7 +92,7 @@ def test_output_outside_the_attempts_folder_is_refused(tmp_path: Path, escape: s
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     (outputs / "link.txt").symlink_to(tmp_path / "outside.txt")
-    with pytest.raises(ValueError, match="no file in the attempt's folder"):
+    with pytest.raises(ValueError, match="not a regular file in the attempt's folder"):
         _seal(outputs, escape)
 
 
@@ -112,7 +112,7 @@ def test_disk_that_is_full_is_no_fault_of_the_file():
         (OSError("broken data stream"), FailureKind.ERROR, "Internal error"),
         (RuntimeError("CUDA error: device-side assert"), FailureKind.ERROR, "The GPU reported an error"),
         (PermissionError(13, "Permission denied", "/inbox/x"), FailureKind.ERROR, "Permission denied (x)"),
-        (MemoryError(), FailureKind.OUT_OF_MEMORY, "not enough memory"),
+        (MemoryError(), FailureKind.OUT_OF_MEMORY, "Not enough memory"),
         (BadInput("This file is empty."), FailureKind.BAD_INPUT, "This file is empty."),
     ],
 )

@@ -113,7 +113,7 @@ def test_temporary_failure_is_retried(behaviour, ask):
 
 @pytest.mark.parametrize("behaviour", [{"status": 429}, {"status": 503}, {"drop": True}])
 def test_server_that_keeps_failing_is_unavailable(behaviour, ask):
-    with pytest.raises(Unavailable, match=r"does not answer \(.*Start it"):
+    with pytest.raises(Unavailable, match=r"does not respond \(.*Start it"):
         ask(*[behaviour] * 8)
 
 
@@ -233,19 +233,19 @@ def test_key_is_sent_and_never_written(ask, server, tmp_path):
 
 
 def test_wrong_or_missing_key_is_unavailable_and_says_where_it_is_set(load, server, monkeypatch, tmp_path):
-    with pytest.raises(Unavailable, match="refuses the API key .wrong key.. Correct `api_key_env`"):
+    with pytest.raises(Unavailable, match="rejects the API key .wrong key.. Correct `api_key_env`"):
         load(server, api_key_env=None)
     monkeypatch.delenv("TEST_KEY")
-    with pytest.raises(Unavailable, match="TEST_KEY with the API key is not set"):
+    with pytest.raises(Unavailable, match="TEST_KEY, which should contain the API key, is not set"):
         load(server)
-    with pytest.raises(Unavailable, match="cannot be read"):
+    with pytest.raises(Unavailable, match="Cannot read the API key"):
         load(server, api_key_env=None, api_key_file=str(tmp_path / "nowhere"))
 
 
 def test_server_that_is_not_there_is_unavailable_at_load(load):
     gone = FakeServer("model_server")
     gone.stop()
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="does not respond"):
         load(gone)
 
 

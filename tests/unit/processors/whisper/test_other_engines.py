@@ -141,7 +141,7 @@ def test_jobs_wait_for_a_server_that_hangs(server, make_work, tmp_path, monkeypa
     source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
     ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda report: None))
     assert outcome.kind is FailureKind.UNAVAILABLE
-    assert f"{server.root}/v1 gave no answer within 0.2 s" in outcome.message
+    assert f"{server.root}/v1 did not respond within 0.2 s" in outcome.message
     assert "raise `request_timeout` in [processors.whisper]" in outcome.message
     assert len(server.asked()) == before + 1, "it may still be at work on it"
 
@@ -156,7 +156,7 @@ def test_timeout_must_exceed_the_request_timeout():
     ("behaviours", "kind", "says"),
     [
         ([{"status": 503}] * 4, FailureKind.UNAVAILABLE, "the jobs wait"),
-        ([{"status": 401, "says": "wrong key"}], FailureKind.UNAVAILABLE, "refuses the API key"),
+        ([{"status": 401, "says": "wrong key"}], FailureKind.UNAVAILABLE, "rejects the API key"),
         ([{"status": 404}], FailureKind.UNAVAILABLE, "does not know tiny"),
         ([{"status": 413, "says": None}], FailureKind.ERROR, "rejected the sound: 413"),
         ([{"status": 413, "says": ["too", "large"]}], FailureKind.ERROR, "rejected the sound: 413"),
@@ -231,9 +231,9 @@ def test_lone_surrogate_of_a_server_is_replaced(transcribe, remote, server):
 
 def test_server_that_is_down_or_rejects_the_key_is_unavailable(server, monkeypatch):
     monkeypatch.setenv("TEST_KEY", "another")
-    with pytest.raises(Unavailable, match="refuses the API key"):
+    with pytest.raises(Unavailable, match="rejects the API key"):
         load(f"{server.root}/v1")
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="does not respond"):
         load("http://127.0.0.1:9/v1")
     monkeypatch.delenv("TEST_KEY")
     with pytest.raises(Unavailable, match="TEST_KEY"):

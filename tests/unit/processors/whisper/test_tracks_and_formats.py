@@ -95,7 +95,7 @@ def test_only_clips_are_transcribed_at_their_times(transcribe, talk):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"), [({"track": 2}, "no sound track 2"), ({"channel": 3}, "not 3: correct `channel`")]
+    ("options", "says"), [({"track": 2}, "no sound track 2"), ({"channel": 3}, "no channel 3. Correct `channel`")]
 )
 def test_missing_track_or_channel_is_refused(transcribe, talk, options, says):
     with pytest.raises(BadInput, match=says):

@@ -96,7 +96,7 @@ class ServerEngine(WholePartEngine):
         files = {"file": ("sound.wav", file, "audio/wav")}
         return self._server.ask(
             lambda client: client.post(path, data=fields, files=files),
-            is_passing=lambda response: False,
+            is_transient=lambda response: False,
             alive=lambda: request.report(0.0),  # no progress, but a sign of life
         )
 
