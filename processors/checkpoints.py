@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _FINGERPRINT_DIGITS = 16
 
 
-class Parts:
+class Checkpoints:
     """The checkpoints of one job: JSON values by name.
 
     A checkpoint is valid only for the same original (size and modification time), recipe options and sidecars, and the
@@ -27,9 +27,9 @@ class Parts:
     """
 
     def __init__(self, work: Work, made_by: Mapping[str, object]):
-        self._folder = None if work.kept is None else work.kept / _fingerprint(work, made_by)
-        if work.kept is not None and work.kept.is_dir():
-            for other in work.kept.iterdir():
+        self._folder = None if work.checkpoints is None else work.checkpoints / _fingerprint(work, made_by)
+        if work.checkpoints is not None and work.checkpoints.is_dir():
+            for other in work.checkpoints.iterdir():
                 if other != self._folder:
                     shutil.rmtree(other, ignore_errors=True)
 

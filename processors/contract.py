@@ -12,13 +12,13 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from processors.units import Memory, Seconds, parse_size
+from processors.quantities import Memory, Seconds, parse_size
 
 _NOT_LOADED = {"max_batch", "keep_alive", "timeout", "memory", "memory_max", "cpu_fallback"}  # used by the daemon
-MOST_PIXELS = 50_000_000  # maximum that a recipe may request for a page: A4 at 600 dpi has 35 million
-MOST_THREADS = 1024
+MAX_PIXELS = 50_000_000  # maximum that a recipe may request for a page: A4 at 600 dpi has 35 million
+MAX_THREADS = 1024
 DEVICES = '"auto", "cpu", "cuda" or a numbered GPU such as "cuda:0"'  # valid values of `device`, for messages
-MOST_AT_ONCE = 1024  # jobs, pages or windows in one batch
+MAX_AT_ONCE = 1024  # jobs, pages or windows in one batch
 
 
 class Kind(StrEnum):
@@ -81,7 +81,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_batch: int = Field(default=1, ge=1, le=MOST_AT_ONCE)  # jobs sent to the worker at once
+    max_batch: int = Field(default=1, ge=1, le=MAX_AT_ONCE)  # jobs sent to the worker at once
     keep_alive: Seconds = 900.0  # the daemon ends an idle worker after this time, which frees its memory
     timeout: Seconds = 600.0  # the daemon kills an attempt without progress after this time
     # share of `[workers] memory` while the processor is loaded, such as "6GB"; "": the processor's estimate
@@ -129,7 +129,7 @@ class Work:
     recipe: str  # the recipe's name
     options: RecipeOptions  # the recipe's options, validated
     sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt, "password": …}
-    kept: Path | None = None  # folder for `processors.checkpoints`, which may not exist yet; None: save no checkpoints
+    checkpoints: Path | None = None  # folder that may not exist yet, see `processors.checkpoints`; None: save none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ class Loaded:
     engine: str  # the library: "openai-whisper", "rapidocr", …
     model: str  # the model's name or path
     device: str  # "cpu", "cuda:0 (NVIDIA …)"
-    joins: bool = False  # further jobs may join those it works on: `process` asks `newcomers` for them
+    takes_more_jobs: bool = False  # `process` calls `poll_new_jobs` while it works (continuous batching)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +166,12 @@ Outcome = Finished | Failed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ready:
+class Runnable:
     """Result of `Processor.plan`: the recipe can run on this processor."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Instead:
+class Substitute:
     """Result of `Processor.plan`: another processor can run the recipe; the result records `why`."""
 
     processor: str
@@ -180,13 +180,13 @@ class Instead:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Missing:
+class NotReady:
     """Result of `Processor.plan`: the recipe cannot run now; its jobs wait."""
 
     why: str  # also says how to fix it
 
 
-Plan = Ready | Instead | Missing
+Plan = Runnable | Substitute | NotReady
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,13 +236,13 @@ class Processor(ABC):
     Recipe: ClassVar[type[RecipeOptions]] = RecipeOptions
 
     # returns the jobs that have arrived since the last call
-    newcomers: Callable[[], Sequence[Work]] = staticmethod(tuple)
+    poll_new_jobs: Callable[[], Sequence[Work]] = staticmethod(tuple)
 
     @classmethod
     def plan(cls, options: _Options, recipe: RecipeOptions, models: Path) -> Plan:
         """Decide whether this recipe can run now. The daemon calls this, also while the pool is parked: look only at
         files; import no engine and open no connection. `models` is the folder of downloaded weights."""
-        return Ready()
+        return Runnable()
 
     @classmethod
     def wants_prompt(cls, recipe: RecipeOptions) -> bool:
@@ -278,7 +278,8 @@ class Processor(ABC):
         """Process up to `max_batch` jobs; yield each outcome as soon as it is available, in any order.
 
         An exception that is raised fails all jobs without an outcome; an exception that is yielded fails only its job.
-        A processor that set `Loaded.joins` also calls `newcomers` while it works, and yields outcomes for those jobs.
+        A processor that set `Loaded.takes_more_jobs` also calls `poll_new_jobs` while it works, and yields outcomes for
+        those jobs.
         """
         for work in batch:
             try:

@@ -1,8 +1,9 @@
 """The messages between the daemon and its workers, as JSON lines. No I/O.
 
 Daemon to worker: one Load, then any number of Batch; the daemon closes stdin to end the worker. Worker to daemon:
-WorkerLoaded or LoadFailed; for each batch WorkProgress, WorkFinished and WorkFailed, then BatchDone. The daemon may
-send a worker whose WorkerLoaded has `joins` a Batch before the previous one is done; each gets its own BatchDone.
+WorkerLoaded or LoadFailed; for each batch WorkProgress, WorkFinished and WorkFailed, then BatchDone. If
+WorkerLoaded has `takes_more_jobs`, the daemon may send a Batch before the previous one is done; each gets its own
+BatchDone.
 """
 
 import json
@@ -22,9 +23,9 @@ from processors.contract import FailureKind, Kind, RecipeOptions, Work, WorkProg
 
 LINE_BYTES = 16 * 1024 * 1024  # the longest valid message
 _WORDS = 4000  # maximum characters of a text for people
-_MOST_REASONS = 50  # of one review; the last says how many more there were
+_MAX_REASONS = 50  # of one review; the last says how many more there were
 _LONGEST_REASON = 500  # characters
-_MOST_RANGES = 10  # of pages, named in one reason
+_MAX_RANGES = 10  # of pages, named in one reason
 _ABOUT_PAGE = re.compile(r"([Pp])age (\d{1,9})\b( of \d+)?(?P<rest>.*)", re.DOTALL)
 
 # A library's text may contain lone surrogates or be very long; the job log and result.json accept neither.
@@ -51,7 +52,7 @@ class WorkerLoaded:
     model: Words
     device: Words
     seconds: Seconds
-    joins: bool = False  # see contract.Loaded
+    takes_more_jobs: bool = False  # see contract.Loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +168,9 @@ def gather_reasons(reasons: Iterable[object]) -> list[object]:
         _of_pages(*key, pages[key]) if isinstance(key, tuple) and len(pages[key]) > 1 else reason
         for key, reason in first.items()
     ]
-    if len(gathered) > _MOST_REASONS:
-        more = len(gathered) - _MOST_REASONS + 1
-        gathered = [*gathered[: _MOST_REASONS - 1], f"And {more} more reasons, which are not listed."]
+    if len(gathered) > _MAX_REASONS:
+        more = len(gathered) - _MAX_REASONS + 1
+        gathered = [*gathered[: _MAX_REASONS - 1], f"And {more} more reasons, which are not listed."]
     return [_shortened(reason) if isinstance(reason, str) else reason for reason in gathered]
 
 
@@ -184,8 +185,8 @@ def _of_pages(initial: str, of: str, rest: str, pages: Sequence[int]) -> str:
             ranges[-1][1] = page
         else:
             ranges.append([page, page])
-    named = ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in ranges[:_MOST_RANGES])
-    more = sum(end - start + 1 for start, end in ranges[_MOST_RANGES:])
+    named = ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in ranges[:_MAX_RANGES])
+    more = sum(end - start + 1 for start, end in ranges[_MAX_RANGES:])
     rest = f" were {rest.removeprefix(' was ')}" if rest.startswith(" was ") else rest
     return f"{initial}ages {named}{f' and {more} more' if more else ''}{of}{rest}"
 
@@ -200,7 +201,7 @@ def work_to_wire(work: Work) -> dict[str, object]:
         **{name: getattr(work, name) for name in ("job", "attempt", "kind", "media_type", "stem", "recipe")},
         "source": str(work.source),
         "outputs": str(work.outputs),
-        "kept": None if work.kept is None else str(work.kept),
+        "checkpoints": None if work.checkpoints is None else str(work.checkpoints),
         "options": work.options.model_dump(mode="json"),
         "sidecars": {name: str(path) for name, path in work.sidecars.items()},
     }
@@ -216,7 +217,7 @@ def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Wo
         kind=Kind(fields["kind"]),
         source=_for_children(fields["source"]),
         outputs=_for_children(fields["outputs"]),
-        kept=None if fields["kept"] is None else Path(fields["kept"]),
+        checkpoints=None if fields["checkpoints"] is None else Path(fields["checkpoints"]),
         options=recipe.model_validate(fields["options"]),
         sidecars={name: _for_children(path) for name, path in fields["sidecars"].items()},
     )

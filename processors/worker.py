@@ -34,15 +34,15 @@ def main() -> None:
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    Worker(registry.find(sys.argv[1]), Lines(sys.stdin.fileno()), messages_out).serve()
+    Worker(registry.find(sys.argv[1]), LineReader(sys.stdin.fileno()), messages_out).serve()
 
 
 class Worker:
     """One processor, and the two pipes to the daemon."""
 
-    def __init__(self, processor: type[contract.Processor], lines_in: "Lines", messages_out: BinaryIO):
+    def __init__(self, processor: type[contract.Processor], lines_in: "LineReader", messages_out: BinaryIO):
         self._processor = processor()
-        self._processor.newcomers = self._newcomers
+        self._processor.poll_new_jobs = self._poll_new_jobs
         self._in = lines_in
         self._out = messages_out
         self._progress = contract.Progress(self._send)
@@ -85,8 +85,8 @@ class Worker:
             )
             return None
 
-    def _newcomers(self) -> list[contract.Work]:
-        """See `Processor.newcomers`."""
+    def _poll_new_jobs(self) -> list[contract.Work]:
+        """See `Processor.poll_new_jobs`."""
         works: list[contract.Work] = []
         while (line := self._in.next(wait=False)) is not None:
             works += self._accept(protocol.decode(line))  # after Load, there are batches only
@@ -109,7 +109,7 @@ class Worker:
                 model=loaded.model,
                 device=loaded.device,
                 seconds=time.monotonic() - started,
-                joins=loaded.joins,
+                takes_more_jobs=loaded.takes_more_jobs,
             )
         )
         return True
@@ -162,7 +162,7 @@ class Worker:
         self._write(line)
 
     def _finished(self, work: contract.Work, outcome: contract.Finished, seconds: float) -> protocol.WorkFinished:
-        files = [_seal(work.outputs, name) for name in outcome.files]
+        files = [_finalize_output(work.outputs, name) for name in outcome.files]
         return protocol.WorkFinished(
             job=work.job,
             attempt=work.attempt,
@@ -210,7 +210,7 @@ class Worker:
             rest = rest[self._out.write(rest) :]
 
 
-class Lines:
+class LineReader:
     """Reads lines from a descriptor, blocking or not."""
 
     def __init__(self, descriptor: int):
@@ -233,7 +233,7 @@ class Lines:
         return line
 
 
-def _seal(outputs: Path, name: str) -> protocol.OutputFile:
+def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:
     """Make one output durable; return its name, size and hash.
 
     Raises:

@@ -18,7 +18,7 @@ from pydantic import (
 
 from daemon.config.hours import Hours, parse_clock
 from daemon.config.toml import check_plain, has_controls
-from processors.units import Seconds, parse_duration, parse_size
+from processors.quantities import Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from processors.models import storage
-from processors.models.storage import Record, Tell, Unreachable
+from processors.models.storage import ProgressCallback, Record, Unreachable
 
 FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 
@@ -57,7 +57,7 @@ def present(name: str, models: Path) -> Record | None:
     return Record.read(record_of(folder)) if folder.is_dir() else None
 
 
-def fetch(name: str, models: Path, tell: Tell) -> Record:
+def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
     """Download a model unless it is stored; an interrupted download resumes.
 
     Raises:
@@ -67,15 +67,15 @@ def fetch(name: str, models: Path, tell: Tell) -> Record:
     if record := present(name, models):
         return record
     final = location(name, models)
-    with storage.scratch(final.parent, tell) as own:
+    with storage.scratch(final.parent, report) as own:
         if record := present(name, models):  # by another process, meanwhile
             return record
         part = final.with_name(f"{_PART}{final.name}")
-        revision = _download(name, part, tell)
+        revision = _download(name, part, report)
         if not any(part.glob("*.safetensors")):
             raise Unreachable(f"{name} has no safetensors weights on the hub. Choose another model.")
         for path in _files(part):
-            storage.sync(path)
+            storage.fsync(path)
         record = Record(
             name=name,
             source=f"hub {name} {revision}",
@@ -86,7 +86,7 @@ def fetch(name: str, models: Path, tell: Tell) -> Record:
         shutil.rmtree(part / _NOTES, ignore_errors=True)
         storage.write_record(record, record_of(final), own)
         part.rename(final)
-        storage.sync(final.parent)
+        storage.fsync(final.parent)
     return record
 
 
@@ -98,14 +98,14 @@ def sha256_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _download(name: str, part: Path, tell: Tell) -> str:
+def _download(name: str, part: Path, report: ProgressCallback) -> str:
     """Complete the folder `part`; return the revision of its content."""
     from huggingface_hub import HfApi, errors, snapshot_download
 
     try:
         about = HfApi().model_info(name, files_metadata=True)
         wanted = [file for file in about.siblings or () if any(Path(file.rfilename).match(form) for form in FILES)]
-        with _watching(part, sum(file.size or 0 for file in wanted), tell):
+        with _watching(part, sum(file.size or 0 for file in wanted), report):
             snapshot_download(name, revision=about.sha, local_dir=part, allow_patterns=list(FILES))
     except errors.GatedRepoError as error:
         raise Unreachable(f"{name} is gated: accept its terms on the hub, set HF_TOKEN and try again.") from error
@@ -125,13 +125,13 @@ def _download(name: str, part: Path, tell: Tell) -> str:
 
 
 @contextmanager
-def _watching(part: Path, total: int, tell: Tell) -> Iterator[None]:
+def _watching(part: Path, total: int, report: ProgressCallback) -> Iterator[None]:
     """Report how many of `total` bytes are in `part`, until the block ends."""
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(_POLL_SECONDS):
-            tell(min(total, storage.size_of(part)), total, "bytes")
+            report(min(total, storage.size_of(part)), total, "bytes")
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -140,7 +140,7 @@ def _watching(part: Path, total: int, tell: Tell) -> Iterator[None]:
     finally:
         ended.set()
         watcher.join()
-    tell(total, total, "bytes")
+    report(total, total, "bytes")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-Tell = Callable[[float, float | None, str], None]  # done, total, unit; as `Progress.loading`
+ProgressCallback = Callable[[float, float | None, str], None]  # done, total, unit; as `Progress.loading`
 
 _SCRATCH = ".fetch-"
 _CHUNK_BYTES = 1 << 20
@@ -71,7 +71,7 @@ class Record:
 
 
 @contextmanager
-def scratch(folder: Path, tell: Tell) -> Iterator[Path]:
+def scratch(folder: Path, report: ProgressCallback) -> Iterator[Path]:
     """Create a temporary folder for a download, inside `folder`. Wait while another process has one."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -80,7 +80,7 @@ def scratch(folder: Path, tell: Tell) -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                tell(0, None, "bytes")  # alive: another process is fetching
+                report(0, None, "bytes")  # alive: another process is fetching
                 time.sleep(_LOCK_POLL_SECONDS)
         for leftover in folder.glob(f"{_SCRATCH}*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -88,23 +88,23 @@ def scratch(folder: Path, tell: Tell) -> Iterator[Path]:
             yield Path(own)
 
 
-def keep(fetched: Path, final: Path, record: Record, record_path: Path) -> None:
+def commit(fetched: Path, final: Path, record: Record, record_path: Path) -> None:
     """Move a downloaded file to its name, durably. The record is written first: without its file, it is ignored."""
-    sync(fetched)
+    fsync(fetched)
     write_record(record, record_path, fetched.parent)
     fetched.replace(final)
-    sync(final.parent)
+    fsync(final.parent)
 
 
 def write_record(record: Record, final: Path, own: Path) -> None:
     """Write the record atomically, through the scratch folder `own`."""
     draft = own / final.name
     draft.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
-    sync(draft)
+    fsync(draft)
     draft.replace(final)
 
 
-def sync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Call fsync(2) on a file or a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -129,7 +129,7 @@ def size_of(folder: Path) -> int:
     return sum(sizes())
 
 
-def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
+def download(url: str, sha256: str, target: Path, report: ProgressCallback) -> None:
     """Download `url` to `target` and check its hash.
 
     Raises:
@@ -145,7 +145,7 @@ def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
-            tell(done, total, "bytes")
+            report(done, total, "bytes")
     if total is not None and done < total:
         raise Unreachable(f"the download from {url} ended after {done} of {total} bytes")
     if digest.hexdigest() != sha256:
@@ -153,17 +153,17 @@ def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
 
 
 def _answer(url: str) -> http.client.HTTPResponse:
-    with _reaching(url):
+    with _network_errors(url):
         return urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS)
 
 
 def _read(answer: http.client.HTTPResponse, url: str) -> bytes:
-    with _reaching(url):
+    with _network_errors(url):
         return answer.read(_CHUNK_BYTES)
 
 
 @contextmanager
-def _reaching(url: str) -> Iterator[None]:
+def _network_errors(url: str) -> Iterator[None]:
     """Convert network errors to `Unreachable`. Use it around network calls only, as disk errors are also OSErrors."""
     try:
         yield

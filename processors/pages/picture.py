@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AVIF")  # not EPS, which is a program
-_MOST_BYTES = 800_000_000  # of one decoded image: 200 megapixels in colour, as of the largest phone cameras
-_MOST_BYTES_AT_ONCE = 2 * _MOST_BYTES  # including the copy when its mode changes
+_MAX_BYTES = 800_000_000  # of one decoded image: 200 megapixels in colour, as of the largest phone cameras
+_MAX_BYTES_AT_ONCE = 2 * _MAX_BYTES  # including the copy when its mode changes
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
 _BYTES_PER_PIXEL_OF_DECODER = {"JPEG2000": 20, "WEBP": 16}  # measured, including all copies; the others take less
 _COLOUR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit grey above counts its conversion too
@@ -144,7 +144,7 @@ def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) ->
     converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOUR_BYTES
     converted += _COLOUR_BYTES if mode == "RGBA" else 0  # Pillow's resize premultiplies a copy by its alpha
     at_once = max(each + converted, _BYTES_PER_PIXEL_OF_DECODER.get(picture.format, 0))
-    most = min(_MOST_BYTES // each, _MOST_BYTES_AT_ONCE // at_once)
+    most = min(_MAX_BYTES // each, _MAX_BYTES_AT_ONCE // at_once)
     if picture.width * picture.height > most:
         raise BadInput(
             f"This image is too large to decode: {size[0]} x {size[1]} pixels, and the limit is "

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from processors.contract import Options
-from processors.units import Seconds
+from processors.quantities import Seconds
 
 
 class ServerOptions(Options):

@@ -21,13 +21,13 @@ NOT_UNDERSTOOD = {400, 415, 422, 501}  # statuses for a parameter that the serve
 TRIES = 4  # requests in all, if the server may respond to a retry
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _CONNECT_SECONDS = 10.0
-_MOST_SAID = 300  # characters of a server's error
+_MAX_ERROR_CHARACTERS = 300  # characters of a server's error
 
 
 class Server:
     """One server. For messages: `kind` describes it, and `table` is the table of config.toml with its options."""
 
-    def __init__(self, options: ServerOptions, kind: str, table: str, most_connections: int | None = None):
+    def __init__(self, options: ServerOptions, kind: str, table: str, max_connections: int | None = None):
         """
         Raises:
             Unavailable: the API key is missing.
@@ -41,7 +41,7 @@ class Server:
             base_url=self.url,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx2.Timeout(options.request_timeout, connect=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=most_connections),
+            limits=httpx2.Limits(max_connections=max_connections),
             trust_env=False,
             follow_redirects=False,
         )
@@ -58,11 +58,11 @@ class Server:
         try:
             response = self._client.get("models", timeout=_CONNECT_SECONDS)
         except httpx2.TransportError as error:
-            raise self._away(error) from error
+            raise self._unreachable(error) from error
         if response.status_code in (401, 403):
-            raise self.refused(response)
+            raise self.unauthorized(response)
         if response.status_code in BUSY:
-            raise self._away(f"{response.status_code} {said(response)}")
+            raise self._unreachable(f"{response.status_code} {error_text(response)}")
         return response
 
     def ask(
@@ -93,21 +93,21 @@ class Server:
                 is_busy = response.status_code in BUSY
                 if not is_busy and (not left or not is_transient(response)):
                     return response
-                why = f"{response.status_code} {said(response)}"
+                why = f"{response.status_code} {error_text(response)}"
                 pause = _asked_pause(response) or pause
             if left:
                 time.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
                 pause *= 2
-        raise self._away(why)
+        raise self._unreachable(why)
 
-    def refused(self, response: httpx2.Response) -> Unavailable:
+    def unauthorized(self, response: httpx2.Response) -> Unavailable:
         """Return the error for a rejected API key (401, 403)."""
         return Unavailable(
-            f"{self._name} rejects the API key ({said(response)}). Correct `api_key_env` or `api_key_file` in "
+            f"{self._name} rejects the API key ({error_text(response)}). Correct `api_key_env` or `api_key_file` in "
             f"[{self._table}], or the key itself."
         )
 
-    def lacks(self, what: str) -> Unavailable:
+    def model_not_found(self, what: str) -> Unavailable:
         """Return the error for an unknown model or address (404); `what` describes it."""
         return Unavailable(f"{self._name} does not know {what}. Correct `model` or `base_url` in [{self._table}].")
 
@@ -117,7 +117,7 @@ class Server:
             f"`request_timeout` in [{self._table}]; the jobs wait."
         )
 
-    def _away(self, why: object) -> Unavailable:
+    def _unreachable(self, why: object) -> Unavailable:
         return Unavailable(
             f"{self._name} does not respond ({why}). Start it, or correct `base_url` in [{self._table}]; the jobs wait."
         )
@@ -153,11 +153,11 @@ def _asked_pause(response: httpx2.Response) -> float | None:
     return float(written) if written.isascii() and written.isdigit() else None
 
 
-def said(response: httpx2.Response) -> str:
+def error_text(response: httpx2.Response) -> str:
     """Return the text of a server's error, shortened."""
     try:
         error = response.json()["error"]
         text = str(error["message"] or "") if isinstance(error, dict) else str(error)
     except (ValueError, LookupError, TypeError, RecursionError):
         text = response.text
-    return wellformed.text(" ".join(text.split())[:_MOST_SAID]) or response.reason_phrase
+    return wellformed.text(" ".join(text.split())[:_MAX_ERROR_CHARACTERS]) or response.reason_phrase

@@ -52,7 +52,7 @@ _BY_STOP_REASON = {
     StopReason.REFUSED: Problem.REFUSED,
     StopReason.ERROR: Problem.ERROR,
 }
-_MOST_UNIT_CHARACTERS = 40  # of what is repeated, quoted
+_MAX_UNIT_CHARACTERS = 40  # of what is repeated, quoted
 _LONGEST_REFUSAL = 500  # characters; a longer text is an answer that begins politely
 _REFUSAL = re.compile(
     r"(i['’]?m (really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately|as an ai|i can(no|['’])?t|i can not"
@@ -128,7 +128,7 @@ def _is_not_a_number(answer: PageAnswer) -> bool:
 
 def _describe_loop(text: str) -> str:
     loop = find_loop(text)
-    return f'"{" ".join(loop.unit.split())[:_MOST_UNIT_CHARACTERS]}" {loop.times} times' if loop else ""
+    return f'"{" ".join(loop.unit.split())[:_MAX_UNIT_CHARACTERS]}" {loop.times} times' if loop else ""
 
 
 # ---------------------------------------------------------------------------------------------- repetition

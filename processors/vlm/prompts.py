@@ -9,7 +9,7 @@ from processors.vlm.extract import schema_form, schema_text
 if TYPE_CHECKING:
     from processors.vlm import AskOptions
 
-MOST_BYTES = 16 * 1024  # of a prompt; a longer file is a document with the wrong name
+MAX_BYTES = 16 * 1024  # of a prompt; a longer file is a document with the wrong name
 
 NO_TEXT = "[no text]"  # the answer that READ asks for if there is none
 
@@ -105,10 +105,10 @@ def _find_prompt(work: Work, options: "AskOptions") -> Prompt:
 def _read_sidecar(work: Work) -> str:
     path = work.sidecars["prompt"]
     with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
         raise BadInput(
-            f"The prompt {path.name} is longer than {MOST_BYTES // 1024} KiB. Shorten it and drop both again."
+            f"The prompt {path.name} is longer than {MAX_BYTES // 1024} KiB. Shorten it and drop both again."
         )
     try:
         text = content.decode("utf-8-sig").strip()

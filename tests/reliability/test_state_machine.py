@@ -191,7 +191,7 @@ class Life(RuleBasedStateMachine):
         self._live(self.daemon.go_on)
         for worker in self.daemon.workers:
             if worker.state is WorkerState.LOADING:
-                self._live(lambda worker=worker: self.daemon.load(worker.number, joins=is_odd(worker)))
+                self._live(lambda worker=worker: self.daemon.load(worker.number, takes_more_jobs=is_odd(worker)))
         self._live(self.daemon.go_on)
         REACHED["joined"] += sum(worker.batches > 1 for worker in self.daemon.workers)
 

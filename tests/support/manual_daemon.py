@@ -251,8 +251,10 @@ class ManualDaemon:
         assert found is not None and isinstance(found.connection, FakeConnection)
         return found.connection
 
-    def load(self, worker: int = 1, *, joins: bool = False, device: str = "cpu") -> None:
-        loaded = protocol.WorkerLoaded(engine="fake", model="m", device=device, seconds=0.0, joins=joins)
+    def load(self, worker: int = 1, *, takes_more_jobs: bool = False, device: str = "cpu") -> None:
+        loaded = protocol.WorkerLoaded(
+            engine="fake", model="m", device=device, seconds=0.0, takes_more_jobs=takes_more_jobs
+        )
         self.receive(worker, loaded)
 
     def finish(self, worker: int, job: Job) -> None:
@@ -278,7 +280,7 @@ class ManualDaemon:
         self.go_on()
         for worker in self.workers:
             if worker.state is WorkerState.LOADING:
-                self.load(worker.number, joins=is_odd(worker))
+                self.load(worker.number, takes_more_jobs=is_odd(worker))
             for job in list(worker.jobs.values()):
                 self.finish(worker.number, job)
             if worker.state is WorkerState.BUSY:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from processors.contract import Outcome, Progress, Work
 from processors.vlm.document.job import VlmJob
-from processors.vlm.page import RetryLadder
+from processors.vlm.retry_ladder import RetryLadder
 from processors.vlm.types import VlmEngine
 
 

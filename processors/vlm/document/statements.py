@@ -14,7 +14,7 @@ from processors.contract import Work
 from processors.statements import FinishedDocument, SecondReading
 from processors.vlm.assess import Problem
 from processors.vlm.document.output import page_data, page_probabilities
-from processors.vlm.page import PageResult, Strategy
+from processors.vlm.retry_ladder import PageResult, Strategy
 
 if TYPE_CHECKING:
     from processors.ocr.engine import RapidOcrEngine

@@ -6,9 +6,9 @@ from processors.vlm import prompts
 from processors.vlm.document.output import page_text
 from processors.vlm.document.review import page_reasons
 from processors.vlm.options import AskOptions
-from processors.vlm.page import PageAttempt, PageResult, RetryLadder
+from processors.vlm.retry_ladder import PageAttempt, PageResult, RetryLadder
 
-_MOST_CHARACTERS = 24_000  # summarized in one request: about 8,000 tokens
+_MAX_CHARACTERS = 24_000  # summarized in one request: about 8,000 tokens
 _FEWEST = 2  # texts in one request, however long they are: otherwise the levels would never end
 
 
@@ -62,7 +62,7 @@ def _groups(texts: Sequence[str]) -> list[list[str]]:
     """In order, each group short enough for one request."""
     groups: list[list[str]] = [[]]
     for text in texts:
-        full = sum(map(len, groups[-1])) + len(text) > _MOST_CHARACTERS
+        full = sum(map(len, groups[-1])) + len(text) > _MAX_CHARACTERS
         if full and len(groups[-1]) >= _FEWEST:
             groups.append([])
         groups[-1].append(text)

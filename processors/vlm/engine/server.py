@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import httpx2
 
-from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, said
+from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, error_text
 from processors.vlm.engine.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
@@ -29,7 +29,7 @@ class ServerEngine:
         self._model = options.model
         self._features = [("response_format", "logprobs"), ("response_format",), ("logprobs",), ()]  # first: best
         self._lock = threading.Lock()  # of `_features`
-        self._server = Server(options, "model server", "processors.vlm", most_connections=options.pages_at_once + 1)
+        self._server = Server(options, "model server", "processors.vlm", max_connections=options.pages_at_once + 1)
 
     @classmethod
     def load(cls, options: VlmOptions) -> "ServerEngine":
@@ -98,13 +98,13 @@ class ServerEngine:
         """
         match response.status_code:
             case 401 | 403:
-                raise self._server.refused(response)
+                raise self._server.unauthorized(response)
             case 404:
                 served = ", ".join(self._served()) or "nothing"
-                raise self._server.lacks(f"{self._model} ({said(response)}); it serves {served}")
+                raise self._server.model_not_found(f"{self._model} ({error_text(response)}); it serves {served}")
             case 400 | 413 | 422 if _says_too_long(response):
-                return _failed(said(response), size, StopReason.NO_ROOM)
-        return _failed(f"The model server reported: {response.status_code} {said(response)}", size)
+                return _failed(error_text(response), size, StopReason.NO_ROOM)
+        return _failed(f"The model server reported: {response.status_code} {error_text(response)}", size)
 
     def _post(self, body: dict[str, object]) -> httpx2.Response | str:
         """The final response; a message if the server works but has none for this request.
@@ -125,7 +125,7 @@ class ServerEngine:
             self._server.models()  # raises if it does not respond at all
             return "The model server did not respond in time. Raise `request_timeout`, or lower `max_new_tokens`."
         if response.status_code >= _SERVER_ERROR:
-            return f"The model server failed {TRIES} times: {response.status_code} {said(response)}"
+            return f"The model server failed {TRIES} times: {response.status_code} {error_text(response)}"
         return response
 
     def _served(self) -> list[str]:
@@ -158,4 +158,4 @@ def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopRea
 
 def _says_too_long(response: httpx2.Response) -> bool:
     """True if the server rejects prompt and page as too long. There is no code for it, only words."""
-    return any(words in said(response).lower() for words in _TOO_LONG)
+    return any(words in error_text(response).lower() for words in _TOO_LONG)

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-_MOST_NAMED = 3  # missing files
+_MAX_NAMED = 3  # missing files
 
 
 def find(model: str, models: Path) -> Path | None:
@@ -23,7 +23,7 @@ def why_missing(model: str, models: Path) -> str:
     is_name = _HUB_NAME.fullmatch(model) is not None
     partial = next((folder for folder in _folders(model, models) if os.path.isdir(folder)), None)
     if partial:
-        first = ", ".join(_missing_files(partial)[:_MOST_NAMED])
+        first = ", ".join(_missing_files(partial)[:_MAX_NAMED])
         what = f"The model in {partial} is incomplete: {first} missing."
     elif is_name:
         what = f"The model {model} is not installed."

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gap:
-    """A place without text: it could not be decoded, or no words were recognized there."""
+class Interval:
+    """A stretch of a track: undecodable sound, or speech without a transcript."""
 
     at_seconds: float
     seconds: float
@@ -58,7 +58,7 @@ class Track:
         self.channels = stream.codec_context.channels or 1  # of this track
         self.declared_seconds = declared_seconds  # None: the file has no reliable duration
         self.decoded_seconds = 0.0  # so far, including gaps
-        self.gaps: list[Gap] = []  # so far
+        self.gaps: list[Interval] = []  # so far
         self.not_numbers = 0  # samples that are NaN or infinite, so far; they become silence
         self._mixes_here = False  # FFmpeg cannot mix so many channels
 
@@ -96,7 +96,7 @@ class Track:
             if not frames:
                 continue
             if lost_seconds >= _SMALLEST_GAP_SECONDS:
-                self.gaps.append(Gap(at_seconds=round(self.decoded_seconds, 3), seconds=round(lost_seconds, 3)))
+                self.gaps.append(Interval(at_seconds=round(self.decoded_seconds, 3), seconds=round(lost_seconds, 3)))
                 yield from self._silence(lost_seconds)
             lost_seconds = 0.0
             good_bytes += packet.size

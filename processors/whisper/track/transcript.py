@@ -11,7 +11,7 @@ from typing import Any
 from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
 
 from processors import wellformed
-from processors.whisper.audio.reader import Gap
+from processors.whisper.audio.reader import Interval
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track.segment import Segment
 
@@ -29,9 +29,9 @@ class Transcript:
     languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds of speech in each
     seconds: float  # decoded, including gaps
     declared_seconds: float | None = None  # by the file itself
-    gaps: tuple[Gap, ...] = ()  # places that could not be decoded
+    gaps: tuple[Interval, ...] = ()  # places that could not be decoded
     not_numbers: int = 0  # samples that are NaN or infinite
-    passed_over: tuple[Gap, ...] = ()  # speech that the voice detector found, without text
+    passed_over: tuple[Interval, ...] = ()  # speech that the voice detector found, without text
     tracks: int = 1  # sound tracks in the file; only one is transcribed
     channels: int = 1  # of that track
     is_clipped: bool = False  # only clips of it were requested

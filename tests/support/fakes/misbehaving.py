@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from processors.checkpoints import Parts
+from processors.checkpoints import Checkpoints
 from processors.contract import BadInput, Finished, Kind, Loaded, Options, OutOfMemory, Processor, Unavailable
 
 _UNTOUCHED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE, which mmap does not name
@@ -58,13 +58,13 @@ class Misbehaving(Processor):
 
     def _pages(self, work, argument):
         """Makes pages, each noted in made.txt, and crashes once before the page `argument`."""
-        parts = Parts(work, made_by={"model": "misbehaving"})
+        checkpoints = Checkpoints(work, made_by={"model": "misbehaving"})
         for page in range(1, 6):
-            if parts.get(f"page-{page}") is not None:
+            if checkpoints.get(f"page-{page}") is not None:
                 continue
             if work.attempt == 1 and page == int(argument):
                 os._exit(1)
-            parts.put(f"page-{page}", {"text": f"page {page}"})
+            checkpoints.put(f"page-{page}", {"text": f"page {page}"})
             with Path("made.txt").open("a") as made:
                 made.write(f"{page}\n")
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tiny_vlm import DRAWINGS, STATEMENT, STATEMENT_SCHEMA, TINY, Asked, a_work, answer, drawing
 
 from processors import contract
-from processors.contract import FailureKind, Progress, Ready, Unavailable
+from processors.contract import FailureKind, Progress, Runnable, Unavailable
 from processors.remote import client
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
@@ -162,7 +162,7 @@ def test_requests_are_concurrent_up_to_the_limit(ask, server, tmp_path):
 
 def test_finished_pages_survive_a_server_that_becomes_unavailable(load, server, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
-    work = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), kept=tmp_path / "kept")
+    work = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), checkpoints=tmp_path / "kept")
     server.behave({}, *[{"status": 503}] * 4)
     with pytest.raises(Unavailable):
         list(load(server, pages_at_once=1).process([work], Progress(lambda message: None)))
@@ -175,7 +175,7 @@ def test_finished_pages_survive_a_server_that_becomes_unavailable(load, server, 
 
 def test_page_that_fails_again_is_reported_missing_and_the_others_are_published(load, server, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
-    first = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), kept=tmp_path / "kept")
+    first = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), checkpoints=tmp_path / "kept")
     broken = [{"status": 500, "says": "a bug"}] * 4
     server.behave({}, *broken)
     ((_, outcome),) = load(server, pages_at_once=1).process([first], Progress(lambda message: None))
@@ -271,7 +271,7 @@ def test_settings_of_a_server_that_cannot_work_are_refused_at_start(wrong):
 
 def test_planning_does_not_contact_the_server(tmp_path):
     options = VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1")
-    assert Vlm.plan(options, AskOptions(task="read"), tmp_path) == Ready()
+    assert Vlm.plan(options, AskOptions(task="read"), tmp_path) == Runnable()
 
 
 # ---------------------------------------------------------------------------------------------- a real model behind it

@@ -14,7 +14,7 @@ from test_vlm_server import load, quick, server  # noqa: F401  the server's fixt
 from tiny_vlm import ANSWERS, DRAWINGS, Asked, a_work
 
 from processors import contract, pages, statements
-from processors.contract import Instead, Progress
+from processors.contract import Progress, Substitute
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
 SAMPLES = ROOT / "samples" / "inbox"
@@ -132,7 +132,7 @@ def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm,
 def test_ocr_replaces_a_missing_model(tmp_path: Path):
     for task in ("bank-statement", "receipt"):
         plan = Vlm.plan(VlmOptions(), AskOptions(task=task), tmp_path)
-        assert isinstance(plan, Instead) and (plan.processor, plan.recipe) == ("ocr", {"task": task})
+        assert isinstance(plan, Substitute) and (plan.processor, plan.recipe) == ("ocr", {"task": task})
 
 
 def test_formats_that_a_task_cannot_write_are_refused():

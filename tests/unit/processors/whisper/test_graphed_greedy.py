@@ -22,7 +22,7 @@ from processors.whisper.decoder import graphed_greedy, kernels
 from processors.whisper.decoder.audio_encoder import AudioEncoder
 from processors.whisper.decoder.cuda_graphs import capture_on, eagerly, first_error
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.decoder.graphed_greedy import GraphedState, StepShape, most_rows
+from processors.whisper.decoder.graphed_greedy import GraphedState, StepShape, max_rows
 from processors.whisper.decoder.text_decoder import TextDecoder
 from processors.whisper.engines.batch_runner import BatchRunner
 from processors.whisper.engines.window import Window
@@ -356,4 +356,4 @@ def test_steps_are_captured_on_a_gpu_only():
 
 
 def test_rows_that_fit_into_memory_are_a_power_of_two():
-    assert [most_rows(10, most_bytes) for most_bytes in (5, 10, 39, 40, 79, 641)] == [1, 1, 2, 4, 4, 64]
+    assert [max_rows(10, max_bytes) for max_bytes in (5, 10, 39, 40, 79, 641)] == [1, 1, 2, 4, 4, 64]

@@ -66,7 +66,7 @@ def test_finished_part_is_not_sent_again_after_a_crash(remote, server, make_work
     source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
 
     def attempt(number: int) -> None:
-        work = replace(make_work(source, tmp_path), attempt=number, kept=tmp_path / "kept")
+        work = replace(make_work(source, tmp_path), attempt=number, checkpoints=tmp_path / "kept")
         ((_, outcome),) = remote.process([work], Progress(lambda report: None))
         assert outcome.excerpt == "I was sent 2 seconds."
 
@@ -251,7 +251,7 @@ def test_base_url_belongs_to_the_server_engine(options):
 def test_server_needs_no_weights_and_no_memory(tmp_path):
     options = WhisperOptions(engine="openai", base_url="http://localhost:8000/v1", model="whisper-1")
     assert Whisper.weights_to_fetch(options, tmp_path) == "" and Whisper.memory_needed(options, tmp_path) == 0
-    assert type(Whisper.plan(options, TranscribeOptions(language="de"), tmp_path)).__name__ == "Ready"
+    assert type(Whisper.plan(options, TranscribeOptions(language="de"), tmp_path)).__name__ == "Runnable"
 
 
 # ---------------------------------------------------------------------------------------------- faster-whisper

@@ -138,7 +138,7 @@ def test_windows_of_an_interrupted_attempt_are_not_decoded_again(whisper, make_w
         outputs = tmp_path / str(number)
         outputs.mkdir()
         work = make_work(source, outputs, way=way, formats=["txt"])
-        whisper.process_one(replace(work, attempt=number, kept=tmp_path / "kept"), Progress(lambda report: None))
+        whisper.process_one(replace(work, attempt=number, checkpoints=tmp_path / "kept"), Progress(lambda report: None))
         return (outputs / "talk.txt").read_text()
 
     monkeypatch.setattr(whisper._engine._runner, "decode", counting)
