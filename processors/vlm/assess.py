@@ -15,7 +15,7 @@ from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 
 class Problem(StrEnum):
-    """What is wrong with an answer, the least serious first: of several bad answers the least bad one is shown."""
+    """The problem of an answer, least serious first: of several bad answers, the least bad one is shown."""
 
     CUT_OFF = "cut off"  # at the token limit
     LOOP = "loop"  # repeats itself
@@ -93,7 +93,7 @@ def assess(request: PageRequest, answer: PageAnswer) -> AssessedAnswer:
 
 
 def json_span(text: str) -> tuple[int, int]:
-    """Where the JSON of an answer starts and ends: without the code fence around it, if there is one."""
+    """Return the start and end of the JSON in an answer, without a code fence around it."""
     fenced = _FENCE.match(text)
     return fenced.span("inside") if fenced else (0, len(text))
 

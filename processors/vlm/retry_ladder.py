@@ -1,7 +1,7 @@
-"""One page, from its first request to a good answer or to the end of what can be tried. No I/O.
+"""The retry ladder of one page: from its first request to a good answer, or to the last strategy. No I/O.
 
-The retry ladder asks again by another strategy after a bad answer (a model that decodes greedily would only repeat it);
-which one depends on what was wrong. All answers are saved.
+After a bad answer, the ladder repeats the request with another strategy, which depends on the problem (a model that
+decodes greedily would only repeat its answer). All answers are saved.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Strategy(StrEnum):
-    """How a page is asked about; all but the first are retries after a bad answer."""
+    """A way to request a page; all but the first are retries after a bad answer."""
 
     PLAIN = "plain"
     LONGER = "higher limit"
@@ -81,7 +81,7 @@ class PageAttempt:
 
 @dataclass(kw_only=True)
 class PageResult:
-    """What is known of one page; the image itself is released."""
+    """The result of one page, without its image."""
 
     number: int  # from 1
     source_size: tuple[int, int] | None = None  # width, height before any reduction

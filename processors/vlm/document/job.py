@@ -108,7 +108,7 @@ class VlmJob:
             self._checkpoints.put(f"page-{result.number}", _PAGE.dump_python(result, mode="json"))
 
     def next_summaries(self) -> Sequence[RetryLadder]:
-        """What to ask once all pages are answered, and again once that is; empty: the document is complete."""
+        """Return the next requests once all pages are answered, level by level; empty if the document is complete."""
         if self._options.task != "summarize" or self._failure or not self._answered() or len(self._pages) == 1:
             return ()
         if self._summary is None:
@@ -117,7 +117,7 @@ class VlmJob:
 
     @property
     def done(self) -> int:
-        """How many pages are answered, or cannot be."""
+        """The number of pages that are answered, or cannot be."""
         return sum(bool(page.attempts) or page.error is not None for page in self._pages.values())
 
     @property

@@ -66,7 +66,7 @@ def _about_confidence(best: PageAttempt, options: AskOptions) -> Iterator[str]:
 
 
 def _about_resolution(page: PageResult, best: PageAttempt) -> Iterator[str]:
-    """Was the page large enough as the model saw it?"""
+    """Reasons because the page was too small as the model saw it."""
     seen = best.parts[0].answer.size_seen
     share = 1.0
     if seen is not None and page.size is not None and best.strategy is not Strategy.HALVES:

@@ -100,8 +100,8 @@ class TransformersEngine:
         return [answers[index] for index in range(len(requests))]
 
     def _room_for(self, requests: Sequence[PageRequest]) -> int:
-        """How many of `requests`, which are sorted by size, fit into the free memory by a rough estimate: half of it
-        for keys and values, the rest for activations."""
+        """Estimate how many of `requests`, which are sorted by size, fit into the free memory: half of it for keys and
+        values, the rest for activations."""
         at_once = min(self.pages_at_once, len(requests))
         free = free_bytes(self._model.device)
         while free is not None and at_once > 1:
@@ -252,7 +252,7 @@ def _is_text_only(request: PageRequest) -> bool:
 
 
 def _size(request: PageRequest) -> tuple[bool, float]:
-    """Whether it has a page, and its approximate length in tokens."""
+    """Return true if it has a page, and its approximate length in tokens."""
     pixels = 0 if request.image is None else request.image.width * request.image.height
     return not _is_text_only(request), pixels / _PIXELS_PER_TOKEN + len(request.prompt) / _CHARACTERS_PER_TOKEN
 

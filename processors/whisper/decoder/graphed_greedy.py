@@ -45,7 +45,7 @@ def max_rows(row_bytes: int, max_bytes: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class StepShape:
-    """What is fixed in a captured step."""
+    """The sizes that are fixed in a captured step."""
 
     rows: int  # spare ones are decoded like ended ones
     capacity: int  # positions of the cache to which it attends

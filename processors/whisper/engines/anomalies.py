@@ -22,7 +22,7 @@ _PUNCTUATION = PREPENDED_PUNCTUATION + APPENDED_PUNCTUATION
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a window is in the sound."""
+    """The position of a window in the sound."""
 
     seek: int  # start, in frames of 0.01 s
     frames: int  # of sound; the rest of the window is zeros

@@ -264,7 +264,7 @@ def _update(results: list[DecodingResult], numbers: Sequence[int], found: Sequen
 
 
 def _rest(piece: _Piece, last: float, left: float, text: str) -> _Piece:
-    """What is left of a window after its last timestamp, with `left` seconds of speech."""
+    """The rest of a window after its last timestamp, with `left` seconds of speech."""
     known = piece.start + last
     rest = replace(piece, start=_on_frame(known), rests=piece.rests + 1, known_until=known, text_before="")
     if left < _MIN_PROMPTED_SECONDS:

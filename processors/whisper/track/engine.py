@@ -1,4 +1,4 @@
-"""What a track needs of an engine: it transcribes one part at a time, and several jobs share it."""
+"""The interface of an engine: it transcribes one part of a track at a time, and several jobs share it."""
 
 import hashlib
 import json

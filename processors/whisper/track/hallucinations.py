@@ -51,7 +51,7 @@ _POLITE |= {
 
 
 def window_problem(text: str, spoken_seconds: float) -> str | None:
-    """Why the text of a window with so much speech cannot be right; None: it may be."""
+    """Return why the text of a window with so much speech is wrong; None if it may be right."""
     if not has_room(len(text), spoken_seconds) or len(text.split()) > _max(_MAX_WORDS_PER_SECOND, spoken_seconds):
         return "too much text for the time"
     if is_loop(text):

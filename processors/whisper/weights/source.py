@@ -80,7 +80,7 @@ def is_in_package(name: str) -> bool:
 
 
 def location(name: str, models: Path) -> Path:
-    """Where `fetch` stores them."""
+    """Return the path where `fetch` stores the weights."""
     return models / "whisper" / f"{catalogue.canonical(name)}.pt"
 
 
