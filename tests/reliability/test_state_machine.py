@@ -184,7 +184,7 @@ class Life(RuleBasedStateMachine):
                 REACHED["died in recovery"] += 1
 
     def turn(self, pick: int, other: int) -> None:
-        """What is in the inbox settles and is taken, workers load, and get what there is."""
+        """Let the files in the inbox settle and be taken, load workers, and send them jobs."""
         for _ in range(2):
             self.now += 1.1
             self._live(self.daemon.look)

@@ -26,11 +26,11 @@ class FakeServer:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def behave(self, *behaviours: dict[str, Any]) -> None:
-        """What comes of the next requests, one each."""
+        """Set the responses to the next requests, one each."""
         self._opener.open(urllib.request.Request(f"{self.root}/behave", json.dumps(behaviours).encode())).close()
 
     def asked(self) -> Any:
-        """As its module tells it."""
+        """Return the requests that the server received; see its module."""
         with self._opener.open(f"{self.root}/asked") as response:
             return json.load(response)
 

@@ -129,7 +129,7 @@ class ManualBackground:
         self._tasks.append((work, then))
 
     def turn(self) -> None:
-        """Do the tasks that were given before this turn."""
+        """Run the tasks that were submitted before this turn."""
         tasks, self._tasks = self._tasks, []
         for work, then in tasks:
             then(_outcome(work))
@@ -186,7 +186,7 @@ class ManualDaemon:
 
     @property
     def is_calm(self) -> bool:
-        """Does nothing wait for a disk, or for the background?"""
+        """True if nothing waits for a disk or for a background task."""
         return self.disk_retry.next_try() is None and not self.background.pending
 
     # ---------------------------------------------------------------------------------------- the loop
@@ -221,7 +221,7 @@ class ManualDaemon:
         self.guard(self.intake.step, self.clock.monotonic())
 
     def go_on(self) -> None:
-        """What a turn does for jobs that are queued, with the probe of the timetable."""
+        """Do the work of one loop iteration for queued jobs, including the probe of the timetable."""
         self.guard(self.disk_retry.retry)
         self.guard(self.dispatcher.probe)
         self.guard(self.dispatcher.feed)

@@ -1,4 +1,4 @@
-"""What the tests of the vision-language model share: its tiny stand-in, drawings with their answers, and jobs."""
+"""Fixtures for tests of the vision-language model: its tiny stand-in, drawings with their answers, and jobs."""
 
 import json
 from pathlib import Path

@@ -60,7 +60,7 @@ _EVENT_SECONDS = 1.0  # at most, until the event a cut waits for
 
 @dataclass
 class Figures:
-    """What was done."""
+    """The counts of a run."""
 
     cuts: int = 0
     in_recovery: int = 0
@@ -206,7 +206,7 @@ class PowerCuts:
         shutil.rmtree(snapshot)
 
     def _audit(self) -> list[str]:
-        """What `inboxd verify` finds wrong."""
+        """Return the errors that `inboxd verify` finds."""
         settings = config.load(self._site.config)
         folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         try:

@@ -1,7 +1,7 @@
-"""What anybody may put beside a file: trees of files and sidecars with any names and any bytes, and a daemon that
-measures the turns of its own loop.
+"""Random trees of files and sidecars, with any names and any bytes, and a daemon that measures the iterations of its
+own main loop.
 
-Run as a program it is that daemon; with a second word, one that is broken, for the negative controls.
+As a program, it is that daemon; with a second argument, a broken one for the negative controls.
 """
 
 import json

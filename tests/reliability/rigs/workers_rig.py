@@ -51,7 +51,7 @@ def make_toml(recipes: Mapping[str, str], *, attempts: int = 2, at_once: int = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Burden:
-    """What a process holds."""
+    """The memory and descriptors that a process holds."""
 
     resident_bytes: int
     peak_bytes: int
@@ -71,7 +71,7 @@ def burden(pid: int) -> Burden:
 
 @dataclass(frozen=True, kw_only=True)
 class Aftermath:
-    """What is left of a daemon's time with bad workers."""
+    """The state of a daemon after a round of bad workers."""
 
     rows: dict[str, dict[str, Any]]  # by file
     charged: dict[str, int]  # attempts, by file

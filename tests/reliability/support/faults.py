@@ -23,7 +23,7 @@ DEADLINE, SABOTAGED_DEADLINE = 60, 10  # seconds; a daemon that has not ended by
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What is to happen to one daemon (or, `in_worker`, to its workers)."""
+    """A fault to inject into one daemon (or, `in_worker`, into its workers)."""
 
     kill_at: int = 0  # 2n - 1: before the n-th call that changes something; 2n: after it; 0: never
     call: str = ""  # the kind of call that fails: rename, fsync, create …

@@ -1,4 +1,4 @@
-"""What a process holds, from /proc, over time: descriptors, threads, memory, children, the database's log."""
+"""The resources of a process over time, from /proc: descriptors, threads, memory, children, the database's log."""
 
 import contextlib
 import statistics
@@ -22,7 +22,7 @@ class Reading:
     wal_bytes: int
 
     def returns_to(self, before: "Reading") -> bool:
-        """Are descriptors and threads not more than they were?"""
+        """True if there are no more descriptors and threads than before."""
         return self.descriptors <= before.descriptors and self.threads <= before.threads
 
 
@@ -57,7 +57,7 @@ class Meters:
                 self.readings.append(self.read())
 
     def complaints(self, *, most_workers: int, skip: int) -> list[str]:
-        """What is not as flat as it must be; the first `skip` readings do not count."""
+        """Return the resources that grew; the first `skip` readings do not count."""
         found = []
         for name in ("descriptors", "threads"):
             before, after = getattr(self.at_rest, name), getattr(self.at_end, name)

@@ -1,4 +1,4 @@
-"""Does what the dropped text says: the first word is the misdeed, the rest its argument."""
+"""A processor that misbehaves as the dropped text orders: the first word is the misdeed, the rest its argument."""
 
 import contextlib
 import mmap
