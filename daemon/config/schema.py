@@ -175,11 +175,11 @@ def _parse_age(value: object) -> float | None:
         return None
     seconds = parse_duration(value)
     if seconds <= 0:
-        raise ValueError('must be greater than 0; "" means for ever')
+        raise ValueError('must be greater than 0; "" means never remove')
     return seconds
 
 
-Age = Annotated[float | None, BeforeValidator(_parse_age)]  # seconds; None: for ever
+Age = Annotated[float | None, BeforeValidator(_parse_age)]  # seconds; None: never remove
 
 
 class RetentionTable(_Table):

@@ -144,11 +144,13 @@ class Pools:
                 self._assignments[key] = self._plan(recipe, overrides or {}, on_cpu)
             except ValidationError as error:  # config.toml has changed since they were validated
                 self._assignments[key] = contract.NotReady(
-                    why=f"The options file beside it does not fit this recipe: {error}."
+                    why=f"The options in the file's .toml do not fit this recipe: {error}."
                 )
-            except Exception as error:  # a processor's own code: its fault costs its own jobs a wait, nothing else
+            except Exception as error:  # a processor's own code: an error delays only its own jobs
                 log.exception("the recipe %s cannot be planned", recipe)
-                self._assignments[key] = contract.NotReady(why=f"Its processor is broken: {error!r}; see the log.")
+                self._assignments[key] = contract.NotReady(
+                    why=f"Its processor failed to plan the recipe ({error!r}). See the log."
+                )
         return self._assignments[key]
 
     def assign_job(self, job: Job) -> Assignment | contract.NotReady:
@@ -183,7 +185,7 @@ class Pools:
 
     def _plan(self, name: str | None, overrides: Mapping[str, object], on_cpu: bool) -> Assignment | contract.NotReady:
         if name is None:
-            return contract.NotReady(why="No recipe is bound to files of this kind.")
+            return contract.NotReady(why="No recipe is assigned to files of this kind.")
         recipe = self._settings.recipes.get(name)
         if recipe is None:
             return contract.NotReady(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
@@ -212,7 +214,7 @@ class Pools:
         return self._pools[key]
 
     def park(self, pool: Pool, why: str) -> None:
-        """Start nothing in this pool for a while, which doubles until it works again."""
+        """Start nothing in this pool for a while. The pause doubles until the pool works again."""
         if pool.is_parked:
             return
         pause = self._settings.schedule.probe * 2 ** min(pool.parked_times, _PROBE_DOUBLINGS)
