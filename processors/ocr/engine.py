@@ -61,7 +61,7 @@ class RapidOcrEngine:
         detection, recognition = (_model(task) for task in ("det", "rec"))
         parameters = {
             "Global.log_level": "error",
-            "Global.text_score": 0.0,  # rapidocr silently drops what is below
+            "Global.text_score": 0.0,  # rapidocr silently drops text below it
             "Global.use_cls": False,  # of single lines; read_upright rotates pages
             "Det.model_path": str(detection),  # named, as rapidocr would download what it does not find
             "Rec.model_path": str(recognition),

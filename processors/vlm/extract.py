@@ -28,7 +28,7 @@ def load_schema(given: object, home: Path) -> dict[str, object]:
     """Check and return a schema, given as a table or as the name of a file relative to `home`.
 
     Raises:
-        ValueError: there is no such file, it is not a JSON Schema, or no grammar can be made of it; says what to fix.
+        ValueError: the file is missing, not a JSON Schema, or not convertible to a grammar; says what to fix.
     """
     if not isinstance(given, str | dict):
         raise ValueError("is neither the name of a JSON Schema file nor a table")

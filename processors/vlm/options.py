@@ -113,5 +113,5 @@ class AskOptions(RecipeOptions):
 
     @property
     def wants_prompt(self) -> bool:
-        """True if a file must not be taken before its prompt is there."""
+        """True if a file must wait for its NAME.prompt."""
         return self.task not in prompts.BUILT_IN and self.prompt is None

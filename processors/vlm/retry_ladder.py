@@ -167,11 +167,11 @@ def split(image: "Image.Image") -> tuple["Image.Image", "Image.Image"]:
     return image.crop((0, 0, image.width, cut)), image.crop((0, cut, image.width, image.height))
 
 
-def _row_to_cut(grey: np.ndarray) -> int:
-    """grey: uint8, shape (height, width)."""
-    height = len(grey)
+def _row_to_cut(gray: np.ndarray) -> int:
+    """gray: uint8, shape (height, width)."""
+    height = len(gray)
     first, last = (int(height * share) for share in _MIDDLE)
-    contrast = grey[first:last].max(axis=1).astype(int) - grey[first:last].min(axis=1)
+    contrast = gray[first:last].max(axis=1).astype(int) - gray[first:last].min(axis=1)
     distance = np.abs(np.arange(first, last) - height / 2)
     blank = contrast <= _BLANK
     cost = np.where(blank, distance, height + contrast * height + distance)

@@ -25,9 +25,9 @@ class FakeServer:
         self.root = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def behave(self, *behaviours: dict[str, Any]) -> None:
+    def behave(self, *behaviors: dict[str, Any]) -> None:
         """Set the responses to the next requests, one each."""
-        self._opener.open(urllib.request.Request(f"{self.root}/behave", json.dumps(behaviours).encode())).close()
+        self._opener.open(urllib.request.Request(f"{self.root}/behave", json.dumps(behaviors).encode())).close()
 
     def asked(self) -> Any:
         """Return the requests that the server received; see its module."""

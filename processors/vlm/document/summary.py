@@ -16,7 +16,7 @@ class DocumentSummary:
     """The requests that reduce the pages' summaries to one."""
 
     def __init__(self, pages: Sequence[PageResult], prompt: prompts.Prompt, options: AskOptions):
-        self._texts = [_labelled_text(page) for page in pages]
+        self._texts = [_labeled_text(page) for page in pages]
         self._prompt, self._options = prompt, options
         self._level: list[RetryLadder] = []  # not read yet
         self._all: list[RetryLadder] = []
@@ -53,7 +53,7 @@ class DocumentSummary:
         return RetryLadder(PageResult(number=0), None, prompt + "\n\n" + "\n\n".join(texts), self._options)
 
 
-def _labelled_text(page: PageResult) -> str:
+def _labeled_text(page: PageResult) -> str:
     text = page_text(page.best) if page.best and not page.best.problem else ""
     return f"[page {page.number}]\n{text or '(this page could not be read)'}"
 

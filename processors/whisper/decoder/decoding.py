@@ -53,7 +53,7 @@ class BatchDecoder:
     def encode_all(
         self, mels: Sequence[Tensor], positions: Sequence[int | None], in_bfloat16: bool = False
     ) -> list[Tensor]:
-        """The same for several windows; on a GPU, neighbours of the same length in one pass. in_bfloat16: by the
+        """The same for several windows; on a GPU, neighbors of the same length in one pass. in_bfloat16: by the
         bfloat16 encoder, if there is one."""
         encoder = (in_bfloat16 and self.bfloat16_encoder) or self.audio_encoder
         return encoder.encode_all(

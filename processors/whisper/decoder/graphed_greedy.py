@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def bucket(rows: int) -> int:
-    """The rows of the step that decodes so many: 1, 2, 4, 8, 16, 32, 64."""
+    """The number of rows of the captured step for a batch: 1, 2, 4, 8, 16, 32 or 64."""
     return 1 << (rows - 1).bit_length()
 
 
@@ -96,7 +96,7 @@ class RowState:
 
 
 class GraphedState:
-    """The memory of up to so many rows. The tensors of a step are parts of it."""
+    """The memory of up to `rows` rows. The tensors of a step are parts of it."""
 
     def __init__(self, text_decoder: TextDecoder, task: DecodingTask, rows: int):
         self._text_decoder, dims = text_decoder, text_decoder.dims
@@ -222,8 +222,8 @@ class GraphedGreedyDecoder:
             going, longest = [going[row] for row in live], max(places[row] for row in live)
 
     def _capacity(self, length: int) -> int:
-        most = self._state.max_capacity
-        return next((each for each in _CAPACITIES if length <= each < most), most)
+        largest = self._state.max_capacity
+        return next((each for each in _CAPACITIES if length <= each < largest), largest)
 
     def _step(self, shape: StepShape) -> Step:
         step = self._steps.pop(shape, None) or self._captured(shape)

@@ -33,7 +33,7 @@ class BFloat16Vocabulary:
         self._farthest = float((embedding - embedding.bfloat16().float()).norm(dim=1).max())
 
     def logits(self, states: Tensor, end: int) -> tuple[Tensor, Refine]:
-        """Normalised states (rows, width) -> float32 (rows, tokens), exact from the token `end` on, approximate for the
+        """Normalized states (rows, width) -> float32 (rows, tokens), exact from the token `end` on, approximate for the
         text before it; and a function that makes all text exact, in place, that could be the most probable of its row.
         Suppressed text must be -inf when it is called."""
         logits = self._approximate(states.bfloat16()).float()

@@ -35,10 +35,10 @@ from processors.whisper.track import hallucinations
 from processors.whisper.track.engine import PartRequest
 from processors.whisper.track.segment import Segment
 
-_REQUESTED_AT_ONCE = {"cpu": 16, "cuda": 64}  # those of one batch, and some more to choose neighbours in length from
+_REQUESTED_AT_ONCE = {"cpu": 16, "cuda": 64}  # those of one batch, and some more to choose neighbors in length from
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
-_LONGEST_SECONDS = 18.0  # neighbouring spans are joined up to it: attention takes time by the square of it
+_LONGEST_SECONDS = 18.0  # neighboring spans are joined up to it: attention takes time by the square of it
 _SPARE_SECONDS = 2.0  # of context after the end of a window: Whisper expects silence at the end
 _MIN_REST_SECONDS = 0.5  # speech after a window's last timestamp that is worth a window
 _MIN_PROGRESS_SECONDS = 1.0  # a window understood no further than this would repeat forever

@@ -121,10 +121,10 @@ class OpenAIWhisperEngine:
         if not names:
             return
         tokenizer = get_tokenizer(self._model.is_multilingual, num_languages=self._model.num_languages)
-        count, most = len(tokenizer.encode(" " + ", ".join(names) + ".")), self._model.dims.n_text_ctx // 2 - 1
-        if count > most:
+        count, limit = len(tokenizer.encode(" " + ", ".join(names) + ".")), self._model.dims.n_text_ctx // 2 - 1
+        if count > limit:
             raise BadInput(
-                f"The vocabulary has {count} tokens, more than Whisper's limit of {most}. A token is about four "
+                f"The vocabulary has {count} tokens, more than Whisper's limit of {limit}. A token is about four "
                 "letters of English, but less than one letter in some scripts. Leave out the less important names."
             )
 

@@ -184,7 +184,7 @@ class SeekLoop:
     # ------------------------------------------------------------------------------------------ its segments
 
     def _cut(self, place: Place, result: DecodingResult) -> tuple[list[Segment], int | None]:
-        """The segments between timestamps; and the frame to go on from, None: after the window, as no speech follows
+        """The segments between timestamps; and the frame to continue from, None: after the window, as no speech follows
         its last timestamp or there is none to go by."""
         tokens, begin = result.tokens, self._tokenizer.timestamp_begin
         is_time = [token >= begin for token in tokens]
@@ -252,7 +252,7 @@ class SeekLoop:
         return segments
 
     def _without_hallucinations(self, place: Place, segments: list[Segment], threshold: float) -> list[Segment]:
-        """The segments before the first hallucination; if there is one, transcription goes on from it."""
+        """The segments before the first hallucination; if there is one, transcription continues from it."""
         found = anomalies.first_hallucination(place, segments, self._last_speech, threshold)
         if found is None:
             return segments

@@ -23,7 +23,7 @@ class WholePartEngine:
     def run(
         self, tasks: Iterable[Task[ResultT]], more: Callable[[], Iterable[Task[ResultT]]] = tuple
     ) -> Iterator[tuple[int, ResultT | Exception]]:
-        batches = FairBatches(self._transcribe_all, lambda request: None, most=1)
+        batches = FairBatches(self._transcribe_all, lambda request: None, limit=1)
         return interleaving.run(tasks, batches.answer, more)
 
     def transcribe(self, request: PartRequest) -> Requests[PartResult]:

@@ -60,7 +60,7 @@ def window_problem(text: str, spoken_seconds: float) -> str | None:
 
 
 def has_room(characters: int, seconds: float) -> bool:
-    """True if somebody can say so much in that time."""
+    """True if so many characters can be spoken in that time."""
     return characters <= _max(_MAX_CHARACTERS_PER_SECOND, seconds)
 
 
@@ -92,7 +92,7 @@ def is_known_hallucination(text: str, seconds: float, spoken_seconds: float, is_
 
 
 def is_credit(text: str) -> bool:
-    """True if it mentions subtitles, as nobody does aloud."""
+    """True if the text is a subtitle credit, which nobody says aloud."""
     return bool(_CREDITS.search(text))
 
 

@@ -1,6 +1,6 @@
 """Transcribe one sound track part by part: find its speech and its language, and place the engine's segments.
 
-Works with any engine; that transcribes one part at a time. Text that nobody can have said is dropped here.
+Works with any engine, which transcribes one part at a time. Hallucinations are dropped here.
 """
 
 from collections import Counter
@@ -207,7 +207,7 @@ def _is_hallucination(
     loudness: np.ndarray,
     spoken: Sequence[vad.Span] | None,
 ) -> bool:
-    """True if nobody can have said it. (Whisper writes "you" on silence, and continues after the end of the sound.)"""
+    """True if no speech corresponds to the text. Whisper writes "you" on silence, and continues after the end."""
     if spoken is not None and not _speech_within(segment, spoken):
         return True
     levels = loudness[int(segment.start * _LEVELS_PER_SECOND) : int(segment.end * _LEVELS_PER_SECOND) + 1]

@@ -93,7 +93,7 @@ def _write(transcript: Transcript, outputs: Path, name: str, form: str, options:
         else:
             # The writer's own naming would cut "talk.part 1" at the dot.
             _WRITERS[form](os.devnull).write_result(
-                {"segments": [segment.as_json() for segment in _all_labelled(transcript, form, options)]},
+                {"segments": [segment.as_json() for segment in _all_labeled(transcript, form, options)]},
                 file,
                 _layout(options),
             )
@@ -121,17 +121,17 @@ class _Vtt(_ByChannel, WriteVTT):
 _WRITERS = {"txt": WriteTXT, "srt": _Srt, "vtt": _Vtt, "tsv": WriteTSV}
 
 
-def _all_labelled(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Segment]:
+def _all_labeled(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Segment]:
     """Every segment with its label; where subtitles join segments, only those after another channel's."""
     joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
     before = [None, *transcript.segments]
     return [
-        segment if joins and last and last.channel == segment.channel else _labelled(segment)
+        segment if joins and last and last.channel == segment.channel else _labeled(segment)
         for last, segment in zip(before, transcript.segments, strict=False)
     ]
 
 
-def _labelled(segment: Segment) -> Segment:
+def _labeled(segment: Segment) -> Segment:
     """The segment with the number of its channel, if it has one, before its words."""
     if segment.channel is None:
         return segment
@@ -159,7 +159,7 @@ def _as_markdown(transcript: Transcript) -> str:
         if is_new:
             started = segment.start
             paragraphs.append(f"**{clock(started)}** ")
-        paragraphs[-1] += (_labelled(segment) if is_new else segment).text.strip() + " "
+        paragraphs[-1] += (_labeled(segment) if is_new else segment).text.strip() + " "
         last = segment
     return "\n\n".join(paragraph.strip() for paragraph in paragraphs) + ("\n" if paragraphs else "")
 

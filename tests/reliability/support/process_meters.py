@@ -56,7 +56,7 @@ class Meters:
             with contextlib.suppress(OSError, KeyError):  # it has ended, which others will tell
                 self.readings.append(self.read())
 
-    def complaints(self, *, most_workers: int, skip: int) -> list[str]:
+    def complaints(self, *, max_workers: int, skip: int) -> list[str]:
         """Return the resources that grew; the first `skip` readings do not count."""
         found = []
         for name in ("descriptors", "threads"):
@@ -69,8 +69,8 @@ class Meters:
                 found.append(
                     f"{name}: median {second / _MB:.1f} MB in the second quarter, {last / _MB:.1f} in the last"
                 )
-        if (most := max(reading.workers for reading in self.readings)) > most_workers:
-            found.append(f"{most} worker processes at once, {most_workers} are allowed")
+        if (most := max(reading.workers for reading in self.readings)) > max_workers:
+            found.append(f"{most} worker processes at once, {max_workers} are allowed")
         return found
 
     def medians(self, name: str, *, skip: int) -> tuple[float, float]:

@@ -49,8 +49,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Vlm]:
 
 @pytest.fixture
 def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callable[..., Asked]:
-    def ask(*behaviours: dict[str, Any], source: Path = DRAWINGS / "line.png", vlm: dict | None = None, **options: Any):
-        server.behave(*behaviours)
+    def ask(*behaviors: dict[str, Any], source: Path = DRAWINGS / "line.png", vlm: dict | None = None, **options: Any):
+        server.behave(*behaviors)
         work = a_work(source, tmp_path, AskOptions(**{"prompt": "What is it?", "retries": 0, **options}))
         reports: list[contract.WorkProgress] = []
         ((_, outcome),) = load(server, **(vlm or {})).process([work], Progress(reports.append))
@@ -81,7 +81,7 @@ def test_json_in_a_code_fence_is_parsed(ask):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "expected"),
+    ("behavior", "expected"),
     [
         ({"finish": "length", "content": "It is a"}, "the answer is cut off after 3 tokens"),
         ({"finish": "length", "content": "blah blah " * 90}, 'caught in a loop: "blah" '),
@@ -92,8 +92,8 @@ def test_json_in_a_code_fence_is_parsed(ask):
     ],
     ids=["cut off", "loop", "filter", "refusal", "says no", "empty"],
 )
-def test_bad_answer_needs_review(behaviour, expected, ask):
-    assert expected in ask(behaviour).review
+def test_bad_answer_needs_review(behavior, expected, ask):
+    assert expected in ask(behavior).review
 
 
 def test_bad_answer_is_retried_in_other_words(ask, server):
@@ -105,16 +105,16 @@ def test_bad_answer_is_retried_in_other_words(ask, server):
 
 
 @pytest.mark.parametrize(
-    "behaviour", [{"status": 429, "retry_after": 0}, {"status": 503}, {"status": 500}, {"drop": True}]
+    "behavior", [{"status": 429, "retry_after": 0}, {"status": 503}, {"status": 500}, {"drop": True}]
 )
-def test_temporary_failure_is_retried(behaviour, ask):
-    assert ask(behaviour, behaviour).text.startswith("I see")
+def test_temporary_failure_is_retried(behavior, ask):
+    assert ask(behavior, behavior).text.startswith("I see")
 
 
-@pytest.mark.parametrize("behaviour", [{"status": 429}, {"status": 503}, {"drop": True}])
-def test_server_that_keeps_failing_is_unavailable(behaviour, ask):
+@pytest.mark.parametrize("behavior", [{"status": 429}, {"status": 503}, {"drop": True}])
+def test_server_that_keeps_failing_is_unavailable(behavior, ask):
     with pytest.raises(Unavailable, match=r"does not respond \(.*Start it"):
-        ask(*[behaviour] * 8)
+        ask(*[behavior] * 8)
 
 
 def test_page_that_the_server_cannot_answer_fails_alone(ask):

@@ -176,7 +176,7 @@ def test_beams_and_samples_are_decoded_step_by_step(by_step, windows):
     assert not recorder.replays
 
 
-def test_neighbours_of_equal_length_are_encoded_in_one_pass(model, windows):
+def test_neighbors_of_equal_length_are_encoded_in_one_pass(model, windows):
     encoder = AudioEncoder(model.encoder, torch.float32, kernels.plain, F.scaled_dot_product_attention)
     encoder.sounds_at_once = 2
     passes, encode = [], encoder.encode

@@ -153,7 +153,7 @@ def test_timeout_must_exceed_the_request_timeout():
 
 
 @pytest.mark.parametrize(
-    ("behaviours", "kind", "says"),
+    ("behaviors", "kind", "says"),
     [
         ([{"status": 503}] * 4, FailureKind.UNAVAILABLE, "the jobs wait"),
         ([{"status": 401, "says": "wrong key"}], FailureKind.UNAVAILABLE, "rejects the API key"),
@@ -179,8 +179,8 @@ def test_timeout_must_exceed_the_request_timeout():
         ([{"answer": {"segments": [{"text": "A", "start": 0}]}}], FailureKind.ERROR, "speech server http://127.0.0.1"),
     ],
 )
-def test_rejection_by_a_server_parks_or_fails_the_job(remote, server, make_work, tmp_path, behaviours, kind, says):
-    server.behave(*behaviours)
+def test_rejection_by_a_server_parks_or_fails_the_job(remote, server, make_work, tmp_path, behaviors, kind, says):
+    server.behave(*behaviors)
     source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
     ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda report: None))
     assert outcome.kind is kind and says in outcome.message

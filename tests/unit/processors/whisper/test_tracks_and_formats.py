@@ -51,7 +51,7 @@ def test_one_channel_is_transcribed_alone(transcribe, talk):
     assert words(transcribe(talk, channel=2).text) == words(SPOKEN[SECOND])
 
 
-def test_each_channel_is_transcribed_and_labelled(transcribe, talk):
+def test_each_channel_is_transcribed_and_labeled(transcribe, talk):
     found = transcribe(talk, channel="each", formats=["txt", "md", "json"])
     assert found.text.splitlines()[0].startswith("[1] in being") and "\n[2] " in found.text
     assert [segment["channel"] for segment in found.json()["segments"]] == [1, 2]
