@@ -156,7 +156,7 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """No result, with the reason, for the person who dropped the file."""
+    """A failure, with the reason for the person who dropped the file."""
 
     kind: FailureKind
     message: str

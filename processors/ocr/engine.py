@@ -172,7 +172,7 @@ def _model(task: str) -> Path:
 
 
 def _bgr(image: "Image.Image") -> np.ndarray:
-    """In OpenCV's channel order: uint8, shape (height, width, 3)."""
+    """Convert to OpenCV's channel order: uint8, shape (height, width, 3)."""
     return np.asarray(image)[:, :, ::-1].copy()
 
 

@@ -98,7 +98,7 @@ class _PicturePages:
         return frames or [0]
 
     def _walk(self) -> Iterator[bool]:
-        """For each frame of a TIFF, whether it is a preview. Pillow's own count would first walk to the end."""
+        """Yield for each frame of a TIFF whether it is a preview. Pillow's own count would first read to the end."""
         for frame in itertools.count():
             try:
                 self._picture.seek(frame)

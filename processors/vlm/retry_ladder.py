@@ -125,7 +125,7 @@ class RetryLadder:
             self.requests, self._strategy = self._requests(strategy), strategy
 
     def _next_strategy(self) -> Strategy | None:
-        """None: the last answer is good, or nothing is left to try."""
+        """Return the next strategy; None if the last answer is good, or no strategy is left."""
         attempts = self.result.attempts
         if len(attempts) > self._options.retries:
             return None

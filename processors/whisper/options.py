@@ -237,10 +237,10 @@ class TranscribeOptions(RecipeOptions):
 
     @property
     def temperatures(self) -> tuple[float, ...]:
-        """In the order in which they are tried, increasing."""
+        """The temperatures in the order in which they are tried, increasing."""
         return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
 
     @property
     def beams(self) -> int | None:
-        """None: greedy, which is the same as one beam."""
+        """The number of beams; None: greedy decoding, which equals one beam."""
         return None if self.beam_size == 1 else self.beam_size

@@ -59,7 +59,7 @@ def _labeled_text(page: PageResult) -> str:
 
 
 def _groups(texts: Sequence[str]) -> list[list[str]]:
-    """In order, each group short enough for one request."""
+    """Divide the texts, in order, into groups that are short enough for one request."""
     groups: list[list[str]] = [[]]
     for text in texts:
         full = sum(map(len, groups[-1])) + len(text) > _MAX_CHARACTERS

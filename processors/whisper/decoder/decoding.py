@@ -62,7 +62,7 @@ class BatchDecoder:
 
     @cached_property
     def bfloat16_encoder(self) -> AudioEncoder | None:
-        """None: it would not be faster here. Allocates a copy of the weights when it is first used."""
+        """An encoder in bfloat16; None if it would not be faster here. Allocates a copy of the weights on first use."""
         usual, own = self.audio_encoder, self._kernels
         is_possible = usual.device.type == "cpu" and usual.dtype == torch.float32 and not own.is_quantized
         linear = kernels.choose_bfloat16(self._model, own.linear) if is_possible else None

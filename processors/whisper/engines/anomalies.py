@@ -29,7 +29,7 @@ class Place:
 
     @property
     def start(self) -> float:
-        """In seconds."""
+        """Start in seconds."""
         return self.seek * HOP_LENGTH / SAMPLE_RATE
 
     @property
@@ -38,7 +38,7 @@ class Place:
 
     @property
     def window_end(self) -> float:
-        """In seconds, zeros included."""
+        """End of the window in seconds, including padding."""
         return (self.seek + N_FRAMES) * HOP_LENGTH / SAMPLE_RATE
 
 

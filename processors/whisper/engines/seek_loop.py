@@ -177,7 +177,7 @@ class SeekLoop:
         return threshold is not None and result.no_speech_prob > threshold
 
     def _is_silence(self, result: DecodingResult) -> bool:
-        """No speech, unless the text is probable enough."""
+        """True if the window has no speech, unless its text is probable enough."""
         threshold = self._options.logprob_threshold
         return self._exceeds_no_speech(result) and (threshold is None or result.avg_logprob <= threshold)
 
