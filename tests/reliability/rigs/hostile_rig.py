@@ -47,7 +47,7 @@ NAMES = [os.fsdecode(name.replace(b"/", b"_")) for name in NAMES]
 
 
 class Canary:
-    """A folder outside, with a file; the kernel tells whatever is done to them from `watch` on."""
+    """A folder outside, with a file; from `watch` on, the kernel reports all accesses to them."""
 
     def __init__(self, folder: Path, name: str = "canary.txt"):
         self.folder, self.file = folder, folder / name
@@ -74,7 +74,7 @@ class Canary:
                 events = events[16 + length :]
 
     def check(self) -> None:
-        """Nobody has touched it, and it is as it was."""
+        """Check that nobody has touched or changed it."""
         assert self.touches() == set(), "something outside the daemon's folders was touched"
         assert os.listdir(self.folder) == [self.file.name]
         assert self.file.read_bytes() == CANARY

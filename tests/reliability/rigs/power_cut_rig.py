@@ -159,7 +159,7 @@ class PowerCuts:
         return self._server.start(order)
 
     def _retry_the_failed(self) -> bool:
-        """False: the daemon did not answer: it is just being killed, or starts."""
+        """Retry the failed jobs. False: the daemon did not respond, because it is being killed or is starting."""
         with contextlib.suppress(InboxdError, OSError):
             return bool(control_socket.ask(self._site.state / "inboxd.sock", "retry", failed=True)["retried"])
         return False

@@ -122,7 +122,7 @@ def live_through(
 
 
 def _is_alone(place: Place, daemon: int) -> bool:
-    """Nothing that a worker was or started lives, and the daemon has settled the exit of each."""
+    """True if no worker or child of a worker is alive, and the daemon has handled the exit of each."""
     log = place.log()
     return processes_of(place) == [daemon] and log.count(" is loading (process ") == log.count(" has exited\n")
 

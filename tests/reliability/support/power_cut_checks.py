@@ -90,7 +90,7 @@ def _kept(seen: dict[str, Any], row: dict[str, Any] | None) -> Iterator[str]:
 
 
 def _has_its_bytes(row: dict[str, Any], promises: Promises, remains: Remains) -> Iterator[str]:
-    """From the commit of its row on, a drop is there with its checksum (a large one from that of its checksum on)."""
+    """Check that a drop exists with its checksum once its row is committed (a large one, once its checksum is)."""
     name, sha256 = f"{row['name']} ({row['state']})", row["sha256"]
     if sha256 is not None and sha256 not in promises.drops and sha256 not in promises.fragments:
         yield f"{name} has a content that nobody dropped"

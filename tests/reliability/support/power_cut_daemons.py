@@ -157,7 +157,7 @@ def _folders_unsynced() -> None:
 
 
 def _results_unsynced() -> None:
-    """The rename into the outbox is not made durable before the row says done."""
+    """Break the daemon: it records a job as done before the rename into the outbox is durable."""
     from daemon.files.outbox import Outbox
 
     Outbox.fsync_result = lambda self, job: None

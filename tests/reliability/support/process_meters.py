@@ -74,7 +74,7 @@ class Meters:
         return found
 
     def medians(self, name: str, *, skip: int) -> tuple[float, float]:
-        """Of the second and of the last quarter of the readings."""
+        """Return the medians of the second and of the last quarter of the readings."""
         values = [getattr(reading, name) for reading in self.readings[skip:]]
         quarter = len(values) // 4
         assert quarter > 2, f"only {len(values)} readings"

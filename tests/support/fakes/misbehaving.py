@@ -152,7 +152,7 @@ class Misbehaving(Processor):
             raise OutOfMemory("Not enough memory on the GPU for this.")
 
     def _lose_device_once(self, work, argument):
-        """As CUDA does: whatever comes after it in this process fails, too."""
+        """Fail as CUDA does: every later use of the device in this process also fails."""
         self._is_device_lost |= not Path(argument).exists()
         Path(argument).touch()
 

@@ -1,4 +1,4 @@
-"""Works on all files that it has at the same time, and lets others join. The first line of each says what to do."""
+"""A processor that works on all its files at once, and lets others join. The first line of each is an order."""
 
 import os
 import signal

@@ -1,7 +1,7 @@
 """A server of OpenAI's audio/transcriptions, as a process: `python -m fakes.speech_server` prints its port.
 
-It says how much sound it was sent. How it misbehaves is told to it by POST /behave: a list, of
-which each request takes the next. GET /asked tells what was asked. A key in KEY must be sent with each request.
+It reports how much sound it received. POST /behave sets a list of misbehaviors, of which each request takes the next.
+GET /asked returns the requests. If KEY is set, each request must send that key.
 """
 
 import email
@@ -72,7 +72,7 @@ class Server(BaseHTTPRequestHandler):
 
 
 def _fields(content_type: str, body: bytes) -> dict[str, bytes]:
-    """Of multipart/form-data: content by name."""
+    """Return the fields of multipart/form-data: content by name."""
     head = f"content-type: {content_type}\r\n\r\n".encode()
     message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
     found = message.iter_parts()
