@@ -38,9 +38,7 @@ class FailureKind(StrEnum):
     CRASHED = "crashed"  # the worker died while it held this job alone: retried, charged
     OUT_OF_MEMORY = "out_of_memory"  # smaller batch, then a new worker: not charged
     UNAVAILABLE = "unavailable"  # a model or server is unavailable: the pool is parked and probed, not charged
-    STORAGE = (
-        "storage"  # the outputs cannot be written (disk full, read-only, failing): continues automatically, not charged
-    )
+    STORAGE = "storage"  # the outputs cannot be written (disk full, read-only, failing): retried, not charged
 
 
 class JobError(Exception):
