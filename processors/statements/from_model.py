@@ -13,7 +13,8 @@ from processors.statements.currencies import detect_currency
 from processors.statements.dates import parse_date
 from processors.statements.header import AccountTracker
 from processors.statements.reading import RawDocument, RawFigure, RawRow
-from processors.statements.receipts import Item, Receipt, find_date
+from processors.statements.receipts import Item, Receipt
+from processors.statements.receipts.heading import find_date
 from processors.statements.records import StatementDocument, Unread
 from processors.statements.table import AmountCell
 from processors.statements.words import PageWord, TextLine
@@ -98,7 +99,7 @@ def receipt_from_answers(
     mark = detect_decimal_mark(text for text in (*sums.values(), *(item["price"] for _, _, item in items)) if text)
     receipt = Receipt(
         shop=first["shop"] or "",
-        date=find_date([first["date"]] if first["date"] else []),
+        date=find_date([first["date"]] if first["date"] else [])[0],
         currency=detect_currency([first["currency"]] if first["currency"] else []) or "",
     )
     for name, text in sums.items():

@@ -1,15 +1,14 @@
 """Verification: arithmetic, dates, confidence, a second reading. Adds flags and checks, changes no value.
 
-`verify` and `verify_receipt` check what was read; `reasons` and `doubtful_pages` report what they found.
+`verify` checks what was read; `reasons` and `doubtful_pages` report what they found.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
 
-from processors.statements.receipts import Receipt
 from processors.statements.records import (
     MIN_CONFIDENCE,
     CheckResult,
@@ -63,26 +62,6 @@ def verify(
         _check_presence(statement)
         for row in statement.rows:
             _check_row(row, second.texts.get(row.page) if second else None, min_confidence)
-
-
-def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence: float = MIN_CONFIDENCE) -> None:
-    """Verify a receipt: add to its reasons for review. `texts`: see `SecondReading`."""
-    total = sum((item.price for item in receipt.items), Decimal(0))
-    allowed = {receipt.total, receipt.subtotal}
-    if receipt.total is not None and receipt.tax is not None:
-        allowed.add(receipt.total - receipt.tax)  # tax is added at the end, as in the United States
-    if receipt.total is None:
-        receipt.reasons.append("no total was found")
-    elif total not in allowed:
-        receipt.reasons.append(f"the items add up to {total}, but the total is {receipt.total}")
-    if receipt.date is None:
-        receipt.reasons.append("no date was found")
-    for item in receipt.items:
-        if item.confidence < min_confidence:
-            receipt.reasons.append(f"{item.description!r}: low confidence ({item.confidence:.2f})")
-    for item in receipt.items:
-        if item.page in texts and not occurs(item.price, texts[item.page]):
-            receipt.reasons.append(f"{item.description!r}: {item.price} does not occur in the second reading")
 
 
 def reasons(document: StatementDocument) -> list[str]:

@@ -1,0 +1,36 @@
+"""Verification of a receipt: what no other figure confirms is a reason for a review. Changes no value."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from processors.statements.receipts.records import Receipt
+from processors.statements.records import MIN_CONFIDENCE
+from processors.statements.verify import occurs
+
+
+def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence: float = MIN_CONFIDENCE) -> None:
+    """Verify a receipt: add to its reasons for review. `texts`: see `SecondReading`."""
+    found = receipt.reasons
+    _check_total(receipt)
+    if receipt.tax is not None and not receipt.tax_confirmed_by:
+        found.append(f"the tax of {receipt.tax} follows from no other figure")
+    if receipt.date is None and not any("date" in reason for reason in found):
+        found.append("no date was found")
+    for item in receipt.items:
+        if item.confidence < min_confidence:
+            found.append(f"{item.description!r}: low confidence ({item.confidence:.2f})")
+    for item in receipt.items:
+        if item.page in texts and not occurs(item.price, texts[item.page]):
+            found.append(f"{item.description!r}: {item.price} does not occur in the second reading")
+
+
+def _check_total(receipt: Receipt) -> None:
+    if receipt.total is None:
+        receipt.reasons.append("no total was found")
+        return
+    items = sum((item.price for item in receipt.items), Decimal(0))
+    allowed = {receipt.total, receipt.subtotal, receipt.total - receipt.added}
+    if receipt.tax is not None:
+        allowed.add(receipt.total - receipt.tax)  # tax is added at the end, as in the United States
+    if items not in allowed:
+        receipt.reasons.append(f"the items add up to {items}, but the total is {receipt.total}")
