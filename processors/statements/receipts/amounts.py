@@ -18,7 +18,7 @@ _CURRENCY = f"(?:{currencies.PATTERN}|{_MORE_CURRENCIES})"
 _SIGN = "[-−–+△▲]"
 _WHOLE = r"\d{1,3}(?:(?P<group>[.,'’ \u00a0\u202f])\d{3}(?:(?P=group)\d{3})*)?|\d+"
 _START = r"(?:(?<![\w.,/\-−–+%])(?<!\d:)|(?<=[A-Za-z])(?=[€£$¥￥]))"
-_BEFORE = rf"{_START}(?P<open>\()?(?P<before>{_SIGN})? ?(?P<sign>{_CURRENCY} ?)?(?P<inner>{_SIGN})? ?"
+_BEFORE = rf"{_START}\*?(?P<open>\()?(?P<before>{_SIGN})? ?(?P<sign>{_CURRENCY} ?)?(?P<inner>{_SIGN})? ?"
 _AFTER = rf"(?P<close>\))?(?P<tail> ?{_CURRENCY}(?![A-Za-z]))? ?(?P<after>[-−–](?![\d\w]))?"
 _UNIT = r"(?! ?(?:kg|KG|g|l|ml|cl|m|km|lb|lbs|oz)\b)(?! ?[x×@*] ?\S)"
 _DECIMAL = re.compile(
@@ -165,12 +165,15 @@ def _priced(line: TextLine, height: float, notation: Notation) -> PricedLine | N
         if quantity and quantity.gives(cell.value):
             description = _without(rest, quantity)
     clean = " ".join(rest.split())
+    role = find_role(role_text)
+    if role == "information" and cell.value < 0:
+        role = "discount"  # "savings" that are subtracted here
     return PricedLine(
         line=line,
         text=clean,
         price=cell.value,
         cells=tuple(cells),
-        role=find_role(role_text),
+        role=role,
         tax_code=after if is_code else "",
         quantity=quantity,
         description=" ".join(_without_unit_price(description, cells[:-1], cell).split()).strip(" .:"),

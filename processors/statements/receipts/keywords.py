@@ -73,7 +73,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
         r"|contant[ei]|pagament|pagato|bancomat|\bcarta\b|elettronico|^pin(?:nen|betaling)?\b|bankpas|kontant"
         r"|\bkort\b|betalkort|kreditkort|swish|vipps|mobilepay|dankort|gotowka|\bkarta\b|hotovost|keszpenz|bankkartya"
         r"|nakit|kredi kart|numerar|gotovina|kortelliset|korttimaksu|kateinen|contactless|kontaktlos"
-        r"|(?:apple|google) pay|twint|bizum|paypal|paypay|alipay|wechat|suica|交通系|現金|现金|預|クレジット|支払|支付|현금|카드|наличн|картой"
+        r"|(?:apple|google) pay|twint|bizum|paypal|paypay|alipay|wechat|suica|交通系|現金|现金|預|クレジット|支払|支付"
+        r"|현금|카드|наличн|картой"
         r"|received|recu\b|entregad|ricevut|ontvangen|prepaid|gift card|gutschein",
     ),
     (

@@ -36,6 +36,7 @@ def read_receipt(pages: Sequence[PageWords]) -> Receipt:
     receipt.reasons += _other_notations(lines, height, notation)
     sums = find_sums(priced)
     items = _take_sums(receipt, priced, sums) if sums else _take_labelled(receipt, priced)
+    receipt.reasons += _contradictions(receipt, priced, items)
     _take_taxes(receipt, lines, height, notation, priced, items)
     return receipt
 
@@ -87,6 +88,7 @@ def _take_labelled(receipt: Receipt, priced: Sequence[PricedLine]) -> set[int]:
     """Go by the words, as nothing adds up; return the lines of items."""
     total_at = find_labelled_total(priced)
     end = len(priced)
+    receipt.is_sum = False
     if total_at is not None:
         receipt.total = priced[total_at].price
         receipt.confirmed_by = confirmations(priced, total_at)
@@ -96,13 +98,40 @@ def _take_labelled(receipt: Receipt, priced: Sequence[PricedLine]) -> set[int]:
         receipt.subtotal = priced[subtotals[0]].price
     items = {at for at in range(min([end, *subtotals[:1]])) if priced[at].role not in _NO_ITEMS}
     items |= {at for at in range(end) if priced[at].role == "discount"} if total_at is not None else set()
-    receipt.items = [_item(priced[at], _discounted(priced[at])) for at in sorted(items)]
+    items -= _superfluous(receipt, priced, items)
+    receipt.items = [_item(priced[at], priced[at].price) for at in sorted(items)]
     _take_others(receipt, priced, items, total_at)
     return items
 
 
-def _discounted(line: PricedLine) -> Decimal:
-    return line.price
+def _contradictions(receipt: Receipt, priced: Sequence[PricedLine], items: set[int]) -> list[str]:
+    """Further totals, and payments, that are not the total."""
+    if receipt.total is None:
+        return []
+    at = next(at for at, line in enumerate(priced) if at not in items and line.price == receipt.total)
+    later = priced[at + 1 :]
+    found = [
+        f"page {line.line.page}: {line.line.text!r} follows from no other figure"
+        for line in later
+        if line.role == "total" and len(line.cells) == 1 and line.price != receipt.total
+    ]
+    paid = [abs(line.price) for line in later if line.role == "payment"]
+    if paid and receipt.total not in (*paid, sum(paid)) and receipt.change is None:
+        found.append(f"the payment differs from the total of {receipt.total}")
+    return found
+
+
+def _superfluous(receipt: Receipt, priced: Sequence[PricedLine], items: set[int]) -> set[int]:
+    """The only line without which the others add up to the total."""
+    if receipt.total is None:
+        return set()
+    over = sum((priced[at].price for at in items), Decimal(0)) - receipt.total
+    found = [at for at in items if over and priced[at].price == over]
+    if len(found) != 1 or len(items) < 3:
+        return set()
+    line = priced[found[0]].line
+    receipt.reasons.append(f"page {line.page}: {line.text!r} was left out, as the other items add up to the total")
+    return set(found)
 
 
 def _item(line: PricedLine, price: Decimal) -> Item:
@@ -133,5 +162,9 @@ def _take_taxes(
     others = [line for line in lines if id(line) not in used]
     added = receipt.added - (receipt.tip or 0) - (receipt.rounding or 0)
     total = receipt.total - (receipt.tip or 0) if receipt.total is not None else None
-    taxes = find_taxes(others, height, notation, total, printed, added)
+    texts = [(priced[at].text, priced[at].price) for at in sorted(items)]
+    taxes = find_taxes(others, height, notation, total, printed, added, texts, receipt.currency)
+    receipt.reasons += [
+        f"the figures of the tax {text!r} do not follow from each other" for text in taxes.contradictions
+    ]
     receipt.tax, receipt.taxes, receipt.tax_confirmed_by = taxes.total, taxes.lines, taxes.confirmed_by

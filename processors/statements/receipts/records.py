@@ -45,5 +45,6 @@ class Receipt:
     change: Decimal | None = None
     currency_source: str = ""  # "printed", or the words that imply it
     added: Decimal = Decimal(0)  # tax, tip and rounding that are added to the items to give the total
+    is_sum: bool = True  # False: by words only; the amounts before the total do not add up to it
     confirmed_by: list[str] = field(default_factory=list)  # what confirms the total, in words
     tax_confirmed_by: str = ""

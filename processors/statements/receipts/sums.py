@@ -102,8 +102,7 @@ def _walk(
             states.append((at + 1, running, added, signs, sums))
         if line.role == "information" or (line.role == "tax" and _is_left_out(lines, start, at, added)):
             continue
-        choices = (1, -1) if line.role == "discount" and line.price > 0 else (1,)
-        for sign in choices:
+        for sign in _possible_signs(line, signs, [lines[other] for other in added]):
             states.append((at + 1, running + sign * line.price, (*added, at), (*signs, sign), sums))
         if added and line.price == running and running > 0:
             after = (*sums, at)
@@ -137,6 +136,14 @@ def _judge(
 def _is_left_out(lines: Sequence[PricedLine], start: int, at: int, added: Sequence[int]) -> bool:
     """True if a tax before line `at` is no part of the sum: all are, or none."""
     return any(lines[other].role == "tax" and other not in added for other in range(start, at))
+
+
+def _possible_signs(line: PricedLine, signs: Sequence[int], added: Sequence[PricedLine]) -> Sequence[int]:
+    """A discount may be printed without its minus; if so, all of a receipt are."""
+    if line.role != "discount" or line.price <= 0:
+        return (1,)
+    known = [sign for sign, other in zip(signs, added, strict=True) if other.role == "discount" and other.price > 0]
+    return known[:1] or (1, -1)
 
 
 def _is_fee(line: PricedLine) -> bool:

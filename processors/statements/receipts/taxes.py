@@ -11,51 +11,31 @@ from processors.statements.receipts.keywords import find_role, names_tax
 from processors.statements.receipts.records import TaxLine
 from processors.statements.words import TextLine
 
-_RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?) ?%")
+_RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?) ?%|% ?(\d{1,2})(?![\d.,])")
 _BARE_RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,2})?)(?![\d.,])")
 _CENT = Decimal("0.011")
+_HALF = Decimal("0.0061")  # a rounded half of a cent, and some more where net was rounded as well
 _HUNDRED = Decimal(100)
-# value-added and sales taxes in force somewhere (OECD, "Consumption Tax Trends 2024"); a rate is evidence, no more
-_KNOWN_RATES = tuple(
-    map(
-        Decimal,
-        [
-            "2.1",
-            "2.5",
-            "2.6",
-            "3",
-            "3.8",
-            "4",
-            "5",
-            "5.5",
-            "6",
-            "7",
-            "8",
-            "8.1",
-            "9",
-            "9.5",
-            "10",
-            "11",
-            "12",
-            "13",
-            "13.5",
-            "14",
-            "15",
-            "16",
-            "17",
-            "18",
-            "19",
-            "20",
-            "21",
-            "22",
-            "23",
-            "24",
-            "25",
-            "25.5",
-            "27",
-        ],
-    )
-)
+_USUAL_RATES = {  # value-added taxes (OECD, "Consumption Tax Trends"); not for the euro, whose countries have too many
+    "AUD": "10",
+    "CAD": "5 13 14 15",
+    "CHF": "2.6 3.8 8.1",
+    "CZK": "12 21",
+    "DKK": "25",
+    "GBP": "5 20",
+    "HUF": "5 18 27",
+    "JPY": "8 10",
+    "KRW": "10",
+    "MXN": "8 16",
+    "NOK": "12 15 25",
+    "NZD": "15",
+    "PLN": "5 8 23",
+    "SEK": "6 12 25",
+    "SGD": "9",
+    "THB": "7",
+    "TRY": "1 10 20",
+    "ZAR": "15",
+}
 
 
 @dataclass
@@ -63,6 +43,7 @@ class Taxes:
     lines: list[TaxLine] = field(default_factory=list)
     total: Decimal | None = None
     confirmed_by: str = ""  # "" if no other figure confirms the total
+    contradictions: list[str] = field(default_factory=list)  # lines whose figures do not follow from each other
 
 
 def find_taxes(
@@ -72,14 +53,18 @@ def find_taxes(
     total: Decimal | None,
     printed: Sequence[Decimal],
     added: Decimal,
+    items: Sequence[tuple[str, Decimal]],
+    currency: str,
 ) -> Taxes:
     """The taxes on these lines, which are no items.
 
     `printed`: all amounts outside the items, one of which may be the net amount. `added`: what was added to the items
-    as tax.
+    as tax. `items`: their texts and prices.
     """
     tables: list[TaxLine] = []
     single: list[TaxLine] = []
+    contradictions: list[str] = []
+    single_texts: list[str] = []
     heads_tax = False
     for line in lines:
         text = spaced(line, height)
@@ -91,14 +76,22 @@ def find_taxes(
             continue
         if found := _by_columns(values, rate, text, loose=is_tax or heads_tax):
             tables.append(found)
-        elif is_tax and find_role(text) not in ("total", "subtotal", "net", "payment", "change", "information"):
+        elif (is_tax and rate and len(values) > 1) or (heads_tax and (rate or len(values) > 2)):
+            contradictions.append(line.text)
+        elif is_tax and find_role(text) not in ("total", "subtotal", "payment", "change", "information"):
             single.append(TaxLine(values[-1], rate))
-    return _put_together(_distinct(tables), _distinct(single), total, printed, added)
+            single_texts.append(line.text)
+    taxes = _put_together(_distinct(tables), single, total, printed, added, items, currency)
+    if tables:
+        known = {line.tax for line in tables} | {taxes.total}
+        contradictions += [text for text, line in zip(single_texts, single, strict=True) if line.tax not in known]
+    taxes.contradictions = contradictions
+    return taxes
 
 
 def _find_rate(text: str) -> Decimal | None:
     match = _RATE.search(text)
-    return Decimal(match[1].replace(",", ".")) if match else None
+    return Decimal((match[1] or match[2]).replace(",", ".")) if match else None
 
 
 def _by_columns(values: Sequence[Decimal], rate: Decimal | None, text: str, *, loose: bool) -> TaxLine | None:
@@ -124,8 +117,8 @@ def _bare_rates(text: str) -> list[Decimal]:
 
 
 def _is_share(tax: Decimal, net: Decimal, rate: Decimal) -> bool:
-    unit = Decimal("0.55") if tax.as_tuple().exponent == 0 else _CENT
-    return net > 0 and abs(net * rate / _HUNDRED - tax) <= 2 * unit
+    slack = Decimal(1) if tax.as_tuple().exponent == 0 else _HALF  # whole amounts are also rounded down
+    return net > 0 and abs(net * rate / _HUNDRED - tax) <= slack
 
 
 def _distinct(lines: Sequence[TaxLine]) -> list[TaxLine]:
@@ -138,7 +131,13 @@ def _distinct(lines: Sequence[TaxLine]) -> list[TaxLine]:
 
 
 def _put_together(
-    tables: list[TaxLine], single: list[TaxLine], total: Decimal | None, printed: Sequence[Decimal], added: Decimal
+    tables: list[TaxLine],
+    single: list[TaxLine],
+    total: Decimal | None,
+    printed: Sequence[Decimal],
+    added: Decimal,
+    items: Sequence[tuple[str, Decimal]],
+    currency: str,
 ) -> Taxes:
     """Sum up; a line that is the sum of the others is not counted again."""
     tables = _without_sum(tables)
@@ -153,8 +152,19 @@ def _put_together(
     if not single:
         return Taxes()
     taxes = Taxes(single, sum((line.tax for line in single), Decimal(0)))
-    taxes.confirmed_by = _confirm(taxes, total, printed, added)
+    taxes.confirmed_by = _confirm(taxes, total, printed, added, currency) or _confirm_by_items(
+        taxes.total, total, items
+    )
     return taxes
+
+
+def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple[str, Decimal]]) -> str:
+    """By the rates beside the items, whose prices include the tax."""
+    rated = [(rate, price) for text, price in items if (rate := _find_rate(text))]
+    if len({rate for rate, _ in rated}) == 1 and total is not None:
+        rated = [(rated[0][0], total)]  # discounts as well
+    included = sum((price * rate / (_HUNDRED + rate) for rate, price in rated), Decimal(0))
+    return "the rates of the items" if rated and abs(included - tax) <= _HALF * len(rated) else ""
 
 
 def _without_sum(lines: list[TaxLine]) -> list[TaxLine]:
@@ -167,7 +177,7 @@ def _without_sum(lines: list[TaxLine]) -> list[TaxLine]:
     return lines
 
 
-def _confirm(taxes: Taxes, total: Decimal | None, printed: Sequence[Decimal], added: Decimal) -> str:
+def _confirm(taxes: Taxes, total: Decimal | None, printed: Sequence[Decimal], added: Decimal, currency: str) -> str:
     if total is None or taxes.total is None or not 0 < taxes.total < total:
         return ""
     net = total - taxes.total
@@ -183,7 +193,6 @@ def _confirm(taxes: Taxes, total: Decimal | None, printed: Sequence[Decimal], ad
         if stacked or abs(bases - net) <= slack:
             return "the rate"
     if len(taxes.lines) == 1 and rates[0] is None:
-        slack = Decimal("0.6") if taxes.total.as_tuple().exponent == 0 else Decimal("0.006")
-        near = [rate for rate in _KNOWN_RATES if abs(net * rate / _HUNDRED - taxes.total) <= slack]
-        return "a usual rate" if near else ""
+        usual = map(Decimal, _USUAL_RATES.get(currency, "").split())
+        return "a usual rate" if any(_is_share(taxes.total, net, rate) for rate in usual) else ""
     return ""

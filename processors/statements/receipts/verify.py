@@ -28,9 +28,15 @@ def _check_total(receipt: Receipt) -> None:
     if receipt.total is None:
         receipt.reasons.append("no total was found")
         return
+    if not receipt.items:
+        if not (receipt.confirmed_by or receipt.tax_confirmed_by):
+            receipt.reasons.append(f"no items were found, and no other figure confirms the total of {receipt.total}")
+        return
     items = sum((item.price for item in receipt.items), Decimal(0))
-    allowed = {receipt.total, receipt.subtotal, receipt.total - receipt.added}
-    if receipt.tax is not None:
-        allowed.add(receipt.total - receipt.tax)  # tax is added at the end, as in the United States
-    if items not in allowed:
+    explained = {receipt.total, receipt.total - receipt.added}
+    if receipt.tax is not None:  # it is added at the end, as in the United States
+        explained.add(receipt.total - receipt.tax - (receipt.tip or 0) - (receipt.rounding or 0))
+    if items not in explained:
         receipt.reasons.append(f"the items add up to {items}, but the total is {receipt.total}")
+    elif not receipt.is_sum:
+        receipt.reasons.append(f"the amounts before the total do not add up to {receipt.total}")

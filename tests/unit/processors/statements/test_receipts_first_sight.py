@@ -1,0 +1,311 @@
+"""Receipts that were typed after the code was written: what they print, and that no misread digit goes unnoticed."""
+
+import re
+
+import pytest
+from test_receipts_languages import RECEIPTS, read_typed
+from typed_pages import typed_page
+
+from processors.statements.receipts import Receipt, read_receipt
+
+TYPED = {  # text; shop, date, total, tax, currency; number of items
+    "tr": (
+        """
+               YILDIZ MARKET
+            Cumhuriyet Cad. No:12
+        TARIH : 03/02/2025   SAAT : 14:22
+        FIS NO: 0042
+        EKMEK          %1            *12,50
+        SUT 1L         %1            *34,90
+        DETERJAN       %20          *129,00
+        TOPKDV                       *21,97
+        TOPLAM                      *176,40
+        NAKIT                       *200,00
+        PARA USTU                    *23,60
+        """,
+        ("YILDIZ MARKET", "2025-02-03", "176.40", "21.97", "TRY"),
+        3,
+    ),
+    "pt": (
+        """
+             PASTELARIA DO CAIS
+             NIF 501234567
+        Fatura Simplificada FS 1/234
+        2025-02-08 09:12
+        2 x Pastel de Nata    1,30      2,60
+        1 x Galao             1,60      1,60
+        TOTAL EUR                       4,20
+        Multibanco                      4,20
+        Taxa   Base    IVA    Total
+        13%    3,72    0,48    4,20
+        """,
+        ("PASTELARIA DO CAIS", "2025-02-08", "4.20", "0.48", "EUR"),
+        2,
+    ),
+    "dk": (
+        """
+              Havnens Bageri
+              CVR 12345678
+        Rundstykke        4 x 8,00     32,00
+        Kaffe                          28,00
+        I alt DKK                      60,00
+        Heraf moms 25%                 12,00
+        Dankort                        60,00
+        05-02-2025 08:03
+        """,
+        ("Havnens Bageri", "2025-02-05", "60.00", "12.00", "DKK"),
+        2,
+    ),
+    "hu": (
+        """
+              KISBOLT KFT.
+            Adószám: 12345678-2-42
+                 NYUGTA
+        KENYÉR             C00         899 Ft
+        TEJ                C00         459 Ft
+        ÖSSZESEN:                    1 358 Ft
+        KÉSZPÉNZ                     1 500 Ft
+        VISSZAJÁRÓ                     142 Ft
+        2025.02.06. 17:33
+        """,
+        ("KISBOLT KFT.", "2025-02-06", "1358", None, "HUF"),
+        2,
+    ),
+    "cz": (
+        """
+             Potraviny U Lípy
+             DIČ CZ12345678
+        Rohlík   10 ks x 3,50         35,00
+        Máslo                         59,90
+        Sleva                         -5,00
+        Zaokrouhlení                   0,10
+        Celkem Kč                     90,00
+        Hotovost                     100,00
+        Vráceno                       10,00
+        DPH 12%   základ 80,27         9,63
+        Datum: 4.2.2025 15:20
+        """,
+        ("Potraviny U Lípy", "2025-02-04", "90.00", "9.63", "CZK"),
+        3,
+    ),
+    "in": (
+        """
+              SHREE SWEETS
+            GSTIN 27ABCDE1234F1Z5
+        Bill No 118   Date 07/02/25 19:40
+        Item           Qty   Rate    Amt
+        Samosa          4   20.00   80.00
+        Lassi           2   60.00  120.00
+        Sub Total                  200.00
+        CGST 2.5%                    5.00
+        SGST 2.5%                    5.00
+        Grand Total                210.00
+        UPI                        210.00
+        """,
+        ("SHREE SWEETS", "2025-02-07", "210.00", "10.00", "INR"),
+        2,
+    ),
+    "mx": (
+        """
+             TACOS EL NORTE
+             RFC TEN010203AB1
+        Fecha 10/02/2025 21:05
+        5 Tacos pastor             $95.00
+        2 Agua fresca              $50.00
+        Total                     $145.00
+        Incluye IVA                $20.00
+        Efectivo                  $200.00
+        Cambio                     $55.00
+        """,
+        ("TACOS EL NORTE", "2025-02-10", "145.00", "20.00", "MXN"),
+        2,
+    ),
+    "sg": (
+        """
+             Kopi Corner Pte Ltd
+             UEN 201912345K
+        12/02/2025 13:11
+        Kaya Toast                  4.80
+        Kopi C                      2.40
+        Subtotal                    7.20
+        Service Charge 10%          0.72
+        GST 9%                      0.71
+        Total                       8.63
+        Rounding                   -0.03
+        Amount Due             SGD  8.60
+        NETS                        8.60
+        """,
+        ("Kopi Corner Pte Ltd", "2025-02-12", "8.60", "0.71", "SGD"),
+        3,
+    ),
+    "cn": (
+        """
+             小城面馆
+        日期：2025-02-05 12:30
+        牛肉面        1        28.00
+        凉拌黄瓜      1        12.00
+        可乐          2        10.00
+        合计                   50.00
+        微信支付               50.00
+        """,
+        ("小城面馆", "2025-02-05", "50.00", None, "CNY"),
+        3,
+    ),
+    "fuel": (
+        """
+             TANKSTELLE NORD
+          Autohof 3, 24534 Neumünster
+        Zapfsäule 4
+        Super E10
+          38,52 l x 1,729 EUR/l        66,60 A
+        Gesamtbetrag EUR               66,60
+        Girocard                       66,60
+        A: 19% MwSt  10,63  Netto      55,97
+        11.02.2025  06:48
+        """,
+        ("TANKSTELLE NORD", "2025-02-11", "66.60", "10.63", "EUR"),
+        1,
+    ),
+    "park": (
+        """
+             PARKING CENTRAL
+        Entrée 12/02/2025 09:02
+        Sortie 12/02/2025 11:40
+        Montant TTC           6,40 EUR
+        dont TVA 20%          1,07 EUR
+        Carte bancaire        6,40 EUR
+        """,
+        ("PARKING CENTRAL", "2025-02-12", "6.40", "1.07", "EUR"),
+        0,
+    ),
+    "us2": (
+        """
+             GREENLEAF MARKET
+           88 Main St Austin, TX 78701
+        02/08/25  10:14 AM
+        ORG BANANAS              1.29 F
+        PAPER TOWELS             8.99 T
+        SHAMPOO                  6.49 T
+        SAVINGS                 -1.00
+          SUBTOTAL              15.77
+          TAX 1  8.25%           1.20
+          TOTAL                 16.97
+          DEBIT                 16.97
+          CHANGE DUE             0.00
+        ITEMS SOLD 3
+        YOU SAVED $1.00
+        """,
+        ("GREENLEAF MARKET", "2025-02-08", "16.97", "1.20", "USD"),
+        4,
+    ),
+    "uk2": (
+        """
+             Harbour Fish Bar
+        14 Quay Street, Whitby
+        VAT Reg 123 4567 89
+        Table 12          Covers 2
+        2 Cod & Chips        £25.00
+        1 Mushy Peas          £2.50
+        2 Tea                 £5.00
+        Service 12.5%         £4.06
+        Total                £36.56
+        VAT Summary
+        Rate    Net     VAT    Gross
+        20.00  27.08    5.42   32.50
+        Card                 £36.56
+        14/02/2025 19:21
+        """,
+        ("Harbour Fish Bar", "2025-02-14", "36.56", "5.42", "GBP"),
+        4,
+    ),
+    "es2": (
+        """
+           SUPERMERCADO LA HUERTA S.A.
+              A-12345678
+        15/02/2025 18:20  OP: 123456
+        Descripción     P. Unit   Importe
+        1 PAN INTEGRAL              1,15
+        2 LECHE ENTERA      0,95    1,90
+        1 PLATANO
+        1,024 kg    1,99 €/kg       2,04
+        TOTAL (€)                   5,09
+        TARJETA BANCARIA            5,09
+        IVA   BASE IMPONIBLE (€)  CUOTA (€)
+        4%          4,89            0,20
+        TOTAL       4,89            0,20
+        """,
+        ("SUPERMERCADO LA HUERTA S.A.", "2025-02-15", "5.09", "0.20", "EUR"),
+        3,
+    ),
+    "at": (
+        """
+             Gasthaus Zum Hirschen
+           UID ATU12345678
+        Rechnung Nr. 4711
+        10.02.2025 20:45   Tisch 5
+        2x Wiener Schnitzel          37,80
+        1x Apfelstrudel               6,20
+        3x Soda Zitron                9,90
+        Summe EUR                    53,90
+        Trinkgeld                     5,10
+        Gesamt                       59,00
+        Visa                         59,00
+        Enthaltene MwSt:
+        10%  40,00   4,00  44,00
+        20%   8,25   1,65   9,90
+        """,
+        ("Gasthaus Zum Hirschen", "2025-02-10", "59.00", "5.65", "EUR"),
+        3,
+    ),
+    "it2": (
+        """
+          FARMACIA SANT'ANNA
+        P.IVA 01234567890
+        Via Roma 4 - 10123 Torino (TO)
+          DOCUMENTO COMMERCIALE
+        di vendita o prestazione
+        DESCRIZIONE        IVA    Prezzo(€)
+        TACHIPIRINA        10%        5,90
+        CEROTTI            22%        3,50
+        Subtotale                     9,40
+        TOTALE COMPLESSIVO            9,40
+        di cui IVA                    1,17
+        Pagamento elettronico         9,40
+        Importo pagato                9,40
+        13-02-2025 10:01
+        """,
+        ("FARMACIA SANT'ANNA", "2025-02-13", "9.40", "1.17", "EUR"),
+        2,
+    ),
+}
+_EVERY = 7  # digits: every seventh is misread, as all take long
+_MONEY = re.compile(r"\d[.,]\d\d\b|¥|Ft|,\d{3}")
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_receipt_is_read_without_a_reason_for_a_review(name: str):
+    text, wanted, items = TYPED[name]
+    receipt = read_typed(text)
+    total, tax = (None if value is None else str(value) for value in (receipt.total, receipt.tax))
+    assert (receipt.shop, str(receipt.date), total, tax, receipt.currency) == wanted
+    assert len(receipt.items) == items and receipt.reasons == []
+
+
+@pytest.mark.parametrize("name", [*TYPED, *RECEIPTS])
+def test_misread_digit_is_never_wrong_in_silence(name: str):
+    text = (TYPED | RECEIPTS)[name][0]
+    printed = _money(read_receipt([typed_page(text)]))
+    digits = [
+        at
+        for line in re.finditer(r".+", text)
+        if _MONEY.search(line[0])
+        for at in range(*line.span())
+        if text[at].isdecimal()
+    ]
+    for at in digits[::_EVERY]:
+        receipt = read_typed(f"{text[:at]}{(int(text[at]) + 3) % 10}{text[at + 1 :]}")
+        assert _money(receipt) == printed or receipt.reasons
+
+
+def _money(receipt: Receipt) -> list[object]:
+    return [receipt.total, receipt.tax, [item.price for item in receipt.items]]
