@@ -7,7 +7,13 @@ Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check
 
 from processors.statements.assembly import read_statements
 from processors.statements.finish import FinishedDocument, finish_receipt, finish_statement
-from processors.statements.from_model import from_page_answers, page_schema, receipt_from_answers, receipt_schema
+from processors.statements.from_model import (
+    from_page_answers,
+    page_schema,
+    receipt_from_answers,
+    receipt_schema,
+    row_index,
+)
 from processors.statements.ofx import write_ofx
 from processors.statements.outputs import FORMATS, summarize_document
 from processors.statements.receipts import Receipt, read_receipt
@@ -36,6 +42,7 @@ __all__ = [
     "read_receipt",
     "read_statements",
     "reasons",
+    "row_index",
     "receipt_from_answers",
     "receipt_schema",
     "split_words",

@@ -44,6 +44,11 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
     return document
 
 
+def names_card(text: str) -> bool:
+    """True if a line says that its statement is that of a card, whose balance is owed."""
+    return _CARD.search(normalize(text)) is not None
+
+
 def _has_rows(reading: RawDocument, account: str) -> bool:
     return any(isinstance(item, RawRow) and item.account == account for item in reading.items)
 
@@ -122,7 +127,7 @@ def _assemble(
         items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, order, period) for each in raw]
     _add_figures(statement, items, mark)
-    is_card = any(_CARD.search(normalize(text)) for text in texts)
+    is_card = any(names_card(text) for text in texts)
     amounts = [_row_amounts(each, mark) for each in raw]
     statement.is_liability = set_directions(amounts, statement.opening, is_card=is_card)
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):

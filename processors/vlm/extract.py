@@ -123,7 +123,7 @@ def schema_form(schema: Mapping[str, Any]) -> str:
     """
     if "properties" in schema:
         return "{" + ", ".join(f'"{name}": {schema_form(value)}' for name, value in schema["properties"].items()) + "}"
-    if "items" in schema:
+    if "items" in schema and "description" not in schema:
         return f"[{schema_form(schema['items'])}, ...]"
     return f"<{schema.get('description', 'text')}>"
 

@@ -44,7 +44,8 @@ STATEMENT = (
     "This is a page of a bank statement. Copy it as JSON of the form below: each row of the table of movements once, "
     "from the first to the last, with its date, its whole text and its amounts exactly as printed, with their signs, "
     "letters and brackets, each in the column it is printed in. Convert, add up and correct nothing. Balances and "
-    "totals that are no movements belong in opening, closing, total_debits and total_credits. Every value is a text, "
+    "totals that are no movements belong in opening, closing, total_debits and total_credits. Where no "
+    "date is printed beside a row, write null: it is that of the row above. Every value is a text, "
     f"or null if it is not on this page. Write only the JSON.\n\n{FORM_MARK}"
 )
 RECEIPT = (

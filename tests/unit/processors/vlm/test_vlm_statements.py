@@ -110,8 +110,9 @@ def test_receipt_is_verified_by_its_total_and_a_second_reading(ask):
 
 @pytest.mark.parametrize("name", ["statement-one.png", "statement-four.png"])
 def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm, tmp_path: Path):
-    """End to end with a real model: built-in prompt and form, grammar, verification and files."""
-    work = a_work(DRAWINGS / name, tmp_path, AskOptions(task="bank-statement"))
+    """End to end with a real model: grammar, verification and files. The prompt is the one that it was trained with."""
+    prompt = (DRAWINGS / "statement-prompt.txt").read_text().strip()
+    work = a_work(DRAWINGS / name, tmp_path, AskOptions(task="bank-statement", prompt=prompt))
     reports: list[contract.WorkProgress] = []
     ((_, outcome),) = vlm.process([work], Progress(reports.append))
     asked, wanted = Asked(outcome, work, reports), json.loads(ANSWERS[name]["task_answer"])
