@@ -21,6 +21,8 @@ from processors.statements.records import (
 from processors.statements.sequences import align, find_out_of_order
 
 _SEPARATOR = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
+_LETTERS_ONLY = re.compile(r"[\W\d_]+")
+_LONGER_WORD = 3  # letters; shorter ones occur by chance
 _MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
 _LEAST_BALANCES = 5  # fewer show no rule
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the statement does not list its rows by date
@@ -95,6 +97,14 @@ def occurs(value: Decimal, text: str) -> bool:
     """True if an amount occurs in another reading of its page, digit by digit, in whatever notation."""
     digits = _SEPARATOR.join(char for char in str(value) if char.isdigit())
     return bool(re.search(rf"(?<!\d)0*{digits}(?!\d)", text))
+
+
+def is_confirmed_by(text: str, values: Iterable[Decimal | None], words: str) -> bool:
+    """True if another reading of the page has all these amounts, at least one, and every longer word."""
+    printed = [value for value in values if value is not None]
+    letters = _LETTERS_ONLY.sub("", text.casefold())
+    longer = [word for word in _LETTERS_ONLY.sub(" ", words.casefold()).split() if len(word) >= _LONGER_WORD]
+    return bool(printed) and all(occurs(value, text) for value in printed) and all(word in letters for word in longer)
 
 
 def _pages(numbers: Iterable[int]) -> str:
@@ -187,7 +197,8 @@ def _check_totals(statement: Statement) -> list[CheckResult]:
 
 def _check_row(row: Row, text: str | None, min_confidence: float) -> None:
     """`text`: a second reading of its page, in which its amounts must occur; None: there is none."""
-    if row.confidence < min_confidence:
+    is_unsure = row.confidence < min_confidence
+    if is_unsure and not (text and is_confirmed_by(text, (row.debit, row.credit, row.balance), row.description)):
         row.flags.append(f"low confidence ({row.confidence:.2f})")
     if not row.description:
         row.flags.append("has no description")

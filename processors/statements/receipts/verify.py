@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from processors.statements.receipts.records import Receipt
 from processors.statements.records import MIN_CONFIDENCE
-from processors.statements.verify import occurs
+from processors.statements.verify import is_confirmed_by, occurs
 
 
 def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence: float = MIN_CONFIDENCE) -> None:
@@ -17,7 +17,8 @@ def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence
     if receipt.date is None and not any("date" in reason for reason in found):
         found.append("no date was found")
     for item in receipt.items:
-        if item.confidence < min_confidence:
+        text = texts.get(item.page, "")
+        if item.confidence < min_confidence and not is_confirmed_by(text, [item.price], item.description):
             found.append(f"{item.description!r}: low confidence ({item.confidence:.2f})")
     for item in receipt.items:
         if item.page in texts and not occurs(item.price, texts[item.page]):

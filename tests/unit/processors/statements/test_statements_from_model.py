@@ -6,7 +6,16 @@ from typing import Any
 import jsonschema
 import pytest
 
-from processors.statements import Statement, StatementDocument, from_page_answers, page_schema, reasons, verify
+from processors.statements import (
+    SecondReading,
+    Statement,
+    StatementDocument,
+    from_page_answers,
+    page_schema,
+    reasons,
+    row_index,
+    verify,
+)
 from processors.statements.answers import clean_account, is_same_account, read_amount
 
 _ROW = ("date", "description", "reference", "debit", "credit", "amount", "balance")
@@ -221,3 +230,27 @@ def test_each_account_of_a_page_is_a_statement():
         ("222222", "20.00", 1),
     ]
     assert reasons(document) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_flagged"),
+    [
+        ("3 May 2024 Rent of the flat 50.00 50.00", False),
+        ("3 May 2024 Rentofthe flat 50.00 50.00", False),
+        ("3 May 2024 Rest of the flat 50.00 50.00", True),
+        ("3 May 2024 Rent of the flat 60.00", True),
+    ],
+)
+def test_row_on_which_both_readings_agree_needs_no_flag(text: str, is_flagged: bool):
+    answer = page(row("3 May 2024", "Rent of the flat", debit="50.00", balance="50.00"), opening="100.00")
+    document = from_page_answers([(1, answer)], {(1, 0): 0.3}, {1: text})
+    verify(document, SecondReading(texts={1: text}), min_confidence=0.7)
+    (unsure,) = document.rows
+    assert any("low confidence" in flag for flag in unsure.flags) == is_flagged
+
+
+def test_confidence_of_a_row_of_a_further_account_is_its_own():
+    other = page(row("3 May 2024", "Interest", credit="1.00"), account="222222")
+    answer = page(row("3 May 2024", "Rent", debit="50.00"), account="111111", other_accounts=[other])
+    document = from_page_answers([(1, answer)], {(1, row_index(0, 0)): 0.3})
+    assert [each.confidence for each in document.rows] == [1.0, 0.3]
