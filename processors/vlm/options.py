@@ -21,6 +21,8 @@ _MAX_TOKENS = 1_000_000  # more than the context of any model
 _THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt"), 0.7)
 _SCHEMAS = {"bank-statement": statements.page_schema, "receipt": statements.receipt_schema}
 _KNOWN_FORMATS = {"extract": ("json",)} | statements.FORMATS
+_USUAL_PIXELS = 1_280_000  # A4 at 115 dpi
+_PIXELS_OF_MONEY = 2_300_000  # A4 at 154 dpi: at 115 dpi, digits of 7 points are 8 pixels high
 _TEXT_FORMATS = ("md", "txt", "json")
 
 
@@ -35,11 +37,16 @@ class VlmOptions(ServerOptions):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if available
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
-    # of a page as the model sees it: A4 at 115 dpi
-    max_pixels: int = Field(default=1_280_000, ge=3_136, le=MAX_PIXELS)
+    # of a page as the model sees it; statements and receipts on a GPU: 2,300,000, unless set
+    max_pixels: int = Field(default=_USUAL_PIXELS, ge=3_136, le=MAX_PIXELS)
     # in one forward pass, also from several jobs; fewer if memory runs out
     pages_at_once: int = Field(default=8, ge=1, le=MAX_AT_ONCE)
     threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # on the CPU; None: torch decides
+
+    def max_pixels_of_money(self, device: str) -> int:
+        """The most pixels of a page of a statement or receipt; `device`: "cpu", "cuda" …"""
+        is_default = self.max_pixels == _USUAL_PIXELS
+        return _PIXELS_OF_MONEY if is_default and device == "cuda" else self.max_pixels
 
 
 class AskOptions(RecipeOptions):

@@ -23,7 +23,8 @@ class ServerEngine:
     """One server and model. See `types.VlmEngine`."""
 
     def __init__(self, options: VlmOptions):
-        self.max_pixels, self.pages_at_once = options.max_pixels, options.pages_at_once
+        self.max_pixels = self.max_pixels_of_money = options.max_pixels
+        self.pages_at_once = options.pages_at_once
         self.device_name = options.base_url
         self.made_by = {"model": options.model, "server": options.base_url, "max_pixels": options.max_pixels}
         self._model = options.model

@@ -228,3 +228,9 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_statements_have_more_pixels_on_a_gpu_only():
+    assert VlmOptions().max_pixels_of_money("cuda") == 2_300_000
+    assert VlmOptions().max_pixels_of_money("cpu") == VlmOptions().max_pixels
+    assert VlmOptions(max_pixels=900_000).max_pixels_of_money("cuda") == 900_000
