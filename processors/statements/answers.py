@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from processors.statements.amounts import DecimalMark
 from processors.statements.currencies import CODES, CODES_LIKE_WORDS, SIGNS
@@ -121,3 +121,18 @@ def is_same_account(one: str, other: str) -> bool:
     tail = digits[0] if digits else ""
     is_masked = "*" in one + other or "•" in one + other or "X" in short
     return one == other or (len(tail) >= _LEAST_ALIKE and long.endswith(tail if is_masked else short))
+
+
+def object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+    """An object with exactly these properties."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def text_schema(meaning: str) -> dict[str, Any]:
+    """A short text, or null."""
+    return {"type": ["string", "null"], "maxLength": 120, "description": meaning}
+
+
+def amount_schema(meaning: str) -> dict[str, Any]:
+    """An amount as printed, or null."""
+    return {"anyOf": [{"type": "string", "pattern": AMOUNT_PATTERN}, {"type": "null"}], "description": meaning}

@@ -9,19 +9,21 @@ from decimal import Decimal
 from typing import Any
 
 from processors.statements.amounts import (
-    DecimalMark,
-    detect_decimal_mark,
     looks_like_amount,
-    parse_amount,
 )
-from processors.statements.answers import AMOUNT_PATTERN, Notation, clean_account, is_same_account, read_amount
+from processors.statements.answers import (
+    Notation,
+    amount_schema,
+    clean_account,
+    is_same_account,
+    object_schema,
+    read_amount,
+    text_schema,
+)
 from processors.statements.assembly import assemble, names_card
-from processors.statements.currencies import detect_currency
 from processors.statements.dates import PrintedDate, parse_date
 from processors.statements.keywords import match_section
 from processors.statements.reading import RawDocument, RawFigure, RawRow
-from processors.statements.receipts import Item, Receipt
-from processors.statements.receipts.heading import find_date
 from processors.statements.records import Statement, StatementDocument, Unread
 from processors.statements.table import AmountCell
 from processors.statements.words import PageWord, TextLine
@@ -35,8 +37,6 @@ _TEXTS = {
     "currency": "three letters, such as EUR",
     "period": 'the statement\'s period as printed, such as "01/05/2024 to 31/05/2024"',
 }
-_SUMS = ("subtotal", "tax", "total")
-_OF_RECEIPT = ("shop", "date", "currency", *_SUMS)
 _FIGURES = {
     "opening": "opening balance, or the balance brought forward to this page",
     "closing": "closing balance of the statement; not what is carried forward to the next page",
@@ -52,7 +52,7 @@ def page_schema() -> dict[str, Any]:
     """
     account = _account_schema()
     optional = {
-        "kind": _text("what the document calls itself, such as Credit card statement"),
+        "kind": text_schema("what the document calls itself, such as Credit card statement"),
         "other_accounts": {
             "type": ["array", "null"],
             "items": account,
@@ -65,21 +65,21 @@ def page_schema() -> dict[str, Any]:
 
 def _account_schema() -> dict[str, Any]:
     row = {
-        "date": _text("date of the movement, as printed"),
+        "date": text_schema("date of the movement, as printed"),
         "description": {"type": "string", "maxLength": 500},
-        "reference": _text("reference or type, where it has a column of its own"),
-        "debit": _amount("money out, where there is a column for it"),
-        "credit": _amount("money in, where there is a column for it"),
-        "amount": _amount("where one column holds both, with its sign or letters"),
-        "balance": _amount("balance after the movement, with its sign or letters"),
+        "reference": text_schema("reference or type, where it has a column of its own"),
+        "debit": amount_schema("money out, where there is a column for it"),
+        "credit": amount_schema("money in, where there is a column for it"),
+        "amount": amount_schema("where one column holds both, with its sign or letters"),
+        "balance": amount_schema("balance after the movement, with its sign or letters"),
     }
-    required = _object(row)
-    section = {"section": _text("heading above the row, such as Deposits or Withdrawals")}
-    whole = {name: _text(meaning) for name, meaning in _TEXTS.items()}
-    whole |= {name: _amount(meaning) for name, meaning in _FIGURES.items()}
+    required = object_schema(row)
+    section = {"section": text_schema("heading above the row, such as Deposits or Withdrawals")}
+    whole = {name: text_schema(meaning) for name, meaning in _TEXTS.items()}
+    whole |= {name: amount_schema(meaning) for name, meaning in _FIGURES.items()}
     rows = required | {"properties": required["properties"] | section}
     whole["rows"] = {"type": "array", "items": rows, "maxItems": 200}
-    return _object(whole)
+    return object_schema(whole)
 
 
 def from_page_answers(
@@ -105,54 +105,6 @@ def from_page_answers(
 def row_index(account: int | None, row: int) -> int:
     """The index of a row in `confidences`: that of its account in `other_accounts`, or None, and its own."""
     return row if account is None else (account + 1) * _MOST_ROWS + row
-
-
-def receipt_schema() -> dict[str, Any]:
-    """The JSON Schema of the answer about one page of a receipt: everything as printed, null for what is not on it."""
-    item = {
-        "description": {"type": "string", "maxLength": 200},
-        "price": _amount("what the line comes to; with its sign where it is a discount"),
-    }
-    whole = {
-        "shop": _text("name of the shop"),
-        "date": _text("date of the purchase, as printed"),
-        "currency": _text("three letters, such as EUR"),
-        "items": {"type": "array", "items": _object(item), "maxItems": 200},
-        "subtotal": _amount("sum before tax, where it is printed"),
-        "tax": _amount("tax, where it is printed"),
-        "total": _amount("what was to be paid"),
-    }
-    return _object(whole)
-
-
-def receipt_from_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]], confidences: Mapping[tuple[int, int], float] | None = None
-) -> Receipt:
-    """A receipt from (page, answer in the form of `receipt_schema`); see `from_page_answers`."""
-    first = {name: next((answer[name] for _, answer in answers if answer.get(name)), None) for name in _OF_RECEIPT}
-    items = [(page, number, item) for page, answer in answers for number, item in enumerate(answer.get("items") or [])]
-    sums = {name: first[name] for name in _SUMS}
-    mark = detect_decimal_mark(text for text in (*sums.values(), *(item["price"] for _, _, item in items)) if text)
-    receipt = Receipt(
-        shop=first["shop"] or "",
-        date=find_date([first["date"]] if first["date"] else [])[0],
-        currency=detect_currency([first["currency"]] if first["currency"] else []) or "",
-    )
-    for name, text in sums.items():
-        setattr(receipt, name, _receipt_amount(receipt, text, mark, name))
-    for page, number, item in items:
-        price = _receipt_amount(receipt, item["price"], mark, repr(item["description"]))
-        if price is not None:
-            sure = (confidences or {}).get((page, number), 1.0)
-            receipt.items.append(Item(page, item["description"], price, sure))
-    return receipt
-
-
-def _receipt_amount(receipt: Receipt, text: str | None, mark: DecimalMark, what: str) -> Decimal | None:
-    amount = parse_amount(text, mark) if text else None
-    if amount is None and (text or what not in _SUMS):
-        receipt.reasons.append(f"{what}: {f'{text} is not an amount' if text else 'no amount'}")
-    return amount and amount.signed
 
 
 class _AnswerReader:
@@ -272,15 +224,3 @@ def _remove_decimals(statement: Statement) -> None:
         for name, value in vars(item).items():
             if isinstance(value, Decimal):
                 setattr(item, name, value.quantize(Decimal(1)))
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def _text(meaning: str) -> dict[str, Any]:
-    return {"type": ["string", "null"], "maxLength": 120, "description": meaning}
-
-
-def _amount(meaning: str) -> dict[str, Any]:
-    return {"anyOf": [{"type": "string", "pattern": AMOUNT_PATTERN}, {"type": "null"}], "description": meaning}

@@ -158,6 +158,15 @@ def _put_together(
     return taxes
 
 
+def confirm_tax(lines: Sequence[TaxLine], total: Decimal | None, printed: Sequence[Decimal], currency: str) -> str:
+    """What confirms the sum of these taxes; "" if nothing does. `printed`: amounts that may be the net amount."""
+    taxes = Taxes(list(lines), sum((line.tax for line in lines), Decimal(0)))
+    nets = [line.net for line in lines if line.net is not None]
+    if len(nets) == len(lines) and total is not None and sum(nets, Decimal(0)) + taxes.total == total:
+        return "net + tax = total"
+    return _confirm(taxes, total, printed, Decimal(0), currency)
+
+
 def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple[str, Decimal]]) -> str:
     """By the rates beside the items, whose prices include the tax."""
     rated = [(rate, price) for text, price in items if (rate := _find_rate(text))]

@@ -41,7 +41,7 @@ def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
     texts = {page.number: page.second_reading for page in pages if page.second_reading}
     formats, threshold = work.options.written_formats, work.options.threshold
     if work.options.task == "receipt":
-        receipt = statements.receipt_from_answers(answers, certainty)
+        receipt = statements.receipt_from_answers(answers, certainty, texts)
         return statements.finish_receipt(work, receipt, formats, texts, min_confidence=threshold)
     document = statements.from_page_answers(answers, certainty, texts)
     document.pages = len(pages)
