@@ -50,9 +50,9 @@ STATEMENT = (
 )
 RECEIPT = (
     "This is a receipt. Copy it as JSON of the form below: each item once, in order, with its price exactly as "
-    "printed, discounts with their sign; then what is printed as subtotal, tax, each tax rate, tip and total. "
-    "What was paid with, change and loyalty points are no items. Convert, add up and correct nothing. Every value is a text, or null if it is "
-    f"not there. Write only the JSON.\n\n{FORM_MARK}"
+    "printed, discounts with their sign; then what is printed as subtotal, tax, each tax rate, tip and total. What was "
+    "paid with, change and loyalty points are no items. Convert, add up and correct nothing. Every value is a text, or "
+    f"null if it is not there. Write only the JSON.\n\n{FORM_MARK}"
 )
 BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
 BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT}
