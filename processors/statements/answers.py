@@ -1,12 +1,15 @@
 """Values of a model's answer as they may be printed: amounts in any notation, and account numbers. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from processors.statements.amounts import DecimalMark
 from processors.statements.currencies import CODES, CODES_LIKE_WORDS, SIGNS
+
+Answer = Mapping[str, Any]  # about a page, an account or a row: JSON that fits its schema
+Schema = dict[str, Any]  # a JSON Schema
 
 _SPACES = " \u00a0\u202f\u2009"
 # what the grammar permits: a number with anything short around it, such as "R$ 1.234,50", "(12,00 EUR)" or "7.00 (Dr)"
@@ -123,16 +126,16 @@ def is_same_account(one: str, other: str) -> bool:
     return one == other or (len(tail) >= _LEAST_ALIKE and long.endswith(tail if is_masked else short))
 
 
-def object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+def object_schema(properties: Schema) -> Schema:
     """An object with exactly these properties."""
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def text_schema(meaning: str) -> dict[str, Any]:
+def text_schema(meaning: str) -> Schema:
     """A short text, or null."""
     return {"type": ["string", "null"], "maxLength": 120, "description": meaning}
 
 
-def amount_schema(meaning: str) -> dict[str, Any]:
+def amount_schema(meaning: str) -> Schema:
     """An amount as printed, or null."""
     return {"anyOf": [{"type": "string", "pattern": AMOUNT_PATTERN}, {"type": "null"}], "description": meaning}

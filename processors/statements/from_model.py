@@ -6,13 +6,14 @@ The model copies text as printed; notation, years and signs are decided here, as
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from processors.statements.amounts import (
     looks_like_amount,
 )
 from processors.statements.answers import (
+    Answer,
     Notation,
+    Schema,
     amount_schema,
     clean_account,
     is_same_account,
@@ -45,7 +46,7 @@ _FIGURES = {
 }
 
 
-def page_schema() -> dict[str, Any]:
+def page_schema() -> Schema:
     """The JSON Schema of the answer about one page: everything as printed, null for what is not on it.
 
     What most pages lack may be left out: the kind of the document, a row's section, further accounts.
@@ -63,7 +64,7 @@ def page_schema() -> dict[str, Any]:
     return account | {"properties": account["properties"] | optional}
 
 
-def _account_schema() -> dict[str, Any]:
+def _account_schema() -> Schema:
     row = {
         "date": text_schema("date of the movement, as printed"),
         "description": {"type": "string", "maxLength": 500},
@@ -83,7 +84,7 @@ def _account_schema() -> dict[str, Any]:
 
 
 def from_page_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]],
+    answers: Sequence[tuple[int, Answer]],
     confidences: Mapping[tuple[int, int], float] | None = None,
     texts: Mapping[int, str] | None = None,
 ) -> StatementDocument:
@@ -118,7 +119,7 @@ class _AnswerReader:
         self._sections: dict[str, str | None] = {}  # by account: the last heading
         self._money: dict[str, list[str]] = {}  # by account: its amounts as printed
 
-    def read_page(self, page: int, answer: Mapping[str, Any]) -> None:
+    def read_page(self, page: int, answer: Answer) -> None:
         if kind := answer.get("kind"):
             self._reading.lines.append(_line(page, kind))
         self._read_account(page, answer, None)
@@ -139,7 +140,7 @@ class _AnswerReader:
                 _remove_decimals(statement)
         return document
 
-    def _read_account(self, page: int, answer: Mapping[str, Any], number: int | None) -> None:
+    def _read_account(self, page: int, answer: Answer, number: int | None) -> None:
         self._account = account = self._identify(answer.get("account"))
         self._money.setdefault(account, [])
         for label, name in (("", "period"), ("Account holder: ", "holder"), ("", "currency")):
@@ -180,7 +181,7 @@ class _AnswerReader:
         self._money[self._account].append(text)
         self._reading.items.append(RawFigure(page, self._account, name, {column: text}))
 
-    def _add_row(self, page: int, row: Mapping[str, Any], confidence: float) -> None:
+    def _add_row(self, page: int, row: Answer, confidence: float) -> None:
         account, printed = self._account, row.get("date")
         if printed:
             self._dates[account] = parse_date(_EAST_ASIAN.sub(r"\1-\2-\3", printed))

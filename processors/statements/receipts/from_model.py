@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from processors.statements.amounts import parse_amount
-from processors.statements.answers import Notation, amount_schema, object_schema, text_schema
+from processors.statements.answers import Answer, Notation, Schema, amount_schema, object_schema, text_schema
 from processors.statements.currencies import CODES, CODES_LIKE_WORDS
 from processors.statements.receipts.currency import find_currency
 from processors.statements.receipts.heading import find_date
@@ -17,7 +16,7 @@ _SUMS = ("subtotal", "tax", "total", "tip", "rounding", "paid", "change")
 _TAX = ("net", "tax", "gross")
 
 
-def receipt_schema() -> dict[str, Any]:
+def receipt_schema() -> Schema:
     """The JSON Schema of the answer about one page of a receipt: everything as printed, null for what is not on it."""
     item = {
         "description": {"type": "string", "maxLength": 200},
@@ -46,7 +45,7 @@ def receipt_schema() -> dict[str, Any]:
 
 
 def receipt_from_answers(
-    answers: Sequence[tuple[int, Mapping[str, Any]]],
+    answers: Sequence[tuple[int, Answer]],
     confidences: Mapping[tuple[int, int], float] | None = None,
     texts: Mapping[int, str] | None = None,
 ) -> Receipt:
@@ -92,7 +91,7 @@ class _Amounts:
         return amount.signed if self._notation.has_decimals else amount.signed.quantize(Decimal(1))
 
 
-def _first(answers: Sequence[tuple[int, Mapping[str, Any]]], name: str) -> str:
+def _first(answers: Sequence[tuple[int, Answer]], name: str) -> str:
     return next((answer[name] for _, answer in answers if answer.get(name)), "")
 
 
@@ -106,9 +105,7 @@ def _set_currency(receipt: Receipt, answered: str, printed: Sequence[str]) -> No
     receipt.currency_source = source if receipt.currency else ""
 
 
-def _set_taxes(
-    receipt: Receipt, taxes: Sequence[Mapping[str, Any]], amounts: _Amounts, texts: Mapping[int, str]
-) -> None:
+def _set_taxes(receipt: Receipt, taxes: Sequence[Answer], amounts: _Amounts, texts: Mapping[int, str]) -> None:
     """The lines of tax; the tax is their sum where none is printed."""
     for each in taxes:
         read = {name: amounts.read(each[name], f"tax: {name}", receipt) for name in _TAX if each[name]}
