@@ -60,6 +60,7 @@ _WORDS = (  # what only one currency's countries print, in folded text, the most
         r"\bnif\b|\balv\b|\bafm\b|αφμ|φπα|\btva\b|contribuinte|\bkvk\b",
     ),
 )
+_BRITISH_POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}$")  # at the end of an address
 _COMPILED = tuple((code, re.compile(pattern)) for code, pattern in _WORDS)
 
 
@@ -71,6 +72,7 @@ def find_currency(texts: Sequence[str]) -> tuple[str, str]:
         return printed, "printed"
     folded = [fold(text) for text in texts]
     implied = [code for code, pattern in _COMPILED if any(pattern.search(text) for text in folded)]
+    implied += ["GBP"] if any(_BRITISH_POSTCODE.search(text.strip()) for text in texts) else []
     signs = _shared_signs(texts)
     for sign in signs:
         possible = _OF_MANY[sign]

@@ -22,7 +22,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
         r"|^(?:no\.? of |number of |total |anzahl |nombre d.|aantal |numero |n\.? ?|antal |# ?)?"
         r"(?:items?|positionen|posten|artikel(?:en)?|articles?|articoli|pezzi|articulos|itens|varer|varor|artiklar|qty"
         r"|stuck)\b(?: sold)? ?:?$|\bpoints?\b|\bpunkte\b|\bpunkty\b|punten\b|loyalty|suggest|gratuity guide|tip guide"
-        r"|^\(?\d\d ?% ?(?:tip)?\)?:? ?$|点数|点$|ポイント|件数|件$|数量|수량|exchange rate|wechselkurs|kurs\b|avg\b",
+        r"|^\(?\d\d ?% ?(?:tip)?\)?:? ?$|点数|^\d+ ?点$|ポイント|件数|^\d+ ?件$|^数量|수량"
+        r"|exchange rate|wechselkurs|kurs\b|avg\b",
     ),
     (
         "change",

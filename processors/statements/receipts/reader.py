@@ -58,7 +58,7 @@ def _take_sums(receipt: Receipt, priced: Sequence[PricedLine], sums: Sums) -> se
     receipt.reasons += [
         f"page {line.line.page}: {line.line.text!r} is above the items and was left out"
         for line in priced[: sums.start]
-        if line.role is None
+        if line.role != "information" or line.price < 0
     ]
     receipt.reasons += [
         f"page {line.line.page}: the items before {line.line.text!r} do not add up to it"
@@ -98,6 +98,8 @@ def _take_labelled(receipt: Receipt, priced: Sequence[PricedLine]) -> set[int]:
         receipt.subtotal = priced[subtotals[0]].price
     items = {at for at in range(min([end, *subtotals[:1]])) if priced[at].role not in _NO_ITEMS}
     items |= {at for at in range(end) if priced[at].role == "discount"} if total_at is not None else set()
+    if not items and any(priced[at].role not in ("tax", "information") for at in range(end)):
+        receipt.reasons.append("no items were found above the total")
     items -= _superfluous(receipt, priced, items)
     receipt.items = [_item(priced[at], priced[at].price) for at in sorted(items)]
     _take_others(receipt, priced, items, total_at)

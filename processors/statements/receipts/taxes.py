@@ -65,6 +65,7 @@ def find_taxes(
     single: list[TaxLine] = []
     contradictions: list[str] = []
     single_texts: list[str] = []
+    bases: list[tuple[str, Decimal]] = []  # amounts that a tax is of, on a line of their own
     heads_tax = False
     for line in lines:
         text = spaced(line, height)
@@ -76,14 +77,22 @@ def find_taxes(
             continue
         if found := _by_columns(values, rate, text, loose=is_tax or heads_tax):
             tables.append(found)
-        elif (is_tax and rate and len(values) > 1) or (heads_tax and (rate or len(values) > 2)):
+        elif (
+            (is_tax and rate and len(values) > 1)
+            or (heads_tax and (rate or len(values) > 2))
+            or (rate and len(values) > 2)
+        ):
             contradictions.append(line.text)
+        elif is_tax and find_role(text) == "net":
+            bases.append((line.text, values[-1]))
         elif is_tax and find_role(text) not in ("total", "subtotal", "payment", "change", "information"):
             single.append(TaxLine(values[-1], rate))
             single_texts.append(line.text)
     taxes = _put_together(_distinct(tables), single, total, printed, added, items, currency)
     if tables:
         known = {line.tax for line in tables} | {taxes.total}
+        parts = {part for line in tables for part in (line.net, line.gross)}
+        contradictions += [text for text, base in bases if base not in {*known, *parts, total}]
         contradictions += [text for text, line in zip(single_texts, single, strict=True) if line.tax not in known]
     taxes.contradictions = contradictions
     return taxes
@@ -96,13 +105,15 @@ def _find_rate(text: str) -> Decimal | None:
 
 def _by_columns(values: Sequence[Decimal], rate: Decimal | None, text: str, *, loose: bool) -> TaxLine | None:
     """Net, tax and gross, or two of them and the rate, in any order."""
+    if len(values) >= 2 and rate == 0 and max(values) in (values[-1], values[0]):
+        return TaxLine(Decimal(0), rate, max(values), max(values))
     if len(values) >= 3:
         for net, tax, gross in itertools.permutations(values[-4:], 3):
             if net + tax == gross and 0 < tax < net and (rate is None or _is_share(tax, net, rate)):
                 rates = [rate] if rate else [r for r in _bare_rates(text) if _is_share(tax, net, r)]
                 return TaxLine(tax, next(iter(rates), None), net, gross) if rates or loose else None
-    if len(values) >= 2:
-        for one, tax in itertools.permutations(values[-3:], 2):
+    if len(values) == 2:
+        for one, tax in itertools.permutations(values, 2):
             for each in [rate] if rate else _bare_rates(text) if loose else []:
                 if tax and _is_share(tax, one, each):
                     return TaxLine(tax, each, one, one + tax)
@@ -144,7 +155,7 @@ def _put_together(
     if tables:
         taxes = Taxes(tables, sum((line.tax for line in tables), Decimal(0)))
         gross = sum((line.gross for line in tables), Decimal(0))
-        taxes.confirmed_by = "net + tax = total" if gross == total else "each rate"
+        taxes.confirmed_by = "net + tax = total" if gross == total else "each rate" if taxes.total else ""
         if gross != total and total is not None and gross > total:
             taxes.confirmed_by = ""
         return taxes
@@ -187,8 +198,10 @@ def _without_sum(lines: list[TaxLine]) -> list[TaxLine]:
 
 
 def _confirm(taxes: Taxes, total: Decimal | None, printed: Sequence[Decimal], added: Decimal, currency: str) -> str:
-    if total is None or taxes.total is None or not 0 < taxes.total < total:
+    if total is None or taxes.total is None or not 0 <= taxes.total < total:
         return ""
+    if taxes.total == 0:  # as in Oregon, or at a rate of 0 %
+        return "no tax" if currency == "USD" or all(line.rate == 0 for line in taxes.lines) else ""
     net = total - taxes.total
     if added and added == taxes.total:
         return "items + tax = total"
@@ -198,7 +211,9 @@ def _confirm(taxes: Taxes, total: Decimal | None, printed: Sequence[Decimal], ad
     if all(rates):
         stacked = all(_is_share(line.tax, net, line.rate) for line in taxes.lines if line.rate)
         bases = sum((line.tax * _HUNDRED / line.rate for line in taxes.lines if line.rate), Decimal(0))
-        slack = sum((Decimal("0.6") / line.rate for line in taxes.lines if line.rate), Decimal(0))
+        is_whole = taxes.total.as_tuple().exponent == 0
+        rounding = Decimal(100) if is_whole else Decimal("0.6")
+        slack = sum((rounding / line.rate for line in taxes.lines if line.rate), Decimal(0))
         if stacked or abs(bases - net) <= slack:
             return "the rate"
     if len(taxes.lines) == 1 and rates[0] is None:

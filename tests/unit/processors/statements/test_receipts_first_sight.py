@@ -277,6 +277,168 @@ TYPED = {  # text; shop, date, total, tax, currency; number of items
         ("FARMACIA SANT'ANNA", "2025-02-13", "9.40", "1.17", "EUR"),
         2,
     ),
+    "jp_conv": (
+        """
+           セブンマート 中央店
+        東京都千代田区1-2-3
+        電話:03-1234-5678
+        2025年02月12日(水) 08:15 責999
+        領 収 書
+        サンドイッチ           *298
+        コーヒーR               110
+        レジ袋                    3
+          小 計              ¥411
+        (税率 8%対象        ¥298)
+        (税率10%対象        ¥113)
+        (内消費税等 8%       ¥22)
+        (内消費税等10%       ¥10)
+        合 計               ¥411
+        お 預 り          ¥1,011
+        お 釣               ¥600
+        """,
+        ("セブンマート 中央店", "2025-02-12", "411", "32", "JPY"),
+        3,
+    ),
+    "jp_sotozei": (
+        """
+           居酒屋 さくら
+        2025/02/13 19:40
+        生ビール   2点      1,160
+        枝豆       1点        380
+        刺身盛合せ 1点      1,480
+        小計                3,020
+        消費税(10%)           302
+        合計              ¥3,322
+        クレジット        ¥3,322
+        """,
+        ("居酒屋 さくら", "2025-02-13", "3322", "302", "JPY"),
+        3,
+    ),
+    "us_rest": (
+        """
+               Blue Fern Bistro
+             12 Main St, Portland OR 97201
+        Server: Ana      Table 8
+        2/14/2025  8:02 PM
+        2 Burger               27.90
+        1 Salad                11.50
+        2 IPA                  15.00
+        Subtotal               54.40
+        Tax                     0.00
+        Tip                    10.00
+        Total                  64.40
+        AMEX XXXX1002          64.40
+        Suggested Tip
+        18%                     9.79
+        20%                    10.88
+        """,
+        ("Blue Fern Bistro", "2025-02-14", "64.40", "0.00", "USD"),
+        3,
+    ),
+    "at2": (
+        """
+          BILLIGMARKT GMBH
+        1100 Wien, Hauptstr. 5
+        UID: ATU12345678
+        Apfel kg
+          0,850 x 2,49           2,12 B
+        Vollkornbrot              3,29 B
+        Mineralwasser 6er         2,94 A
+        Pfand                     1,50 C
+        ZWISCHENSUMME             9,85
+        Rabatt -10% auf Brot     -0,33 B
+        SUMME EUR                 9,52
+        Bankomat                  9,52
+        A 20%    2,45  0,49   2,94
+        B 10%    4,62  0,46   5,08
+        C  0%    1,50  0,00   1,50
+        12.02.2025 11:20
+        """,
+        ("BILLIGMARKT GMBH", "2025-02-12", "9.52", "0.95", "EUR"),
+        5,
+    ),
+    "nz": (
+        """
+             Kauri Cafe
+          GST No. 123-456-789
+        12/02/2025 10:03 am
+        Long Black            $5.50
+        Cheese Scone          $6.00
+        TOTAL                $11.50
+        Includes GST of       $1.50
+        EFTPOS               $11.50
+        """,
+        ("Kauri Cafe", "2025-02-12", "11.50", "1.50", "NZD"),
+        2,
+    ),
+    "be": (
+        """
+            Boulangerie Dupré
+          TVA BE 0123.456.789
+        13/02/2025 07:55
+        Pain complet             3,20
+        Croissant   3 x 1,40     4,20
+        TOTAL EUR                7,40
+        TVA 6%    HT 6,98        0,42
+        Bancontact               7,40
+        """,
+        ("Boulangerie Dupré", "2025-02-13", "7.40", "0.42", "EUR"),
+        2,
+    ),
+    "ie": (
+        """
+            O'Malley Hardware
+         VAT No IE1234567T
+        SCREWS 4X40            €4.50
+        PAINT 2.5L            €32.00
+        LOYALTY DISC           €2.00-
+        TOTAL                 €34.50
+        CASH                  €40.00
+        CHANGE                 €5.50
+        VAT ANALYSIS
+        A 23%   NET 28.05  VAT 6.45
+        14-Feb-2025 15:31
+        """,
+        ("O'Malley Hardware", "2025-02-14", "34.50", "6.45", "EUR"),
+        3,
+    ),
+    "br": (
+        """
+           MERCADO BOM DIA LTDA
+        CNPJ 12.345.678/0001-90
+        CUPOM FISCAL ELETRONICO
+        001 ARROZ 5KG   1 UN x 27,90     27,90
+        002 FEIJAO 1KG  2 UN x 8,49      16,98
+        QTD. TOTAL DE ITENS                  2
+        VALOR TOTAL R$                   44,88
+        DESCONTO R$                       2,00
+        VALOR A PAGAR R$                 42,88
+        CARTAO DE DEBITO                 42,88
+        15/02/2025 18:44:10
+        """,
+        ("MERCADO BOM DIA LTDA", "2025-02-15", "42.88", None, "BRL"),
+        3,
+    ),
+    "uk_groc": (
+        """
+              Hartley's
+          Your Local Grocer
+        Store 0423  Leeds LS1 4AB
+        SEMI SKIMMED 4PT          1.55
+        2 x 0.85
+        BAKED BEANS               1.70
+        CHICKEN THIGHS            4.25
+        *MEAL DEAL               -1.00
+        BANANAS LOOSE
+        0.742kg @ 1.05/kg         0.78
+        6 BALANCE DUE             7.28
+        VISA DEBIT                7.28
+        CHANGE                    0.00
+        08/02/25 17:21 0423 004 1187
+        """,
+        ("Hartley's", "2025-02-08", "7.28", None, "GBP"),
+        5,
+    ),
 }
 _EVERY = 7  # digits: every seventh is misread, as all take long
 _MONEY = re.compile(r"\d[.,]\d\d\b|¥|Ft|,\d{3}")
