@@ -157,26 +157,20 @@ def _priced(line: TextLine, height: float, notation: Notation) -> PricedLine | N
     is_code = not after or bool(_TAX_CODE.fullmatch(after))
     rest = text[: cell.start] + ("" if is_code else f" {after}")
     quantity = find_quantity(text, notation)
-    description = rest
-    if quantity and quantity.start < cell.start < quantity.end:
-        role_text = rest  # the unit price is the only amount
-    else:
-        role_text = rest
-        if quantity and quantity.gives(cell.value):
-            description = _without(rest, quantity)
-    clean = " ".join(rest.split())
-    role = find_role(role_text)
+    is_explained = quantity is not None and quantity.end <= cell.start and quantity.gives(cell.value)
+    described = _without(rest, quantity) if quantity and is_explained else rest
+    role = find_role(rest)
     if role == "information" and cell.value < 0:
         role = "discount"  # "savings" that are subtracted here
     return PricedLine(
         line=line,
-        text=clean,
+        text=" ".join(rest.split()),
         price=cell.value,
         cells=tuple(cells),
         role=role,
         tax_code=after if is_code else "",
         quantity=quantity,
-        description=" ".join(_without_unit_price(description, cells[:-1], cell).split()).strip(" .:"),
+        description=" ".join(_without_unit_price(described, cells[:-1], cell).split()).strip(" .:"),
     )
 
 
@@ -205,17 +199,11 @@ def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
         explained = next((each for each in near if ends_in_unit and quantity.gives(each.price)), None)
         if explained is not None:
             explained.quantity = explained.quantity or quantity
-        elif ends_in_unit and not _letters(one, quantity):
-            one.role = "quantity"
-            left.append(one)
         else:
+            if ends_in_unit and not any(char.isalpha() for char in one.text[: quantity.start]):
+                one.role = "quantity"
             left.append(one)
     return left
-
-
-def _letters(one: PricedLine, quantity: Quantity) -> bool:
-    before = one.line.text[: max(0, one.line.text.find(str(quantity.count)))]
-    return any(char.isalpha() for char in before)
 
 
 def _find_integers(text: str) -> list[Cell]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from processors.statements.currencies import CODES, SIGNS, detect_currency
+from processors.statements.currencies import detect_currency
 from processors.statements.receipts.keywords import fold
 
 _OF_MANY = {  # signs of several countries, and those it may be
@@ -67,7 +67,7 @@ _COMPILED = tuple((code, re.compile(pattern)) for code, pattern in _WORDS)
 def find_currency(texts: Sequence[str]) -> tuple[str, str]:
     """The code and its source; ("", reason for a review) if it cannot be told."""
     certain = [_DOLLAR.sub(" ", _without_shared(text)) for text in texts]
-    printed = detect_currency(certain) or _kronor(texts)
+    printed = detect_currency(certain)
     if printed:
         return printed, "printed"
     folded = [fold(text) for text in texts]
@@ -95,12 +95,3 @@ def _shared_signs(texts: Sequence[str]) -> list[str]:
     found = [next(filter(None, match.groups())) for text in texts for match in _SIGN.finditer(text)]
     found += ["$" for text in texts if _DOLLAR.search(text)]
     return sorted(dict.fromkeys(found), key=found.count, reverse=True)
-
-
-def _kronor(texts: Sequence[str]) -> str | None:
-    """A code beside a word that means the sum, in whatever case: "Total (sek)"."""
-    for text in texts:
-        for code in re.findall(r"\b([A-Za-z]{3})\b", text):
-            if code.upper() in CODES and code.isupper() and code not in SIGNS:
-                return code
-    return None
