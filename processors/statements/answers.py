@@ -28,7 +28,7 @@ _SIDES = {letters: side for side, known in _LETTERS.items() for letters in known
 _CURRENCY_WORDS = {"EURO", "EUROS", "KR", "FR", "RS", "RM", "RP", "FT", "TL", "LEI", "R", "円", "元", "원", "¥", "￥"}
 _CURRENCIES = {*CODES, *CODES_LIKE_WORDS, *(sign.upper() for sign in SIGNS), *_CURRENCY_WORDS}
 _TOKEN = re.compile(rf"[{re.escape(_MINUS)}+()]|[^\s{re.escape(_MINUS)}+()]+")
-_SHARED_SIGNS = ("$",)  # of several countries: no evidence of a currency
+SHARED_SIGNS = ("$",)  # of several countries: no evidence of a currency
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
 _LABEL = re.compile(r"^\D*?(?=[\d*•]|X+\d)")
 _LEAST_ALIKE = 4  # digits at the end of two numbers of one account, of which one is masked or an IBAN
@@ -85,7 +85,7 @@ def _read_around(text: str) -> tuple[Literal["-", "+", ""], Literal["CR", "DR", 
         elif wanted in _SIDES:
             letters = "CR" if _SIDES[wanted] == "CREDIT" else "DR"
         elif wanted in _CURRENCIES or f"{wanted}." in _CURRENCIES:
-            currency = "" if token in _SHARED_SIGNS else token
+            currency = "" if token in SHARED_SIGNS else token
         else:
             return None
     if "(" in tokens and ")" in tokens and not letters:

@@ -11,6 +11,7 @@ from processors.statements.amounts import (
     looks_like_amount,
 )
 from processors.statements.answers import (
+    SHARED_SIGNS,
     Answer,
     Notation,
     Schema,
@@ -35,7 +36,7 @@ _MONEY = ("debit", "credit", "amount", "balance")
 _TEXTS = {
     "account": "account number or IBAN",
     "holder": "name of the account's holder",
-    "currency": "three letters, such as EUR",
+    "currency": "currency as printed, such as EUR or £",
     "period": 'the statement\'s period as printed, such as "01/05/2024 to 31/05/2024"',
 }
 _FIGURES = {
@@ -144,7 +145,7 @@ class _AnswerReader:
         self._account = account = self._identify(answer.get("account"))
         self._money.setdefault(account, [])
         for label, name in (("", "period"), ("Account holder: ", "holder"), ("", "currency")):
-            if answer.get(name):
+            if answer.get(name) and (name != "currency" or answer[name].strip() not in SHARED_SIGNS):
                 self._add_line(page, f"{label}{answer[name]}")
         self._add_figure(page, "opening", answer.get("opening"))
         rows = answer.get("rows") or []

@@ -27,7 +27,7 @@ def receipt_schema() -> Schema:
     whole = {
         "shop": text_schema("name of the shop"),
         "date": text_schema("date of the purchase, as printed"),
-        "currency": text_schema("three letters, such as EUR"),
+        "currency": text_schema("as printed, such as EUR or £"),
         "items": {"type": "array", "items": object_schema(item), "maxItems": 200},
         "subtotal": amount_schema("sum before tax, where it is printed"),
         "tax": amount_schema("tax, where it is printed"),

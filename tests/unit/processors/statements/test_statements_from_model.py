@@ -254,3 +254,9 @@ def test_confidence_of_a_row_of_a_further_account_is_its_own():
     answer = page(row("3 May 2024", "Rent", debit="50.00"), account="111111", other_accounts=[other])
     document = from_page_answers([(1, answer)], {(1, row_index(0, 0)): 0.3})
     assert [each.confidence for each in document.rows] == [1.0, 0.3]
+
+
+@pytest.mark.parametrize(("answered", "code"), [("$", ""), ("£", "GBP"), ("AUD", "AUD"), ("R$", "BRL"), (None, "EUR")])
+def test_currency_is_the_printed_one_and_a_dollar_alone_is_none(answered: str | None, code: str):
+    answer = page(row("3 May 2024", "Rent", debit="50,00 €" if answered is None else "50.00"), currency=answered)
+    assert only(read(answer)).currency == code
