@@ -1,4 +1,5 @@
-"""Receipts that were typed after the code was written: what they print, and that no misread digit goes unnoticed."""
+"""Further invented receipts, typed after the first version of the code: what they print, and no digit that is misread in
+silence."""
 
 import re
 
