@@ -1,5 +1,4 @@
-"""Further invented receipts, typed after the first version of the code: what they print, and no digit that is misread in
-silence."""
+"""Invented receipts, typed after the first version of the code: what they print; no misread digit stays unnoticed."""
 
 import re
 
