@@ -61,7 +61,7 @@ memory: $(INSTALLED)  ## run the vision-language model until memory runs out (se
 	$(VENV)/bin/python -m pytest -s -m long tests/unit/processors/vlm/test_vlm_engine.py
 
 detection: $(INSTALLED)  ## drop floods of files, replace folders with links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
-	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbours.py
+	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbors.py
 
 member: $(INSTALLED)  ## attack the service's folders as a member of its group; needs root (INBOXD_SWAPS=10000; 5 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_group_member.py

@@ -1,6 +1,6 @@
-"""Finished parts of a job (pages, windows of speech), kept across its attempts: a crash costs the part it came in.
+"""Checkpoints: finished parts of a job (pages, windows of speech), saved so that the next attempt does not repeat them.
 
-Parts are an economy, never a promise: one that cannot be written is made again by the next attempt.
+A checkpoint only saves time. If it cannot be written, the next attempt computes that part again.
 """
 
 import contextlib
@@ -19,22 +19,22 @@ log = logging.getLogger(__name__)
 _FINGERPRINT_DIGITS = 16
 
 
-class Parts:
-    """The parts of one job that earlier attempts finished, as JSON values by name.
+class Checkpoints:
+    """The checkpoints of one job: JSON values by name.
 
-    A part counts only for what it was made from: the same original (size and time of change), recipe options and
-    sidecars, and the same `made_by`, which names whatever else decides it (model, device's precision, prompts).
+    A checkpoint is valid only for the same original (size and modification time), recipe options and sidecars, and the
+    same `made_by`: everything else that affects it (model, precision, prompts). Creating this deletes all others.
     """
 
     def __init__(self, work: Work, made_by: Mapping[str, object]):
-        self._folder = None if work.kept is None else work.kept / _fingerprint(work, made_by)
-        if work.kept is not None and work.kept.is_dir():
-            for other in work.kept.iterdir():
+        self._folder = None if work.checkpoints is None else work.checkpoints / _fingerprint(work, made_by)
+        if work.checkpoints is not None and work.checkpoints.is_dir():
+            for other in work.checkpoints.iterdir():
                 if other != self._folder:
                     shutil.rmtree(other, ignore_errors=True)
 
     def get(self, name: str) -> Any | None:
-        """A part that an earlier attempt finished; None: there is none. `name`: letters, digits, "-" and "."."""
+        """Return the checkpoint `name` of an earlier attempt, or None. `name`: letters, digits, "-" and "."."""
         if self._folder is None:
             return None
         try:
@@ -43,7 +43,7 @@ class Parts:
             return None
 
     def put(self, name: str, value: object) -> None:
-        """Keep a part, whole or not at all; `value` is what `json` can write."""
+        """Save a checkpoint atomically, or log why not; `value` must be serializable by `json`."""
         if self._folder is None:
             return
         scratch = self._folder / f"{name}.part"
@@ -55,7 +55,7 @@ class Parts:
                 os.fsync(file.fileno())
             scratch.rename(self._folder / f"{name}.json")
         except (OSError, ValueError) as error:  # ValueError: NaN
-            log.warning("%s cannot be kept for a later attempt: %s", name, error)
+            log.warning("cannot save the checkpoint %s: %s", name, error)
             with contextlib.suppress(OSError):
                 scratch.unlink(missing_ok=True)
 

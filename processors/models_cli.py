@@ -2,8 +2,8 @@
 
 The daemon's CLI runs it as a child (`inboxd models …`), as fetching may need torch, which the daemon never imports.
 Whisper's weights are in DIR/whisper/NAME.pt, a vision-language model in DIR/vlm/ORG--NAME/; NAME.json beside each has
-its source and hash. With --json every line on stdout is one JSON object with the key "event": progress, model, done,
-error. Exit codes follow sysexits(3): 64 unknown name, 65 damaged, 66 not stored, 69 no source reachable, 73 disk.
+its source and hash. With --json, every line on stdout is one JSON object with the key "event": progress, model, done,
+error. Exit codes follow sysexits(3): 64 unknown name, 65 damaged, 66 not stored, 69 no source reachable, 73 disk error.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from typing import NoReturn
 from processors.models import hub, storage
 from processors.whisper.weights import catalogue, source
 
-_NEWS_SHARE = 0.1  # without a terminal: one line for each further share of this size
-_NEWS_BYTES = 50_000_000  # the same if the total is unknown
+_REPORT_SHARE = 0.1  # without a terminal: one line per this share of the total
+_REPORT_BYTES = 50_000_000  # or per this many bytes, if the total is unknown
 _INTERRUPTED = 128 + signal.SIGINT
 
 log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `inboxd models list | head` is no error
@@ -60,7 +60,7 @@ class Report:
         if self._as_json:
             self._object("progress", name=name, done=done, total=total, unit=unit)
             return
-        step = total * _NEWS_SHARE if total else _NEWS_BYTES
+        step = total * _REPORT_SHARE if total else _REPORT_BYTES
         is_last = total is not None and done >= total
         if (
             self._rewrites
@@ -180,7 +180,7 @@ _VERDICTS = {
 
 
 def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
-    """For all stored weights: do they match their checksum? None: no checksum is known."""
+    """Yield the name and path of all stored weights, and whether they match their checksum (None: it is unknown)."""
     for path in sorted((models / "whisper").glob("*.pt")):
         name = path.name.removesuffix(".pt")
         record = storage.Record.read(source.record_of(path))
@@ -212,7 +212,7 @@ _COMMANDS = {"list": _list, "fetch": _fetch, "convert": _convert, "verify": _ver
 
 
 def _store_of(name: str) -> ModuleType | None:
-    """The module that stores weights of this name (`source` or `hub`); None: the name is unknown."""
+    """Return the module that stores weights of this name (`source` or `hub`); None if the name is unknown."""
     if name in catalogue.NAMES:
         return source
     return hub if hub.is_name(name) else None
@@ -221,14 +221,14 @@ def _store_of(name: str) -> ModuleType | None:
 def _unknown(name: str, report: Report) -> int:
     return report.error(
         f"Unknown model {name!r}. Whisper's models: {', '.join(catalogue.NAMES)}. "
-        "Name a vision-language model as its hub does: ORGANISATION/NAME.",
+        "Name a vision-language model as its hub does: ORGANIZATION/NAME.",
         os.EX_USAGE,
     )
 
 
 def _disk_message(error: OSError, models: Path) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return f"There is no room for this in {models}. Free some space and try again."
+        return f"Not enough disk space in {models}. Free some space and try again."
     return f"Cannot use {models}: {error}. Correct its permissions, or set [paths] models in config.toml."
 
 

@@ -1,8 +1,9 @@
-"""The wire between the daemon and its workers: JSON lines. No I/O.
+"""The messages between the daemon and its workers, as JSON lines. No I/O.
 
-Daemon to worker: Load, then Batch after Batch; closing stdin asks the worker to end. Worker to daemon: WorkerLoaded or
-LoadFailed; WorkProgress, WorkFinished and WorkFailed for a batch, then BatchDone. A worker that said `joins` may be
-sent a Batch before the last is done; there is one BatchDone for each.
+Daemon to worker: one Load, then any number of Batch; the daemon closes stdin to end the worker. Worker to daemon:
+WorkerLoaded or LoadFailed; for each batch WorkProgress, WorkFinished and WorkFailed, then BatchDone. If
+WorkerLoaded has `takes_more_jobs`, the daemon may send a Batch before the previous one is done; each gets its own
+BatchDone.
 """
 
 import json
@@ -20,14 +21,14 @@ from typing_extensions import TypedDict  # that of typing, which pydantic accept
 from processors import wellformed
 from processors.contract import FailureKind, Kind, RecipeOptions, Work, WorkProgress
 
-LINE_BYTES = 16 * 1024 * 1024  # a longer line is no message
-_WORDS = 4000  # characters of a text for people
-_MOST_REASONS = 50  # of one review; the last says how many more there were
+LINE_BYTES = 16 * 1024 * 1024  # the longest valid message
+_WORDS = 4000  # maximum characters of a text for people
+_MAX_REASONS = 50  # of one review; the last says how many more there were
 _LONGEST_REASON = 500  # characters
-_MOST_RANGES = 10  # of pages, named in one reason
+_MAX_RANGES = 10  # of pages, named in one reason
 _ABOUT_PAGE = re.compile(r"([Pp])age (\d{1,9})\b( of \d+)?(?P<rest>.*)", re.DOTALL)
 
-# What a worker's library hands on may be half a character, or a novel: the job log and result.json hold neither.
+# A library's text may contain lone surrogates or be very long; the job log and result.json accept neither.
 Words = Annotated[str, BeforeValidator(lambda text: cut(text) if isinstance(text, str) else text)]
 Reasons = Annotated[list[Words], BeforeValidator(lambda reasons: gather_reasons(reasons))]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -51,7 +52,7 @@ class WorkerLoaded:
     model: Words
     device: Words
     seconds: Seconds
-    joins: bool = False  # see base.Loaded
+    takes_more_jobs: bool = False  # see contract.Loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,17 +71,17 @@ class OutputFile(TypedDict):
 
 def output_file(fields: object) -> OutputFile:
     """Check the fields of an OutputFile and return them. Its name may contain bytes that are not UTF-8, as surrogates,
-    which pydantic's own `str` refuses.
+    which pydantic's own `str` rejects.
 
     Raises:
-        ValueError: they are not those of a file in the attempt's folder.
+        ValueError: the fields do not describe a file in the attempt's folder.
     """
     expected = {"name": str, "sha256": str, "size_bytes": int}
     if not isinstance(fields, dict) or {key: type(value) for key, value in fields.items()} != expected:
-        raise ValueError("is no OutputFile")
+        raise ValueError("not an OutputFile")
     path = PurePath(fields["name"])
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in fields["name"]:
-        raise ValueError("is no file in the attempt's folder")
+        raise ValueError("not a file in the attempt's folder")
     return cast(OutputFile, fields)
 
 
@@ -103,7 +104,7 @@ class WorkFailed:
     attempt: int
     kind: FailureKind
     message: Words
-    trace: Words = ""  # for the log, not for the person
+    trace: Words = ""  # for the log, not for the person who dropped the file
     is_its_own: bool = False  # no other job of the batch can be the cause
 
 
@@ -117,19 +118,19 @@ _MESSAGES: dict[str, TypeAdapter[Message]] = {cls.__name__: TypeAdapter(cls) for
 
 
 def encode(message: Message) -> bytes:
-    """One message as one line."""
+    """Encode one message as one line."""
     fields = wellformed.finite({"type": type(message).__name__, **asdict(message)})
     return json.dumps(fields, allow_nan=False).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
-    """The message of a line.
+    """Decode the message in a line.
 
     Raises:
-        ValueError: the line is no message of ours.
+        ValueError: the line is not a valid message.
     """
     try:
-        fields = json.loads(line, parse_constant=lambda _: None, parse_float=_float)  # NaN is no JSON
+        fields = json.loads(line, parse_constant=lambda _: None, parse_float=_float)  # NaN is not JSON
         return _MESSAGES[fields.pop("type")].validate_python(fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {line[:200]!r}") from error
@@ -141,35 +142,35 @@ def _float(digits: str) -> float | None:
 
 
 def cut(text: str) -> str:
-    """A text for people, as valid Unicode of a bounded length."""
+    """Return valid Unicode of a limited length."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _WORDS else f"{text[:_WORDS]} …"
 
 
 def gather_reasons(reasons: Iterable[object]) -> list[object]:
-    """The reasons of a review, those that differ only in their page as one, in bounded number and length.
+    """Merge the reasons of a review that differ only in their page number; limit their number and length.
 
-    "page 2: no text was found" and the same of pages 3 and 5 become "pages 2-3, 5: no text was found". What is not
-    text stays as it is. A second call changes nothing.
+    "page 2: no text was found" and the same for pages 3 and 5 become "pages 2-3, 5: no text was found". Values that are
+    not text stay unchanged. A second call changes nothing.
     """
-    pages: dict[tuple[str, str, str], list[int]] = {}  # by what is said of them
-    first: dict[int | tuple[str, str, str], object] = {}  # how it was said first, in order
+    pages: dict[tuple[str, str, str], list[int]] = {}  # by the reason without its page number
+    first: dict[int | tuple[str, str, str], object] = {}  # the first wording of each reason, in order
     for number, reason in enumerate(reasons):
         about = _ABOUT_PAGE.fullmatch(reason) if isinstance(reason, str) else None
         if about is None:
             first[number] = reason
             continue
         initial, page, of = about[1], about[2], about[3] or ""
-        said = initial, of, re.sub(rf"\b([Pp])age {page}\b", _each_page, about["rest"])
-        pages.setdefault(said, []).append(int(page))
-        first.setdefault(said, reason)
+        key = initial, of, re.sub(rf"\b([Pp])age {page}\b", _each_page, about["rest"])
+        pages.setdefault(key, []).append(int(page))
+        first.setdefault(key, reason)
     gathered = [
         _of_pages(*key, pages[key]) if isinstance(key, tuple) and len(pages[key]) > 1 else reason
         for key, reason in first.items()
     ]
-    if len(gathered) > _MOST_REASONS:
-        more = len(gathered) - _MOST_REASONS + 1
-        gathered = [*gathered[: _MOST_REASONS - 1], f"And {more} more reasons, which are not listed."]
+    if len(gathered) > _MAX_REASONS:
+        more = len(gathered) - _MAX_REASONS + 1
+        gathered = [*gathered[: _MAX_REASONS - 1], f"And {more} more reasons, which are not listed."]
     return [_shortened(reason) if isinstance(reason, str) else reason for reason in gathered]
 
 
@@ -184,8 +185,8 @@ def _of_pages(initial: str, of: str, rest: str, pages: Sequence[int]) -> str:
             ranges[-1][1] = page
         else:
             ranges.append([page, page])
-    named = ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in ranges[:_MOST_RANGES])
-    more = sum(end - start + 1 for start, end in ranges[_MOST_RANGES:])
+    named = ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in ranges[:_MAX_RANGES])
+    more = sum(end - start + 1 for start, end in ranges[_MAX_RANGES:])
     rest = f" were {rest.removeprefix(' was ')}" if rest.startswith(" was ") else rest
     return f"{initial}ages {named}{f' and {more} more' if more else ''}{of}{rest}"
 
@@ -195,29 +196,28 @@ def _shortened(reason: str) -> str:
 
 
 def work_to_wire(work: Work) -> dict[str, object]:
-    """A JSON-ready form of `work`; non-UTF-8 path bytes survive as surrogate escapes."""
+    """Return `work` as JSON values; path bytes that are not UTF-8 become surrogate escapes."""
     return {
         **{name: getattr(work, name) for name in ("job", "attempt", "kind", "media_type", "stem", "recipe")},
         "source": str(work.source),
         "outputs": str(work.outputs),
-        "kept": None if work.kept is None else str(work.kept),
+        "checkpoints": None if work.checkpoints is None else str(work.checkpoints),
         "options": work.options.model_dump(mode="json"),
         "sidecars": {name: str(path) for name, path in work.sidecars.items()},
     }
 
 
 def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Work:
-    """The inverse of `work_to_wire`; validates the options again with the processor's own class.
+    """Reverse `work_to_wire`; validate the options again with the processor's own class.
 
-    A path that leads through an inherited descriptor (/proc/self/fd/N/…) becomes one that programs started by this
-    process can open as well.
+    A path through an inherited descriptor (/proc/self/fd/N/…) becomes one that child processes can also open.
     """
     return Work(
         **{name: fields[name] for name in ("job", "attempt", "media_type", "stem", "recipe")},
         kind=Kind(fields["kind"]),
         source=_for_children(fields["source"]),
         outputs=_for_children(fields["outputs"]),
-        kept=None if fields["kept"] is None else Path(fields["kept"]),
+        checkpoints=None if fields["checkpoints"] is None else Path(fields["checkpoints"]),
         options=recipe.model_validate(fields["options"]),
         sidecars={name: _for_children(path) for name, path in fields["sidecars"].items()},
     )

@@ -14,11 +14,11 @@ _NOT_PROCESSORS = {
     "models_cli",
     "pages",
     "protocol",
+    "quantities",
     "registry",
     "remote",
     "statements",
     "torch_device",
-    "units",
     "wellformed",
     "worker",
 }

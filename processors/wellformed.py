@@ -47,7 +47,7 @@ def dumps(value: object, *, indent: int | None = None, default: Callable[[object
 
 
 def refuse_constant(name: str) -> NoReturn:
-    """For `parse_constant` of `json.loads`, which accepts NaN and Infinity otherwise.
+    """Reject NaN and Infinity, as `parse_constant` of `json.loads`, which accepts them by default.
 
     Raises:
         ValueError: always.

@@ -1,8 +1,8 @@
 """A worker process: `python -m processors.worker NAME` loads one processor, then serves batches until stdin closes.
 
-It speaks the JSON lines of `processors.protocol` on stdin and stdout. Its stdout is set aside first, so that whatever a
-library prints goes to stderr (the daemon's log) and cannot garble a message. It makes every output durable (fsync)
-before it reports it. It decides nothing: retries, deadlines and publishing are the daemon's.
+It exchanges the JSON lines of `processors.protocol` on stdin and stdout. It first redirects stdout to stderr (the
+daemon's log), so that nothing a library prints can corrupt a message. It makes every output durable (fsync) before it
+reports it. The daemon decides about retries, deadlines and publishing.
 """
 
 import ctypes
@@ -34,23 +34,23 @@ def main() -> None:
     os.dup2(2, 1)  # from here on print() and C libraries write to stderr
     sys.stdout = sys.stderr
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    Worker(registry.find(sys.argv[1]), Lines(sys.stdin.fileno()), messages_out).serve()
+    Worker(registry.find(sys.argv[1]), LineReader(sys.stdin.fileno()), messages_out).serve()
 
 
 class Worker:
-    """One processor and the two pipes it is spoken to through."""
+    """One processor, and the two pipes to the daemon."""
 
-    def __init__(self, processor: type[contract.Processor], lines_in: "Lines", messages_out: BinaryIO):
+    def __init__(self, processor: type[contract.Processor], lines_in: "LineReader", messages_out: BinaryIO):
         self._processor = processor()
-        self._processor.newcomers = self._newcomers
+        self._processor.poll_new_jobs = self._poll_new_jobs
         self._in = lines_in
         self._out = messages_out
         self._progress = contract.Progress(self._send)
         self._open: dict[str, contract.Work] = {}  # jobs without an outcome yet
-        self._batches = 0  # that they came in
+        self._batches = 0  # that these jobs arrived in
 
     def serve(self) -> None:
-        """Serve until stdin ends. Raises nothing for a failing job; a failing load is reported and ends the worker."""
+        """Serve until stdin closes. A failed job raises nothing; a failed load is reported and ends the worker."""
         while (line := self._in.next(wait=True)) is not None:
             match protocol.decode(line):
                 case protocol.Load() as load:
@@ -68,11 +68,11 @@ class Worker:
         return works
 
     def _work(self, fields: dict[str, Any]) -> contract.Work | None:
-        """One job of a batch; None if its options are not valid (any more): that is reported, and concerns no other."""
+        """Decode one job of a batch. If its options are invalid, report that and return None."""
         try:
             return protocol.work_from_wire(fields, type(self._processor).Recipe)
         except ValueError as error:
-            logging.warning("job %s: the options are not valid here: %s", fields["job"], error)
+            logging.warning("job %s: invalid options: %s", fields["job"], error)
             self._send(
                 protocol.WorkFailed(
                     job=fields["job"],
@@ -85,8 +85,8 @@ class Worker:
             )
             return None
 
-    def _newcomers(self) -> list[contract.Work]:
-        """See `Processor.newcomers`."""
+    def _poll_new_jobs(self) -> list[contract.Work]:
+        """See `Processor.poll_new_jobs`."""
         works: list[contract.Work] = []
         while (line := self._in.next(wait=False)) is not None:
             works += self._accept(protocol.decode(line))  # after Load, there are batches only
@@ -109,14 +109,14 @@ class Worker:
                 model=loaded.model,
                 device=loaded.device,
                 seconds=time.monotonic() - started,
-                joins=loaded.joins,
+                takes_more_jobs=loaded.takes_more_jobs,
             )
         )
         return True
 
     def _process(self, works: list[contract.Work]) -> bool:
-        """False: nothing will succeed in this process any more. Then the batch is not told to be done, lest another
-        comes before the end."""
+        """Process a batch. False: this process can do no more work. BatchDone is then not sent, so that the daemon
+        sends no other batch before the process exits."""
         started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
@@ -128,9 +128,9 @@ class Worker:
         except Exception as error:
             self._fail_all(*_describe(error, self._open.values()), _trace(error))
             if contract.is_device_lost(error):
-                logging.error("%s cannot use its device any more, and ends", self._processor.name)
+                logging.error("%s lost its device and exits", self._processor.name)
                 return False
-        self._fail_all(contract.FailureKind.ERROR, f"The processor {self._processor.name} gave no answer.")
+        self._fail_all(contract.FailureKind.ERROR, f"The processor {self._processor.name} returned no outcome.")
         for _ in range(self._batches):
             self._send(protocol.BatchDone())
         self._batches = 0
@@ -146,21 +146,23 @@ class Worker:
         try:
             line = protocol.encode(self._finished(work, outcome, seconds))
         except FileNotFoundError as error:
-            self._fail(work, contract.FailureKind.ERROR, f"{error.filename} was announced and is not there.")
+            message = f"The processor reported {error.filename}, but did not write it."
+            self._fail(work, contract.FailureKind.ERROR, message)
             return
         except OSError as error:
-            self._fail(work, contract.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while sealing'}).")
+            where = error.filename or "while saving the result"
+            self._fail(work, contract.FailureKind.STORAGE, f"{error.strerror} ({where}).")
             return
         except (ValueError, TypeError, RecursionError) as error:
             self._fail(work, *_describe(error, [work]), _trace(error))
             return
         if len(line) > protocol.LINE_BYTES:
-            self._fail(work, contract.FailureKind.ERROR, "The processor says more about its result than can be kept.")
+            self._fail(work, contract.FailureKind.ERROR, "The result's metadata exceeds 16 MB.")
             return
         self._write(line)
 
     def _finished(self, work: contract.Work, outcome: contract.Finished, seconds: float) -> protocol.WorkFinished:
-        files = [_seal(work.outputs, name) for name in outcome.files]
+        files = [_finalize_output(work.outputs, name) for name in outcome.files]
         return protocol.WorkFinished(
             job=work.job,
             attempt=work.attempt,
@@ -174,7 +176,7 @@ class Worker:
         )
 
     def _fail_all(self, kind: contract.FailureKind, message: str, trace: str = "") -> None:
-        """All that have no outcome."""
+        """Fail all jobs without an outcome."""
         for work in self._open.values():
             self._fail(work, kind, message, trace)
         self._open.clear()
@@ -194,7 +196,7 @@ class Worker:
                 attempt=work.attempt,
                 kind=kind,
                 message=protocol.cut(message),
-                trace=protocol.cut(trace[-_TRACE_CHARACTERS:]),  # its end says what happened
+                trace=protocol.cut(trace[-_TRACE_CHARACTERS:]),  # the end names the error
                 is_its_own=is_its_own,
             )
         )
@@ -208,38 +210,38 @@ class Worker:
             rest = rest[self._out.write(rest) :]
 
 
-class Lines:
-    """The lines that come through a descriptor: waited for, or only looked for."""
+class LineReader:
+    """Reads lines from a descriptor, blocking or not."""
 
     def __init__(self, descriptor: int):
         self._descriptor = descriptor
-        self._held = bytearray()  # read, and not returned yet
+        self._buffer = bytearray()  # read, but not returned yet
 
     def next(self, *, wait: bool) -> bytes | None:
-        """The next line; None: there is no more, or, if it is not to be waited for, none now."""
+        """Return the next line. None at the end, or if `wait` is false and no complete line has arrived."""
         searched = 0
-        while (end := self._held.find(b"\n", searched)) < 0:
-            searched = len(self._held)
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
             if not wait and not select.select([self._descriptor], [], [], 0)[0]:
                 return None
             chunk = os.read(self._descriptor, _CHUNK_BYTES)
             if not chunk:
                 return None
-            self._held += chunk
-        line = bytes(self._held[: end + 1])
-        del self._held[: end + 1]
+            self._buffer += chunk
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
         return line
 
 
-def _seal(outputs: Path, name: str) -> protocol.OutputFile:
-    """Make one output durable and describe it.
+def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:
+    """Make one output durable; return its name, size and hash.
 
     Raises:
-        ValueError: it lies outside the attempt's folder, or is no plain file.
+        ValueError: it is outside the attempt's folder, or not a regular file.
     """
     path = outputs / name
     if not path.resolve().is_relative_to(outputs.resolve()) or path.is_symlink() or not path.is_file():
-        raise ValueError(f"{name!r} is no file in the attempt's folder")
+        raise ValueError(f"{name!r} is not a regular file in the attempt's folder")
     with path.open("rb") as file:
         os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -254,12 +256,13 @@ def _seal(outputs: Path, name: str) -> protocol.OutputFile:
 def _describe(
     error: Exception, works: Iterable[contract.Work] = (), *, what: str = "processing this file"
 ) -> tuple[contract.FailureKind, str]:
-    """Classify an exception over `works` and describe it for users: only the text of a `JobError` is shown, that of a
-    library goes to the log. torch's out-of-memory error is compared by name: torch may not be installed."""
+    """Classify an exception raised while processing `works`, and describe it for users. They see the text of a
+    `JobError`; that of any other exception goes to the log. torch may not be installed, so its out-of-memory error is
+    compared by name."""
     if isinstance(error, contract.JobError):
         return error.kind, str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return contract.FailureKind.OUT_OF_MEMORY, "There was not enough memory for this."
+        return contract.FailureKind.OUT_OF_MEMORY, "Not enough memory to process this file."
     if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error, works)):
         return contract.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
@@ -275,13 +278,13 @@ def _trace(error: Exception) -> str:
 
 
 def _is_of_the_outbox(error: OSError, works: Iterable[contract.Work]) -> bool:
-    """True if it concerns an output: the folder of an attempt is the daemon's, so no user's file can be the cause."""
+    """True if the error concerns an output: only the daemon uses an attempt's folder, so no user's file is at fault."""
     path = str(error.filename or "")
     return error.errno in (errno.EACCES, errno.EPERM) and any(path.startswith(f"{work.outputs}/") for work in works)
 
 
 def _die_with_the_daemon() -> None:
-    """Ask the kernel to end this process with its parent, however that ends (prctl(2), PR_SET_PDEATHSIG)."""
+    """Ask the kernel to kill this process when its parent ends, even if it crashes (prctl(2), PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the daemon, which stops its workers in order
 

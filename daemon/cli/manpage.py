@@ -39,6 +39,7 @@ _STATUS = (
         errors.NotRunning.exit_code,
         "the command needs the daemon, and none is running; with models: no source is reachable",
     ),
+    (os.EX_SOFTWARE, "internal error in inboxd; the log has the traceback"),
     (os.EX_CANTCREAT, "models: cannot write to the folder of the weights"),
     (errors.StorageError.exit_code, "a disk is full, read-only, failing or unavailable, or the job log is locked"),
     (errors.AlreadyRunning.exit_code, "another daemon uses these folders"),

@@ -103,7 +103,7 @@ def install(
 
 
 def completion_scripts() -> dict[str, str]:
-    """By shell: the script that lets it complete the words of our commands."""
+    """Return the completion scripts, by shell."""
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer imports it there
 
     variable = "_INBOXD_COMPLETE"

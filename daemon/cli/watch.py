@@ -1,6 +1,6 @@
 """`inboxd watch`: the daemon's state, redrawn each second until q or Ctrl-C; in a pipe, a line for each event.
 
-Asks the daemon and reads the job log anew each time, so it also follows a daemon that restarts.
+Each time, it asks the daemon and reads the job log again, so it also follows a daemon that restarts.
 """
 
 import contextlib

@@ -42,7 +42,7 @@ class Hours:
         for part in text.split(","):
             match = _SPAN.fullmatch(part)
             if not match or match.group(1, 2) == match.group(3, 4):
-                raise ValueError(f'{part.strip()!r} is not a span of time; write "22:00-06:00", or several with commas')
+                raise ValueError(f'{part.strip()!r} is not a time range; write "22:00-06:00", or several with commas')
             spans.append((time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))))
         return cls(tuple(spans))
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from daemon.config.hours import Hours, parse_clock
 from daemon.config.toml import check_plain, has_controls
-from processors.units import Seconds, parse_duration, parse_size
+from processors.quantities import Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
@@ -175,11 +175,11 @@ def _parse_age(value: object) -> float | None:
         return None
     seconds = parse_duration(value)
     if seconds <= 0:
-        raise ValueError('must be greater than 0; "" means for ever')
+        raise ValueError('must be greater than 0; "" means never remove')
     return seconds
 
 
-Age = Annotated[float | None, BeforeValidator(_parse_age)]  # seconds; None: for ever
+Age = Annotated[float | None, BeforeValidator(_parse_age)]  # seconds; None: never remove
 
 
 class RetentionTable(_Table):

@@ -37,9 +37,9 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
     """Can each recipe that a folder uses run now?"""
     for name, recipe, plan in _plans(settings):
         match plan:
-            case contract.Missing():
+            case contract.NotReady():
                 yield FAIL, f"{name} cannot run, so its files wait: {plan.why}", _fix(plan.why)
-            case contract.Instead():
+            case contract.Substitute():
                 yield (
                     WARN,
                     f"{name} uses {plan.processor} instead of {recipe.processor}: {plan.why}",
@@ -115,10 +115,10 @@ def _needs(settings: Settings) -> dict[str, tuple[int, int, str]]:
     has_gpu = _has_gpu()
     needs: dict[str, tuple[int, int, str]] = {}
     for _, recipe, plan in _plans(settings):
-        if isinstance(plan, contract.Missing):
+        if isinstance(plan, contract.NotReady):
             continue
         processor, options = recipe.processor, recipe.options
-        if isinstance(plan, contract.Instead):
+        if isinstance(plan, contract.Substitute):
             processor, options = plan.processor, settings.on(plan.processor)
         if has_gpu and getattr(options, "device", "cpu") != "cpu":
             continue

@@ -195,7 +195,7 @@ def why_ignored(inbox: Inbox, path: Path) -> str | None:
         return None
     if facts.st_uid in owners | {0, os.geteuid()}:
         return None
-    return f"it belongs to another user (uid {facts.st_uid}) than {whose}, so it is ignored."
+    return f"it is ignored, because it belongs to another user (uid {facts.st_uid}) than {whose}."
 
 
 def read_bounded(inbox: Inbox, path: Path, limit: int) -> bytes:

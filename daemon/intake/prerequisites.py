@@ -44,7 +44,7 @@ class Prerequisites:
             if state.grace_since is None:
                 state.grace_since = now
             if now < state.grace_since + rules.wait_for_sidecar:
-                return f"it waits {rules.wait_for_sidecar:g} s for files that belong to it."
+                return f"it waits up to {rules.wait_for_sidecar:g} s for its sidecars."
         choice = self._choose(path, state, content, sidecars, settings)
         if isinstance(choice, Mistake):
             return choice.why

@@ -92,7 +92,7 @@ class JobLog:
         """
         found: list[JobRow] = self._all("SELECT * FROM job_log WHERE id >= ? AND id < ? LIMIT 2", prefix, prefix + "g")
         if not prefix or len(found) != 1:
-            what = "No job's id begins" if not found else "More than one job's id begins"
+            what = "No job id begins" if not found else "Several job ids begin"
             raise UsageError(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
         return found[0]
 

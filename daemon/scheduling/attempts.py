@@ -32,14 +32,14 @@ class Attempts:
         self._interrupted.add(worker)
 
     def take_cancelled(self, job_id: str) -> bool:
-        """Was the job cancelled while it ran? True once."""
+        """True if the job was cancelled while it ran. True only on the first call."""
         if job_id not in self._cancelled:
             return False
         self._cancelled.discard(job_id)
         return True
 
     def take_interrupted(self, worker: int) -> bool:
-        """Was the worker killed to cancel a job? True once."""
+        """True if the worker was killed to cancel a job. True only on the first call."""
         if worker not in self._interrupted:
             return False
         self._interrupted.discard(worker)

@@ -82,7 +82,7 @@ class Candidates:
             selection.unsupported.append(job)
             return
         assignment = self._pools.assign_job(job)
-        if isinstance(assignment, contract.Missing):
+        if isinstance(assignment, contract.NotReady):
             selection.parked.setdefault(assignment.why, []).append(job)
         elif assignment.pool.is_parked:
             selection.parked.setdefault(assignment.pool.parked_for, []).append(job)
@@ -114,7 +114,7 @@ class Candidates:
         """Those of `jobs` that the pool's worker could be given next."""
         worker, patience_us = pool.worker, int(self._settings.value.workers.patience * 1e6)
         if worker is None or worker.state is not WorkerState.BUSY:
-            may_be_joined = worker is not None and worker.loaded is not None and worker.loaded.joins
+            may_be_joined = worker is not None and worker.loaded is not None and worker.loaded.takes_more_jobs
             return placement.choose_jobs(jobs, pool.batch_limit, may_be_joined=may_be_joined)
         now_us = self._clock.now_us()
         must_finish = any(job.alone and placement.is_overdue(job, patience_us, now_us) for job in jobs)

@@ -209,7 +209,7 @@ class Dispatcher:
             recipe=job.recipe or "",
             options=assignment.recipe_options,
             sidecars=original.sidecars,
-            kept=self._layout.checkpoints / job.id,
+            checkpoints=self._layout.checkpoints / job.id,
         )
         return protocol.work_to_wire(work), assignment
 
@@ -235,7 +235,7 @@ class Dispatcher:
             assignment = self._pools.assign_job(job)
             if isinstance(assignment, Assignment) and not assignment.pool.is_parked:
                 self._store.park([job.id], None)
-            elif isinstance(assignment, contract.Missing) and assignment.why != job.waiting_for:
+            elif isinstance(assignment, contract.NotReady) and assignment.why != job.waiting_for:
                 self._store.reassign(job, waiting_for=assignment.why)
 
     def cancel(self, job: Job) -> bool:

@@ -29,7 +29,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicate:
-    """A queued job whose content an earlier job has been done with."""
+    """A queued job with the same content as an earlier finished job."""
 
     job: Job
     earlier: Job

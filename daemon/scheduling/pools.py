@@ -96,7 +96,7 @@ class Pools:
         self._pools: dict[tuple[str, str, str], Pool] = {}  # by processor, load options and lane
         self._retired: list[Pool] = []  # with a worker still
         # by the arguments of `assign`
-        self._assignments: dict[tuple[str | None, str, bool], Assignment | contract.Missing] = {}
+        self._assignments: dict[tuple[str | None, str, bool], Assignment | contract.NotReady] = {}
 
     def __iter__(self) -> Iterator[Pool]:
         return iter([*self._pools.values(), *self._retired])
@@ -135,7 +135,7 @@ class Pools:
 
     def assign(
         self, recipe: str | None, overrides: Mapping[str, object] | None = None, *, on_cpu: bool = False
-    ) -> Assignment | contract.Missing:
+    ) -> Assignment | contract.NotReady:
         """Decide how a recipe is carried out at present, with some of its options replaced. The decision holds until
         `forget_assignments`."""
         key = (recipe, json.dumps(overrides, sort_keys=True) if overrides else "", on_cpu)
@@ -143,15 +143,17 @@ class Pools:
             try:
                 self._assignments[key] = self._plan(recipe, overrides or {}, on_cpu)
             except ValidationError as error:  # config.toml has changed since they were validated
-                self._assignments[key] = contract.Missing(
-                    why=f"The options file beside it does not fit this recipe: {error}."
+                self._assignments[key] = contract.NotReady(
+                    why=f"The options in the file's .toml do not fit this recipe: {error}."
                 )
-            except Exception as error:  # a processor's own code: its fault costs its own jobs a wait, nothing else
+            except Exception as error:  # a processor's own code: an error delays only its own jobs
                 log.exception("the recipe %s cannot be planned", recipe)
-                self._assignments[key] = contract.Missing(why=f"Its processor is broken: {error!r}; see the log.")
+                self._assignments[key] = contract.NotReady(
+                    why=f"Its processor failed to plan the recipe ({error!r}). See the log."
+                )
         return self._assignments[key]
 
-    def assign_job(self, job: Job) -> Assignment | contract.Missing:
+    def assign_job(self, job: Job) -> Assignment | contract.NotReady:
         """Decide how a job is carried out at present: by its recipe, with the options of its folder and beside it."""
         overrides, _ = self.overrides(job)
         return self.assign(job.recipe, overrides, on_cpu=job.is_for_cpu)
@@ -181,20 +183,20 @@ class Pools:
         own = {name: of_recipe if name in set_there else "default" for name in type(options).model_fields}
         return own | self.overrides(job)[1]
 
-    def _plan(self, name: str | None, overrides: Mapping[str, object], on_cpu: bool) -> Assignment | contract.Missing:
+    def _plan(self, name: str | None, overrides: Mapping[str, object], on_cpu: bool) -> Assignment | contract.NotReady:
         if name is None:
-            return contract.Missing(why="No recipe is bound to files of this kind.")
+            return contract.NotReady(why="No recipe is assigned to files of this kind.")
         recipe = self._settings.recipes.get(name)
         if recipe is None:
-            return contract.Missing(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
+            return contract.NotReady(why=f"config.toml has no recipe {name!r} (any more): add it, or cancel the job.")
         options, held = options_of(recipe, overrides), recipe.options
         is_moved = on_cpu and "device" in type(held).model_fields  # config.toml may name another processor by now
         if is_moved:
             held = held.model_copy(update={"device": "cpu"})
         match recipe.cls.plan(held, options, self._settings.models):
-            case contract.Missing() as missing:
+            case contract.NotReady() as missing:
                 return missing
-            case contract.Instead() as instead:
+            case contract.Substitute() as instead:
                 pool = self._pool(instead.processor, self._settings.on(instead.processor))
                 recipe_options = registry.find(instead.processor).Recipe(**instead.recipe)
                 return Assignment(pool=pool, recipe_options=recipe_options, note=instead.why)
@@ -212,7 +214,7 @@ class Pools:
         return self._pools[key]
 
     def park(self, pool: Pool, why: str) -> None:
-        """Start nothing in this pool for a while, which doubles until it works again."""
+        """Start nothing in this pool for a while. The pause doubles until the pool works again."""
         if pool.is_parked:
             return
         pause = self._settings.schedule.probe * 2 ** min(pool.parked_times, _PROBE_DOUBLINGS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from daemon.core.job import Job
 from processors.contract import FailureKind
 
-MAX_INTERRUPTIONS = 5  # a job that was running at five unclean ends in a row is given up: it may be their cause
+MAX_INTERRUPTIONS = 5  # a job that was running at five crashes in a row is given up: it may be their cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,5 +66,5 @@ def decide(
 
 
 def is_quarantined(job: Job) -> bool:
-    """Has this job been running at too many unclean ends of the daemon to be tried again?"""
+    """True if this job was running at too many crashes of the daemon in a row to be retried."""
     return job.interruptions >= MAX_INTERRUPTIONS

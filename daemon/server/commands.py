@@ -140,7 +140,7 @@ class Commands:
             self._retry_one(job)
         except (OriginalGone, Refused) as error:
             fix = getattr(error, "fix", "")
-            raise Refused(f"{job.path} cannot be tried again: {error}", fix) from error
+            raise Refused(f"The job {job.path} cannot be retried: {error}", fix) from error
         return api.RetryReply(retried=[job.id], refused=[])
 
     def _retry_failed(self) -> api.RetryReply:
@@ -168,7 +168,7 @@ class Commands:
             self._store.reassign(self._store.get(job.id) or job, run_at=0)
             return
         if job.state not in (JobState.FAILED, JobState.CANCELLED):
-            raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be tried again.")
+            raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be retried.")
         if job.result_path is None:
             raise Refused("its file was removed by [retention].", "Drop the file again.")
         self._publishing.retry(job, self._assign_recipe)
@@ -191,8 +191,8 @@ class Commands:
         job = self._find(command.job)
         state = JobState.PUBLISHING if self._publishing.is_busy_with(job.id) else job.state
         if state.is_final or state is JobState.PUBLISHING:
-            what = "is being published" if state is JobState.PUBLISHING else f"is {state} already"
-            raise Refused(f"{job.path} {what}.", "Only a queued or running job can be cancelled.")
+            what = "is being published" if state is JobState.PUBLISHING else f"is already {state}"
+            raise Refused(f"The job {job.path} {what}.", "Only a queued or running job can be cancelled.")
         is_done = self._dispatcher.cancel(job)
         if is_done and job.state is JobState.RUNNING:  # recorded once its worker has exited
             is_done = self._disk_retry.examine()
@@ -201,7 +201,7 @@ class Commands:
     def _find(self, prefix: str) -> Job:
         found = self._store.find(printable(prefix)) if prefix else []
         if len(found) != 1:
-            what = "No job's id begins" if not found else "More than one job's id begins"
+            what = "No job id begins" if not found else "Several job ids begin"
             raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
         return found[0]
 

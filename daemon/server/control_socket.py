@@ -161,7 +161,7 @@ def ask(path: Path, command: str, timeout: float = REPLY_SECONDS, **arguments: o
     """
     request = json.dumps({"command": command, "arguments": arguments}).encode() + b"\n"
     if len(request) > MAX_REQUEST_BYTES:
-        raise UsageError("These arguments are too long for one command.", "Shorten them.")
+        raise UsageError("The command exceeds 64 KiB.", "Shorten its arguments.")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _address(path) as address:
             connection.settimeout(timeout)

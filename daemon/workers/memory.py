@@ -9,7 +9,7 @@ GPU.
 from collections.abc import Iterator
 from pathlib import Path
 
-from processors.units import parse_size
+from processors.quantities import parse_size
 
 _PROC = Path("/proc")
 _HELD = (b"RssAnon:", b"RssShmem:", b"VmSwap:")

@@ -67,7 +67,7 @@ class Worker:
     @property
     def may_be_joined(self) -> bool:
         """May it be given jobs beside those it is busy with?"""
-        is_willing = self.state is WorkerState.BUSY and self.loaded is not None and self.loaded.joins
+        is_willing = self.state is WorkerState.BUSY and self.loaded is not None and self.loaded.takes_more_jobs
         return is_willing and not any(job.alone for job in self.jobs.values())
 
     def give(self, jobs: Mapping[str, Job], works: list[dict[str, object]], now: float) -> None:

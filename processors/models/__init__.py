@@ -1,6 +1,5 @@
-"""The model store: the folder of downloaded weights, looked after by `processors.models_cli`.
+"""The model store: the folder of downloaded weights, managed by `processors.models_cli`.
 
-`storage` keeps files whole and durable, `hub` knows the vision-language models; those of Whisper are known to
-`processors.whisper.weights`.
-Nothing heavy is imported here.
+`storage` writes files atomically and durably, `hub` downloads vision-language models, and `processors.whisper.weights`
+downloads Whisper's. Nothing here imports an engine.
 """

@@ -1,7 +1,8 @@
-"""The folder of downloaded weights: a file is there whole, under its name and beside its record, or it is not there.
+"""The folder of downloaded weights. Each file in it is complete and has a record beside it.
 
-What is on its way lies in a hidden scratch folder of the same file system, and gets its name by one rename once it is
-durable. One fetch at a time, by `flock`; the next one sweeps what a killed one left. Knows no model and no engine.
+Incomplete downloads are in a hidden scratch folder on the same file system; one rename gives a durable file its name.
+A lock (flock) allows one fetch at a time; the next fetch removes what a killed one left. Independent of models and
+engines.
 """
 
 import fcntl
@@ -18,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-Tell = Callable[[float, float | None, str], None]  # done, total, unit; as `Progress.loading`
+ProgressCallback = Callable[[float, float | None, str], None]  # done, total, unit; as `Progress.loading`
 
 _SCRATCH = ".fetch-"
 _CHUNK_BYTES = 1 << 20
@@ -27,19 +28,19 @@ _LOCK_POLL_SECONDS = 0.5
 
 
 class FetchError(Exception):
-    """Weights could not be fetched; says why and what to do next."""
+    """Weights could not be fetched. The message gives the reason and the next step."""
 
     exit_code = os.EX_SOFTWARE
 
 
 class Unreachable(FetchError):
-    """No source answers."""
+    """No source responds."""
 
     exit_code = os.EX_UNAVAILABLE
 
 
 class Damaged(FetchError):
-    """What came, or what is stored, is not what it should be."""
+    """A download or a stored file does not match its checksum."""
 
     exit_code = os.EX_DATAERR
 
@@ -52,7 +53,7 @@ class NoSource(FetchError):
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Where stored weights came from; kept beside them as NAME.json."""
+    """The source and checksum of stored weights, in NAME.json beside them."""
 
     name: str
     source: str  # a URL, or a package and its version
@@ -62,7 +63,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> "Record | None":
-        """The record in `path`; None if there is none that can be read."""
+        """Read the record in `path`; None if it is missing or invalid."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -70,8 +71,8 @@ class Record:
 
 
 @contextmanager
-def scratch(folder: Path, tell: Tell) -> Iterator[Path]:
-    """A folder to fetch into, below `folder` and gone afterwards. Waits while another process has one."""
+def scratch(folder: Path, report: ProgressCallback) -> Iterator[Path]:
+    """Create a temporary folder for a download, inside `folder`. Wait while another process has one."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         while True:
@@ -79,32 +80,32 @@ def scratch(folder: Path, tell: Tell) -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                tell(0, None, "bytes")  # alive: another process is fetching
+                report(0, None, "bytes")  # alive: another process is fetching
                 time.sleep(_LOCK_POLL_SECONDS)
-        for left_behind in folder.glob(f"{_SCRATCH}*"):
-            shutil.rmtree(left_behind, ignore_errors=True)
+        for leftover in folder.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as own:
             yield Path(own)
 
 
-def keep(fetched: Path, final: Path, record: Record, record_path: Path) -> None:
-    """Give a fetched file its name, durably. The record first: a record without its file counts as nothing."""
-    sync(fetched)
+def commit(fetched: Path, final: Path, record: Record, record_path: Path) -> None:
+    """Move a downloaded file to its name, durably. The record is written first: without its file, it is ignored."""
+    fsync(fetched)
     write_record(record, record_path, fetched.parent)
     fetched.replace(final)
-    sync(final.parent)
+    fsync(final.parent)
 
 
 def write_record(record: Record, final: Path, own: Path) -> None:
-    """Write the record by way of the scratch folder `own`."""
+    """Write the record atomically, through the scratch folder `own`."""
     draft = own / final.name
     draft.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
-    sync(draft)
+    fsync(draft)
     draft.replace(final)
 
 
-def sync(path: Path) -> None:
-    """fsync(2) of a file or a folder."""
+def fsync(path: Path) -> None:
+    """Call fsync(2) on a file or a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -118,7 +119,7 @@ def sha256_of(path: Path) -> str:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder that others are changing."""
+    """Return the total bytes of the files in a folder that is changing."""
 
     def sizes() -> Iterator[int]:
         for path in folder.rglob("*"):
@@ -128,13 +129,13 @@ def size_of(folder: Path) -> int:
     return sum(sizes())
 
 
-def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
-    """Stream `url` into `target` and check it.
+def download(url: str, sha256: str, target: Path, report: ProgressCallback) -> None:
+    """Download `url` to `target` and check its hash.
 
     Raises:
-        Unreachable: no answer, or it broke off.
-        Damaged: another hash.
-        OSError: `target` cannot be written; what came so far is left to the scratch folder's end.
+        Unreachable: the server does not respond, or the connection ended early.
+        Damaged: the hash is wrong.
+        OSError: `target` cannot be written; the incomplete file stays until its scratch folder is removed.
     """
     digest, done = hashlib.sha256(), 0
     with _answer(url) as answer, target.open("wb") as file:
@@ -144,29 +145,27 @@ def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
-            tell(done, total, "bytes")
+            report(done, total, "bytes")
     if total is not None and done < total:
-        raise Unreachable(f"{url} broke off after {done} of {total} bytes")
+        raise Unreachable(f"the download from {url} ended after {done} of {total} bytes")
     if digest.hexdigest() != sha256:
-        raise Damaged(
-            f"What came from {url} has another SHA-256 than it should; try again, perhaps on another network."
-        )
+        raise Damaged(f"The download from {url} has the wrong checksum. Try again, if possible on another network.")
 
 
 def _answer(url: str) -> http.client.HTTPResponse:
-    with _reaching(url):
+    with _network_errors(url):
         return urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS)
 
 
 def _read(answer: http.client.HTTPResponse, url: str) -> bytes:
-    with _reaching(url):
+    with _network_errors(url):
         return answer.read(_CHUNK_BYTES)
 
 
 @contextmanager
-def _reaching(url: str) -> Iterator[None]:
-    """Only around the network: an OSError of the disk must not pass for one of the network."""
+def _network_errors(url: str) -> Iterator[None]:
+    """Convert network errors to `Unreachable`. Use it around network calls only, as disk errors are also OSErrors."""
     try:
         yield
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"{url} cannot be reached ({getattr(error, 'reason', error)})") from error
+        raise Unreachable(f"cannot reach {url} ({getattr(error, 'reason', error)})") from error

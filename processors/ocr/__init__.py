@@ -13,8 +13,8 @@ from pydantic import Field, model_validator
 
 from processors import malloc, pages, statements
 from processors.contract import (
-    MOST_PIXELS,
-    MOST_THREADS,
+    MAX_PIXELS,
+    MAX_THREADS,
     BadInput,
     Finished,
     Kind,
@@ -36,8 +36,8 @@ _FORMATS = {  # by task; the first is what a person opens
     **{task: {"default": formats, "known": (*formats, "txt")} for task, formats in statements.FORMATS.items()},
 }
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
-_MOST_STRANGE = 0.05  # share of characters without meaning: the font has no table of them
-_MOST_PICTURE = {
+_MAX_STRANGE = 0.05  # share of characters without meaning: the font has no table of them
+_MAX_PICTURE = {
     "read": 0.1,
     "bank-statement": 0.6,
     "receipt": 0.6,
@@ -47,14 +47,14 @@ _MOST_PICTURE = {
 class OcrOptions(Options):
     engine: Literal["rapidocr"] = "rapidocr"
     device: Literal["auto", "cpu"] = "auto"  # both are the CPU: a page takes one to three seconds
-    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # None: this worker's share of the cores
+    threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # None: this worker's share of the cores
 
 
 class ReadOptions(RecipeOptions):
     task: Literal["read", "bank-statement", "receipt"] = "read"
     formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's defaults
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
-    max_pixels: int = Field(default=6_000_000, ge=100_000, le=MOST_PIXELS)  # a larger page is reduced
+    max_pixels: int = Field(default=6_000_000, ge=100_000, le=MAX_PIXELS)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
     min_row_confidence: float = Field(default=0.7, ge=0, le=1)  # of a statement's row: its least certain word
     text_layer: Literal["auto", "never"] = "auto"  # "never": use OCR even for PDF pages with a text layer
@@ -136,7 +136,7 @@ class Ocr(Processor):
         return again
 
     def _read(self, page: Page, options: ReadOptions, was_rotated: bool) -> PageText:
-        if options.text_layer == "auto" and _has_good_text_layer(page, _MOST_PICTURE[options.task]):
+        if options.text_layer == "auto" and _has_good_text_layer(page, _MAX_PICTURE[options.task]):
             lines = layout.group_lines([_text_box(word) for word in page.words])
             return PageText(number=page.number, lines=lines, size=page.image.size, source="text layer")
         found = self._engine.read_upright(page.image, may_be_rotated=was_rotated)
@@ -165,13 +165,13 @@ def _opened(work: Work) -> "AbstractContextManager[pages.Pages]":
     )
 
 
-def _has_good_text_layer(page: Page, most_picture: float) -> bool:
+def _has_good_text_layer(page: Page, max_picture: float) -> bool:
     """True if the text layer can be used as the text of the page."""
     text = "".join(word.text for word in page.words)
-    if len(text) < _LEAST_CHARACTERS or page.picture_share > most_picture:
+    if len(text) < _LEAST_CHARACTERS or page.picture_share > max_picture:
         return False
     strange = sum(not char.isprintable() or char == "\ufffd" or "\ue000" <= char <= "\uf8ff" for char in text)
-    return strange <= _MOST_STRANGE * len(text)
+    return strange <= _MAX_STRANGE * len(text)
 
 
 def _text_box(word: pages.PlacedWord) -> TextBox:

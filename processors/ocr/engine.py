@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge the orientation
-_MOST_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; a larger page is reduced
+_MAX_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; a larger page is reduced
 _LONGEST_SHAPE = 25  # long to short side; rapidocr enlarges the short side to 736 pixels, whatever the long one is
-_MOST_PADDED_PIXELS = 12_000_000  # including the padding for `_LONGEST_SHAPE`
+_MAX_PADDED_PIXELS = 12_000_000  # including the padding for `_LONGEST_SHAPE`
 _PADDED_SHAPE = 8  # rapidocr's own: a page that is wider for its height is padded to a quarter of its width,
 _WIDEST_PADDED = 7000  # which beyond this is more than 12 megapixels
 _AGAIN_SCALE = 0.7  # of the size of the first reading
@@ -61,7 +61,7 @@ class RapidOcrEngine:
         detection, recognition = (_model(task) for task in ("det", "rec"))
         parameters = {
             "Global.log_level": "error",
-            "Global.text_score": 0.0,  # rapidocr silently drops what is below
+            "Global.text_score": 0.0,  # rapidocr silently drops text below it
             "Global.use_cls": False,  # of single lines; read_upright rotates pages
             "Det.model_path": str(detection),  # named, as rapidocr would download what it does not find
             "Rec.model_path": str(recognition),
@@ -122,7 +122,7 @@ class RapidOcrEngine:
         Also return the factors from (x, y) in the result to (x, y) in the image.
         """
         shaped, scale = _in_shape(image)
-        self._rapidocr.max_side_len = min(longest_side, max(fit(shaped.size, _MOST_PADDED_PIXELS)))
+        self._rapidocr.max_side_len = min(longest_side, max(fit(shaped.size, _MAX_PADDED_PIXELS)))
         wide = self._rapidocr.max_side_len > _WIDEST_PADDED and image.width > image.height
         self._rapidocr.width_height_ratio = -1 if wide else _PADDED_SHAPE
         return _bgr(shaped), scale
@@ -130,7 +130,7 @@ class RapidOcrEngine:
     def read(self, image: "Image.Image") -> tuple[list[TextBox], list[TextBox]]:
         """The text of an RGB image as it is, and what is too uncertain to use; in no particular order."""
         # by area: rapidocr's own limit, 2000 pixels a side, makes a tall receipt or screenshot illegible
-        prepared, scale = self._prepared(image, max(fit(image.size, _MOST_PIXELS)))
+        prepared, scale = self._prepared(image, max(fit(image.size, _MAX_PIXELS)))
         found = self._rapidocr(prepared, use_det=True, use_rec=True)  # it remembers the arguments of the last call
         if not found.txts:
             return [], []
@@ -154,7 +154,7 @@ def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:
     """
     if min(image.size) >= math.ceil(max(image.size) / _LONGEST_SHAPE):
         return image, np.ones(2)
-    share = min(1.0, math.sqrt(_MOST_PADDED_PIXELS * _LONGEST_SHAPE) / max(image.size))
+    share = min(1.0, math.sqrt(_MAX_PADDED_PIXELS * _LONGEST_SHAPE) / max(image.size))
     reduced = image.resize((max(1, int(image.width * share)), max(1, int(image.height * share))))
     least = math.ceil(max(reduced.size) / _LONGEST_SHAPE)
     padding = (0, 0, max(0, least - reduced.width), max(0, least - reduced.height))
@@ -172,7 +172,7 @@ def _model(task: str) -> Path:
 
 
 def _bgr(image: "Image.Image") -> np.ndarray:
-    """In OpenCV's channel order: uint8, shape (height, width, 3)."""
+    """Convert to OpenCV's channel order: uint8, shape (height, width, 3)."""
     return np.asarray(image)[:, :, ::-1].copy()
 
 

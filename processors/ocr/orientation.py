@@ -1,4 +1,4 @@
-"""Which way up a page is, without reading all of it.
+"""Detection of the rotation of a page, without reading all of it.
 
 Detection alone, on a small image, shows the direction of the lines: on a page that is rotated by 90 degrees they are
 vertical. Of the two rotations left, recognition of a few long lines both ways shows the right one: text upside down is

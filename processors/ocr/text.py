@@ -63,7 +63,7 @@ def finish_text(work: Work, read: list[PageText], formats: Sequence[str]) -> Fin
 
 
 def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: bool = True) -> list[str]:
-    """Why a person should review the pages; `with_uncertain`: also because of lines that were not used."""
+    """Return the reasons why a person should review the pages; `with_uncertain`: including lines that were not used."""
     reasons = []
     for page in read:
         if page.error:

@@ -16,7 +16,7 @@ from processors.pages.picture import open_picture
 __all__ = ["UNREADABLE_PAGE", "Page", "Pages", "PlacedWord", "count_pages", "open_pages", "read_password", "read_pages"]
 __all__ += ["unexpected_as_bad_input"]
 
-_MOST_PASSWORD_BYTES = 1024
+_MAX_PASSWORD_BYTES = 1024
 _UNOPENABLE = "Internal error while opening this file; see the log."
 
 
@@ -82,11 +82,11 @@ def read_password(work: Work) -> str | None:
     if path is None:
         return None
     with path.open("rb") as file:
-        content = file.read(_MOST_PASSWORD_BYTES + 1)
+        content = file.read(_MAX_PASSWORD_BYTES + 1)
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise BadInput(f"{path.name} is not UTF-8 text. Save it as UTF-8 and drop both again.") from None  # no content
-    if len(content) > _MOST_PASSWORD_BYTES or not lines or not lines[0]:
+    if len(content) > _MAX_PASSWORD_BYTES or not lines or not lines[0]:
         raise BadInput(f"The first line of {path.name} must be the password, but is empty or too long. Correct it.")
     return lines[0]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 UNREADABLE_PAGE = "Internal error on this page; see the log."
-MOST_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake or an attack
+MAX_PAGES = 10_000  # of one file: a day's work for a model; more is a mistake or an attack
 _OUT_OF_MEMORY = ("bad_alloc", "allocate memory", "Insufficient memory")  # messages of onnxruntime and OpenCV
 _LONGEST_SIDE = 65_500  # of an image, as in JPEG: engines would pad longer ones to squares or bands
 _THINNEST, _LONGEST_SHAPE = 8, 25  # pixels; long to short side
@@ -112,5 +112,5 @@ def is_thin(size: tuple[float, float], max_pixels: int) -> bool:
 
 
 def refuse_too_many(pages: int) -> None:
-    if pages > MOST_PAGES:
-        raise BadInput(f"This file has more than {MOST_PAGES} pages. Split it and drop the parts.")
+    if pages > MAX_PAGES:
+        raise BadInput(f"This file has more than {MAX_PAGES} pages. Split it and drop the parts.")

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "HEIF", "AVIF")  # not EPS, which is a program
-_MOST_BYTES = 800_000_000  # of one decoded image: 200 megapixels in colour, as of the largest phone cameras
-_MOST_BYTES_AT_ONCE = 2 * _MOST_BYTES  # including the copy when its mode changes
+_MAX_BYTES = 800_000_000  # of one decoded image: 200 megapixels in color, as of the largest phone cameras
+_MAX_BYTES_AT_ONCE = 2 * _MAX_BYTES  # including the copy when its mode changes
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16L": 8, "I;16B": 8, "I;16N": 8}
 _BYTES_PER_PIXEL_OF_DECODER = {"JPEG2000": 20, "WEBP": 16}  # measured, including all copies; the others take less
-_COLOUR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit grey above counts its conversion too
+_COLOR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit gray above counts its conversion too
 _REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
 _TAG_SUBFILE, _TAG_ORIENTATION = 254, 274
-_DARK = 1 / 16  # 16-bit grey that stays below this share of its range is data of 12 bits or less
+_DARK = 1 / 16  # 16-bit gray that stays below this share of its range is data of 12 bits or less
 _MUCH_METADATA = (
-    "This PNG holds too much text, or too large a colour profile, beside its pixels. Save it without metadata, or as "
+    "This PNG holds too much text, or too large a color profile, beside its pixels. Save it without metadata, or as "
     "JPEG, and drop that."
 )
 # What Pillow's plug-ins raise on damaged files, as its own fuzzers show; an OSError of the disk has an errno.
@@ -67,7 +67,7 @@ def _damage_is_bad_input() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:  # the disk's fault
             raise
         logger.info("damaged image: %s", error)
-        if "MAX_TEXT" in str(error):  # a limit of Pillow's, for texts and colour profiles
+        if "MAX_TEXT" in str(error):  # a limit of Pillow's, for texts and color profiles
             raise BadInput(_MUCH_METADATA) from error
         raise BadInput("This image is damaged or truncated. Copy it to the inbox again.") from error
 
@@ -98,7 +98,7 @@ class _PicturePages:
         return frames or [0]
 
     def _walk(self) -> Iterator[bool]:
-        """For each frame of a TIFF, whether it is a preview. Pillow's own count would first walk to the end."""
+        """Yield for each frame of a TIFF whether it is a preview. Pillow's own count would first read to the end."""
         for frame in itertools.count():
             try:
                 self._picture.seek(frame)
@@ -139,21 +139,21 @@ class _PicturePages:
 
 def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
     """Check the size in the header before decoding: a file of some kilobytes may need terabytes."""
-    each = _BYTES_PER_PIXEL.get(picture.mode, _COLOUR_BYTES)
+    each = _BYTES_PER_PIXEL.get(picture.mode, _COLOR_BYTES)
     mode = _target_mode(picture)
-    converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOUR_BYTES
-    converted += _COLOUR_BYTES if mode == "RGBA" else 0  # Pillow's resize premultiplies a copy by its alpha
+    converted = 0 if mode == picture.mode else 1 if mode == "L" else _COLOR_BYTES
+    converted += _COLOR_BYTES if mode == "RGBA" else 0  # Pillow's resize premultiplies a copy by its alpha
     at_once = max(each + converted, _BYTES_PER_PIXEL_OF_DECODER.get(picture.format, 0))
-    most = min(_MOST_BYTES // each, _MOST_BYTES_AT_ONCE // at_once)
-    if picture.width * picture.height > most:
+    limit = min(_MAX_BYTES // each, _MAX_BYTES_AT_ONCE // at_once)
+    if picture.width * picture.height > limit:
         raise BadInput(
             f"This image is too large to decode: {size[0]} x {size[1]} pixels, and the limit is "
-            f"{most // 1_000_000} million. Reduce or split it and drop that."
+            f"{limit // 1_000_000} million. Reduce or split it and drop that."
         )
 
 
 def _target_mode(picture: "Image.Image") -> str:
-    """The mode in which an image is reduced; deep grey has 8 bits by then."""
+    """The mode in which an image is reduced; deep gray has 8 bits by then."""
     if picture.has_transparency_data:
         return "RGBA"
     return "L" if picture.mode in ("1", "L") else "RGB"
@@ -168,17 +168,17 @@ def _count_frames(picture: "Image.Image") -> int:
 
 
 def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tuple[str, ...]]:
-    """Convert to 8-bit RGB with at most `max_pixels`: transparency over white, deep grey scaled to its range."""
+    """Convert to 8-bit RGB with at most `max_pixels`: transparency over white, deep gray scaled to its range."""
     from PIL import Image
 
     notes: tuple[str, ...] = ()
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture, notes = _deep_grey(picture)
+        picture, notes = _deep_gray(picture)
     mode = _target_mode(picture)
     try:
         picture = picture if picture.mode == mode else picture.convert(mode)  # convert would copy in any case
     except ValueError as error:
-        raise BadInput(f"The colour mode {picture.mode} is not supported. Save it as JPEG or PNG.") from error
+        raise BadInput(f"The color mode {picture.mode} is not supported. Save it as JPEG or PNG.") from error
     picture = reduce(picture, max_pixels)
     if mode == "RGBA":
         white = Image.new("RGB", picture.size, "white")
@@ -187,21 +187,21 @@ def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tup
     return picture.convert("RGB"), notes
 
 
-def _deep_grey(picture: "Image.Image") -> tuple["Image.Image", tuple[str, ...]]:
-    """Convert grey of 16 or 32 bits to 8 bits; Pillow's own conversion clips it to white."""
+def _deep_gray(picture: "Image.Image") -> tuple["Image.Image", tuple[str, ...]]:
+    """Convert gray of 16 or 32 bits to 8 bits; Pillow's own conversion clips it to white."""
     import numpy as np
     from PIL import Image
 
-    grey = np.asarray(picture)
+    gray = np.asarray(picture)
     if picture.mode == "F":
-        grey = np.nan_to_num(grey, copy=True, posinf=0, neginf=0)
-    low, high = float(grey.min()), float(grey.max())
+        gray = np.nan_to_num(gray, copy=True, posinf=0, neginf=0)
+    low, high = float(gray.min()), float(gray.max())
     full = 1.0 if picture.mode == "F" else 65535.0
     if low >= 0 and full * _DARK < high <= full:
         low, high, notes = 0.0, full, ()
     else:
-        notes = (f"grey values {low:g} to {high:g} stretched to the full range",)
-    scaled = (grey.astype(np.float32) - low) * (255 / ((high - low) or 1))
+        notes = (f"gray values {low:g} to {high:g} stretched to the full range",)
+    scaled = (gray.astype(np.float32) - low) * (255 / ((high - low) or 1))
     return Image.fromarray((scaled + 0.5).astype(np.uint8)), notes
 
 

@@ -121,7 +121,7 @@ def picture_share(page: "PdfPage") -> float:
 
 
 def _char(text: "PdfTextPage", page: "PdfPage", number: int, character: str, size: tuple[int, int]) -> _Char | None:
-    """None: a space, or a character that pdfium inserted."""
+    """Return a character and its box; None for a space, or a character that pdfium inserted."""
     from pypdfium2 import raw
 
     if character == "\0" or character.isspace():

@@ -7,10 +7,10 @@ Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check
 
 from processors.statements.assembly import read_statements
 from processors.statements.finish import FinishedDocument, finish_receipt, finish_statement
-from processors.statements.from_model import from_page_answers, page_schema, receipt_from_answers, receipt_schema
+from processors.statements.from_model import from_page_answers, page_schema, row_index
 from processors.statements.ofx import write_ofx
 from processors.statements.outputs import FORMATS, summarize_document
-from processors.statements.receipts import Receipt, read_receipt
+from processors.statements.receipts import Receipt, read_receipt, receipt_from_answers, receipt_schema
 from processors.statements.records import Row, SecondReading, Statement, StatementDocument, Unread
 from processors.statements.verify import doubtful_pages, occurs, reasons, verify
 from processors.statements.words import PageWord, PageWords, split_words
@@ -36,6 +36,7 @@ __all__ = [
     "read_receipt",
     "read_statements",
     "reasons",
+    "row_index",
     "receipt_from_answers",
     "receipt_schema",
     "split_words",

@@ -70,6 +70,11 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
     return document
 
 
+def names_card(text: str) -> bool:
+    """True if a line says that its statement is that of a card, whose balance is owed."""
+    return _CARD.search(normalize(text)) is not None
+
+
 def _has_rows(reading: RawDocument, account: str) -> bool:
     return any(isinstance(item, RawRow) and item.account == account for item in reading.items)
 
@@ -106,7 +111,7 @@ def _assemble(
     texts = [line.text for line in reading.lines]
     outside = [line for name, line in reading.outside if name == account]
     raw = [item for item in items if isinstance(item, RawRow)]
-    own = [line.text for name, line in (*reading.not_rows, *reading.figure_lines) if name == account]
+    own = [line.text for name, line in (*reading.outside, *reading.not_rows, *reading.figure_lines) if name == account]
     own += [cell.text for each in raw for cell in each.money.values()]
     is_month_first = dates.order == "mdy" and any(each.date and each.date.pair for each in raw)
     currency = infer_currency(own, texts, is_month_first=is_month_first)
@@ -115,7 +120,7 @@ def _assemble(
         items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, dates) for each in raw]
     totals = _add_figures(statement, items, mark)
-    is_card = any(_CARD.search(normalize(text)) for text in texts)
+    is_card = any(names_card(text) for text in texts)
     amounts = [_row_amounts(each, mark) for each in raw]
     statement.is_liability = set_directions(amounts, statement.opening, is_card=is_card)
     infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], _change(statement))

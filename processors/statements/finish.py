@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from processors import wellformed
 from processors.contract import Work
 from processors.statements.outputs import summarize_document, summarize_receipt, write_document, write_receipt
-from processors.statements.receipts import Receipt
+from processors.statements.receipts import Receipt, verify_receipt
 from processors.statements.records import SecondReading, StatementDocument
-from processors.statements.verify import reasons, verify, verify_receipt
+from processors.statements.verify import reasons, verify
 
 # given the verified document; None: no page is read again
 SecondReader = Callable[[StatementDocument], SecondReading | None]

@@ -3,33 +3,42 @@
 The model copies text as printed; notation, years and signs are decided here, as for pages read by layout.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
-from processors.statements.amounts import DecimalMark, detect_decimal_mark, looks_like_amount, parse_amount
-from processors.statements.assembly import assemble
-from processors.statements.currencies import detect_currency
-from processors.statements.dates import parse_date
-from processors.statements.header import AccountTracker
+from processors.statements.amounts import (
+    looks_like_amount,
+)
+from processors.statements.answers import (
+    SHARED_SIGNS,
+    Answer,
+    Notation,
+    Schema,
+    amount_schema,
+    clean_account,
+    is_same_account,
+    object_schema,
+    read_amount,
+    text_schema,
+)
+from processors.statements.assembly import assemble, names_card
+from processors.statements.dates import PrintedDate, parse_date
+from processors.statements.keywords import match_section
 from processors.statements.raw import RawDocument, RawFigure, RawRow
-from processors.statements.receipts import Item, Receipt, find_date
-from processors.statements.records import StatementDocument, Unread
+from processors.statements.records import Statement, StatementDocument, Unread
 from processors.statements.table import AmountCell
 from processors.statements.words import PageWord, TextLine
 
-_Answer = Mapping[str, Any]  # the answer about a page, or a row in it: JSON that fits its schema
-
-_AMOUNT = r"^[-+(]? ?[£$€]? ?[-+]?[0-9][0-9 .,']{0,16}[.,][0-9]{2} ?\)?[-+]? ?(CR|DR|S|H)?$"
+_MOST_ROWS = 1000  # of one account on one page, for `row_index`
+_EAST_ASIAN = re.compile(r"(\d{4})\s?[年년]\s?(\d{1,2})\s?[月월]\s?(\d{1,2})\s?[日일]")
 _MONEY = ("debit", "credit", "amount", "balance")
 _TEXTS = {
     "account": "account number or IBAN",
     "holder": "name of the account's holder",
-    "currency": "three letters, such as EUR",
+    "currency": "currency as printed, such as EUR or £",
     "period": 'the statement\'s period as printed, such as "01/05/2024 to 31/05/2024"',
 }
-_SUMS = ("subtotal", "tax", "total")
-_OF_RECEIPT = ("shop", "date", "currency", *_SUMS)
 _FIGURES = {
     "opening": "opening balance, or the balance brought forward to this page",
     "closing": "closing balance of the statement; not what is carried forward to the next page",
@@ -38,142 +47,182 @@ _FIGURES = {
 }
 
 
-def page_schema() -> dict[str, object]:
-    """The JSON Schema of the answer about one page: everything as printed, null for what is not on it."""
-    row = {
-        "date": _text("date of the movement, as printed"),
-        "description": {"type": "string", "maxLength": 500},
-        "reference": _text("reference or type, where it has a column of its own"),
-        "debit": _amount("money out, where there is a column for it"),
-        "credit": _amount("money in, where there is a column for it"),
-        "amount": _amount("where one column holds both, with its sign or letters"),
-        "balance": _amount("balance after the movement, with its sign or letters"),
+def page_schema() -> Schema:
+    """The JSON Schema of the answer about one page: everything as printed, null for what is not on it.
+
+    What most pages lack may be left out: the kind of the document, a row's section, further accounts.
+    """
+    account = _account_schema()
+    optional = {
+        "kind": text_schema("what the document calls itself, such as Credit card statement"),
+        "other_accounts": {
+            "type": ["array", "null"],
+            "items": account,
+            "maxItems": 20,
+            "description": "further accounts with tables of their own on this page, in the same form",
+        },
     }
-    whole = {name: _text(meaning) for name, meaning in _TEXTS.items()}
-    whole |= {name: _amount(meaning) for name, meaning in _FIGURES.items()}
-    whole["rows"] = {"type": "array", "items": _object(row), "maxItems": 200}
-    return _object(whole)
+    return account | {"properties": account["properties"] | optional}
+
+
+def _account_schema() -> Schema:
+    row = {
+        "date": text_schema("date of the movement, as printed"),
+        "description": {"type": "string", "maxLength": 500},
+        "reference": text_schema("reference or type, where it has a column of its own"),
+        "debit": amount_schema("money out, where there is a column for it"),
+        "credit": amount_schema("money in, where there is a column for it"),
+        "amount": amount_schema("where one column holds both, with its sign or letters"),
+        "balance": amount_schema("balance after the movement, with its sign or letters"),
+    }
+    required = object_schema(row)
+    section = {"section": text_schema("heading above the row, such as Deposits or Withdrawals")}
+    whole = {name: text_schema(meaning) for name, meaning in _TEXTS.items()}
+    whole |= {name: amount_schema(meaning) for name, meaning in _FIGURES.items()}
+    rows = required | {"properties": required["properties"] | section}
+    whole["rows"] = {"type": "array", "items": rows, "maxItems": 200}
+    return object_schema(whole)
 
 
 def from_page_answers(
-    answers: Sequence[tuple[int, _Answer]], confidences: Mapping[tuple[int, int], float] | None = None
+    answers: Sequence[tuple[int, Answer]],
+    confidences: Mapping[tuple[int, int], float] | None = None,
+    texts: Mapping[int, str] | None = None,
 ) -> StatementDocument:
     """A document from (page, answer in the form of `page_schema`), in reading order.
 
     Nothing is verified yet. A value that is not a date or an amount flags its row or is reported as unread.
 
-    confidences: by page and index of a row in its answer, the probability of the least certain of its values.
+    confidences: by page and index of a row in its answer (see `row_index`), the probability of the least certain of
+    its values. texts: by page, what another reader found on it; it may name the kind of the account.
     """
-    reading, accounts = RawDocument(), AccountTracker()
+    reader = _AnswerReader(confidences or {})
     for page, answer in answers:
-        _read_page(page, answer, reading, accounts, confidences or {})
-    return assemble(reading, StatementDocument(pages=len(answers), unread=reading.unread))
+        reader.read_page(page, answer)
+    for page, text in (texts or {}).items():
+        reader.read_text(page, text)
+    return reader.document(len(answers))
 
 
-def receipt_schema() -> dict[str, object]:
-    """The JSON Schema of the answer about one page of a receipt: everything as printed, null for what is not on it."""
-    item = {
-        "description": {"type": "string", "maxLength": 200},
-        "price": _amount("what the line comes to; with its sign where it is a discount"),
-    }
-    whole = {
-        "shop": _text("name of the shop"),
-        "date": _text("date of the purchase, as printed"),
-        "currency": _text("three letters, such as EUR"),
-        "items": {"type": "array", "items": _object(item), "maxItems": 200},
-        "subtotal": _amount("sum before tax, where it is printed"),
-        "tax": _amount("tax, where it is printed"),
-        "total": _amount("what was to be paid"),
-    }
-    return _object(whole)
+def row_index(account: int | None, row: int) -> int:
+    """The index of a row in `confidences`: that of its account in `other_accounts`, or None, and its own."""
+    return row if account is None else (account + 1) * _MOST_ROWS + row
 
 
-def receipt_from_answers(
-    answers: Sequence[tuple[int, _Answer]], confidences: Mapping[tuple[int, int], float] | None = None
-) -> Receipt:
-    """A receipt from (page, answer in the form of `receipt_schema`); see `from_page_answers`."""
-    first = {name: next((answer[name] for _, answer in answers if answer.get(name)), None) for name in _OF_RECEIPT}
-    items = [(page, number, item) for page, answer in answers for number, item in enumerate(answer.get("items") or [])]
-    sums = {name: first[name] for name in _SUMS}
-    mark = detect_decimal_mark(text for text in (*sums.values(), *(item["price"] for _, _, item in items)) if text)
-    receipt = Receipt(
-        shop=first["shop"] or "",
-        date=find_date([first["date"]] if first["date"] else []),
-        currency=detect_currency([first["currency"]] if first["currency"] else []) or "",
-    )
-    for name, text in sums.items():
-        setattr(receipt, name, _receipt_amount(receipt, text, mark, name))
-    for page, number, item in items:
-        price = _receipt_amount(receipt, item["price"], mark, repr(item["description"]))
-        if price is not None:
-            sure = (confidences or {}).get((page, number), 1.0)
-            receipt.items.append(Item(page, item["description"], price, sure))
-    return receipt
+class _AnswerReader:
+    """The answers about the pages of one document, in their order."""
+
+    def __init__(self, confidences: Mapping[tuple[int, int], float]):
+        self._confidences = confidences
+        self._reading = RawDocument()
+        self._account = ""
+        self._dates: dict[str, PrintedDate | None] = {}  # by account: the last one, which rows of its day may lack
+        self._sections: dict[str, str | None] = {}  # by account: the last heading
+        self._money: dict[str, list[str]] = {}  # by account: its amounts as printed
+
+    def read_page(self, page: int, answer: Answer) -> None:
+        if kind := answer.get("kind"):
+            self._reading.lines.append(_line(page, kind))
+        self._read_account(page, answer, None)
+        for number, other in enumerate(answer.get("other_accounts") or []):
+            self._read_account(page, other, number)
+
+    def read_text(self, page: int, text: str) -> None:
+        """Add the lines that tell a card or a loan from a current account; amounts and dates are the answers' alone."""
+        self._reading.lines += [_line(page, line) for line in text.splitlines() if names_card(line)]
+
+    def document(self, pages: int) -> StatementDocument:
+        notations = {account: Notation(texts) for account, texts in self._money.items()}
+        for item in [*self._reading.items]:
+            _standardize(item, notations[item.account], self._reading)
+        document = assemble(self._reading, StatementDocument(pages=pages, unread=self._reading.unread))
+        for statement in document.statements:
+            if statement.account in notations and not notations[statement.account].has_decimals:
+                _remove_decimals(statement)
+        return document
+
+    def _read_account(self, page: int, answer: Answer, number: int | None) -> None:
+        self._account = account = self._identify(answer.get("account"))
+        self._money.setdefault(account, [])
+        for label, name in (("", "period"), ("Account holder: ", "holder"), ("", "currency")):
+            if answer.get(name) and (name != "currency" or answer[name].strip() not in SHARED_SIGNS):
+                self._add_line(page, f"{label}{answer[name]}")
+        self._add_figure(page, "opening", answer.get("opening"))
+        rows = answer.get("rows") or []
+        for at, row in enumerate(rows):
+            self._add_row(page, row, self._confidences.get((page, row_index(number, at)), 1.0))
+        for name, key in (("closing", "closing"), ("debits", "total_debits"), ("credits", "total_credits")):
+            self._add_figure(page, name, answer.get(key))
+        if not rows:
+            self._reading.unread.append(Unread(page, "", "no rows were found on this page"))
+        if not answer.get("currency"):
+            printed = [amount.currency for text in self._money[account] if (amount := read_amount(text))]
+            for currency in dict.fromkeys(filter(None, printed)):
+                self._add_line(page, currency)
+
+    def _identify(self, printed: str | None) -> str:
+        """The account that an answer names, or the one before; a masked number is that of the account it ends like."""
+        account = clean_account(printed) if printed else ""
+        if not account:
+            return self._account
+        return next((known for known in self._money if known and is_same_account(known, account)), account)
+
+    def _add_line(self, page: int, text: str) -> None:
+        line = _line(page, text)
+        self._reading.outside.append((self._account, line))
+        self._reading.lines.append(line)
+
+    def _add_figure(self, page: int, name: str, text: str | None) -> None:
+        if not text:
+            return
+        if not read_amount(text):
+            self._reading.unread.append(Unread(page, text, f"given as {name}, but not an amount"))
+            return
+        column = "balance" if name in ("opening", "closing") else {"debits": "debit", "credits": "credit"}[name]
+        self._money[self._account].append(text)
+        self._reading.items.append(RawFigure(page, self._account, name, {column: text}))
+
+    def _add_row(self, page: int, row: Answer, confidence: float) -> None:
+        account, printed = self._account, row.get("date")
+        if printed:
+            self._dates[account] = parse_date(_EAST_ASIAN.sub(r"\1-\2-\3", printed))
+        if heading := row.get("section"):
+            self._sections[account] = match_section(heading)
+        raw = RawRow(page, account, self._dates.get(account), confidence=confidence)
+        raw.date_is_inherited = not printed
+        raw.section = self._sections.get(account)
+        raw.text = [row["description"]] if row.get("description") else []
+        raw.reference = [row["reference"]] if row.get("reference") else []
+        for name in _MONEY:
+            if text := (row.get(name) or "").strip():
+                raw.money[name] = AmountCell((), text)
+                self._money[account].append(text)
+        self._reading.items.append(raw)
 
 
-def _receipt_amount(receipt: Receipt, text: str | None, mark: DecimalMark, what: str) -> Decimal | None:
-    amount = parse_amount(text, mark) if text else None
-    if amount is None and (text or what not in _SUMS):
-        receipt.reasons.append(f"{what}: {f'{text} is not an amount' if text else 'no amount'}")
-    return amount and amount.signed
+def _line(page: int, text: str) -> TextLine:
+    return TextLine(page, (PageWord(text, 0, 0, 1, 1),))
 
 
-def _read_page(
-    page: int,
-    answer: _Answer,
-    reading: RawDocument,
-    accounts: AccountTracker,
-    confidences: Mapping[tuple[int, int], float],
-) -> None:
-    if answer.get("account"):
-        accounts.update(f"account number {answer['account']}")
-    account = accounts.current
-    for label, name in (("", "period"), ("Account holder: ", "holder"), ("", "currency")):
-        if answer.get(name):
-            line = TextLine(page, (PageWord(f"{label}{answer[name]}", 0, 0, 1, 1),))
-            reading.outside.append((account, line))
-            reading.lines.append(line)
-    _add_figure(reading, page, account, "opening", answer.get("opening"))
-    rows = answer.get("rows") or []
-    for number, row in enumerate(rows):
-        reading.items.append(_row(page, account, row, confidences.get((page, number), 1.0)))
-    _add_figure(reading, page, account, "closing", answer.get("closing"))
-    _add_figure(reading, page, account, "debits", answer.get("total_debits"))
-    _add_figure(reading, page, account, "credits", answer.get("total_credits"))
-    if not rows:
-        reading.unread.append(Unread(page, "", "no rows were found on this page"))
-
-
-def _add_figure(reading: RawDocument, page: int, account: str, name: str, text: str | None) -> None:
-    if not text:
+def _standardize(item: RawRow | RawFigure, notation: Notation, reading: RawDocument) -> None:
+    """Put the amounts into the notation that the assembly reads; what is none is reported."""
+    if isinstance(item, RawFigure):
+        for column, text in item.money.items():
+            item.money[column] = notation.standardize(text) or text
+            if notation.standardize(text) is None:
+                reading.unread.append(Unread(item.page, text, f"{item.name}: its format differs from the others"))
         return
-    if not looks_like_amount(text):
-        reading.unread.append(Unread(page, text, f"given as {name}, but not an amount"))
-        return
-    column = "balance" if name in ("opening", "closing") else {"debits": "debit", "credits": "credit"}[name]
-    reading.items.append(RawFigure(page, account, name, {column: text}))
+    for column, cell in list(item.money.items()):
+        if standard := notation.standardize(cell.text):
+            item.money[column] = AmountCell((), standard)
+        elif not looks_like_amount(cell.text):  # else the assembly reports that its format differs
+            del item.money[column]
+            item.unreadable.append(cell.text)
 
 
-def _row(page: int, account: str, row: _Answer, confidence: float) -> RawRow:
-    raw = RawRow(page, account, parse_date(row.get("date") or ""), confidence=confidence)
-    raw.text = [row["description"]] if row.get("description") else []
-    raw.reference = [row["reference"]] if row.get("reference") else []
-    for name in _MONEY:
-        text = (row.get(name) or "").strip()
-        if looks_like_amount(text):
-            raw.money[name] = AmountCell((), text)
-        elif text:
-            raw.unreadable.append(text)
-    return raw
-
-
-def _object(properties: Mapping[str, object]) -> dict[str, object]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def _text(meaning: str) -> dict[str, object]:
-    return {"type": ["string", "null"], "maxLength": 120, "description": meaning}
-
-
-def _amount(meaning: str) -> dict[str, object]:
-    return {"anyOf": [{"type": "string", "pattern": _AMOUNT}, {"type": "null"}], "description": meaning}
+def _remove_decimals(statement: Statement) -> None:
+    """Whole amounts, as printed."""
+    for item in (statement, *statement.rows, *statement.anchors):
+        for name, value in vars(item).items():
+            if isinstance(value, Decimal):
+                setattr(item, name, value.quantize(Decimal(1)))

@@ -84,4 +84,10 @@ def _summary_line(rows: int, accounts: Sequence[str]) -> str:
 def summarize_receipt(receipt: Receipt) -> tuple[str, dict[str, object]]:
     """A summary in one line, and facts for result.json."""
     line = f"{receipt.shop or 'no shop'}, {receipt.date or 'no date'}, {receipt.total or 'no total'}"
-    return line, {"items": len(receipt.items), "total": receipt.total and str(receipt.total)}
+    return line, {
+        "items": len(receipt.items),
+        "total": receipt.total and str(receipt.total),
+        "tax": receipt.tax and str(receipt.tax),
+        "date": receipt.date and str(receipt.date),
+        "currency": receipt.currency,
+    }

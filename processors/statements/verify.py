@@ -1,15 +1,14 @@
 """Verification: arithmetic, dates, confidence, a second reading. Adds flags and checks, changes no value.
 
-`verify` and `verify_receipt` check what was read; `reasons` and `doubtful_pages` report what they found.
+`verify` checks what was read; `reasons` and `doubtful_pages` report what they found.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
 
-from processors.statements.receipts import Receipt
 from processors.statements.records import (
     MIN_CONFIDENCE,
     CheckResult,
@@ -22,6 +21,8 @@ from processors.statements.records import (
 from processors.statements.sequences import align, find_out_of_order
 
 _SEPARATOR = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
+_LETTERS_ONLY = re.compile(r"[\W\d_]+")
+_LONGER_WORD = 3  # letters; shorter ones occur by chance
 _MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
 _LEAST_BALANCES = 5  # fewer show no rule
 _MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the statement does not list its rows by date
@@ -65,26 +66,6 @@ def verify(
             _check_row(row, second.texts.get(row.page) if second else None, min_confidence)
 
 
-def verify_receipt(receipt: Receipt, texts: Mapping[int, str], *, min_confidence: float = MIN_CONFIDENCE) -> None:
-    """Verify a receipt: add to its reasons for review. `texts`: see `SecondReading`."""
-    total = sum((item.price for item in receipt.items), Decimal(0))
-    allowed = {receipt.total, receipt.subtotal}
-    if receipt.total is not None and receipt.tax is not None:
-        allowed.add(receipt.total - receipt.tax)  # tax is added at the end, as in the United States
-    if receipt.total is None:
-        receipt.reasons.append("no total was found")
-    elif total not in allowed:
-        receipt.reasons.append(f"the items add up to {total}, but the total is {receipt.total}")
-    if receipt.date is None:
-        receipt.reasons.append("no date was found")
-    for item in receipt.items:
-        if item.confidence < min_confidence:
-            receipt.reasons.append(f"{item.description!r}: low confidence ({item.confidence:.2f})")
-    for item in receipt.items:
-        if item.page in texts and not occurs(item.price, texts[item.page]):
-            receipt.reasons.append(f"{item.description!r}: {item.price} does not occur in the second reading")
-
-
 def reasons(document: StatementDocument) -> list[str]:
     """Why a person should review the document; empty if all that is printed was read and agrees."""
     found = []
@@ -116,6 +97,14 @@ def occurs(value: Decimal, text: str) -> bool:
     """True if an amount occurs in another reading of its page, digit by digit, in whatever notation."""
     digits = _SEPARATOR.join(char for char in str(value) if char.isdigit())
     return bool(re.search(rf"(?<!\d)0*{digits}(?!\d)", text))
+
+
+def is_confirmed_by(text: str, values: Iterable[Decimal | None], words: str) -> bool:
+    """True if another reading of the page has all these amounts, at least one, and every longer word."""
+    printed = [value for value in values if value is not None]
+    letters = _LETTERS_ONLY.sub("", text.casefold())
+    longer = [word for word in _LETTERS_ONLY.sub(" ", words.casefold()).split() if len(word) >= _LONGER_WORD]
+    return bool(printed) and all(occurs(value, text) for value in printed) and all(word in letters for word in longer)
 
 
 def _pages(numbers: Iterable[int]) -> str:
@@ -208,7 +197,8 @@ def _check_totals(statement: Statement) -> list[CheckResult]:
 
 def _check_row(row: Row, text: str | None, min_confidence: float) -> None:
     """`text`: a second reading of its page, in which its amounts must occur; None: there is none."""
-    if row.confidence < min_confidence:
+    is_unsure = row.confidence < min_confidence
+    if is_unsure and not (text and is_confirmed_by(text, (row.debit, row.credit, row.balance), row.description)):
         row.flags.append(f"low confidence ({row.confidence:.2f})")
     if not row.description and not row.reference:
         row.flags.append("has no description")

@@ -100,7 +100,7 @@ def write_receipt_markdown(receipt: Receipt, path: Path) -> None:
         lines += ["**To review:**", "", *[f"- {reason}" for reason in receipt.reasons], ""]
     lines += ["| Item | Price |", "|---|---|"]
     lines += [f"| {_escape_markdown(item.description)} | {item.price} |" for item in receipt.items]
-    lines += [f"| **{name}** | {value} |" for name, value in _sums(receipt).items() if value is not None]
+    lines += [f"| **{name}** | {value} |" for name, value in _sums(receipt) if value is not None]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -160,5 +160,15 @@ def _values(statement: Statement, row: Row) -> list[object]:
     return [*values, row.debit, row.credit, row.balance, statement.currency, "; ".join(row.flags)]
 
 
-def _sums(receipt: Receipt) -> dict[str, Decimal | None]:
-    return {"Subtotal": receipt.subtotal, "Tax": receipt.tax, "Total": receipt.total}
+def _sums(receipt: Receipt) -> list[tuple[str, Decimal | None]]:
+    rates = [(f"Tax {line.rate} %", line.tax) for line in receipt.taxes if line.rate is not None]
+    return [
+        ("Subtotal", receipt.subtotal),
+        *(rates if len(rates) > 1 else []),
+        ("Tax", receipt.tax),
+        ("Tip", receipt.tip),
+        ("Rounding", receipt.rounding),
+        ("Total", receipt.total),
+        ("Paid in cash", receipt.paid),
+        ("Change", receipt.change),
+    ]

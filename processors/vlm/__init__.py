@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from processors.contract import Instead, Kind, Loaded, Missing, Outcome, Plan, Processor, Progress, Ready, Work
+from processors.contract import Kind, Loaded, NotReady, Outcome, Plan, Processor, Progress, Runnable, Substitute, Work
 from processors.vlm.engine import weights
 from processors.vlm.options import AskOptions, VlmOptions
 
@@ -38,16 +38,16 @@ class Vlm(Processor):
     @classmethod
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
         if options.engine == "openai":
-            return Ready()  # whether the server answers shows only when it is asked
+            return Runnable()  # whether the server answers shows only when it is asked
         if weights.find(options.model, models):
-            return Ready()
+            return Runnable()
         missing = weights.why_missing(options.model, models)
         if options.engine == "auto" and recipe.task in _BY_OCR:
             ignored = " The recipe's prompt was not followed." if recipe.prompt else ""
             task = {} if recipe.task == "read" else {"task": recipe.task}
-            return Instead(processor="ocr", recipe=task, why=f"Read by OCR: {missing}{ignored}")
+            return Substitute(processor="ocr", recipe=task, why=f"Read by OCR: {missing}{ignored}")
         alone = " OCR reads text, but cannot answer this." if options.engine == "auto" else ""
-        return Missing(why=f"{missing}{alone}")
+        return NotReady(why=f"{missing}{alone}")
 
     @classmethod
     def estimate_memory(cls, options: VlmOptions, models: Path) -> int:

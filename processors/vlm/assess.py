@@ -15,7 +15,7 @@ from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 
 class Problem(StrEnum):
-    """What is wrong with an answer, the least serious first: of several bad answers the least bad one is shown."""
+    """The problem of an answer, least serious first: of several bad answers, the least bad one is shown."""
 
     CUT_OFF = "cut off"  # at the token limit
     LOOP = "loop"  # repeats itself
@@ -52,7 +52,7 @@ _BY_STOP_REASON = {
     StopReason.REFUSED: Problem.REFUSED,
     StopReason.ERROR: Problem.ERROR,
 }
-_MOST_UNIT_CHARACTERS = 40  # of what is repeated, quoted
+_MAX_UNIT_CHARACTERS = 40  # of what is repeated, quoted
 _LONGEST_REFUSAL = 500  # characters; a longer text is an answer that begins politely
 _REFUSAL = re.compile(
     r"(i['’]?m (really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately|as an ai|i can(no|['’])?t|i can not"
@@ -75,7 +75,7 @@ ValueSpan = tuple[str, int, int]  # JSON pointer (RFC 6901), and where the value
 
 
 def assess(request: PageRequest, answer: PageAnswer) -> AssessedAnswer:
-    """Find what must never pass as a success."""
+    """Find the problem that makes an answer unusable, if it has one."""
     if _is_not_a_number(answer):
         unknown = replace(answer, lowest_token_probability=None, token_probabilities=())
         return AssessedAnswer(answer=unknown, problem=Problem.NOT_A_NUMBER)
@@ -93,7 +93,7 @@ def assess(request: PageRequest, answer: PageAnswer) -> AssessedAnswer:
 
 
 def json_span(text: str) -> tuple[int, int]:
-    """Where the JSON of an answer starts and ends: without the code fence around it, if there is one."""
+    """Return the start and end of the JSON in an answer, without a code fence around it."""
     fenced = _FENCE.match(text)
     return fenced.span("inside") if fenced else (0, len(text))
 
@@ -128,7 +128,7 @@ def _is_not_a_number(answer: PageAnswer) -> bool:
 
 def _describe_loop(text: str) -> str:
     loop = find_loop(text)
-    return f'"{" ".join(loop.unit.split())[:_MOST_UNIT_CHARACTERS]}" {loop.times} times' if loop else ""
+    return f'"{" ".join(loop.unit.split())[:_MAX_UNIT_CHARACTERS]}" {loop.times} times' if loop else ""
 
 
 # ---------------------------------------------------------------------------------------------- repetition

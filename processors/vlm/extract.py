@@ -16,8 +16,8 @@ from processors import wellformed
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
-_MOST_BYTES = 256 * 1024  # of a schema; a longer file is something else
-_MOST_ERRORS = 3  # reported of one answer
+_MAX_BYTES = 256 * 1024  # of a schema; a longer file is something else
+_MAX_ERRORS = 3  # reported of one answer
 _COMPACT = {"separators": (",", ":"), "ensure_ascii": False}
 
 
@@ -28,7 +28,7 @@ def load_schema(given: object, home: Path) -> dict[str, object]:
     """Check and return a schema, given as a table or as the name of a file relative to `home`.
 
     Raises:
-        ValueError: there is no such file, it is not a JSON Schema, or no grammar can be made of it; says what to fix.
+        ValueError: the file is missing, not a JSON Schema, or not convertible to a grammar; says what to fix.
     """
     if not isinstance(given, str | dict):
         raise ValueError("is neither the name of a JSON Schema file nor a table")
@@ -52,7 +52,7 @@ def _path(given: str, home: Path) -> Path:
 def _read(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+            content = file.read(_MAX_BYTES + 1)
         found = json.loads(content)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}): correct the name or put the file there") from error
@@ -64,8 +64,8 @@ def _read(path: Path) -> dict[str, object]:
         raise ValueError(f"{path} is nested too deeply for a JSON Schema") from error
     except ValueError as error:  # of int(), which reads at most 4300 digits
         raise ValueError(f"{path} is not a schema: it contains a number with too many digits") from error
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"{path} is longer than {_MOST_BYTES // 1024} KiB: too long for a schema")
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"{path} is longer than {_MAX_BYTES // 1024} KiB: too long for a schema")
     if not isinstance(found, dict):
         raise ValueError(f'{path} is not a schema: it must be an object, such as {{"type": "object", "properties": …}}')
     return found
@@ -123,7 +123,7 @@ def schema_form(schema: Mapping[str, Any]) -> str:
     """
     if "properties" in schema:
         return "{" + ", ".join(f'"{name}": {schema_form(value)}' for name, value in schema["properties"].items()) + "}"
-    if "items" in schema:
+    if "items" in schema and "description" not in schema:
         return f"[{schema_form(schema['items'])}, ...]"
     return f"<{schema.get('description', 'text')}>"
 
@@ -131,8 +131,8 @@ def schema_form(schema: Mapping[str, Any]) -> str:
 def schema_errors(data: object, schema: Mapping[str, object]) -> list[str]:
     """The first few violations in `data` (as `json.loads` returns it), as sentences. Fetches no reference."""
     found = (f"{error.json_path}: {error.message[:200]}" for error in _validator(schema_text(schema)).iter_errors(data))
-    first = [message for message, _ in zip(found, range(_MOST_ERRORS), strict=False)]
-    return first or [f"{path}: is not a finite number" for path in _not_finite(data, "$")][:_MOST_ERRORS]
+    first = [message for message, _ in zip(found, range(_MAX_ERRORS), strict=False)]
+    return first or [f"{path}: is not a finite number" for path in _not_finite(data, "$")][:_MAX_ERRORS]
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors import statements
-from processors.contract import DEVICES, MOST_AT_ONCE, MOST_PIXELS, MOST_THREADS, RecipeOptions
+from processors.contract import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS, RecipeOptions
 from processors.remote import ServerOptions
 from processors.vlm import prompts
 from processors.vlm.extract import load_schema
@@ -16,18 +16,20 @@ Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]
 
 _MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
 _MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096}
-_MOST_TOKENS = 1_000_000  # more than the context of any model
+_MAX_TOKENS = 1_000_000  # more than the context of any model
 # flagged 36 of 55 wrong answers and 2 of 41 correct ones: benchmarks/VLM.md; no use for free text
 _THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt"), 0.7)
 _SCHEMAS = {"bank-statement": statements.page_schema, "receipt": statements.receipt_schema}
 _KNOWN_FORMATS = {"extract": ("json",)} | statements.FORMATS
+_USUAL_PIXELS = 1_280_000  # A4 at 115 dpi
+_PIXELS_OF_MONEY = 2_300_000  # A4 at 154 dpi: at 115 dpi, digits of 7 points are 8 pixels high
 _TEXT_FORMATS = ("md", "txt", "json")
 
 
 class VlmOptions(ServerOptions):
     """`[processors.vlm]`"""
 
-    max_batch: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
+    max_batch: int = Field(default=8, ge=1, le=MAX_AT_ONCE)
     engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` until weights are installed
     model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a name on Hugging Face, or a folder
     # auto: CUDA if available
@@ -35,11 +37,16 @@ class VlmOptions(ServerOptions):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if available
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
-    # of a page as the model sees it: A4 at 115 dpi
-    max_pixels: int = Field(default=1_280_000, ge=3_136, le=MOST_PIXELS)
+    # of a page as the model sees it; statements and receipts on a GPU: 2,300,000, unless set
+    max_pixels: int = Field(default=_USUAL_PIXELS, ge=3_136, le=MAX_PIXELS)
     # in one forward pass, also from several jobs; fewer if memory runs out
-    pages_at_once: int = Field(default=8, ge=1, le=MOST_AT_ONCE)
-    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # on the CPU; None: torch decides
+    pages_at_once: int = Field(default=8, ge=1, le=MAX_AT_ONCE)
+    threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # on the CPU; None: torch decides
+
+    def max_pixels_of_money(self, device: str) -> int:
+        """The most pixels of a page of a statement or receipt; `device`: "cpu", "cuda" …"""
+        is_default = self.max_pixels == _USUAL_PIXELS
+        return _PIXELS_OF_MONEY if is_default and device == "cuda" else self.max_pixels
 
 
 class AskOptions(RecipeOptions):
@@ -48,10 +55,10 @@ class AskOptions(RecipeOptions):
     only_in_config: ClassVar[frozenset[str]] = frozenset({"json_schema"})  # it can name any file
 
     task: Task = "ask"  # all others have a built-in prompt
-    prompt: str | None = Field(default=None, max_length=prompts.MOST_BYTES)  # for every page; None: NAME.prompt
+    prompt: str | None = Field(default=None, max_length=prompts.MAX_BYTES)  # for every page; None: NAME.prompt
     json_schema: dict[str, object] | None = None  # of `extract`: a file beside config.toml, or a table; what a page has
     # per page; None: 4096 to read, 1024 to describe …
-    max_new_tokens: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
+    max_new_tokens: int | None = Field(default=None, ge=1, le=_MAX_TOKENS)
     retries: int = Field(default=2, ge=0, le=3)  # of a page after a bad answer, each with another strategy
     # an answer with a lower one needs review; None: 0.7 to extract
     min_token_probability: float | None = Field(default=None, ge=0, le=1)
@@ -113,5 +120,5 @@ class AskOptions(RecipeOptions):
 
     @property
     def wants_prompt(self) -> bool:
-        """True if a file must not be taken before its prompt is there."""
+        """True if a file must wait for its NAME.prompt."""
         return self.task not in prompts.BUILT_IN and self.prompt is None

@@ -9,7 +9,7 @@ from processors.vlm.extract import schema_form, schema_text
 if TYPE_CHECKING:
     from processors.vlm import AskOptions
 
-MOST_BYTES = 16 * 1024  # of a prompt; a longer file is a document with the wrong name
+MAX_BYTES = 16 * 1024  # of a prompt; a longer file is a document with the wrong name
 
 NO_TEXT = "[no text]"  # the answer that READ asks for if there is none
 
@@ -44,14 +44,15 @@ STATEMENT = (
     "This is a page of a bank statement. Copy it as JSON of the form below: each row of the table of movements once, "
     "from the first to the last, with its date, its whole text and its amounts exactly as printed, with their signs, "
     "letters and brackets, each in the column it is printed in. Convert, add up and correct nothing. Balances and "
-    "totals that are no movements belong in opening, closing, total_debits and total_credits. Every value is a text, "
+    "totals that are no movements belong in opening, closing, total_debits and total_credits. Where no "
+    "date is printed beside a row, write null: it is that of the row above. Every value is a text, "
     f"or null if it is not on this page. Write only the JSON.\n\n{FORM_MARK}"
 )
 RECEIPT = (
     "This is a receipt. Copy it as JSON of the form below: each item once, in order, with its price exactly as "
-    "printed, discounts with their sign; then what is printed as subtotal, tax and total. What was paid with, change "
-    "and loyalty points are no items. Convert, add up and correct nothing. Every value is a text, or null if it is "
-    f"not there. Write only the JSON.\n\n{FORM_MARK}"
+    "printed, discounts with their sign; then what is printed as subtotal, tax, each tax rate, tip and total. What was "
+    "paid with, change and loyalty points are no items. Convert, add up and correct nothing. Every value is a text, or "
+    f"null if it is not there. Write only the JSON.\n\n{FORM_MARK}"
 )
 BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
 BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT}
@@ -105,10 +106,10 @@ def _find_prompt(work: Work, options: "AskOptions") -> Prompt:
 def _read_sidecar(work: Work) -> str:
     path = work.sidecars["prompt"]
     with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
         raise BadInput(
-            f"The prompt {path.name} is longer than {MOST_BYTES // 1024} KiB. Shorten it and drop both again."
+            f"The prompt {path.name} is longer than {MAX_BYTES // 1024} KiB. Shorten it and drop both again."
         )
     try:
         text = content.decode("utf-8-sig").strip()

@@ -1,4 +1,4 @@
-"""What an engine receives and returns: one page each, or a text without a page. No I/O, nothing heavy."""
+"""The requests and answers of an engine: one page each, or a text without a page. No I/O, nothing heavy."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class PageRequest:
 
 
 class StopReason(StrEnum):
-    """Why an answer ends where it does; only STOP is a complete answer."""
+    """The reason why an answer ended; only STOP is a complete answer."""
 
     STOP = "stop"  # the model ended it
     LENGTH = "length"  # cut off at the token limit
@@ -48,6 +48,7 @@ class VlmEngine(Protocol):
     """A model in this process, or a server."""
 
     max_pixels: int  # of a page: more would be reduced again
+    max_pixels_of_money: int  # of a page of a statement or receipt
     pages_at_once: int  # requests that are worth collecting
     device_name: str
     made_by: Mapping[str, object]  # all that determines an answer beside its request

@@ -24,12 +24,12 @@ from processors.contract import (
     JobError,
     Kind,
     Loaded,
-    Missing,
+    NotReady,
     Outcome,
     Plan,
     Processor,
     Progress,
-    Ready,
+    Runnable,
     Work,
 )
 from processors.whisper.options import TranscribeOptions, WhisperOptions
@@ -37,7 +37,7 @@ from processors.whisper.weights import catalogue
 
 if TYPE_CHECKING:
     from processors.whisper.track.engine import Engine
-    from processors.whisper.track.interleaving import Job
+    from processors.whisper.track.interleaving import Task
 
 __all__ = ["TranscribeOptions", "Whisper", "WhisperOptions", "processor"]
 
@@ -51,18 +51,18 @@ class Whisper(Processor):
     @classmethod
     def plan(cls, options: WhisperOptions, recipe: TranscribeOptions, models: Path) -> Plan:
         if options.engine == "openai":
-            return Ready()
+            return Runnable()
         if options.model.endswith(".pt") and not Path(options.model).expanduser().is_file():
-            return Missing(
+            return NotReady(
                 why=f"The Whisper checkpoint {options.model} does not exist: correct `model`, or copy the file there."
             )
         model = Path(options.model).name.removesuffix(".pt")
         if model.endswith(".en") and (other := _other_than_english(recipe)):
-            return Missing(
+            return NotReady(
                 why=f'The model {model} supports English only: set model = "{model[:-3]}" in [processors.whisper] of '
                 f"config.toml, or {other} in the recipe or in the file's own options."
             )
-        return Ready()
+        return Runnable()
 
     @classmethod
     def estimate_memory(cls, options: WhisperOptions, models: Path) -> int:
@@ -85,29 +85,34 @@ class Whisper(Processor):
         self._engine = _engine(options, models, progress)
         self._detector = vad.Detector()
         engine = self._engine
-        return Loaded(engine=engine.name, model=options.model, device=engine.device_name, joins=engine.joins)
+        return Loaded(
+            engine=engine.name,
+            model=options.model,
+            device=engine.device_name,
+            takes_more_jobs=engine.takes_more_jobs,
+        )
 
     def process(self, batch: Sequence[Work], progress: Progress) -> Iterator[tuple[Work, Outcome | Exception]]:
-        """All jobs are transcribed at the same time, their windows decoded together; others may join them."""
+        """Transcribe all jobs at the same time, with windows of several jobs in one batch; new jobs may join."""
         works: dict[int, Work] = {}
 
-        def jobs(coming: Iterable[Work]) -> "Iterator[Job[Finished]]":
-            for work in coming:
+        def tasks(arrived: Iterable[Work]) -> "Iterator[Task[Finished]]":
+            for work in arrived:
                 works[next(numbers)] = work
-                yield self._job(work, progress)
+                yield self._task(work, progress)
 
         numbers = count()
-        for number, outcome in self._engine.run(jobs(batch), lambda: jobs(self.newcomers())):
+        for number, outcome in self._engine.run(tasks(batch), lambda: tasks(self.poll_new_jobs())):
             failed = Failed(kind=outcome.kind, message=str(outcome)) if isinstance(outcome, JobError) else None
             yield works.pop(number), failed or outcome
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
-        ((_, outcome),) = self._engine.run([self._job(work, progress)])
+        ((_, outcome),) = self._engine.run([self._task(work, progress)])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def _job(self, work: Work, progress: Progress) -> "Job[Finished]":
+    def _task(self, work: Work, progress: Progress) -> "Task[Finished]":
         from processors.whisper.job import transcribe
 
         return transcribe(work, self._engine, self._detector, progress)
@@ -126,14 +131,14 @@ def _other_than_english(recipe: TranscribeOptions) -> str:
 def _engine(options: WhisperOptions, models: Path, progress: Progress) -> "Engine":
     match options.engine:
         case "openai":
-            from processors.whisper.engines.server import ServerEngine
+            from processors.whisper.engines.openai_api import ServerEngine
 
             return ServerEngine.load(options)
         case "faster-whisper":
             from processors.whisper.engines.faster_whisper import FasterWhisperEngine
 
             return FasterWhisperEngine.load(options, models)
-    from processors.whisper.engines.openai import OpenAIWhisperEngine
+    from processors.whisper.engines.openai_whisper import OpenAIWhisperEngine
 
     return OpenAIWhisperEngine.load(options, models, progress)
 

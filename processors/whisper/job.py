@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 
-from processors.checkpoints import Parts
+from processors.checkpoints import Checkpoints
 from processors.contract import Finished, Progress, Work
 from processors.whisper.audio import reader, vad
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import checkpoints, review, transcript
 from processors.whisper.track.engine import Engine
-from processors.whisper.track.interleaving import Job
+from processors.whisper.track.interleaving import Task
 from processors.whisper.track.transcriber import TrackTranscriber
 
 _EXCERPT_CHARACTERS = 200
 
 
-def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Job[Finished]:
+def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Task[Finished]:
     """Work on one job, as a generator whose requests `engine.run` answers.
 
     Raises:
@@ -22,8 +22,8 @@ def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Pro
         OSError: the outputs cannot be written.
     """
     options: TranscribeOptions = work.options
-    checkpointed = Parts(work, {"kept": checkpoints.VERSION, **engine.made_by})
-    found = yield from checkpoints.resume(checkpointed, _transcript(work, engine, detector, progress))
+    saved = Checkpoints(work, {"checkpoints": checkpoints.VERSION, **engine.made_by})
+    found = yield from checkpoints.resume(saved, _transcript(work, engine, detector, progress))
     return Finished(
         files=transcript.write(found, work.outputs, work.stem, options),
         excerpt=found.text[:_EXCERPT_CHARACTERS],
@@ -38,7 +38,7 @@ def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Pro
     )
 
 
-def _transcript(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Job[transcript.Transcript]:
+def _transcript(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Task[transcript.Transcript]:
     options: TranscribeOptions = work.options
     channels: list[int | None] = [None if options.channel == "mix" else options.channel]
     if options.channel == "each":

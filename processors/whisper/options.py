@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from processors.contract import DEVICES, MOST_AT_ONCE, MOST_THREADS, RecipeOptions
+from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions
 from processors.remote import ServerOptions
 from processors.whisper.weights import catalogue
 
@@ -30,9 +30,9 @@ class WhisperOptions(ServerOptions):
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description=DEVICES)
     # auto: float16 on a GPU, float32 on the CPU; fast mode encodes in bfloat16 there if that is faster
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
-    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)  # of the CPU; None: torch decides
+    threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # of the CPU; None: torch decides
     compute_type: str = "auto"  # of faster-whisper: "int8", "float32", "float16"; auto: int8, on a GPU float16
-    max_batch: int = Field(default=8, ge=1, le=MOST_AT_ONCE)  # files whose windows are decoded together
+    max_batch: int = Field(default=8, ge=1, le=MAX_AT_ONCE)  # files whose windows are decoded together
 
     @model_validator(mode="after")
     def _check_model(self) -> "WhisperOptions":
@@ -237,10 +237,10 @@ class TranscribeOptions(RecipeOptions):
 
     @property
     def temperatures(self) -> tuple[float, ...]:
-        """In the order in which they are tried, increasing."""
+        """The temperatures in the order in which they are tried, increasing."""
         return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
 
     @property
     def beams(self) -> int | None:
-        """None: greedy, which is the same as one beam."""
+        """The number of beams; None: greedy decoding, which equals one beam."""
         return None if self.beam_size == 1 else self.beam_size

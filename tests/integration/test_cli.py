@@ -94,7 +94,7 @@ def test_table_in_a_pipe_does_not_fold_in_a_narrow_pager(done: Place):
 
 def test_unknown_job_is_a_usage_error(done: Place):
     refused = done.inboxd("show", "zzzz", check=64)
-    assert "No job's id begins with 'zzzz'" in refused.stderr and "inboxd jobs" in refused.stderr
+    assert "No job id begins with 'zzzz'" in refused.stderr and "inboxd jobs" in refused.stderr
 
 
 @pytest.mark.parametrize("arguments", [["nothing"], ["jobs", "--nonsense"], ["backup", "one", "two"], ["show"]])

@@ -1,4 +1,4 @@
-"""Files that ask for more than they are: each ends in bounded memory and time, and its neighbours do not notice.
+"""Files that ask for more than they are: each ends in bounded memory and time, and its neighbors do not notice.
 
 Decoded by the real pages in a real worker (see fakes/reader.py): what a model would make of them is not the question.
 """
@@ -43,7 +43,7 @@ _TOML = """
     [workers]
     at_once = 3
 """
-_MOST_BYTES = 800_000_000  # that the worker of the short round may ever hold
+_MAX_BYTES = 800_000_000  # that the worker of the short round may ever hold
 
 REFUSED: Mapping[str, Callable[[], bytes]] = {
     "big.png": lambda: bomb_files.png(50_000, 50_000),
@@ -54,7 +54,7 @@ REFUSED: Mapping[str, Callable[[], bytes]] = {
     "red.jp2": lambda: bomb_files.jpeg_2000(10_000, 10_000),  # 20 bytes a pixel while it is decoded
     "big.bmp": lambda: bomb_files.bmp(50_000, 50_000),
     "big.gif": lambda: bomb_files.gif(65_535, 65_535, 100),
-    "palette.png": lambda: bomb_files.png(28_000, 28_000, colour=3, before=bomb_files.palette(transparent=True)),
+    "palette.png": lambda: bomb_files.png(28_000, 28_000, color=3, before=bomb_files.palette(transparent=True)),
     "text.png": lambda: bomb_files.png(9, 9, before=_text_chunks(b"zTXt", b"\0", 20, 60 << 20)),
     "texts.png": lambda: bomb_files.png(9, 9, before=_text_chunks(b"iTXt", b"\1\0\0\0", 500, 900_000)),
     "profile.png": lambda: bomb_files.png(9, 9, before=bomb_files.chunk(b"iCCP", b"x\0\0" + bomb_files.zeros(1 << 30))),
@@ -66,7 +66,7 @@ REFUSED: Mapping[str, Callable[[], bytes]] = {
     "none.pdf": bomb_files.no_pages,
     "brackets.pdf": lambda: b"%PDF-1.7\n1 0 obj\n" + b"[" * 1_000_000 + b"\ntrailer << /Root 1 0 R >>\n%%EOF",
     "locked.pdf": bomb_files.encrypted,
-    "thin.png": lambda: bomb_files.png(20_000_000, 1, colour=0),
+    "thin.png": lambda: bomb_files.png(20_000_000, 1, color=0),
     "thread.pdf": lambda: bomb_files.one_page(box=b"[0 0 1000000000 1]"),
     "drawing.svg": lambda: b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
     "archive.zip": lambda: b"PK\3\4" + bytes(100),
@@ -91,13 +91,13 @@ SMALL: Mapping[str, Callable[[], bytes]] = {
     "gigabyte.pdf": lambda: bomb_files.one_page(bomb_files.zeros(1 << 30), entries=b"/Filter /FlateDecode")
 }
 LONG: Mapping[str, Callable[[], bytes]] = {
-    "grey.png": lambda: bomb_files.png(28_000, 28_000, colour=0),
-    "colour.png": lambda: bomb_files.png(14_000, 14_000, colour=2),
-    "clear.png": lambda: bomb_files.png(14_000, 14_000, colour=6),
-    "deep.png": lambda: bomb_files.png(9_900, 9_900, depth=16, colour=0),
-    "palette.png": lambda: bomb_files.png(13_000, 13_000, colour=3, before=bomb_files.palette(transparent=True)),
-    "lines.png": lambda: bomb_files.png(28_000, 28_000, depth=1, colour=0),
-    "grey.tiff": lambda: bomb_files.tiff(28_000, 28_000),
+    "gray.png": lambda: bomb_files.png(28_000, 28_000, color=0),
+    "color.png": lambda: bomb_files.png(14_000, 14_000, color=2),
+    "clear.png": lambda: bomb_files.png(14_000, 14_000, color=6),
+    "deep.png": lambda: bomb_files.png(9_900, 9_900, depth=16, color=0),
+    "palette.png": lambda: bomb_files.png(13_000, 13_000, color=3, before=bomb_files.palette(transparent=True)),
+    "lines.png": lambda: bomb_files.png(28_000, 28_000, depth=1, color=0),
+    "gray.tiff": lambda: bomb_files.tiff(28_000, 28_000),
     "gigabyte.pdf": lambda: bomb_files.one_page(bomb_files.zeros(1 << 30), entries=b"/Filter /FlateDecode"),
 }
 
@@ -107,7 +107,7 @@ def _text_chunks(kind: bytes, before: bytes, count: int, size: int) -> bytes:
     return b"".join(bomb_files.chunk(kind, b"k%d\0" % number + before + text) for number in range(count))
 
 
-def _neighbour() -> bytes:
+def _neighbor() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(file, "PNG")
     return file.getvalue()
@@ -120,10 +120,10 @@ def _drop_all(place: Place, folder: str, makers: Mapping[str, Callable[[], bytes
 
 
 def _live_through(place: Place, makers: Mapping[str, Mapping[str, Callable[[], bytes]]]) -> dict[str, dict[str, Any]]:
-    """The rows of all, by file, after neighbours before, among and after them."""
+    """The rows of all, by file, after neighbors before, among and after them."""
     daemon = place.start()
     for when in ("before", "among", "after"):
-        files = _drop_all(place, "", {f"{when} {number}.png": _neighbour for number in range(3)})
+        files = _drop_all(place, "", {f"{when} {number}.png": _neighbor for number in range(3)})
         if when == "among":
             files += [file for folder in makers for file in _drop_all(place, folder, makers[folder])]
         end_of_all(place, files, deadline=300.0)
@@ -179,7 +179,7 @@ def test_page_that_needs_too_much_memory_says_which_limit(rows: dict, name: str)
     assert "raise memory_max" in row["error"]
 
 
-def test_neighbours_of_bombs_are_all_done_at_the_first_attempt(rows: dict):
+def test_neighbors_of_bombs_are_all_done_at_the_first_attempt(rows: dict):
     others = [row for file, row in rows.items() if file.startswith(("before ", "among ", "after "))]
     assert len(others) == 9
     assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
@@ -187,7 +187,7 @@ def test_neighbours_of_bombs_are_all_done_at_the_first_attempt(rows: dict):
 
 def test_worker_of_bombs_never_held_much_memory(rows: dict):
     """All but the slow and the small ones were in one worker, which tells the most that it ever held."""
-    assert max(row["details"].get("peak_bytes", 0) for row in rows.values()) < _MOST_BYTES
+    assert max(row["details"].get("peak_bytes", 0) for row in rows.values()) < _MAX_BYTES
 
 
 def test_the_rig_sees_a_reader_that_counts_no_pages(make_place):

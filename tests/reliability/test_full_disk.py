@@ -56,7 +56,7 @@ def _problem(place: Place) -> str:
 
 
 def _attempts(place: Place, file: str) -> tuple[int, int]:
-    """How often it was tried, and how often that was charged."""
+    """Return the number of attempts, and of charged ones."""
     row = place.rows(f"SELECT attempt, charged FROM jobs WHERE name = '{file}'")[0]
     return row["attempt"], row["charged"]
 

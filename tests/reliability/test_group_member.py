@@ -35,7 +35,7 @@ _TOML = """
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Whose the folders are, and who may write them."""
+    """Owners and permissions of the folders."""
 
     inbox_owner: int
     inbox_mode: int
@@ -103,7 +103,7 @@ class SharedPlace(Place):
             yield from (Path(path, name) for name in (*folders, *files))
 
     def texts(self) -> Iterator[str]:
-        """What a member of the group can read in the outbox."""
+        """Yield the texts that a member of the group can read in the outbox."""
         return (path.read_text(errors="replace") for path in self.published() if path.is_file())
 
 

@@ -33,7 +33,7 @@ def worked(make_place) -> Place:
 
 
 def _facts(place: Place) -> dict[str, dict]:
-    """What the job log says of each file, less the times, of which a result tells milliseconds."""
+    """Return the row of each file in the job log, without times, which a result records only in milliseconds."""
     untold = ("received_at", "started_at", "finished_at", "run_seconds", "wait_seconds")
     return {row["file"]: {key: row[key] for key in row if key not in untold} for row in place.rows()}
 

@@ -1,5 +1,5 @@
-"""Where the kernel tells too little: floods, a queue that overflows, no watches left, file systems that others change,
-folders that go away under the daemon. Every file is taken all the same, and `inboxd status` says what is only polled.
+"""Lost file events: floods, an overflowing queue, no watches left, file systems changed by other machines, folders that
+disappear. The daemon must still take every file, and `inboxd status` must report the folders that it only polls.
 """
 
 import os

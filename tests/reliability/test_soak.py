@@ -15,7 +15,7 @@ MINUTES = float(os.environ.get("INBOXD_SOAK_MINUTES", 60))
 MODELS = Path(os.environ.get("INBOXD_TEST_MODELS", "state/models")).resolve()
 WARM_UP_SECONDS = 300.0
 SHORT_SECONDS = 3.0
-MOST_WORKERS = 3
+MAX_WORKERS = 3
 
 SHORT = {sort: weight for sort, weight in WEIGHTS.items() if sort not in ("hang", "large", "noisy")}
 SHORT_LIVED = 'max_batch = 4\n    keep_alive = "1s"\n'
@@ -47,7 +47,7 @@ def test_daemon_holds_no_more_at_the_end_than_at_the_beginning(make_soak):
     soak = make_soak()
     account = soak.run(SHORT_SECONDS, sample_seconds=0.1, rest_seconds=15.0)
     assert account.bad == 0, (account.notes, SEED)
-    assert soak.meters.complaints(most_workers=MOST_WORKERS, skip=0) == [], SEED
+    assert soak.meters.complaints(max_workers=MAX_WORKERS, skip=0) == [], SEED
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_soak_sees_a_daemon_that(sabotage: str, symptom: str, make_soak):
     before most of the readings, or after them."""
     soak = make_soak(sabotage=sabotage, flood=4)
     soak.run_floods(12, rest_seconds=5.0)
-    assert any(symptom in complaint for complaint in soak.meters.complaints(most_workers=MOST_WORKERS, skip=0))
+    assert any(symptom in complaint for complaint in soak.meters.complaints(max_workers=MAX_WORKERS, skip=0))
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ def test_daemon_holds_no_more_after_an_hour_than_after_five_minutes(make_soak, t
     started = time.monotonic()
     account = soak.run(MINUTES * 60, sample_seconds=1.0, rest_seconds=60.0)
     skip = int(min(WARM_UP_SECONDS, MINUTES * 60 / 4))
-    complaints = soak.meters.complaints(most_workers=MOST_WORKERS, skip=skip)
+    complaints = soak.meters.complaints(max_workers=MAX_WORKERS, skip=skip)
     print(_figures(soak, account, time.monotonic() - started, skip, complaints))
     assert account.bad == 0, (account.notes[:20], SEED)
     assert complaints == [], SEED

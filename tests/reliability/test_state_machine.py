@@ -184,14 +184,14 @@ class Life(RuleBasedStateMachine):
                 REACHED["died in recovery"] += 1
 
     def turn(self, pick: int, other: int) -> None:
-        """What is in the inbox settles and is taken, workers load, and get what there is."""
+        """Let the files in the inbox settle and be taken, load workers, and send them jobs."""
         for _ in range(2):
             self.now += 1.1
             self._live(self.daemon.look)
         self._live(self.daemon.go_on)
         for worker in self.daemon.workers:
             if worker.state is WorkerState.LOADING:
-                self._live(lambda worker=worker: self.daemon.load(worker.number, joins=is_odd(worker)))
+                self._live(lambda worker=worker: self.daemon.load(worker.number, takes_more_jobs=is_odd(worker)))
         self._live(self.daemon.go_on)
         REACHED["joined"] += sum(worker.batches > 1 for worker in self.daemon.workers)
 

@@ -1,4 +1,4 @@
-"""Memory that ends: the worker that took too much is found and ended; daemon and neighbours live on."""
+"""Memory that ends: the worker that took too much is found and ended; daemon and neighbors live on."""
 
 import contextlib
 import itertools
@@ -59,7 +59,7 @@ def test_model_that_takes_too_much_parks_its_jobs_with_the_reason(aftermath: Aft
     assert row["state"] == "queued" and "raise memory_max" in row["waiting_for"]
 
 
-def test_neighbours_of_greedy_workers_are_all_done(aftermath: Aftermath):
+def test_neighbors_of_greedy_workers_are_all_done(aftermath: Aftermath):
     others = [row for file, row in aftermath.rows.items() if "/" not in file]
     assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
 

@@ -9,9 +9,9 @@ import pytest
 from rogue_workers import write_impostor
 from sandbox import Place
 from workers_rig import (
-    NEIGHBOURS,
+    NEIGHBORS,
     Aftermath,
-    drop_neighbours,
+    drop_neighbors,
     end_of_all,
     kill_all_but,
     live_through,
@@ -21,7 +21,7 @@ from workers_rig import (
 )
 
 DONE, FAILED = {("done", None)}, {("failed", "crashed")}
-# How the drop of each program ends; its neighbours end well. Where two may come first, both are right.
+# How the drop of each program ends; its neighbors end well. Where two may come first, both are right.
 IMPOSTORS = {
     "garbage": FAILED,
     "half_line": FAILED,
@@ -75,7 +75,7 @@ def _place(home: Path, numbers: Mapping[str, int]) -> Place:
 
 
 def _ends(numbers: Mapping[str, int], home: Path, round_: int) -> dict[str, tuple[str, set]]:
-    """What is dropped in a round, and how it may end: file: (text, ends)."""
+    """Return the drops of a round and their permitted outcomes: {file: (text, outcomes)}."""
     ends = {f"{name}/{round_}.txt": ("well", ends) for name, ends in IMPOSTORS.items()}
     for number, (misdeed, how) in enumerate(MISDEEDS.items()):
         folder = misdeed.split()[0] if misdeed.startswith(_HANGING) else "deeds"
@@ -136,9 +136,9 @@ def test_misdeed_costs_its_own_job_only(aftermath: Aftermath, misdeed: str):
     assert row["attempts"] == (1 if row["state"] == "done" else 2), row
 
 
-def test_neighbours_of_bad_workers_are_all_done(aftermath: Aftermath):
+def test_neighbors_of_bad_workers_are_all_done(aftermath: Aftermath):
     others = {file: row for file, row in aftermath.rows.items() if "/" not in file}
-    assert len(others) == 3 * NEIGHBOURS
+    assert len(others) == 3 * NEIGHBORS
     assert {row["state"] for row in others.values()} == {"done"}
     assert {row["attempts"] for row in others.values()} == {1}
 
@@ -184,7 +184,7 @@ def test_worker_that_stops_reading_does_not_hold_the_daemon(make_place, tmp_path
     place = make_place(_deaf_toml(tmp_path))
     files = _drop_a_batch_for_the_deaf(place)
     daemon = place.start()
-    end_of_all(place, [*files, *drop_neighbours(place, "beside")])
+    end_of_all(place, [*files, *drop_neighbors(place, "beside")])
     assert {row["state"] for row in place.rows()} == {"done"}
     stop(daemon)
 
@@ -195,7 +195,7 @@ def test_the_rig_sees_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path)
     files = _drop_a_batch_for_the_deaf(place)
     daemon = start_broken(place, "main-thread-writes")
     with pytest.raises(pytest.fail.Exception):
-        end_of_all(place, [*files, *drop_neighbours(place, "beside")], deadline=3.0)
+        end_of_all(place, [*files, *drop_neighbors(place, "beside")], deadline=3.0)
     kill_all_but(place, daemon.pid)  # the impostor would outlive the daemon: it does not end with its parent
 
 

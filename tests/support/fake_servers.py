@@ -25,12 +25,12 @@ class FakeServer:
         self.root = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def behave(self, *behaviours: dict[str, Any]) -> None:
-        """What comes of the next requests, one each."""
-        self._opener.open(urllib.request.Request(f"{self.root}/behave", json.dumps(behaviours).encode())).close()
+    def behave(self, *behaviors: dict[str, Any]) -> None:
+        """Set the responses to the next requests, one each."""
+        self._opener.open(urllib.request.Request(f"{self.root}/behave", json.dumps(behaviors).encode())).close()
 
     def asked(self) -> Any:
-        """As its module tells it."""
+        """Return the requests that the server received; see its module."""
         with self._opener.open(f"{self.root}/asked") as response:
             return json.load(response)
 

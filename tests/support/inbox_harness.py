@@ -61,7 +61,7 @@ class InboxHarness:
         return sorted(job.path for job in self.store.open_jobs())
 
     def left(self, name: str) -> str:
-        """Why a file stays in the inbox; "" if nothing is reported about it."""
+        """Return why a file stays in the inbox; "" if nothing is reported about it."""
         return self.intake.left.get(self.path / name, "")
 
     def close(self) -> None:

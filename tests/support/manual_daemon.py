@@ -129,7 +129,7 @@ class ManualBackground:
         self._tasks.append((work, then))
 
     def turn(self) -> None:
-        """Do the tasks that were given before this turn."""
+        """Run the tasks that were submitted before this turn."""
         tasks, self._tasks = self._tasks, []
         for work, then in tasks:
             then(_outcome(work))
@@ -186,7 +186,7 @@ class ManualDaemon:
 
     @property
     def is_calm(self) -> bool:
-        """Does nothing wait for a disk, or for the background?"""
+        """True if nothing waits for a disk or for a background task."""
         return self.disk_retry.next_try() is None and not self.background.pending
 
     # ---------------------------------------------------------------------------------------- the loop
@@ -221,7 +221,7 @@ class ManualDaemon:
         self.guard(self.intake.step, self.clock.monotonic())
 
     def go_on(self) -> None:
-        """What a turn does for jobs that are queued, with the probe of the timetable."""
+        """Do the work of one loop iteration for queued jobs, including the probe of the timetable."""
         self.guard(self.disk_retry.retry)
         self.guard(self.dispatcher.probe)
         self.guard(self.dispatcher.feed)
@@ -251,8 +251,10 @@ class ManualDaemon:
         assert found is not None and isinstance(found.connection, FakeConnection)
         return found.connection
 
-    def load(self, worker: int = 1, *, joins: bool = False, device: str = "cpu") -> None:
-        loaded = protocol.WorkerLoaded(engine="fake", model="m", device=device, seconds=0.0, joins=joins)
+    def load(self, worker: int = 1, *, takes_more_jobs: bool = False, device: str = "cpu") -> None:
+        loaded = protocol.WorkerLoaded(
+            engine="fake", model="m", device=device, seconds=0.0, takes_more_jobs=takes_more_jobs
+        )
         self.receive(worker, loaded)
 
     def finish(self, worker: int, job: Job) -> None:
@@ -278,7 +280,7 @@ class ManualDaemon:
         self.go_on()
         for worker in self.workers:
             if worker.state is WorkerState.LOADING:
-                self.load(worker.number, joins=is_odd(worker))
+                self.load(worker.number, takes_more_jobs=is_odd(worker))
             for job in list(worker.jobs.values()):
                 self.finish(worker.number, job)
             if worker.state is WorkerState.BUSY:

@@ -1,4 +1,4 @@
-"""Where the project, the tests and their data are, and how a process finds the tests' own modules."""
+"""The paths of the project, the tests and their data; the environment in which a process finds the tests' modules."""
 
 import os
 from pathlib import Path

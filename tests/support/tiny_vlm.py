@@ -1,4 +1,4 @@
-"""What the tests of the vision-language model share: its tiny stand-in, drawings with their answers, and jobs."""
+"""Fixtures for tests of the vision-language model: its tiny stand-in, drawings with their answers, and jobs."""
 
 import json
 from pathlib import Path
@@ -64,7 +64,7 @@ def a_work(
     folder: Path,
     options: AskOptions,
     sidecars: dict[str, Path] | None = None,
-    kept: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> Work:
     job = f"job-{len(list(folder.glob('job-*')))}"
     (folder / job).mkdir()
@@ -79,7 +79,7 @@ def a_work(
         recipe="ask",
         options=options,
         sidecars=sidecars or {},
-        kept=kept,
+        checkpoints=checkpoints,
     )
 
 

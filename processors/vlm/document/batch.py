@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from processors.contract import Outcome, Progress, Work
 from processors.vlm.document.job import VlmJob
-from processors.vlm.page import RetryLadder
+from processors.vlm.retry_ladder import RetryLadder
 from processors.vlm.types import VlmEngine
 
 
@@ -29,7 +29,8 @@ class PageBatcher:
         for work in batch:
             job = VlmJob(work, self._engine.made_by)
             unfinished.append(job)
-            for ladder in job.open_pages(self._engine.max_pixels):
+            most = self._engine.max_pixels_of_money if work.options.is_of_money else self._engine.max_pixels
+            for ladder in job.open_pages(most):
                 self._waiting.append((job, ladder))
                 if len(self._waiting) >= self._engine.pages_at_once:
                     self._answer_waiting()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from processors import pages
-from processors.checkpoints import Parts
+from processors.checkpoints import Checkpoints
 from processors.contract import BadInput, Failed, FailureKind, Finished, JobError, Outcome, Work
 from processors.pages import Page
 from processors.vlm import prompts
@@ -19,7 +19,7 @@ from processors.vlm.document.output import MergedData, page_text
 from processors.vlm.document.summary import DocumentSummary
 from processors.vlm.extract import dumps
 from processors.vlm.options import AskOptions
-from processors.vlm.page import PageAttempt, PageResult, RetryLadder
+from processors.vlm.retry_ladder import PageAttempt, PageResult, RetryLadder
 
 _EXCERPT_CHARACTERS = 200
 _NO_SECOND_READING = "Internal error in OCR of this page; see the log."
@@ -38,7 +38,7 @@ class VlmJob:
         self._made_by = made_by
         self._options: AskOptions = work.options
         self._pages: dict[int, PageResult] = {}
-        self._checkpoints: Parts | None = None
+        self._checkpoints: Checkpoints | None = None
         self._prompt: prompts.Prompt | None = None
         self._summary: DocumentSummary | None = None
         self._failure: Failed | Exception | None = None
@@ -51,7 +51,7 @@ class VlmJob:
         try:
             self._prompt = prompts.choose_prompt(self.work, self._options)
             made_by = {**self._made_by, "prompt": self._prompt.text, "version": _CHECKPOINT_VERSION}
-            self._checkpoints = Parts(self.work, made_by)
+            self._checkpoints = Checkpoints(self.work, made_by)
             yield from self._decode(max_pixels, self._prompt.text)
         except BadInput as error:
             self._failure = Failed(kind=error.kind, message=str(error))
@@ -108,7 +108,7 @@ class VlmJob:
             self._checkpoints.put(f"page-{result.number}", _PAGE.dump_python(result, mode="json"))
 
     def next_summaries(self) -> Sequence[RetryLadder]:
-        """What to ask once all pages are answered, and again once that is; empty: the document is complete."""
+        """Return the next requests once all pages are answered, level by level; empty if the document is complete."""
         if self._options.task != "summarize" or self._failure or not self._answered() or len(self._pages) == 1:
             return ()
         if self._summary is None:
@@ -117,7 +117,7 @@ class VlmJob:
 
     @property
     def done(self) -> int:
-        """How many pages are answered, or cannot be."""
+        """The number of pages that are answered, or cannot be."""
         return sum(bool(page.attempts) or page.error is not None for page in self._pages.values())
 
     @property

@@ -8,8 +8,8 @@ from typing import Any
 from processors import wellformed
 from processors.vlm.assess import AssessedAnswer, Problem, is_empty, json_span, value_probabilities
 from processors.vlm.extract import loads
-from processors.vlm.page import PageAttempt, PageResult, Strategy
 from processors.vlm.prompts import NO_TEXT
+from processors.vlm.retry_ladder import PageAttempt, PageResult, Strategy
 
 
 @dataclass(kw_only=True)

@@ -8,13 +8,13 @@ from processors.vlm.assess import AssessedAnswer, Problem
 from processors.vlm.document.output import MergedData, page_probabilities
 from processors.vlm.extract import dumps, schema_errors
 from processors.vlm.options import AskOptions
-from processors.vlm.page import PageAttempt, PageResult, Strategy
+from processors.vlm.retry_ladder import PageAttempt, PageResult, Strategy
 
 _LEGIBLE_DPI = (
     70  # of a PDF page as the model sees it: at 75 dpi every row of ten statements was read; below, small print is lost
 )
 _SMALLER = 0.75  # share of its pixels below which a page counts as reduced
-_MOST_VALUES = 3  # uncertain values that are named
+_MAX_VALUES = 3  # uncertain values that are named
 _PLAIN_ENOUGH = {Strategy.PLAIN, Strategy.LONGER}  # a request about the complete page, in the recipe's own words
 
 
@@ -59,14 +59,14 @@ def _about_confidence(best: PageAttempt, options: AskOptions) -> Iterator[str]:
     low = [f"{name} ({probability:.2f})" for probability, name in values if probability < options.threshold]
     lowest = best.lowest_token_probability
     if low:
-        more = f" and {len(low) - _MOST_VALUES} more" if len(low) > _MOST_VALUES else ""
-        yield f"the model was unsure of {', '.join(low[:_MOST_VALUES])}{more}: compare with the original."
+        more = f" and {len(low) - _MAX_VALUES} more" if len(low) > _MAX_VALUES else ""
+        yield f"the model was unsure of {', '.join(low[:_MAX_VALUES])}{more}: compare with the original."
     elif lowest is not None and lowest < options.threshold:
         yield f"the model was unsure (a token of probability {lowest:.2f}): compare it with the original."
 
 
 def _about_resolution(page: PageResult, best: PageAttempt) -> Iterator[str]:
-    """Was the page large enough as the model saw it?"""
+    """Reasons because the page was too small as the model saw it."""
     seen = best.parts[0].answer.size_seen
     share = 1.0
     if seen is not None and page.size is not None and best.strategy is not Strategy.HALVES:

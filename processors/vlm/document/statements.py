@@ -14,14 +14,14 @@ from processors.contract import Work
 from processors.statements import FinishedDocument, SecondReading
 from processors.vlm.assess import Problem
 from processors.vlm.document.output import page_data, page_probabilities
-from processors.vlm.page import PageResult, Strategy
+from processors.vlm.retry_ladder import PageResult, Strategy
 
 if TYPE_CHECKING:
     from processors.ocr.engine import RapidOcrEngine
     from processors.pages import Page
 
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
-_POINTER = re.compile(r"/(?:rows|items)/(\d+)/")
+_POINTER = re.compile(r"(?:/other_accounts/(?P<account>\d+))?/(?:rows|items)/(?P<row>\d+)/")
 
 
 def read_again(page: "Page") -> tuple[str, str]:
@@ -41,9 +41,9 @@ def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
     texts = {page.number: page.second_reading for page in pages if page.second_reading}
     formats, threshold = work.options.written_formats, work.options.threshold
     if work.options.task == "receipt":
-        receipt = statements.receipt_from_answers(answers, certainty)
+        receipt = statements.receipt_from_answers(answers, certainty, texts)
         return statements.finish_receipt(work, receipt, formats, texts, min_confidence=threshold)
-    document = statements.from_page_answers(answers, certainty)
+    document = statements.from_page_answers(answers, certainty, texts)
     document.pages = len(pages)
     for by in ("text layer", "OCR"):
         if numbers := [str(page.number) for page in pages if page.second_reading_by == by]:
@@ -64,12 +64,15 @@ def _certainty(page: PageResult) -> dict[tuple[int, int], float]:
     if best.strategy is Strategy.HALVES:  # the rows of the halves are merged: all are as certain as the least
         lowest = best.lowest_token_probability
         data = _data(page) or {}
-        rows = data.get("rows" if "rows" in data else "items") or []
-        return {} if lowest is None else {(page.number, number): lowest for number in range(len(rows))}
+        lists = [(None, data.get("rows") or data.get("items") or [])]
+        lists += [(at, other.get("rows") or []) for at, other in enumerate(data.get("other_accounts") or [])]
+        places = [statements.row_index(at, number) for at, rows in lists for number in range(len(rows))]
+        return {} if lowest is None else {(page.number, place): lowest for place in places}
     found: dict[tuple[int, int], float] = {}
     for pointer, probability in page_probabilities(best).items():
         if match := _POINTER.match(pointer):
-            place = page.number, int(match[1])
+            account = match["account"] and int(match["account"])
+            place = page.number, statements.row_index(account, int(match["row"]))
             found[place] = min(found.get(place, 1.0), probability)
     return found
 

@@ -6,9 +6,9 @@ from processors.vlm import prompts
 from processors.vlm.document.output import page_text
 from processors.vlm.document.review import page_reasons
 from processors.vlm.options import AskOptions
-from processors.vlm.page import PageAttempt, PageResult, RetryLadder
+from processors.vlm.retry_ladder import PageAttempt, PageResult, RetryLadder
 
-_MOST_CHARACTERS = 24_000  # summarized in one request: about 8,000 tokens
+_MAX_CHARACTERS = 24_000  # summarized in one request: about 8,000 tokens
 _FEWEST = 2  # texts in one request, however long they are: otherwise the levels would never end
 
 
@@ -16,7 +16,7 @@ class DocumentSummary:
     """The requests that reduce the pages' summaries to one."""
 
     def __init__(self, pages: Sequence[PageResult], prompt: prompts.Prompt, options: AskOptions):
-        self._texts = [_labelled_text(page) for page in pages]
+        self._texts = [_labeled_text(page) for page in pages]
         self._prompt, self._options = prompt, options
         self._level: list[RetryLadder] = []  # not read yet
         self._all: list[RetryLadder] = []
@@ -53,16 +53,16 @@ class DocumentSummary:
         return RetryLadder(PageResult(number=0), None, prompt + "\n\n" + "\n\n".join(texts), self._options)
 
 
-def _labelled_text(page: PageResult) -> str:
+def _labeled_text(page: PageResult) -> str:
     text = page_text(page.best) if page.best and not page.best.problem else ""
     return f"[page {page.number}]\n{text or '(this page could not be read)'}"
 
 
 def _groups(texts: Sequence[str]) -> list[list[str]]:
-    """In order, each group short enough for one request."""
+    """Divide the texts, in order, into groups that are short enough for one request."""
     groups: list[list[str]] = [[]]
     for text in texts:
-        full = sum(map(len, groups[-1])) + len(text) > _MOST_CHARACTERS
+        full = sum(map(len, groups[-1])) + len(text) > _MAX_CHARACTERS
         if full and len(groups[-1]) >= _FEWEST:
             groups.append([])
         groups[-1].append(text)

@@ -46,7 +46,7 @@ class ChatProcessor:
         return cls(processor, max_pixels)
 
     def prepare(self, requests: Sequence[PageRequest]) -> BatchFeature:
-        """Everything that the processor makes of `requests`, padded on the left; all of it belongs in `generate`.
+        """Return the processor's inputs for `requests`, padded on the left; pass all of them to `generate`.
 
         Without `mm_token_type_ids`, for example, the positions of the pixels break silently: of 23 correct answers,
         none was left. All requests have a page, or none has.

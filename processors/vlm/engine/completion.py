@@ -7,7 +7,7 @@ import base64
 import codecs
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from processors import wellformed
@@ -27,9 +27,21 @@ def write_request(model: str, request: PageRequest, features: Sequence[str]) -> 
     if "logprobs" in features:
         body["logprobs"] = True
     if "response_format" in features and request.json_schema is not None:
-        wanted = {"name": "answer", "strict": True, "schema": dict(request.json_schema)}
+        schema = dict(request.json_schema)
+        wanted = {"name": "answer", "strict": _requires_all(schema), "schema": schema}
         body["response_format"] = {"type": "json_schema", "json_schema": wanted}
     return body
+
+
+def _requires_all(schema: object) -> bool:
+    """True if no property may be left out: OpenAI refuses any other schema as a strict one."""
+    if isinstance(schema, list):
+        return all(_requires_all(each) for each in schema)
+    if not isinstance(schema, Mapping):
+        return True
+    properties = schema.get("properties")
+    optional = set(properties) - set(schema.get("required") or ()) if isinstance(properties, Mapping) else set()
+    return not optional and all(_requires_all(each) for each in schema.values())
 
 
 def read_completion(completion: dict[str, Any], size: tuple[int, int] | None, *, has_schema: bool) -> PageAnswer:

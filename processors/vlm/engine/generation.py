@@ -1,4 +1,4 @@
-"""What acts on each step of generation: limits and loops, token probabilities, and JSON Schemas as grammars.
+"""Callbacks for each step of generation: limits and loops, token probabilities, and JSON Schemas as grammars.
 
 A grammar (by llguidance) permits only tokens that may still lead to JSON that fits. It costs some milliseconds for the
 first answer of a schema (two to six seconds for the first schema, with a vocabulary of 150,000 tokens), then a fraction

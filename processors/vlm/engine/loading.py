@@ -173,7 +173,7 @@ def _short(error: Exception) -> str:
 
 
 def quantization_config(wanted: str, dtype: torch.dtype) -> BitsAndBytesConfig | None:
-    """How transformers loads the weights; None: as they are.
+    """Return the quantization that transformers loads the weights with; None: unchanged.
 
     bitsandbytes quantizes the language part to 8 bits (LLM.int8(), Dettmers et al., 2022) or 4 (NF4: QLoRA, Dettmers et
     al., 2023). The vision part and the output layer stay as they are: small print would be lost there first.

@@ -15,7 +15,7 @@ from processors.vlm import VlmOptions
 from processors.vlm.engine import weights
 from processors.vlm.engine.chat import ChatProcessor
 from processors.vlm.engine.generation import GrammarCache, StopAtLimitOrLoop, TokenProbabilities
-from processors.vlm.engine.loading import free_bytes, load_model
+from processors.vlm.engine.loading import choose_device, free_bytes, load_model
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _PIXELS_PER_TOKEN = 28 * 28  # of Qwen's models; a guess for others
@@ -29,8 +29,11 @@ log = logging.getLogger(__name__)
 class TransformersEngine:
     """One loaded model; for one thread, as transformers stores the positions of the last batch in the model."""
 
-    def __init__(self, model: PreTrainedModel, chat: ChatProcessor, pages_at_once: int):
+    def __init__(self, model: PreTrainedModel, chat: ChatProcessor, pages_at_once: int, max_pixels: int | None = None):
+        """`max_pixels`: of a page that is no statement or receipt; None: as of those."""
         self._model, self._chat = model, chat
+        self.max_pixels_of_money = chat.max_pixels
+        self.max_pixels = min(chat.max_pixels, max_pixels or chat.max_pixels)  # of a page: more would be reduced again
         self.pages_at_once = pages_at_once  # shrinks when memory runs out
         config = model.generation_config
         config.do_sample = False
@@ -44,7 +47,9 @@ class TransformersEngine:
         self._bytes_per_token = _bytes_per_token(text, model.dtype)
         scores = model.get_output_embeddings().weight.shape[0]
         self._grammars = GrammarCache(chat.tokenizer, scores, self._ends.tolist())
-        self.made_by = {"model": str(model.name_or_path), "dtype": str(model.dtype), "max_pixels": chat.max_pixels}
+        self.made_by = {"model": str(model.name_or_path), "dtype": str(model.dtype), "max_pixels": self.max_pixels}
+        if self.max_pixels_of_money != self.max_pixels:
+            self.made_by["max_pixels_of_money"] = self.max_pixels_of_money
         self.made_by["attention"] = model.config._attn_implementation
         self.made_by["quantization"] = type(getattr(model, "hf_quantizer", None)).__name__
 
@@ -62,16 +67,12 @@ class TransformersEngine:
             raise Unavailable(weights.why_missing(options.model, models))
         progress.loading(0, weights.size_bytes(folder), "bytes")
         try:
-            chat = ChatProcessor.load(folder, options.max_pixels)
+            most = options.max_pixels_of_money(choose_device(options.device).type)
+            chat = ChatProcessor.load(folder, most)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             fix = weights.how_to_fix(options.model, folder, models)
             raise Unavailable(f"The model in {folder} cannot be used: {str(error).strip()[:300]} {fix}") from error
-        return cls(load_model(folder, options, models), chat, options.pages_at_once)
-
-    @property
-    def max_pixels(self) -> int:
-        """Of a page: more would be reduced again."""
-        return self._chat.max_pixels
+        return cls(load_model(folder, options, models), chat, options.pages_at_once, options.max_pixels)
 
     @property
     def device_name(self) -> str:
@@ -100,8 +101,8 @@ class TransformersEngine:
         return [answers[index] for index in range(len(requests))]
 
     def _room_for(self, requests: Sequence[PageRequest]) -> int:
-        """How many of `requests`, which are sorted by size, fit into the free memory by a rough estimate: half of it
-        for keys and values, the rest for activations."""
+        """Estimate how many of `requests`, which are sorted by size, fit into the free memory: half of it for keys and
+        values, the rest for activations."""
         at_once = min(self.pages_at_once, len(requests))
         free = free_bytes(self._model.device)
         while free is not None and at_once > 1:
@@ -252,7 +253,7 @@ def _is_text_only(request: PageRequest) -> bool:
 
 
 def _size(request: PageRequest) -> tuple[bool, float]:
-    """Whether it has a page, and its approximate length in tokens."""
+    """Return true if it has a page, and its approximate length in tokens."""
     pixels = 0 if request.image is None else request.image.width * request.image.height
     return not _is_text_only(request), pixels / _PIXELS_PER_TOKEN + len(request.prompt) / _CHARACTERS_PER_TOKEN
 

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import httpx2
 
-from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, said
+from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, error_text
 from processors.vlm.engine.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
@@ -23,20 +23,21 @@ class ServerEngine:
     """One server and model. See `types.VlmEngine`."""
 
     def __init__(self, options: VlmOptions):
-        self.max_pixels, self.pages_at_once = options.max_pixels, options.pages_at_once
+        self.max_pixels = self.max_pixels_of_money = options.max_pixels
+        self.pages_at_once = options.pages_at_once
         self.device_name = options.base_url
         self.made_by = {"model": options.model, "server": options.base_url, "max_pixels": options.max_pixels}
         self._model = options.model
         self._features = [("response_format", "logprobs"), ("response_format",), ("logprobs",), ()]  # first: best
         self._lock = threading.Lock()  # of `_features`
-        self._server = Server(options, "model server", "processors.vlm", most_connections=options.pages_at_once + 1)
+        self._server = Server(options, "model server", "processors.vlm", max_connections=options.pages_at_once + 1)
 
     @classmethod
     def load(cls, options: VlmOptions) -> "ServerEngine":
         """Connect to the server of `options`.
 
         Raises:
-            Unavailable: it does not answer, or there is no key.
+            Unavailable: it does not respond, or the API key is missing.
         """
         engine = cls(options)
         served = engine._served()
@@ -51,7 +52,7 @@ class ServerEngine:
         """Return the answers to `requests`, in their order; send at most `pages_at_once` at a time.
 
         Raises:
-            Unavailable: the server is unavailable, overloaded or refuses the key.
+            Unavailable: the server is unavailable, overloaded or rejects the key.
         """
         with ThreadPoolExecutor(max_workers=self.pages_at_once, thread_name_prefix="request") as threads:
             asked = [threads.submit(self._answer, request) for request in requests]
@@ -98,13 +99,13 @@ class ServerEngine:
         """
         match response.status_code:
             case 401 | 403:
-                raise self._server.refused(response)
+                raise self._server.unauthorized(response)
             case 404:
                 served = ", ".join(self._served()) or "nothing"
-                raise self._server.lacks(f"{self._model} ({said(response)}); it serves {served}")
+                raise self._server.model_not_found(f"{self._model} ({error_text(response)}); it serves {served}")
             case 400 | 413 | 422 if _says_too_long(response):
-                return _failed(said(response), size, StopReason.NO_ROOM)
-        return _failed(f"The model server reported: {response.status_code} {said(response)}", size)
+                return _failed(error_text(response), size, StopReason.NO_ROOM)
+        return _failed(f"The model server reported: {response.status_code} {error_text(response)}", size)
 
     def _post(self, body: dict[str, object]) -> httpx2.Response | str:
         """The final response; a message if the server works but has none for this request.
@@ -122,17 +123,17 @@ class ServerEngine:
         try:
             response = self._server.ask(send, lambda response: response.status_code >= _SERVER_ERROR)
         except _NoAnswerInTimeError:
-            self._server.models()  # raises if it does not answer at all
-            return "The model server gave no answer in time. Raise `request_timeout`, or lower `max_new_tokens`."
+            self._server.models()  # raises if it does not respond at all
+            return "The model server did not respond in time. Raise `request_timeout`, or lower `max_new_tokens`."
         if response.status_code >= _SERVER_ERROR:
-            return f"The model server failed {TRIES} times: {response.status_code} {said(response)}"
+            return f"The model server failed {TRIES} times: {response.status_code} {error_text(response)}"
         return response
 
     def _served(self) -> list[str]:
         """The names of the models on the server.
 
         Raises:
-            Unavailable: it does not answer.
+            Unavailable: it does not respond.
         """
         try:
             return [model["id"] for model in self._server.models().json()["data"]]
@@ -158,4 +159,4 @@ def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopRea
 
 def _says_too_long(response: httpx2.Response) -> bool:
     """True if the server rejects prompt and page as too long. There is no code for it, only words."""
-    return any(words in said(response).lower() for words in _TOO_LONG)
+    return any(words in error_text(response).lower() for words in _TOO_LONG)

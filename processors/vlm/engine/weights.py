@@ -1,4 +1,4 @@
-"""Where a vision-language model's weights are on this machine. Looks at files only: imports and downloads nothing.
+"""The search for a vision-language model's weights on this machine. Reads only files: imports and downloads nothing.
 
 Search order: the given folder; models/vlm/ORG--NAME, where `inboxd models fetch` puts them; the cache of
 huggingface_hub, which other programs of the same user may have filled.
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
-_MOST_NAMED = 3  # missing files
+_MAX_NAMED = 3  # missing files
 
 
 def find(model: str, models: Path) -> Path | None:
@@ -19,11 +19,11 @@ def find(model: str, models: Path) -> Path | None:
 
 
 def why_missing(model: str, models: Path) -> str:
-    """Why `find` returned None, and how to fix it; for the operator."""
+    """Return why `find` returned None and how to fix it, for the operator."""
     is_name = _HUB_NAME.fullmatch(model) is not None
     partial = next((folder for folder in _folders(model, models) if os.path.isdir(folder)), None)
     if partial:
-        first = ", ".join(_missing_files(partial)[:_MOST_NAMED])
+        first = ", ".join(_missing_files(partial)[:_MAX_NAMED])
         what = f"The model in {partial} is incomplete: {first} missing."
     elif is_name:
         what = f"The model {model} is not installed."
@@ -33,7 +33,7 @@ def why_missing(model: str, models: Path) -> str:
 
 
 def how_to_fix(model: str, folder: Path, models: Path) -> str:
-    """How to repair a damaged folder; for the operator."""
+    """Return how to repair a damaged folder, for the operator."""
     if not _HUB_NAME.fullmatch(model):
         return f"Copy the complete model to {folder} again."
     if folder == _stored(model, models):
@@ -80,7 +80,7 @@ def _hub_cache() -> Path:
 
 
 def _missing_files(folder: Path) -> list[str]:
-    """What is missing of a model's folder: its config and all shards in its index; empty if it is complete."""
+    """Return the missing files of a model's folder: its config and all shards in its index; empty if it is complete."""
     missing = [] if _is_file(folder / "config.json") else ["config.json"]
     index = folder / "model.safetensors.index.json"
     if not _is_file(index):

@@ -37,7 +37,7 @@ def _has_frame_count(file: BinaryIO) -> bool:
 
 
 def _wav_seconds(file: BinaryIO, stream: "av.AudioStream") -> float | None:
-    """By the size in the data header: FFmpeg reports no more than the bytes that are present."""
+    """Compute the seconds from the size in the data header: FFmpeg reports no more than the bytes that are present."""
     head = file.read(_PROBE_BYTES)
     at = head.find(b"data", 12)
     bytes_per_second = (stream.codec_context.bit_rate or 0) / 8

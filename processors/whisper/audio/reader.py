@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gap:
-    """A place without text: it could not be decoded, or no words were recognized there."""
+class Interval:
+    """A stretch of a track: undecodable sound, or speech without a transcript."""
 
     at_seconds: float
     seconds: float
@@ -58,7 +58,7 @@ class Track:
         self.channels = stream.codec_context.channels or 1  # of this track
         self.declared_seconds = declared_seconds  # None: the file has no reliable duration
         self.decoded_seconds = 0.0  # so far, including gaps
-        self.gaps: list[Gap] = []  # so far
+        self.gaps: list[Interval] = []  # so far
         self.not_numbers = 0  # samples that are NaN or infinite, so far; they become silence
         self._mixes_here = False  # FFmpeg cannot mix so many channels
 
@@ -96,7 +96,7 @@ class Track:
             if not frames:
                 continue
             if lost_seconds >= _SMALLEST_GAP_SECONDS:
-                self.gaps.append(Gap(at_seconds=round(self.decoded_seconds, 3), seconds=round(lost_seconds, 3)))
+                self.gaps.append(Interval(at_seconds=round(self.decoded_seconds, 3), seconds=round(lost_seconds, 3)))
                 yield from self._silence(lost_seconds)
             lost_seconds = 0.0
             good_bytes += packet.size
@@ -213,7 +213,8 @@ def open_track(path: Path, track: int = 1, channel: int | None = None) -> Iterat
             stream = _stream(container, track)
             if channel is not None and channel > (stream.codec_context.channels or 1):
                 raise BadInput(
-                    f"This sound has {stream.codec_context.channels} channel(s), not {channel}: correct `channel`."
+                    f"The sound track has {stream.codec_context.channels} channel(s), so there is no channel "
+                    f"{channel}. Correct `channel`."
                 )
             yield Track(container, stream, channel, duration.declared_seconds(container, stream, path))
 

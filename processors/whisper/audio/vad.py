@@ -94,7 +94,7 @@ def outside(spans: Sequence[Span], others: Iterable[tuple[float, float]]) -> lis
 
 
 def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, longest_gap: float = 5.0) -> list[Span]:
-    """Join neighbouring spans while they fit into `longest` seconds and no gap is longer than `longest_gap`."""
+    """Join neighboring spans while they fit into `longest` seconds and no gap is longer than `longest_gap`."""
     joined: list[Span] = []
     for span in spans:
         fits = joined and span.end - joined[-1].start <= longest and span.start - joined[-1].end <= longest_gap

@@ -60,7 +60,7 @@ class AudioEncoder:
     def _stem(self, mels: Tensor) -> Pair:
         """The first block's input (n, positions, width), and its queries, keys and values (n, positions, 3 * width).
 
-        Whisper pads a window with zeros after its sound. Up to here, a position depends on its neighbours only, so the
+        Whisper pads a window with zeros after its sound. Up to here, a position depends on its neighbors only, so the
         output for zeros is computed once. Not on a GPU, where looking for zeros would make the host wait."""
         count = mels.shape[2] // 2
         sounding = count if self._silence is None else _sounding_positions(mels)
@@ -85,12 +85,12 @@ def sounds_at_once(device: torch.device) -> int:
     return _AT_ONCE_ON_CPU if device.type == "cpu" else _AT_ONCE_ELSEWHERE
 
 
-def stacks(sounds: Sequence[Tensor], most: int) -> Iterator[tuple[int, Tensor]]:
-    """Stacks of up to `most` neighbours of the same shape, each with the number of its first sound."""
+def stacks(sounds: Sequence[Tensor], limit: int) -> Iterator[tuple[int, Tensor]]:
+    """Stacks of up to `limit` neighbors of the same shape, each with the number of its first sound."""
     first = 0
     while first < len(sounds):
         end = first + 1
-        while end < min(len(sounds), first + most) and sounds[end].shape == sounds[first].shape:
+        while end < min(len(sounds), first + limit) and sounds[end].shape == sounds[first].shape:
             end += 1
         yield first, sounds[first][None] if end == first + 1 else torch.stack([*sounds[first:end]])
         first = end

@@ -15,7 +15,7 @@ Capture = Callable[[Step], Step]  # may run the step several times; returns an e
 
 
 def capture_on(device: torch.device) -> Capture | None:
-    """How to capture greedy decoding on a device; None: do not, see `BatchDecoder`. Nothing else decides this.
+    """Return how a device captures greedy decoding; None: it does not, see `BatchDecoder`. Nothing else decides this.
 
     On a CPU it costs time: attending to all of a cache, and keeping windows that have ended, took up to a third longer
     (tiny.en, 1 to 8 windows).

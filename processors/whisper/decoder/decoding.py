@@ -53,7 +53,7 @@ class BatchDecoder:
     def encode_all(
         self, mels: Sequence[Tensor], positions: Sequence[int | None], in_bfloat16: bool = False
     ) -> list[Tensor]:
-        """The same for several windows; on a GPU, neighbours of the same length in one pass. in_bfloat16: by the
+        """The same for several windows; on a GPU, neighbors of the same length in one pass. in_bfloat16: by the
         bfloat16 encoder, if there is one."""
         encoder = (in_bfloat16 and self.bfloat16_encoder) or self.audio_encoder
         return encoder.encode_all(
@@ -62,7 +62,7 @@ class BatchDecoder:
 
     @cached_property
     def bfloat16_encoder(self) -> AudioEncoder | None:
-        """None: it would not be faster here. Allocates a copy of the weights when it is first used."""
+        """An encoder in bfloat16; None if it would not be faster here. Allocates a copy of the weights on first use."""
         usual, own = self.audio_encoder, self._kernels
         is_possible = usual.device.type == "cpu" and usual.dtype == torch.float32 and not own.is_quantized
         linear = kernels.choose_bfloat16(self._model, own.linear) if is_possible else None

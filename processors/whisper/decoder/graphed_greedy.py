@@ -34,18 +34,18 @@ log = logging.getLogger(__name__)
 
 
 def bucket(rows: int) -> int:
-    """The rows of the step that decodes so many: 1, 2, 4, 8, 16, 32, 64."""
+    """The number of rows of the captured step for a batch: 1, 2, 4, 8, 16, 32 or 64."""
     return 1 << (rows - 1).bit_length()
 
 
-def most_rows(row_bytes: int, most_bytes: int) -> int:
-    """The largest such number whose memory is at most `most_bytes`; at least 1."""
-    return 1 << max(0, (most_bytes // row_bytes).bit_length() - 1)
+def max_rows(row_bytes: int, max_bytes: int) -> int:
+    """The largest such number whose memory is at most `max_bytes`; at least 1."""
+    return 1 << max(0, (max_bytes // row_bytes).bit_length() - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepShape:
-    """What is fixed in a captured step."""
+    """The sizes that are fixed in a captured step."""
 
     rows: int  # spare ones are decoded like ended ones
     capacity: int  # positions of the cache to which it attends
@@ -96,12 +96,12 @@ class RowState:
 
 
 class GraphedState:
-    """The memory of up to so many rows. The tensors of a step are parts of it."""
+    """The memory of up to `rows` rows. The tensors of a step are parts of it."""
 
     def __init__(self, text_decoder: TextDecoder, task: DecodingTask, rows: int):
         self._text_decoder, dims = text_decoder, text_decoder.dims
         self._end = task.tokenizer.eot
-        self.size, self.most_positions, self.most_capacity = rows, dims.n_audio_ctx, dims.n_text_ctx
+        self.size, self.max_positions, self.max_capacity = rows, dims.n_audio_ctx, dims.n_text_ctx
         self.cache = KVCache(text_decoder.empty_layers(rows, dims.n_text_ctx))
         width = -(-dims.n_audio_ctx // _ALIGNED) * _ALIGNED
         mask = torch.zeros(rows, 1, 1, width, dtype=text_decoder.dtype, device=text_decoder.device)
@@ -112,8 +112,8 @@ class GraphedState:
     def fill(self, features: Sequence[Tensor]) -> None:
         """Write the keys and values of encoded windows, (positions, width) each."""
         # Masked values have no weight, but a NaN among them would still spoil the sum: clear the old ones.
-        self.cross_cache.view(len(features), self.most_positions, False).clear()
-        self.cache.view(len(features), self.most_capacity).clear()
+        self.cross_cache.view(len(features), self.max_positions, False).clear()
+        self.cache.view(len(features), self.max_capacity).clear()
         self._text_decoder.fill_cross_cache(features, self.cross_cache)
         ends = torch.tensor([len(each) for each in features], device=self._text_decoder.device)[:, None, None, None]
         mask = self.cross_cache.mask[: len(features)]
@@ -178,13 +178,13 @@ class GraphedGreedyDecoder:
             self.free_memory()  # first: both may not fit
             self._state = GraphedState(self._text_decoder, task, bucket(count))
         state = self._state
-        positions = min(-(-longest // _POSITIONS_STEP) * _POSITIONS_STEP, state.most_positions)
+        positions = min(-(-longest // _POSITIONS_STEP) * _POSITIONS_STEP, state.max_positions)
         state.fill(features)
         is_masked = any(len(each) < positions for each in features)
         self._shape = StepShape(
             rows=bucket(count), capacity=0, positions=positions, is_masked=is_masked, is_timed=False
         )
-        return state.cache.view(count, state.most_capacity), state.cross_cache.view(count, positions, is_masked)
+        return state.cache.view(count, state.max_capacity), state.cross_cache.view(count, positions, is_masked)
 
     def free_memory(self) -> None:
         """Free the memory; it is allocated again for the next windows."""
@@ -222,8 +222,8 @@ class GraphedGreedyDecoder:
             going, longest = [going[row] for row in live], max(places[row] for row in live)
 
     def _capacity(self, length: int) -> int:
-        most = self._state.most_capacity
-        return next((each for each in _CAPACITIES if length <= each < most), most)
+        largest = self._state.max_capacity
+        return next((each for each in _CAPACITIES if length <= each < largest), largest)
 
     def _step(self, shape: StepShape) -> Step:
         step = self._steps.pop(shape, None) or self._captured(shape)

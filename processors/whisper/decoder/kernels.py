@@ -85,7 +85,7 @@ def plain(weight: Tensor, bias: Tensor | None) -> Linear:
 
 
 def packed(weight: Tensor, bias: Tensor | None) -> Linear:
-    """By oneDNN; float32 or bfloat16, on the CPU only."""
+    """Compute a linear layer with oneDNN; float32 or bfloat16, on the CPU only."""
     operators = torch.ops.mkldnn
     bias = None if bias is None else bias.detach().contiguous()
     inner = operators._reorder_linear_weight(weight.detach().contiguous(), None)
@@ -93,14 +93,15 @@ def packed(weight: Tensor, bias: Tensor | None) -> Linear:
 
 
 def bfloat16(weight: Tensor, bias: Tensor | None) -> Linear:
-    """By oneDNN, multiplied in bfloat16 and summed in float32; input and output are float32. On the CPU only."""
+    """Compute a linear layer with oneDNN, multiplied in bfloat16 and summed in float32; input and output are float32.
+    On the CPU only."""
     inner = packed(weight.bfloat16(), None if bias is None else bias.bfloat16())
     return lambda x: inner(x.bfloat16()).float()
 
 
 def quantized(weight: Tensor, bias: Tensor | None) -> Linear:
-    """By oneDNN, with 8-bit integers: a scale for each output of the weights, and one for each row of the input, so
-    that a row's result does not depend on the other rows. float32 on the CPU only.
+    """Compute a linear layer with oneDNN in 8-bit integers: a scale for each output of the weights, and one for each
+    row of the input, so that a row's result does not depend on the other rows. float32 on the CPU only.
 
     Raises:
         NotImplementedError: sums of 8-bit products may overflow on this CPU.

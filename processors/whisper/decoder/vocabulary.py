@@ -24,7 +24,7 @@ Refine = Callable[[Tensor], None]
 
 
 class BFloat16Vocabulary:
-    """For float32 on the CPU only; see `choose`."""
+    """Logits with the embedding in bfloat16, for float32 on the CPU only; see `choose`."""
 
     def __init__(self, embedding: Tensor, approximate: Linear):
         """embedding: float32, (tokens, width). approximate: the same as a layer in bfloat16."""
@@ -33,7 +33,7 @@ class BFloat16Vocabulary:
         self._farthest = float((embedding - embedding.bfloat16().float()).norm(dim=1).max())
 
     def logits(self, states: Tensor, end: int) -> tuple[Tensor, Refine]:
-        """Normalised states (rows, width) -> float32 (rows, tokens), exact from the token `end` on, approximate for the
+        """Normalized states (rows, width) -> float32 (rows, tokens), exact from the token `end` on, approximate for the
         text before it; and a function that makes all text exact, in place, that could be the most probable of its row.
         Suppressed text must be -inf when it is called."""
         logits = self._approximate(states.bfloat16()).float()
@@ -55,8 +55,8 @@ class BFloat16Vocabulary:
 
 
 def choose(embedding: Tensor, make: MakeLinear) -> BFloat16Vocabulary | None:
-    """For a float32 embedding (tokens, width) on the CPU; None: the layer that `make` makes of it is not slower
-    here."""
+    """Return a bfloat16 vocabulary for a float32 embedding (tokens, width) on the CPU; None if the layer that `make`
+    creates from it is not slower here."""
     states = torch.randn(_TRIED_ROWS, embedding.shape[1], generator=torch.Generator().manual_seed(0))
     approximate = cache(
         lambda: kernels.packed(embedding.bfloat16(), None)

@@ -1,1 +1,1 @@
-"""The engines: who turns samples into segments, and in which batches."""
+"""The engines, which transcribe samples into segments, and their batching."""

@@ -22,14 +22,14 @@ _PUNCTUATION = PREPENDED_PUNCTUATION + APPENDED_PUNCTUATION
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a window is in the sound."""
+    """The position of a window in the sound."""
 
     seek: int  # start, in frames of 0.01 s
     frames: int  # of sound; the rest of the window is zeros
 
     @property
     def start(self) -> float:
-        """In seconds."""
+        """Start in seconds."""
         return self.seek * HOP_LENGTH / SAMPLE_RATE
 
     @property
@@ -38,7 +38,7 @@ class Place:
 
     @property
     def window_end(self) -> float:
-        """In seconds, zeros included."""
+        """End of the window in seconds, including padding."""
         return (self.seek + N_FRAMES) * HOP_LENGTH / SAMPLE_RATE
 
 

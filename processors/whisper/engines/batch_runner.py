@@ -10,7 +10,7 @@ from whisper.model import Whisper
 from processors.torch_device import BatchLimit
 from processors.whisper.decoder.cuda_graphs import capture_on
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.decoder.graphed_greedy import most_rows
+from processors.whisper.decoder.graphed_greedy import max_rows
 from processors.whisper.engines.window import Window
 
 # Windows in a batch, and the bytes of the keys and values they attend to. On a CPU 16 windows gain nothing over 8, and
@@ -75,4 +75,4 @@ def _max_windows(model: Whisper, dtype: torch.dtype) -> int:
     if device.type == "cpu":
         return max(1, min(_MAX_ON_CPU, _MAX_BYTES_ON_CPU // (width * dims.n_audio_ctx)))
     max_bytes = torch.cuda.get_device_properties(device).total_memory // _SHARE_ELSEWHERE
-    return min(_MAX_ELSEWHERE, most_rows(width * (dims.n_audio_ctx + dims.n_text_ctx), max_bytes))
+    return min(_MAX_ELSEWHERE, max_rows(width * (dims.n_audio_ctx + dims.n_text_ctx), max_bytes))

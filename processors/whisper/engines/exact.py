@@ -1,5 +1,5 @@
 """Exact mode: the windows of `whisper.transcribe`, each with the text before it; the voice detector decides where a
-window is skipped, and text that nobody can have said is decoded again."""
+window is skipped, and impossible text is decoded again."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from processors.whisper.audio import vad
-from processors.whisper.engines.seek_loop import Judge, Objection, SeekLoop
+from processors.whisper.engines.seek_loop import RejectReason, SeekLoop, WindowCheck
 from processors.whisper.engines.timestamps import split_at_timestamps
 from processors.whisper.engines.window import Decoding
 from processors.whisper.track import hallucinations
@@ -40,13 +40,13 @@ def seek_loop(model: Whisper, request: PartRequest, language: str, clips: Sequen
         precision=torch.float16 if model.device.type == "cuda" else torch.float32,
         prompt=request.prompt,
         clips=clips,
-        judge=SpeechJudge(model, request, seconds),
+        check=SpeechCheck(model, request, seconds),
         report=_until(seconds, request.report),
     )
 
 
-class SpeechJudge(Judge):
-    """Judges windows by where the voice detector found speech."""
+class SpeechCheck(WindowCheck):
+    """Checks windows by where the voice detector found speech."""
 
     def __init__(self, model: Whisper, request: PartRequest, seconds: float):
         """seconds: of the sound."""
@@ -56,13 +56,13 @@ class SpeechJudge(Judge):
     def is_silent(self, start: float) -> bool:
         return self._spoken_seconds(start, start + CHUNK_LENGTH) == 0
 
-    def objection(self, result: DecodingResult, start: float) -> Objection | None:
+    def reject_reason(self, result: DecodingResult, start: float) -> RejectReason | None:
         if hallucinations.window_problem(result.text, self._spoken_seconds(start, start + CHUNK_LENGTH)):
-            return Objection.IMPOSSIBLE
-        return Objection.PHANTOM if self._ends_in_phantom(result, start) else None
+            return RejectReason.IMPOSSIBLE
+        return RejectReason.HALLUCINATION if self._ends_in_hallucination(result, start) else None
 
-    def _ends_in_phantom(self, result: DecodingResult, start: float) -> bool:
-        """Is the last segment of the last window one that Whisper is known to make up?"""
+    def _ends_in_hallucination(self, result: DecodingResult, start: float) -> bool:
+        """True if the last segment of the last window is a known hallucination of Whisper."""
         closed, _ = split_at_timestamps(result.tokens, self._tokenizer)
         if self._spoken is None or not closed:
             return False
@@ -70,7 +70,7 @@ class SpeechJudge(Judge):
         text = self._tokenizer.decode([token for token in last.tokens if token < self._tokenizer.eot])
         spoken = self._spoken_seconds(start + last.start, start + last.end)
         is_last = start + CHUNK_LENGTH >= self._seconds
-        return hallucinations.is_phantom(text, last.end - last.start, spoken, is_last)
+        return hallucinations.is_known_hallucination(text, last.end - last.start, spoken, is_last)
 
     def _spoken_seconds(self, start: float, end: float) -> float:
         """Speech between two times, in seconds; where that is not known, all of it."""

@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 class FairBatches:
     """The windows of one run that wait to be decoded."""
 
-    def __init__(self, decode: Callable[[list], list], kind: Callable[[Any], Hashable], most: int):
-        """decode: decodes up to `most` windows of one kind."""
-        self._decode, self._kind, self._most = decode, kind, most
+    def __init__(self, decode: Callable[[list], list], kind: Callable[[Any], Hashable], limit: int):
+        """decode: decodes up to `limit` windows of one kind."""
+        self._decode, self._kind, self._limit = decode, kind, limit
         self._results: dict[int, list[object]] = {}  # by request, the one that has waited longest first
 
     def answer(self, requests: Mapping[int, Sequence[object]]) -> dict[int, list[object] | Exception]:
@@ -82,7 +82,7 @@ class FairBatches:
                 waiting[kind].append(places)
         of_one_kind = next(iter(waiting.values()), [])
         in_turn = (place for turn in zip_longest(*of_one_kind) for place in turn if place is not None)
-        return list(islice(in_turn, self._most))
+        return list(islice(in_turn, self._limit))
 
 
 def _concerns_all(error: Exception) -> bool:

@@ -35,10 +35,10 @@ from processors.whisper.track import hallucinations
 from processors.whisper.track.engine import PartRequest
 from processors.whisper.track.segment import Segment
 
-_REQUESTED_AT_ONCE = {"cpu": 16, "cuda": 64}  # those of one batch, and some more to choose neighbours in length from
+_REQUESTED_AT_ONCE = {"cpu": 16, "cuda": 64}  # those of one batch, and some more to choose neighbors in length from
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
-_LONGEST_SECONDS = 18.0  # neighbouring spans are joined up to it: attention takes time by the square of it
+_LONGEST_SECONDS = 18.0  # neighboring spans are joined up to it: attention takes time by the square of it
 _SPARE_SECONDS = 2.0  # of context after the end of a window: Whisper expects silence at the end
 _MIN_REST_SECONDS = 0.5  # speech after a window's last timestamp that is worth a window
 _MIN_PROGRESS_SECONDS = 1.0  # a window understood no further than this would repeat forever
@@ -264,7 +264,7 @@ def _update(results: list[DecodingResult], numbers: Sequence[int], found: Sequen
 
 
 def _rest(piece: _Piece, last: float, left: float, text: str) -> _Piece:
-    """What is left of a window after its last timestamp, with `left` seconds of speech."""
+    """The rest of a window after its last timestamp, with `left` seconds of speech."""
     known = piece.start + last
     rest = replace(piece, start=_on_frame(known), rests=piece.rests + 1, known_until=known, text_before="")
     if left < _MIN_PROMPTED_SECONDS:

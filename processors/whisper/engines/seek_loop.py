@@ -27,22 +27,23 @@ _FRAMES_PER_TIMESTAMP = round(SECONDS_PER_TIMESTAMP * FRAMES_PER_SECOND)
 _RESET_TEMPERATURE = 0.5  # the text of a window sampled above it is not the next one's prompt
 
 
-class Objection(Enum):
-    """Why a window's text cannot be right, whatever the model's probabilities are."""
+class RejectReason(Enum):
+    """The reason why a window's text is wrong, regardless of the model's probabilities."""
 
     IMPOSSIBLE = auto()  # decode it again at the next temperature
-    PHANTOM = auto()  # the same; if no temperature helps, the first text stands
+    HALLUCINATION = auto()  # the same; if no temperature helps, the first text stands
 
 
-class Judge:
-    """Knows more of the sound than the model's probabilities. This one knows nothing: the loop is whisper's own."""
+class WindowCheck:
+    """Checks windows against knowledge of the sound, beyond the model's probabilities. This base class accepts every
+    window, as whisper's own loop does."""
 
     def is_silent(self, start: float) -> bool:
-        """Whether nobody speaks in the window that starts there, in seconds: it is skipped without being decoded."""
+        """True if the window that starts at `start` seconds has no speech: it is skipped without being decoded."""
         return False
 
-    def objection(self, result: DecodingResult, start: float) -> Objection | None:
-        """What is wrong with the text of the window that starts there; None: nothing."""
+    def reject_reason(self, result: DecodingResult, start: float) -> RejectReason | None:
+        """Return why the text of the window that starts at `start` seconds is wrong; None if it is acceptable."""
         return None
 
 
@@ -59,7 +60,7 @@ class SeekLoop:
         precision: dtype,
         prompt: str | None = None,
         clips: Sequence[tuple[int, int]] = (),
-        judge: Judge | None = None,
+        check: WindowCheck | None = None,
         report: Callable[[float], None] = lambda seconds: None,
     ):
         """mel: spectrogram of the sound and half a minute of silence after it, (n_mels, frames + 3000).
@@ -68,7 +69,7 @@ class SeekLoop:
         report: called with the start of a window, in seconds, before every attempt at it.
         """
         self._model, self._mel, self._options, self._language = model, mel, options, language
-        self._precision, self._judge, self._report = precision, judge or Judge(), report
+        self._precision, self._check, self._report = precision, check or WindowCheck(), report
         self._tokenizer = get_tokenizer(
             model.is_multilingual, num_languages=model.num_languages, language=language, task=options.task
         )
@@ -82,7 +83,7 @@ class SeekLoop:
         self._last_speech = 0.0  # end of the last word, in seconds
 
     def run(self) -> Decoding[list[Segment]]:
-        """The segments, those without text among them."""
+        """Return the segments, including those without text."""
         for start, end in self._clips:
             self._seek = start
             while self._seek < end:
@@ -101,7 +102,7 @@ class SeekLoop:
     def _transcribe(self, place: Place) -> Decoding[None]:
         """Decode a window, keep its segments, and set `_seek` to the next one."""
         self._seek += place.frames
-        if self._options.no_speech_threshold is not None and self._judge.is_silent(place.start):
+        if self._options.no_speech_threshold is not None and self._check.is_silent(place.start):
             self._report(place.start)
             return
         mel = self._window_mel(place)
@@ -132,10 +133,10 @@ class SeekLoop:
             options = self._decoding_options(temperature, prompt)
             (result,) = yield [Window(mel, options, features=features)]
             features, first = result.audio_features, first or result
-            objection = self._judge.objection(result, place.start)
-            if objection is Objection.PHANTOM and temperature == last_temperature:
+            reject_reason = self._check.reject_reason(result, place.start)
+            if reject_reason is RejectReason.HALLUCINATION and temperature == last_temperature:
                 return first
-            if not self._needs_fallback(result, objection):
+            if not self._needs_fallback(result, reject_reason):
                 return result
         return result
 
@@ -162,13 +163,13 @@ class SeekLoop:
             fp16=self._precision.itemsize == 2,
         )
 
-    def _needs_fallback(self, result: DecodingResult, objection: Objection | None) -> bool:
+    def _needs_fallback(self, result: DecodingResult, reject_reason: RejectReason | None) -> bool:
         options = self._options
         is_unsure = options.logprob_threshold is not None and result.avg_logprob < options.logprob_threshold
         if is_unsure and self._exceeds_no_speech(result):
             return False  # silence
-        limit = options.compression_ratio_threshold  # None: neither this nor the judge asks for another temperature
-        is_wrong = limit is not None and (objection is not None or result.compression_ratio > limit)
+        limit = options.compression_ratio_threshold  # None: neither this nor `_check` asks for another temperature
+        is_wrong = limit is not None and (reject_reason is not None or result.compression_ratio > limit)
         return is_wrong or is_unsure
 
     def _exceeds_no_speech(self, result: DecodingResult) -> bool:
@@ -176,14 +177,14 @@ class SeekLoop:
         return threshold is not None and result.no_speech_prob > threshold
 
     def _is_silence(self, result: DecodingResult) -> bool:
-        """No speech, unless the text is probable enough."""
+        """True if the window has no speech, unless its text is probable enough."""
         threshold = self._options.logprob_threshold
         return self._exceeds_no_speech(result) and (threshold is None or result.avg_logprob <= threshold)
 
     # ------------------------------------------------------------------------------------------ its segments
 
     def _cut(self, place: Place, result: DecodingResult) -> tuple[list[Segment], int | None]:
-        """The segments between timestamps; and the frame to go on from, None: after the window, as no speech follows
+        """The segments between timestamps; and the frame to continue from, None: after the window, as no speech follows
         its last timestamp or there is none to go by."""
         tokens, begin = result.tokens, self._tokenizer.timestamp_begin
         is_time = [token >= begin for token in tokens]
@@ -251,7 +252,7 @@ class SeekLoop:
         return segments
 
     def _without_hallucinations(self, place: Place, segments: list[Segment], threshold: float) -> list[Segment]:
-        """The segments before the first hallucination; if there is one, transcription goes on from it."""
+        """The segments before the first hallucination; if there is one, transcription continues from it."""
         found = anomalies.first_hallucination(place, segments, self._last_speech, threshold)
         if found is None:
             return segments

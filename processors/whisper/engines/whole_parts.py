@@ -9,22 +9,22 @@ from processors.whisper.engines.fair_batches import FairBatches
 from processors.whisper.track import interleaving
 from processors.whisper.track.checkpoints import Requests
 from processors.whisper.track.engine import PartRequest, PartResult
-from processors.whisper.track.interleaving import Job, ResultT
+from processors.whisper.track.interleaving import ResultT, Task
 
 
 class WholePartEngine:
-    """What such a `track.engine.Engine` shares with the others; it adds `transcribe_part`."""
+    """Base of each `track.engine.Engine` of this kind; a subclass implements `transcribe_part`."""
 
-    joins = True
+    takes_more_jobs = True
 
     def transcribe_part(self, request: PartRequest) -> PartResult:
         raise NotImplementedError
 
     def run(
-        self, jobs: Iterable[Job[ResultT]], more: Callable[[], Iterable[Job[ResultT]]] = tuple
+        self, tasks: Iterable[Task[ResultT]], more: Callable[[], Iterable[Task[ResultT]]] = tuple
     ) -> Iterator[tuple[int, ResultT | Exception]]:
-        batches = FairBatches(self._transcribe_all, lambda request: None, most=1)
-        return interleaving.run(jobs, batches.answer, more)
+        batches = FairBatches(self._transcribe_all, lambda request: None, limit=1)
+        return interleaving.run(tasks, batches.answer, more)
 
     def transcribe(self, request: PartRequest) -> Requests[PartResult]:
         (result,) = yield [request]

@@ -1,1 +1,1 @@
-"""From the samples of one sound track to a transcript."""
+"""Transcription of one sound track, from its samples to a transcript."""

@@ -4,7 +4,7 @@ unfinished ones are decoded again."""
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from processors.checkpoints import Parts
+from processors.checkpoints import Checkpoints
 from processors.whisper.track import interleaving
 
 VERSION = 4  # of the format, and of how windows are decoded; checkpoints of another version are not read
@@ -33,12 +33,12 @@ class Request(Protocol):
 Requests = Generator[Sequence[Any], Sequence[Any], ResultT]  # of `Request`s, and their results
 
 
-def resume(parts: Parts, job: Requests[ResultT]) -> Requests[ResultT]:
+def resume(saved: Checkpoints, job: Requests[ResultT]) -> Requests[ResultT]:
     """The same job, without the requests that an earlier attempt finished."""
 
     def answer(requests: Sequence[Request]) -> Requests[list[object]]:
         names = [f"decoded-{request.digest().hex()[:_DIGITS]}" for request in requests]
-        results = [_read(parts.get(name), request) for name, request in zip(names, requests, strict=True)]
+        results = [_read(saved.get(name), request) for name, request in zip(names, requests, strict=True)]
         missing = [number for number, result in enumerate(results) if result is None]
         if missing:
             found = yield [requests[number] for number in missing]
@@ -46,7 +46,7 @@ def resume(parts: Parts, job: Requests[ResultT]) -> Requests[ResultT]:
                 results[number] = result
                 packed = requests[number].pack(result)
                 if packed is not None:
-                    parts.put(names[number], packed)
+                    saved.put(names[number], packed)
         return results
 
     return interleaving.intercept(job, answer)

@@ -1,4 +1,4 @@
-"""What a track needs of an engine: it transcribes one part at a time, and several jobs share it."""
+"""The interface of an engine: it transcribes one part of a track at a time, and several jobs share it."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 from processors.whisper.audio import vad
 from processors.whisper.options import TranscribeOptions
-from processors.whisper.track.interleaving import Job, ResultT
+from processors.whisper.track.interleaving import ResultT, Task
 from processors.whisper.track.segment import Segment
 
 
@@ -70,15 +70,15 @@ class Engine(Protocol):
     device_name: str
     is_elsewhere: bool  # it computes on a GPU or a server, and this CPU is free to prepare the next part
     made_by: Mapping[str, object]  # what its results depend on: name, version, model, precision
-    joins: bool  # see `contract.Loaded`
+    takes_more_jobs: bool  # see `contract.Loaded`
 
     def run(
-        self, jobs: Iterable[Job[ResultT]], more: Callable[[], Iterable[Job[ResultT]]] = tuple
+        self, tasks: Iterable[Task[ResultT]], more: Callable[[], Iterable[Task[ResultT]]] = tuple
     ) -> Iterator[tuple[int, ResultT | Exception]]:
-        """Run jobs whose requests are those of `transcribe`; see `interleaving.run`."""
+        """Run tasks whose requests are those of `transcribe`; see `interleaving.run`."""
 
     def detect_language(self, samples: np.ndarray) -> tuple[str | None, float | None]:
         """The language at the start of a sound, and its probability; (None, None): detected while transcribing."""
 
-    def transcribe(self, request: PartRequest) -> Job[PartResult]:
-        """A part of a job: yields requests that `run` answers, and returns the result."""
+    def transcribe(self, request: PartRequest) -> Task[PartResult]:
+        """Return a task that transcribes one part; `run` answers its requests."""

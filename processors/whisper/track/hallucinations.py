@@ -20,7 +20,7 @@ _MIN_WORDS_TWICE = 3
 _UNSPACED = r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
 _WORDS = re.compile(rf"{_UNSPACED}|(?:(?!{_UNSPACED})\w)+")
 _CHARACTERS_PER_WORD = 3
-_MIN_SPEECH_SHARE = 0.3  # of a segment's time; with less speech, its text may be a phantom
+_MIN_SPEECH_SHARE = 0.3  # of a segment's time; with less speech, its text may be a hallucination
 
 # Text that Whisper learned from subtitles and writes where nobody speaks, most often at the end.
 _CREDITS = re.compile(
@@ -51,7 +51,7 @@ _POLITE |= {
 
 
 def window_problem(text: str, spoken_seconds: float) -> str | None:
-    """Why the text of a window with so much speech cannot be right; None: it may be."""
+    """Return why the text of a window with so much speech is wrong; None if it may be right."""
     if not has_room(len(text), spoken_seconds) or len(text.split()) > _max(_MAX_WORDS_PER_SECOND, spoken_seconds):
         return "too much text for the time"
     if is_loop(text):
@@ -60,7 +60,7 @@ def window_problem(text: str, spoken_seconds: float) -> str | None:
 
 
 def has_room(characters: int, seconds: float) -> bool:
-    """True if somebody can say so much in that time."""
+    """True if so many characters can be spoken in that time."""
     return characters <= _max(_MAX_CHARACTERS_PER_SECOND, seconds)
 
 
@@ -83,7 +83,7 @@ def ends_twice(text: str) -> bool:
     return any(len(words) >= 2 * many and words[-many:] == words[-2 * many : -many] for many in lengths)
 
 
-def is_phantom(text: str, seconds: float, spoken_seconds: float, is_last: bool) -> bool:
+def is_known_hallucination(text: str, seconds: float, spoken_seconds: float, is_last: bool) -> bool:
     """True if a segment has hardly any speech, and its text is of the kind that Whisper invents there: credits, or at
     the end of a sound also polite phrases."""
     if spoken_seconds - vad.PAD_SECONDS >= _MIN_SPEECH_SHARE * seconds:  # without the padding after the word before
@@ -92,16 +92,16 @@ def is_phantom(text: str, seconds: float, spoken_seconds: float, is_last: bool) 
 
 
 def is_credit(text: str) -> bool:
-    """True if it mentions subtitles, as nobody does aloud."""
+    """True if the text is a subtitle credit, which nobody says aloud."""
     return bool(_CREDITS.search(text))
 
 
-def phantoms(segments: Sequence[Segment]) -> Iterable[Segment]:
+def known(segments: Sequence[Segment]) -> Iterable[Segment]:
     """Segments with text that Whisper is known to invent."""
     for number, segment in enumerate(segments):
         seconds, is_last = segment.end - segment.start, number == len(segments) - 1
         spoken = seconds if segment.speech_seconds is None else segment.speech_seconds
-        if is_credit(segment.text) or is_phantom(segment.text, seconds, spoken, is_last):
+        if is_credit(segment.text) or is_known_hallucination(segment.text, seconds, spoken, is_last):
             yield segment
 
 

@@ -111,8 +111,8 @@ def _is_voiced(segment: Segment) -> bool:
     return (segment.speech_seconds or 0.0) >= _VOICED_SHARE * (segment.end - segment.start)
 
 
-def _phantoms(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    if doubted := list(hallucinations.phantoms(found.segments)):
+def _known_hallucinations(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if doubted := list(hallucinations.known(found.segments)):
         texts = ", ".join(f'"{segment.text.strip()}"' for segment in doubted[:_MAX_PLACES])
         yield f"Whisper often invents this text, at {_places(s.start for s in doubted)}: {texts}."
 
@@ -134,7 +134,7 @@ _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = 
         _loops,
         _unsure,
         _no_voice,
-        _phantoms,
+        _known_hallucinations,
         _dropped,
     ),
 )

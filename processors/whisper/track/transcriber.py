@@ -1,6 +1,6 @@
 """Transcribe one sound track part by part: find its speech and its language, and place the engine's segments.
 
-Works with any engine; that transcribes one part at a time. Text that nobody can have said is dropped here.
+Works with any engine, which transcribes one part at a time. Hallucinations are dropped here.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from processors.whisper.audio.prefetch import prefetch
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import hallucinations, languages
 from processors.whisper.track.engine import Engine, PartRequest
-from processors.whisper.track.interleaving import Job
+from processors.whisper.track.interleaving import Task
 from processors.whisper.track.segment import FRAMES_PER_SECOND, Segment
 from processors.whisper.track.transcript import Transcript
 
@@ -44,9 +44,9 @@ class TrackTranscriber:
         self._lowest: dict[str, float] = {}  # probability of each language
         self._segments: list[Segment] = []
         self._dropped: list[Segment] = []
-        self._untranscribed: list[reader.Gap] = []
+        self._untranscribed: list[reader.Interval] = []
 
-    def transcribe(self, track: reader.Track) -> Job[Transcript]:
+    def transcribe(self, track: reader.Track) -> Task[Transcript]:
         """The transcript of `track`.
 
         Raises:
@@ -84,7 +84,7 @@ class TrackTranscriber:
         for part in parts:
             yield part, self._detector.spans(part.samples) if self._options.vad else None
 
-    def _transcribe_languages(self, part: reader.Part, spoken: list[vad.Span]) -> Job[None]:
+    def _transcribe_languages(self, part: reader.Part, spoken: list[vad.Span]) -> Task[None]:
         """Transcribe each stretch of a part in its own language."""
 
         def detect(span: vad.Span) -> tuple[str | None, float | None]:
@@ -107,7 +107,7 @@ class TrackTranscriber:
 
     def _transcribe_part(
         self, part: reader.Part, spoken: list[vad.Span] | None, is_new_language: bool = False
-    ) -> Job[None]:
+    ) -> Task[None]:
         """is_new_language: the text before is no prompt."""
         if not len(part.samples):
             return
@@ -136,13 +136,13 @@ class TrackTranscriber:
         self, part: reader.Part, spoken: list[vad.Span] | None, loudness: np.ndarray, segments: Sequence[Segment]
     ) -> None:
         for segment in segments:
-            is_invented = _is_invented(segment, segments, part.seconds, loudness, spoken)
+            is_hallucination = _is_hallucination(segment, segments, part.seconds, loudness, spoken)
             if spoken is not None:
                 seconds = vad.seconds_within(spoken, segment.start, segment.end)
                 segment = replace(segment, speech_seconds=round(seconds, 2))
             if spoken and self._options.channel == "each":
                 segment = _from_first_speech(segment, spoken)
-            chosen = self._dropped if is_invented else self._segments
+            chosen = self._dropped if is_hallucination else self._segments
             chosen.append(replace(segment.moved(part.at_seconds), id=len(chosen)))
         if spoken:
             self._note_untranscribed(part, spoken, segments)
@@ -154,7 +154,7 @@ class TrackTranscriber:
             seconds = vad.seconds_within(left, place.start, place.end)
             if seconds >= _UNTRANSCRIBED_SECONDS:
                 at_seconds = round(part.at_seconds + place.start, 2)
-                self._untranscribed.append(reader.Gap(at_seconds=at_seconds, seconds=round(seconds, 2)))
+                self._untranscribed.append(reader.Interval(at_seconds=at_seconds, seconds=round(seconds, 2)))
 
     def _prompt(self) -> str | None:
         """The prompt of a part: the text before it, as in openai-whisper from window to window."""
@@ -190,7 +190,7 @@ def _placed(segments: Sequence[Segment], spoken: Sequence[vad.Span], seconds: fl
         speech_seconds = sum(span.end - span.start for span in here)
         fits = here and len(segment.text) <= _FAST_CHARACTERS_PER_SECOND * speech_seconds
         is_misplaced = fits and segment.words is None and not _speech_within(segment, spoken)
-        if is_misplaced and not hallucinations.is_phantom(segment.text, speech_seconds, 0.0, is_last=True):
+        if is_misplaced and not hallucinations.is_known_hallucination(segment.text, speech_seconds, 0.0, is_last=True):
             segment = replace(segment, start=here[0].start, end=here[-1].end)
         placed.append(segment)
     return placed
@@ -200,14 +200,14 @@ def _speech_within(segment: Segment, spoken: Sequence[vad.Span]) -> float:
     return vad.seconds_within(spoken, segment.start, segment.end + _LATE_SECONDS)
 
 
-def _is_invented(
+def _is_hallucination(
     segment: Segment,
     segments: Sequence[Segment],
     seconds: float,
     loudness: np.ndarray,
     spoken: Sequence[vad.Span] | None,
 ) -> bool:
-    """True if nobody can have said it. (Whisper writes "you" on silence, and continues after the end of the sound.)"""
+    """True if no speech corresponds to the text. Whisper writes "you" on silence, and continues after the end."""
     if spoken is not None and not _speech_within(segment, spoken):
         return True
     levels = loudness[int(segment.start * _LEVELS_PER_SECOND) : int(segment.end * _LEVELS_PER_SECOND) + 1]

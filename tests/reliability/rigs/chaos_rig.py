@@ -39,7 +39,7 @@ DRAIN_SECONDS = 180.0  # what is not done by then is stuck
 
 @dataclass(kw_only=True)
 class Verdict:
-    """What one round has shown."""
+    """The findings of one round."""
 
     seed: int
     kills: Counter[str]  # by what was killed

@@ -122,7 +122,7 @@ class House(Place):
         return rows
 
     def original(self, row: Mapping[str, Any]) -> bytes:
-        """What was dropped, as it lies in the result."""
+        """Return the content of the original in a result."""
         result = self.outbox / row["result_path"]
         document = result / ("result.json" if row["state"] == "done" else "error.json")
         return (result / json.loads(document.read_text())["original"]["path"]).read_bytes()
@@ -179,7 +179,7 @@ def check_stalled_upload(house: House) -> None:
 
 
 def check_overflow(house: House, daemon: subprocess.Popen, deadline: float = DEADLINE) -> None:
-    """What came while the kernel's queue of events was full is found all the same."""
+    """Check that files that arrived while the kernel's event queue was full are still found."""
     folder = house.folder("overflow")
     house.let_settle(times=1)  # the folder is watched
     daemon.send_signal(signal.SIGSTOP)

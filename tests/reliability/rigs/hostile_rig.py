@@ -1,6 +1,7 @@
-"""What lies outside the folders of a daemon, and who touches it; names and things that no careful person would drop.
+"""Files outside the folders of a daemon, and a watch on who touches them; names and objects that no careful person
+would drop.
 
-Run as a program it is a daemon that is meddled with at the worst instant, or with a part of it broken.
+As a program, it is a daemon in which somebody interferes at the worst instant, or of which a part is broken.
 """
 
 import ctypes
@@ -46,7 +47,7 @@ NAMES = [os.fsdecode(name.replace(b"/", b"_")) for name in NAMES]
 
 
 class Canary:
-    """A folder outside, with a file; the kernel tells whatever is done to them from `watch` on."""
+    """A folder outside, with a file; from `watch` on, the kernel reports all accesses to them."""
 
     def __init__(self, folder: Path, name: str = "canary.txt"):
         self.folder, self.file = folder, folder / name
@@ -60,7 +61,7 @@ class Canary:
             assert _libc.inotify_add_watch(self._queue, os.fsencode(path), sum(_EVENTS)) >= 0
 
     def touches(self) -> set[str]:
-        """What was done to the folder and its file since the last call."""
+        """Return the events on the folder and its file since the last call."""
         found = set()
         while True:
             try:
@@ -73,7 +74,7 @@ class Canary:
                 events = events[16 + length :]
 
     def check(self) -> None:
-        """Nobody has touched it, and it is as it was."""
+        """Check that nobody has touched or changed it."""
         assert self.touches() == set(), "something outside the daemon's folders was touched"
         assert os.listdir(self.folder) == [self.file.name]
         assert self.file.read_bytes() == CANARY
@@ -88,7 +89,7 @@ class HostileHouse(House):
         super().__init__(home, _TOML)
 
     def left(self) -> dict[str, str]:
-        """What the daemon says it leaves in the inbox, and why."""
+        """Return the files that the daemon reports as left in the inbox, with the reasons."""
         return self.status()["left_in_inbox"]
 
     def start_meddled(self, how: str, canary: Canary) -> subprocess.Popen:

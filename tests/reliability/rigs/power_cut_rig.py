@@ -60,7 +60,7 @@ _EVENT_SECONDS = 1.0  # at most, until the event a cut waits for
 
 @dataclass
 class Figures:
-    """What was done."""
+    """The counts of a run."""
 
     cuts: int = 0
     in_recovery: int = 0
@@ -159,7 +159,7 @@ class PowerCuts:
         return self._server.start(order)
 
     def _retry_the_failed(self) -> bool:
-        """False: the daemon did not answer: it is just being killed, or starts."""
+        """Retry the failed jobs. False: the daemon did not respond, because it is being killed or is starting."""
         with contextlib.suppress(InboxdError, OSError):
             return bool(control_socket.ask(self._site.state / "inboxd.sock", "retry", failed=True)["retried"])
         return False
@@ -206,7 +206,7 @@ class PowerCuts:
         shutil.rmtree(snapshot)
 
     def _audit(self) -> list[str]:
-        """What `inboxd verify` finds wrong."""
+        """Return the errors that `inboxd verify` finds."""
         settings = config.load(self._site.config)
         folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         try:

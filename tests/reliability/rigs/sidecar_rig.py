@@ -1,7 +1,7 @@
-"""What anybody may put beside a file: trees of files and sidecars with any names and any bytes, and a daemon that
-measures the turns of its own loop.
+"""Random trees of files and sidecars, with any names and any bytes, and a daemon that measures the iterations of its
+own main loop.
 
-Run as a program it is that daemon; with a second word, one that is broken, for the negative controls.
+As a program, it is that daemon; with a second argument, a broken one for the negative controls.
 """
 
 import json
@@ -159,7 +159,7 @@ class Sidecars(House):
             shutil.rmtree(self.inbox / name, ignore_errors=True)
 
     def end(self) -> None:
-        """Have it do all it has, and end in order; what it says of its turns is added to the others'."""
+        """Let it finish all its work and stop; add its measured iterations to the others."""
         wait_for(lambda: self._is_at_rest(), "the end of all jobs", 600.0)
         self.daemon.send_signal(signal.SIGTERM)
         assert self.daemon.wait(60) == 0, self.log()[-3000:]
@@ -195,7 +195,7 @@ class Sidecars(House):
 
 
 def _write(path: bytes, content: bytes) -> bool:
-    """False: something else has that name already, or a part of the path."""
+    """Write a file. False: the name, or a part of the path, already exists as something else."""
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "xb") as file:  # noqa: PTH123 - pathlib knows no bytes

@@ -241,7 +241,7 @@ class Soak:
             return None
 
     def _is_quiet(self) -> bool:
-        """Has every file that was dropped met its end?"""
+        """True if the job of every dropped file has ended."""
         jobs = (self._status() or {"jobs": {}})["jobs"]
         return jobs.get("done", 0) + jobs.get("failed", 0) == len(self._dropper.drops) == sum(jobs.values())
 

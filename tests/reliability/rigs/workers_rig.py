@@ -1,4 +1,4 @@
-"""One daemon, many bad workers at once, and good neighbours: who ended how, and what it cost the daemon.
+"""One daemon, many bad workers at once, and good neighbors: who ended how, and what it cost the daemon.
 
 Run as a program it is that daemon with a part of it broken: the negative controls.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from sandbox import DEADLINE, Place, wait_for
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 _TOML = """
     [inbox]
     text = "count"
@@ -51,7 +51,7 @@ def make_toml(recipes: Mapping[str, str], *, attempts: int = 2, at_once: int = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Burden:
-    """What a process holds."""
+    """The memory and descriptors that a process holds."""
 
     resident_bytes: int
     peak_bytes: int
@@ -71,7 +71,7 @@ def burden(pid: int) -> Burden:
 
 @dataclass(frozen=True, kw_only=True)
 class Aftermath:
-    """What is left of a daemon's time with bad workers."""
+    """The state of a daemon after a round of bad workers."""
 
     rows: dict[str, dict[str, Any]]  # by file
     charged: dict[str, int]  # attempts, by file
@@ -86,10 +86,10 @@ class Aftermath:
 def live_through(
     place: Place, rounds: Sequence[Mapping[str, str]], parked: Collection[str], together: str = "none"
 ) -> Aftermath:
-    """A daemon's time with rounds of drops (file: text), and with neighbours before, among and after them; those
+    """A daemon's time with rounds of drops (file: text), and with neighbors before, among and after them; those
     `parked` do not end, and the drops into the folder `together` do not start before all of them are queued."""
     daemon = place.start()
-    end_of_all(place, drop_neighbours(place, "before"))
+    end_of_all(place, drop_neighbors(place, "before"))
     wait_for(lambda: _is_alone(place, daemon.pid), "the end of the idle worker")
     before = burden(daemon.pid)
     for number, drops in enumerate(rounds):
@@ -105,9 +105,9 @@ def live_through(
             place.drop(file, os.fsencode(text))
         wait_for(lambda names=gathered: names <= {row["file"] for row in place.rows()}, "all that start together")
         gate.touch()
-        files = [*(file for file in drops if file not in parked), *drop_neighbours(place, f"among {number}")]
+        files = [*(file for file in drops if file not in parked), *drop_neighbors(place, f"among {number}")]
         end_of_all(place, files, deadline=600.0)
-    end_of_all(place, drop_neighbours(place, "after"))
+    end_of_all(place, drop_neighbors(place, "after"))
     waiting = {file: wait_for(lambda file=file: _waiting(place, file), f"{file} to wait") for file in parked}
     for row in waiting.values():  # or its worker would be tried again and again
         place.inboxd("cancel", row["id"])
@@ -122,7 +122,7 @@ def live_through(
 
 
 def _is_alone(place: Place, daemon: int) -> bool:
-    """Nothing that a worker was or started lives, and the daemon has settled the exit of each."""
+    """True if no worker or child of a worker is alive, and the daemon has handled the exit of each."""
     log = place.log()
     return processes_of(place) == [daemon] and log.count(" is loading (process ") == log.count(" has exited\n")
 
@@ -159,8 +159,8 @@ def kill_all_but(place: Place, daemon: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def drop_neighbours(place: Place, name: str) -> list[str]:
-    return [place.drop(f"{name} {number}.txt", "well").name for number in range(NEIGHBOURS)]
+def drop_neighbors(place: Place, name: str) -> list[str]:
+    return [place.drop(f"{name} {number}.txt", "well").name for number in range(NEIGHBORS)]
 
 
 def start_broken(place: Place, sabotage: str) -> subprocess.Popen:

@@ -1,6 +1,6 @@
-"""The account at the end of a rig: was each dropped content processed once, and is nothing left anywhere?
+"""The account at the end of a rig: each dropped content must be processed once, and nothing may be left anywhere.
 
-Looks at the folders first and believes them; the job log is asked only why a good file failed.
+It trusts the folders, and reads the job log only for the reason why a good file failed.
 """
 
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ from daemon.scheduling import retry
 
 @dataclass(kw_only=True)
 class Account:
-    """How many drops met another end than they must; `notes` say which."""
+    """The number of drops with a wrong outcome; `notes` name them."""
 
     files: int = 0
     looks: int = 0  # results examined at the end
@@ -78,8 +78,8 @@ def _compare(place: Place, alike: list[Drop], seen: list[Seen], account: Account
 
 
 def _worn_by(place: Place, job: str) -> str:
-    """How the attempts of a job ended that was given up after as many unclean ends in a row, or failures of its own, as
-    the rules say; "": there were fewer."""
+    """Return how the attempts ended of a job that had as many crashes of the daemon in a row, or failures of its own,
+    as the retry rules allow; "" if there were fewer."""
     query = f"SELECT outcome FROM attempts WHERE job = '{job}' ORDER BY attempt"
     outcomes = [row["outcome"] for row in place.rows(query)]
     interrupted = 0

@@ -27,10 +27,10 @@ def zeros(size: int) -> bytes:
 # ---------------------------------------------------------------------------------------------- pictures
 
 
-def png(width: int, height: int, *, depth: int = 8, colour: int = 2, before: bytes = b"") -> bytes:
-    """All of its pixels are zero, and there. colour: 0 grey, 2 RGB, 3 palette, 6 RGBA."""
-    row = 1 + (width * depth * {0: 1, 2: 3, 3: 1, 6: 4}[colour] + 7) // 8
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def png(width: int, height: int, *, depth: int = 8, color: int = 2, before: bytes = b"") -> bytes:
+    """All of its pixels are zero, and there. color: 0 gray, 2 RGB, 3 palette, 6 RGBA."""
+    row = 1 + (width * depth * {0: 1, 2: 3, 3: 1, 6: 4}[color] + 7) // 8
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + before + chunk(b"IDAT", zeros(row * height)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
@@ -44,7 +44,7 @@ def palette(*, transparent: bool) -> bytes:
 
 
 def tiff(width: int, height: int, *, pages: int = 1) -> bytes:
-    """Grey, every page's pixels the same ones."""
+    """Gray, every page's pixels the same ones."""
     data = zeros(width * height)
     at = 8 + pages * (2 + 9 * 12 + 4)
     folders = []

@@ -1,4 +1,4 @@
-"""What lies on the disks of a place, read file by file, and whether it is whole. Nothing is asked of inboxd here."""
+"""The files on the disks of a place, read one by one and checked for completeness, without the help of inboxd."""
 
 import hashlib
 import json
@@ -55,7 +55,7 @@ class Remains:
         return next((sha256 for path, sha256 in files.items() if path.suffix != ".prompt"), None)
 
     def copies(self) -> Counter[str]:
-        """How often each content is there as an original or a sidecar."""
+        """Count the copies of each content, as an original or a sidecar."""
         counter = Counter([*self.inbox.values(), *self.sidecars.values(), *self.archive.values()])
         for files in self.taken.values():
             counter.update(files.values())

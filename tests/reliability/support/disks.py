@@ -78,7 +78,7 @@ class Disks:
             _make(self._blank / name, _FILE_SYSTEMS[kind])
 
     def path(self, name: str) -> Path:
-        """Where a disk is mounted."""
+        """Return the mount point of a disk."""
         return self._scratch / name
 
     def power_on(self, snapshot: Path | None = None) -> None:
@@ -97,7 +97,7 @@ class Disks:
             self._mounted.pop()
 
     def cut(self) -> Path:
-        """What is on all the disks at this instant: a snapshot for `power_on`. The disks go on."""
+        """Take a snapshot of all disks for `power_on`. The disks stay mounted."""
         self._cuts += 1
         snapshot = self._scratch / f"cut-{self._cuts}"
         snapshot.mkdir()
@@ -113,7 +113,7 @@ class Disks:
 
 
 def can_make(kind: str) -> bool:
-    """Is there a program that makes this kind of file system?"""
+    """True if a program to create this kind of file system is installed."""
     return shutil.which(_FILE_SYSTEMS[kind].make[0]) is not None
 
 

@@ -23,7 +23,7 @@ DEADLINE, SABOTAGED_DEADLINE = 60, 10  # seconds; a daemon that has not ended by
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What is to happen to one daemon (or, `in_worker`, to its workers)."""
+    """A fault to inject into one daemon (or, `in_worker`, into its workers)."""
 
     kill_at: int = 0  # 2n - 1: before the n-th call that changes something; 2n: after it; 0: never
     call: str = ""  # the kind of call that fails: rename, fsync, create …
@@ -62,7 +62,7 @@ class ForkServer:
         )
 
     def start(self, place: Place, fault: Fault = NONE) -> None:
-        """Start a drain of `place`; `wait` tells how it ended."""
+        """Start a drain of `place`; `wait` returns its exit status."""
         for name in ("calls", "gone"):
             (place.home / name).unlink(missing_ok=True)
         roots = [place.inbox, place.outbox, place.state]
@@ -98,12 +98,12 @@ def calls(place: Place) -> list[str]:
 
 
 def changes(place: Place) -> list[str]:
-    """Those of `calls` that change something, in the order of `Fault.kill_at`."""
+    """The calls that change something, in the order of `Fault.kill_at`."""
     return [call for call in calls(place) if call.split(" ", 1)[0] not in ("open", "read", "stat", "FAILED")]
 
 
 def cause_is_gone(place: Place) -> None:
-    """From now on nothing fails any more."""
+    """End the fault: from now on, no call fails."""
     (place.home / "gone").touch()
 
 

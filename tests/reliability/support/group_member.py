@@ -45,7 +45,7 @@ class Member:
             self._spoil(result)
 
     def _try(self, what: str, call: Callable[..., object], *arguments: object) -> object:
-        """Do what must be refused."""
+        """Try an operation that must be refused."""
         try:
             result = call(*arguments)
         except OSError as error:

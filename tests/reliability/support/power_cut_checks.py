@@ -1,4 +1,4 @@
-"""What must hold at the next start after a power cut, and what after the recovery. Each check tells what is wrong."""
+"""Checks at the next start after a power cut, and after the recovery. Each yields the errors that it finds."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from producer import Drop
 
 @dataclass(frozen=True, kw_only=True)
 class Promises:
-    """What was known before a cut."""
+    """The facts that were known before a cut."""
 
     drops: dict[str, Drop]  # all there ever were, by checksum
     durable: frozenset[str]  # contents that had been dropped and made durable
@@ -19,7 +19,7 @@ class Promises:
     fragments: frozenset[str] = frozenset()  # contents that a cut left of drops that were not durable
 
     def and_all_of(self, start: Remains) -> "Promises":
-        """What is known once the disks have come back with `start` on them: all of that is durable, whatever it is."""
+        """Add the contents of the disks at the start, `start`: all of them are durable from now on."""
         there = frozenset(sha256 for sha256, count in start.copies().items() if count)
         loose = [*start.inbox.values()]
         for job_id in start.taken:
@@ -90,7 +90,7 @@ def _kept(seen: dict[str, Any], row: dict[str, Any] | None) -> Iterator[str]:
 
 
 def _has_its_bytes(row: dict[str, Any], promises: Promises, remains: Remains) -> Iterator[str]:
-    """From the commit of its row on, a drop is there with its checksum (a large one from that of its checksum on)."""
+    """Check that a drop exists with its checksum once its row is committed (a large one, once its checksum is)."""
     name, sha256 = f"{row['name']} ({row['state']})", row["sha256"]
     if sha256 is not None and sha256 not in promises.drops and sha256 not in promises.fragments:
         yield f"{name} has a content that nobody dropped"

@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a daemon is started with."""
+    """The arguments of a daemon."""
 
     config: str
     log: str
@@ -53,7 +53,7 @@ class DaemonServer:
         return self._ask(pid)
 
     def has_ended(self, pid: int) -> bool:
-        """Has it ended, without being waited for?"""
+        """True if the process has ended but nobody has waited for it."""
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         return state in "ZX"
 
@@ -157,7 +157,7 @@ def _folders_unsynced() -> None:
 
 
 def _results_unsynced() -> None:
-    """The rename into the outbox is not made durable before the row says done."""
+    """Break the daemon: it records a job as done before the rename into the outbox is durable."""
     from daemon.files.outbox import Outbox
 
     Outbox.fsync_result = lambda self, job: None

@@ -1,4 +1,4 @@
-"""What a process holds, from /proc, over time: descriptors, threads, memory, children, the database's log."""
+"""The resources of a process over time, from /proc: descriptors, threads, memory, children, the database's log."""
 
 import contextlib
 import statistics
@@ -22,7 +22,7 @@ class Reading:
     wal_bytes: int
 
     def returns_to(self, before: "Reading") -> bool:
-        """Are descriptors and threads not more than they were?"""
+        """True if there are no more descriptors and threads than before."""
         return self.descriptors <= before.descriptors and self.threads <= before.threads
 
 
@@ -56,8 +56,8 @@ class Meters:
             with contextlib.suppress(OSError, KeyError):  # it has ended, which others will tell
                 self.readings.append(self.read())
 
-    def complaints(self, *, most_workers: int, skip: int) -> list[str]:
-        """What is not as flat as it must be; the first `skip` readings do not count."""
+    def complaints(self, *, max_workers: int, skip: int) -> list[str]:
+        """Return the resources that grew; the first `skip` readings do not count."""
         found = []
         for name in ("descriptors", "threads"):
             before, after = getattr(self.at_rest, name), getattr(self.at_end, name)
@@ -69,12 +69,12 @@ class Meters:
                 found.append(
                     f"{name}: median {second / _MB:.1f} MB in the second quarter, {last / _MB:.1f} in the last"
                 )
-        if (most := max(reading.workers for reading in self.readings)) > most_workers:
-            found.append(f"{most} worker processes at once, {most_workers} are allowed")
+        if (most := max(reading.workers for reading in self.readings)) > max_workers:
+            found.append(f"{most} worker processes at once, {max_workers} are allowed")
         return found
 
     def medians(self, name: str, *, skip: int) -> tuple[float, float]:
-        """Of the second and of the last quarter of the readings."""
+        """Return the medians of the second and of the last quarter of the readings."""
         values = [getattr(reading, name) for reading in self.readings[skip:]]
         quarter = len(values) // 4
         assert quarter > 2, f"only {len(values)} readings"

@@ -1,4 +1,4 @@
-"""Somebody who drops files, some with care and some as cp(1) does, and remembers what was promised to be kept."""
+"""A producer that drops files, some durably and some as cp(1) does, and remembers which must not be lost."""
 
 import hashlib
 import os
@@ -95,7 +95,7 @@ class Producer:
         _fsync(path.parent)
 
     def _copy(self, path: Path, content: bytes) -> None:
-        """As cp(1): under its own name from the beginning, and nothing is made durable."""
+        """Write a file as cp(1) does: under its final name from the beginning, without fsync."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb", buffering=0) as file:
             file.write(content[: len(content) // 2])

@@ -1,8 +1,6 @@
-"""What a person who opens the outbox must see: only whole results. The examination, and an eager consumer who makes it
-at first sight.
+"""Checks that the outbox contains only complete results, and a consumer that makes them as soon as a result appears.
 
-The consumer reads each result as soon as it appears and moves some away at once, as a script of a user would; it asks
-nobody and trusts nothing but what lies there.
+The consumer moves some results away immediately, as a user's script would. It trusts nothing but the files.
 """
 
 import hashlib

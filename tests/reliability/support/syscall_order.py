@@ -14,7 +14,7 @@ TAKEN, STAGING, OUTBOX = "inbox/.taken/", "outbox/.staging/", "outbox/"
 
 @dataclass
 class _State:
-    """What is known after some of the calls."""
+    """The state after some of the calls."""
 
     dirty: dict[str, str] = field(default_factory=dict)  # path -> what was done to it since it was last synced
     promised: dict[str, str] = field(default_factory=dict)  # must be synced before the next write to the log -> why

@@ -1,4 +1,4 @@
-"""Does what the dropped text says: the first word is the misdeed, the rest its argument."""
+"""A processor that misbehaves as the dropped text orders: the first word is the misdeed, the rest its argument."""
 
 import contextlib
 import mmap
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from processors.checkpoints import Parts
+from processors.checkpoints import Checkpoints
 from processors.contract import BadInput, Finished, Kind, Loaded, Options, OutOfMemory, Processor, Unavailable
 
 _UNTOUCHED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE, which mmap does not name
@@ -58,13 +58,13 @@ class Misbehaving(Processor):
 
     def _pages(self, work, argument):
         """Makes pages, each noted in made.txt, and crashes once before the page `argument`."""
-        parts = Parts(work, made_by={"model": "misbehaving"})
+        checkpoints = Checkpoints(work, made_by={"model": "misbehaving"})
         for page in range(1, 6):
-            if parts.get(f"page-{page}") is not None:
+            if checkpoints.get(f"page-{page}") is not None:
                 continue
             if work.attempt == 1 and page == int(argument):
                 os._exit(1)
-            parts.put(f"page-{page}", {"text": f"page {page}"})
+            checkpoints.put(f"page-{page}", {"text": f"page {page}"})
             with Path("made.txt").open("a") as made:
                 made.write(f"{page}\n")
 
@@ -152,7 +152,7 @@ class Misbehaving(Processor):
             raise OutOfMemory("Not enough memory on the GPU for this.")
 
     def _lose_device_once(self, work, argument):
-        """As CUDA does: whatever comes after it in this process fails, too."""
+        """Fail as CUDA does: every later use of the device in this process also fails."""
         self._is_device_lost |= not Path(argument).exists()
         Path(argument).touch()
 

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 asked: list[dict[str, Any]] = []
-behaviours: list[Any] = []
+behaviors: list[Any] = []
 changing = threading.Condition()
 at_once = {"now": 0, "most": 0}
 engine = None
@@ -37,7 +37,7 @@ class Server(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/behave":
-            behaviours[:] = body
+            behaviors[:] = body
             return self._send(200, {})
         if not self._may():
             return None
@@ -46,12 +46,12 @@ class Server(BaseHTTPRequestHandler):
         with changing:
             at_once["now"] += 1
             at_once["most"] = max(at_once["most"], at_once["now"])
-            behaviour = behaviours.pop(0) if behaviours else {}
-            if "together" in behaviour:  # answered once so many are being asked
+            behavior = behaviors.pop(0) if behaviors else {}
+            if "together" in behavior:  # answered once so many are being asked
                 changing.notify_all()
-                changing.wait_for(lambda: at_once["most"] >= behaviour["together"], timeout=20)
+                changing.wait_for(lambda: at_once["most"] >= behavior["together"], timeout=20)
             at_once["now"] -= 1  # before the answer, upon which the next one is asked
-        self._complete(body, behaviour)
+        self._complete(body, behavior)
         return None
 
     def _may(self) -> bool:
@@ -61,24 +61,24 @@ class Server(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _complete(self, body: dict[str, Any], behaviour: dict[str, Any]) -> None:
+    def _complete(self, body: dict[str, Any], behavior: dict[str, Any]) -> None:
         content = body["messages"][0]["content"]
         asked.append({**body, "messages": None, "prompt": content[-1]["text"], "images": len(content) - 1})
-        if behaviour.get("refuses") in body:
-            return self._send(400, {"error": {"message": f"unknown field {behaviour['refuses']}"}})
-        if behaviour.get("drop"):
+        if behavior.get("refuses") in body:
+            return self._send(400, {"error": {"message": f"unknown field {behavior['refuses']}"}})
+        if behavior.get("drop"):
             return self.connection.shutdown(socket.SHUT_RDWR)
-        if "status" in behaviour:
-            return self._send(behaviour["status"], {"error": {"message": behaviour.get("says", "no")}}, behaviour)
-        if behaviour.get("hang"):
+        if "status" in behavior:
+            return self._send(behavior["status"], {"error": {"message": behavior.get("says", "no")}}, behavior)
+        if behavior.get("hang"):
             with changing:
                 changing.wait_for(lambda: False, timeout=20)
             return None
         image = _image(content)
-        message = {"role": "assistant", "content": behaviour.get("content")}
-        choice = {"index": 0, "message": message, "finish_reason": behaviour.get("finish", "stop")}
-        if "refusal" in behaviour:
-            message["refusal"] = behaviour["refusal"]
+        message = {"role": "assistant", "content": behavior.get("content")}
+        choice = {"index": 0, "message": message, "finish_reason": behavior.get("finish", "stop")}
+        if "refusal" in behavior:
+            message["refusal"] = behavior["refusal"]
         elif message["content"] is None and engine is not None:
             _let_answer(choice, image, body)
         elif message["content"] is None:
@@ -87,15 +87,15 @@ class Server(BaseHTTPRequestHandler):
         used = {"prompt_tokens": 7, "completion_tokens": 3}
         return self._send(200, {"object": "chat.completion", "choices": [choice], "usage": used})
 
-    def _send(self, status: int, body: dict[str, Any], behaviour: dict[str, Any] | None = None) -> None:
+    def _send(self, status: int, body: dict[str, Any], behavior: dict[str, Any] | None = None) -> None:
         content = json.dumps(body).encode()
-        if behaviour and "raw" in behaviour:
-            content = behaviour["raw"].encode()
+        if behavior and "raw" in behavior:
+            content = behavior["raw"].encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
-        if behaviour and "retry_after" in behaviour:
-            self.send_header("retry-after", str(behaviour["retry_after"]))
+        if behavior and "retry_after" in behavior:
+            self.send_header("retry-after", str(behavior["retry_after"]))
         self.end_headers()
         self.wfile.write(content)
 

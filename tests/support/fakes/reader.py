@@ -1,4 +1,4 @@
-"""Decodes every page as the real processors do, and tells its size and the most memory its process ever held."""
+"""A processor that decodes every page as the real ones do, and reports its size and its process's peak memory."""
 
 from pathlib import Path
 

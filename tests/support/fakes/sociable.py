@@ -1,4 +1,4 @@
-"""Works on all files that it has at the same time, and lets others join. The first line of each says what to do."""
+"""A processor that works on all its files at once, and lets others join. The first line of each is an order."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ class Sociable(Processor):
     Options = SociableOptions
 
     def load(self, options, models, progress):
-        return Loaded(engine="fake", model="sociable", device="cpu", joins=True)
+        return Loaded(engine="fake", model="sociable", device="cpu", takes_more_jobs=True)
 
     def process(self, batch, progress):
         held = list(batch)
@@ -36,7 +36,7 @@ class Sociable(Processor):
                 (work.outputs / "with.txt").write_text("\n".join(sorted(each.stem for each in held)))
                 yield work, Finished(files=("with.txt",))
             time.sleep(0.002)
-            held += self.newcomers()
+            held += self.poll_new_jobs()
 
 
 processor = Sociable

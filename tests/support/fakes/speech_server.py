@@ -1,7 +1,7 @@
 """A server of OpenAI's audio/transcriptions, as a process: `python -m fakes.speech_server` prints its port.
 
-It says how much sound it was sent. How it misbehaves is told to it by POST /behave: a list, of
-which each request takes the next. GET /asked tells what was asked. A key in KEY must be sent with each request.
+It reports how much sound it received. POST /behave sets a list of misbehaviors, of which each request takes the next.
+GET /asked returns the requests. If KEY is set, each request must send that key.
 """
 
 import email
@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 asked: list[dict[str, Any]] = []
-behaviours: list[dict[str, Any]] = []
+behaviors: list[dict[str, Any]] = []
 never = threading.Event()
 
 
@@ -31,7 +31,7 @@ class Server(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.path == "/behave":
-            behaviours[:] = json.loads(body)
+            behaviors[:] = json.loads(body)
             return self._send(200, {})
         if not self._may():
             return None
@@ -40,10 +40,10 @@ class Server(BaseHTTPRequestHandler):
             seconds = sound.getnframes() / sound.getframerate()
             form = (sound.getnchannels(), sound.getsampwidth(), sound.getframerate())
         asked.append({"path": self.path, "seconds": seconds, "form": form} | {k: v.decode() for k, v in fields.items()})
-        behaviour = behaviours.pop(0) if behaviours else {}
-        if "status" in behaviour:
-            return self._send(behaviour["status"], {"error": {"message": behaviour.get("says", "no")}})
-        if behaviour.get("hang"):
+        behavior = behaviors.pop(0) if behaviors else {}
+        if "status" in behavior:
+            return self._send(behavior["status"], {"error": {"message": behavior.get("says", "no")}})
+        if behavior.get("hang"):
             never.wait(timeout=20)
             return None
         text = f"I was sent {seconds:.0f} seconds."
@@ -52,7 +52,7 @@ class Server(BaseHTTPRequestHandler):
         word = {"word": "seconds", "start": 0.5, "end": 1.0}
         segment = {"id": 0, "start": 0.0, "end": seconds, "text": text, "avg_logprob": -0.2}
         answer = {"language": "english", "duration": seconds, "text": text, "segments": [segment], "words": [word]}
-        return self._send(200, behaviour.get("answer", answer))
+        return self._send(200, behavior.get("answer", answer))
 
     def _may(self) -> bool:
         if self.headers.get("authorization") == f"Bearer {os.environ['KEY']}":
@@ -72,7 +72,7 @@ class Server(BaseHTTPRequestHandler):
 
 
 def _fields(content_type: str, body: bytes) -> dict[str, bytes]:
-    """Of multipart/form-data: content by name."""
+    """Return the fields of multipart/form-data: content by name."""
     head = f"content-type: {content_type}\r\n\r\n".encode()
     message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
     found = message.iter_parts()

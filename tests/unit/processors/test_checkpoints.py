@@ -1,4 +1,4 @@
-"""What is kept of a job from attempt to attempt counts only for what it was made from."""
+"""Checkpoints of a job are valid only for the input that they were made from."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.checkpoints import Parts
+from processors.checkpoints import Checkpoints
 from processors.contract import Kind, RecipeOptions, Work
 
 
@@ -27,13 +27,13 @@ def work(tmp_path: Path) -> Work:
         stem="scan",
         recipe="read",
         options=Options(),
-        kept=tmp_path / "kept" / "1",
+        checkpoints=tmp_path / "kept" / "1",
     )
 
 
 def test_next_attempt_finds_what_the_last_one_finished(work: Work):
-    Parts(work, {"model": "m"}).put("page-1", {"text": "é"})
-    again = Parts(replace(work, attempt=2), {"model": "m"})
+    Checkpoints(work, {"model": "m"}).put("page-1", {"text": "é"})
+    again = Checkpoints(replace(work, attempt=2), {"model": "m"})
     assert (again.get("page-1"), again.get("page-2")) == ({"text": "é"}, None)
 
 
@@ -57,29 +57,29 @@ def _other_prompt(work: Work) -> tuple[Work, dict]:
 
 
 @pytest.mark.parametrize("change", [_other_options, _other_model, _changed_file, _other_prompt])
-def test_part_made_from_something_else_does_not_count(change: Callable[[Work], tuple[Work, dict]], work: Work):
-    Parts(work, {"model": "m"}).put("page-1", "old")
+def test_checkpoint_of_other_input_does_not_count(change: Callable[[Work], tuple[Work, dict]], work: Work):
+    Checkpoints(work, {"model": "m"}).put("page-1", "old")
     changed, made_by = change(work)
-    assert Parts(changed, made_by).get("page-1") is None
+    assert Checkpoints(changed, made_by).get("page-1") is None
 
 
-def test_part_that_was_cut_off_does_not_count(work: Work):
-    parts = Parts(work, {})
-    parts.put("page-1", "whole")
-    kept = next(work.kept.rglob("page-1.json"))
-    kept.write_bytes(kept.read_bytes()[:3])
-    assert parts.get("page-1") is None
+def test_truncated_checkpoint_does_not_count(work: Work):
+    checkpoints = Checkpoints(work, {})
+    checkpoints.put("page-1", "whole")
+    saved = next(work.checkpoints.rglob("page-1.json"))
+    saved.write_bytes(saved.read_bytes()[:3])
+    assert checkpoints.get("page-1") is None
 
 
-def test_disk_that_cannot_be_written_costs_nothing_but_the_part(work: Work):
-    work.kept.parent.mkdir()
-    work.kept.write_text("a file where the folder should be")
-    parts = Parts(work, {})
-    parts.put("page-1", "x")
-    assert parts.get("page-1") is None
+def test_disk_that_cannot_be_written_costs_only_the_checkpoint(work: Work):
+    work.checkpoints.parent.mkdir()
+    work.checkpoints.write_text("a file where the folder should be")
+    checkpoints = Checkpoints(work, {})
+    checkpoints.put("page-1", "x")
+    assert checkpoints.get("page-1") is None
 
 
-def test_work_without_such_a_folder_keeps_nothing(work: Work):
-    parts = Parts(replace(work, kept=None), {})
-    parts.put("page-1", "x")
-    assert parts.get("page-1") is None
+def test_work_without_a_folder_saves_nothing(work: Work):
+    checkpoints = Checkpoints(replace(work, checkpoints=None), {})
+    checkpoints.put("page-1", "x")
+    assert checkpoints.get("page-1") is None

@@ -86,14 +86,14 @@ def test_load_that_fails_is_told_and_ends_the_worker(tmp_path: Path):
 
 @pytest.mark.parametrize("escape", ["../outside.txt", "/etc/hostname", "link.txt", "missing.txt"])
 def test_output_outside_the_attempts_folder_is_refused(tmp_path: Path, escape: str):
-    from processors.worker import _seal
+    from processors.worker import _finalize_output
 
     (tmp_path / "outside.txt").write_text("x")
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     (outputs / "link.txt").symlink_to(tmp_path / "outside.txt")
-    with pytest.raises(ValueError, match="no file in the attempt's folder"):
-        _seal(outputs, escape)
+    with pytest.raises(ValueError, match="not a regular file in the attempt's folder"):
+        _finalize_output(outputs, escape)
 
 
 def test_disk_that_is_full_is_no_fault_of_the_file():
@@ -112,7 +112,7 @@ def test_disk_that_is_full_is_no_fault_of_the_file():
         (OSError("broken data stream"), FailureKind.ERROR, "Internal error"),
         (RuntimeError("CUDA error: device-side assert"), FailureKind.ERROR, "The GPU reported an error"),
         (PermissionError(13, "Permission denied", "/inbox/x"), FailureKind.ERROR, "Permission denied (x)"),
-        (MemoryError(), FailureKind.OUT_OF_MEMORY, "not enough memory"),
+        (MemoryError(), FailureKind.OUT_OF_MEMORY, "Not enough memory"),
         (BadInput("This file is empty."), FailureKind.BAD_INPUT, "This file is empty."),
     ],
 )

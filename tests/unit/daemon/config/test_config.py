@@ -9,7 +9,7 @@ from daemon import config
 from daemon.config.schema import RetryTable, ScheduleTable
 from daemon.core.errors import ConfigError
 from processors.contract import Kind
-from processors.units import parse_duration
+from processors.quantities import parse_duration
 
 
 def _parse(toml: str, tmp_path: Path) -> config.Settings:

@@ -63,7 +63,7 @@ def test_sidecar_of_another_user_is_ignored_and_reported(inbox: InboxHarness, ca
     _of(inbox.write("a.txt"), VICTIM)
     with caplog.at_level(logging.WARNING):
         inbox.scan(now=10.0)
-        assert "it belongs to another user (uid 54322) than a.txt, so it is ignored." in inbox.intake.left[path]
+        assert "it is ignored, because it belongs to another user (uid 54322) than a.txt." in inbox.intake.left[path]
         inbox.scan(now=11.0)
         reports = [record.getMessage() for record in caplog.records if "belongs to another user" in record.getMessage()]
         assert len(reports) == 2

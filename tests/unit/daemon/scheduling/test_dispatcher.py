@@ -218,7 +218,7 @@ def test_selection_of_candidates_changes_nothing(make_bench: Callable[..., Bench
 
 def test_job_joins_a_busy_worker_that_permits_it(bench: Bench):
     bench.drop("a.txt")
-    bench.load(joins=True)
+    bench.load(takes_more_jobs=True)
     bench.drop("b.txt")
     assert _batches(bench) == [["a.txt"], ["b.txt"]]
     assert bench.worker().batches == 2
@@ -232,7 +232,7 @@ def test_job_waits_for_a_busy_worker_that_does_not(bench: Bench):
 
 def test_worker_with_several_batches_is_idle_after_the_last(bench: Bench):
     bench.drop("a.txt")
-    bench.load(joins=True)
+    bench.load(takes_more_jobs=True)
     bench.drop("b.txt")
     for name in ("a.txt", "b.txt"):
         bench.finish(1, bench.job(name))
@@ -244,7 +244,7 @@ def test_last_place_of_a_worker_is_reserved_for_a_small_file(make_bench: Callabl
     bench = make_bench(processors={"plaintext": {"max_batch": 2}})
     (bench.settings.inbox / "large.txt").write_text("x" * 1000)
     bench.drop()
-    bench.load(joins=True)
+    bench.load(takes_more_jobs=True)
     (bench.settings.inbox / "large too.txt").write_text("y" * 900)
     bench.drop()
     assert _names(bench) == ["large.txt"]

@@ -6,7 +6,7 @@ from manual_daemon import ManualClock
 from daemon import config
 from daemon.config.current import CurrentSettings
 from daemon.scheduling.pools import Assignment, Pools
-from processors.contract import Missing
+from processors.contract import NotReady
 
 TOML = """
 [schedule]
@@ -49,7 +49,7 @@ def test_ocr_stands_in_while_the_weights_of_the_vlm_are_missing(pools: Pools):
 def test_recipe_without_weights_or_definition_waits_with_the_reason(pools: Pools):
     assert "inboxd models fetch" in pools.assign("describe").why
     assert "no recipe 'gone'" in pools.assign("gone").why
-    assert isinstance(pools.assign(None), Missing)
+    assert isinstance(pools.assign(None), NotReady)
 
 
 def test_new_weights_are_found_once_assignments_are_forgotten(pools: Pools, tmp_path: Path):

@@ -121,7 +121,7 @@ def test_text_with_lone_surrogates_is_reported_escaped(daemon: ManualDaemon):
 @pytest.mark.parametrize("command", ["retry", "cancel"])
 def test_id_with_lone_surrogates_matches_no_job(command: str, daemon: ManualDaemon):
     answer = daemon.ask(command, job="\ud800")
-    assert answer["ok"] is False and answer["error"].startswith("No job's id begins with"), answer
+    assert answer["ok"] is False and answer["error"].startswith("No job id begins with"), answer
 
 
 def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.workers import memory
 from processors.contract import Options
-from processors.units import parse_size
+from processors.quantities import parse_size
 
 HOLD = "import sys; held = bytearray(b'x') * 100_000_000; print(flush=True); sys.stdin.read()"
 

@@ -113,7 +113,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_what_there_is(tmp_path):
 def test_without_a_network_a_fetch_says_so_plainly_and_leaves_nothing(tmp_path, name):
     done = command(tmp_path, "fetch", name, **OFFLINE)
     assert done.returncode == os.EX_UNAVAILABLE
-    assert "could not be fetched" in done.stderr and "Try again" in done.stderr and "Traceback" not in done.stderr
+    assert "Could not download" in done.stderr and "Try again" in done.stderr and "Traceback" not in done.stderr
     assert [name for folder in tmp_path.iterdir() for name in names_in(folder)] == [".lock"]
 
 
@@ -185,7 +185,7 @@ def fetch_by_address(models: Path, url: str, content: bytes, told: list | None =
     with storage.scratch(final.parent, lambda *_: None) as own:
         storage.download(url, sha256, own / "tiny.pt", lambda *progress: told is not None and told.append(progress))
         record = storage.Record(name="tiny", source=url, sha256=sha256, licence="MIT", bytes=len(content))
-        storage.keep(own / "tiny.pt", final, record, source.record_of(final))
+        storage.commit(own / "tiny.pt", final, record, source.record_of(final))
     return final
 
 
@@ -225,7 +225,7 @@ def test_a_full_disk_is_an_error_of_the_disk_and_leaves_nothing(tmp_path, serve)
         f"except OSError as error: print(command._disk_message(error, Path({str(tmp_path)!r})))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert "There is no room" in done.stdout, done.stderr
+    assert "Not enough disk space" in done.stdout, done.stderr
     assert names_in(tmp_path / "whisper") == [".lock"]
 
 

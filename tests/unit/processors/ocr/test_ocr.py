@@ -265,7 +265,7 @@ def test_positions_in_a_reduced_strip_are_those_on_the_page(ocr: Ocr, monkeypatc
 
     strip = Image.new("RGB", (4000, 150), "white")
     ImageDraw.Draw(strip).text((3000, 20), "Strawberries", fill="black", font_size=60)
-    monkeypatch.setattr(engine, "_MOST_PADDED_PIXELS", 360_000)  # a strip of 3000 pixels
+    monkeypatch.setattr(engine, "_MAX_PADDED_PIXELS", 360_000)  # a strip of 3000 pixels
     (piece,), _ = ocr._engine.read(strip)
     assert piece.text == "Strawberries" and piece.corners[0][0] == pytest.approx(3000, abs=30)
 

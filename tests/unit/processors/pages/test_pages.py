@@ -32,9 +32,9 @@ def _only(path: Path, media_type: str = "image/png", **limits: int):
     return page
 
 
-def _is_like(image: Image.Image, point: tuple[float, float], colour: tuple[int, int, int]) -> bool:
+def _is_like(image: Image.Image, point: tuple[float, float], color: tuple[int, int, int]) -> bool:
     found = image.getpixel((int(point[0] * image.width), int(point[1] * image.height)))
-    return max(abs(a - b) for a, b in zip(found, colour, strict=True)) < 60
+    return max(abs(a - b) for a, b in zip(found, color, strict=True)) < 60
 
 
 def _is_upright(image: Image.Image) -> bool:
@@ -73,12 +73,12 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int):
     assert page.image.size == (60, 40) and _is_upright(page.image)
 
 
-def test_sixteen_bit_grey_is_not_white(tmp_path: Path):
+def test_sixteen_bit_gray_is_not_white(tmp_path: Path):
     ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1))
     Image.fromarray(ramp).save(tmp_path / "x.png")
-    grey = np.asarray(_only(tmp_path / "x.png").image)[:, :, 0]
-    assert grey[0, 0] < 5 and grey[0, -1] > 250
-    assert 110 < grey[0, 32] < 145
+    gray = np.asarray(_only(tmp_path / "x.png").image)[:, :, 0]
+    assert gray[0, 0] < 5 and gray[0, -1] > 250
+    assert 110 < gray[0, 32] < 145
 
 
 def test_twelve_bits_in_sixteen_are_stretched_and_noted(tmp_path: Path):
@@ -95,7 +95,7 @@ def test_transparency_lies_over_white(tmp_path: Path):
 
 
 def test_all_pages_of_a_tiff_are_read_in_order(tmp_path: Path):
-    first, *others = (Image.new("RGB", (20, 20), colour) for colour in (RED, BLUE, (0, 255, 0)))
+    first, *others = (Image.new("RGB", (20, 20), color) for color in (RED, BLUE, (0, 255, 0)))
     first.save(tmp_path / "x.tiff", save_all=True, append_images=others)
     pages = list(read_pages(tmp_path / "x.tiff", "image/tiff", max_pixels=PLENTY))
     assert [page.image.getpixel((5, 5)) for page in pages] == [RED, BLUE, (0, 255, 0)]
@@ -104,7 +104,7 @@ def test_all_pages_of_a_tiff_are_read_in_order(tmp_path: Path):
 
 
 def test_first_image_of_an_animation_is_read_and_the_others_are_noted(tmp_path: Path):
-    frames = [Image.new("RGB", (20, 20), colour) for colour in (RED, BLUE)]
+    frames = [Image.new("RGB", (20, 20), color) for color in (RED, BLUE)]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     page = _only(tmp_path / "x.gif")
     assert page.image.getpixel((5, 5)) == RED

@@ -1,6 +1,7 @@
 """From a document to its result files: when it is read again, and what the result reports."""
 
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from typed_pages import typed_page
 
 from processors.contract import Kind, RecipeOptions, Work
 from processors.statements import SecondReading, StatementDocument, finish_receipt, finish_statement, read_statements
-from processors.statements.receipts import Item, Receipt
+from processors.statements.receipts import Item, Receipt, TaxLine
 
 WRONG = PAGE.replace("31.46", "37.46")
 
@@ -73,3 +74,21 @@ def test_item_that_does_not_occur_in_the_second_reading_is_a_reason(work: Work):
     done = finish_receipt(work, receipt, ("md", "csv"), {1: "Bread 3.40"}, min_confidence=0.7)
     assert done.files == ("may.md", "may.csv")
     assert done.reasons == ("no date was found", "'Bread': 3.90 does not occur in the second reading")
+
+
+def test_receipt_lists_each_tax_rate_and_the_change(work: Work):
+    receipt = Receipt(
+        shop="Corner Larder",
+        date=date(2025, 2, 5),
+        items=[Item(1, "Bread", Decimal("3.90"))],
+        total=Decimal("3.90"),
+        tax=Decimal("0.50"),
+        taxes=[TaxLine(Decimal("0.20"), Decimal(5)), TaxLine(Decimal("0.30"), Decimal(20))],
+        change=Decimal("1.10"),
+        tax_confirmed_by="each rate",
+    )
+    done = finish_receipt(work, receipt, ("md", "json"), {}, min_confidence=0.7)
+    assert done.reasons == () and done.facts["tax"] == "0.50" and done.facts["date"] == "2025-02-05"
+    markdown = (work.outputs / "may.md").read_text()
+    assert "| **Tax 5 %** | 0.20 |" in markdown and "| **Change** | 1.10 |" in markdown
+    assert json.loads((work.outputs / "may.json").read_text())["taxes"][1]["rate"] == "20"

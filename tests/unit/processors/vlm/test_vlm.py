@@ -83,9 +83,9 @@ def test_pages_of_a_pdf_are_answered_in_order(ask, tmp_path):
     assert asked.finished.pages == 2 and asked.finished.review == ()
 
 
-def test_deep_grey_image_is_read(ask, tmp_path):
-    grey = np.asarray(drawing("lines-two").convert("L")).astype(np.uint16) * 257
-    Image.fromarray(grey).save(tmp_path / "deep.png")
+def test_deep_gray_image_is_read(ask, tmp_path):
+    gray = np.asarray(drawing("lines-two").convert("L")).astype(np.uint16) * 257
+    Image.fromarray(gray).save(tmp_path / "deep.png")
     assert ask(tmp_path / "deep.png").text == answer("lines-two")
 
 

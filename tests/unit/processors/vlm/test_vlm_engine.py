@@ -121,6 +121,15 @@ def test_markers_of_the_sanitiser_cannot_be_forged(engine):
     assert (marked == end).sum() == (plain == end).sum()
 
 
+def test_pages_that_are_no_statements_keep_their_own_limit(engine: "TransformersEngine"):
+    from processors.vlm.engine.local import TransformersEngine
+
+    roomy = TransformersEngine(engine._model, engine._chat, 1, max_pixels=20_000)
+    assert (roomy.max_pixels, roomy.max_pixels_of_money) == (20_000, engine._chat.max_pixels)
+    assert roomy.made_by["max_pixels_of_money"] == engine._chat.max_pixels
+    assert "max_pixels_of_money" not in engine.made_by
+
+
 @pytest.mark.parametrize("max_pixels", [3_136, 20_000, 60_000, 1_280_000])
 def test_no_page_has_more_pixels_than_are_allowed(max_pixels):
     from processors.vlm.engine.chat import ChatProcessor

@@ -21,7 +21,7 @@ from processors.vlm.engine import completion
 from processors.vlm.engine.server import ServerEngine
 from processors.vlm.extract import dumps, loads
 from processors.vlm.options import VlmOptions
-from processors.vlm.page import PageAttempt, PageResult, Strategy
+from processors.vlm.retry_ladder import PageAttempt, PageResult, Strategy
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 

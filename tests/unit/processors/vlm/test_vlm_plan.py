@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from daemon import config
 from daemon.core.errors import ConfigError
-from processors.contract import Instead, Missing, Ready
+from processors.contract import NotReady, Runnable, Substitute
 from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.vlm.extract import load_schema
 
@@ -52,13 +52,13 @@ def put_in_cache(hub: Path, *shards: str) -> None:
 
 
 def test_model_of_a_given_folder_is_ready(tmp_path):
-    assert plan(tmp_path, model=str(TINY)) == Ready()
-    assert plan(tmp_path, model=str(TINY), engine="transformers") == Ready()
+    assert plan(tmp_path, model=str(TINY)) == Runnable()
+    assert plan(tmp_path, model=str(TINY), engine="transformers") == Runnable()
 
 
 def test_fetched_model_is_ready(tmp_path):
     put_shards(tmp_path / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct", *SHARDS)
-    assert plan(tmp_path) == Ready()
+    assert plan(tmp_path) == Runnable()
 
 
 def test_model_of_one_file_is_ready(tmp_path):
@@ -66,12 +66,12 @@ def test_model_of_one_file_is_ready(tmp_path):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").touch()
-    assert plan(tmp_path, model="tiny") == Ready()
+    assert plan(tmp_path, model="tiny") == Runnable()
 
 
 def test_model_in_the_hub_cache_is_ready(tmp_path, empty_hub_cache):
     put_in_cache(empty_hub_cache, *SHARDS)
-    assert plan(tmp_path) == Ready()
+    assert plan(tmp_path) == Runnable()
 
 
 @pytest.mark.parametrize("place", ["models", "cache"])
@@ -81,46 +81,46 @@ def test_model_that_lacks_a_shard_is_not_ready(place, tmp_path, empty_hub_cache)
     else:
         put_shards(tmp_path / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct", SHARDS[0])
     answer = plan(tmp_path)
-    assert isinstance(answer, Missing)
+    assert isinstance(answer, NotReady)
     assert SHARDS[1] in answer.why and FETCH in answer.why
     assert ("inboxd models remove" in answer.why) == (place == "models")
 
 
 def test_reading_falls_back_to_ocr_and_says_why(tmp_path):
     answer = Vlm.plan(VlmOptions(), AskOptions(task="read"), tmp_path)
-    assert isinstance(answer, Instead)
+    assert isinstance(answer, Substitute)
     assert (answer.processor, answer.recipe) == ("ocr", {})
     assert FETCH in answer.why and "prompt" not in answer.why
 
 
 def test_prompt_that_ocr_cannot_follow_is_reported(tmp_path):
     answer = plan(tmp_path, task="read")
-    assert isinstance(answer, Instead) and "prompt was not followed" in answer.why
+    assert isinstance(answer, Substitute) and "prompt was not followed" in answer.why
 
 
 @pytest.mark.parametrize("task", ["ask", "describe"])
 def test_what_ocr_cannot_do_waits_for_the_model(task, tmp_path):
     answer = plan(tmp_path, task=task)
-    assert isinstance(answer, Missing)
+    assert isinstance(answer, NotReady)
     assert FETCH in answer.why and "OCR reads text, but cannot answer this." in answer.why
 
 
 @pytest.mark.parametrize("task", ["read", "ask", "describe"])
 def test_named_engine_has_no_substitute(task, tmp_path):
     answer = plan(tmp_path, task=task, engine="transformers")
-    assert isinstance(answer, Missing) and FETCH in answer.why
+    assert isinstance(answer, NotReady) and FETCH in answer.why
 
 
 def test_missing_folder_is_named_and_not_fetched(tmp_path):
     answer = plan(tmp_path, model=str(tmp_path / "nowhere"))
-    assert isinstance(answer, Missing)
+    assert isinstance(answer, NotReady)
     assert str(tmp_path / "nowhere") in answer.why and "fetch" not in answer.why
 
 
 def test_damaged_index_is_not_ready(tmp_path):
     folder = put_shards(tmp_path / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct", *SHARDS)
     (folder / "model.safetensors.index.json").write_text("{")
-    assert isinstance(plan(tmp_path), Missing)
+    assert isinstance(plan(tmp_path), NotReady)
 
 
 @pytest.mark.parametrize(
@@ -228,3 +228,9 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_statements_have_more_pixels_on_a_gpu_only():
+    assert VlmOptions().max_pixels_of_money("cuda") == 2_300_000
+    assert VlmOptions().max_pixels_of_money("cpu") == VlmOptions().max_pixels
+    assert VlmOptions(max_pixels=900_000).max_pixels_of_money("cuda") == 900_000

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tiny_vlm import DRAWINGS, STATEMENT, STATEMENT_SCHEMA, TINY, Asked, a_work, answer, drawing
 
 from processors import contract
-from processors.contract import FailureKind, Progress, Ready, Unavailable
+from processors.contract import FailureKind, Progress, Runnable, Unavailable
 from processors.remote import client
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
@@ -49,8 +49,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Vlm]:
 
 @pytest.fixture
 def ask(load: Callable[..., Vlm], server: FakeServer, tmp_path: Path) -> Callable[..., Asked]:
-    def ask(*behaviours: dict[str, Any], source: Path = DRAWINGS / "line.png", vlm: dict | None = None, **options: Any):
-        server.behave(*behaviours)
+    def ask(*behaviors: dict[str, Any], source: Path = DRAWINGS / "line.png", vlm: dict | None = None, **options: Any):
+        server.behave(*behaviors)
         work = a_work(source, tmp_path, AskOptions(**{"prompt": "What is it?", "retries": 0, **options}))
         reports: list[contract.WorkProgress] = []
         ((_, outcome),) = load(server, **(vlm or {})).process([work], Progress(reports.append))
@@ -81,7 +81,7 @@ def test_json_in_a_code_fence_is_parsed(ask):
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "expected"),
+    ("behavior", "expected"),
     [
         ({"finish": "length", "content": "It is a"}, "the answer is cut off after 3 tokens"),
         ({"finish": "length", "content": "blah blah " * 90}, 'caught in a loop: "blah" '),
@@ -92,8 +92,8 @@ def test_json_in_a_code_fence_is_parsed(ask):
     ],
     ids=["cut off", "loop", "filter", "refusal", "says no", "empty"],
 )
-def test_bad_answer_needs_review(behaviour, expected, ask):
-    assert expected in ask(behaviour).review
+def test_bad_answer_needs_review(behavior, expected, ask):
+    assert expected in ask(behavior).review
 
 
 def test_bad_answer_is_retried_in_other_words(ask, server):
@@ -105,16 +105,16 @@ def test_bad_answer_is_retried_in_other_words(ask, server):
 
 
 @pytest.mark.parametrize(
-    "behaviour", [{"status": 429, "retry_after": 0}, {"status": 503}, {"status": 500}, {"drop": True}]
+    "behavior", [{"status": 429, "retry_after": 0}, {"status": 503}, {"status": 500}, {"drop": True}]
 )
-def test_temporary_failure_is_retried(behaviour, ask):
-    assert ask(behaviour, behaviour).text.startswith("I see")
+def test_temporary_failure_is_retried(behavior, ask):
+    assert ask(behavior, behavior).text.startswith("I see")
 
 
-@pytest.mark.parametrize("behaviour", [{"status": 429}, {"status": 503}, {"drop": True}])
-def test_server_that_keeps_failing_is_unavailable(behaviour, ask):
-    with pytest.raises(Unavailable, match=r"does not answer \(.*Start it"):
-        ask(*[behaviour] * 8)
+@pytest.mark.parametrize("behavior", [{"status": 429}, {"status": 503}, {"drop": True}])
+def test_server_that_keeps_failing_is_unavailable(behavior, ask):
+    with pytest.raises(Unavailable, match=r"does not respond \(.*Start it"):
+        ask(*[behavior] * 8)
 
 
 def test_page_that_the_server_cannot_answer_fails_alone(ask):
@@ -162,7 +162,7 @@ def test_requests_are_concurrent_up_to_the_limit(ask, server, tmp_path):
 
 def test_finished_pages_survive_a_server_that_becomes_unavailable(load, server, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
-    work = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), kept=tmp_path / "kept")
+    work = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), checkpoints=tmp_path / "kept")
     server.behave({}, *[{"status": 503}] * 4)
     with pytest.raises(Unavailable):
         list(load(server, pages_at_once=1).process([work], Progress(lambda message: None)))
@@ -175,7 +175,7 @@ def test_finished_pages_survive_a_server_that_becomes_unavailable(load, server, 
 
 def test_page_that_fails_again_is_reported_missing_and_the_others_are_published(load, server, tmp_path):
     drawing("line").save(tmp_path / "two.tiff", save_all=True, append_images=[drawing("shapes-one")])
-    first = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), kept=tmp_path / "kept")
+    first = a_work(tmp_path / "two.tiff", tmp_path, AskOptions(prompt="What is it?"), checkpoints=tmp_path / "kept")
     broken = [{"status": 500, "says": "a bug"}] * 4
     server.behave({}, *broken)
     ((_, outcome),) = load(server, pages_at_once=1).process([first], Progress(lambda message: None))
@@ -233,19 +233,19 @@ def test_key_is_sent_and_never_written(ask, server, tmp_path):
 
 
 def test_wrong_or_missing_key_is_unavailable_and_says_where_it_is_set(load, server, monkeypatch, tmp_path):
-    with pytest.raises(Unavailable, match="refuses the API key .wrong key.. Correct `api_key_env`"):
+    with pytest.raises(Unavailable, match="rejects the API key .wrong key.. Correct `api_key_env`"):
         load(server, api_key_env=None)
     monkeypatch.delenv("TEST_KEY")
-    with pytest.raises(Unavailable, match="TEST_KEY with the API key is not set"):
+    with pytest.raises(Unavailable, match="TEST_KEY, which should contain the API key, is not set"):
         load(server)
-    with pytest.raises(Unavailable, match="cannot be read"):
+    with pytest.raises(Unavailable, match="Cannot read the API key"):
         load(server, api_key_env=None, api_key_file=str(tmp_path / "nowhere"))
 
 
 def test_server_that_is_not_there_is_unavailable_at_load(load):
     gone = FakeServer("model_server")
     gone.stop()
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="does not respond"):
         load(gone)
 
 
@@ -271,7 +271,7 @@ def test_settings_of_a_server_that_cannot_work_are_refused_at_start(wrong):
 
 def test_planning_does_not_contact_the_server(tmp_path):
     options = VlmOptions(engine="openai", base_url="http://127.0.0.1:9/v1")
-    assert Vlm.plan(options, AskOptions(task="read"), tmp_path) == Ready()
+    assert Vlm.plan(options, AskOptions(task="read"), tmp_path) == Runnable()
 
 
 # ---------------------------------------------------------------------------------------------- a real model behind it

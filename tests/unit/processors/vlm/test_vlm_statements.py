@@ -14,7 +14,7 @@ from test_vlm_server import load, quick, server  # noqa: F401  the server's fixt
 from tiny_vlm import ANSWERS, DRAWINGS, Asked, a_work
 
 from processors import contract, pages, statements
-from processors.contract import Instead, Progress
+from processors.contract import Progress, Substitute
 from processors.vlm import AskOptions, Vlm, VlmOptions
 
 SAMPLES = ROOT / "samples" / "inbox"
@@ -110,8 +110,9 @@ def test_receipt_is_verified_by_its_total_and_a_second_reading(ask):
 
 @pytest.mark.parametrize("name", ["statement-one.png", "statement-four.png"])
 def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm, tmp_path: Path):
-    """End to end with a real model: built-in prompt and form, grammar, verification and files."""
-    work = a_work(DRAWINGS / name, tmp_path, AskOptions(task="bank-statement"))
+    """End to end with a real model: grammar, verification and files. The prompt is the one that it was trained with."""
+    prompt = (DRAWINGS / "statement-prompt.txt").read_text().strip()
+    work = a_work(DRAWINGS / name, tmp_path, AskOptions(task="bank-statement", prompt=prompt))
     reports: list[contract.WorkProgress] = []
     ((_, outcome),) = vlm.process([work], Progress(reports.append))
     asked, wanted = Asked(outcome, work, reports), json.loads(ANSWERS[name]["task_answer"])
@@ -132,7 +133,7 @@ def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm,
 def test_ocr_replaces_a_missing_model(tmp_path: Path):
     for task in ("bank-statement", "receipt"):
         plan = Vlm.plan(VlmOptions(), AskOptions(task=task), tmp_path)
-        assert isinstance(plan, Instead) and (plan.processor, plan.recipe) == ("ocr", {"task": task})
+        assert isinstance(plan, Substitute) and (plan.processor, plan.recipe) == ("ocr", {"task": task})
 
 
 def test_formats_that_a_task_cannot_write_are_refused():

@@ -6,7 +6,7 @@ from processors.whisper.engines.fair_batches import FairBatches
 from processors.whisper.track import interleaving
 
 
-def decoded(requests: dict[int, list[str]], most: int = 4) -> tuple[list[list[str]], list[int]]:
+def decoded(requests: dict[int, list[str]], limit: int = 4) -> tuple[list[list[str]], list[int]]:
     """Windows "KIND:NAME": the batches in which they are decoded, and the requests in the order of their answers."""
     batches, answered, open_requests = [], [], dict(requests)
 
@@ -14,7 +14,7 @@ def decoded(requests: dict[int, list[str]], most: int = 4) -> tuple[list[list[st
         batches.append(windows)
         return [window.upper() for window in windows]
 
-    fair = FairBatches(decode, lambda window: window[0], most)
+    fair = FairBatches(decode, lambda window: window[0], limit)
     while open_requests:
         for number, results in fair.answer(open_requests).items():
             assert results == [window.upper() for window in open_requests.pop(number)]

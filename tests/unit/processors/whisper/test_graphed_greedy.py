@@ -22,7 +22,7 @@ from processors.whisper.decoder import graphed_greedy, kernels
 from processors.whisper.decoder.audio_encoder import AudioEncoder
 from processors.whisper.decoder.cuda_graphs import capture_on, eagerly, first_error
 from processors.whisper.decoder.decoding import BatchDecoder
-from processors.whisper.decoder.graphed_greedy import GraphedState, StepShape, most_rows
+from processors.whisper.decoder.graphed_greedy import GraphedState, StepShape, max_rows
 from processors.whisper.decoder.text_decoder import TextDecoder
 from processors.whisper.engines.batch_runner import BatchRunner
 from processors.whisper.engines.window import Window
@@ -176,7 +176,7 @@ def test_beams_and_samples_are_decoded_step_by_step(by_step, windows):
     assert not recorder.replays
 
 
-def test_neighbours_of_equal_length_are_encoded_in_one_pass(model, windows):
+def test_neighbors_of_equal_length_are_encoded_in_one_pass(model, windows):
     encoder = AudioEncoder(model.encoder, torch.float32, kernels.plain, F.scaled_dot_product_attention)
     encoder.sounds_at_once = 2
     passes, encode = [], encoder.encode
@@ -356,4 +356,4 @@ def test_steps_are_captured_on_a_gpu_only():
 
 
 def test_rows_that_fit_into_memory_are_a_power_of_two():
-    assert [most_rows(10, most_bytes) for most_bytes in (5, 10, 39, 40, 79, 641)] == [1, 1, 2, 4, 4, 64]
+    assert [max_rows(10, max_bytes) for max_bytes in (5, 10, 39, 40, 79, 641)] == [1, 1, 2, 4, 4, 64]

@@ -65,17 +65,17 @@ def test_too_many_words_for_the_time_are_impossible():
     assert hallucinations.window_problem(UNSAYABLE, 15.0) is None
 
 
-def test_polite_phrases_are_phantoms_at_the_end_without_speech_only():
-    assert hallucinations.is_phantom(" Thank you.", 5.0, 0.4, is_last=True)
-    assert not hallucinations.is_phantom(" Thank you.", 0.8, 0.7, is_last=True)
-    assert hallucinations.is_phantom(
+def test_polite_phrases_are_hallucinations_at_the_end_without_speech_only():
+    assert hallucinations.is_known_hallucination(" Thank you.", 5.0, 0.4, is_last=True)
+    assert not hallucinations.is_known_hallucination(" Thank you.", 0.8, 0.7, is_last=True)
+    assert hallucinations.is_known_hallucination(
         " Thank you.", 0.62, 0.24, is_last=True
     )  # the padding after the last word is no speech
-    assert not hallucinations.is_phantom(" Thank you.", 5.0, 0.4, is_last=False)
-    assert not hallucinations.is_phantom(" Thank you for the bread.", 5.0, 0.4, is_last=True)
+    assert not hallucinations.is_known_hallucination(" Thank you.", 5.0, 0.4, is_last=False)
+    assert not hallucinations.is_known_hallucination(" Thank you for the bread.", 5.0, 0.4, is_last=True)
 
 
-def test_phantoms_are_reported_with_their_times():
+def test_hallucinations_are_reported_with_their_times():
     credit = a_segment(" Subtitles by the Amara.org community", 65)
     assert 'often invents this text, at 1:05: "Subtitles by' in reasons(a_segment(), credit)
     assert "invents" not in reasons(a_segment(), a_segment(" Thank you.", 65, speech_seconds=2.5))
@@ -141,7 +141,7 @@ def test_window_that_stays_impossible_keeps_its_compression_ratio():
     assert len(asked) == 6 and {segment.compression_ratio for segment in segments} == {1.1}
 
 
-def test_phantom_at_all_temperatures_keeps_the_first_text():
+def test_hallucination_at_all_temperatures_keeps_the_first_text():
     segments, asked = run("Thank you.", spoken=(vad.Span(3, 4),))
     assert len(asked) == 6 and [segment.temperature for segment in segments] == [0.0]
 

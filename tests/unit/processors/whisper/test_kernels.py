@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from processors.contract import Unavailable
 from processors.whisper.decoder import kernels
-from processors.whisper.engines.openai import precision
+from processors.whisper.engines.openai_whisper import precision
 
 
 def random(*shape: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from processors.contract import Missing
+from processors.contract import NotReady
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import reader, vad
 from processors.whisper.audio.vad import Span
@@ -140,4 +140,4 @@ def test_multilingual_requires_detection_and_no_fixed_language(wrong):
 
 def test_english_only_model_cannot_be_multilingual(tmp_path):
     plan = Whisper.plan(WhisperOptions(model="tiny.en"), TranscribeOptions(multilingual=True), tmp_path)
-    assert isinstance(plan, Missing) and 'set model = "tiny"' in plan.why
+    assert isinstance(plan, NotReady) and 'set model = "tiny"' in plan.why

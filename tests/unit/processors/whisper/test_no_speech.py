@@ -10,7 +10,7 @@ from processors import wellformed
 from processors.contract import BadInput, FailureKind, Progress
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import reader, vad
-from processors.whisper.engines.openai import OpenAIWhisperEngine
+from processors.whisper.engines.openai_whisper import OpenAIWhisperEngine
 from processors.whisper.track import interleaving
 from processors.whisper.track.engine import PartRequest, PartResult
 from processors.whisper.track.segment import Segment, Word
@@ -76,7 +76,7 @@ def test_sound_without_samples_is_refused(transcribe, tmp_path):
 class Scripted:
     """An engine that returns given segments, part by part."""
 
-    name, device_name, is_elsewhere, made_by, joins = "scripted", "here", False, {}, False
+    name, device_name, is_elsewhere, made_by, takes_more_jobs = "scripted", "here", False, {}, False
 
     def __init__(self, *answers: list[Segment], language: str | None = None, probability: float | None = None):
         self._answers, self._language = list(answers), (language, probability)

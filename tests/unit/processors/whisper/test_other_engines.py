@@ -66,7 +66,7 @@ def test_finished_part_is_not_sent_again_after_a_crash(remote, server, make_work
     source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
 
     def attempt(number: int) -> None:
-        work = replace(make_work(source, tmp_path), attempt=number, kept=tmp_path / "kept")
+        work = replace(make_work(source, tmp_path), attempt=number, checkpoints=tmp_path / "kept")
         ((_, outcome),) = remote.process([work], Progress(lambda report: None))
         assert outcome.excerpt == "I was sent 2 seconds."
 
@@ -141,7 +141,7 @@ def test_jobs_wait_for_a_server_that_hangs(server, make_work, tmp_path, monkeypa
     source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
     ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda report: None))
     assert outcome.kind is FailureKind.UNAVAILABLE
-    assert f"{server.root}/v1 gave no answer within 0.2 s" in outcome.message
+    assert f"{server.root}/v1 did not respond within 0.2 s" in outcome.message
     assert "raise `request_timeout` in [processors.whisper]" in outcome.message
     assert len(server.asked()) == before + 1, "it may still be at work on it"
 
@@ -153,10 +153,10 @@ def test_timeout_must_exceed_the_request_timeout():
 
 
 @pytest.mark.parametrize(
-    ("behaviours", "kind", "says"),
+    ("behaviors", "kind", "says"),
     [
         ([{"status": 503}] * 4, FailureKind.UNAVAILABLE, "the jobs wait"),
-        ([{"status": 401, "says": "wrong key"}], FailureKind.UNAVAILABLE, "refuses the API key"),
+        ([{"status": 401, "says": "wrong key"}], FailureKind.UNAVAILABLE, "rejects the API key"),
         ([{"status": 404}], FailureKind.UNAVAILABLE, "does not know tiny"),
         ([{"status": 413, "says": None}], FailureKind.ERROR, "rejected the sound: 413"),
         ([{"status": 413, "says": ["too", "large"]}], FailureKind.ERROR, "rejected the sound: 413"),
@@ -179,8 +179,8 @@ def test_timeout_must_exceed_the_request_timeout():
         ([{"answer": {"segments": [{"text": "A", "start": 0}]}}], FailureKind.ERROR, "speech server http://127.0.0.1"),
     ],
 )
-def test_rejection_by_a_server_parks_or_fails_the_job(remote, server, make_work, tmp_path, behaviours, kind, says):
-    server.behave(*behaviours)
+def test_rejection_by_a_server_parks_or_fails_the_job(remote, server, make_work, tmp_path, behaviors, kind, says):
+    server.behave(*behaviors)
     source = write_wav(tmp_path / "talk.wav", read_sound("LJ001-0002.mp3"))
     ((_, outcome),) = remote.process([make_work(source, tmp_path)], Progress(lambda report: None))
     assert outcome.kind is kind and says in outcome.message
@@ -231,9 +231,9 @@ def test_lone_surrogate_of_a_server_is_replaced(transcribe, remote, server):
 
 def test_server_that_is_down_or_rejects_the_key_is_unavailable(server, monkeypatch):
     monkeypatch.setenv("TEST_KEY", "another")
-    with pytest.raises(Unavailable, match="refuses the API key"):
+    with pytest.raises(Unavailable, match="rejects the API key"):
         load(f"{server.root}/v1")
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="does not respond"):
         load("http://127.0.0.1:9/v1")
     monkeypatch.delenv("TEST_KEY")
     with pytest.raises(Unavailable, match="TEST_KEY"):
@@ -251,7 +251,7 @@ def test_base_url_belongs_to_the_server_engine(options):
 def test_server_needs_no_weights_and_no_memory(tmp_path):
     options = WhisperOptions(engine="openai", base_url="http://localhost:8000/v1", model="whisper-1")
     assert Whisper.weights_to_fetch(options, tmp_path) == "" and Whisper.memory_needed(options, tmp_path) == 0
-    assert type(Whisper.plan(options, TranscribeOptions(language="de"), tmp_path)).__name__ == "Ready"
+    assert type(Whisper.plan(options, TranscribeOptions(language="de"), tmp_path)).__name__ == "Runnable"
 
 
 # ---------------------------------------------------------------------------------------------- faster-whisper

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from processors.whisper import TranscribeOptions
-from processors.whisper.audio.reader import Gap
+from processors.whisper.audio.reader import Interval
 from processors.whisper.track import review
 from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript
@@ -35,7 +35,7 @@ def test_padding_of_an_encoder_is_not_truncation():
 
 
 def test_gaps_are_reported_with_their_times():
-    assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Gap(at_seconds=65, seconds=2.5),), seconds=90)
+    assert "2.5 s could not be read, at 1:05" in reasons(gaps=(Interval(at_seconds=65, seconds=2.5),), seconds=90)
 
 
 def test_nan_samples_are_counted():
@@ -76,7 +76,7 @@ def test_speech_found_by_the_detector_is_not_doubted():
 
 
 def test_speech_without_text_is_reported_with_its_times():
-    passed_over = (Gap(at_seconds=11.0, seconds=17.0), Gap(at_seconds=62.0, seconds=5.0))
+    passed_over = (Interval(at_seconds=11.0, seconds=17.0), Interval(at_seconds=62.0, seconds=5.0))
     said = reasons(passed_over=passed_over)
     assert "no words were recognized for 22 s, at 0:11, 1:02. If that is another language, set" in said
     assert reasons(a_segment(" ."), passed_over=passed_over).startswith("No speech was found. Somebody seems to speak")

@@ -51,7 +51,7 @@ def test_one_channel_is_transcribed_alone(transcribe, talk):
     assert words(transcribe(talk, channel=2).text) == words(SPOKEN[SECOND])
 
 
-def test_each_channel_is_transcribed_and_labelled(transcribe, talk):
+def test_each_channel_is_transcribed_and_labeled(transcribe, talk):
     found = transcribe(talk, channel="each", formats=["txt", "md", "json"])
     assert found.text.splitlines()[0].startswith("[1] in being") and "\n[2] " in found.text
     assert [segment["channel"] for segment in found.json()["segments"]] == [1, 2]
@@ -95,7 +95,7 @@ def test_only_clips_are_transcribed_at_their_times(transcribe, talk):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"), [({"track": 2}, "no sound track 2"), ({"channel": 3}, "not 3: correct `channel`")]
+    ("options", "says"), [({"track": 2}, "no sound track 2"), ({"channel": 3}, "no channel 3. Correct `channel`")]
 )
 def test_missing_track_or_channel_is_refused(transcribe, talk, options, says):
     with pytest.raises(BadInput, match=says):
@@ -138,7 +138,7 @@ def test_windows_of_an_interrupted_attempt_are_not_decoded_again(whisper, make_w
         outputs = tmp_path / str(number)
         outputs.mkdir()
         work = make_work(source, outputs, way=way, formats=["txt"])
-        whisper.process_one(replace(work, attempt=number, kept=tmp_path / "kept"), Progress(lambda report: None))
+        whisper.process_one(replace(work, attempt=number, checkpoints=tmp_path / "kept"), Progress(lambda report: None))
         return (outputs / "talk.txt").read_text()
 
     monkeypatch.setattr(whisper._engine._runner, "decode", counting)

@@ -70,7 +70,7 @@ def small() -> tuple[dict[str, int], dict[str, np.ndarray]]:
     torch.manual_seed(2)
     dims = ModelDimensions(80, 100, 64, 2, 1, 600, 50, 64, 2, 1)
     state = Whisper(dims).state_dict()
-    state["decoder.positional_embedding"].normal_()  # the library leaves it uninitialised
+    state["decoder.positional_embedding"].normal_()  # the library leaves it uninitialized
     return vars(dims), {name: tensor.half().numpy() for name, tensor in state.items()}
 
 

@@ -7,7 +7,7 @@ import pytest
 from paths import ROOT
 from pydantic import ValidationError
 
-from processors.contract import Missing, Ready
+from processors.contract import NotReady, Runnable
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
 
@@ -120,22 +120,22 @@ def test_recipe_survives_serialization():
 
 def test_english_only_model_is_refused_for_other_languages(tmp_path):
     options = WhisperOptions(model="tiny.en")
-    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)
-    assert isinstance(Whisper.plan(options, TranscribeOptions(language="en"), tmp_path), Ready)
+    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Runnable)
+    assert isinstance(Whisper.plan(options, TranscribeOptions(language="en"), tmp_path), Runnable)
     for other, fix in (
         ({"language": "de"}, 'or language = "en" in'),
         ({"task": "translate", "language": "de"}, 'or task = "transcribe" and language = "en" in'),
         ({"multilingual": True}, "or multilingual = false in"),
     ):
         plan = Whisper.plan(options, TranscribeOptions(**other), tmp_path)
-        assert isinstance(plan, Missing) and fix in plan.why and 'set model = "tiny" in' in plan.why
+        assert isinstance(plan, NotReady) and fix in plan.why and 'set model = "tiny" in' in plan.why
 
 
 def test_checkpoint_is_missing_until_it_exists(tmp_path):
     options = WhisperOptions(model=str(tmp_path / "own.pt"))
-    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Missing)
+    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), NotReady)
     (tmp_path / "own.pt").touch()
-    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Ready)
+    assert isinstance(Whisper.plan(options, TranscribeOptions(), tmp_path), Runnable)
 
 
 def test_one_beam_is_greedy():

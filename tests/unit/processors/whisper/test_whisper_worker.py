@@ -79,7 +79,7 @@ def write_blank_model(path: Path) -> Path:
     dims = ModelDimensions(80, 1500, 64, 1, 1, 51865, 448, 64, 1, 1)
     state = Model(dims).state_dict()
     state["decoder.token_embedding.weight"] *= 0.001
-    state["decoder.positional_embedding"].zero_()  # the library leaves it uninitialised
+    state["decoder.positional_embedding"].zero_()  # the library leaves it uninitialized
     torch.save({"dims": vars(dims), "model_state_dict": state}, path)
     return path
 

@@ -16,7 +16,7 @@ from whisper.utils import compression_ratio
 
 from processors import wellformed
 from processors.contract import JobError
-from processors.remote.client import NOT_UNDERSTOOD, Server, said
+from processors.remote.client import NOT_UNDERSTOOD, Server, error_text
 from processors.whisper.audio import reader
 from processors.whisper.engines.whole_parts import WholePartEngine
 from processors.whisper.options import WhisperOptions
@@ -96,7 +96,7 @@ class ServerEngine(WholePartEngine):
         files = {"file": ("sound.wav", file, "audio/wav")}
         return self._server.ask(
             lambda client: client.post(path, data=fields, files=files),
-            is_passing=lambda response: False,
+            is_transient=lambda response: False,
             alive=lambda: request.report(0.0),  # no progress, but a sign of life
         )
 
@@ -104,11 +104,11 @@ class ServerEngine(WholePartEngine):
         """The error for a rejection of this sound, or of all requests."""
         match response.status_code:
             case 401 | 403:
-                return self._server.refused(response)
+                return self._server.unauthorized(response)
             case 404:
-                return self._server.lacks(f"{self._model}, or does not transcribe ({said(response)})")
+                return self._server.model_not_found(f"{self._model}, or does not transcribe ({error_text(response)})")
         return JobError(
-            f"The speech server {self.device_name} rejected the sound: {response.status_code} {said(response)}"
+            f"The speech server {self.device_name} rejected the sound: {response.status_code} {error_text(response)}"
         )
 
 

@@ -6,7 +6,7 @@ from tiny_vlm import drawing
 
 from processors.vlm.assess import AssessedAnswer, Problem
 from processors.vlm.options import AskOptions
-from processors.vlm.page import PageAttempt, PageResult, RetryLadder, Strategy, can_split, split
+from processors.vlm.retry_ladder import PageAttempt, PageResult, RetryLadder, Strategy, can_split, split
 from processors.vlm.types import PageAnswer, StopReason
 
 

@@ -23,7 +23,7 @@ from processors.whisper.engines.window import Decoding, Window
 from processors.whisper.options import WhisperOptions
 from processors.whisper.track import interleaving
 from processors.whisper.track.engine import PartRequest, PartResult
-from processors.whisper.track.interleaving import Job, ResultT
+from processors.whisper.track.interleaving import ResultT, Task
 from processors.whisper.track.segment import Segment
 from processors.whisper.weights import catalogue, source
 
@@ -32,7 +32,7 @@ class OpenAIWhisperEngine:
     """One loaded model. See `track.engine.Engine`."""
 
     name = "openai-whisper"
-    joins = True
+    takes_more_jobs = True
 
     def __init__(self, model: Whisper, name: str, dtype: str = "auto"):
         """dtype: precision of the windows, see `WhisperOptions`.
@@ -76,11 +76,11 @@ class OpenAIWhisperEngine:
         return torch_device.device_name(self._model.device)
 
     def run(
-        self, jobs: Iterable[Job[ResultT]], more: Callable[[], Iterable[Job[ResultT]]] = tuple
+        self, tasks: Iterable[Task[ResultT]], more: Callable[[], Iterable[Task[ResultT]]] = tuple
     ) -> Iterator[tuple[int, ResultT | Exception]]:
-        """The windows of all jobs are decoded together."""
+        """Decode the windows of all tasks together."""
         batches = FairBatches(self._runner.decode, attrgetter("kind"), self._runner.at_once)
-        return interleaving.run(jobs, batches.answer, more)
+        return interleaving.run(tasks, batches.answer, more)
 
     def detect_language(self, samples: np.ndarray) -> tuple[str, float | None]:
         if not self._model.is_multilingual:
@@ -121,10 +121,10 @@ class OpenAIWhisperEngine:
         if not names:
             return
         tokenizer = get_tokenizer(self._model.is_multilingual, num_languages=self._model.num_languages)
-        count, most = len(tokenizer.encode(" " + ", ".join(names) + ".")), self._model.dims.n_text_ctx // 2 - 1
-        if count > most:
+        count, limit = len(tokenizer.encode(" " + ", ".join(names) + ".")), self._model.dims.n_text_ctx // 2 - 1
+        if count > limit:
             raise BadInput(
-                f"The vocabulary has {count} tokens, more than Whisper's limit of {most}. A token is about four "
+                f"The vocabulary has {count} tokens, more than Whisper's limit of {limit}. A token is about four "
                 "letters of English, but less than one letter in some scripts. Leave out the less important names."
             )
 

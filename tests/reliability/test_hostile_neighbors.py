@@ -1,5 +1,5 @@
-"""Who else works in the inbox: links put into the place of folders and files between two steps of the daemon, folders
-that it may not read or write. Nothing outside the configured folders is read, written or followed.
+"""Other users of the inbox, who replace folders and files with links between two steps of the daemon, or withdraw its
+permissions. The daemon must not read, write or follow anything outside the configured folders.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""One page, from its first request to a good answer or to the end of what can be tried. No I/O.
+"""The retry ladder of one page: from its first request to a good answer, or to the last strategy. No I/O.
 
-The retry ladder asks again by another strategy after a bad answer (a model that decodes greedily would only repeat it);
-which one depends on what was wrong. All answers are saved.
+After a bad answer, the ladder repeats the request with another strategy, which depends on the problem (a model that
+decodes greedily would only repeat its answer). All answers are saved.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Strategy(StrEnum):
-    """How a page is asked about; all but the first are retries after a bad answer."""
+    """A way to request a page; all but the first are retries after a bad answer."""
 
     PLAIN = "plain"
     LONGER = "higher limit"
@@ -81,7 +81,7 @@ class PageAttempt:
 
 @dataclass(kw_only=True)
 class PageResult:
-    """What is known of one page; the image itself is released."""
+    """The result of one page, without its image."""
 
     number: int  # from 1
     source_size: tuple[int, int] | None = None  # width, height before any reduction
@@ -125,7 +125,7 @@ class RetryLadder:
             self.requests, self._strategy = self._requests(strategy), strategy
 
     def _next_strategy(self) -> Strategy | None:
-        """None: the last answer is good, or nothing is left to try."""
+        """Return the next strategy; None if the last answer is good, or no strategy is left."""
         attempts = self.result.attempts
         if len(attempts) > self._options.retries:
             return None
@@ -167,11 +167,11 @@ def split(image: "Image.Image") -> tuple["Image.Image", "Image.Image"]:
     return image.crop((0, 0, image.width, cut)), image.crop((0, cut, image.width, image.height))
 
 
-def _row_to_cut(grey: np.ndarray) -> int:
-    """grey: uint8, shape (height, width)."""
-    height = len(grey)
+def _row_to_cut(gray: np.ndarray) -> int:
+    """gray: uint8, shape (height, width)."""
+    height = len(gray)
     first, last = (int(height * share) for share in _MIDDLE)
-    contrast = grey[first:last].max(axis=1).astype(int) - grey[first:last].min(axis=1)
+    contrast = gray[first:last].max(axis=1).astype(int) - gray[first:last].min(axis=1)
     distance = np.abs(np.arange(first, last) - height / 2)
     blank = contrast <= _BLANK
     cost = np.where(blank, distance, height + contrast * height + distance)

@@ -1,0 +1,150 @@
+"""The total of a receipt: the amount to which the amounts before it add up. Pure.
+
+The lines are read as a running sum: each amount is added to it, or is equal to it. All ways to read them so are tried;
+what else confirms the last sum (cash less change, a payment, the word beside it) decides between several.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from processors.statements.receipts.amounts import PricedLine
+
+_MOST_STATES = 4000
+_MOST_STARTS = 8  # lines with amounts above the items: a capital, a table number
+_SCORES = {
+    "total": 4.0,
+    "subtotal": 0.0,
+    "net": 0.0,
+    "tax": -4.0,
+    "payment": -1.5,
+    "change": -4.0,
+    "tip": -2.0,
+    "quantity": -2.0,
+}
+_PENALTIES = {"total": 4.0, "subtotal": 4.0, "net": 4.0, "payment": 1.0, "change": 4.0}  # for adding such a line
+_SKIPPED = ("information", "quantity", "tax", "subtotal", "net")  # lines that may be no part of the sum
+_SKIP_COST = 0.3
+_LEAST_SCORE = 1.0
+
+
+@dataclass(frozen=True)
+class Sums:
+    """One way to read the lines as a running sum."""
+
+    start: int  # the first line that belongs to the sum
+    total_at: int  # the line of the total
+    first_sum_at: int  # the line of the first sum: the end of the items
+    added: tuple[int, ...]  # the lines that are added
+    signs: tuple[int, ...]  # -1: a discount printed without a minus
+    passed: tuple[int, ...]  # the lines between that are no part of it
+    confirmed_by: tuple[str, ...]
+    score: float
+
+
+def find_sums(lines: Sequence[PricedLine]) -> Sums | None:
+    """The best way to read the lines as a running sum; None if there is none."""
+    best: Sums | None = None
+    for start in range(min(len(lines), _MOST_STARTS)):
+        for added, signs, sums in _walk(lines, start):
+            one = _judge(lines, start, added, signs, sums)
+            if best is None or one.score > best.score:
+                best = one
+    return best if best and best.score >= _LEAST_SCORE else None
+
+
+def find_labelled_total(lines: Sequence[PricedLine]) -> int | None:
+    """The line whose word, or whose payment, makes it the total, although nothing adds up to it."""
+    named = [at for at, line in enumerate(lines) if line.role == "total" and line.price > 0]
+    confirmed = [at for at in named if confirmations(lines, at)]
+    if confirmed or named:
+        return (confirmed or named)[0]
+    paid = [at for at, line in enumerate(lines) if at and line.price > 0 and find_cash(lines, at)]
+    return paid[0] if paid else None
+
+
+def confirmations(lines: Sequence[PricedLine], total_at: int) -> list[str]:
+    """What the lines after the total confirm it by."""
+    found = []
+    total = lines[total_at].price
+    if find_cash(lines, total_at):
+        found.append("cash less change")
+    later = [line for line in lines[total_at + 1 :] if line.price == total and line.role in (None, "payment")]
+    if later:
+        found.append("the payment")
+    return found
+
+
+def find_cash(lines: Sequence[PricedLine], total_at: int) -> tuple[Decimal, Decimal] | None:
+    """Cash and change after the total, by their difference."""
+    total, later = lines[total_at].price, lines[total_at + 1 :]
+    for at, cash in enumerate(later):
+        for change in later[at + 1 : at + 3]:
+            if cash.price > total and cash.price - abs(change.price) == total and change.role != "tax":
+                return cash.price, abs(change.price)
+    return None
+
+
+def _walk(
+    lines: Sequence[PricedLine], start: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+    """All running sums from `start`: the lines added, their signs, and the lines that are sums, the last one last."""
+    states = [(start, Decimal(0), (), (), ())]
+    visited = 0
+    while states and visited < _MOST_STATES:
+        at, running, added, signs, sums = states.pop()
+        visited += 1
+        if at == len(lines):
+            continue
+        line = lines[at]
+        has_tax = any(lines[other].role == "tax" for other in added)
+        if line.role in _SKIPPED and at > start and not (line.role == "tax" and has_tax):
+            states.append((at + 1, running, added, signs, sums))
+        if line.role == "information" or (line.role == "tax" and _is_left_out(lines, start, at, added)):
+            continue
+        for sign in _possible_signs(line, signs, [lines[other] for other in added]):
+            states.append((at + 1, running + sign * line.price, (*added, at), (*signs, sign), sums))
+        if added and line.price == running and running > 0:
+            after = (*sums, at)
+            yield added, signs, after
+            states.append((at + 1, running, added, signs, after))
+
+
+def _judge(
+    lines: Sequence[PricedLine], start: int, added: tuple[int, ...], signs: tuple[int, ...], sums: tuple[int, ...]
+) -> Sums:
+    total = lines[sums[-1]].price
+    alike = [at for at in sums if lines[at].price == total and at > added[-1]]
+    total_at = next((at for at in alike if lines[at].role == "total"), alike[0])
+    score = 0.0 if lines[total_at].role is None else _SCORES.get(lines[total_at].role, -1.0)
+    score -= sum(_PENALTIES.get(lines[at].role, 0.0) for at in added if lines[at].role and not _is_fee(lines[at]))
+    score -= sum(lines[at].role is None for at in sums if lines[at].price != total)  # an item that is no sum
+    passed = set(range(start, sums[-1])) - {*added, *sums}
+    score -= _SKIP_COST * len(passed)
+    score += min(len(added), 6) * 0.5 - 0.5 * start + (0.3 if len(added) > 1 else 0.0)
+    confirmed_by = confirmations(lines, total_at)
+    score += 2.0 * ("cash less change" in confirmed_by) + 1.0 * ("the payment" in confirmed_by)
+    if any(line.role == "total" and abs(line.price) > total for line in lines[total_at + 1 :]):
+        score -= 2.0
+    if len(added) > 1:
+        confirmed_by.insert(0, "the items")
+    elif lines[total_at].role == "total":
+        confirmed_by.insert(0, "the item and its word")
+    return Sums(start, total_at, sums[0], added, signs, tuple(sorted(passed)), tuple(confirmed_by), score)
+
+
+def _is_left_out(lines: Sequence[PricedLine], start: int, at: int, added: Sequence[int]) -> bool:
+    """True if a tax before line `at` is no part of the sum: all are, or none."""
+    return any(lines[other].role == "tax" and other not in added for other in range(start, at))
+
+
+def _possible_signs(line: PricedLine, signs: Sequence[int], added: Sequence[PricedLine]) -> Sequence[int]:
+    """A discount may be printed without its minus; if so, all of a receipt are."""
+    if line.role != "discount" or line.price <= 0:
+        return (1,)
+    known = [sign for sign, other in zip(signs, added, strict=True) if other.role == "discount" and other.price > 0]
+    return known[:1] or (1, -1)
+
+
+def _is_fee(line: PricedLine) -> bool:
+    return line.role == "payment" and any(char == "%" for char in line.text)

@@ -1,0 +1,222 @@
+"""The taxes of a receipt: by rate, checked against the net amount, the rate and the total. Pure."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from processors.statements.receipts.amounts import Notation, find_cells, spaced
+from processors.statements.receipts.keywords import find_role, names_tax
+from processors.statements.receipts.records import TaxLine
+from processors.statements.words import TextLine
+
+_RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?) ?%|% ?(\d{1,2})(?![\d.,])")
+_BARE_RATE = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,2})?)(?![\d.,])")
+_CENT = Decimal("0.011")
+_HALF = Decimal("0.0061")  # a rounded half of a cent, and some more where net was rounded as well
+_HUNDRED = Decimal(100)
+_USUAL_RATES = {  # value-added taxes (OECD, "Consumption Tax Trends"); not for the euro, whose countries have too many
+    "AUD": "10",
+    "CAD": "5 13 14 15",
+    "CHF": "2.6 3.8 8.1",
+    "CZK": "12 21",
+    "DKK": "25",
+    "GBP": "5 20",
+    "HUF": "5 18 27",
+    "JPY": "8 10",
+    "KRW": "10",
+    "MXN": "8 16",
+    "NOK": "12 15 25",
+    "NZD": "15",
+    "PLN": "5 8 23",
+    "SEK": "6 12 25",
+    "SGD": "9",
+    "THB": "7",
+    "TRY": "1 10 20",
+    "ZAR": "15",
+}
+
+
+@dataclass
+class Taxes:
+    lines: list[TaxLine] = field(default_factory=list)
+    total: Decimal | None = None
+    confirmed_by: str = ""  # "" if no other figure confirms the total
+    contradictions: list[str] = field(default_factory=list)  # lines whose figures do not follow from each other
+
+
+def find_taxes(
+    lines: Sequence[TextLine],
+    height: float,
+    notation: Notation,
+    total: Decimal | None,
+    printed: Sequence[Decimal],
+    added: Decimal,
+    items: Sequence[tuple[str, Decimal]],
+    currency: str,
+) -> Taxes:
+    """The taxes on these lines, which are no items.
+
+    `printed`: all amounts outside the items, one of which may be the net amount. `added`: what was added to the items
+    as tax. `items`: their texts and prices.
+    """
+    tables: list[TaxLine] = []
+    single: list[TaxLine] = []
+    contradictions: list[str] = []
+    single_texts: list[str] = []
+    bases: list[tuple[str, Decimal]] = []  # amounts that a tax is of, on a line of their own
+    heads_tax = False
+    for line in lines:
+        text = spaced(line, height)
+        values = [abs(cell.value) for cell in find_cells(text, notation)]
+        rate = _find_rate(text)
+        is_tax = names_tax(text)
+        if not values:
+            heads_tax = is_tax or (heads_tax and rate is not None)
+            continue
+        if found := _by_columns(values, rate, text, loose=is_tax or heads_tax):
+            tables.append(found)
+        elif (
+            (is_tax and rate and len(values) > 1)
+            or (heads_tax and (rate or len(values) > 2))
+            or (rate and len(values) > 2)
+        ):
+            contradictions.append(line.text)
+        elif is_tax and find_role(text) == "net":
+            bases.append((line.text, values[-1]))
+        elif is_tax and find_role(text) not in ("total", "subtotal", "payment", "change", "information"):
+            single.append(TaxLine(values[-1], rate))
+            single_texts.append(line.text)
+    taxes = _put_together(_distinct(tables), single, total, printed, added, items, currency)
+    if tables:
+        known = {line.tax for line in tables} | {taxes.total}
+        parts = {part for line in tables for part in (line.net, line.gross)}
+        contradictions += [text for text, base in bases if base not in {*known, *parts, total}]
+        contradictions += [text for text, line in zip(single_texts, single, strict=True) if line.tax not in known]
+    taxes.contradictions = contradictions
+    return taxes
+
+
+def _find_rate(text: str) -> Decimal | None:
+    match = _RATE.search(text)
+    return Decimal((match[1] or match[2]).replace(",", ".")) if match else None
+
+
+def _by_columns(values: Sequence[Decimal], rate: Decimal | None, text: str, *, loose: bool) -> TaxLine | None:
+    """Net, tax and gross, or two of them and the rate, in any order."""
+    if len(values) >= 2 and rate == 0 and max(values) in (values[-1], values[0]):
+        return TaxLine(Decimal(0), rate, max(values), max(values))
+    if len(values) >= 3:
+        for net, tax, gross in itertools.permutations(values[-4:], 3):
+            if net + tax == gross and 0 < tax < net and (rate is None or _is_share(tax, net, rate)):
+                rates = [rate] if rate else [r for r in _bare_rates(text) if _is_share(tax, net, r)]
+                return TaxLine(tax, next(iter(rates), None), net, gross) if rates or loose else None
+    if len(values) == 2:
+        for one, tax in itertools.permutations(values, 2):
+            for each in [rate] if rate else _bare_rates(text) if loose else []:
+                if tax and _is_share(tax, one, each):
+                    return TaxLine(tax, each, one, one + tax)
+                if tax and _is_share(tax, one - tax, each):
+                    return TaxLine(tax, each, one - tax, one)
+    return None
+
+
+def _bare_rates(text: str) -> list[Decimal]:
+    found = [Decimal(each.replace(",", ".")) for each in _BARE_RATE.findall(text)]
+    return [rate for rate in found if 0 < rate <= 30]
+
+
+def _is_share(tax: Decimal, net: Decimal, rate: Decimal) -> bool:
+    slack = Decimal(1) if tax.as_tuple().exponent == 0 else _HALF  # whole amounts are also rounded down
+    return net > 0 and abs(net * rate / _HUNDRED - tax) <= slack
+
+
+def _distinct(lines: Sequence[TaxLine]) -> list[TaxLine]:
+    """Without repetitions: some receipts print their table twice."""
+    found: list[TaxLine] = []
+    for line in lines:
+        if line not in found:
+            found.append(line)
+    return found
+
+
+def _put_together(
+    tables: list[TaxLine],
+    single: list[TaxLine],
+    total: Decimal | None,
+    printed: Sequence[Decimal],
+    added: Decimal,
+    items: Sequence[tuple[str, Decimal]],
+    currency: str,
+) -> Taxes:
+    """Sum up; a line that is the sum of the others is not counted again."""
+    tables = _without_sum(tables)
+    if tables:
+        taxes = Taxes(tables, sum((line.tax for line in tables), Decimal(0)))
+        gross = sum((line.gross for line in tables), Decimal(0))
+        taxes.confirmed_by = "net + tax = total" if gross == total else "each rate" if taxes.total else ""
+        if gross != total and total is not None and gross > total:
+            taxes.confirmed_by = ""
+        return taxes
+    single = _without_sum(single)
+    if not single:
+        return Taxes()
+    taxes = Taxes(single, sum((line.tax for line in single), Decimal(0)))
+    taxes.confirmed_by = _confirm(taxes, total, printed, added, currency) or _confirm_by_items(
+        taxes.total, total, items
+    )
+    return taxes
+
+
+def confirm_tax(lines: Sequence[TaxLine], total: Decimal | None, printed: Sequence[Decimal], currency: str) -> str:
+    """What confirms the sum of these taxes; "" if nothing does. `printed`: amounts that may be the net amount."""
+    taxes = Taxes(list(lines), sum((line.tax for line in lines), Decimal(0)))
+    nets = [line.net for line in lines if line.net is not None]
+    if len(nets) == len(lines) and total is not None and sum(nets, Decimal(0)) + taxes.total == total:
+        return "net + tax = total"
+    return _confirm(taxes, total, printed, Decimal(0), currency)
+
+
+def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple[str, Decimal]]) -> str:
+    """By the rates beside the items, whose prices include the tax."""
+    rated = [(rate, price) for text, price in items if (rate := _find_rate(text))]
+    if len({rate for rate, _ in rated}) == 1 and total is not None:
+        rated = [(rated[0][0], total)]  # discounts as well
+    included = sum((price * rate / (_HUNDRED + rate) for rate, price in rated), Decimal(0))
+    return "the rates of the items" if rated and abs(included - tax) <= _HALF * len(rated) else ""
+
+
+def _without_sum(lines: list[TaxLine]) -> list[TaxLine]:
+    for at, line in enumerate(lines):
+        others = [other for number, other in enumerate(lines) if number != at]
+        if len(others) > 1 and sum(other.tax for other in others) == line.tax and line.rate is None:
+            return others
+    if len(lines) == 2 and lines[0].tax == lines[1].tax and (lines[0].rate is None or lines[1].rate is None):
+        return [lines[0] if lines[0].rate is not None else lines[1]]
+    return lines
+
+
+def _confirm(taxes: Taxes, total: Decimal | None, printed: Sequence[Decimal], added: Decimal, currency: str) -> str:
+    if total is None or taxes.total is None or not 0 <= taxes.total < total:
+        return ""
+    if taxes.total == 0:  # as in Oregon, or at a rate of 0 %
+        return "no tax" if currency == "USD" or all(line.rate == 0 for line in taxes.lines) else ""
+    net = total - taxes.total
+    if added and added == taxes.total:
+        return "items + tax = total"
+    if net in printed:
+        return "net + tax = total"
+    rates = [line.rate for line in taxes.lines]
+    if all(rates):
+        stacked = all(_is_share(line.tax, net, line.rate) for line in taxes.lines if line.rate)
+        bases = sum((line.tax * _HUNDRED / line.rate for line in taxes.lines if line.rate), Decimal(0))
+        is_whole = taxes.total.as_tuple().exponent == 0
+        rounding = Decimal(100) if is_whole else Decimal("0.6")
+        slack = sum((rounding / line.rate for line in taxes.lines if line.rate), Decimal(0))
+        if stacked or abs(bases - net) <= slack:
+            return "the rate"
+    if len(taxes.lines) == 1 and rates[0] is None:
+        usual = map(Decimal, _USUAL_RATES.get(currency, "").split())
+        return "a usual rate" if any(_is_share(taxes.total, net, rate) for rate in usual) else ""
+    return ""
