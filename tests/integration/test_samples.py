@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from paths import ROOT
+from paths import DATA, ROOT
 from sandbox import Place
 
 KENNEDY = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
@@ -37,6 +37,7 @@ CONFIG = """
     engine = "transformers"
     model = "{root}/tests/data/tiny-vlm"
     task = "bank-statement"
+    prompt = {prompt}
     [processors.whisper]
     model = "tiny.en"
 """
@@ -47,7 +48,8 @@ def demo(tmp_path_factory) -> Place:
     """The samples, drained once."""
     home = tmp_path_factory.mktemp("demo")
     models = os.environ.get("INBOXD_TEST_MODELS") or Path.home() / ".cache/inboxd-tests/models"
-    place = Place(home, CONFIG.format(models=models, root=ROOT))
+    prompt = (DATA / "drawings" / "statement-prompt.txt").read_text().strip()  # that the tiny model was trained with
+    place = Place(home, CONFIG.format(models=models, root=ROOT, prompt=json.dumps(prompt)))
     place.inboxd("models", "fetch", "tiny.en", timeout=300)
     shutil.copytree(ROOT / "samples" / "inbox", place.inbox, dirs_exist_ok=True)
     (place.inbox / "scenes").mkdir()

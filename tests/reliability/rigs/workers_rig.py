@@ -205,7 +205,7 @@ def _sabotage(name: str) -> None:
                     for key, _ in self._selector.select(None):
                         key.data()
 
-            worker_process.Connection._serve = serve
+            worker_process.WorkerProcess._serve = serve
         case "memory-is-not-looked-at":
             memory.held_bytes = lambda pid, limit: 0
 
