@@ -5,7 +5,6 @@ The model copies text as printed; notation, years and signs are decided here, as
 
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
 from processors.statements.amounts import (
     looks_like_amount,
@@ -24,9 +23,10 @@ from processors.statements.answers import (
 )
 from processors.statements.assembly import assemble, names_card
 from processors.statements.dates import PrintedDate, parse_date
+from processors.statements.integers import remove_decimals
 from processors.statements.keywords import match_section
 from processors.statements.raw import RawDocument, RawFigure, RawRow
-from processors.statements.records import Statement, StatementDocument, Unread
+from processors.statements.records import StatementDocument, Unread
 from processors.statements.table import AmountCell
 from processors.statements.words import PageWord, TextLine
 
@@ -138,7 +138,7 @@ class _AnswerReader:
         document = assemble(self._reading, StatementDocument(pages=pages, unread=self._reading.unread))
         for statement in document.statements:
             if statement.account in notations and not notations[statement.account].has_decimals:
-                _remove_decimals(statement)
+                remove_decimals(statement)
         return document
 
     def _read_account(self, page: int, answer: Answer, number: int | None) -> None:
@@ -218,11 +218,3 @@ def _standardize(item: RawRow | RawFigure, notation: Notation, reading: RawDocum
         elif not looks_like_amount(cell.text):  # else the assembly reports that its format differs
             del item.money[column]
             item.unreadable.append(cell.text)
-
-
-def _remove_decimals(statement: Statement) -> None:
-    """Whole amounts, as printed."""
-    for item in (statement, *statement.rows, *statement.anchors):
-        for name, value in vars(item).items():
-            if isinstance(value, Decimal):
-                setattr(item, name, value.quantize(Decimal(1)))

@@ -5,11 +5,11 @@ So everything else knows amounts with two decimals only; `without_decimals` take
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from processors.statements.dates import parse_date
-from processors.statements.records import StatementDocument
+from processors.statements.records import Statement, StatementDocument
 from processors.statements.words import PageWord, PageWords, group_lines, line_height
 
 _GROUPED = re.compile(
@@ -42,19 +42,18 @@ def add_decimals(pages: Sequence[PageWords]) -> list[PageWords]:
 def without_decimals(document: StatementDocument) -> StatementDocument:
     """The document with its amounts as whole numbers again."""
     for statement in document.statements:
-        for item in (statement, *statement.rows, *statement.anchors):
-            _strip(item)
+        remove_decimals(statement)
     for each in document.unread:
         each.text = re.sub(r"(?<=\d)[.,]00(?!\d)", "", each.text)
     return document
 
 
-def _strip(item: object) -> None:
-    assert is_dataclass(item)
-    for field in fields(item):
-        value = getattr(item, field.name)
-        if isinstance(value, Decimal):
-            setattr(item, field.name, value.quantize(Decimal(1)))
+def remove_decimals(statement: Statement) -> None:
+    """Make all amounts of a statement whole numbers, as printed."""
+    for item in (statement, *statement.rows, *statement.anchors):
+        for name, value in vars(item).items():
+            if isinstance(value, Decimal):
+                setattr(item, name, value.quantize(Decimal(1)))
 
 
 def _add(page: PageWords) -> list[PageWord]:

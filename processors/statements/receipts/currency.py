@@ -65,7 +65,7 @@ _COMPILED = tuple((code, re.compile(pattern)) for code, pattern in _WORDS)
 
 
 def find_currency(texts: Sequence[str]) -> tuple[str, str]:
-    """The code and its source; ("", reason for a review) if it cannot be told."""
+    """The code and its source; ("", reason for a review) if nothing determines it."""
     certain = [_DOLLAR.sub(" ", _without_shared(text)) for text in texts]
     printed = detect_currency(certain)
     if printed:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from paths import PYTHONPATH
 
-HERE = Path(__file__).parent
 DEADLINE = 90  # seconds; a drain that has not ended by then hangs
 LARGE_BYTES = 64 * 1024  # instead of 16 MiB: from here on a file is hashed, and made durable, after its row
 _PR_SET_PDEATHSIG = 1  # prctl(2)
