@@ -7,7 +7,13 @@ text = "count"
 processor = "plaintext"
 """
 
-from processors.contract import BadInput, Finished, Kind, Loaded, Processor, RecipeOptions
+from pydantic import Field
+
+from processors.contract import MAX_AT_ONCE, BadInput, Finished, Kind, Loaded, Options, Processor, RecipeOptions
+
+
+class PlaintextOptions(Options):
+    max_batch: int = Field(default=64, ge=1, le=MAX_AT_ONCE)  # a file takes a millisecond; a batch costs one commit
 
 
 class CountOptions(RecipeOptions):
@@ -16,6 +22,7 @@ class CountOptions(RecipeOptions):
 
 class Plaintext(Processor):
     name = "plaintext"
+    Options = PlaintextOptions
     kinds = frozenset({Kind.TEXT})
     Recipe = CountOptions
 

@@ -142,6 +142,31 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def write_unsynced(path: Path, content: bytes) -> int:
+    """Write a new file and return its open descriptor; the caller fsyncs and closes that. (An error of the disk may be
+    reported to no descriptor that is opened later.)
+
+    Raises:
+        FileExistsError: there is such a file.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def fsync_and_close(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def writer_has(path: Path, folder: int | None = None) -> bool | None:
     """True if a process has the file open for writing; None: this file system or this user cannot determine it.
 
@@ -183,20 +208,36 @@ class Syncer:
         Raises:
             OSError: not possible now; `path` is unchanged.
         """
+        identity = _identity(path)
+        if not self.sync_in_place(path):
+            _replace_by_copy(path, self._scratch)
+            self._untrusted.discard(identity)
+
+    def sync_in_place(self, path: Path) -> bool:
+        """The same without a copy; any thread may call it. False: an fsync of the file has failed, now or before.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
         descriptor = open_regular(path)
         try:
             facts = os.fstat(descriptor)
             identity = (facts.st_dev, facts.st_ino)
-            if identity not in self._untrusted:
-                try:
-                    os.fsync(descriptor)
-                    return
-                except OSError:
-                    self._untrusted.add(identity)
+            if identity in self._untrusted:
+                return False
+            try:
+                os.fsync(descriptor)
+            except OSError:
+                self._untrusted.add(identity)
+                return False
+            return True
         finally:
             os.close(descriptor)
-        _replace_by_copy(path, self._scratch)
-        self._untrusted.discard(identity)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    facts = path.lstat()
+    return facts.st_dev, facts.st_ino
 
 
 def _replace_by_copy(path: Path, copy: Path) -> None:

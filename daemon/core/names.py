@@ -23,11 +23,15 @@ _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
 
 def printable(name: str) -> str:
     r"""Convert a name to valid text without control characters: bytes that are not UTF-8 become \xNN."""
-    return "".join(char if char.isprintable() else _escape(char) for char in name) or "_"
+    if name.isprintable():
+        return name or "_"
+    return "".join(char if char.isprintable() else _escape(char) for char in name)
 
 
 def printable_lines(text: str) -> str:
     """The same for a text of several lines. All but the first are indented, so that none looks like a message."""
+    if text.isprintable():
+        return text
     return "\n    ".join("".join(map(printable, line)) for line in text.split("\n"))
 
 

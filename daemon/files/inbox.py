@@ -7,14 +7,15 @@ the folder of taken files.
 
 import contextlib
 import errno
+import functools
 import os
+import shutil
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.core import durable, names
+from daemon.core import durable, names, parallel
 from daemon.core.job import Entry, Original
 from daemon.files import beneath
 
@@ -35,6 +36,7 @@ class Inbox:
         self.path = path
         self.own = beneath.HeldFolder(path / ".taken")
         self._syncer = durable.Syncer(self.taken / ".copy")
+        self._held: dict[Path, int] | None = None  # descriptors of open folders; see `holding`
 
     def hold(self) -> None:
         """Hold the hidden folder open from now on; see `HeldFolder`.
@@ -50,15 +52,35 @@ class Inbox:
         """The path to use for the hidden folder; see `HeldFolder`."""
         return self.own.path
 
-    def opened(self, folder: Path, *, make: bool = False) -> AbstractContextManager[int]:
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """While this lasts, opened folders stay open, so that many looks at one file cost one walk to its folder. A
+        folder that is moved away meanwhile is still the one that is used: keep it short."""
+        self._held = {}
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for descriptor in held.values():
+                os.close(descriptor)
+
+    @contextlib.contextmanager
+    def opened(self, folder: Path, *, make: bool = False) -> Iterator[int]:
         """Open a folder of the inbox or of a taken file; `make`: create it and its parents if they are missing.
 
         Raises:
             FileNotFoundError: it is gone, or it or a parent is no longer a folder (but a symbolic link, say).
             NotADirectoryError: the same, with `make`.
         """
+        held = None if make else self._held
+        if held is not None and folder in held:
+            yield held[folder]
+            return
         root = self.taken if folder.is_relative_to(self.taken) else self.path
-        return beneath.opened(root, folder, make=make)
+        with beneath.opened(root, folder, make=make) as descriptor:
+            if held is not None:
+                held[folder] = os.dup(descriptor)
+            yield descriptor
 
     @contextlib.contextmanager
     def open_file(self, path: Path) -> Iterator[BinaryIO]:
@@ -182,18 +204,37 @@ class Inbox:
         Raises:
             OSError: not everything is durable.
         """
-        for job_id in job_ids:
-            for folder, _, files in _walk_up(self.taken / job_id):
-                for name in files:  # its owner need not have synced it: cp(1) does not
-                    path = Path(folder) / name
-                    if path.lstat().st_size <= durable.HASH_INLINE_BYTES:
-                        self._syncer.sync(path)
-                durable.fsync_folder(Path(folder))
+        job_ids = list(job_ids)
+        errors = parallel.run_all([functools.partial(self._sync_in_place, job_id) for job_id in job_ids])
+        for job_id, error in zip(job_ids, errors, strict=True):
+            if error is not None:
+                self._sync(job_id, self._syncer.sync)
         durable.fsync_folder(self.taken)
         for source in sources:
             # the folder was removed, and the old name with it
             with contextlib.suppress(FileNotFoundError), self.opened(source) as descriptor:
                 durable.fsync_folder(descriptor)
+
+    def _sync_in_place(self, job_id: str) -> None:
+        """Make one take durable without copying any file. Any thread may call this.
+
+        Raises:
+            OSError: not everything is durable.
+        """
+
+        def sync(path: Path) -> None:
+            if not self._syncer.sync_in_place(path):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+        self._sync(job_id, sync)
+
+    def _sync(self, job_id: str, sync: Callable[[Path], None]) -> None:
+        for folder, _, files in _walk_up(self.taken / job_id):
+            for name in files:  # its owner need not have synced it: cp(1) does not
+                path = Path(folder) / name
+                if path.lstat().st_size <= durable.HASH_INLINE_BYTES:
+                    sync(path)
+            durable.fsync_folder(Path(folder))
 
     def fsync_home(self, job_id: str) -> None:
         """Make the names of a job's files durable; their contents already are."""
@@ -270,10 +311,13 @@ class Inbox:
         folder = str(original.parent.relative_to(self.taken / job_id))
         return "" if folder == "." else folder
 
-    def release(self, job_id: str) -> None:
-        """Remove the taken files of a job whose result is published."""
-        if (self.taken / job_id).is_dir():
-            durable.remove_tree(self.taken / job_id)
+    def release(self, *job_ids: str) -> None:
+        """Remove the taken files of jobs whose results are published."""
+        homes = [home for home in (self.taken / job_id for job_id in job_ids) if home.is_dir()]
+        for home in homes:
+            shutil.rmtree(home)
+        if homes:
+            durable.fsync_folder(self.taken)
 
     def _files_taken(self, job_id: str) -> Iterator[Path]:
         for folder, _, files in _walk_up(self.taken / job_id):

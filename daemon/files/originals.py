@@ -19,6 +19,11 @@ def original_folder(original: Original, others: Iterable[str]) -> str:
     return ORIGINAL if own & taken else "."
 
 
+def path_within(folder: str, original: Original) -> str:
+    """The path of an original in the `original_folder` of its result, relative to the result."""
+    return f"{folder}/{original.path.name}".removeprefix("./")
+
+
 def originals_in(result: Path) -> list[Path]:
     """The original in a failed result and its sidecars, as error.json names them; if that cannot be read, all files
     that the daemon did not write itself."""

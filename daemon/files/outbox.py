@@ -9,7 +9,7 @@ import itertools
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from daemon.core import durable, names
@@ -40,8 +40,12 @@ class Outbox:
 
     def prepare_attempt(self, job: Job) -> Path:
         """Create an empty staging folder for this attempt, and remove those of earlier attempts."""
-        self.discard_attempts(job.id)
         folder = self.staging / job.staging_name()
+        if job.attempt <= 1:  # usually there are none: do not search among those of all other jobs
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+        self.discard_attempts(job.id)
         folder.mkdir()
         return folder
 
@@ -49,10 +53,10 @@ class Outbox:
         """The names of all staging folders, `ID.ATTEMPT` each, and of anything else among them."""
         return [name for name in os.listdir(self.staging) if name != LOCK_FILE]
 
-    def discard_attempts(self, job_id: str) -> None:
-        """Remove the staging folders of a job."""
+    def discard_attempts(self, *job_ids: str) -> None:
+        """Remove the staging folders of jobs."""
         for item in os.scandir(self.staging):
-            if item.name.split(".")[0] == job_id:
+            if item.name.split(".")[0] in job_ids:
                 durable.remove_tree(Path(item.path))
 
     def stage(
@@ -81,6 +85,29 @@ class Outbox:
             durable.write_file(folder / name, content)
         durable.fsync_folder(folder)
         durable.fsync_folder(self.staging)
+
+    def stage_unsynced(self, job: Job, original: Original | None, place: str, document: bytes) -> Callable[[], None]:
+        """As `stage`, for an original without sidecars and result.json, but without the fsyncs. Return the function
+        that makes the folder durable, which any thread may call; the caller must call it, and then fsyncs `staging`.
+
+        Raises:
+            OSError: disk full, read-only …; nothing was published, and staging again is safe.
+        """
+        folder = self.staging / job.staging_name()
+        folders = [folder]
+        if original is not None:
+            home = folder / place
+            home.mkdir(exist_ok=True)
+            _place(original.path, home, job.sha256, at_most=durable.HASH_INLINE_BYTES)
+            folders = [home, folder] if home != folder else [folder]
+        descriptor = durable.write_unsynced(folder / RESULT, document)
+
+        def make_durable() -> None:
+            durable.fsync_and_close(descriptor)
+            for each in folders:
+                durable.fsync_folder(each)
+
+        return make_durable
 
     def has_output(self, job: Job, name: str, size_bytes: int) -> bool:
         """Check that an output that a worker reports exists and has that size."""
@@ -134,29 +161,33 @@ class Outbox:
                 log.warning(grown, job.id[:8], job.path, sidecar.name)
         durable.fsync_folder(home)
 
-    def free_result_path(self, job: Job, *, failed: bool) -> str:
-        """A free path for the result, relative to the outbox: "bank/2024-01", "failed/bank/x (2)"."""
+    def free_result_path(self, job: Job, *, failed: bool, reserved: Collection[str] = ()) -> str:
+        """A free path for the result, relative to the outbox: "bank/2024-01", "failed/bank/x (2)". `reserved`: paths
+        of results that are about to be published."""
         assert names.is_safe_relative(job.folder)
         parts = [names.printable(part) for part in Path(job.folder).parts]
         if parts and parts[0] == FAILED and not failed:
             parts[0] = f"{FAILED} (folder)"  # outbox/failed is for failed jobs
-        parent = self._free_parent([FAILED, *parts] if failed else parts)
+        parent = self._free_parent([FAILED, *parts] if failed else parts, reserved)
         stem = names.result_stem(job.name)
 
         def is_taken(number: int) -> bool:
             # the name of an inbox folder is reserved for its own results
             name = _numbered(stem, number)
-            return os.path.lexists(self.path / parent / name) or self._is_folder_of_inbox(Path(job.folder, name))
+            path = str(parent / name)
+            is_reserved = any(each == path or each.startswith(f"{path}/") for each in reserved)
+            return is_reserved or os.path.lexists(self.path / path) or self._is_folder_of_inbox(Path(job.folder, name))
 
         return str(parent / _numbered(stem, _first_free(is_taken)))
 
-    def _free_parent(self, parts: Iterable[str]) -> Path:
+    def _free_parent(self, parts: Iterable[str], reserved: Collection[str]) -> Path:
         """The folder for the results of an inbox folder, relative to the outbox. A part of its path gets a number if a
         file, a link or a result has its name: "scans (2)/2024"."""
         parent = Path()
         for part in parts:
             free = (_numbered(part, number) for number in itertools.count(1))
-            parent = next(parent / name for name in free if self._may_hold_results(parent / name))
+            paths = (parent / name for name in free)
+            parent = next(path for path in paths if str(path) not in reserved and self._may_hold_results(path))
         return parent
 
     def _may_hold_results(self, folder: Path) -> bool:
@@ -177,7 +208,7 @@ class Outbox:
         return (self.staging / job.staging_name()).is_dir()
 
     def publish(self, job: Job) -> None:
-        """Rename the staged folder to `job.result_path`: the result is then visible. The caller calls `fsync_result`.
+        """Rename the staged folder to `job.result_path`: the result is then visible. The caller calls `fsync_results`.
 
         Raises:
             FileExistsError: something else has that name now.
@@ -187,12 +218,14 @@ class Outbox:
         with beneath.opened(self.path, target.parent, make=True) as folder:
             durable.rename_noreplace(self.staging / job.staging_name(), target, target_folder=folder)
 
-    def fsync_result(self, job: Job) -> None:
-        """Make the rename durable. It is no error if somebody has moved the result away in the meantime."""
-        assert job.result_path is not None
-        parent = (self.path / job.result_path).parent
-        with contextlib.suppress(FileNotFoundError), beneath.opened(self.path, parent) as folder:
-            durable.fsync_folder(folder)
+    def fsync_staging(self) -> None:
+        durable.fsync_folder(self.staging)
+
+    def fsync_results(self, *result_paths: str | None) -> None:
+        """Make the renames durable. It is no error if somebody has moved a result away in the meantime."""
+        for parent in dict.fromkeys((self.path / path).parent for path in result_paths if path is not None):
+            with contextlib.suppress(FileNotFoundError), beneath.opened(self.path, parent) as folder:
+                durable.fsync_folder(folder)
         durable.fsync_folder(self.staging)
 
     def lacks_original(self, job: Job) -> bool:

@@ -96,10 +96,9 @@ class Claimer:
         for number, each in enumerate(ready):
             if number and (time.monotonic() - started >= _DESCRIBE_SECONDS or left_bytes <= 0):
                 break
-            if not self._files.claim(each, now):
-                continue
             entry = each.entry
-            job = self._take_or_leave(entry, now)
+            with self._inbox.holding():
+                job = self._take_or_leave(entry, now) if self._files.claim(each, now) else None
             if job is not None:
                 self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
                 self._files.forget(entry.path)
@@ -135,14 +134,15 @@ class Claimer:
         with self._inbox.opened(path.parent) as folder:
             content = sniff(path, folder)
         sidecars = self._files.own_sidecars(path)
-        if self._files.is_waiting(path, content, sidecars, now):
+        choice = self._files.choose(path, content, sidecars, now)
+        if choice is None:
             return None
         job_id = new_id()
         try:
             taken = self._inbox.take(job_id, path, [sidecar.path for sidecar in sidecars])
             for sidecar in sidecars:
                 self._files.review(sidecar.path)  # a sidecar that was taken no longer waits
-            return self._describer.describe(job_id, taken, content)
+            return self._describer.describe(job_id, taken, content, choice)
         except InboxdError:
             raise
         except Exception:  # the caller reports it

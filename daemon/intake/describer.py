@@ -29,14 +29,14 @@ class Describer:
         self._inbox = inbox
         self._now_us = now_us
 
-    def describe(self, job_id: str, taken: Entry, content: Content) -> Job:
-        """Return the row of a taken file.
+    def describe(self, job_id: str, taken: Entry, content: Content, choice: Choice | None = None) -> Job:
+        """Return the row of a taken file. `choice`: how to process it, if that was decided before it was taken.
 
         Raises:
             OSError: it or a sidecar cannot be read.
         """
         folder = self._inbox.folder_of(taken.path, job_id)
-        choice = self._choose(taken, self._inbox.path / folder, content)
+        choice = choice or self._choose(taken, self._inbox.path / folder, content)
         return Job(
             id=job_id,
             name=printable_path(taken.path.name),

@@ -3,6 +3,8 @@
 The messages are for the person who put the file into the inbox.
 """
 
+import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,10 +27,10 @@ class Prerequisites:
         self._settings = settings
         self._inbox = inbox
 
-    def missing(
+    def check(
         self, path: Path, state: FileState, content: Content, sidecars: Sequence[Entry], now: float
-    ) -> str | None:
-        """Why a complete file cannot be taken yet; None: it can be.
+    ) -> Choice | str:
+        """Return how a complete file is to be processed, or why it cannot be taken yet.
 
         Raises:
             OSError: a file beside it cannot be read.
@@ -50,10 +52,10 @@ class Prerequisites:
             return choice.why
         recipe = settings.recipes.get(choice.recipe or "")
         if recipe is None or ".prompt" in beside:
-            return None
+            return choice
         if recipe.cls.wants_prompt(options_of(recipe, choice.options)):
             return f"it waits for its prompt: write it to {path.name}.prompt in the same folder."
-        return None
+        return choice
 
     def _download_of(self, path: Path) -> str | None:
         """Firefox creates an empty NAME while it downloads to NAME.part."""
@@ -67,18 +69,25 @@ class Prerequisites:
     ) -> Choice | Mistake:
         """The recipe and its options, or what is wrong with them. Wrong options are parsed again only once something
         has changed: parsing could take a third of a second, and would delay all other files."""
-        entry = self._inbox.look(path)
-        found = snapshot(self._inbox, entry) if entry else ()
         known = state.mistake
+        options_file = next((each.path for each in sidecars if each.path.suffix == OPTIONS_SUFFIX), None)
+        read = functools.partial(choose, settings, self._inbox, path.parent, content.kind, options_file)
+        if known is None and options_file is None:  # nearly all files: right
+            with contextlib.suppress(WrongOptions):
+                return read()
+        found = self._snapshot(path)  # before the options are read, so that it misses no change
         if known and (known.sidecars, known.snapshot, known.settings) == (tuple(sidecars), found, settings):
             return known
-        options_file = next((each.path for each in sidecars if each.path.suffix == OPTIONS_SUFFIX), None)
         try:
-            return choose(settings, self._inbox, path.parent, content.kind, options_file)
+            return read()
         except WrongOptions as error:
             why = f"its options are wrong: {error}"
             state.mistake = Mistake(snapshot=found, sidecars=tuple(sidecars), settings=settings, why=why)
             return state.mistake
+
+    def _snapshot(self, path: Path) -> Snapshot:
+        entry = self._inbox.look(path)
+        return snapshot(self._inbox, entry) if entry else ()
 
 
 def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:

@@ -20,7 +20,7 @@ from daemon.files.disk_retry import describe
 from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
 from daemon.intake.move_errors import explain_move_error, permissions
-from daemon.intake.overrides import FOLDER_FILE, why_ignored
+from daemon.intake.overrides import FOLDER_FILE, Choice, why_ignored
 from daemon.intake.prerequisites import Prerequisites, snapshot
 from daemon.intake.settling import Settling
 from daemon.intake.skipped import SkippedFiles
@@ -103,7 +103,8 @@ class PendingFiles:
         until = time.monotonic() + LOOK_SECONDS
         for path in self._looks.due(now):
             if path in self._looks:  # still, after the looks at others
-                self.guard(self._look, path, now, path=path)
+                with self._inbox.holding():
+                    self.guard(self._look, path, now, path=path)
             if time.monotonic() >= until:
                 return
 
@@ -325,19 +326,20 @@ class PendingFiles:
                 own.append(sidecar)
         return own
 
-    def is_waiting(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> bool:
-        """True if a complete file waits for something, such as its prompt; it is then looked at again later.
+    def choose(self, path: Path, content: Content, sidecars: list[Entry], now: float) -> Choice | None:
+        """Choose how to process a complete file. None: it waits for something, such as its prompt, and is looked at
+        again later.
 
         Raises:
             OSError: a file beside it cannot be read.
         """
-        why = self._prerequisites.missing(path, self._states.of(path), content, sidecars, now)
-        if why is None:
-            return False
-        self.left.report(path, why)
+        found = self._prerequisites.check(path, self._states.of(path), content, sidecars, now)
+        if isinstance(found, Choice):
+            return found
+        self.left.report(path, found)
         pause = max(self._settings().settle_seconds, _WRITER_PAUSE, _PAUSE_PER_LEFT * len(self.left))
         self._looks.set(path, now + pause)
-        return True
+        return None
 
     def look_again(self, path: Path, now: float) -> None:
         """Examine a file from the beginning, soon."""

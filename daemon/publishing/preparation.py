@@ -80,15 +80,17 @@ class Preparations:
                 raise done.error
             return not done.is_pending
         self._preparations.pop(job.id, None)  # of an earlier attempt, whose folder is gone
-        if self._is_quick(job, original, home):
+        if self.is_quick(job, original, home):
             return True
         self._start(job, original, home, again)
         return False
 
-    def _is_quick(self, job: Job, original: Original, home: Path | None) -> bool:
+    def is_quick(self, job: Job, original: Original, home: Path | None) -> bool:
         """True if the main thread can stage the original itself: it is small, or only linked."""
+        if original.path.lstat().st_size <= INLINE_BYTES:
+            return True
         needs_no_copy = home is None or self._outbox.may_link(original.path, home)
-        return original.path.lstat().st_size <= INLINE_BYTES or bool(needs_no_copy and job.sha256)
+        return bool(needs_no_copy and job.sha256)
 
     def _start(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> None:
         preparation = self._preparations[job.id] = _Preparation(attempt=job.attempt, home=home)

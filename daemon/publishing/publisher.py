@@ -7,7 +7,7 @@ from its beginning, so that it sees any change in the meantime.
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from daemon.core.background import Background
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.inbox import OriginalGone, as_recorded
+from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
-from daemon.files.originals import ERROR_DOCUMENTS, original_folder
-from daemon.publishing import preparation, result_documents
+from daemon.files.originals import ERROR_DOCUMENTS, original_folder, path_within
+from daemon.publishing import content, preparation, result_documents
+from daemon.publishing.group import GroupPublisher
 from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.preparation import Preparations
+from daemon.publishing.result import Result
 from daemon.publishing.result_documents import MadeBy
 from daemon.queue.store import ContentFacts, Store
 from processors import contract, protocol
@@ -51,26 +53,29 @@ class Publisher:
         self._background = background
         self._preparations = Preparations(layout.outbox, background, on_error=self._cannot_publish)
         self._job_retrier = JobRetrier(store, layout, disk_retry, background, release=self.release)
+        self._group = GroupPublisher(
+            settings, store, layout, may_join=self._may_join_group, release=self._release_later
+        )
         self._altered: set[str] = set()  # jobs whose originals no longer match their checksums
 
     def is_busy_with(self, job_id: str) -> bool:
         """True while the background works on this job; nothing else may start on it until then."""
         return self._job_retrier.is_busy_with(job_id) or self._preparations.is_pending(job_id)
 
-    def publish_result(
-        self,
-        job: Job,
-        finished: protocol.WorkFinished,
-        extra: MadeBy,
-        *,
-        on_give_up: Callable[[Exception], None],
-    ) -> None:
-        """Publish the result of a running job, up to `done`. The outcome of an attempt that has ended changes nothing.
+    def publish_results(self, results: Sequence[Result]) -> list[Result]:
+        """Publish the results of running jobs, up to `done`, together as far as possible. Return those that remain to
+        be published by `publish_result`."""
+        return list(results) if len(results) < 2 else self._group.publish(results)
 
-        extra: how the result was made, for result.json.
-        on_give_up: called if the result cannot be staged although the disks are writable.
-        """
-        self._make_result(job, finished, extra, on_give_up)
+    def _may_join_group(self, job: Job, original: Original) -> bool:
+        is_kept = self._settings.value.folder(job.folder).originals == "keep"
+        home = self._layout.outbox.staging / job.staging_name() if is_kept else None
+        return not self.is_busy_with(job.id) and self._preparations.is_quick(job, original, home)
+
+    def publish_result(self, result: Result) -> None:
+        """Publish the result of a running job, up to `done`. The outcome of an attempt that has ended changes
+        nothing."""
+        self._make_result(result)
 
     def publish_duplicate(self, job: Job, earlier: Job, finished: protocol.WorkFinished) -> None:
         """Publish the result of an `earlier` job with the same content for a queued job."""
@@ -82,34 +87,25 @@ class Publisher:
             device=earlier.device,
             duplicate_of=earlier.id,
         )
-        extra = MadeBy(note=f"The same content as {earlier.path}: see {earlier.result_path}.")
+        made_by = MadeBy(note=f"The same content as {earlier.path}: see {earlier.result_path}.")
 
         def on_give_up(error: Exception) -> None:
             self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
-        self._publish_result(
-            job, finished, extra, functools.partial(self._make_result, job, finished, extra, on_give_up)
-        )
+        self._publish_result(Result(job=job, finished=finished, made_by=made_by, on_give_up=on_give_up))
 
-    def _make_result(
-        self,
-        job: Job,
-        finished: protocol.WorkFinished,
-        extra: MadeBy,
-        on_give_up: Callable[[Exception], None],
-    ) -> None:
+    def _make_result(self, result: Result) -> None:
         """Publish a result now, or as soon as the disks allow, or once the background has prepared the original."""
-        again = functools.partial(self._make_result, job, finished, extra, on_give_up)
+        job = result.job
         self._disk_retry.run(
             f"result of {job.path} ({job.id[:8]})",
-            functools.partial(self._publish_result, job, finished, extra, again),
-            on_give_up=functools.partial(self._end_publishing, job, on_give_up),
+            functools.partial(self._publish_result, result),
+            on_give_up=functools.partial(self._end_publishing, job, result.on_give_up),
             failed=self._preparations.failures(job.id),
         )
 
-    def _publish_result(
-        self, job: Job, finished: protocol.WorkFinished, extra: MadeBy, again: Callable[[], None]
-    ) -> None:
+    def _publish_result(self, result: Result) -> None:
+        job = result.job
         if not self._may_end(job):
             return
         try:
@@ -117,29 +113,24 @@ class Publisher:
         except OriginalGone as error:
             self.give_up(job, contract.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
-        if changes := _changes(job, original):
+        if changes := content.changes(job, original):
             self._queue_again(job, original, changes)
             return
-        place = original_folder(original, [*(file["name"] for file in finished.files), "result.json"])
+        place = original_folder(original, [*(file["name"] for file in result.finished.files), "result.json"])
+        again = functools.partial(self._make_result, result)
         try:
             if not self._preparations.is_ready(job, original, self._home(job, place), again):
                 return
-            self._stage_result(job, finished, original, place, extra)
+            self._stage_result(result, original, place)
         except durable.CopyDiffers:  # changed, and its size and time put back
-            self._queue_again(job, original, _facts(original))
+            self._queue_again(job, original, content.facts(original))
             return
         publishing = self._store.intend(
             job,
             outcome=JobState.DONE,
             attempt_outcome="finished",
             result_path=self._layout.outbox.free_result_path(job, failed=False),
-            excerpt=finished.excerpt[:500],
-            review=tuple(finished.review),
-            pages=finished.pages,
-            media_seconds=finished.media_seconds,
-            error=None,
-            error_kind=None,
-            interruptions=0,
+            **result.facts,
         )
         if publishing is not None:
             self.complete(publishing)
@@ -203,26 +194,22 @@ class Publisher:
             late = "%s %s: the outcome of attempt %d came too late"
             log.warning(late, job.id[:8], job.path, job.attempt, extra=about(job))
             self._forget(job.id)
+            if current is not None and current.attempt == job.attempt:
+                self._release_ended(current)
             return False
         if current.state is JobState.PUBLISHING:  # an error hid that the intent was committed
             self.complete(current)
             return False
         return True
 
-    def _stage_result(
-        self,
-        job: Job,
-        finished: protocol.WorkFinished,
-        original: Original,
-        place: str,
-        extra: MadeBy,
-    ) -> None:
-        for file in finished.files:
+    def _stage_result(self, result: Result, original: Original, place: str) -> None:
+        job = result.job
+        for file in result.finished.files:
             if not self._layout.outbox.has_output(job, file["name"], file["size_bytes"]):
                 raise ValueError(f"the worker reported an output that does not exist: {file['name']!r}")
         policy = self._settings.value.folder(job.folder).originals
         where = {
-            "keep": _within(place, original),
+            "keep": path_within(place, original),
             "archive": f"archive:{job.folder}/{job.id}/{original.path.name}".replace(":/", ":"),
             "delete": None,
         }[policy]
@@ -231,9 +218,9 @@ class Publisher:
             self._layout.outbox.archive_original(job, original, is_placed=is_placed)
         document = result_documents.result_json(
             job,
-            finished,
+            result.finished,
             original={"policy": policy, "path": where},
-            **extra,
+            **result.made_by,
             version=__version__,
         )
         staged = original if policy == "keep" else None
@@ -287,9 +274,9 @@ class Publisher:
         except OriginalGone:
             original = None
         self._job_retrier.withdraw_now(job.id)
-        changes = _changes(job, original)
+        changes = content.changes(job, original)
         if original is not None and job.id in self._altered:
-            changes = _facts(original)
+            changes = content.facts(original)
         job = replace(job, **changes)
         if job.id not in self._preparations:
             self._layout.outbox.prepare_attempt(job)
@@ -301,7 +288,7 @@ class Publisher:
             prepared = self._preparations.sha256(job.id)
             changes["sha256"] = prepared or durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
             job = replace(job, **changes)
-        where = {"path": _within(place, original)} if original else None
+        where = {"path": path_within(place, original)} if original else None
         documents = {
             "error.txt": result_documents.error_txt(job, kind, message),
             "error.json": result_documents.error_json(job, kind, message, original=where, version=__version__),
@@ -328,14 +315,17 @@ class Publisher:
     def _complete(self, job_id: str) -> None:
         job = self._store.get(job_id)  # with the path that an earlier try may have given it
         if job is None or job.state is not JobState.PUBLISHING:
+            self._release_ended(job)
             return
         job = self._rename(job)
-        self._layout.outbox.fsync_result(job)  # the rename may be that of a run that was killed before this
+        self._layout.outbox.fsync_results(
+            job.result_path
+        )  # the rename may be that of a run that was killed before this
         done = self._store.finish(job)  # publish before finish: each row in state done has its result
         level = logging.INFO if done.state is JobState.DONE else logging.WARNING
         what = done.error or done.result_path
         log.log(level, "%s %s: %s: %s", done.id[:8], done.path, done.state, what, extra=about(done))
-        self._disk_retry.run(f"removal of inbox/.taken/{job_id}", functools.partial(self.release, job_id))
+        self._release_later([job_id])
 
     def _rename(self, job: Job) -> Job:
         while self._layout.outbox.is_staged(job):
@@ -346,15 +336,25 @@ class Publisher:
                 job = self._store.rename_intent(job, free)
         return job
 
-    def release(self, job_id: str) -> None:
-        """Remove the taken original of a job that has ended, its staging folders and its checkpoints. Nothing happens
-        if it was queued again in the meantime: that original is then the only one."""
-        job = self._store.get(job_id)
-        if job is not None and not job.state.is_final:
-            return
-        self._layout.inbox.release(job_id)
-        self._layout.outbox.discard_attempts(job_id)
-        durable.remove_tree(self._layout.checkpoints / job_id)
+    def _release_ended(self, job: Job | None) -> None:
+        """Release a job whose end was committed although an error was reported."""
+        if job is not None and job.state.is_final and not self.is_busy_with(job.id):
+            self._release_later([job.id])
+
+    def _release_later(self, job_ids: Sequence[str]) -> None:
+        others = f" and {len(job_ids) - 1} more" if len(job_ids) > 1 else ""
+        step = functools.partial(self.release, *job_ids)
+        self._disk_retry.run(f"removal of inbox/.taken/{job_ids[0]}{others}", step)
+
+    def release(self, *job_ids: str) -> None:
+        """Remove the taken originals of jobs that have ended, their staging folders and their checkpoints. Nothing
+        happens to a job that was queued again in the meantime: that original is then the only one."""
+        still_open = self._store.still_open(job_ids)
+        ended = [job_id for job_id in job_ids if job_id not in still_open]
+        self._layout.inbox.release(*ended)
+        self._layout.outbox.discard_attempts(*ended)
+        for job_id in ended:
+            durable.remove_tree(self._layout.checkpoints / job_id)
 
     # ---------------------------------------------------------------------------------------- retry
 
@@ -371,27 +371,3 @@ class Publisher:
     def withdraw(self, job: Job) -> None:
         """The second half of a retry, which recovery repeats."""
         self._job_retrier.withdraw(job)
-
-
-def _changes(job: Job, original: Original | None) -> ContentFacts:
-    """The columns of the row that no longer match the original because a program continued writing to it. The
-    background computes the new checksum of a large file."""
-    if original is None:
-        return ContentFacts()
-    facts = original.path.lstat()
-    if (facts.st_size, as_recorded(facts.st_mtime_ns)) == (job.size_bytes, job.mtime_ns):
-        return ContentFacts()
-    return _facts(original)
-
-
-def _facts(original: Original) -> ContentFacts:
-    """The columns of the row that describe an original's content, as it is now."""
-    facts = original.path.lstat()
-    is_small = facts.st_size <= preparation.INLINE_BYTES
-    sha256 = durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES) if is_small else None
-    return ContentFacts(sha256=sha256, size_bytes=facts.st_size, mtime_ns=as_recorded(facts.st_mtime_ns))
-
-
-def _within(place: str, original: Original) -> str:
-    """The path of an original, relative to its result."""
-    return f"{place}/{original.path.name}".removeprefix("./")

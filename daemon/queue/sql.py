@@ -41,9 +41,18 @@ FINISH = (
     "UPDATE jobs SET state = ?, lease = NULL, finished_at = ? "
     "WHERE id = ? AND attempt = ? AND lease IS ? AND state = 'publishing'"
 )
+# `SAVE_IF` to publish a result, with only the columns that it changes. Values: those columns, id, attempt, lease.
+RESULT_COLUMNS = ("result_path", "excerpt", "review", "pages", "media_seconds")
+INTEND_RESULT = (
+    "UPDATE jobs SET state = 'publishing', outcome = 'done', error = NULL, error_kind = NULL, interruptions = 0, "
+    f"{', '.join(f'{name} = ?' for name in RESULT_COLUMNS)} "
+    "WHERE id = ? AND attempt = ? AND lease IS ? AND state = 'running'"
+)
 
 GET = f"SELECT {_COLUMNS} FROM jobs WHERE id = ?"
 KNOWN = "SELECT id FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
+# Value: a JSON list of ids.
+HOLDERS = "SELECT id, attempt, lease, state FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
 QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} {_IN_QUEUE_ORDER} LIMIT ?"
 SMALLEST_QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} AND alone = 0 ORDER BY size_bytes LIMIT 1"
 NEXT_RUN_AT = "SELECT min(run_at) FROM jobs WHERE state = 'queued' AND run_at > ?"

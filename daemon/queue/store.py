@@ -59,12 +59,23 @@ class ContentFacts(TypedDict, total=False):
     mtime_ns: int
 
 
-class JobChanges(ContentFacts, total=False):
+class ResultFacts(TypedDict, total=False):
+    """The columns of a job that describe its result."""
+
+    excerpt: str
+    review: tuple[str, ...]
+    pages: int | None
+    media_seconds: float | None
+    error_kind: str | None
+    error: str | None
+    interruptions: int
+
+
+class JobChanges(ContentFacts, ResultFacts, total=False):
     """Columns of a job that change with its state."""
 
     recipe: str | None
     charged: int
-    interruptions: int
     alone: bool
     run_at: int
     waiting_for: str | None
@@ -74,12 +85,6 @@ class JobChanges(ContentFacts, total=False):
     device: str | None
     attempt: int
     result_path: str | None
-    excerpt: str
-    review: tuple[str, ...]
-    pages: int | None
-    media_seconds: float | None
-    error_kind: str | None
-    error: str | None
     overrides: Overrides
     duplicate_of: str | None
 
@@ -186,6 +191,20 @@ class Store(Database):
         self._moved(job.state, publishing.state)
         return publishing
 
+    def intend_results(self, jobs: Sequence[Job]) -> list[Job]:
+        """running -> publishing with the outcome done, for several jobs in one transaction; `jobs` describe their
+        results already. Return those that were not fenced off."""
+        with self._transaction():
+            held = self.held(jobs, JobState.RUNNING)  # nobody else writes before the commit
+            if held:
+                now = self._clock()
+                self._run(sql.INTEND_RESULT, [_result_values(job) for job in held])
+                self._run(sql.END_ATTEMPT, [(now, "finished", None, job.id, job.attempt) for job in held])
+                self._run(sql.INSERT_EVENT, [(job.id, now, "publishing as done", job.result_path) for job in held])
+        for _ in held:
+            self._moved(JobState.RUNNING, JobState.PUBLISHING)
+        return [replace(job, state=JobState.PUBLISHING, outcome=JobState.DONE) for job in held]
+
     def rename_intent(self, job: Job, result_path: str) -> Job:
         """Change the result's path: something else got its name before it was published."""
         renamed = replace(job, result_path=result_path)
@@ -204,6 +223,18 @@ class Store(Database):
             self._event(done, done.state, done.result_path)
         self._moved(job.state, done.state)
         return done
+
+    def finish_results(self, jobs: Sequence[Job]) -> list[Job]:
+        """`finish` for several jobs with the outcome done, in one transaction. Return those not fenced off."""
+        with self._transaction():
+            held, now = self.held(jobs, JobState.PUBLISHING), self._clock()
+            if held:
+                ended = str(JobState.DONE)
+                self._run(sql.FINISH, [(ended, now, job.id, job.attempt, job.lease) for job in held])
+                self._run(sql.INSERT_EVENT, [(job.id, now, ended, job.result_path) for job in held])
+        for _ in held:
+            self._moved(JobState.PUBLISHING, JobState.DONE)
+        return [replace(job, state=JobState.DONE, lease=None, finished_at=now) for job in held]
 
     def reopen(self, job: Job) -> Job:
         """failed or cancelled -> queued, with all attempts restored; `result_path` stays until `forget_result`. In any
@@ -316,6 +347,15 @@ class Store(Database):
         row = self._run(sql.GET, (job_id,)).fetchone()
         return _job(row) if row else None
 
+    def held(self, jobs: Sequence[Job], state: JobState) -> list[Job]:
+        """Those of `jobs` that are in `state`, held by the attempts that `jobs` describe: the fence, for several."""
+        holders = self._holders([job.id for job in jobs])
+        return [job for job in jobs if holders.get(job.id) == (job.attempt, job.lease, state)]
+
+    def still_open(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of the jobs that have not ended."""
+        return {job_id for job_id, (_, _, state) in self._holders(job_ids).items() if state not in _ENDED}
+
     def queued(self, recipe: str | None, *, now: int, limit: int) -> list[Job]:
         """The jobs of a recipe that may start now, in the order of the queue."""
         return [_job(row) for row in self._run(sql.QUEUED, (recipe, now, limit))]
@@ -425,6 +465,11 @@ class Store(Database):
         self._counts[old] -= 1
         self._counts[new] += 1
 
+    def _holders(self, job_ids: Sequence[str]) -> dict[str, tuple[int, str | None, str]]:
+        """Attempt, lease and state of jobs, by id."""
+        rows = self._run(sql.HOLDERS, (json.dumps(job_ids),))
+        return {row.id: (row.attempt, row.lease, row.state) for row in rows}
+
     def _run(self, statement: str, values: _Values | list[_Values] = ()) -> sa.CursorResult[Any]:
         """Run a statement of `sql`: with a tuple of values once, with a list of tuples once for each."""
         return self._connection.exec_driver_sql(statement, values)
@@ -454,6 +499,11 @@ def _is_attempt(job: Job, *states: JobState) -> tuple[str, *_Values]:
     """The fence as a condition, followed by its values."""
     values: _Values = (job.attempt, job.lease, *map(str, states))
     return sql.is_attempt(len(states)), *values
+
+
+def _result_values(job: Job) -> _Values:
+    row = _row(job)
+    return (*(row[name] for name in sql.RESULT_COLUMNS), job.id, job.attempt, job.lease)
 
 
 def _start_values(job: Job) -> _Values:

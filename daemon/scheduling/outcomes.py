@@ -4,6 +4,7 @@
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from daemon.config.current import CurrentSettings
@@ -16,10 +17,11 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.publishing.publisher import Publisher
+from daemon.publishing.result import Result
 from daemon.publishing.result_documents import MadeBy
 from daemon.scheduling import retry
 from daemon.scheduling.attempts import Attempts
-from daemon.scheduling.pools import Assignment, Pool, Pools
+from daemon.scheduling.pools import Pool, Pools
 from daemon.scheduling.progress import ProgressBoard
 from daemon.workers.supervisor import Worker, Workers, WorkerState, describe_exit
 from processors import contract, protocol
@@ -71,8 +73,8 @@ class Outcomes:
             case contract.WorkProgress() as progress:
                 if progress.job is None or progress.job in worker.jobs:
                     self._progress.report(worker.number, progress)
-            case protocol.WorkFinished() as finished:
-                self._on_finished(worker, finished)
+            case protocol.WorkFinished():
+                self.publish([result] if (result := self.accept(received)) else [])
             case protocol.WorkFailed() as failed:
                 self._on_failed(worker, failed)
             case protocol.BatchDone():
@@ -100,19 +102,24 @@ class Outcomes:
         worker.state = WorkerState.ENDING
         self._pools.park(self._pools.of(worker), failed.message)
 
-    def _on_finished(self, worker: Worker, finished: protocol.WorkFinished) -> None:
+    def accept(self, received: WorkerMessage) -> Result | None:
+        """Take the job of a `WorkFinished` off its worker, and return its result for `publish`; None: it is of no
+        use."""
+        worker, finished = self._workers.get(received.worker), received.message
+        assert isinstance(finished, protocol.WorkFinished)
+        if worker is None:
+            return None
+        worker.last_message = self._clock.monotonic()
         job = self._take_job(worker, finished.job, finished.attempt)
         if job is None:
-            return
+            return None
         assignment = self._attempts.end(job.id)
         assert assignment is not None  # each job of a worker has one
         if self._attempts.take_cancelled(job.id):  # the result was under way already
             self._publishing.cancel(job)
-            return
+            return None
         assignment.pool.storage_failures = 0
-        self._publish(job, finished, assignment)
 
-    def _publish(self, job: Job, finished: protocol.WorkFinished, assignment: Assignment) -> None:
         def give_up(error: Exception) -> None:
             self._settle_failure(job, assignment.pool, FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
@@ -123,12 +130,24 @@ class Outcomes:
                 processor_options=assignment.processor_options,
                 note=assignment.note,
             )
-            self._publishing.publish_result(job, finished, made_by, on_give_up=give_up)
-        except StartOver:
-            raise
         except Exception as error:  # error boundary: one job
-            log.exception("%s %s: the result could not be published", job.id[:8], job.path, extra=about(job))
-            give_up(error)
+            self._cannot_publish(job, error, give_up)
+            return None
+        return Result(job=job, finished=finished, made_by=made_by, on_give_up=give_up)
+
+    def publish(self, results: Sequence[Result]) -> None:
+        """Publish accepted results."""
+        for result in self._publishing.publish_results(results):
+            try:
+                self._publishing.publish_result(result)
+            except StartOver:
+                raise
+            except Exception as error:  # error boundary: one job
+                self._cannot_publish(result.job, error, result.on_give_up)
+
+    def _cannot_publish(self, job: Job, error: Exception, give_up: Callable[[Exception], None]) -> None:
+        log.error("%s %s: cannot publish the result", job.id[:8], job.path, exc_info=error, extra=about(job))
+        give_up(error)
 
     def _on_failed(self, worker: Worker, failed: protocol.WorkFailed) -> None:
         job = self._take_job(worker, failed.job, failed.attempt)

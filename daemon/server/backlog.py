@@ -35,6 +35,10 @@ class Backlog:
         except queue.Empty:
             return
 
+    def first(self) -> object | None:
+        """The first message that is no signal; None: there is none."""
+        return self.messages[0] if self.messages else None
+
     def next_message(self) -> object:
         """Remove and return the first message that is no signal."""
         message = self.messages.popleft()

@@ -10,14 +10,17 @@ from collections.abc import Callable
 
 from daemon.core import messages
 from daemon.core.errors import StorageError
+from daemon.publishing.result import Result
 from daemon.server.app import App
 from daemon.server.backlog import Backlog
 from daemon.server.tasks import Tasks
+from processors import contract, protocol
 from processors.contract import FailureKind
 
 log = logging.getLogger(__name__)
 
 _APPLY_SECONDS = 0.03  # for messages, before the inbox is looked at again
+_GROUP = 32  # results that are published together, at most
 
 
 def _nothing(*_: object) -> None: ...
@@ -52,9 +55,35 @@ class Loop:
             self.guard(self._on_signal, self._backlog.signals.popleft().number)
         until = time.monotonic() + _APPLY_SECONDS
         while self._backlog.messages:
-            self.guard(self._apply, self._backlog.next_message())
+            if results := self._accept_results():
+                self._publish(results)
+            elif self._backlog.messages:
+                self.guard(self._apply, self._backlog.next_message())
             if time.monotonic() >= until:
                 break
+
+    def _accept_results(self) -> list[Result]:
+        """Accept the results that come next, which are published together, and apply the progress between them."""
+        results: list[Result] = []
+        while len(results) < _GROUP and isinstance(received := self._backlog.first(), messages.WorkerMessage):
+            if isinstance(received.message, protocol.WorkFinished):
+                self.guard(
+                    lambda received: results.extend(filter(None, [self._app.outcomes.accept(received)])), received
+                )
+            elif not isinstance(received.message, contract.WorkProgress):
+                break
+            else:
+                self.guard(self._apply, received)
+            self._backlog.next_message()
+        return results
+
+    def _publish(self, results: list[Result]) -> None:
+        """Publish results together. A worker that is idle now starts its next batch first."""
+        received = self._backlog.first()
+        if isinstance(received, messages.WorkerMessage) and isinstance(received.message, protocol.BatchDone):
+            self.guard(self._apply, self._backlog.next_message())
+            self.guard(self._app.dispatcher.feed)
+        self.guard(self._app.outcomes.publish, results)
 
     def advance(self) -> None:
         """Do what has become possible; afterwards only a message or the end of `pause` makes more possible."""

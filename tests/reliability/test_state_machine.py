@@ -28,6 +28,7 @@ from daemon import config
 from daemon.core import durable
 from daemon.core.job import JobState
 from daemon.publishing import preparation, publisher
+from daemon.publishing.result import Result
 from daemon.recovery.verify import Verification
 from daemon.workers.supervisor import WorkerState
 from processors.contract import FailureKind
@@ -251,7 +252,9 @@ class Life(RuleBasedStateMachine):
         REACHED["late answer"] += 1
         before = self._snapshot()
         self.daemon.receive(number, answer)
-        self.daemon.publishing.publish_result(job, answer, {}, on_give_up=lambda error: None)
+        late = Result(job=job, finished=answer, made_by={}, on_give_up=lambda error: None)
+        self.daemon.publishing.publish_result(late)
+        assert self.daemon.publishing.publish_results([late, late]) == [late, late]
         assert self.daemon.store.requeue(job, outcome="late") is None
         fields = {"outcome": JobState.DONE, "attempt_outcome": "late", "result_path": "late"}
         assert (

@@ -6,7 +6,7 @@ only receive, a hasher and a background that act when their turn comes, and a cl
 
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +260,12 @@ class ManualDaemon:
     def finish(self, worker: int, job: Job) -> None:
         """A worker writes an output and reports it."""
         self.receive(worker, finished(self, job))
+
+    def finish_together(self, worker: int, jobs: Iterable[Job]) -> None:
+        """A worker reports several results before the daemon looks at the first."""
+        for job in jobs:
+            self._post(WorkerMessage(worker=worker, message=finished(self, job)))
+        self.apply_all()
 
     def fail(self, worker: int, job: Job, kind: FailureKind = FailureKind.ERROR, **facts: Any) -> None:
         fields = {"job": job.id, "attempt": job.attempt, "kind": kind, "message": f"{job.name} failed", **facts}

@@ -61,9 +61,9 @@ def _leak_descriptors(settings: config.Settings) -> None:
     """Each job leaves a descriptor open."""
     release = Inbox.release
 
-    def leak(self: Inbox, job_id: str) -> None:
+    def leak(self: Inbox, *job_ids: str) -> None:
         os.open(self.path, os.O_RDONLY)
-        release(self, job_id)
+        release(self, *job_ids)
 
     _replace(Inbox, "release", leak)
 
@@ -72,9 +72,9 @@ def _hoard_memory(settings: config.Settings) -> None:
     """Each job leaves two megabytes behind."""
     release, hoard = Inbox.release, []
 
-    def keep(self: Inbox, job_id: str) -> None:
+    def keep(self: Inbox, *job_ids: str) -> None:
         hoard.append(os.urandom(2**21))
-        release(self, job_id)
+        release(self, *job_ids)
 
     _replace(Inbox, "release", keep)
 

@@ -230,7 +230,7 @@ def _fsync_no_document() -> None:
 def _fsync_no_drop() -> None:
     from daemon.core import durable
 
-    durable.Syncer.sync = lambda self, path: None
+    durable.Syncer.sync_in_place = lambda self, path: True
 
 
 def _fsync_no_commit() -> None:

@@ -159,7 +159,7 @@ def _results_unsynced() -> None:
     """Break the daemon: it records a job as done before the rename into the outbox is durable."""
     from daemon.files.outbox import Outbox
 
-    Outbox.fsync_result = lambda self, job: None
+    Outbox.fsync_results = lambda self, *paths: None
 
 
 def _documents_unsynced() -> None:
@@ -171,7 +171,7 @@ def _documents_unsynced() -> None:
 def _drops_unsynced() -> None:
     from daemon.core import durable
 
-    durable.Syncer.sync = lambda self, path: None
+    durable.Syncer.sync_in_place = lambda self, path: True
 
 
 def _commits_synced(how: str) -> None:

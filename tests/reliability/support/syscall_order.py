@@ -22,7 +22,7 @@ class _State:
     commits: int = 0
     staged: dict[str, int] = field(default_factory=dict)  # attempt's folder -> commits when it was last synced
     published: dict[str, int] = field(default_factory=dict)  # job -> commits when its result was safely visible
-    awaited: dict[str, str] = field(default_factory=dict)  # folder to be synced -> the job published into it
+    awaited: dict[str, set[str]] = field(default_factory=dict)  # folder to be synced -> the jobs published into it
     renames: int = 0
 
 
@@ -73,7 +73,7 @@ class Order:
         if path.startswith(STAGING):
             state.staged[path] = state.commits
         if path in state.awaited:
-            state.published[state.awaited.pop(path)] = state.commits
+            state.published |= dict.fromkeys(state.awaited.pop(path), state.commits)
 
     def _rename(self, path: str, source: str) -> Iterator[str]:
         state = self._state
@@ -91,7 +91,7 @@ class Order:
                 yield "it is visible before the commit is synced"
             folder = os.path.dirname(path)
             state.promised[folder] = f"{path} was published"
-            state.awaited[folder] = os.path.basename(source).split(".")[0]
+            state.awaited.setdefault(folder, set()).add(os.path.basename(source).split(".")[0])
 
     def _release(self, path: str) -> Iterator[str]:
         job = path.removeprefix(TAKEN).split("/")[0]

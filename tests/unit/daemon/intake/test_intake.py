@@ -27,9 +27,9 @@ class UnexpectedError(Exception):
         ("intake._files", "consider"),
         ("intake._files", "_is_written"),
         ("layout.inbox", "sidecars"),
-        ("intake._files._prerequisites", "missing"),
+        ("intake._files._prerequisites", "check"),
         ("intake._describer", "describe"),
-        ("intake._describer", "_choose"),
+        ("intake._describer", "_describe_sidecars"),
     ],
 )
 def test_unexpected_error_in_one_file_affects_that_file_only(

@@ -15,7 +15,11 @@ from daemon.core.job import JobState
 from processors import protocol
 from processors.contract import FailureKind
 
-TABLES = {"inbox": {"text": "count", "settle_seconds": 0.0}, "recipes": {"count": {"processor": "plaintext"}}}
+TABLES = {
+    "inbox": {"text": "count", "settle_seconds": 0.0},
+    "recipes": {"count": {"processor": "plaintext"}},
+    "processors": {"plaintext": {"max_batch": 1}},
+}
 INTERNAL, STORAGE = 70, 74
 
 

@@ -1,0 +1,38 @@
+"""What a worker has made of a job, until it is published."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.core.job import Job
+from daemon.publishing.result_documents import MadeBy
+from daemon.queue.store import ResultFacts
+from processors import protocol
+
+_EXCERPT_CHARS = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The result of an attempt.
+
+    made_by: how it was made, for result.json.
+    on_give_up: called if it cannot be staged although the disks are writable.
+    """
+
+    job: Job
+    finished: protocol.WorkFinished
+    made_by: MadeBy
+    on_give_up: Callable[[Exception], None]
+
+    @property
+    def facts(self) -> ResultFacts:
+        """The columns of the job that describe it."""
+        return ResultFacts(
+            excerpt=self.finished.excerpt[:_EXCERPT_CHARS],
+            review=tuple(self.finished.review),
+            pages=self.finished.pages,
+            media_seconds=self.finished.media_seconds,
+            error=None,
+            error_kind=None,
+            interruptions=0,
+        )
