@@ -25,9 +25,9 @@ from hypothesis.stateful import (
 from manual_daemon import InlineBackground, ManualDaemon, finished, is_odd
 
 from daemon import config
-from daemon.core import durable
+from daemon.core import durable, parallel
 from daemon.core.job import JobState
-from daemon.publishing import preparation, publisher
+from daemon.publishing import group, preparation, publisher
 from daemon.publishing.result import Result
 from daemon.recovery.verify import Verification
 from daemon.workers.supervisor import WorkerState
@@ -41,7 +41,7 @@ settle_seconds = 1.0
 text = ""
 [recipes.count]
 processor = "plaintext"
-max_batch = 3
+max_batch = 6
 [retry]
 attempts = 3
 backoff = "1s"
@@ -59,12 +59,18 @@ NAMES = (
     "failed/f.txt",
 )
 ACTIONS = (
-    *("drop", "drop", "drop", "turn", "turn", "turn", "finish_one", "finish_one", "fail_one", "go_on", "work"),
+    *("drop", "drop", "drop", "turn", "turn", "turn", "finish_one", "finish_several", "fail_one", "go_on", "work"),
     *("worker_dies", "end_batches", "answer_comes_late_or_twice", "cancel", "retry", "change_a_taken_file"),
     *("delete", "rename", "carry_a_result_away", "occupy_the_name_of_a_result"),
     *("will_die", "disk_will_fail", "die_now"),
 )
 REACHED: collections.Counter[str] = collections.Counter()  # how often each rule and state was met, over all examples
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch):
+    """The fuse counts calls: threads would make them come in another order each time."""
+    monkeypatch.setattr(parallel, "threads", 1)
 
 
 class Life(RuleBasedStateMachine):
@@ -216,6 +222,16 @@ class Life(RuleBasedStateMachine):
             REACHED["finished"] += 1
             self.old_answers.append((worker.number, finished(self.daemon, job), job))
             self._live(self.daemon.finish, worker.number, job)
+
+    def finish_several(self, pick: int, other: int) -> None:
+        """Results that arrive together are published together."""
+        workers = [worker for worker in self.daemon.workers if len(worker.jobs) > 1]
+        if workers:
+            worker = workers[pick % len(workers)]
+            jobs = list(worker.jobs.values())
+            REACHED["finished together"] += len(jobs)
+            self.old_answers += [(worker.number, finished(self.daemon, job), job) for job in jobs]
+            self._live(self.daemon.finish_together, worker.number, jobs)
 
     def fail_one(self, pick: int, other: int) -> None:
         kind = list(FailureKind)[other % len(FailureKind)]
@@ -395,7 +411,11 @@ def test_thousands_of_lives_lose_nothing_and_make_nothing_twice():
     print("state machine:", ", ".join(f"{count} {what}" for what, count in sorted(REACHED.items())), "0 bad")
 
 
-@pytest.mark.parametrize("sabotage", ["no fence", "recovery adopts nothing", "done before the rename"])
+@pytest.mark.parametrize(
+    "sabotage",
+    ["no fence", "no fence in a group", "recovery adopts nothing", "done before the rename"]
+    + ["done before the rename in a group"],
+)
 def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
     """Negative controls."""
     import sqlalchemy as sa
@@ -406,6 +426,10 @@ def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
     if sabotage == "no fence":
         monkeypatch.setattr(store, "_is_attempt", lambda job, *states: ("1",))
         monkeypatch.setattr(publisher.Publisher, "_may_end", lambda self, job: True)
+    elif sabotage == "no fence in a group":
+        monkeypatch.setattr(store.Store, "held", lambda self, jobs, state: list(jobs))
+    elif sabotage == "done before the rename in a group":
+        monkeypatch.setattr(group.GroupPublisher, "_rename", lambda self, job: True)
     elif sabotage == "recovery adopts nothing":
         monkeypatch.setattr(startup.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
     else:

@@ -1,13 +1,17 @@
 """Deaths and disk errors at the n-th durable call or commit from now, in this process."""
 
 import errno
+import os
 from collections.abc import Callable
 from typing import Any
 
 from daemon.core import durable
 from daemon.queue.database import _Transaction
 
-_CALLS = ("rename_noreplace", "fsync_folder", "write_file", "link_or_copy", "remove_tree", "make_folder")
+_CALLS = (
+    *("rename_noreplace", "fsync_folder", "write_file", "write_unsynced", "fsync_and_close", "link_or_copy"),
+    *("remove_tree", "make_folder"),
+)
 _REAL = {name: getattr(durable, name) for name in _CALLS}
 _REAL_COMMIT = _Transaction.__exit__
 
@@ -70,7 +74,12 @@ class Fuse:
 
     def _wrap(self, call: Callable) -> Callable:
         def wrapped(*arguments: Any, **keywords: Any) -> Any:
-            self.burn()
+            try:
+                self.burn()
+            except BaseException:
+                if call is _REAL["fsync_and_close"]:
+                    os.close(*arguments)
+                raise
             result = call(*arguments, **keywords)
             if self.failures == 0:
                 self.burn()
