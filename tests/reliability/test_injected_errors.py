@@ -9,11 +9,14 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import many_files
 import pytest
+import three_files
 from faults import Fault, ForkServer, calls, cause_is_gone
 from sandbox import Place, wait_for
-from three_files import check, lay, verify
+from three_files import verify
 
 UNTIL_GONE = 10**9
 ERRORS = {  # what each kind of call may meet
@@ -41,7 +44,7 @@ def _faults(seen: list[str], *, in_worker: bool) -> Iterator[Fault]:
                 yield Fault(call=kind, nth=nth, error=next(turns[kind]), in_worker=in_worker)
 
 
-def _check_fault(server: ForkServer, place: Place, fault: Fault) -> float:
+def _check_fault(server: ForkServer, place: Place, fault: Fault, files: ModuleType) -> float:
     """Run one fault; the seconds from the end of its cause to the end of all work."""
     at = f"{fault.call} number {fault.nth} fails with {errno.errorcode[fault.error]}"
     server.start(place, fault)
@@ -59,7 +62,7 @@ def _check_fault(server: ForkServer, place: Place, fault: Fault) -> float:
         assert server.run(place) == 0, (at, place.log())
     else:
         assert status == 0, (at, place.log())
-    check(place, f"{at}\n{place.log()}")
+    files.check(place, f"{at}\n{place.log()}")
     verify(place, at)
     charged = place.rows("SELECT name, charged FROM jobs WHERE state = 'done' AND charged > 0")
     assert not charged, (at, charged, place.log())
@@ -90,7 +93,16 @@ def _check_fsyncs(seen: list[str], at: str) -> None:
             assert not repeated, f"{at}: {call} was tried again"
 
 
-def _each_fault(server: ForkServer, tmp_path: Path, *, step: int, count: int, sabotage: str = "") -> None:
+def _each_fault(
+    server: ForkServer,
+    tmp_path: Path,
+    *,
+    step: int,
+    count: int,
+    sabotage: str = "",
+    files: ModuleType = three_files,
+) -> None:
+    lay = files.lay
     clean = lay(tmp_path / "clean", tmp_path / "clean" / "outbox")
     assert server.run(clean) == 0
     faults = list(_faults(calls(clean), in_worker=False))
@@ -102,7 +114,7 @@ def _each_fault(server: ForkServer, tmp_path: Path, *, step: int, count: int, sa
     for number, fault in enumerate([*in_worker, *faults][::step]):
         place = lay(tmp_path / str(number), tmp_path / str(number) / "outbox")
         fault = Fault(**{**vars(fault), "count": count, "sabotage": sabotage})
-        slowest = max(slowest, _check_fault(server, place, fault))
+        slowest = max(slowest, _check_fault(server, place, fault, files))
         done += 1
     print(f"injected errors: {done} faults of {len(faults) + len(in_worker)} calls, 0 bad, slowest end {slowest:.1f} s")
 
@@ -113,6 +125,16 @@ def test_call_that_fails_once_costs_nothing(fork_server: ForkServer, tmp_path: P
 
 def test_work_goes_on_once_calls_do_not_fail_any_more(fork_server: ForkServer, tmp_path: Path):
     _each_fault(fork_server, tmp_path, step=151, count=UNTIL_GONE)
+
+
+def test_call_that_fails_in_a_group_costs_nothing(fork_server: ForkServer, tmp_path: Path):
+    _each_fault(fork_server, tmp_path, step=997, count=1, files=many_files)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("count", [1, UNTIL_GONE], ids=["once", "until its cause is gone"])
+def test_many_calls_of_groups_may_fail(fork_server: ForkServer, tmp_path: Path, count: int):
+    _each_fault(fork_server, tmp_path, step=11, count=count, files=many_files)
 
 
 @pytest.mark.long

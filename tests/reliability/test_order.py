@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import many_files
 import pytest
 from faults import Fault, ForkServer, calls
 from syscall_order import Order
@@ -49,3 +50,43 @@ def test_rig_sees_a_daemon_that_would(sabotage: str, fork_server: ForkServer, tm
     """Negative controls."""
     order = Order(_calls_of(fork_server, tmp_path / "x", tmp_path / "x" / "outbox", Fault(sabotage=sabotage)))
     assert order.violations
+
+
+# ------------------------------------------------------------------------------------------- groups
+
+_THREADS = Fault(threads=8)
+
+
+def _group_calls(server: ForkServer, home: Path, outbox: Path, fault: Fault = _THREADS) -> list[str]:
+    place = many_files.lay(home, outbox)
+    assert server.run(place, fault) == 0, place.log()
+    if not fault.sabotage:
+        many_files.check(place, "the run")
+    return [call.replace(f"{outbox}", "outbox") for call in calls(place)]
+
+
+def test_results_of_a_group_are_synced_and_committed_in_order(fork_server: ForkServer, tmp_path: Path):
+    """They share commits and fsyncs; that this saves any, and so that there are groups at all, is counted."""
+    seen = _group_calls(fork_server, tmp_path / "many", tmp_path / "many" / "outbox")
+    order = Order(seen)
+    assert order.violations == [] and order.renames == 2 * many_files.COUNT
+    commits, stagings = seen.count("fsync state/jobs.db-wal"), seen.count("fsync outbox/.staging")
+    assert commits < many_files.COUNT and stagings < many_files.COUNT, "each result is published alone"
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
+def test_group_is_copied_in_order_to_another_file_system(fork_server: ForkServer, tmp_path: Path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as shm:
+        order = Order(_group_calls(fork_server, tmp_path / "two", Path(shm, "outbox")))
+    assert order.violations == [] and order.renames == 2 * many_files.COUNT
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    ["fsync_no_folder", "fsync_no_document_of_a_group", "fsync_no_drop", "fsync_no_folder_of_a_group"]
+    + ["release_a_group_before_it_is_done", "rename_a_group_before_the_intents"],
+)
+def test_rig_sees_a_daemon_that_would_in_groups(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+    """Negative controls."""
+    fault = Fault(threads=8, sabotage=sabotage)
+    assert Order(_group_calls(fork_server, tmp_path / "x", tmp_path / "x" / "outbox", fault)).violations

@@ -31,6 +31,7 @@ class Fault:
     count: int = 1  # how many in a row
     error: int = 0  # errno
     in_worker: bool = False
+    threads: int = 1  # of `daemon.core.parallel`; with more, the calls come in another order each time
     sabotage: str = ""  # a deliberately broken daemon: see `_SABOTAGE`
 
 
@@ -144,6 +145,7 @@ def _drain(order: dict) -> None:
     """The daemon, in the forked process; never returns."""
     from daemon import config
     from daemon.cli import terminal
+    from daemon.core import parallel
     from daemon.core.errors import InboxdError
     from daemon.server import service
 
@@ -165,6 +167,7 @@ def _drain(order: dict) -> None:
     if fault.in_worker:
         os.environ["FAULTS"] = "\t".join(str(part) for part in (*plan, home / "calls"))
     settings = config.load(Path(order["config"]))
+    parallel.threads = fault.threads
     for name in filter(None, fault.sabotage.split()):
         _SABOTAGE[name]()
     if not fault.in_worker:
@@ -279,12 +282,62 @@ def _rename_before_the_intent() -> None:
     Store.intend = intend_afterwards
 
 
+def _fsync_no_document_of_a_group() -> None:
+    from daemon.core import durable
+
+    durable.fsync_and_close = os.close
+
+
+def _rename_a_group_before_the_intents() -> None:
+    from daemon.publishing.group import GroupPublisher
+
+    name = GroupPublisher._name
+
+    def name_and_rename(self, results):
+        named = name(self, results)
+        for job in named:
+            self._layout.outbox.publish(job)
+        return named
+
+    GroupPublisher._name = name_and_rename
+    GroupPublisher._rename = lambda self, job: True
+
+
+def _finish_a_group_before_the_renames() -> None:
+    from daemon.publishing.group import GroupPublisher
+
+    GroupPublisher._rename = lambda self, job: True
+
+
+def _release_a_group_before_it_is_done() -> None:
+    from daemon.files.outbox import Outbox
+    from daemon.publishing.group import GroupPublisher
+
+    rename = GroupPublisher._rename
+
+    def rename_and_release(self, job):
+        renamed = rename(self, job)
+        Outbox.fsync_results(self._layout.outbox, job.result_path)
+        self._layout.inbox.release(job.id)
+        return renamed
+
+    GroupPublisher._rename = rename_and_release
+
+
+def _fsync_no_folder_of_a_group() -> None:
+    from daemon.files.outbox import Outbox
+
+    Outbox.fsync_results = lambda self, *paths: None
+
+
 _SABOTAGE = {
     function.__name__.removeprefix("_"): function
     for function in (
         *(_forget_the_taken, _finish_before_the_rename, _charge_for_the_disk, _keep_nothing),
         *(_fsync_no_folder, _fsync_no_document, _fsync_no_drop, _fsync_no_commit),
         *(_release_before_done, _rename_before_the_intent),
+        *(_fsync_no_document_of_a_group, _rename_a_group_before_the_intents, _finish_a_group_before_the_renames),
+        *(_release_a_group_before_it_is_done, _fsync_no_folder_of_a_group),
     )
 }
 

@@ -17,6 +17,7 @@ TEXT = """
     settle_seconds = 0.0
     [recipes.count]
     processor = "plaintext"
+    max_batch = {max_batch}
 """
 ENDS = {"a/good.txt": "done", "bad.txt": "failed", "b/latin.txt": "failed"}
 
@@ -24,7 +25,7 @@ ENDS = {"a/good.txt": "done", "bad.txt": "failed", "b/latin.txt": "failed"}
 def lay(home: Path, outbox: Path) -> Place:
     """A place with a good file, one with a sidecar, and two that fail."""
     home.mkdir(parents=True)
-    place = Place(home, TEXT.format(outbox=outbox))
+    place = Place(home, TEXT.format(outbox=outbox, max_batch=1))
     place.outbox = outbox
     place.drop("a/good.txt.prompt", "why?")
     place.drop("a/good.txt", "fine text")
