@@ -18,8 +18,6 @@ text = "count"
 settle_seconds = 0.5
 [recipes.count]
 processor = "plaintext"
-[processors.plaintext]
-max_batch = 32
 """
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -68,6 +68,8 @@ TESTS = {  # by module: the unit tests that should notice first; for what they m
     "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox"),
     "core.background": ("core/test_background", "publishing/test_publisher"),
     "core.durable": ("core/test_durable", "files/test_outbox", "recovery/test_startup"),
+    "core.parallel": ("core/test_parallel", "publishing/test_group", "intake/test_claimer"),
+    "publishing.group": ("publishing/test_group", "publishing/test_publisher"),
     "publishing.preparation": ("publishing/test_publisher", "scheduling/test_dispatcher"),
     "publishing.job_retrier": ("publishing/test_publisher", "recovery/test_startup"),
     "publishing.publisher": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_dispatcher"),

@@ -18,7 +18,7 @@ SHORT_SECONDS = 3.0
 MAX_WORKERS = 3
 
 SHORT = {sort: weight for sort, weight in WEIGHTS.items() if sort not in ("hang", "large", "noisy")}
-SHORT_LIVED = 'max_batch = 4\n    keep_alive = "1s"\n'
+SHORT_LIVED = 'max_batch = 32\n    keep_alive = "1s"\n'
 ENGINES = """
     [processors.whisper]
     model = "tiny.en"
@@ -77,7 +77,7 @@ def test_daemon_holds_no_more_after_an_hour_than_after_five_minutes(make_soak, t
 
 def _config(home: Path, *, engines: bool = False) -> str:
     text = CONFIG.format(outbox=home / "outbox", timeout="1.5s")
-    text = text.replace("max_batch = 4\n", SHORT_LIVED).replace(
+    text = text.replace("max_batch = 32\n", SHORT_LIVED).replace(
         "max_batch = 3\n", 'max_batch = 3\n    keep_alive = "1s"\n'
     )
     text += '    unload = "500ms"\n'

@@ -20,6 +20,8 @@ from workers_rig import (
     stop,
 )
 
+from daemon.core import parallel
+
 DONE, FAILED = {("done", None)}, {("failed", "crashed")}
 # How the drop of each program ends; its neighbors end well. Where two may come first, both are right.
 IMPOSTORS = {
@@ -211,6 +213,7 @@ def test_the_rig_sees_a_daemon_that_waits_for_the_end_of_the_output(make_place):
 
 def _check_burden(aftermath: Aftermath, *, peak_bytes: int) -> None:
     before, after = aftermath.before, aftermath.after
-    assert (after.files, after.threads) == (before.files, before.threads)
+    assert after.files == before.files
+    assert after.threads <= before.threads + parallel.threads  # those are started when there is much to do
     assert after.resident_bytes - before.resident_bytes < 60_000_000, (before, after)
     assert after.peak_bytes - before.peak_bytes < peak_bytes, (before, after)

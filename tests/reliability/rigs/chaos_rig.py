@@ -28,6 +28,7 @@ from result_checks import consume, examine, mirrored, visible_results
 from sandbox import Place, wait_for
 
 FILES_AT_MOST = 4  # ordered before each instant
+FLOOD, FLOOD_SHARE = 45, 0.02  # or so many: taken, and their results published, in groups
 PEACE = 1.5  # the longest between two kills, in times that a daemon needs from its start to its first result here
 SOON = 0.1  # the same for a kill that is to meet the work on a drop
 AT_ONCE = 0.01  # the same for a kill that is to come between a drop, or a result, and the row that tells of it
@@ -101,7 +102,8 @@ class Round:
             self._measure_tempo()
             while self._killed.total() < self._kills:
                 self._ensure_daemon()
-                self._orders.put(self._rng.randint(0, FILES_AT_MOST))
+                is_flood = self._rng.random() < FLOOD_SHARE
+                self._orders.put(FLOOD if is_flood else self._rng.randint(0, FILES_AT_MOST))
                 self._wait_for_the_instant()
                 self._kill()
             self._orders.put(-1)

@@ -42,7 +42,7 @@ CONFIG = """
     processor = "fakes.misbehaving"
     unavailable_until = "/"
     [processors.plaintext]
-    max_batch = 4
+    max_batch = 32
     [processors."fakes.misbehaving"]
     max_batch = 3
     timeout = "{timeout}"

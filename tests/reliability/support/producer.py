@@ -12,6 +12,7 @@ from power_cut_daemons import LARGE_BYTES
 _FOLDERS = ("", "", "a", "a/b", "archived", "deleted")
 _KINDS = (*["good"] * 8, "not utf-8", "no text")
 _BURST = 6  # files at most, one after the other
+_FLOOD, _FLOOD_SHARE = 45, 0.1  # or so many good ones: taken, and their results published, in groups
 _PAUSE_SECONDS = 0.3  # at most, between two bursts
 
 
@@ -48,8 +49,9 @@ class Producer:
 
     def _drop_all(self) -> None:
         while not self._stop.is_set():
-            for _ in range(self._chance.randint(1, _BURST)):
-                self.drop()
+            is_flood = self._chance.random() < _FLOOD_SHARE
+            for _ in range(_FLOOD if is_flood else self._chance.randint(1, _BURST)):
+                self.drop("good" if is_flood else "")
             self._stop.wait(self._chance.uniform(0, _PAUSE_SECONDS))
 
     def drop(self, kind: str = "") -> None:

@@ -531,6 +531,23 @@ def test_outcome_whose_intent_was_committed_is_published_once(shop: Shop, monkey
     assert shop.state(job) == "done"
 
 
+def test_job_whose_end_was_committed_although_an_error_was_reported_is_released(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    job, finish = shop.begin(), shop.store.finish
+
+    def finish_and_fail(publishing: Any) -> Any:
+        monkeypatch.undo()
+        finish(publishing)
+        raise OSError(5, "an injected error")
+
+    monkeypatch.setattr(shop.store, "finish", finish_and_fail)
+    shop.receive(1, finished(shop, job))
+    assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == [job.id]
+    shop.pass_time()
+    assert list(shop.folders.inbox.taken_ids()) == []
+
+
 def test_leftovers_are_removed_when_a_job_ends(shop: Shop):
     job = shop.begin()
     (shop.folders.checkpoints / job.id).mkdir(parents=True)

@@ -463,3 +463,22 @@ def test_jobs_are_restored_from_their_results(store: Store, tmp_path: Path):
     with JobLog(tmp_path / "jobs.db") as log:
         assert store.counts() == log.counts() == {"done": 1, "failed": 1}
         assert [(row["event"], row["detail"]) for row in log.events(unknown.id)] == [("recorded again", "a")]
+
+
+def test_stale_attempts_are_refused_among_others_in_one_transaction(store: Store):
+    jobs = [make_job() for _ in range(4)]
+    store.insert(jobs)
+    started = [_start(store, job) for job in jobs]
+    store.requeue(started[0], outcome="timeout")
+    store.intend(started[1], outcome=JobState.DONE, attempt_outcome="finished", result_path="taken")
+    results = [replace(job, result_path=f"r{number}", review=("look",)) for number, job in enumerate(started)]
+    stale_lease = replace(results[2], lease="another")
+    publishing = store.intend_results([*results[:2], stale_lease, results[3]])
+    assert [job.id for job in publishing] == [jobs[3].id]
+    assert [store.get(job.id).state for job in jobs] == ["queued", "publishing", "running", "publishing"]
+    assert store.get(jobs[3].id) == publishing[0] and store.get(jobs[1].id).result_path == "taken"
+    done = store.finish_results([*publishing, replace(results[2], state=JobState.PUBLISHING)])
+    assert [store.get(job.id) for job in done] == done and [job.id for job in done] == [jobs[3].id]
+    assert store.finish_results(publishing) == [] and store.intend_results([]) == []
+    assert store.counts() == {"queued": 1, "publishing": 1, "running": 1, "done": 1}
+    assert store.still_open([job.id for job in jobs]) == {job.id for job in jobs[:3]}
