@@ -138,8 +138,16 @@ class Inbox:
         Raises:
             OSError: they cannot be examined now.
         """
-        candidates = (path.with_name(path.name + suffix) for suffix in names.SIDECAR_SUFFIXES)
-        return [entry for candidate in candidates if (entry := self.look(candidate))]
+        found = []
+        try:
+            with self.opened(path.parent) as folder:
+                for name in (path.name + suffix for suffix in names.SIDECAR_SUFFIXES):
+                    if (facts := _facts_in(folder, name)) and stat.S_ISREG(facts.st_mode):
+                        found.append(_entry(path.with_name(name), facts))
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
+        return found
 
     def refusal(self, path: Path) -> str | None:
         """Explain to the owner of `path` why it is never taken; None: it may be taken, or does not exist.
@@ -163,7 +171,7 @@ class Inbox:
     def _facts(self, path: Path) -> os.stat_result | None:
         try:
             with self.opened(path.parent) as folder:
-                return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+                return _facts_in(folder, path.name)
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise
@@ -356,6 +364,16 @@ def as_recorded(number: int) -> int:
     inodes that file systems such as mergerfs or overlay make up, need more bits; different numbers stay different.
     """
     return (number + 2**63) % 2**64 - 2**63
+
+
+def _facts_in(folder: int, name: str) -> os.stat_result | None:
+    """Examine a name in an open folder; None: it does not exist."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
+        return None
 
 
 def _entry(path: Path, facts: os.stat_result) -> Entry:
