@@ -25,6 +25,7 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
         _without_text(formats),
         second_reader,
         min_confidence=work.options.min_row_confidence,
+        csv_style=work.options.csv_style,
     )
     layers = [page.number for page in read if page.source == "text layer"]
     reasons = review(read, work.options.min_confidence, with_uncertain=False)
@@ -35,7 +36,12 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
     """Find what was bought and the total, and verify that they agree."""
     receipt = statements.read_receipt([_words(page) for page in read if not page.error])
     done = statements.finish_receipt(
-        work, receipt, _without_text(formats), {}, min_confidence=work.options.min_row_confidence
+        work,
+        receipt,
+        _without_text(formats),
+        {},
+        min_confidence=work.options.min_row_confidence,
+        csv_style=work.options.csv_style,
     )
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
 

@@ -70,6 +70,14 @@ class Statement:
     checks: list[CheckResult] = field(default_factory=list)
 
     @property
+    def money_out(self) -> Decimal:
+        return sum((row.debit for row in self.rows if row.debit), Decimal(0))
+
+    @property
+    def money_in(self) -> Decimal:
+        return sum((row.credit for row in self.rows if row.credit), Decimal(0))
+
+    @property
     def flagged(self) -> list[Row]:
         return [row for row in self.rows if row.flags]
 
