@@ -13,20 +13,23 @@ from processors.statements.ledgers import write_beancount, write_qif
 from processors.statements.ofx import write_ofx
 from processors.statements.outputs import FORMATS, OPTIONAL_FORMATS, summarize_document
 from processors.statements.receipts import Receipt, read_receipt, receipt_from_answers, receipt_schema
-from processors.statements.records import Row, SecondReading, Statement, StatementDocument, Unread
+from processors.statements.records import Place, Row, SecondReading, Statement, StatementDocument, Unread
 from processors.statements.verify import doubtful_pages, occurs, reasons, verify
-from processors.statements.words import PageWord, PageWords, split_words
+from processors.statements.words import Box, PageFrame, PageWord, PageWords, split_words
 from processors.statements.workbook import write_xlsx
 from processors.statements.writers import write_csv, write_json, write_markdown
 
 __all__ = [
+    "Box",
     "FORMATS",
     "OPTIONAL_FORMATS",
     "CsvOptions",
     "CsvStyle",
     "StatementDocument",
     "FinishedDocument",
+    "PageFrame",
     "PageWords",
+    "Place",
     "Receipt",
     "Row",
     "SecondReading",
