@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, model_validator
 
 from processors.contract import RecipeOptions
+from processors.statements.amounts import DecimalMark
 
 Separator = Literal[",", ";", "\t", "|"]
-DecimalMark = Literal[".", ","]
 
 # Windows' list separator, by which Excel reads CSV, is ";" where the decimal mark is ",", and in these territories
 _SEMICOLON_DESPITE_POINT = ("CH", "LI")
