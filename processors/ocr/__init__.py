@@ -22,7 +22,6 @@ from processors.contract import (
     Options,
     Processor,
     Progress,
-    RecipeOptions,
     Work,
 )
 from processors.ocr import layout
@@ -33,7 +32,10 @@ from processors.pages import Page
 
 _FORMATS = {  # by task; the first is what a person opens
     "read": {"default": ("txt", "json"), "known": ("txt", "md", "json")},
-    **{task: {"default": formats, "known": (*formats, "txt")} for task, formats in statements.FORMATS.items()},
+    **{
+        task: {"default": formats, "known": (*formats, *statements.OPTIONAL_FORMATS.get(task, ()), "txt")}
+        for task, formats in statements.FORMATS.items()
+    },
 }
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
 _MAX_STRANGE = 0.05  # share of characters without meaning: the font has no table of them
@@ -50,9 +52,10 @@ class OcrOptions(Options):
     threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # None: this worker's share of the cores
 
 
-class ReadOptions(RecipeOptions):
+class ReadOptions(statements.CsvOptions):
     task: Literal["read", "bank-statement", "receipt"] = "read"
-    formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's defaults
+    # empty: the task's defaults
+    formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx", "qif", "beancount"], ...] = ()
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
     max_pixels: int = Field(default=6_000_000, ge=100_000, le=MAX_PIXELS)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review

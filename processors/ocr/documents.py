@@ -6,8 +6,18 @@ from collections.abc import Callable, Sequence
 from processors import statements
 from processors.contract import Finished, Work
 from processors.ocr import layout
+from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText, plain, review
-from processors.statements import FinishedDocument, PageWords, SecondReading, StatementDocument, Unread, split_words
+from processors.statements import (
+    Box,
+    FinishedDocument,
+    PageFrame,
+    PageWords,
+    SecondReading,
+    StatementDocument,
+    Unread,
+    split_words,
+)
 
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
 
@@ -25,6 +35,7 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
         _without_text(formats),
         second_reader,
         min_confidence=work.options.min_row_confidence,
+        csv_style=work.options.csv_style,
     )
     layers = [page.number for page in read if page.source == "text layer"]
     reasons = review(read, work.options.min_confidence, with_uncertain=False)
@@ -35,7 +46,12 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
     """Find what was bought and the total, and verify that they agree."""
     receipt = statements.read_receipt([_words(page) for page in read if not page.error])
     done = statements.finish_receipt(
-        work, receipt, _without_text(formats), {}, min_confidence=work.options.min_row_confidence
+        work,
+        receipt,
+        _without_text(formats),
+        {},
+        min_confidence=work.options.min_row_confidence,
+        csv_style=work.options.csv_style,
     )
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
 
@@ -46,11 +62,16 @@ def _find_statements(read: Sequence[PageText]) -> StatementDocument:
     for page in read:
         for box in page.uncertain:
             sure = f" ({box.confidence:.2f})" if math.isfinite(box.confidence) else ""
-            document.unread.append(Unread(page.number, box.text, f"confidence too low to use{sure}"))
+            document.unread.append(Unread(page.number, box.text, f"confidence too low to use{sure}", _place(page, box)))
     layers = [str(page.number) for page in read if page.source == "text layer"]
     if layers:
         document.notes.append(f"the text layer was used instead of OCR for page {', '.join(layers)}")
     return document
+
+
+def _place(page: PageText, box: TextBox) -> Box | None:
+    frame, (xs, ys) = _frame(page, 0.0), zip(*box.corners, strict=True)
+    return frame and frame.to_fractions((min(xs), min(ys), max(xs), max(ys)))
 
 
 def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, when: str) -> list[PageText]:
@@ -74,7 +95,13 @@ def _second_reading(read: Sequence[PageText], again: Sequence[PageText]) -> Seco
 def _words(page: PageText) -> PageWords:
     boxes = [box for line in page.lines for box in line]
     words = [word for box, *sides in layout.deskew(boxes) for word in split_words(box.text, *sides, box.confidence)]
-    return PageWords(page.number, tuple(words), page.source)
+    return PageWords(page.number, tuple(words), page.source, _frame(page, layout.find_slope(boxes)))
+
+
+def _frame(page: PageText, slope: float) -> PageFrame | None:
+    if page.size is None:
+        return None
+    return PageFrame(width=page.size[0], height=page.size[1], slope=slope, rotation=page.rotation)
 
 
 def _without_text(formats: Sequence[str]) -> list[str]:

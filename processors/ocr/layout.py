@@ -42,7 +42,7 @@ class _Placed:
 
 def group_lines(boxes: Sequence[TextBox]) -> tuple[tuple[TextBox, ...], ...]:
     """The boxes grouped into lines, from top to bottom, each from left to right, whatever the page's skew."""
-    slope = _slope(boxes)
+    slope = find_slope(boxes)
     placed = sorted((_place(box, slope) for box in boxes), key=lambda each: each.middle)
     grouped: list[list[_Placed]] = []
     for each in placed:
@@ -55,9 +55,19 @@ def group_lines(boxes: Sequence[TextBox]) -> tuple[tuple[TextBox, ...], ...]:
 
 def deskew(boxes: Sequence[TextBox]) -> list[tuple[TextBox, float, float, float, float]]:
     """Each box with its left, top, right and bottom on the deskewed page."""
-    slope = _slope(boxes)
+    slope = find_slope(boxes)
     placed = [_place(box, slope) for box in boxes]
     return [(p.box, p.left, p.middle - p.height / 2, p.right, p.middle + p.height / 2) for p in placed]
+
+
+def find_slope(boxes: Sequence[TextBox]) -> float:
+    """The angle of the page's lines in radians: the median over long boxes."""
+    angles = [
+        math.atan2(box.corners[1][1] - box.corners[0][1], box.corners[1][0] - box.corners[0][0])
+        for box in boxes
+        if box.width > _LONG * box.height
+    ]
+    return statistics.median(angles) if angles else 0.0
 
 
 def format_lines(grouped: Iterable[Sequence[TextBox]]) -> str:
@@ -66,7 +76,7 @@ def format_lines(grouped: Iterable[Sequence[TextBox]]) -> str:
     boxes = [box for line in grouped for box in line]
     if not boxes:
         return ""
-    slope = _slope(boxes)
+    slope = find_slope(boxes)
     character = statistics.median(box.width / max(1, len(box.text)) for box in boxes) or 1.0
     margin = min(_place(box, slope).left for box in boxes)
     return "\n".join(_line(line, slope, margin, character) for line in grouped)
@@ -86,16 +96,6 @@ def _line(line: Sequence[TextBox], slope: float, margin: float, character: float
         written += each.box.text.strip()
         end = each.right
     return written.rstrip()
-
-
-def _slope(boxes: Sequence[TextBox]) -> float:
-    """The angle of the page's lines in radians: the median over long boxes."""
-    angles = [
-        math.atan2(box.corners[1][1] - box.corners[0][1], box.corners[1][0] - box.corners[0][0])
-        for box in boxes
-        if box.width > _LONG * box.height
-    ]
-    return statistics.median(angles) if angles else 0.0
 
 
 def _place(box: TextBox, slope: float) -> _Placed:

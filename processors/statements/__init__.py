@@ -6,21 +6,30 @@ Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check
 """
 
 from processors.statements.assembly import read_statements
+from processors.statements.csv_style import CsvOptions, CsvStyle
 from processors.statements.finish import FinishedDocument, finish_receipt, finish_statement
 from processors.statements.from_model import from_page_answers, page_schema, row_index
+from processors.statements.ledgers import write_beancount, write_qif
 from processors.statements.ofx import write_ofx
-from processors.statements.outputs import FORMATS, summarize_document
+from processors.statements.outputs import FORMATS, OPTIONAL_FORMATS, summarize_document
 from processors.statements.receipts import Receipt, read_receipt, receipt_from_answers, receipt_schema
-from processors.statements.records import Row, SecondReading, Statement, StatementDocument, Unread
+from processors.statements.records import Place, Row, SecondReading, Statement, StatementDocument, Unread
 from processors.statements.verify import doubtful_pages, occurs, reasons, verify
-from processors.statements.words import PageWord, PageWords, split_words
-from processors.statements.writers import write_csv, write_json, write_markdown, write_xlsx
+from processors.statements.words import Box, PageFrame, PageWord, PageWords, split_words
+from processors.statements.workbook import write_xlsx
+from processors.statements.writers import write_csv, write_json, write_markdown
 
 __all__ = [
+    "Box",
     "FORMATS",
+    "OPTIONAL_FORMATS",
+    "CsvOptions",
+    "CsvStyle",
     "StatementDocument",
     "FinishedDocument",
+    "PageFrame",
     "PageWords",
+    "Place",
     "Receipt",
     "Row",
     "SecondReading",
@@ -42,9 +51,11 @@ __all__ = [
     "split_words",
     "summarize_document",
     "verify",
+    "write_beancount",
     "write_csv",
     "write_json",
     "write_markdown",
     "write_ofx",
+    "write_qif",
     "write_xlsx",
 ]

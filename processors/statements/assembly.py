@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
@@ -23,6 +24,7 @@ from processors.statements.hypotheses import find_best
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.keywords import normalize
 from processors.statements.periods import Dates, decide_dates
+from processors.statements.places import find_places, to_fractions
 from processors.statements.raw import RawDocument, RawFigure, RawRow
 from processors.statements.reading import TableModel, read_words
 from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument
@@ -67,6 +69,8 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
             if not document.statements[-1].currency and any("$" in line.text for line in reading.lines):
                 document.notes.append('the currency is unknown: "$" is that of several countries')
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
+            document.statements[-1].places = find_places(document.statements[-1], items, reading, mark, dates)
+    to_fractions(document, reading.frames)
     return document
 
 
@@ -150,7 +154,7 @@ def _change(statement: Statement) -> Decimal | None:
 def _row(raw: RawRow, dates: Dates) -> Row:
     when, value_date = (each and resolve_date(each, dates.order, dates.period) for each in (raw.date, raw.value_date))
     row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
-    row.section, row.confidence = raw.section_number, raw.confidence
+    row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
     if row.date is None:
         row.flags.append(_why_no_date(raw.date))
     if dates.doubt and raw.date and raw.date.year is None:
@@ -208,7 +212,7 @@ def _add_figures(
             column = "balance" if "balance" in read else next(iter(read))
             balance = -read[column].value if column == "debit" else read[column].signed
             in_table = column != ""
-            _add_balance(statement, PrintedBalance(at, item.name, balance, item.page), in_table=in_table)
+            _add_balance(statement, PrintedBalance(at, item.name, balance, item.page, item.box), in_table=in_table)
         else:
             for name, value in _find_totals(item.name, read).items():
                 totals[name].append(value)
@@ -234,7 +238,7 @@ def _add_balance(statement: Statement, anchor: PrintedBalance, *, in_table: bool
     if anchor.name == "opening" and statement.opening is None and (anchor.at == 0 or not in_table):
         statement.opening = anchor.balance
     elif anchor.name == "closing" and anchor.at == 0:
-        statement.anchors.append(PrintedBalance(len(statement.rows), "closing", anchor.balance, anchor.page))
+        statement.anchors.append(replace(anchor, at=len(statement.rows)))
     else:
         statement.anchors.append(anchor)
 

@@ -135,7 +135,7 @@ def _looks_like_summary(item: RawRow | RawFigure) -> bool:
 
 
 def _figure(row: RawRow, name: str) -> RawFigure:
-    return RawFigure(row.page, row.account, name, {"": row.money["amount"].text})
+    return RawFigure(row.page, row.account, name, {"": row.money["amount"].text}, box=row.box)
 
 
 def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from processors import wellformed
 from processors.contract import Work
+from processors.statements.csv_style import DEFAULT_STYLE, CsvStyle
 from processors.statements.outputs import summarize_document, summarize_receipt, write_document, write_receipt
 from processors.statements.receipts import Receipt, verify_receipt
 from processors.statements.records import SecondReading, StatementDocument
@@ -35,6 +36,7 @@ def finish_statement(
     second_reader: SecondReader,
     *,
     min_confidence: float,
+    csv_style: CsvStyle = DEFAULT_STYLE,
 ) -> FinishedDocument:
     """Verify the document, by its second reading where there is one, and write it.
 
@@ -47,7 +49,7 @@ def finish_statement(
         verify(verified, second, min_confidence=min_confidence)
     summary, facts = summarize_document(verified)
     title = wellformed.text(work.source.name)
-    files, lacking = write_document(verified, work.outputs, work.stem, formats, title=title)
+    files, lacking = write_document(verified, work.outputs, work.stem, formats, title=title, csv_style=csv_style)
     errors = second.errors if second else {}
     failed = [f"page {page}: the second reading failed: {error}" for page, error in errors.items()]
     return FinishedDocument(
@@ -56,10 +58,16 @@ def finish_statement(
 
 
 def finish_receipt(
-    work: Work, receipt: Receipt, formats: Sequence[str], texts: Mapping[int, str], *, min_confidence: float
+    work: Work,
+    receipt: Receipt,
+    formats: Sequence[str],
+    texts: Mapping[int, str],
+    *,
+    min_confidence: float,
+    csv_style: CsvStyle = DEFAULT_STYLE,
 ) -> FinishedDocument:
     """Verify the receipt and write it. `texts`: see `SecondReading`; `min_confidence`: see `verify_receipt`."""
     verify_receipt(receipt, texts, min_confidence=min_confidence)
     summary, facts = summarize_receipt(receipt)
-    files = write_receipt(receipt, work.outputs, work.stem, formats)
+    files = write_receipt(receipt, work.outputs, work.stem, formats, csv_style=csv_style)
     return FinishedDocument(summary=summary, files=tuple(files), reasons=tuple(receipt.reasons), facts=facts)

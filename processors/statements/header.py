@@ -7,7 +7,7 @@ from processors.statements.amounts import looks_like_amount
 from processors.statements.dates import parse_date
 from processors.statements.iban import find_ibans
 from processors.statements.keywords import match_special, normalize
-from processors.statements.table import find_amounts
+from processors.statements.table import AmountCell, find_amounts
 from processors.statements.words import PageWord, TextLine, line_height, split_cells
 
 _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
@@ -109,7 +109,7 @@ def find_account_below(line: TextLine, below: TextLine | None, height: float) ->
     return ""
 
 
-def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[tuple[str, str]]:
+def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[tuple[str, AmountCell]]:
     """The balances and totals named on a line, with their amounts from the same line or from below their labels."""
     found = []
     cells = split_cells(line.words, _LABEL_GAP * height)
@@ -122,11 +122,13 @@ def find_summary(line: TextLine, below: TextLine | None, height: float) -> list[
         under = _under(cell[0].left, cell[-1].right, below, height)
         amounts = inside or following or under
         if amounts:
-            found.append((name, amounts[0].text))
+            found.append((name, amounts[0]))
     return found
 
 
-def separate_summaries(lines: Sequence[TextLine], height: float) -> tuple[list[TextLine], list[tuple[int, str, str]]]:
+def separate_summaries(
+    lines: Sequence[TextLine], height: float
+) -> tuple[list[TextLine], list[tuple[int, str, AmountCell]]]:
     """Separate labels side by side with amounts below them from the lines of a table, as (page, name, amount)."""
     rest, found, at = [], [], 0
     while at < len(lines):

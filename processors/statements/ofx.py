@@ -1,13 +1,19 @@
 """Statements as OFX 2.1.1, which accounting programs import (specification: sections 2 and 11)."""
 
-import hashlib
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from processors.statements.records import Row, Statement, StatementDocument
+from processors.statements.transactions import (
+    final_balance,
+    identify,
+    one_line,
+    report_left_out,
+    transactions,
+    warning,
+)
 
 _PROLOGUE = (
     '<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n'
@@ -44,13 +50,8 @@ def _sign_on(root: Element, document: StatementDocument) -> None:
 
 def _add(messages: Element, statement: Statement, number: int) -> list[str]:
     name = f"account {statement.account or number}"
-    usable = [row for row in statement.rows if row.date and row.change]
-    left_out = []
-    if len(usable) < len(statement.rows):
-        count = len(statement.rows) - len(usable)
-        rows, verb = ("row", "is") if count == 1 else ("rows", "are")
-        left_out.append(f"{name}: {count} {rows} without a date or an amount {verb} not in the OFX file")
-    balance = _last_balance(statement)
+    usable, balance = transactions(statement), final_balance(statement)
+    left_out = report_left_out(statement, name, "OFX file")
     if balance is None or not usable:
         return [*left_out, f"{name}: not in the OFX file, which needs a balance and a dated row"]
     card = statement.is_liability
@@ -69,35 +70,25 @@ def _add(messages: Element, statement: Statement, number: int) -> list[str]:
     start, end = statement.start or min(r.date for r in usable), statement.end or max(r.date for r in usable)
     _text(listed, "DTSTART", _day(start))
     _text(listed, "DTEND", _day(end))
-    seen: dict[str, int] = {}
-    for row in usable:
-        _transaction(listed, statement, row, seen)
+    for row, identifier in identify(statement, usable):
+        _transaction(listed, row, identifier)
     ledger = SubElement(body, "LEDGERBAL")
     _text(ledger, "BALAMT", str(-balance if card else balance))
     _text(ledger, "DTASOF", _day(end))
     return left_out
 
 
-def _transaction(listed: Element, statement: Statement, row: Row, seen: dict[str, int]) -> None:
+def _transaction(listed: Element, row: Row, identifier: str) -> None:
     element = SubElement(listed, "STMTTRN")
     _text(element, "TRNTYPE", "CREDIT" if row.change > 0 else "DEBIT")
     _text(element, "DTPOSTED", _day(row.date))
     _text(element, "TRNAMT", str(row.change))
-    key = f"{statement.account}|{row.date}|{row.change}|{row.description}"
-    seen[key] = seen.get(key, 0) + 1  # the same purchase twice on a day: two transactions
-    _text(element, "FITID", hashlib.sha256(f"{key}|{seen[key]}".encode()).hexdigest()[:32])
+    _text(element, "FITID", identifier)
     _text(element, "NAME", row.description[:_LONGEST_NAME] or "?")
-    flags = f"CHECK: {'; '.join(row.flags)}" if row.flags else ""
     longer = row.description if len(row.description) > _LONGEST_NAME else ""
-    memo = " | ".join(part for part in (flags, longer, row.reference) if part)[:_LONGEST_MEMO]
+    memo = " | ".join(part for part in (warning(row), longer, row.reference) if part)[:_LONGEST_MEMO]
     if memo:
         _text(element, "MEMO", memo)
-
-
-def _last_balance(statement: Statement) -> Decimal | None:
-    if statement.closing is not None:
-        return statement.closing
-    return next((row.balance for row in reversed(statement.rows) if row.balance is not None), statement.opening)
 
 
 def _status(parent: Element) -> None:
@@ -107,8 +98,8 @@ def _status(parent: Element) -> None:
 
 
 def _text(parent: Element, tag: str, text: str) -> None:
-    SubElement(parent, tag).text = "".join(char if char.isprintable() else " " for char in text)
+    SubElement(parent, tag).text = one_line(text)
 
 
 def _day(day: date) -> str:
-    return f"{day:%Y%m%d}"
+    return day.isoformat().replace("-", "")

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from processors.statements.csv_style import DEFAULT_STYLE, CsvStyle
+from processors.statements.ledgers import write_beancount, write_qif
 from processors.statements.ofx import write_ofx
 from processors.statements.receipts import Receipt
 from processors.statements.records import StatementDocument
+from processors.statements.workbook import write_xlsx
 from processors.statements.writers import (
     write_csv,
     write_json,
@@ -13,50 +16,60 @@ from processors.statements.writers import (
     write_receipt_csv,
     write_receipt_json,
     write_receipt_markdown,
-    write_xlsx,
 )
 
 FORMATS = {  # by task; the first is what a person opens
     "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),
     "receipt": ("md", "csv", "json"),
 }
-_OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], object]] = {
-    "csv": write_csv,
-    "xlsx": write_xlsx,
-    "json": write_json,
+OPTIONAL_FORMATS = {"bank-statement": ("qif", "beancount")}  # by task; written only if a recipe names them
+_OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], None]] = {"xlsx": write_xlsx, "json": write_json}
+_OF_TRANSACTIONS: dict[str, Callable[[StatementDocument, Path], list[str]]] = {  # return what they leave out
+    "ofx": write_ofx,
+    "qif": write_qif,
+    "beancount": write_beancount,
 }
-_OF_RECEIPT: dict[str, Callable[[Receipt, Path], None]] = {
-    "md": write_receipt_markdown,
-    "csv": write_receipt_csv,
-    "json": write_receipt_json,
-}
+_OF_RECEIPT: dict[str, Callable[[Receipt, Path], None]] = {"md": write_receipt_markdown, "json": write_receipt_json}
 
 
 def write_document(
-    document: StatementDocument, outputs: Path, stem: str, formats: Sequence[str], *, title: str
+    document: StatementDocument,
+    outputs: Path,
+    stem: str,
+    formats: Sequence[str],
+    *,
+    title: str,
+    csv_style: CsvStyle = DEFAULT_STYLE,
 ) -> tuple[list[str], list[str]]:
     """Write one file per format; return their names, and what a format cannot hold, as reasons for a review."""
     files, reasons = [], []
     for name in formats:
         path = outputs / f"{stem}.{name}"
-        if name == "ofx":
+        if name in _OF_TRANSACTIONS:
             if not document.rows:
                 continue
-            reasons += write_ofx(document, path)
+            reasons += _OF_TRANSACTIONS[name](document, path)
         elif name == "md":
             write_markdown(document, path, title)
+        elif name == "csv":
+            write_csv(document, path, csv_style)
         else:
             _OF_DOCUMENT[name](document, path)
         files.append(path.name)
     return files, reasons
 
 
-def write_receipt(receipt: Receipt, outputs: Path, stem: str, formats: Sequence[str]) -> list[str]:
+def write_receipt(
+    receipt: Receipt, outputs: Path, stem: str, formats: Sequence[str], *, csv_style: CsvStyle = DEFAULT_STYLE
+) -> list[str]:
     """Write one file per format; return their names."""
     files = []
     for name in formats:
         path = outputs / f"{stem}.{name}"
-        _OF_RECEIPT[name](receipt, path)
+        if name == "csv":
+            write_receipt_csv(receipt, path, csv_style)
+        else:
+            _OF_RECEIPT[name](receipt, path)
         files.append(path.name)
     return files
 

@@ -6,7 +6,7 @@ from processors.statements.dates import PrintedDate
 from processors.statements.keywords import Column
 from processors.statements.records import Unread
 from processors.statements.table import AmountCell
-from processors.statements.words import TextLine
+from processors.statements.words import Box, PageFrame, TextLine
 
 NO_DATE = "an amount without a date"  # why a line was not read
 
@@ -29,6 +29,7 @@ class RawRow:
     date_is_inherited: bool = False
     bottom: float = 0.0
     lines: int = 0
+    box: Box | None = None  # of its lines; None if it has no place
 
     @property
     def has_amount(self) -> bool:
@@ -51,6 +52,7 @@ class RawFigure:
     name: str  # "opening", "carried", "closing", "debits", "credits", "total"
     money: dict[str, str]  # by column; "" if outside the table
     date: PrintedDate | None = None
+    box: Box | None = None  # of its amounts
 
 
 @dataclass
@@ -64,4 +66,5 @@ class RawDocument:
     not_rows: list[tuple[str, TextLine]] = field(default_factory=list)  # with amounts, with their account
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    frames: dict[int, PageFrame] = field(default_factory=dict)  # by page, where it is known
     is_exact: bool = False  # the text is that of the file, not of OCR

@@ -1,6 +1,6 @@
 """From pages of words to raw rows, balances and totals, in page order. Pure; interprets no notation yet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors.statements.columns import find_first_row
@@ -16,8 +16,8 @@ from processors.statements.keywords import Section, match_section
 from processors.statements.lines import LineCounts, LineParts, RowLines, split_line, starts_in_text
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.records import Unread
-from processors.statements.table import Heading, MoneyColumns, Table, find_amounts, find_tables
-from processors.statements.words import PageWords, TextLine, group_lines, line_height
+from processors.statements.table import AmountCell, Heading, MoneyColumns, Table, find_amounts, find_tables
+from processors.statements.words import PageWords, TextLine, group_lines, line_height, unite
 
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
 
@@ -41,6 +41,7 @@ def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> 
 def _read_pages(pages: Sequence[PageWords], model: TableModel) -> "_PageReader":
     reader = _PageReader(model)
     reader.document.is_exact = all(page.source == "text layer" for page in pages)
+    reader.document.frames = {page.number: page.frame for page in pages if page.frame}
     for page in pages:
         reader.read_page(page)
     return reader
@@ -144,9 +145,8 @@ class _PageReader:
             if parts.is_cut_off:
                 self._report_unread(parts.line, "an amount whose first digits may be missing")
             if parts.money:
-                money = {column: cell.text for column, cell in parts.money.items()}
                 self.document.figure_lines.append((self._accounts.current, parts.line))
-                self._add_figure(parts.line.page, self._opening_or_closing(special), money, parts.date)
+                self._add_figure(parts.line.page, self._opening_or_closing(special), parts.money, parts.date)
             elif special in ("debits", "credits"):
                 self._begin_section(special)
             return
@@ -209,10 +209,9 @@ class _PageReader:
         return start is not None and self._last_date is not None and parts.starts_at(start, height)
 
     def _add_balance_line(self, parts: LineParts) -> None:
-        money = {column: cell.text for column, cell in parts.money.items()}
         self.document.figure_lines.append((self._accounts.current, parts.line))
         self.document.not_rows.append((self._accounts.current, parts.line))
-        self._add_figure(parts.line.page, self._opening_or_closing("standing"), money, parts.date)
+        self._add_figure(parts.line.page, self._opening_or_closing("standing"), parts.money, parts.date)
 
     def _opening_or_closing(self, name: str) -> str:
         """A balance "on" a day is the opening balance before the first row of its account, later the closing one."""
@@ -266,6 +265,7 @@ class _PageReader:
         row.money |= parts.money
         row.unreadable += parts.unreadable
         row.confidence = min([row.confidence, *(word.confidence for word in parts.line.words)])
+        row.box = unite(box for box in (row.box, parts.line.box) if box)
         row.bottom = parts.line.bottom
 
     def _end_row(self) -> None:
@@ -284,15 +284,19 @@ class _PageReader:
         if row.unreadable or row.money or row.text:
             text = " ".join([*row.reference, *row.text, *(cell.text for cell in row.money.values())])
             why = "a date and a balance without an amount" if row.money else "a date without an amount"
-            self.document.unread.append(Unread(row.page, text, why))
+            self.document.unread.append(Unread(row.page, text, why, row.box))
 
     def _is_near(self, parts: LineParts, height: float) -> bool:
         bottom = self._pending[-1].line.bottom if self._pending else self._row.bottom
         return parts.line.top - bottom < _FAR * height
 
-    def _add_figure(self, page: int, name: str, money: dict[str, str], date: PrintedDate | None = None) -> None:
-        self.document.items.append(RawFigure(page, self._accounts.current, name, money, date))
+    def _add_figure(
+        self, page: int, name: str, cells: Mapping[str, AmountCell], date: PrintedDate | None = None
+    ) -> None:
+        money = {column: cell.text for column, cell in cells.items()}
+        box = unite(cell.box for cell in cells.values() if cell.box)
+        self.document.items.append(RawFigure(page, self._accounts.current, name, money, date, box))
 
     def _report_unread(self, line: TextLine, why: str) -> None:
-        self.document.unread.append(Unread(line.page, line.text, why))
+        self.document.unread.append(Unread(line.page, line.text, why, line.box))
         self.document.not_rows.append((self._accounts.current, line))

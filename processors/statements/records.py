@@ -1,9 +1,15 @@
-"""Documents of statements of rows. Values are as printed; verification only adds flags and checks."""
+"""Documents of statements of rows. Values are as printed; verification only adds flags and checks.
+
+A `Box` is in fractions of the width and height of its page, as a viewer shows it, from the upper left corner; it is
+None where the place is unknown, as with a model.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+
+from processors.statements.words import Box
 
 MIN_CONFIDENCE = 0.7  # of a row's least certain word or value: below this it is flagged
 
@@ -25,6 +31,7 @@ class Row:
     confirmed: bool | None = None  # True if a second reading agrees; None: there was none
     missing_beside: bool = False  # a second reading has another row right before or after it
     flags: list[str] = field(default_factory=list)  # why a person should review it, in words
+    box: Box | None = None  # of all its lines
 
     @property
     def change(self) -> Decimal:
@@ -39,6 +46,7 @@ class PrintedBalance:
     name: str  # "opening", "carried", "closing"
     balance: Decimal
     page: int
+    box: Box | None = None
 
 
 @dataclass
@@ -48,6 +56,28 @@ class CheckResult:
     name: str  # "balances", "debits", "credits", "second reading"
     passed: bool | None  # None: there was nothing to check it by
     text: str  # in words, with the figures
+
+
+@dataclass
+class Place:
+    """Where a value is printed."""
+
+    page: int
+    box: Box | None = None
+
+
+@dataclass
+class Places:
+    """Where the values of a statement's header are printed; None: nowhere, or the reader does not know."""
+
+    account: Place | None = None
+    holder: Place | None = None
+    currency: Place | None = None
+    period: Place | None = None
+    opening: Place | None = None
+    closing: Place | None = None
+    printed_debits: Place | None = None
+    printed_credits: Place | None = None
 
 
 @dataclass
@@ -66,8 +96,17 @@ class Statement:
     rows: list[Row] = field(default_factory=list)  # in the order of time
     anchors: list[PrintedBalance] = field(default_factory=list)
     is_liability: bool = False  # a credit card or loan: a positive balance is owed, a debit raises it
+    places: Places = field(default_factory=Places)
     second_reading: CheckResult | None = None
     checks: list[CheckResult] = field(default_factory=list)
+
+    @property
+    def money_out(self) -> Decimal:
+        return sum((row.debit for row in self.rows if row.debit), Decimal(0))
+
+    @property
+    def money_in(self) -> Decimal:
+        return sum((row.credit for row in self.rows if row.credit), Decimal(0))
 
     @property
     def flagged(self) -> list[Row]:
@@ -81,6 +120,7 @@ class Unread:
     page: int
     text: str
     why: str
+    box: Box | None = None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from processors.statements import currencies
 from processors.statements.amounts import looks_like_amount
 from processors.statements.keywords import Column, match_column
-from processors.statements.words import PageWord, TextLine
+from processors.statements.words import Box, PageWord, TextLine, unite
 
 MONEY: frozenset[Column] = frozenset({"debit", "credit", "amount", "balance"})
 _MOST_HEADING_WORDS = 5
@@ -49,6 +49,10 @@ class AmountCell:
     @property
     def right(self) -> float:
         return self.words[-1].right
+
+    @property
+    def box(self) -> Box | None:
+        return unite(word.box for word in self.words)
 
     @property
     def confidence(self) -> float:

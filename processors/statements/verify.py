@@ -279,7 +279,7 @@ def _missing_row(other: Row, reader: str) -> Unread:
         f"{name} {value}" for name in ("debit", "credit", "balance") if (value := getattr(other, name)) is not None
     ]
     text = " ".join(filter(None, [str(other.date), other.description, *amounts]))
-    return Unread(other.page, text, f"a row that only the second reading ({reader}) has")
+    return Unread(other.page, text, f"a row that only the second reading ({reader}) has", other.box)
 
 
 def _differences(row: Row | None, other: Row | None) -> list[str]:

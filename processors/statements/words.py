@@ -1,8 +1,11 @@
 """Words with their positions, and lines of words. Pure; lengths in any unit, the same one throughout a page."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,10 @@ class PageWord:
     @property
     def height(self) -> float:
         return self.bottom - self.top
+
+    @property
+    def box(self) -> Box:
+        return self.left, self.top, self.right, self.bottom
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,48 @@ class TextLine:
     def bottom(self) -> float:
         return max(word.bottom for word in self.words)
 
+    @property
+    def box(self) -> Box | None:
+        return unite(word.box for word in self.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageFrame:
+    """How a deskewed page lies on the page that a viewer shows."""
+
+    width: float  # of the page once it is upright, in the unit of its words
+    height: float
+    slope: float = 0.0  # of its lines, in radians: deskewing rotated it by this angle about the upper left corner
+    rotation: int = 0  # degrees clockwise by which the page was rotated upright: 0, 90, 180 or 270
+
+    def to_fractions(self, box: Box) -> Box:
+        """The place on the page that a viewer shows, in fractions of its width and height, from 0 to 1."""
+        corners = [self._fraction(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
+        xs, ys = zip(*corners, strict=True)
+        left, top, right, bottom = (round(min(max(side, 0.0), 1.0), 4) for side in (min(xs), min(ys), max(xs), max(ys)))
+        return left, top, right, bottom
+
+    def _fraction(self, x: float, y: float) -> tuple[float, float]:
+        cosine, sine = math.cos(self.slope), math.sin(self.slope)
+        across, down = (x * cosine - y * sine) / self.width, (x * sine + y * cosine) / self.height
+        turned = {90: (down, 1 - across), 180: (1 - across, 1 - down), 270: (1 - down, across)}
+        return turned.get(self.rotation, (across, down))
+
 
 @dataclass(frozen=True)
 class PageWords:
-    """A deskewed page. `source`: what read it, "text layer" or "OCR"."""
+    """A deskewed page. `source`: what read it, "text layer" or "OCR"; `frame`: None if unknown."""
 
     number: int
     words: tuple[PageWord, ...]
     source: str = "OCR"
+    frame: PageFrame | None = None
+
+
+def unite(boxes: Iterable[Box]) -> Box | None:
+    """The smallest box around all of them; None if there is none."""
+    sides = list(zip(*boxes, strict=True))
+    return (min(sides[0]), min(sides[1]), max(sides[2]), max(sides[3])) if sides else None
 
 
 def split_words(text: str, left: float, top: float, right: float, bottom: float, confidence: float) -> list[PageWord]:

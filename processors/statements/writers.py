@@ -1,58 +1,33 @@
-"""Statements and receipts as files: CSV, XLSX, JSON, and a Markdown summary to open first. OFX is in `ofx`."""
+"""Statements and receipts as files: CSV, JSON, and a Markdown summary to open first.
+
+XLSX is in `workbook`, OFX in `ofx`, QIF and beancount in `ledgers`.
+"""
 
 import csv
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 from processors import wellformed
+from processors.statements.csv_style import DEFAULT_STYLE, CsvStyle
 from processors.statements.receipts import Receipt
 from processors.statements.records import Row, Statement, StatementDocument
 from processors.statements.verify import reasons
 
 HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
 HEADINGS += ("currency", "flags")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text cell that begins so (OWASP, CSV injection)
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - a text cell that begins so is run (OWASP, CSV injection)
+_NEW_CELL = re.compile(rf"(?<=[;\t\r\n])(?={_FORMULA.pattern})")  # where a locale that splits at ; or tab begins a cell
 _MOST_LISTED = 50  # flagged rows in the summary
 
 
-def write_csv(document: StatementDocument, path: Path) -> None:
-    """One line per row; dates in ISO 8601, amounts with a decimal point; see `_escape_formula`."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(HEADINGS)
-        for statement in document.statements:
-            for row in statement.rows:
-                writer.writerow([_escape_formula(value) for value in _values(statement, row)])
-
-
-def write_xlsx(document: StatementDocument, path: Path) -> None:
-    """One sheet of rows with typed dates and amounts; all text is text."""
-    import openpyxl
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
-    book = openpyxl.Workbook()
-    sheet = book.active
-    sheet.title = "Rows"
-    sheet.append(HEADINGS)
-    sheet.freeze_panes = "A2"
-    rows = [_values(statement, row) for statement in document.statements for row in statement.rows]
-    for number, values in enumerate(rows, start=2):
-        for column, value in enumerate(values, start=1):
-            if value is None or value == "":
-                continue
-            cell = sheet.cell(number, column)
-            if isinstance(value, str):
-                cell.value = ILLEGAL_CHARACTERS_RE.sub(" ", value)
-                cell.data_type = "s"  # openpyxl takes a leading = for a formula
-                cell.quotePrefix = value.startswith(_FORMULA)
-            else:
-                cell.value = value
-                cell.number_format = {Decimal: "#,##0.00", date: "yyyy-mm-dd"}.get(type(value), "General")
-    for letter, width in zip("ABCDEFGHIJK", (14, 6, 12, 12, 44, 14, 12, 12, 12, 9, 60), strict=True):
-        sheet.column_dimensions[letter].width = width
-    book.save(path)
+def write_csv(document: StatementDocument, path: Path, style: CsvStyle = DEFAULT_STYLE) -> None:
+    """One line per row; dates in ISO 8601; no text is a formula."""
+    rows = (row_values(statement, row) for statement in document.statements for row in statement.rows)
+    _write_table(path, HEADINGS, rows, style)
 
 
 def write_json(document: StatementDocument, path: Path) -> None:
@@ -79,14 +54,10 @@ def write_markdown(document: StatementDocument, path: Path, title: str) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def write_receipt_csv(receipt: Receipt, path: Path) -> None:
+def write_receipt_csv(receipt: Receipt, path: Path, style: CsvStyle = DEFAULT_STYLE) -> None:
     """One line per item."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("date", "shop", "description", "price", "currency"))
-        for item in receipt.items:
-            texts = [_escape_formula(text) for text in (receipt.shop, item.description)]
-            writer.writerow((receipt.date or "", *texts, item.price, receipt.currency))
+    rows = ([receipt.date, receipt.shop, each.description, each.price, receipt.currency] for each in receipt.items)
+    _write_table(path, ("date", "shop", "description", "price", "currency"), rows, style)
 
 
 def write_receipt_json(receipt: Receipt, path: Path) -> None:
@@ -109,9 +80,27 @@ def _escape_markdown(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
 
 
-def _escape_formula(value: object) -> object:
-    """Put a ' before text that a spreadsheet would run; leave other values alone."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+def begins_formula(text: str) -> bool:
+    """True for text that a spreadsheet would run."""
+    return _FORMULA.match(text) is not None
+
+
+def _write_table(path: Path, headings: Sequence[str], rows: Iterable[Sequence[object]], style: CsvStyle) -> None:
+    with path.open("w", encoding="utf-8-sig" if style.bom else "utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=style.separator)
+        writer.writerow(headings)
+        writer.writerows([_csv_value(value, style) for value in row] for row in rows)
+
+
+def _csv_value(value: object, style: CsvStyle) -> object:
+    """An amount with its decimal mark; text with a ' before what a spreadsheet would run."""
+    match value:
+        case Decimal():
+            return str(value).replace(".", style.decimal)
+        case str():
+            inside = _NEW_CELL.sub("'", value)
+            return f"'{inside}" if begins_formula(value) else inside
+    return value
 
 
 def _to_json(value: object) -> str:
@@ -122,8 +111,6 @@ def _to_json(value: object) -> str:
 
 
 def _describe(statement: Statement) -> list[str]:
-    debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
-    credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
     lines = [f"## Account {_escape_markdown(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
     facts = {
         "Holder": _escape_markdown(statement.holder) or "not found",
@@ -132,8 +119,8 @@ def _describe(statement: Statement) -> list[str]:
         "Opening balance": _or_missing(statement.opening),
         "Closing balance": _or_missing(statement.closing),
         "Rows": str(len(statement.rows)),
-        "Money out": str(debits),
-        "Money in": str(credits),
+        "Money out": str(statement.money_out),
+        "Money in": str(statement.money_in),
     }
     lines += [f"| {name} | {value} |" for name, value in facts.items()]
     marks = {True: "agrees", False: "**does not agree**", None: "not verified"}
@@ -155,7 +142,8 @@ def _or_missing(amount: Decimal | None) -> str:
     return "not found" if amount is None else str(amount)
 
 
-def _values(statement: Statement, row: Row) -> list[object]:
+def row_values(statement: Statement, row: Row) -> list[object]:
+    """The values of a row, by `HEADINGS`."""
     values = [statement.account, row.page, row.date, row.value_date, row.description, row.reference]
     return [*values, row.debit, row.credit, row.balance, statement.currency, "; ".join(row.flags)]
 

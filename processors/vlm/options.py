@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from processors import statements
-from processors.contract import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS, RecipeOptions
+from processors.contract import DEVICES, MAX_AT_ONCE, MAX_PIXELS, MAX_THREADS
 from processors.remote import ServerOptions
 from processors.vlm import prompts
 from processors.vlm.extract import load_schema
 
 Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt"]
-Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx"]
+Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx", "qif", "beancount"]
 
 _MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
 _MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096}
@@ -20,7 +20,7 @@ _MAX_TOKENS = 1_000_000  # more than the context of any model
 # flagged 36 of 55 wrong answers and 2 of 41 correct ones: benchmarks/VLM.md; no use for free text
 _THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt"), 0.7)
 _SCHEMAS = {"bank-statement": statements.page_schema, "receipt": statements.receipt_schema}
-_KNOWN_FORMATS = {"extract": ("json",)} | statements.FORMATS
+_DEFAULT_FORMATS = {"extract": ("json",)} | statements.FORMATS  # of other tasks: md and json
 _USUAL_PIXELS = 1_280_000  # A4 at 115 dpi
 _PIXELS_OF_MONEY = 2_300_000  # A4 at 154 dpi: at 115 dpi, digits of 7 points are 8 pixels high
 _TEXT_FORMATS = ("md", "txt", "json")
@@ -49,7 +49,7 @@ class VlmOptions(ServerOptions):
         return _PIXELS_OF_MONEY if is_default and device == "cuda" else self.max_pixels
 
 
-class AskOptions(RecipeOptions):
+class AskOptions(statements.CsvOptions):
     """`[recipes.NAME]`"""
 
     only_in_config: ClassVar[frozenset[str]] = frozenset({"json_schema"})  # it can name any file
@@ -88,7 +88,7 @@ class AskOptions(RecipeOptions):
             raise ValueError('task = "extract" needs `json_schema`: the file that describes what to extract')
         if self.task != "extract" and self.json_schema is not None:
             raise ValueError('`json_schema` works only with task = "extract": set that, or remove it')
-        known = _KNOWN_FORMATS.get(self.task, _TEXT_FORMATS)
+        known = (*_DEFAULT_FORMATS.get(self.task, _TEXT_FORMATS), *statements.OPTIONAL_FORMATS.get(self.task, ()))
         if self.task == "extract" and self.formats not in (None, known):
             raise ValueError('task = "extract" always writes JSON: remove `formats`')
         if wrong := [name for name in self.formats or () if name not in known]:
@@ -106,7 +106,7 @@ class AskOptions(RecipeOptions):
 
     @property
     def written_formats(self) -> tuple[Format, ...]:
-        return self.formats or _KNOWN_FORMATS.get(self.task, ("md", "json"))
+        return self.formats or _DEFAULT_FORMATS.get(self.task, ("md", "json"))
 
     @property
     def is_of_money(self) -> bool:

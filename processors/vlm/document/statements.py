@@ -39,17 +39,19 @@ def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
     for page in pages:
         certainty |= _certainty(page)
     texts = {page.number: page.second_reading for page in pages if page.second_reading}
-    formats, threshold = work.options.written_formats, work.options.threshold
+    formats, threshold, style = work.options.written_formats, work.options.threshold, work.options.csv_style
     if work.options.task == "receipt":
         receipt = statements.receipt_from_answers(answers, certainty, texts)
-        return statements.finish_receipt(work, receipt, formats, texts, min_confidence=threshold)
+        return statements.finish_receipt(work, receipt, formats, texts, min_confidence=threshold, csv_style=style)
     document = statements.from_page_answers(answers, certainty, texts)
     document.pages = len(pages)
     for by in ("text layer", "OCR"):
         if numbers := [str(page.number) for page in pages if page.second_reading_by == by]:
             document.notes.append(f"read by a model; amounts compared with the {by} of page {', '.join(numbers)}")
     second = SecondReading(texts=texts)
-    return statements.finish_statement(work, document, formats, lambda verified: second, min_confidence=threshold)
+    return statements.finish_statement(
+        work, document, formats, lambda verified: second, min_confidence=threshold, csv_style=style
+    )
 
 
 def _data(page: PageResult) -> Any:

@@ -222,6 +222,11 @@ def test_priority_is_a_whole_number_as_in_a_sidecar(table: str, value: str, tmp_
             '[recipes.x]\nprocessor = "whisper"\nlanguage = "klingonian"',
             '[recipes.x] language: unknown language "klingonian": write a code such as "en", or "auto" to detect it',
         ),
+        (
+            '[recipes.x]\nprocessor = "ocr"\ntask = "bank-statement"\ncsv_locale = "Klingon"\ncsv_separator = ":"',
+            '[recipes.x] csv_locale = "Klingon": must be a language and a country, such as "de_DE"\n'
+            '[recipes.x] csv_separator = ":": must be ",", ";", "\\t" or "|"',
+        ),
         ("[retry]\nattempts = 0", "[retry] attempts = 0: must be at least 1"),
         ("[schedule]\nrescan = 0", "[schedule] rescan = 0: must be greater than 0"),
         ("[paths]\ninbox = 7", "[paths] inbox = 7: must be a path, in quotes"),

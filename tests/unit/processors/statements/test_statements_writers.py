@@ -4,6 +4,7 @@ import csv
 import json
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -43,7 +44,9 @@ def test_no_text_is_a_formula_in_a_spreadsheet(document, tmp_path, start):
     statements.write_csv(document, tmp_path / "s.csv")
     cell = openpyxl.load_workbook(tmp_path / "s.xlsx").active["E2"]
     assert cell.data_type == "s"
-    assert f"'{start}" in (tmp_path / "s.csv").read_bytes().decode()
+    with (tmp_path / "s.csv").open(encoding="utf-8", newline="") as file:
+        written = next(csv.DictReader(file))["description"]
+    assert written.startswith("'") and written.replace("'", "") == start
 
 
 def test_xlsx_cells_are_typed(document, tmp_path):
@@ -90,3 +93,41 @@ def test_summary_names_what_is_flagged(document, tmp_path):
     text = (tmp_path / "s.md").read_text()
     assert "| Opening balance | 10.00 |" in text
     assert "the date is missing" in text
+
+
+def _ofx(document: StatementDocument, path: Path):
+    statements.write_ofx(document, path)
+    tree = OFXTree()
+    with path.open("rb") as file:
+        tree.parse(file)
+    return tree.convert()
+
+
+def test_credit_card_is_written_as_one_beside_a_current_account(document, tmp_path):
+    card = Statement(account="4000123412341234", currency="GBP", is_liability=True, opening=Decimal("0.00"))
+    card.rows = [Row(3, date(2024, 5, 4), "Books", debit=Decimal("12.00"), balance=Decimal("12.00"))]
+    document.statements.append(card)
+    read = _ofx(document, tmp_path / "s.ofx")
+    assert [type(each).__name__ for each in read.statements] == ["STMTRS", "CCSTMTRS"]
+    assert read.statements[1].account.acctid == "4000123412341234"
+    assert (read.statements[1].transactions[0].trnamt, read.statements[1].balance.balamt) == (-12, -12)
+    assert "<CREDITCARDMSGSRSV1>" in (tmp_path / "s.ofx").read_text()
+
+
+def test_transaction_ids_are_unique_and_the_same_in_every_statement_that_lists_it(document, tmp_path):
+    again = [Row(1, date(2024, 5, 3), "Tram", debit=Decimal("2.10")) for _ in range(3)]
+    document.statements[0].rows = [*document.rows[:2], *again]
+    first = [each.fitid for each in _ofx(document, tmp_path / "s.ofx").statements[0].transactions]
+    document.statements[0].rows = [*again, Row(1, date(2024, 5, 9), "Rent", debit=Decimal("9.00"))]
+    second = [each.fitid for each in _ofx(document, tmp_path / "s.ofx").statements[0].transactions]
+    assert len(set(first)) == 5 and second[:3] == first[2:] and second[3] not in first
+
+
+@pytest.mark.parametrize(("is_card", "wanted"), [(False, Decimal("19.00")), (True, Decimal("-1.00"))])
+def test_ofx_balance_includes_the_rows_after_the_last_printed_balance(document, tmp_path, is_card, wanted):
+    statement = document.statements[0]
+    statement.closing, statement.is_liability = None, is_card
+    statement.rows[0].balance = None
+    statement.opening = Decimal("10.00")
+    statement.rows[2].date = date(2024, 5, 3)
+    assert _ofx(document, tmp_path / "s.ofx").statements[0].balance.balamt == wanted
