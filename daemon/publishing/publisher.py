@@ -15,6 +15,7 @@ from daemon import __version__
 from daemon.config.current import CurrentSettings
 from daemon.core import durable
 from daemon.core.background import Background
+from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
@@ -32,6 +33,7 @@ from processors import contract, protocol
 
 log = logging.getLogger(__name__)
 
+INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
 _BY_COMMAND = ("cancelled", "Cancelled with `inboxd cancel`.")
 
 
@@ -240,17 +242,32 @@ class Publisher:
             self._give_up(job, *_BY_COMMAND, again)
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
-        """Publish the original of a running or queued job below outbox/failed, with error.txt."""
+        """Publish the original of a running or queued job below outbox/failed, with error.txt. If that fails
+        unexpectedly, the job is parked: it waits in the queue, and `status` shows why."""
         if self.is_busy_with(job.id):  # which ends it in another way
             return
 
         def step() -> None:
-            self._give_up(job, kind, message, again)
+            try:
+                self._give_up(job, kind, message, again)
+            except (OSError, InboxdError):  # for `disk_retry`
+                raise
+            except Exception as error:  # error boundary: one job
+                self._park(job, error)
 
         def again() -> None:
             self._disk_retry.run(f"failure of {job.path} ({job.id[:8]})", step)
 
         again()
+
+    def _park(self, job: Job, error: Exception) -> None:
+        log.error("%s %s: cannot give it up", job.id[:8], job.path, exc_info=error, extra=about(job))
+        self._forget(job.id)
+        if job.state is JobState.RUNNING:
+            outcome = contract.FailureKind.ERROR
+            self._store.requeue(job, outcome=outcome, detail=INTERNAL_ERROR, waiting_for=INTERNAL_ERROR)
+        else:
+            self._store.park([job.id], INTERNAL_ERROR)
 
     def _give_up(self, job: Job, kind: str, message: str, again: Callable[[], object]) -> None:
         if not self._may_end(job):
