@@ -63,7 +63,8 @@ class JobRetrier:
 
         self._fetching.add(job.id)
         try:
-            self._background.run(functools.partial(self._layout.fetch_back, job), fetched)
+            fetch = functools.partial(self._layout.fetch_back, job)
+            self._background.run(fetch, fetched, size_bytes=job.size_bytes)
         except OSError:
             self._fetching.discard(job.id)
             raise

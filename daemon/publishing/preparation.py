@@ -109,8 +109,9 @@ class Preparations:
                 log.exception("%s %s: cannot be published", job.id[:8], job.path, extra=about(job))
                 self._on_error(job, error)
 
+        place = functools.partial(self._outbox.place_original, original.path, home, job.sha256)
         try:
-            self._background.run(functools.partial(self._outbox.place_original, original.path, home, job.sha256), then)
+            self._background.run(place, then, size_bytes=job.size_bytes)
         except OSError:
             del self._preparations[job.id]
             raise

@@ -159,7 +159,7 @@ class Publisher:
             step = functools.partial(self._store.set_sha256, job.id, outcome)
             self._disk_retry.run(f"checksum of {job.id[:8]}", step)
 
-        self._background.run(functools.partial(durable.sha256_of, original.path), then)
+        self._background.run(functools.partial(durable.sha256_of, original.path), then, size_bytes=queued.size_bytes)
 
     def _home(self, job: Job, place: str) -> Path | None:
         """The destination folder of a finished job's original; None: the original is deleted."""
