@@ -185,26 +185,29 @@ class Layout:
             for own in (self.inbox.own, self.outbox.own):
                 own.release()
 
-    def fetch_back(self, job: Job) -> None:
-        """Link or copy the original of a failed job from outbox/failed to .taken, durably, for a retry. May take long;
-        may be called from another thread.
+    def fetch_back(self, job: Job) -> str:
+        """Link or copy the original of a failed job from outbox/failed to .taken, durably, for a retry; return its
+        checksum. May take long; may be called from another thread.
 
         Raises:
             OriginalGone: it no longer exists, or its content has changed.
             OSError: not possible now; the caller releases the incomplete folder in .taken.
         """
         assert job.result_path is not None
-        assert job.sha256 is not None
         result = self.outbox.path / job.result_path
         found = [path for path in originals_in(result) if path.is_file() and not path.is_symlink()]
         main = [path for path in found if not names.is_sidecar(path.name, {other.name for other in found})]
-        if len(main) != 1 or durable.sha256_of(main[0]) != job.sha256:
+        if len(main) != 1 or (job.sha256 is None and main[0].stat().st_size != job.size_bytes):
+            raise OriginalGone(f"the original is no longer in {result}")
+        sha256 = durable.sha256_of(main[0])
+        if sha256 != (job.sha256 or sha256):  # None: cancelled before it was computed
             raise OriginalGone(f"the original is no longer in {result}")
         self.inbox.release(job.id)
         home = self.inbox.home_for(job.id, job.folder)
         for path in found:
             durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
         self.inbox.fsync_home(job.id)
+        return sha256
 
 
 def refuse_overlap(*, inbox: Path, outbox: Path, state: Path) -> None:

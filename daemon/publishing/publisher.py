@@ -34,6 +34,7 @@ from processors import contract, protocol
 log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
+CANCELLING = "Cancelled: its file is being moved to outbox/failed."
 _BY_COMMAND = ("cancelled", "Cancelled with `inboxd cancel`.")
 
 
@@ -240,6 +241,8 @@ class Publisher:
         """
         if not self.is_busy_with(job.id):
             self._give_up(job, *_BY_COMMAND, again)
+            if self.is_busy_with(job.id):  # meanwhile it does not start, nor after a restart
+                self._store.park([job.id], CANCELLING)
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
         """Publish the original of a running or queued job below outbox/failed, with error.txt. If that fails
@@ -299,11 +302,13 @@ class Publisher:
             self._layout.outbox.prepare_attempt(job)
         place = original_folder(original, ERROR_DOCUMENTS) if original else "."
         home = self._layout.outbox.staging / job.staging_name() / place
-        if original is not None and not self._preparations.is_ready(job, original, home, again):
+        # retrying a cancelled job computes its checksum
+        if original and not self._preparations.is_ready(job, original, home, again, needs_sha256=not cancelled):
             return
         if original is not None and job.sha256 is None:  # the content changed, or the checksum was never computed
-            prepared = self._preparations.sha256(job.id)
-            changes["sha256"] = prepared or durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
+            changes["sha256"] = self._preparations.sha256(job.id)
+            if changes["sha256"] is None and not cancelled:
+                changes["sha256"] = durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
             job = replace(job, **changes)
         where = {"path": path_within(place, original)} if original else None
         documents = {

@@ -19,7 +19,7 @@ from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.intake.filetype import sniff
 from daemon.intake.intake import Intake
-from daemon.publishing.publisher import Publisher
+from daemon.publishing.publisher import CANCELLING, Publisher
 from daemon.queue.store import Store
 from daemon.recovery import unplaced
 from daemon.scheduling import retry
@@ -62,7 +62,7 @@ class Recovery:
         for job_id in sorted(taken - set(open_jobs)):
             self._each(job_id, self._sweep_or_adopt, job_id)
         for job in open_jobs.values():
-            if job.state is JobState.QUEUED and job.id in taken and job.sha256 and job.result_path is None:
+            if job.id in taken and _may_start(job):
                 continue  # it waits as it should; another query for each of very many would delay the start
             self._each(job.id, self._recover, job, job.id in taken)
         self._sweep_staging()
@@ -173,7 +173,9 @@ class Recovery:
             return
         if job.result_path is not None:  # a retry by command that was interrupted after its commit
             self._publishing.withdraw(job)
-        if not is_taken:
+        if job.waiting_for == CANCELLING:
+            self._publishing.cancel(job)
+        elif not is_taken:
             self._publishing.give_up(job, "error", "The file was removed from inbox/.taken while it was queued.")
         elif job.sha256 is None:
             self._check_size(job)
@@ -217,3 +219,9 @@ class Recovery:
             job = self._store.get(path.name)
             if job is None or job.state.is_final:
                 self._each(path.name, durable.remove_tree, path)
+
+
+def _may_start(job: Job) -> bool:
+    """True if nothing must be done before a job can start."""
+    is_complete = job.sha256 is not None and job.result_path is None and job.waiting_for != CANCELLING
+    return job.state is JobState.QUEUED and is_complete
