@@ -20,7 +20,7 @@ from daemon.core.names import result_stem
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
-from daemon.publishing.publisher import CANCELLING, INTERNAL_ERROR, Publisher
+from daemon.publishing.publisher import CANCELLING, INTERNAL_ERROR, LOST, Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement
 from daemon.scheduling.attempts import Attempts
@@ -220,7 +220,7 @@ class Dispatcher:
         self._pools.forget_assignments()
         self._pools.unpark(at_once=at_once)
         for job in self._store.waiting():
-            if job.waiting_for == CANCELLING:
+            if job.waiting_for in (CANCELLING, LOST):
                 continue
             assignment = self._pools.assign_job(job)
             if isinstance(assignment, Assignment) and not assignment.pool.is_parked:
