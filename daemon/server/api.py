@@ -170,7 +170,7 @@ class Events(Command):
 
     name = "events"
 
-    after: int | None = None
+    after: Annotated[int, Field(ge=0)] | None = None
 
 
 # ---------------------------------------------------------------------------------------------- jobs

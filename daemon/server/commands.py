@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=api.Command)
 
+_ID_CHARACTERS = 36  # of a UUID; nothing longer is shown in a refusal
 _SHOWN_REMOVALS = 200  # that `prune` lists one by one
 
 
@@ -122,7 +123,7 @@ class Commands:
             Refused: there is no such command, its arguments are wrong, or it is not possible now.
         """
         if request.command not in self._registry:
-            raise Refused(f"Unknown command {request.command!r}.", SAME_VERSION)
+            raise Refused(f"Unknown command {request.command[:_ID_CHARACTERS]!r}.", SAME_VERSION)
         command, carry_out = self._registry[request.command]
         try:
             arguments = command.model_validate(dict(request.arguments))
@@ -199,7 +200,8 @@ class Commands:
         return api.CancelReply(cancelled=job.id, waits_for=None if is_done else self._disk_retry.problem)
 
     def _find(self, prefix: str) -> Job:
-        found = self._store.find(printable(prefix)) if prefix else []
+        prefix, is_possible = prefix[:_ID_CHARACTERS], 0 < len(prefix) <= _ID_CHARACTERS
+        found = self._store.find(printable(prefix)) if is_possible else []
         if len(found) != 1:
             what = "No job id begins" if not found else "Several job ids begin"
             raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")

@@ -72,11 +72,23 @@ def _no_room(*_: Any, **__: Any) -> None:
         ("retry", {"job": ["x"]}),
         ("prune", {"dry_run": 0}),
         ("pause", {"reason": {"a": 1}}),
+        ("events", {"after": -1}),
+        ("events", {"after": -(2**70)}),
     ],
 )
 def test_wrong_request_is_refused_before_anything_is_done(command: str, arguments: dict, daemon: ManualDaemon):
     answer = daemon.ask(command, **arguments)
     assert answer["ok"] is False and "different versions" in answer["fix"], answer
+
+
+@pytest.mark.parametrize("command", ["cancel", "retry"])
+def test_prefix_that_is_longer_than_any_id_matches_no_job(command: str, daemon: ManualDaemon):
+    answer = daemon.ask(command, job="a" * 60_000)
+    assert "No job id begins" in answer["error"] and len(answer["error"]) < 100
+
+
+def test_name_of_an_unknown_command_is_shortened_in_the_refusal(daemon: ManualDaemon):
+    assert len(daemon.ask("x" * 60_000)["error"]) < 100
 
 
 @pytest.mark.parametrize(
