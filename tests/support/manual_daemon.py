@@ -200,7 +200,7 @@ class ManualDaemon:
 
     def apply_all(self) -> None:
         self._loop.apply_all(wait=0.0)
-        while self._backlog.messages:
+        while self._backlog.has_messages:
             self._loop.apply_all(wait=0.0)
 
     def do(self, task: str) -> None:
