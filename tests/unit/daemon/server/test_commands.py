@@ -12,6 +12,7 @@ from manual_daemon import ManualDaemon
 from daemon import config
 from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import JobState
+from daemon.recovery.retention import Removal
 from processors import protocol
 from processors.contract import FailureKind
 
@@ -97,7 +98,7 @@ def test_name_of_an_unknown_command_is_shortened_in_the_refusal(daemon: ManualDa
         ("probe", set()),
         ("resume", {"closed"}),
         ("pause", {"running"}),
-        ("prune", {"removed", "counts", "first"}),
+        ("prune", {"removed", "counts", "first", "rest"}),
         ("events", {"pid", "events", "last", "has_more", "running", "workers"}),
         (
             "status",
@@ -244,6 +245,35 @@ def test_retry_of_all_stops_at_a_full_disk_and_reports_what_it_did(
         job = daemon.store.get(each["job"])
         assert job.state is JobState.FAILED
         assert (daemon.settings.outbox / job.result_path / job.name).read_text() == job.name
+
+
+def test_retry_of_very_many_is_done_in_portions(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("daemon.server.portions._SECONDS", 0.0)  # one job each
+    _running(daemon)
+    _drop(daemon, "y.txt", "z.txt")
+    failed = {_fail_next(daemon).id for _ in range(3)}
+    first = daemon.ask("retry", failed=True)
+    by_hand = min(failed - set(first["retried"]))
+    assert daemon.ask("retry", job=by_hand)["ok"]
+    second = daemon.ask("retry", failed=True, rest=first["rest"])
+    third = daemon.ask("retry", failed=True, rest=second["rest"]) if second["rest"] else {"retried": []}
+    assert [len(each["retried"]) for each in (first, second)] == [1, 1] and third["retried"] == []
+    assert {by_hand, *first["retried"], *second["retried"]} == failed
+    outdated = daemon.ask("retry", failed=True, rest=first["rest"] - 1)
+    assert not outdated["ok"] and "started again" in outdated["error"]
+
+
+def test_prune_of_very_much_is_done_in_portions(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("daemon.server.portions._SECONDS", 0.0)
+    removals = [Removal(what="failure", path=str(number)) for number in range(3)]
+    monkeypatch.setattr(daemon.app.retention, "due", lambda: iter(removals))
+    paths, rest = [], None
+    while True:
+        answer = daemon.ask("prune", rest=rest)
+        paths += [each["path"] for each in answer["first"]]
+        if (rest := answer["rest"]) is None:
+            break
+    assert paths == ["0", "1", "2"]
 
 
 def test_retry_of_one_at_a_full_disk_is_refused_with_the_reason(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
