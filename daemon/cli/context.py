@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ from daemon.core.errors import ConfigError, InboxdError, UsageError
 from daemon.server import api, client
 
 R = TypeVar("R", bound=api.Reply)
+C = TypeVar("C", api.Retry, api.Prune)
+P = TypeVar("P", api.RetryReply, api.PruneReply)
 
 _USER_CONFIG = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # as `install --user`
 DEFAULT_CONFIGS = (Path("config.toml"), Path(_USER_CONFIG, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
@@ -72,6 +75,20 @@ def ask(
         error = refusal(refused.what, refused.fix)
         error.exit_code = error.exit_code if refused.code is None else refused.code
         raise error from refused
+
+
+def ask_all(settings: config.Settings, command: C, reply: type[P]) -> Iterator[P]:
+    """Send a long command, which the daemon carries out in portions, until nothing is left; yield the replies.
+
+    Raises:
+        NotRunning, InboxdError: as `ask`.
+    """
+    rest: int | None = None
+    while True:
+        answer = ask(settings, command.model_copy(update={"rest": rest}), reply)
+        yield answer
+        if (rest := answer.rest) is None:
+            return
 
 
 def print_json(value: object) -> None:

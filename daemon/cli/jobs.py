@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import completion
-from daemon.cli.context import ask, load_settings, load_settings_for_viewing, print_json
+from daemon.cli.context import ask, ask_all, load_settings, load_settings_for_viewing, print_json
 from daemon.cli.options import ConfigOption, JobArgument, JsonOption, UnfinishedJobArgument, completes
 from daemon.config.toml import literal
 from daemon.core.errors import ConfigError, UsageError
@@ -132,7 +132,9 @@ def retry(
     """Queue a failed or cancelled job again, or retry a waiting one immediately."""
     if bool(job) == failed:
         raise UsageError("Name a job, or use --failed for all.", "See them with `inboxd jobs --state failed`.")
-    reply = ask(load_settings_for_viewing(config_file), api.Retry(job=job, failed=failed), api.RetryReply)
+    replies = list(ask_all(load_settings_for_viewing(config_file), api.Retry(job=job, failed=failed), api.RetryReply))
+    retried = [each for reply in replies for each in reply.retried]
+    reply = api.RetryReply(retried=retried, refused=[each for reply in replies for each in reply.refused])
     if as_json:
         print_json(reply.to_wire())
     else:

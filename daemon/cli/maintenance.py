@@ -12,13 +12,14 @@ from typing import Annotated, cast
 import typer
 
 from daemon import config
-from daemon.cli.context import ask, find_config, load_settings, print_json
+from daemon.cli.context import ask, ask_all, find_config, load_settings, print_json
 from daemon.cli.options import ConfigOption, JsonOption
 from daemon.core.errors import NotRunning, StorageError, StoreError
 from daemon.core.names import printable, printable_lines
 from daemon.queue.reader import JobLog
 from daemon.server import api, control_socket
 
+_SHOWN_REMOVALS = 200
 _STATUS_SECONDS = 2.0
 _VERIFY_FIX = (
     "See the history of a job with `inboxd show JOB`, and the log with `journalctl -u inboxd -p warning`. Restart the\n"
@@ -143,7 +144,10 @@ def prune(
     """Remove what is older than [retention] in config.toml allows.
 
     The daemon does this every night."""
-    reply = ask(load_settings(config_file), api.Prune(dry_run=dry_run), api.PruneReply)
+    replies = list(ask_all(load_settings(config_file), api.Prune(dry_run=dry_run), api.PruneReply))
+    counts = sum((Counter(reply.counts) for reply in replies), Counter[str]())
+    first = [each for reply in replies for each in reply.first][:_SHOWN_REMOVALS]
+    reply = api.PruneReply(removed=not dry_run, counts=dict(counts), first=first)
     if as_json:
         print_json(reply.to_wire())
         return

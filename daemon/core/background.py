@@ -1,7 +1,8 @@
 """Run long tasks, such as copying or hashing gigabytes, off the main thread.
 
-A thread runs the tasks one after the other and posts each outcome as a message; the main thread, which alone changes
-state, then calls the continuation.
+Threads run the tasks and post each outcome as a message; the main thread, which alone changes state, then calls the
+continuation. Files of similar size share a thread and wait for one another, so that however many giants are copied, and
+however slowly, they delay only giants.
 """
 
 import errno
@@ -9,6 +10,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,7 +20,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_STOP_SECONDS = 1.0
+_LANE_BYTES = (2**27, 2**31, 2**35, 2**39)  # maximum file size of each thread but the last: 128 MiB, 2, 32, 512 GiB
+_STOP_SECONDS = 1.0  # for all threads together
 
 
 class Background:
@@ -27,26 +30,29 @@ class Background:
     def __init__(self, post: Callable[[BackgroundDone], None]):
         self._post = post
         self._numbers = itertools.count(1)
-        self._tasks: queue.SimpleQueue[tuple[int, Callable[[], object]] | None] = queue.SimpleQueue()
         self._continuations: dict[int, Callable[[Any], None]] = {}
-        self._thread: threading.Thread | None = None  # started on first use
+        self._lanes: dict[int, _Lane] = {}  # started on first use
 
-    def run(self, work: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
-        """Queue `work` for the thread; `then` gets its return value or its exception.
+    def run(self, work: Callable[[], T], then: Callable[[T | Exception], None], *, size_bytes: int) -> None:
+        """Queue `work`, on a file of `size_bytes`, for a thread; `then` gets its return value or its exception.
 
         Raises:
             OSError: no thread can be started now; nothing was queued.
         """
-        if self._thread is None:
-            thread = threading.Thread(target=self._serve, name="background", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:
-                raise OSError(errno.EAGAIN, str(error)) from error
-            self._thread = thread
+        lane = self._lane(sum(size_bytes > limit for limit in _LANE_BYTES))
         number = next(self._numbers)
         self._continuations[number] = then
-        self._tasks.put((number, work))
+        lane.tasks.put((number, work))
+
+    def _lane(self, number: int) -> "_Lane":
+        if number not in self._lanes:
+            lane = _Lane(self._post)
+            try:
+                lane.start()
+            except RuntimeError as error:
+                raise OSError(errno.EAGAIN, str(error)) from error
+            self._lanes[number] = lane
+        return self._lanes[number]
 
     def finish(self, done: BackgroundDone) -> None:
         """Call the continuation for an outcome received through the mailbox."""
@@ -59,15 +65,25 @@ class Background:
         return len(self._continuations)
 
     def stop(self) -> bool:
-        """Stop the thread after its current task; False: it is still running."""
-        if self._thread is None:
-            return True
-        self._tasks.put(None)
-        self._thread.join(_STOP_SECONDS)
-        return not self._thread.is_alive()
+        """Stop the threads after their current tasks; False: one is still running."""
+        until = time.monotonic() + _STOP_SECONDS
+        for lane in self._lanes.values():
+            lane.tasks.put(None)
+        for lane in self._lanes.values():
+            lane.join(max(0.0, until - time.monotonic()))
+        return not any(lane.is_alive() for lane in self._lanes.values())
 
-    def _serve(self) -> None:
-        for number, work in iter(self._tasks.get, None):
+
+class _Lane(threading.Thread):
+    """A thread that runs its tasks one after the other, up to None."""
+
+    def __init__(self, post: Callable[[BackgroundDone], None]):
+        super().__init__(name="background", daemon=True)
+        self.tasks: queue.SimpleQueue[tuple[int, Callable[[], object]] | None] = queue.SimpleQueue()
+        self._post = post
+
+    def run(self) -> None:
+        for number, work in iter(self.tasks.get, None):
             try:
                 outcome: object = work()
             except Exception as error:  # the main thread handles it

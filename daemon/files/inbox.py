@@ -13,7 +13,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from daemon.core import durable, names, parallel
 from daemon.core.job import Entry, Original
@@ -27,6 +27,14 @@ _NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a
 
 class OriginalGone(Exception):
     """A taken file is no longer in its folder; only a person can have removed it."""
+
+
+class Found(NamedTuple):
+    """An entry of an inbox folder. Without `entry` and not `is_folder`, it is never taken: see `Inbox.refusal`."""
+
+    path: Path
+    entry: Entry | None = None  # of a regular file
+    is_folder: bool = False  # a subfolder to be scanned
 
 
 class Inbox:
@@ -95,16 +103,12 @@ class Inbox:
         with os.fdopen(descriptor, "rb") as file:
             yield file
 
-    def scan(self, folder: Path) -> tuple[list[Entry], list[Path], list[Path]]:
-        """Return the regular files and the subfolders of one inbox folder, and what is never taken (see `refusal`),
-        without hidden names.
+    def scan(self, folder: Path) -> Iterator[Found]:
+        """Yield what is in one inbox folder, without hidden names. The folder is open until the last one.
 
         Raises:
             OSError: the folder cannot be read, or is gone.
         """
-        entries: list[Entry] = []
-        folders: list[Path] = []
-        others: list[Path] = []
         with self.opened(folder) as descriptor, os.scandir(descriptor) as found:
             for item in found:
                 if item.name.startswith("."):
@@ -112,16 +116,12 @@ class Inbox:
                 path = folder / item.name
                 try:
                     if item.is_dir(follow_symlinks=False):
-                        (others if self._is_too_deep(path) else folders).append(path)
+                        yield Found(path, is_folder=not self._is_too_deep(path))
                         continue
                     facts = item.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                if stat.S_ISREG(facts.st_mode):
-                    entries.append(_entry(path, facts))
-                else:
-                    others.append(path)
-        return entries, folders, others
+                yield Found(path, _entry(path, facts) if stat.S_ISREG(facts.st_mode) else None)
 
     def look(self, path: Path) -> Entry | None:
         """Examine one path, in the inbox or taken, as `scan` does; None: it does not exist or is not a regular file.

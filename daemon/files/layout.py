@@ -13,7 +13,7 @@ from pathlib import Path
 from daemon.core import durable, names
 from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.core.job import Job, Original
-from daemon.files import beneath
+from daemon.files import beneath, reclaim
 from daemon.files.inbox import Inbox, OriginalGone
 from daemon.files.originals import originals_in
 from daemon.files.outbox import FAILED, LOCK_FILE, Outbox
@@ -34,6 +34,7 @@ class Layout:
         self.state = state
         self.checkpoints = state / "kept"  # <uuid>/: what a processor saves of a job between its attempts
         self.backups = state / "backups"  # copies of the job log
+        self.is_taken_lost = False  # .taken was missing at the start, and other users may have renamed it
         self._locks: list[int] = []  # descriptors of locked files
         self._identities: dict[Path, tuple[int, int]] = {}  # device and inode of what is locked
 
@@ -88,6 +89,7 @@ class Layout:
         if folder not in (self.inbox.own.place, self.outbox.own.place):
             durable.make_folder(folder, mode=0o700 if folder == self.state else 0o777)
             return
+        reclaim.make_room(folder)
         if folder.is_symlink():
             raise LayoutError(
                 f"{folder} is a symbolic link: files moved there would end up elsewhere.",
@@ -98,6 +100,8 @@ class Layout:
                 f"{folder} belongs to another user (uid {folder.stat().st_uid}), who could modify its contents.",
                 f"If another inboxd uses it, stop that one; otherwise rename {folder}: inboxd creates a new one.",
             )
+        if folder == self.inbox.own.place and not folder.exists():
+            self.is_taken_lost = not beneath.is_safe(folder.parent)
         beneath.make_private(folder)
 
     def _all(self) -> tuple[Path, ...]:
@@ -105,7 +109,7 @@ class Layout:
         return inbox.path, outbox.path, self.state, inbox.own.place, outbox.own.place
 
     def lock(self) -> None:
-        """Lock the folders for this process.
+        """Lock the folders for this process, and find again what was in those that another user has renamed.
 
         Raises:
             AlreadyRunning: another daemon has locked one.
@@ -132,6 +136,12 @@ class Layout:
         for place in (*self._all(), self.inbox.own.place / LOCK_FILE, self.outbox.own.place / LOCK_FILE):
             facts = place.lstat()
             self._identities[place] = (facts.st_dev, facts.st_ino)
+        self.reclaim()
+
+    def reclaim(self) -> None:
+        """Move jobs' files back from own folders that other users renamed while no daemon was running."""
+        for own in (self.inbox.own, self.outbox.own):
+            reclaim.reclaim(own, LOCK_FILE)
 
     def check(self) -> None:
         """Check that these are still the folders that were locked.
@@ -185,26 +195,29 @@ class Layout:
             for own in (self.inbox.own, self.outbox.own):
                 own.release()
 
-    def fetch_back(self, job: Job) -> None:
-        """Link or copy the original of a failed job from outbox/failed to .taken, durably, for a retry. May take long;
-        may be called from another thread.
+    def fetch_back(self, job: Job) -> str:
+        """Link or copy the original of a failed job from outbox/failed to .taken, durably, for a retry; return its
+        checksum. May take long; may be called from another thread.
 
         Raises:
             OriginalGone: it no longer exists, or its content has changed.
             OSError: not possible now; the caller releases the incomplete folder in .taken.
         """
         assert job.result_path is not None
-        assert job.sha256 is not None
         result = self.outbox.path / job.result_path
         found = [path for path in originals_in(result) if path.is_file() and not path.is_symlink()]
         main = [path for path in found if not names.is_sidecar(path.name, {other.name for other in found})]
-        if len(main) != 1 or durable.sha256_of(main[0]) != job.sha256:
+        if len(main) != 1 or (job.sha256 is None and main[0].stat().st_size != job.size_bytes):
+            raise OriginalGone(f"the original is no longer in {result}")
+        sha256 = durable.sha256_of(main[0])
+        if sha256 != (job.sha256 or sha256):  # None: cancelled before it was computed
             raise OriginalGone(f"the original is no longer in {result}")
         self.inbox.release(job.id)
         home = self.inbox.home_for(job.id, job.folder)
         for path in found:
             durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
         self.inbox.fsync_home(job.id)
+        return sha256
 
 
 def refuse_overlap(*, inbox: Path, outbox: Path, state: Path) -> None:

@@ -125,9 +125,14 @@ class Outbox:
         durable.make_folder(home)
         self._place_all(job, original, home, is_placed=is_placed)
 
-    def place_original(self, source: Path, home: Path | None, sha256: str | None) -> str:
+    def place_original(
+        self, source: Path, home: Path | None, sha256: str | None, *, needs_sha256: bool = True
+    ) -> str | None:
         """Link or copy a file into the folder `home` (None: do not), durably; return its checksum. May take long, and
         may be called from another thread.
+
+        sha256: the checksum; None: unknown, and the content may not be durable yet.
+        needs_sha256: False: if the file is only linked, an unknown checksum is not computed.
 
         Raises:
             CopyDiffers: the copy does not have the known checksum.
@@ -135,9 +140,11 @@ class Outbox:
         """
         if home is not None:
             durable.make_folder(home)
+            if sha256 is None and self.may_link(source, home):
+                durable.Syncer(home / ".copy").sync(source)
             sha256 = _place(source, home, sha256)
             durable.fsync_folder(home)
-        return sha256 or durable.sha256_of(source)
+        return durable.sha256_of(source) if sha256 is None and needs_sha256 else sha256
 
     def may_link(self, source: Path, home: Path) -> bool:
         """Check whether the file may be hard-linked into `home`; see `durable.may_link`."""

@@ -144,12 +144,12 @@ class _Hashing:
             durable.fsync_folder(self._path.parent)
             self._file = os.fdopen(durable.open_regular(self._path), "rb")
             return None
-        self._path.lstat()  # the file of a cancelled job no longer exists
+        size_bytes = self._path.lstat().st_size  # now: it may grow; the file of a cancelled job no longer exists
         for _ in range(_SLICE_BYTES // _CHUNK_BYTES):
             if not (chunk := self._file.read(_CHUNK_BYTES)):
                 return self._digest.hexdigest()
             self._digest.update(chunk)
-            self.left_bytes -= len(chunk)
+        self.left_bytes = size_bytes - self._file.tell()
         return None
 
     def close(self) -> None:

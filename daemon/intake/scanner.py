@@ -4,16 +4,18 @@ Hints only say where to look. An unexpected error in a folder affects that folde
 """
 
 import collections
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
-from daemon.core.job import Entry
 from daemon.core.messages import LookAt
 from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
+from daemon.files.inbox import Found
 from daemon.files.layout import Layout
 from daemon.intake.overrides import FOLDER_FILE
 from daemon.intake.readiness import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
@@ -22,7 +24,21 @@ from daemon.intake.state import Agenda, FolderState
 from daemon.intake.watcher import Watcher
 
 _SCAN_PAUSE = 3.0  # a folder rests for this multiple of the duration of its last scan
+_FILES_AT_ONCE = 100  # of a folder, before the time is checked; about 10 ms
 _UNEXPECTED = "Internal error in this folder (see the log). inboxd retries periodically."
+
+
+@dataclass(kw_only=True)
+class _Scan:
+    """The scan of one folder, which may take several steps."""
+
+    folder: Path
+    found: Iterator[Found]
+    unseen: set[Path]  # files that earlier looks have found, and this scan has not
+    is_moved_in: bool
+    subfolders: list[Path] = field(default_factory=list)
+    seconds: float = 0.0  # that it has taken
+    is_resumed: bool = False  # other work was done meanwhile
 
 
 class Scanner:
@@ -36,6 +52,7 @@ class Scanner:
         self._files = files
         self._folders: dict[Path, FolderState] = {}
         self._scans = Agenda()
+        self._scan: _Scan | None = None  # that the last step had no time to complete
         self._unscanned = 0  # folders that the last step had no time for
 
     def look_everywhere(self, now: float) -> None:
@@ -63,8 +80,13 @@ class Scanner:
         until = time.monotonic() + LOOK_SECONDS
         due = collections.deque(self._scans.due(now))
         try:
-            while due:
-                due.extend(self._scan_unless_resting(due.popleft(), now))
+            while self._scan is not None or due:
+                scan = self._scan or self._begin(due.popleft(), now)
+                self._scan = None
+                if scan is not None and not self._advance(scan, now):
+                    self._scan = scan
+                elif scan is not None:
+                    due.extend(scan.subfolders)
                 if time.monotonic() >= until:
                     break
         finally:
@@ -74,17 +96,17 @@ class Scanner:
 
     def next_scan(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        return self._scans.seconds_left(now)
+        return 0.0 if self._scan is not None else self._scans.seconds_left(now)
 
     @property
     def is_scanning(self) -> bool:
         """True if folders are due to be scanned that `step` had no time for."""
-        return self._unscanned > 0
+        return self._unscanned > 0 or self._scan is not None
 
     @property
     def is_quiet(self) -> bool:
         """True if no folder is to be scanned, except folders that a drain need not wait for."""
-        return not any(self._awaits(folder) for folder in self._scans.paths())
+        return self._scan is None and not any(self._awaits(folder) for folder in self._scans.paths())
 
     def _awaits(self, folder: Path) -> bool:
         state = self._folders.get(folder)
@@ -93,59 +115,83 @@ class Scanner:
     def _state(self, folder: Path) -> FolderState:
         return self._folders.setdefault(folder, FolderState())
 
-    def _scan_unless_resting(self, folder: Path, now: float) -> list[Path]:
-        """Scan a folder; return its subfolders."""
+    def _begin(self, folder: Path, now: float) -> _Scan | None:
+        """Begin to scan a folder. None: it rests, or cannot be watched."""
         state = self._state(folder)
         if state.rests_until > now:
             self._scans.set(folder, state.rests_until)
-            return []
+            return None
         self._scans.remove(folder)
+        is_moved_in, state.is_moved_in = state.is_moved_in, False
         try:
-            return self._scan(folder, state, now)
+            self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
         except (OSError, InboxdError):
             raise
         except Exception as error:  # error boundary of one folder
-            self._files.left.report(folder, _UNEXPECTED, error)
-            self._scans.set(folder, now + self._settings().schedule.rescan)
-            return []
+            self._give_up(folder, error, now)
+            return None
+        found = self._inbox.scan(folder)
+        return _Scan(folder=folder, found=found, unseen=self._files.seen_in(folder), is_moved_in=is_moved_in)
 
-    def _scan(self, folder: Path, state: FolderState, now: float) -> list[Path]:
-        """Look at each file of a folder; return its subfolders, which are to be scanned next."""
-        is_moved_in, state.is_moved_in = state.is_moved_in, False
-        self._watcher.watch(folder)  # before the scan: what comes after it gives a hint
+    def _advance(self, scan: _Scan, now: float) -> bool:
+        """Look at the next files of a folder. True: the scan has ended."""
         started = time.monotonic()
         try:
-            entries, subfolders, others = self._inbox.scan(folder)
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                self._files.left.report(folder, f"it cannot be read: {describe(error)}")
-                state.failures += 1
-                self._scans.set(folder, now + self._files.error_pause(state.failures))
-                return []
-            if folder == self._inbox.path:
+            found = list(itertools.islice(scan.found, _FILES_AT_ONCE))
+            for each in found:
+                self._look_at_one(scan, each, now)
+        except FileNotFoundError:  # the files that were in it are gone
+            if scan.folder == self._inbox.path:
                 self._layout.check()
-            entries, subfolders, others = [], [], []
-        self._files.left.clear(folder)
-        state.failures = 0
-        subfolders = [subfolder for subfolder in subfolders if not is_ignored(subfolder.name)]
-        if is_moved_in:
-            for subfolder in subfolders:
-                self._state(subfolder).is_moved_in = True
-        self._look_at_files(folder, entries, others, now, is_moved_in=is_moved_in)
-        state.rests_until = now + _SCAN_PAUSE * (time.monotonic() - started)
-        return subfolders
+            found, scan.subfolders = [], []
+        except OSError as error:
+            self._files.left.report(scan.folder, f"it cannot be read: {describe(error)}")
+            state = self._state(scan.folder)
+            state.failures += 1
+            self._scans.set(scan.folder, now + self._files.error_pause(state.failures))
+            scan.subfolders = []
+            return True
+        except InboxdError:
+            raise
+        except Exception as error:  # error boundary of one folder
+            self._give_up(scan.folder, error, now)
+            return True
+        if has_ended := len(found) < _FILES_AT_ONCE:
+            self._end(scan, now)
+        scan.seconds += time.monotonic() - started
+        if has_ended:
+            self._state(scan.folder).rests_until = now + _SCAN_PAUSE * scan.seconds
+        scan.is_resumed = True
+        return has_ended
 
-    def _look_at_files(
-        self, folder: Path, entries: list[Entry], others: list[Path], now: float, *, is_moved_in: bool
-    ) -> None:
-        for path in self._files.seen_in(folder) - {entry.path for entry in entries}:
-            self._files.forget(path)
-        entries = [entry for entry in entries if not is_ignored(entry.path.name)]
-        for entry in entries:
-            if is_moved_in:
-                self._files.renamed_in(entry.path)
-            self._files.guard(self._files.consider, entry, now, path=entry.path, entry=entry)
-        sidecars = [entry.path for entry in entries if entry.path.name.endswith(SIDECAR_SUFFIXES)]
-        for path in (*others, *sidecars, folder / FOLDER_FILE):
-            if path.name == FOLDER_FILE or not is_ignored(path.name):
-                self._files.guard(self._files.review, path, path=path)
+    def _look_at_one(self, scan: _Scan, found: Found, now: float) -> None:
+        path, entry = found.path, found.entry
+        scan.unseen.discard(path)
+        if is_ignored(path.name):
+            return
+        if found.is_folder:
+            scan.subfolders.append(path)
+            return
+        if entry is not None:
+            if scan.is_moved_in:
+                self._files.renamed_in(path)
+            self._files.guard(self._files.consider, entry, now, path=path, entry=entry)
+        if entry is None or path.name.endswith(SIDECAR_SUFFIXES):
+            self._files.guard(self._files.review, path, path=path)
+
+    def _end(self, scan: _Scan, now: float) -> None:
+        """Forget the files that are gone. One may be there again if it came between two steps of the scan."""
+        for path in scan.unseen:
+            if scan.is_resumed:
+                self._files.look_again(path, now)
+            else:
+                self._files.forget(path)
+        self._files.guard(self._files.review, scan.folder / FOLDER_FILE, path=scan.folder / FOLDER_FILE)
+        self._files.left.clear(scan.folder)
+        self._state(scan.folder).failures = 0
+        for subfolder in scan.subfolders if scan.is_moved_in else ():
+            self._state(subfolder).is_moved_in = True
+
+    def _give_up(self, folder: Path, error: Exception, now: float) -> None:
+        self._files.left.report(folder, _UNEXPECTED, error)
+        self._scans.set(folder, now + self._settings().schedule.rescan)

@@ -3,13 +3,13 @@
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from daemon.core.background import Background
-from daemon.core.errors import StorageError
+from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.publishing import preparation
 from daemon.queue.store import Store
@@ -44,26 +44,29 @@ class JobRetrier:
         """See `Publisher.retry`."""
         if job.size_bytes <= preparation.INLINE_BYTES:
             try:
-                self._layout.fetch_back(job)
-                self._reopen(job, then)
+                sha256 = self._layout.fetch_back(job)
+                self._reopen(replace(job, sha256=sha256), then)
             except (OSError, StorageError):
                 self._release_later(job)
                 raise
             return
 
-        def fetched(outcome: Exception | None) -> None:
+        def fetched(outcome: str | Exception) -> None:
             self._fetching.discard(job.id)
             try:
-                if outcome is not None:
+                if isinstance(outcome, Exception):
                     raise outcome
-                self._reopen(job, then)
-            except (OriginalGone, OSError, StorageError) as error:
+                self._reopen(replace(job, sha256=outcome), then)
+            except StartOver:
+                raise
+            except Exception as error:  # error boundary: one job
                 log.error("%s %s cannot be retried: %s", job.id[:8], job.path, error, extra=about(job))
                 self._release_later(job)
 
         self._fetching.add(job.id)
         try:
-            self._background.run(functools.partial(self._layout.fetch_back, job), fetched)
+            fetch = functools.partial(self._layout.fetch_back, job)
+            self._background.run(fetch, fetched, size_bytes=job.size_bytes)
         except OSError:
             self._fetching.discard(job.id)
             raise

@@ -25,12 +25,9 @@ class _Preparation:
 
     attempt: int
     home: Path | None  # destination folder
-    sha256: str | None = None  # set on success
+    is_pending: bool = True
+    sha256: str | None = None  # set on success, if it is needed
     error: OSError | None = None  # set on failure
-
-    @property
-    def is_pending(self) -> bool:
-        return self.sha256 is None and self.error is None
 
 
 class Preparations:
@@ -67,8 +64,18 @@ class Preparations:
         self._preparations.pop(job_id, None)
         self._failures.pop(job_id, None)
 
-    def is_ready(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> bool:
+    def is_ready(
+        self,
+        job: Job,
+        original: Original,
+        home: Path | None,
+        again: Callable[[], object],
+        *,
+        needs_sha256: bool = True,
+    ) -> bool:
         """True if the original can be staged now; otherwise the background prepares it, then calls `again`.
+
+        needs_sha256: False: an unknown checksum is computed only if the original must be copied anyway.
 
         Raises:
             OSError: the preparation failed.
@@ -82,7 +89,7 @@ class Preparations:
         self._preparations.pop(job.id, None)  # of an earlier attempt, whose folder is gone
         if self.is_quick(job, original, home):
             return True
-        self._start(job, original, home, again)
+        self._start(job, original, home, again, needs_sha256=needs_sha256)
         return False
 
     def is_quick(self, job: Job, original: Original, home: Path | None) -> bool:
@@ -92,10 +99,19 @@ class Preparations:
         needs_no_copy = home is None or self._outbox.may_link(original.path, home)
         return bool(needs_no_copy and job.sha256)
 
-    def _start(self, job: Job, original: Original, home: Path | None, again: Callable[[], object]) -> None:
+    def _start(
+        self,
+        job: Job,
+        original: Original,
+        home: Path | None,
+        again: Callable[[], object],
+        *,
+        needs_sha256: bool,
+    ) -> None:
         preparation = self._preparations[job.id] = _Preparation(attempt=job.attempt, home=home)
 
-        def then(outcome: str | Exception) -> None:
+        def then(outcome: str | Exception | None) -> None:
+            preparation.is_pending = False
             if isinstance(outcome, Exception):
                 preparation.error = outcome if isinstance(outcome, OSError) else OSError(str(outcome))
                 self._failures[job.id] += 1
@@ -109,8 +125,12 @@ class Preparations:
                 log.exception("%s %s: cannot be published", job.id[:8], job.path, extra=about(job))
                 self._on_error(job, error)
 
+        place = functools.partial(
+            self._outbox.place_original, original.path, home, job.sha256, needs_sha256=needs_sha256
+        )
+        is_read = needs_sha256 or (home is not None and not self._outbox.may_link(original.path, home))
         try:
-            self._background.run(functools.partial(self._outbox.place_original, original.path, home, job.sha256), then)
+            self._background.run(place, then, size_bytes=job.size_bytes if is_read else 0)
         except OSError:
             del self._preparations[job.id]
             raise

@@ -15,6 +15,7 @@ from daemon import __version__
 from daemon.config.current import CurrentSettings
 from daemon.core import durable
 from daemon.core.background import Background
+from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
@@ -32,6 +33,12 @@ from processors import contract, protocol
 
 log = logging.getLogger(__name__)
 
+INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
+CANCELLING = "Cancelled: its file is being moved to outbox/failed."
+LOST = (
+    "The file is lost: inbox/.taken was renamed or removed while inboxd was stopped. "
+    "Rename it back, or run `inboxd cancel` and drop the file again."
+)
 _BY_COMMAND = ("cancelled", "Cancelled with `inboxd cancel`.")
 
 
@@ -157,7 +164,7 @@ class Publisher:
             step = functools.partial(self._store.set_sha256, job.id, outcome)
             self._disk_retry.run(f"checksum of {job.id[:8]}", step)
 
-        self._background.run(functools.partial(durable.sha256_of, original.path), then)
+        self._background.run(functools.partial(durable.sha256_of, original.path), then, size_bytes=queued.size_bytes)
 
     def _home(self, job: Job, place: str) -> Path | None:
         """The destination folder of a finished job's original; None: the original is deleted."""
@@ -238,19 +245,36 @@ class Publisher:
         """
         if not self.is_busy_with(job.id):
             self._give_up(job, *_BY_COMMAND, again)
+            if self.is_busy_with(job.id):  # meanwhile it does not start, nor after a restart
+                self._store.park([job.id], CANCELLING)
 
     def give_up(self, job: Job, kind: str, message: str) -> None:
-        """Publish the original of a running or queued job below outbox/failed, with error.txt."""
+        """Publish the original of a running or queued job below outbox/failed, with error.txt. If that fails
+        unexpectedly, the job is parked: it waits in the queue, and `status` shows why."""
         if self.is_busy_with(job.id):  # which ends it in another way
             return
 
         def step() -> None:
-            self._give_up(job, kind, message, again)
+            try:
+                self._give_up(job, kind, message, again)
+            except (OSError, InboxdError):  # for `disk_retry`
+                raise
+            except Exception as error:  # error boundary: one job
+                self._park(job, error)
 
         def again() -> None:
             self._disk_retry.run(f"failure of {job.path} ({job.id[:8]})", step)
 
         again()
+
+    def _park(self, job: Job, error: Exception) -> None:
+        log.error("%s %s: cannot give it up", job.id[:8], job.path, exc_info=error, extra=about(job))
+        self._forget(job.id)
+        if job.state is JobState.RUNNING:
+            outcome = contract.FailureKind.ERROR
+            self._store.requeue(job, outcome=outcome, detail=INTERNAL_ERROR, waiting_for=INTERNAL_ERROR)
+        else:
+            self._store.park([job.id], INTERNAL_ERROR)
 
     def _give_up(self, job: Job, kind: str, message: str, again: Callable[[], object]) -> None:
         if not self._may_end(job):
@@ -282,11 +306,13 @@ class Publisher:
             self._layout.outbox.prepare_attempt(job)
         place = original_folder(original, ERROR_DOCUMENTS) if original else "."
         home = self._layout.outbox.staging / job.staging_name() / place
-        if original is not None and not self._preparations.is_ready(job, original, home, again):
+        # retrying a cancelled job computes its checksum
+        if original and not self._preparations.is_ready(job, original, home, again, needs_sha256=not cancelled):
             return
         if original is not None and job.sha256 is None:  # the content changed, or the checksum was never computed
-            prepared = self._preparations.sha256(job.id)
-            changes["sha256"] = prepared or durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
+            changes["sha256"] = self._preparations.sha256(job.id)
+            if changes["sha256"] is None and not cancelled:
+                changes["sha256"] = durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
             job = replace(job, **changes)
         where = {"path": path_within(place, original)} if original else None
         documents = {

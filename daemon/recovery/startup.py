@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from daemon.core import durable
 from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState
+from daemon.core.journald import about
 from daemon.core.names import printable, printable_path
 from daemon.files.disk_retry import DiskRetry, describe
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.intake.filetype import sniff
 from daemon.intake.intake import Intake
-from daemon.publishing.publisher import Publisher
+from daemon.publishing.publisher import CANCELLING, LOST, Publisher
 from daemon.queue.store import Store
 from daemon.recovery import unplaced
 from daemon.scheduling import retry
@@ -38,6 +39,7 @@ class Report:
     published: int = 0  # jobs whose publishing was completed
     swept: int = 0  # leftovers of jobs that had ended
     returned: int = 0  # originals returned to the inbox: of jobs that failed without them, or that cannot be recorded
+    lost: int = 0  # jobs that wait for their files, because .taken was renamed
     unrecovered: int = 0  # could not be recovered; see the log
 
     def __str__(self) -> str:
@@ -62,7 +64,7 @@ class Recovery:
         for job_id in sorted(taken - set(open_jobs)):
             self._each(job_id, self._sweep_or_adopt, job_id)
         for job in open_jobs.values():
-            if job.state is JobState.QUEUED and job.id in taken and job.sha256 and job.result_path is None:
+            if job.id in taken and _may_start(job):
                 continue  # it waits as it should; another query for each of very many would delay the start
             self._each(job.id, self._recover, job, job.id in taken)
         self._sweep_staging()
@@ -173,10 +175,34 @@ class Recovery:
             return
         if job.result_path is not None:  # a retry by command that was interrupted after its commit
             self._publishing.withdraw(job)
-        if not is_taken:
+        if job.waiting_for == CANCELLING:
+            self._publishing.cancel(job)
+        elif not is_taken and (self._layout.is_taken_lost or job.waiting_for == LOST):
+            self._store.park([job.id], LOST)
+            self._report.lost += 1
+        elif not is_taken:
             self._publishing.give_up(job, "error", "The file was removed from inbox/.taken while it was queued.")
-        elif job.sha256 is None:
+        else:
+            self._resume(job)
+
+    def _resume(self, job: Job) -> None:
+        """Let a job start whose file is in .taken."""
+        if job.waiting_for == LOST:
+            self._store.park([job.id], None)
+            log.warning("%s %s: its file is back", job.id[:8], job.path, extra=about(job))
+        if job.sha256 is None:
             self._check_size(job)
+
+    def find_lost(self) -> None:
+        """Look again for the files of jobs that wait because `.taken` was renamed."""
+        lost = [job for job in self._store.waiting() if job.waiting_for == LOST]
+        if not lost:
+            return
+        self._layout.reclaim()
+        taken = set(self._layout.inbox.taken_ids())
+        for job in lost:
+            if job.id in taken:
+                self._each(job.id, self._resume, job)
 
     def _check_size(self, job: Job) -> None:
         """Check a large file, which is made durable after its row: a power cut may have preserved only the row."""
@@ -217,3 +243,9 @@ class Recovery:
             job = self._store.get(path.name)
             if job is None or job.state.is_final:
                 self._each(path.name, durable.remove_tree, path)
+
+
+def _may_start(job: Job) -> bool:
+    """True if nothing must be done before a job can start."""
+    is_complete = job.sha256 is not None and job.result_path is None and job.waiting_for not in (CANCELLING, LOST)
+    return job.state is JobState.QUEUED and is_complete

@@ -20,7 +20,7 @@ from daemon.core.names import result_stem
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
-from daemon.publishing.publisher import Publisher
+from daemon.publishing.publisher import CANCELLING, INTERNAL_ERROR, LOST, Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement
 from daemon.scheduling.attempts import Attempts
@@ -37,7 +37,6 @@ from processors.contract import FailureKind
 log = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # descriptors, memory, processes
-_INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
 
 
 class Dispatcher:
@@ -119,19 +118,8 @@ class Dispatcher:
             self._set_aside(job)
 
     def _set_aside(self, job: Job) -> None:
-        """Give a job up after an internal error; if even that fails, park it, so that others can start."""
-        try:
-            self._publishing.give_up(job, FailureKind.ERROR, _INTERNAL_ERROR)
-        except (OSError, InboxdError):
-            raise
-        except Exception as error:  # error boundary: one job
-            log.error("%s %s: cannot give it up", job.id[:8], job.path, exc_info=error, extra=about(job))
-            if job.state is JobState.RUNNING:
-                self._attempts.requeue(
-                    job, outcome=FailureKind.ERROR, detail=_INTERNAL_ERROR, waiting_for=_INTERNAL_ERROR
-                )
-            else:
-                self._park([job], _INTERNAL_ERROR)
+        """Give a job up after an internal error, so that others can start."""
+        self._publishing.give_up(job, FailureKind.ERROR, INTERNAL_ERROR)
 
     def _park(self, jobs: Sequence[Job], why: str) -> None:
         for job in jobs:
@@ -232,6 +220,8 @@ class Dispatcher:
         self._pools.forget_assignments()
         self._pools.unpark(at_once=at_once)
         for job in self._store.waiting():
+            if job.waiting_for in (CANCELLING, LOST):
+                continue
             assignment = self._pools.assign_job(job)
             if isinstance(assignment, Assignment) and not assignment.pool.is_parked:
                 self._store.park([job.id], None)

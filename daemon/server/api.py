@@ -170,7 +170,7 @@ class Events(Command):
 
     name = "events"
 
-    after: int | None = None
+    after: Annotated[int, Field(ge=0)] | None = None
 
 
 # ---------------------------------------------------------------------------------------------- jobs
@@ -185,6 +185,7 @@ class RefusedJob(Reply):
 class RetryReply(Reply):
     retried: list[Text]
     refused: list[RefusedJob]
+    rest: int | None = None  # of the next request, for the jobs that this one had no time for
 
 
 class Retry(Command):
@@ -194,6 +195,7 @@ class Retry(Command):
 
     job: Text | None = None  # the first digits of its id
     failed: bool = False
+    rest: int | None = None  # of the previous reply, to continue
 
 
 class CancelReply(Reply):
@@ -261,6 +263,7 @@ class PruneReply(Reply):
     removed: bool  # False: a dry run
     counts: dict[Text, int]
     first: list[Removed]
+    rest: int | None = None  # of the next request, for what this one had no time for
 
 
 class Prune(Command):
@@ -269,3 +272,4 @@ class Prune(Command):
     name = "prune"
 
     dry_run: bool = True
+    rest: int | None = None  # of the previous reply, to continue

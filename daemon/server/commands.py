@@ -19,12 +19,13 @@ from daemon.files.inbox import OriginalGone
 from daemon.intake.intake import Intake
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
-from daemon.recovery.retention import Retention
+from daemon.recovery.retention import Removal, Retention
 from daemon.scheduling.dispatcher import Dispatcher
 from daemon.scheduling.pause import Pause
 from daemon.server import api
 from daemon.server.client import SAME_VERSION
 from daemon.server.events import Events
+from daemon.server.portions import Portions, Superseded
 from daemon.server.reload import Reloader
 from daemon.server.status import StatusReport
 from daemon.telemetry import totals
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 C = TypeVar("C", bound=api.Command)
 
+_ID_CHARACTERS = 36  # of a UUID; nothing longer is shown in a refusal
+_RETRYABLE = (JobState.FAILED, JobState.CANCELLED)
 _SHOWN_REMOVALS = 200  # that `prune` lists one by one
 
 
@@ -75,6 +78,8 @@ class Commands:
         self._retention = retention
         self._reloader = reloader
         self._clock = clock
+        self._retries = Portions[str]()  # job ids
+        self._removals = Portions[Removal]()
         self._registry: dict[str, tuple[type[api.Command], Callable[[Any], api.Reply]]] = {}
         self._register(api.Status, lambda _: status.status())
         self._register(api.Metrics, lambda _: status.metrics())
@@ -100,6 +105,9 @@ class Commands:
             return {"ok": True, **self._carry_out(request).to_wire()}
         except Refused as error:
             return _refusal(str(error), error.fix, os.EX_USAGE)
+        except Superseded:
+            fix = "Run it again: what was done remains done."
+            return _refusal("The same command was started again, or the daemon was.", fix, os.EX_TEMPFAIL)
         except StartOver as error:
             if request.reply is not None:
                 fix = "The daemon is restarting: try again in a moment."
@@ -122,7 +130,7 @@ class Commands:
             Refused: there is no such command, its arguments are wrong, or it is not possible now.
         """
         if request.command not in self._registry:
-            raise Refused(f"Unknown command {request.command!r}.", SAME_VERSION)
+            raise Refused(f"Unknown command {request.command[:_ID_CHARACTERS]!r}.", SAME_VERSION)
         command, carry_out = self._registry[request.command]
         try:
             arguments = command.model_validate(dict(request.arguments))
@@ -134,7 +142,7 @@ class Commands:
 
     def _retry(self, command: api.Retry) -> api.RetryReply:
         if command.failed:
-            return self._retry_failed()
+            return self._retry_failed(command)
         job = self._find(command.job or "")
         try:
             self._retry_one(job)
@@ -143,10 +151,13 @@ class Commands:
             raise Refused(f"The job {job.path} cannot be retried: {error}", fix) from error
         return api.RetryReply(retried=[job.id], refused=[])
 
-    def _retry_failed(self) -> api.RetryReply:
+    def _retry_failed(self, command: api.Retry) -> api.RetryReply:
         retried, refused = [], []
         trouble = ""  # of a disk, which would affect the other jobs as well
-        for job in self._store.failed():
+        for job_id in self._retries.take(command.rest, lambda: [job.id for job in self._store.failed()]):
+            job = self._store.get(job_id)
+            if job is None or job.state not in _RETRYABLE:
+                continue  # another command has retried it meanwhile
             why = trouble
             try:
                 if not trouble:
@@ -158,7 +169,7 @@ class Commands:
             except (OSError, StorageError) as error:
                 why = trouble = describe(error)
             refused.append(api.RefusedJob(job=job.id, file=job.path, why=why))
-        return api.RetryReply(retried=retried, refused=refused)
+        return api.RetryReply(retried=retried, refused=refused, rest=self._retries.rest)
 
     def _retry_one(self, job: Job) -> None:
         if self._publishing.is_busy_with(job.id):
@@ -167,7 +178,7 @@ class Commands:
             self._dispatcher.probe(at_once=True)
             self._store.reassign(self._store.get(job.id) or job, run_at=0)
             return
-        if job.state not in (JobState.FAILED, JobState.CANCELLED):
+        if job.state not in _RETRYABLE:
             raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be retried.")
         if job.result_path is None:
             raise Refused("its file was removed by [retention].", "Drop the file again.")
@@ -199,7 +210,8 @@ class Commands:
         return api.CancelReply(cancelled=job.id, waits_for=None if is_done else self._disk_retry.problem)
 
     def _find(self, prefix: str) -> Job:
-        found = self._store.find(printable(prefix)) if prefix else []
+        prefix, is_possible = prefix[:_ID_CHARACTERS], 0 < len(prefix) <= _ID_CHARACTERS
+        found = self._store.find(printable(prefix)) if is_possible else []
         if len(found) != 1:
             what = "No job id begins" if not found else "Several job ids begin"
             raise Refused(f"{what} with {prefix!r}.", "See the ids with `inboxd jobs`; the first 8 digits suffice.")
@@ -228,15 +240,15 @@ class Commands:
     def _prune(self, command: api.Prune) -> api.PruneReply:
         counts: collections.Counter[str] = collections.Counter()
         shown: list[api.Removed] = []
-        if not command.dry_run:
+        if not command.dry_run and command.rest is None:
             totals.save(self._settings.value.database, self._settings.value.totals)
-        for removal in self._retention.due():
+        for removal in self._removals.take(command.rest, self._retention.due):
             counts["kept" if removal.why_not else removal.what] += len(removal.jobs) or 1
             if len(shown) < _SHOWN_REMOVALS:
                 shown.append(api.Removed(what=removal.what, path=removal.path, kept=removal.why_not))
             if not command.dry_run:
                 self._retention.remove(removal)
-        return api.PruneReply(removed=not command.dry_run, counts=dict(counts), first=shown)
+        return api.PruneReply(removed=not command.dry_run, counts=dict(counts), first=shown, rest=self._removals.rest)
 
 
 def _reasons(error: ValidationError) -> str:

@@ -50,14 +50,14 @@ class Loop:
         Signals come first, then hints, and the others get `_APPLY_SECONDS` at a time: the outcomes of a batch, each
         with its commits and fsyncs, must not delay a new file.
         """
-        self._backlog.collect(wait=0.0 if self._backlog.messages else max(0.0, wait))
+        self._backlog.collect(wait=0.0 if self._backlog.has_messages else max(0.0, wait))
         while self._backlog.signals:
             self.guard(self._on_signal, self._backlog.signals.popleft().number)
         until = time.monotonic() + _APPLY_SECONDS
-        while self._backlog.messages:
+        while self._backlog.has_messages:
             if results := self._accept_results():
                 self._publish(results)
-            elif self._backlog.messages:
+            elif self._backlog.has_messages:
                 self.guard(self._apply, self._backlog.next_message())
             if time.monotonic() >= until:
                 break

@@ -1,8 +1,8 @@
 """The mailbox of the main loop, bounded however many events other users cause.
 
-Any thread may put messages into it, one takes them out. Signals come first. A hint that is already waiting is not added
-again, so that a flood of events on one name is one message; too many hints become a scan of their folder, or of the
-whole inbox.
+Any thread may put messages into it, one takes them out. Signals and requests come first. A hint that is already waiting
+is not added again, so that a flood of events on one name is one message; too many hints become a scan of their folder,
+or of the whole inbox.
 """
 
 import collections
@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.core.messages import LookAt, LookEverywhere, Signalled
+from daemon.core.messages import LookAt, LookEverywhere, Request, Signalled
 
 MAX_HINTS = 4096  # waiting; further ones become scans of their folders
 _MAX_SCANS = 4096  # in addition; further ones become a scan of the whole inbox
@@ -31,15 +31,15 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._signals: collections.deque[Signalled] = collections.deque()
+        self._urgent: collections.deque[Signalled | Request] = collections.deque()
         self._lock = threading.Lock()
         self._hints: dict[_Key, LookAt | LookEverywhere] = {}  # that wait in the queue
 
     def put(self, message: object) -> None:
         """Add a message; a waiting hint about the same name is updated instead."""
         match message:
-            case Signalled():  # without the lock: a signal handler may interrupt `get` while it holds that
-                self._signals.append(message)
+            case Signalled() | Request():  # without the lock: a signal handler may interrupt `get` while it holds that
+                self._urgent.append(message)
                 self._queue.put(None)
             case LookAt() | LookEverywhere():
                 with self._lock:
@@ -55,13 +55,13 @@ class Mailbox:
         """
         until = time.monotonic() + timeout
         while True:
-            if self._signals:
-                return self._signals.popleft()
+            if self._urgent:
+                return self._urgent.popleft()
             message = self._queue.get(timeout=max(0.0, until - time.monotonic()))
             if isinstance(message, _Key):
                 with self._lock:
                     return self._hints.pop(message)
-            if message is not None:  # None: a signal, which may have been returned already
+            if message is not None:  # None: an urgent message, which may have been returned already
                 return message
 
     def _put_hint(self, hint: LookAt | LookEverywhere) -> None:

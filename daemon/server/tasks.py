@@ -34,6 +34,7 @@ class Tasks:
                 app.store.look()
                 app.intake.look_everywhere(app.clock.monotonic())
             case schedule.PROBE:
+                app.recovery.find_lost()
                 app.dispatcher.probe()
             case schedule.UNLOAD:
                 app.dispatcher.end_idle_workers()

@@ -26,8 +26,13 @@ log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0  # as long as Prometheus waits by default
 _CLIENT_SECONDS = 5.0  # for a client to send its request, and to read the response
+_REQUEST_SECONDS = 20.0  # for a connection in all: a client that drips is treated as a silent one
+_MAX_CONNECTIONS = 16  # at once; further ones are closed, or local users could use up the daemon's descriptors
 _STOP_SECONDS = 2.0
 _LOCAL = {"localhost", "127.0.0.1", "[::1]", ""}  # the host names that a local client uses
+
+
+_Connection = socket.socket | tuple[bytes, socket.socket]  # as socketserver has it; the second form is for UDP
 
 
 class Exporter:
@@ -154,6 +159,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self._unix_path = Path(address) if isinstance(address, str) else None
         super().__init__(address, _Handler)  # type: ignore[arg-type]  # typeshed has no addresses of Unix sockets
         self._is_stopping = False
+        self._slots = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         self._thread = threading.Thread(target=self._serve, name="metrics-http", daemon=True)
         try:
             self._thread.start()
@@ -169,6 +175,31 @@ class _Server(http.server.ThreadingHTTPServer):
             self._unix_path.unlink()
         self.socket.bind(str(self._unix_path))
         self.server_name, self.server_port = "localhost", 0
+
+    def process_request(self, request: _Connection, client_address: object) -> None:
+        if not self._slots.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError as error:  # no more threads
+            self._slots.release()
+            self.shutdown_request(request)
+            log.warning("Cannot answer a request for metrics: %s.", error)
+
+    def process_request_thread(self, request: _Connection, client_address: object) -> None:
+        """Answer one request, in a thread of its own."""
+        limit = threading.Timer(_REQUEST_SECONDS, _disconnect, [request])
+        limit.daemon = True
+        try:
+            limit.start()
+            super().process_request_thread(request, client_address)
+        finally:
+            limit.cancel()
+            self._slots.release()
+
+    def handle_error(self, request: _Connection, client_address: object) -> None:
+        log.debug("metrics: a request failed", exc_info=True)  # by default, it is printed
 
     def _serve(self) -> None:
         """Handle requests; `serve_forever` would wake up twice a second."""
@@ -220,6 +251,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         log.debug("metrics: %s", format % arguments)
+
+
+def _disconnect(connection: _Connection) -> None:
+    if isinstance(connection, socket.socket):
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _open_server(listen: str, text: Callable[[], str]) -> _Server:

@@ -9,13 +9,13 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from paths import TESTS
-from sandbox import Place
+from sandbox import Place, wait_for
 
 _GROUP, _MEMBER, _OTHER = 54321, 54322, 54323
 _SECRET = "the service's own secret\n"
@@ -148,6 +148,31 @@ def attack(shared: SharedPlace, swaps: int) -> int:
     return report["swaps"]
 
 
+def as_member(act: Callable[[], object]) -> bool:
+    """Act in a process of the member; True if that was permitted."""
+    if (child := os.fork()) == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setgid(_GROUP)
+            os.setuid(_MEMBER)
+            act()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def put_in_place(what: str, place: Path, target: Path) -> None:
+    match what:
+        case "link":
+            place.symlink_to(target)
+        case "folder":
+            place.mkdir()
+        case "file":
+            place.touch()
+
+
 def test_member_of_the_group_reads_and_writes_nothing_of_the_service(shared: SharedPlace):
     attack(shared, 300)
     for path in shared.published():
@@ -160,6 +185,24 @@ def test_member_of_the_group_reads_and_writes_nothing_of_the_service(shared: Sha
         assert facts.st_mode & 0o040, f"{path}: {stat.filemode(facts.st_mode)}"
     for folder in (shared.inbox / ".taken", shared.outbox / ".staging", shared.state):
         assert not folder.stat().st_mode & 0o077, folder
+    shared.verify()
+
+
+@pytest.mark.parametrize("what", ["nothing", "link", "folder", "file"])
+def test_service_starts_though_its_folder_was_renamed_while_it_was_stopped(shared: SharedPlace, what: str):
+    daemon = shared.start_service()
+    assert shared.inboxd("pause").returncode == 0
+    shared.drop("waits.txt", "a file that waits\n")
+    wait_for(lambda: not (shared.inbox / "waits.txt").exists(), "the file to be taken")
+    daemon.terminate()
+    assert daemon.wait(30) == 0
+    taken = shared.inbox / ".taken"
+    is_renamed = as_member(lambda: taken.rename(shared.inbox / ".aside") and put_in_place(what, taken, shared.state))
+    assert is_renamed is (shared.inbox.stat().st_uid == _OTHER)
+    shared.start_service()
+    assert shared.inboxd("resume").returncode == 0
+    assert shared.ended("waits.txt")["state"] == "done"
+    assert shared.secret.read_text() == _SECRET
     shared.verify()
 
 

@@ -72,16 +72,16 @@ class ManualHasher:
         self._requested: list[str] = []
         self.pending = 0
 
-    def ask(self, job_id: str, path: Path) -> None:
+    def submit(self, job_id: str, path: Path) -> None:
         self.pending += 1
         self._paths[job_id] = path
         self._requested.append(job_id)
 
-    def delivered(self, job_id: str) -> None:
+    def forget(self, job_id: str) -> None:
         self.pending -= 1
         self._paths.pop(job_id, None)
 
-    def ask_again(self, job_id: str, after_seconds: float) -> None:
+    def resubmit(self, job_id: str, after_seconds: float) -> None:
         self._requested.append(job_id)
 
     def stop(self) -> bool:
@@ -106,7 +106,7 @@ class InlineBackground:
 
     pending = 0
 
-    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+    def run(self, work: Callable[[], Any], then: Callable[[Any], None], *, size_bytes: int) -> None:
         then(_outcome(work))
 
     def turn(self) -> None: ...
@@ -125,7 +125,7 @@ class ManualBackground:
     def pending(self) -> int:
         return len(self._tasks)
 
-    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+    def run(self, work: Callable[[], Any], then: Callable[[Any], None], *, size_bytes: int) -> None:
         self._tasks.append((work, then))
 
     def turn(self) -> None:
@@ -200,7 +200,7 @@ class ManualDaemon:
 
     def apply_all(self) -> None:
         self._loop.apply_all(wait=0.0)
-        while self._backlog.messages:
+        while self._backlog.has_messages:
             self._loop.apply_all(wait=0.0)
 
     def do(self, task: str) -> None:

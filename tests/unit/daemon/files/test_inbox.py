@@ -9,6 +9,7 @@ import pytest
 from factories import write_file
 
 from daemon.core import durable
+from daemon.core.job import Entry
 from daemon.files import inbox as inbox_module
 from daemon.files.inbox import Inbox, OriginalGone, as_recorded
 from daemon.files.layout import Layout
@@ -45,6 +46,14 @@ def _write(path: Path, text: str = "text") -> Path:
 # ---------------------------------------------------------------------------------------- looking
 
 
+def scan(inbox: Inbox, folder: Path) -> tuple[list[Entry], list[Path], list[Path]]:
+    """The regular files, the subfolders, and what is never taken."""
+    found = list(inbox.scan(folder))
+    entries = [each.entry for each in found if each.entry]
+    folders = [each.path for each in found if each.is_folder]
+    return entries, folders, [each.path for each in found if not each.is_folder and each.entry is None]
+
+
 def test_scan_returns_files_folders_and_what_is_never_taken(inbox: Inbox, tmp_path: Path):
     file = _write(inbox.path / "x.txt")
     _write(inbox.path / ".hidden")
@@ -52,7 +61,7 @@ def test_scan_returns_files_folders_and_what_is_never_taken(inbox: Inbox, tmp_pa
     (inbox.path / "link").symlink_to(file)
     (inbox.path / "link to a folder").symlink_to(inbox.path / "sub")
     os.mkfifo(inbox.path / "pipe")
-    entries, folders, others = inbox.scan(inbox.path)
+    entries, folders, others = scan(inbox, inbox.path)
     assert [entry.path for entry in entries] == [file] and entries[0] == inbox.look(file)
     assert folders == [inbox.path / "sub"]
     assert sorted(path.name for path in others) == ["link", "link to a folder", "pipe"]
@@ -69,7 +78,7 @@ def test_folder_that_was_replaced_counts_as_gone(inbox: Inbox, gone: str):
     elif gone == "file":
         _write(inbox.path / "a")
     with pytest.raises(FileNotFoundError):
-        inbox.scan(inbox.path / "a")
+        scan(inbox, inbox.path / "a")
     assert inbox.look(inbox.path / "a" / "x.txt") is None
 
 
@@ -101,15 +110,15 @@ def test_too_deeply_nested_folders_are_reported_and_not_scanned(inbox: Inbox, mo
     monkeypatch.setattr(inbox_module, "_MAX_DEPTH", 2)
     _write(inbox.path / "1" / "2" / "3" / "x.txt")
     second = inbox.path / "1" / "2"
-    assert inbox.scan(inbox.path / "1")[1] == [second] and inbox.refusal(second) is None
-    assert inbox.scan(second) == ([], [], [second / "3"]) and "too deep" in inbox.refusal(second / "3")
+    assert scan(inbox, inbox.path / "1")[1] == [second] and inbox.refusal(second) is None
+    assert scan(inbox, second) == ([], [], [second / "3"]) and "too deep" in inbox.refusal(second / "3")
 
 
 def test_folders_with_too_long_a_path_are_not_scanned(inbox: Inbox, monkeypatch):
     monkeypatch.setattr(inbox_module, "_MAX_PATH_BYTES", 5)
     for name in ("1234", "12345", "123456"):
         (inbox.path / name).mkdir()
-    _, folders, others = inbox.scan(inbox.path)
+    _, folders, others = scan(inbox, inbox.path)
     assert sorted(path.name for path in folders) == ["1234", "12345"]
     assert [path.name for path in others] == ["123456"]
 

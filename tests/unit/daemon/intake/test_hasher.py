@@ -77,3 +77,16 @@ def test_small_file_does_not_wait_for_the_checksum_of_a_giant(tmp_path: Path):
     answer = answers.get(timeout=60)
     assert (answer.job, answer.sha256) == ("giant", None) and answer.error
     assert hasher.stop()
+
+
+def test_file_that_grows_while_it_is_hashed_delays_only_larger_ones(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(hasher, "_SLICE_BYTES", hasher._CHUNK_BYTES)
+    path = tmp_path / "grows"
+    path.write_bytes(bytes(100))
+    syncer, hashing = hasher.durable.Syncer(tmp_path / "scratch"), hasher._Hashing("grows", path)
+    assert hashing.left_bytes == 100 and hashing.advance(syncer) is None
+    with path.open("r+b") as file:  # its owner kept a second name
+        file.truncate(2**42)
+    assert hashing.advance(syncer) is None
+    assert hashing.left_bytes == 2**42 - hasher._CHUNK_BYTES
+    hashing.close()

@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_unexpected_error_in_one_folder_affects_that_folder_only(inbox: InboxHar
     def breaks(folder: Path):
         if folder.name == "bad":
             raise RuntimeError("mistake")
-        return scan(folder)
+        yield from scan(folder)
 
     monkeypatch.setattr(inbox.layout.inbox, "scan", breaks)
     for name in ("a/x.txt", "bad/x.txt", "c/x.txt"):
@@ -97,6 +98,55 @@ def test_large_tree_is_scanned_in_several_steps(inbox: InboxHarness, monkeypatch
     assert {entry.path for entry in inbox.intake.unclaimed} == set(paths)
 
 
+@pytest.fixture
+def slices(inbox: InboxHarness, monkeypatch: pytest.MonkeyPatch) -> InboxHarness:
+    """An inbox with ten files, of which each step scans two."""
+    monkeypatch.setattr("daemon.intake.scanner.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("daemon.intake.scanner._FILES_AT_ONCE", 2)
+    for number in range(10):
+        inbox.write(f"{number}.txt")
+    return inbox
+
+
+def test_large_folder_is_scanned_in_several_steps(slices: InboxHarness):
+    slices.scan(now=10.0)
+    seen = [len(slices.intake.unclaimed)]
+    while slices.intake.is_scanning:
+        assert slices.intake.next_look(10.0) == 0.0 and not slices.intake.is_quiet
+        slices.intake.step(10.0)
+        seen.append(len(slices.intake.unclaimed))
+    assert seen == [2, 4, 6, 8, 10, 10]
+    assert slices.intake.step(13.0) == 10
+
+
+def test_files_that_are_gone_when_a_scan_in_several_steps_ends_are_forgotten(slices: InboxHarness):
+    slices.scan(now=10.0)
+    while slices.intake.is_scanning:
+        slices.intake.step(10.0)
+    for number in range(5):
+        (slices.path / f"{number}.txt").unlink()
+    slices.scan(now=11.0)
+    (slices.path / "0.txt").write_text("it is there again, and a hint was missed")
+    while slices.intake.is_scanning:
+        slices.intake.step(11.0)
+    for now in (12.0, 15.0):
+        slices.intake.step(now)
+    assert slices.files() == [f"{number}.txt" for number in (0, 5, 6, 7, 8, 9)] and slices.intake.is_quiet
+
+
+def test_folder_that_disappears_during_its_scan_is_no_error(slices: InboxHarness):
+    (slices.path / "sub").mkdir()
+    for number in range(5):
+        slices.write(f"sub/{number}.txt")
+    slices.intake.look_at(LookAt(folder=slices.path / "sub"), 10.0)
+    slices.intake.step(10.0)
+    shutil.rmtree(slices.path / "sub")
+    for now in (10.0, 10.1, 10.2, 13.0, 14.0):
+        slices.intake.step(now)
+    assert slices.intake.left == {} and not any("sub" in str(entry.path) for entry in slices.intake.unclaimed)
+    assert slices.intake.is_quiet
+
+
 def test_hint_outside_the_inbox_causes_a_scan_of_the_inbox(inbox: InboxHarness):
     inbox.intake.step(9.0)
     inbox.write("a.txt")
@@ -112,7 +162,7 @@ def test_unreadable_folder_is_reported_and_does_not_delay_others(inbox: InboxHar
     def fail(folder: Path):
         if folder == bad:
             raise OSError(errno.EACCES, "an injected error")
-        return scan(folder)
+        yield from scan(folder)
 
     with monkeypatch.context() as patch:
         patch.setattr(inbox.layout.inbox, "scan", fail)

@@ -14,8 +14,10 @@ import pytest
 from manual_daemon import ManualDaemon, finished
 
 from daemon import config
+from daemon.core import durable
 from daemon.publishing import preparation
 from daemon.publishing.result import Result
+from daemon.recovery.verify import Verification
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind
@@ -58,6 +60,9 @@ class Shop(ManualDaemon):
         self.clock.seconds += 10
         self.turn()
 
+    def verify_is_clean(self) -> bool:
+        return Verification(self.folders, self.store.path, is_running=True).run().is_clean
+
     def state(self, job: Any) -> str:
         return self.store.get(job.id).state
 
@@ -75,10 +80,10 @@ def refuse_once(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, *, after
     calls = itertools.count()
 
     @functools.wraps(real)
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **options: Any) -> Any:
         if next(calls) == after:
             raise OSError(5, "an injected error")
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(owner, name, call)
 
@@ -277,10 +282,10 @@ def test_copy_that_keeps_failing_fails_only_its_job(shop: Shop, large: None, mon
     keep_second_name(shop, job)
     real = shop.folders.outbox.place_original
 
-    def refuse(source: Path, home: Path, sha256: str | None) -> str:
+    def refuse(source: Path, home: Path, sha256: str | None, **options: Any) -> str | None:
         if (home / "out.txt").exists():  # of the result, not of the failure
             raise OSError(5, "an injected error")
-        return real(source, home, sha256)
+        return real(source, home, sha256, **options)
 
     monkeypatch.setattr(shop.folders.outbox, "place_original", refuse)
     shop.receive(1, finished(shop, job))
@@ -384,6 +389,65 @@ def test_job_is_not_cancelled_while_its_result_is_copied(shop: Shop, large: None
     assert not shop.ask("cancel", job=job.id)["ok"]
     shop.turn()
     assert shop.state(job) == "done"
+
+
+@pytest.fixture
+def giant(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A job whose large file is not hashed yet, and, if anything reads it, never will be."""
+    monkeypatch.setattr(preparation, "INLINE_BYTES", 3)
+    monkeypatch.setattr(durable, "HASH_INLINE_BYTES", 3)
+    (shop.settings.inbox / "x.txt").write_text("the file")
+    shop.turn()
+    (job,) = shop.store.open_jobs()
+    assert (job.state, job.sha256) == ("queued", None)
+    return job
+
+
+def test_cancelled_file_without_a_checksum_is_linked_and_synced_but_not_read(
+    shop: Shop, giant: Any, monkeypatch: pytest.MonkeyPatch
+):
+    synced, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.readlink(f"/proc/self/fd/{file}")), real(file)))
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "sha256_of", lambda *_, **__: pytest.fail("it was read"))
+        path = str(shop.folders.inbox.original(giant.id).path)
+        assert shop.ask("cancel", job=giant.id)["ok"]
+        shop.guard(shop.background.turn)
+        assert (shop.state(giant), shop.store.get(giant.id).sha256) == ("cancelled", None) and path in synced
+    failed = shop.settings.outbox / "failed" / "x"
+    assert (failed / "x.txt").read_text() == "the file"
+    assert json.loads((failed / "error.json").read_text())["sha256"] is None
+    assert shop.verify_is_clean()
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_file_cancelled_without_a_checksum_can_be_retried_if_its_size_is_the_same(
+    shop: Shop, giant: Any, is_changed: bool
+):
+    shop.ask("cancel", job=giant.id)
+    shop.turn()
+    if is_changed:
+        (shop.settings.outbox / "failed" / "x" / "x.txt").write_text("another file")
+    assert shop.ask("retry", job=giant.id)["ok"]
+    shop.turn()
+    job = shop.store.get(giant.id)
+    assert (job.state == "queued") is not is_changed
+    assert job.sha256 == (None if is_changed else hashlib.sha256(b"the file").hexdigest())
+
+
+def test_cancelled_job_does_not_start_while_its_file_is_copied_nor_after_a_restart(shop: Shop, giant: Any):
+    keep_second_name(shop, giant)
+    assert shop.ask("cancel", job=giant.id)["ok"]
+    assert "Cancelled" in shop.ask("status")["waiting"][0]["for"]
+    shop.ask("probe")
+    assert "Cancelled" in shop.store.get(giant.id).waiting_for
+    shop.die()
+    again = Shop(shop.settings.inbox.parent)
+    for _ in range(2):
+        again.turn()
+    assert again.state(giant) == "cancelled" and again.verify_is_clean()
+    assert (again.settings.outbox / "failed" / "x" / "x.txt").read_text() == "the file"
+    again.store.close()
 
 
 # ---------------------------------------------------------------------------------------- what a result holds

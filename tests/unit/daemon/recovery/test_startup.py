@@ -14,6 +14,7 @@ from daemon.core.durable import sha256_of
 from daemon.core.job import Job, JobState
 from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
+from daemon.queue.store import new_id
 from daemon.recovery.startup import Recovery
 from daemon.recovery.verify import Verdict, Verification
 from daemon.scheduling.retry import MAX_INTERRUPTIONS
@@ -196,6 +197,31 @@ def test_original_that_reappears_after_its_job_failed_returns_to_the_inbox(wreck
     away.rename(taken)
     assert "1 returned" in wreck.recover()
     assert (wreck.inbox / "x.txt").read_text() == "text" and wreck.taken() == []
+
+
+@pytest.mark.parametrize("is_hashed", [True, False])
+def test_jobs_wait_for_a_taken_folder_that_was_renamed_and_go_on_when_it_is_back(
+    wreck: Wreck, tmp_path: Path, monkeypatch, is_hashed: bool
+):
+    monkeypatch.setattr("daemon.files.beneath.is_safe", lambda folder: False)
+    job_id = new_id()
+    path = wreck.take(job_id)
+    facts = {"sha256": sha256_of(path) if is_hashed else None, "mtime_ns": path.stat().st_mtime_ns, "size_bytes": 4}
+    wreck.store.insert([make_job(id=job_id, name="x.txt", **facts)])
+    wreck.folders.lock()
+    wreck.folders.unlock()
+    taken, away = wreck.inbox / ".taken", tmp_path / "away"  # only root can move it there
+    taken.rename(away)
+    wreck.folders.prepare()
+    for _ in range(2):  # the next start finds a folder in its place
+        assert wreck.recover() == "1 lost"
+        job = wreck.store.get(job_id)
+        assert job.state is JobState.QUEUED and "inbox/.taken was renamed" in job.waiting_for
+        wreck.folders.is_taken_lost = False
+    away.rename(wreck.inbox / ".back")
+    Recovery(wreck.store, wreck.folders, wreck.disk_retry, wreck.publishing, wreck.intake).find_lost()
+    assert wreck.store.get(job_id).waiting_for is None and wreck.taken() == [job_id]
+    assert wreck.audit().is_clean
 
 
 def test_publishing_and_staged_is_published(wreck: Wreck):

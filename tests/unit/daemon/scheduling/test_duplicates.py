@@ -193,8 +193,11 @@ def test_job_that_cannot_even_be_given_up_is_parked_and_others_run(shop: Shop, m
     def find(job: Job, *others: Any) -> Any:
         return _fail() if job.name == "again.txt" else real(job, *others)
 
+    def free_result_path(job: Job, *, failed: bool) -> str:
+        return _fail() if failed else job.name
+
     monkeypatch.setattr(shop.dispatcher._duplicates, "find", find)
-    monkeypatch.setattr(shop.publishing, "give_up", _fail)
+    monkeypatch.setattr(shop.folders.outbox, "free_result_path", free_result_path)
     assert shop.again() == "queued"
     shop.write("other.txt", "something else")
     assert any(job.name == "other.txt" for worker in shop.workers for job in worker.jobs.values())

@@ -89,6 +89,41 @@ def test_outcome_from_a_worker_that_has_exited_changes_nothing(bench: Bench):
     assert bench.job("x.txt") == before and not bench.dispatcher.is_busy
 
 
+# ---------------------------------------------------------------------------------------- the boundary of one job
+
+
+@pytest.mark.parametrize("how", ["failed", "exited", "cancelled", "lies", "gone", "failed while the disk is full"])
+def test_job_that_cannot_even_be_given_up_is_parked_and_status_says_why(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, how: str
+):
+    bench = make_bench(retry={"attempts": 1})
+    bench.begin("x.txt")
+    job = bench.job("x.txt")
+    errors: list[Exception] = [OSError(errno.ENOSPC, "an injected error")] if "full" in how else []
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise errors.pop() if errors else KeyError("an injected error")
+
+    monkeypatch.setattr(bench.folders.outbox, "free_result_path", fail)
+    match how:
+        case "exited":
+            bench.exit_worker(1)
+        case "cancelled":
+            bench.dispatcher.cancel(job)
+            bench.exit_worker(1)
+        case "lies":
+            bench.receive(1, finished(bench, job, lies=True))
+        case "gone":
+            bench.folders.inbox.release(job.id)
+            bench.receive(1, finished(bench, job))
+        case _:
+            bench.fail_file("x.txt", FailureKind.BAD_INPUT)
+    bench.wait(9)
+    job = bench.job("x.txt")
+    assert job.state == "queued" and "Internal error" in (job.waiting_for or "")
+    assert bench.ask("status")["waiting"][0]["files"] == ["x.txt"]
+
+
 # ---------------------------------------------------------------------------------------- memory
 
 

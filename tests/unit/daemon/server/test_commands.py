@@ -12,6 +12,7 @@ from manual_daemon import ManualDaemon
 from daemon import config
 from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import JobState
+from daemon.recovery.retention import Removal
 from processors import protocol
 from processors.contract import FailureKind
 
@@ -72,11 +73,23 @@ def _no_room(*_: Any, **__: Any) -> None:
         ("retry", {"job": ["x"]}),
         ("prune", {"dry_run": 0}),
         ("pause", {"reason": {"a": 1}}),
+        ("events", {"after": -1}),
+        ("events", {"after": -(2**70)}),
     ],
 )
 def test_wrong_request_is_refused_before_anything_is_done(command: str, arguments: dict, daemon: ManualDaemon):
     answer = daemon.ask(command, **arguments)
     assert answer["ok"] is False and "different versions" in answer["fix"], answer
+
+
+@pytest.mark.parametrize("command", ["cancel", "retry"])
+def test_prefix_that_is_longer_than_any_id_matches_no_job(command: str, daemon: ManualDaemon):
+    answer = daemon.ask(command, job="a" * 60_000)
+    assert "No job id begins" in answer["error"] and len(answer["error"]) < 100
+
+
+def test_name_of_an_unknown_command_is_shortened_in_the_refusal(daemon: ManualDaemon):
+    assert len(daemon.ask("x" * 60_000)["error"]) < 100
 
 
 @pytest.mark.parametrize(
@@ -85,7 +98,7 @@ def test_wrong_request_is_refused_before_anything_is_done(command: str, argument
         ("probe", set()),
         ("resume", {"closed"}),
         ("pause", {"running"}),
-        ("prune", {"removed", "counts", "first"}),
+        ("prune", {"removed", "counts", "first", "rest"}),
         ("events", {"pid", "events", "last", "has_more", "running", "workers"}),
         (
             "status",
@@ -232,6 +245,35 @@ def test_retry_of_all_stops_at_a_full_disk_and_reports_what_it_did(
         job = daemon.store.get(each["job"])
         assert job.state is JobState.FAILED
         assert (daemon.settings.outbox / job.result_path / job.name).read_text() == job.name
+
+
+def test_retry_of_very_many_is_done_in_portions(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("daemon.server.portions._SECONDS", 0.0)  # one job each
+    _running(daemon)
+    _drop(daemon, "y.txt", "z.txt")
+    failed = {_fail_next(daemon).id for _ in range(3)}
+    first = daemon.ask("retry", failed=True)
+    by_hand = min(failed - set(first["retried"]))
+    assert daemon.ask("retry", job=by_hand)["ok"]
+    second = daemon.ask("retry", failed=True, rest=first["rest"])
+    third = daemon.ask("retry", failed=True, rest=second["rest"]) if second["rest"] else {"retried": []}
+    assert [len(each["retried"]) for each in (first, second)] == [1, 1] and third["retried"] == []
+    assert {by_hand, *first["retried"], *second["retried"]} == failed
+    outdated = daemon.ask("retry", failed=True, rest=first["rest"] - 1)
+    assert not outdated["ok"] and "started again" in outdated["error"]
+
+
+def test_prune_of_very_much_is_done_in_portions(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("daemon.server.portions._SECONDS", 0.0)
+    removals = [Removal(what="failure", path=str(number)) for number in range(3)]
+    monkeypatch.setattr(daemon.app.retention, "due", lambda: iter(removals))
+    paths, rest = [], None
+    while True:
+        answer = daemon.ask("prune", rest=rest)
+        paths += [each["path"] for each in answer["first"]]
+        if (rest := answer["rest"]) is None:
+            break
+    assert paths == ["0", "1", "2"]
 
 
 def test_retry_of_one_at_a_full_disk_is_refused_with_the_reason(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,115 @@
+"""The daemon's own folders, renamed or replaced by other users while no daemon is running."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.core.errors import LayoutError
+from daemon.files.layout import Layout
+from daemon.queue.store import new_id
+
+_FOREIGN_USER = 54322
+
+
+def put_foreign(what: str, place: Path) -> None:
+    """What another user can put in the place of a folder."""
+    if what == "link":
+        place.symlink_to(place.parent)
+    elif what == "file":
+        place.write_text("of somebody else")
+    elif what == "pipe":
+        os.mkfifo(place)
+    elif os.geteuid():
+        pytest.skip("needs root, to give a folder to another user")
+    else:
+        place.mkdir(mode=0o700)
+        os.chown(place, _FOREIGN_USER, -1)
+
+
+def start(tmp_path: Path, outbox: str = "outbox") -> Layout:
+    made = Layout(inbox=tmp_path / "inbox", outbox=tmp_path / outbox, state=tmp_path / f"state of {outbox}")
+    made.prepare()
+    made.lock()
+    return made
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """The home of a daemon in whose inbox and outbox others may rename everything, again at each start."""
+    for name in ("inbox", "outbox"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def others_may_rename(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a share whose owner is another user; here the user of the tests owns all."""
+    monkeypatch.setattr("daemon.files.beneath.is_safe", lambda folder: False)
+
+
+@pytest.mark.parametrize("what", ["link", "file", "pipe", "folder"])
+@pytest.mark.parametrize("place", ["inbox/.taken", "outbox/.staging"])
+def test_foreign_thing_in_place_of_a_folder_is_renamed_and_nothing_is_lost(shared: Path, place: str, what: str):
+    first, job = start(shared), new_id()
+    (first.inbox.taken / job).mkdir()
+    (first.outbox.staging / f"{job}.1").mkdir()
+    first.unlock()
+    for number in (1, 2):
+        (shared / place).rename(shared / f"{place}.aside-{number}")
+        put_foreign(what, shared / place)
+        layout = start(shared)
+        assert list(layout.inbox.taken_ids()) == [job] and layout.outbox.attempts() == [f"{job}.1"]
+        assert layout.is_taken_lost is (place == "inbox/.taken")
+        layout.unlock()
+        assert os.path.lexists(shared / f"{place}.foreign-{number}")
+
+
+def test_lookalike_is_left_alone(shared: Path):
+    start(shared).unlock()
+    job = new_id()
+    for name, mode, lock in (("no lock", 0o700, ""), ("a link", 0o700, "link"), ("open to others", 0o750, ".lock")):
+        folder = shared / "inbox" / f".{name}"
+        (folder / job).mkdir(parents=True)
+        folder.chmod(mode)
+        if lock == "link":
+            (folder / ".lock").symlink_to(shared / "inbox" / ".taken" / ".lock")
+        elif lock:
+            (folder / lock).touch()
+    (shared / "inbox" / ".linked").symlink_to(shared / "inbox" / ".no lock")
+    layout = start(shared)
+    assert list(layout.inbox.taken_ids()) == []
+    layout.unlock()
+
+
+def test_folder_that_another_daemon_has_locked_is_left_alone(shared: Path):
+    first, job = start(shared), new_id()
+    (first.inbox.taken / job).mkdir()
+    (shared / "inbox" / ".taken").rename(shared / "inbox" / ".aside")
+    second = start(shared, "outbox 2")
+    assert list(second.inbox.taken_ids()) == [] and list(first.inbox.taken_ids()) == [job]
+    for each in (first, second):
+        each.unlock()
+
+
+def test_what_is_hidden_or_exists_already_is_not_moved(shared: Path):
+    first, job = start(shared), new_id()
+    (first.inbox.taken / job / "old").mkdir(parents=True)
+    first.unlock()
+    (shared / "inbox" / ".taken").rename(shared / "inbox" / ".aside")
+    second = Layout(inbox=shared / "inbox", outbox=shared / "outbox", state=shared / "state of outbox")
+    second.prepare()
+    (second.inbox.own.place / job / "new").mkdir(parents=True)
+    second.lock()
+    assert os.listdir(second.inbox.taken / job) == ["new"]
+    assert os.listdir(shared / "inbox" / ".aside" / job) == ["old"]
+    second.unlock()
+
+
+def test_link_where_only_this_user_can_put_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()
+    start(tmp_path).unlock()
+    (tmp_path / "inbox" / ".taken").rename(tmp_path / "inbox" / ".aside")
+    (tmp_path / "inbox" / ".taken").symlink_to(tmp_path)
+    with pytest.raises(LayoutError, match="symbolic link"):
+        start(tmp_path)
