@@ -26,7 +26,7 @@ from processors.contract import (
     Work,
 )
 from processors.ocr import layout
-from processors.ocr.documents import finish_receipt, finish_statement
+from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
 from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
@@ -41,6 +41,7 @@ _MAX_PICTURE = {
     "read": 0.1,
     "bank-statement": 0.6,
     "receipt": 0.6,
+    "invoice": 0.6,
 }  # share of a page; a larger picture may contain text that is not in the layer
 
 
@@ -51,7 +52,7 @@ class OcrOptions(Options):
 
 
 class ReadOptions(RecipeOptions):
-    task: Literal["read", "bank-statement", "receipt"] = "read"
+    task: Literal["read", "bank-statement", "receipt", "invoice"] = "read"
     formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx"], ...] = ()  # empty: the task's defaults
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
     max_pixels: int = Field(default=6_000_000, ge=100_000, le=MAX_PIXELS)  # a larger page is reduced
@@ -102,6 +103,8 @@ class Ocr(Processor):
                 return finish_statement(work, read, formats, lambda again: self._read_again(work, again, progress))
             case "receipt":
                 return finish_receipt(work, read, formats)
+            case "invoice":
+                return finish_invoice(work, read, formats)
             case _:
                 return finish_text(work, read, formats)
 

@@ -1,4 +1,4 @@
-"""Bank statements and receipts from what OCR, or a text layer, read of the pages."""
+"""Bank statements, receipts and invoices from what OCR, or a text layer, read of the pages."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -36,6 +36,15 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
     receipt = statements.read_receipt([_words(page) for page in read if not page.error])
     done = statements.finish_receipt(
         work, receipt, _without_text(formats), {}, min_confidence=work.options.min_row_confidence
+    )
+    return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
+
+
+def finish_invoice(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
+    """Find who invoiced what, and verify that the lines, the taxes and the totals agree."""
+    invoice = statements.read_invoice([_words(page) for page in read if not page.error])
+    done = statements.finish_invoice(
+        work, invoice, _without_text(formats), {}, min_confidence=work.options.min_row_confidence
     )
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
 

@@ -19,6 +19,7 @@ from processors.statements.writers import (
 FORMATS = {  # by task; the first is what a person opens
     "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),
     "receipt": ("md", "csv", "json"),
+    "invoice": ("md", "csv", "json"),
 }
 _OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], object]] = {
     "csv": write_csv,

@@ -14,12 +14,12 @@ from processors.statements.words import TextLine
 _WIDE = 1.0  # line heights: a gap of a column, not a space between words
 _COLUMN = "   "  # stands for such a gap
 _MORE_CURRENCIES = "円|元|원|Euro|EURO|TL|Ft|din\\.?|лв\\.?|Rp\\.?|руб\\.?|грн\\.?|р\\."
-_CURRENCY = f"(?:{currencies.PATTERN}|{_MORE_CURRENCIES})"
+CURRENCY = f"(?:{currencies.PATTERN}|{_MORE_CURRENCIES})"
 _SIGN = "[-−–+△▲]"
 _WHOLE = r"\d{1,3}(?:(?P<group>[.,'’ \u00a0\u202f])\d{3}(?:(?P=group)\d{3})*)?|\d+"
 _START = r"(?:(?<![\w.,/\-−–+%])(?<!\d:)|(?<=[A-Za-z])(?=[€£$¥￥]))"
-_BEFORE = rf"{_START}\*?(?P<open>\()?(?P<before>{_SIGN})? ?(?P<sign>{_CURRENCY} ?)?(?P<inner>{_SIGN})? ?"
-_AFTER = rf"(?P<close>\))?(?P<tail> ?{_CURRENCY}(?![A-Za-z]))? ?(?P<after>[-−–](?![\d\w]))?"
+_BEFORE = rf"{_START}\*?(?P<open>\()?(?P<before>{_SIGN})? ?(?P<sign>{CURRENCY} ?)?(?P<inner>{_SIGN})? ?"
+_AFTER = rf"(?P<close>\))?(?P<tail> ?{CURRENCY}(?![A-Za-z]))? ?(?P<after>[-−–](?![\d\w]))?"
 _UNIT = r"(?! ?(?:kg|KG|g|l|ml|cl|m|km|lb|lbs|oz)\b)(?! ?[x×@*] ?\S)"
 _DECIMAL = re.compile(
     rf"{_BEFORE}(?P<whole>{_WHOLE})(?P<mark>[.,])(?P<cents>\d{{2}})(?![\d%]|[.,:/\-]\d| ?%){_UNIT}{_AFTER}"
@@ -28,8 +28,8 @@ _INTEGER = re.compile(rf"{_BEFORE}(?P<whole>{_WHOLE})(?!\w*\d|[.,:/\-]\d| ?%|[�
 _TAX_CODE = re.compile(r"\(?(?:[A-Z]{1,2}\d?|[*#※＊軽外内非]{1,2}|\d(?: ?%)?|\d\d(?:[.,]\d)? ?%|[A-Z] ?[*#])\)?")
 _NUMBER = r"\d+(?:[.,]\d{1,3})?"
 _QUANTITY = re.compile(
-    rf"(?P<count>{_NUMBER}) ?(?:[^\W\d_]{{1,7}}\.?)?(?: net| NET)?\s*(?:[x×X*@à]|\ba\b)\s*{_CURRENCY}? ?"
-    rf"(?P<unit>\d+(?:[.,]\d{{2,3}})?)(?!\d)(?: ?{_CURRENCY})?(?: ?/ ?(?:[^\W\d_]{{1,4}}))?"
+    rf"(?P<count>{_NUMBER}) ?(?:[^\W\d_]{{1,7}}\.?)?(?: net| NET)?\s*(?:[x×X*@à]|\ba\b)\s*{CURRENCY}? ?"
+    rf"(?P<unit>\d+(?:[.,]\d{{2,3}})?)(?!\d)(?: ?{CURRENCY})?(?: ?/ ?(?:[^\W\d_]{{1,4}}))?"
 )
 
 

@@ -55,11 +55,11 @@ def find_date(texts: Sequence[str], currency: str = "") -> tuple[datetime.date |
 
     A date beside a time of day or its label goes before others; day or month first as in the currency's countries.
     """
-    dated = [(text, printed) for text in texts for printed in _find_dates(text, currency) if printed.year]
+    dated = [(text, printed) for text in texts for printed in find_printed_dates(text, currency) if printed.year]
     dated = [each for each in dated if not _NOT_NAMED.search(fold(each[0]))] or dated
     if not dated:
         return None, "no date was found"
-    order, is_certain = _order([printed for _, printed in dated], currency)
+    order, is_certain = detect_order([printed for _, printed in dated], currency)
     best = max(dated, key=lambda each: 2 * bool(_TIME.search(each[0])) + bool(_NAMED.search(fold(each[0]))))
     for _, printed in (best, *dated):
         if day := resolve_date(printed, order, None):
@@ -69,7 +69,7 @@ def find_date(texts: Sequence[str], currency: str = "") -> tuple[datetime.date |
     return None, "no date was found"
 
 
-def _order(printed: Sequence[PrintedDate], currency: str) -> tuple[DateOrder, bool]:
+def detect_order(printed: Sequence[PrintedDate], currency: str) -> tuple[DateOrder, bool]:
     pairs = [each.pair for each in printed if each.pair]
     if any(max(pair) > 12 for pair in pairs):
         return detect_date_order(printed), True
@@ -78,7 +78,7 @@ def _order(printed: Sequence[PrintedDate], currency: str) -> tuple[DateOrder, bo
     return "dmy", currency not in ("", "CAD", "PHP")
 
 
-def _find_dates(text: str, currency: str) -> list[PrintedDate]:
+def find_printed_dates(text: str, currency: str) -> list[PrintedDate]:
     found = []
     for pattern, offset in ((_EAST_ASIAN, 2000), (_REIWA, 2018)):
         for match in pattern.finditer(text):

@@ -70,7 +70,7 @@ def find_taxes(
     for line in lines:
         text = spaced(line, height)
         values = [abs(cell.value) for cell in find_cells(text, notation)]
-        rate = _find_rate(text)
+        rate = find_rate(text)
         is_tax = names_tax(text)
         if not values:
             heads_tax = is_tax or (heads_tax and rate is not None)
@@ -98,7 +98,8 @@ def find_taxes(
     return taxes
 
 
-def _find_rate(text: str) -> Decimal | None:
+def find_rate(text: str) -> Decimal | None:
+    """The percentage in a text."""
     match = _RATE.search(text)
     return Decimal((match[1] or match[2]).replace(",", ".")) if match else None
 
@@ -112,6 +113,11 @@ def _by_columns(values: Sequence[Decimal], rate: Decimal | None, text: str, *, l
             if net + tax == gross and 0 < tax < net and (rate is None or _is_share(tax, net, rate)):
                 rates = [rate] if rate else [r for r in _bare_rates(text) if _is_share(tax, net, r)]
                 return TaxLine(tax, next(iter(rates), None), net, gross) if rates or loose else None
+    if len(values) >= 3 and (rate or loose):
+        for net, tax in itertools.permutations(values, 2):
+            rates = [rate] if rate else [each for each in _bare_rates(text) if each not in (net, tax)]
+            if tax and (found := next((each for each in rates if _is_share(tax, net, each)), None)):
+                return TaxLine(tax, found, net, net + tax)
     if len(values) == 2:
         for one, tax in itertools.permutations(values, 2):
             for each in [rate] if rate else _bare_rates(text) if loose else []:
@@ -180,7 +186,7 @@ def confirm_tax(lines: Sequence[TaxLine], total: Decimal | None, printed: Sequen
 
 def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple[str, Decimal]]) -> str:
     """By the rates beside the items, whose prices include the tax."""
-    rated = [(rate, price) for text, price in items if (rate := _find_rate(text))]
+    rated = [(rate, price) for text, price in items if (rate := find_rate(text))]
     if len({rate for rate, _ in rated}) == 1 and total is not None:
         rated = [(rated[0][0], total)]  # discounts as well
     included = sum((price * rate / (_HUNDRED + rate) for rate, price in rated), Decimal(0))

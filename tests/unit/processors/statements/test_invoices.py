@@ -1,0 +1,362 @@
+"""Invented invoices of many countries: each figure as printed, and no reason for a review where all agree."""
+
+from decimal import Decimal
+
+import pytest
+from typed_pages import typed_page
+
+from processors.statements.invoices import Invoice, read_invoice, verify_invoice
+
+TYPED = {  # pages; supplier, customer, number, date, due date, IBAN, net, taxes, gross; amounts of the lines
+    "de": (
+        (
+            """
+  Holzwerk Brandt GmbH
+  Holzwerk Brandt GmbH · Sägeweg 4 · 37073 Göttingen
+
+  Frau
+  Petra Lindner
+  Am Markt 12
+  34117 Kassel                              Rechnungsnummer:  RE-2025-0187
+                                            Rechnungsdatum:   12.03.2025
+                                            Leistungsdatum:   10.03.2025
+  Rechnung
+
+  Pos  Bezeichnung               Menge  Einheit   Einzelpreis      Gesamt
+  1    Eichenregal 80 x 200          2  Stk            240,00      480,00
+       geölt, mit Rückwand
+  2    Montage                     3,5  Std             52,00      182,00
+  3    Anfahrt                       1  psch            35,00       35,00
+
+                                          Nettobetrag           697,00 €
+                                          zzgl. 19 % USt.       132,43 €
+                                          Rechnungsbetrag       829,43 €
+
+  Zahlbar bis 26.03.2025 ohne Abzug.
+  Bank: Sparkasse Göttingen  IBAN DE89 3704 0044 0532 0130 00  BIC COBADEFFXXX
+  USt-IdNr. DE123456789
+            """,
+        ),
+        (
+            "Holzwerk Brandt GmbH",
+            "Petra Lindner",
+            "RE-2025-0187",
+            "2025-03-12",
+            "2025-03-26",
+            "DE89370400440532013000",
+            "697.00",
+            "19: 132.43",
+            "829.43",
+        ),
+        ["480.00", "182.00", "35.00"],
+    ),
+    "en": (
+        (
+            """
+  NORTHFIELD STUDIO LTD                                         INVOICE
+  12 Mill Lane, Leeds LS1 4AB
+
+  Bill to                                     Invoice no.    INV-1042
+  Harbour Books Ltd                           Invoice date   3 April 2025
+  5 Quay Street                               Due date       3 May 2025
+  Bristol BS1 4QA
+
+  Description                     Qty    Unit price    VAT    Amount
+  Website design                   10         85.00    20%    850.00
+  Photo retouching                  4         40.00    20%    160.00
+  Printed guide                     6          9.50     0%     57.00
+
+                                         Subtotal          £1,067.00
+                                         Discount 10%       -£106.70
+                                         VAT 20% on 909.00   £181.80
+                                         Total             £1,142.10
+                                         Paid               £500.00
+                                         Balance due        £642.10
+
+  VAT Reg No GB 123 4567 89
+  IBAN GB29 NWBK 6016 1331 9268 19
+            """,
+        ),
+        (
+            "NORTHFIELD STUDIO LTD",
+            "Harbour Books Ltd",
+            "INV-1042",
+            "2025-04-03",
+            "2025-05-03",
+            "GB29NWBK60161331926819",
+            "None",
+            "20: 181.80",
+            "1142.10",
+        ),
+        ["850.00", "160.00", "57.00"],
+    ),
+    "fr": (
+        (
+            """
+                                 FACTURE N° 2025-031
+  Atelier Morel SARL
+  8 rue des Lilas
+  69003 Lyon                                Date : 05/02/2025
+  SIRET 123 456 789 00012                   Échéance : 07/03/2025
+
+                                            Facturé à :
+                                            Librairie du Parc
+                                            2 place Bellecour
+                                            69002 Lyon
+
+  Désignation            Qté     PU HT    TVA     Total HT
+  Étagère sur mesure       1   1 250,00   20 %    1 250,00
+  Livre technique          3      24,00   5,5 %      72,00
+  Pose                     4      45,00   20 %      180,00
+
+        Base HT      Taux     TVA
+        1 430,00     20 %     286,00
+           72,00     5,5 %      3,96
+                                      Total HT     1 502,00 €
+                                      Total TVA      289,96 €
+                                      Total TTC    1 791,96 €
+            """,
+        ),
+        (
+            "Atelier Morel SARL",
+            "Librairie du Parc",
+            "2025-031",
+            "2025-02-05",
+            "2025-03-07",
+            "",
+            "1502.00",
+            "20: 286.00, 5.5: 3.96",
+            "1791.96",
+        ),
+        ["1250.00", "72.00", "180.00"],
+    ),
+    "us": (
+        (
+            """
+  Blue Ridge Plumbing LLC
+  44 Oak Ave, Asheville, NC 28801                    Invoice #: 5521
+                                                     Date: 02/03/2025
+                                                     Terms: Net 30
+  Bill To: Carla Jensen                              Due Date: 03/05/2025
+
+  Service                              Hours   Rate      Amount
+  Leak repair                          2.50    $95.00    $237.50
+  Copper pipe                          12      $4.25     $51.00
+                                               Subtotal  $288.50
+                                               Sales Tax (7%)  $20.20
+                                               Total     $308.70
+                                               Amount Due $308.70
+            """,
+        ),
+        (
+            "Blue Ridge Plumbing LLC",
+            "Carla Jensen",
+            "5521",
+            "2025-02-03",
+            "2025-03-05",
+            "",
+            "288.50",
+            "7: 20.20",
+            "308.70",
+        ),
+        ["237.50", "51.00"],
+    ),
+    "jp": (
+        (
+            """
+                    請求書
+  株式会社みどり商店 御中                        請求書番号: 2025-0031
+                                               請求日: 2025年3月5日
+                                               支払期限: 2025年4月30日
+                                               有限会社さくら印刷
+  品名             数量      単価        金額
+  チラシ印刷        1,000     12        12,000
+  名刺             5         2,000     10,000
+                             小計      22,000
+                             消費税(10%)  2,200
+                             合計      ¥24,200
+            """,
+        ),
+        (
+            "有限会社さくら印刷",
+            "株式会社みどり商店",
+            "2025-0031",
+            "2025-03-05",
+            "2025-04-30",
+            "",
+            "22000",
+            "10: 2200",
+            "24200",
+        ),
+        ["12000", "10000"],
+    ),
+    "nl": (
+        (
+            """
+  Delta Parts BV                                    Factuur
+  Factuurnummer: F2025-88      Factuurdatum: 11-03-2025    Vervaldatum: 10-04-2025
+  Klant
+  Fietsen Jansen
+
+  Omschrijving            Aantal     Prijs      BTW %     Bedrag
+  Band 28 inch                10     12,50         21     125,00
+  Ketting                      4     18,00         21      72,00
+                                          Transport       197,00
+            """,
+            """
+  Delta Parts BV                                    Factuur F2025-88   pagina 2
+  Omschrijving            Aantal     Prijs      BTW %     Bedrag
+                                          Transport       197,00
+  Zadel                        2     30,00         21      60,00
+  Fietskaart                   5      5,00          9      25,00
+                             Totaal excl. BTW            282,00
+                             BTW 21% over 257,00          53,97
+                             BTW 9% over 25,00             2,25
+                             Totaal te betalen           338,22
+  IBAN NL91 ABNA 0417 1643 00
+            """,
+        ),
+        (
+            "Delta Parts BV",
+            "Fietsen Jansen",
+            "F2025-88",
+            "2025-03-11",
+            "2025-04-10",
+            "NL91ABNA0417164300",
+            "282.00",
+            "21: 53.97, 9: 2.25",
+            "338.22",
+        ),
+        ["125.00", "72.00", "60.00", "25.00"],
+    ),
+}
+
+
+def read_typed_invoice(*texts: str) -> Invoice:
+    invoice = read_invoice([typed_page(text, number) for number, text in enumerate(texts, start=1)])
+    verify_invoice(invoice, {})
+    return invoice
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_invoice_is_read_as_printed_without_a_reason_for_a_review(name: str):
+    pages, header, amounts = TYPED[name]
+    invoice = read_typed_invoice(*pages)
+    taxes = ", ".join(f"{line.rate}: {line.tax}" for line in invoice.taxes)
+    found = (invoice.supplier, invoice.customer, invoice.number, invoice.date, invoice.due_date, invoice.iban)
+    assert tuple(map(str, (*found, invoice.net, taxes, invoice.gross))) == header
+    assert [str(line.amount) for line in invoice.lines] == amounts
+    assert invoice.reasons == []
+
+
+def test_lines_have_their_quantities_prices_and_texts():
+    shelf, assembly, _ = read_typed_invoice(*TYPED["de"][0]).lines
+    assert (shelf.description, shelf.quantity, shelf.unit) == ("Eichenregal 80 x 200 geölt, mit Rückwand", 2, "Stk")
+    assert (assembly.quantity, assembly.unit_price, assembly.amount) == (Decimal("3.5"), 52, 182)
+
+
+def test_discount_payment_and_rest_are_explained():
+    invoice = read_typed_invoice(*TYPED["en"][0])
+    assert invoice.adjustments == [("Discount 10%", Decimal("-106.70"))]
+    assert (invoice.paid, invoice.due, invoice.confirmed_by["paid"]) == (
+        500,
+        Decimal("642.10"),
+        "gross less paid is due",
+    )
+
+
+def test_each_value_has_the_page_it_is_printed_on():
+    pages = read_typed_invoice(*TYPED["nl"][0]).pages
+    assert (pages["number"], pages["supplier"], pages["iban"], pages["gross"]) == (1, 1, 2, 2)
+
+
+def change(name: str, old: str, new: str) -> list[str]:
+    """The reasons for a review of the invoice in which this is replaced."""
+    pages = TYPED[name][0]
+    assert any(old in page for page in pages)
+    return read_typed_invoice(*(page.replace(old, new) for page in pages)).reasons
+
+
+def test_line_that_does_not_fit_is_named():
+    reasons = change("de", "182,00", "128,00")
+    assert "the lines add up to 643.00, but the net amount is 697.00" in reasons
+    assert any("'Montage': 3.5 × 52.00 is not 128.00" in reason for reason in reasons)  # noqa: RUF001
+
+
+def test_quantity_that_does_not_fit_is_named():
+    assert any("'Montage'" in reason for reason in change("de", "3,5  Std", "8,5  Std"))
+
+
+def test_gross_amount_that_does_not_fit_is_named():
+    assert any("829.48" in reason for reason in change("de", "829,43", "829,48"))
+
+
+def test_iban_with_wrong_check_digits_is_not_used():
+    reasons = change("de", "DE89 3704", "DE89 3705")
+    assert reasons == ["the check digits of the IBAN DE89370500440532013000 are wrong"]
+
+
+def test_invoice_without_tax_has_no_net_amount():
+    invoice = read_typed_invoice(
+        """
+        Anna Feld Illustration
+        Rechnung Nr. 7/2025          Datum: 03.02.2025
+        Leistung            Anzahl    Einzelpreis     Betrag
+        Titelbild                1         420,00     420,00
+        Vignetten                6          35,00     210,00
+                                     Gesamtbetrag     630,00 €
+        Gemäß § 19 UStG wird keine Umsatzsteuer berechnet.
+        """
+    )
+    assert (invoice.net, invoice.tax, invoice.gross) == (None, None, 630)
+    assert invoice.confirmed_by["gross"] == "the lines" and invoice.number == "7/2025"
+
+
+def test_credit_note_has_negative_amounts():
+    invoice = read_typed_invoice(
+        """
+        Norra Möbler AB                     KREDITFAKTURA
+        Kreditfakturanr   K2011             Fakturadatum   2025-02-14
+        Artnr  Benämning        Antal    À-pris         Summa
+        4471   Stol             -3,00    489,00     -1 467,00
+        9000   Frakt            -1,00    395,00       -395,00
+        Netto         Moms %     Moms kr   Öresutjämning    ATT ERHÅLLA SEK
+        -1 862,00      25,00     -465,50            0,50          -2 327,00
+        """
+    )
+    assert (invoice.net, invoice.tax, invoice.gross) == (-1862, Decimal("-465.50"), -2327)
+    assert [line.amount for line in invoice.lines] == [-1467, -395] and invoice.number == "K2011"
+
+
+def test_amounts_within_sentences_are_no_totals():
+    prose = (
+        "\n  Im Betrag sind Kosten für Löhne und Fahrten gemäß Gesetz enthalten: netto 1.651,25 €, brutto 1.964,99 €."
+    )
+    assert change("de", "\n  Zahlbar bis", f"{prose}\n  Zahlbar bis") == []
+
+
+def test_withheld_tax_is_no_payment():
+    invoice = read_typed_invoice(
+        """
+        Studio Rossi SRL
+        FATTURA n. 12/2025 del 10/02/2025
+        Descrizione                  Q.tà      Prezzo    Importo €
+        Direzione lavori                1    2.800,00     2.800,00
+        Sopralluoghi                    5       90,00       450,00
+                             Totale compensi            € 3.250,00
+                             Contributo Inarcassa 4%      € 130,00
+                             Imponibile IVA             € 3.380,00
+                             IVA 22%                      € 743,60
+                             TOTALE FATTURA             € 4.123,60
+                             Ritenuta d'acconto 20% su 3.250,00   € -650,00
+                             NETTO A PAGARE             € 3.473,60
+        """
+    )
+    assert (invoice.net, invoice.gross, invoice.paid, invoice.withheld, invoice.due) == (
+        3380,
+        Decimal("4123.60"),
+        None,
+        650,
+        Decimal("3473.60"),
+    )
+    assert invoice.number == "12/2025" and invoice.reasons == []
