@@ -17,6 +17,7 @@ _BELOW = 2.6  # line heights: a value is not further below its label
 _LONGEST_LABEL = 5  # words
 _DAYS_TO_PAY = range(0, 181)
 _NUMBER = re.compile(r"(?:[A-Z]{1,6}[ -]{1,3}(?=\S*\d))?(?=[^\s]*\d)[A-Z0-9][\w./\-–#]*", re.IGNORECASE)  # noqa: RUF001
+_IBAN_LENGTH = 42  # characters at most, with a space after each four
 _IBAN_START = re.compile(r"(?<![A-Z0-9])[A-Z]{2} ?\d{2}")
 _DATE_LABELS = ("date", "due_date", "delivery_date", "other_date")
 
@@ -244,6 +245,7 @@ def find_iban(rows: Sequence[Sequence[Cell]]) -> tuple[str, int, list[str]]:
     """The first IBAN whose check digits are right, its page, and those named as IBANs whose check digits are wrong."""
     good: list[tuple[str, int]] = []
     wrong: list[str] = []
+    unnamed: list[str] = []
     for cell in (cell for cells in rows for cell in cells):
         for match in _IBAN_START.finditer(cell.text):
             iban = next(find_ibans(cell.text[match.start() :]), "")
@@ -251,5 +253,7 @@ def find_iban(rows: Sequence[Sequence[Cell]]) -> tuple[str, int, list[str]]:
                 good.append((iban, cell.page))
             elif iban and "iban" in cell.text[: match.start()].lower()[-8:]:
                 wrong.append(iban)
+            elif iban and iban[4:].isdigit() and not cell.text[match.start() + _IBAN_LENGTH :].strip():
+                unnamed.append(iban)
     iban, page = good[0] if good else ("", 0)
-    return iban, page, list(dict.fromkeys(wrong))
+    return iban, page, list(dict.fromkeys(wrong if good else wrong or unnamed))

@@ -84,7 +84,8 @@ _CONCEPTS: tuple[tuple[Concept, str], ...] = (  # the first that is found names 
     ),
     (
         "discount",
-        r"disc(?:ount|\.)?.*|rabatt?.*|remise.*|rem\.?|dto\.?.*|descuento.*|sconto.*|korting.*|nachlass.*|sleva",
+        r"disc(?:ount|\.)?.*|rab(?:att?|\.)?(?:\W.*|$)|remise.*|rem\.?(?: ?%)?|dto\.?.*|descuento.*|sconto.*"
+        r"|korting.*|nachlass.*|sleva",
     ),
     ("gross", r".*(?:\bttc\b|brutto|gross|inc(?:l|luding)?\.? ?(?:vat|tax|gst)|税込).*"),
     (

@@ -9,8 +9,8 @@ from processors.statements.invoices.heading import find_cells, find_iban, find_i
 from processors.statements.invoices.numbers import NumberedLine, number_line, unglue
 from processors.statements.invoices.parties import find_addressee, find_customer, find_supplier
 from processors.statements.invoices.records import Invoice
-from processors.statements.invoices.rows import read_lines
-from processors.statements.invoices.table import Table, find_columns, find_table
+from processors.statements.invoices.rows import drop_codes, read_lines
+from processors.statements.invoices.table import Table, find_columns, find_product, find_table
 from processors.statements.invoices.taxes import find_tax_lines
 from processors.statements.invoices.totals import Figure, Totals, find_figures, solve
 from processors.statements.receipts.amounts import Notation, detect_notation, spaced
@@ -89,12 +89,14 @@ def _read_money(
         unconfirmed = taxes_of(None)
         for each in [*columns, None]:
             total = sign * sum((number.value for _, number in each), Decimal(0)) if each else None
-            found = solve(figures, unconfirmed, total)
+            products = [bool(find_product(row.line, number, row.headings)) for row, number in each or ()]
+            found = solve(figures, unconfirmed, total, sum(products) / len(products) if products else 0.0)
             if found.score > best.score:
                 best, column = found, each or column
                 taxes = taxes_of(found.gross.value if found.gross else None)
     invoice.lines = read_lines(table, column, lines)
     _set_totals(invoice, best, figures, sign, taxes)
+    drop_codes(invoice)
 
 
 def _sign(figures: Sequence[Figure]) -> int:
@@ -187,8 +189,11 @@ def _report_others(invoice: Invoice, totals: Totals, figures: Sequence[Figure], 
     for _, value in invoice.adjustments:
         running += value
         known.add(running)
+    if invoice.tax is None and any(figure.role == "tax" and figure.value for figure in figures):
+        invoice.reasons.append("a tax is printed that follows from no other figure")
     for figure in figures:
-        if figure.role in ("total", "due", "net", "subtotal") and sign * figure.value not in known:
+        is_sum = figure.role in ("total", "due", "net", "subtotal") or (figure.role == "tax" and figure.is_single)
+        if is_sum and figure.value and sign * figure.value not in known:
             invoice.reasons.append(
                 f"page {figure.page}: {figure.label!r} of {sign * figure.value} follows from no other figure"
             )

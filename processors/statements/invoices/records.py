@@ -19,7 +19,9 @@ class InvoiceLine:
     unit_price: Decimal | None = None
     discount: Decimal | None = None  # in percent
     tax_rate: Decimal | None = None  # in percent
+    has_percent: bool = True  # its rate is printed as a percentage, not as a code
     confidence: float = 1.0  # of its least certain word
+    doubt: str = ""  # why its quantity, its price or its rate is not certain
 
 
 @dataclass

@@ -5,20 +5,32 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from processors.statements.invoices.numbers import Number, NumberedLine
-from processors.statements.invoices.records import InvoiceLine
+from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.invoices.table import Concept, Heading, Row, Table, find_product
 from processors.statements.words import PageWord, TextLine
 
 _NEAR = 1.8  # line heights: a line of text further away belongs to no row
 _POSITION = re.compile(r"\d{1,3}[.)]?")
-_SMALLER = 0.92  # of the height of the row: the print of details
+_SMALLER = 0.89  # of the height of the row: the print of details
 _HIGHEST_RATE = 30  # percent
+_CODES = tuple(map(Decimal, range(1, 5)))  # of rates, printed beside a line
 
 
 def read_lines(table: Table, column: Sequence[tuple[Row, Number]], lines: Sequence[NumberedLine]) -> list[InvoiceLine]:
     """The rows that have an amount in this column, with the text around them."""
     texts = _texts_by_row(table, [row for row, _ in column], lines)
     return [_read_row(row, amount, texts.get(row.at, ([], []))) for row, amount in column]
+
+
+def drop_codes(invoice: Invoice) -> None:
+    """Remove rates of lines that are codes: of no percentage, and none of the rates of the invoice."""
+    rates = {line.rate for line in invoice.taxes if line.rate is not None}
+    for line in invoice.lines:
+        if line.tax_rate and rates and line.tax_rate not in rates:
+            line.doubt = line.doubt or (
+                f"its rate of {line.tax_rate} % is none of the taxes" if line.has_percent else ""
+            )
+            line.tax_rate = line.tax_rate if line.has_percent else None
 
 
 def _read_row(row: Row, amount: Number, texts: tuple[list[str], list[str]]) -> InvoiceLine:
@@ -35,6 +47,7 @@ def _read_row(row: Row, amount: Number, texts: tuple[list[str], list[str]]) -> I
         " ".join([*above, *(word.text for word in words), *below]),
         amount.value,
         tax_rate=rate.value if rate else None,
+        has_percent=bool(rate and (rate.is_percent or _is_of_rates(row, rate))),
         confidence=line.confidence,
     )
     if product:
@@ -43,9 +56,38 @@ def _read_row(row: Row, amount: Number, texts: tuple[list[str], list[str]]) -> I
         if product.discount and (product.discount.is_percent or product.discount.decimals != 2):
             found.discount = abs(product.discount.value)
     else:
+        found.doubt = _unexplained(row, amount, rate, words)
         found.quantity = _value_below(row, "quantity", amount)
         found.unit_price = _value_below(row, "price", amount)
     return found
+
+
+def _unexplained(row: Row, amount: Number, rate: Number | None, words: Sequence[PageWord]) -> str:
+    """The reason for a review of a row with numbers before its amount of which none gives the amount."""
+    description = {id(word) for word in words}
+    line = row.line
+    for one in line.numbers:
+        own = [
+            word
+            for (start, end), word in zip(line.places, line.line.words, strict=True)
+            if start < one.end and one.start < end
+        ]
+        is_text = any(id(word) in description for word in own) or one.start == 0
+        is_code = any(each.concept == "code" and each.is_above(one) for each in row.headings)
+        if one.end <= amount.start and one is not rate and not (one.is_percent or is_text or is_code):
+            return f"no quantity and price give its amount of {amount.value}"
+    return ""
+
+
+def _is_of_rates(row: Row, rate: Number) -> bool:
+    """True below a heading that names a percentage: a code is none."""
+    return (
+        any(
+            each.concept == "rate" and each.is_above(rate) and each.right - each.left > rate.right - rate.left
+            for each in row.headings
+        )
+        and rate.value not in _CODES
+    )
 
 
 def _value_below(row: Row, concept: Concept, amount: Number) -> Decimal | None:
@@ -58,7 +100,12 @@ def _rate(row: Row, amount: Number) -> Number | None:
     """The rate of tax: below its heading, else a percentage behind the description."""
     heading = next((each for each in row.headings if each.concept in ("rate", "tax")), None)
     for one in row.line.numbers:
-        if heading and heading.is_above(one) and one is not amount and 0 <= one.value <= _HIGHEST_RATE:
+        if (
+            heading
+            and heading.is_above(one)
+            and one is not amount
+            and (one.is_percent or 0 <= one.value <= _HIGHEST_RATE)
+        ):
             return one
     if any(each.concept == "discount" for each in row.headings):
         return None

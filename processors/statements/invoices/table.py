@@ -15,6 +15,7 @@ _LONGEST_HEADING = 4  # words
 _LEAST_KNOWN = 0.5  # of the words of a row of headings
 _CENT = Decimal("0.0051")  # of a rounded product
 _HUNDRED = Decimal(100)
+_OF_A_COLUMN = ("description", "quantity", "unit", "price", "discount", "rate")  # begin a column of their own
 _SUMMARY = ("subtotal", "net", "tax", "total", "due", "payment", "rounding", "change")
 
 
@@ -71,7 +72,7 @@ def find_table(lines: Sequence[NumberedLine]) -> Table:
             is_open = False
             continue
         role = find_invoice_role(line.label)
-        product = has_product(line)
+        product = has_product(line, headings)
         if product and (is_open or headings or _is_amount_last(line)):
             is_open = True
             table.rows.append(Row(at, line, headings))
@@ -113,7 +114,7 @@ def _known_headings(line: NumberedLine, height: float) -> tuple[list[Heading], i
     while at < len(words):
         for count in range(min(_LONGEST_HEADING, len(words) - at), 0, -1):
             group = words[at : at + count]
-            if _is_together(group, height) and (concept := find_concept(" ".join(word.text for word in group))):
+            if _is_together(group, height) and (concept := _concept_of([word.text for word in group])):
                 found.append(Heading(concept, group[0].left, group[-1].right))
                 known += count
                 at += count
@@ -123,13 +124,25 @@ def _known_headings(line: NumberedLine, height: float) -> tuple[list[Heading], i
     return found, known
 
 
+def _concept_of(words: Sequence[str]) -> Concept | None:
+    """What the words name together; None if they are the headings of two columns, such as "Price Discount"."""
+    whole = find_concept(" ".join(words))
+    if whole in ("rate", "code"):
+        return whole
+    for at in range(1, len(words)):
+        first, second = find_concept(" ".join(words[:at])), find_concept(" ".join(words[at:]))
+        if first and second in _OF_A_COLUMN and first != second:
+            return None
+    return whole
+
+
 def _is_together(words: Sequence[PageWord], height: float) -> bool:
     return all(right.left - left.right <= _GAP * height for left, right in itertools.pairwise(words))
 
 
 def find_columns(table: Table) -> list[list[tuple[Row, Number]]]:
     """The possible columns of amounts: for each, the rows that have an amount in it; the last column first."""
-    known = [row for row in table.rows if has_product(row.line)] or table.rows
+    known = [row for row in table.rows if has_product(row.line, row.headings)] or table.rows
     counts = Counter(len(row.line.amounts) for row in known)
     if not counts:
         return []
@@ -159,24 +172,28 @@ def find_product(line: NumberedLine, amount: Number, headings: Sequence[Heading]
         Product(quantity, price, discount)
         for price, quantity in itertools.permutations(factors, 2)
         if not quantity.has_currency
-        for discount in _discounts(line, amount, quantity, price)
+        for discount in _discounts(line, amount, quantity, price, headings)
     ]
     if not products:
         return None
     return max(products, key=lambda product: _rate_product(product, amount, headings))
 
 
-def _discounts(line: NumberedLine, amount: Number, quantity: Number, price: Number) -> Iterator[Number | None]:
+def _discounts(
+    line: NumberedLine, amount: Number, quantity: Number, price: Number, headings: Sequence[Heading]
+) -> Iterator[Number | None]:
     """None if the product is the amount as it is; else the discount with which it is."""
     value, wanted = abs(quantity.value * price.value), abs(amount.value)
-    if abs(value - wanted) <= _CENT:
+    slack = _CENT * 100 if amount.decimals == 0 else _CENT
+    if abs(value - wanted) <= slack:
         yield None
         return
     for each in line.numbers:
         if each in (quantity, price, amount) or each.end > amount.start or each.end <= quantity.start:
             continue
+        is_named = each.is_percent or any(one.concept == "discount" and one.is_above(each) for one in headings)
         share = value * (_HUNDRED - abs(each.value)) / _HUNDRED
-        if 0 < abs(each.value) < _HUNDRED and abs(share - wanted) <= _CENT:
+        if is_named and 0 < abs(each.value) < _HUNDRED and abs(share - wanted) <= slack:
             yield each
 
 
@@ -190,10 +207,10 @@ def _rate_product(product: Product, amount: Number, headings: Sequence[Heading])
     return fits, int(product.discount is None), is_money, int(product.quantity.start < product.price.start)
 
 
-def has_product(line: NumberedLine) -> bool:
+def has_product(line: NumberedLine, headings: Sequence[Heading] = ()) -> bool:
     """True if one of the amounts is the product of two numbers before it, not merely once itself."""
     for amount in line.amounts:
-        product = find_product(line, amount)
+        product = find_product(line, amount, headings)
         if product and (product.price.is_amount or product.quantity.value != 1) and amount.value:
             return True
     return False

@@ -9,6 +9,7 @@ from processors.statements.invoices.keywords import Role, find_invoice_role
 from processors.statements.invoices.numbers import Number, NumberedLine, last_label
 from processors.statements.receipts.taxes import Taxes
 
+_PRODUCT_SCORE = 5.0  # of a column whose amounts are all quantity × price
 _ROLE_SCORES = {  # of a candidate for the gross amount
     "total": 3.0,
     "due": 2.0,
@@ -104,10 +105,16 @@ def _with_neighbours(line: NumberedLine, left: float, right: float, height: floa
     return " ".join(word.text for word in line.line.words if word.left >= left and word.right <= right)
 
 
-def solve(figures: Sequence[Figure], taxes: Taxes, lines: Decimal | None) -> Totals:
-    """The totals that are confirmed best. `lines`: what the lines of the table add up to; None: there are none."""
+def solve(figures: Sequence[Figure], taxes: Taxes, lines: Decimal | None, products: float = 0.0) -> Totals:
+    """The totals that are confirmed best.
+
+    lines: what the lines of the table add up to; None: there are none. products: the share of them whose amount is
+    quantity × price.
+    """
     candidates = [_explain(gross, figures, tax, lines) for gross in figures for tax in _tax_options(figures, taxes)]
     likely = [one for one in candidates if one.score > 0]
+    for one in likely:
+        one.score += _PRODUCT_SCORE * products
     if not likely:
         return Totals()
     return max(likely, key=lambda one: (one.score, one.gross.value if one.gross else 0))

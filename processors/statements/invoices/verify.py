@@ -10,6 +10,7 @@ from processors.statements.verify import is_confirmed_by, occurs
 _CENT = Decimal("0.0051")
 _PAYMENTS = (("paid", "paid amount"), ("withheld", "withheld amount"))
 _HUNDRED = Decimal(100)
+_LEAST_UNTAXED = Decimal(1)  # a smaller difference is a wrong digit, not goods without tax
 
 
 def verify_invoice(invoice: Invoice, texts: Mapping[int, str], *, min_confidence: float = MIN_CONFIDENCE) -> None:
@@ -17,6 +18,7 @@ def verify_invoice(invoice: Invoice, texts: Mapping[int, str], *, min_confidence
     found = invoice.reasons
     _check_totals(invoice)
     _check_lines(invoice)
+    _check_bases(invoice)
     for name in ("number", "date", "supplier"):
         if not getattr(invoice, name):
             found.append(f"no {name} was found")
@@ -41,6 +43,24 @@ def _check_totals(invoice: Invoice) -> None:
             invoice.reasons.append(f"the tax of {line.tax} is not {line.rate} % of {line.net}")
 
 
+def _check_bases(invoice: Invoice) -> None:
+    """The amounts that the taxes are of add up to net, and the lines at each rate to its amount."""
+    bases = [line.net for line in invoice.taxes if line.net is not None]
+    if not bases or len(bases) < len(invoice.taxes) or invoice.net is None:
+        return
+    gap = invoice.net - sum(bases, Decimal(0))
+    is_partial = all(line.rate for line in invoice.taxes) and abs(gap) >= _LEAST_UNTAXED
+    if gap and not is_partial:
+        invoice.reasons.append(f"the amounts that are taxed add up to {invoice.net - gap}, but net is {invoice.net}")
+    rates = {line.tax_rate for line in invoice.lines}
+    if gap or invoice.adjustments or None in rates or invoice.confirmed_by.get("lines") != "they add up to net":
+        return
+    for tax in invoice.taxes:
+        total = sum((line.amount for line in invoice.lines if line.tax_rate == tax.rate), Decimal(0))
+        if total != tax.net:
+            invoice.reasons.append(f"the lines at {tax.rate} % add up to {total}, but {tax.net} is taxed")
+
+
 def _check_lines(invoice: Invoice) -> None:
     if not invoice.lines:
         invoice.reasons.append("no lines were found")
@@ -51,7 +71,9 @@ def _check_lines(invoice: Invoice) -> None:
         name = "net" if invoice.net is not None else "gross"
         invoice.reasons.append(f"the lines add up to {total}, but the {name} amount is {printed}")
     for line in invoice.lines:
-        if line.quantity is not None and line.unit_price is not None and not _is_product(line):
+        if line.doubt:
+            invoice.reasons.append(f"page {line.page}: {line.description!r}: {line.doubt}")
+        elif line.quantity is not None and line.unit_price is not None and not _is_product(line):
             invoice.reasons.append(
                 f"page {line.page}: {line.description!r}: {line.quantity} × {line.unit_price} is not {line.amount}"  # noqa: RUF001
             )
@@ -60,4 +82,5 @@ def _check_lines(invoice: Invoice) -> None:
 def _is_product(line: InvoiceLine) -> bool:
     product = (line.quantity or Decimal(0)) * (line.unit_price or Decimal(0))
     share = product * (_HUNDRED - line.discount) / _HUNDRED if line.discount else product
-    return min(abs(abs(share) - abs(line.amount)), abs(product - line.amount)) <= _CENT
+    slack = _CENT * 100 if line.amount.as_tuple().exponent == 0 else _CENT
+    return min(abs(abs(share) - abs(line.amount)), abs(product - line.amount)) <= slack
