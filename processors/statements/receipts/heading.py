@@ -18,6 +18,7 @@ _TIME = re.compile(r"(?<!\d)(?:[01]?\d|2[0-3]) ?[:.hH時시] ?[0-5]\d(?!\d)|\b(?
 _NAMED = re.compile(r"\b(?:date|datum|data|fecha|dato|pvm|kelt|tarih|日付|日期|일자|issued|sold|le)\b|^\W*(?:le|del)\b")
 _NOT_NAMED = re.compile(
     r"\b(?:due|expir|valid|return|exp|best before|gultig|scad|until|bis|faellig|fallig|echeance|vence|retour|umtausch"
+    r"|arriv|depart|check-?in|check-?out|anreise|abreise|ankunft|entrada|salida|llegada|aankomst|vertrek|inrijden|uitrijden"
     r"|delivery|birth|since|seit|depuis|desde|tse-start|licen[cs]e|copyright)"
 )
 _EAST_ASIAN = re.compile(r"(?<!\d)(?P<y>\d{4}|\d{2})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]")
