@@ -17,6 +17,7 @@ _BELOW = 2.6  # line heights: a value is not further below its label
 _LONGEST_LABEL = 5  # words
 _DAYS_TO_PAY = range(0, 181)
 _NUMBER = re.compile(r"(?:[A-Z]{1,6}[ -]{1,3}(?=\S*\d))?(?=[^\s]*\d)[A-Z0-9][\w./\-–#]*", re.IGNORECASE)  # noqa: RUF001
+_RANGE = re.compile(r"\d\.?\s*(?:–|\s-|-\s)\s*\d")  # noqa: RUF001 - of days: no one date
 _IBAN_LENGTH = 42  # characters at most, with a space after each four
 _IBAN_START = re.compile(r"(?<![A-Z0-9])[A-Z]{2} ?\d{2}")
 _DATE_LABELS = ("date", "due_date", "delivery_date", "other_date")
@@ -168,7 +169,7 @@ def find_invoice_dates(
         for each in labelled
         if each.field in _DATE_LABELS
         for printed in find_printed_dates(each.value, currency)[:1]
-        if printed.year
+        if printed.year and not (each.field == "delivery_date" and _RANGE.search(each.value))
     ]
     known = {(each.printed.day, each.printed.month, each.printed.year, each.printed.pair) for each in dated}
     first_row = min(table, default=len(rows))

@@ -11,7 +11,7 @@ from processors.statements.words import PageWord, TextLine
 
 _NEAR = 1.8  # line heights: a line of text further away belongs to no row
 _POSITION = re.compile(r"\d{1,3}[.)]?")
-_SMALLER = 0.89  # of the height of the row: the print of details
+_SMALLER = 0.91  # of the height of the row: the print of details
 _HIGHEST_RATE = 30  # percent
 _CODES = tuple(map(Decimal, range(1, 5)))  # of rates, printed beside a line
 
