@@ -3,11 +3,19 @@
 import math
 from collections.abc import Callable, Sequence
 
-from processors import statements
+from processors import pages, statements
 from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.text import PageText, plain, review
-from processors.statements import FinishedDocument, PageWords, SecondReading, StatementDocument, Unread, split_words
+from processors.statements import (
+    FinishedDocument,
+    PageWords,
+    SecondReading,
+    StatementDocument,
+    Unread,
+    invoices,
+    split_words,
+)
 
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
 
@@ -43,10 +51,18 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
 def finish_invoice(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
     """Find who invoiced what, and verify that the lines, the taxes and the totals agree."""
     invoice = statements.read_invoice([_words(page) for page in read if not page.error])
+    if electronic := _read_einvoice(work):
+        invoice = invoices.prefer_einvoice(invoice, electronic, [page.text for page in read])
     done = statements.finish_invoice(
         work, invoice, _without_text(formats), {}, min_confidence=work.options.min_row_confidence
     )
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
+
+
+def _read_einvoice(work: Work) -> bytes | None:
+    if work.media_type != "application/pdf":
+        return None
+    return pages.read_attachment(work.source, invoices.NAMES, invoices.MAX_BYTES, pages.read_password(work))
 
 
 def _find_statements(read: Sequence[PageText]) -> StatementDocument:

@@ -5,9 +5,20 @@ which quantity × price is the amount and whose amounts add up. Words decide onl
 what no other figure confirms becomes a reason for a review.
 """
 
+from processors.statements.invoices.einvoice import MAX_BYTES, NAMES, prefer_einvoice
 from processors.statements.invoices.from_model import invoice_from_answers, invoice_schema
 from processors.statements.invoices.reader import read_invoice
 from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.invoices.verify import verify_invoice
 
-__all__ = ["Invoice", "InvoiceLine", "invoice_from_answers", "invoice_schema", "read_invoice", "verify_invoice"]
+__all__ = [
+    "MAX_BYTES",
+    "NAMES",
+    "Invoice",
+    "InvoiceLine",
+    "invoice_from_answers",
+    "invoice_schema",
+    "prefer_einvoice",
+    "read_invoice",
+    "verify_invoice",
+]

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from processors.statements.answers import Answer, Schema, amount_schema, object_schema, text_schema
-from processors.statements.iban import find_ibans, has_valid_check_digits
+from processors.statements.invoices.confirmation import confirm_figures, take_iban
 from processors.statements.invoices.records import Invoice, InvoiceLine
 from processors.statements.receipts.from_model import AnsweredAmounts, parse_rate, resolve_currency
 from processors.statements.receipts.heading import find_date
 from processors.statements.receipts.records import TaxLine
-from processors.statements.receipts.taxes import confirm_tax
 
 _SUMS = ("net", "tax", "gross", "paid", "due")
 _TAX = ("net", "tax", "gross")
@@ -73,7 +72,7 @@ def invoice_from_answers(
         found.get("currency", ""), [*texts_of_amounts, *(texts or {}).values()]
     )
     _set_dates(invoice, found)
-    _set_iban(invoice, found.get("iban", ""))
+    take_iban(invoice, found.get("iban", ""))
     for name in _SUMS:
         if found.get(name):
             setattr(invoice, name, amounts.read(found[name], name, invoice.reasons))
@@ -86,7 +85,7 @@ def invoice_from_answers(
         read = {name: amounts.read(each[name], f"tax: {name}", invoice.reasons) for name in _TAX if each[name]}
         if read.get("tax") is not None:
             invoice.taxes.append(TaxLine(read["tax"], parse_rate(each["rate"]), read.get("net"), read.get("gross")))
-    _confirm(invoice)
+    confirm_figures(invoice)
     return invoice
 
 
@@ -113,13 +112,6 @@ def _set_dates(invoice: Invoice, found: Mapping[str, str]) -> None:
                 invoice.reasons.append(doubt)
 
 
-def _set_iban(invoice: Invoice, text: str) -> None:
-    invoice.iban = next((iban for iban in find_ibans(text.upper()) if has_valid_check_digits(iban)), "")
-    if text and not invoice.iban:
-        invoice.reasons.append(f"the check digits of the IBAN {text} are wrong")
-        invoice.pages.pop("iban")
-
-
 def _line(page: int, line: Answer, amount: Decimal, confidence: float, amounts: AnsweredAmounts) -> InvoiceLine:
     return InvoiceLine(
         page,
@@ -130,27 +122,3 @@ def _line(page: int, line: Answer, amount: Decimal, confidence: float, amounts: 
         tax_rate=parse_rate(line["tax_rate"]),
         confidence=confidence,
     )
-
-
-def _confirm(invoice: Invoice) -> None:
-    """Record which figures follow from each other."""
-    if invoice.tax is None and invoice.taxes:
-        invoice.tax = sum((line.tax for line in invoice.taxes), Decimal(0))
-    total = sum((line.amount for line in invoice.lines), Decimal(0))
-    confirmed = invoice.confirmed_by
-    for name in ("net", "gross"):
-        if invoice.lines and getattr(invoice, name) == total:
-            confirmed[name], confirmed["lines"] = "the lines", f"they add up to {name}"
-            break
-    if invoice.gross is None:
-        return
-    agrees = not invoice.taxes or sum((line.tax for line in invoice.taxes), Decimal(0)) == invoice.tax
-    if invoice.net is not None and invoice.tax is not None and invoice.net + invoice.tax == invoice.gross and agrees:
-        confirmed.setdefault("net", "net + tax = gross")
-        confirmed |= dict.fromkeys(("tax", "gross"), "net + tax = gross")
-    elif invoice.tax is not None and agrees and "gross" in confirmed:
-        lines = invoice.taxes or [TaxLine(invoice.tax)]
-        if found := confirm_tax(lines, invoice.gross, [], invoice.currency):
-            confirmed["tax"] = found
-    if invoice.paid is not None and invoice.due is not None and invoice.gross - abs(invoice.paid) == invoice.due:
-        confirmed["paid"] = "gross less paid is due"
