@@ -45,7 +45,7 @@ _EXCLUDES_TAX = re.compile(
     r"\bexcl|excluding|\bht\b|\bh\.t\b|hors (?:taxe|tva)|\bohne (?:mwst|ust)|before (?:tax|vat|gst)|\bex\.? ?(?:vat"
     r"|gst)"
     r"|sin iva|senza iva|bez (?:dph|vat)|netto(?!.*(?:pagare|payer))|\bnet\b(?! ?(?:a|to|due|pay|total due))"
-    r"|imponibile"
+    r"|imponibile|zaklad|\beks\b"
     r"|base impon|taxable|税抜|exkl|less tax|nett\b"
 )
 _CHARGE = re.compile(
@@ -84,7 +84,8 @@ _CONCEPTS: tuple[tuple[Concept, str], ...] = (  # the first that is found names 
     ),
     (
         "discount",
-        r"disc(?:ount|\.)?.*|rab(?:att?|\.)?(?:\W.*|$)|remise.*|rem\.?(?: ?%)?|dto\.?.*|descuento.*|sconto.*"
+        r"%|sc\.?(?: ?%)?|desc\.?(?: ?%)?|desconto.*|disc(?:ount|\.)?.*"
+        r"|rab(?:att?|\.)?(?:\W.*|$)|remise.*|rem\.?(?: ?%)?|dto\.?.*|descuento.*|sconto.*"
         r"|korting.*|nachlass.*|sleva",
     ),
     ("gross", r".*(?:\bttc\b|brutto|gross|inc(?:l|luding)?\.? ?(?:vat|tax|gst)|税込).*"),
@@ -140,7 +141,7 @@ _FIELDS: tuple[tuple[Field, str], ...] = (  # the first that is found names the 
         rf"|rechnungs?[ -]*(?:{_NO}|nummer)|rechnung|beleg[ -]*(?:nummer|{_NO})|dokument-?(?:nummer|{_NO})"
         rf"|{_NO} ?(?:de |di |da |d')?(?:la )?(?:facture|factura|fattura|fatura|documento)"
         rf"|(?:facture|factura|fattura|fatura)(?: (?:simplificada|proforma|di vendita|d'acompte))? ?{_NO}?"
-        rf"|factuur[ -]*(?:nummer|{_NO})?|(?:kredit)?faktur[ay]?[ -]*(?:nummer|{_NO}|vat {_NO}|c\.|cislo|vat)?"
+        rf"|factuur[ -]*(?:nummer|{_NO})?|(?:kredit)?faktur[ay]?[ -]*(?:nummer|{_NO}|vat {_NO}|c\.?|cislo|vat)?"
         rf"|(?:numer|cislo) (?:faktury|dokladu)|szamla ?(?:szam|sorszama)|sorszam|lasku(?:n)?[ -]*(?:numero|nro|{_NO})"
         rf"|請求書?番号|no|credit note ?{_NO}?|gutschrift(?:s-?)?(?:nummer|{_NO})?|document {_NO}|avoir {_NO}",
     ),
@@ -153,7 +154,7 @@ _FIELDS: tuple[tuple[Field, str], ...] = (  # the first that is found names the 
         r"|(?:te )?betalen voor|uiterlijk|forfall(?:sdato|odato)?|forfald(?:sdato)?|forfallodag|betalas senast"
         r"|termin (?:platnosci|zaplaty)|(?:datum )?splatnost(?:i)?|fizetesi hatarido|erapaiva|(?:son odeme"
         r"|vade)(?: tarihi)?"
-        r"|お?支払期[限日]|vence|expires|valid until|data de vencimento",
+        r"|お?支払期[限日]|vence|expires|valid until|(?:data de )?vencimento",
     ),
     (
         "delivery_date",
@@ -205,7 +206,7 @@ _FIELDS: tuple[tuple[Field, str], ...] = (  # the first that is found names the 
         r"|klant(?:gegevens)?"
         r"|aan|factuur aan|koper|fakturer?es til|faktureras?(?: till)?|kund|fakturaadress?e?|kjoper|til|nabywca"
         r"|odbiorca"
-        r"|odberatel|vevo|asiakas|ostaja|alici|musteri|sayin|御中|請求先|para|a|faturar a",
+        r"|odberatel|vevo|asiakas|ostaja|alici|musteri|sayin|御中|請求先|para|a|faturar a|exmo.*",
     ),
     (
         "other",

@@ -60,9 +60,12 @@ def _brands_of(name: str, names: Sequence[str]) -> list[str]:
 
 
 def find_supplier(
-    labelled: Sequence[Labelled], rows: Sequence[Sequence[Cell]], height: float, end: int, customer: str
+    labelled: Sequence[Labelled], rows: Sequence[Sequence[Cell]], height: float, table: set[int], customer: str
 ) -> Party:
-    """The name that most speaks for: a label, its size and place, its legal form, its web address, its repetition."""
+    """The name that most speaks for: a label, its size and place, its legal form, its web address, its repetition.
+
+    table: the lines of the table of goods and services.
+    """
     texts = [cell.text for cells in rows for cell in cells]
     domains = {re.sub(r"\W", "", part) for text in texts for part in _DOMAIN.findall(fold(text))}
     scores: dict[str, float] = {}
@@ -70,7 +73,7 @@ def find_supplier(
     for each in labelled:
         if each.field == "supplier" and (name := _clean(each.value)) and _is_name(name):
             _add(scores, pages, name, each.cell.page, 3.0)
-    top = [cell for cells in rows[:end] for cell in cells if cell.page == 1]
+    top = [cell for cells in rows[: min(table, default=len(rows))] for cell in cells if cell.page == 1]
     used = {fold(customer)}
     rank = 0
     for cell in top:
@@ -81,9 +84,9 @@ def find_supplier(
         _add(scores, pages, name, cell.page, min(2.0, 2.0 * max(0.0, size - 1.1)) + max(0.0, 1.0 - 0.25 * rank))
         rank += 1
     brands = dict(scores)
-    for cell in (cell for cells in rows for cell in cells):
+    for cell in (cell for cells in rows for cell in cells if cell.line not in table):
         name = _clean(_SENDER.split(cell.text)[0])
-        if _LEGAL_FORM.search(fold(name)) and _is_name(name) and not find_field(name):
+        if len(name.split()) > 1 and _LEGAL_FORM.search(fold(name)) and _is_name(name) and not find_field(name):
             _add(scores, pages, name, cell.page, 0.0)
     for name in list(scores):
         scores[name] += max((brands[brand] + 2.0 for brand in _brands_of(name, list(brands))), default=0.0)

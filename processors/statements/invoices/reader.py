@@ -54,9 +54,11 @@ def _read_header(invoice: Invoice, lines: Sequence[TextLine], table: Table, heig
     _place(invoice, "iban", page)
     invoice.reasons += [f"the check digits of the IBAN {iban} are wrong" for iban in wrong]
     customer = find_customer(labelled, rows, height, end)
-    supplier = find_supplier(labelled, rows, height, end, customer.name)
+    supplier = find_supplier(labelled, rows, height, in_table, customer.name)
     if not customer.name:
         customer = find_addressee(rows, height, end, supplier.name)
+        again = find_supplier(labelled, rows, height, in_table, customer.name)
+        supplier = again if again.name == supplier.name else supplier
     invoice.customer, invoice.supplier = customer.name, supplier.name
     _place(invoice, "customer", customer.page)
     _place(invoice, "supplier", supplier.page)
@@ -185,12 +187,14 @@ def _report_others(invoice: Invoice, totals: Totals, figures: Sequence[Figure], 
     known |= {part for line in invoice.taxes for part in (line.tax, line.net, line.gross)}
     known |= {sum((line.amount for line in invoice.lines), Decimal(0))}
     known |= {value for _, value in invoice.adjustments}
+    products = [line for line in invoice.lines if line.quantity is not None and line.unit_price is not None]
     running = sum((line.amount for line in invoice.lines), Decimal(0))
     for _, value in invoice.adjustments:
         running += value
         known.add(running)
     if invoice.tax is None and any(figure.role == "tax" and figure.value for figure in figures):
         invoice.reasons.append("a tax is printed that follows from no other figure")
+    known.add(sum((line.quantity * line.unit_price for line in products), Decimal(0)))
     for figure in figures:
         is_sum = figure.role in ("total", "due", "net", "subtotal") or (figure.role == "tax" and figure.is_single)
         if is_sum and figure.value and sign * figure.value not in known:

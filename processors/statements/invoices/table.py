@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from processors.statements.invoices.keywords import Concept, find_concept, find_invoice_role
 from processors.statements.invoices.numbers import Number, NumberedLine
+from processors.statements.receipts.keywords import names_tax
 from processors.statements.words import PageWord
 
 _GAP = 1.6  # line heights: words further apart are no heading together
@@ -84,7 +85,23 @@ def find_table(lines: Sequence[NumberedLine]) -> Table:
             table.rows.append(Row(at, line, headings))
         elif is_open:
             table.texts.append(at)
+    table.rows = _without_sums(table)
     return table
+
+
+def _without_sums(table: Table) -> list[Row]:
+    """The rows that are not the sum of all before them, whatever their words."""
+    sums: set[int] = set()
+    for column in find_columns(table):
+        running, count = Decimal(0), 0
+        for row, number in column:
+            is_sum = count > 1 or (count == 1 and names_tax(row.line.label))
+            if is_sum and running and number.value == running and not find_product(row.line, number, row.headings):
+                sums.add(row.at)
+            else:
+                running += number.value
+                count += 1
+    return [row for row in table.rows if row.at not in sums]
 
 
 def find_headings(line: NumberedLine, height: float) -> tuple[Heading, ...]:
@@ -192,6 +209,7 @@ def _discounts(
         if each in (quantity, price, amount) or each.end > amount.start or each.end <= quantity.start:
             continue
         is_named = each.is_percent or any(one.concept == "discount" and one.is_above(each) for one in headings)
+        is_named = is_named or max(quantity.end, price.end) <= each.start
         share = value * (_HUNDRED - abs(each.value)) / _HUNDRED
         if is_named and 0 < abs(each.value) < _HUNDRED and abs(share - wanted) <= slack:
             yield each

@@ -229,6 +229,194 @@ TYPED = {  # pages; supplier, customer, number, date, due date, IBAN, net, taxes
         ),
         ["125.00", "72.00", "60.00", "25.00"],
     ),
+    "cz": (
+        (
+            """
+  Kováč & syn s.r.o.
+  Dodavatel                          Odběratel
+  Kováč & syn s.r.o.                 Novák Petr
+  Dlouhá 12                          Krátká 3
+  110 00 Praha                       602 00 Brno
+  Faktura č. 2025034
+  Datum vystavení: 5. 3. 2025        Datum splatnosti: 19. 3. 2025
+  Oprava střechy            12 h     650,00 Kč      7 800,00 Kč
+  Materiál                   1 ks  4 250,00 Kč      4 250,00 Kč
+                    Základ DPH 21 %                12 050,00 Kč
+                    DPH 21 %                        2 530,50 Kč
+                    Celkem k úhradě                14 580,50 Kč
+  IBAN CZ65 0800 0000 1920 0014 5399
+            """,
+        ),
+        (
+            "Kováč & syn s.r.o.",
+            "Novák Petr",
+            "2025034",
+            "2025-03-05",
+            "2025-03-19",
+            "CZ6508000000192000145399",
+            "12050.00",
+            "21: 2530.50",
+            "14580.50",
+        ),
+        ["7800.00", "4250.00"],
+    ),
+    "au": (
+        (
+            """
+  INVOICE
+
+  Greenleaf Landscaping Pty Ltd
+  ABN 51 824 753 556
+  18 Banksia Rd, Parramatta NSW 2150
+
+  Invoice number       Invoice date      Due date
+  GL-3391              14/02/2025        28/02/2025
+
+  Invoice to
+  Westside Primary School
+
+  Date        Description                          Hours     Rate       Amount
+  03/02/2025  Hedge trimming                        6.5      $80.00     $520.00
+  05/02/2025  Mulch delivery and spreading          4        $80.00     $320.00
+              Mulch, 3 cubic metres                                     $285.00
+
+                                             Subtotal       $1,125.00
+                                             GST 10%          $112.50
+                                             TOTAL AUD      $1,237.50
+  BSB 062-000  Account 1234 5678
+            """,
+        ),
+        (
+            "Greenleaf Landscaping Pty Ltd",
+            "Westside Primary School",
+            "GL-3391",
+            "2025-02-14",
+            "2025-02-28",
+            "",
+            "1125.00",
+            "10: 112.50",
+            "1237.50",
+        ),
+        ["520.00", "320.00", "285.00"],
+    ),
+    "gross": (
+        (
+            """
+  Elektronik-Versand Meier GmbH
+  Rechnung                                   Rechnungs-Nr.: 88-4711
+                                             Datum: 07.02.2025
+  Artikel                 Menge   Preis inkl. MwSt.    Summe inkl. MwSt.
+  USB-Kabel 2 m               3            9,90                 29,70
+  Netzteil 65 W               1           49,00                 49,00
+  Versandkosten                                                  4,90
+
+  Gesamtbetrag inkl. MwSt.                                      83,60
+  enthaltene MwSt. 19 %                                         13,35
+  Nettobetrag                                                   70,25
+  Bezahlt per PayPal                                            83,60
+            """,
+        ),
+        ("Elektronik-Versand Meier GmbH", "", "88-4711", "2025-02-07", "None", "", "70.25", "19: 13.35", "83.60"),
+        ["29.70", "49.00", "4.90"],
+    ),
+    "it": (
+        (
+            """
+  Rossi Forniture S.r.l.          Spett.le
+  P.IVA 01234567890               Bar Centrale di Bianchi M.
+                                  Via Roma 4
+                                  20121 Milano (MI)
+  FATTURA N. 45/A  del 12/02/2025
+  Codice   Descrizione           UM   Q.tà    Prezzo   Sc.%    Importo   IVA
+  C100     Caffè in grani 1 kg   KG     10     14,50     5      137,75    22
+  Z200     Zucchero bustine      CT      4      6,20             24,80    10
+  L300     Latte UHT 1 l         PZ     24      1,05             25,20     4
+
+  Imponibile    Aliquota   Imposta
+     137,75       22%       30,31
+      24,80       10%        2,48
+      25,20        4%        1,01
+  Totale imponibile   187,75
+  Totale imposta       33,80
+  Totale documento    221,55 EUR
+  Scadenza: 14/03/2025
+  IBAN: IT60X0542811101000000123456
+            """,
+        ),
+        (
+            "Rossi Forniture S.r.l.",
+            "Bar Centrale di Bianchi M.",
+            "45/A",
+            "2025-02-12",
+            "2025-03-14",
+            "IT60X0542811101000000123456",
+            "187.75",
+            "22: 30.31, 10: 2.48, 4: 1.01",
+            "221.55",
+        ),
+        ["137.75", "24.80", "25.20"],
+    ),
+    "no": (
+        (
+            """
+  Fotostudio Berg AS                 Org.nr 987 654 321 MVA
+  FAKTURA
+  Fakturanr: 20251        Fakturadato: 10.02.2025     Forfallsdato: 24.02.2025
+  Kunde: Solberg Skole
+  Beskrivelse              Antall    Pris        MVA %     Beløp
+  Klassefoto                   12    350,00         25     4 200,00
+  Ekstra utskrifter            40     25,00         25     1 000,00
+  Sum eks. mva                                             5 200,00
+  MVA 25 % av 5 200,00                                     1 300,00
+  Å betale NOK                                             6 500,00
+  Kontonr: 1234.56.78903
+            """,
+        ),
+        (
+            "Fotostudio Berg AS",
+            "Solberg Skole",
+            "20251",
+            "2025-02-10",
+            "2025-02-24",
+            "",
+            "5200.00",
+            "25: 1300.00",
+            "6500.00",
+        ),
+        ["4200.00", "1000.00"],
+    ),
+    "discount": (
+        (
+            """
+  Stahlbau Nord AG · Hafenweg 2 · 24103 Kiel
+  Werft Süd GmbH
+  Am Kai 5
+  28195 Bremen
+  Rechnung Nr. 10-5567 vom 03.02.2025
+  Pos. Bezeichnung               Menge    Preis/Einheit     Gesamt EUR
+  10   Stahlträger HEB 200      1.250 kg       1,85         2.312,50
+  20   Zuschnitt                  18 St        7,50           135,00
+       Zwischensumme                                        2.447,50
+       abzgl. 3 % Rabatt                                      -73,43
+       Nettosumme                                           2.374,07
+       MwSt. 19,00 %                                          451,07
+       Endbetrag                                            2.825,14
+  Zahlbar bis 05.03.2025 netto, bei Zahlung bis 13.02.2025 2 % Skonto (2.768,64 EUR).
+            """,
+        ),
+        (
+            "Stahlbau Nord AG",
+            "Werft Süd GmbH",
+            "10-5567",
+            "2025-02-03",
+            "2025-03-05",
+            "",
+            "2374.07",
+            "19.00: 451.07",
+            "2825.14",
+        ),
+        ["2312.50", "135.00"],
+    ),
 }
 
 
