@@ -56,6 +56,7 @@ _CHARGE = re.compile(
     r")"
 )
 _ROUNDING = re.compile(r"oresutjamning|oresavr|\bavrund|penny rounding|\brundung|\barrondi")
+_SHORT_LABEL = 3  # words
 _MISREAD = re.compile(r"(?<=[a-z])I(?=[a-z .:]|$)")  # OCR takes an l for an I
 _INFORMATION = re.compile(
     r"skonto|cash discount|if paid|early payment|escompte|share capital|stammkapital|au capital|capital social"
@@ -265,7 +266,7 @@ def find_invoice_role(label: str) -> Role | None:
     if _PAID.search(wanted):
         return "payment"
     if role in ("total", "subtotal", None) and _EXCLUDES_TAX.search(wanted):
-        return "net" if role else None
+        return "net" if role or len(wanted.split()) <= _SHORT_LABEL else None
     if role is None and _CHARGE.search(wanted):
         return "charge"
     return role

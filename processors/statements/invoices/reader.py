@@ -19,6 +19,8 @@ from processors.statements.receipts.records import TaxLine
 from processors.statements.receipts.taxes import Taxes, find_rate, find_taxes
 from processors.statements.words import PageWords, TextLine, group_lines, line_height
 
+_EXPLAIN_NOTHING = ("information", "carried", "payment", "withheld")
+
 
 def read_invoice(pages: Sequence[PageWords]) -> Invoice:
     """One invoice, on one page or several; what is not certain is among its reasons."""
@@ -117,6 +119,8 @@ def _set_totals(invoice: Invoice, totals: Totals, figures: Sequence[Figure], sig
     if totals.tax is not None:
         invoice.tax = sign * totals.tax
         lines = taxes.lines if taxes.total == totals.tax else [TaxLine(totals.tax, _rate_of(totals.tax, figures))]
+        if taxes.lines and taxes.total != totals.tax:
+            invoice.reasons.append(f"the taxes by rate add up to {taxes.total}, but the tax is {totals.tax}")
         invoice.taxes = [_signed_tax(line, sign, invoice, len(lines) == 1) for line in lines]
     invoice.adjustments = [(figure.label, sign * value) for figure, value in (*totals.adjustments, *totals.after_net)]
     if totals.lines_give:
@@ -195,9 +199,11 @@ def _report_others(invoice: Invoice, totals: Totals, figures: Sequence[Figure], 
     if invoice.tax is None and any(figure.role == "tax" and figure.value for figure in figures):
         invoice.reasons.append("a tax is printed that follows from no other figure")
     known.add(sum((line.quantity * line.unit_price for line in products), Decimal(0)))
+    last = totals.gross.at if totals.gross else -1
     for figure in figures:
         is_sum = figure.role in ("total", "due", "net", "subtotal") or (figure.role == "tax" and figure.is_single)
-        if is_sum and figure.value and sign * figure.value not in known:
+        is_before = figure.is_single and figure.at <= last and figure.role not in _EXPLAIN_NOTHING
+        if (is_sum or is_before) and figure.value and sign * figure.value not in known:
             invoice.reasons.append(
                 f"page {figure.page}: {figure.label!r} of {sign * figure.value} follows from no other figure"
             )

@@ -1,5 +1,6 @@
 """Invented invoices of many countries: each figure as printed, and no reason for a review where all agree."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -548,3 +549,20 @@ def test_withheld_tax_is_no_payment():
         Decimal("3473.60"),
     )
     assert invoice.number == "12/2025" and invoice.reasons == []
+
+
+def money(invoice: Invoice) -> tuple[object, ...]:
+    taxes = [(line.rate, line.net, line.tax) for line in invoice.taxes]
+    lines = [(line.quantity, line.unit_price, line.amount) for line in invoice.lines]
+    return invoice.net, invoice.tax, invoice.gross, invoice.paid, taxes, lines, invoice.iban
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_wrong_digit_of_an_amount_does_not_stay_unnoticed(name: str):
+    pages = TYPED[name][0]
+    right = money(read_typed_invoice(*pages))
+    digits = [match.start() for match in re.finditer(r"(?<=[.,])\d", pages[-1])]
+    for at in digits[:: max(1, len(digits) // 6)]:
+        changed = f"{pages[-1][:at]}{(int(pages[-1][at]) + 3) % 10}{pages[-1][at + 1 :]}"
+        invoice = read_typed_invoice(*pages[:-1], changed)
+        assert money(invoice) == right or invoice.reasons, changed
