@@ -58,6 +58,10 @@ class Quantity:
     start: int
     end: int
 
+    @property
+    def factors(self) -> tuple[Decimal, Decimal]:
+        return self.unit_price, self.count
+
     def gives(self, price: Decimal) -> bool:
         """True if this many at this price come to `price`, rounded."""
         return abs(self.count * self.unit_price - price) <= Decimal("0.011")
@@ -211,7 +215,7 @@ def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
     left = []
     for at, one in enumerate(found):
         quantity = one.quantity
-        ends_in_unit = quantity is not None and quantity.unit_price == one.price and quantity.count != 1
+        ends_in_unit = quantity is not None and one.price in quantity.factors and quantity.count != 1
         near = [found[other] for other in (at + 1, at - 1) if 0 <= other < len(found)]
         explained = next((each for each in near if ends_in_unit and quantity.gives(each.price)), None)
         if explained is not None:

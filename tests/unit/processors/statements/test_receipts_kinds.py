@@ -30,6 +30,7 @@ def test_deposit_paid_before_is_no_item():
         """
     )
     assert (receipt.total, str(receipt.date), len(receipt.items)) == (Decimal("175.90"), "2025-03-02", 3)
+    assert receipt.reasons == []
 
 
 def test_base_of_a_tax_is_no_tax():
@@ -88,6 +89,7 @@ def test_sum_of_discounts_is_not_subtracted_again():
         """
     )
     assert (receipt.total, receipt.discount, len(receipt.items)) == (Decimal("12.15"), Decimal("-2.50"), 6)
+    assert receipt.reasons == []
 
 
 def test_service_charge_below_the_subtotal_is_no_item():
@@ -157,3 +159,18 @@ def test_code_glued_to_a_price_is_no_digit_of_it():
         """
     )
     assert [item.price for item in receipt.items][-1] == Decimal("9.90") and receipt.total == Decimal("19.14")
+
+
+def test_liters_above_their_price_are_no_amount():
+    receipt = read(
+        """
+        TANKSTELLE NORD
+        38,42 Liter x 1,729 EUR/L
+        Super E10                66,43
+        TOTAL EUR                66,43
+        Karte                    66,43
+        06.03.2025 klo 10.26
+        """
+    )
+    assert [(item.quantity, item.price) for item in receipt.items] == [(Decimal("38.42"), Decimal("66.43"))]
+    assert receipt.reasons == []
