@@ -36,6 +36,7 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, object]] = {
     "ask": {"processor": "vlm", "task": "ask"},
     "bank-statement": {"processor": "ocr", "task": "bank-statement"},
     "receipt": {"processor": "ocr", "task": "receipt"},
+    "invoice": {"processor": "ocr", "task": "invoice"},
     "transcribe": {"processor": "whisper"},
 }
 

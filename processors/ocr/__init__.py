@@ -25,7 +25,7 @@ from processors.contract import (
     Work,
 )
 from processors.ocr import layout
-from processors.ocr.documents import finish_receipt, finish_statement
+from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
 from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
@@ -43,6 +43,7 @@ _MAX_PICTURE = {
     "read": 0.1,
     "bank-statement": 0.6,
     "receipt": 0.6,
+    "invoice": 0.6,
 }  # share of a page; a larger picture may contain text that is not in the layer
 
 
@@ -53,7 +54,7 @@ class OcrOptions(Options):
 
 
 class ReadOptions(statements.CsvOptions):
-    task: Literal["read", "bank-statement", "receipt"] = "read"
+    task: Literal["read", "bank-statement", "receipt", "invoice"] = "read"
     # empty: the task's defaults
     formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx", "qif", "beancount"], ...] = ()
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
@@ -105,6 +106,8 @@ class Ocr(Processor):
                 return finish_statement(work, read, formats, lambda again: self._read_again(work, again, progress))
             case "receipt":
                 return finish_receipt(work, read, formats)
+            case "invoice":
+                return finish_invoice(work, read, formats)
             case _:
                 return finish_text(work, read, formats)
 

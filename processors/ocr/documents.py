@@ -1,9 +1,9 @@
-"""Bank statements and receipts from what OCR, or a text layer, read of the pages."""
+"""Bank statements, receipts and invoices from what OCR, or a text layer, read of the pages."""
 
 import math
 from collections.abc import Callable, Sequence
 
-from processors import statements
+from processors import pages, statements
 from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import TextBox
@@ -16,6 +16,7 @@ from processors.statements import (
     SecondReading,
     StatementDocument,
     Unread,
+    invoices,
     split_words,
 )
 
@@ -54,6 +55,28 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
         csv_style=work.options.csv_style,
     )
     return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
+
+
+def finish_invoice(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
+    """Find who invoiced what, and verify that the lines, the taxes and the totals agree."""
+    invoice = statements.read_invoice([_words(page) for page in read if not page.error])
+    if electronic := _read_einvoice(work):
+        invoice = invoices.prefer_einvoice(invoice, electronic, [page.text for page in read])
+    done = statements.finish_invoice(
+        work,
+        invoice,
+        _without_text(formats),
+        {},
+        min_confidence=work.options.min_row_confidence,
+        csv_style=work.options.csv_style,
+    )
+    return _finished(work, read, formats, done, review(read, work.options.min_confidence), {})
+
+
+def _read_einvoice(work: Work) -> bytes | None:
+    if work.media_type != "application/pdf":
+        return None
+    return pages.read_attachment(work.source, invoices.NAMES, invoices.MAX_BYTES, pages.read_password(work))
 
 
 def _find_statements(read: Sequence[PageText]) -> StatementDocument:

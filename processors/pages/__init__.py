@@ -9,12 +9,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from processors.contract import BadInput, Work
+from processors.pages.attachments import read_attachment
 from processors.pages.page import UNREADABLE_PAGE, Page, Pages, PlacedWord, unexpected_as_bad_input
 from processors.pages.pdf import open_pdf
 from processors.pages.picture import open_picture
 
 __all__ = ["UNREADABLE_PAGE", "Page", "Pages", "PlacedWord", "count_pages", "open_pages", "read_password", "read_pages"]
-__all__ += ["unexpected_as_bad_input"]
+__all__ += ["read_attachment", "unexpected_as_bad_input"]
 
 _MAX_PASSWORD_BYTES = 1024
 _UNOPENABLE = "Internal error while opening this file; see the log."

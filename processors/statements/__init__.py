@@ -1,7 +1,8 @@
-"""Bank statements and receipts: from words on pages to verified rows of money. A library, not a processor.
+"""Bank statements, receipts and invoices: from words on pages to verified rows of money. A library, not a processor.
 
 `read_statements` reads words with positions, `from_page_answers` a model's answers in the form of `page_schema`.
-`finish_statement` and `finish_receipt` verify what was read, by a second reading where there is one, and write it.
+`finish_statement`, `finish_receipt` and `finish_invoice` verify what was read, by a second reading where there is one,
+and write it.
 Knows nothing of engines. Amounts are `Decimal`, dates `datetime.date`; no check ever changes a value.
 """
 
@@ -9,6 +10,8 @@ from processors.statements.assembly import read_statements
 from processors.statements.csv_style import CsvOptions, CsvStyle
 from processors.statements.finish import FinishedDocument, finish_receipt, finish_statement
 from processors.statements.from_model import from_page_answers, page_schema, row_index
+from processors.statements.invoices import Invoice, invoice_from_answers, invoice_schema, read_invoice
+from processors.statements.invoices.outputs import finish_invoice
 from processors.statements.ledgers import write_beancount, write_qif
 from processors.statements.ofx import write_ofx
 from processors.statements.outputs import FORMATS, OPTIONAL_FORMATS, summarize_document
@@ -27,6 +30,7 @@ __all__ = [
     "CsvStyle",
     "StatementDocument",
     "FinishedDocument",
+    "Invoice",
     "PageFrame",
     "PageWords",
     "Place",
@@ -37,11 +41,15 @@ __all__ = [
     "Unread",
     "PageWord",
     "doubtful_pages",
+    "finish_invoice",
     "finish_receipt",
     "finish_statement",
     "from_page_answers",
+    "invoice_from_answers",
+    "invoice_schema",
     "occurs",
     "page_schema",
+    "read_invoice",
     "read_receipt",
     "read_statements",
     "reasons",

@@ -1,6 +1,7 @@
 """IBANs: where a text has them, and the currency of their country. Pure.
 
-Lengths are those of the IBAN registry (SWIFT, release 99). Check digits are not verified: OCR may misread one.
+Lengths are those of the IBAN registry (SWIFT, release 99). `find_ibans` does not verify check digits: OCR may misread
+one.
 """
 
 import re
@@ -30,3 +31,8 @@ def find_ibans(text: str) -> Iterator[str]:
 def currency_of(iban: str) -> str:
     """The currency of the country of an IBAN; an account may have another one."""
     return _CURRENCIES[iban[:2]]
+
+
+def has_valid_check_digits(iban: str) -> bool:
+    """True if the check digits are right (ISO 7064, MOD 97-10)."""
+    return int("".join(str(int(char, 36)) for char in iban[4:] + iban[:4])) % 97 == 1

@@ -21,6 +21,7 @@ from processors.statements.writers import (
 FORMATS = {  # by task; the first is what a person opens
     "bank-statement": ("md", "csv", "xlsx", "json", "ofx"),
     "receipt": ("md", "csv", "json"),
+    "invoice": ("md", "csv", "json"),
 }
 OPTIONAL_FORMATS = {"bank-statement": ("qif", "beancount")}  # by task; written only if a recipe names them
 _OF_DOCUMENT: dict[str, Callable[[StatementDocument, Path], None]] = {"xlsx": write_xlsx, "json": write_json}

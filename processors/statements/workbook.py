@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processors.statements.records import Statement, StatementDocument
+from processors.statements.tables import begins_formula
 from processors.statements.verify import reasons
-from processors.statements.writers import HEADINGS, begins_formula, row_values
+from processors.statements.writers import HEADINGS, row_values
 
 if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell

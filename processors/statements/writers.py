@@ -3,11 +3,7 @@
 XLSX is in `workbook`, OFX in `ofx`, QIF and beancount in `ledgers`.
 """
 
-import csv
-import re
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,25 +11,24 @@ from processors import wellformed
 from processors.statements.csv_style import DEFAULT_STYLE, CsvStyle
 from processors.statements.receipts import Receipt
 from processors.statements.records import Row, Statement, StatementDocument
+from processors.statements.tables import escape_markdown, to_json, write_table
 from processors.statements.verify import reasons
 
 HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
 HEADINGS += ("currency", "flags")
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 - a text cell that begins so is run (OWASP, CSV injection)
-_NEW_CELL = re.compile(rf"(?<=[;\t\r\n])(?={_FORMULA.pattern})")  # where a locale that splits at ; or tab begins a cell
 _MOST_LISTED = 50  # flagged rows in the summary
 
 
 def write_csv(document: StatementDocument, path: Path, style: CsvStyle = DEFAULT_STYLE) -> None:
     """One line per row; dates in ISO 8601; no text is a formula."""
     rows = (row_values(statement, row) for statement in document.statements for row in statement.rows)
-    _write_table(path, HEADINGS, rows, style)
+    write_table(path, HEADINGS, rows, style)
 
 
 def write_json(document: StatementDocument, path: Path) -> None:
     """The complete structure; amounts as strings, so that no program rounds them."""
     whole = {**asdict(document), "review": reasons(document)}
-    path.write_text(wellformed.dumps(whole, indent=1, default=_to_json) + "\n", encoding="utf-8")
+    path.write_text(wellformed.dumps(whole, indent=1, default=to_json) + "\n", encoding="utf-8")
 
 
 def write_markdown(document: StatementDocument, path: Path, title: str) -> None:
@@ -46,7 +41,7 @@ def write_markdown(document: StatementDocument, path: Path, title: str) -> None:
     if document.unread:
         lines += ["## Not understood", ""]
         for each in document.unread:
-            text = each.text and f": `{_escape_markdown(each.text)}`"
+            text = each.text and f": `{escape_markdown(each.text)}`"
             lines.append(f"- page {each.page}: {each.why}{text}")
         lines.append("")
     if document.notes:
@@ -57,63 +52,28 @@ def write_markdown(document: StatementDocument, path: Path, title: str) -> None:
 def write_receipt_csv(receipt: Receipt, path: Path, style: CsvStyle = DEFAULT_STYLE) -> None:
     """One line per item."""
     rows = ([receipt.date, receipt.shop, each.description, each.price, receipt.currency] for each in receipt.items)
-    _write_table(path, ("date", "shop", "description", "price", "currency"), rows, style)
+    write_table(path, ("date", "shop", "description", "price", "currency"), rows, style)
 
 
 def write_receipt_json(receipt: Receipt, path: Path) -> None:
-    path.write_text(wellformed.dumps(asdict(receipt), indent=1, default=_to_json) + "\n", encoding="utf-8")
+    path.write_text(wellformed.dumps(asdict(receipt), indent=1, default=to_json) + "\n", encoding="utf-8")
 
 
 def write_receipt_markdown(receipt: Receipt, path: Path) -> None:
-    lines = [f"# {_escape_markdown(receipt.shop) or 'Receipt'}", ""]
+    lines = [f"# {escape_markdown(receipt.shop) or 'Receipt'}", ""]
     lines += [f"{receipt.date or 'date not found'}, total {receipt.total or 'not found'} {receipt.currency}", ""]
     if receipt.reasons:
         lines += ["**To review:**", "", *[f"- {reason}" for reason in receipt.reasons], ""]
     lines += ["| Item | Price |", "|---|---|"]
-    lines += [f"| {_escape_markdown(item.description)} | {item.price} |" for item in receipt.items]
+    lines += [f"| {escape_markdown(item.description)} | {item.price} |" for item in receipt.items]
     lines += [f"| **{name}** | {value} |" for name, value in _sums(receipt) if value is not None]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _escape_markdown(text: str) -> str:
-    """Escape text within a line or a table cell."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("\n", " ")
-
-
-def begins_formula(text: str) -> bool:
-    """True for text that a spreadsheet would run."""
-    return _FORMULA.match(text) is not None
-
-
-def _write_table(path: Path, headings: Sequence[str], rows: Iterable[Sequence[object]], style: CsvStyle) -> None:
-    with path.open("w", encoding="utf-8-sig" if style.bom else "utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=style.separator)
-        writer.writerow(headings)
-        writer.writerows([_csv_value(value, style) for value in row] for row in rows)
-
-
-def _csv_value(value: object, style: CsvStyle) -> object:
-    """An amount with its decimal mark; text with a ' before what a spreadsheet would run."""
-    match value:
-        case Decimal():
-            return str(value).replace(".", style.decimal)
-        case str():
-            inside = _NEW_CELL.sub("'", value)
-            return f"'{inside}" if begins_formula(value) else inside
-    return value
-
-
-def _to_json(value: object) -> str:
-    """Amounts and dates as text, for `wellformed.dumps`."""
-    if isinstance(value, Decimal | date):
-        return str(value)
-    raise TypeError(f"{type(value)} cannot be written as JSON")
-
-
 def _describe(statement: Statement) -> list[str]:
-    lines = [f"## Account {_escape_markdown(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
+    lines = [f"## Account {escape_markdown(statement.account) or '(number not found)'}", "", "| | |", "|---|---|"]
     facts = {
-        "Holder": _escape_markdown(statement.holder) or "not found",
+        "Holder": escape_markdown(statement.holder) or "not found",
         "Period": f"{statement.start} to {statement.end}" if statement.start else "not found",
         "Currency": statement.currency or "not found",
         "Opening balance": _or_missing(statement.opening),
@@ -130,7 +90,7 @@ def _describe(statement: Statement) -> list[str]:
         for row in statement.flagged[:_MOST_LISTED]:
             values = (row.page, row.date, row.description, row.debit, row.credit, row.balance, "; ".join(row.flags))
             lines.append(
-                "| " + " | ".join("" if each is None else _escape_markdown(str(each)) for each in values) + " |"
+                "| " + " | ".join("" if each is None else escape_markdown(str(each)) for each in values) + " |"
             )
         if len(statement.flagged) > _MOST_LISTED:
             lines.append(f"\n… and {len(statement.flagged) - _MOST_LISTED} more: see the column `flags` of the table.")

@@ -25,7 +25,7 @@ from processors.vlm.options import AskOptions, VlmOptions
 __all__ = ["AskOptions", "Vlm", "VlmOptions", "processor"]
 
 _SHARE_HELD = {"none": 1.0, "8bit": 0.6, "4bit": 0.4}  # of the size on disk (16 bits); the vision part is not quantized
-_BY_OCR = {"read", "bank-statement", "receipt"}  # tasks that OCR can do as well
+_BY_OCR = {"read", "bank-statement", "receipt", "invoice"}  # tasks that OCR can do as well
 _BYTES_OF_A_PIXEL = 250  # activations and key/value cache of a page; an estimate, not measured on a GPU
 
 

@@ -11,15 +11,19 @@ from processors.remote import ServerOptions
 from processors.vlm import prompts
 from processors.vlm.extract import load_schema
 
-Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt"]
+Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt", "invoice"]
 Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx", "qif", "beancount"]
 
 _MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
-_MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096}
+_MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096, "invoice": 8192}
 _MAX_TOKENS = 1_000_000  # more than the context of any model
 # flagged 36 of 55 wrong answers and 2 of 41 correct ones: benchmarks/VLM.md; no use for free text
-_THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt"), 0.7)
-_SCHEMAS = {"bank-statement": statements.page_schema, "receipt": statements.receipt_schema}
+_THRESHOLD = dict.fromkeys(("extract", "bank-statement", "receipt", "invoice"), 0.7)
+_SCHEMAS = {
+    "bank-statement": statements.page_schema,
+    "receipt": statements.receipt_schema,
+    "invoice": statements.invoice_schema,
+}
 _DEFAULT_FORMATS = {"extract": ("json",)} | statements.FORMATS  # of other tasks: md and json
 _USUAL_PIXELS = 1_280_000  # A4 at 115 dpi
 _PIXELS_OF_MONEY = 2_300_000  # A4 at 154 dpi: at 115 dpi, digits of 7 points are 8 pixels high
@@ -37,14 +41,14 @@ class VlmOptions(ServerOptions):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"  # auto: flash if available
     quantization: Literal["none", "8bit", "4bit"] = "none"  # of the language part, by bitsandbytes: inboxd[quantized]
-    # of a page as the model sees it; statements and receipts on a GPU: 2,300,000, unless set
+    # of a page as the model sees it; statements, receipts and invoices on a GPU: 2,300,000, unless set
     max_pixels: int = Field(default=_USUAL_PIXELS, ge=3_136, le=MAX_PIXELS)
     # in one forward pass, also from several jobs; fewer if memory runs out
     pages_at_once: int = Field(default=8, ge=1, le=MAX_AT_ONCE)
     threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)  # on the CPU; None: torch decides
 
     def max_pixels_of_money(self, device: str) -> int:
-        """The most pixels of a page of a statement or receipt; `device`: "cpu", "cuda" …"""
+        """The most pixels of a page of a statement, receipt or invoice; `device`: "cpu", "cuda" …"""
         is_default = self.max_pixels == _USUAL_PIXELS
         return _PIXELS_OF_MONEY if is_default and device == "cuda" else self.max_pixels
 
@@ -62,7 +66,7 @@ class AskOptions(statements.CsvOptions):
     retries: int = Field(default=2, ge=0, le=3)  # of a page after a bad answer, each with another strategy
     # an answer with a lower one needs review; None: 0.7 to extract
     min_token_probability: float | None = Field(default=None, ge=0, le=1)
-    # of statements and receipts: each amount must occur in the text layer, or in OCR of the page
+    # of statements, receipts and invoices: each amount must occur in the text layer, or in OCR of the page
     second_reading: Literal["auto", "never"] = "auto"
     dpi: int = Field(default=200, ge=36, le=1200)  # of PDF pages, before `max_pixels` reduces them
     # the first is what a person opens; None: md and json
@@ -110,7 +114,7 @@ class AskOptions(statements.CsvOptions):
 
     @property
     def is_of_money(self) -> bool:
-        """True if the answers are read as those of a statement or a receipt, and verified."""
+        """True if the answers are read as those of a statement, a receipt or an invoice, and verified."""
         return self.task in _SCHEMAS
 
     @property

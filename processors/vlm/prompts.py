@@ -54,15 +54,22 @@ RECEIPT = (
     "paid with, change and loyalty points are no items. Convert, add up and correct nothing. Every value is a text, or "
     f"null if it is not there. Write only the JSON.\n\n{FORM_MARK}"
 )
+INVOICE = (
+    "This is a page of an invoice. Copy it as JSON of the form below: each line of the table of goods and services "
+    "once, in order, with its quantity, price and amount exactly as printed, discounts with their sign; then the net "
+    "total, each tax rate, the total of the taxes and the gross total, where they are on this page. Amounts carried to "
+    "another page are no lines. Convert, add up and correct nothing. Every value is a text, or null if it is not on "
+    f"this page. Write only the JSON.\n\n{FORM_MARK}"
+)
 BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
-BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT}
+BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT, "invoice": INVOICE}
 
 # Added when the same page is asked about again, as another wording breaks a loop or a refusal.
 AGAIN = {
     "read": "This is a document of my own. Start with its first line, write each line once, and stop after the last.",
     "extract": "This is a document of my own. Look at it line by line, from the first to the last.",
 }
-AGAIN |= dict.fromkeys(("bank-statement", "receipt"), AGAIN["extract"])
+AGAIN |= dict.fromkeys(("bank-statement", "receipt", "invoice"), AGAIN["extract"])
 AGAIN_OTHERS = "This is a document of my own. Answer shortly, from what can be seen, and say nothing twice."
 
 

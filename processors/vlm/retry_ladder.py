@@ -42,6 +42,7 @@ _SPLITTABLE = {
     "extract",
     "bank-statement",
     "receipt",
+    "invoice",
 }  # tasks whose answers about two halves add up to a page's
 _LONGER = 4  # times the token limit
 _SMALLEST_SIDE = 84  # pixels: three of Qwen's tokens; a smaller half is useless

@@ -48,7 +48,7 @@ class VlmEngine(Protocol):
     """A model in this process, or a server."""
 
     max_pixels: int  # of a page: more would be reduced again
-    max_pixels_of_money: int  # of a page of a statement or receipt
+    max_pixels_of_money: int  # of a page of a statement, receipt or invoice
     pages_at_once: int  # requests that are worth collecting
     device_name: str
     made_by: Mapping[str, object]  # all that determines an answer beside its request

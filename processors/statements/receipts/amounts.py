@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from processors.statements import currencies
 from processors.statements.amounts import DecimalMark
@@ -14,23 +14,30 @@ from processors.statements.words import TextLine
 _WIDE = 1.0  # line heights: a gap of a column, not a space between words
 _COLUMN = "   "  # stands for such a gap
 _MORE_CURRENCIES = "円|元|원|Euro|EURO|TL|Ft|din\\.?|лв\\.?|Rp\\.?|руб\\.?|грн\\.?|р\\."
-_CURRENCY = f"(?:{currencies.PATTERN}|{_MORE_CURRENCIES})"
+CURRENCY = f"(?:{currencies.PATTERN}|{_MORE_CURRENCIES})"
 _SIGN = "[-−–+△▲]"
 _WHOLE = r"\d{1,3}(?:(?P<group>[.,'’ \u00a0\u202f])\d{3}(?:(?P=group)\d{3})*)?|\d+"
 _START = r"(?:(?<![\w.,/\-−–+%])(?<!\d:)|(?<=[A-Za-z])(?=[€£$¥￥]))"
-_BEFORE = rf"{_START}\*?(?P<open>\()?(?P<before>{_SIGN})? ?(?P<sign>{_CURRENCY} ?)?(?P<inner>{_SIGN})? ?"
-_AFTER = rf"(?P<close>\))?(?P<tail> ?{_CURRENCY}(?![A-Za-z]))? ?(?P<after>[-−–](?![\d\w]))?"
+_BEFORE = rf"{_START}\*?(?P<open>\()?(?P<before>{_SIGN})? ?(?P<sign>{CURRENCY} ?)?(?P<inner>{_SIGN})? ?"
+_AFTER = rf"(?P<close>\))?(?P<tail> ?{CURRENCY}(?![A-Za-z]))? ?(?P<after>[-−–](?:(?![\d\w])|(?=[\dA-Z]\s*$)))?"
 _UNIT = r"(?! ?(?:kg|KG|g|l|ml|cl|m|km|lb|lbs|oz)\b)(?! ?[x×@*] ?\S)"
 _DECIMAL = re.compile(
-    rf"{_BEFORE}(?P<whole>{_WHOLE})(?P<mark>[.,])(?P<cents>\d{{2}})(?![\d%]|[.,:/\-]\d| ?%){_UNIT}{_AFTER}"
+    rf"{_BEFORE}(?P<whole>{_WHOLE})(?P<mark>[.,])(?P<cents>\d{{2}})(?![\d%]|[.,:/]\d|-\d(?!\s*$)| ?%){_UNIT}{_AFTER}"
 )
 _INTEGER = re.compile(rf"{_BEFORE}(?P<whole>{_WHOLE})(?!\w*\d|[.,:/\-]\d| ?%|[年月日])(?![A-Za-z]{{2}}){_UNIT}{_AFTER}")
 _TAX_CODE = re.compile(r"\(?(?:[A-Z]{1,2}\d?|[*#※＊軽外内非]{1,2}|\d(?: ?%)?|\d\d(?:[.,]\d)? ?%|[A-Z] ?[*#])\)?")
 _NUMBER = r"\d+(?:[.,]\d{1,3})?"
 _QUANTITY = re.compile(
-    rf"(?P<count>{_NUMBER}) ?(?:[^\W\d_]{{1,7}}\.?)?(?: net| NET)?\s*(?:[x×X*@à]|\ba\b)\s*{_CURRENCY}? ?"
-    rf"(?P<unit>\d+(?:[.,]\d{{2,3}})?)(?!\d)(?: ?{_CURRENCY})?(?: ?/ ?(?:[^\W\d_]{{1,4}}))?"
+    rf"(?P<count>{_NUMBER}) ?(?:[^\W\d_]{{1,7}}\.?)?(?: net| NET)?\s*(?:[x×X*@à]|\ba\b)\s*{CURRENCY}? ?"
+    rf"(?P<unit>\d{{1,3}}(?: \d{{3}})+|\d+(?:[.,]\d{{2,3}})?)(?!\d)(?: ?{CURRENCY})?(?: ?/ ?(?:[^\W\d_]{{1,4}}))?"
 )
+
+_DIGIT_CODE = re.compile(r"\d[.,]\d\d \d$")  # a code of a rate behind the price
+_GLUED_CODE = re.compile(r"(\d[.,]\d\d)(\d)$")
+_LEAST_CODES = 3
+_LEADING_COUNT = re.compile(r"\s*(\d{1,3})(?: ?[xX]\b)?(?= )")
+_COUNT_BESIDE = re.compile(r" (\d{1,3}) $")
+_UNIT_FIRST = re.compile(rf"@ ?{CURRENCY}?(?P<unit>\d[\d.,]*) ?[x×X*] ?(?P<count>\d+)(?: ?[個点本袋枚])?")  # noqa: RUF001
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class Quantity:
     unit_price: Decimal
     start: int
     end: int
+
+    @property
+    def factors(self) -> tuple[Decimal, Decimal]:
+        return self.unit_price, self.count
 
     def gives(self, price: Decimal) -> bool:
         """True if this many at this price come to `price`, rounded."""
@@ -120,12 +131,17 @@ def has_other_notation(text: str, notation: Notation) -> bool:
 
 def find_quantity(text: str, notation: Notation) -> Quantity | None:
     """A quantity with a unit price: "2 Stk x 0,79", "0.456 kg @ 2.99/kg"."""
-    match = _QUANTITY.search(text)
+    match = _UNIT_FIRST.search(text) or _QUANTITY.search(text)
     if not match:
         return None
-    count, unit = (Decimal(match[name].replace(",", ".")) for name in ("count", "unit"))
+    count = Decimal(match["count"].replace(",", "."))
     if not notation.has_decimals:
         unit = Decimal(re.sub(r"\D", "", match["unit"]))
+    else:
+        try:
+            unit = Decimal(match["unit"].replace(" ", "").replace(",", "."))
+        except InvalidOperation:
+            return None
     return Quantity(count, unit, match.start(), match.end())
 
 
@@ -133,8 +149,10 @@ def find_priced_lines(lines: Sequence[TextLine], height: float, notation: Notati
     """The lines that end in an amount, in order; not those of dates and of quantities."""
     found: list[PricedLine] = []
     above: TextLine | None = None  # the line before, if it has no amount
-    for line in lines:
-        priced = _priced(line, height, notation)
+    texts = [spaced(line, height) for line in lines]
+    has_codes = sum(bool(_DIGIT_CODE.search(text)) for text in texts) >= _LEAST_CODES
+    for line, text in zip(lines, texts, strict=True):
+        priced = _priced(line, _GLUED_CODE.sub(r"\1 \2", text) if has_codes else text, notation)
         if priced is None:
             above = line
             continue
@@ -147,8 +165,8 @@ def find_priced_lines(lines: Sequence[TextLine], height: float, notation: Notati
     return _without_quantities(found)
 
 
-def _priced(line: TextLine, height: float, notation: Notation) -> PricedLine | None:
-    text = spaced(line, height)
+def _priced(line: TextLine, text: str, notation: Notation) -> PricedLine | None:
+    """`text`: that of the line, see `spaced`."""
     cells = find_cells(text, notation)
     if not cells or any(date.year for date in find_dates(line.text)):
         return None
@@ -180,13 +198,16 @@ def _without(text: str, quantity: Quantity) -> str:
 
 def _without_unit_price(text: str, others: Sequence[Cell], price: Cell) -> str:
     """Remove the unit price in a column of its own between the text and the price."""
-    if not others or not text.rstrip().endswith(f"{_COLUMN}{others[-1].text.strip()}"):
+    if not others or not text.rstrip().endswith(f" {others[-1].text.strip()}"):
         return text
-    unit = others[-1]
-    counts = [Decimal(digits) for digits in re.findall(r"(?<![\d.,])\d{1,3}(?![\d.,])", text[: unit.start])]
-    if unit.value and (unit.value == price.value or any(count * unit.value == price.value for count in counts)):
-        return text.rstrip()[: -len(others[-1].text.strip())]
-    return text
+    unit, rest = others[-1], text.rstrip()[: -len(others[-1].text.strip())]
+    counted = [_LEADING_COUNT.match(rest), _COUNT_BESIDE.search(rest)]
+    if rest.endswith(_COLUMN):
+        counts = [Decimal(digits) for digits in re.findall(r"(?<![\d.,])\d{1,3}(?![\d.,])", rest)]
+        is_unit = unit.value != 0 and (unit.value == price.value or any(n * unit.value == price.value for n in counts))
+    else:
+        is_unit = any(match and Decimal(match[1]) * unit.value == price.value for match in counted)
+    return rest if is_unit else text
 
 
 def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
@@ -194,7 +215,7 @@ def _without_quantities(found: list[PricedLine]) -> list[PricedLine]:
     left = []
     for at, one in enumerate(found):
         quantity = one.quantity
-        ends_in_unit = quantity is not None and quantity.unit_price == one.price and quantity.count != 1
+        ends_in_unit = quantity is not None and one.price in quantity.factors and quantity.count != 1
         near = [found[other] for other in (at + 1, at - 1) if 0 <= other < len(found)]
         explained = next((each for each in near if ends_in_unit and quantity.gives(each.price)), None)
         if explained is not None:

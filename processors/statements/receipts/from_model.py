@@ -1,5 +1,6 @@
 """A receipt from a model's answers, one a page, in the form of `receipt_schema`. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -13,6 +14,8 @@ from processors.statements.receipts.taxes import confirm_tax
 from processors.statements.verify import occurs
 
 _SUMS = ("subtotal", "tax", "total", "tip", "rounding", "paid", "change")
+_QUANTITY = re.compile(r"-?\d[\d.,'’ \u00a0\u202f]*")
+_PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
 _TAX = ("net", "tax", "gross")
 
 
@@ -59,58 +62,68 @@ def receipt_from_answers(
     first = {name: next((answer[name] for _, answer in answers if answer.get(name)), None) for name in _SUMS}
     given = [*first.values(), *(item["price"] for _, _, item in items)]
     printed = [text for text in (*given, *(tax[name] for tax in taxes for name in _TAX)) if text]
-    amounts = _Amounts(printed)
+    amounts = AnsweredAmounts(printed)
     receipt = Receipt(shop=_first(answers, "shop"))
-    _set_currency(receipt, _first(answers, "currency"), [*printed, *(texts or {}).values()])
+    receipt.currency, receipt.currency_source = resolve_currency(
+        _first(answers, "currency"), [*printed, *(texts or {}).values()]
+    )
     date = _first(answers, "date")
     receipt.date, doubt = find_date([date] if date else [], receipt.currency)
     receipt.reasons += [doubt] if doubt and receipt.date else []
     for name, text in first.items():
-        setattr(receipt, name, amounts.read(text, name, receipt) if text else None)
+        setattr(receipt, name, amounts.read(text, name, receipt.reasons) if text else None)
     for page, number, item in items:
-        price = amounts.read(item["price"], repr(item["description"]), receipt)
+        price = amounts.read(item["price"], repr(item["description"]), receipt.reasons)
         if price is not None:
             receipt.items.append(Item(page, item["description"], price, (confidences or {}).get((page, number), 1.0)))
     _set_taxes(receipt, taxes, amounts, texts or {})
     return receipt
 
 
-class _Amounts:
-    """The amounts of one receipt, in the notation of all of them."""
+class AnsweredAmounts:
+    """The amounts of one receipt or invoice, in the notation of all of them."""
 
     def __init__(self, texts: Sequence[str]):
         self._notation = Notation(texts)
 
-    def read(self, text: str | None, what: str, receipt: Receipt) -> Decimal | None:
-        """The amount; a reason for a review, and None, if it is none."""
+    def read(self, text: str | None, what: str, reasons: list[str]) -> Decimal | None:
+        """The amount; None, and a reason for a review, if it is none."""
         standard = self._notation.standardize(text) if text else None
         amount = parse_amount(standard, ".") if standard else None
         if amount is None:
-            receipt.reasons.append(f"{what}: {f'{text} is not an amount' if text else 'no amount'}")
+            reasons.append(f"{what}: {f'{text} is not an amount' if text else 'no amount'}")
             return None
         return amount.signed if self._notation.has_decimals else amount.signed.quantize(Decimal(1))
+
+    def read_number(self, text: str | None) -> Decimal | None:
+        """A quantity or a price of one, with any number of decimals; None if it is none."""
+        match = _QUANTITY.search(text or "")
+        if not match:
+            return None
+        group, mark = (".", ",") if self._notation.mark == "," else (",", ".")
+        number = re.sub(r"[\s'’]", "", match[0]).replace(group, "").replace(mark, ".")
+        return Decimal(number) if _PLAIN.fullmatch(number) else None
 
 
 def _first(answers: Sequence[tuple[int, Answer]], name: str) -> str:
     return next((answer[name] for _, answer in answers if answer.get(name)), "")
 
 
-def _set_currency(receipt: Receipt, answered: str, printed: Sequence[str]) -> None:
+def resolve_currency(answered: str, printed: Sequence[str]) -> tuple[str, str]:
+    """The code and its source, by the model's answer or by what is printed; ("", "") if nothing determines it."""
     code = answered.strip().upper()
     if code in CODES or code in CODES_LIKE_WORDS:
-        receipt.currency, receipt.currency_source = code, "the model"
-        return
-    texts = [line for text in (answered, *printed) for line in text.splitlines()]
-    receipt.currency, source = find_currency(texts)
-    receipt.currency_source = source if receipt.currency else ""
+        return code, "the model"
+    code, source = find_currency([line for text in (answered, *printed) for line in text.splitlines()])
+    return code, source if code else ""
 
 
-def _set_taxes(receipt: Receipt, taxes: Sequence[Answer], amounts: _Amounts, texts: Mapping[int, str]) -> None:
+def _set_taxes(receipt: Receipt, taxes: Sequence[Answer], amounts: AnsweredAmounts, texts: Mapping[int, str]) -> None:
     """The lines of tax; the tax is their sum where none is printed."""
     for each in taxes:
-        read = {name: amounts.read(each[name], f"tax: {name}", receipt) for name in _TAX if each[name]}
+        read = {name: amounts.read(each[name], f"tax: {name}", receipt.reasons) for name in _TAX if each[name]}
         if read.get("tax") is not None:
-            receipt.taxes.append(TaxLine(read["tax"], _rate(each["rate"]), read.get("net"), read.get("gross")))
+            receipt.taxes.append(TaxLine(read["tax"], parse_rate(each["rate"]), read.get("net"), read.get("gross")))
     if receipt.taxes and receipt.tax is None:
         receipt.tax = sum((line.tax for line in receipt.taxes), Decimal(0))
     if receipt.tax is None:
@@ -124,6 +137,7 @@ def _set_taxes(receipt: Receipt, taxes: Sequence[Answer], amounts: _Amounts, tex
         receipt.tax_confirmed_by = "the second reading"
 
 
-def _rate(printed: str | None) -> Decimal | None:
+def parse_rate(printed: str | None) -> Decimal | None:
+    """A rate in percent as a model answered it; None if it is none."""
     text = (printed or "").strip(" %").replace(",", ".")
     return Decimal(text) if text.replace(".", "", 1).isdecimal() else None

@@ -18,6 +18,7 @@ _TIME = re.compile(r"(?<!\d)(?:[01]?\d|2[0-3]) ?[:.hH時시] ?[0-5]\d(?!\d)|\b(?
 _NAMED = re.compile(r"\b(?:date|datum|data|fecha|dato|pvm|kelt|tarih|日付|日期|일자|issued|sold|le)\b|^\W*(?:le|del)\b")
 _NOT_NAMED = re.compile(
     r"\b(?:due|expir|valid|return|exp|best before|gultig|scad|until|bis|faellig|fallig|echeance|vence|retour|umtausch"
+    r"|arriv|depart|check-?in|check-?out|anreise|abreise|ankunft|entrada|salida|llegada|aankomst|vertrek|inrijden|uitrijden"
     r"|delivery|birth|since|seit|depuis|desde|tse-start|licen[cs]e|copyright)"
 )
 _EAST_ASIAN = re.compile(r"(?<!\d)(?P<y>\d{4}|\d{2})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]")
@@ -55,11 +56,11 @@ def find_date(texts: Sequence[str], currency: str = "") -> tuple[datetime.date |
 
     A date beside a time of day or its label goes before others; day or month first as in the currency's countries.
     """
-    dated = [(text, printed) for text in texts for printed in _find_dates(text, currency) if printed.year]
+    dated = [(text, printed) for text in texts for printed in find_printed_dates(text, currency) if printed.year]
     dated = [each for each in dated if not _NOT_NAMED.search(fold(each[0]))] or dated
     if not dated:
         return None, "no date was found"
-    order, is_certain = _order([printed for _, printed in dated], currency)
+    order, is_certain = detect_order([printed for _, printed in dated], currency)
     best = max(dated, key=lambda each: 2 * bool(_TIME.search(each[0])) + bool(_NAMED.search(fold(each[0]))))
     for _, printed in (best, *dated):
         if day := resolve_date(printed, order, None):
@@ -69,7 +70,7 @@ def find_date(texts: Sequence[str], currency: str = "") -> tuple[datetime.date |
     return None, "no date was found"
 
 
-def _order(printed: Sequence[PrintedDate], currency: str) -> tuple[DateOrder, bool]:
+def detect_order(printed: Sequence[PrintedDate], currency: str) -> tuple[DateOrder, bool]:
     pairs = [each.pair for each in printed if each.pair]
     if any(max(pair) > 12 for pair in pairs):
         return detect_date_order(printed), True
@@ -78,7 +79,7 @@ def _order(printed: Sequence[PrintedDate], currency: str) -> tuple[DateOrder, bo
     return "dmy", currency not in ("", "CAD", "PHP")
 
 
-def _find_dates(text: str, currency: str) -> list[PrintedDate]:
+def find_printed_dates(text: str, currency: str) -> list[PrintedDate]:
     found = []
     for pattern, offset in ((_EAST_ASIAN, 2000), (_REIWA, 2018)):
         for match in pattern.finditer(text):

@@ -5,7 +5,18 @@ import unicodedata
 from typing import Literal
 
 Role = Literal[
-    "total", "subtotal", "net", "tax", "payment", "change", "tip", "rounding", "discount", "information", "quantity"
+    "total",
+    "subtotal",
+    "net",
+    "tax",
+    "payment",
+    "change",
+    "tip",
+    "rounding",
+    "discount",
+    "information",
+    "quantity",
+    "charge",
 ]
 
 _UNDECOMPOSED = str.maketrans("łøđıæœ", "lodiao")  # letters that Unicode does not decompose
@@ -50,8 +61,8 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
     ),
     (
         "rounding",
-        r"\bround(?:ing|ed)\b|\brundung|\barrondi|redondeo|arredond|arrotondament|afronding|avrundning|afrunding"
-        r"|oresavrundning|zaokr|kerekites|yuvarlama|pyoristys",
+        r"\bround(?:ing|ed)?\b(?: ?off)?|\brundung|\barrondi|redondeo|arredond|arrotondament|afronding|avrundning"
+        r"|afrunding|oresavrundning|zaokr|kerekites|yuvarlama|pyoristys",
     ),
     (
         "total",
@@ -67,7 +78,9 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
     ),
     (
         "payment",
-        r"\bcash\b|\bcard\b(?! ?(?:surcharge|fee))|\bvisa\b|master ?card|maestro|amex|american express|eftpos|interac"
+        r"advance deposit|deposit (?:paid|received)|less deposit|pre-?payment|^anzahlung|^acompte|^anticipo\b|^acconto"
+        r"|^aanbetaling|^forskud|^zaliczka|\bcash\b|\bcard\b(?! ?(?:surcharge|fee))"
+        r"|\bvisa\b|master ?card|maestro|amex|american express|eftpos|interac"
         r"|^debit|^credit|tender|^paid|^bar\b|\bbar(?:geld)?$|\bgeg\b|gegeben|erhalten|\bkarte|kartenzahlung|\bec\b"
         r"|girocard|especes|carte\b|^cb\b|cheque|ticket resto|efectivo|tarjeta|dinheiro|cartao|multibanco|mb ?way"
         r"|^pix\b"
@@ -78,6 +91,7 @@ _PATTERNS: tuple[tuple[Role, str], ...] = (  # the first that is found gives the
         r"|현금|카드|наличн|картой"
         r"|received|recu\b|entregad|ricevut|ontvangen|prepaid|gift card|gutschein",
     ),
+    ("charge", r"^service (?:charge|fee)|^service compris|^servicio\b|^servizio\b|^bediening|^bedienung|^delivery fee"),
     (
         "discount",
         r"discount|rabat|remise|reduction|descuento|desconto|sconto|korting|\bbonus\b|alennus|\bsleva\b|kedvezmeny"

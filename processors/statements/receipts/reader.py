@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+from processors.statements.dates import find_dates
 from processors.statements.receipts.amounts import (
     Notation,
     PricedLine,
@@ -45,7 +46,7 @@ def _other_notations(lines: Sequence[TextLine], height: float, notation: Notatio
     return [
         f"page {line.page}: the format of the amount in {line.text!r} differs from the others"
         for line in lines
-        if has_other_notation(spaced(line, height), notation)
+        if has_other_notation(spaced(line, height), notation) and not any(date.year for date in find_dates(line.text))
     ]
 
 
@@ -60,15 +61,16 @@ def _take_sums(receipt: Receipt, priced: Sequence[PricedLine], sums: Sums) -> se
         for line in priced[: sums.start]
         if line.role != "information" or line.price < 0
     ]
+    before_discounts = sum((priced[at].price for at in sums.added if priced[at].price > 0), Decimal(0))
     receipt.reasons += [
         f"page {line.line.page}: the items before {line.line.text!r} do not add up to it"
         for line in (priced[at] for at in sums.passed)
-        if line.role == "subtotal"
+        if line.role == "subtotal" and line.price != before_discounts
     ]
     items: set[int] = set()
     for at, sign in zip(sums.added, sums.signs, strict=True):
         line, price = priced[at], sign * priced[at].price
-        if at > sums.first_sum_at and line.role in ("tax", "tip", "rounding"):
+        if at > sums.first_sum_at and line.role in ("tax", "tip", "rounding", "charge"):
             receipt.added += price
             if line.role == "tip":
                 receipt.tip = (receipt.tip or Decimal(0)) + price
@@ -112,13 +114,14 @@ def _contradictions(receipt: Receipt, priced: Sequence[PricedLine], items: set[i
         return []
     at = next(at for at, line in enumerate(priced) if at not in items and line.price == receipt.total)
     later = priced[at + 1 :]
+    payments = [abs(line.price) for line in later if line.role == "payment"]
+    rests = {receipt.total - amount for amount in (*payments, sum(payments, Decimal(0)))}
     found = [
         f"page {line.line.page}: {line.line.text!r} follows from no other figure"
         for line in later
-        if line.role == "total" and len(line.cells) == 1 and line.price != receipt.total
+        if line.role == "total" and len(line.cells) == 1 and line.price not in (receipt.total, *rests)
     ]
-    paid = [abs(line.price) for line in later if line.role == "payment"]
-    if paid and receipt.total not in (*paid, sum(paid)) and receipt.change is None:
+    if payments and receipt.total not in (*payments, sum(payments)) and receipt.change is None:
         found.append(f"the payment differs from the total of {receipt.total}")
     return found
 

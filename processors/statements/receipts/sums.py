@@ -22,7 +22,7 @@ _SCORES = {
     "tip": -2.0,
     "quantity": -2.0,
 }
-_PENALTIES = {"total": 4.0, "subtotal": 4.0, "net": 4.0, "payment": 1.0, "change": 4.0}  # for adding such a line
+_PENALTIES = {"total": 4.0, "subtotal": 4.0, "net": 4.0, "payment": 2.5, "change": 4.0}  # for adding such a line
 _SKIPPED = ("information", "quantity", "tax", "subtotal", "net")  # lines that may be no part of the sum
 _SKIP_COST = 0.3
 _LEAST_SCORE = 1.0
@@ -98,7 +98,8 @@ def _walk(
             continue
         line = lines[at]
         has_tax = any(lines[other].role == "tax" for other in added)
-        if line.role in _SKIPPED and at > start and not (line.role == "tax" and has_tax):
+        is_skipped = line.role in _SKIPPED and at > start and not (line.role == "tax" and has_tax)
+        if is_skipped or _repeats_discounts(line, [lines[other] for other in added]):
             states.append((at + 1, running, added, signs, sums))
         if line.role == "information" or (line.role == "tax" and _is_left_out(lines, start, at, added)):
             continue
@@ -131,6 +132,12 @@ def _judge(
     elif lines[total_at].role == "total":
         confirmed_by.insert(0, "the item and its word")
     return Sums(start, total_at, sums[0], added, signs, tuple(sorted(passed)), tuple(confirmed_by), score)
+
+
+def _repeats_discounts(line: PricedLine, added: Sequence[PricedLine]) -> bool:
+    """True for a sum of the discounts that were subtracted where they are printed."""
+    discounts = [abs(other.price) for other in added if other.price < 0]
+    return line.role == "discount" and bool(discounts) and sum(discounts) == abs(line.price)
 
 
 def _is_left_out(lines: Sequence[PricedLine], start: int, at: int, added: Sequence[int]) -> bool:

@@ -67,19 +67,22 @@ def find_taxes(
     single_texts: list[str] = []
     bases: list[tuple[str, Decimal]] = []  # amounts that a tax is of, on a line of their own
     heads_tax = False
+    base: tuple[Decimal, Decimal] | None = None  # an amount and the rate of the tax on the next line
     for line in lines:
         text = spaced(line, height)
         values = [abs(cell.value) for cell in find_cells(text, notation)]
-        rate = _find_rate(text)
+        rate = find_rate(text)
         is_tax = names_tax(text)
         if not values:
             heads_tax = is_tax or (heads_tax and rate is not None)
             continue
-        if found := _by_columns(values, rate, text, loose=is_tax or heads_tax):
+        below = _below_base(values[0], base) if is_tax and not rate and len(values) == 1 else None
+        base = (values[0], rate) if rate and len(values) == 1 else None
+        if found := below or _by_columns(values, rate, text, loose=is_tax or heads_tax):
             tables.append(found)
         elif (
             (is_tax and rate and len(values) > 1)
-            or (heads_tax and (rate or len(values) > 2))
+            or (heads_tax and ((rate and not is_tax) or len(values) > 2))
             or (rate and len(values) > 2)
         ):
             contradictions.append(line.text)
@@ -98,7 +101,17 @@ def find_taxes(
     return taxes
 
 
-def _find_rate(text: str) -> Decimal | None:
+def _below_base(tax: Decimal, base: tuple[Decimal, Decimal] | None) -> TaxLine | None:
+    """A tax below the amount it is of, with or without it, and its rate."""
+    if base is None or not tax:
+        return None
+    amount, rate = base
+    net = next((each for each in (amount, amount - tax) if _is_share(tax, each, rate)), None)
+    return TaxLine(tax, rate, net, net + tax) if net else None
+
+
+def find_rate(text: str) -> Decimal | None:
+    """The percentage in a text."""
     match = _RATE.search(text)
     return Decimal((match[1] or match[2]).replace(",", ".")) if match else None
 
@@ -112,6 +125,13 @@ def _by_columns(values: Sequence[Decimal], rate: Decimal | None, text: str, *, l
             if net + tax == gross and 0 < tax < net and (rate is None or _is_share(tax, net, rate)):
                 rates = [rate] if rate else [r for r in _bare_rates(text) if _is_share(tax, net, r)]
                 return TaxLine(tax, next(iter(rates), None), net, gross) if rates or loose else None
+    if len(values) >= 3 and (rate or loose):
+        for net, tax in itertools.permutations(values, 2):
+            rates = [rate] if rate else [each for each in _bare_rates(text) if each not in (net, tax)]
+            if tax and (found := next((each for each in rates if _is_share(tax, net, each)), None)):
+                return TaxLine(tax, found, net, net + tax)
+            if tax and (found := next((each for each in rates if _is_share(tax, net - tax, each)), None)):
+                return TaxLine(tax, found, net - tax, net)
     if len(values) == 2:
         for one, tax in itertools.permutations(values, 2):
             for each in [rate] if rate else _bare_rates(text) if loose else []:
@@ -159,7 +179,7 @@ def _put_together(
         if gross != total and total is not None and gross > total:
             taxes.confirmed_by = ""
         return taxes
-    single = _without_sum(single)
+    single = _without_bases(_without_sum(single), total)
     if not single:
         return Taxes()
     taxes = Taxes(single, sum((line.tax for line in single), Decimal(0)))
@@ -180,11 +200,23 @@ def confirm_tax(lines: Sequence[TaxLine], total: Decimal | None, printed: Sequen
 
 def _confirm_by_items(tax: Decimal, total: Decimal | None, items: Sequence[tuple[str, Decimal]]) -> str:
     """By the rates beside the items, whose prices include the tax."""
-    rated = [(rate, price) for text, price in items if (rate := _find_rate(text))]
+    rated = [(rate, price) for text, price in items if (rate := find_rate(text))]
     if len({rate for rate, _ in rated}) == 1 and total is not None:
         rated = [(rated[0][0], total)]  # discounts as well
     included = sum((price * rate / (_HUNDRED + rate) for rate, price in rated), Decimal(0))
     return "the rates of the items" if rated and abs(included - tax) <= _HALF * len(rated) else ""
+
+
+def _without_bases(lines: list[TaxLine], total: Decimal | None) -> list[TaxLine]:
+    """Without the amounts that the others are the tax of."""
+    bases = [
+        base
+        for base in lines
+        for line in lines
+        if line is not base and line.rate and line.tax < base.tax and total in (None, base.tax + line.tax)
+        if _is_share(line.tax, base.tax, line.rate)
+    ]
+    return [line for line in lines if not any(line is base for base in bases)]
 
 
 def _without_sum(lines: list[TaxLine]) -> list[TaxLine]:

@@ -1,4 +1,4 @@
-"""Bank statements and receipts from the answers about their pages.
+"""Bank statements, receipts and invoices from the answers about their pages.
 
 The model's answer is one reading; the page's text layer, or OCR of the same image, is a second one in which each
 amount must occur. It costs a few seconds a page on the CPU, and finds the digits that a model makes up.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from processors.pages import Page
 
 _LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
-_POINTER = re.compile(r"(?:/other_accounts/(?P<account>\d+))?/(?:rows|items)/(?P<row>\d+)/")
+_POINTER = re.compile(r"(?:/other_accounts/(?P<account>\d+))?/(?:rows|items|lines)/(?P<row>\d+)/")
 
 
 def read_again(page: "Page") -> tuple[str, str]:
@@ -43,6 +43,9 @@ def finish(work: Work, pages: Sequence[PageResult]) -> FinishedDocument:
     if work.options.task == "receipt":
         receipt = statements.receipt_from_answers(answers, certainty, texts)
         return statements.finish_receipt(work, receipt, formats, texts, min_confidence=threshold, csv_style=style)
+    if work.options.task == "invoice":
+        invoice = statements.invoice_from_answers(answers, certainty, texts)
+        return statements.finish_invoice(work, invoice, formats, texts, min_confidence=threshold, csv_style=style)
     document = statements.from_page_answers(answers, certainty, texts)
     document.pages = len(pages)
     for by in ("text layer", "OCR"):
@@ -66,7 +69,7 @@ def _certainty(page: PageResult) -> dict[tuple[int, int], float]:
     if best.strategy is Strategy.HALVES:  # the rows of the halves are merged: all are as certain as the least
         lowest = best.lowest_token_probability
         data = _data(page) or {}
-        lists = [(None, data.get("rows") or data.get("items") or [])]
+        lists = [(None, data.get("rows") or data.get("items") or data.get("lines") or [])]
         lists += [(at, other.get("rows") or []) for at, other in enumerate(data.get("other_accounts") or [])]
         places = [statements.row_index(at, number) for at, rows in lists for number in range(len(rows))]
         return {} if lowest is None else {(page.number, place): lowest for place in places}

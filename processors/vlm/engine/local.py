@@ -30,7 +30,7 @@ class TransformersEngine:
     """One loaded model; for one thread, as transformers stores the positions of the last batch in the model."""
 
     def __init__(self, model: PreTrainedModel, chat: ChatProcessor, pages_at_once: int, max_pixels: int | None = None):
-        """`max_pixels`: of a page that is no statement or receipt; None: as of those."""
+        """`max_pixels`: of a page that is no statement, receipt or invoice; None: as of those."""
         self._model, self._chat = model, chat
         self.max_pixels_of_money = chat.max_pixels
         self.max_pixels = min(chat.max_pixels, max_pixels or chat.max_pixels)  # of a page: more would be reduced again

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pypdfium2 as pdfium
 import pytest
+from einvoice_samples import PAGE, XML
 from paths import ROOT
 from PIL import Image, ImageDraw, ImageFont
+from reportlab.pdfgen import canvas
 
 from processors.contract import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
@@ -72,6 +74,26 @@ def test_items_of_a_receipt_add_up_to_the_total(ocr: Ocr, tmp_path: Path):
     assert [item["price"] for item in read["items"]] == [item["price"] for item in truth["items"]]
     assert (read["total"], read["date"]) == (truth["total"], truth["date"])
     assert finished.review == () and finished.files[0] == "page.md"
+
+
+def test_invoice_is_read_from_its_text_layer_and_its_einvoice(ocr: Ocr, tmp_path: Path):
+    drawn = canvas.Canvas(str(tmp_path / "drawn.pdf"))
+    drawn.setFont("Courier", 9)
+    for row, line in enumerate(PAGE.strip().split("\n")):
+        drawn.drawString(40, 780 - 14 * row, line)
+    drawn.save()
+    path = tmp_path / "invoice.pdf"
+    document = pdfium.PdfDocument(tmp_path / "drawn.pdf")
+    for is_electronic in (False, True):
+        if is_electronic:
+            document.new_attachment("factur-x.xml").set_data(XML.encode())
+        document.save(path)
+        work = _work(path, tmp_path, "application/pdf", task="invoice")
+        finished = ocr.process_one(work, Progress(lambda message: None))
+        read = json.loads((tmp_path / "page.json").read_text())
+        assert finished.files == ("page.md", "page.csv", "page.json") and finished.review == ()
+        assert (read["gross"], read["number"], read["date"]) == ("1249.50", "RE-17", "2025-03-12")
+        assert read["lines"][0]["description"] == ("Montage vor Ort" if is_electronic else "Montage")
 
 
 def test_json_has_boxes_within_the_page_and_confidences(receipt):

@@ -136,7 +136,7 @@ TYPED = {  # text; shop, date, total, tax, currency; number of items
         NETS                        8.60
         """,
         ("Kopi Corner Pte Ltd", "2025-02-12", "8.60", "0.71", "SGD"),
-        3,
+        2,
     ),
     "cn": (
         """

@@ -108,6 +108,17 @@ def test_receipt_is_verified_by_its_total_and_a_second_reading(ask):
     assert "the items add up to 21.60, but the total is 21.10" in asked.review
 
 
+def test_invoice_becomes_its_files_and_its_lines_have_their_probabilities(ask):
+    keys = ("description", "quantity", "unit_price", "amount", "tax_rate")
+    lines = [dict(zip(keys, ("Survey", "2", "640.00", "1,280.00", None), strict=True))]
+    answer = dict.fromkeys(statements.invoice_schema()["required"]) | {"lines": lines, "taxes": None}
+    answer |= {"supplier": "Harrow Ltd", "number": "INV-7", "date": "5 March 2025", "currency": "GBP"}
+    answer |= {"net": "£1,280.00", "tax": "£256.00", "gross": "£1,536.00"}
+    asked = ask(SAMPLES / "receipt.jpg", [answer], task="invoice", second_reading="never")
+    assert asked.finished.files == ("drop.md", "drop.csv", "drop.json", "drop.pages.json")
+    assert asked.finished.details["gross"] == "1536.00" and asked.finished.review == ()
+
+
 @pytest.mark.parametrize("name", ["statement-one.png", "statement-four.png"])
 def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm, tmp_path: Path):
     """End to end with a real model: grammar, verification and files. The prompt is the one that it was trained with."""
@@ -131,7 +142,7 @@ def test_small_model_reads_a_small_statement_and_ocr_agrees(name: str, vlm: Vlm,
 
 
 def test_ocr_replaces_a_missing_model(tmp_path: Path):
-    for task in ("bank-statement", "receipt"):
+    for task in ("bank-statement", "receipt", "invoice"):
         plan = Vlm.plan(VlmOptions(), AskOptions(task=task), tmp_path)
         assert isinstance(plan, Substitute) and (plan.processor, plan.recipe) == ("ocr", {"task": task})
 
