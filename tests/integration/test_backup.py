@@ -1,6 +1,7 @@
 """`inboxd backup`: a complete, durable copy that replaces nothing and creates no folders."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -18,12 +19,20 @@ from daemon.queue.store import Store
 USAGE, STORAGE = 64, 74
 
 
-@pytest.fixture
-def done(place: Place) -> Place:
-    """A place with one job that is done."""
+@pytest.fixture(scope="module")
+def drained(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place with one job that is done; the tests work on copies of it."""
+    place = Place(tmp_path_factory.mktemp("drained"))
     place.drop("one.txt")
     place.drain()
     return place
+
+
+@pytest.fixture
+def done(drained: Place, tmp_path: Path) -> Place:
+    """A place with one job that is done."""
+    shutil.copytree(drained.home, tmp_path, dirs_exist_ok=True)
+    return Place(tmp_path)
 
 
 def is_copy(path: Path) -> bool:

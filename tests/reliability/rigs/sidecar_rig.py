@@ -174,10 +174,11 @@ class Sidecars(House):
     def _is_at_rest(self) -> bool:
         assert self.daemon.poll() is None, self.log()[-3000:]
         try:
-            jobs = self.status()["jobs"]
+            jobs = self.status().get("jobs")
         except NotRunning:
             return False
-        return not any(jobs.get(state) for state in ("queued", "running", "publishing"))
+        # None: the loop did not reply in time
+        return jobs is not None and not any(jobs.get(state) for state in ("queued", "running", "publishing"))
 
     def check(self) -> dict[str, float]:
         """All innocents are done, the books are clean, nobody wrote a traceback, and no turn was long; the turns."""
