@@ -41,7 +41,7 @@ def _print_recorded_counts(settings: config.Settings) -> None:
 
 def watch(
     seconds: Annotated[
-        float | None, typer.Option(help="Stop after this many seconds (default: at q or Ctrl-C).")
+        float | None, typer.Option(help="Stop after this many seconds (default: run until q or Ctrl-C).")
     ] = None,
     config_file: ConfigOption = None,
 ) -> None:
@@ -91,7 +91,9 @@ def install(
     user: UserOption = False,
     group: Annotated[
         str | None,
-        typer.Option(help="Group whose members may drop files and read results (default: the current one, or inboxd)."),
+        typer.Option(
+            help="The group whose members may drop files and read results (default: the current one, or inboxd)."
+        ),
     ] = None,
 ) -> None:
     """Install or upgrade the systemd service, start it, and show where everything is."""

@@ -66,7 +66,7 @@ def test_a_file_joins_the_one_at_work_and_is_done_before_it(place: Place):
     place.verify()
 
 
-def test_the_last_place_is_kept_for_a_file_much_smaller_than_the_others(place: Place):
+def test_last_place_is_reserved_for_a_file_much_smaller_than_the_others(place: Place):
     for number in range(3):
         _wait(place, f"long{number}.txt")
     place.drop("as long.txt", f"fine\n{LARGE}")

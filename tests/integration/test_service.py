@@ -96,7 +96,7 @@ def test_watchdog_is_pinged_while_there_is_nothing_to_do(place: Place, manager):
         _hear(manager, b"WATCHDOG=1")
 
 
-def test_status_line_tells_the_manager_what_was_done(place: Place, manager):
+def test_status_line_reports_the_counts_to_the_manager(place: Place, manager):
     _start(place, manager)
     _hear(manager, b"READY=1")
     place.drop("a.txt")

@@ -61,7 +61,7 @@ def test_at_night_the_job_log_is_copied_and_what_is_old_enough_goes(worked, tmp_
     place.verify()
 
 
-def test_damage_found_at_night_is_mended_from_the_folders(worked, tmp_path: Path):
+def test_damage_found_at_night_is_repaired_from_the_folders(worked, tmp_path: Path):
     place = worked()
     damaged = bytearray((place.state / "jobs.db").read_bytes())
     root = sqlite3.connect(place.state / "jobs.db").execute(
@@ -77,7 +77,7 @@ def test_damage_found_at_night_is_mended_from_the_folders(worked, tmp_path: Path
     place.verify()
 
 
-def test_history_whose_results_were_taken_away_comes_back_from_the_copy(worked):
+def test_history_of_removed_results_is_restored_from_the_backup(worked):
     place = worked()
     place.inboxd("backup")
     shutil.rmtree(place.outbox / "bank")

@@ -39,7 +39,7 @@ _PLACES = (
 )
 _RIGS = (
     "tests/reliability/test_order.py tests/reliability/test_crash_points.py tests/reliability/test_injected_errors.py "
-    "tests/reliability/test_full_disk.py -k 'not rig_sees'"
+    "tests/reliability/test_full_disk.py -k 'not rig_detects'"
 )
 _UNIT = "tests/unit/daemon/{}.py"
 TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`

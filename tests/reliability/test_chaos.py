@@ -55,7 +55,7 @@ def test_ten_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
         ("repeats what it published", "result", "twice"),
     ],
 )
-def test_the_rig_sees_a_daemon_that(sabotage: str, instant: str, symptom: str, tmp_path: Path):
+def test_rig_detects_sabotage(sabotage: str, instant: str, symptom: str, tmp_path: Path):
     """Negative controls: each broken daemon must be caught within a few short rounds."""
     for number in range(20):
         home = tmp_path / str(number)

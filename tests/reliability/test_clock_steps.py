@@ -39,7 +39,7 @@ def make_house(tmp_path: Path) -> Iterator:
 
 
 @pytest.mark.parametrize("hours", HOURS)
-def test_file_that_settles_while_the_clock_is_set_is_taken_whole(make_house, clock: Clock, hours: int):
+def test_file_that_settles_while_the_clock_is_set_is_taken_complete(make_house, clock: Clock, hours: int):
     house = make_house()
     daemon = house.start(**clock.environment)
     with Writer(house.folder("settling")) as writer:

@@ -159,7 +159,7 @@ def _place(make_place, small: str, folder: Path, toml: str = ODD) -> Place:
 
 
 @pytest.mark.parametrize("small", ["outbox", "state"])
-def test_cancel_at_a_full_disk_says_so_and_is_carried_out_once_there_is_room(small: str, make_place, mount):
+def test_cancel_on_a_full_disk_is_reported_and_completed_once_there_is_room(small: str, make_place, mount):
     folder = mount("small")
     place = _place(make_place, small, folder)
     place.start()
@@ -179,7 +179,7 @@ def test_cancel_at_a_full_disk_says_so_and_is_carried_out_once_there_is_room(sma
     place.verify()
 
 
-def test_cancelled_job_goes_on_after_a_restart_at_a_full_disk_as_was_said(make_place, mount):
+def test_job_cancelled_on_a_full_disk_is_queued_again_after_a_restart(make_place, mount):
     folder = mount("small")
     place = _place(make_place, "state", folder)
     daemon = place.start()

@@ -61,13 +61,13 @@ def fuzz(house: Sidecars, examples: int) -> None:
     house.end()
 
 
-def test_whatever_lies_beside_a_file_costs_that_file_at_most(house: Sidecars):
+def test_sidecar_of_any_content_costs_at_most_its_own_file(house: Sidecars):
     fuzz(house, SHORT)
     house.check()
 
 
 @pytest.mark.long
-def test_thousands_of_trees_of_sidecars_cost_their_files_at_most(house: Sidecars):
+def test_thousands_of_trees_of_sidecars_cost_at_most_their_own_files(house: Sidecars):
     examples, started = int(os.environ.get("INBOXD_EXAMPLES", "10000")), time.monotonic()
     fuzz(house, examples)
     turns = house.check()
@@ -96,7 +96,7 @@ def test_sidecar_of_a_terabyte_does_not_halt_the_loop(house: Sidecars):
         ("sidecars-have-no-limit", None),
     ],
 )
-def test_the_rig_sees_a_loop_that_stands_still(house: Sidecars, broken: str, tree: dict[bytes, bytes] | None):
+def test_rig_detects_a_blocked_loop(house: Sidecars, broken: str, tree: dict[bytes, bytes] | None):
     """A negative control."""
     house.begin(broken=broken)
     if tree is None:

@@ -46,7 +46,7 @@ def test_worker_syncs_its_outputs_before_it_reports_them(fork_server: ForkServer
     ["fsync_no_folder", "fsync_no_document", "fsync_no_drop", "fsync_no_commit", "release_before_done"]
     + ["rename_before_the_intent"],
 )
-def test_rig_sees_a_daemon_that_would(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+def test_rig_detects_sabotage(sabotage: str, fork_server: ForkServer, tmp_path: Path):
     """Negative controls."""
     order = Order(_calls_of(fork_server, tmp_path / "x", tmp_path / "x" / "outbox", Fault(sabotage=sabotage)))
     assert order.violations

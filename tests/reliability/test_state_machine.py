@@ -416,7 +416,7 @@ def test_thousands_of_lives_lose_nothing_and_make_nothing_twice():
     ["no fence", "no fence in a group", "recovery adopts nothing", "done before the rename"]
     + ["done before the rename in a group"],
 )
-def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
+def test_machine_detects_sabotage(sabotage: str, monkeypatch: pytest.MonkeyPatch):
     """Negative controls."""
     import sqlalchemy as sa
 

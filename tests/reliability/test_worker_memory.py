@@ -131,7 +131,7 @@ def test_kill_by_the_kernel_counts_as_out_of_memory_not_as_a_crash(make_place, s
     place.verify()
 
 
-def test_the_rig_sees_a_daemon_that_does_not_look_at_memory(make_place):
+def test_rig_detects_a_daemon_that_does_not_measure_memory(make_place):
     """A negative control."""
     place = make_place(make_toml({"greedy": _LIMIT}))
     start_broken(place, "memory-is-not-looked-at")

@@ -191,7 +191,7 @@ def test_worker_that_stops_reading_does_not_hold_the_daemon(make_place, tmp_path
     stop(daemon)
 
 
-def test_the_rig_sees_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path):
+def test_rig_detects_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path):
     """A negative control."""
     place = make_place(_deaf_toml(tmp_path))
     files = _drop_a_batch_for_the_deaf(place)
@@ -201,7 +201,7 @@ def test_the_rig_sees_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path)
     kill_all_but(place, daemon.pid)  # the impostor would outlive the daemon: it does not end with its parent
 
 
-def test_the_rig_sees_a_daemon_that_waits_for_the_end_of_the_output(make_place):
+def test_rig_detects_a_daemon_that_waits_for_the_end_of_the_output(make_place):
     """A negative control: a grandchild holds the pipe open."""
     place = make_place(make_toml({"deeds": 'timeout = "1s"'}))
     daemon = start_broken(place, "end-is-end-of-file")

@@ -24,7 +24,7 @@ def test_growing_file_is_not_ready_until_it_has_been_still():
 
 
 @pytest.mark.parametrize("changed", [{"inode": 8}, {"mtime_ns": 0}, {"ctime_ns": 5}])
-def test_any_change_of_the_fingerprint_starts_the_wait_anew(changed):
+def test_any_change_of_the_fingerprint_restarts_the_wait(changed):
     settling = Settling(2.0)
     settling.see(FILE, prints(1), 0)
     settling.see(FILE, prints(1, **changed), 1.5)
@@ -77,7 +77,7 @@ def test_file_that_changes_after_it_was_ready_is_waited_for_again():
     assert settling.ready(FILE, 5)
 
 
-def test_closing_a_file_starts_the_wait_again_though_no_look_sees_a_difference():
+def test_closing_a_file_restarts_the_wait_even_if_the_file_looks_unchanged():
     settling = Settling(2.0)
     settling.stir(FILE, 0)
     settling.see(FILE, prints(1), 0)

@@ -110,7 +110,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_what_there_is(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["turbo", "tiny.en", "Qwen/Qwen2.5-VL-3B-Instruct"])
-def test_without_a_network_a_fetch_says_so_plainly_and_leaves_nothing(tmp_path, name):
+def test_fetch_without_a_network_is_explained_and_leaves_nothing(tmp_path, name):
     done = command(tmp_path, "fetch", name, **OFFLINE)
     assert done.returncode == os.EX_UNAVAILABLE
     assert "Could not download" in done.stderr and "Try again" in done.stderr and "Traceback" not in done.stderr
