@@ -10,7 +10,7 @@ from pathlib import Path
 import pypdfium2 as pdfium
 import pytest
 from paths import ROOT
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from processors.contract import BadInput, Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions, layout
@@ -106,25 +106,36 @@ def _rows_of_page_1() -> list[dict]:
     return TRUTH["bank/statement.pdf"]["pages"][0]["rows"]
 
 
-@pytest.mark.parametrize("degrees", [90, 180])
-def test_rotated_page_is_read_upright(ocr: Ocr, tmp_path: Path, degrees: int):
+def test_photo_rotated_by_90_degrees_is_read_upright(ocr: Ocr, tmp_path: Path):
     with Image.open(SAMPLES / "receipt.jpg") as photo:
-        turned = _small(photo).rotate(degrees, expand=True)
-    turned.save(tmp_path / "turned.png")
+        ImageOps.exif_transpose(photo).resize((600, 800)).rotate(90, expand=True).save(tmp_path / "turned.png")
     _, text, facts, _ = _read(ocr, tmp_path / "turned.png", tmp_path / "out")
-    assert facts["pages"][0]["turned"] == degrees
+    assert facts["pages"][0]["turned"] == 90
     assert text.splitlines()[0].strip() == "CORNER LARDER"
 
 
-def _small(photo: Image.Image) -> Image.Image:
-    from PIL import ImageOps
+def _upside_down() -> Image.Image:
+    return _lines(400, 500).rotate(180)
 
-    return ImageOps.exif_transpose(photo).resize((900, 1200))
+
+def _lines(width: int, height: int) -> Image.Image:
+    """A page with six lines of print."""
+    page = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(page)
+    for number in range(6):
+        draw.text((20, 20 + 45 * number), f"Balance 100{number} is 12.50", font=FONT, fill="black")
+    return page
+
+
+def test_page_upside_down_is_read_upright(ocr: Ocr, tmp_path: Path):
+    _upside_down().save(tmp_path / "turned.png")
+    _, text, facts, _ = _read(ocr, tmp_path / "turned.png", tmp_path / "out")
+    assert facts["pages"][0]["turned"] == 180
+    assert text.splitlines()[0].strip() == "Balance 1000 is 12.50"
 
 
 def test_page_after_a_rotated_one_is_rotated_before_it_is_read(ocr: Ocr, tmp_path: Path, monkeypatch):
-    with Image.open(SAMPLES / "receipt.jpg") as photo:
-        turned = _small(photo).resize((600, 800)).rotate(180)
+    turned = _upside_down()
     turned.save(tmp_path / "turned.pdf", save_all=True, append_images=[turned])
     reads = []
     read = ocr._engine.read
@@ -135,14 +146,11 @@ def test_page_after_a_rotated_one_is_rotated_before_it_is_read(ocr: Ocr, tmp_pat
 
 
 def test_wide_upright_page_is_not_rotated(ocr: Ocr, tmp_path: Path):
-    wide = Image.new("RGB", (900, 300), "white")
-    draw = ImageDraw.Draw(wide)
-    for number in range(6):
-        draw.text((40, 20 + 45 * number), f"Account 100{number} has a balance of 12.50", font=FONT, fill="black")
+    wide = _lines(900, 300)
     wide.save(tmp_path / "wide.png")
     _, text, facts, _ = _read(ocr, tmp_path / "wide.png", tmp_path / "out")
     assert facts["pages"][0]["turned"] == 0
-    assert "Account 1003 has a balance of 12.50" in text
+    assert "Balance 1003 is 12.50" in text
 
 
 def test_encrypted_pdf_is_opened_with_its_password(ocr: Ocr, tmp_path: Path):
@@ -160,14 +168,14 @@ def test_empty_page_needs_review(ocr: Ocr, tmp_path: Path):
 
 
 def test_tall_image_stays_legible(ocr: Ocr, tmp_path: Path):
-    wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 31)]
+    wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 21)]
     tall = Image.new("RGB", (500, 96 * len(wanted) + 40), "white")
     draw = ImageDraw.Draw(tall)
     for number, line in enumerate(wanted):
         draw.text((30, 20 + 96 * number), line, font=ImageFont.load_default(22), fill="black")
     tall.save(tmp_path / "tall.png")
     _, text, _, _ = _read(ocr, tmp_path / "tall.png", tmp_path / "out")
-    assert sum(line in text for line in wanted) >= 29
+    assert sum(line in text for line in wanted) >= 19
 
 
 def test_models_are_open_once_loaded(ocr: Ocr):
