@@ -24,8 +24,8 @@ COLD = {**GREEDY, "temperature": 0.0}
 TIMED = {**COLD, "word_timestamps": True}
 CASES = {  # name: sound and options
     "greedy": ("speech", COLD),
-    "beams": ("speech", {"beam_size": 2, "patience": 1.5, "length_penalty": 0.5, "temperature": 0.0}),
-    "fallback": ("speech", {**GREEDY, "best_of": 2, "temperature": (0.0, 0.4), "logprob_threshold": -0.15}),
+    "beams": ("sentence", {"beam_size": 3, "patience": 1.5, "length_penalty": 0.5, "temperature": 0.0}),
+    "fallback": ("sentence", {**GREEDY, "best_of": 2, "temperature": (0.0, 0.4), "logprob_threshold": -0.15}),
     "repetitive": ("speech", {**GREEDY, "temperature": (0.0, 0.8), "compression_ratio_threshold": 1.2}),
     "prompt": ("speech", {**COLD, "initial_prompt": " Of books and printing. "}),
     "prompt before each window": ("speech", {**COLD, "initial_prompt": "Printing.", "carry_initial_prompt": True}),
@@ -36,6 +36,7 @@ CASES = {  # name: sound and options
     "words": ("noise", {**TIMED, "logprob_threshold": None, "no_speech_threshold": None}),
     "hallucinations": ("noise", {**TIMED, "hallucination_silence_threshold": 0.5, "no_speech_threshold": None}),
     "short": ("short", TIMED),
+    "sentence": ("sentence", COLD),
 }
 
 
@@ -72,6 +73,7 @@ def sounds() -> dict[str, np.ndarray]:
         "speech": np.concatenate([np.pad(sound, (0, 16_000 * pause)) for sound, pause in talk]),  # 34 s: two windows
         "noise": np.concatenate([read_sound("LJ001-0004.flac"), noise, read_sound("LJ001-0002.mp3"), noise[:80_000]]),
         "short": read_sound("LJ001-0008.8k.wav"),
+        "sentence": read_sound("LJ001-0004.flac"),
     }
 
 
@@ -126,7 +128,9 @@ def test_interleaved_transcriptions_get_the_segments_each_gets_alone(model, soun
     assert [[segment.as_json() for segment in each] for each in found] == [wanted(case) for case in cases]
 
 
-@pytest.mark.parametrize(("one", "other"), [("greedy", case) for case in ("beams", "fallback", "prompt", "clips")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("sentence", "beams"), ("sentence", "fallback"), ("greedy", "prompt"), ("greedy", "clips")]
+)
 def test_options_change_the_segments(wanted, one, other):
     """A negative control: the cases are not all the same."""
     assert wanted(one) != wanted(other)
