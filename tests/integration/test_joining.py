@@ -60,7 +60,7 @@ def test_a_file_joins_the_one_at_work_and_is_done_before_it(place: Place):
     assert _companions(place, "short.txt") == {"long"}
     _go(place)
     assert place.ended("long.txt")["state"] == "done"
-    place.drop("later.txt", "fine")  # the worker is idle again, and has not been started anew
+    place.drop("later.txt", "fine")  # the worker is idle again, and was not restarted
     place.ended("later.txt")
     assert len(place.rows("SELECT DISTINCT worker_pid FROM attempts")) == 1
     place.verify()

@@ -1,4 +1,4 @@
-"""What the daemon does by itself at night: the job log is checked and copied, and what is old enough is removed."""
+"""The nightly tasks: check and back up the job log, remove what is older than [retention] allows."""
 
 import json
 import shutil

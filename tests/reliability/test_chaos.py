@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice, nothing half-written, whatever is killed and whenever; see chaos_rig.py."""
+"""Kills at random instants lose nothing, duplicate nothing and leave nothing incomplete; see chaos_rig.py."""
 
 import multiprocessing
 import os

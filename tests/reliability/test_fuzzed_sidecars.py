@@ -1,5 +1,5 @@
-"""Whatever lies beside a file, in its folder, or in its name: the daemon lives, its loop turns, innocent files
-beside it are done, and the books are clean. Arbitrary trees (Hypothesis), thrown at one daemon, with restarts.
+"""Arbitrary trees of files and sidecars (Hypothesis) for one daemon, with restarts: the daemon survives, its loop is
+never blocked, innocent files are processed, and `verify` finds no error.
 """
 
 import os
@@ -49,7 +49,7 @@ def fuzz(house: Sidecars, examples: int) -> None:
             house.begin()
         house.throw(tree)
         if house.trees % RESTART_EVERY == 0:
-            house.daemon.kill()  # at whatever it is doing
+            house.daemon.kill()  # at any point of its work
             house.daemon.wait()
             house.begin()
 

@@ -84,7 +84,7 @@ def test_sidecars_of_the_longest_names_go_with_their_files(house: HostileHouse):
     house.verify()
 
 
-# ---------------------------------------------------------------------------------------- what is no file
+# ---------------------------------------------------------------------------------------- not regular files
 
 
 def test_what_is_no_file_is_left_alone_unopened_and_reported(house: HostileHouse, canary: Canary):

@@ -80,7 +80,7 @@ def _has_ended(place: Place) -> bool:
 
 
 def _check_fsyncs(seen: list[str], at: str) -> None:
-    """After a failed fsync, the same file is not fsynced again. (SQLite writes the frames of its log anew.)"""
+    """After a failed fsync, the same file is not fsynced again. (SQLite writes the frames of its log again.)"""
     distrusted: set[str] = set()
     for call in seen:
         kind, _, path = call.partition(" ")

@@ -1,5 +1,5 @@
 """jobs.db deleted, damaged, or put back from an older copy, with the daemon stopped or running: no drop is lost, no
-result is made twice, and the history is told again by the results."""
+result is made twice, and the history is rebuilt from the results."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The system calls of a whole run come in the order that a power cut at any instant forgives; see syscall_order.py."""
+"""The order of the system calls of a run is safe against a power cut at any instant; see syscall_order.py."""
 
 import tempfile
 from pathlib import Path

@@ -92,7 +92,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize(inline_bytes=st.sampled_from((7, 2**24)))
     def start(self, inline_bytes: int) -> None:
-        preparation.INLINE_BYTES = inline_bytes  # what is larger is prepared in the background
+        preparation.INLINE_BYTES = inline_bytes  # larger files are prepared in the background
         REACHED["examples"] += 1
 
     # one rule for all, as the many would be tried in too few combinations (Hypothesis leaves some out of each example)

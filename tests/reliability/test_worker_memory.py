@@ -13,7 +13,7 @@ from sandbox import Place, wait_for
 from workers_rig import Aftermath, live_through, make_toml, start_broken, stop
 
 _LIMIT = 'memory_max = "300MB"'
-# folder: options of its worker, what is dropped, and how all of it must end
+# folder: the options of its worker, its files, and their expected outcome
 _CASES = {
     "greedy": (_LIMIT, ["allocate 2000"], ("failed", "out_of_memory")),
     "by_child": (_LIMIT, ["allocate_in_child 2000"], ("failed", "out_of_memory")),

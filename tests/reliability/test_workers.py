@@ -77,7 +77,7 @@ def _place(home: Path, numbers: Mapping[str, int]) -> Place:
 
 
 def _ends(numbers: Mapping[str, int], home: Path, round_: int) -> dict[str, tuple[str, set]]:
-    """Return the drops of a round and their permitted outcomes: {file: (text, outcomes)}."""
+    """The files of a round and their permitted outcomes: {file: (text, outcomes)}."""
     ends = {f"{name}/{round_}.txt": ("well", ends) for name, ends in IMPOSTORS.items()}
     for number, (misdeed, how) in enumerate(MISDEEDS.items()):
         folder = misdeed.split()[0] if misdeed.startswith(_HANGING) else "deeds"

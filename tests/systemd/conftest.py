@@ -54,5 +54,5 @@ def service(installed: Installed) -> Iterator[Installed]:
 
 @pytest.fixture
 def drop_in(service: Installed) -> Callable[[str], None]:
-    """Adds lines to the unit, as an administrator does, and starts the service anew."""
+    """Adds lines to the unit, as an administrator does, and restarts the service."""
     return service.add_drop_in

@@ -41,7 +41,7 @@ def test_user_installs_uses_reloads_and_removes_a_service(lab: Lab, ann: dict[st
     run("sh", "-c", "echo three little words >~/inboxd/inbox/words.txt")
     result = lab.path("home/ann/inboxd/outbox/words/result.json")
     wait_for(result.exists, "the result")
-    assert "1 done" in run("/home/ann/.local/bin/inboxd", "status")  # finds ~/.config/inboxd/config.toml by itself
+    assert "1 done" in run("/home/ann/.local/bin/inboxd", "status")  # finds ~/.config/inboxd/config.toml automatically
     assert "words.txt" in run("journalctl", "--user", "-u", "inboxd", "FILE=words.txt", "--no-pager")
     run("systemctl", "--user", "kill", "--signal", "KILL", "inboxd")
     wait_for(lambda: run("systemctl", "--user", "is-active", "inboxd", check=False) == "active\n", "the restart")

@@ -1,4 +1,4 @@
-"""The model store: whole, durable, verified weights under their names, or nothing; and a command that says why."""
+"""The model store: complete, durable, verified weights under their names, or nothing; and commands that report why."""
 
 import functools
 import hashlib
@@ -213,7 +213,7 @@ def test_a_transfer_that_breaks_off_never_gets_the_name(tmp_path, serve):
 
 
 def test_a_full_disk_is_an_error_of_the_disk_and_leaves_nothing(tmp_path, serve):
-    """A limit on the size of files stands for the disk's: the same write(2) fails, with EFBIG for ENOSPC."""
+    """A limit on file sizes simulates a full disk: the same write(2) fails, with EFBIG instead of ENOSPC."""
     content = bytes(4_000_000)
     url = serve(lambda request: reply(request, content))
     script = (

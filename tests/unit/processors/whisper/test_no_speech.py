@@ -70,7 +70,7 @@ def test_sound_without_samples_is_refused(transcribe, tmp_path):
         transcribe(write_wav(tmp_path / "empty.wav", np.zeros(0, np.float32)))
 
 
-# ---------------------------------------------------------------------------------------------- whatever the engine
+# ---------------------------------------------------------------------------------------------- every engine
 
 
 class Scripted:

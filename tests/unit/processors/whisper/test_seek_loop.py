@@ -132,7 +132,7 @@ def test_interleaved_transcriptions_get_the_segments_each_gets_alone(model, soun
     ("one", "other"), [("sentence", "beams"), ("sentence", "fallback"), ("greedy", "prompt"), ("greedy", "clips")]
 )
 def test_options_change_the_segments(wanted, one, other):
-    """A negative control: the cases are not all the same."""
+    """A negative control: the options have an effect."""
     assert wanted(one) != wanted(other)
 
 
