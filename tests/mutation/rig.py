@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 NOT_COPIED = {".git", ".venv", ".mutants", ".demo", ".hypothesis", "state", "inbox", "outbox"}  # at the top level
 _STATE_MACHINE = "tests/reliability/test_state_machine.py -k lives"
 _DAEMONS = (
-    "tests/integration/test_way_of_a_file.py tests/integration/test_upkeep.py tests/reliability/test_lost_database.py"
+    "tests/integration/test_life_cycle.py tests/integration/test_upkeep.py tests/reliability/test_lost_database.py"
 )
 _RIGS = (
     "tests/reliability/test_order.py tests/reliability/test_crash_points.py tests/reliability/test_injected_errors.py "
