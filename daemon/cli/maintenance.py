@@ -141,7 +141,7 @@ def prune(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove what is older than [retention] in config.toml allows.
+    """Remove results and records that are older than [retention] in config.toml allows.
 
     The daemon does this every night."""
     replies = list(ask_all(load_settings(config_file), api.Prune(dry_run=dry_run), api.PruneReply))

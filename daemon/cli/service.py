@@ -17,7 +17,7 @@ from daemon.server import api
 
 
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show what the daemon is doing: queue, running files, and what is waiting and why."""
+    """Show the queue, the running jobs, and which jobs and files wait, and why."""
     settings = load_settings_for_viewing(config_file)
     try:
         reply = ask(settings, api.Status(), api.StatusReply)

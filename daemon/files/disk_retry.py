@@ -227,7 +227,7 @@ def _probe(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a probe that was cut short left behind."""
+    """Remove the files of an interrupted probe."""
     for name in _PROBES:
         (folder / name).unlink(missing_ok=True)
 

@@ -72,7 +72,7 @@ class Duplicates:
                 self._unusable.add(job.id)
 
     def forget(self, job_id: str) -> None:
-        """Drop what is remembered of a job that has started."""
+        """Forget a job that has started."""
         self._unusable.discard(job_id)
 
     def _is_queued(self, job: Job) -> bool:

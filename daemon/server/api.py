@@ -133,7 +133,7 @@ class MetricsReply(Reply):
     workers: list[WorkerCount]
     worker_starts: dict[Text, int]  # by processor
     worker_ends: list[tuple[Text, Text, int]]  # processor, why, how many
-    parked: dict[Text, Text]  # what it waits for, by processor
+    parked: dict[Text, Text]  # the reason why its jobs wait, by processor
     closed: bool
     storage_problem: bool
     config_problem: bool

@@ -51,7 +51,7 @@ def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Serv
                 return
             if len(starts) == _STARTS and starts[-1] - starts[0] < _STARTS_SECONDS:
                 raise
-            log.error("%s Starting over, from what is in the folders.", error)
+            log.error("%s Starting again from the contents of the folders.", error)
         except (OSError, StorageError) as error:
             trouble = error if isinstance(error, StorageError) else StorageError(describe(error), _START_AGAIN)
             if time.monotonic() > give_up or not service.may_wait():

@@ -11,7 +11,7 @@ from processors.whisper.weights import catalogue
 _MAX_VOCABULARY = 400  # characters: about half of Whisper's prompt, 223 tokens, in most languages
 _LAST_TOKEN = 51863  # of the English-only models; the two more of the others are timestamps
 _SPECIAL_TOKEN = "<|"  # start of Whisper's special tokens, such as <|endoftext|>, which text must not contain
-_DETECT = "auto"  # as a language: detect it, whatever config.toml or a folder's options set
+_DETECT = "auto"  # as a language: detect it, even if config.toml or the folder sets another
 _MAX_BEAMS = 64  # more do not help, and each takes memory
 _MAX_TEMPERATURE = 2.0  # above 1 the samples are hardly language
 _MAX_SECONDS = 1_000_000.0  # a recording of eleven days; more is a mistake
@@ -84,7 +84,7 @@ class TranscribeOptions(RecipeOptions):
     # fast: speech only, cut at pauses, all windows at once and without the text before them
     way: Literal["exact", "fast"] = "exact"
     cut_context: bool = True  # fast: encode little more than the speech, not 30 s; doubtful windows again in full
-    vad: bool = True  # voice activity detection: drop text where nobody speaks
+    vad: bool = True  # voice activity detection: omit text where nobody speaks
     task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
     language: str | None = None  # a code such as "de", or a name; "auto", None: detected in the first half minute
     multilingual: bool = False  # detect the language every 15 s of speech, and transcribe each stretch in its own
