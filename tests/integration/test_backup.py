@@ -76,7 +76,7 @@ def test_existing_file_is_replaced_only_with_force(done: Place):
     assert is_copy(target)
 
 
-def test_unrelated_file_with_the_name_of_a_temporary_one_is_left_alone(done: Place):
+def test_unrelated_file_with_the_name_of_a_temporary_one_is_not_touched(done: Place):
     for name in ("copy.part", ".copy.db.part", "jobs-2020-01-01.part"):
         (done.home / name).write_text("mine")
     done.inboxd("backup", str(done.home / "copy.db"))
@@ -213,7 +213,7 @@ def test_temporary_file_of_a_run_that_was_killed_is_removed_by_the_next(database
 
 
 @pytest.mark.parametrize("kind", ["other content", "another name", "a link", "in use"])
-def test_foreign_temporary_file_is_left_alone(kind: str, database: Path, tmp_path: Path):
+def test_foreign_temporary_file_is_not_touched(kind: str, database: Path, tmp_path: Path):
     folder, name = tmp_path / "backups", ".inboxd-backup-0123456789abcdef.part"
     folder.mkdir()
     match kind:

@@ -120,7 +120,7 @@ def test_joining_does_not_keep_another_model_waiting_for_longer_than_the_patienc
     place.verify()
 
 
-def test_a_drop_of_many_files_is_done_whatever_joins_when(place: Place, tmp_path: Path):
+def test_many_files_dropped_together_are_done_whatever_joins(place: Place, tmp_path: Path):
     for number in range(60):
         place.drop(f"{number}.txt", "fine" if number % 3 else f"wait_for go{number % 5}\n{LARGE}")
         if number % 6 == 0:

@@ -28,7 +28,7 @@ MISBEHAVING = """
 """
 
 
-def test_text_goes_in_and_its_result_comes_out(place: Place):
+def test_text_file_gets_its_result(place: Place):
     place.drop("bank/2024/notes.txt", "three little words\n")
     place.drain()
     row = place.row("bank/2024/notes.txt")
@@ -110,7 +110,7 @@ def test_names_are_preserved_whatever_they_contain(place: Place):
     place.verify()
 
 
-def test_what_is_no_drop_is_left_alone(place: Place):
+def test_ignored_names_and_irregular_files_stay_in_the_inbox(place: Place):
     ignored = [".hidden.txt", "x.part", "y.CRDOWNLOAD", "z.txt~", "~$doc.txt", ".syncthing.a.txt.tmp"]
     for name in ignored:
         (place.inbox / name).write_text("x")
@@ -345,7 +345,7 @@ def test_file_replaced_while_it_is_processed_is_processed_again(make_place):
     place.verify()
 
 
-def test_retry_takes_up_a_failed_job_again(make_place):
+def test_retry_queues_a_failed_job_again(make_place):
     place = make_place(MISBEHAVING.format(recipe="").replace("[retry]", "[retry]\nattempts = 1"))
     mark = place.home / "crashed"
     place.drop("a/once.txt", f"crash_once {mark}")

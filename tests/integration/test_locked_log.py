@@ -161,7 +161,7 @@ def test_each_error_has_its_own_advice(code: int, words: str, tmp_path: Path):
     assert isinstance(found, StorageError) and words in found.fix and "OperationalError" not in str(found)
 
 
-def test_damage_and_mistakes_are_no_passing_trouble(tmp_path: Path):
+def test_damage_and_mistakes_are_not_temporary(tmp_path: Path):
     for code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT):
         assert sqlite_errors.explain(_error(code), tmp_path / "jobs.db") is None
     assert sqlite_errors.is_damage(_error(sqlite3.SQLITE_CORRUPT))

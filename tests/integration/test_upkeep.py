@@ -148,7 +148,7 @@ def test_what_is_old_enough_is_shown_and_then_removed(worked):
 
 
 @pytest.mark.parametrize("change", ["a file was added", "the document is another's", "a folder was added"])
-def test_result_that_is_not_as_it_was_published_stays(worked, change: str):
+def test_changed_result_is_not_removed(worked, change: str):
     place = worked('results = "1ms"')
     folder = place.outbox / "bank/good"
     if change == "a file was added":

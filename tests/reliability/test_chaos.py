@@ -24,7 +24,7 @@ def _check(verdict: Verdict) -> None:
     assert verdict.consumer["looked"] == verdict.account.files, f"the consumer overlooked results; {again}"
 
 
-def test_some_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
+def test_some_kills_lose_and_repeat_nothing(tmp_path: Path):
     verdict = Round(tmp_path, seed=SEED, kills=SHORT_KILLS, outbox=tmp_path / "outbox").run()
     _check(verdict)
     assert verdict.account.looks == verdict.account.files > SHORT_KILLS
@@ -33,7 +33,7 @@ def test_some_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
 
 
 @pytest.mark.long
-def test_ten_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
+def test_ten_thousand_kills_lose_and_repeat_nothing(tmp_path: Path):
     kills = min(KILLS, KILLS_A_ROUND)
     seeds = range(SEED, SEED + -(-KILLS // kills))
     started = time.monotonic()

@@ -221,7 +221,7 @@ def test_file_replaced_before_it_was_taken_is_the_new_one(house: House):
         house.expect("replaced", {"f.txt": b"the new one"})
 
 
-def test_files_deleted_at_once_leave_nothing_undone(house: House):
+def test_files_deleted_immediately_leave_no_open_job(house: House):
     with Writer(house.folder("fleeting")) as writer:
         for _ in range(5):
             writer.do("for i in range(100): open(f'{i}.txt', 'w').close(); os.unlink(f'{i}.txt')")
@@ -230,7 +230,7 @@ def test_files_deleted_at_once_leave_nothing_undone(house: House):
     assert house.original(house.ended("fleeting/stays.txt")) == A
 
 
-def test_folder_deleted_and_made_again_is_watched_again(house: House):
+def test_folder_deleted_and_created_again_is_watched(house: House):
     with Writer(house.folder("made_again")) as writer:
         for number in range(3):
             writer.do("os.makedirs('sub/sub'); open('sub/sub/.f', 'w').write('again')")

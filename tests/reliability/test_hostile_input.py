@@ -87,7 +87,7 @@ def test_sidecars_of_the_longest_names_go_with_their_files(house: HostileHouse):
 # ---------------------------------------------------------------------------------------- not regular files
 
 
-def test_what_is_no_file_is_left_alone_unopened_and_reported(house: HostileHouse, canary: Canary):
+def test_irregular_file_is_reported_and_never_opened(house: HostileHouse, canary: Canary):
     inbox = house.inbox
     os.mkfifo(inbox / "pipe.txt")
     (inbox / "link.txt").symlink_to(canary.file)

@@ -78,7 +78,7 @@ def test_flood_of_files_renamed_in_at_once_is_queued_to_the_last(make_house):
     )
 
 
-def test_thousand_folders_moved_in_at_once_are_all_looked_into(make_house):
+def test_thousand_folders_moved_in_at_once_are_all_scanned(make_house):
     house = make_house(BUSY)
     tree = house.elsewhere / "tree"
     for number in range(1000):

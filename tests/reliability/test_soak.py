@@ -43,7 +43,7 @@ def make_soak(tmp_path: Path) -> Iterator[Callable[..., Soak]]:
         soak.close()
 
 
-def test_daemon_holds_no_more_at_the_end_than_at_the_beginning(make_soak):
+def test_daemon_does_not_grow(make_soak):
     soak = make_soak()
     account = soak.run(SHORT_SECONDS, sample_seconds=0.1, rest_seconds=15.0)
     assert account.bad == 0, (account.notes, SEED)

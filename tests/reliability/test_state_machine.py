@@ -400,12 +400,12 @@ def _run(machine: type[Life], *, examples: int, steps: int = 30, derandomize: bo
     )
 
 
-def test_lives_of_a_daemon_lose_nothing_and_make_nothing_twice():
+def test_random_lives_of_a_daemon_lose_and_repeat_nothing():
     _run(Life, examples=25)
 
 
 @pytest.mark.long
-def test_thousands_of_lives_lose_nothing_and_make_nothing_twice():
+def test_thousands_of_lives_of_a_daemon_lose_and_repeat_nothing():
     REACHED.clear()
     _run(Life, examples=int(os.environ.get("INBOXD_EXAMPLES", "10000")), derandomize=False)
     print("state machine:", ", ".join(f"{count} {what}" for what, count in sorted(REACHED.items())), "0 bad")

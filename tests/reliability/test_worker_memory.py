@@ -36,7 +36,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_limit_of_memory_ends_only_what_passes_it(aftermath: Aftermath, name: str):
+def test_memory_limit_kills_only_the_worker_above_it(aftermath: Aftermath, name: str):
     _, texts, end = _CASES[name]
     assert {aftermath.end_of(f"{name}/{number}.txt") for number in range(len(texts))} == {end}
 
@@ -64,7 +64,7 @@ def test_neighbors_of_greedy_workers_are_all_done(aftermath: Aftermath):
     assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
 
 
-def test_worker_goes_before_the_daemon_where_the_system_has_no_memory_left(make_place):
+def test_worker_is_killed_before_the_daemon_when_the_system_runs_out_of_memory(make_place):
     place = make_place(make_toml({"deeds": ""}))
     daemon = place.start()
     place.drop("deeds/x.txt", f"wait_for {place.home / 'go'}")

@@ -120,7 +120,7 @@ def test_many_rounds_of_bad_workers_leave_the_daemon_as_light_as_before(tmp_path
 
 
 @pytest.mark.parametrize("name", IMPOSTORS)
-def test_program_that_is_no_worker_costs_its_own_job_only(aftermath: Aftermath, name: str):
+def test_invalid_worker_program_costs_only_its_own_job(aftermath: Aftermath, name: str):
     assert aftermath.end_of(f"{name}/0.txt") in IMPOSTORS[name], aftermath.rows[f"{name}/0.txt"]
 
 
@@ -131,21 +131,21 @@ def test_worker_that_never_loads_parks_its_jobs_with_the_reason(aftermath: After
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS)
-def test_misdeed_costs_its_own_job_only(aftermath: Aftermath, misdeed: str):
+def test_misbehavior_costs_only_its_own_job(aftermath: Aftermath, misdeed: str):
     number = list(MISDEEDS).index(misdeed)
     (row,) = [row for file, row in aftermath.rows.items() if file.endswith(f"/0 {number}.txt")]
     assert (row["state"], row["error_kind"]) in MISDEEDS[misdeed], row
     assert row["attempts"] == (1 if row["state"] == "done" else 2), row
 
 
-def test_neighbors_of_bad_workers_are_all_done(aftermath: Aftermath):
+def test_neighbors_of_bad_workers_are_all_processed(aftermath: Aftermath):
     others = {file: row for file, row in aftermath.rows.items() if "/" not in file}
     assert len(others) == 3 * NEIGHBORS
     assert {row["state"] for row in others.values()} == {"done"}
     assert {row["attempts"] for row in others.values()} == {1}
 
 
-def test_daemon_is_as_light_after_bad_workers_as_before(aftermath: Aftermath):
+def test_daemon_uses_no_more_memory_after_bad_workers(aftermath: Aftermath):
     _check_burden(aftermath, peak_bytes=100_000_000)
 
 

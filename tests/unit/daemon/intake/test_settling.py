@@ -40,7 +40,7 @@ def test_what_was_never_seen_is_not_ready():
 
 
 @pytest.mark.parametrize("hint_first", [True, False])
-def test_completed_file_is_ready_at_its_first_look(hint_first):
+def test_completed_file_is_ready_at_the_first_scan(hint_first):
     settling = Settling(2.0)
     if hint_first:
         settling.complete(FILE)

@@ -169,7 +169,7 @@ def test_watching_twice_is_watching_once(watched):
     assert messages == [LookAt(folder=watched.inbox, name="file")] * 2, "it was made, and it was closed"
 
 
-def test_folder_deleted_and_made_again_is_watched_again(watched):
+def test_folder_deleted_and_created_again_is_watched(watched):
     sub = watched.inbox / "sub"
     sub.mkdir()
     assert watched.watcher.watch(sub)
@@ -341,7 +341,7 @@ def test_lost_events_are_reported(tmp_path):
 # ------------------------------------------------------------------------------------------------ what cannot be
 
 
-def test_what_is_no_folder_is_a_problem_with_a_reason(watched, tmp_path, caplog):
+def test_path_that_is_not_a_folder_is_reported_with_the_reason(watched, tmp_path, caplog):
     (watched.inbox / "file").write_text("text")
     (watched.inbox / "link").symlink_to(tmp_path)
     for name in ("file", "link"):
