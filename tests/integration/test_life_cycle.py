@@ -1,4 +1,4 @@
-"""From drop to result, with the daemon as a real process and workers as its real children."""
+"""The life cycle of a file, with the daemon as a real process and workers as its real children."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """The command `inboxd` in processes forked from a server process that has already imported its modules.
 
-An interpreter that imports them takes 0.6 s of CPU time; a fork takes 0.02 s, and the tests run the command hundreds of
+An interpreter that imports them takes 0.4 s of CPU time; a fork takes 0.02 s, and the tests run the command hundreds of
 times. A variable that acts when the interpreter starts (PYTHONIOENCODING, LC_ALL) needs a server of its own: pass it as
 `interpreter`. A test of a variable that acts when the program is loaded (LD_PRELOAD, TZ), or of a program around the
 daemon, must start the interpreter itself.
