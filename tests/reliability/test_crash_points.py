@@ -68,7 +68,7 @@ def _every_point(
 
 
 def test_kill_between_changes_of_the_disk_loses_nothing(fork_server: ForkServer, tmp_path: Path):
-    _every_point(fork_server, tmp_path, lambda home: home / "outbox", step=37)
+    _every_point(fork_server, tmp_path, lambda home: home / "outbox", step=61)
 
 
 @pytest.mark.long
