@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions
 from processors.remote import ServerOptions
-from processors.whisper.weights import catalogue
+from processors.whisper.weights import catalog
 
 _MAX_VOCABULARY = 400  # characters: about half of Whisper's prompt, 223 tokens, in most languages
 _LAST_TOKEN = 51863  # of the English-only models; the two more of the others are timestamps
@@ -36,9 +36,9 @@ class WhisperOptions(ServerOptions):
 
     @model_validator(mode="after")
     def _check_model(self) -> "WhisperOptions":
-        if self.engine == "openai-whisper" and self.model not in catalogue.NAMES and not self.model.endswith(".pt"):
+        if self.engine == "openai-whisper" and self.model not in catalog.NAMES and not self.model.endswith(".pt"):
             raise ValueError(
-                f"unknown Whisper model {self.model!r}: write the path of a .pt file, or {', '.join(catalogue.NAMES)}"
+                f"unknown Whisper model {self.model!r}: write the path of a .pt file, or {', '.join(catalog.NAMES)}"
             )
         return self
 
@@ -172,7 +172,7 @@ class TranscribeOptions(RecipeOptions):
         name = (language or _DETECT).strip().lower()
         if name == _DETECT:
             return None
-        code = catalogue.language_code(name)
+        code = catalog.language_code(name)
         if code is None:
             raise ValueError(f'unknown language {language!r}: write a code such as "en", or "auto" to detect it')
         return code

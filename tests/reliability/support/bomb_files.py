@@ -95,7 +95,7 @@ def heic(width: int, height: int) -> bytes:
 
 
 def pdf(objects: Iterable[bytes], trailer: bytes = b"") -> bytes:
-    """Objects 1, 2 …; the first is the catalogue."""
+    """Objects 1, 2 …; the first is the catalog."""
     parts, offsets, at = [b"%PDF-1.7\n"], [], 9
     for number, content in enumerate(objects, start=1):
         offsets.append(at)

@@ -17,7 +17,7 @@ import pytest
 from paths import ROOT
 
 from processors.models import hub, storage
-from processors.whisper.weights import catalogue, source
+from processors.whisper.weights import catalog, source
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
 # Fetches that must not succeed are kept from the networks that they would find on a developer's machine.
@@ -96,7 +96,7 @@ def test_what_was_fetched_is_there_with_its_source_and_a_second_fetch_does_nothi
 
 def test_listing_imports_no_torch_and_knows_what_is_here(models):
     listed = {model["name"]: model for model in events(command(models, "list", "--json"))}
-    assert set(listed) >= set(catalogue.CHECKPOINTS)
+    assert set(listed) >= set(catalog.CHECKPOINTS)
     assert listed["tiny.en"]["present"] and not listed["large-v1"]["present"]
     look = "import sys, processors.models_cli; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], cwd=ROOT).returncode == 0

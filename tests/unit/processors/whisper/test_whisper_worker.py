@@ -14,7 +14,7 @@ from paths import ROOT, TESTS
 from processors import contract, protocol
 from processors.contract import BadInput, Progress, Unavailable
 from processors.whisper import Whisper, WhisperOptions
-from processors.whisper.weights import catalogue
+from processors.whisper.weights import catalog
 from tests.unit.processors.whisper.test_whisper import read_sound, write_wav
 
 SAMPLES = TESTS / "data" / "audio"
@@ -90,7 +90,7 @@ def test_checkpoint_loaded_by_path_reports_the_language_probability(transcribe, 
     loaded = processor.load(WhisperOptions(model=str(blank), device="cpu"), tmp_path, Progress(lambda message: None))
     assert (loaded.engine, loaded.model, loaded.device) == ("openai-whisper", str(blank), "cpu")
     found = transcribe("LJ001-0008.8k.wav", by=processor, temperature=0.0)
-    assert found.json()["language"] in catalogue.LANGUAGES
+    assert found.json()["language"] in catalog.LANGUAGES
     assert 0 < found.json()["language_probability"] < 0.5
     assert found.finished.review
 
