@@ -13,6 +13,8 @@ _LONGEST = (
     "test_seek_loop.py",
     "test_samples.py",
     "test_ocr.py",
+    "test_text_layer.py",
+    "test_no_speech.py",
     "test_whisper.py",
     "test_power_cut.py",
     "test_fuzzed_sidecars.py",

@@ -120,11 +120,11 @@ def _each_fault(
 
 
 def test_call_that_fails_once_costs_nothing(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=149, count=1)
+    _each_fault(fork_server, tmp_path, step=211, count=1)
 
 
 def test_work_continues_once_calls_no_longer_fail(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=151, count=UNTIL_GONE)
+    _each_fault(fork_server, tmp_path, step=223, count=UNTIL_GONE)
 
 
 def test_call_that_fails_in_a_group_costs_nothing(fork_server: ForkServer, tmp_path: Path):

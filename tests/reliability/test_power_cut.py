@@ -63,7 +63,7 @@ def test_disks_forget_what_was_not_made_durable(kind: str, tmp_path: Path):
 
 @pytest.mark.parametrize("layout", ["ext4", "two ext4"])
 def test_power_cut_loses_nothing(layout: str, make_rig: Callable[..., PowerCuts]):
-    make_rig(layout).run(4)
+    make_rig(layout).run(3)
 
 
 @pytest.mark.parametrize(
