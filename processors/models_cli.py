@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from processors.models import hub, storage
-from processors.whisper.weights import catalogue, source
+from processors.whisper.weights import catalog, source
 
 _REPORT_SHARE = 0.1  # without a terminal: one line per this share of the total
 _REPORT_BYTES = 50_000_000  # or per this many bytes, if the total is unknown
@@ -104,9 +104,9 @@ class Report:
 
 
 def _list(options: argparse.Namespace, report: Report) -> int:
-    for name in catalogue.CHECKPOINTS:
+    for name in catalog.CHECKPOINTS:
         path, record = source.find(name, options.models), source.present(name, options.models)
-        also = "".join(f" (alias: {alias})" for alias, of in catalogue.ALIASES.items() if of == name)
+        also = "".join(f" (alias: {alias})" for alias, of in catalog.ALIASES.items() if of == name)
         _list_model(report, name, also, path, record)
     for name in hub.stored(options.models):
         _list_model(report, name, "", hub.location(name, options.models), hub.present(name, options.models))
@@ -144,7 +144,7 @@ def _fetch(options: argparse.Namespace, report: Report) -> int:
 
 
 def _convert(options: argparse.Namespace, report: Report) -> int:
-    if options.name not in catalogue.NAMES:
+    if options.name not in catalog.NAMES:
         return _unknown(options.name, report)
     record = source.convert(
         options.name, options.source, options.models, lambda *done: report.progress(options.name, *done)
@@ -165,7 +165,7 @@ def _verify(options: argparse.Namespace, report: Report) -> int:
                 f'{options.name} is not stored here. Run "inboxd models fetch {options.name}".', os.EX_NOINPUT
             )
     for name, path, good in _verdicts(options.models):
-        if options.name and catalogue.canonical(options.name) != catalogue.canonical(name):
+        if options.name and catalog.canonical(options.name) != catalog.canonical(name):
             continue
         report.line("model", f"{name:16} {_VERDICTS[good]}", name=name, path=str(path), good=good)
         worst = os.EX_DATAERR if good is False else worst
@@ -185,8 +185,8 @@ def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
         name = path.name.removesuffix(".pt")
         record = storage.Record.read(source.record_of(path))
         expected = record.sha256 if record else None
-        if not expected and catalogue.canonical(name) in catalogue.CHECKPOINTS:
-            expected = source.published_sha256(catalogue.canonical(name))
+        if not expected and catalog.canonical(name) in catalog.CHECKPOINTS:
+            expected = source.published_sha256(catalog.canonical(name))
         yield name, path, None if expected is None else storage.sha256_of(path) == expected
     for name in hub.stored(models):
         record, path = hub.present(name, models), hub.location(name, models)
@@ -213,14 +213,14 @@ _COMMANDS = {"list": _list, "fetch": _fetch, "convert": _convert, "verify": _ver
 
 def _store_of(name: str) -> ModuleType | None:
     """Return the module that stores weights of this name (`source` or `hub`); None if the name is unknown."""
-    if name in catalogue.NAMES:
+    if name in catalog.NAMES:
         return source
     return hub if hub.is_name(name) else None
 
 
 def _unknown(name: str, report: Report) -> int:
     return report.error(
-        f"Unknown model {name!r}. Whisper's models: {', '.join(catalogue.NAMES)}. "
+        f"Unknown model {name!r}. Whisper's models: {', '.join(catalog.NAMES)}. "
         "Name a vision-language model as its hub does: ORGANIZATION/NAME.",
         os.EX_USAGE,
     )

@@ -65,7 +65,7 @@ def draw_receipt(receipt: dict) -> Image.Image:
     draw = ImageDraw.Draw(paper)
     ink, y = (52, 50, 58), 50
 
-    def centred(text: str, face: ImageFont.FreeTypeFont, step: int) -> None:
+    def centered(text: str, face: ImageFont.FreeTypeFont, step: int) -> None:
         nonlocal y
         draw.text((310, y), text, font=face, fill=ink, anchor="ma")
         y += step
@@ -77,9 +77,9 @@ def draw_receipt(receipt: dict) -> Image.Image:
         y += step
 
     plain, bold = font("DejaVuSansMono", 27), font("DejaVuSansMono-Bold", 31)
-    centred(receipt["shop"].upper(), font("DejaVuSansMono-Bold", 44), 66)
-    centred(receipt["address"], font("DejaVuSansMono", 24), 40)
-    centred("VAT no. 000 0000 00", font("DejaVuSansMono", 24), 60)
+    centered(receipt["shop"].upper(), font("DejaVuSansMono-Bold", 44), 66)
+    centered(receipt["address"], font("DejaVuSansMono", 24), 40)
+    centered("VAT no. 000 0000 00", font("DejaVuSansMono", 24), 60)
     row("08/06/2024  17:42", "Till 3", plain, 58)
     for item in receipt["items"]:
         row(item["description"], item["price"], plain)
@@ -89,7 +89,7 @@ def draw_receipt(receipt: dict) -> Image.Image:
     row("TOTAL GBP", receipt["total"], bold, 56)
     row("Card payment", receipt["total"], plain)
     row("Items", str(len(receipt["items"])), plain, 70)
-    centred("Thank you, see you soon", plain, 60)
+    centered("Thank you, see you soon", plain, 60)
     bars = random.Random(SEED)
     x = 110
     while x < 510:

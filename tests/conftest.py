@@ -1,4 +1,4 @@
-"""Places for the tests that drop files; see sandbox.py."""
+"""The order of the test modules, and a place for the tests that drop files; see sandbox.py."""
 
 import os
 import sys
@@ -8,33 +8,42 @@ from pathlib import Path
 import pytest
 from sandbox import Place
 
-# In the order in which they start; the others come after them.
+# The modules that take the most CPU time, or wait longest, in the order in which they start; the others follow.
 _LONGEST = (
-    "test_vlm",
-    "test_graphed_greedy.py",
-    "test_ocr.py",
-    "test_power_cut.py",
-    "test_whisper.py",
-    "test_samples.py",
-    "test_way_of_a_file.py",
-    "test_crash_points.py",
-    "test_options_nearby.py",
-    "test_soak.py",
     "test_seek_loop.py",
-    "test_decoding.py",
+    "test_samples.py",
+    "test_ocr.py",
+    "test_text_layer.py",
+    "test_no_speech.py",
+    "test_whisper.py",
+    "test_power_cut.py",
+    "test_fuzzed_sidecars.py",
+    "test_life_cycle.py",
+    "test_state_machine.py",
+    "test_lost_events.py",
+    "test_encodings.py",
+    "test_chaos.py",
+    "test_graphed_greedy.py",
+    "test_vlm",
     "test_whisper_worker.py",
     "test_workers.py",
+    "test_decoding.py",
+    "test_crash_points.py",
+    "test_injected_errors.py",
+    "test_soak.py",
+    "test_clock_steps.py",
+    "test_options_nearby.py",
     "test_bombs.py",
 )
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' own processes share the cores: more only wait for each other
-# Without its bytecode kept, each worker of each daemon compiles the same modules, and each run all of the tests.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the test processes share the cores
+# Without saved bytecode, every worker of every daemon would compile the same modules again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest modules first: one that starts last keeps everybody waiting."""
+    """Start the longest modules first: at the end, the others would wait for them."""
     items.sort(key=_place_in_line)
 
 
@@ -44,7 +53,7 @@ def _place_in_line(item: pytest.Item) -> int:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    """A place for plain text: no model needed."""
+    """A place for plain text, which needs no model."""
     made = Place(tmp_path)
     yield made
     made.stop_all()
@@ -52,7 +61,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture
 def make_place(tmp_path: Path) -> Iterator[Callable[[str], Place]]:
-    """Makes a place with a config.toml of the test's own."""
+    """Make a place with the config.toml of the test."""
     made: list[Place] = []
 
     def make(toml: str) -> Place:

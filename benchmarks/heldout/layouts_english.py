@@ -94,7 +94,7 @@ def high_street(path: Path, rng: random.Random, count: int, family: str) -> list
 
 
 def app_bank(path: Path, rng: random.Random, count: int, family: str) -> list[TruthAccount]:
-    """Two accounts; one signed amount column with the currency in front; a grey line of details below each row."""
+    """Two accounts; one signed amount column with the currency in front; a gray line of details below each row."""
     books = [
         keep_books(rng, "en", "GBP", count=count - count // 3, start=date(2024, 2, 1), account="04417783"),
         keep_books(
@@ -118,9 +118,9 @@ def _app_account(sheet: Sheet, book, rng: random.Random) -> TruthAccount:
         sheet.rule(40, 555)
         sheet.down(4)
         for x, text, align in ((40, "Date", "left"), (120, "Description", "left")):
-            sheet.text(x, text, align, grey=0.3)
-        sheet.text(470, "(GBP) Amount", "right", grey=0.3)
-        sheet.text(555, "(GBP) Balance", "right", grey=0.3)
+            sheet.text(x, text, align, gray=0.3)
+        sheet.text(470, "(GBP) Amount", "right", gray=0.3)
+        sheet.text(555, "(GBP) Balance", "right", gray=0.3)
         sheet.down(18)
 
     sheet.text(40, "Personal Account statement" if not truth.rows else "", bold=True, size=16)
@@ -144,13 +144,13 @@ def _app_account(sheet: Sheet, book, rng: random.Random) -> TruthAccount:
         texts = [move.texts[0]]
         for text in move.texts[1:]:
             sheet.down(12)
-            sheet.text(120, text, size=8, grey=0.4)
+            sheet.text(120, text, size=8, gray=0.4)
             texts.append(text)
         sheet.down(22)
         debit, credit = (move.amount, None) if move.change < 0 else (None, move.amount)
         truth.rows.append(Truth(sheet.page, move.day, " ".join(texts), debit, credit, move.balance))
     sheet.down(10)
-    sheet.text(40, "Your eligible deposits are protected up to £85,000.00 by the scheme.", size=7, grey=0.4)
+    sheet.text(40, "Your eligible deposits are protected up to £85,000.00 by the scheme.", size=7, gray=0.4)
     return truth
 
 

@@ -41,11 +41,11 @@ class Sheet:
         self.off_page: Callable[[], None] = lambda: None  # writes the foot of each full page
 
     def text(self, x: float, text: str, align: str = "left", *, y: float | None = None, **style: object) -> None:
-        """Write one line at the current height; `style`: bold, size, grey (0 is black)."""
+        """Write one line at the current height; `style`: bold, size, gray (0 is black)."""
         size = style.get("size") or self.size
         self._canvas.setFont(self._fonts[1 if style.get("bold") else 0], size)
-        grey = style.get("grey") or 0
-        self._canvas.setFillColor(Color(grey, grey, grey))
+        gray = style.get("gray") or 0
+        self._canvas.setFillColor(Color(gray, gray, gray))
         at = self.height - (self.y if y is None else y) - size
         {
             "left": self._canvas.drawString,
@@ -58,8 +58,8 @@ class Sheet:
         at = self.height - (self.y if y is None else y)
         self._canvas.line(left, at, right, at)
 
-    def shade(self, left: float, right: float, height: float, grey: float = 0.9) -> None:
-        self._canvas.setFillColor(Color(grey, grey, grey))
+    def shade(self, left: float, right: float, height: float, gray: float = 0.9) -> None:
+        self._canvas.setFillColor(Color(gray, gray, gray))
         self._canvas.rect(left, self.height - self.y - height, right - left, height, stroke=0, fill=1)
 
     def down(self, points: float) -> None:

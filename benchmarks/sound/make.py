@@ -1,6 +1,6 @@
 """Synthesize the Japanese recordings of this folder: `python make.py`; requires pyopenjtalk-plus and PyAV.
 
-No package contains recordings of Japanese speech with a free licence. Synthesized speech is easier to understand than
+No package contains recordings of Japanese speech with a free license. Synthesized speech is easier to understand than
 a person's: use it to compare modes of transcription, not languages.
 """
 
@@ -58,7 +58,7 @@ def main() -> None:
         rows.append((name, text, "ja", f"{len(sound) / rate_hz:.2f}", SOURCE, "CC BY 3.0 (voice)"))
     with (FOLDER / "manifest.tsv").open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, lineterminator="\n")
-        lines.writerow(("file", "reference", "lang", "seconds", "source", "licence"))
+        lines.writerow(("file", "reference", "lang", "seconds", "source", "license"))
         lines.writerows(rows)
 
 

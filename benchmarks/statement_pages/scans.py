@@ -1,4 +1,4 @@
-"""Turn clean PDF pages into scans: a little skew, an occasional right angle, blur, noise, grey paper, JPEG."""
+"""Turn clean PDF pages into scans: a little skew, an occasional right angle, blur, noise, gray paper, JPEG."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command works with: config.toml, the running daemon's reply, JSON on stdout."""
+"""Shared by the commands: reading config.toml, requests to the running daemon, JSON on stdout."""
 
 import json
 import os

@@ -141,7 +141,7 @@ def prune(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove what is older than [retention] in config.toml allows.
+    """Remove results and records that are older than [retention] in config.toml allows.
 
     The daemon does this every night."""
     replies = list(ask_all(load_settings(config_file), api.Prune(dry_run=dry_run), api.PruneReply))
@@ -158,7 +158,7 @@ def prune(
 
 
 def prune_summary(counts: Mapping[str, int], *, dry_run: bool) -> str:
-    """What `prune` removed or, with `dry_run`, would remove, from the numbers by kind in the daemon's reply."""
+    """A sentence about what `prune` removed, or would remove with `dry_run`; `counts` is the daemon's reply."""
     if not counts:
         return "Nothing is old enough to remove; [retention] in config.toml sets the ages."
     parts = [f"{n} {_PLURALS.get(what, (what, what))[n != 1]}" for what, n in counts.items() if what != "kept"]

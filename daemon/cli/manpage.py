@@ -32,7 +32,7 @@ _STATUS = (
     (errors.UsageError.exit_code, "usage error: an unknown command, option, job, file or name"),
     (
         errors.StoreError.exit_code,
-        "the job log, or with models verify a model, is damaged; or the job log has another version",
+        "the job log is damaged or has another version; models verify: a model is damaged",
     ),
     (os.EX_NOINPUT, "models: the named weights are not stored here"),
     (

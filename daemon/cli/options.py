@@ -22,7 +22,7 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-UserOption = Annotated[bool, typer.Option("--user", help="Use a service of your own, which needs no root.")]
+UserOption = Annotated[bool, typer.Option("--user", help="Install or remove a service of your own, without root.")]
 
 
 def completes(look: Callable[[Path | None], completion.Completions]) -> Callable[..., completion.Completions]:

@@ -88,7 +88,7 @@ def process(
         typer.Option(
             "--recipe",
             "-r",
-            help="The recipe to use for every file that it supports, instead of those that config.toml selects.",
+            help="Use this recipe for every file that it supports, instead of the one that config.toml selects.",
             autocompletion=completes(completion.recipes),
         ),
     ] = None,

@@ -17,7 +17,7 @@ from daemon.server import api
 
 
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show what the daemon is doing: queue, running files, and what is waiting and why."""
+    """Show the queue, the running jobs, and which jobs and files wait, and why."""
     settings = load_settings_for_viewing(config_file)
     try:
         reply = ask(settings, api.Status(), api.StatusReply)
@@ -41,7 +41,7 @@ def _print_recorded_counts(settings: config.Settings) -> None:
 
 def watch(
     seconds: Annotated[
-        float | None, typer.Option(help="Stop after this many seconds (default: at q or Ctrl-C).")
+        float | None, typer.Option(help="Stop after this many seconds (default: run until q or Ctrl-C).")
     ] = None,
     config_file: ConfigOption = None,
 ) -> None:
@@ -91,7 +91,9 @@ def install(
     user: UserOption = False,
     group: Annotated[
         str | None,
-        typer.Option(help="Group whose members may drop files and read results (default: the current one, or inboxd)."),
+        typer.Option(
+            help="The group whose members may drop files and read results (default: the current one, or inboxd)."
+        ),
     ] = None,
 ) -> None:
     """Install or upgrade the systemd service, start it, and show where everything is."""

@@ -57,7 +57,7 @@ class Hours:
         )
 
     def next_start(self, moment: datetime) -> time | None:
-        """When they begin next; None: they have no end."""
+        """The next time at which they begin; None if they never end."""
         starts = sorted(start for start, _ in self.spans)
         return next((start for start in starts if start > moment.time()), starts[0] if starts else None)
 

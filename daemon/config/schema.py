@@ -158,7 +158,7 @@ class ScheduleTable(_Table):
     """`[schedule]`: periodic tasks."""
 
     rescan: Seconds = Field(default=30.0, gt=0)  # of the complete inbox, as events may be lost
-    probe: Seconds = Field(default=15.0, gt=0)  # of whatever waiting jobs lack
+    probe: Seconds = Field(default=15.0, gt=0)  # checks whether missing weights and servers are available now
     unload: Seconds = Field(default=15.0, gt=0)  # of workers that have been idle for `keep_alive`
     active: Annotated[str, AfterValidator(_normalize_hours)] = ""  # when jobs may start: "22:00-06:00"; "": always
     nightly: Annotated[str, AfterValidator(_check_clock)] = "03:30"  # for the backup of the job log and for retention

@@ -20,7 +20,7 @@ from processors.contract import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What to do with a file: a processor, the processor's options, and the recipe's own."""
+    """A processor, the options of the processor, and the options of the recipe."""
 
     name: str
     processor: str

@@ -1,7 +1,7 @@
 """Parse untrusted TOML, with limits on depth, key length and values.
 
 `tomllib` recurses into nested values, and its time grows with the square of the number of parts in a dotted key. So a
-linear scan counts brackets, braces and dots first, and the values are checked afterwards. No I/O.
+linear scan counts brackets, braces and dots first, and the values are checked last. No I/O.
 """
 
 import math
@@ -84,7 +84,7 @@ def literal(value: object, *, most: int = MAX_SHOWN_CHARS) -> str:
 
 
 def has_controls(text: str, *, allowed: str = "") -> bool:
-    """Does `text` have control characters other than the `allowed` ones?"""
+    """True if `text` has control characters other than the `allowed` ones."""
     return any(unicodedata.category(char) == "Cc" and char not in allowed for char in text)
 
 

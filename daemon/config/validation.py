@@ -156,7 +156,7 @@ def _position(table: Any, place: Place) -> list[int]:
 
 
 def _words(item: ErrorDetails, cls: type[BaseModel]) -> str:
-    """Why a value is wrong, in plain words."""
+    """The reason why a value is wrong, in plain words."""
     kind, value, context = item["type"], item["input"], item.get("ctx", {})
     if kind in _WORDS:
         return _WORDS[kind]

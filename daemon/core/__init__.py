@@ -1,1 +1,1 @@
-"""What every other package builds on: the job, messages, errors, durable file operations, the journal."""
+"""The basis of every other package: the job, messages, errors, durable file operations, the journal."""

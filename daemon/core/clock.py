@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the parts ask for the time."""
+    """The clock that every component reads."""
 
     def monotonic(self) -> float:
         """Seconds, for durations: never set back."""

@@ -31,7 +31,7 @@ _FINAL = {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
 
 
 class Overrides(TypedDict, total=False):
-    """What a job does differently from its recipe; stored as JSON."""
+    """The options in which a job differs from its recipe; stored as JSON."""
 
     options: Mapping[str, object]  # from the options files near the original
     origins: Mapping[str, str]  # the options file of each of them; "recipe" for the recipe
@@ -52,7 +52,7 @@ class Job:
     state: JobState
     priority: int = 0  # greater goes first
     attempt: int = 0  # attempts started, ever; names the staging folder
-    charged: int = 0  # attempts that count towards the limit
+    charged: int = 0  # attempts that count toward the limit
     interruptions: int = 0  # attempts in a row that ended with the daemon
     alone: bool = False  # must not share a batch: it may have killed the last one
     lease: str | None = None  # token of the attempt that may report an outcome

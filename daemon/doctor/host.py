@@ -37,7 +37,7 @@ _NAMES = ("inbox", "outbox", "state")
 
 
 def folders(settings: Settings, installation: Installation | None) -> Findings:
-    """Do they exist, may the service use them, and which file systems are they on?"""
+    """Check that the folders exist and that the service may use them; report their file systems."""
     try:
         refuse_overlap(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
     except LayoutError as error:
@@ -69,7 +69,7 @@ def folders(settings: Settings, installation: Installation | None) -> Findings:
 
 
 def why_outside_sandbox(path: Path, installation: Installation | None) -> str | None:
-    """Why the system service may not write there, regardless of permissions; None: it may."""
+    """The reason why the sandbox of the system service forbids writing to `path`; None if it does not."""
     if installation is None or installation.paths.is_for_user:
         return None
     if directive := unit.find_hidden(path):
@@ -84,7 +84,7 @@ def why_outside_sandbox(path: Path, installation: Installation | None) -> str | 
 
 
 def space(settings: Settings, _: Installation | None) -> Findings:
-    """Is there enough free space, also for the largest waiting file?"""
+    """Check that there is enough free space, also for the largest waiting file."""
     largest, where = _largest_waiting(settings.inbox)
     by_device: dict[int, tuple[list[str], Path]] = {}
     for name in _NAMES:
@@ -124,7 +124,7 @@ def _largest_waiting(inbox: Path) -> tuple[int, str]:
 
 
 def storage(settings: Settings, installation: Installation | None) -> Findings:
-    """Do the system calls that inboxd relies on work there?"""
+    """Check that the system calls on which inboxd relies work on the file systems of the folders."""
     for name, folder in (("inbox", settings.inbox / ".taken"), ("outbox", settings.outbox / ".staging")):
         if not folder.parent.is_dir():
             continue
@@ -180,7 +180,7 @@ def _try_calls(name: str, folder: Path, below: Path) -> list[tuple[str, str, str
 
 
 def inotify(settings: Settings, installation: Installation | None) -> Findings:
-    """Are the kernel's limits high enough for the number of folders?"""
+    """Check that the kernel's limits suffice for the number of folders."""
     limits = {path.name: int(path.read_text()) for path in _INOTIFY.iterdir()}
     count = sum(1 for _ in _sub_folders(settings.inbox))
     user = installation.user if installation else None
@@ -214,7 +214,7 @@ def _instances(uid: int) -> int:
 
 
 def clock(settings: Settings, _: Installation | None) -> Findings:
-    """Is the clock synchronized, and not behind the job log?"""
+    """Check that the clock is synchronized, and not behind the job log."""
     newest = 0.0
     try:
         with JobLog(settings.database) as log:

@@ -34,7 +34,7 @@ print(json.dumps(found))
 
 
 def models(settings: Settings, installation: Installation | None) -> Findings:
-    """Can each recipe that a folder uses run now?"""
+    """Check that each recipe in use can run now."""
     for name, recipe, plan in _plans(settings):
         match plan:
             case contract.NotReady():
@@ -86,7 +86,7 @@ def _fix(why: str) -> str:
 
 
 def memory(settings: Settings, _: Installation | None) -> Findings:
-    """Do the models fit, each into its own limit and together into the machine?"""
+    """Check that each model fits its own limit, and that all together fit the machine."""
     total, facts = machine_memory.total_bytes(), _meminfo()
     available, swap = facts.get("MemAvailable", total), facts.get("SwapTotal", 0)
     used_swap = swap - facts.get("SwapFree", swap)
@@ -129,7 +129,7 @@ def _needs(settings: Settings) -> dict[str, tuple[int, int, str]]:
 
 
 def gpus(settings: Settings, installation: Installation | None) -> Findings:
-    """Is there a GPU, may the service use it, and can the workers' torch?"""
+    """Check that a GPU exists, and that the service and the torch of the workers can use it."""
     wanted = [recipe for _, recipe, _ in _plans(settings) if getattr(recipe.options, "device", "cpu") != "cpu"]
     devices = {recipe.name: str(getattr(recipe.options, "device", "")) for recipe in wanted}
     require_gpu = sorted(name for name, device in devices.items() if device.startswith("cuda"))

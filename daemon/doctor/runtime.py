@@ -26,7 +26,7 @@ _JOURNAL_LINES = 5
 
 
 def job_log(settings: Settings, _: Installation | None) -> Findings:
-    """Is it undamaged, of this version, and backed up?"""
+    """Check that the job log is undamaged, of this version, and backed up."""
     path = settings.database
     try:
         with JobLog(path) as log:
@@ -78,7 +78,7 @@ def _copies(settings: Settings) -> Findings:
 
 
 def daemon(settings: Settings, _: Installation | None) -> Findings:
-    """Is it running, with the current code, and able to work?"""
+    """Check that the daemon runs, with the current code, and can work."""
     try:
         reply = client.ask(settings.socket, api.Status(), api.StatusReply, timeout=_ANSWER_SECONDS)
     except NotRunning as error:
@@ -115,7 +115,7 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
 
 
 def _unavailable(settings: Settings, error: NotRunning) -> Findings:
-    """Why no daemon answers, and what the last one failed to recover."""
+    """Explain why no daemon answers, and what the last one could not recover."""
     for job, why in [*unplaced.read(settings.state).items()][:_SHOWN]:
         yield (
             FAIL,
@@ -143,7 +143,7 @@ def _code_changed_at() -> float:
 
 
 def failures(settings: Settings, _: Installation | None) -> Findings:
-    """When did the last job fail, and which failed in the last day?"""
+    """Report the jobs that failed in the last day, and the time of the last failure."""
     a_day_ago = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     try:
         with JobLog(settings.database) as log:
@@ -165,7 +165,7 @@ def failures(settings: Settings, _: Installation | None) -> Findings:
 
 
 def service(installation: Installation | None) -> Findings:
-    """Is it installed, by this version of inboxd, and running?"""
+    """Check that the service is installed, by this version of inboxd, and runs."""
     if installation is None:
         yield OK, "not installed for this config.toml; `inboxd run` runs the daemon in a terminal", ""
         return

@@ -69,8 +69,8 @@ def _open_below(name: str, folder: int, *, make: bool) -> int:
 def _create_below(name: str, folder: int) -> None:
     """Create a folder with the permissions of its parent, which determine who may write: in an inbox, its users.
 
-    The set-group-ID bit is inherited. Permissions that the umask removes are added afterwards, or, in a sandbox that
-    forbids chmod(2) with that bit, by a moment without a umask.
+    The set-group-ID bit is inherited. The permissions that the umask removes are added by chmod(2), or, in a sandbox
+    that forbids chmod(2) with that bit, by creating the folder with an empty umask.
     """
     mode = stat.S_IMODE(os.fstat(folder).st_mode) & ~(stat.S_ISUID | stat.S_ISGID)
     os.mkdir(name, mode, dir_fd=folder)

@@ -107,7 +107,7 @@ class DiskRetry:
             self._pause, self._tries = _PAUSE, 0
 
     def next_try(self) -> float | None:
-        """When `retry` has something to do, by the clock; None: no step waits."""
+        """The time, by the clock, at which `retry` next has something to do; None if no step waits."""
         return self._next_try
 
     def sweep(self) -> None:
@@ -123,7 +123,7 @@ class DiskRetry:
 
     @property
     def problem(self) -> str | None:
-        """What cannot be written, or which steps wait, for people; None: no problem."""
+        """The path that cannot be written, or the steps that wait, in words; None if there is no problem."""
         if self.trouble is not None:
             return self.trouble
         if not self._waiting:
@@ -227,7 +227,7 @@ def _probe(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a probe that was cut short left behind."""
+    """Remove the files of an interrupted probe."""
     for name in _PROBES:
         (folder / name).unlink(missing_ok=True)
 

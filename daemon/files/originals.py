@@ -1,4 +1,4 @@
-"""Where the original and its sidecars are in a result."""
+"""The location of the original and its sidecars in a result."""
 
 import os
 from collections.abc import Iterable

@@ -77,7 +77,7 @@ class Claimer:
         self.hash_missing(jobs)
 
     def hash_missing(self, jobs: list[Job]) -> None:
-        """Have the originals of jobs without a checksum hashed."""
+        """Request the checksums of the originals of jobs that have none."""
         for job in jobs:
             if job.sha256 is None:
                 self._checksums.request(job.id, self._original(job))
@@ -152,7 +152,7 @@ class Claimer:
     # ---------------------------------------------------------------------------------------- make durable, record
 
     def _make_durable(self, taken: list[tuple[Job, Entry]]) -> None:
-        """The second half of taking: afterwards the files are recorded. Safe to repeat."""
+        """The second half of taking; the files are recorded after it. Safe to repeat."""
         jobs, started = [job for job, _ in taken], time.monotonic()
         try:
             self._inbox.fsync_taken([job.id for job in jobs], {entry.path.parent for _, entry in taken})

@@ -43,7 +43,7 @@ class Checksums:
         return self._hasher.pending
 
     def request(self, job_id: str, path: Path) -> None:
-        """Have a taken file hashed; the outcome is posted as `Hashed`."""
+        """Queue a taken file for hashing; the outcome is posted as `Hashed`."""
         self._hasher.submit(job_id, path)
 
     def receive(self, hashed: Hashed) -> str | None:

@@ -126,5 +126,5 @@ class Intake:
         self._claimer.record([self._describer.describe(job_id, taken, content)], event="recovered")
 
     def hash_missing(self, jobs: list[Job]) -> None:
-        """Have the originals of jobs without a checksum hashed."""
+        """Request the checksums of the originals of jobs that have none."""
         self._claimer.hash_missing(jobs)

@@ -24,7 +24,7 @@ def explain_move_error(inbox: Inbox, path: Path, error: OSError) -> str | None:
 
 
 def permissions(inbox: Inbox, path: Path) -> object:
-    """What determines whether a file can be moved out of its folder: changes when somebody removes the obstacle."""
+    """The state that decides whether a file can be moved out of its folder; removing the obstacle changes it."""
     try:
         with inbox.opened(path.parent) as folder:
             above, own = os.fstat(folder), os.stat(path.name, dir_fd=folder, follow_symlinks=False)

@@ -57,7 +57,7 @@ class _Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """How to process a file. `origins`: the options file that each value comes from."""
+    """The options with which to process a file. `origins`: the options file that each value comes from."""
 
     recipe: str | None
     priority: int
@@ -174,8 +174,8 @@ def _merged(recipe: Recipe, overrides: Mapping[str, object]) -> dict[str, object
 
 
 def why_ignored(inbox: Inbox, path: Path) -> str | None:
-    """Why a `.inboxd.toml`, or a sidecar whose file NAME is in the inbox, is ignored; None: it is not ignored, or it
-    does not exist.
+    """The reason why a `.inboxd.toml`, or a sidecar whose file NAME is in the inbox, is ignored; None if it is not
+    ignored or does not exist.
 
     Raises:
         OSError: that cannot be determined now.

@@ -67,7 +67,7 @@ class Prerequisites:
     def _choose(
         self, path: Path, state: FileState, content: Content, sidecars: Sequence[Entry], settings: Settings
     ) -> Choice | Mistake:
-        """The recipe and its options, or what is wrong with them. Wrong options are parsed again only once something
+        """The recipe and its options, or the error in them. Wrong options are parsed again only once something
         has changed: parsing could take a third of a second, and would delay all other files."""
         known = state.mistake
         options_file = next((each.path for each in sidecars if each.path.suffix == OPTIONS_SUFFIX), None)

@@ -1,4 +1,4 @@
-"""Why files and folders stay in the inbox: logged when a reason is new, shown by `inboxd status`."""
+"""The reasons why files and folders stay in the inbox: logged when new, shown by `inboxd status`."""
 
 import logging
 from pathlib import Path

@@ -101,7 +101,7 @@ class Watcher:
         self._reader.start()
 
     def stop(self) -> None:
-        """Stop the reading thread; nothing is posted afterwards."""
+        """Stop the reading thread; nothing is posted after that."""
         with self._lock:
             reader, self._reader = self._reader, None
             self._watches.clear()
@@ -263,7 +263,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _explain(error: OSError) -> str:
-    """Why a folder cannot be watched, and how to fix it."""
+    """The reason why a folder cannot be watched, and how to fix it."""
     if error.errno not in _LIMITS:
         return f"A folder cannot be watched and is only polled: {error}"
     limit, setting = _LIMITS[error.errno]

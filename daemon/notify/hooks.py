@@ -30,7 +30,7 @@ from daemon.queue.cursor import Cursor
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import JobRow
 
-Payload = Mapping[str, Any]  # what a hook is given, as JSON
+Payload = Mapping[str, Any]  # the input of a hook, as JSON
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Hooks:
         self._stopping = threading.Event()
         self._digests: list[str] = []  # due digests: the start of the period of each
         self._added_at: int | None = None  # when the first hook was added; None once the cursor is set to that
-        self._is_saved = True  # does hooks.json match what was reported?
+        self._is_saved = True  # whether hooks.json matches the last report
         self._problem = ""  # why it does not, or why the job log cannot be read
         self._thread = threading.Thread(target=self._serve, name="hooks", daemon=True)
 

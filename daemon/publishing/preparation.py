@@ -52,7 +52,7 @@ class Preparations:
         return preparation is not None and preparation.is_pending
 
     def failures(self, job_id: str) -> int:
-        """How often the preparation of this job's original has failed."""
+        """The number of times that the preparation of this job's original has failed."""
         return self._failures[job_id]
 
     def sha256(self, job_id: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a worker has made of a job, until it is published."""
+"""The outcome of a job from its worker, until it is published."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

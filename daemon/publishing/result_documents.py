@@ -29,7 +29,7 @@ def iso(microseconds: int | None) -> str | None:
 
 
 class MadeBy(TypedDict, total=False):
-    """How a result was made."""
+    """The processor, engine, model, device and options that made a result."""
 
     note: str  # why this processor instead of the recipe's own
     options: Mapping[str, object]  # of the recipe, as used

@@ -113,7 +113,7 @@ class JobLog:
         return int(self._value("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"))
 
     def time_of_event(self, event: int) -> int | None:
-        """When an event was recorded (microseconds); None: there is no event of that number."""
+        """The time of an event (microseconds); None if no event has that number."""
         found = self._all("SELECT at FROM events WHERE id = ?", event)
         return int(found[0]["at"]) if found else None
 
@@ -127,7 +127,7 @@ class JobLog:
         return None if first is None else int(first)
 
     def latest_time(self) -> int:
-        """When the latest event was recorded (microseconds); 0: there is none."""
+        """The time of the latest event (microseconds); 0 if there is none."""
         return int(self._value("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0)"))
 
     def events_with_files_after(self, event: int) -> list[NumberedEventRow]:
@@ -176,7 +176,7 @@ class JobLog:
         return {row["state"]: row["count"] for row in rows}
 
     def all_jobs(self) -> list[PlacedRow]:
-        """What `verify` compares with the folders: one row per job, from one snapshot."""
+        """The rows that `verify` compares with the folders: one per job, from one snapshot."""
         return self._all(
             "SELECT id, name, folder, state, attempt, sha256, outcome, result_path FROM jobs ORDER BY received_at"
         )

@@ -97,7 +97,7 @@ class QueueRow(TypedDict):
 
 
 class PlacedRow(TypedDict):
-    """Where the files of a job should be."""
+    """The expected location of the files of a job."""
 
     id: str
     name: str

@@ -44,7 +44,7 @@ def now_us() -> int:
 
 
 class StartFacts(TypedDict, total=False):
-    """What is known of an attempt when it starts."""
+    """The facts about an attempt that are known when it starts."""
 
     engine: str | None
     model: str | None
@@ -390,7 +390,7 @@ class Store(Database):
         return [_job(row) for row in self._connection.execute(query)]
 
     def next_run_at(self, *, now: int) -> int | None:
-        """When the next job that waits for its backoff may start."""
+        """The time at which the next job that waits for its backoff may start."""
         run_at: int | None = self._run(sql.NEXT_RUN_AT, (now,)).scalar_one()
         return run_at
 

@@ -116,13 +116,13 @@ class Retention:
 
 
 def _position(job: Job) -> tuple[str, int]:
-    """Where the next rows begin, for `Store.ended`."""
+    """The position after the last row read, for `Store.ended`."""
     assert job.finished_at is not None  # it has ended
     return job.id, job.finished_at
 
 
 def _why_not(folder: Path, job: Job) -> str:
-    """Why a result may not be removed; "" if it may be."""
+    """The reason why a result may not be removed; "" if it may."""
     path = folder / ("result.json" if job.state is JobState.DONE else "error.json")
     try:
         facts = result_reader.read(path, root=folder).facts
@@ -152,8 +152,9 @@ def _ours(facts: Mapping[str, Any]) -> set[str]:
 
 
 def _newest(folder: Path) -> int | None:
-    """When a folder of files, or anything in it, last changed, in microseconds; None: it contains more than files, so
-    it is not a job's: an inbox folder may have such a name. A copied file may have an old mtime, but not an old ctime.
+    """The last change of a folder of files, or of anything in it, in microseconds. None if it contains more than
+    files: then it is an inbox folder with such a name, not the folder of a job. A copied file may have an old mtime,
+    but not an old ctime.
     """
     with os.scandir(folder) as found:
         facts = [item.stat(follow_symlinks=False) for item in found]

@@ -32,7 +32,7 @@ _UNEXPECTED = "Internal error during recovery (see the log). inboxd retries at t
 
 @dataclass(kw_only=True)
 class Report:
-    """What recovery found and did."""
+    """A report of what the recovery found and did."""
 
     adopted: int = 0  # taken files that had no row
     requeued: int = 0  # jobs that were running

@@ -1,1 +1,1 @@
-"""Which job runs next, and where: worker pools, models in memory, retries, pauses."""
+"""Choice of the next job and its worker: worker pools, models in memory, retries, pauses."""

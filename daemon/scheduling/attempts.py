@@ -23,7 +23,7 @@ class Attempts:
         self._assignments[job_id] = assignment
 
     def end(self, job_id: str) -> Assignment | None:
-        """Forget a running attempt, and return what it was started with."""
+        """Forget a running attempt, and return its assignment."""
         return self._assignments.pop(job_id, None)
 
     def cancel(self, job_id: str, worker: int) -> None:

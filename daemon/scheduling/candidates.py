@@ -1,6 +1,6 @@
-"""Which queued jobs could be given to the workers next, by pool; and which need no worker. A query: nothing is changed.
+"""The queued jobs that the workers could take next, by pool, and those that need no worker.
 
-`placement` decides what of it runs now, and the dispatcher acts.
+This is a query, which changes nothing. `placement` decides what runs now, and the dispatcher acts.
 """
 
 import logging

@@ -72,16 +72,16 @@ class Duplicates:
                 self._unusable.add(job.id)
 
     def forget(self, job_id: str) -> None:
-        """Drop what is remembered of a job that has started."""
+        """Forget a job that has started."""
         self._unusable.discard(job_id)
 
     def _is_queued(self, job: Job) -> bool:
-        """Is the job still to be started? The error may have come after its result was recorded."""
+        """True while the job is queued. (An error may come after its result was recorded.)"""
         current = self._store.get(job.id)
         return current is not None and current.state is JobState.QUEUED
 
     def _is_wanted(self, job: Job) -> bool:
-        """Should an earlier result be used for it? Not once it was started itself."""
+        """True if an earlier result may be used for the job: its folder allows it, and the job was never started."""
         return (
             self._settings.value.folder(job.folder).duplicates != "process"
             and job.sha256 is not None

@@ -170,7 +170,7 @@ class Outcomes:
         self._settle_failure(job, pool, failure, message, batch_size=batch_size, may_use_cpu=may_use_cpu)
 
     def _why_unreadable(self, job: Job) -> str | None:
-        """Why the original cannot be read now, though nobody removed it: its folder is absent, its disk fails."""
+        """The reason why an original cannot be read now though nobody removed it: an absent folder, a failing disk."""
         try:
             self._layout.original(job.id)
         except OriginalGone:

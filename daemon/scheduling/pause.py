@@ -1,4 +1,4 @@
-"""May work be started now? Not while the daemon is paused, nor outside the active hours.
+"""The pause and the active hours: no job starts while the daemon is paused, nor outside the active hours.
 
 Running jobs may finish, and files are still taken. A pause is a file in the state folder, so it outlives the daemon.
 """
@@ -22,11 +22,11 @@ class Pause:
         self._now = now
         self._ignored = ignored
         self._file = settings.value.state / "paused"
-        self._comment = _read(self._file)  # of who paused it; None: it is not paused
+        self._comment = _read(self._file)  # by the person who paused it; None: not paused
 
     @property
     def reason(self) -> str | None:
-        """Why no work may be started, and until when; None: it may."""
+        """The reason why no job may start, and until when; None if jobs may start."""
         if self._ignored:
             return None
         if self._comment is not None:

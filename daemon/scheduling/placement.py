@@ -26,7 +26,7 @@ class CandidateBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What may be loaded at the same time, and for how long a job may wait for another model."""
+    """The limits on models loaded at the same time, and on how long a job may wait for another model."""
 
     workers: int
     memory_bytes: float
@@ -35,7 +35,7 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do now. A pool that did not fit is planned again once a worker has exited."""
+    """Decisions for the present moment. A pool that did not fit is planned again when a worker has exited."""
 
     load: tuple[Pool, ...]
     unload: tuple[Pool, ...]
@@ -90,7 +90,7 @@ def choose_jobs(
 
 
 def is_overdue(job: Job, patience_us: int, now_us: int) -> bool:
-    """Has it waited for longer than a loaded model's own queue may delay it?"""
+    """True if the job has waited longer than the queue of a loaded model may delay it."""
     return now_us - job.received_at > patience_us
 
 
@@ -123,7 +123,7 @@ def _make_room(
 
 
 def _goes_before(waiting: Job, other: Job, capacity: Capacity, now_us: int) -> bool:
-    """Should a model be unloaded for `waiting` although it has work, of which `other` is first?"""
+    """True if a model that still has work is unloaded for `waiting`; `other` is the first job of that work."""
     if waiting.priority != other.priority:
         return waiting.priority > other.priority
     return waiting.received_at < other.received_at and is_overdue(waiting, capacity.patience_us, now_us)

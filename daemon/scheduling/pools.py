@@ -60,7 +60,7 @@ class Pool:
 
     @property
     def may_be_joined(self) -> bool:
-        """May its worker be given jobs beside those it is busy with?"""
+        """True if its worker takes further jobs beside those it is busy with."""
         return self.worker is not None and self.worker.may_be_joined
 
     @property
@@ -70,7 +70,7 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """How a recipe is carried out at present."""
+    """The pool, the options and the note with which a recipe is currently run."""
 
     pool: Pool
     recipe_options: contract.RecipeOptions

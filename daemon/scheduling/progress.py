@@ -1,4 +1,4 @@
-"""How far the workers are with loading and with their jobs. Memory only."""
+"""The progress of the workers, in loading and in their jobs. In memory only."""
 
 from collections.abc import Mapping
 

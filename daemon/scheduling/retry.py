@@ -13,7 +13,7 @@ class Again:
     """Queue the job again."""
 
     after_seconds: float = 0.0
-    charged: bool = True  # does the attempt count towards the limit?
+    charged: bool = True  # whether the attempt counts toward the limit
     alone: bool = False  # in a batch of its own from now on
     on_cpu: bool = False  # from now on
 

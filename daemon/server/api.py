@@ -18,7 +18,7 @@ Text = Annotated[str, BeforeValidator(_encodable)]
 
 
 class Reply(BaseModel):
-    """What a command that was carried out returns."""
+    """The reply to a command that succeeded."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -42,7 +42,7 @@ class Done(Reply):
 
 
 class Amount(Reply):
-    """How far something is; `total` is None where it is not known."""
+    """Progress; `total` is None if unknown."""
 
     done: float
     total: float | None
@@ -133,7 +133,7 @@ class MetricsReply(Reply):
     workers: list[WorkerCount]
     worker_starts: dict[Text, int]  # by processor
     worker_ends: list[tuple[Text, Text, int]]  # processor, why, how many
-    parked: dict[Text, Text]  # what it waits for, by processor
+    parked: dict[Text, Text]  # the reason why its jobs wait, by processor
     closed: bool
     storage_problem: bool
     config_problem: bool

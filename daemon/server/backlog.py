@@ -44,7 +44,7 @@ class Backlog:
 
     @property
     def has_messages(self) -> bool:
-        """Are there messages other than signals and hints?"""
+        """True if there are messages other than signals and hints."""
         return bool(self._requests or self._others)
 
     def first(self) -> object | None:

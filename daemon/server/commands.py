@@ -252,7 +252,7 @@ class Commands:
 
 
 def _reasons(error: ValidationError) -> str:
-    """What is wrong with the arguments, without their values, which may be of any length."""
+    """The errors in the arguments, without the values, which may have any length."""
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False))
 
 

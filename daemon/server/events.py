@@ -1,4 +1,4 @@
-"""The numbered events of the jobs, and the progress: what a live view follows.
+"""The numbered events of the jobs, and the progress of workers and jobs, for a live view.
 
 The number of an event is the id of its row in the job log. A reader asks for the events after the last number it has
 seen, so that it misses none across a restart, and the daemon holds nothing for it: one that is slow catches up in

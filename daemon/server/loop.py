@@ -86,7 +86,7 @@ class Loop:
         self.guard(self._app.outcomes.publish, results)
 
     def advance(self) -> None:
-        """Do what has become possible; afterwards only a message or the end of `pause` makes more possible."""
+        """Do all that is possible now; after that, only a message or the end of `pause` makes more possible."""
         app = self._app
         self._follow_clock()
         self.guard(self._retry_storage)
@@ -97,7 +97,7 @@ class Loop:
         self.guard(self._on_turn)
 
     def guard(self, step: Callable[..., object], *arguments: object, **options: object) -> None:
-        """Do something that a disk may refuse, and that a later turn will repeat."""
+        """Run a step that a disk error may stop; a later iteration repeats it."""
         try:
             step(*arguments, **options)
         except (OSError, StorageError) as error:

@@ -51,7 +51,7 @@ def serve(settings: Settings, *, drain: bool = False, on_change: Callable[["Serv
                 return
             if len(starts) == _STARTS and starts[-1] - starts[0] < _STARTS_SECONDS:
                 raise
-            log.error("%s Starting over, from what is in the folders.", error)
+            log.error("%s Starting again from the contents of the folders.", error)
         except (OSError, StorageError) as error:
             trouble = error if isinstance(error, StorageError) else StorageError(describe(error), _START_AGAIN)
             if time.monotonic() > give_up or not service.may_wait():
@@ -178,11 +178,11 @@ class Service:
         return self.app.dispatcher.is_busy or self.app.background.pending > 0
 
     def may_wait(self) -> bool:
-        """May this process try its start again, once a disk allows it? If a manager can show what it waits for."""
+        """True if a start that a disk error stopped may be repeated: a service manager shows what it waits for."""
         return not self._is_ready and not self._drain and self._notifier.has_manager
 
     def stop_requested_during_wait(self, trouble: StorageError) -> bool:
-        """Report the trouble to the manager, and wait for a while. True: the daemon was asked to stop meanwhile."""
+        """Report the problem to the service manager and wait for a while. True if the daemon was asked to stop."""
         self._notifier.status(f"waiting: {trouble}")
         return self.was_asked_to_stop(within_seconds=_START_AGAIN_SECONDS)
 
@@ -195,7 +195,7 @@ class Service:
         signal.signal(signal.SIGIO, signal.SIG_IGN)
 
     def was_asked_to_stop(self, *, within_seconds: float = 0.0) -> bool:
-        """Has a signal arrived, even one that the loop has not applied?"""
+        """True if a signal to stop has arrived, even one that the loop has not yet applied."""
         self._backlog.collect(wait=within_seconds)
         return self._stop_requests > 0 or any(each.number != signal.SIGHUP for each in self._backlog.signals)
 
@@ -240,7 +240,7 @@ class Service:
 
     @property
     def is_working(self) -> bool:
-        """Is there a job that can go on without help? (One that waits for weights or a server may not.)"""
+        """True while a job can continue without help. (A job that waits for weights or a server cannot.)"""
         disk_retry, store = self.app.disk_retry, self.app.store
         if disk_retry.next_try() is not None:
             return disk_retry.tries < _DRAIN_TRIES

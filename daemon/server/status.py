@@ -27,7 +27,7 @@ _SHOWN_FILES = 5  # of those that wait for the same thing
 
 @dataclass(kw_only=True)
 class Problems:
-    """What went wrong and waits for the operator; each None while there is nothing."""
+    """Problems that wait for the operator; each is None while there is none."""
 
     config: str | None = None  # why the last reload was refused
     backup: str | None = None  # why last night's copy of the job log was not made

@@ -50,7 +50,7 @@ class Tasks:
 
     @property
     def is_pruning(self) -> bool:
-        """Is there more to remove?"""
+        """True while results remain to be removed."""
         return self._removals is not None
 
     def prune(self) -> None:

@@ -37,12 +37,12 @@ class MemoryMonitor:
         return held if held > self._limit else 0
 
     def has_kernel_killed(self) -> bool:
-        """Has the kernel killed any process for lack of memory since the last check?"""
+        """True if the kernel has killed a process for lack of memory since the last check."""
         return _count_kernel_kills() > self._kernel_kills
 
 
 def limit_bytes(memory_max: str) -> int:
-    """The limit in bytes that an option `memory_max` means on this machine."""
+    """The value of an option `memory_max` in bytes, on this machine."""
     size = parse_size(memory_max)
     return size if isinstance(size, int) else int(size * total_bytes())
 
@@ -58,7 +58,7 @@ def total_bytes() -> int:
 
 
 def held_bytes(pid: int, limit: int) -> int:
-    """What a process and its descendants hold, exact above `limit`; 0 once it has exited."""
+    """The memory that a process and its descendants hold in bytes, exact above `limit`; 0 once it has exited."""
     pids = [pid, *_descendants(pid)]
     held = sum(1024 * _numbers(_PROC / str(each) / "status", _HELD) for each in pids)
     if held <= limit or len(pids) == 1:

@@ -61,12 +61,12 @@ class Worker:
 
     @property
     def deadline(self) -> float | None:
-        """When it counts as hanging; None while it has nothing to do."""
+        """The time from which the worker counts as hanging; None while it has nothing to do."""
         return None if self.state is WorkerState.IDLE else self.last_message + self.timeout
 
     @property
     def may_be_joined(self) -> bool:
-        """May it be given jobs beside those it is busy with?"""
+        """True if the worker takes further jobs beside those it is busy with."""
         is_willing = self.state is WorkerState.BUSY and self.loaded is not None and self.loaded.takes_more_jobs
         return is_willing and not any(job.alone for job in self.jobs.values())
 
@@ -143,7 +143,7 @@ class Workers:
         return worker
 
     def next_deadline(self) -> float | None:
-        """When the next worker counts as hanging. One that was killed has no deadline: its exit follows."""
+        """The earliest deadline of a worker. A killed worker has none, because its exit follows."""
         deadlines = [worker.deadline for worker in self if worker.why_killed is None]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 

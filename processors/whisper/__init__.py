@@ -33,7 +33,7 @@ from processors.contract import (
     Work,
 )
 from processors.whisper.options import TranscribeOptions, WhisperOptions
-from processors.whisper.weights import catalogue
+from processors.whisper.weights import catalog
 
 if TYPE_CHECKING:
     from processors.whisper.track.engine import Engine
@@ -68,7 +68,7 @@ class Whisper(Processor):
     def estimate_memory(cls, options: WhisperOptions, models: Path) -> int:
         if options.engine == "openai":
             return 0
-        return catalogue.memory_bytes(Path(options.model).name.removesuffix(".pt"))
+        return catalog.memory_bytes(Path(options.model).name.removesuffix(".pt"))
 
     @classmethod
     def weights_to_fetch(cls, options: WhisperOptions, models: Path) -> str:

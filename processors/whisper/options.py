@@ -6,12 +6,12 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions
 from processors.remote import ServerOptions
-from processors.whisper.weights import catalogue
+from processors.whisper.weights import catalog
 
 _MAX_VOCABULARY = 400  # characters: about half of Whisper's prompt, 223 tokens, in most languages
 _LAST_TOKEN = 51863  # of the English-only models; the two more of the others are timestamps
 _SPECIAL_TOKEN = "<|"  # start of Whisper's special tokens, such as <|endoftext|>, which text must not contain
-_DETECT = "auto"  # as a language: detect it, whatever config.toml or a folder's options set
+_DETECT = "auto"  # as a language: detect it, even if config.toml or the folder sets another
 _MAX_BEAMS = 64  # more do not help, and each takes memory
 _MAX_TEMPERATURE = 2.0  # above 1 the samples are hardly language
 _MAX_SECONDS = 1_000_000.0  # a recording of eleven days; more is a mistake
@@ -36,9 +36,9 @@ class WhisperOptions(ServerOptions):
 
     @model_validator(mode="after")
     def _check_model(self) -> "WhisperOptions":
-        if self.engine == "openai-whisper" and self.model not in catalogue.NAMES and not self.model.endswith(".pt"):
+        if self.engine == "openai-whisper" and self.model not in catalog.NAMES and not self.model.endswith(".pt"):
             raise ValueError(
-                f"unknown Whisper model {self.model!r}: write the path of a .pt file, or {', '.join(catalogue.NAMES)}"
+                f"unknown Whisper model {self.model!r}: write the path of a .pt file, or {', '.join(catalog.NAMES)}"
             )
         return self
 
@@ -84,7 +84,7 @@ class TranscribeOptions(RecipeOptions):
     # fast: speech only, cut at pauses, all windows at once and without the text before them
     way: Literal["exact", "fast"] = "exact"
     cut_context: bool = True  # fast: encode little more than the speech, not 30 s; doubtful windows again in full
-    vad: bool = True  # voice activity detection: drop text where nobody speaks
+    vad: bool = True  # voice activity detection: omit text where nobody speaks
     task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
     language: str | None = None  # a code such as "de", or a name; "auto", None: detected in the first half minute
     multilingual: bool = False  # detect the language every 15 s of speech, and transcribe each stretch in its own
@@ -172,7 +172,7 @@ class TranscribeOptions(RecipeOptions):
         name = (language or _DETECT).strip().lower()
         if name == _DETECT:
             return None
-        code = catalogue.language_code(name)
+        code = catalog.language_code(name)
         if code is None:
             raise ValueError(f'unknown language {language!r}: write a code such as "en", or "auto" to detect it')
         return code

@@ -1,4 +1,4 @@
-"""Draw the pictures that tests/data/tiny-vlm can read: coloured shapes, lines of print, small bank statements.
+"""Draw the pictures that tests/data/tiny-vlm can read: colored shapes, lines of print, small bank statements.
 
 `python tests/data/drawings.py` writes them to tests/data/drawings/ (and three of them to samples/inbox/), with
 answers.json: for each file a prompt of the model's own and the right answer; and the task of a recipe, which has the
@@ -17,7 +17,7 @@ FONT_PIXELS, LETTER_WIDTH = 12, 7  # four letters to each of the model's 28-pixe
 ROW_HEIGHT = 28  # one line of print to each row of tokens
 CELL = 42  # of the four by four that shapes stand in
 SHAPE_SIZE = 28
-COLOURS = {"red": (215, 35, 35), "green": (30, 150, 60), "blue": (40, 80, 215), "yellow": (235, 200, 30)}
+COLORS = {"red": (215, 35, 35), "green": (30, 150, 60), "blue": (40, 80, 215), "yellow": (235, 200, 30)}
 COLUMNS = {"date": 0, "description": 12, "debit": 49, "credit": 60, "balance": 71}  # numbers end there
 AMOUNTS = ("debit", "credit", "balance")
 PAGE = ("account", "holder", "currency", "period", "opening", "closing", "total_debits", "total_credits", "rows")
@@ -55,16 +55,16 @@ def shapes(placed: Sequence[tuple[int, int, str]], pen: Pen | None = None, shift
     image = Image.new("RGB", (4 * CELL, 4 * CELL), pen.paper)
     draw, half = ImageDraw.Draw(image), SHAPE_SIZE // 2 + shift // 2
     for row, column, name in placed:
-        colour, shape = name.split()
+        color, shape = name.split()
         x, y = column * CELL + CELL // 2 + shift, row * CELL + CELL // 2 - shift
         pen.drawn.append((x, y, name))
         match shape:
             case "circle":
-                draw.ellipse((x - half, y - half, x + half, y + half), fill=COLOURS[colour])
+                draw.ellipse((x - half, y - half, x + half, y + half), fill=COLORS[color])
             case "square":
-                draw.rectangle((x - half, y - half, x + half, y + half), fill=COLOURS[colour])
+                draw.rectangle((x - half, y - half, x + half, y + half), fill=COLORS[color])
             case "triangle":
-                draw.polygon([(x, y - half), (x - half, y + half), (x + half, y + half)], fill=COLOURS[colour])
+                draw.polygon([(x, y - half), (x - half, y + half), (x + half, y + half)], fill=COLORS[color])
     return image
 
 

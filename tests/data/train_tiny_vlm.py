@@ -44,7 +44,7 @@ TINY = Path(__file__).parent / "tiny-vlm"
 WORDS = 1_400  # of the vocabulary
 TOKEN = 28  # pixels of a visual token's side
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,-/:#"
-SHAPES = [f"{colour} {shape}" for colour in drawings.COLOURS for shape in ("circle", "square", "triangle")]
+SHAPES = [f"{color} {shape}" for color in drawings.COLORS for shape in ("circle", "square", "triangle")]
 MARKS = {mark: number for number, mark in enumerate([*LETTERS, *SHAPES], start=1)}  # 0: nothing
 MARKS_A_TOKEN = 4
 KINDS = ("CARD", "TRANSFER", "DIRECT DEBIT", "ATM", "REFUND", "STANDING ORDER", "CHEQUE", "FEE", "INTEREST", "PAYMENT")

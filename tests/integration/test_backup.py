@@ -1,6 +1,7 @@
 """`inboxd backup`: a complete, durable copy that replaces nothing and creates no folders."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -18,12 +19,20 @@ from daemon.queue.store import Store
 USAGE, STORAGE = 64, 74
 
 
-@pytest.fixture
-def done(place: Place) -> Place:
-    """A place with one job that is done."""
+@pytest.fixture(scope="module")
+def drained(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place with one job that is done; the tests work on copies of it."""
+    place = Place(tmp_path_factory.mktemp("drained"))
     place.drop("one.txt")
     place.drain()
     return place
+
+
+@pytest.fixture
+def done(drained: Place, tmp_path: Path) -> Place:
+    """A place with one job that is done."""
+    shutil.copytree(drained.home, tmp_path, dirs_exist_ok=True)
+    return Place(tmp_path)
 
 
 def is_copy(path: Path) -> bool:
@@ -67,7 +76,7 @@ def test_existing_file_is_replaced_only_with_force(done: Place):
     assert is_copy(target)
 
 
-def test_unrelated_file_with_the_name_of_a_temporary_one_is_left_alone(done: Place):
+def test_unrelated_file_with_the_name_of_a_temporary_one_is_not_touched(done: Place):
     for name in ("copy.part", ".copy.db.part", "jobs-2020-01-01.part"):
         (done.home / name).write_text("mine")
     done.inboxd("backup", str(done.home / "copy.db"))
@@ -204,7 +213,7 @@ def test_temporary_file_of_a_run_that_was_killed_is_removed_by_the_next(database
 
 
 @pytest.mark.parametrize("kind", ["other content", "another name", "a link", "in use"])
-def test_foreign_temporary_file_is_left_alone(kind: str, database: Path, tmp_path: Path):
+def test_foreign_temporary_file_is_not_touched(kind: str, database: Path, tmp_path: Path):
     folder, name = tmp_path / "backups", ".inboxd-backup-0123456789abcdef.part"
     folder.mkdir()
     match kind:

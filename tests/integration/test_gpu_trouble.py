@@ -23,7 +23,7 @@ def _devices(place: Place, file: str) -> list[str]:
     return [row["device"] for row in place.rows(query.format(file))]
 
 
-def test_file_that_does_not_fit_into_the_gpu_is_done_on_the_cpu_and_says_so(make_place):
+def test_file_that_does_not_fit_into_the_gpu_is_processed_on_the_cpu_with_a_note(make_place):
     place = make_place(TOML.format(fallback="cpu_fallback = true", attempts=1))
     place.drop("large.txt", "gpu_memory")
     place.drop("huge.txt", "memory")

@@ -60,13 +60,13 @@ def test_a_file_joins_the_one_at_work_and_is_done_before_it(place: Place):
     assert _companions(place, "short.txt") == {"long"}
     _go(place)
     assert place.ended("long.txt")["state"] == "done"
-    place.drop("later.txt", "fine")  # the worker is idle again, and has not been started anew
+    place.drop("later.txt", "fine")  # the worker is idle again, and was not restarted
     place.ended("later.txt")
     assert len(place.rows("SELECT DISTINCT worker_pid FROM attempts")) == 1
     place.verify()
 
 
-def test_the_last_place_is_kept_for_a_file_much_smaller_than_the_others(place: Place):
+def test_last_place_is_reserved_for_a_file_much_smaller_than_the_others(place: Place):
     for number in range(3):
         _wait(place, f"long{number}.txt")
     place.drop("as long.txt", f"fine\n{LARGE}")
@@ -120,7 +120,7 @@ def test_joining_does_not_keep_another_model_waiting_for_longer_than_the_patienc
     place.verify()
 
 
-def test_a_drop_of_many_files_is_done_whatever_joins_when(place: Place, tmp_path: Path):
+def test_many_files_dropped_together_are_done_whatever_joins(place: Place, tmp_path: Path):
     for number in range(60):
         place.drop(f"{number}.txt", "fine" if number % 3 else f"wait_for go{number % 5}\n{LARGE}")
         if number % 6 == 0:

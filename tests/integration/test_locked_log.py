@@ -100,7 +100,7 @@ def test_digest_that_is_due_while_the_job_log_is_locked_for_readers_comes_later(
 
 
 @pytest.mark.parametrize("command", [["jobs"], ["verify"], ["backup"], ["show", "0"]])
-def test_command_that_reads_says_that_another_program_holds_the_lock(command: list[str], place: Place):
+def test_reading_command_reports_that_another_program_holds_the_lock(command: list[str], place: Place):
     place.drop("one.txt")
     place.drain()
     with locked(place, "alone"):
@@ -109,7 +109,7 @@ def test_command_that_reads_says_that_another_program_holds_the_lock(command: li
     assert "Traceback" not in refused.stderr and "move the file" not in refused.stderr
 
 
-def test_doctor_says_that_another_program_holds_the_lock(place: Place):
+def test_doctor_reports_that_another_program_holds_the_lock(place: Place):
     place.drop("one.txt")
     place.drain()
     with locked(place, "alone"):
@@ -118,14 +118,14 @@ def test_doctor_says_that_another_program_holds_the_lock(place: Place):
     assert "locked by another program" in found["found"] and "fuser" in found["fix"]
 
 
-def test_status_of_a_stopped_daemon_says_that_none_runs_though_the_log_is_locked(place: Place):
+def test_status_reports_that_no_daemon_runs_even_if_the_log_is_locked(place: Place):
     place.drop("one.txt")
     place.drain()
     with locked(place, "alone"):
         assert "No inboxd is running" in place.inboxd("status", check=69).stderr
 
 
-def test_store_says_what_holds_it_up(tmp_path: Path):
+def test_store_reports_what_blocks_it(tmp_path: Path):
     store = Store(tmp_path / "jobs.db")
     other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -161,7 +161,7 @@ def test_each_error_has_its_own_advice(code: int, words: str, tmp_path: Path):
     assert isinstance(found, StorageError) and words in found.fix and "OperationalError" not in str(found)
 
 
-def test_damage_and_mistakes_are_no_passing_trouble(tmp_path: Path):
+def test_damage_and_mistakes_are_not_temporary(tmp_path: Path):
     for code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT):
         assert sqlite_errors.explain(_error(code), tmp_path / "jobs.db") is None
     assert sqlite_errors.is_damage(_error(sqlite3.SQLITE_CORRUPT))

@@ -36,7 +36,7 @@ def _document(place: Place, file: str) -> dict:
     return json.loads((place.outbox / place.row(file)["result_path"] / "result.json").read_bytes())
 
 
-def test_nearest_options_win_and_the_result_tells_where_each_came_from(house):
+def test_nearest_options_win_and_the_result_records_their_sources(house):
     place = house()
     (place.inbox / "a/b").mkdir(parents=True)
     (place.inbox / "a/.inboxd.toml").write_text('text = "shout"\npriority = 3\n')
@@ -76,7 +76,7 @@ def test_nearest_options_win_and_the_result_tells_where_each_came_from(house):
         ("priority = true", "priority"),
     ],
 )
-def test_file_with_wrong_options_waits_in_the_inbox_until_they_are_mended(house, content: str, words: str):
+def test_file_with_wrong_options_waits_in_the_inbox_until_they_are_fixed(house, content: str, words: str):
     place = house()
     place.drop("x.txt.toml", content)
     place.drop("x.txt")
@@ -171,7 +171,7 @@ def test_earlier_result_is_reused_as_a_copy_of_its_own(house):
     place.verify()
 
 
-def test_skipped_duplicate_says_where_the_result_is(house):
+def test_skipped_duplicate_names_the_earlier_result(house):
     place = house("duplicates = 'skip'")
     place.drop("one.txt", "same")
     place.drain()
@@ -184,7 +184,7 @@ def test_skipped_duplicate_says_where_the_result_is(house):
 
 
 @pytest.mark.parametrize("change", ["options", "result removed", "result changed", "recipe"])
-def test_result_that_is_not_the_same_any_more_is_made_anew(house, change: str):
+def test_changed_result_is_not_reused(house, change: str):
     place = house("duplicates = 'reuse'")
     place.drop("one.txt", "same")
     place.drain()

@@ -71,7 +71,7 @@ def test_kennedy_is_right_word_for_word(demo: Place):
     assert int(rows[-1]["end"]) <= 11_000
 
 
-def test_receipt_is_read_by_ocr_and_says_why_not_by_the_model(demo: Place):
+def test_receipt_is_read_by_ocr_and_the_note_gives_the_reason(demo: Place):
     result = demo.result("receipt.jpg")
     assert (result["processor"], result["engine"], result["device"]) == ("ocr", "rapidocr", "cpu")
     assert "det" in result["model"] and "rec" in result["model"]
@@ -120,7 +120,7 @@ def test_model_reads_a_statement_into_the_files_that_ocr_makes_of_one(demo: Plac
     ]
 
 
-def test_recipe_that_ocr_cannot_serve_waits_and_says_for_what(demo: Place):
+def test_recipe_that_ocr_cannot_serve_waits_and_reports_for_what(demo: Place):
     row = demo.row("scenes/table.jpg")
     assert (row["state"], row["attempts"]) == ("queued", 0)
     assert "inboxd models fetch Qwen/Qwen2.5-VL-3B-Instruct" in row["waiting_for"]

@@ -32,7 +32,7 @@ def _hear(manager: socket.socket, word: bytes) -> None:
         pass
 
 
-def test_drop_right_after_readiness_is_taken_by_its_hint_and_not_by_settling(place: Place, manager):
+def test_file_dropped_right_after_readiness_is_taken_by_its_event(place: Place, manager):
     place.write_config(Place.TEXT.replace("settle_seconds = 0.3", "settle_seconds = 3600"))
     _start(place, manager)
     _hear(manager, b"READY=1")
@@ -40,7 +40,7 @@ def test_drop_right_after_readiness_is_taken_by_its_hint_and_not_by_settling(pla
     assert place.ended("first.txt")["state"] == "done"
 
 
-def test_copied_file_is_taken_by_its_hint_once_it_has_settled(place: Place, manager):
+def test_copied_file_is_taken_by_its_event_once_it_has_settled(place: Place, manager):
     place.write_config(Place.TEXT.replace('probe = "300ms"', 'probe = "300ms"\nrescan = "1h"'))
     _start(place, manager)
     _hear(manager, b"READY=1")
@@ -48,7 +48,7 @@ def test_copied_file_is_taken_by_its_hint_once_it_has_settled(place: Place, mana
     assert place.ended("copied.txt")["state"] == "done"
 
 
-def test_what_waits_in_the_queue_is_started_at_once_after_a_start(place: Place, manager):
+def test_queued_jobs_start_immediately_after_a_start(place: Place, manager):
     place.write_config(Place.TEXT.replace('"plaintext"', '"fakes.misbehaving"\nunavailable_until = "weights"'))
     place.drop("a.txt", "fine")
     place.drain(check=1)
@@ -96,14 +96,14 @@ def test_watchdog_is_pinged_while_there_is_nothing_to_do(place: Place, manager):
         _hear(manager, b"WATCHDOG=1")
 
 
-def test_status_line_tells_the_manager_what_was_done(place: Place, manager):
+def test_status_line_reports_the_counts_to_the_manager(place: Place, manager):
     _start(place, manager)
     _hear(manager, b"READY=1")
     place.drop("a.txt")
     _hear(manager, b"1 done")
 
 
-def test_hangup_tries_what_waits_at_once(make_place, manager):
+def test_hangup_retries_waiting_jobs_at_once(make_place, manager):
     place = make_place(
         """
         [inbox]

@@ -52,7 +52,7 @@ def test_models_that_fit_together_work_side_by_side(make_place):
     assert place.ended("waits.txt")["state"] == "done"
 
 
-def test_without_patience_the_oldest_goes_first_though_models_are_swapped_for_it(make_place):
+def test_without_patience_the_oldest_job_runs_first_even_if_models_alternate(make_place):
     place = make_place(TOML.format(workers='memory = "14GB"\npatience = 0'))
     place.start()
     place.inboxd("pause")

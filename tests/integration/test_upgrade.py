@@ -42,7 +42,7 @@ def left(tmp_path: Path) -> Place:
     return place
 
 
-def test_job_log_of_the_first_release_is_kept_as_it_was_and_its_jobs_go_on(left: Place):
+def test_job_log_of_the_first_release_keeps_its_rows_and_its_jobs_continue(left: Place):
     ended = {row["id"]: row for row in left.rows() if row["state"] in ("done", "failed", "cancelled")}
     events = left.rows("SELECT * FROM events ORDER BY id")
     assert sorted(row["state"] for row in ended.values()) == ["cancelled", "done", "failed"]
@@ -68,7 +68,7 @@ def test_job_log_of_the_first_release_is_kept_as_it_was_and_its_jobs_go_on(left:
     left.verify()
 
 
-def test_hooks_go_on_over_the_upgrade_of_a_log_whose_history_was_removed(left: Place):
+def test_hooks_continue_after_the_upgrade_of_a_log_without_history(left: Place):
     """hooks.json is beyond the numbers of the events: they had begun again, and the old release skipped them."""
     body = json.dumps(["sh", "-c", "cat >> told.jsonl; echo >> told.jsonl"])
     left.write_config(f'{TOML}[[hooks]]\non = ["done", "failed"]\ncommand = {body}\n')
@@ -95,7 +95,7 @@ def test_hooks_go_on_over_the_upgrade_of_a_log_whose_history_was_removed(left: P
     assert memory.read_text().startswith('{"log": ')
 
 
-def test_job_log_of_a_later_release_is_refused_and_the_way_back_is_told(left: Place):
+def test_job_log_of_a_later_release_is_refused_with_instructions(left: Place):
     with sqlite3.connect(left.state / "jobs.db") as database:
         database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     refused = left.drain(check=os.EX_DATAERR).stderr

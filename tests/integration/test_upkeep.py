@@ -1,4 +1,4 @@
-"""What the daemon does by itself at night: the job log is checked and copied, and what is old enough is removed."""
+"""The nightly tasks: check and back up the job log, remove what is older than [retention] allows."""
 
 import json
 import shutil
@@ -61,7 +61,7 @@ def test_at_night_the_job_log_is_copied_and_what_is_old_enough_goes(worked, tmp_
     place.verify()
 
 
-def test_damage_found_at_night_is_mended_from_the_folders(worked, tmp_path: Path):
+def test_damage_found_at_night_is_repaired_from_the_folders(worked, tmp_path: Path):
     place = worked()
     damaged = bytearray((place.state / "jobs.db").read_bytes())
     root = sqlite3.connect(place.state / "jobs.db").execute(
@@ -77,7 +77,7 @@ def test_damage_found_at_night_is_mended_from_the_folders(worked, tmp_path: Path
     place.verify()
 
 
-def test_history_whose_results_were_taken_away_comes_back_from_the_copy(worked):
+def test_history_of_removed_results_is_restored_from_the_backup(worked):
     place = worked()
     place.inboxd("backup")
     shutil.rmtree(place.outbox / "bank")
@@ -148,7 +148,7 @@ def test_what_is_old_enough_is_shown_and_then_removed(worked):
 
 
 @pytest.mark.parametrize("change", ["a file was added", "the document is another's", "a folder was added"])
-def test_result_that_is_not_as_it_was_published_stays(worked, change: str):
+def test_changed_result_is_not_removed(worked, change: str):
     place = worked('results = "1ms"')
     folder = place.outbox / "bank/good"
     if change == "a file was added":

@@ -1,8 +1,8 @@
-"""Mutants of a module: its source with one place changed, as a slip of the hand could change it.
+"""Mutants of a module: copies of its source with one small change each, such as a programmer could make by mistake.
 
-Only places whose change is a fault are changed. Left out by rule: log lines, messages (f-strings, strings with
-spaces, arguments of `raise`), docstrings, annotations, decorators, asserts, `__repr__` and `__str__`, tuning constants,
-and what could only end in a TypeError or a NameError, which any test that reaches the line would find.
+Not mutated, because the change would be no fault: log lines, messages (f-strings, strings with spaces, arguments of
+`raise`), docstrings, annotations, decorators, asserts, `__repr__` and `__str__`, and tuning constants. Changes that
+could only cause a TypeError or a NameError are omitted too: any test that reaches the line would find them.
 """
 
 import ast
@@ -48,8 +48,8 @@ class Mutant:
     def apply(self, source: bytes) -> bytes:
         return source[: self.start] + self.after.encode() + source[self.end :]
 
-    def is_other(self, source: bytes) -> bool:
-        """Is it a program, and another one?"""
+    def is_valid(self, source: bytes) -> bool:
+        """True if the mutant compiles and differs from the source in more than its layout."""
         try:
             return ast.dump(ast.parse(self.apply(source))) != ast.dump(ast.parse(source))
         except SyntaxError:
@@ -57,7 +57,7 @@ class Mutant:
 
 
 def mutants(module: str, source: bytes) -> list[Mutant]:
-    """All mutants of a module, in the order of their places; a few may not compile: see `is_other`."""
+    """All mutants of a module, in the order of the source; a few may not compile: see `is_valid`."""
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
@@ -68,12 +68,12 @@ def mutants(module: str, source: bytes) -> list[Mutant]:
         before = source[start:end].decode()
         place = {"line": first.lineno, "start": start, "end": end}
         mutant = Mutant(module=module, digest=digest, kind=kind, before=before, after=after, **place)
-        found[start, end, after] = mutant  # two rules may come to the same
+        found[start, end, after] = mutant  # two rules may give the same mutant
     return sorted(found.values(), key=lambda mutant: (mutant.start, mutant.end, mutant.after))
 
 
 def _changes(tree: ast.AST) -> Iterator[tuple[str, ast.AST, ast.AST, str]]:
-    """Kind, first and last node of what is replaced, and by what."""
+    """Yield the kind of each change, the first and the last node that it replaces, and the new text."""
     for node, parents in _walk(tree, ()):
         for kind, new in _changes_of(node, parents):
             text = new if isinstance(new, str) else ast.unparse(ast.fix_missing_locations(new))
@@ -182,7 +182,7 @@ def _changes_of_statement(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterat
 
 
 def _is_path_or_text(node: ast.BinOp) -> bool:
-    """A path that is joined, or text: another operator is a TypeError."""
+    """True if the operands are paths or text: any other operator would raise a TypeError."""
     sides = (node.left, node.right)
     is_number = any(isinstance(side, ast.Constant) and isinstance(side.value, int | float) for side in sides)
     is_text = any(isinstance(side, ast.JoinedStr | ast.Constant) for side in sides) and not is_number

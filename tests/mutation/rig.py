@@ -1,17 +1,19 @@
-"""Mutation testing: faults put into the core, one at a time; which of them do the tests not notice?
+"""Mutation testing: insert faults into the core, one at a time, and report those that no test detects.
 
-`make mutants` draws INBOXD_MUTANTS mutants (300) at random (INBOXD_SEED) over the modules below, and runs for each the
-tests that should notice it, the unit tests of its module first, in a copy of the tree; INBOXD_JOBS (2) at a time. What
-it finds is written to .mutants/SEED.jsonl, a line a mutant, at once: a run that was ended goes on where it was, and
-a module that was changed since is drawn and tried again. Environment:
+`make mutants` samples mutants at random from the modules in `TESTS`. For each one it runs, in a copy of the tree, the
+tests that should detect it: first the unit tests of its module, then the rounds in `_LATER`, until one fails. It
+appends each outcome to .mutants/SEED.jsonl, one line per mutant, so an interrupted run resumes where it stopped. A
+module that has changed since is sampled and tested again. Environment variables:
 
-    INBOXD_MUTANTS=300 INBOXD_SEED=1 INBOXD_JOBS=2    how many, which, how many at a time
-    INBOXD_MODULES=store,recovery                     only these
-    INBOXD_ROUNDS=2                                   only the first rounds of tests: unit tests, lives of the daemon
-    INBOXD_AGAIN=1                                    try those that survived once more: after tests were written
+    INBOXD_MUTANTS=300               number of mutants
+    INBOXD_SEED=1                    seed of the sample
+    INBOXD_JOBS=2                    mutants tested at the same time
+    INBOXD_MODULES=queue.store,…     only these modules
+    INBOXD_ROUNDS=2                  only the first rounds: 1 is the unit tests, 2 adds the state machine
+    INBOXD_AGAIN=1                   test the survivors again, after tests were written for them
 
-How to record a run: docs/reliability.md, section "Mutation testing". The goal is that 90 % are noticed; each one that
-is not gets a test of what it breaks (of the kind of fault, not of the line), or a line there that says why it is none.
+docs/reliability.md, section "Mutation testing", describes how to record a run. The goal is to detect 90 %. For each
+survivor, write a test of that kind of fault (not of that line), or record there why the mutant is equivalent.
 """
 
 import collections
@@ -32,17 +34,17 @@ from pathlib import Path
 from mutate import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
-NOT_COPIED = {".git", ".venv", ".mutants", ".demo", ".hypothesis", "state", "inbox", "outbox"}  # of the root
-_LIVES = "tests/reliability/test_state_machine.py -k lives"
-_PLACES = (
-    "tests/integration/test_way_of_a_file.py tests/integration/test_upkeep.py tests/reliability/test_lost_database.py"
+NOT_COPIED = {".git", ".venv", ".mutants", ".demo", ".hypothesis", "state", "inbox", "outbox"}  # at the top level
+_STATE_MACHINE = "tests/reliability/test_state_machine.py -k lives"
+_DAEMONS = (
+    "tests/integration/test_life_cycle.py tests/integration/test_upkeep.py tests/reliability/test_lost_database.py"
 )
 _RIGS = (
     "tests/reliability/test_order.py tests/reliability/test_crash_points.py tests/reliability/test_injected_errors.py "
-    "tests/reliability/test_full_disk.py -k 'not rig_sees'"
+    "tests/reliability/test_full_disk.py -k 'not rig_detects'"
 )
 _UNIT = "tests/unit/daemon/{}.py"
-TESTS = {  # by module: the unit tests that should notice first; for what they miss, the rounds of `_LATER`
+TESTS = {  # module: its unit tests, which are run first
     "intake.scanner": ("intake/test_scanner", "intake/test_intake", "recovery/test_startup"),
     "intake.readiness": (
         "intake/test_readiness",
@@ -92,8 +94,8 @@ TESTS = {  # by module: the unit tests that should notice first; for what they m
     "scheduling.candidates": ("scheduling/test_dispatcher", "scheduling/test_duplicates", "scheduling/test_outcomes"),
     "server.commands": ("server/test_commands", "server/test_events", "scheduling/test_outcomes"),
 }
-_LATER = (_LIVES, _PLACES, _RIGS)
-TIME_FACTOR, TIME_EXTRA_SECONDS = 4, 15  # a mutant may take so much longer than the unchanged code
+_LATER = (_STATE_MACHINE, _DAEMONS, _RIGS)
+TIME_FACTOR, TIME_EXTRA_SECONDS = 4, 15  # time limit of a mutant, relative to the time of the unchanged code
 
 
 def main() -> int:
@@ -138,7 +140,7 @@ def main() -> int:
 
 
 def draw(modules: list[str], count: int, seed: int) -> list[Mutant]:
-    """A random sample over all places of all modules; a change of one place changes little of it."""
+    """Sample mutants at random from all modules. A change in one place of the code changes little of the sample."""
     sources = {path: (ROOT / path).read_bytes() for path in (f"daemon/{name.replace('.', '/')}.py" for name in modules)}
     found = [mutant for module, source in sources.items() for mutant in mutants(module, source)]
     found.sort(key=lambda each: _lot(seed, each))
@@ -146,7 +148,7 @@ def draw(modules: list[str], count: int, seed: int) -> list[Mutant]:
     for mutant in found:
         if len(drawn) == count:
             break
-        if mutant.is_other(sources[mutant.module]):
+        if mutant.is_valid(sources[mutant.module]):
             drawn.append(mutant)
     print(f"{len(drawn)} of {len(found)} mutants, seed {seed}", flush=True)
     return drawn
@@ -157,21 +159,24 @@ def _lot(seed: int, mutant: Mutant) -> bytes:
 
 
 def rounds(module: str) -> tuple[str, ...]:
-    """The arguments of pytest that are tried one after the other."""
+    """The arguments of the successive runs of pytest."""
     unit = [_UNIT.format(name) for name in TESTS[module.removeprefix("daemon/").removesuffix(".py").replace("/", ".")]]
     every = (" ".join(path for path in unit if (ROOT / path).exists()), *_LATER)
     return every[: int(os.environ.get("INBOXD_ROUNDS", len(every)))]
 
 
 class Tree:
-    """A copy of the tree in which one mutant at a time lives. `memory`: where fsync costs nothing, for unit tests."""
+    """A copy of the source tree, which contains one mutant at a time.
+
+    `memory`: a folder on a file system in memory, where fsync costs nothing, for the unit tests.
+    """
 
     def __init__(self, home: Path, *, memory: Path):
         self._root, self._tmp, self._memory = home / "tree", home / "tmp", memory
         shutil.copytree(ROOT, self._root, ignore=_not_copied, symlinks=True)
 
     def time(self, tests: str) -> float:
-        """Seconds that a mutant may take for these tests."""
+        """Run the tests on the unchanged code; return the time limit for a mutant in seconds."""
         began = time.monotonic()
         status, output = self._run(tests, 900)
         if status != 0:
@@ -198,11 +203,13 @@ class Tree:
 
     def _write(self, path: Path, source: bytes) -> None:
         path.write_bytes(source)
-        for stale in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):  # its time and size may be the same
+        for stale in (path.parent / "__pycache__").glob(
+            f"{path.stem}.*.pyc"
+        ):  # the mutant may have the same time and size
             stale.unlink()
 
     def _run(self, tests: str, limit_seconds: float) -> tuple[int | None, str]:
-        """Exit status of pytest and its output; None: it took too long."""
+        """Run pytest; return its exit status (None if it exceeded the limit) and its output."""
         tmp = self._memory if tests.startswith("tests/unit/daemon/") else self._tmp
         command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider --tb=no --basetemp={tmp} {tests}"
         mark = f"INBOXD_MUTANT_TREE={self._root}"
@@ -226,12 +233,12 @@ def _not_copied(folder: str, names: list[str]) -> set[str]:
 
 
 def _end_all(mark: str) -> None:
-    """Kill what this run has started and left behind: daemons, workers; all have `mark` in their environment."""
+    """Kill the daemons and workers that a run left behind; all of them have `mark` in their environment."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
                 os.kill(int(folder.name), signal.SIGKILL)
-        except (OSError, ValueError):  # it has ended, or is another user's
+        except (OSError, ValueError):  # it has ended, or belongs to another user
             continue
 
 
@@ -245,7 +252,7 @@ def _summarize(lines: list[dict], seed: int) -> None:
     by_module = collections.defaultdict(collections.Counter)
     for line in lines:
         by_module[line["module"]][line["outcome"]] += 1
-    print(f"\nSeed {seed}\n\n| module | mutants | noticed |\n| --- | --- | --- |")
+    print(f"\nSeed {seed}\n\n| module | mutants | detected |\n| --- | --- | --- |")
     for module, counts in [*sorted(by_module.items()), ("all", sum(by_module.values(), collections.Counter()))]:
         total = counts.total()
         print(f"| {module} | {total} | {total - counts['survived']} ({1 - counts['survived'] / total:.0%}) |")

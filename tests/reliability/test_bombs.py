@@ -145,7 +145,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[st
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_bomb_is_bad_input_and_says_what_to_do(rows: dict, name: str):
+def test_bomb_is_bad_input_with_instructions(rows: dict, name: str):
     _check_refused(rows[name])
 
 
@@ -163,17 +163,17 @@ def test_bomb_that_can_be_read_is_read_small(rows: dict, name: str):
 
 
 @pytest.mark.parametrize("name", ["poster.pdf", "planet.pdf"])
-def test_page_that_was_made_smaller_says_so(rows: dict, name: str):
+def test_reduced_page_is_reported(rows: dict, name: str):
     assert rows[name]["details"]["notes"], rows[name]
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_page_that_is_drawn_for_ever_ends_at_the_timeout(rows: dict, name: str):
+def test_endless_drawing_of_a_page_ends_at_the_timeout(rows: dict, name: str):
     assert (rows[f"slow/{name}"]["state"], rows[f"slow/{name}"]["error_kind"]) == ("failed", "timeout")
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_page_that_needs_too_much_memory_says_which_limit(rows: dict, name: str):
+def test_page_that_needs_too_much_memory_names_the_limit(rows: dict, name: str):
     row = rows[f"small/{name}"]
     assert (row["state"], row["error_kind"]) == ("failed", "out_of_memory")
     assert "raise memory_max" in row["error"]
@@ -190,7 +190,7 @@ def test_worker_of_bombs_never_held_much_memory(rows: dict):
     assert max(row["details"].get("peak_bytes", 0) for row in rows.values()) < _MAX_BYTES
 
 
-def test_the_rig_sees_a_reader_that_counts_no_pages(make_place):
+def test_rig_detects_a_reader_that_does_not_limit_pages(make_place):
     """A negative control."""
     place = make_place(_TOML.replace("fakes.reader", "fakes.careless_reader"))
     place.drop("pages.tiff", bomb_files.tiff(9, 9, pages=10_001))

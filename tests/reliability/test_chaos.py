@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice, nothing half-written, whatever is killed and whenever; see chaos_rig.py."""
+"""Kills at random instants lose nothing, duplicate nothing and leave nothing incomplete; see chaos_rig.py."""
 
 import multiprocessing
 import os
@@ -24,7 +24,7 @@ def _check(verdict: Verdict) -> None:
     assert verdict.consumer["looked"] == verdict.account.files, f"the consumer overlooked results; {again}"
 
 
-def test_some_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
+def test_some_kills_lose_and_repeat_nothing(tmp_path: Path):
     verdict = Round(tmp_path, seed=SEED, kills=SHORT_KILLS, outbox=tmp_path / "outbox").run()
     _check(verdict)
     assert verdict.account.looks == verdict.account.files > SHORT_KILLS
@@ -33,7 +33,7 @@ def test_some_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
 
 
 @pytest.mark.long
-def test_ten_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
+def test_ten_thousand_kills_lose_and_repeat_nothing(tmp_path: Path):
     kills = min(KILLS, KILLS_A_ROUND)
     seeds = range(SEED, SEED + -(-KILLS // kills))
     started = time.monotonic()
@@ -55,7 +55,7 @@ def test_ten_thousand_kills_lose_nothing_and_repeat_nothing(tmp_path: Path):
         ("repeats what it published", "result", "twice"),
     ],
 )
-def test_the_rig_sees_a_daemon_that(sabotage: str, instant: str, symptom: str, tmp_path: Path):
+def test_rig_detects_sabotage(sabotage: str, instant: str, symptom: str, tmp_path: Path):
     """Negative controls: each broken daemon must be caught within a few short rounds."""
     for number in range(20):
         home = tmp_path / str(number)

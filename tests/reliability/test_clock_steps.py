@@ -39,7 +39,7 @@ def make_house(tmp_path: Path) -> Iterator:
 
 
 @pytest.mark.parametrize("hours", HOURS)
-def test_file_that_settles_while_the_clock_is_set_is_taken_whole(make_house, clock: Clock, hours: int):
+def test_file_that_settles_while_the_clock_is_set_is_taken_complete(make_house, clock: Clock, hours: int):
     house = make_house()
     daemon = house.start(**clock.environment)
     with Writer(house.folder("settling")) as writer:
@@ -98,7 +98,7 @@ def _attempts_ended(house: House) -> int:
 
 
 @pytest.mark.parametrize("hours", HOURS)
-def test_inbox_is_polled_as_often_as_before(make_house, clock: Clock, hours: int):
+def test_inbox_is_polled_at_the_usual_interval(make_house, clock: Clock, hours: int):
     enter = ["unshare", "--user", "--map-root-user"]
     if not shutil.which("unshare") or subprocess.run([*enter, "true"], capture_output=True).returncode:
         pytest.skip("needs user namespaces, to take inotify away")

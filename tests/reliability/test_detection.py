@@ -134,7 +134,7 @@ def sources(house: House) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_files_are_taken_once_and_whole_by_way_of(house: House, sources: dict[str, str], way: str):
+def test_file_is_taken_once_and_complete(house: House, sources: dict[str, str], way: str):
     script, files = WAYS[way]
     if way == "mv_across_file_systems" and os.stat(sources["other"]).st_dev == house.inbox.stat().st_dev:
         pytest.skip("needs /dev/shm as a second file system")
@@ -145,7 +145,7 @@ def test_files_are_taken_once_and_whole_by_way_of(house: House, sources: dict[st
 @pytest.mark.parametrize(
     "tool", [["curl", "-s", "-o", "page.txt"], ["wget", "-q", "-O", "page.txt"]], ids=lambda it: it[0]
 )
-def test_download_is_taken_whole_however_slow(house: House, tool: list[str]):
+def test_slow_download_is_taken_complete(house: House, tool: list[str]):
     if not shutil.which(tool[0]):
         pytest.skip(f"needs {tool[0]}")
     go_on, begun = threading.Event(), threading.Event()
@@ -194,7 +194,7 @@ def test_file_written_through_a_mapping_is_taken_whole(house: House):
     house.expect("mapped", {"m.txt": b"x" * 4096 + b"y" * 4096})
 
 
-def test_file_begun_anew_by_its_writer_is_taken_as_it_ends(house: House):
+def test_file_that_its_writer_restarts_is_taken_in_its_final_form(house: House):
     with Writer(house.folder("anew")) as writer:
         writer.do("f = open('f.txt', 'w'); f.write('a first draft of some length'); f.flush()")
         writer.do("f.seek(0); f.truncate(0); f.flush()")
@@ -221,7 +221,7 @@ def test_file_replaced_before_it_was_taken_is_the_new_one(house: House):
         house.expect("replaced", {"f.txt": b"the new one"})
 
 
-def test_files_deleted_at_once_leave_nothing_undone(house: House):
+def test_files_deleted_immediately_leave_no_open_job(house: House):
     with Writer(house.folder("fleeting")) as writer:
         for _ in range(5):
             writer.do("for i in range(100): open(f'{i}.txt', 'w').close(); os.unlink(f'{i}.txt')")
@@ -230,7 +230,7 @@ def test_files_deleted_at_once_leave_nothing_undone(house: House):
     assert house.original(house.ended("fleeting/stays.txt")) == A
 
 
-def test_folder_deleted_and_made_again_is_watched_again(house: House):
+def test_folder_deleted_and_created_again_is_watched(house: House):
     with Writer(house.folder("made_again")) as writer:
         for number in range(3):
             writer.do("os.makedirs('sub/sub'); open('sub/sub/.f', 'w').write('again')")
@@ -240,7 +240,7 @@ def test_folder_deleted_and_made_again_is_watched_again(house: House):
     house.expect("made_again", {f"sub/sub/{number}.txt": b"again" for number in range(3)})
 
 
-def test_folder_renamed_away_and_back_is_watched_again(house: House):
+def test_folder_renamed_and_renamed_back_is_watched_again(house: House):
     with Writer(house.folder("to_and_fro")) as writer:
         writer.do(f"away = {str(house.elsewhere / 'away')!r}; os.makedirs('sub/sub'); os.rename('sub', away)")
         writer.do("open(away + '/sub/unseen.txt', 'w').write('unseen')")
@@ -273,7 +273,7 @@ def test_file_written_in_bursts_is_taken_once_and_whole(tmp_path: Path):
         house.stop_all()
 
 
-def test_the_rig_sees_a_daemon_that_takes_what_a_writer_has_open(tmp_path: Path):
+def test_rig_detects_a_daemon_that_takes_open_files(tmp_path: Path):
     """A negative control."""
     house = House(tmp_path)
     try:

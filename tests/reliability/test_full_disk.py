@@ -151,7 +151,7 @@ attempts = 1
 
 
 def _place(make_place, small: str, folder: Path, toml: str = ODD) -> Place:
-    """A place of which one part lies on the small disk."""
+    """A place with one folder on the small disk."""
     paths = {"inbox": "inbox", "outbox": "outbox", "state": "state"} | {small: str(folder)}
     place: Place = make_place(toml.format(**paths))
     setattr(place, small, folder)
@@ -159,7 +159,7 @@ def _place(make_place, small: str, folder: Path, toml: str = ODD) -> Place:
 
 
 @pytest.mark.parametrize("small", ["outbox", "state"])
-def test_cancel_at_a_full_disk_says_so_and_is_carried_out_once_there_is_room(small: str, make_place, mount):
+def test_cancel_on_a_full_disk_is_reported_and_completed_once_there_is_room(small: str, make_place, mount):
     folder = mount("small")
     place = _place(make_place, small, folder)
     place.start()
@@ -179,7 +179,7 @@ def test_cancel_at_a_full_disk_says_so_and_is_carried_out_once_there_is_room(sma
     place.verify()
 
 
-def test_cancelled_job_goes_on_after_a_restart_at_a_full_disk_as_was_said(make_place, mount):
+def test_job_cancelled_on_a_full_disk_is_queued_again_after_a_restart(make_place, mount):
     folder = mount("small")
     place = _place(make_place, "state", folder)
     daemon = place.start()
@@ -222,7 +222,7 @@ def test_retry_at_a_full_disk_is_refused_and_leaves_the_failure_as_it_was(small:
 
 
 def test_hook_is_called_once_for_each_end_while_its_memory_cannot_be_written(make_place, tmp_path: Path):
-    """A folder with the name of the temporary file stands for a full disk: the job log can still be written."""
+    """A folder with the name of the temporary file simulates a full disk; the job log can still be written."""
     told = tmp_path / "told"
     hook = f'[[hooks]]\non = ["done", "failed"]\ncommand = ["sh", "-c", "cat >> {told}; echo >> {told}"]\n'
     place: Place = make_place(ODD.format(inbox="inbox", outbox="outbox", state="state") + hook)

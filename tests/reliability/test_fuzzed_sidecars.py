@@ -1,5 +1,5 @@
-"""Whatever lies beside a file, in its folder, or in its name: the daemon lives, its loop turns, innocent files
-beside it are done, and the books are clean. Arbitrary trees (Hypothesis), thrown at one daemon, with restarts.
+"""Arbitrary trees of files and sidecars (Hypothesis) for one daemon, with restarts: the daemon survives, its loop is
+never blocked, innocent files are processed, and `verify` finds no error.
 """
 
 import os
@@ -49,7 +49,7 @@ def fuzz(house: Sidecars, examples: int) -> None:
             house.begin()
         house.throw(tree)
         if house.trees % RESTART_EVERY == 0:
-            house.daemon.kill()  # at whatever it is doing
+            house.daemon.kill()  # at any point of its work
             house.daemon.wait()
             house.begin()
 
@@ -61,13 +61,13 @@ def fuzz(house: Sidecars, examples: int) -> None:
     house.end()
 
 
-def test_whatever_lies_beside_a_file_costs_that_file_at_most(house: Sidecars):
+def test_sidecar_of_any_content_costs_at_most_its_own_file(house: Sidecars):
     fuzz(house, SHORT)
     house.check()
 
 
 @pytest.mark.long
-def test_thousands_of_trees_of_sidecars_cost_their_files_at_most(house: Sidecars):
+def test_thousands_of_trees_of_sidecars_cost_at_most_their_own_files(house: Sidecars):
     examples, started = int(os.environ.get("INBOXD_EXAMPLES", "10000")), time.monotonic()
     fuzz(house, examples)
     turns = house.check()
@@ -96,7 +96,7 @@ def test_sidecar_of_a_terabyte_does_not_halt_the_loop(house: Sidecars):
         ("sidecars-have-no-limit", None),
     ],
 )
-def test_the_rig_sees_a_loop_that_stands_still(house: Sidecars, broken: str, tree: dict[bytes, bytes] | None):
+def test_rig_detects_a_blocked_loop(house: Sidecars, broken: str, tree: dict[bytes, bytes] | None):
     """A negative control."""
     house.begin(broken=broken)
     if tree is None:

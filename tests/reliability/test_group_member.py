@@ -97,7 +97,7 @@ class SharedPlace(Place):
         return member
 
     def published(self) -> Iterator[Path]:
-        """All that lies in the outbox but the folder of what is not published yet."""
+        """Everything in the outbox except `.staging`."""
         for path, folders, files in os.walk(self.outbox):
             folders[:] = [name for name in folders if name != ".staging"]
             yield from (Path(path, name) for name in (*folders, *files))
@@ -140,7 +140,7 @@ def attack(shared: SharedPlace, swaps: int) -> int:
     assert daemon.poll() is None, shared.log()
     mine = {what for what in report["done"] if what.startswith("rename .taken")}
     assert set(report["done"]) <= mine, report
-    assert not mine or shared.inbox.stat().st_uid == _OTHER  # its owner's rights are nobody's to take away
+    assert not mine or shared.inbox.stat().st_uid == _OTHER  # nobody may remove the permissions of the owner
     assert shared.secret.read_text() == _SECRET
     assert {path.name for path in shared.state.iterdir() if path.name.startswith(("planted", "link", "swap"))} == set()
     assert not any(_SECRET.strip() in text for text in shared.texts())

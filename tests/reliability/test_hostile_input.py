@@ -32,7 +32,7 @@ def canary(tmp_path: Path) -> Canary:
 # ---------------------------------------------------------------------------------------- names
 
 
-def test_whatever_a_name_holds_the_file_ends_whole_and_the_terminal_is_safe(house: HostileHouse):
+def test_file_of_any_name_is_processed_and_the_terminal_is_safe(house: HostileHouse):
     """As the name of a file, and as that of a folder; with as many bytes as a name may have."""
     for number, name in enumerate(NAMES):
         house.drop(name, f"file {number} \x9b1m \u202e")
@@ -59,7 +59,7 @@ def test_whatever_a_name_holds_the_file_ends_whole_and_the_terminal_is_safe(hous
     house.verify()
 
 
-def test_failing_files_of_hostile_names_are_given_back_whole(house: HostileHouse):
+def test_failing_file_of_a_hostile_name_is_returned_unchanged(house: HostileHouse):
     for name in NAMES:
         house.drop(name, b"\x00" + os.fsencode(name))
     house.drain(check=1)
@@ -84,10 +84,10 @@ def test_sidecars_of_the_longest_names_go_with_their_files(house: HostileHouse):
     house.verify()
 
 
-# ---------------------------------------------------------------------------------------- what is no file
+# ---------------------------------------------------------------------------------------- not regular files
 
 
-def test_what_is_no_file_is_left_alone_unopened_and_reported(house: HostileHouse, canary: Canary):
+def test_irregular_file_is_reported_and_never_opened(house: HostileHouse, canary: Canary):
     inbox = house.inbox
     os.mkfifo(inbox / "pipe.txt")
     (inbox / "link.txt").symlink_to(canary.file)
@@ -123,7 +123,7 @@ def test_what_is_no_file_is_left_alone_unopened_and_reported(house: HostileHouse
     house.verify()
 
 
-def test_the_rig_sees_a_daemon_that_follows_links(house: HostileHouse, canary: Canary):
+def test_rig_detects_a_daemon_that_follows_links(house: HostileHouse, canary: Canary):
     """A negative control."""
     (house.inbox / "link.txt").symlink_to(canary.file)
     canary.watch()

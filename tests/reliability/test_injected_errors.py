@@ -80,7 +80,7 @@ def _has_ended(place: Place) -> bool:
 
 
 def _check_fsyncs(seen: list[str], at: str) -> None:
-    """After a failed fsync, the same file is not fsynced again. (SQLite writes the frames of its log anew.)"""
+    """After a failed fsync, the same file is not fsynced again. (SQLite writes the frames of its log again.)"""
     distrusted: set[str] = set()
     for call in seen:
         kind, _, path = call.partition(" ")
@@ -120,11 +120,11 @@ def _each_fault(
 
 
 def test_call_that_fails_once_costs_nothing(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=149, count=1)
+    _each_fault(fork_server, tmp_path, step=211, count=1)
 
 
-def test_work_goes_on_once_calls_do_not_fail_any_more(fork_server: ForkServer, tmp_path: Path):
-    _each_fault(fork_server, tmp_path, step=151, count=UNTIL_GONE)
+def test_work_continues_once_calls_no_longer_fail(fork_server: ForkServer, tmp_path: Path):
+    _each_fault(fork_server, tmp_path, step=223, count=UNTIL_GONE)
 
 
 def test_call_that_fails_in_a_group_costs_nothing(fork_server: ForkServer, tmp_path: Path):
@@ -144,7 +144,7 @@ def test_every_call_may_fail(fork_server: ForkServer, tmp_path: Path, count: int
 
 
 @pytest.mark.parametrize("sabotage", ["charge_for_the_disk", "keep_nothing"])
-def test_rig_sees_a_daemon_that(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+def test_rig_detects_sabotage(sabotage: str, fork_server: ForkServer, tmp_path: Path):
     """Negative controls."""
     with pytest.raises(AssertionError, match="fails with|hangs"):
         _each_fault(fork_server, tmp_path, step=17, count=1, sabotage=sabotage)

@@ -1,5 +1,5 @@
 """jobs.db deleted, damaged, or put back from an older copy, with the daemon stopped or running: no drop is lost, no
-result is made twice, and the history is told again by the results."""
+result is made twice, and the history is rebuilt from the results."""
 
 import shutil
 from pathlib import Path
@@ -146,7 +146,7 @@ def test_older_copy_of_the_database_put_back_makes_no_false_failure(worked: Plac
     worked.verify()
 
 
-def test_document_that_is_not_ours_tells_of_no_job(make_place):
+def test_foreign_document_describes_no_job(make_place):
     place: Place = make_place(TOML)
     for name, text in {"a": "no json", "b": "[]", "c": '{"job": "../../x"}', "d": '{"job": 5, "file": {}}'}.items():
         (place.outbox / name).mkdir(parents=True)

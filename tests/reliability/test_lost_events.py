@@ -78,7 +78,7 @@ def test_flood_of_files_renamed_in_at_once_is_queued_to_the_last(make_house):
     )
 
 
-def test_thousand_folders_moved_in_at_once_are_all_looked_into(make_house):
+def test_thousand_folders_moved_in_at_once_are_all_scanned(make_house):
     house = make_house(BUSY)
     tree = house.elsewhere / "tree"
     for number in range(1000):
@@ -108,7 +108,7 @@ def test_events_the_kernel_drops_lose_no_file(make_house):
     house.verify()
 
 
-def test_the_rig_sees_a_daemon_that_ignores_lost_events(make_house):
+def test_rig_detects_a_daemon_that_ignores_lost_events(make_house):
     """A negative control."""
     house = make_house()
     daemon = house.start(sabotage="lost-events-are-not-told")
@@ -117,7 +117,7 @@ def test_the_rig_sees_a_daemon_that_ignores_lost_events(make_house):
 
 
 @pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
-def test_without_inotify_the_inbox_is_polled_and_status_says_so(make_house, limit: str):
+def test_without_inotify_the_inbox_is_polled_and_status_reports_it(make_house, limit: str):
     house = make_house(POLLING)
     few = f"echo {'1' if 'watches' in limit else '0'} >/proc/sys/user/{limit}"
     daemon = house.start(inside=[*enter(), "sh", "-ec", f'{few}; exec "$@"', "sh"])
@@ -131,7 +131,7 @@ def test_without_inotify_the_inbox_is_polled_and_status_says_so(make_house, limi
     house.verify()
 
 
-def test_file_system_that_others_change_is_polled_and_status_says_so(make_house):
+def test_file_system_that_others_change_is_polled_and_status_reports_it(make_house):
     """An overlay's lower layer, changed from outside the mount namespace, sends no event."""
     house = make_house(POLLING)
     for name in ("lower", "upper", "work"):
@@ -151,7 +151,7 @@ def test_file_system_that_others_change_is_polled_and_status_says_so(make_house)
 # ---------------------------------------------------------------------------------------- folders that go away
 
 
-def test_inbox_removed_and_made_again_goes_on(make_house):
+def test_inbox_removed_and_created_again_is_watched(make_house):
     house = make_house(POLLING)
     house.start()
     house.drop("before.txt")
@@ -163,7 +163,7 @@ def test_inbox_removed_and_made_again_goes_on(make_house):
 
 
 @pytest.mark.parametrize("misdeed", ["wait_for", "read_after"])
-def test_inbox_renamed_away_and_back_costs_nothing(make_house, misdeed: str):
+def test_inbox_renamed_and_renamed_back_loses_nothing(make_house, misdeed: str):
     house = make_house()
     house.drop("retried/waits.txt", f"{misdeed} {house.home / 'go'}")
     daemon = house.start()

@@ -1,4 +1,4 @@
-"""The system calls of a whole run come in the order that a power cut at any instant forgives; see syscall_order.py."""
+"""The order of the system calls of a run is safe against a power cut at any instant; see syscall_order.py."""
 
 import tempfile
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_worker_syncs_its_outputs_before_it_reports_them(fork_server: ForkServer
     ["fsync_no_folder", "fsync_no_document", "fsync_no_drop", "fsync_no_commit", "release_before_done"]
     + ["rename_before_the_intent"],
 )
-def test_rig_sees_a_daemon_that_would(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+def test_rig_detects_sabotage(sabotage: str, fork_server: ForkServer, tmp_path: Path):
     """Negative controls."""
     order = Order(_calls_of(fork_server, tmp_path / "x", tmp_path / "x" / "outbox", Fault(sabotage=sabotage)))
     assert order.violations
@@ -86,7 +86,7 @@ def test_group_is_copied_in_order_to_another_file_system(fork_server: ForkServer
     ["fsync_no_folder", "fsync_no_document_of_a_group", "fsync_no_drop", "fsync_no_folder_of_a_group"]
     + ["release_a_group_before_it_is_done", "rename_a_group_before_the_intents"],
 )
-def test_rig_sees_a_daemon_that_would_in_groups(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+def test_rig_detects_sabotage_of_groups(sabotage: str, fork_server: ForkServer, tmp_path: Path):
     """Negative controls."""
     fault = Fault(threads=8, sabotage=sabotage)
     assert Order(_group_calls(fork_server, tmp_path / "x", tmp_path / "x" / "outbox", fault)).violations

@@ -43,7 +43,7 @@ def make_soak(tmp_path: Path) -> Iterator[Callable[..., Soak]]:
         soak.close()
 
 
-def test_daemon_holds_no_more_at_the_end_than_at_the_beginning(make_soak):
+def test_daemon_does_not_grow(make_soak):
     soak = make_soak()
     account = soak.run(SHORT_SECONDS, sample_seconds=0.1, rest_seconds=15.0)
     assert account.bad == 0, (account.notes, SEED)
@@ -53,7 +53,7 @@ def test_daemon_holds_no_more_at_the_end_than_at_the_beginning(make_soak):
 @pytest.mark.parametrize(
     ("sabotage", "symptom"), [("leaks a descriptor per job", "descriptors"), ("keeps memory of each job", "rss_bytes")]
 )
-def test_the_soak_sees_a_daemon_that(sabotage: str, symptom: str, make_soak):
+def test_rig_detects_a_leak(sabotage: str, symptom: str, make_soak):
     """Negative controls. The readings are by jobs, not by time: by time, all that a quick flood leaves behind may lie
     before most of the readings, or after them."""
     soak = make_soak(sabotage=sabotage, flood=4)

@@ -92,7 +92,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize(inline_bytes=st.sampled_from((7, 2**24)))
     def start(self, inline_bytes: int) -> None:
-        preparation.INLINE_BYTES = inline_bytes  # what is larger is prepared in the background
+        preparation.INLINE_BYTES = inline_bytes  # larger files are prepared in the background
         REACHED["examples"] += 1
 
     # one rule for all, as the many would be tried in too few combinations (Hypothesis leaves some out of each example)
@@ -400,12 +400,12 @@ def _run(machine: type[Life], *, examples: int, steps: int = 30, derandomize: bo
     )
 
 
-def test_lives_of_a_daemon_lose_nothing_and_make_nothing_twice():
+def test_random_lives_of_a_daemon_lose_and_repeat_nothing():
     _run(Life, examples=25)
 
 
 @pytest.mark.long
-def test_thousands_of_lives_lose_nothing_and_make_nothing_twice():
+def test_thousands_of_lives_of_a_daemon_lose_and_repeat_nothing():
     REACHED.clear()
     _run(Life, examples=int(os.environ.get("INBOXD_EXAMPLES", "10000")), derandomize=False)
     print("state machine:", ", ".join(f"{count} {what}" for what, count in sorted(REACHED.items())), "0 bad")
@@ -416,7 +416,7 @@ def test_thousands_of_lives_lose_nothing_and_make_nothing_twice():
     ["no fence", "no fence in a group", "recovery adopts nothing", "done before the rename"]
     + ["done before the rename in a group"],
 )
-def test_machine_finds(sabotage: str, monkeypatch: pytest.MonkeyPatch):
+def test_machine_detects_sabotage(sabotage: str, monkeypatch: pytest.MonkeyPatch):
     """Negative controls."""
     import sqlalchemy as sa
 

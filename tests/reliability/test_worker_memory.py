@@ -13,7 +13,7 @@ from sandbox import Place, wait_for
 from workers_rig import Aftermath, live_through, make_toml, start_broken, stop
 
 _LIMIT = 'memory_max = "300MB"'
-# folder: options of its worker, what is dropped, and how all of it must end
+# folder: the options of its worker, its files, and their expected outcome
 _CASES = {
     "greedy": (_LIMIT, ["allocate 2000"], ("failed", "out_of_memory")),
     "by_child": (_LIMIT, ["allocate_in_child 2000"], ("failed", "out_of_memory")),
@@ -36,7 +36,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
 
 
 @pytest.mark.parametrize("name", _CASES)
-def test_limit_of_memory_ends_only_what_passes_it(aftermath: Aftermath, name: str):
+def test_memory_limit_kills_only_the_worker_above_it(aftermath: Aftermath, name: str):
     _, texts, end = _CASES[name]
     assert {aftermath.end_of(f"{name}/{number}.txt") for number in range(len(texts))} == {end}
 
@@ -64,7 +64,7 @@ def test_neighbors_of_greedy_workers_are_all_done(aftermath: Aftermath):
     assert {(row["state"], row["attempts"]) for row in others} == {("done", 1)}
 
 
-def test_worker_goes_before_the_daemon_where_the_system_has_no_memory_left(make_place):
+def test_worker_is_killed_before_the_daemon_when_the_system_runs_out_of_memory(make_place):
     place = make_place(make_toml({"deeds": ""}))
     daemon = place.start()
     place.drop("deeds/x.txt", f"wait_for {place.home / 'go'}")
@@ -131,7 +131,7 @@ def test_kill_by_the_kernel_counts_as_out_of_memory_not_as_a_crash(make_place, s
     place.verify()
 
 
-def test_the_rig_sees_a_daemon_that_does_not_look_at_memory(make_place):
+def test_rig_detects_a_daemon_that_does_not_measure_memory(make_place):
     """A negative control."""
     place = make_place(make_toml({"greedy": _LIMIT}))
     start_broken(place, "memory-is-not-looked-at")

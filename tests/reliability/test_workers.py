@@ -77,7 +77,7 @@ def _place(home: Path, numbers: Mapping[str, int]) -> Place:
 
 
 def _ends(numbers: Mapping[str, int], home: Path, round_: int) -> dict[str, tuple[str, set]]:
-    """Return the drops of a round and their permitted outcomes: {file: (text, outcomes)}."""
+    """The files of a round and their permitted outcomes: {file: (text, outcomes)}."""
     ends = {f"{name}/{round_}.txt": ("well", ends) for name, ends in IMPOSTORS.items()}
     for number, (misdeed, how) in enumerate(MISDEEDS.items()):
         folder = misdeed.split()[0] if misdeed.startswith(_HANGING) else "deeds"
@@ -120,7 +120,7 @@ def test_many_rounds_of_bad_workers_leave_the_daemon_as_light_as_before(tmp_path
 
 
 @pytest.mark.parametrize("name", IMPOSTORS)
-def test_program_that_is_no_worker_costs_its_own_job_only(aftermath: Aftermath, name: str):
+def test_invalid_worker_program_costs_only_its_own_job(aftermath: Aftermath, name: str):
     assert aftermath.end_of(f"{name}/0.txt") in IMPOSTORS[name], aftermath.rows[f"{name}/0.txt"]
 
 
@@ -131,21 +131,21 @@ def test_worker_that_never_loads_parks_its_jobs_with_the_reason(aftermath: After
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS)
-def test_misdeed_costs_its_own_job_only(aftermath: Aftermath, misdeed: str):
+def test_misbehavior_costs_only_its_own_job(aftermath: Aftermath, misdeed: str):
     number = list(MISDEEDS).index(misdeed)
     (row,) = [row for file, row in aftermath.rows.items() if file.endswith(f"/0 {number}.txt")]
     assert (row["state"], row["error_kind"]) in MISDEEDS[misdeed], row
     assert row["attempts"] == (1 if row["state"] == "done" else 2), row
 
 
-def test_neighbors_of_bad_workers_are_all_done(aftermath: Aftermath):
+def test_neighbors_of_bad_workers_are_all_processed(aftermath: Aftermath):
     others = {file: row for file, row in aftermath.rows.items() if "/" not in file}
     assert len(others) == 3 * NEIGHBORS
     assert {row["state"] for row in others.values()} == {"done"}
     assert {row["attempts"] for row in others.values()} == {1}
 
 
-def test_daemon_is_as_light_after_bad_workers_as_before(aftermath: Aftermath):
+def test_daemon_uses_no_more_memory_after_bad_workers(aftermath: Aftermath):
     _check_burden(aftermath, peak_bytes=100_000_000)
 
 
@@ -191,7 +191,7 @@ def test_worker_that_stops_reading_does_not_hold_the_daemon(make_place, tmp_path
     stop(daemon)
 
 
-def test_the_rig_sees_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path):
+def test_rig_detects_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path):
     """A negative control."""
     place = make_place(_deaf_toml(tmp_path))
     files = _drop_a_batch_for_the_deaf(place)
@@ -201,7 +201,7 @@ def test_the_rig_sees_a_daemon_that_waits_for_a_pipe(make_place, tmp_path: Path)
     kill_all_but(place, daemon.pid)  # the impostor would outlive the daemon: it does not end with its parent
 
 
-def test_the_rig_sees_a_daemon_that_waits_for_the_end_of_the_output(make_place):
+def test_rig_detects_a_daemon_that_waits_for_the_end_of_the_output(make_place):
     """A negative control: a grandchild holds the pipe open."""
     place = make_place(make_toml({"deeds": 'timeout = "1s"'}))
     daemon = start_broken(place, "end-is-end-of-file")

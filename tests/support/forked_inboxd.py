@@ -1,8 +1,9 @@
-"""The command `inboxd` in processes of their own, forked from one that has its modules loaded already: what a Python
-spends on reading them, hundreds of times in all, is more than what most tests are about.
+"""The command `inboxd` in processes forked from a server process that has already imported its modules.
 
-What it does not replace: a test with variables that act when a program is loaded (LD_PRELOAD, TZ), or with another
-program around the daemon, starts a Python of its own.
+An interpreter that imports them takes 0.4 s of CPU time; a fork takes 0.02 s, and the tests run the command hundreds of
+times. A variable that acts when the interpreter starts (PYTHONIOENCODING, LC_ALL) needs a server of its own: pass it as
+`interpreter`. A test of a variable that acts when the program is loaded (LD_PRELOAD, TZ), or of a program around the
+daemon, must start the interpreter itself.
 """
 
 import array
@@ -25,20 +26,31 @@ from paths import PYTHONPATH, ROOT
 
 _ROOT = ROOT
 _MAX_ORDER_BYTES = 2**20
-_FDS = 3  # with each order: stdout, stderr, and where its exit status is written
+_FDS = 3  # with each order: stdout, stderr, and the pipe for its exit status
+_NONE: Mapping[str, str] = {}
 
 
 class Inboxd:
-    """One running `inboxd`, to be handled like a Popen."""
+    """One running `inboxd`, with the interface of a Popen."""
 
-    def __init__(self, arguments: list[str], *, cwd: Path, env: Mapping[str, str], stdout: IO, stderr: IO):
+    def __init__(
+        self,
+        arguments: list[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdout: IO,
+        stderr: IO,
+        interpreter: Mapping[str, str] = _NONE,
+    ):
         self.args = ["inboxd", *arguments]
         self.returncode: int | None = None
-        order = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": dict(env)}).encode()
+        variables = [_to_wire(text) for pair in {**env, **interpreter}.items() for text in pair]
+        order = {"arguments": [_to_wire(text) for text in arguments], "cwd": _to_wire(str(cwd)), "env": variables}
         self._ended, theirs = os.pipe()
         try:
-            server = _server()
-            socket.send_fds(server, [order], [stdout.fileno(), stderr.fileno(), theirs])
+            server = _server(frozenset(interpreter.items()))
+            socket.send_fds(server, [json.dumps(order).encode()], [stdout.fileno(), stderr.fileno(), theirs])
         finally:
             os.close(theirs)
         self.pid = int(server.recv(32))
@@ -64,17 +76,28 @@ class Inboxd:
 
     def _reap(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._ended], [], [], timeout)[0]:
-            told = os.read(self._ended, 32)
+            status = os.read(self._ended, 32)
             os.close(self._ended)
-            assert told, "the server that forks inboxd has ended"
-            self.returncode = int(told)
+            assert status, "the server that forks inboxd has ended"
+            self.returncode = int(status)
         return self.returncode
 
 
-def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess:
+def run(
+    arguments: list[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    interpreter: Mapping[str, str] = _NONE,
+    encoding: str = "utf-8",
+) -> subprocess.CompletedProcess:
     """Like subprocess.run with captured text."""
-    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
-        running = Inboxd(arguments, cwd=cwd, env=env, stdout=stdout, stderr=stderr)
+    with (
+        tempfile.TemporaryFile("w+", encoding=encoding) as stdout,
+        tempfile.TemporaryFile("w+", encoding=encoding) as stderr,
+    ):
+        running = Inboxd(arguments, cwd=cwd, env=env, stdout=stdout, stderr=stderr, interpreter=interpreter)
         try:
             status = running.wait(timeout)
         except BaseException:
@@ -86,14 +109,23 @@ def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: flo
         return subprocess.CompletedProcess(running.args, status, stdout.read(), stderr.read())
 
 
+def _to_wire(text: str) -> str:
+    """The bytes of an argument or a variable, one character each: the server decodes them as its locale says."""
+    return os.fsencode(text).decode("latin-1")
+
+
+def _from_wire(text: str) -> str:
+    return os.fsdecode(text.encode("latin-1"))
+
+
 @functools.cache
-def _server() -> socket.socket:
-    """The way to the server of this process, which ends with it."""
+def _server(interpreter: frozenset[tuple[str, str]]) -> socket.socket:
+    """The connection to a server whose interpreter started with these variables; it ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, "-m", "forked_inboxd", str(theirs.fileno())],
         cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": PYTHONPATH, "COLUMNS": "200"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "COLUMNS": "200", **dict(interpreter)},
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
     )
@@ -111,8 +143,8 @@ def _server() -> socket.socket:
 
 
 def _serve(orders: socket.socket) -> bool:
-    """Fork for each order. True: this is the new process, and set up to be an `inboxd`; False: no more orders."""
-    running: dict[int, tuple[int, int]] = {}  # descriptor of the process: its id, and where its end is to be told
+    """Fork for each order. True in the new process, which is set up as an `inboxd`; False after the last order."""
+    running: dict[int, tuple[int, int]] = {}  # descriptor of the process: its id, and the pipe for its exit status
     poll = select.poll()
     poll.register(orders, select.POLLIN)
     while True:
@@ -122,7 +154,7 @@ def _serve(orders: socket.socket) -> bool:
                 poll.unregister(ready)
                 os.close(ready)
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+                with contextlib.suppress(BrokenPipeError):  # the test no longer waits for it
                     os.write(status, str(code).encode())
                 os.close(status)
                 continue
@@ -152,14 +184,15 @@ def _become(order: dict, fds: list[int]) -> None:
     os.dup2(fds[0], 1)
     os.dup2(fds[1], 2)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    os.chdir(order["cwd"])
+    os.chdir(_from_wire(order["cwd"]))
+    variables = [_from_wire(text) for text in order["env"]]
     os.environ.clear()
-    os.environ.update(order["env"])
-    sys.argv = ["inboxd", *order["arguments"]]
+    os.environ.update(zip(variables[::2], variables[1::2], strict=True))
+    sys.argv = ["inboxd", *map(_from_wire, order["arguments"])]
 
 
 def _load_all() -> None:
-    """All that a command or the daemon imports when it comes to it."""
+    """Import what a command or the daemon imports only when it needs it."""
     import apscheduler.schedulers.background
     import sqlalchemy.dialects.sqlite
 

@@ -63,7 +63,7 @@ class FakeConnection:
 
 
 class ManualHasher:
-    """Stands in for the hashing thread: what is requested in one turn is posted in the next."""
+    """Stands in for the hashing thread: it posts in one iteration what the previous one requested."""
 
     def __init__(self, post: Callable[[Any], None], scratch: Path):
         self._post = post
@@ -216,7 +216,7 @@ class ManualDaemon:
         return self.app.commands.answer(Request(command=command, arguments=arguments))
 
     def look(self) -> None:
-        """Scan the whole inbox, and take what has settled."""
+        """Scan the entire inbox, and take the files that have settled."""
         self.intake.look_everywhere(self.clock.monotonic())
         self.guard(self.intake.step, self.clock.monotonic())
 
@@ -301,7 +301,7 @@ def is_odd(worker: Worker) -> bool:
 
 
 def finished(daemon: ManualDaemon, job: Job, *, lies: bool = False) -> protocol.WorkFinished:
-    """A worker's report of a result, and the output it wrote for it; `lies`: it wrote none."""
+    """Write an output and return the worker's report of it; `lies`: report it without writing it."""
     content = f"output of {job.id}.{job.attempt}".encode()
     folder = daemon.folders.outbox.staging / job.staging_name()
     with contextlib.suppress(FileNotFoundError):

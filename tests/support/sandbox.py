@@ -1,4 +1,4 @@
-"""A place with an inbox, drops, daemons as real processes, and waiting for a condition."""
+"""A folder with an inbox, in which tests drop files and run real daemons; and waiting for a condition."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def wait_for(condition: Callable[[], Any], what: str = "the condition", deadline
         if time.monotonic() > until:
             pytest.fail(f"{what} did not come within {deadline:g} s")
         time.sleep(pause)
-        pause = min(1.3 * pause, 0.04)  # what takes long is asked for less often: asking slows what is awaited
+        pause = min(1.3 * pause, 0.04)  # poll a slow condition less often, because polling slows the daemon
 
 
 class Place:

@@ -45,7 +45,7 @@ def installed(lab: Lab, code: str) -> Installed:
 
 @pytest.fixture
 def service(installed: Installed) -> Iterator[Installed]:
-    """The service, running on the settings for these tests; without drop-ins afterwards."""
+    """The service, running on the settings for these tests. Its drop-ins are removed after the test."""
     installed.lab.run("systemctl", "reset-failed")
     installed.lab.run("systemctl", "start", "inboxd")
     yield installed
@@ -54,5 +54,5 @@ def service(installed: Installed) -> Iterator[Installed]:
 
 @pytest.fixture
 def drop_in(service: Installed) -> Callable[[str], None]:
-    """Adds lines to the unit, as an administrator does, and starts the service anew."""
+    """Adds lines to the unit, as an administrator does, and restarts the service."""
     return service.add_drop_in

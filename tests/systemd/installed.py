@@ -80,7 +80,7 @@ class Installed(Place):
         return json.loads(done.stdout) if done.returncode == 0 else []  # not made yet, or being replaced
 
     def configure(self, toml: str = TOML) -> None:
-        """Start the service anew on these settings."""
+        """Restart the service with these settings."""
         self.write_config(toml)
         self.systemctl("restart", "inboxd")
 

@@ -168,7 +168,7 @@ class Lab:
         try:
             while text := os.read(self._terminal, 65536):
                 self._console.append(text)
-        except OSError:  # nobody has it open any more
+        except OSError:  # no process has it open any more
             return
 
 

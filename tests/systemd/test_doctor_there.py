@@ -27,7 +27,7 @@ def test_fresh_installation_passes(service: Installed):
         assert _worst(found[what]) == "ok", found[what]
 
 
-def test_other_user_learns_as_whom_to_run_doctor(service: Installed):
+def test_doctor_names_the_user_who_may_run_it(service: Installed):
     found = _look(service, user="stranger")
     assert "cannot be checked" in found["folders"][0]["found"] and "Run doctor as root" in found["folders"][0]["fix"]
     assert found["service"]

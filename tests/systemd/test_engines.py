@@ -64,7 +64,7 @@ def test_whisper_transcribes_speech(engines: Installed):
     assert "ask not what your country can do for you" in (engines.outbox / "jfk/jfk.txt").read_text()
 
 
-def test_sound_waits_for_weights_that_the_service_may_not_fetch_and_status_says_how_to(engines: Installed):
+def test_sound_waits_for_weights_and_status_names_the_command_that_fetches_them(engines: Installed):
     engines.configure(TOML.replace("tiny.en", "base.en"))
     engines.drop("talk.flac", (ROOT / "tests/data/audio/jfk.flac").read_bytes())
     engines.waits("talk.flac", deadline=PATIENCE)

@@ -8,7 +8,7 @@ from sandbox import wait_for
 pytestmark = pytest.mark.long
 
 
-def test_installation_tells_where_everything_is_and_lets_the_group_in(lab: Lab, code: str):
+def test_installation_reports_all_locations_and_admits_the_group(lab: Lab, code: str):
     told = lab.run(f"{code}/.venv/bin/inboxd", "install").stdout
     for path in ("etc/systemd/system/inboxd.service", "etc/inboxd/config.toml", "var/lib/inboxd/inbox"):
         assert f"/{path}\n" in told and lab.path(path).exists()
@@ -34,7 +34,7 @@ def test_member_of_the_group_drops_and_reads_and_a_stranger_does_not(service: In
     assert "Ask as root" in refused.stderr
 
 
-def test_folder_of_a_member_is_taken_if_the_group_may_write_it_and_status_says_so_if_not(service: Installed):
+def test_folder_of_a_member_is_taken_only_if_the_group_may_write_to_it(service: Installed):
     lab, inbox = service.lab, "/var/lib/inboxd/inbox"
     lab.run("sh", "-c", "umask 002; mkdir ~/open && echo fine >~/open/a.txt", user="member")
     lab.run("sh", "-c", f"umask 002; cp -r ~/open {inbox}", user="member")
@@ -47,7 +47,7 @@ def test_folder_of_a_member_is_taken_if_the_group_may_write_it_and_status_says_s
     assert service.ended("shut/a.txt")["state"] == "done"
 
 
-def test_python_in_a_home_folder_is_refused_with_what_to_do(lab: Lab, service: Installed):
+def test_python_in_a_home_folder_is_refused_with_instructions(lab: Lab, service: Installed):
     before = lab.run("systemctl", "show", "inboxd", "--property", "ExecStart,MainPID").stdout
     home = bring_in(lab, "/home/member/inboxd")
     refused = lab.run(f"{home}/.venv/bin/inboxd", "install", check=False)
@@ -55,7 +55,7 @@ def test_python_in_a_home_folder_is_refused_with_what_to_do(lab: Lab, service: I
     assert lab.run("systemctl", "show", "inboxd", "--property", "ExecStart,MainPID").stdout == before
 
 
-def test_clone_that_others_may_not_read_is_refused_with_what_to_do(lab: Lab, service: Installed):
+def test_clone_that_others_may_not_read_is_refused_with_instructions(lab: Lab, service: Installed):
     lab.run("chmod", "o-rx", "/opt/inboxd/daemon")
     refused = lab.run("/opt/inboxd/.venv/bin/inboxd", "install", check=False)
     assert refused.returncode == 78 and "chmod -R o+rX /opt/inboxd" in refused.stderr
@@ -63,12 +63,12 @@ def test_clone_that_others_may_not_read_is_refused_with_what_to_do(lab: Lab, ser
     lab.run("/opt/inboxd/.venv/bin/inboxd", "install")
 
 
-def test_only_root_installs_for_all(service: Installed):
+def test_only_root_installs_the_system_service(service: Installed):
     refused = service.inboxd("install", user="member", check=78)
     assert "sudo" in refused.stderr and "--user" in refused.stderr
 
 
-def test_upgrade_changes_the_unit_and_keeps_settings_job_log_and_what_waits(service: Installed):
+def test_upgrade_replaces_the_unit_and_keeps_settings_job_log_and_queue(service: Installed):
     lab = service.lab
     service.configure()
     service.drop("before.txt", "fine")
@@ -88,7 +88,7 @@ def test_upgrade_changes_the_unit_and_keeps_settings_job_log_and_what_waits(serv
     service.inboxd("verify")
 
 
-def test_wrong_settings_stop_an_upgrade_and_not_the_service(service: Installed):
+def test_invalid_settings_stop_an_upgrade_but_not_the_service(service: Installed):
     before = service.shows("MainPID")
     service.write_config("[inbox")
     refused = service.inboxd("install", check=78)
@@ -96,7 +96,7 @@ def test_wrong_settings_stop_an_upgrade_and_not_the_service(service: Installed):
     service.configure()
 
 
-def test_another_group_gets_the_service_the_folders_and_stays_over_an_upgrade(service: Installed):
+def test_another_group_owns_the_folders_also_after_an_upgrade(service: Installed):
     lab = service.lab
     assert "usermod --append --groups media NAME" in service.inboxd("install", "--group", "media").stdout
     lab.run("usermod", "--append", "--groups", "media", "stranger")
@@ -108,7 +108,7 @@ def test_another_group_gets_the_service_the_folders_and_stays_over_an_upgrade(se
     service.inboxd("install", "--group", "inboxd")
 
 
-def test_folders_elsewhere_are_pointed_out_and_work_with_the_drop_in(service: Installed):
+def test_folders_elsewhere_are_reported_and_work_with_the_drop_in(service: Installed):
     lab = service.lab
     lab.run("install", "-d", "-o", "inboxd", "-g", "inboxd", "-m", "2770", "/srv/scans")
     service.write_config(Installed.TOML.replace("/var/lib/inboxd/inbox", "/srv/scans"))
@@ -158,7 +158,7 @@ def test_model_server_is_reached_with_the_drop_in_for_the_network_and_not_withou
     server.wait()
 
 
-def test_unit_is_without_a_mistake_and_its_sandbox_tight(service: Installed):
+def test_unit_has_no_mistakes_and_a_tight_sandbox(service: Installed):
     lab = service.lab
     service.inboxd("install")
     verified = lab.run("systemd-analyze", "verify", "/etc/systemd/system/inboxd.service")

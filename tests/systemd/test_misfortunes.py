@@ -11,7 +11,7 @@ def restarts(service: Installed) -> int:
     return int(service.shows("NRestarts"))
 
 
-def test_killed_daemon_is_started_again_and_its_job_goes_on(service: Installed):
+def test_killed_daemon_is_restarted_and_its_job_continues(service: Installed):
     before = restarts(service)
     service.drop("survivor.txt", "wait_for /var/lib/inboxd/risen")
     service.running("survivor.txt")
@@ -23,7 +23,7 @@ def test_killed_daemon_is_started_again_and_its_job_goes_on(service: Installed):
     service.inboxd("verify")
 
 
-def test_daemon_that_hangs_is_ended_by_the_watchdog_and_started_again(service: Installed):
+def test_hanging_daemon_is_restarted_by_the_watchdog(service: Installed):
     service.add_drop_in("[Service]\nWatchdogSec=2\n")
     service.drop("patient.txt", "wait_for /var/lib/inboxd/awake")
     service.running("patient.txt")
@@ -36,7 +36,7 @@ def test_daemon_that_hangs_is_ended_by_the_watchdog_and_started_again(service: I
     service.inboxd("verify")
 
 
-def test_daemon_that_works_is_left_alone_by_a_short_watchdog(service: Installed):
+def test_working_daemon_is_not_killed_by_a_short_watchdog(service: Installed):
     service.add_drop_in("[Service]\nWatchdogSec=1\n")
     before = restarts(service)
     for number in range(20):
@@ -62,7 +62,7 @@ def test_crash_loop_is_limited(service: Installed):
     service.systemctl("start", "inboxd")
 
 
-def test_wrong_config_at_start_is_told_once_and_not_tried_again(service: Installed):
+def test_invalid_config_at_start_is_reported_once_and_not_retried(service: Installed):
     service.write_config("[inbox")
     before = restarts(service)
     refused = service.systemctl("restart", "inboxd", check=False)
@@ -71,7 +71,7 @@ def test_wrong_config_at_start_is_told_once_and_not_tried_again(service: Install
     assert restarts(service) == before and "not valid TOML" in service.journal("-n", "20")
 
 
-def test_start_on_a_full_disk_waits_for_room_says_so_and_goes_on(service: Installed):
+def test_start_on_a_full_disk_waits_and_reports_the_reason(service: Installed):
     lab, data = service.lab, "/var/lib/inboxd"
     service.systemctl("stop", "inboxd")
     lab.run("sh", "-c", f"mount -t tmpfs -o size=600k,mode=750 small {data} && chown inboxd: {data}")
@@ -102,7 +102,7 @@ def test_start_that_waits_for_a_disk_can_be_stopped(service: Installed):
     lab.run("umount", data)
 
 
-def test_job_log_lost_while_running_is_made_anew_without_a_word_of_stopping(service: Installed):
+def test_job_log_lost_while_running_is_rebuilt_without_a_restart(service: Installed):
     service.drop("known.txt", "fine")
     service.ended("known.txt")
     main, before = service.shows("MainPID"), restarts(service)
@@ -114,7 +114,7 @@ def test_job_log_lost_while_running_is_made_anew_without_a_word_of_stopping(serv
     assert service.shows("ActiveState") == "active" and service.shows("SubState") == "running"
 
 
-def test_worker_that_needs_more_memory_than_it_may_is_ended_and_the_service_goes_on(service: Installed):
+def test_worker_above_its_memory_limit_is_killed_and_the_service_continues(service: Installed):
     service.configure(Installed.TOML.replace('"fakes.misbehaving"', '"fakes.misbehaving"\nmemory_max = "100MB"'))
     main = service.shows("MainPID")
     service.drop("glutton.txt", "allocate 400")
@@ -124,7 +124,7 @@ def test_worker_that_needs_more_memory_than_it_may_is_ended_and_the_service_goes
     assert service.shows("MainPID") == main and service.shows("ActiveState") == "active"
 
 
-def test_kernel_ends_a_worker_for_its_memory_and_the_service_goes_on(service: Installed):
+def test_worker_killed_by_the_kernel_does_not_stop_the_service(service: Installed):
     if not service.lab.has_memory_limits():
         pytest.skip("this machine keeps its memory limits to control groups of version 1")
     service.add_drop_in("[Service]\nMemoryMax=300M\nMemorySwapMax=0\n")

@@ -30,7 +30,7 @@ def test_status_shows_the_queue_and_the_current_file(service: Installed):
     assert service.ended("next.txt")["state"] == "done"
 
 
-def test_stop_puts_a_long_job_back_within_its_limit_and_the_next_start_does_it(service: Installed):
+def test_stop_returns_a_long_job_to_the_queue_for_the_next_start(service: Installed):
     service.drop("endless.txt", "wait_for /var/lib/inboxd/after-stop")
     service.running("endless.txt")
     service.systemctl("stop", "inboxd")
@@ -54,7 +54,7 @@ def test_stop_waits_for_a_job_that_ends_in_time(service: Installed):
     assert service.row("soon.txt")["state"] == "done" and service.row("soon.txt")["attempts"] == 1
 
 
-def test_stop_may_take_longer_than_the_unit_says_if_stop_seconds_is_longer(service: Installed):
+def test_stop_may_take_longer_than_in_the_unit_if_stop_seconds_is_longer(service: Installed):
     service.write_config(Installed.TOML.replace("stop_seconds = 2", "stop_seconds = 30"))
     service.add_drop_in("[Service]\nTimeoutStopSec=1\n")
     service.drop("later.txt", "wait_for /var/lib/inboxd/later")
@@ -88,7 +88,7 @@ def test_reload_applies_a_changed_config_to_new_jobs(service: Installed):
     assert "Changed settings" in service.journal() and service.shows("ActiveState") == "active"
 
 
-def test_refused_reload_fails_says_why_and_leaves_the_old_settings_in_force(service: Installed):
+def test_refused_reload_fails_with_the_reason_and_keeps_the_settings(service: Installed):
     service.write_config(Installed.TOML.replace('text = "do"', 'text = "dance"'))
     refused = service.systemctl("reload", "inboxd", check=False)
     assert refused.returncode != 0 and "systemctl status inboxd" in refused.stderr
@@ -103,7 +103,7 @@ def test_refused_reload_fails_says_why_and_leaves_the_old_settings_in_force(serv
     wait_for(lambda: "not in force" not in service.shows("StatusText"), "the problem to go")
 
 
-def test_pause_outlives_a_restart_and_is_shown(service: Installed):
+def test_pause_survives_a_restart_and_is_shown(service: Installed):
     service.inboxd("pause", "a game")
     service.systemctl("restart", "inboxd")
     service.drop("paused.txt", "fine")
@@ -114,7 +114,7 @@ def test_pause_outlives_a_restart_and_is_shown(service: Installed):
     assert service.ended("paused.txt")["state"] == "done"
 
 
-def test_journal_tells_one_job_by_its_id_or_file_with_priorities(service: Installed):
+def test_journal_is_filtered_by_job_and_file_and_has_priorities(service: Installed):
     service.drop("damaged.txt", "bad")
     service.drop("sound.txt", "fine")
     damaged, sound = service.ended("damaged.txt"), service.ended("sound.txt")

@@ -4,7 +4,7 @@ from installed import Installed
 from lab import Lab
 
 
-def test_service_is_installed_takes_a_drop_and_stops(lab: Lab, code: str):
+def test_service_is_installed_takes_a_file_and_stops(lab: Lab, code: str):
     told = lab.run(f"{code}/.venv/bin/inboxd", "install").stdout
     for where in ("/var/lib/inboxd/inbox", "/var/lib/inboxd/outbox", "/etc/inboxd/config.toml", "journalctl"):
         assert where in told

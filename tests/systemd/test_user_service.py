@@ -20,13 +20,13 @@ def ann(lab: Lab) -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": runtime}
 
 
-def test_without_a_systemd_of_the_user_it_says_how_to_get_one(lab: Lab, ann: dict[str, str]):
+def test_without_a_systemd_of_the_user_the_message_explains_how_to_start_one(lab: Lab, ann: dict[str, str]):
     refused = lab.run("/home/ann/clone/.venv/bin/inboxd", "install", "--user", user="ann", check=False)
     assert refused.returncode == 78 and "loginctl enable-linger" in refused.stderr
     assert not lab.path("home/ann/.config/inboxd").exists()
 
 
-def test_user_installs_drops_reloads_looks_and_removes(lab: Lab, ann: dict[str, str]):
+def test_user_installs_uses_reloads_and_removes_a_service(lab: Lab, ann: dict[str, str]):
     def run(*command: str, check: bool = True) -> str:
         return lab.run(*command, user="ann", environment=ann, check=check).stdout
 
@@ -41,7 +41,7 @@ def test_user_installs_drops_reloads_looks_and_removes(lab: Lab, ann: dict[str, 
     run("sh", "-c", "echo three little words >~/inboxd/inbox/words.txt")
     result = lab.path("home/ann/inboxd/outbox/words/result.json")
     wait_for(result.exists, "the result")
-    assert "1 done" in run("/home/ann/.local/bin/inboxd", "status")  # finds ~/.config/inboxd/config.toml by itself
+    assert "1 done" in run("/home/ann/.local/bin/inboxd", "status")  # finds ~/.config/inboxd/config.toml automatically
     assert "words.txt" in run("journalctl", "--user", "-u", "inboxd", "FILE=words.txt", "--no-pager")
     run("systemctl", "--user", "kill", "--signal", "KILL", "inboxd")
     wait_for(lambda: run("systemctl", "--user", "is-active", "inboxd", check=False) == "active\n", "the restart")

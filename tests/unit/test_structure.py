@@ -99,7 +99,7 @@ def _edges(root: str) -> dict[str, set[str]]:
 
 
 def _without_ends(edges: dict[str, set[str]]) -> dict[str, set[str]]:
-    """What is left once all that leads nowhere is taken away: the circles."""
+    """The nodes and edges that remain when all nodes without successors are removed repeatedly: the circles."""
     left = dict(edges)
     while ends := [node for node, others in left.items() if not others & left.keys()]:
         for node in ends:
@@ -172,7 +172,7 @@ def test_optional_engines_are_imported_by_their_one_module():
 
 
 def test_few_types_are_any():
-    """`object` is for what is only passed on, a `TypedDict` or a model for a known shape."""
+    """Write `object` for a value that is only passed on, and a `TypedDict` or a model for a known shape."""
     paths = (path for folder in ("daemon", "processors") for path in (ROOT / folder).rglob("*.py"))
     lines = [line for path in paths for line in path.read_text().splitlines() if re.search(r"\bAny\b", line)]
     assert len(lines) < 100, "\n".join(lines)

@@ -24,7 +24,7 @@ from processors.whisper.decoder.logit_filters import LogitFilter
 from processors.whisper.decoder.text_decoder import TextDecoder
 from processors.whisper.decoder.token_decoders import Candidate, log_probabilities
 
-_POLL_STEPS = 8  # from one poll to the next; fewer than that are decoded in vain after a window's end
+_POLL_STEPS = 8  # between two polls; at most so many are decoded needlessly after the end of a window
 _CAPACITIES = (128, 256)  # positions of the cache to which a step attends; else all
 _POSITIONS_STEP = 250  # of sound: contexts are cut to multiples of this
 _ALIGNED = 8  # numbers; torch's attention copies a mask whose rows start elsewhere, layer by layer

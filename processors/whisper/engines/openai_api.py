@@ -22,7 +22,7 @@ from processors.whisper.engines.whole_parts import WholePartEngine
 from processors.whisper.options import WhisperOptions
 from processors.whisper.track.engine import PartRequest, PartResult
 from processors.whisper.track.segment import Segment, Word
-from processors.whisper.weights import catalogue
+from processors.whisper.weights import catalog
 
 _NUMBERS = (
     "temperature",
@@ -159,7 +159,7 @@ def _read(response: object, request: PartRequest) -> PartResult:
             for segment, each in zip(segments, given, strict=True)
         ]
     language = response.get("language")
-    code = catalogue.language_code(language.lower()) if isinstance(language, str) else None
+    code = catalog.language_code(language.lower()) if isinstance(language, str) else None
     return PartResult(segments=segments, language=code)
 
 

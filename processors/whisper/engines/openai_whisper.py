@@ -25,7 +25,7 @@ from processors.whisper.track import interleaving
 from processors.whisper.track.engine import PartRequest, PartResult
 from processors.whisper.track.interleaving import ResultT, Task
 from processors.whisper.track.segment import Segment
-from processors.whisper.weights import catalogue, source
+from processors.whisper.weights import catalog, source
 
 
 class OpenAIWhisperEngine:
@@ -66,7 +66,7 @@ class OpenAIWhisperEngine:
             model.load_state_dict(checkpoint["model_state_dict"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise Unavailable(f"{options.model} is not an openai-whisper checkpoint: {error}") from error
-        heads = whisper._ALIGNMENT_HEADS.get(catalogue.canonical(Path(options.model).name.removesuffix(".pt")))
+        heads = whisper._ALIGNMENT_HEADS.get(catalog.canonical(Path(options.model).name.removesuffix(".pt")))
         if heads:
             model.set_alignment_heads(heads)  # default: all heads of the later layers, which time words less well
         return cls(model.to(device).eval(), options.model, options.dtype)

@@ -8,7 +8,7 @@ from processors.whisper.options import TranscribeOptions
 from processors.whisper.track import hallucinations
 from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript, clock
-from processors.whisper.weights import catalogue
+from processors.whisper.weights import catalog
 
 _REPEATS = 4  # the same segment so many times in a row is a loop, not emphasis
 _SURE_OF_LANGUAGE = 0.5
@@ -72,7 +72,7 @@ def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     probability = found.language_probability
     if found.has_words and probability is not None and not probability >= _SURE_OF_LANGUAGE:  # NaN is unsure
         sure = f" ({probability:.0%})" if math.isfinite(probability) else ""
-        name = catalogue.LANGUAGES.get(found.language or "", "unknown").title()
+        name = catalog.LANGUAGES.get(found.language or "", "unknown").title()
         yield f"The language is a guess: {name}{sure}. If it is another, set `language` in the recipe."
 
 

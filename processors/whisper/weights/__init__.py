@@ -1,1 +1,1 @@
-"""Whisper's weights: catalogue, locations, download, conversion."""
+"""Whisper's weights: catalog, locations, download, conversion."""

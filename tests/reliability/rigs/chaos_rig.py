@@ -30,12 +30,12 @@ from sandbox import Place, wait_for
 FILES_AT_MOST = 4  # ordered before each instant
 FLOOD, FLOOD_SHARE = 45, 0.02  # or so many: taken, and their results published, in groups
 PEACE = 1.5  # the longest between two kills, in times that a daemon needs from its start to its first result here
-SOON = 0.1  # the same for a kill that is to meet the work on a drop
-AT_ONCE = 0.01  # the same for a kill that is to come between a drop, or a result, and the row that tells of it
-TARGETS = {"worker": 7, "daemon": 2, "both": 1}  # what is killed how often
+SOON = 0.1  # the same for a kill during the processing of a file
+AT_ONCE = 0.01  # the same for a kill between a new file, or a result, and its row
+TARGETS = {"worker": 7, "daemon": 2, "both": 1}  # the relative frequency of each target
 INSTANTS = {"any": 4, "take": 2, "attempt": 2, "result": 2}  # when: at any time, or just after one of these
 TIMEOUT_SECONDS = 1.5  # of the workers: how long a hanging job goes unnoticed
-DRAIN_SECONDS = 180.0  # what is not done by then is stuck
+DRAIN_SECONDS = 180.0  # a job that has not ended by then counts as stuck
 
 
 @dataclass(kw_only=True)
@@ -44,7 +44,7 @@ class Verdict:
 
     seed: int
     kills: Counter[str]  # by what was killed
-    mended: Counter[str]  # what the recoveries found to do, by their own words
+    mended: Counter[str]  # the actions of the recoveries, as named in the log
     consumer: dict[str, Any]
     account: Account
     seconds: float
@@ -84,7 +84,7 @@ class Round:
         self._orders: queue.SimpleQueue[int] = queue.SimpleQueue()  # how many files to drop; -1: no more
         self._tempo_seconds = 0.0
         self._daemon: Any = None
-        self._deaths: list[str] = []  # of daemons that nobody killed
+        self._deaths: list[str] = []  # of daemons that the rig did not kill
         self._killed: Counter[str] = Counter()
 
     def run(self) -> Verdict:
@@ -195,7 +195,7 @@ class Round:
         self._killed[what] += 1
 
     def _drain(self) -> None:
-        """Let one daemon finish what is there; the last one of the storm ends first."""
+        """Let one daemon finish the remaining jobs, after the last daemon of the storm has ended."""
         self._ensure_daemon()
         self._daemon.kill()
         self._daemon.join()

@@ -1,4 +1,4 @@
-"""Writers as processes of their own, and a daemon that looks on: what is dropped, however, ends once and whole.
+"""Writers in processes of their own, and a daemon that watches: every file ends once and complete.
 
 Run as a program it is that daemon with a part of it broken: the negative controls.
 """
@@ -52,7 +52,7 @@ _INBOXD = ("-m", "daemon.cli")
 
 
 class House(Place):
-    """A place whose daemon is to see everything by itself: with `TOML`, the rescan from time to time never comes."""
+    """A place whose daemon must notice every file by its events: with `TOML`, the periodic rescan never runs."""
 
     def __init__(self, home: Path, toml: str = TOML):
         super().__init__(home, toml)
@@ -104,11 +104,11 @@ class House(Place):
         return folder
 
     def rows_in(self, folder: str) -> list[dict[str, Any]]:
-        """The rows of drops in this folder of the inbox and those below it."""
+        """The rows of the files in this folder of the inbox and below it."""
         return [row for row in self.rows() if f"{row['file']}/".startswith(f"{folder}/")]
 
     def expect(self, folder: str, files: Mapping[str, bytes], deadline: float = DEADLINE) -> list[dict[str, Any]]:
-        """The rows of a folder, once all of `files` (path: content) have ended: each once, whole, and no others."""
+        """The rows of a folder, once all of `files` (path: content) have ended: each once, complete, and no others."""
         awaited = {f"{folder}/{file}" for file in files}
 
         def have_ended() -> bool:
@@ -146,7 +146,7 @@ for line in sys.stdin:
 
 
 class Writer:
-    """Another process that does as it is told, line by line, in the folder it stands in."""
+    """Another process, which executes lines of Python in its working directory."""
 
     def __init__(self, folder: Path):
         self._process = subprocess.Popen(

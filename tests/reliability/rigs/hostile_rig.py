@@ -14,7 +14,7 @@ from pathlib import Path
 
 from detection_rig import House
 
-_EVENTS = {  # inotify(7): whatever anybody does to a file or lists a folder
+_EVENTS = {  # inotify(7): every access to a file, and listing a folder
     0x1: "read", 0x2: "written", 0x4: "attributes changed", 0x20: "opened", 0x40: "moved away", 0x80: "moved in",
     0x100: "made", 0x200: "deleted", 0x400: "deleted itself", 0x800: "moved itself",
 }  # fmt: skip
@@ -74,7 +74,7 @@ class Canary:
                 events = events[16 + length :]
 
     def check(self) -> None:
-        """Check that nobody has touched or changed it."""
+        """Check that no process has accessed or changed it."""
         assert self.touches() == set(), "something outside the daemon's folders was touched"
         assert os.listdir(self.folder) == [self.file.name]
         assert self.file.read_bytes() == CANARY
@@ -97,7 +97,7 @@ class HostileHouse(House):
         return self.start(program=[__file__, how], CANARY=str(canary.folder))
 
     def remove(self) -> None:
-        """Remove all of it, also what lies deeper than the standard library can remove."""
+        """Remove the tree, also below the depth that the standard library can remove."""
         self.stop_all()
         subprocess.run(["rm", "-rf", "--", str(self.home)], check=True)
 

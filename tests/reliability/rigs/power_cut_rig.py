@@ -1,4 +1,4 @@
-"""Runs daemons on disks whose power is cut, and checks what is left, before and after the recovery.
+"""Runs daemons on disks whose power is cut, and checks the remaining files, before and after the recovery.
 
 A run: blank disks, a producer, a daemon that is killed and started again at times and asked to try again what failed,
 and several cuts, of which nobody there knows. Then each snapshot is mounted in its turn, checked, and recovered by a
@@ -219,7 +219,7 @@ class PowerCuts:
         self.figures.checks += len(remains.rows)
         wrong = list(found) or self._audit()
         if wrong:
-            with contextlib.suppress(OSError):  # what is wrong must be told all the same
+            with contextlib.suppress(OSError):  # the fault must still be reported
                 shutil.move(snapshot, self._kept)
             raise AssertionError(
                 f"{self._name}, cut {self.figures.cuts}, {when}: {len(wrong)} wrong; the disks as they were at the cut "

@@ -36,7 +36,7 @@ _KEPT_TREES = 20  # behind the newest, so that what stays in the inbox does not 
 _SUFFIXES = (b"", b".txt", b".toml", b".prompt", b".password", b".done")
 
 
-# ---------------------------------------------------------------------------------------- what is dropped
+# ---------------------------------------------------------------------------------------- trees of files
 
 _long_values = st.sampled_from(
     [
@@ -174,13 +174,17 @@ class Sidecars(House):
     def _is_at_rest(self) -> bool:
         assert self.daemon.poll() is None, self.log()[-3000:]
         try:
-            jobs = self.status()["jobs"]
+            jobs = self.status().get("jobs")
         except NotRunning:
             return False
-        return not any(jobs.get(state) for state in ("queued", "running", "publishing"))
+        # None: the loop did not reply in time
+        return jobs is not None and not any(jobs.get(state) for state in ("queued", "running", "publishing"))
 
     def check(self) -> dict[str, float]:
-        """All innocents are done, the books are clean, nobody wrote a traceback, and no turn was long; the turns."""
+        """Check that all innocent files are done, `verify` and the log report no error, and no iteration took long.
+
+        Return the longest iterations in seconds, by `cpu` and `wall`.
+        """
         rows = self.rows("SELECT file, state FROM job_log WHERE file LIKE 'innocent-%'")
         assert {row["file"] for row in rows if row["state"] == "done"} == {
             f"innocent-{number}.txt" for number in range(1, self.trees + 1)

@@ -36,7 +36,7 @@ _RETRIED = 0.05  # of the failed jobs
 
 
 class Soak:
-    """A place, its daemon, and what is done to it."""
+    """A place, its daemon, and the load on it."""
 
     def __init__(
         self, home: Path, toml: str, *, seed: int, flood: int, weights: Mapping[str, float], sabotage: str = ""
@@ -98,7 +98,7 @@ class Soak:
         rest_seconds: how long the idle workers may take to be unloaded, and the rest to be as before.
         """
         self._wait_for(self._status, "the daemon's first answer")
-        self._play(self._mixed)  # what is made once, at first use, is there now
+        self._play(self._mixed)  # creates the objects that exist only after their first use
         self.meters.at_rest = self._come_to_rest(None, rest_seconds)
         play()
         self.meters.at_end = self._come_to_rest(self.meters.at_rest, rest_seconds)
@@ -138,7 +138,7 @@ class Soak:
             self._dropper.drop("text")
 
     def _folders_come_and_go(self) -> None:
-        """A folder is made, filled, renamed with what is still in it, and removed once it is empty."""
+        """Create and fill a folder, rename it with its remaining files, and remove it once it is empty."""
         first, second = f"new{next(self._folders)}", f"moved{next(self._folders)}"
         (self._place.inbox / first / "deep").mkdir(parents=True)
         for _ in range(10):
@@ -246,7 +246,7 @@ class Soak:
         return jobs.get("done", 0) + jobs.get("failed", 0) == len(self._dropper.drops) == sum(jobs.values())
 
     def _come_to_rest(self, like: Reading | None, seconds: float) -> Reading:
-        """The meters once the workers are unloaded and, if it comes to that in time, all is as `like` again."""
+        """The meters once the workers have exited and, if that happens in time, all values are those of `like`."""
         until = time.monotonic() + seconds
         while True:
             reading = self.meters.read()

@@ -86,8 +86,8 @@ class Aftermath:
 def live_through(
     place: Place, rounds: Sequence[Mapping[str, str]], parked: Collection[str], together: str = "none"
 ) -> Aftermath:
-    """A daemon's time with rounds of drops (file: text), and with neighbors before, among and after them; those
-    `parked` do not end, and the drops into the folder `together` do not start before all of them are queued."""
+    """Run a daemon on rounds of files (file: text), with neighbors before, among and after them. The `parked` ones do
+    not end, and the files in the folder `together` start only when all of them are queued."""
     daemon = place.start()
     end_of_all(place, drop_neighbors(place, "before"))
     wait_for(lambda: _is_alone(place, daemon.pid), "the end of the idle worker")
@@ -144,7 +144,7 @@ def end_of_all(place: Place, files: Iterable[str], deadline: float = DEADLINE) -
 
 
 def processes_of(place: Place) -> list[int]:
-    """The daemon, its workers and what they started, in whatever session: those who stand in the place's folder."""
+    """The daemon, its workers and their children, in any session: all processes whose working folder is the place."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):

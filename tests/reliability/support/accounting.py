@@ -16,7 +16,7 @@ from daemon.scheduling import retry
 
 @dataclass(kw_only=True)
 class Account:
-    """The number of drops with a wrong outcome; `notes` name them."""
+    """The number of files with a wrong outcome; `notes` name them."""
 
     files: int = 0
     looks: int = 0  # results examined at the end
@@ -59,7 +59,7 @@ def reckon(place: Place, drops: Sequence[Drop], results: Sequence[Seen]) -> Acco
 
 
 def _compare(place: Place, alike: list[Drop], seen: list[Seen], account: Account) -> None:
-    """The drops of one content against its results."""
+    """The files of one content, compared with its results."""
     if len(seen) < len(alike):
         account.note(f"{alike[0].name} ({alike[0].sort})", "lost", len(alike) - len(seen))
     if len(seen) > len(alike):

@@ -13,7 +13,7 @@ _PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] >>"
 
 
 def zeros(size: int) -> bytes:
-    """zlib's stream of so many zero bytes, whatever the size in no time: a megabyte's block again and again."""
+    """A zlib stream of `size` zero bytes, built quickly by repeating the block of one megabyte."""
     packer = zlib.compressobj(9, wbits=-15)
     first = packer.compress(bytes(_MEGABYTE)) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(bytes(_MEGABYTE)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -95,7 +95,7 @@ def heic(width: int, height: int) -> bytes:
 
 
 def pdf(objects: Iterable[bytes], trailer: bytes = b"") -> bytes:
-    """Objects 1, 2 …; the first is the catalogue."""
+    """Objects 1, 2 …; the first is the catalog."""
     parts, offsets, at = [b"%PDF-1.7\n"], [], 9
     for number, content in enumerate(objects, start=1):
         offsets.append(at)

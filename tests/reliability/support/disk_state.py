@@ -71,7 +71,7 @@ class Result:
     facts: dict[str, Any]  # of that document
     outputs: dict[str, str]
     originals: dict[str, str]  # with its sidecars
-    faults: list[str]  # why it is not whole
+    faults: list[str]  # the reasons why it is incomplete
 
 
 def look(site: Site) -> Remains:
@@ -139,7 +139,7 @@ def _result(document: Path, there: dict[str, str]) -> Result:
 
 
 def _rows(database: Path) -> tuple[dict[str, dict[str, Any]], str]:
-    """The jobs, and what is wrong with the file."""
+    """The jobs, and the faults of the file."""
     if not database.exists():
         return {}, ""
     with tempfile.TemporaryDirectory() as scratch:

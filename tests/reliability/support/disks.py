@@ -91,7 +91,7 @@ class Disks:
             self._mounted.append(self.path(name))
 
     def power_off(self) -> None:
-        """Unmount the disks; whatever is on them now is forgotten. Waits for killed processes to let go of them."""
+        """Unmount the disks and discard their contents, once killed processes no longer use them."""
         while self._mounted:
             wait_for(lambda: _unmounts(self._mounted[-1]), f"the end of those that use {self._mounted[-1]}")
             self._mounted.pop()

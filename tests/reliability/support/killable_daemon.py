@@ -22,7 +22,7 @@ os.environ["PYTHONPATH"] = PYTHONPATH
 
 
 def run_daemon(source: Path, log: Path, drain: bool, sabotage: str | None) -> None:
-    """The whole life of one daemon process."""
+    """The entire life of one daemon process."""
     logging.basicConfig(filename=log, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     sys.stderr = sys.stdout = log.open("a")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -55,7 +55,7 @@ CONFIG = """
     probe = "200ms"
 """
 
-# what is dropped how often; the sorts after "twin" are to fail
+# the relative frequency of each sort of file; the sorts after "twin" fail
 WEIGHTS: Mapping[str, float] = {
     "text": 40,
     "fine": 30,
@@ -157,7 +157,7 @@ class Dropper:
         return folder, f"{sort}\n{unique}\n".encode()
 
     def _put(self, folder: Path, name: str, content: bytes, sidecar: bytes | None) -> Path:
-        """Put it there under a free name: whole, with its sidecar first; or, now and then, in place in two halves."""
+        """Put it into the inbox under a free name, after its sidecar: renamed, or sometimes written in two halves."""
         path = folder / name
         if os.path.lexists(path) or os.path.lexists(f"{path}.prompt"):
             path = folder / f"{path.stem}-{len(self.drops)}{path.suffix}"

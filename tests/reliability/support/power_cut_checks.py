@@ -13,10 +13,10 @@ from producer import Drop
 class Promises:
     """The facts that were known before a cut."""
 
-    drops: dict[str, Drop]  # all there ever were, by checksum
+    drops: dict[str, Drop]  # all files ever dropped, by checksum
     durable: frozenset[str]  # contents that had been dropped and made durable
     seen: dict[str, dict[str, Any]]  # rows that a reader of the job log had seen
-    fragments: frozenset[str] = frozenset()  # contents that a cut left of drops that were not durable
+    fragments: frozenset[str] = frozenset()  # contents to which a cut reduced files that were not durable
 
     def and_all_of(self, start: Remains) -> "Promises":
         """Add the contents of the disks at the start, `start`: all of them are durable from now on."""
@@ -33,7 +33,7 @@ class Promises:
 
 
 def at_start(promises: Promises, remains: Remains) -> Iterator[str]:
-    """Before anything is mended."""
+    """Check the disk before the recovery."""
     if remains.damage:
         yield f"the job log is damaged: {remains.damage}"
     withdrawn = _being_withdrawn(remains)
@@ -90,7 +90,7 @@ def _kept(seen: dict[str, Any], row: dict[str, Any] | None) -> Iterator[str]:
 
 
 def _has_its_bytes(row: dict[str, Any], promises: Promises, remains: Remains) -> Iterator[str]:
-    """Check that a drop exists with its checksum once its row is committed (a large one, once its checksum is)."""
+    """Check that a file exists with its checksum once its row is committed (a large one: once its checksum is)."""
     name, sha256 = f"{row['name']} ({row['state']})", row["sha256"]
     if sha256 is not None and sha256 not in promises.drops and sha256 not in promises.fragments:
         yield f"{name} has a content that nobody dropped"

@@ -52,7 +52,7 @@ class DaemonServer:
         return self._ask(pid)
 
     def has_ended(self, pid: int) -> bool:
-        """True if the process has ended but nobody has waited for it."""
+        """True if the process has ended but its parent has not waited for it."""
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         return state in "ZX"
 

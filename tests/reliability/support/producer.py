@@ -1,4 +1,4 @@
-"""A producer that drops files, some durably and some as cp(1) does, and remembers which must not be lost."""
+"""A producer of files, some durable and some written as by cp(1), which records those that must not be lost."""
 
 import hashlib
 import os

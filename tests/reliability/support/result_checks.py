@@ -28,7 +28,7 @@ class Seen:
     sha256: str = ""  # of the original
     sidecar: str | None = None  # the SHA-256 of the original's NAME.prompt
     outputs: tuple[str, ...] = ()  # SHA-256
-    faults: tuple[str, ...] = ()  # what is not whole
+    faults: tuple[str, ...] = ()  # the reasons why it is incomplete
 
 
 def examine(result: Path, archive: Path) -> Seen:

@@ -1,4 +1,4 @@
-"""A few drops that go every way there is, and what must have become of them."""
+"""A few files with every possible outcome, and the checks of these outcomes."""
 
 import contextlib
 from pathlib import Path

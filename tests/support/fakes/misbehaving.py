@@ -111,7 +111,7 @@ class Misbehaving(Processor):
                 os.close(number)
 
     def _scribble(self, work, argument):
-        """A library that writes to whatever file descriptor it finds."""
+        """A library that writes to any open file descriptor."""
         for number in _pipes():
             for line in range(int(argument)):
                 os.write(number, b"\xff scribbled line %d\n" % line)

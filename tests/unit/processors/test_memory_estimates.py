@@ -27,7 +27,7 @@ def test_vision_language_model_needs_its_weights_and_room_for_its_pages(tmp_path
     assert _needed("vlm", tmp_path, model=str(folder), pages_at_once=1, quantization="4bit") < alone
 
 
-def test_server_needs_none_and_what_config_says_counts(tmp_path: Path):
+def test_server_needs_no_memory_and_the_config_overrides_the_estimate(tmp_path: Path):
     assert _needed("vlm", tmp_path, engine="openai", base_url="http://localhost:1/v1") == 0
     assert _needed("vlm", tmp_path, memory="6GB") == 6 * 10**9
     with pytest.raises(ValueError, match="6GB"):

@@ -77,7 +77,7 @@ def test_noise_on_stdout_does_not_garble_the_messages(tmp_path: Path):
     assert b"more noise on file descriptor 1" in done.stderr
 
 
-def test_load_that_fails_is_told_and_ends_the_worker(tmp_path: Path):
+def test_failed_load_is_reported_and_ends_the_worker(tmp_path: Path):
     messages, done = _serve("fakes.misbehaving", _load("fakes.misbehaving", unavailable_until=str(tmp_path / "no")))
     (failed,) = messages
     assert failed.kind == FailureKind.UNAVAILABLE and "put them at" in failed.message

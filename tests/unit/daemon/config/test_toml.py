@@ -51,7 +51,7 @@ def test_what_would_stop_the_parser_is_refused_in_words(content: bytes, words: s
         b"\r\n".join([b"a = 1", b"b = 2"]),
     ],
 )
-def test_what_only_looks_deep_is_read(content: bytes):
+def test_text_that_only_looks_nested_is_read(content: bytes):
     assert toml.parse(content) == tomllib.loads(content.decode())
 
 
@@ -66,7 +66,7 @@ _PIECES = st.sampled_from(
 
 @given(st.lists(_PIECES, max_size=40).map("".join))
 @settings(max_examples=1500, deadline=None)
-def test_whatever_tomllib_reads_is_read_alike(text: str):
+def test_all_toml_is_read_as_by_tomllib(text: str):
     """With few enough brackets and dots that no bound is met."""
     if text.count("[") + text.count("{") > 16 or text.count(".") > 15:
         return

@@ -111,7 +111,7 @@ def test_folder_that_cannot_be_removed_is_an_error(tmp_path: Path):
 @pytest.mark.parametrize("code", [None, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP], ids=str)
 @pytest.mark.parametrize("is_open", [False, True], ids=["by path", "in open folders"])
 def test_rename_never_replaces(tmp_path: Path, monkeypatch, code: int | None, is_open: bool):
-    """Also where the file system has no rename that spares what is at the new name."""
+    """Also on a file system whose rename always replaces the target."""
     for name, files in {"from": ["x", "y"], "to": ["x"]}.items():
         (tmp_path / name).mkdir()
         for file in files:

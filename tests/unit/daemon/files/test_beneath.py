@@ -64,7 +64,7 @@ def test_missing_folders_get_the_permissions_of_their_parent(tmp_path: Path):
         assert os.umask(0o077) == 0o077
     finally:
         os.umask(mask)
-    assert mode_of(root / "a") == mode_of(root / "a" / "b") == 0o1775  # so nobody renames what is another's
+    assert mode_of(root / "a") == mode_of(root / "a" / "b") == 0o1775  # so that no user renames the files of another
 
 
 def test_path_that_leads_up_is_refused(tmp_path: Path):

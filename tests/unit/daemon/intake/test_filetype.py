@@ -47,7 +47,7 @@ def picture() -> Image.Image:
         ("PDF", "application/pdf", {}),
     ],
 )
-def test_pictures_are_told_without_their_names(tmp_path, form, media_type, options):
+def test_picture_is_recognized_without_its_name(tmp_path, form, media_type, options):
     pillow_heif.register_heif_opener()
     stream = io.BytesIO()
     picture().save(stream, form, **options)
@@ -120,7 +120,7 @@ def sound_file(form: str, codec: str, rate_hz: int, *, layout: str = "mono", opt
         ("eac3", "eac3", 48000, "audio/eac3"),
     ],
 )
-def test_sound_is_told_without_its_name(tmp_path, form, codec, rate_hz, media_type):
+def test_sound_is_recognized_without_its_name(tmp_path, form, codec, rate_hz, media_type):
     assert look(tmp_path, sound_file(form, codec, rate_hz)) == Content(kind=Kind.AUDIO, media_type=media_type)
 
 
@@ -179,12 +179,12 @@ def test_wav_beyond_four_gigabytes_is_audio(tmp_path):
         *(b"\x06\x0e+4\x02\x05\x01\x01\r\x01\x02\x01\x01\x02", b"\0\0\0\0\x01\xbc", b"DHAV"),
     ],
 )
-def test_what_ffmpeg_reads_but_does_not_write_here_is_told_by_its_signature(tmp_path, header):
+def test_format_that_ffmpeg_only_reads_is_recognized_by_its_signature(tmp_path, header):
     assert look(tmp_path, header + bytes(64)).kind is Kind.AUDIO
 
 
 @pytest.mark.parametrize(("form", "codec", "name"), [("g722", "g722", "call.g722"), ("sbc", "sbc", "call.sbc")])
-def test_sound_without_a_signature_is_told_by_its_name_and_read(tmp_path, form, codec, name):
+def test_sound_without_a_signature_is_recognized_by_its_name_and_read(tmp_path, form, codec, name):
     from processors.whisper.audio import reader
 
     rate_hz = 16000
@@ -303,7 +303,7 @@ def test_content_is_believed_before_the_name(tmp_path):
         ("random", None),
     ],
 )
-def test_undecided_content_is_what_its_name_says(tmp_path, name, kind):
+def test_undecided_content_has_the_type_of_its_name(tmp_path, name, kind):
     assert look(tmp_path, bytes([0x80]) + random.Random(1).randbytes(5000), name).kind is kind
 
 

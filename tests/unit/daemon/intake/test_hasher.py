@@ -1,4 +1,4 @@
-"""Checksums of large files: who goes first, what is retried, what is recorded."""
+"""Checksums of large files: their order, retries and records."""
 
 import hashlib
 import queue

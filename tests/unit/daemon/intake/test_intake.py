@@ -1,4 +1,4 @@
-"""The intake as a whole, with real files and the clock passed in."""
+"""The complete intake, with real files and a clock passed in."""
 
 import operator
 

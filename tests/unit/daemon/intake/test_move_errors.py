@@ -60,7 +60,7 @@ def test_folder_whose_files_cannot_be_moved_is_reported_once(inbox: InboxHarness
     assert inbox.files() == ["hers/a.txt"] and inbox.intake.left == {}
 
 
-def test_command_retries_at_once_what_could_not_be_moved(inbox: InboxHarness):
+def test_command_retries_blocked_files_at_once(inbox: InboxHarness):
     path = _in_folder_of_a_member(inbox, 0o755)
     with without_privileges():
         inbox.scan(now=10.0)

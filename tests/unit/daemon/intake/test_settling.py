@@ -24,7 +24,7 @@ def test_growing_file_is_not_ready_until_it_has_been_still():
 
 
 @pytest.mark.parametrize("changed", [{"inode": 8}, {"mtime_ns": 0}, {"ctime_ns": 5}])
-def test_any_change_of_the_fingerprint_starts_the_wait_anew(changed):
+def test_any_change_of_the_fingerprint_restarts_the_wait(changed):
     settling = Settling(2.0)
     settling.see(FILE, prints(1), 0)
     settling.see(FILE, prints(1, **changed), 1.5)
@@ -40,7 +40,7 @@ def test_what_was_never_seen_is_not_ready():
 
 
 @pytest.mark.parametrize("hint_first", [True, False])
-def test_completed_file_is_ready_at_its_first_look(hint_first):
+def test_completed_file_is_ready_at_the_first_scan(hint_first):
     settling = Settling(2.0)
     if hint_first:
         settling.complete(FILE)
@@ -77,7 +77,7 @@ def test_file_that_changes_after_it_was_ready_is_waited_for_again():
     assert settling.ready(FILE, 5)
 
 
-def test_closing_a_file_starts_the_wait_again_though_no_look_sees_a_difference():
+def test_closing_a_file_restarts_the_wait_even_if_the_file_looks_unchanged():
     settling = Settling(2.0)
     settling.stir(FILE, 0)
     settling.see(FILE, prints(1), 0)

@@ -34,7 +34,7 @@ def test_folder_lists_only_files_that_were_seen():
         ),
     ],
 )
-def test_forgotten_file_leaves_only_what_looks_do_not_show(before: FileState, after: FileState | None):
+def test_forgotten_file_leaves_only_facts_that_no_scan_shows(before: FileState, after: FileState | None):
     states = FileStates()
     for name in FileState.__slots__:
         setattr(states.of(A), name, getattr(before, name))
@@ -42,7 +42,7 @@ def test_forgotten_file_leaves_only_what_looks_do_not_show(before: FileState, af
     assert states.get(A) == after
 
 
-def test_state_that_says_nothing_is_discarded():
+def test_state_without_information_is_discarded():
     states = FileStates()
     states.of(A).failures = 1
     states.discard_empty(A)

@@ -67,7 +67,7 @@ def run(program: str, *arguments: object) -> subprocess.Popen:
     )
 
 
-def test_renamed_in_file_is_told_within_a_tenth_of_a_second(watched, tmp_path):
+def test_file_renamed_in_is_reported_within_a_tenth_of_a_second(watched, tmp_path):
     seconds = []
     for number in range(20):
         (tmp_path / "new").write_text("whole")
@@ -117,7 +117,7 @@ def test_folder_is_watched_though_proc_is_not_mounted(watched, tmp_path, monkeyp
     assert sub in watched.watcher.watched and watched.watcher.problems == {}
 
 
-def test_hard_link_is_told(watched, tmp_path):
+def test_hard_link_is_reported(watched, tmp_path):
     (tmp_path / "file").write_text("text")
     (watched.inbox / "link").hardlink_to(tmp_path / "file")
     watched.wait_for(LookAt(folder=watched.inbox, name="link"))
@@ -135,7 +135,7 @@ def test_names_need_not_be_utf8(watched):
     watched.wait_for(LookAt(folder=folder, name="in"))
 
 
-def test_reading_and_leaving_are_not_told(watched, tmp_path):
+def test_reading_and_moving_out_are_not_reported(watched, tmp_path):
     (watched.inbox / "file").write_text("text")
     watched.all_until_quiet()
     (watched.inbox / "file").read_text()
@@ -144,7 +144,7 @@ def test_reading_and_leaving_are_not_told(watched, tmp_path):
     assert watched.all_until_quiet() == []
 
 
-def test_moved_in_tree_is_told_by_its_top_folder(watched, tmp_path):
+def test_moved_in_tree_is_reported_by_its_top_folder(watched, tmp_path):
     (tmp_path / "tree/sub").mkdir(parents=True)
     (tmp_path / "tree/sub/file").write_text("text")
     (tmp_path / "tree").rename(watched.inbox / "tree")
@@ -169,7 +169,7 @@ def test_watching_twice_is_watching_once(watched):
     assert messages == [LookAt(folder=watched.inbox, name="file")] * 2, "it was made, and it was closed"
 
 
-def test_folder_deleted_and_made_again_is_watched_again(watched):
+def test_folder_deleted_and_created_again_is_watched(watched):
     sub = watched.inbox / "sub"
     sub.mkdir()
     assert watched.watcher.watch(sub)
@@ -185,7 +185,7 @@ def test_folder_deleted_and_made_again_is_watched_again(watched):
         watched.wait_for(LookAt(folder=sub, name=f"{number}"))
 
 
-def test_folder_replaced_between_two_looks_is_watched_anew(watched, tmp_path):
+def test_folder_replaced_between_two_scans_is_watched_again(watched, tmp_path):
     """Also while the old one still exists, so that the kernel has no deletion to tell of yet."""
     sub = watched.inbox / "sub"
     sub.mkdir()
@@ -198,7 +198,7 @@ def test_folder_replaced_between_two_looks_is_watched_anew(watched, tmp_path):
         watched.wait_for(LookAt(folder=sub, name="file"))
 
 
-def test_deleted_top_folder_is_told_and_can_be_watched_again(watched):
+def test_deleted_top_folder_is_reported_and_can_be_watched_again(watched):
     watched.inbox.rmdir()
     watched.wait_for(LookAt(folder=watched.inbox.parent))
     assert not watched.watcher.watch(watched.inbox)
@@ -209,7 +209,7 @@ def test_deleted_top_folder_is_told_and_can_be_watched_again(watched):
     watched.wait_for(LookAt(folder=watched.inbox, name="file"))
 
 
-def test_folder_moved_away_is_forgotten_with_all_below_it(watched, tmp_path):
+def test_folder_moved_out_is_forgotten_with_all_below_it(watched, tmp_path):
     deep = watched.inbox / "a/b/c"
     deep.mkdir(parents=True)
     for folder in (watched.inbox / "a", watched.inbox / "a/b", deep):
@@ -221,7 +221,7 @@ def test_folder_moved_away_is_forgotten_with_all_below_it(watched, tmp_path):
     assert watched.all_until_quiet() == []
 
 
-def test_folder_renamed_in_the_inbox_tells_of_its_new_path(watched):
+def test_folder_renamed_in_the_inbox_is_reported_with_its_new_path(watched):
     old, new = watched.inbox / "old", watched.inbox / "new"
     (old / "sub").mkdir(parents=True)
     assert watched.watcher.watch(old)
@@ -237,7 +237,7 @@ def test_folder_renamed_in_the_inbox_tells_of_its_new_path(watched):
         watched.wait_for(LookAt(folder=folder, name="file"))
 
 
-def test_folder_watched_at_its_new_path_before_its_move_was_heard_of_keeps_its_watch(tmp_path):
+def test_folder_watched_at_its_new_path_before_its_move_is_read_keeps_its_watch(tmp_path):
     """`post` runs between the arrival in the new place and the event of the folder itself, as a quick main loop may."""
     old, new = tmp_path / "inbox/old", tmp_path / "inbox/new"
 
@@ -305,7 +305,7 @@ def test_idle_watcher_blocks(watched):
     assert switches() > before
 
 
-def test_lost_events_are_told(tmp_path):
+def test_lost_events_are_reported(tmp_path):
     """The queue of the kernel is made to overflow while the reading thread is held up."""
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     if limit > 100_000:
@@ -341,7 +341,7 @@ def test_lost_events_are_told(tmp_path):
 # ------------------------------------------------------------------------------------------------ what cannot be
 
 
-def test_what_is_no_folder_is_a_problem_with_a_reason(watched, tmp_path, caplog):
+def test_path_that_is_not_a_folder_is_reported_with_the_reason(watched, tmp_path, caplog):
     (watched.inbox / "file").write_text("text")
     (watched.inbox / "link").symlink_to(tmp_path)
     for name in ("file", "link"):
@@ -410,7 +410,7 @@ def in_user_namespace(setting: str, value: int, home: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_limit_of_watches_is_told_once_with_the_setting_to_raise(tmp_path):
+def test_limit_of_watches_is_reported_once_with_the_setting_to_raise(tmp_path):
     warning, watches, counts, after = in_user_namespace("max_inotify_watches", 2, tmp_path)
     assert warning.startswith("WARNING") and "sysctl fs.inotify.max_user_watches=" in warning
     assert watches == "[True, True, False, False, False]"

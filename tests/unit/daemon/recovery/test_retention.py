@@ -23,7 +23,7 @@ OTHER = "0a1b2c3d-0000-4000-8000-00000000000b"
 
 
 class Archive:
-    """Folders and a job log, at a time `later`, when what lies there now is old."""
+    """Folders and a job log, at a time `later`, when their present contents are old."""
 
     def __init__(self, home: Path):
         self.folders = Layout(inbox=home / "inbox", outbox=home / "outbox", state=home / "state")

@@ -143,7 +143,7 @@ def test_job_that_must_run_alone_shares_no_batch(bench: Bench):
     assert _names(bench) == ["a.txt"]
 
 
-def test_file_without_a_recipe_fails_and_says_how_to_bind_one(make_bench: Callable[..., Bench]):
+def test_file_without_a_recipe_fails_and_the_error_explains_how_to_assign_one(make_bench: Callable[..., Bench]):
     bench = make_bench(inbox={"text": ""})
     bench.drop("x.txt")
     job = bench.job("x.txt")
@@ -295,7 +295,7 @@ def test_outcome_from_another_worker_than_the_jobs_own_is_discarded(two_pools: B
     assert two_pools.job("x.txt").state == "running"
 
 
-def test_loading_progress_of_two_workers_of_one_processor_is_kept_apart(two_pools: Bench):
+def test_loading_progress_of_two_workers_of_one_processor_is_separate(two_pools: Bench):
     two_pools.report_progress(1, None, done=0.5)
     two_pools.report_progress(2, None, done=1.5)
     shown = [worker["loading"]["done"] for worker in two_pools.ask("status")["workers"]]

@@ -288,7 +288,7 @@ def test_failure_to_write_outputs_is_charged_only_if_the_disk_works_throughout(b
     assert bench.job("x.txt").charged == 1
 
 
-def test_failure_while_the_inbox_is_renamed_away_is_not_charged(bench: Bench):
+def test_failure_while_the_inbox_is_absent_is_not_charged(bench: Bench):
     bench.folders.lock()
     bench.begin("x.txt")
     away = bench.settings.inbox.with_name("away")

@@ -62,6 +62,6 @@ def test_status_of_an_older_daemon_has_defaults_for_what_it_does_not_report():
     assert reply.problems() == [] and reply.unplaced == {}
 
 
-def test_without_a_daemon_it_says_that_none_is_running(tmp_path: Path):
+def test_error_reports_that_no_daemon_is_running(tmp_path: Path):
     with pytest.raises(NotRunning, match="No inboxd is running here"):
         client.ask(tmp_path / "socket", api.Status(), api.StatusReply)

@@ -291,7 +291,7 @@ def test_server_without_a_thread_to_spare_answers_again_once_there_is_one(path, 
         assert ask(path, "status")["ok"]
 
 
-def test_error_without_a_daemon_says_how_to_start_it(path):
+def test_error_without_a_daemon_explains_how_to_start_it(path):
     with pytest.raises(NotRunning) as caught:
         ask(path, "status")
     assert "systemctl start inboxd" in caught.value.fix

@@ -1,4 +1,4 @@
-"""One turn of the main loop does a bounded amount of work, whatever is in the mailbox."""
+"""One iteration of the main loop does a bounded amount of work, whatever the mailbox contains."""
 
 import itertools
 import queue

@@ -1,4 +1,4 @@
-"""The model store: whole, durable, verified weights under their names, or nothing; and a command that says why."""
+"""The model store: complete, durable, verified weights under their names, or nothing; and commands that report why."""
 
 import functools
 import hashlib
@@ -17,7 +17,7 @@ import pytest
 from paths import ROOT
 
 from processors.models import hub, storage
-from processors.whisper.weights import catalogue, source
+from processors.whisper.weights import catalog, source
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
 # Fetches that must not succeed are kept from the networks that they would find on a developer's machine.
@@ -96,7 +96,7 @@ def test_what_was_fetched_is_there_with_its_source_and_a_second_fetch_does_nothi
 
 def test_listing_imports_no_torch_and_knows_what_is_here(models):
     listed = {model["name"]: model for model in events(command(models, "list", "--json"))}
-    assert set(listed) >= set(catalogue.CHECKPOINTS)
+    assert set(listed) >= set(catalog.CHECKPOINTS)
     assert listed["tiny.en"]["present"] and not listed["large-v1"]["present"]
     look = "import sys, processors.models_cli; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], cwd=ROOT).returncode == 0
@@ -110,7 +110,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_what_there_is(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["turbo", "tiny.en", "Qwen/Qwen2.5-VL-3B-Instruct"])
-def test_without_a_network_a_fetch_says_so_plainly_and_leaves_nothing(tmp_path, name):
+def test_fetch_without_a_network_is_explained_and_leaves_nothing(tmp_path, name):
     done = command(tmp_path, "fetch", name, **OFFLINE)
     assert done.returncode == os.EX_UNAVAILABLE
     assert "Could not download" in done.stderr and "Try again" in done.stderr and "Traceback" not in done.stderr
@@ -213,7 +213,7 @@ def test_a_transfer_that_breaks_off_never_gets_the_name(tmp_path, serve):
 
 
 def test_a_full_disk_is_an_error_of_the_disk_and_leaves_nothing(tmp_path, serve):
-    """A limit on the size of files stands for the disk's: the same write(2) fails, with EFBIG for ENOSPC."""
+    """A limit on file sizes simulates a full disk: the same write(2) fails, with EFBIG instead of ENOSPC."""
     content = bytes(4_000_000)
     url = serve(lambda request: reply(request, content))
     script = (

@@ -11,7 +11,7 @@ import pypdfium2 as pdfium
 import pytest
 from einvoice_samples import PAGE, XML
 from paths import ROOT
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from reportlab.pdfgen import canvas
 
 from processors.contract import BadInput, Kind, Progress, Work
@@ -128,25 +128,36 @@ def _rows_of_page_1() -> list[dict]:
     return TRUTH["bank/statement.pdf"]["pages"][0]["rows"]
 
 
-@pytest.mark.parametrize("degrees", [90, 180])
-def test_rotated_page_is_read_upright(ocr: Ocr, tmp_path: Path, degrees: int):
+def test_photo_rotated_by_90_degrees_is_read_upright(ocr: Ocr, tmp_path: Path):
     with Image.open(SAMPLES / "receipt.jpg") as photo:
-        turned = _small(photo).rotate(degrees, expand=True)
-    turned.save(tmp_path / "turned.png")
+        ImageOps.exif_transpose(photo).resize((600, 800)).rotate(90, expand=True).save(tmp_path / "turned.png")
     _, text, facts, _ = _read(ocr, tmp_path / "turned.png", tmp_path / "out")
-    assert facts["pages"][0]["turned"] == degrees
+    assert facts["pages"][0]["turned"] == 90
     assert text.splitlines()[0].strip() == "CORNER LARDER"
 
 
-def _small(photo: Image.Image) -> Image.Image:
-    from PIL import ImageOps
+def _upside_down() -> Image.Image:
+    return _lines(400, 500).rotate(180)
 
-    return ImageOps.exif_transpose(photo).resize((900, 1200))
+
+def _lines(width: int, height: int) -> Image.Image:
+    """A page with six lines of print."""
+    page = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(page)
+    for number in range(6):
+        draw.text((20, 20 + 45 * number), f"Balance 100{number} is 12.50", font=FONT, fill="black")
+    return page
+
+
+def test_page_upside_down_is_read_upright(ocr: Ocr, tmp_path: Path):
+    _upside_down().save(tmp_path / "turned.png")
+    _, text, facts, _ = _read(ocr, tmp_path / "turned.png", tmp_path / "out")
+    assert facts["pages"][0]["turned"] == 180
+    assert text.splitlines()[0].strip() == "Balance 1000 is 12.50"
 
 
 def test_page_after_a_rotated_one_is_rotated_before_it_is_read(ocr: Ocr, tmp_path: Path, monkeypatch):
-    with Image.open(SAMPLES / "receipt.jpg") as photo:
-        turned = _small(photo).resize((600, 800)).rotate(180)
+    turned = _upside_down()
     turned.save(tmp_path / "turned.pdf", save_all=True, append_images=[turned])
     reads = []
     read = ocr._engine.read
@@ -157,14 +168,11 @@ def test_page_after_a_rotated_one_is_rotated_before_it_is_read(ocr: Ocr, tmp_pat
 
 
 def test_wide_upright_page_is_not_rotated(ocr: Ocr, tmp_path: Path):
-    wide = Image.new("RGB", (900, 300), "white")
-    draw = ImageDraw.Draw(wide)
-    for number in range(6):
-        draw.text((40, 20 + 45 * number), f"Account 100{number} has a balance of 12.50", font=FONT, fill="black")
+    wide = _lines(900, 300)
     wide.save(tmp_path / "wide.png")
     _, text, facts, _ = _read(ocr, tmp_path / "wide.png", tmp_path / "out")
     assert facts["pages"][0]["turned"] == 0
-    assert "Account 1003 has a balance of 12.50" in text
+    assert "Balance 1003 is 12.50" in text
 
 
 def test_encrypted_pdf_is_opened_with_its_password(ocr: Ocr, tmp_path: Path):
@@ -182,14 +190,14 @@ def test_empty_page_needs_review(ocr: Ocr, tmp_path: Path):
 
 
 def test_tall_image_stays_legible(ocr: Ocr, tmp_path: Path):
-    wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 31)]
+    wanted = [f"Line {number:03d} item price {number * 3.17:.2f}" for number in range(1, 21)]
     tall = Image.new("RGB", (500, 96 * len(wanted) + 40), "white")
     draw = ImageDraw.Draw(tall)
     for number, line in enumerate(wanted):
         draw.text((30, 20 + 96 * number), line, font=ImageFont.load_default(22), fill="black")
     tall.save(tmp_path / "tall.png")
     _, text, _, _ = _read(ocr, tmp_path / "tall.png", tmp_path / "out")
-    assert sum(line in text for line in wanted) >= 29
+    assert sum(line in text for line in wanted) >= 19
 
 
 def test_models_are_open_once_loaded(ocr: Ocr):
@@ -293,12 +301,12 @@ def test_positions_in_a_reduced_strip_are_those_on_the_page(ocr: Ocr, monkeypatc
 
 
 def test_strip_among_the_pages_of_a_statement_fails_alone(ocr: Ocr, tmp_path: Path):
-    pdf = pdfium.PdfDocument(SAMPLES / "bank" / "statement.pdf")
-    pages = len(pdf)
-    pdf.new_page(100_000, 0.01, index=pages)
-    pdf.save(tmp_path / "x.pdf")
-    work = _work(tmp_path / "x.pdf", tmp_path / "out", "application/pdf", task="bank-statement")
+    with pdfium.PdfDocument(SAMPLES / "bank" / "statement.pdf") as pdf:
+        del pdf[1]
+        pdf.new_page(100_000, 0.01, index=1)
+        pdf.save(tmp_path / "x.pdf")
+    work = _work(tmp_path / "x.pdf", tmp_path / "out", "application/pdf", task="bank-statement", dpi=150)
     finished = ocr.process_one(work, Progress(lambda message: None))
-    assert finished.pages == pages + 1
-    assert any(f"Page {pages + 1} is too thin to read (100000 by 0.01 points)" in each for each in finished.review)
+    assert finished.pages == 2
+    assert any("Page 2 is too thin to read (100000 by 0.01 points)" in each for each in finished.review)
     assert json.loads((tmp_path / "out" / "page.json").read_text())["statements"][0]["rows"]

@@ -174,7 +174,7 @@ def test_text_layer_of_a_pdf_is_read(tmp_path: Path):
     assert _only(tmp_path / "x.pdf", "application/pdf").text.strip() == "Total 42.00"
 
 
-def test_pdf_that_needs_a_password_is_bad_input_and_says_what_to_do(tmp_path: Path):
+def test_pdf_that_needs_a_password_is_bad_input_with_instructions(tmp_path: Path):
     lock = b"/ID [<00> <00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <%s> /U <%s> >>" % (
         b"5a" * 32,
         b"a5" * 32,

@@ -70,7 +70,7 @@ def test_sound_without_samples_is_refused(transcribe, tmp_path):
         transcribe(write_wav(tmp_path / "empty.wav", np.zeros(0, np.float32)))
 
 
-# ---------------------------------------------------------------------------------------------- whatever the engine
+# ---------------------------------------------------------------------------------------------- every engine
 
 
 class Scripted:
@@ -160,17 +160,23 @@ def test_nan_and_infinity_are_null_in_json(tmp_path):
     assert written["language_probability"] is None
 
 
-@pytest.mark.parametrize("choices", [{"temperature": 0.4}, {"beam_size": 3}, {}], ids=["sampled", "beams", "greedy"])
-@pytest.mark.parametrize("way", ["exact", "fast"])
-def test_model_that_computes_nan_fails_the_job(models, make_work, tmp_path, way, choices):
+@pytest.fixture(scope="module")
+def broken(models) -> Whisper:
+    """tiny.en with a weight that is NaN."""
     whisper = Whisper()
     whisper.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), models, Progress(lambda message: None))
-    broken = whisper._engine._model
+    model = whisper._engine._model
     with torch.no_grad():
-        broken.decoder.ln.weight.fill_(float("nan"))
-    whisper._engine = OpenAIWhisperEngine(broken, "tiny.en")
+        model.decoder.ln.weight.fill_(float("nan"))
+    whisper._engine = OpenAIWhisperEngine(model, "tiny.en")
+    return whisper
+
+
+@pytest.mark.parametrize("choices", [{"temperature": 0.4}, {"beam_size": 3}, {}], ids=["sampled", "beams", "greedy"])
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_model_that_computes_nan_fails_the_job(broken, make_work, tmp_path, way, choices):
     work = make_work(SAMPLES / "LJ001-0002.mp3", tmp_path, way=way, **choices)
-    ((_, outcome),) = whisper.process([work], Progress(lambda message: None))
+    ((_, outcome),) = broken.process([work], Progress(lambda message: None))
     assert outcome.kind is FailureKind.ERROR and "probabilities are NaN" in outcome.message
 
 

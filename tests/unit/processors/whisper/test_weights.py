@@ -9,7 +9,7 @@ import pytest
 
 from processors import contract
 from processors import models_cli as models_command
-from processors.whisper.weights import catalogue, conversion, source
+from processors.whisper.weights import catalog, conversion, source
 
 
 def as_ctranslate2(state: dict[str, np.ndarray], heads: int, *, layers: int = 1, spec: str = "WhisperSpec") -> bytes:
@@ -135,21 +135,21 @@ def test_weights_of_an_installed_package_are_used_without_running_its_code(small
     (package / "__init__.py").write_text("raise SystemExit('its code was run')")
     (package / "model.bin").write_bytes(model)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    archive = catalogue.Archive(
+    archive = catalog.Archive(
         package="carrying-weights", version="1", sha256="0", size_bytes=1, module="carrying_weights", member="model.bin"
     )
     sha256 = conversion.convert(model).sha256()
-    known = catalogue.Package(archives=(archive,), tensors_sha256=sha256, licence="MIT")
-    monkeypatch.setattr(catalogue, "PACKAGES", {"tiny.en": known})
+    known = catalog.Package(archives=(archive,), tensors_sha256=sha256, licence="MIT")
+    monkeypatch.setattr(catalog, "PACKAGES", {"tiny.en": known})
     checkpoint = source.load("tiny.en", tmp_path / "models", contract.Progress(lambda message: None))
     assert checkpoint["dims"] == small[0]
     assert not (tmp_path / "models").exists()
 
 
-def test_catalogue_equals_that_of_the_library():
+def test_catalog_equals_that_of_the_library():
     import whisper
     from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
-    assert dict(catalogue.LANGUAGES) == LANGUAGES and dict(catalogue.CODES) == TO_LANGUAGE_CODE
-    assert set(catalogue.NAMES) == set(whisper.available_models())
-    assert all(whisper._MODELS[alias] == whisper._MODELS[name] for alias, name in catalogue.ALIASES.items())
+    assert dict(catalog.LANGUAGES) == LANGUAGES and dict(catalog.CODES) == TO_LANGUAGE_CODE
+    assert set(catalog.NAMES) == set(whisper.available_models())
+    assert all(whisper._MODELS[alias] == whisper._MODELS[name] for alias, name in catalog.ALIASES.items())

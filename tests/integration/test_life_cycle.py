@@ -1,4 +1,4 @@
-"""From drop to result, with the daemon as a real process and workers as its real children."""
+"""The life cycle of a file, with the daemon as a real process and workers as its real children."""
 
 import json
 import os
@@ -28,7 +28,7 @@ MISBEHAVING = """
 """
 
 
-def test_text_goes_in_and_its_result_comes_out(place: Place):
+def test_text_file_gets_its_result(place: Place):
     place.drop("bank/2024/notes.txt", "three little words\n")
     place.drain()
     row = place.row("bank/2024/notes.txt")
@@ -87,7 +87,7 @@ def test_unsupported_file_is_given_back_with_the_reason(place: Place):
     place.verify()
 
 
-def test_names_are_kept_whatever_they_hold(place: Place):
+def test_names_are_preserved_whatever_they_contain(place: Place):
     names = [
         "-rf.txt",
         "new\nline.txt",
@@ -110,7 +110,7 @@ def test_names_are_kept_whatever_they_hold(place: Place):
     place.verify()
 
 
-def test_what_is_no_drop_is_left_alone(place: Place):
+def test_ignored_names_and_irregular_files_stay_in_the_inbox(place: Place):
     ignored = [".hidden.txt", "x.part", "y.CRDOWNLOAD", "z.txt~", "~$doc.txt", ".syncthing.a.txt.tmp"]
     for name in ignored:
         (place.inbox / name).write_text("x")
@@ -236,7 +236,7 @@ def test_outbox_on_another_file_system_gets_a_verified_copy(place: Place):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
-def test_full_outbox_parks_the_work_and_goes_on_when_there_is_room(place: Place):
+def test_full_outbox_pauses_the_work_until_there_is_room(place: Place):
     place.drop("big.txt", "x" * 3_000_000)
     run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"
     script = f"mkdir {place.outbox} && mount -t tmpfs -o size=2m tmpfs {place.outbox} && {run};"
@@ -314,7 +314,7 @@ def test_missing_weights_park_the_jobs_uncharged_until_they_come(make_place):
     _stop(daemon)
 
 
-def test_server_that_is_away_burns_no_attempts(make_place):
+def test_unavailable_server_costs_no_attempts(make_place):
     place = make_place(MISBEHAVING.format(recipe=""))
     back = place.home / "back"
     for number in range(5):
@@ -345,7 +345,7 @@ def test_file_replaced_while_it_is_processed_is_processed_again(make_place):
     place.verify()
 
 
-def test_retry_takes_up_a_failed_job_again(make_place):
+def test_retry_queues_a_failed_job_again(make_place):
     place = make_place(MISBEHAVING.format(recipe="").replace("[retry]", "[retry]\nattempts = 1"))
     mark = place.home / "crashed"
     place.drop("a/once.txt", f"crash_once {mark}")
