@@ -134,7 +134,7 @@ def test_call_that_fails_in_a_group_costs_nothing(fork_server: ForkServer, tmp_p
 @pytest.mark.long
 @pytest.mark.parametrize("count", [1, UNTIL_GONE], ids=["once", "until its cause is gone"])
 def test_many_calls_of_groups_may_fail(fork_server: ForkServer, tmp_path: Path, count: int):
-    _each_fault(fork_server, tmp_path, step=11, count=count, files=many_files)
+    _each_fault(fork_server, tmp_path, step=23, count=count, files=many_files)
 
 
 @pytest.mark.long
