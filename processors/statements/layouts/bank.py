@@ -53,7 +53,7 @@ def find_bank(lines: Sequence[TextLine]) -> Bank:
     names = list(dict.fromkeys(_find_names(lines, holders)))
     texts = [line.text for line in lines if not any(name in normalize(line.text) for name in holders)]
     keys = [
-        *(f"iban:{each}" for each in _find_iban_parts(texts)),
+        *(f"iban:{each}" for each in _find_iban_parts(line.text for line in lines)),
         *(f"bic:{match['bic']}" for text in texts for match in _BIC.finditer(text)),
         *(f"web:{each}" for each in _find_domains(texts)),
         *(f"name:{_plain(name)}" for name in names),

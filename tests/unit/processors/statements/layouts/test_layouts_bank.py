@@ -28,6 +28,7 @@ def bank_of(text: str) -> Bank:
         ("BIC: LARKGB2LXXX", "bic:LARKGB2L"),
         ("IBAN DE89 3704 0044 0532 0130 00", "iban:DE-37040044"),
         ("IBAN NL91 ABNA 0417 1643 00", "iban:NL-ABNA"),
+        ("Mw. J. Jansen   Rekeningnummer NL91 ABNA 0417 1643 00", "iban:NL-ABNA"),
     ],
 )
 def test_mark_of_a_bank_is_found(line: str, key: str):
