@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from processors.statements.keywords import normalize
-from processors.statements.layouts.record import MAX_HEADINGS, HeadingCell
+from processors.statements.layouts.record import MAX_HEADINGS, ColumnPlace, HeadingCell
 from processors.statements.table import MONEY, Heading
 from processors.statements.words import PageWord, TextLine, split_cells
 
@@ -31,6 +31,12 @@ class Fit:
 
     def place(self, x: float) -> float:
         return self.scale * x + self.shift
+
+
+def place_column(heading: Heading, width: float) -> ColumnPlace:
+    """A column with its place as shares of the page's width."""
+    left, right = (min(2.0, max(-1.0, round(edge / width, 4))) for edge in (heading.left, heading.right))
+    return ColumnPlace(column=heading.column, left=left, right=right)
 
 
 def plain(text: str) -> str:
@@ -66,7 +72,7 @@ def is_same_row(text: str, headings: Sequence[HeadingCell]) -> bool:
     wanted = "".join(each.text for each in headings)
     if not wanted or abs(len(text) - len(wanted)) > 2 * (1 - _ALIKE) * len(wanted):
         return False
-    return text == wanted or SequenceMatcher(None, text, wanted, autojunk=False).ratio() >= _ALIKE
+    return _is_alike(text, wanted, _ALIKE)
 
 
 def fit_headings(line: TextLine, headings: Sequence[HeadingCell], width: float, height: float) -> Fit | None:
@@ -91,7 +97,7 @@ def _pair(
     """For each heading that is found, in order: its left and right edge in the layout and here."""
     pairs, at = [], 0
     for known in headings:
-        found = next((n for n in range(at, len(cells)) if _is_alike(cells[n][0], known.text)), None)
+        found = next((n for n in range(at, len(cells)) if _is_alike(cells[n][0], known.text, _CELLS_ALIKE)), None)
         if found is not None:
             _, left, right = cells[found]
             pairs.append(((known.left, left), (known.right, right)))
@@ -99,8 +105,9 @@ def _pair(
     return pairs
 
 
-def _is_alike(text: str, other: str) -> bool:
-    return text == other or SequenceMatcher(None, text, other, autojunk=False).ratio() >= _CELLS_ALIKE
+def _is_alike(text: str, other: str, least: float) -> bool:
+    matcher = SequenceMatcher(None, text, other, autojunk=False)
+    return text == other or (matcher.quick_ratio() >= least and matcher.ratio() >= least)
 
 
 def _fit(points: Sequence[tuple[float, float]]) -> Fit | None:

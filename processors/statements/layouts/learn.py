@@ -7,9 +7,9 @@ from datetime import date
 from processors.statements.amounts import detect_decimal_mark
 from processors.statements.columns import find_first_row
 from processors.statements.keywords import normalize
-from processors.statements.layouts.headings import find_heading_row, heading_cells, plain
+from processors.statements.layouts.headings import find_heading_row, heading_cells, place_column, plain
 from processors.statements.layouts.pages import FirstPages, PageLines
-from processors.statements.layouts.record import MAX_HEADINGS, Bank, ColumnPlace, HeadingCell, RememberedLayout
+from processors.statements.layouts.record import MAX_HEADINGS, Bank, HeadingCell, RememberedLayout
 from processors.statements.reading import TableModel
 from processors.statements.records import StatementDocument
 from processors.statements.table import MONEY, Heading, find_amounts, find_tables
@@ -25,7 +25,7 @@ def describe_layout(
     """The layout of a document that was read by `model`; None if no page shows it. Its name may be taken already."""
     for page in first.pages:
         headings, row = _find_headings(page, model)
-        columns = [_place(each, page.width) for each in headings[:MAX_HEADINGS]]
+        columns = [place_column(each, page.width) for each in headings[:MAX_HEADINGS]]
         cells = heading_cells(row, page.height) if row else []
         holders = {plain(statement.holder) for statement in document.statements} - {""}
         if any(holder in plain(row.text) for holder in holders if row):
@@ -34,7 +34,10 @@ def describe_layout(
             continue
         if not cells and not first.bank.keys:
             return None  # nothing would recognize it
-        texts = tuple(HeadingCell(text=text, **_edges(left, right, page.width)) for text, left, right in cells)
+        texts = tuple(
+            HeadingCell(text=text, left=round(left / page.width, 4), right=round(right / page.width, 4))
+            for text, left, right in cells
+        )
         amounts = [cell.text for line in page.lines for cell in find_amounts(line.words, page.height)]
         return RememberedLayout(
             name=make_name(first.bank, [each.text for each in texts]),
@@ -74,11 +77,3 @@ def _find_headings(page: PageLines, model: TableModel) -> tuple[Sequence[Heading
         return (), None
     rows = page.lines[tables[0].top : tables[0].start]
     return tables[0].headings, max(rows, key=lambda line: len(heading_cells(line, page.height)), default=None)
-
-
-def _place(heading: Heading, width: float) -> ColumnPlace:
-    return ColumnPlace(column=heading.column, **_edges(heading.left, heading.right, width))
-
-
-def _edges(left: float, right: float, width: float) -> dict[str, float]:
-    return {"left": round(left / width, 4), "right": round(right / width, 4)}

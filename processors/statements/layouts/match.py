@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from processors.statements.columns import find_first_row
-from processors.statements.layouts.headings import Fit, fit_headings, is_same_row
+from processors.statements.layouts.headings import Fit, fit_headings, is_same_row, place_column
 from processors.statements.layouts.pages import FirstPages, PageLines
 from processors.statements.layouts.record import Bank, RememberedLayout
 from processors.statements.table import MONEY, Heading, find_amounts
@@ -23,6 +23,14 @@ class Candidate:
     layout: RememberedLayout
     headings: tuple[Heading, ...]  # its columns, at their places on these pages
     is_of_bank: bool  # False: the bank is not known
+    width: float  # of the page
+
+    @property
+    def here(self) -> RememberedLayout:
+        """The layout with its columns at their places on this page."""
+        return self.layout.model_copy(
+            update={"columns": tuple(place_column(each, self.width) for each in self.headings)}
+        )
 
     @property
     def source(self) -> str:
@@ -31,11 +39,11 @@ class Candidate:
 
 
 def find_candidates(first: FirstPages, layouts: Sequence[RememberedLayout]) -> list[Candidate]:
-    """The layouts that fit; those of the bank only, if there are any."""
+    """The layouts that fit; those of the bank only, if there are any. None covers another."""
     found = [candidate for layout in layouts if (candidate := _match(first, layout))]
     of_bank = [candidate for candidate in found if candidate.is_of_bank]
     with_headings = [candidate for candidate in of_bank or found if candidate.layout.headings]
-    return with_headings or of_bank or found
+    return _without_covered(with_headings or of_bank or found)
 
 
 def others_of_bank(
@@ -45,6 +53,11 @@ def others_of_bank(
     fitting = {candidate.layout.name for candidate in candidates}
     others = [each for each in layouts if each.name not in fitting and bank.is_same(each.bank)]
     return sorted(others, key=lambda each: each.used, reverse=True)
+
+
+def _without_covered(candidates: Sequence[Candidate]) -> list[Candidate]:
+    richest = sorted(candidates, key=lambda each: -len(each.headings))
+    return [each for at, each in enumerate(richest) if not any(other.here.covers(each.here) for other in richest[:at])]
 
 
 def _match(first: FirstPages, layout: RememberedLayout) -> Candidate | None:
@@ -58,13 +71,13 @@ def _on_page(page: PageLines, layout: RememberedLayout, is_of_bank: bool) -> Ite
     if not layout.headings:
         headings = _placed(layout, Fit(page.width, 0.0))
         if _first_row_fits(page, headings):
-            yield Candidate(layout, headings, is_of_bank)
+            yield Candidate(layout, headings, is_of_bank, page.width)
         return
     for line, text in zip(page.lines, page.plain_texts, strict=True):
         if is_same_row(text, layout.headings):
             fit = fit_headings(line, layout.headings, page.width, page.height)
             if fit:
-                yield Candidate(layout, _placed(layout, fit), is_of_bank)
+                yield Candidate(layout, _placed(layout, fit), is_of_bank, page.width)
 
 
 def _placed(layout: RememberedLayout, fit: Fit) -> tuple[Heading, ...]:

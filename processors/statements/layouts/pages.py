@@ -21,7 +21,6 @@ _DIGEST_DIGITS = 12
 class PageLines:
     """A page as lines."""
 
-    page: PageWords
     lines: list[TextLine]
     height: float  # of a line
     width: float  # of the page, or of its text where that is not known
@@ -47,17 +46,22 @@ class FirstPages:
 
 def _page_lines(page: PageWords) -> PageLines:
     lines = group_lines(page)
-    return PageLines(
-        page, lines, line_height(lines), page.frame.width if page.frame else max(word.right for word in page.words)
-    )
+    width = page.frame.width if page.frame else max(word.right for word in page.words)
+    return PageLines(lines, line_height(lines), width)
 
 
 def _outside(page: PageLines) -> list[TextLine]:
     """The lines above the first that has a date and an amount, and those far below the last that has an amount."""
-    cells = find_cells([page.page])
-    first = next((at for at, each in enumerate(cells) if each.dates and each.amounts), len(cells))
-    last = max((at for at, line in enumerate(page.lines) if find_amounts(line.words, page.height)), default=first)
-    below = page.lines[last + 1 :]
-    gaps = [line.top - above.bottom for above, line in zip(page.lines[last:], below, strict=False)]
+    lines = page.lines
+    first = next((at for at, line in enumerate(lines) if _looks_like_row(line, page.height)), len(lines))
+    last = next((at for at in reversed(range(len(lines))) if find_amounts(lines[at].words, page.height)), first)
+    below = lines[last + 1 :]
+    gaps = [line.top - above.bottom for above, line in zip(lines[last:], below, strict=False)]
     footer = next((at for at, gap in enumerate(gaps) if gap > _FOOTER_GAP * page.height), len(below))
-    return [*page.lines[:first], *below[footer:]]
+    return [*lines[:first], *below[footer:]]
+
+
+def _looks_like_row(line: TextLine, height: float) -> bool:
+    if not find_amounts(line.words, height):
+        return False
+    return any(each.dates and each.amounts for each in find_cells([PageWords(line.page, line.words)]))

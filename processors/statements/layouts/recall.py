@@ -72,7 +72,7 @@ class _Reading:
         self._layouts = layouts
         self._first = FirstPages(pages)
         self._candidates = find_candidates(self._first, layouts)
-        self._agree = all(a.layout.says_the_same(b.layout) for a in self._candidates for b in self._candidates)
+        self._agree = len(self._candidates) < 2
         self._done: dict[TableModel, StatementDocument] = {}
 
     def best(self) -> StatementDocument:
@@ -116,7 +116,7 @@ class _Reading:
                 "seen": (self._first.digest,),
             }
         )
-        self._save(lambda present: _merged(layout.name, again, present))
+        self._save(lambda present: _merged(candidate, again, present))
         return document
 
     def _use(self, candidate: Candidate, document: StatementDocument) -> StatementDocument:
@@ -133,10 +133,9 @@ class _Reading:
         found = model and describe_layout(self._first, document, model, self._memory.today)
         if not found:
             return document
-        same = [each.layout for each in self._candidates if each.layout.says_the_same(found)]
-        if same:
-            document.layout = same[0].name
-            self._save(lambda present: _merged(same[0].name, found, present))
+        if same := _find_same(self._candidates, found):
+            document.layout = same.layout.name
+            self._save(lambda present: _merged(same, found, present))
             return document
         saved = self._save(lambda present: self._added(found, present))
         document.layout = saved.name if saved else ""
@@ -149,7 +148,7 @@ class _Reading:
 
     def _report_unconfirmed(self, document: StatementDocument, *, was_tried: bool) -> StatementDocument:
         if was_tried and not self._agree:
-            names = " and ".join(each.layout.name for each in self._candidates)
+            names = " and ".join(sorted(each.layout.name for each in self._candidates))
             forget = "if one is out of date, remove it: inboxd layouts forget NAME"
             document.doubts.append(f"the remembered layouts {names} fit, but contradict each other; {forget}")
         elif was_tried:
@@ -163,9 +162,8 @@ class _Reading:
 
     def _added(self, found: RememberedLayout, present: Sequence[RememberedLayout]) -> RememberedLayout:
         """A new layout, unless another worker has just learned the same."""
-        fitting = find_candidates(self._first, present)
-        same = next((each.layout for each in fitting if each.layout.says_the_same(found)), None)
-        return same.confirmed_by(found) if same else _renamed(found, self._memory.store.free_name(found.name))
+        same = _find_same(find_candidates(self._first, present), found)
+        return _merged(same, found, present) if same else _renamed(found, self._memory.store.free_name(found.name))
 
     def _touch(self, layout: RememberedLayout) -> None:
         if layout.used < self._memory.today:
@@ -204,10 +202,16 @@ def _tell_source(candidate: Candidate, document: StatementDocument) -> None:
     document.notes.append(f"the columns are those of {candidate.source}")
 
 
-def _merged(name: str, found: RememberedLayout, present: Sequence[RememberedLayout]) -> RememberedLayout:
-    """The layout `name` after one more document; `found` again if it was forgotten meanwhile."""
-    old = next((each for each in present if each.name == name), None)
-    return old.confirmed_by(found) if old else _renamed(found, name)
+def _find_same(candidates: Sequence[Candidate], found: RememberedLayout) -> Candidate | None:
+    """The candidate that reads pages as `found` does; one of them may know more columns."""
+    return next((each for each in candidates if each.here.covers(found) or found.covers(each.here)), None)
+
+
+def _merged(candidate: Candidate, found: RememberedLayout, present: Sequence[RememberedLayout]) -> RememberedLayout:
+    """A layout after one more document; `found` itself if it was forgotten meanwhile."""
+    old = next((each for each in present if each.name == candidate.layout.name), None)
+    is_richer = found.covers(candidate.here) and not candidate.here.covers(found)
+    return old.confirmed_by(found, is_richer=is_richer) if old else _renamed(found, candidate.layout.name)
 
 
 def _renamed(layout: RememberedLayout, name: str) -> RememberedLayout:

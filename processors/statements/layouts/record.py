@@ -77,23 +77,32 @@ class RememberedLayout(_Part):
 
     def says_the_same(self, other: "RememberedLayout") -> bool:
         """True if both read a page in the same way."""
-        own, others = self._money(), other._money()
-        is_alike = len(own) == len(others) and all(
-            a.column == b.column and abs(a.right - b.right) <= _SAME_PLACE for a, b in zip(own, others, strict=True)
-        )
+        return self.covers(other) and len(self._money()) == len(other._money()) and other.covers(self)
+
+    def covers(self, other: "RememberedLayout") -> bool:
+        """True if this reads whatever `other` reads in the same way, and may have more columns.
+
+        A column that had only debits or only credits so far looks like one of both.
+        """
         marks = {self.decimal_mark, other.decimal_mark} - {None}
-        return is_alike and len(marks) < 2 and self.conventions.agrees(other.conventions)
+        return (
+            len(marks) < 2
+            and self.conventions.agrees(other.conventions)
+            and all(any(_includes(own, each) for own in self._money()) for each in other._money())
+        )
 
     def _money(self) -> list[ColumnPlace]:
-        return sorted((each for each in self.columns if each.column in MONEY), key=lambda each: each.right)
+        return [each for each in self.columns if each.column in MONEY]
 
-    def confirmed_by(self, other: "RememberedLayout") -> "RememberedLayout":
-        """This layout after a further document, whose own reading gave `other`."""
+    def confirmed_by(self, other: "RememberedLayout", *, is_richer: bool = False) -> "RememberedLayout":
+        """This layout after a further document, whose own reading gave `other`, which may know more columns."""
         is_new = not set(other.seen) <= set(self.seen)
         shared = tuple(key for key in self.bank.keys if key in other.bank.keys)
         return self.model_copy(
             update={
                 "bank": Bank(name=self.bank.name or other.bank.name, keys=shared or self.bank.keys or other.bank.keys),
+                "headings": other.headings if is_richer else self.headings,
+                "columns": other.columns if is_richer else self.columns,
                 "has_known_headings": other.has_known_headings,
                 "balances_alone": other.balances_alone,
                 "decimal_mark": self.decimal_mark or other.decimal_mark,
@@ -103,3 +112,8 @@ class RememberedLayout(_Part):
                 "seen": tuple(dict.fromkeys((*self.seen, *other.seen)))[-MAX_SEEN:],
             }
         )
+
+
+def _includes(own: ColumnPlace, other: ColumnPlace) -> bool:
+    is_side = other.column == "amount" and own.column in ("debit", "credit")
+    return abs(own.right - other.right) <= _SAME_PLACE and (own.column == other.column or is_side)

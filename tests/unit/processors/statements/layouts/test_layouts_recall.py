@@ -238,3 +238,32 @@ def test_amounts_without_a_sign_mean_what_they_meant_before(read):
     document = read(short)
     assert [row.debit for row in document.rows] == [Decimal("20.00"), Decimal("880.00")]
     assert not any(row.flags for row in document.rows)
+
+
+def test_columns_that_were_empty_before_are_added(read):
+    """A statement of debits only cannot show that its amounts are one of two columns."""
+    debits = LONG.replace(
+        "05/01/2025  SALARY                                2,000.00   2,980.00",
+        "05/01/2025  FOOD                       980.00                    0.00",
+    )
+    debits = (
+        debits.replace("2,100.00", " -880.00")
+        .replace("2,050.00", "-1,000.00")
+        .replace(
+            "17/01/2025  REFUND                                   50.00",
+            "17/01/2025  WATER                       20.00            ",
+        )
+    )
+    assert not reasons(read(debits))
+    assert not reasons(read(LONG))
+    (layout,) = read.store.load()[0]
+    assert {column.column for column in layout.columns} >= {"debit", "credit", "balance"}
+    assert layout.confirmed == 2
+    assert money(read(SHORT)) == SHORT_MONEY
+
+
+def test_layout_is_the_same_on_a_page_with_other_margins(read):
+    read(LONG, shift=120)
+    assert not reasons(read(LONG, scale=0.8))
+    assert money(read(SHORT, shift=60, scale=1.2)) == SHORT_MONEY
+    assert read.names == ["kesk-pank"]
