@@ -160,6 +160,7 @@ def layout_view(layout: "RememberedLayout") -> Table:
         "dates": {"dmy": "day first", "mdy": "month first", None: None}[conventions.date_order],
         "rows": {True: "newest first", False: "oldest first", None: None}[conventions.newest_first],
         "amounts without a sign": {1: "money in", -1: "money out", None: None}[conventions.unmarked],
+        "positive amounts": {True: "charged to a card", False: "money in", None: None}[conventions.is_card],
         "learned": str(layout.learned),
         "last used": str(layout.used),
         "confirmed by": f"{layout.confirmed} statement{'' if layout.confirmed == 1 else 's'}",

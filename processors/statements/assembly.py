@@ -136,7 +136,7 @@ def _assemble(
         items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, dates) for each in raw]
     totals = _add_figures(statement, items, mark)
-    is_card = any(names_card(text) for text in texts)
+    is_card = any(names_card(text) for text in texts) or bool(known.is_card)
     amounts = [_row_amounts(each, mark) for each in raw]
     statement.is_liability = set_directions(
         amounts, statement.opening, is_card=is_card, unmarked=None if is_card else known.unmarked
@@ -156,7 +156,7 @@ def _assemble(
         days = [row.date for row in statement.rows if row.date]
         statement.start, statement.end = min(days, default=None), max(days, default=None)
     printed = [each.date for each in raw]
-    return statement, find_conventions(printed, amounts, dates.order, newest_first=newest_first)
+    return statement, find_conventions(printed, amounts, dates.order, newest_first=newest_first, is_card=is_card)
 
 
 def _change(statement: Statement) -> Decimal | None:

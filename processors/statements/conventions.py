@@ -17,10 +17,14 @@ class Conventions:
     date_order: DateOrder | None = None  # of dates that are numbers
     newest_first: bool | None = None
     unmarked: Literal[-1, 1] | None = None  # direction of an amount without a sign, where others have one
+    is_card: bool | None = (
+        None  # a card, whose purchases are positive; None: its amounts have columns for each direction
+    )
 
     def agrees(self, other: "Conventions") -> bool:
-        """True if they differ in nothing that both know."""
-        pairs = [(getattr(self, each.name), getattr(other, each.name)) for each in fields(self)]
+        """True if they differ in nothing that both know and that changes a value; rows may have any order."""
+        names = [each.name for each in fields(self) if each.name != "newest_first"]
+        pairs = [(getattr(self, name), getattr(other, name)) for name in names]
         return all(a is None or b is None or a == b for a, b in pairs)
 
     def completed_by(self, other: "Conventions") -> "Conventions":
@@ -30,12 +34,21 @@ class Conventions:
 
 
 def find_conventions(
-    dates: Iterable[PrintedDate | None], amounts: Iterable[RowAmounts], order: DateOrder, *, newest_first: bool | None
+    dates: Iterable[PrintedDate | None],
+    amounts: Iterable[RowAmounts],
+    order: DateOrder,
+    *,
+    newest_first: bool | None,
+    is_card: bool,
 ) -> Conventions:
-    """What the rows of one account prove. `order`: as their dates were read."""
+    """What the rows of one account prove. `order`, `is_card`: as they were read."""
     is_proven = any(each and each.pair and max(each.pair) > 12 for each in dates)
+    single = [row for row in amounts if row.amount and row.amount.value and not row.section]
     return Conventions(
-        date_order=order if is_proven else None, newest_first=newest_first, unmarked=_find_unmarked(amounts)
+        date_order=order if is_proven else None,
+        newest_first=newest_first,
+        unmarked=_find_unmarked(single),
+        is_card=is_card if single else None,
     )
 
 
@@ -49,8 +62,7 @@ def join_conventions(found: Sequence[Conventions]) -> Conventions:
     return joined
 
 
-def _find_unmarked(amounts: Iterable[RowAmounts]) -> Literal[-1, 1] | None:
-    single = [row for row in amounts if row.amount and row.amount.value and not row.section]
+def _find_unmarked(single: Sequence[RowAmounts]) -> Literal[-1, 1] | None:
     unmarked = [row.direction for row in single if row.amount and not row.amount.sign and not row.amount.side]
     if len(unmarked) == len(single) or len(unmarked) < _LEAST_UNMARKED:
         return None

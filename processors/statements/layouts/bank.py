@@ -1,8 +1,10 @@
 """Which bank issued a statement: its name, its web address, its BIC, the bank's part of the account's IBAN. Pure.
 
-Nothing of the holder is taken: no line that names the holder or has a form of address, and no text with digits.
+Nothing of the holder is taken: no line that names the holder or has a form of address, and no text with digits. A
+large title, which may be a bank's name without a word that shows it, is kept as a digest.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -14,6 +16,8 @@ from processors.statements.words import TextLine, line_height, split_cells
 
 _CELL_GAP = 2.0  # line heights between two texts of one line
 _MOST_WORDS = 6
+_LARGE = 1.3  # times the height of most words
+_TITLE_DIGITS = 12
 _LONGEST_NAME = 60
 # characters of an IBAN that name the bank, without its branch (IBAN registry, SWIFT): from, to
 _BANK_PART = {
@@ -57,6 +61,7 @@ def find_bank(lines: Sequence[TextLine]) -> Bank:
         *(f"bic:{match['bic']}" for text in texts for match in _BIC.finditer(text)),
         *(f"web:{each}" for each in _find_domains(texts)),
         *(f"name:{_plain(name)}" for name in names),
+        *(f"title:{_digest(title)}" for title in _find_titles(lines)),
     ]
     return Bank(name=names[0] if names else "", keys=tuple(dict.fromkeys(keys))[:MAX_KEYS])
 
@@ -71,6 +76,13 @@ def _find_names(lines: Sequence[TextLine], holders: Iterable[str]) -> Iterator[s
             is_short = len(cell) <= _MOST_WORDS and len(text) <= _LONGEST_NAME
             if is_short and _is_name(text) and not any(name in normalize(text) for name in holders):
                 yield text
+
+
+def _find_titles(lines: Sequence[TextLine]) -> Iterator[str]:
+    """The largest text that is not a name for the document, if it is larger than most."""
+    large = [line for line in lines if min(word.height for word in line.words) > _LARGE * line_height(lines)]
+    titles = [line for line in large if _plain(line.text) and not _GENERIC.search(normalize(line.text))]
+    yield from (line.text for line in sorted(titles, key=lambda line: -line_height([line]))[:1])
 
 
 def _is_name(text: str) -> bool:
@@ -96,3 +108,7 @@ def _find_iban_parts(texts: Iterable[str]) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     return "".join(char for char in normalize(text) if char.isalnum())
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(_plain(text).encode()).hexdigest()[:_TITLE_DIGITS]

@@ -94,12 +94,16 @@ class _Reading:
 
     def _try(self, candidate: Candidate) -> StatementDocument:
         layout = candidate.layout
-        return self._read_known(TableModel(headings=candidate.headings, balances_alone=layout.balances_alone))
+        model = TableModel(headings=candidate.headings, balances_alone=layout.balances_alone)
+        return self._read_once(replace(model, conventions=layout.conventions))
 
     def _read_known(self, model: TableModel) -> StatementDocument:
-        """Read by `model` and the conventions of the layouts that fit, where they agree."""
-        known = self._candidates[0].layout.conventions if self._candidates and self._agree else Conventions()
-        model = replace(model, conventions=known)
+        """Read by `model`, and the conventions of this bank if only one of its layouts fits."""
+        only = self._candidates[0] if len(self._candidates) == 1 else None
+        known = only.layout.conventions if only and only.is_of_bank else Conventions()
+        return self._read_once(replace(model, conventions=known))
+
+    def _read_once(self, model: TableModel) -> StatementDocument:
         if model not in self._done:
             self._done[model] = self._read(model)
         return self._done[model]
@@ -122,8 +126,11 @@ class _Reading:
     def _use(self, candidate: Candidate, document: StatementDocument) -> StatementDocument:
         """Nothing in the document contradicts a remembered layout, and little or nothing confirms it."""
         _tell_source(candidate, document)
-        if any(confirmation(statement).loose for statement in document.statements):
+        loose = [statement for statement in document.statements if confirmation(statement).loose]
+        if loose:
             document.doubts.append(f"the columns are those of {candidate.source}")
+        for row in [row for statement in loose for row in statement.rows if not candidate.is_of_bank]:
+            row.flags.append(f"its columns are those of {candidate.source}, which may be those of another bank")
         self._touch(candidate.layout)
         return document
 
@@ -141,7 +148,9 @@ class _Reading:
         document.layout = saved.name if saved else ""
         kept = f"; it is now remembered as {saved.name}" if saved else ""
         if self._candidates:
-            document.notes.append(f"the columns mean something else than in {self._candidates[0].source}{kept}")
+            document.notes.append(
+                f"the columns or signs mean something else than in {self._candidates[0].source}{kept}"
+            )
         elif others := others_of_bank(self._first.bank, self._layouts, ()):
             document.notes.append(f"the layout differs from {_name(others)}{kept}")
         return document
@@ -153,7 +162,7 @@ class _Reading:
             document.doubts.append(f"the remembered layouts {names} fit, but contradict each other; {forget}")
         elif was_tried:
             document.doubts.append(f"the columns of {self._candidates[0].source} do not fit and were not used")
-        elif self._candidates:
+        elif self._candidates and self._agree:
             document.layout = self._candidates[0].layout.name
             self._touch(self._candidates[0].layout)
         elif others := others_of_bank(self._first.bank, self._layouts, ()):

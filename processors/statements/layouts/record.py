@@ -47,14 +47,14 @@ class Bank(_Part):
     """What identifies a bank."""
 
     name: Annotated[str, Field(max_length=60)] = ""  # for people
-    # "iban:DE37040044", "bic:…", "web:…", "name:…"
+    # "iban:DE-37040044", "bic:…", "web:…", "name:…", "title:DIGEST"
     keys: Annotated[tuple[Annotated[str, Field(max_length=80)], ...], Field(max_length=MAX_KEYS)] = ()
 
     def is_same(self, other: "Bank") -> bool | None:
         """None: too little is known of one of them."""
         if set(self.keys) & set(other.keys):
             return True
-        kinds = [{key.split(":")[0] for key in each.keys} for each in (self, other)]
+        kinds = [{key.split(":")[0] for key in each.keys} - {"title"} for each in (self, other)]
         return False if kinds[0] & kinds[1] else None
 
 

@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 MAX_LAYOUTS = 200  # the one that was used least recently makes room for a new one
 MAX_BYTES = 16 * 1024  # of one file
 _MAX_FILES = 1000  # that are looked at
-_LOCK_SECONDS = 2.0  # then a change is made without the lock: a rename still leaves complete files
+_LOCK_SECONDS = 20.0  # then a change is made without the lock: a rename still leaves complete files
 _LOCK_POLL_SECONDS = 0.02
+_SCRATCH_SECONDS = 600.0  # that no process takes to write a file
 _SUFFIX = ".json"
 
 
@@ -112,9 +113,11 @@ class LayoutStore:
                 _give_to_owner(folder, folder.parent)
 
     def _remove_scratch(self) -> None:
-        """Remove what a killed process left; one that is alive holds the lock."""
+        """Remove what killed processes left. A new file may be that of a process that could not get the lock."""
         for path in self.folder.glob(".*.*"):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat(follow_symlinks=False).st_mtime > _SCRATCH_SECONDS:
+                    path.unlink()
 
     def _make_room(self, present: Sequence[RememberedLayout], layout: RememberedLayout) -> None:
         others = sorted((each for each in present if each.name != layout.name), key=lambda each: each.used)

@@ -1,5 +1,7 @@
 """The bank that a page names."""
 
+from dataclasses import replace
+
 import pytest
 from typed_pages import typed_page
 
@@ -62,3 +64,16 @@ def test_banks_are_the_same_different_or_not_known():
     assert one.is_same(two) is False
     assert one.is_same(Bank(keys=("bic:AAAAGB2L",))) is None
     assert one.is_same(Bank()) is None
+
+
+def test_large_title_is_a_mark_that_cannot_be_read():
+    page = typed_page("Harbour Vale\n\nAccount number: 1\n\nOpening balance 1,000.00")
+    words = [replace(word, bottom=word.top + 18) if word.top == 0 else word for word in page.words]
+    (key,) = find_bank(group_lines(replace(page, words=tuple(words)))).keys
+    assert key.startswith("title:")
+    assert "harbour" not in key
+
+
+def test_another_title_does_not_make_another_bank():
+    assert Bank(keys=("title:a",)).is_same(Bank(keys=("title:b",))) is None
+    assert Bank(keys=("title:a",)).is_same(Bank(keys=("title:a",))) is True

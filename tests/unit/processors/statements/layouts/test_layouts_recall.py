@@ -136,7 +136,8 @@ def test_layout_that_the_balances_contradict_is_not_used(read):
     assert [row.change for row in document.rows] == [20, -2000, 880, 100, -50]
     assert not reasons(document)
     assert any(
-        "the columns mean something else than in earlier statements of this bank" in note for note in document.notes
+        "the columns or signs mean something else than in earlier statements of this bank" in note
+        for note in document.notes
     )
     short = read(SHORT)
     assert not short.rows
@@ -267,3 +268,56 @@ def test_layout_is_the_same_on_a_page_with_other_margins(read):
     assert not reasons(read(LONG, scale=0.8))
     assert money(read(SHORT, shift=60, scale=1.2)) == SHORT_MONEY
     assert read.names == ["kesk-pank"]
+
+
+def test_card_whose_short_statement_does_not_say_so_is_still_a_card(read):
+    """A purchase on a card is printed without a sign, a payment to it with a minus."""
+    long = """
+        Harbour Bank
+        Credit card number: 7720194458
+        Minimum payment due 03/03/2025
+
+        Date        Description            Amount       Balance
+                    Previous balance                   1,000.00
+        13/02/2025  BOOKS                   20.00      1,020.00
+        15/02/2025  PAYMENT             -1,000.00         20.00
+        19/02/2025  FLIGHT                 880.00        900.00
+        20/02/2025  GAS                    100.00      1,000.00
+    """
+    short = """
+        Harbour Bank
+        Number: 7720194458
+
+        Date        Description            Amount       Balance
+        13/03/2025  BOOKS                   20.00
+        15/03/2025  PAYMENT             -1,000.00
+    """
+    assert not reasons(read(long))
+    assert money(read(short)) == [(Decimal("20.00"), None), (None, Decimal("1000.00"))]
+
+
+def test_rows_are_flagged_if_the_bank_is_not_known(read):
+    """Equal headings at equal places are probably, but not certainly, those of the same bank."""
+    read(LONG.replace("Kesk Pank", ""))
+    document = read(SHORT.replace("Kesk Pank", ""))
+    assert money(document) == SHORT_MONEY
+    assert all("which may be those of another bank" in flag for row in document.rows for flag in row.flags)
+    assert all(row.flags for row in document.rows)
+
+
+def test_signs_of_a_bank_that_is_not_known_are_not_taken_over(read):
+    long = """
+        Date        Description            Amount       Balance
+                    Opening balance                    1,000.00
+        13/02/2025  CARD PAYMENT            20.00        980.00
+        15/02/2025  SALARY              +2,000.00      2,980.00
+        19/02/2025  RENT                   880.00      2,100.00
+        20/02/2025  GAS                    100.00      2,000.00
+    """
+    short = """
+        Date        Description            Amount       Balance
+        03/03/2025  CARD PAYMENT            20.00
+        04/03/2025  RENT                   880.00
+    """
+    read(long)
+    assert all("may be a debit or a credit" in row.flags for row in read(short).rows)

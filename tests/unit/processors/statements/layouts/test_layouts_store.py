@@ -132,6 +132,9 @@ def test_file_that_a_killed_process_left_is_removed(store):
     left = store.folder / ".kesk-pank.0a1b2c3d"
     left.write_text("{")
     save(store, make_layout("ranna-pank"))
+    assert left.exists()  # it may be that of a process that lives
+    os.utime(left, (0, 0))
+    save(store, make_layout("randa-pank"))
     assert not left.exists()
 
 
@@ -157,13 +160,13 @@ def _count_up(folder: Path, first: int, times: int) -> None:
 
 def test_no_change_of_several_processes_is_lost(store):
     processes = [
-        multiprocessing.get_context("fork").Process(target=_count_up, args=(store.folder, 100 * first, 15))
-        for first in range(4)
+        multiprocessing.get_context("fork").Process(target=_count_up, args=(store.folder, 100 * first, 10))
+        for first in range(3)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
     (layout,), damaged = store.load()
-    assert (layout.confirmed, damaged) == (60, [])
+    assert (layout.confirmed, damaged) == (30, [])
     assert [path.name for path in store.folder.iterdir()] == ["kesk-pank.json"]
