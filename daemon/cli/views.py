@@ -138,7 +138,7 @@ def layouts_table(layouts: Sequence["RememberedLayout"]) -> Table:
         table.add_column(column, no_wrap=True)
     for each in layouts:
         headings = ", ".join(cell.text for cell in each.headings) or "none"
-        texts = (each.name, each.bank.name or ", ".join(each.bank.keys) or "not known", headings)
+        texts = (each.name, each.bank.name or ", ".join(each.bank.readable_keys) or "not known", headings)
         table.add_row(*map(safe_text, texts), str(each.confirmed), str(each.learned), str(each.used))
     return table
 

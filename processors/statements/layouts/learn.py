@@ -57,7 +57,7 @@ def describe_layout(
 
 def make_name(bank: Bank, headings: Sequence[str]) -> str:
     """A name for people: that of the bank, or the first headings."""
-    keys = [key.split(":", 1)[1] for key in bank.keys if not key.startswith("name:")]
+    keys = [key.split(":", 1)[1] for key in bank.readable_keys]
     for text in (bank.name, *keys, " ".join(headings[:3])):
         name = re.sub(r"[^a-z0-9]+", "-", normalize(text))[:_LONGEST_NAME].strip("-")
         if name:

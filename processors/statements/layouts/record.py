@@ -50,6 +50,10 @@ class Bank(_Part):
     # "iban:DE-37040044", "bic:…", "web:…", "name:…", "title:DIGEST"
     keys: Annotated[tuple[Annotated[str, Field(max_length=80)], ...], Field(max_length=MAX_KEYS)] = ()
 
+    @property
+    def readable_keys(self) -> tuple[str, ...]:
+        return tuple(key for key in self.keys if not key.startswith("title:"))
+
     def is_same(self, other: "Bank") -> bool | None:
         """None: too little is known of one of them."""
         if set(self.keys) & set(other.keys):
