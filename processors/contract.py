@@ -128,6 +128,7 @@ class Work:
     options: RecipeOptions  # the recipe's options, validated
     sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt, "password": …}
     checkpoints: Path | None = None  # folder that may not exist yet, see `processors.checkpoints`; None: save none
+    layouts: Path | None = None  # folder that all jobs share, see `processors.statements.layouts`; None: remember none
 
 
 @dataclass(frozen=True, kw_only=True)

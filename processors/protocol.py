@@ -202,6 +202,7 @@ def work_to_wire(work: Work) -> dict[str, object]:
         "source": str(work.source),
         "outputs": str(work.outputs),
         "checkpoints": None if work.checkpoints is None else str(work.checkpoints),
+        "layouts": None if work.layouts is None else str(work.layouts),
         "options": work.options.model_dump(mode="json"),
         "sidecars": {name: str(path) for name, path in work.sidecars.items()},
     }
@@ -218,6 +219,7 @@ def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Wo
         source=_for_children(fields["source"]),
         outputs=_for_children(fields["outputs"]),
         checkpoints=None if fields["checkpoints"] is None else Path(fields["checkpoints"]),
+        layouts=None if fields["layouts"] is None else Path(fields["layouts"]),
         options=recipe.model_validate(fields["options"]),
         sidecars={name: _for_children(path) for name, path in fields["sidecars"].items()},
     )

@@ -1,6 +1,6 @@
-"""Words that the shell may complete: job IDs, states, recipes, folders. Empty, without an error, if unavailable.
+"""Words that the shell may complete: job IDs, states, recipes, folders, layouts.
 
-The scripts for the shells are typer's; they call these functions.
+Empty, without an error, if unavailable. The scripts for the shells are typer's; they call these functions.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -53,6 +53,19 @@ def folders(source: Path | None) -> Completions:
             parts = path.relative_to(inbox).parts
             if path.is_dir() and not any(part.startswith(".") for part in parts):
                 yield "/".join(map(printable, parts)), ""
+
+    return _read(read)
+
+
+def layouts(source: Path | None) -> Completions:
+    """The remembered layouts of statements, and the files that are damaged."""
+
+    def read() -> Iterator[tuple[str, str]]:
+        from processors.statements.layouts.store import LayoutStore
+
+        found, damaged = LayoutStore(config.load(source).layouts).load()
+        yield from ((layout.name, printable(layout.bank.name)) for layout in found)
+        yield from ((file.name, "damaged") for file in damaged if file.name.isprintable())
 
     return _read(read)
 

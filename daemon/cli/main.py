@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import jobs, maintenance, models, run, service
+from daemon.cli import jobs, layouts, maintenance, models, run, service
 from daemon.core.errors import InboxdError
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ for _command in (
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(
     models.models
 )
+app.add_typer(layouts.app, name="layouts")
 app.command()(service.install)
 app.command()(service.uninstall)
 config_app.command("check")(maintenance.check_config)

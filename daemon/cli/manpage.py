@@ -20,6 +20,7 @@ _FILES = (
     ("outbox/failed/…/error.txt", "why a file failed, beside the unchanged original"),
     ("state/jobs.db", "the job log: an SQLite database to query (see the view job_log)"),
     ("state/backups/", "nightly backups of the job log"),
+    ("state/layouts/", "remembered layouts of bank statements"),
     ("state/inboxd.sock", "the socket through which these commands reach the daemon"),
 )
 _VARIABLES = (("INBOXD_CONFIG", "the config.toml to use, like --config"),)

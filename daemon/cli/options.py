@@ -40,6 +40,11 @@ JobArgument = Annotated[
     str,
     typer.Argument(help="The first characters of the job's ID.", autocompletion=completes(completion.jobs)),
 ]
+LayoutArgument = Annotated[str, typer.Argument(help="The layout's name.", autocompletion=completes(completion.layouts))]
+LayoutArguments = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="The layouts' names.", autocompletion=completes(completion.layouts)),
+]
 UnfinishedJobArgument = Annotated[
     str,
     typer.Argument(

@@ -14,6 +14,7 @@ from daemon.server import api
 
 if TYPE_CHECKING:
     from daemon.doctor.checks import Check
+    from processors.statements.layouts.record import RememberedLayout
 
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
 
@@ -125,6 +126,53 @@ def job_view(row: JobRow, attempts: Sequence[AttemptRow], events: Sequence[Event
         detail = f": {event['detail']}" if event["detail"] else ""
         lines.append(safe_text(f"{clock(event['at'] / 1e6)} {event['event']}{detail}", style="dim"))
     return Group(table, *lines)
+
+
+def layouts_table(layouts: Sequence["RememberedLayout"]) -> Table:
+    """The remembered layouts of statements as a table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("name", "bank", "headings"):
+        table.add_column(column, overflow="fold")
+    table.add_column("confirmed by", justify="right")
+    for column in ("learned", "last used"):
+        table.add_column(column, no_wrap=True)
+    for each in layouts:
+        headings = ", ".join(cell.text for cell in each.headings) or "none"
+        texts = (each.name, each.bank.name or ", ".join(each.bank.readable_keys) or "not known", headings)
+        table.add_row(*map(safe_text, texts), str(each.confirmed), str(each.learned), str(each.used))
+    return table
+
+
+def layout_view(layout: "RememberedLayout") -> Table:
+    """Everything about one remembered layout. Places are in percent of the page's width."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    conventions = layout.conventions
+    facts = {
+        "name": layout.name,
+        "bank": layout.bank.name,
+        "known by": ", ".join(layout.bank.keys),
+        "headings": ", ".join(f"{each.text} ({_percent(each.left)})" for each in layout.headings),
+        "columns": ", ".join(f"{each.column} ({_percent(each.left, each.right)})" for each in layout.columns),
+        "headings are known words": "yes" if layout.has_known_headings else "no",
+        "decimal mark": layout.decimal_mark,
+        "dates": {"dmy": "day first", "mdy": "month first", None: None}[conventions.date_order],
+        "rows": {True: "newest first", False: "oldest first", None: None}[conventions.newest_first],
+        "amounts without a sign": {1: "money in", -1: "money out", None: None}[conventions.unmarked],
+        "positive amounts": {True: "charged to a card", False: "money in", None: None}[conventions.is_card],
+        "learned": str(layout.learned),
+        "last used": str(layout.used),
+        "confirmed by": f"{layout.confirmed} statement{'' if layout.confirmed == 1 else 's'}",
+    }
+    for name, value in facts.items():
+        if value:
+            table.add_row(name, safe_text(value))
+    return table
+
+
+def _percent(*shares: float) -> str:
+    return "-".join(f"{100 * share:.0f}" for share in shares) + " %"
 
 
 def check_line(check: "Check") -> Table:

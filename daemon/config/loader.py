@@ -149,6 +149,7 @@ def parse(tables: Mapping[str, object], *, source: Path | None, home: Path) -> S
         outbox=_resolved(home, file.paths.outbox, where, "outbox"),
         state=_resolved(home, file.paths.state, where, "state"),
         models=_resolved(home, file.paths.models or file.paths.state / "models", where, "models"),
+        layouts=_resolved(home, file.paths.state / "layouts", where, "state"),
         settle_seconds=file.inbox.settle_seconds,
         folders=_folders(file.inbox, recipes, where),
         recipes=recipes,

@@ -55,6 +55,7 @@ class Settings:
     outbox: Path
     state: Path
     models: Path  # downloaded weights
+    layouts: Path  # remembered layouts of statements
     settle_seconds: float
     folders: Mapping[str, Folder]  # by folder relative to the inbox; "" is the top
     recipes: Mapping[str, Recipe]

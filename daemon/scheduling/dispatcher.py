@@ -198,6 +198,7 @@ class Dispatcher:
             options=assignment.recipe_options,
             sidecars=original.sidecars,
             checkpoints=self._layout.checkpoints / job.id,
+            layouts=self._settings.value.layouts,
         )
         return protocol.work_to_wire(work), assignment
 

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
 
 from processors import pages, statements
 from processors.contract import Finished, Work
@@ -11,6 +13,8 @@ from processors.ocr.text import PageText, plain, review
 from processors.statements import (
     Box,
     FinishedDocument,
+    LayoutMemory,
+    LayoutStore,
     PageFrame,
     PageWords,
     SecondReading,
@@ -25,14 +29,15 @@ ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages
 
 def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str], read_again: ReadAgain) -> Finished:
     """Find, verify and write the statements' rows; `read_again` is called if any page needs a second reading."""
+    memory = _layout_memory(work)
 
     def second_reader(verified: StatementDocument) -> SecondReading | None:
         pages = _pages_to_read_again(read, verified, work.options.second_reading)
-        return _second_reading(read, read_again(pages)) if pages else None
+        return _second_reading(read, read_again(pages), memory) if pages else None
 
     done = statements.finish_statement(
         work,
-        _find_statements(read),
+        _find_statements(read, memory),
         _without_text(formats),
         second_reader,
         min_confidence=work.options.min_row_confidence,
@@ -79,8 +84,14 @@ def _read_einvoice(work: Work) -> bytes | None:
     return pages.read_attachment(work.source, invoices.NAMES, invoices.MAX_BYTES, pages.read_password(work))
 
 
-def _find_statements(read: Sequence[PageText]) -> StatementDocument:
-    document = statements.read_statements([_words(page) for page in read if not page.error])
+def _layout_memory(work: Work) -> LayoutMemory | None:
+    if work.layouts is None or not work.options.remember_layouts:
+        return None
+    return LayoutMemory(LayoutStore(work.layouts), date.today())
+
+
+def _find_statements(read: Sequence[PageText], memory: LayoutMemory | None) -> StatementDocument:
+    document = statements.read_statements([_words(page) for page in read if not page.error], memory)
     document.pages = len(read)
     for page in read:
         for box in page.uncertain:
@@ -103,10 +114,11 @@ def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, 
     return [page for page in read if not page.error and (when == "always" or page.number in doubtful)]
 
 
-def _second_reading(read: Sequence[PageText], again: Sequence[PageText]) -> SecondReading:
+def _second_reading(read: Sequence[PageText], again: Sequence[PageText], memory: LayoutMemory | None) -> SecondReading:
     """The rows of the document in which the pages that could be read again replace the first reading's."""
     succeeded = {page.number: page for page in again if not page.error}
-    other = statements.read_statements([_words(succeeded.get(page.number, page)) for page in read if not page.error])
+    words = [_words(succeeded.get(page.number, page)) for page in read if not page.error]
+    other = statements.read_statements(words, memory and replace(memory, learns=False))
     readers = {page.number: "OCR" if page.source == "text layer" else "OCR of a smaller picture" for page in read}
     return SecondReading(
         readers={number: readers[number] for number in succeeded},

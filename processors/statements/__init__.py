@@ -12,6 +12,8 @@ from processors.statements.finish import FinishedDocument, finish_receipt, finis
 from processors.statements.from_model import from_page_answers, page_schema, row_index
 from processors.statements.invoices import Invoice, invoice_from_answers, invoice_schema, read_invoice
 from processors.statements.invoices.outputs import finish_invoice
+from processors.statements.layouts.recall import LayoutMemory
+from processors.statements.layouts.store import LayoutStore
 from processors.statements.ledgers import write_beancount, write_qif
 from processors.statements.ofx import write_ofx
 from processors.statements.outputs import FORMATS, OPTIONAL_FORMATS, summarize_document
@@ -32,6 +34,8 @@ __all__ = [
     "FinishedDocument",
     "Invoice",
     "PageFrame",
+    "LayoutMemory",
+    "LayoutStore",
     "PageWords",
     "Place",
     "Receipt",

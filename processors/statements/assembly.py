@@ -16,13 +16,14 @@ from processors.statements.balances import (
     infer_ends,
     take_summary,
 )
+from processors.statements.conventions import Conventions, find_conventions, join_conventions
 from processors.statements.currency_evidence import infer_currency
 from processors.statements.dates import PrintedDate, resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
 from processors.statements.header import find_holder, find_page_number
-from processors.statements.hypotheses import find_best
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.keywords import normalize
+from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
 from processors.statements.periods import Dates, decide_dates
 from processors.statements.places import find_places, to_fractions
 from processors.statements.raw import RawDocument, RawFigure, RawRow
@@ -35,27 +36,33 @@ _CARD = re.compile(
 )
 
 
-def read_statements(pages: Sequence[PageWords]) -> StatementDocument:
-    """The statements on these pages. Nothing is verified yet: see `verify`."""
+def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = None) -> StatementDocument:
+    """The statements on these pages. Nothing is verified yet: see `verify`.
+
+    memory: the layouts of earlier documents, to which that of this one is added; None: neither.
+    """
     if lacks_decimals(pages):
-        return without_decimals(_read_best(add_decimals(pages)))
-    return _read_best(pages)
+        return without_decimals(_read_best(add_decimals(pages), memory))
+    return _read_best(pages, memory)
 
 
-def _read_best(pages: Sequence[PageWords]) -> StatementDocument:
+def _read_best(pages: Sequence[PageWords], memory: LayoutMemory | None) -> StatementDocument:
     ordered, notes = _sort_by_printed_numbers(pages)
-    return find_best(ordered, lambda model: _read(ordered, notes, model))
+    return read_with_layouts(ordered, lambda model: _read(ordered, notes, model), memory)
 
 
 def _read(pages: Sequence[PageWords], notes: Sequence[str], model: TableModel) -> StatementDocument:
     reading = read_words(pages, model)
-    return assemble(reading, StatementDocument(pages=len(pages), unread=reading.unread, notes=[*notes, *reading.notes]))
+    document = StatementDocument(pages=len(pages), unread=reading.unread, notes=[*notes, *reading.notes])
+    return assemble(reading, document, model.conventions)
 
 
-def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocument:
-    """Add the statements to `document`, one per account."""
+def assemble(reading: RawDocument, document: StatementDocument, known: Conventions | None = None) -> StatementDocument:
+    """Add the statements to `document`, one per account. `known`: of earlier documents with the same layout."""
+    known = known or Conventions()
     mark = detect_decimal_mark(_amounts(reading))
     accounts = dict.fromkeys(item.account for item in reading.items)
+    proven: dict[str, Conventions] = {}
     if len(accounts) > 1 and "" in accounts and not _has_rows(reading, ""):
         _reassign(reading, "", next(name for name in accounts if name))
         del accounts[""]
@@ -63,14 +70,16 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
         items = [item for item in reading.items if item.account == account]
         items = drop_subtotals(take_summary(items, mark), mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
-            dates = decide_dates(items, reading)
+            dates = decide_dates(items, reading, known.date_order)
             document.notes += [note for note in dates.notes if note not in document.notes]
-            document.statements.append(_assemble(account, items, reading, mark, dates))
+            statement, proven[account] = _assemble(account, items, reading, mark, dates, known)
+            document.statements.append(statement)
             if not document.statements[-1].currency and any("$" in line.text for line in reading.lines):
                 document.notes.append('the currency is unknown: "$" is that of several countries')
             document.unread = drop_explained(document.unread, document.statements[-1], mark)
             document.statements[-1].places = find_places(document.statements[-1], items, reading, mark, dates)
     to_fractions(document, reading.frames)
+    document.conventions = join_conventions(list(proven.values()))
     return document
 
 
@@ -111,7 +120,9 @@ def _assemble(
     reading: RawDocument,
     mark: DecimalMark,
     dates: Dates,
-) -> Statement:
+    known: Conventions,
+) -> tuple[Statement, Conventions]:
+    """The statement of one account, and what its rows prove."""
     texts = [line.text for line in reading.lines]
     outside = [line for name, line in reading.outside if name == account]
     raw = [item for item in items if isinstance(item, RawRow)]
@@ -120,13 +131,16 @@ def _assemble(
     is_month_first = dates.order == "mdy" and any(each.date and each.date.pair for each in raw)
     currency = infer_currency(own, texts, is_month_first=is_month_first)
     statement = Statement(account=account, holder=find_holder(outside), currency=currency)
-    if _is_newest_first([_row(each, dates) for each in raw]):
+    newest_first = _is_newest_first([_row(each, dates) for each in raw])
+    if newest_first or (newest_first is None and known.newest_first):
         items, raw = items[::-1], raw[::-1]
     statement.rows = [_row(each, dates) for each in raw]
     totals = _add_figures(statement, items, mark)
-    is_card = any(names_card(text) for text in texts)
+    is_card = any(names_card(text) for text in texts) or bool(known.is_card)
     amounts = [_row_amounts(each, mark) for each in raw]
-    statement.is_liability = set_directions(amounts, statement.opening, is_card=is_card)
+    statement.is_liability = set_directions(
+        amounts, statement.opening, is_card=is_card, unmarked=None if is_card else known.unmarked
+    )
     infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], _change(statement))
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):
         _set_money(row, row_amounts, each, mark)
@@ -139,9 +153,10 @@ def _assemble(
     if dates.period and dates.is_printed:
         statement.start, statement.end = dates.period
     else:
-        known = [row.date for row in statement.rows if row.date]
-        statement.start, statement.end = min(known, default=None), max(known, default=None)
-    return statement
+        days = [row.date for row in statement.rows if row.date]
+        statement.start, statement.end = min(days, default=None), max(days, default=None)
+    printed = [each.date for each in raw]
+    return statement, find_conventions(printed, amounts, dates.order, newest_first=newest_first, is_card=is_card)
 
 
 def _change(statement: Statement) -> Decimal | None:
@@ -251,7 +266,9 @@ def _find_totals(name: str, read: Mapping[str, Amount]) -> dict[str, Decimal]:
     return found
 
 
-def _is_newest_first(rows: Sequence[Row]) -> bool:
+def _is_newest_first(rows: Sequence[Row]) -> bool | None:
+    """None: the dates do not show it."""
     known = [row.date for row in rows if row.date]
     falls = sum(b < a for a, b in zip(known, known[1:], strict=False))
-    return falls > sum(b > a for a, b in zip(known, known[1:], strict=False))
+    rises = sum(b > a for a, b in zip(known, known[1:], strict=False))
+    return None if falls == rises else falls > rises

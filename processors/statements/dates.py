@@ -65,17 +65,21 @@ def find_dates(text: str) -> list[PrintedDate]:
     return found
 
 
-def detect_date_order(printed: Iterable[PrintedDate], period: tuple[date, date] | None = None) -> DateOrder:
+def detect_date_order(
+    printed: Iterable[PrintedDate], period: tuple[date, date] | None = None, known: DateOrder | None = None
+) -> DateOrder:
     """Decide whether day or month comes first in the numeric dates of one document.
 
     A number above twelve decides; then how many dates fall in the period; then which order spreads consecutive rows
-    over fewer days. If nothing decides: day first, as in most countries.
+    over fewer days, or `known`, the order of earlier documents. If nothing decides: day first, as in most countries.
     """
     pairs = [each for each in printed if each.pair]
     firsts, seconds = sum(each.pair[0] > 12 for each in pairs), sum(each.pair[1] > 12 for each in pairs)
     if firsts != seconds:
         return "dmy" if firsts > seconds else "mdy"
     costs = {order: _cost(pairs, order, period) for order in ("dmy", "mdy")}
+    if known and costs[known][0] == min(outside for outside, _ in costs.values()):
+        return known
     return "mdy" if costs["mdy"] < costs["dmy"] else "dmy"
 
 

@@ -30,16 +30,22 @@ class RowAmounts:
         return self.direction * self.value
 
 
-def set_directions(rows: Sequence[RowAmounts], opening: Decimal | None, *, is_card: bool) -> bool:
+def set_directions(
+    rows: Sequence[RowAmounts], opening: Decimal | None, *, is_card: bool, unmarked: int | None = None
+) -> bool:
     """Set every direction that can be determined; return True if the account is a liability (a card, a loan).
 
     The balance of a liability is the amount owed: it rises with each debit.
+
+    unmarked: the direction of amounts without a sign in earlier documents, which applies where nothing is marked.
     """
-    conventions = [(unmarked, liability) for unmarked in _conventions(rows, is_card) for liability in (is_card, False)]
+    usual = _conventions(rows, is_card)
+    meanings = (unmarked,) if unmarked and usual == (0,) else usual
+    conventions = [(meaning, liability) for meaning in meanings for liability in (is_card, False)]
     best = max(conventions, key=lambda each: _count_explained(rows, opening, *each, is_card=is_card))
-    unmarked, is_liability = best
+    meaning, is_liability = best
     for row in rows:
-        row.direction = _direction(row, unmarked, is_card=is_card)
+        row.direction = _direction(row, meaning, is_card=is_card)
     _solve_by_balances(rows, opening, -1 if is_liability else 1)
     return is_liability
 

@@ -36,15 +36,16 @@ class Dates:
     doubt: str = ""  # why a person should look at each row whose year is not printed
 
 
-def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument) -> Dates:
-    """For one account; another account's period is taken if it prints none of its own."""
+def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, known: DateOrder | None = None) -> Dates:
+    """For one account; another account's period is taken if it prints none of its own. `known`: see
+    `detect_date_order`."""
     printed = [item.date for item in items if isinstance(item, RawRow) and item.date]
     own = [line.text for account, line in reading.outside if account == items[0].account]
     everything = [line.text for _, line in reading.outside]
-    order = detect_date_order(printed)
+    order = detect_date_order(printed, None, known)
     found = _best_period(own, printed, order) or _best_period(everything, printed, order)
     if found:
-        order = detect_date_order(printed, found)
+        order = detect_date_order(printed, found, known)
         return Dates(order, _best_period(own, printed, order) or found, True, _order_notes(printed, order))
     notes = _order_notes(printed, order)
     if not any(each.year is None for each in printed):

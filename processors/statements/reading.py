@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors.statements.columns import find_first_row
+from processors.statements.conventions import Conventions
 from processors.statements.dates import PrintedDate, parse_date
 from processors.statements.header import (
     AccountTracker,
@@ -29,6 +30,7 @@ class TableModel:
     headings: tuple[Heading, ...] = ()  # of all tables; empty: each has its own
     balances_alone: bool = False  # a line with a balance and no other amount is not a row
     row_lines: RowLines = RowLines()
+    conventions: Conventions = Conventions()  # of earlier documents of the same layout
 
 
 def read_words(pages: Sequence[PageWords], model: TableModel = TableModel()) -> RawDocument:

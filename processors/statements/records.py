@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from processors.statements.conventions import Conventions
 from processors.statements.words import Box
 
 MIN_CONFIDENCE = 0.7  # of a row's least certain word or value: below this it is flagged
@@ -131,6 +132,9 @@ class StatementDocument:
     unread: list[Unread] = field(default_factory=list)
     pages: int = 0
     notes: list[str] = field(default_factory=list)  # decisions: page order, day or month first, sources
+    doubts: list[str] = field(default_factory=list)  # why a person should review it, beside rows and checks
+    layout: str = ""  # name of the remembered layout that it has; "" if none
+    conventions: Conventions = Conventions()  # that its rows prove
 
     @property
     def rows(self) -> list[Row]:

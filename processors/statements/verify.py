@@ -77,6 +77,7 @@ def reasons(document: StatementDocument) -> list[str]:
     for statement in document.statements:
         name = f"account {statement.account}: " if len(document.statements) > 1 else ""
         found += [f"{name}{check.text}" for check in statement.checks if not check.passed]
+    found += document.doubts
     if document.unread:
         count = len(document.unread)
         things = "1 line or page was" if count == 1 else f"{count} lines or pages were"

@@ -17,6 +17,7 @@ from processors.statements.verify import reasons
 HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
 HEADINGS += ("currency", "flags")
 _MOST_LISTED = 50  # flagged rows in the summary
+_NOT_WRITTEN = {"doubts", "conventions"}  # to JSON: doubts are in the review, conventions are for later documents
 
 
 def write_csv(document: StatementDocument, path: Path, style: CsvStyle = DEFAULT_STYLE) -> None:
@@ -27,7 +28,8 @@ def write_csv(document: StatementDocument, path: Path, style: CsvStyle = DEFAULT
 
 def write_json(document: StatementDocument, path: Path) -> None:
     """The complete structure; amounts as strings, so that no program rounds them."""
-    whole = {**asdict(document), "review": reasons(document)}
+    written = {name: value for name, value in asdict(document).items() if name not in _NOT_WRITTEN}
+    whole = {**written, "review": reasons(document)}
     path.write_text(wellformed.dumps(whole, indent=1, default=to_json) + "\n", encoding="utf-8")
 
 

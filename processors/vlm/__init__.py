@@ -44,7 +44,9 @@ class Vlm(Processor):
         missing = weights.why_missing(options.model, models)
         if options.engine == "auto" and recipe.task in _BY_OCR:
             ignored = " The recipe's prompt was not followed." if recipe.prompt else ""
-            task = {} if recipe.task == "read" else {"task": recipe.task}
+            task: dict[str, object] = {} if recipe.task == "read" else {"task": recipe.task}
+            if not recipe.remember_layouts:
+                task["remember_layouts"] = False
             return Substitute(processor="ocr", recipe=task, why=f"Read by OCR: {missing}{ignored}")
         alone = " OCR reads text, but cannot answer this." if options.engine == "auto" else ""
         return NotReady(why=f"{missing}{alone}")

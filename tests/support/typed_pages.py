@@ -2,6 +2,10 @@
 
 import re
 import textwrap
+from pathlib import Path
+
+from reportlab.lib.pagesizes import A4
+from reportlab.pdfgen.canvas import Canvas
 
 from processors.statements import PageWord, PageWords, StatementDocument, read_statements, verify
 
@@ -17,6 +21,17 @@ def typed_page(text: str, number: int = 1, confidence: float = 1.0) -> PageWords
             place = left, top, left + len(match[0]) * _WIDTH, top + _HEIGHT
             words.append(PageWord(match[0], *place, confidence))
     return PageWords(number, tuple(words))
+
+
+def typed_pdf(text: str, path: Path, *, shift: float = 0.0) -> Path:
+    """A PDF of one page with the same text, and a text layer; `shift`: points to the right."""
+    canvas = Canvas(str(path), pagesize=A4)
+    canvas.setFont("Courier", 10)
+    for row, line in enumerate(textwrap.dedent(text).strip("\n").split("\n")):
+        for match in re.finditer(r"\S+", line):
+            canvas.drawString(40 + shift + match.start() * _WIDTH, A4[1] - 60 - row * _PITCH, match[0])
+    canvas.save()
+    return path
 
 
 def read_typed(*texts: str) -> StatementDocument:

@@ -52,6 +52,7 @@ OWNERS = {  # the only modules that may import it
         "cli.service",
         "cli.maintenance",
         "cli.models",
+        "cli.layouts",
         "cli.manpage",
     },
     "prometheus_client": {"telemetry.metrics"},
