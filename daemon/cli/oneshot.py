@@ -91,16 +91,25 @@ def _copy(file: Path, inbox: Path) -> Path:
     """Copy a file, and its sidecars if it has any, into the inbox; return its path there, relative to the inbox.
 
     A copy, as a link would let a processor's mistake reach the file. A second file of the same name gets a folder.
+
+    Raises:
+        StorageError: it cannot be read or written.
     """
     name, number = Path(file.name), 1
-    while (inbox / name).exists():
+    while (inbox / name).exists() or (inbox / name.parts[0]).is_file():
         number += 1
         name = Path(str(number), file.name)
-    (inbox / name).parent.mkdir(parents=True, exist_ok=True)
     sidecars = (file.with_name(file.name + suffix) for suffix in SIDECAR_SUFFIXES)
-    for source in (*sidecars, file):
-        if source.is_file():
-            shutil.copy2(source, (inbox / name).parent / source.name)
+    try:
+        (inbox / name).parent.mkdir(parents=True, exist_ok=True)
+        for source in (*sidecars, file):
+            if source.is_file():
+                shutil.copy2(source, (inbox / name).parent / source.name)
+    except OSError as error:
+        raise StorageError(
+            f"Cannot copy {file}: {error.strerror or error}.",
+            "Check its permissions and the space in the output folder; --output names another one.",
+        ) from error
     return name
 
 

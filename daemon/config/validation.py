@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -18,6 +18,7 @@ from daemon.core.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 
 FIX = "Correct config.toml; docs/settings.md explains the settings."
+_MAX_MISTAKES = 50  # in one file, to show
 _MOST_ITEMS = 3  # wrong items of a list to show
 _WORDS = {  # by pydantic's type of the error
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "must be a whole number"),
@@ -87,7 +88,8 @@ class Mistakes:
         """Raise the collected errors, if any, as one ConfigError."""
         if self._found:
             fixes = dict.fromkeys(error.fix for error in self._found)
-            raise ConfigError("\n".join(error.what for error in self._found), "\n".join(fixes)) from self._found[0]
+            whats = _shortened([error.what for error in self._found])
+            raise ConfigError("\n".join(whats), "\n".join(list(fixes)[:_MAX_MISTAKES])) from self._found[0]
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -114,7 +116,8 @@ def problems(
             found[place].words += f", or {words.removeprefix('must be ')}"
     holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong because of their content
     wrong = [item for place, item in found.items() if place not in holders]
-    return _sentences(sorted(wrong, key=lambda item: _position(table, item.place)), cls, location, known)
+    orders: dict[int, dict[int | str, int]] = {}
+    return _sentences(sorted(wrong, key=lambda item: _position(table, item.place, orders)), cls, location, known)
 
 
 def _place(table: Any, item: ErrorDetails) -> Place:
@@ -140,14 +143,18 @@ def _value(table: Any, place: Place, seen: object) -> object:
     return table
 
 
-def _position(table: Any, place: Place) -> list[int]:
-    """The position of `place` in the file; a missing key is at the end of its table."""
+def _position(table: Any, place: Place, orders: dict[int, dict[int | str, int]]) -> list[int]:
+    """The position of `place` in the file; a missing key is at the end of its table. `orders`: the positions of the
+    keys by the table's identity, filled here."""
     position: list[int] = []
     for part in place:
-        keys: Sequence[int | str] = list(table) if isinstance(table, Mapping) else range(len(table))
-        if part not in keys:
-            return [*position, len(keys)]
-        position.append(keys.index(part))
+        if id(table) not in orders:
+            keys = table if isinstance(table, Mapping) else range(len(table))
+            orders[id(table)] = {key: number for number, key in enumerate(keys)}
+        order = orders[id(table)]
+        if part not in order:
+            return [*position, len(order)]
+        position.append(order[part])
         table = table[part]
     return position
 
@@ -249,14 +256,20 @@ def _sentences(wrong: Iterable[_Mistake], cls: object, location: tuple[str, ...]
         path, key = whole[:-1], str(whole[-1])
         table = f"{_table_name(path)} " if path else ""
         if item.kind == "extra_forbidden":
-            close = nearest(key, known or _fields_at(cls, place[:-1]))
+            is_shown = len(values) < _MAX_MISTAKES  # a search for thousands of keys takes seconds
+            close = nearest(key, known or _fields_at(cls, place[:-1])) if is_shown else ""
             values.setdefault((f"{table}unknown key {literal(key)}. {close}".rstrip(), ""), [])
         elif item.kind == "missing":
             values.setdefault((f"{table}{key_literal(key)} ", words), [])
         else:
             shown = values.setdefault((f"{table}{key_literal(key)} = ", words), [])
             shown.append(literal(value))
-    return [_sentence(key, words, shown) for (key, words), shown in values.items()]
+    return _shortened([_sentence(key, words, shown) for (key, words), shown in values.items()])
+
+
+def _shortened(sentences: list[str]) -> list[str]:
+    more = len(sentences) - _MAX_MISTAKES
+    return sentences if more <= 0 else [*sentences[:_MAX_MISTAKES], f"… and {more} more mistakes."]
 
 
 def _sentence(key: str, words: str, shown: list[str]) -> str:

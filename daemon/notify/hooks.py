@@ -275,23 +275,26 @@ def _notify(hook: Hook, payload: Payload) -> None:
 
 def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Payload) -> None:
     variables = {"INBOXD_EVENT": str(payload["event"]), "INBOXD_JOB": str(payload.get("id", ""))}
-    try:
-        done = subprocess.run(
-            command,
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CallFailed(f"killed after its timeout of {timeout:g} s") from error
-    except (OSError, ValueError) as error:
-        raise CallFailed(f"cannot start: {error}") from error
-    if done.returncode:
-        output = done.stdout.decode(errors="replace").strip()[-_OUTPUT_CHARACTERS:]
-        raise CallFailed(f"exit status {done.returncode}: {printable_lines(output) or 'no output'}")
+    # no pipe: a process that the command leaves in the background would keep it open
+    with os.fdopen(os.memfd_create("hook"), "rb") as written:
+        try:
+            done = subprocess.run(
+                command,
+                input=stdin,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                env={**os.environ, **variables},
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CallFailed(f"killed after its timeout of {timeout:g} s") from error
+        except (OSError, ValueError) as error:
+            raise CallFailed(f"cannot start: {error}") from error
+        if done.returncode:
+            written.seek(max(0, os.fstat(written.fileno()).st_size - 4 * _OUTPUT_CHARACTERS))
+            output = written.read().decode(errors="replace").strip()[-_OUTPUT_CHARACTERS:]
+            raise CallFailed(f"exit status {done.returncode}: {printable_lines(output) or 'no output'}")
 
 
 def _post(hook: Hook, payload: Payload) -> None:

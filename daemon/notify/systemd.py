@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
+_MAX_STATUS_BYTES = 2048  # systemd ignores messages of more than 4096 bytes
 _SEND_SECONDS = 1.0  # the longest that a manager that does not read may block the main loop
 
 
@@ -38,7 +39,7 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """Show `text`, one line, in `systemctl status`; sent only if it differs from the last one delivered."""
-        text = " ".join(text.split())
+        text = " ".join(text.split()).encode(errors="replace")[:_MAX_STATUS_BYTES].decode(errors="ignore")
         if text != self._status and self._send(f"STATUS={text}"):
             self._status = text
 

@@ -1,5 +1,6 @@
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -263,6 +264,23 @@ def test_mistakes_are_reported_as_toml_and_in_plain_words(toml: str, says: str, 
         _parse(toml, tmp_path)
     lines = caught.value.what.splitlines()
     assert "\n".join(line.removeprefix(f"{tmp_path / 'config.toml'}: ") for line in lines) == says
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "".join(f"key{number} = 1\n" for number in range(15_000)),
+        "".join(f"[recipes.r{number}]\nkey = 1\n" for number in range(5_000)),
+        "".join(f"[inbox.folders.f{number}]\ntext = 1\n" for number in range(5_000)),
+    ],
+    ids=["keys", "recipes", "folders"],
+)
+def test_file_with_thousands_of_mistakes_is_refused_quickly_and_briefly(toml: str, tmp_path: Path):
+    (tmp_path / "config.toml").write_text(toml)
+    started = time.process_time()
+    with pytest.raises(ConfigError, match="more mistakes") as caught:
+        config.load(tmp_path / "config.toml")
+    assert len(str(caught.value)) < 50_000 and time.process_time() - started < 2.0
 
 
 def test_mistakes_in_several_processors_and_recipes_are_all_named(tmp_path: Path):

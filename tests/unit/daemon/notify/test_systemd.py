@@ -34,6 +34,13 @@ def received(listener: socket.socket) -> list[str]:
             return messages
 
 
+def test_long_status_is_shortened_to_what_systemd_accepts(manager):
+    listener, environment = manager
+    Notifier(environment).status("é" * 100_000 + "\ud800")
+    (message,) = received(listener)
+    assert message == "STATUS=" + "é" * 1024
+
+
 def test_each_change_of_state_is_sent(manager):
     listener, environment = manager
     notifier = Notifier(environment)
