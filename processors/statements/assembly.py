@@ -156,7 +156,7 @@ def _row(raw: RawRow, dates: Dates) -> Row:
     row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
     row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
     if row.date is None:
-        row.flags.append(_why_no_date(raw.date))
+        row.flags.append(_why_no_date(raw.date, raw.date_like))
     if dates.doubt and raw.date and raw.date.year is None:
         row.flags.append(dates.doubt)
     if raw.unreadable:
@@ -164,8 +164,10 @@ def _row(raw: RawRow, dates: Dates) -> Row:
     return row
 
 
-def _why_no_date(printed: PrintedDate | None) -> str:
+def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:
     """What is printed of a date that has no year, or is no day of the calendar."""
+    if date_like:
+        return f"the date is missing: {date_like!r} is no day of the calendar"
     if printed is None:
         return "the date is missing"
     numbers = printed.pair or (printed.day, printed.month)

@@ -6,7 +6,7 @@ A date is first found as its printed parts (`PrintedDate`); their meaning is dec
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
@@ -41,6 +41,7 @@ class PrintedDate:
     year: int | None  # four digits; None if none is printed
     pair: tuple[int, int] | None = None
     length: int = 0  # characters from the start of the text
+    text: str = field(default="", compare=False)  # these characters
 
 
 def parse_date(text: str) -> PrintedDate | None:
@@ -50,6 +51,12 @@ def parse_date(text: str) -> PrintedDate | None:
         if match and (found := _printed(match)):
             return found
     return None
+
+
+def shape_of(text: str) -> str:
+    """Digits as "9", names of months as "a": what dates of one notation have in common."""
+    digits = re.sub(r"\d", "9", text.strip())
+    return re.sub(r"[^\W\d_]+", lambda word: "a" if word[0].lower() in MONTH_OF else word[0], digits)
 
 
 def find_dates(text: str) -> list[PrintedDate]:
@@ -119,11 +126,11 @@ def _printed(match: re.Match[str]) -> PrintedDate | None:
     if parts.get("a"):
         pair = int(parts["a"]), int(parts["b"])
         possible = 1 <= min(pair) <= 12 and max(pair) <= 31
-        return PrintedDate(None, None, year, pair, match.end()) if possible else None
+        return PrintedDate(None, None, year, pair, match.end(), match[0]) if possible else None
     month = MONTH_OF[parts["name"].lower().translate(MISREAD)] if parts.get("name") else int(parts["m"])
     day = int(parts["d"])
     possible = 1 <= month <= 12 and 1 <= day <= 31
-    return PrintedDate(day, month, year, None, match.end()) if possible else None
+    return PrintedDate(day, month, year, None, match.end(), match[0]) if possible else None
 
 
 def _year(text: str | None) -> int | None:

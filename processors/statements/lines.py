@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.amounts import looks_like_amount
-from processors.statements.dates import PrintedDate, parse_date
+from processors.statements.dates import PrintedDate, parse_date, shape_of
 from processors.statements.keywords import Column, Section, match_section, match_special
 from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
 from processors.statements.words import PageWord, TextLine, split_cells
@@ -42,6 +42,7 @@ class LineParts:
     year: int | None = None  # without day and month, in the column of dates
     side: tuple[Column, str] | None = None  # nothing but "CR" or "DR", below an amount of a column
     has_other_amount: bool = False  # in a column that is not read
+    date_like: str = ""  # at the place of the date, in the shape of the others, but no day of the calendar
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
     @property
@@ -160,6 +161,22 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     return parts
 
 
+def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading], height: float) -> None:
+    """Move what is printed like the dates of the other lines, but is no day of the calendar, from the text to
+    `date_like`."""
+    shapes = {shape_of(parts.date.text) for parts in lines if parts.date}
+    window = _date_window("date", headings, height)
+    for parts in lines if window else ():
+        words = [word for word in parts.line.words if window[0] <= word.left < window[1]]
+        for count in range(0 if parts.date else min(_DATE_WORDS, len(words)), 0, -1):
+            text = " ".join(word.text for word in words[:count])
+            if shape_of(text) in shapes and not parse_date(text):
+                parts.date_like = text
+                parts.description = [word for word in parts.description if word not in words[:count]]
+                parts.reference = [word for word in parts.reference if word not in words[:count]]
+                break
+
+
 def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -> bool:
     """True if the line begins below the heading of the text, like the next line of a wrapped description."""
     dates = [heading for heading in headings if heading.column in ("date", "value_date")]
@@ -199,14 +216,9 @@ def _take_both_dates(words: list[PageWord], headings: Sequence[Heading]) -> tupl
 
 def _take_date(words: list[PageWord], column: Column, headings: Sequence[Heading], height: float) -> PrintedDate | None:
     """Remove the date in a column from the words, and return it."""
-    heading = next((each for each in headings if each.column == column), None)
-    if heading is None or not words:
-        return None
-    left = heading.left - _LOOSE * height if min(h.left for h in headings) < heading.left else float("-inf")
-    right = min((h.left for h in headings if h.left > heading.left), default=float("inf"))
-    right = max(right, heading.right)
+    window = _date_window(column, headings, height)
     for at, word in enumerate(words):
-        if not left <= word.left < right:
+        if window is None or not window[0] <= word.left < window[1]:
             continue
         run = split_cells(words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
         text = " ".join(each.text for each in run)
@@ -214,6 +226,16 @@ def _take_date(words: list[PageWord], column: Column, headings: Sequence[Heading
             _remove(words, at, printed.length)
             return printed
     return None
+
+
+def _date_window(column: Column, headings: Sequence[Heading], height: float) -> tuple[float, float] | None:
+    """Where the words of a date in a column begin: from a left edge up to the next column's."""
+    heading = next((each for each in headings if each.column == column), None)
+    if heading is None:
+        return None
+    left = heading.left - _LOOSE * height if min(h.left for h in headings) < heading.left else float("-inf")
+    right = min((h.left for h in headings if h.left > heading.left), default=float("inf"))
+    return left, max(right, heading.right)
 
 
 def _remove(words: list[PageWord], at: int, length: int) -> None:

@@ -27,6 +27,7 @@ class RawRow:
     section_number: int = 0  # counts sections and tables side by side
     confidence: float = 1.0
     date_is_inherited: bool = False
+    date_like: str = ""  # printed as its date, but no day of the calendar
     bottom: float = 0.0
     lines: int = 0
     box: Box | None = None  # of its lines; None if it has no place

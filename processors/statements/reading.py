@@ -13,7 +13,14 @@ from processors.statements.header import (
     separate_summaries,
 )
 from processors.statements.keywords import Section, match_section
-from processors.statements.lines import LineCounts, LineParts, RowLines, split_line, starts_in_text
+from processors.statements.lines import (
+    LineCounts,
+    LineParts,
+    RowLines,
+    find_impossible_dates,
+    split_line,
+    starts_in_text,
+)
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.records import Unread
 from processors.statements.table import AmountCell, Heading, MoneyColumns, Table, find_amounts, find_tables
@@ -124,6 +131,7 @@ class _PageReader:
         columns = MoneyColumns(self._headings, cells, height)
         self._row = None
         taken = [split_line(line, self._headings, columns, height) for line in lines]
+        find_impossible_dates(taken, self._headings, height)
         self.line_counts.count(taken, height)
         for parts in taken:
             is_apart = not parts.date and not parts.money and not self._is_indented(parts, height)
@@ -159,7 +167,7 @@ class _PageReader:
         elif self._model.balances_alone and parts.is_balance_only:
             self._end_row()
             self._add_balance_line(parts)
-        elif parts.date:
+        elif parts.date or parts.date_like:
             self._end_row()
             self._begin_row(parts, parts.date)
         elif parts.side and self._row and self._is_near(parts, height):
@@ -247,7 +255,7 @@ class _PageReader:
             date = replace(date, year=self._year)
         self._row = RawRow(parts.line.page, self._accounts.current, date, section=self._section)
         self._row.section_number = self._section_number
-        self._row.date_is_inherited = inherited
+        self._row.date_is_inherited, self._row.date_like = inherited, parts.date_like
         self._last_date = date
         self.document.items.append(self._row)
         for each in (*pending, parts):
