@@ -75,3 +75,18 @@ def test_row_without_any_year_says_what_is_printed():
     document = read_typed(ROWS.format("02 Jan", "14 Jan", "31 Jan"))
     assert [row.date for row in document.rows] == [None] * 3
     assert "14/1 is printed" in document.rows[1].flags[0]
+
+
+def test_years_are_in_doubt_in_a_period_of_more_than_a_year():
+    text = """
+        Account number: 00012345
+        Period 31/12/{year} - 31/01/2025
+
+        Date        Description               Debit     Credit    Balance
+                    Balance brought forward                       1,000.00
+        02/01       CARD PAYMENT              20.00                 980.00
+        09/01       RENT                     880.00                 100.00
+        17/01       ELECTRICITY              100.00                   0.00
+    """
+    assert not any(row.flags for row in read_typed(text.format(year=2024)).rows)
+    assert all("the year may be" in row.flags[0] for row in read_typed(text.format(year=2023)).rows)
