@@ -14,7 +14,7 @@ from processors.statements.words import PageWord, PageWords, TextLine, group_lin
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
-_DAY_AND_MONTH = re.compile(r"\d\d[.,]\d\d")  # looks like an amount, but stands before all text
+_DAY_AND_MONTH = re.compile(r"\d\d?[.,]\d\d")  # looks like an amount, but stands before all text
 _DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
 _AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
 _TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text

@@ -12,7 +12,7 @@ from typing import Literal
 
 from processors.statements.months import MISREAD, MONTH_OF
 
-DateOrder = Literal["dmy", "mdy"]
+DateOrder = Literal["dmy", "mdy", "ymd"]  # ymd: with two digits of the year
 
 _NAME = "|".join(sorted(MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").replace("l", r"[l1|]")
 _PATTERNS = tuple(
@@ -22,13 +22,20 @@ _PATTERNS = tuple(
         r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d)",
-        rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})\b\.?"
+        rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})(?![^\W\d_])\.?"
         r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:])))?",
         rf"(?P<name>{_NAME})(?![^\W\d_])\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])"
         r"(?:(?:,?\s?|-)(?P<y>\d{4})|/(?P<y2>\d{2})(?!\d))?",
         r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
     )
 )
+_DAYS = re.compile(  # "01 - 31 Jan 2025", "1.-31.1.2025"
+    r"(?<!\d)(?P<first>\d{1,2})\.?\s?[-–]\s?(?P<last>\d{1,2})"
+    rf"(?P<end>\.?\s?(?:{_NAME})[^\W\d_]*\.? \d{{4}}|\.\d{{1,2}}\.\d{{4}})",
+    re.IGNORECASE,
+)
+_SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # of which the year may be the first or the last number
+_LEAST_SHORT = 3  # fewer dates show no rule
 _SLACK = timedelta(days=45)  # a date further outside the period is in none of the years around it
 
 
@@ -79,6 +86,8 @@ def detect_date_order(printed: Iterable[PrintedDate], period: tuple[date, date] 
     over fewer days. If nothing decides: day first, as in most countries.
     """
     pairs = [each for each in printed if each.pair]
+    if _puts_year_first(pairs):
+        return "ymd"
     firsts, seconds = sum(each.pair[0] > 12 for each in pairs), sum(each.pair[1] > 12 for each in pairs)
     if firsts != seconds:
         return "dmy" if firsts > seconds else "mdy"
@@ -86,11 +95,24 @@ def detect_date_order(printed: Iterable[PrintedDate], period: tuple[date, date] 
     return "mdy" if costs["mdy"] < costs["dmy"] else "dmy"
 
 
+def _puts_year_first(pairs: Sequence[PrintedDate]) -> bool:
+    """True for "25.04.01", "25.04.15": the first of three numbers is the year, the last one changes most."""
+    numbers = [
+        [int(number) for number in re.findall(r"\d+", each.text)] for each in pairs if _SHORT.fullmatch(each.text)
+    ]
+    if len(numbers) < max(_LEAST_SHORT, len(pairs)):
+        return False
+    years, months, days = (set(each) for each in zip(*numbers, strict=True))
+    return max(years) - min(years) <= 1 and max(months) <= 12 and min(days) > 0 and len(days) > len(years) + 1
+
+
 def resolve_date(printed: PrintedDate, order: DateOrder, period: tuple[date, date] | None) -> date | None:
     """The calendar date; if no year is printed, with the year that puts it in the period or closest to it.
 
     None if there is no such day, or the year is unknown.
     """
+    if order == "ymd" and printed.pair and printed.year and _SHORT.fullmatch(printed.text):
+        return _date(2000 + printed.pair[0], printed.pair[1], printed.year % 100)
     day, month = _day_and_month(printed, order)
     if printed.year:
         return _date(printed.year, month, day)
@@ -110,7 +132,7 @@ def find_period(lines: Sequence[str], order: DateOrder) -> tuple[date, date] | N
 def find_periods(lines: Sequence[str], order: DateOrder) -> Iterator[tuple[date, date]]:
     """Two full dates on one line outside the table, at most 400 days apart; the first may lack its year."""
     for line in lines:
-        found = find_dates(line)
+        found = find_dates(_DAYS.sub(r"\g<first>\g<end> - \g<last>\g<end>", line))
         for first, second in zip(found, found[1:], strict=False):
             end = resolve_date(second, order, None)
             if end is None:

@@ -20,6 +20,7 @@ from processors.statements.raw import RawDocument, RawFigure, RawRow
 Period = tuple[date, date]
 
 _LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
+_FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
 _YEAR = timedelta(days=366)
 _BACK = timedelta(days=62)  # before a statement's date, if only that is printed
 _LEAST_ROWS = 3  # a period that none of so many rows falls into is a pair of other dates
@@ -64,7 +65,7 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument) -> D
 
 def _order_notes(printed: Iterable[PrintedDate], order: DateOrder) -> tuple[str, ...]:
     has_pairs = any(each.pair for each in printed)
-    return (f"dates are read as {'day' if order == 'dmy' else 'month'} first",) if has_pairs else ()
+    return (f"dates are read as {_FIRST[order]} first",) if has_pairs else ()
 
 
 def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: DateOrder) -> Period | None:
