@@ -16,6 +16,7 @@ from processors.statements.balances import (
     infer_ends,
     take_summary,
 )
+from processors.statements.compact_dates import add_date_marks
 from processors.statements.currency_evidence import infer_currency
 from processors.statements.dates import PrintedDate, resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
@@ -37,6 +38,7 @@ _CARD = re.compile(
 
 def read_statements(pages: Sequence[PageWords]) -> StatementDocument:
     """The statements on these pages. Nothing is verified yet: see `verify`."""
+    pages = add_date_marks(pages)
     if lacks_decimals(pages):
         return without_decimals(_read_best(add_decimals(pages)))
     return _read_best(pages)
@@ -56,8 +58,11 @@ def assemble(reading: RawDocument, document: StatementDocument) -> StatementDocu
     """Add the statements to `document`, one per account."""
     mark = detect_decimal_mark(_amounts(reading))
     accounts = dict.fromkeys(item.account for item in reading.items)
-    if len(accounts) > 1 and "" in accounts and not _has_rows(reading, ""):
-        _reassign(reading, "", next(name for name in accounts if name))
+    if list(accounts) == [""] and reading.last_account:
+        _reassign(reading, "", reading.last_account)
+        accounts = dict.fromkeys([reading.last_account])
+    if "" in accounts and (len(accounts) == 2 or (len(accounts) > 2 and not _has_rows(reading, ""))):
+        _reassign(reading, "", next(name for name in accounts if name))  # the number is printed further below
         del accounts[""]
     for account in accounts:
         items = [item for item in reading.items if item.account == account]
@@ -87,6 +92,8 @@ def _reassign(reading: RawDocument, account: str, to: str) -> None:
     for item in reading.items:
         if item.account == account:
             item.account = to
+    for lines in (reading.outside, reading.figure_lines, reading.not_rows):
+        lines[:] = [(to if name == account else name, line) for name, line in lines]
 
 
 def _sort_by_printed_numbers(pages: Sequence[PageWords]) -> tuple[list[PageWords], list[str]]:
@@ -218,6 +225,8 @@ def _add_figures(
         else:
             for name, value in _find_totals(item.name, read).items():
                 totals[name].append(value)
+    if statement.anchors and statement.anchors[-1].name == "carried" and statement.anchors[-1].at == at:
+        statement.anchors[-1].name = "closing"  # nothing follows what is carried forward
     closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
     statement.closing = closings[-1] if closings else None
     return totals

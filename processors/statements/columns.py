@@ -99,8 +99,12 @@ def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], heigh
     with balances right above it. None: there is no such line."""
     left = next(heading.left for heading in headings if heading.column == "date")
     for at, line in enumerate(lines):
-        amounts = find_amounts(line.words, height)
-        if amounts and any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height)):
+        if not any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height)):
+            continue
+        is_below = (
+            not find_amounts(line.words, height) and at and _is_balance_above(lines[at - 1], line, headings, height)
+        )
+        if is_below or find_amounts(line.words, height):
             while at and _is_balance_above(lines[at - 1], lines[at], headings, height):
                 at -= 1
             return at
