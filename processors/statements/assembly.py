@@ -16,6 +16,7 @@ from processors.statements.balances import (
     infer_ends,
     take_summary,
 )
+from processors.statements.compact_dates import add_date_marks
 from processors.statements.conventions import Conventions, find_conventions, join_conventions
 from processors.statements.currency_evidence import infer_currency
 from processors.statements.dates import PrintedDate, resolve_date
@@ -41,6 +42,7 @@ def read_statements(pages: Sequence[PageWords], memory: LayoutMemory | None = No
 
     memory: the layouts of earlier documents, to which that of this one is added; None: neither.
     """
+    pages = add_date_marks(pages)
     if lacks_decimals(pages):
         return without_decimals(_read_best(add_decimals(pages), memory))
     return _read_best(pages, memory)
@@ -63,8 +65,11 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
     mark = detect_decimal_mark(_amounts(reading))
     accounts = dict.fromkeys(item.account for item in reading.items)
     proven: dict[str, Conventions] = {}
-    if len(accounts) > 1 and "" in accounts and not _has_rows(reading, ""):
-        _reassign(reading, "", next(name for name in accounts if name))
+    if list(accounts) == [""] and reading.last_account:
+        _reassign(reading, "", reading.last_account)
+        accounts = dict.fromkeys([reading.last_account])
+    if "" in accounts and (len(accounts) == 2 or (len(accounts) > 2 and not _has_rows(reading, ""))):
+        _reassign(reading, "", next(name for name in accounts if name))  # the number is printed further below
         del accounts[""]
     for account in accounts:
         items = [item for item in reading.items if item.account == account]
@@ -96,6 +101,8 @@ def _reassign(reading: RawDocument, account: str, to: str) -> None:
     for item in reading.items:
         if item.account == account:
             item.account = to
+    for lines in (reading.outside, reading.figure_lines, reading.not_rows):
+        lines[:] = [(to if name == account else name, line) for name, line in lines]
 
 
 def _sort_by_printed_numbers(pages: Sequence[PageWords]) -> tuple[list[PageWords], list[str]]:
@@ -171,7 +178,7 @@ def _row(raw: RawRow, dates: Dates) -> Row:
     row = Row(raw.page, when, " ".join(raw.text), " ".join(raw.reference), value_date=value_date)
     row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
     if row.date is None:
-        row.flags.append(_why_no_date(raw.date))
+        row.flags.append(_why_no_date(raw.date, raw.date_like))
     if dates.doubt and raw.date and raw.date.year is None:
         row.flags.append(dates.doubt)
     if raw.unreadable:
@@ -179,8 +186,10 @@ def _row(raw: RawRow, dates: Dates) -> Row:
     return row
 
 
-def _why_no_date(printed: PrintedDate | None) -> str:
+def _why_no_date(printed: PrintedDate | None, date_like: str) -> str:
     """What is printed of a date that has no year, or is no day of the calendar."""
+    if date_like:
+        return f"the date is missing: {date_like!r} is no day of the calendar"
     if printed is None:
         return "the date is missing"
     numbers = printed.pair or (printed.day, printed.month)
@@ -231,6 +240,8 @@ def _add_figures(
         else:
             for name, value in _find_totals(item.name, read).items():
                 totals[name].append(value)
+    if statement.anchors and statement.anchors[-1].name == "carried" and statement.anchors[-1].at == at:
+        statement.anchors[-1].name = "closing"  # nothing follows what is carried forward
     closings = [anchor.balance for anchor in statement.anchors if anchor.name == "closing"]
     statement.closing = closings[-1] if closings else None
     return totals

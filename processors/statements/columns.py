@@ -14,7 +14,7 @@ from processors.statements.words import PageWord, PageWords, TextLine, group_lin
 
 _DATE_WORDS = 4
 _DATE_GAP = 1.2  # line heights between the words of one date
-_DAY_AND_MONTH = re.compile(r"\d\d[.,]\d\d")  # looks like an amount, but stands before all text
+_DAY_AND_MONTH = re.compile(r"\d\d?[.,]\d\d")  # looks like an amount, but stands before all text
 _DATES_ALIGNED = 1.5  # line heights by which the left edges of one column differ
 _AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
 _TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
@@ -99,8 +99,12 @@ def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], heigh
     with balances right above it. None: there is no such line."""
     left = next(heading.left for heading in headings if heading.column == "date")
     for at, line in enumerate(lines):
-        amounts = find_amounts(line.words, height)
-        if amounts and any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height)):
+        if not any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height)):
+            continue
+        is_below = (
+            not find_amounts(line.words, height) and at and _is_balance_above(lines[at - 1], line, headings, height)
+        )
+        if is_below or find_amounts(line.words, height):
             while at and _is_balance_above(lines[at - 1], lines[at], headings, height):
                 at -= 1
             return at

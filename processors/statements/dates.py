@@ -6,29 +6,36 @@ A date is first found as its printed parts (`PrintedDate`); their meaning is dec
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
 from processors.statements.months import MISREAD, MONTH_OF
 
-DateOrder = Literal["dmy", "mdy"]
+DateOrder = Literal["dmy", "mdy", "ymd"]  # ymd: with two digits of the year
 
 _NAME = "|".join(sorted(MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").replace("l", r"[l1|]")
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d)",
+        r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d|T\d)",
         r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d)",
-        rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})\b\.?"
+        rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})(?![^\W\d_])\.?"
         r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:])))?",
         rf"(?P<name>{_NAME})(?![^\W\d_])\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])"
         r"(?:(?:,?\s?|-)(?P<y>\d{4})|/(?P<y2>\d{2})(?!\d))?",
         r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
     )
 )
+_DAYS = re.compile(  # "01 - 31 Jan 2025", "1.-31.1.2025"
+    r"(?<!\d)(?P<first>\d{1,2})\.?\s?[-–]\s?(?P<last>\d{1,2})"
+    rf"(?P<end>\.?\s?(?:{_NAME})[^\W\d_]*\.? \d{{4}}|\.\d{{1,2}}\.\d{{4}})",
+    re.IGNORECASE,
+)
+_SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # of which the year may be the first or the last number
+_LEAST_SHORT = 3  # fewer dates show no rule
 _SLACK = timedelta(days=45)  # a date further outside the period is in none of the years around it
 
 
@@ -41,6 +48,7 @@ class PrintedDate:
     year: int | None  # four digits; None if none is printed
     pair: tuple[int, int] | None = None
     length: int = 0  # characters from the start of the text
+    text: str = field(default="", compare=False)  # these characters
 
 
 def parse_date(text: str) -> PrintedDate | None:
@@ -50,6 +58,12 @@ def parse_date(text: str) -> PrintedDate | None:
         if match and (found := _printed(match)):
             return found
     return None
+
+
+def shape_of(text: str) -> str:
+    """Digits as "9", names of months as "a": what dates of one notation have in common."""
+    digits = re.sub(r"\d", "9", text.strip())
+    return re.sub(r"[^\W\d_]+", lambda word: "a" if word[0].lower() in MONTH_OF else word[0], digits)
 
 
 def find_dates(text: str) -> list[PrintedDate]:
@@ -74,6 +88,8 @@ def detect_date_order(
     over fewer days, or `known`, the order of earlier documents. If nothing decides: day first, as in most countries.
     """
     pairs = [each for each in printed if each.pair]
+    if _puts_year_first(pairs):
+        return "ymd"
     firsts, seconds = sum(each.pair[0] > 12 for each in pairs), sum(each.pair[1] > 12 for each in pairs)
     if firsts != seconds:
         return "dmy" if firsts > seconds else "mdy"
@@ -83,11 +99,24 @@ def detect_date_order(
     return "mdy" if costs["mdy"] < costs["dmy"] else "dmy"
 
 
+def _puts_year_first(pairs: Sequence[PrintedDate]) -> bool:
+    """True for "25.04.01", "25.04.15": the first of three numbers is the year, the last one changes most."""
+    numbers = [
+        [int(number) for number in re.findall(r"\d+", each.text)] for each in pairs if _SHORT.fullmatch(each.text)
+    ]
+    if len(numbers) < max(_LEAST_SHORT, len(pairs)):
+        return False
+    years, months, days = (set(each) for each in zip(*numbers, strict=True))
+    return max(years) - min(years) <= 1 and max(months) <= 12 and min(days) > 0 and len(days) > len(years) + 1
+
+
 def resolve_date(printed: PrintedDate, order: DateOrder, period: tuple[date, date] | None) -> date | None:
     """The calendar date; if no year is printed, with the year that puts it in the period or closest to it.
 
     None if there is no such day, or the year is unknown.
     """
+    if order == "ymd" and printed.pair and printed.year and _SHORT.fullmatch(printed.text):
+        return _date(2000 + printed.pair[0], printed.pair[1], printed.year % 100)
     day, month = _day_and_month(printed, order)
     if printed.year:
         return _date(printed.year, month, day)
@@ -107,7 +136,7 @@ def find_period(lines: Sequence[str], order: DateOrder) -> tuple[date, date] | N
 def find_periods(lines: Sequence[str], order: DateOrder) -> Iterator[tuple[date, date]]:
     """Two full dates on one line outside the table, at most 400 days apart; the first may lack its year."""
     for line in lines:
-        found = find_dates(line)
+        found = find_dates(_DAYS.sub(r"\g<first>\g<end> - \g<last>\g<end>", line))
         for first, second in zip(found, found[1:], strict=False):
             end = resolve_date(second, order, None)
             if end is None:
@@ -123,11 +152,11 @@ def _printed(match: re.Match[str]) -> PrintedDate | None:
     if parts.get("a"):
         pair = int(parts["a"]), int(parts["b"])
         possible = 1 <= min(pair) <= 12 and max(pair) <= 31
-        return PrintedDate(None, None, year, pair, match.end()) if possible else None
+        return PrintedDate(None, None, year, pair, match.end(), match[0]) if possible else None
     month = MONTH_OF[parts["name"].lower().translate(MISREAD)] if parts.get("name") else int(parts["m"])
     day = int(parts["d"])
     possible = 1 <= month <= 12 and 1 <= day <= 31
-    return PrintedDate(day, month, year, None, match.end()) if possible else None
+    return PrintedDate(day, month, year, None, match.end(), match[0]) if possible else None
 
 
 def _year(text: str | None) -> int | None:

@@ -6,6 +6,7 @@ Whoever reads the pages (OCR, a model) passes in how the second reading is made;
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from processors import wellformed
 from processors.contract import Work
@@ -43,10 +44,10 @@ def finish_statement(
     `min_confidence`: see `verify`.
     """
     verified = copy.deepcopy(document)
-    verify(verified, min_confidence=min_confidence)
+    verify(verified, min_confidence=min_confidence, today=date.today())
     if second := second_reader(verified):
         verified = document  # without the flags of the first verification
-        verify(verified, second, min_confidence=min_confidence)
+        verify(verified, second, min_confidence=min_confidence, today=date.today())
     summary, facts = summarize_document(verified)
     title = wellformed.text(work.source.name)
     files, lacking = write_document(verified, work.outputs, work.stem, formats, title=title, csv_style=csv_style)

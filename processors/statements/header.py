@@ -11,21 +11,24 @@ from processors.statements.table import AmountCell, find_amounts
 from processors.statements.words import PageWord, TextLine, line_height, split_cells
 
 _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
+_BETWEEN_CELLS = " | "
 _LABEL_GAP = 1.2  # line heights between the words of one label
 _MOST_NAME_WORDS = 5
 _NUMBER = r"(?P<number>[a-z]{0,2}[\dx*][\dx* \-/.]{3,32}[\dx*])(?![a-z0-9])"
 _ACCOUNT_LABEL = (
     r"(?:account|acct\.?)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
-    r"|(?:giro|spar|lonn?e?)?konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
+    r"|[^\W\d_]{0,9}konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
     r"|(?:numero|n°|no\.?|nº) (?:de |do |del? |di )?(?:compte|cuenta|conta|conto)|n° compte"
-    r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente)?|conta(?: corrente)?|conto(?: corrente)?)"
+    r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente)?|conta(?: corrente| simples| a ordem)?"
+    r"|conto(?: corrente)?)"
     r"(?: (?:n°|nº|n\.?o?\.?|no\.?|numero|nr\.?))?"
-    r"|rekening ?(?:nummer|nr\.?)?|(?:nr|numer) rachunku|rachunek|hesap(?: (?:no|numarasi))?\.?|(?:cislo )?uctu"
-    r"|szamlaszam|tilinumero|konto|account(?= ?:? ?\d[\d -]{5})|口座番号|계좌번호|账号"
+    r"|rekening ?(?:nummer|nr\.?)?|(?:nr|numer) rachunku|rachunek|hesap(?: (?:no|numarasi))?\.?|(?:cislo )?uc(?:tu|et)"
+    r"|szamlaszam|tilinumero|[^\W\d_]{0,9}konto|account(?= ?:? ?\d[\d -]{5})|口座番号|계좌번호|账号"
 )
 _ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?[:.]?\s?{_NUMBER}")
 _CARD_NUMBER = re.compile(rf"(?:card|karten|carte|tarjeta) ?(?:number|no\.?|nummer|n°)?\s?:?\s?{_NUMBER}")
-_LABEL_ONLY = re.compile(rf"(?:{_ACCOUNT_LABEL})\s?:?")
+_OF_YEAR = re.compile(r"\d{1,3}/(?:19|20)\d\d")  # the number of a statement, "Estratto conto n. 4/2025"
+_LABEL_ONLY = re.compile(rf"(?:[^\d:]{{0,20}} )?(?:{_ACCOUNT_LABEL})\s?:?")
 _NUMBER_ONLY = re.compile(r"(?=(?:[^\d]*\d){4})[\dxX*•][\dxX*•\-/. ]{3,32}[\dxX*•]")
 _IDENTIFIER = re.compile(  # of letters and digits
     r"(?:account|acct\.?) (?:number|no\.?|id)\s?:?\s?(?P<number>(?=[a-z]*\d[a-z]*\d)(?=\d*[a-z])[a-z0-9]{8,24})\b"
@@ -57,11 +60,12 @@ class AccountTracker:
         self._by_label: dict[str, str] = {}
 
     def update(self, text: str, *, below: str = "") -> bool:
-        """Look for an account number in a line; True if another account begins here.
+        """Look for an account number in a line, its cells apart; True if another account begins here.
 
         below: what stands below a label of the line that names an account number.
         """
-        for label, number in (*_find_numbers(text), ("account", below)):
+        together = text.replace(_BETWEEN_CELLS, " ")
+        for label, number in (*_find_numbers(text), *_find_numbers(together), ("account", below)):
             if number:
                 return self._begin(label, number)
         card = None if self.current else _CARD_NUMBER.search(normalize(text))
@@ -82,9 +86,10 @@ class AccountTracker:
 def _find_numbers(text: str) -> Iterator[tuple[str, str]]:
     wanted = normalize(text)
     for label, pattern in (("account", _ACCOUNT), ("iban", _IBAN), ("account", _IDENTIFIER)):
-        match = pattern.search(wanted)
-        if match and not (label == "account" and _is_date(match["number"])):
-            yield label, _compact(match["number"])
+        for match in pattern.finditer(wanted):
+            if not (label == "account" and (_is_date(match["number"]) or _OF_YEAR.fullmatch(match["number"]))):
+                yield label, _compact(match["number"])
+                break
     yield from (("iban", number) for number in find_ibans(text))
 
 
@@ -95,6 +100,11 @@ def _compact(number: str) -> str:
 def _is_date(number: str) -> bool:
     printed = parse_date(number)
     return printed is not None and printed.length == len(number)
+
+
+def separate_cells(line: TextLine, height: float) -> str:
+    """The text of a line with its cells kept apart: a number ends where its cell ends."""
+    return _BETWEEN_CELLS.join(_text(cell) for cell in split_cells(line.words, _LABEL_GAP * height))
 
 
 def find_account_below(line: TextLine, below: TextLine | None, height: float) -> str:

@@ -14,32 +14,33 @@ Section = Literal["debits", "credits"]
 # columns: each pattern matches a complete heading
 _COLUMNS: dict[Column, str] = {
     "value_date": r"value(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
-    r"|rentedatum|valutadatum|data valuta"
+    r"|rentedatum|rentedato|rantedag|arvopv|arvopaiva|valutadato|valutadatum|data valuta"
     r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
     r"|buchungs?(?:tag|datum)|datum|date (?:d')?(?:operation|comptable|ope\.?)|date de l'operation|fecha"
-    r"|boekdatum|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
+    r"|boekdatum|bokfort|bogfort|bokforingsdag|bokforingsdato|kirjauspaiva"
+    r"|data(?: (?:contabile|operazione|mov\.?|registrazione))?"
     r"|fecha (?:de )?(?:operacion|contable|mov\.?)|f\.? operacion|f\.? oper\.?|day|when|buch\.?-?tag",
     "description": r"(?:transaction |payment )?(?:description|details?|particulars|narrative|narration)|transactions?"
     r"|memo|payee|details of transactions?|payment type and details|text|buchungstext|verwendungszweck|vorgang"
     r"|erlauterung(?:en)?|beschreibung|empfanger|umsatz(?:text|art)?|libelle(?: (?:de l'|des )?operations?)?"
     r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
     r"|omschrijving|naam ?/ ?omschrijving|mededeling(?:en)?|descrizione(?: (?:delle )?(?:operazion[ei]|moviment[io]))?"
-    r"|causale|dettagli|activity"
+    r"|causale|dettagli|activity|forklaring|tekst|beskrivning|beskrivelse|selite"
     r"|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
     r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
     "debit": r"debits?|(?:money |paid )?out|withdrawals?|withdrawn|payments?(?: out)?|charges|spent"
     r"|soll|belastung(?:en)?|lastschrift|ausgang|ausgaben|zu ihren lasten|debito|cargos?|debe|retraits?|depenses?"
-    r"|(?:bedrag )?af|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
+    r"|(?:bedrag )?af|ut(?: (?:av|fra) konto)?|ud|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
     r"|(?:debit|withdrawal) (?:amount|amt\.?)",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
-    r"|(?:bedrag )?bij|bijschrijving(?:en)?|avere|accredit[io]|entrate"
+    r"|(?:bedrag )?bij|inn?(?: pa konto)?|ind|bijschrijving(?:en)?|avere|accredit[io]|entrate"
     r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
     r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
-    r"|bedrag|importo",
+    r"|bedrag|importo|belop|beloeb|maara|kwota|castka|osszeg|tutar|valor",
     "balance": r"(?:account |running |new |daily |closing )?balance|saldo|kontostand|neuer saldo|solde|solde progressif"
     r"|restguthaben|bal\.?|saldo (?:disponible|contable)",
 }
@@ -67,32 +68,41 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|balance (?:from )?(?:last|previous) statement|balance on last|anfangssaldo|alter (?:saldo|kontostand)"
         r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag|eroffnungssaldo|solde (?:initial|precedent|anterieur)"
         r"|(?:ancien|premier) solde|report|solde d'ouverture|saldo (?:inicial|anterior|de apertura|previo)"
-        r"|suma anterior|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)",
+        r"|suma anterior|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)"
+        r"|nyito egyenleg|alkusaldo|ingaende (?:saldo|balans)|inngaende saldo|pocatecni zustatek|saldo poczatkowe"
+        r"|acilis bakiyesi|devreden bakiye|sold initial",
     ),
     (
         "closing",
         r"(?:your )?(?:closing|new|ending|final|end|current statement) bal(?:ance)?|balance at (?:end|close)"
         r"|endsaldo|neuer (?:saldo|kontostand)|schluss-?saldo|abschlusssaldo|(?:nouveau|dernier) solde"
         r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo"
-        r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo",
+        r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo|saldo al corte"
+        r"|zaro egyenleg|loppusaldo|utgaende (?:saldo|balans)|konecny zustatek|saldo koncowe|kapanis bakiyesi"
+        r"|sold final",
     ),
     (
         "standing",  # opening or closing, depending on its position
-        r"kontostand (?:am|vom|zum)|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?",
+        r"(?:saldo|solde|balance|kontostand|egyenleg)$|saldo (?:fra|fran|pr\.?|per|pa)"
+        r"|saldo i (?:deres|din|var) favor"
+        r"|kontostand (?:am|vom|zum)"
+        r"|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?",
     ),
     (
         "debits",
         r"(?:total|sum of) (?:of )?(?:debits|money out|paid out|withdrawals|payments(?: out)?|charges|purchases"
         r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
         r"|ausgange)|tota(?:al|le) (?:af(?:geschreven|schrijvingen)?|debet|dare|addebiti|uscite)"
-        r"|withdrawals and (?:other )?debits|total salidas",
+        r"|withdrawals and (?:other )?debits|total salidas"
+        r"|terhelesek osszesen|otot yhteensa|sum ut|total de (?:saidas|retiros)",
     ),
     (
         "credits",
         r"(?:total|sum of) (?:of )?(?:credits|money in|paid in|deposits|receipts|payments received|abonos|haber"
         r"|ingresos|des credits|credits?|haben)|(?:money|paid) in|summe (?:haben|gutschriften|eingange)"
         r"|tota(?:al|le) (?:bij(?:geschreven|schrijvingen)?|credit|avere|accrediti|entrate)"
-        r"|deposits and (?:other )?credits|total entradas",
+        r"|deposits and (?:other )?credits|total entradas|jovairasok osszesen|panot yhteensa|sum inn?"
+        r"|total de (?:entradas|depositos)",
     ),
     (
         "total",
@@ -112,9 +122,12 @@ _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
+_LETTERS = str.maketrans({"’": "'", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "ı": "i"})
+
+
 def normalize(text: str) -> str:
     """Lower case, without accents, one space between words."""
-    split = unicodedata.normalize("NFKD", text.replace("’", "'").replace("ß", "ss"))
+    split = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     return " ".join("".join(char for char in split if not unicodedata.combining(char)).lower().split())
 
 

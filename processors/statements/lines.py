@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.statements.amounts import looks_like_amount
-from processors.statements.dates import PrintedDate, parse_date
-from processors.statements.keywords import Column, Section, match_section, match_special
+from processors.statements.dates import PrintedDate, parse_date, shape_of
+from processors.statements.keywords import Column, Section, match_column, match_section, match_special
+from processors.statements.line_dates import (
+    DATE_WORDS,
+    LOOSE,
+    RUNNING_GAP,
+    YEAR,
+    date_window,
+    take_both_dates,
+    take_date,
+    take_year,
+)
 from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
-from processors.statements.words import PageWord, TextLine, split_cells
+from processors.statements.words import PageWord, TextLine
 
-_DATE_WORDS = 4
-_DATE_GAP = 1.2  # line heights between the words of one date
-_LOOSE = 2.0  # line heights that a cell may be left of its heading
+_MOST_LABEL_WORDS = 2  # before a date on a line of its own
 _CUT_OFF = re.compile(r"[-−–+(£$€₹]{0,3}\d{1,3}")  # possibly the thousands of the amount after it
-_BOTH_DATES = re.compile(r"([^/]+)/([^/]+)|(\d\d\.\d\d\.)(\d\d\.\d\d\.)")
-_YEAR = re.compile(r"(?:19|20)\d\d")
 _SIDE = re.compile(r"\(?(?:CR|DR|Cr|Dr)\)?")
 _CUT_OFF_GAP = 1.6  # line heights; closer digits may belong to the amount
 _LEAST_DATED = 3  # rows; fewer show no rule
@@ -24,7 +30,6 @@ _NEARLY_ALL = 0.95
 _INDENT = 0.7  # line heights; text further right is indented
 _USUAL = 0.7  # of the rows of a document, what holds for all of them
 _NEAR = 2.0  # line heights between a line and the next of the same row
-_RUNNING_GAP = 0.6  # line heights; closer text after an amount is a sentence around it
 
 
 @dataclass
@@ -39,9 +44,12 @@ class LineParts:
     money: dict[Column, AmountCell] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)  # in the money columns, with digits, but no amount
     runs_on: bool = False  # an amount has text close after it
+    labelled: PrintedDate | None = None  # the value date, on a line of nothing else: "Valuta: 02.01.2025"
     year: int | None = None  # without day and month, in the column of dates
-    side: tuple[Column, str] | None = None  # nothing but "CR" or "DR", below an amount of a column
+    side: tuple[Column, str] | None = None  # "CR" or "DR", below an amount of a column
     has_other_amount: bool = False  # in a column that is not read
+    date_like: str = ""  # at the place of the date, in the shape of the others, but no day of the calendar
+    text_follows: bool = False  # close below, without date and amount: the line belongs to a row
     is_cut_off: bool = False  # an amount has digits close before it, which may be its thousands
 
     @property
@@ -72,7 +80,7 @@ class LineParts:
 
     @property
     def section(self) -> Section | None:
-        return None if self.date or self.money else match_section(self.line.text)
+        return None if self.date or self.money or self.text_follows else match_section(self.line.text)
 
     @property
     def special(self) -> str | None:
@@ -85,6 +93,8 @@ class RowLines:
 
     amounts_are_last: bool = False  # the amount of a row of several lines is on its last line
     has_second_date: bool = False  # a second date, such as the value date, is below the first one
+    has_labelled_date: bool = False  # the value date is on a line of its own, with its label
+    dates_are_below: bool = False  # the date of a row is on the line below its amount
     start_left: float | None = None  # the left edge of the first line of each row's text; further lines are indented
 
 
@@ -95,14 +105,22 @@ class LineCounts:
     first: int = 0  # rows with text below the amount, and a date after it
     last: int = 0  # rows with a date, and an amount on the next line
     dated: int = 0  # rows with a date and an amount on one line
+    labelled: int = 0  # lines of nothing but a value date and its label
+    amounts: int = 0  # lines with an amount
+    below: int = 0  # of them, those without a date and with one on the next line
     second: int = 0  # of them, those with a date and no amount on the next line
     lines: list[LineParts | None] = field(default_factory=list)  # None: a table ends
     height: float = 1.0
 
     def decide(self) -> RowLines:
         has_second_date = self.dated >= _LEAST_DATED and self.second > _USUAL * self.dated
+        has_labels = self.labelled >= _LEAST_DATED and self.labelled > _USUAL * self.dated
         start_left = find_start_left(self.lines, self.height)
-        return RowLines(self.last > self.first and start_left is None, has_second_date, start_left)
+        if self.below >= _LEAST_DATED and self.below > _USUAL * self.amounts:
+            return RowLines(dates_are_below=True)
+        return RowLines(
+            self.last > self.first and start_left is None, has_second_date, has_labels, start_left=start_left
+        )
 
     def count(self, lines: Sequence[LineParts], height: float) -> None:
         for above, line, below in zip(lines, lines[1:], [*lines[2:], None], strict=False):
@@ -111,7 +129,10 @@ class LineCounts:
             elif above.has_amount and not line.date and not line.money and below and below.date:
                 self.first += 1
             is_near = line.line.top - above.line.bottom < _NEAR * height
+            self.below += bool(above.has_amount and not above.date and line.date and not line.money and is_near)
             self.second += bool(above.date and above.has_amount and line.date and not line.money and is_near)
+        self.labelled += sum(line.labelled is not None for line in lines)
+        self.amounts += sum(line.has_amount for line in lines)
         self.dated += sum(bool(line.date and line.has_amount) for line in lines)
         self.lines += [*lines, None]
         self.height = height
@@ -143,14 +164,18 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     """Split a line; each word ends up in exactly one part."""
     parts = LineParts(line)
     words = list(line.words)
-    parts.year = _take_year(words, headings, height)
-    parts.date, parts.value_date = _take_both_dates(words, headings) or (
-        _take_date(words, "date", headings, height),
-        _take_date(words, "value_date", headings, height),
+    parts.year = take_year(words, headings, height)
+    if _take_labelled_date(parts, words):
+        return parts
+    parts.date, parts.value_date = take_both_dates(words, headings) or (
+        take_date(words, "date", headings, height),
+        take_date(words, "value_date", headings, height),
     )
     _take_money(parts, words, columns, height)
-    if len(line.words) == 1 and _SIDE.fullmatch(line.text) and (column := columns.column_at(line.words[0])):
-        parts.side = column, line.text
+    last = words[-1] if words else None  # what is left beside dates
+    if last and not parts.money and _SIDE.fullmatch(last.text) and (column := columns.column_at(last)):
+        parts.side = column, last.text
+        words.pop()
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
         if columns.covers(word) and any(char.isdigit() for char in word.text):
@@ -160,78 +185,46 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     return parts
 
 
+def find_impossible_dates(lines: Sequence[LineParts], headings: Sequence[Heading], height: float) -> None:
+    """Move what is printed like the dates of the other lines, but is no day of the calendar, from the text to
+    `date_like`."""
+    shapes = {shape_of(parts.date.text) for parts in lines if parts.date}
+    window = date_window("date", headings, height)
+    for parts in lines if window else ():
+        words = [word for word in parts.line.words if window[0] <= word.left < window[1]]
+        for count in range(0 if parts.date else min(DATE_WORDS, len(words)), 0, -1):
+            text = " ".join(word.text for word in words[:count])
+            if shape_of(text) in shapes and not parse_date(text):
+                parts.date_like = text
+                parts.description = [word for word in parts.description if word not in words[:count]]
+                parts.reference = [word for word in parts.reference if word not in words[:count]]
+                break
+
+
 def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -> bool:
     """True if the line begins below the heading of the text, like the next line of a wrapped description."""
     dates = [heading for heading in headings if heading.column in ("date", "value_date")]
     texts = [heading.left for heading in headings if heading.column == "description"]
     first = min((heading.left for heading in dates), default=0.0)
-    left = next((word.left for word in line.words if not _YEAR.fullmatch(word.text)), line.words[0].left)
+    left = next((word.left for word in line.words if not YEAR.fullmatch(word.text)), line.words[0].left)
     if texts and min(texts) < first:
-        return left >= min(texts) - _LOOSE * height
-    return left > first + _LOOSE * height
+        return left >= min(texts) - LOOSE * height
+    return left > first + LOOSE * height
 
 
-def _take_year(words: list[PageWord], headings: Sequence[Heading], height: float) -> int | None:
-    """Remove a year without day and month in a column of dates, and return it."""
-    lefts = [heading.left for heading in headings if heading.column in ("date", "value_date")]
-    years = [
-        word
-        for word in words
-        if _YEAR.fullmatch(word.text) and any(abs(word.left - left) < _LOOSE * height for left in lefts)
-    ]
-    for word in years:
-        words.remove(word)
-    return int(years[0].text) if years else None
-
-
-def _take_both_dates(words: list[PageWord], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
-    """Booking date and value date in one word: "02.01./03.01.", or "02.01.03.01." where OCR lost the space."""
-    heading = next((each for each in headings if each.column == "date"), None)
-    for word in words if heading else ():
-        match = _BOTH_DATES.fullmatch(word.text)
-        texts = [text for text in match.groups() if text] if match else []
-        both = [parse_date(text) for text in texts]
-        if both and word.left < heading.right and all(both) and both[1].length == len(texts[1]):
-            words.remove(word)
-            return both[0], both[1]
-    return None
-
-
-def _take_date(words: list[PageWord], column: Column, headings: Sequence[Heading], height: float) -> PrintedDate | None:
-    """Remove the date in a column from the words, and return it."""
-    heading = next((each for each in headings if each.column == column), None)
-    if heading is None or not words:
-        return None
-    left = heading.left - _LOOSE * height if min(h.left for h in headings) < heading.left else float("-inf")
-    right = min((h.left for h in headings if h.left > heading.left), default=float("inf"))
-    right = max(right, heading.right)
-    for at, word in enumerate(words):
-        if not left <= word.left < right:
-            continue
-        run = split_cells(words[at : at + _DATE_WORDS], _DATE_GAP * height)[0]
-        text = " ".join(each.text for each in run)
-        if printed := parse_date(text):
-            _remove(words, at, printed.length)
-            return printed
-    return None
-
-
-def _remove(words: list[PageWord], at: int, length: int) -> None:
-    """Remove `length` characters of the words joined by spaces, from word `at` on."""
-    while length > 0 and at < len(words):
-        word = words[at]
-        if len(word.text) <= length:
-            del words[at]
-            length -= len(word.text) + 1
-        else:
-            rest = word.text[length:].strip()
-            share = (word.right - word.left) * length / len(word.text)
-            words[at : at + 1] = (
-                [PageWord(rest, word.left + share, word.top, word.right, word.bottom, word.confidence)]
-                if any(char.isalnum() for char in rest)
-                else []
-            )
-            return
+def _take_labelled_date(parts: LineParts, words: Sequence[PageWord]) -> bool:
+    """Read a line of nothing but a date and its label; True for that of rows below, "Buchungsdatum: 02.01.2025"."""
+    for count in range(1, min(len(words), _MOST_LABEL_WORDS + 1)):
+        label = match_column(" ".join(word.text for word in words[:count]))
+        text = " ".join(word.text for word in words[count:])
+        printed = parse_date(text) if label in ("date", "value_date") else None
+        if printed and printed.length == len(text):
+            if label == "date":
+                parts.date = printed
+            else:
+                parts.labelled = printed
+            return label == "date"
+    return False
 
 
 def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, height: float) -> None:
@@ -247,7 +240,7 @@ def _take_money(parts: LineParts, words: list[PageWord], columns: MoneyColumns, 
         if digits := _find_cut_off(cell, words, height):
             parts.unreadable.append(digits.text)
             parts.is_cut_off = True
-        after = [word for word in parts.line.words if 0 <= word.left - cell.right < _RUNNING_GAP * height]
+        after = [word for word in parts.line.words if 0 <= word.left - cell.right < RUNNING_GAP * height]
         parts.runs_on |= any(char.isalpha() for word in after for char in word.text)
         parts.money[column] = cell
         _remove_words(words, cell)
@@ -271,5 +264,5 @@ def _find_cut_off(cell: AmountCell, words: Sequence[PageWord], height: float) ->
 
 def _text_column(word: PageWord, headings: Sequence[Heading], height: float) -> Column:
     """The last text column that starts left of the word."""
-    begun = [heading for heading in headings if heading.left - _LOOSE * height <= word.left]
+    begun = [heading for heading in headings if heading.left - LOOSE * height <= word.left]
     return max(begun, key=lambda heading: heading.left).column if begun else "description"

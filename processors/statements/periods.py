@@ -20,6 +20,8 @@ from processors.statements.raw import RawDocument, RawFigure, RawRow
 Period = tuple[date, date]
 
 _LONGEST = timedelta(days=400)  # from the first to the last balance of a statement
+_FIRST = {"dmy": "day", "mdy": "month", "ymd": "year"}
+_YEAR = timedelta(days=366)
 _BACK = timedelta(days=62)  # before a statement's date, if only that is printed
 _LEAST_ROWS = 3  # a period that none of so many rows falls into is a pair of other dates
 _NO_DATE = re.compile(r"sort ?code|routing|bankleitzahl|\bblz\b|\bbsb\b|card number|valid|expir|gultig bis")
@@ -46,7 +48,9 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
     found = _best_period(own, printed, order) or _best_period(everything, printed, order)
     if found:
         order = detect_date_order(printed, found, known)
-        return Dates(order, _best_period(own, printed, order) or found, True, _order_notes(printed, order))
+        start, end = _best_period(own, printed, order) or found
+        doubt = "the year may be another one: the period is longer than a year" if end - start > _YEAR else ""
+        return Dates(order, (start, end), True, _order_notes(printed, order), doubt)
     notes = _order_notes(printed, order)
     if not any(each.year is None for each in printed):
         return Dates(order, notes=notes)
@@ -62,7 +66,7 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
 
 def _order_notes(printed: Iterable[PrintedDate], order: DateOrder) -> tuple[str, ...]:
     has_pairs = any(each.pair for each in printed)
-    return (f"dates are read as {'day' if order == 'dmy' else 'month'} first",) if has_pairs else ()
+    return (f"dates are read as {_FIRST[order]} first",) if has_pairs else ()
 
 
 def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: DateOrder) -> Period | None:

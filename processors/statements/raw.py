@@ -27,7 +27,9 @@ class RawRow:
     section_number: int = 0  # counts sections and tables side by side
     confidence: float = 1.0
     date_is_inherited: bool = False
+    date_like: str = ""  # printed as its date, but no day of the calendar
     bottom: float = 0.0
+    text_left: float | None = None  # left edge of the text on its first line
     lines: int = 0
     box: Box | None = None  # of its lines; None if it has no place
 
@@ -67,4 +69,5 @@ class RawDocument:
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     frames: dict[int, PageFrame] = field(default_factory=dict)  # by page, where it is known
+    last_account: str = ""  # named last, maybe below all rows
     is_exact: bool = False  # the text is that of the file, not of OCR

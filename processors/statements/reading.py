@@ -11,15 +11,24 @@ from processors.statements.header import (
     find_account_below,
     find_page_number,
     find_summary,
+    separate_cells,
     separate_summaries,
 )
-from processors.statements.keywords import Section, match_section
-from processors.statements.lines import LineCounts, LineParts, RowLines, split_line, starts_in_text
+from processors.statements.keywords import Column, Section, match_section
+from processors.statements.lines import (
+    LineCounts,
+    LineParts,
+    RowLines,
+    find_impossible_dates,
+    split_line,
+    starts_in_text,
+)
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.records import Unread
 from processors.statements.table import AmountCell, Heading, MoneyColumns, Table, find_amounts, find_tables
 from processors.statements.words import PageWords, TextLine, group_lines, line_height, unite
 
+_CLOSE = 0.8  # line heights between a row and its further lines; an account begins further below
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
 
 
@@ -84,6 +93,7 @@ class _PageReader:
             if table.is_beside_another:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
             self._read_table(own, line_height(lines))
+        self.document.last_account = self._accounts.current
         rows = [item for item in self.document.items[before:] if isinstance(item, RawRow)]
         if not rows and lines:
             self.document.unread.append(Unread(page.number, "", "no rows were found on this page"))
@@ -110,13 +120,13 @@ class _PageReader:
 
     def _read_outside(self, lines: Sequence[TextLine], height: float) -> None:
         for line, below in zip(lines, [*lines[1:], None], strict=False):
-            self._accounts.update(line.text, below=find_account_below(line, below, height))
+            self._accounts.update(separate_cells(line, height), below=find_account_below(line, below, height))
             self._begin_section(match_section(line.text))
         self.document.outside += [(self._accounts.current, line) for line in lines]
         self.document.not_rows += [(self._accounts.current, line) for line in lines]
         for line, below in zip(lines, [*lines[1:], None], strict=False):
             for name, amount in find_summary(line, below, height):
-                self._add_figure(line.page, self._opening_or_closing(name), {"": amount})
+                self._add_figure(line.page, self._opening_or_closing(name, amount), {"": amount})
 
     def _read_table(self, lines: Sequence[TextLine], height: float) -> None:
         if {heading.column for heading in self._headings} == {"date", "balance"}:
@@ -126,15 +136,19 @@ class _PageReader:
         columns = MoneyColumns(self._headings, cells, height)
         self._row = None
         taken = [split_line(line, self._headings, columns, height) for line in lines]
+        for parts, below in zip(taken, taken[1:], strict=False):
+            is_text = not below.date and not below.money and not below.section
+            parts.text_follows = is_text and below.line.top - parts.line.bottom < _CLOSE * height
+        find_impossible_dates(taken, self._headings, height)
         self.line_counts.count(taken, height)
         for parts in taken:
-            is_apart = not parts.date and not parts.money and not self._is_indented(parts, height)
-            if is_apart and self._accounts.update(parts.line.text):
+            is_apart = not parts.date and not parts.money and not self._continues_row(parts, height)
+            if is_apart and self._accounts.update(separate_cells(parts.line, height)):
                 self._row, self._last_date = None, None
             self._read_line(parts, height)
         self._end_row()
         for page, name, amount in summaries:
-            self._add_figure(page, self._opening_or_closing(name), {"": amount})
+            self._add_figure(page, self._opening_or_closing(name, amount), {"": amount})
 
     def _read_line(self, parts: LineParts, height: float) -> None:
         self._read_year(parts)
@@ -148,7 +162,9 @@ class _PageReader:
                 self._report_unread(parts.line, "an amount whose first digits may be missing")
             if parts.money:
                 self.document.figure_lines.append((self._accounts.current, parts.line))
-                self._add_figure(parts.line.page, self._opening_or_closing(special), parts.money, parts.date)
+                self._add_figure(
+                    parts.line.page, self._opening_or_closing(special, _first(parts.money)), parts.money, parts.date
+                )
             elif special in ("debits", "credits"):
                 self._begin_section(special)
             return
@@ -161,19 +177,27 @@ class _PageReader:
         elif self._model.balances_alone and parts.is_balance_only:
             self._end_row()
             self._add_balance_line(parts)
-        elif parts.date:
+        elif self._is_date_below(parts, height):
+            self._row.date = self._last_date = parts.date
+            self._extend_row(parts)
+        elif parts.date or parts.date_like:
             self._end_row()
             self._begin_row(parts, parts.date)
         elif parts.side and self._row and self._is_near(parts, height):
             self._row.mark_side(parts.side)
+            if parts.description:
+                self._extend_row(parts)
         elif self._starts_row(parts, height):
             self._end_row()
             self._begin_row(parts, self._last_date, inherited=True)
+        elif self._model.row_lines.dates_are_below and parts.has_amount:
+            self._end_row()
+            self._begin_row(parts, None)
         elif parts.runs_on:
             self._report_unread(parts.line, "an amount within a sentence")
         elif parts.money:
             self._read_undated(parts, height)
-        elif self._row and self._is_near(parts, height) and starts_in_text(parts.line, self._headings, height):
+        elif self._row and self._is_near(parts, height) and self._is_further_text(parts, height):
             if self._model.row_lines.amounts_are_last and self._row.has_amount:
                 self._pending.append(parts)
             else:
@@ -182,11 +206,19 @@ class _PageReader:
             self._end_row()
             self._page_of_heading = parts.line.page
 
-    def _is_indented(self, parts: LineParts, height: float) -> bool:
-        """True for a further line of a row, right of its date: it may name the account of somebody else."""
+    def _continues_row(self, parts: LineParts, height: float) -> bool:
+        """True for a further line of a row, close to it or right of its date: it may name somebody else's account."""
+        if self._row is not None and parts.line.top - self._row.bottom < _CLOSE * height:
+            return True
         leftmost = min(self._headings, key=lambda heading: heading.left)
         is_near = self._row is not None and self._is_near(parts, height)
         return is_near and leftmost.column == "date" and starts_in_text(parts.line, self._headings, height)
+
+    def _is_further_text(self, parts: LineParts, height: float) -> bool:
+        """True if a line begins where the text of rows does: below its heading, or below the text of the row above."""
+        left = self._row.text_left
+        is_below = left is not None and abs(parts.line.words[0].left - left) < height
+        return is_below or starts_in_text(parts.line, self._headings, height)
 
     def _begin_section(self, section: Section | None) -> None:
         if section:
@@ -205,6 +237,12 @@ class _PageReader:
             return False
         return bool(parts.date and not parts.money and self._is_near(parts, height))
 
+    def _is_date_below(self, parts: LineParts, height: float) -> bool:
+        """True for the date of the row above, where dates are below the amounts."""
+        row = self._row
+        is_below = self._model.row_lines.dates_are_below and row is not None and row.date is None
+        return bool(is_below and parts.date and not parts.money and self._is_near(parts, height))
+
     def _starts_row(self, parts: LineParts, height: float) -> bool:
         """True for a line without a date that starts where rows start, if their further lines are indented."""
         start = self._model.row_lines.start_left
@@ -213,19 +251,31 @@ class _PageReader:
     def _add_balance_line(self, parts: LineParts) -> None:
         self.document.figure_lines.append((self._accounts.current, parts.line))
         self.document.not_rows.append((self._accounts.current, parts.line))
-        self._add_figure(parts.line.page, self._opening_or_closing("standing"), parts.money, parts.date)
+        self._add_figure(
+            parts.line.page, self._opening_or_closing("standing", _first(parts.money)), parts.money, parts.date
+        )
 
-    def _opening_or_closing(self, name: str) -> str:
-        """A balance "on" a day is the opening balance before the first row of its account, later the closing one."""
+    def _opening_or_closing(self, name: str, amount: AmountCell) -> str:
+        """A balance "on" a day is the opening balance before the first row of its account, later the closing one.
+
+        A second one with another amount before the first row is the closing balance in a summary.
+        """
         if name != "standing":
             return name
-        current = self._accounts.current
-        has_rows = any(isinstance(item, RawRow) and item.account == current for item in self.document.items)
-        return "closing" if has_rows else "opening"
+        own = [item for item in self.document.items if item.account == self._accounts.current]
+        is_other = any(
+            isinstance(item, RawFigure) and item.name == "opening" and amount.text not in item.money.values()
+            for item in own
+        )
+        return "closing" if is_other or any(isinstance(item, RawRow) for item in own) else "opening"
 
     def _is_figure(self, parts: LineParts) -> bool:
         has_balance = any(heading.column == "balance" for heading in self._headings)
-        return not parts.date or not parts.has_amount or (not has_balance and parts.special in ("opening", "closing"))
+        return (
+            not parts.date
+            or not parts.has_amount
+            or (not has_balance and parts.special in ("opening", "closing", "standing"))
+        )
 
     def _read_undated(self, parts: LineParts, height: float) -> None:
         """An amount completes the row above if that has none; otherwise it is a row of the same day."""
@@ -249,7 +299,8 @@ class _PageReader:
             date = replace(date, year=self._year)
         self._row = RawRow(parts.line.page, self._accounts.current, date, section=self._section)
         self._row.section_number = self._section_number
-        self._row.date_is_inherited = inherited
+        self._row.text_left = parts.text_left
+        self._row.date_is_inherited, self._row.date_like = inherited, parts.date_like
         self._last_date = date
         self.document.items.append(self._row)
         for each in (*pending, parts):
@@ -261,7 +312,9 @@ class _PageReader:
         if parts.year and row.date and row.date.year is None:
             row.date = self._last_date = replace(row.date, year=parts.year)
         row.value_date = row.value_date or parts.value_date
-        if parts.description:
+        is_field = parts.labelled and self._model.row_lines.has_labelled_date
+        row.value_date = row.value_date or (parts.labelled if is_field else None)
+        if parts.description and not is_field:
             row.text.append(parts.text)
         row.reference += [word.text for word in parts.reference]
         row.money |= parts.money
@@ -302,3 +355,8 @@ class _PageReader:
     def _report_unread(self, line: TextLine, why: str) -> None:
         self.document.unread.append(Unread(line.page, line.text, why, line.box))
         self.document.not_rows.append((self._accounts.current, line))
+
+
+def _first(money: Mapping[Column, AmountCell]) -> AmountCell:
+    """The balance of a line, or its only amount."""
+    return money.get("balance") or next(iter(money.values()))

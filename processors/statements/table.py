@@ -228,9 +228,9 @@ class MoneyColumns:
         )
 
     def covers(self, word: PageWord) -> bool:
-        """True if the word is where the amounts of a column are."""
+        """True if the word is where the amounts of a column that is read are."""
         middle = (word.left + word.right) / 2
-        return any(cluster.column and cluster.left < middle < cluster.right for cluster in self._clusters)
+        return any(cluster.column in MONEY and cluster.left < middle < cluster.right for cluster in self._clusters)
 
 
 @dataclass

@@ -6,9 +6,11 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from operator import attrgetter
 
+from processors.statements.date_checks import check_dates
 from processors.statements.records import (
     MIN_CONFIDENCE,
     CheckResult,
@@ -18,14 +20,13 @@ from processors.statements.records import (
     StatementDocument,
     Unread,
 )
-from processors.statements.sequences import align, find_out_of_order
+from processors.statements.sequences import align
 
 _SEPARATOR = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _LETTERS_ONLY = re.compile(r"[\W\d_]+")
 _LONGER_WORD = 3  # letters; shorter ones occur by chance
 _MOST_WITHOUT_BALANCE = 0.1  # of the rows of a kind (last of their day or not) that have a balance as a rule
 _LEAST_BALANCES = 5  # fewer show no rule
-_MOST_OUT_OF_ORDER = 0.2  # if more rows are out of order, the statement does not list its rows by date
 _LEAST_ALIKE = 0.5  # of a page's rows: if fewer are, the second reading failed and proves nothing about the first
 _COMPARED = {"date": "the date", "debit": "the debit", "credit": "the credit", "balance": "the balance"}
 _ALIGNED_BY = (attrgetter(*_COMPARED), lambda row: row.change, lambda row: row.description.casefold())
@@ -48,11 +49,15 @@ class Link:
 
 
 def verify(
-    document: StatementDocument, second: SecondReading | None = None, *, min_confidence: float = MIN_CONFIDENCE
+    document: StatementDocument,
+    second: SecondReading | None = None,
+    *,
+    min_confidence: float = MIN_CONFIDENCE,
+    today: date | None = None,
 ) -> None:
     """Verify a document: set the flags of its rows and the checks of its statements.
 
-    `min_confidence`: a row whose least certain word has less is flagged.
+    `min_confidence`: a row whose least certain word has less is flagged. `today`: None if unknown.
     """
     if second:
         _compare_rows(document, second)
@@ -60,7 +65,7 @@ def verify(
         statement.checks = [_check_balances(statement), *_check_totals(statement)]
         if statement.second_reading:
             statement.checks.append(statement.second_reading)
-        _check_dates(statement)
+        check_dates(statement, today)
         _check_presence(statement)
         for row in statement.rows:
             _check_row(row, second.texts.get(row.page) if second else None, min_confidence)
@@ -206,22 +211,6 @@ def _check_row(row: Row, text: str | None, min_confidence: float) -> None:
     for value in (row.debit, row.credit, row.balance):
         if text is not None and value is not None and not occurs(value, text):
             row.flags.append(f"the amount {value} does not occur in the second reading of page {row.page}")
-
-
-def _check_dates(statement: Statement) -> None:
-    dated = [row for row in statement.rows if row.date]
-    for section in sorted({row.section for row in dated}):
-        _check_order([row for row in dated if row.section == section])
-    for row in dated:
-        if statement.start and statement.end and not statement.start <= row.date <= statement.end:
-            row.flags.append(f"its date {row.date} is outside the period {statement.start} to {statement.end}")
-
-
-def _check_order(dated: Sequence[Row]) -> None:
-    fewest_wrong, doubtful = find_out_of_order([row.date.toordinal() for row in dated if row.date])
-    if fewest_wrong <= _MOST_OUT_OF_ORDER * len(dated):
-        for at in doubtful:
-            dated[at].flags.append(f"its date {dated[at].date} is out of order")
 
 
 def _check_presence(statement: Statement) -> None:

@@ -57,7 +57,8 @@ class Vlm(Processor):
         if folder is None:
             return 0
         held = weights.size_bytes(folder) * _SHARE_HELD[options.quantization]
-        return int(held + options.pages_at_once * options.max_pixels * _BYTES_OF_A_PIXEL)
+        pixels = options.max_pixels_of_money("cpu" if options.device == "cpu" else "cuda")  # of the largest pages
+        return int(held + options.pages_at_once * pixels * _BYTES_OF_A_PIXEL)
 
     @classmethod
     def wants_prompt(cls, recipe: AskOptions) -> bool:

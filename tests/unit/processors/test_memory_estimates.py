@@ -32,3 +32,11 @@ def test_server_needs_no_memory_and_the_config_overrides_the_estimate(tmp_path: 
     assert _needed("vlm", tmp_path, memory="6GB") == 6 * 10**9
     with pytest.raises(ValueError, match="6GB"):
         contract.Options(memory="80%")
+
+
+def test_pages_of_statements_count_with_the_pixels_that_a_gpu_is_shown(tmp_path: Path):
+    model = str(TESTS / "data/tiny-vlm")
+    on_cpu = _needed("vlm", tmp_path, model=model, device="cpu")
+    for device in ("auto", "cuda", "cuda:1"):
+        assert _needed("vlm", tmp_path, model=model, device=device) > on_cpu
+        assert _needed("vlm", tmp_path, model=model, device=device, max_pixels=500_000) < on_cpu

@@ -97,3 +97,39 @@ def test_opening_balance_is_derived_from_a_text_layer_but_not_from_ocr():
 def test_unknown_currency_is_noted():
     document = read_typed(f"        balance $3.00\n{ROWS}")
     assert any("currency is unknown" in note for note in document.notes)
+
+
+LEFT_TEXT = """
+        {0}
+
+        Beschreibung                       Datum                 Betrag
+        Opening balance 01/01/2025                             1,000.00
+        CARD PURCHASE                      02/01/2025            -20.00
+        IBAN: DE64449975922851086606
+        RENT                               09/01/2025           -880.00
+        IBAN: DE60446808950541699000
+        REFUND                             17/01/2025             30.00
+        Closing balance 31/01/2025                               130.00
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "account"),
+    [
+        ("Estratto conto n. 4/2025     Conto n. 1000/00014477", "1000/00014477"),
+        ("Account number 06-0541-0288137-00       18 December 2024 - 17 January 2025", "06-0541-0288137-00"),
+        ("Kontoudskrift Lønkonto 3409 0011847726", "34090011847726"),
+        ("CONTA SIMPLES N. 45512088714 MOEDA: EUR", "45512088714"),
+        ("Účet: 203311874/0300", "203311874/0300"),
+        ("NO 14 2ND CROSS STREET     Account No : 50100447218835", "50100447218835"),
+    ],
+)
+def test_account_is_that_of_the_heading_not_of_somebody_in_a_row(line, account):
+    (statement,) = read_typed(LEFT_TEXT.format(line)).statements
+    assert statement.account == account
+    assert len(statement.rows) == 3
+
+
+def test_account_number_below_the_rows_is_that_of_all_of_them():
+    (statement,) = read_typed(LEFT_TEXT.format("") + "\n\n\n        IBAN: DE41 1001 1001 2620 7144 33").statements
+    assert statement.account == "DE41100110012620714433"

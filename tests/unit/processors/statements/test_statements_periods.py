@@ -1,5 +1,6 @@
 """The years of rows that print none, by the period or by other dates of the document."""
 
+import pytest
 from typed_pages import read_typed
 
 from processors.statements import reasons
@@ -75,3 +76,38 @@ def test_row_without_any_year_says_what_is_printed():
     document = read_typed(ROWS.format("02 Jan", "14 Jan", "31 Jan"))
     assert [row.date for row in document.rows] == [None] * 3
     assert "14/1 is printed" in document.rows[1].flags[0]
+
+
+def test_years_are_in_doubt_in_a_period_of_more_than_a_year():
+    text = """
+        Account number: 00012345
+        Period 31/12/{year} - 31/01/2025
+
+        Date        Description               Debit     Credit    Balance
+                    Balance brought forward                       1,000.00
+        02/01       CARD PAYMENT              20.00                 980.00
+        09/01       RENT                     880.00                 100.00
+        17/01       ELECTRICITY              100.00                   0.00
+    """
+    assert not any(row.flags for row in read_typed(text.format(year=2024)).rows)
+    assert all("the year may be" in row.flags[0] for row in read_typed(text.format(year=2023)).rows)
+
+
+@pytest.mark.parametrize(
+    ("period", "dates"),
+    [
+        ("Statement 01 - 31 Jan 2025", ("2 Jan", "14 Jan", "31 Jan")),
+        ("1.-31.1.2025", ("02.01.", "14.01.", "31.01.")),
+        ("2025/01/01 - 2025/01/31", ("1.02", "1.14", "1.31")),
+        ("", ("02JAN25", "14JAN25", "31JAN25")),
+        ("2025.01.01 - 2025.01.31", ("25.01.02", "25.01.14", "25.01.31")),
+    ],
+)
+def test_dates_of_every_notation_are_read(period, dates):
+    rows = [f"{each:<11}" for each in dates]
+    document = read_typed(
+        f"        {period}\n"
+        + ROWS.replace("{0}        ", "{0}").replace("{1}        ", "{1}").replace("{2}        ", "{2}").format(*rows)
+    )
+    assert _dates(document) == ["2025-01-02", "2025-01-14", "2025-01-31"]
+    assert not reasons(document)

@@ -1,10 +1,13 @@
 """Verification: what must be flagged, and what must not."""
 
 import re
+from datetime import date
+from decimal import Decimal
 
-from typed_pages import read_typed
+import pytest
+from typed_pages import read_typed, typed_page
 
-from processors.statements import reasons
+from processors.statements import read_statements, reasons, verify
 
 
 def test_page_without_rows_needs_review():
@@ -131,3 +134,49 @@ def test_both_of_two_contradicting_dates_are_flagged():
 def test_single_date_that_contradicts_many_is_flagged():
     (statement,) = read_typed(SHORT.replace("19 May", "02 May")).statements
     assert [row.description for row in statement.flagged] == ["BAKER"]
+
+
+DATED = """
+    Account number: 00012345
+    Period 01/01/2025 - 31/01/2025
+
+    Date        Description               Debit     Credit    Balance
+                Balance brought forward                       1,000.00
+    02/01/2025  CARD PAYMENT              20.00                 980.00
+    05/01/2025  SALARY                            2,000.00    2,980.00
+    09/01/2025  RENT                     880.00               2,100.00
+    17/01/2025  ELECTRICITY              100.00               2,000.00
+    29/01/2025  REFUND                               50.00    2,050.00
+"""
+
+
+@pytest.mark.parametrize("misread", ["47/01/2025", "17/81/2025", "00/01/2025"])
+def test_date_that_is_no_day_is_not_replaced_by_the_one_above(misread):
+    (statement,) = read_typed(DATED.replace("17/01/2025", misread)).statements
+    assert [row.description for row in statement.rows if row.flags] == [statement.rows[3].description]
+    assert statement.rows[3].date is None
+    assert statement.rows[3].debit == Decimal("100.00")
+
+
+def test_date_far_from_all_others_is_flagged():
+    """No period is printed that it could be outside of."""
+    days = [f"{day:02}/01/2025  ROW {day:<9} {day}.00" for day in range(2, 12)]
+    text = "Account number: 00012345\n\nDate        Description   Debit\n" + "\n".join(days)
+    assert not any(row.flags for row in read_typed(text).rows)
+    for misread in ("11/01/2029", "11/07/2025"):
+        rows = read_typed(text.replace("11/01/2025", misread)).rows
+        assert [row.date.day for row in rows if row.flags] == [11], misread
+
+
+def test_date_in_the_future_is_flagged():
+    document = read_statements([typed_page(DATED.replace("2025", "2075"))])
+    verify(document, today=date(2025, 2, 3))
+    assert all("is in the future" in row.flags[0] for row in document.rows)
+
+
+def test_booking_date_that_does_not_fit_its_value_date_is_flagged():
+    days = [f"{day:02}/01/2025  {day + 1:02}/01/2025  ROW {day:<9} {day}.00" for day in range(2, 22, 2)]
+    text = "Account number: 00012345\n\nDate        Value date  Description  Debit\n" + "\n".join(days)
+    assert not any(row.flags for row in read_typed(text).rows)
+    rows = read_typed(text.replace("14/01/2025  15", "14/01/2025  25")).rows
+    assert [row.description for row in rows if row.flags] == ["ROW 14"]

@@ -21,7 +21,7 @@ def bank_of(text: str) -> Bank:
         ("Volksbank Musterstadt eG", "name:volksbankmusterstadteg"),
         ("Sparkasse Beispielland", "name:sparkassebeispielland"),
         ("Banco do Exemplo S.A.", "name:bancodoexemplosa"),
-        ("Bank Przykładowy", "name:bankprzykładowy"),
+        ("Bank Przykładowy", "name:bankprzykladowy"),
         ("M & T Bank", "name:mtbank"),
         ("Riverside Credit Union", "name:riversidecreditunion"),
         ("見本銀行", "name:見本銀行"),
