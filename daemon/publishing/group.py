@@ -22,7 +22,7 @@ from daemon.files.layout import Layout
 from daemon.files.originals import original_folder, path_within
 from daemon.files.outbox import RESULT
 from daemon.publishing import result_documents
-from daemon.publishing.content import changes
+from daemon.publishing.original_changes import changes
 from daemon.publishing.result import Result
 from daemon.queue.store import Store
 

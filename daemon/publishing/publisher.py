@@ -22,7 +22,7 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.files.originals import ERROR_DOCUMENTS, original_folder, path_within
-from daemon.publishing import content, preparation, result_documents
+from daemon.publishing import original_changes, preparation, result_documents
 from daemon.publishing.group import GroupPublisher
 from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.preparation import Preparations
@@ -120,7 +120,7 @@ class Publisher:
         except OriginalGone as error:
             self.give_up(job, contract.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return
-        if changes := content.changes(job, original):
+        if changes := original_changes.changes(job, original):
             self._queue_again(job, original, changes)
             return
         place = original_folder(original, [*(file["name"] for file in result.finished.files), "result.json"])
@@ -130,7 +130,7 @@ class Publisher:
                 return
             self._stage_result(result, original, place)
         except durable.CopyDiffers:  # changed, and its size and time put back
-            self._queue_again(job, original, content.facts(original))
+            self._queue_again(job, original, original_changes.facts(original))
             return
         publishing = self._store.intend(
             job,
@@ -298,9 +298,9 @@ class Publisher:
         except OriginalGone:
             original = None
         self._job_retrier.withdraw_now(job.id)
-        changes = content.changes(job, original)
+        changes = original_changes.changes(job, original)
         if original is not None and job.id in self._altered:
-            changes = content.facts(original)
+            changes = original_changes.facts(original)
         job = replace(job, **changes)
         if job.id not in self._preparations:
             self._layout.outbox.prepare_attempt(job)

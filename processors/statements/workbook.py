@@ -7,8 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from processors.statements.csv_tables import begins_formula
 from processors.statements.records import Statement, StatementDocument
-from processors.statements.tables import begins_formula
 from processors.statements.verify import reasons
 from processors.statements.writers import HEADINGS, row_values
 

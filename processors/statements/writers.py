@@ -9,9 +9,9 @@ from pathlib import Path
 
 from processors import wellformed
 from processors.statements.csv_style import DEFAULT_STYLE, CsvStyle
+from processors.statements.csv_tables import escape_markdown, to_json, write_table
 from processors.statements.receipts import Receipt
 from processors.statements.records import Row, Statement, StatementDocument
-from processors.statements.tables import escape_markdown, to_json, write_table
 from processors.statements.verify import reasons
 
 HEADINGS = ("account", "page", "date", "value_date", "description", "reference", "debit", "credit", "balance")
