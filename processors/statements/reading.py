@@ -325,7 +325,10 @@ class _PageReader:
 
     def _end_row(self) -> None:
         for parts in self._pending:
-            self._extend_row(parts)
+            if self._row is not None:
+                self._extend_row(parts)
+            else:  # below the last row of the page before
+                self.document.not_rows.append((self._accounts.current, parts.line))
         self._pending = []
         self._drop_if_empty()
         self._row = None
