@@ -27,7 +27,7 @@ def jobs(
     state: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only jobs in this state: queued, running, publishing, done, failed or cancelled. Repeatable.",
+            help="Only jobs in this state: queued, running, publishing, done, failed or cancelled. May be repeated.",
             autocompletion=completes(lambda _: completion.states()),
         ),
     ] = None,
@@ -152,7 +152,7 @@ def _count(number: int) -> str:
 def cancel(job: UnfinishedJobArgument, config_file: ConfigOption = None) -> None:
     """Cancel a queued or running job and move its file to outbox/failed, unchanged.
 
-    Exits with 1 if a full disk or a locked job log delays the cancellation."""
+    The exit code is 1 if a full disk or a locked job log delays the cancellation."""
     reply = ask(load_settings_for_viewing(config_file), api.Cancel(job=job), api.CancelReply)
     if not reply.waits_for:
         print(f"Cancelled {reply.cancelled[:8]}.")

@@ -33,7 +33,7 @@ def _default(context: typer.Context, config_file: ConfigOption = None, as_json: 
 
 @app.command("list")
 def list_layouts(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the remembered layouts of bank statements: their banks, how many statements confirmed them, and when.
+    """List the remembered layouts of bank statements, with their banks and how many statements confirmed each.
 
     `inboxd layouts` does the same."""
     layouts, damaged = _load(_store(config_file))
@@ -64,7 +64,7 @@ def show(name: LayoutArgument, config_file: ConfigOption = None, as_json: JsonOp
 
 
 def forget(names: LayoutArguments, config_file: ConfigOption = None) -> None:
-    """Forget layouts. The next statement whose balances confirm how it was read is remembered again."""
+    """Forget layouts. inboxd remembers a layout again when the balances of a new statement confirm it."""
     store = _store(config_file)
     for name in names:
         try:

@@ -1,7 +1,7 @@
 """The `inboxd` command: its subcommands, its exit codes, its encoding.
 
-Commands read the job log themselves, read-only; whatever changes something asks the running daemon. Exit codes:
-0 success; 1 some jobs failed or are waiting, or a check found errors; the others are those of `daemon.core.errors`.
+Commands read the job log themselves, read-only. A command that changes something sends a request to the running daemon.
+Exit codes: 0 success; 1 some jobs failed or are waiting, or a check found errors; `daemon.core.errors` has the others.
 """
 
 import codecs

@@ -34,7 +34,7 @@ _PLURALS = {
 
 
 def verify(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check that every file is in exactly one place, and unchanged."""
+    """Check that every file is unchanged and in exactly one place."""
     from daemon.files.layout import Layout
     from daemon.recovery.verify import Verification
 
@@ -65,14 +65,14 @@ def _is_running(settings: config.Settings) -> bool:
 
 def backup(
     to: Annotated[
-        str | None, typer.Argument(help="The file or folder to write to (default: today's copy in state/backups).")
+        str | None, typer.Argument(help="The file or folder to write to (default: jobs-DATE.db in state/backups).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
     """Check and back up the job log.
 
-    This works while the daemon runs; the daemon also does it every night."""
+    The command works while the daemon runs. The daemon also does the same every night."""
     from daemon.files.disk_retry import describe
     from daemon.queue import backup as copies
     from daemon.queue import backup_target
@@ -106,8 +106,8 @@ def metrics(config_file: ConfigOption = None) -> None:
 def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check the installation and suggest fixes.
 
-    Checks config.toml, folders, disks, limits, the job log, the daemon, models, memory, the GPU and the service, and
-    changes nothing. Exits with 1 if a check failed."""
+    The checks cover config.toml, folders, disks, limits, the job log, the daemon, models, memory, the GPU and the
+    service. They change nothing. The exit code is 1 if a check failed."""
     from daemon.cli import terminal, views
     from daemon.doctor import checks as installation_checks
 
@@ -141,7 +141,7 @@ def prune(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove results and records that are older than [retention] in config.toml allows.
+    """Remove results and records that are older than the ages in [retention] in config.toml.
 
     The daemon does this every night."""
     replies = list(ask_all(load_settings(config_file), api.Prune(dry_run=dry_run), api.PruneReply))

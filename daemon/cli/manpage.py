@@ -14,7 +14,7 @@ from daemon.core import errors
 _FILES = (
     (
         "./config.toml, ~/.config/inboxd/config.toml, /etc/inboxd/config.toml",
-        "the settings; the first of these files that exists",
+        "the settings: inboxd uses the first of these files that exists",
     ),
     ("inbox/, outbox/, state/", "set by [paths] in config.toml; in /var/lib/inboxd for the installed service"),
     ("outbox/failed/…/error.txt", "why a file failed, beside the unchanged original"),
@@ -28,29 +28,29 @@ _STATUS = (
     (0, "success"),
     (
         1,
-        "some jobs failed or are waiting, or were not retried or cancelled; verify or doctor found errors",
+        "some jobs failed, are waiting, or could not be retried or cancelled; or verify or doctor found errors",
     ),
     (errors.UsageError.exit_code, "usage error: an unknown command, option, job, file or name"),
     (
         errors.StoreError.exit_code,
         "the job log is damaged or has another version; models verify: a model is damaged",
     ),
-    (os.EX_NOINPUT, "models: the named weights are not stored here"),
+    (os.EX_NOINPUT, "models: the named model is not stored here"),
     (
         errors.NotRunning.exit_code,
-        "the command needs the daemon, and none is running; with models: no source is reachable",
+        "the command needs the daemon, but none is running; models: no source is reachable",
     ),
     (os.EX_SOFTWARE, "internal error in inboxd; the log has the traceback"),
-    (os.EX_CANTCREAT, "models: cannot write to the folder of the weights"),
+    (os.EX_CANTCREAT, "models: the disk is full, or the folder of the models is not writable"),
     (errors.StorageError.exit_code, "a disk is full, read-only, failing or unavailable, or the job log is locked"),
     (errors.AlreadyRunning.exit_code, "another daemon uses these folders"),
-    (errors.ConfigError.exit_code, "config.toml is missing or wrong, or the folders cannot be used"),
+    (errors.ConfigError.exit_code, "config.toml is missing or invalid, or inboxd cannot use the folders"),
 )
 _DESCRIPTION = (
     "inboxd watches folders. Once a file in an inbox folder is complete, the daemon detects its type by its content "
-    "and processes it with the recipe that config.toml selects for its folder and type: a vision-language model or OCR "
-    "reads images and PDF pages, Whisper transcribes audio and video. The result appears, complete, as a folder in the "
-    "outbox; each job is a row in the job log."
+    "and processes it with the recipe that config.toml selects for its folder and type. A vision-language model or OCR "
+    "reads images and PDF pages; Whisper transcribes audio and video. The complete result appears as a folder in the "
+    "outbox, and each job is a row in the job log."
 )
 _SEE_ALSO = "README.md, docs/settings.md and docs/operating.md in the clone that inboxd was installed from"
 

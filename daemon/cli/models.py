@@ -15,8 +15,8 @@ _PROBE_SECONDS = 5.0
 
 
 def models(context: typer.Context, config_file: ConfigOption = None) -> None:
-    """Manage the weights of models: list, fetch NAME, convert NAME FROM (of faster-whisper), verify [NAME], remove
-    NAME."""
+    """Manage the weights of models: list, fetch NAME, convert NAME FROM (weights of faster-whisper), verify [NAME],
+    remove NAME."""
     from daemon.workers.launcher import run_module
 
     settings = load_settings(config_file)

@@ -18,11 +18,11 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         envvar="INBOXD_CONFIG",
-        help="The config.toml to use (default: in this folder, ~/.config/inboxd or /etc/inboxd).",
+        help="The config.toml to use (default: the first found in this folder, ~/.config/inboxd and /etc/inboxd).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-UserOption = Annotated[bool, typer.Option("--user", help="Install or remove a service of your own, without root.")]
+UserOption = Annotated[bool, typer.Option("--user", help="Install or remove a user service, without root.")]
 
 
 def completes(look: Callable[[Path | None], completion.Completions]) -> Callable[..., completion.Completions]:

@@ -81,7 +81,7 @@ def _raise_unless_done(rows: Sequence[ShownRow], fix: str = "") -> None:
 
 
 def process(
-    files: Annotated[list[Path], typer.Argument(help="The files to process; they are not changed.")],
+    files: Annotated[list[Path], typer.Argument(help="The files to process. inboxd does not change them.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")] = Path("results"),
     recipe: Annotated[
         str | None,
@@ -95,7 +95,7 @@ def process(
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Process files once, without the inbox and the daemon, and write the results to a folder."""
+    """Process files once, without inbox and daemon, and write the results to a folder."""
     import logging
 
     from rich.console import Console

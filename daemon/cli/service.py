@@ -17,7 +17,7 @@ from daemon.server import api
 
 
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show the queue, the running jobs, and which jobs and files wait, and why."""
+    """Show the queue, the running jobs, and the reason for each job or file that waits."""
     settings = load_settings_for_viewing(config_file)
     try:
         reply = ask(settings, api.Status(), api.StatusReply)
@@ -47,7 +47,7 @@ def watch(
 ) -> None:
     """Show live what the daemon is doing: queue, workers, progress, results.
 
-    In a pipe, print one line for each event."""
+    If the output is a pipe, print one line for each event."""
     from daemon.cli import watch as live
 
     with contextlib.suppress(KeyboardInterrupt):
@@ -55,13 +55,13 @@ def watch(
 
 
 def pause(
-    reason: Annotated[str, typer.Argument(help="A reason for `inboxd status` to show.")] = "",
+    reason: Annotated[str, typer.Argument(help="The reason that `inboxd status` shows.")] = "",
     now: Annotated[bool, typer.Option("--now", help="Also put running jobs back in the queue.")] = False,
     config_file: ConfigOption = None,
 ) -> None:
     """Stop starting jobs and free the models' memory.
 
-    New files are still queued. The pause lasts until `inboxd resume`, even if the daemon restarts."""
+    The daemon still queues new files. The pause lasts until `inboxd resume`, even if the daemon restarts."""
     command = api.Pause(reason=reason, now=now)
     running = ask(load_settings_for_viewing(config_file), command, api.PauseReply).running
     print(f"Paused; {running} running job{'' if running == 1 else 's'} will finish." if running else "Paused.")
@@ -76,7 +76,7 @@ def resume(config_file: ConfigOption = None) -> None:
 def reload(config_file: ConfigOption = None) -> None:
     """Apply config.toml to everything that starts from now on.
 
-    If config.toml is wrong, the daemon keeps its previous settings."""
+    If config.toml is invalid, the daemon keeps its previous settings."""
     try:
         settings = load_settings(config_file)
     except ConfigError:
@@ -92,7 +92,7 @@ def install(
     group: Annotated[
         str | None,
         typer.Option(
-            help="The group whose members may drop files and read results (default: the current one, or inboxd)."
+            help="The group whose members may drop files and read results (default: that of the service, or inboxd)."
         ),
     ] = None,
 ) -> None:
