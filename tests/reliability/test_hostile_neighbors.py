@@ -65,9 +65,10 @@ def test_link_put_in_place_of_a_folder_does_not_lead_to_options_elsewhere(house:
     house.drop("later.txt")
     house.ended("later.txt")
     wait_for(lambda: "a/swap" in house.left(), "the report of the link")
+    house.ended("a/swap/x.txt")  # from the folder that was open, with the options in it
     canary.check()
     house.stop(daemon)
-    assert (folder.parent / ".swap.real/x.txt").read_text() == "words"
+    assert (house.outbox / "a/swap/x/x.txt").read_text() == "WORDS"
     canary.touches()
     house.verify()
 

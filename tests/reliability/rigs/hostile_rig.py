@@ -167,8 +167,9 @@ def _meddle(how: str) -> None:
         case "links-are-followed":  # a broken daemon, for the negative control
 
             def scan_all(self, folder):
-                entries, folders, others = scan(self, folder)
-                return [*entries, *filter(None, map(self.look, others))], folders, []
+                for found in scan(self, folder):
+                    is_other = not found.is_folder and found.entry is None
+                    yield found._replace(entry=self.look(found.path)) if is_other else found
 
             inbox.Inbox.scan = scan_all
             inbox.Inbox._facts = lambda self, path: path.stat()
