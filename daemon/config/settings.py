@@ -87,10 +87,10 @@ class Settings:
 
     def folder(self, name: str) -> Folder:
         """The rules for the inbox folder `name` ("bank/2024"): its own table's, or those of the nearest above it."""
-        parts = Path(name).parts
-        for length in range(len(parts), 0, -1):
-            if found := self.folders.get("/".join(parts[:length])):
+        while name:
+            if found := self.folders.get(name):
                 return found
+            name = name.rpartition("/")[0]
         return self.folders[""]
 
     def on(self, processor: str) -> contract.Options:

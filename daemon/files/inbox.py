@@ -323,13 +323,27 @@ class Inbox:
         """Remove the taken files of jobs whose results are published."""
         homes = [home for home in (self.taken / job_id for job_id in job_ids) if home.is_dir()]
         for home in homes:
-            shutil.rmtree(home)
+            _remove(home)
         if homes:
             durable.fsync_folder(self.taken)
 
     def _files_taken(self, job_id: str) -> Iterator[Path]:
         for folder, _, files in _walk_up(self.taken / job_id):
             yield from (Path(folder) / name for name in files)
+
+
+def _remove(home: Path) -> None:
+    """Remove the folder of a taken file. Most hold one file, below a chain of folders: quicker than by rmtree."""
+    chain = [str(home)]
+    while len(found := list(os.scandir(chain[-1]))) == 1 and found[0].is_dir(follow_symlinks=False):
+        chain.append(found[0].path)
+    if any(each.is_dir(follow_symlinks=False) for each in found):
+        shutil.rmtree(home)
+        return
+    for each in found:
+        os.unlink(each.path)
+    for folder in reversed(chain):
+        os.rmdir(folder)
 
 
 def _walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:

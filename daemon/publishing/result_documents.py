@@ -13,6 +13,7 @@ from daemon.core.names import printable_lines
 from processors import contract, protocol
 
 SCHEMA = 1
+_LINE_CHARS = 120
 
 
 @overload
@@ -116,5 +117,15 @@ def _head(job: Job, version: str) -> dict[str, object]:
 
 
 def _dump(fields: Mapping[str, object]) -> bytes:
-    text = json.dumps(fields, ensure_ascii=False, indent=2)
-    return text.encode("utf-8", "backslashreplace") + b"\n"  # bytes of a name that are not UTF-8 become JSON escapes
+    """JSON with a line for each field; the fields of a long one have lines of their own."""
+    lines = (f"  {_encode(name)}: {_encode_field(value)}" for name, value in fields.items())
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    return text.encode("utf-8", "backslashreplace")  # bytes of a name that are not UTF-8 become JSON escapes
+
+
+def _encode_field(value: object) -> str:
+    line = _encode(value)  # by C code: with an indent, the encoder is pure Python, and takes a tenth of a job's time
+    return line if len(line) <= _LINE_CHARS else json.dumps(value, ensure_ascii=False, indent=2).replace("\n", "\n  ")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
