@@ -31,7 +31,7 @@ def run(
     from rich.console import Console
 
     from daemon.cli import terminal
-    from daemon.queue.store import now_us
+    from daemon.queue.queries import now_us
     from daemon.server.service import serve
 
     settings = load_settings(config_file)

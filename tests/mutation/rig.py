@@ -83,6 +83,13 @@ TESTS = {  # module: its unit tests, which are run first
         "scheduling/test_dispatcher",
         "queue/test_reader",
     ),
+    "queue.queries": (
+        "queue/test_store",
+        "recovery/test_startup",
+        "publishing/test_publisher",
+        "scheduling/test_dispatcher",
+        "queue/test_reader",
+    ),
     "scheduling.dispatcher": (
         "scheduling/test_dispatcher",
         "scheduling/test_outcomes",

@@ -11,7 +11,8 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
-from daemon.queue.store import Store, now_us
+from daemon.queue.queries import now_us
+from daemon.queue.store import Store
 
 TOML = """
 [inbox]

@@ -13,7 +13,7 @@ from daemon.core.job import Job
 from daemon.core.messages import Hashed
 from daemon.intake import hasher
 from daemon.intake.hasher import Hasher
-from daemon.queue.store import now_us
+from daemon.queue.queries import now_us
 
 
 @pytest.fixture

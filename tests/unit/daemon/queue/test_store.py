@@ -8,8 +8,9 @@ from factories import make_job
 
 from daemon.core.errors import StartOver, StoreError
 from daemon.core.job import JobState
+from daemon.queue.queries import now_us
 from daemon.queue.reader import JobLog
-from daemon.queue.store import Store, now_us
+from daemon.queue.store import Store
 
 
 @pytest.fixture
