@@ -97,7 +97,7 @@ def _of_command(name: str, command: Any) -> Iterator[str]:
 
 def _argument(argument: Any) -> str:
     name = (argument.metavar or argument.name).upper()
-    name += "..." if argument.nargs == -1 else ""
+    name += "..." if argument.nargs == -1 and not name.endswith(("...", "…")) else ""
     return name if argument.required else f"[{name}]"
 
 
