@@ -131,7 +131,10 @@ def retry(
 ) -> None:
     """Queue a failed or cancelled job again, or retry a waiting one immediately."""
     if bool(job) == failed:
-        raise UsageError("Name a job, or use --failed to retry all failed and cancelled jobs.", "See them with `inboxd jobs --state failed`.")
+        raise UsageError(
+            "Name a job, or use --failed to retry all failed and cancelled jobs.",
+            "See them with `inboxd jobs --state failed`.",
+        )
     replies = list(ask_all(load_settings_for_viewing(config_file), api.Retry(job=job, failed=failed), api.RetryReply))
     retried = [each for reply in replies for each in reply.retried]
     reply = api.RetryReply(retried=retried, refused=[each for reply in replies for each in reply.refused])

@@ -11,6 +11,7 @@ import typer
 from daemon import config
 from daemon.cli.context import ask, load_settings, load_settings_for_viewing, print_json
 from daemon.cli.options import ConfigOption, JsonOption, UserOption
+from daemon.config.recipes import describe_recipes
 from daemon.core.errors import ConfigError, InboxdError, NotRunning
 from daemon.queue.reader import JobLog
 from daemon.server import api
@@ -71,6 +72,29 @@ def resume(config_file: ConfigOption = None) -> None:
     """Start jobs again after `inboxd pause`."""
     closed = ask(load_settings_for_viewing(config_file), api.Resume(), api.ResumeReply).closed
     print(f"Resumed. {closed or ''}".rstrip())
+
+
+def unload(config_file: ConfigOption = None) -> None:
+    """Free the memory of the models that have no job now.
+
+    The daemon loads a model again when the next file needs it. To keep the memory free, use `inboxd pause`."""
+    reply = ask(load_settings_for_viewing(config_file), api.Unload(), api.UnloadReply)
+    print(f"Unloaded: {', '.join(reply.ended)}." if reply.ended else "No model is idle.")
+    if reply.busy:
+        print(f"Still at work: {', '.join(reply.busy)}. To stop them as well: inboxd pause --now")
+
+
+def recipes(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the recipes: what each is for, which folders use it, and whether it can run now.
+
+    With --json, also the options of each recipe and their JSON Schema."""
+    found = describe_recipes(load_settings(config_file))
+    if as_json:
+        print_json(found)
+        return
+    from daemon.cli import terminal, views
+
+    terminal.out().print(views.recipes_table(found))
 
 
 def reload(config_file: ConfigOption = None) -> None:

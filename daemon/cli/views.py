@@ -13,6 +13,7 @@ from daemon.queue.rows import AttemptRow, EventRow, JobRow, ShownRow
 from daemon.server import api
 
 if TYPE_CHECKING:
+    from daemon.config.recipes import RecipeFacts
     from daemon.doctor.checks import Check
     from processors.statements.layouts.record import RememberedLayout
 
@@ -126,6 +127,18 @@ def job_view(row: JobRow, attempts: Sequence[AttemptRow], events: Sequence[Event
         detail = f": {event['detail']}" if event["detail"] else ""
         lines.append(safe_text(f"{clock(event['at'] / 1e6)} {event['event']}{detail}", style="dim"))
     return Group(table, *lines)
+
+
+def recipes_table(recipes: Sequence["RecipeFacts"]) -> Table:
+    """The recipes as a table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("recipe", "for", "processor", "folders", "now"):
+        table.add_column(column, overflow="fold")
+    for each in recipes:
+        folders = ", ".join(name or "(top)" for name in each["folders"]) or "none"
+        now = each["note"] if each["runs_on"] is None else f"ready, on {each['runs_on']}"
+        table.add_row(*map(safe_text, (each["name"], ", ".join(each["kinds"]), each["processor"], folders, now)))
+    return table
 
 
 def layouts_table(layouts: Sequence["RememberedLayout"]) -> Table:

@@ -209,10 +209,15 @@ class Dispatcher:
         now = self._clock.monotonic()
         self._end_idle(lambda pool: now - pool.idle_since >= pool.options.keep_alive, "it had nothing to do")
 
-    def _end_idle(self, which: Callable[[Pool], bool], why: str) -> None:
-        for pool in self._pools:
-            if pool.is_idle and which(pool):
-                pool.end_worker(self._clock.monotonic(), f"because {why}")
+    def unload(self) -> list[str]:
+        """End all workers that have no job; return their processors."""
+        return self._end_idle(lambda pool: True, "inboxd unload was run")
+
+    def _end_idle(self, which: Callable[[Pool], bool], why: str) -> list[str]:
+        idle = [pool for pool in self._pools if pool.is_idle and which(pool)]
+        for pool in idle:
+            pool.end_worker(self._clock.monotonic(), f"because {why}")
+        return sorted({pool.processor for pool in idle})
 
     # ---------------------------------------------------------------------------------------- commands
 

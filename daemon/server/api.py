@@ -6,7 +6,7 @@ reply, or {"ok": false, "error": …, "fix": …, "exit_code": …}. Fields are 
 
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 
 def _encodable(text: object) -> object:
@@ -241,6 +241,41 @@ class Resume(Command):
     """End the pause."""
 
     name = "resume"
+
+
+class UnloadReply(Reply):
+    ended: list[Text]  # processors whose idle workers end
+    busy: list[Text]  # processors whose workers have jobs, and stay
+
+
+class Unload(Command):
+    """End the workers that have no job, which frees the memory of their models."""
+
+    name = "unload"
+
+
+class RecipeDescription(Reply):
+    """See `daemon.config.recipes.RecipeFacts`. Its JSON Schema is called `schema` on the wire."""
+
+    recipe: Text = Field(alias="name")
+    is_built_in: bool
+    processor: Text
+    runs_on: Text | None
+    note: Text
+    kinds: list[Text]
+    folders: list[Text]
+    options: dict[str, JsonValue]
+    options_schema: dict[str, JsonValue] = Field(alias="schema")
+
+
+class RecipesReply(Reply):
+    recipes: list[RecipeDescription]
+
+
+class Recipes(Command):
+    """Describe the recipes, with the JSON Schemas of their options."""
+
+    name = "recipes"
 
 
 class ReloadReply(Reply):

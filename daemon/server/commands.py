@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from daemon.config.current import CurrentSettings
+from daemon.config.recipes import describe_recipes
 from daemon.core.clock import Clock
 from daemon.core.errors import InboxdError, StartOver, StorageError
 from daemon.core.job import Job, JobState
@@ -91,6 +92,8 @@ class Commands:
         self._register(api.Resume, self._resume)
         self._register(api.Reload, lambda _: api.ReloadReply(changed=self._reloader.reload()))
         self._register(api.Prune, self._prune)
+        self._register(api.Unload, self._unload)
+        self._register(api.Recipes, self._recipes)
 
     def _register(self, command: type[C], carry_out: Callable[[C], api.Reply]) -> None:
         self._registry[command.name] = command, carry_out
@@ -236,6 +239,13 @@ class Commands:
     def _resume(self, command: api.Resume) -> api.ResumeReply:
         self._pause.resume()
         return api.ResumeReply(closed=self._pause.reason)
+
+    def _unload(self, _: api.Unload) -> api.UnloadReply:
+        busy = sorted({worker.processor for worker in self._workers if worker.jobs})
+        return api.UnloadReply(ended=self._dispatcher.unload(), busy=busy)
+
+    def _recipes(self, _: api.Recipes) -> api.RecipesReply:
+        return api.RecipesReply.model_validate({"recipes": describe_recipes(self._settings.value)})
 
     def _prune(self, command: api.Prune) -> api.PruneReply:
         counts: collections.Counter[str] = collections.Counter()

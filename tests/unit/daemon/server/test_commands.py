@@ -301,3 +301,30 @@ def test_recipe_of_a_job_that_is_queued_again_is_set_though_the_disk_fills_up(
     monkeypatch.setattr(daemon.store, "reassign", refuses)
     assert daemon.ask("retry", job=job.id)["retried"] == [job.id]
     assert daemon.store.get(job.id).state is not JobState.FAILED
+
+
+def test_unload_ends_idle_workers_and_leaves_busy_ones(daemon: ManualDaemon):
+    job = _running(daemon)
+    assert daemon.ask("unload") == {"ok": True, "ended": [], "busy": ["plaintext"]}
+    daemon.finish(1, job)
+    daemon.end_batch()
+    assert daemon.ask("unload") == {"ok": True, "ended": ["plaintext"], "busy": []}
+    assert daemon.connection().is_closed, "it was told to end"
+    daemon.exit_worker(1, exit_status=0)
+    assert daemon.ask("unload") == {"ok": True, "ended": [], "busy": []}
+    _drop(daemon, "next.txt")
+    (worker,) = daemon.workers
+    assert worker.number == 2, "the next file starts another"
+
+
+def test_recipes_are_described_with_the_schemas_of_their_options(daemon: ManualDaemon):
+    answer = daemon.ask("recipes")
+    found = {recipe["name"]: recipe for recipe in answer["recipes"]}
+    assert set(found) >= {"count", "read", "transcribe", "bank-statement", "receipt", "invoice"}
+    count = found["count"]
+    assert (count["processor"], count["runs_on"], count["kinds"], count["folders"]) == (
+        *("plaintext", "plaintext"),
+        *(["text"], [""]),
+    )
+    assert count["schema"]["properties"]["upper"]["type"] == "boolean" and count["options"] == {"upper": False}
+    assert found["describe"]["runs_on"] is None and "models fetch" in found["describe"]["note"]

@@ -1,0 +1,54 @@
+"""Describes the recipes, for people and programs: what each is for, where it is bound, and whether it could run now."""
+
+from typing import Any, TypedDict
+
+from daemon.config.settings import Recipe, Settings
+from processors import contract
+
+
+class RecipeFacts(TypedDict):
+    """A recipe as `inboxd recipes` and the control socket show it."""
+
+    name: str
+    is_built_in: bool
+    processor: str  # the recipe's own
+    runs_on: str | None  # the processor that would process a file now; None: none could
+    note: str  # why another processor would, or what the recipe waits for
+    kinds: list[str]  # of files: "image", "audio", "text"
+    folders: list[str]  # of the inbox, that are bound to it; "" is the top
+    options: dict[str, object]  # the values in force
+    schema: dict[str, Any]  # JSON Schema of the options
+
+
+def describe_recipes(settings: Settings) -> list[RecipeFacts]:
+    """All recipes, by name. Looks only at config.toml and the downloaded weights."""
+    return [_describe(recipe, settings) for _, recipe in sorted(settings.recipes.items())]
+
+
+def _describe(recipe: Recipe, settings: Settings) -> RecipeFacts:
+    runs_on, note = _plan(recipe, settings)
+    return {
+        "name": recipe.name,
+        "is_built_in": recipe.is_built_in,
+        "processor": recipe.processor,
+        "runs_on": runs_on,
+        "note": note,
+        "kinds": sorted(recipe.cls.kinds),
+        "folders": sorted(name for name, rules in settings.folders.items() if recipe.name in rules.recipes.values()),
+        "options": recipe.recipe_options.model_dump(mode="json"),
+        "schema": type(recipe.recipe_options).model_json_schema(),
+    }
+
+
+def _plan(recipe: Recipe, settings: Settings) -> tuple[str | None, str]:
+    """The processor that would process a file now, and why it is not the recipe's own; None: what is missing."""
+    try:
+        plan = recipe.cls.plan(recipe.options, recipe.recipe_options, settings.models)
+    except Exception as error:  # a processor's own code
+        return None, f"Its processor failed to plan the recipe ({error!r})."
+    match plan:
+        case contract.NotReady():
+            return None, plan.why
+        case contract.Substitute():
+            return plan.processor, plan.why
+    return recipe.processor, ""

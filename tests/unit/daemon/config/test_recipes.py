@@ -1,0 +1,40 @@
+"""What is said of each recipe."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from daemon import config
+from daemon.config.recipes import describe_recipes
+
+
+def _describe(tmp_path: Path, **tables: object) -> dict[str, dict]:
+    settings = config.parse(tables, source=None, home=tmp_path)
+    return {each["name"]: dict(each) for each in describe_recipes(settings)}
+
+
+def test_recipes_name_their_folders_and_what_they_wait_for(tmp_path: Path):
+    found = _describe(
+        tmp_path,
+        inbox={"folders": {"bank": {"image": "bank-statement"}}},
+        recipes={"loud": {"processor": "plaintext", "upper": True}},
+    )
+    assert found["bank-statement"]["folders"] == ["bank"] and found["bank-statement"]["is_built_in"]
+    assert found["loud"] == found["loud"] | {"folders": [], "is_built_in": False, "options": {"upper": True}}
+    assert found["read"]["runs_on"] == "ocr", "the model is not downloaded"
+    assert found["describe"]["runs_on"] is None and "inboxd models fetch" in found["describe"]["note"]
+
+
+def test_all_of_it_is_json_and_every_schema_accepts_the_options_in_force(tmp_path: Path):
+    jsonschema = pytest.importorskip("jsonschema")
+    for recipe in json.loads(json.dumps(list(_describe(tmp_path).values()))):
+        jsonschema.validate(recipe["options"], recipe["schema"])
+
+
+def test_processor_that_fails_to_plan_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from processors.plaintext import Plaintext
+
+    monkeypatch.setattr(Plaintext, "plan", classmethod(lambda *_: 1 / 0))
+    found = _describe(tmp_path, recipes={"count": {"processor": "plaintext"}})
+    assert found["count"]["runs_on"] is None and "ZeroDivisionError" in found["count"]["note"]
