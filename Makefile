@@ -33,13 +33,13 @@ run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-
 check: lint  ## lint, and run the unit tests that load no model (under a minute on 2 cores)
 	$(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
 
-test: $(INSTALLED)  ## run all tests but the long rigs: unit, integration, short rounds (under 5 minutes on 2 cores)
+test: $(INSTALLED)  ## run all tests but the long rigs: unit, integration, short rounds (6 to 9 minutes on 2 cores)
 	$(VENV)/bin/python -m pytest -n 4 $(BY_MODULE)  # more processes than cores: they often wait for a daemon
 
-crash-points: $(INSTALLED)  ## kill the daemon between every two changes on the disk, on one and on two file systems (15 minutes)
+crash-points: $(INSTALLED)  ## kill the daemon between every two changes on the disk, on one and on two file systems, and in groups of results (25 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py
 
-faults: $(INSTALLED)  ## make every system call fail, once and until the cause is removed (20 minutes)
+faults: $(INSTALLED)  ## make every system call fail, once and until the cause is removed, and in groups of results (40 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_injected_errors.py
 
 states: $(INSTALLED)  ## compare 10,000 random runs of the daemon with a model (INBOXD_EXAMPLES; an hour)
