@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
 
 from processors import pages, statements
-from processors.contract import Finished, Work
+from processors.contract import BadInput, Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText, plain, review
@@ -24,6 +25,9 @@ from processors.statements import (
     split_words,
 )
 
+_NO_STATEMENT = "Internal error while the statement was read; see the log."
+_NO_SECOND_READING = "Internal error while it was compared; see the log."
+
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
 
 
@@ -32,12 +36,12 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
     memory = _layout_memory(work)
 
     def second_reader(verified: StatementDocument) -> SecondReading | None:
-        pages = _pages_to_read_again(read, verified, work.options.second_reading)
-        return _second_reading(read, read_again(pages), memory) if pages else None
+        doubtful = _pages_to_read_again(read, verified, work.options.second_reading)
+        return _second_reading(work, read, read_again(doubtful), memory) if doubtful else None
 
     done = statements.finish_statement(
         work,
-        _find_statements(read, memory),
+        _find_statements(work, read, memory),
         _without_text(formats),
         second_reader,
         min_confidence=work.options.min_row_confidence,
@@ -90,8 +94,12 @@ def _layout_memory(work: Work) -> LayoutMemory | None:
     return LayoutMemory(LayoutStore(work.layouts), date.today())
 
 
-def _find_statements(read: Sequence[PageText], memory: LayoutMemory | None) -> StatementDocument:
-    document = statements.read_statements([_words(page) for page in read if not page.error], memory)
+def _find_statements(work: Work, read: Sequence[PageText], memory: LayoutMemory | None) -> StatementDocument:
+    try:
+        with _document_boundary(work, _NO_STATEMENT):
+            document = statements.read_statements([_words(page) for page in read if not page.error], memory)
+    except BadInput as error:
+        document = StatementDocument(doubts=[str(error)])
     document.pages = len(read)
     for page in read:
         for box in page.uncertain:
@@ -114,17 +122,28 @@ def _pages_to_read_again(read: Sequence[PageText], verified: StatementDocument, 
     return [page for page in read if not page.error and (when == "always" or page.number in doubtful)]
 
 
-def _second_reading(read: Sequence[PageText], again: Sequence[PageText], memory: LayoutMemory | None) -> SecondReading:
+def _second_reading(
+    work: Work, read: Sequence[PageText], again: Sequence[PageText], memory: LayoutMemory | None
+) -> SecondReading:
     """The rows of the document in which the pages that could be read again replace the first reading's."""
     succeeded = {page.number: page for page in again if not page.error}
     words = [_words(succeeded.get(page.number, page)) for page in read if not page.error]
-    other = statements.read_statements(words, memory and replace(memory, learns=False))
+    try:
+        with _document_boundary(work, _NO_SECOND_READING):
+            other = statements.read_statements(words, memory and replace(memory, learns=False))
+    except BadInput as error:
+        return SecondReading(errors={page.number: page.error or str(error) for page in again})
     readers = {page.number: "OCR" if page.source == "text layer" else "OCR of a smaller picture" for page in read}
     return SecondReading(
         readers={number: readers[number] for number in succeeded},
         rows=other.rows,
         errors={page.number: page.error for page in again if page.error},
     )
+
+
+def _document_boundary(work: Work, message: str) -> AbstractContextManager[None]:
+    """Error boundary of one reading of a document: the job goes on with what else is known."""
+    return pages.unexpected_as_bad_input(f"job {work.job} ({work.source.name})", message)
 
 
 def _words(page: PageText) -> PageWords:

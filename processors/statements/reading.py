@@ -144,7 +144,8 @@ class _PageReader:
         for parts in taken:
             is_apart = not parts.date and not parts.money and not self._continues_row(parts, height)
             if is_apart and self._accounts.update(separate_cells(parts.line, height)):
-                self._row, self._last_date = None, None
+                self._end_row()
+                self._last_date = None
             self._read_line(parts, height)
         self._end_row()
         for page, name, amount in summaries:
@@ -325,10 +326,7 @@ class _PageReader:
 
     def _end_row(self) -> None:
         for parts in self._pending:
-            if self._row is not None:
-                self._extend_row(parts)
-            else:  # below the last row of the page before
-                self.document.not_rows.append((self._accounts.current, parts.line))
+            self._extend_row(parts)
         self._pending = []
         self._drop_if_empty()
         self._row = None

@@ -13,6 +13,7 @@ from sandbox import Place
 
 from benchmarks.statement_pages.drawing import draw
 from benchmarks.statement_pages.layouts import LAYOUTS
+from processors import statements
 from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 
@@ -124,3 +125,15 @@ def test_page_that_does_not_agree_is_read_again_by_ocr_which_finds_the_row(tmp_p
     assert amount not in (flagged["debit"], flagged["credit"], flagged["balance"])  # as it was read first
     (second,) = [check for check in statement["checks"] if check["name"] == "second reading"]
     assert (second["passed"], second["text"].split(" rows")[0]) == (False, f"{len(truth) - 1} of {len(truth)}")
+
+
+def test_internal_error_while_reading_is_a_reason_for_a_review_and_fails_no_job(tmp_path: Path, monkeypatch):
+    draw(LAYOUTS[0], 1, tmp_path / "statement.pdf")
+
+    def fail(pages, memory):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(statements, "read_statements", fail)
+    finished = _run(tmp_path / "statement.pdf", tmp_path / "out", formats=["md", "txt"], second_reading="never")
+    assert any("Internal error" in reason for reason in finished.review)
+    assert finished.files == ("read.md", "read.txt")
