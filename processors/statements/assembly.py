@@ -8,12 +8,16 @@ from decimal import Decimal
 from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
 from processors.statements.balances import (
     choose_total,
+    count_trailing_totals,
     derive_ends,
     drop_explained,
     drop_subtotals,
+    drop_turnovers,
     find_values,
     infer_directions,
     infer_ends,
+    infer_owed,
+    owes_negative,
     take_summary,
 )
 from processors.statements.compact_dates import add_date_marks
@@ -34,6 +38,7 @@ from processors.statements.words import PageWords, group_lines
 
 _CARD = re.compile(
     r"credit card|minimum payment|credit limit|kreditkarte|carte de credit|tarjeta de credito|amount due"
+    r"|ご利用代金|ご請求金額|이용대금"
 )
 
 
@@ -73,7 +78,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
         del accounts[""]
     for account in accounts:
         items = [item for item in reading.items if item.account == account]
-        items = drop_subtotals(take_summary(items, mark), mark)
+        items = drop_turnovers(drop_subtotals(take_summary(items, mark), mark), mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
             dates = decide_dates(items, reading, known.date_order)
             document.notes += [note for note in dates.notes if note not in document.notes]
@@ -136,7 +141,9 @@ def _assemble(
     own = [line.text for name, line in (*reading.outside, *reading.not_rows, *reading.figure_lines) if name == account]
     own += [cell.text for each in raw for cell in each.money.values()]
     is_month_first = dates.order == "mdy" and any(each.date and each.date.pair for each in raw)
-    currency = infer_currency(own, texts, is_month_first=is_month_first)
+    others = [line.text for line in reading.lines if id(line) not in reading.row_lines]
+    in_rows = [line.text for line in reading.lines if id(line) in reading.row_lines]
+    currency = infer_currency(own, others, in_rows, is_month_first=is_month_first)
     statement = Statement(account=account, holder=find_holder(outside), currency=currency)
     newest_first = _is_newest_first([_row(each, dates) for each in raw])
     if newest_first or (newest_first is None and known.newest_first):
@@ -145,18 +152,30 @@ def _assemble(
     totals = _add_figures(statement, items, mark)
     is_card = any(names_card(text) for text in texts) or bool(known.is_card)
     amounts = [_row_amounts(each, mark) for each in raw]
+    owes = is_card and owes_negative(statement, amounts)
+    if owes:
+        _negate_balances(statement, amounts)
     statement.is_liability = set_directions(
-        amounts, statement.opening, is_card=is_card, unmarked=None if is_card else known.unmarked
+        amounts,
+        statement.opening,
+        statement.closing,
+        is_card=is_card,
+        unmarked=None if is_card else known.unmarked,
+        owes_negative=owes,
     )
+    if count := count_trailing_totals(raw, amounts):
+        return _assemble(account, _without(items, raw[-count:]), reading, mark, dates, known)
     infer_directions(amounts, [" ".join([*each.text, *each.reference]) for each in raw], _change(statement))
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):
         _set_money(row, row_amounts, each, mark)
-    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows])
-    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows])
-    values = find_values([line for name, line in reading.not_rows if name == account], mark)
+    values = find_values([line for name, line in reading.not_rows if name == account], items, mark)
+    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows], values)
+    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows], values)
     marks = [each.amount.sign or each.amount.side if each.amount else None for each in amounts]
     infer_ends(statement, values, are_signed=None not in marks and len(set(marks)) > 1)
     derive_ends(statement, values, is_exact=reading.is_exact)
+    if is_card:
+        infer_owed(statement, values)
     if dates.period and dates.is_printed:
         statement.start, statement.end = dates.period
     else:
@@ -171,6 +190,20 @@ def _change(statement: Statement) -> Decimal | None:
     if statement.opening is None or statement.closing is None:
         return None
     return (statement.closing - statement.opening) * (-1 if statement.is_liability else 1)
+
+
+def _without(items: Sequence[RawRow | RawFigure], dropped: Sequence[RawRow]) -> list[RawRow | RawFigure]:
+    return [item for item in items if not any(item is each for each in dropped)]
+
+
+def _negate_balances(statement: Statement, amounts: Sequence[RowAmounts]) -> None:
+    """Make what is owed positive, as on other cards."""
+    statement.opening = None if statement.opening is None else -statement.opening
+    statement.closing = None if statement.closing is None else -statement.closing
+    for anchor in statement.anchors:
+        anchor.balance = -anchor.balance
+    for each in amounts:
+        each.balance = None if each.balance is None else -each.balance
 
 
 def _row(raw: RawRow, dates: Dates) -> Row:

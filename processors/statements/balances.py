@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from processors.statements.amounts import DecimalMark, parse_amount
 from processors.statements.debit_credit import RowAmounts
-from processors.statements.keywords import normalize
+from processors.statements.keywords import Column, normalize
 from processors.statements.raw import NO_DATE, RawFigure, RawRow
 from processors.statements.records import PrintedBalance, Statement, Unread
 from processors.statements.table import find_amounts
@@ -14,17 +14,20 @@ from processors.statements.verify import find_links
 from processors.statements.words import TextLine, line_height
 
 _LEAST_ROWS = 3  # whose sum can be that of a balance by chance too easily if they are fewer
+_LEAST_TURNOVERS = 2  # fewer may agree by chance
 _LEAST_ALIKE = 3  # rows without words of a total, the sum of which is taken for a subtotal
 _LEAST_LINKS = 3  # balances that must follow from the rows before them
 _MOST_WORDS = 40
 _TOTALS = ("total", "summe", "gesamt", "totaal", "totale", "suma", "razem", "summa", "sum ", "toplam", "subtotal")
 
 
-def find_values(lines: Sequence[TextLine], mark: DecimalMark) -> set[Decimal]:
-    """The amounts on lines outside the rows."""
+def find_values(lines: Sequence[TextLine], items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> set[Decimal]:
+    """The amounts on lines outside the rows, and the totals among the items."""
     height = line_height(lines)
-    cells = [cell for line in lines for cell in find_amounts(line.words, height)]
-    return {amount.signed for cell in cells if (amount := parse_amount(cell.text, mark))}
+    texts = [cell.text for line in lines for cell in find_amounts(line.words, height)]
+    totals = [item for item in items if isinstance(item, RawFigure) and item.name == "total"]
+    texts += [text for item in totals for text in item.money.values()]
+    return {amount.signed for text in texts if (amount := parse_amount(text, mark))}
 
 
 def infer_ends(statement: Statement, values: set[Decimal], *, are_signed: bool) -> None:
@@ -86,16 +89,20 @@ def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total:
             return
 
 
-def choose_total(printed: Sequence[Decimal], values: Sequence[Decimal | None]) -> Decimal | None:
-    """The printed total of one direction: the one that the rows come to, or the sum of those of several sections."""
+def choose_total(printed: Sequence[Decimal], values: Sequence[Decimal | None], outside: set[Decimal]) -> Decimal | None:
+    """The printed total of one direction: the one that the rows come to, or the sum of those of several sections.
+
+    outside: the amounts outside the rows; what many rows come to is their total, whatever else is called so.
+    """
     total = sum((value for value in values if value), Decimal(0))
-    if not printed or total in printed or total in (sum(printed), sum(set(printed))):
+    is_outside = sum(value is not None for value in values) >= _LEAST_ROWS and total in outside
+    if not printed or is_outside or total in printed or total in (sum(printed), sum(set(printed))):
         return total if printed else None
     return printed[-1]
 
 
 def drop_subtotals(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
-    """The items without lines that print the sum of the rows right before them."""
+    """The items with each line that prints the sum of the rows right before it as a total."""
     found: list[RawRow | RawFigure] = []
     run: list[Decimal] = []
     for item in items:
@@ -104,11 +111,75 @@ def drop_subtotals(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> li
             found.append(item)
             run = []
         elif item.date_is_inherited and _is_sum(value, run, item):
+            found.append(_figure(item, "total"))
             run = []
         else:
             run.append(value)
             found.append(item)
     return found
+
+
+def drop_turnovers(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
+    """The items without the lines that print the debits and the credits of a day, if no row has both.
+
+    Each of them must be the sum of the rows since the one before.
+    """
+    both = [item for item in items if _has_both(item)]
+    turnovers: list[RawRow | RawFigure] = []
+    debits = credits = Decimal(0)
+    for item in items:
+        if not isinstance(item, RawRow):
+            continue
+        values = [_value(item, column, mark) for column in ("debit", "credit")]
+        if _has_both(item) and values == [debits, credits]:
+            turnovers.append(item)
+            debits = credits = Decimal(0)
+        else:
+            debits, credits = debits + values[0], credits + values[1]
+    if len(turnovers) < max(_LEAST_TURNOVERS, len(both)):
+        return list(items)
+    return [item for item in items if not any(item is each for each in turnovers)]
+
+
+def _has_both(item: RawRow | RawFigure) -> bool:
+    return isinstance(item, RawRow) and item.money.keys() >= {"debit", "credit"}
+
+
+def _value(row: RawRow, column: Column, mark: DecimalMark) -> Decimal:
+    amount = parse_amount(row.money[column].text, mark) if column in row.money else None
+    return amount.value if amount else Decimal(0)
+
+
+def count_trailing_totals(raw: Sequence[RawRow], amounts: Sequence[RowAmounts]) -> int:
+    """How many of the last rows are totals: without a date or balance of their own, where the rows above have both,
+    each is the sum of their debits or of their credits."""
+    is_row = ["balance" in each.money or not each.date_is_inherited for each in raw]
+    count = next((number for number, is_one in enumerate(reversed(is_row)) if is_one), len(raw))
+    rows, last = amounts[: len(raw) - count], amounts[len(raw) - count :]
+    if not count or len(rows) < _LEAST_ROWS or any(row.balance is None for row in rows):
+        return 0
+    sums = {sum((row.value for row in rows if row.direction == side), Decimal(0)) for side in (-1, 1)}
+    return count if all(row.value in sums for row in last) else 0
+
+
+def owes_negative(statement: Statement, amounts: Sequence[RowAmounts]) -> bool:
+    """True for a card that prints what is owed, and most of its rows, with a minus."""
+    ends = [value for value in (statement.opening, statement.closing) if value]
+    minuses = sum(row.amount is not None and row.amount.sign == "-" for row in amounts)
+    return bool(ends) and max(ends) < 0 and 2 * minuses > len(amounts)
+
+
+def infer_owed(statement: Statement, values: set[Decimal]) -> None:
+    """Set the closing balance of a card without balances to the sum of its rows, if that is printed outside them."""
+    rows = statement.rows
+    is_open = statement.opening is None and statement.closing is None and not statement.anchors
+    owed = -sum((row.change for row in rows), Decimal(0))
+    if is_open and len(rows) >= _LEAST_ROWS and owed > 0 and owed in values:
+        statement.closing = owed
+        statement.anchors = [
+            PrintedBalance(0, "opening", Decimal(0), rows[0].page),
+            PrintedBalance(len(rows), "closing", owed, rows[-1].page),
+        ]
 
 
 def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
@@ -135,7 +206,8 @@ def _looks_like_summary(item: RawRow | RawFigure) -> bool:
 
 
 def _figure(row: RawRow, name: str) -> RawFigure:
-    return RawFigure(row.page, row.account, name, {"": row.money["amount"].text}, box=row.box)
+    (cell,) = row.money.values()
+    return RawFigure(row.page, row.account, name, {"": cell.text}, box=row.box)
 
 
 def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:
@@ -152,7 +224,7 @@ def _known_values(statement: Statement) -> set[Decimal]:
     debits = sum((row.debit for row in statement.rows if row.debit), Decimal(0))
     credits = sum((row.credit for row in statement.rows if row.credit), Decimal(0))
     ends = [value for value in (statement.opening, statement.closing) if value is not None]
-    return {abs(value) for value in (debits, credits, debits - credits, *ends)}
+    return {abs(value) for value in (debits, credits, debits - credits, *ends, Decimal(0))}
 
 
 def _amounts_of(line: Unread, mark: DecimalMark) -> set[Decimal]:

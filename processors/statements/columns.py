@@ -144,12 +144,12 @@ def _find_dates(line: TextLine, height: float) -> list[DateCell]:
 
 
 def _date_length(text: str) -> int:
-    """Characters of the date that `text` starts with, if it ends there or before a space, a slash or a full stop."""
+    """Characters of the date that `text` starts with, if it ends there or before one of " /*."."""
     printed = parse_date(text)
     if not printed:
         return 0
     following = text[printed.length : printed.length + 1]
-    return printed.length if following in " " or (following in "/." and printed.length > 4) else 0
+    return printed.length if following in " " or (following in "/.*" and printed.length > 4) else 0
 
 
 def _count_words(run: Sequence[PageWord], length: int) -> int:

@@ -66,7 +66,8 @@ PATTERN = f"(?:{'|'.join(map(re.escape, _LONGEST_FIRST))})"  # beside an amount
 _SIGN = "|".join(re.escape(sign) for sign in sorted(SIGNS, key=len, reverse=True))
 _WORD = re.compile(rf"(?<![A-Za-z])(?:{_SIGN})|\b[A-Z]{{3}}\b")
 _LABELLED = re.compile(
-    r"\b(?:(?:account )?currency|(?:konto)?w(?:ä|ae)hrung|devise|monnaie|moneda|divisa|valuta|munt(?:eenheid)?)"
+    r"\b(?:(?:account )?currency|(?:konto)?w(?:ä|ae)hrung|devise|monnaie|moneda|moeda|divisa|deviza|valuta"
+    r"|munt(?:eenheid)?|moneta|waluta|para birimi|mata ?(?:uang|wang)|νόμισμα)"
     r"(?: (?:of account|du compte|de la cuenta|del conto))?\s?[:=]?\s?\(?(?P<code>(?-i:[A-Z]{3}))\b",
     re.IGNORECASE,
 )

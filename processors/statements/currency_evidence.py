@@ -30,27 +30,37 @@ _BY_WORDS = (
     ("PLN", r"\bzl\b|rachun"),
     ("CZK", r"\bkc\b"),
     ("HUF", r"\bft\b|szamlaszam"),
+    ("RON", r"\blei\b|extras (?:de )?cont\b"),
+    ("MYR", r"\brm ?\d|\bringgit\b|\bpenyata\b"),
+    ("IDR", r"\brp\.? ?\d|\brupiah\b"),
+    ("CLP", r"\bcartola\b|\bchile\b"),
     ("SEK", r"bankgiro|clearingn|kontoutdrag|\bswish\b"),
     ("DKK", r"\bregnr|reg\.? ?nr|kontoudskrift|dankort"),
     ("NOK", r"kontoutskrift|bokfort|\bvipps\b"),
 )
-_DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN"})
+_OF_STATE = re.compile(  # of the United States, with its postal code
+    r"\b(?:AL|AK|AZ|AR|CA|CO|CT|DC|DE|FL|GA|HI|IA|ID|IL|IN|KS|KY|LA|MA|MD|ME|MI|MN|MO|MS|MT|NC|ND|NE|NH|NJ|NM|NV|NY|OH"
+    r"|OK|OR|PA|PR|RI|SC|SD|TN|TX|UT|VA|VT|WA|WI|WV|WY) \d{5}(?:-\d{4})?\b"
+)
+_DOLLARS = frozenset({"USD", "AUD", "NZD", "SGD", "HKD", "CAD", "MXN", "CLP"})
 
 
-def infer_currency(own: Sequence[str], everything: Sequence[str], *, is_month_first: bool) -> str:
+def infer_currency(own: Sequence[str], others: Sequence[str], rows: Sequence[str], *, is_month_first: bool) -> str:
     """The ISO 4217 code; "" if it is unknown.
 
     own: the lines of the account outside its rows, and the amounts in its rows.
+    others: all lines outside rows.
+    rows: the lines of rows, in which codes are those of purchases abroad, or names such as "Bhd".
     is_month_first: numeric dates put the month first, as in the United States.
     """
-    for texts in (own, everything):
-        if code := detect_currency(_without_dollar(texts)):
+    for texts in (own, others, rows):
+        if texts is not rows and (code := detect_currency(_without_dollar(texts))):
             return code
         by_country = _by_iban(texts) or _by_words(texts)
         has_dollar = any("$" in text for text in texts)
         if by_country and (not has_dollar or by_country in _DOLLARS):
             return by_country
-        if has_dollar and is_month_first:
+        if has_dollar and (is_month_first or any(map(_OF_STATE.search, texts))):
             return "USD"
     return ""
 

@@ -4,6 +4,7 @@ A date is first found as its printed parts (`PrintedDate`); their meaning is dec
 (`detect_date_order`) and from the statement's period (`resolve_date`), never from one row.
 """
 
+import calendar
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ _NAME = "|".join(sorted(MONTH_OF, key=len, reverse=True)).replace("o", "[o0]").r
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d|T\d)",
+        r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d(?!\d:\d)|T\d)",  # or a time of day follows
         r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
-        r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d)",
+        r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d(?!\d:\d))",
         rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})(?![^\W\d_])\.?"
         r"(?:,?\s?[-/]?(?:de\s)?(?P<y>\d{4}|'?\d{2}(?![\d.,:])))?",
         rf"(?P<name>{_NAME})(?![^\W\d_])\.?\s?[-/]?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?![\d.])"
@@ -29,9 +30,14 @@ _PATTERNS = tuple(
         r"(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})\.?(?![\d/,])",
     )
 )
-_DAYS = re.compile(  # "01 - 31 Jan 2025", "1.-31.1.2025"
-    r"(?<!\d)(?P<first>\d{1,2})\.?\s?[-–]\s?(?P<last>\d{1,2})"
+_DAYS = re.compile(  # "01 - 31 Jan 2025", "1.-31.1.2025", "1 au 31 mars 2025"
+    r"(?<!\d)(?P<first>\d{1,2})(?:er|st)?\.?\s?(?:[-–]|au|al|bis|to|tot|t/m|a)\s?(?P<last>\d{1,2})"
     rf"(?P<end>\.?\s?(?:{_NAME})[^\W\d_]*\.? \d{{4}}|\.\d{{1,2}}\.\d{{4}})",
+    re.IGNORECASE,
+)
+_MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025", "2025年3月分"
+    rf"(?<![^\W_])(?<!\d[ .-])(?<!\d\. )(?:(?P<name>{_NAME})\.?,? ?(?P<y>(?:19|20)\d\d)"
+    r"|(?P<y2>20\d\d)\s?[年년]\s?(?P<m>\d{1,2})\s?[月월][分度]?)\W*$",
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # of which the year may be the first or the last number
@@ -144,6 +150,16 @@ def find_periods(lines: Sequence[str], order: DateOrder) -> Iterator[tuple[date,
             start = resolve_date(first, order, None) or resolve_date(first, order, (end - timedelta(days=300), end))
             if start and timedelta(0) < end - start <= timedelta(days=400):
                 yield start, end
+
+
+def find_months(lines: Iterable[str]) -> Iterator[tuple[date, date]]:
+    """The first and the last day of each month that a line ends with, such as "March 2025"."""
+    for line in lines:
+        if match := _MONTH.search(line):
+            year = int(match["y"] or match["y2"])
+            month = MONTH_OF[match["name"].lower().translate(MISREAD)] if match["name"] else int(match["m"])
+            if start := _date(year, month, 1):
+                yield start, start.replace(day=calendar.monthrange(year, month)[1])
 
 
 def _printed(match: re.Match[str]) -> PrintedDate | None:

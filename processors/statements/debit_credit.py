@@ -31,21 +31,33 @@ class RowAmounts:
 
 
 def set_directions(
-    rows: Sequence[RowAmounts], opening: Decimal | None, *, is_card: bool, unmarked: int | None = None
+    rows: Sequence[RowAmounts],
+    opening: Decimal | None,
+    closing: Decimal | None = None,
+    *,
+    is_card: bool,
+    unmarked: int | None = None,
+    owes_negative: bool = False,
 ) -> bool:
     """Set every direction that can be determined; return True if the account is a liability (a card, a loan).
 
     The balance of a liability is the amount owed: it rises with each debit.
 
     unmarked: the direction of amounts without a sign in earlier documents, which applies where nothing is marked.
+    owes_negative: the card prints what is owed with a minus, and so its purchases.
     """
     usual = _conventions(rows, is_card)
     meanings = (unmarked,) if unmarked and usual == (0,) else usual
-    conventions = [(meaning, liability) for meaning in meanings for liability in (is_card, False)]
-    best = max(conventions, key=lambda each: _count_explained(rows, opening, *each, is_card=is_card))
-    meaning, is_liability = best
+    conventions = [(meaning, liability, is_card) for meaning in meanings for liability in (is_card, False)]
+    if is_card:  # a minus is money in on most cards, money out on some
+        conventions += [(meaning, True, False) for meaning in meanings]
+    if owes_negative:
+        conventions = [(1, True, False)]
+    meaning, is_liability, minus_is_in = max(
+        conventions, key=lambda each: _count_explained(rows, opening, closing, *each)
+    )
     for row in rows:
-        row.direction = _direction(row, meaning, is_card=is_card)
+        row.direction = _direction(row, meaning, minus_is_in=minus_is_in)
     _solve_by_balances(rows, opening, -1 if is_liability else 1)
     return is_liability
 
@@ -61,21 +73,26 @@ def _conventions(rows: Sequence[RowAmounts], is_card: bool) -> tuple[int, ...]:
 
 
 def _count_explained(
-    rows: Sequence[RowAmounts], opening: Decimal | None, unmarked: int, liability: bool, *, is_card: bool
+    rows: Sequence[RowAmounts],
+    opening: Decimal | None,
+    closing: Decimal | None,
+    unmarked: int,
+    liability: bool,
+    minus_is_in: bool,
 ) -> int:
     """The number of printed balances that follow from the balance before."""
     factor = -1 if liability else 1
     fits, balance = 0, opening
     for row in rows:
         if balance is not None:
-            balance += factor * _direction(row, unmarked, is_card=is_card) * row.value
+            balance += factor * _direction(row, unmarked, minus_is_in=minus_is_in) * row.value
         if row.balance is not None:
             fits += balance == row.balance
             balance = row.balance
-    return fits
+    return fits + (balance is not None and balance == closing)
 
 
-def _direction(row: RowAmounts, unmarked: int, *, is_card: bool) -> int:
+def _direction(row: RowAmounts, unmarked: int, *, minus_is_in: bool) -> int:
     if row.debit and row.debit.value:
         return -1
     if row.credit and row.credit.value:
@@ -86,7 +103,7 @@ def _direction(row: RowAmounts, unmarked: int, *, is_card: bool) -> int:
     if amount.side:
         return 1 if amount.side == "credit" else -1
     if amount.sign:
-        return (1 if amount.sign == "+" else -1) * (-1 if is_card else 1)
+        return (1 if amount.sign == "+" else -1) * (-1 if minus_is_in else 1)
     if row.section:
         return 1 if row.section == "credits" else -1
     return unmarked

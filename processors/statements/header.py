@@ -14,19 +14,25 @@ _LEAST_SUMMARY = 2  # labels side by side; a single one may be the text of a row
 _BETWEEN_CELLS = " | "
 _LABEL_GAP = 1.2  # line heights between the words of one label
 _MOST_NAME_WORDS = 5
-_NUMBER = r"(?P<number>[a-z]{0,2}[\dx*][\dx* \-/.]{3,32}[\dx*])(?![a-z0-9])"
+_SUB_ACCOUNT = r"(?:-[a-z]{1,3}\d{0,3}(?![a-z0-9]))?"  # "48213-S70", "041287-EOP"
+_NUMBER = rf"(?P<number>[a-z]{{0,2}}[\dx*][\dx* \-/.]{{3,32}}[\dx*](?![a-z0-9]){_SUB_ACCOUNT})"
 _ACCOUNT_LABEL = (
     r"(?:account|acct\.?)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
-    r"|[^\W\d_]{0,9}konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
+    r"|account ending(?: in)?|(?!referenz|gegen)[^\W\d_]{0,9}konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
     r"|(?:numero|n°|no\.?|nº) (?:de |do |del? |di )?(?:compte|cuenta|conta|conto)|n° compte"
     r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente)?|conta(?: corrente| simples| a ordem)?"
     r"|conto(?: corrente)?)"
     r"(?: (?:n°|nº|n\.?o?\.?|no\.?|numero|nr\.?))?"
     r"|rekening ?(?:nummer|nr\.?)?|(?:nr|numer) rachunku|rachunek|hesap(?: (?:no|numarasi))?\.?|(?:cislo )?uc(?:tu|et)"
-    r"|szamlaszam|tilinumero|[^\W\d_]{0,9}konto|account(?= ?:? ?\d[\d -]{5})|口座番号|계좌번호|账号"
+    r"|szamlaszam|tilinumero|(?!referenz|gegen)[^\W\d_]{0,9}konto|account(?= ?:? ?\d[\d -]{5})|口座番号|계좌번호|账号"
 )
 _ACCOUNT = re.compile(rf"(?:^|[^a-z])(?:{_ACCOUNT_LABEL})\s?[:.]?\s?{_NUMBER}")
-_CARD_NUMBER = re.compile(rf"(?:card|karten|carte|tarjeta) ?(?:number|no\.?|nummer|n°)?\s?:?\s?{_NUMBER}")
+_CARD_NUMBER = re.compile(
+    r"(?:(?:card|karten|carte|tarjeta) ?(?:number|no\.?|nummer|n°)?|card ending(?: in)?|カード番号)"
+    rf"\s?:?\s?{_NUMBER}"
+)
+_PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other
+_NUMBERED = re.compile(r"(?:n°|nº|no\.?|nr\.?|#)\s?:?\s?(?P<number>\d[\d ]{4,}\d(?: ?[a-z]\b)?)")
 _OF_YEAR = re.compile(r"\d{1,3}/(?:19|20)\d\d")  # the number of a statement, "Estratto conto n. 4/2025"
 _LABEL_ONLY = re.compile(rf"(?:[^\d:]{{0,20}} )?(?:{_ACCOUNT_LABEL})\s?:?")
 _NUMBER_ONLY = re.compile(r"(?=(?:[^\d]*\d){4})[\dxX*•][\dxX*•\-/. ]{3,32}[\dxX*•]")
@@ -48,6 +54,10 @@ _PERSON = re.compile(
     r"(?:Mr|Mrs|Ms|Miss|Dr|Herr|Frau|M\.|Mme|Sr\.|Sra\.|Messrs|Mw\.|Dhr\.|Sig\.|Pan|Pani)\.?\s+\S.*"
     r"|(?:MR|MRS|MS|MISS)\s+\S.*|\S.*\s様",
 )
+_NO_NAME = re.compile(
+    r"\b(?:statements?|services?|information|numbers?|accounts?|name|copy|details|summary|address|branch|type|care|since"
+    r"|support|relations|id)\b|:$"
+)
 _LABEL = re.compile(r"sort ?code|account|number|iban|bic|nr\.?$|no\.?$|:$")
 _PAGE_OF = re.compile(r"(?:page|seite|pagina|blatt|feuillet|p\.)?\s*(\d{1,3})\s?(?:of|/|von|sur|de)\s?(\d{1,3})")
 
@@ -57,6 +67,8 @@ class AccountTracker:
 
     def __init__(self):
         self.current = ""
+        self.wallet = ""  # the number of a phone, which is that of the account if no other is named
+        self.numbered = ""  # the last number in a line above rows, whatever it is called
         self._by_label: dict[str, str] = {}
 
     def update(self, text: str, *, below: str = "") -> bool:
@@ -68,8 +80,20 @@ class AccountTracker:
         for label, number in (*_find_numbers(text), *_find_numbers(together), ("account", below)):
             if number:
                 return self._begin(label, number)
-        card = None if self.current else _CARD_NUMBER.search(normalize(text))
+        self._keep_other_numbers(normalize(together))
+        card = None if self.current else _CARD_NUMBER.search(normalize(together))
         return self._begin("card", _compact(card["number"])) if card else False
+
+    def begin_numbered(self) -> None:
+        """Begin the account whose number is in the lines above, without a label that is known."""
+        if self.numbered:
+            self.current, self._by_label, self.numbered = self.numbered, {"account": self.numbered}, ""
+
+    def _keep_other_numbers(self, text: str) -> None:
+        if match := _PHONE_NUMBER.search(text):
+            self.wallet = self.wallet or _compact(match["number"])
+        if match := _NUMBERED.search(text):
+            self.numbered = _compact(match["number"])
 
     def _begin(self, label: str, number: str) -> bool:
         known = self._by_label.get(label)
@@ -98,8 +122,10 @@ def _compact(number: str) -> str:
 
 
 def _is_date(number: str) -> bool:
+    """True for a date, or two."""
     printed = parse_date(number)
-    return printed is not None and printed.length == len(number)
+    rest = number[printed.length :].lstrip(" -–/") if printed else ""
+    return printed is not None and (not rest or (printed.year is not None and parse_date(rest) is not None))
 
 
 def separate_cells(line: TextLine, height: float) -> str:
@@ -167,14 +193,20 @@ def find_holder(lines: Sequence[TextLine]) -> str:
 def _labelled_name(cells: Sequence[tuple[PageWord, ...]], below: Sequence[tuple[PageWord, ...]]) -> str:
     """The name after a label, in the next cell, or below it where the next cell is a label, too."""
     for cell, following in zip(cells, [*cells[1:], None], strict=False):
-        if match := _HOLDER.fullmatch(_text(cell)):
+        match = _HOLDER.fullmatch(_text(cell))
+        if match and _is_name(match["name"]):
             return match["name"].strip()
         if _HOLDER_ONLY.fullmatch(_text(cell)):
             under = [each for each in below if each[0].left < cell[-1].right and cell[0].left < each[-1].right]
             beside = [following] if following and not _LABEL.search(normalize(_text(following))) else []
             names = map(_text, (*beside, *under))
-            return next((name for name in names if not any(char.isdigit() for char in name)), "")
+            return next(filter(_is_name, names), "")
     return ""
+
+
+def _is_name(text: str) -> bool:
+    """False for digits, and for titles and labels such as "Customer Statement"."""
+    return not any(char.isdigit() for char in text) and not _NO_NAME.search(normalize(text))
 
 
 def _text(cell: Sequence[PageWord]) -> str:

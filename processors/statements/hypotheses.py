@@ -73,7 +73,8 @@ def _is_better(other: StatementDocument, best: StatementDocument) -> bool:
     """True if balances confirm more rows of `other`; if they confirm none of them, it must not replace any rows."""
     if not best.rows:
         return bool(other.rows) and rate(other) > rate(best) - _DOUBT * len(other.rows)
-    proves = all(is_confirmed(each) for each in other.statements)
+    confirmed = [is_confirmed(each) for each in other.statements]
+    proves = any(confirmed) and all(confirmed[at] or is_plausible(each) for at, each in enumerate(other.statements))
     return proves and rate(other) > rate(best) + max(_BETTER, _BETTER_SHARE * len(other.rows))
 
 
@@ -121,6 +122,12 @@ def is_confirmed(statement: Statement) -> bool:
     found = confirmation(statement)
     enough = found.links >= LEAST_LINKS or (found.links and found.rows >= _LEAST_ROWS)
     return bool(enough) and found.rows > found.contradicted
+
+
+def is_plausible(statement: Statement) -> bool:
+    """True for a statement of too few rows to be confirmed, if its balances follow from them."""
+    found = confirmation(statement)
+    return len(statement.rows) < _LEAST_ROWS and bool(found.links) and not found.contradicted and not found.loose
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """IBANs: where a text has them, and the currency of their country. Pure.
 
-Lengths are those of the IBAN registry (SWIFT, release 99). `find_ibans` does not verify check digits: OCR may misread
+Lengths are those of the IBAN registry (SWIFT, release 99). `find_ibans` needs no valid check digits: OCR may misread
 one.
 """
 
@@ -17,7 +17,7 @@ SK:24:EUR SM:27:EUR TN:24:TND TR:26:TRY UA:29:UAH VA:22:EUR XK:20:EUR
 """
 _LENGTHS = {each[:2]: int(each[3:5]) for each in _REGISTRY.split()}
 _CURRENCIES = {each[:2]: each[6:] for each in _REGISTRY.split()}
-_LEAST_DIGITS = 0.6  # of its characters: "NO 14 2ND CROSS STREET" is an address
+_LEAST_DIGITS = 0.6  # of its characters, if its check digits are wrong: "NO 14 2ND CROSS STREET" is an address
 _IBAN = re.compile(r"\b(?P<country>[A-Z]{2}) ?\d{2}(?: ?[A-Z0-9]){10,30}")
 
 
@@ -26,7 +26,9 @@ def find_ibans(text: str) -> Iterator[str]:
     for match in _IBAN.finditer(text):
         number, length = match[0].replace(" ", ""), _LENGTHS.get(match["country"], 0)
         digits = sum(char.isdigit() for char in number[:length])
-        if length and len(number) >= length and digits >= _LEAST_DIGITS * length:
+        if not length or len(number) < length:
+            continue
+        if digits >= _LEAST_DIGITS * length or has_valid_check_digits(number[:length]):
             yield number[:length]
 
 

@@ -13,7 +13,7 @@ Section = Literal["debits", "credits"]
 
 # columns: each pattern matches a complete heading
 _COLUMNS: dict[Column, str] = {
-    "value_date": r"value(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
+    "value_date": r"value\.?(?: (?:date|dt\.?))?|val\.? date|valuta|wert(?:stellung|datum|tag)?|wertstellung"
     r"|rentedatum|rentedato|rantedag|arvopv|arvopaiva|valutadato|valutadatum|data valuta"
     r"|date (?:de )?valeur|valeur|fecha(?: de)? valor|f\.? valor|valor|effective date",
     "date": r"date|(?:transaction|posting|posted|booking|trans\.?|post|process(?:ing)?|entry) date|date posted|buchung"
@@ -27,7 +27,7 @@ _COLUMNS: dict[Column, str] = {
     r"|operations?|nature (?:de l'|des )?operations?|detail des operations|concepto|descripcion|detalle|movimiento|what"
     r"|omschrijving|naam ?/ ?omschrijving|mededeling(?:en)?|descrizione(?: (?:delle )?(?:operazion[ei]|moviment[io]))?"
     r"|causale|dettagli|activity|forklaring|tekst|beskrivning|beskrivelse|selite"
-    r"|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
+    r"|remarks?|buchungsinformation(?:en)?|buchungstext ?/ ?verwendungszweck|auftraggeber ?/ ?empfanger",
     "reference": r"ref(?:erence)?\.?(?: no\.?)?|ref\. ?(?:nr|num)\.?|cheque(?: no\.?| number)?|check(?: no\.?| number)?"
     r"|referenz|beleg(?:-?nr\.?)?|type|code|referencia|num(?:ero)?\.?|n°|no\.?|pn-?nr\.?|doc\.?|chq\.?"
     r"|(?:chq|cheque)\.? ?/ ?ref\.?(?: ?no\.?)?",
@@ -36,7 +36,7 @@ _COLUMNS: dict[Column, str] = {
     r"|(?:bedrag )?af|ut(?: (?:av|fra) konto)?|ud|afschrijving(?:en)?|debet|dare|addebit[io]|uscite|adeudos?|salidas?"
     r"|(?:debit|withdrawal) (?:amount|amt\.?)",
     "credit": r"credits?|(?:money |paid )?in|deposits?|receipts?|received|lodgements?|haben|gutschrift(?:en)?|eingang"
-    r"|(?:bedrag )?bij|inn?(?: pa konto)?|ind|bijschrijving(?:en)?|avere|accredit[io]|entrate"
+    r"|(?:bedrag )?bij|inn?(?: pa konto)?|ind|bijschrijving(?:en)?|avere|accredit[io]|entrate|depots?"
     r"|einnahmen|zu ihren gunsten|abonos?|haber|ingresos?|versements?|recettes?|entradas?"
     r"|(?:credit|deposit) (?:amount|amt\.?)|paid into",
     "amount": r"(?:transaction )?amount|betrag|umsatz|umsatze|montant|importe|value in|sum|cantidad|amt\.?"
@@ -58,19 +58,21 @@ _COLUMN_PATTERNS = {name: _compile(f"(?:{words}){_CURRENCY_TAIL}:?") for name, w
 _SPECIALS: tuple[tuple[Special, str], ...] = (
     (
         "carried",
-        r"(?:balance |total )?(?:carried (?:forward|over|down)|c/f|c/fwd|c/d)|zwischensaldo|ubertrag auf|a reporter"
-        r"|suma y sigue|solde a reporter|continued",
+        r"(?:balance |total )?(?:carried (?:forward|over|down)|c/f|c/fwd|c/d)|zwischensaldo|a reporter"
+        r"|ubertrag auf (?:seite|blatt|neue|folge|nachste)[a-z]*|suma y sigue|solde a reporter|continued",
     ),
     (
         "opening",
         r"(?:your )?(?:opening|previous|start(?:ing)?|beginning|old|last statement|former) balance"
         r"|(?:balance |total )?(?:brought (?:forward|over|down)|b/f|b/fwd|b/d)|balance forward"
         r"|balance (?:from )?(?:last|previous) statement|balance on last|anfangssaldo|alter (?:saldo|kontostand)"
-        r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag|eroffnungssaldo|solde (?:initial|precedent|anterieur)"
+        r"|saldovortrag|vortrag|saldo ?ubertrag|ubertrag(?= (?:(?:von|aus) )?(?:seite|blatt|vor|letzt)|\W*(?:\d|$))"
+        r"|eroffnungssaldo"
+        r"|saldo (?:der |aus der )?letzte[nrs]? (?:abrechnung|rechnung)|solde (?:initial|precedent|anterieur|reporte)"
         r"|(?:ancien|premier) solde|report|solde d'ouverture|saldo (?:inicial|anterior|de apertura|previo)"
         r"|suma anterior|vorig saldo|beginsaldo|saldo (?:iniziale|precedente)"
         r"|nyito egyenleg|alkusaldo|ingaende (?:saldo|balans)|inngaende saldo|pocatecni zustatek|saldo poczatkowe"
-        r"|acilis bakiyesi|devreden bakiye|sold initial",
+        r"|acilis bakiyesi|devreden bakiye|sold (?:initial|anterior|precedent)|saldo awal",
     ),
     (
         "closing",
@@ -79,7 +81,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"|solde (?:final|nouveau|de cloture|en fin)|saldo (?:final|actual|nuevo|de cierre)|nuevo saldo"
         r"|nieuw saldo|eindsaldo|saldo finale|nuovo saldo|saldo al corte"
         r"|zaro egyenleg|loppusaldo|utgaende (?:saldo|balans)|konecny zustatek|saldo koncowe|kapanis bakiyesi"
-        r"|sold final",
+        r"|sold final|saldo akhir",
     ),
     (
         "standing",  # opening or closing, depending on its position
@@ -93,7 +95,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"(?:total|sum of) (?:of )?(?:debits|money out|paid out|withdrawals|payments(?: out)?|charges|purchases"
         r"|cargos|debe|adeudos|des debits|debits?|soll)|(?:money|paid) out|summe (?:soll|belastungen|lastschriften"
         r"|ausgange)|tota(?:al|le) (?:af(?:geschreven|schrijvingen)?|debet|dare|addebiti|uscite)"
-        r"|withdrawals and (?:other )?debits|total salidas"
+        r"|withdrawals and (?:other )?debits|mutasi db|total salidas"
         r"|terhelesek osszesen|otot yhteensa|sum ut|total de (?:saidas|retiros)",
     ),
     (
@@ -101,13 +103,14 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"(?:total|sum of) (?:of )?(?:credits|money in|paid in|deposits|receipts|payments received|abonos|haber"
         r"|ingresos|des credits|credits?|haben)|(?:money|paid) in|summe (?:haben|gutschriften|eingange)"
         r"|tota(?:al|le) (?:bij(?:geschreven|schrijvingen)?|credit|avere|accrediti|entrate)"
-        r"|deposits and (?:other )?credits|total entradas|jovairasok osszesen|panot yhteensa|sum inn?"
+        r"|deposits and (?:other )?credits|mutasi cr|total entradas|jovairasok osszesen|panot yhteensa|sum inn?"
         r"|total de (?:entradas|depositos)",
     ),
     (
         "total",
         r"(?:sub)?totals?(?: des (?:mouvements|operations))?\b(?! [a-z]{3,})|summe(?:n)?\b|umsatzsumme|totaux"
-        r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)",
+        r"|sumas?\b|total (?:movimientos|transactions|turnover|for (?:the )?period)|gesamt(?:summe|umsatz)"
+        r"|total (?:[a-z]+ ){1,3}(?:in (?:19|20)\d\d|(?:for )?this (?:period|year)|year.to.date)",
     ),
 )
 # headings above some of the rows: each pattern matches a complete line
@@ -122,13 +125,15 @@ _SECTION_PATTERNS = {name: _compile(words) for name, words in _SECTIONS.items()}
 _SPECIAL_PATTERNS = tuple((name, _compile(rf"(?:{words})(?![a-z])")) for name, words in _SPECIALS)
 
 
+_KANA_MARKS = "\u3099\u309a"  # they make another letter of the one before
 _LETTERS = str.maketrans({"’": "'", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "ı": "i"})
 
 
 def normalize(text: str) -> str:
-    """Lower case, without accents, one space between words."""
+    """Lower case, without accents, one space between words; kana and hangul as they are usually encoded."""
     split = unicodedata.normalize("NFKD", text.translate(_LETTERS))
-    return " ".join("".join(char for char in split if not unicodedata.combining(char)).lower().split())
+    plain = "".join(char for char in split if char in _KANA_MARKS or not unicodedata.combining(char))
+    return " ".join(unicodedata.normalize("NFC", plain).lower().split())
 
 
 def match_column(text: str) -> Column | None:
@@ -150,5 +155,7 @@ def match_section(text: str) -> Section | None:
 def match_special(text: str) -> Special | None:
     """What kind of line the text begins, other than a row: an opening balance, a total, …"""
     wanted = normalize(text)
+    if wanted.startswith("total payments and ") and "credit" in wanted:
+        return "credits"  # what was paid on a card
     found = next((name for name, pattern in _SPECIAL_PATTERNS if pattern.match(wanted)), None)
     return found or (match_section(wanted.removeprefix("total ")) if wanted.startswith("total ") else None)

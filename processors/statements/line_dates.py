@@ -14,6 +14,7 @@ DATE_WORDS = 4  # of one date at most
 LOOSE = 2.0  # line heights that a cell may be left of its heading
 RUNNING_GAP = 0.6  # line heights; closer text after an amount is a sentence around it
 YEAR = re.compile(r"(?:19|20)\d\d")
+TIME = re.compile(r"\d{1,2}:\d\d(?::\d\d)?")
 
 
 def take_year(words: list[PageWord], headings: Sequence[Heading], height: float) -> int | None:
@@ -27,6 +28,23 @@ def take_year(words: list[PageWord], headings: Sequence[Heading], height: float)
     for word in years:
         words.remove(word)
     return int(years[0].text) if years else None
+
+
+def take_time(words: list[PageWord], headings: Sequence[Heading], height: float) -> None:
+    """Remove a time of day in the column of dates: below a date, or right after it."""
+    window = date_window("date", headings, height)
+    for before, word in zip([None, *words], list(words), strict=False):
+        if window is None or not TIME.fullmatch(word.text) or word.left < window[0]:
+            continue
+        follows = before is not None and word.left - before.right < _DATE_GAP * height
+        is_after = follows and window[0] <= before.left < window[1] and parse_date(before.text)
+        if is_after or (word is words[0] and abs(word.left - _left_of("date", headings)) < LOOSE * height):
+            words.remove(word)
+            return
+
+
+def _left_of(column: Column, headings: Sequence[Heading]) -> float:
+    return min(heading.left for heading in headings if heading.column == column)
 
 
 def take_both_dates(words: list[PageWord], headings: Sequence[Heading]) -> tuple[PrintedDate, PrintedDate] | None:
@@ -83,6 +101,7 @@ def _remove(words: list[PageWord], at: int, length: int) -> None:
             length -= len(word.text) + 1
         else:
             rest = word.text[length:].strip()
+            rest = "" if TIME.fullmatch(rest) else rest
             share = (word.right - word.left) * length / len(word.text)
             words[at : at + 1] = (
                 [PageWord(rest, word.left + share, word.top, word.right, word.bottom, word.confidence)]

@@ -12,10 +12,12 @@ from processors.statements.line_dates import (
     DATE_WORDS,
     LOOSE,
     RUNNING_GAP,
+    TIME,
     YEAR,
     date_window,
     take_both_dates,
     take_date,
+    take_time,
     take_year,
 )
 from processors.statements.table import MONEY, AmountCell, Heading, MoneyColumns, find_amounts
@@ -165,6 +167,7 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
     parts = LineParts(line)
     words = list(line.words)
     parts.year = take_year(words, headings, height)
+    take_time(words, headings, height)
     if _take_labelled_date(parts, words):
         return parts
     parts.date, parts.value_date = take_both_dates(words, headings) or (
@@ -178,6 +181,8 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
         words.pop()
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
+        if columns.covers(word) and word.text == "0":
+            continue  # no amount, where the others have no decimals
         if columns.covers(word) and any(char.isdigit() for char in word.text):
             parts.unreadable.append(word.text)
         nearest = _text_column(word, text_headings, height)
@@ -206,10 +211,16 @@ def starts_in_text(line: TextLine, headings: Sequence[Heading], height: float) -
     dates = [heading for heading in headings if heading.column in ("date", "value_date")]
     texts = [heading.left for heading in headings if heading.column == "description"]
     first = min((heading.left for heading in dates), default=0.0)
-    left = next((word.left for word in line.words if not YEAR.fullmatch(word.text)), line.words[0].left)
+    left = text_left(line)
     if texts and min(texts) < first:
         return left >= min(texts) - LOOSE * height
     return left > first + LOOSE * height
+
+
+def text_left(line: TextLine) -> float:
+    """The left edge of a line without a year or a time of day at its start."""
+    texts = (word.left for word in line.words if not YEAR.fullmatch(word.text) and not TIME.fullmatch(word.text))
+    return next(texts, line.words[0].left)
 
 
 def _take_labelled_date(parts: LineParts, words: Sequence[PageWord]) -> bool:

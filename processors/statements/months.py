@@ -1,4 +1,4 @@
-"""Names of months as printed: those of CLDR for twenty languages, without accents, and as OCR misreads them. Pure."""
+"""Names of months as printed: those of CLDR for 22 languages, without accents, and as OCR misreads them. Pure."""
 
 import unicodedata
 
@@ -44,6 +44,14 @@ _FURTHER = {
     12: "ara aralık decembra decembrie decembris des desember desembre dets detsember dezembro gru grudnia grudzień"
     " gruodis gruodžio joulu joulukuu joulukuuta prosince prosinec",
 }
+# Indonesian and Malay, without those above and "mac", which is a word of other languages
+_MALAY = {
+    3: "maret",
+    7: "julai",
+    8: "agustus ogos",
+    11: "nopember",
+    12: "disember",
+}
 MISREAD = str.maketrans("01|", "oll")  # OCR's "0ct" and "Ju1"
 
 
@@ -52,6 +60,7 @@ def _plain(name: str) -> str:
     return "".join(char for char in split if not unicodedata.combining(char))
 
 
-_NAMES = {name: number for table in (_FURTHER, _MONTHS) for number, names in table.items() for name in names.split()}
+_TABLES = (_MALAY, _FURTHER, _MONTHS)
+_NAMES = {name: number for table in _TABLES for number, names in table.items() for name in names.split()}
 MONTH_OF = {_plain(name): number for name, number in _NAMES.items()} | _NAMES
 MONTH_OF |= {name.replace("i", "l"): number for name, number in MONTH_OF.items()}  # "Juni" as "Jun1"

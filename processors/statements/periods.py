@@ -11,6 +11,7 @@ from processors.statements.dates import (
     PrintedDate,
     detect_date_order,
     find_dates,
+    find_months,
     find_periods,
     resolve_date,
 )
@@ -46,6 +47,8 @@ def decide_dates(items: Sequence[RawRow | RawFigure], reading: RawDocument, know
     everything = [line.text for _, line in reading.outside]
     order = detect_date_order(printed, None, known)
     found = _best_period(own, printed, order) or _best_period(everything, printed, order)
+    if not found and (month := _month_of_rows(own or everything, printed)):
+        return Dates(order, month, True, _order_notes(printed, order))
     if found:
         order = detect_date_order(printed, found, known)
         start, end = _best_period(own, printed, order) or found
@@ -79,6 +82,12 @@ def _best_period(texts: Sequence[str], printed: Sequence[PrintedDate], order: Da
             if len(printed) < _LEAST_ROWS or _count_inside(printed, best):
                 return best
     return None
+
+
+def _month_of_rows(texts: Sequence[str], printed: Sequence[PrintedDate]) -> Period | None:
+    """The printed month that all rows fall into."""
+    months = find_months(texts)
+    return next((month for month in months if printed and _count_inside(printed, month) == len(printed)), None)
 
 
 def _count_inside(printed: Sequence[PrintedDate], period: Period) -> int:

@@ -66,6 +66,7 @@ class RawDocument:
     lines: list[TextLine] = field(default_factory=list)
     figure_lines: list[tuple[str, TextLine]] = field(default_factory=list)  # of balances in tables, with their account
     not_rows: list[tuple[str, TextLine]] = field(default_factory=list)  # with amounts, with their account
+    row_lines: set[int] = field(default_factory=set)  # the ids of the lines of rows
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     frames: dict[int, PageFrame] = field(default_factory=dict)  # by page, where it is known

@@ -15,6 +15,7 @@ from processors.statements.header import (
     separate_summaries,
 )
 from processors.statements.keywords import Column, Section, match_section
+from processors.statements.line_dates import take_date
 from processors.statements.lines import (
     LineCounts,
     LineParts,
@@ -22,6 +23,7 @@ from processors.statements.lines import (
     find_impossible_dates,
     split_line,
     starts_in_text,
+    text_left,
 )
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.records import Unread
@@ -93,7 +95,7 @@ class _PageReader:
             if table.is_beside_another:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
             self._read_table(own, line_height(lines))
-        self.document.last_account = self._accounts.current
+        self.document.last_account = self._accounts.current or self._accounts.wallet
         rows = [item for item in self.document.items[before:] if isinstance(item, RawRow)]
         if not rows and lines:
             self.document.unread.append(Unread(page.number, "", "no rows were found on this page"))
@@ -132,8 +134,7 @@ class _PageReader:
         if {heading.column for heading in self._headings} == {"date", "balance"}:
             return  # a ledger of daily balances lists no rows
         lines, summaries = separate_summaries(lines, height)
-        cells = [cell for line in lines for cell in find_amounts(line.words, height)]
-        columns = MoneyColumns(self._headings, cells, height)
+        columns = self._find_columns(lines, height)
         self._row = None
         taken = [split_line(line, self._headings, columns, height) for line in lines]
         for parts, below in zip(taken, taken[1:], strict=False):
@@ -150,6 +151,15 @@ class _PageReader:
         self._end_row()
         for page, name, amount in summaries:
             self._add_figure(page, self._opening_or_closing(name, amount), {"": amount})
+
+    def _find_columns(self, lines: Sequence[TextLine], height: float) -> MoneyColumns:
+        cells, dated = [], set()
+        for line in lines:
+            found = find_amounts(line.words, height)
+            cells += found
+            if take_date(list(line.words), "date", self._headings, height):
+                dated |= {id(cell) for cell in found}
+        return MoneyColumns(self._headings, cells, height, dated)
 
     def _read_line(self, parts: LineParts, height: float) -> None:
         self._read_year(parts)
@@ -218,7 +228,7 @@ class _PageReader:
     def _is_further_text(self, parts: LineParts, height: float) -> bool:
         """True if a line begins where the text of rows does: below its heading, or below the text of the row above."""
         left = self._row.text_left
-        is_below = left is not None and abs(parts.line.words[0].left - left) < height
+        is_below = left is not None and abs(text_left(parts.line) - left) < height
         return is_below or starts_in_text(parts.line, self._headings, height)
 
     def _begin_section(self, section: Section | None) -> None:
@@ -310,6 +320,7 @@ class _PageReader:
     def _extend_row(self, parts: LineParts) -> None:
         row = self._row
         row.lines += 1
+        self.document.row_lines.add(id(parts.line))
         if parts.year and row.date and row.date.year is None:
             row.date = self._last_date = replace(row.date, year=parts.year)
         row.value_date = row.value_date or parts.value_date
@@ -350,8 +361,16 @@ class _PageReader:
         self, page: int, name: str, cells: Mapping[str, AmountCell], date: PrintedDate | None = None
     ) -> None:
         money = {column: cell.text for column, cell in cells.items()}
+        if name == "opening" and self._is_of_another_account(money):
+            self._accounts.begin_numbered()
         box = unite(cell.box for cell in cells.values() if cell.box)
         self.document.items.append(RawFigure(page, self._accounts.current, name, money, date, box))
+
+    def _is_of_another_account(self, money: Mapping[str, str]) -> bool:
+        """True for an opening balance that is not the closing balance printed last."""
+        last = next((item for item in reversed(self.document.items) if isinstance(item, RawFigure)), None)
+        is_closed = last is not None and last.name == "closing" and last.account == self._accounts.current
+        return is_closed and last is self.document.items[-1] and not set(money.values()) & set(last.money.values())
 
     def _report_unread(self, line: TextLine, why: str) -> None:
         self.document.unread.append(Unread(line.page, line.text, why, line.box))

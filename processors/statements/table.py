@@ -3,7 +3,7 @@
 import functools
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from processors.statements import currencies
@@ -190,16 +190,19 @@ def find_amounts(words: Sequence[PageWord], height: float) -> list[AmountCell]:
 class MoneyColumns:
     """The money column of an amount, by the positions of all amounts of the table."""
 
-    def __init__(self, headings: Sequence[Heading], cells: Sequence[AmountCell], height: float):
+    def __init__(
+        self, headings: Sequence[Heading], cells: Sequence[AmountCell], height: float, dated: Collection[int] = ()
+    ):
+        """`dated`: the ids of the cells on lines with a date, which count more: others may be totals."""
         self._clusters: list[_Cluster] = []
         for group in _cluster_cells(sorted(cells, key=lambda cell: cell.right), height):
             left = statistics.median(cell.left for cell in group)
             right = statistics.median(cell.right for cell in group)
             nearest = min(headings, key=lambda heading: _distance(heading, left, right))
             column = nearest.column if nearest.column in MONEY or nearest.column == "other" else None
-            self._clusters.append(_Cluster(column, left, right, len(group)))
+            self._clusters.append(_Cluster(column, left, right, len(group), sum(id(cell) in dated for cell in group)))
         for cluster in self._clusters:
-            main = max((c for c in self._clusters if c.column == cluster.column), key=lambda c: c.size)
+            main = max((c for c in self._clusters if c.column == cluster.column), key=lambda c: (c.dated, c.size))
             if cluster.column != "other" and (cluster.right < main.left or cluster.left > main.right):
                 cluster.column = None
 
@@ -239,6 +242,7 @@ class _Cluster:
     left: float
     right: float
     size: int
+    dated: int  # of them, those on lines with a date
 
 
 def _longest_heading(words: Sequence[PageWord], height: float) -> tuple[Column, int] | None:
