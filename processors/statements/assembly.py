@@ -212,6 +212,7 @@ def _row(raw: RawRow, dates: Dates) -> Row:
     row.section, row.confidence, row.box = raw.section_number, raw.confidence, raw.box
     if row.date is None:
         row.flags.append(_why_no_date(raw.date, raw.date_like))
+    row.flags += raw.doubts
     if dates.doubt and raw.date and raw.date.year is None:
         row.flags.append(dates.doubt)
     if raw.unreadable:

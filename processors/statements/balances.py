@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from processors.statements.amounts import DecimalMark, parse_amount
+from processors.statements.dates import PrintedDate
 from processors.statements.debit_credit import RowAmounts
 from processors.statements.keywords import Column, normalize
 from processors.statements.raw import NO_DATE, RawFigure, RawRow
@@ -126,6 +127,8 @@ def drop_turnovers(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> li
     """
     both = [item for item in items if _has_both(item)]
     turnovers: list[RawRow | RawFigure] = []
+    days: list[tuple[RawRow, RawRow]] = []  # a row, and the turnover of its day
+    run: list[RawRow] = []
     debits = credits = Decimal(0)
     for item in items:
         if not isinstance(item, RawRow):
@@ -133,12 +136,22 @@ def drop_turnovers(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> li
         values = [_value(item, column, mark) for column in ("debit", "credit")]
         if _has_both(item) and values == [debits, credits]:
             turnovers.append(item)
+            days += [(row, item) for row in run]
             debits = credits = Decimal(0)
+            run = []
         else:
+            run.append(item)
             debits, credits = debits + values[0], credits + values[1]
     if len(turnovers) < max(_LEAST_TURNOVERS, len(both)):
         return list(items)
+    for row, turnover in days:
+        if row.date and turnover.date and _day(row.date) != _day(turnover.date):
+            row.doubts.append(f"its date is not that of the turnover of its day, {turnover.date.text}")
     return [item for item in items if not any(item is each for each in turnovers)]
+
+
+def _day(printed: PrintedDate) -> tuple[object, ...]:
+    return printed.day, printed.month, printed.pair
 
 
 def _has_both(item: RawRow | RawFigure) -> bool:

@@ -6,6 +6,7 @@ A date is first found as its printed parts (`PrintedDate`); their meaning is dec
 
 import calendar
 import re
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -42,6 +43,7 @@ _MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025",
 )
 _SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # of which the year may be the first or the last number
 _LEAST_SHORT = 3  # fewer dates show no rule
+_NEARLY_ALL = 0.8  # of the dates; OCR may misread the others
 _SLACK = timedelta(days=45)  # a date further outside the period is in none of the years around it
 
 
@@ -107,13 +109,16 @@ def detect_date_order(
 
 def _puts_year_first(pairs: Sequence[PrintedDate]) -> bool:
     """True for "25.04.01", "25.04.15": the first of three numbers is the year, the last one changes most."""
-    numbers = [
-        [int(number) for number in re.findall(r"\d+", each.text)] for each in pairs if _SHORT.fullmatch(each.text)
-    ]
-    if len(numbers) < max(_LEAST_SHORT, len(pairs)):
+    texts = [each.text for each in pairs if _SHORT.fullmatch(each.text)]
+    numbers = [[int(number) for number in re.findall(r"\d+", text)] for text in texts]
+    if not numbers:
         return False
-    years, months, days = (set(each) for each in zip(*numbers, strict=True))
-    return max(years) - min(years) <= 1 and max(months) <= 12 and min(days) > 0 and len(days) > len(years) + 1
+    usual = statistics.median_low(first for first, _, _ in numbers)
+    good = [each for each in numbers if abs(each[0] - usual) <= 1 and 1 <= each[1] <= 12 and 1 <= each[2] <= 31]
+    if len(good) < max(_LEAST_SHORT, _NEARLY_ALL * len(pairs)):
+        return False
+    years, _, days = (set(each) for each in zip(*good, strict=True))
+    return max(years) - min(years) <= 1 and len(days) > len(years) + 1
 
 
 def resolve_date(printed: PrintedDate, order: DateOrder, period: tuple[date, date] | None) -> date | None:

@@ -28,6 +28,7 @@ class RawRow:
     confidence: float = 1.0
     date_is_inherited: bool = False
     date_like: str = ""  # printed as its date, but no day of the calendar
+    doubts: list[str] = field(default_factory=list)  # why a person should look at it
     bottom: float = 0.0
     text_left: float | None = None  # left edge of the text on its first line
     lines: int = 0

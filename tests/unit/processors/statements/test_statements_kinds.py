@@ -220,6 +220,20 @@ def test_turnover_of_a_day_is_no_row():
     assert not any(row.flags for row in document.rows)
 
 
+def test_row_whose_date_is_not_that_of_the_turnover_of_its_day_is_flagged():
+    document = read_typed("""
+        Data         Description                 Debit        Credit
+                     SOLD ANTERIOR                          1,000.00
+        03/03/2025   Plata la POS                87.43
+        03/03/2025   RULAJ ZI                    87.43          0.00
+        04/03/2025   Incasare                               4,875.00
+        05/03/2025   RULAJ ZI                     0.00      4,875.00
+                     SOLD FINAL ZI                          5,787.57
+    """)
+    assert [bool(row.flags) for row in document.rows] == [False, True]
+    assert "05/03/2025" in document.rows[1].flags[0]
+
+
 def test_totals_below_the_last_row_are_no_rows():
     document = read_typed("""
         Date        Text                        Amount      Balance
@@ -280,3 +294,10 @@ def test_date_and_time_of_day_may_be_one_word():
         ("2025-03-06", "Card", "-9000"),
         ("2025-03-07", "Open Banking", "120000"),
     ]
+
+
+def test_misread_digit_does_not_change_the_order_of_all_dates():
+    days = ["25/02/16", "25/02/17", "25/02/19", "75/02/21", "25/03/01", "25/03/02"]
+    lines = [f"{day}    Shop                      1{at},182.00" for at, day in enumerate(days)]
+    document = read_typed("2025-04-10\n\nDate        Description              Amount\n" + "\n".join(lines))
+    assert [str(row.date) for row in document.rows if row.date][:2] == ["2025-02-16", "2025-02-17"]
