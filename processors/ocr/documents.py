@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
+from typing import TypeVar
 
 from processors import pages, statements
 from processors.contract import BadInput, Finished, Work
@@ -14,10 +15,12 @@ from processors.ocr.text import PageText, plain, review
 from processors.statements import (
     Box,
     FinishedDocument,
+    Invoice,
     LayoutMemory,
     LayoutStore,
     PageFrame,
     PageWords,
+    Receipt,
     SecondReading,
     StatementDocument,
     Unread,
@@ -25,9 +28,10 @@ from processors.statements import (
     split_words,
 )
 
-_NO_STATEMENT = "Internal error while the statement was read; see the log."
+_NOT_READ = "Internal error while the document was read; see the log."
 _NO_SECOND_READING = "Internal error while it was compared; see the log."
 
+Document = TypeVar("Document", StatementDocument, Receipt, Invoice)
 ReadAgain = Callable[[Sequence[PageText]], Sequence[PageText]]  # the same pages, read differently
 
 
@@ -54,7 +58,7 @@ def finish_statement(work: Work, read: Sequence[PageText], formats: Sequence[str
 
 def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
     """Find what was bought and the total, and verify that they agree."""
-    receipt = statements.read_receipt([_words(page) for page in read if not page.error])
+    receipt = _read_or_report(work, read, statements.read_receipt, lambda why: Receipt(reasons=[why]))
     done = statements.finish_receipt(
         work,
         receipt,
@@ -68,7 +72,7 @@ def finish_receipt(work: Work, read: Sequence[PageText], formats: Sequence[str])
 
 def finish_invoice(work: Work, read: Sequence[PageText], formats: Sequence[str]) -> Finished:
     """Find who invoiced what, and verify that the lines, the taxes and the totals agree."""
-    invoice = statements.read_invoice([_words(page) for page in read if not page.error])
+    invoice = _read_or_report(work, read, statements.read_invoice, lambda why: Invoice(reasons=[why]))
     if electronic := _read_einvoice(work):
         invoice = invoices.prefer_einvoice(invoice, electronic, [page.text for page in read])
     done = statements.finish_invoice(
@@ -95,11 +99,12 @@ def _layout_memory(work: Work) -> LayoutMemory | None:
 
 
 def _find_statements(work: Work, read: Sequence[PageText], memory: LayoutMemory | None) -> StatementDocument:
-    try:
-        with _document_boundary(work, _NO_STATEMENT):
-            document = statements.read_statements([_words(page) for page in read if not page.error], memory)
-    except BadInput as error:
-        document = StatementDocument(doubts=[str(error)])
+    document = _read_or_report(
+        work,
+        read,
+        lambda words: statements.read_statements(words, memory),
+        lambda why: StatementDocument(doubts=[why]),
+    )
     document.pages = len(read)
     for page in read:
         for box in page.uncertain:
@@ -139,6 +144,20 @@ def _second_reading(
         rows=other.rows,
         errors={page.number: page.error for page in again if page.error},
     )
+
+
+def _read_or_report(
+    work: Work,
+    read: Sequence[PageText],
+    reader: Callable[[Sequence[PageWords]], Document],
+    report: Callable[[str], Document],
+) -> Document:
+    """What `reader` finds on the pages; if it fails, an empty document with the reason."""
+    try:
+        with _document_boundary(work, _NOT_READ):
+            return reader([_words(page) for page in read if not page.error])
+    except BadInput as error:
+        return report(str(error))
 
 
 def _document_boundary(work: Work, message: str) -> AbstractContextManager[None]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from processors.statements.dates import parse_date
+from processors.statements.line_dates import TIME
 from processors.statements.table import MONEY, AmountCell, Heading, find_amounts
 from processors.statements.words import PageWord, PageWords, TextLine, group_lines, line_height, split_cells
 
@@ -144,12 +145,13 @@ def _find_dates(line: TextLine, height: float) -> list[DateCell]:
 
 
 def _date_length(text: str) -> int:
-    """Characters of the date that `text` starts with, if it ends there or before one of " /*."."""
+    """Characters of the date that `text` starts with, if it ends there, or before a time of day or one of " /*."."""
     printed = parse_date(text)
     if not printed:
         return 0
-    following = text[printed.length : printed.length + 1]
-    return printed.length if following in " " or (following in "/.*" and printed.length > 4) else 0
+    following = text[printed.length :].partition(" ")[0]
+    ends = not following or TIME.fullmatch(following) or (following[0] in "/.*" and printed.length > 4)
+    return printed.length if ends else 0
 
 
 def _count_words(run: Sequence[PageWord], length: int) -> int:

@@ -29,7 +29,7 @@ def _run(source: Path, outputs: Path, by: Ocr | None = None, **options):
         outputs=outputs,
         stem="read",
         recipe="bank-statement",
-        options=ReadOptions(task="bank-statement", **options),
+        options=ReadOptions(**{"task": "bank-statement"} | options),
     )
     ocr = by or Ocr()  # never loaded: a text layer needs no engine
     return ocr.process_one(work, Progress(lambda message: None))
@@ -127,13 +127,17 @@ def test_page_that_does_not_agree_is_read_again_by_ocr_which_finds_the_row(tmp_p
     assert (second["passed"], second["text"].split(" rows")[0]) == (False, f"{len(truth) - 1} of {len(truth)}")
 
 
-def test_internal_error_while_reading_is_a_reason_for_a_review_and_fails_no_job(tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize(
+    ("task", "reader"),
+    [("bank-statement", "read_statements"), ("receipt", "read_receipt"), ("invoice", "read_invoice")],
+)
+def test_internal_error_while_reading_is_a_reason_for_a_review_and_fails_no_job(task, reader, tmp_path, monkeypatch):
     draw(LAYOUTS[0], 1, tmp_path / "statement.pdf")
 
-    def fail(pages, memory):
+    def fail(*_):
         raise AttributeError("a bug")
 
-    monkeypatch.setattr(statements, "read_statements", fail)
-    finished = _run(tmp_path / "statement.pdf", tmp_path / "out", formats=["md", "txt"], second_reading="never")
+    monkeypatch.setattr(statements, reader, fail)
+    finished = _run(tmp_path / "statement.pdf", tmp_path / "out", task=task, formats=["md", "txt"])
     assert any("Internal error" in reason for reason in finished.review)
     assert finished.files == ("read.md", "read.txt")
