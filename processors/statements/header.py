@@ -43,6 +43,7 @@ _IBAN = re.compile(  # with or without spaces; ends before a word, and before a 
     r"\biban\s?:?\s?(?P<number>(?=[a-z0-9 ]{14})[a-z]{2}\d{2}(?: ?[a-z]{4})?"
     r"(?: ?(?=[a-z]{0,3}\d)[a-z0-9]+(?![-./:a-z0-9]))+)"
 )
+_NO_ACCOUNT = re.compile(r"\b(?:tel|phone|telephone|fax|call|hotline|mobile)\b|\b(?:reg|vat|tax|ust|hrb|gnr|siren)\b")
 _HOLDER_LABEL = (
     r"(?:account (?:holder|name)|customer(?: name)?|kontoinhaber(?:in)?|titulaire(?: du compte)?"
     r"|titular(?: de la cuenta)?|intestatario|titolare|rekeninghouder|kontohaver|kontoinnehavare|posiadacz"
@@ -92,7 +93,7 @@ class AccountTracker:
     def _keep_other_numbers(self, text: str) -> None:
         if match := _PHONE_NUMBER.search(text):
             self.wallet = self.wallet or _compact(match["number"])
-        if match := _NUMBERED.search(text):
+        if (match := _NUMBERED.search(text)) and not _NO_ACCOUNT.search(text):
             self.numbered = _compact(match["number"])
 
     def _begin(self, label: str, number: str) -> bool:

@@ -363,6 +363,8 @@ class _PageReader:
         money = {column: cell.text for column, cell in cells.items()}
         if name == "opening" and self._is_of_another_account(money):
             self._accounts.begin_numbered()
+        elif name == "closing":
+            self._accounts.numbered = ""  # that of the next account is further below
         box = unite(cell.box for cell in cells.values() if cell.box)
         self.document.items.append(RawFigure(page, self._accounts.current, name, money, date, box))
 
