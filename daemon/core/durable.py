@@ -136,10 +136,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         FileExistsError: there is such a file.
     """
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    fsync_and_close(write_unsynced(path, content))
 
 
 def write_unsynced(path: Path, content: bytes) -> int:
