@@ -6,12 +6,16 @@ from decimal import Decimal
 from processors.statements.answers import Answer, Schema, amount_schema, object_schema, text_schema
 from processors.statements.invoices.confirmation import confirm_figures, take_iban
 from processors.statements.invoices.records import Invoice, InvoiceLine
-from processors.statements.receipts.from_model import AnsweredAmounts, parse_rate, resolve_currency
+from processors.statements.receipts.from_model import (
+    AnsweredAmounts,
+    parse_rate,
+    printed_taxes,
+    resolve_currency,
+    taxes_schema,
+)
 from processors.statements.receipts.heading import find_date
-from processors.statements.receipts.records import TaxLine
 
 _SUMS = ("net", "tax", "gross", "paid", "due")
-_TAX = ("net", "tax", "gross")
 _HEADER = ("supplier", "customer", "number", "currency", "iban")
 _DATES = ("date", "due_date", "delivery_date")
 
@@ -25,8 +29,6 @@ def invoice_schema() -> Schema:
         "amount": amount_schema("amount of the line, with its sign"),
         "tax_rate": text_schema("in percent, as printed on the line"),
     }
-    tax = {"rate": text_schema("in percent, as printed")}
-    tax |= {name: amount_schema(f"{name} amount at this rate") for name in _TAX}
     whole = {
         "supplier": text_schema("name of the company that issued the invoice"),
         "customer": text_schema("name of the customer"),
@@ -42,7 +44,7 @@ def invoice_schema() -> Schema:
     }
     optional = {
         "delivery_date": text_schema("date of the delivery or service, as printed"),
-        "taxes": {"type": ["array", "null"], "items": object_schema(tax), "maxItems": 10},
+        "taxes": taxes_schema(),
         "paid": amount_schema("what was paid before"),
         "due": amount_schema("what is still to be paid"),
     }
@@ -64,7 +66,7 @@ def invoice_from_answers(
     taxes = [tax for _, answer in answers for tax in answer.get("taxes") or []]
     found, pages = _first_values(answers)
     printed = [found.get(name) for name in _SUMS] + [line["amount"] for *_, line in lines]
-    texts_of_amounts = [text for text in (*printed, *(tax[name] for tax in taxes for name in _TAX)) if text]
+    texts_of_amounts = [text for text in (*printed, *printed_taxes(taxes)) if text]
     amounts = AnsweredAmounts(texts_of_amounts)
     invoice = Invoice(supplier=found.get("supplier", ""), customer=found.get("customer", ""), pages=pages)
     invoice.number = found.get("number", "")
@@ -81,10 +83,7 @@ def invoice_from_answers(
         if amount is not None:
             confidence = (confidences or {}).get((page, number), 1.0)
             invoice.lines.append(_line(page, line, amount, confidence, amounts))
-    for each in taxes:
-        read = {name: amounts.read(each[name], f"tax: {name}", invoice.reasons) for name in _TAX if each[name]}
-        if read.get("tax") is not None:
-            invoice.taxes.append(TaxLine(read["tax"], parse_rate(each["rate"]), read.get("net"), read.get("gross")))
+    invoice.taxes += amounts.read_taxes(taxes, invoice.reasons)
     confirm_figures(invoice)
     return invoice
 

@@ -19,14 +19,24 @@ _PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
 _TAX = ("net", "tax", "gross")
 
 
+def taxes_schema() -> Schema:
+    """The JSON Schema of the taxes of a receipt or an invoice, one for each rate; see `AnsweredAmounts.read_taxes`."""
+    tax = {"rate": text_schema("in percent, as printed")}
+    tax |= {name: amount_schema(f"{name} amount at this rate") for name in _TAX}
+    return {"type": ["array", "null"], "items": object_schema(tax), "maxItems": 10}
+
+
+def printed_taxes(taxes: Sequence[Answer]) -> list[str | None]:
+    """Their amounts, as printed."""
+    return [tax[name] for tax in taxes for name in _TAX]
+
+
 def receipt_schema() -> Schema:
     """The JSON Schema of the answer about one page of a receipt: everything as printed, null for what is not on it."""
     item = {
         "description": {"type": "string", "maxLength": 200},
         "price": amount_schema("what the line comes to; with its sign where it is a discount"),
     }
-    tax = {"rate": text_schema("in percent, as printed")}
-    tax |= {name: amount_schema(f"{name} amount at this rate") for name in _TAX}
     whole = {
         "shop": text_schema("name of the shop"),
         "date": text_schema("date of the purchase, as printed"),
@@ -37,7 +47,7 @@ def receipt_schema() -> Schema:
         "total": amount_schema("what was to be paid"),
     }
     optional = {
-        "taxes": {"type": ["array", "null"], "items": object_schema(tax), "maxItems": 10},
+        "taxes": taxes_schema(),
         "tip": amount_schema("tip, where it is printed"),
         "rounding": amount_schema("rounding, with its sign"),
         "paid": amount_schema("cash received"),
@@ -61,7 +71,7 @@ def receipt_from_answers(
     taxes = [tax for _, answer in answers for tax in answer.get("taxes") or []]
     first = {name: next((answer[name] for _, answer in answers if answer.get(name)), None) for name in _SUMS}
     given = [*first.values(), *(item["price"] for _, _, item in items)]
-    printed = [text for text in (*given, *(tax[name] for tax in taxes for name in _TAX)) if text]
+    printed = [text for text in (*given, *printed_taxes(taxes)) if text]
     amounts = AnsweredAmounts(printed)
     receipt = Receipt(shop=_first(answers, "shop"))
     receipt.currency, receipt.currency_source = resolve_currency(
@@ -95,6 +105,15 @@ class AnsweredAmounts:
             return None
         return amount.signed if self._notation.has_decimals else amount.signed.quantize(Decimal(1))
 
+    def read_taxes(self, taxes: Sequence[Answer], reasons: list[str]) -> list[TaxLine]:
+        """The taxes in the form of `taxes_schema` whose amount can be read."""
+        lines = []
+        for each in taxes:
+            read = {name: self.read(each[name], f"tax: {name}", reasons) for name in _TAX if each[name]}
+            if (tax := read.get("tax")) is not None:
+                lines.append(TaxLine(tax, parse_rate(each["rate"]), read.get("net"), read.get("gross")))
+        return lines
+
     def read_number(self, text: str | None) -> Decimal | None:
         """A quantity or a price of one, with any number of decimals; None if it is none."""
         match = _QUANTITY.search(text or "")
@@ -120,10 +139,7 @@ def resolve_currency(answered: str, printed: Sequence[str]) -> tuple[str, str]:
 
 def _set_taxes(receipt: Receipt, taxes: Sequence[Answer], amounts: AnsweredAmounts, texts: Mapping[int, str]) -> None:
     """The lines of tax; the tax is their sum where none is printed."""
-    for each in taxes:
-        read = {name: amounts.read(each[name], f"tax: {name}", receipt.reasons) for name in _TAX if each[name]}
-        if read.get("tax") is not None:
-            receipt.taxes.append(TaxLine(read["tax"], parse_rate(each["rate"]), read.get("net"), read.get("gross")))
+    receipt.taxes += amounts.read_taxes(taxes, receipt.reasons)
     if receipt.taxes and receipt.tax is None:
         receipt.tax = sum((line.tax for line in receipt.taxes), Decimal(0))
     if receipt.tax is None:
