@@ -65,16 +65,18 @@ class Loop:
     def _accept_results(self) -> list[Result]:
         """Accept the results that come next, which are published together, and apply the progress between them."""
         results: list[Result] = []
+
+        def take(received: messages.WorkerMessage) -> None:
+            if not isinstance(received.message, protocol.WorkFinished):
+                self._apply(received)
+            elif (result := self._app.outcomes.accept(received)) is not None:
+                results.append(result)
+
         while len(results) < _GROUP and isinstance(received := self._backlog.first(), messages.WorkerMessage):
-            if isinstance(received.message, protocol.WorkFinished):
-                self.guard(
-                    lambda received: results.extend(filter(None, [self._app.outcomes.accept(received)])), received
-                )
-            elif not isinstance(received.message, contract.WorkProgress):
+            if not isinstance(received.message, protocol.WorkFinished | contract.WorkProgress):
                 break
-            else:
-                self.guard(self._apply, received)
             self._backlog.next_message()
+            self.guard(take, received)
         return results
 
     def _publish(self, results: list[Result]) -> None:
