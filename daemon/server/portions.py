@@ -10,7 +10,7 @@ _SECONDS = 1.0  # of work for one request: other requests, the inbox and the wat
 
 
 class Superseded(Exception):
-    """The work was begun anew by another request."""
+    """Another request has started the work again."""
 
 
 class Portions(Generic[T]):

@@ -252,7 +252,7 @@ def test_large_copies_leave_the_group(press: Press, monkeypatch: pytest.MonkeyPa
 def test_failed_fsync_of_one_result_does_not_hold_up_the_others(
     press: Press, monkeypatch: pytest.MonkeyPatch, nth: int
 ):
-    """Its result.json is written anew: a second fsync of the same file would prove nothing."""
+    """It gets a new result.json: a second fsync of the same file would prove nothing."""
     jobs, real, calls, failed = press.begin(), durable.fsync_and_close, itertools.count(), []
 
     def fsync(descriptor: int) -> None:

@@ -309,7 +309,7 @@ def test_unload_ends_idle_workers_and_leaves_busy_ones(daemon: ManualDaemon):
     daemon.finish(1, job)
     daemon.end_batch()
     assert daemon.ask("unload") == {"ok": True, "ended": ["plaintext"], "busy": []}
-    assert daemon.connection().is_closed, "it was told to end"
+    assert daemon.connection().is_closed, "the daemon asked it to exit"
     daemon.exit_worker(1, exit_status=0)
     assert daemon.ask("unload") == {"ok": True, "ended": [], "busy": []}
     _drop(daemon, "next.txt")
