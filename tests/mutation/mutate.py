@@ -2,7 +2,8 @@
 
 Not mutated, because the change would be no fault: log lines, messages (f-strings, strings with spaces, arguments of
 `raise`), docstrings, annotations, decorators, asserts, `__repr__` and `__str__`, and tuning constants. Changes that
-could only cause a TypeError or a NameError are omitted too: any test that reaches the line would find them.
+could only cause a TypeError or a NameError are omitted too: any test that reaches the line would find them. Of SQL as
+text, the conditions and the order are mutated; the number of its values stays.
 """
 
 import ast
@@ -25,6 +26,12 @@ _TUNING = re.compile(r"PAUSE|SECONDS|TRIES|BYTES|BOUNDS|AT_ONCE|MAX_DEPTH|FAILUR
 _IMPLIED = re.compile(r"O_CLOEXEC")  # Python sets it anyway (PEP 446)
 _NAME_LIKE = re.compile(r"[\w.:/\-]+")  # a string that is no message
 _SKIPPED_FIELDS = {"annotation", "returns", "decorator_list", "bases"}
+_IS_SQL = re.compile(r"\b(SELECT|UPDATE|DELETE|WHERE|ORDER BY)\b|\bAND \w+ I[SN]\b")
+_SQL_CONDITION = re.compile(
+    r"""(?P<before>\bWHERE\s+|\bAND\s+|^f?"(?=[^"]*\bAND\b))"""
+    r"""(?P<condition>[\w.]+\s+(?:<=|>=|<|>|=|IS\s+NOT|IS)\s+(?:\?|NULL\b|'\w+'|\d+|[\w.]+))"""
+)
+_SQL_OTHERS = ((re.compile(r" DESC\b"), ""), (re.compile(r"\bmin\("), "max("), (re.compile(r"<="), "<"))
 _ATOMS = (ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.stmt)
 
 
@@ -69,6 +76,9 @@ def mutants(module: str, source: bytes) -> list[Mutant]:
         place = {"line": first.lineno, "start": start, "end": end}
         mutant = Mutant(module=module, digest=digest, kind=kind, before=before, after=after, **place)
         found[start, end, after] = mutant  # two rules may give the same mutant
+    for start, end, line, before, after in _changes_of_sql(source, starts):
+        place = {"line": line, "start": start, "end": end}
+        found[start, end, after] = Mutant(module=module, digest=digest, kind="SQL", before=before, after=after, **place)
     return sorted(found.values(), key=lambda mutant: (mutant.start, mutant.end, mutant.after))
 
 
@@ -179,6 +189,31 @@ def _changes_of_statement(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterat
                 yield "arithmetic", _with(node, op=_ARITHMETIC[type(op)]())
         case ast.Return(value=value) if not isinstance(value, ast.Constant):
             yield "return value", "return None"
+
+
+def _changes_of_sql(source: bytes, starts: list[int]) -> Iterator[tuple[int, int, int, str, str]]:
+    """Yield the start, the end, the line, the old and the new source of each change in SQL that is text."""
+    tree = ast.parse(source)
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts
+        if not is_text and not isinstance(node, ast.JoinedStr):
+            continue
+        at = starts[node.lineno - 1] + node.col_offset
+        text = source[at : starts[node.end_lineno - 1] + node.end_col_offset].decode()
+        if not _IS_SQL.search(text):
+            continue
+        for match, new in _sql_replacements(text):
+            start = at + len(text[: match.start()].encode())
+            yield start, start + len(match[0].encode()), node.lineno + text[: match.start()].count("\n"), match[0], new
+
+
+def _sql_replacements(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    for match in _SQL_CONDITION.finditer(text):
+        yield match, match["before"] + ("(? OR 1)" if "?" in match["condition"] else "1")
+    for pattern, new in _SQL_OTHERS:
+        for match in pattern.finditer(text):
+            yield match, new
 
 
 def _is_path_or_text(node: ast.BinOp) -> bool:

@@ -4,6 +4,7 @@ import ast
 
 import pytest
 from mutate import mutants
+from rig import ROOT, TESTS, rounds
 
 
 def _afters(source: str) -> set[str]:
@@ -38,6 +39,28 @@ def test_place_is_changed(source: str, expected: set[str]):
     assert {_normalized(each) for each in expected} <= _afters(source)
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "S = \"SELECT x FROM jobs WHERE state = 'queued' AND lease IS ? ORDER BY at DESC\"",
+            {
+                "S = 'SELECT x FROM jobs WHERE 1 AND lease IS ? ORDER BY at DESC'",
+                "S = \"SELECT x FROM jobs WHERE state = 'queued' AND (? OR 1) ORDER BY at DESC\"",
+                "S = \"SELECT x FROM jobs WHERE state = 'queued' AND lease IS ? ORDER BY at\"",
+            },
+        ),
+        (
+            'S = f"attempt = ? AND lease IS ? AND state IN ({x})"',
+            {"S = f'(? OR 1) AND lease IS ? AND state IN ({x})'", "S = f'attempt = ? AND (? OR 1) AND state IN ({x})'"},
+        ),
+        ("S = 'UPDATE jobs SET state = ?, at = ? WHERE id = 1'", {"S = 'UPDATE jobs SET state = ?, at = ? WHERE 1'"}),
+    ],
+)
+def test_condition_and_order_of_sql_are_changed(source: str, expected: set[str]):
+    assert _afters(source) == expected
+
+
 def test_guard_is_removed_and_negated():
     found = _afters("if a:\n    return b")
     assert {"if False:\n    return b", "if not a:\n    return b", "if a:\n    return None"} <= found
@@ -69,3 +92,10 @@ def test_loop_handler_and_suppression_are_disabled():
 )
 def test_harmless_change_is_not_made(source: str):
     assert _afters(source) == set()
+
+
+def test_every_module_of_the_sample_and_its_tests_exist():
+    for name in TESTS:
+        assert (ROOT / f"daemon/{name.replace('.', '/')}.py").is_file(), name
+        paths = [word for each in rounds(name) for word in each.split() if word.startswith("tests/")]
+        assert [path for path in paths if not (ROOT / path).exists()] == []
