@@ -299,6 +299,12 @@ class Store(Queries):
                 self._update((jobs_table.c.id == job_id) & (jobs_table.c.state == JobState.QUEUED), waiting_for=why)
                 self._run(sql.INSERT_EVENT, (job_id, self._clock(), "parked" if why else "resumed", why))
 
+    def note_running(self, job_id: str, why: str) -> None:
+        """Record what the end of a running job waits for. After a crash, the job that is queued again still has it."""
+        with self._transaction():
+            running = (jobs_table.c.id == job_id) & (jobs_table.c.state == JobState.RUNNING)
+            self._update(running, waiting_for=why)
+
     # ---------------------------------------------------------------------------------------- below
 
     def _moved(self, old: JobState, new: JobState) -> None:

@@ -226,6 +226,8 @@ class Dispatcher:
         self._pools.forget_assignments()
         self._pools.unpark(at_once=at_once)
         for job in self._store.waiting():
+            if job.waiting_for == CANCELLING and not self._publishing.is_busy_with(job.id):
+                self.cancel(job)  # its worker was killed to cancel it, and the daemon was paused at that moment
             if job.waiting_for in (CANCELLING, LOST):
                 continue
             assignment = self._pools.assign_job(job)
@@ -250,6 +252,7 @@ class Dispatcher:
             if job.id in worker.jobs:
                 self._attempts.cancel(job.id, worker.number)
                 worker.kill()
+        self._store.note_running(job.id, CANCELLING)  # for the next start: large files are not published at once
 
     def put_back_running(self) -> None:
         """Kill the workers because the daemon stops or is paused; their jobs are queued again, uncharged."""
@@ -263,7 +266,9 @@ class Dispatcher:
         for job in jobs:
             self._attempts.end(job.id)
             log.info("%s %s: put back into the queue", job.id[:8], job.path, extra=about(job))
-            self._attempts.requeue(job, outcome="interrupted", detail="the daemon was stopped or paused")
+            waiting_for = CANCELLING if self._attempts.take_cancelled(job.id) else None
+            detail = "the daemon was stopped or paused"
+            self._attempts.requeue(job, outcome="interrupted", detail=detail, waiting_for=waiting_for)
 
     @property
     def is_busy(self) -> bool:

@@ -197,6 +197,9 @@ class Outcomes:
             worker.jobs.pop(job.id)
             self._progress.end_job(worker.number, job.id)
             self._attempts.end(job.id)
+            if self._attempts.take_cancelled(job.id):
+                self._publishing.cancel(job)
+                continue
             message = f"The processor {worker.processor} reported no outcome."
             self._settle_failure(job, pool, FailureKind.ERROR, message)
         worker.state = WorkerState.IDLE

@@ -450,6 +450,34 @@ def test_cancelled_job_does_not_start_while_its_file_is_copied_nor_after_a_resta
     again.store.close()
 
 
+@pytest.mark.parametrize("until", ["its worker is killed", "its file is copied", "the daemon stops"])
+def test_cancellation_of_a_running_job_outlives_a_restart(shop: Shop, large: None, until: str):
+    job = shop.begin()
+    keep_second_name(shop, job)
+    assert shop.ask("cancel", job=job.id)["ok"]
+    if until == "its file is copied":
+        shop.exit_worker(1)
+        assert shop.state(job) == "running" and shop.background.pending == 1
+    if until == "the daemon stops":
+        shop.stop()
+    else:
+        shop.die()
+    again = Shop(shop.settings.inbox.parent)
+    for _ in range(2):
+        again.turn()
+    assert again.state(job) == "cancelled" and not list(again.workers) and again.verify_is_clean()
+    assert (again.settings.outbox / "failed" / "x" / "x.txt").read_text() == "the file"
+    again.store.close()
+
+
+def test_cancellation_of_a_running_job_outlives_a_pause(shop: Shop):
+    job = shop.begin()
+    assert shop.ask("cancel", job=job.id)["ok"] and shop.ask("pause", now=True)["ok"]
+    shop.exit_worker(1)
+    shop.do("probe")
+    assert shop.state(job) == "cancelled" and shop.verify_is_clean()
+
+
 # ---------------------------------------------------------------------------------------- what a result holds
 
 

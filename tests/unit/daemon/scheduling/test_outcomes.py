@@ -71,6 +71,13 @@ def test_job_without_an_outcome_at_the_end_of_its_batch_counts_as_an_error(bench
     assert bench.worker().state is WorkerState.IDLE and not bench.dispatcher.is_busy
 
 
+def test_cancelled_job_without_an_outcome_at_the_end_of_its_batch_ends(bench: Bench):
+    bench.begin("x.txt")
+    assert bench.ask("cancel", job=bench.job("x.txt").id)["ok"]
+    bench.end_batch()
+    assert bench.job("x.txt").state == "cancelled"
+
+
 @pytest.mark.parametrize("wrong", ["job", "attempt"])
 def test_outcome_of_a_job_that_the_worker_does_not_have_changes_nothing(bench: Bench, wrong: str):
     bench.begin("x.txt")
