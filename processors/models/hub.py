@@ -25,7 +25,7 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPE
 
 
 def is_name(name: str) -> bool:
-    """True if `name` has the form of a hub's names, such as "Qwen/Qwen2.5-VL-3B-Instruct"."""
+    """True if `name` has the form of a hub's names, such as "Qwen/Qwen3-VL-4B-Instruct"."""
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, re.ASCII) is not None and "--" not in name and ".." not in name
 
 

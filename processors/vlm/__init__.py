@@ -8,7 +8,7 @@
     prompt = "Who are the parties of this contract?"
 
     [processors.vlm]
-    model = "Qwen/Qwen2.5-VL-3B-Instruct"
+    model = "Qwen/Qwen3-VL-4B-Instruct"
 
 Imported by the daemon to check its configuration, so nothing heavy is imported here: `engine` (torch, transformers)
 is imported once a worker loads, Pillow and pdfium once a page is decoded.

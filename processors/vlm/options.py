@@ -35,7 +35,7 @@ class VlmOptions(ServerOptions):
 
     max_batch: int = Field(default=8, ge=1, le=MAX_AT_ONCE)
     engine: Literal["auto", "transformers", "openai"] = "auto"  # auto: OCR serves `read` until weights are installed
-    model: str = Field(default="Qwen/Qwen2.5-VL-3B-Instruct", min_length=1)  # a name on Hugging Face, or a folder
+    model: str = Field(default="Qwen/Qwen3-VL-4B-Instruct", min_length=1)  # a name on Hugging Face, or a folder
     # auto: CUDA if available
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description=DEVICES)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: float32 on the CPU, else bfloat16

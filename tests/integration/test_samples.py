@@ -75,7 +75,7 @@ def test_receipt_is_read_by_ocr_and_the_note_gives_the_reason(demo: Place):
     result = demo.result("receipt.jpg")
     assert (result["processor"], result["engine"], result["device"]) == ("ocr", "rapidocr", "cpu")
     assert "det" in result["model"] and "rec" in result["model"]
-    assert "inboxd models fetch Qwen/Qwen2.5-VL-3B-Instruct" in result["note"]
+    assert "inboxd models fetch Qwen/Qwen3-VL-4B-Instruct" in result["note"]
     text = (demo.outbox / "receipt" / "receipt.txt").read_text()
     assert "CORNER LARDER" in text and re.search(r"TOTAL GBP +21\.10", text)
 
@@ -123,7 +123,7 @@ def test_model_reads_a_statement_into_the_files_that_ocr_makes_of_one(demo: Plac
 def test_recipe_that_ocr_cannot_serve_waits_and_reports_for_what(demo: Place):
     row = demo.row("scenes/table.jpg")
     assert (row["state"], row["attempts"]) == ("queued", 0)
-    assert "inboxd models fetch Qwen/Qwen2.5-VL-3B-Instruct" in row["waiting_for"]
+    assert "inboxd models fetch Qwen/Qwen3-VL-4B-Instruct" in row["waiting_for"]
 
 
 def test_every_byte_is_accounted_for(demo: Place):

@@ -18,7 +18,7 @@ from processors.vlm.engine.generation import GrammarCache, StopAtLimitOrLoop, To
 from processors.vlm.engine.loading import choose_device, free_bytes, load_model
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
-_PIXELS_PER_TOKEN = 28 * 28  # of Qwen's models; a guess for others
+_PIXELS_PER_TOKEN = 28 * 28  # of Qwen2.5-VL; Qwen3-VL has 32 x 32, so that its pages are shorter than estimated
 _CHARACTERS_PER_TOKEN = 3
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # no effect on greedy decoding, but warnings

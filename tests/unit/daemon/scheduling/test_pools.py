@@ -54,7 +54,7 @@ def test_recipe_without_weights_or_definition_waits_with_the_reason(pools: Pools
 
 def test_new_weights_are_found_once_assignments_are_forgotten(pools: Pools, tmp_path: Path):
     assert pools.assign("read").pool.processor == "ocr"
-    folder = tmp_path / "state" / "models" / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct"
+    folder = tmp_path / "state" / "models" / "vlm" / "Qwen--Qwen3-VL-4B-Instruct"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"x")

@@ -109,7 +109,7 @@ def test_an_unknown_name_is_a_usage_error_that_names_what_there_is(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["turbo", "tiny.en", "Qwen/Qwen2.5-VL-3B-Instruct"])
+@pytest.mark.parametrize("name", ["turbo", "tiny.en", "Qwen/Qwen3-VL-4B-Instruct"])
 def test_fetch_without_a_network_is_explained_and_leaves_nothing(tmp_path, name):
     done = command(tmp_path, "fetch", name, **OFFLINE)
     assert done.returncode == os.EX_UNAVAILABLE

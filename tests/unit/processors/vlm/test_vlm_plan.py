@@ -16,7 +16,7 @@ from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.vlm.extract import load_schema
 
 TINY = ROOT / "tests" / "data" / "tiny-vlm"
-NAME = "Qwen/Qwen2.5-VL-3B-Instruct"
+NAME = "Qwen/Qwen3-VL-4B-Instruct"
 FETCH = f'"inboxd models fetch {NAME}"'
 REVISION = "66285546d2b821cf421d4f5eb2576359d3770cd3"
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
@@ -57,7 +57,7 @@ def test_model_of_a_given_folder_is_ready(tmp_path):
 
 
 def test_fetched_model_is_ready(tmp_path):
-    put_shards(tmp_path / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct", *SHARDS)
+    put_shards(tmp_path / "vlm" / "Qwen--Qwen3-VL-4B-Instruct", *SHARDS)
     assert plan(tmp_path) == Runnable()
 
 
@@ -79,7 +79,7 @@ def test_model_that_lacks_a_shard_is_not_ready(place, tmp_path, empty_hub_cache)
     if place == "cache":
         put_in_cache(empty_hub_cache, SHARDS[0])
     else:
-        put_shards(tmp_path / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct", SHARDS[0])
+        put_shards(tmp_path / "vlm" / "Qwen--Qwen3-VL-4B-Instruct", SHARDS[0])
     answer = plan(tmp_path)
     assert isinstance(answer, NotReady)
     assert SHARDS[1] in answer.why and FETCH in answer.why
@@ -118,7 +118,7 @@ def test_missing_folder_is_named_and_not_fetched(tmp_path):
 
 
 def test_damaged_index_is_not_ready(tmp_path):
-    folder = put_shards(tmp_path / "vlm" / "Qwen--Qwen2.5-VL-3B-Instruct", *SHARDS)
+    folder = put_shards(tmp_path / "vlm" / "Qwen--Qwen3-VL-4B-Instruct", *SHARDS)
     (folder / "model.safetensors.index.json").write_text("{")
     assert isinstance(plan(tmp_path), NotReady)
 
