@@ -46,6 +46,7 @@ def process(
             outbox=home / "outbox",
             state=home / "state",
             settle_seconds=0.0,
+            ignore=(),  # whoever names a file wants it
             folders={"": top},
         )
         copies = [_copy(file, inside.inbox) for file in files]

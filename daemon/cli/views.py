@@ -88,6 +88,8 @@ def status_view(reply: api.StatusReply) -> Group:
         model = f", {worker.model} on {worker.device}" if worker.model else f" {amount_of(worker.loading)}"
         words = f"  {worker.processor} (process {worker.pid}) is {worker.state}{model}"
         parts.append(safe_text(words.rstrip()))
+    if reply.ignored_in_inbox:
+        parts.append(safe_text(f"  {reply.ignored_in_inbox} ignored in the inbox, by name", style="dim"))
     return Group(*parts, *problem_lines(reply))
 
 

@@ -20,6 +20,7 @@ def describe(settings: Settings) -> dict[str, Any]:
         "source": str(settings.source) if settings.source else None,
         **{name: str(getattr(settings, name)) for name in _PATHS},
         "settle_seconds": settings.settle_seconds,
+        "ignore": list(settings.ignore),
         "folders": {name: asdict(folder) for name, folder in settings.folders.items()},
         "recipes": {
             name: {
@@ -71,7 +72,7 @@ def _tables(settings: Settings, processors: tuple[str, ...]) -> _Tables:
     tables: _Tables = {"[paths]": {name: values[name] for name in _PATHS}}
     for name, folder in settings.folders.items():
         tables[f"[inbox.folders.{key_literal(name)}]" if name else "[inbox]"] = _folder_table(folder)
-    tables["[inbox]"]["settle_seconds"] = settings.settle_seconds
+    tables["[inbox]"] |= {"settle_seconds": settings.settle_seconds, "ignore": list(settings.ignore)}
     tables |= {f"[processors.{name}]": settings.on(name).model_dump(mode="json") for name in processors}
     tables |= {f"[recipes.{key_literal(name)}]": table for name, table in values["recipes"].items()}
     return tables | {f"[{name}]": values[name] for name in _TABLES}

@@ -151,6 +151,7 @@ def parse(tables: Mapping[str, object], *, source: Path | None, home: Path) -> S
         models=_resolved(home, file.paths.models or file.paths.state / "models", where, "models"),
         layouts=_resolved(home, file.paths.state / "layouts", where, "state"),
         settle_seconds=file.inbox.settle_seconds,
+        ignore=file.inbox.ignore,
         folders=_folders(file.inbox, recipes, where),
         recipes=recipes,
         processors=processors,

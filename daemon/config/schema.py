@@ -23,6 +23,7 @@ from processors.quantities import Seconds, parse_duration, parse_size
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
 _MAX_PRIORITY = 1_000_000
+_MAX_PATTERNS = 1000
 Priority = Annotated[StrictInt, Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)]
 _PlainTable = Annotated[dict[str, object], AfterValidator(check_plain)]  # that a row of the job log can store
 
@@ -61,6 +62,17 @@ def _check_argument(text: str) -> str:
     return text
 
 
+def _check_pattern(pattern: str) -> str:
+    if not pattern.strip("*?/"):
+        raise ValueError(f'"{pattern}" would ignore every file: write a name, such as "*.bak"')
+    if pattern.startswith("/") or ".." in pattern.split("/"):
+        raise ValueError(
+            f'"{pattern}" is not relative to the inbox: write it without "/" at its start, and without ".."'
+        )
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(check_line), AfterValidator(_check_pattern), Field(max_length=255)]
 Line = Annotated[str, AfterValidator(check_line)]  # a program or an address
 PlainPath = Annotated[Path, BeforeValidator(_check_line_if_text)]
 Argument = Annotated[str, AfterValidator(_check_argument)]  # of a program; may be a script with several lines
@@ -118,6 +130,7 @@ class InboxTable(_Table):
     wait_for_sidecar: Seconds = 0.0  # how long a file waits for its sidecars
     options: _PlainTable = Field(default_factory=dict)
     settle_seconds: Seconds = 2.0
+    ignore: tuple[Pattern, ...] = Field(default=(), max_length=_MAX_PATTERNS)  # names and paths that are never taken
     folders: dict[str, FolderTable] = Field(default_factory=dict)
 
 

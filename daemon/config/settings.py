@@ -57,6 +57,7 @@ class Settings:
     models: Path  # downloaded weights
     layouts: Path  # remembered layouts of statements
     settle_seconds: float
+    ignore: tuple[str, ...]  # patterns of names and paths in the inbox that are never taken
     folders: Mapping[str, Folder]  # by folder relative to the inbox; "" is the top
     recipes: Mapping[str, Recipe]
     processors: Mapping[str, contract.Options]

@@ -41,6 +41,7 @@ class Intake:
     ):
         self.settings = settings
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, on which recovery failed, and why
+        self._is_outdated = False  # other files may be ignored than at the last scan
         self._hasher = hasher or Hasher(post, layout.inbox.taken / ".copy.hasher")
         self._checksums = Checksums(store, disk_retry, self._hasher)
         self._describer = Describer(lambda: self.settings, layout.inbox, now_us=now_us)
@@ -50,11 +51,15 @@ class Intake:
 
     def use(self, settings: Settings) -> None:
         """Apply other settings to everything that is taken from now on."""
+        self._is_outdated = self._is_outdated or settings.ignore != self.settings.ignore
         self.settings = settings
         self._files.use(settings)
 
     def step(self, now: float) -> int:
         """Run due looks and scans, and take complete files, each for a limited time; return how many were taken."""
+        if self._is_outdated:
+            self._is_outdated = False
+            self.look_everywhere(now)
         self._files.step(now)
         self._scanner.step(now)
         self._files.step_reviews()
@@ -62,7 +67,7 @@ class Intake:
 
     def next_look(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
-        if self._claimer.can_take:
+        if self._claimer.can_take or self._is_outdated:
             return 0.0
         pauses = (self._files.next_look(now), self._scanner.next_scan(now))
         return min((pause for pause in pauses if pause is not None), default=None)
@@ -89,6 +94,11 @@ class Intake:
     def left(self) -> dict[Path, str]:
         """Files left in the inbox, and why."""
         return self._files.left.reasons
+
+    @property
+    def ignored(self) -> int:
+        """The number of files and folders that the last scans ignored, without hidden ones."""
+        return self._scanner.ignored
 
     @property
     def unclaimed(self) -> list[Entry]:

@@ -13,8 +13,8 @@ from daemon.core.job import Entry
 from daemon.core.names import DONE_SUFFIX, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, SIDECAR_SUFFIXES, printable_path
 from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
+from daemon.intake.ignored_names import DOWNLOAD_SUFFIXES
 from daemon.intake.overrides import FOLDER_FILE, Choice, WrongOptions, choose, options_of, too_large
-from daemon.intake.settling import DOWNLOAD_SUFFIXES
 from daemon.intake.state import FileState, Mistake, Snapshot
 
 _EMPTY = "application/x-empty"

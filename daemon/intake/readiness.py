@@ -19,6 +19,7 @@ from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
 from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
+from daemon.intake.ignored_names import ignore_patterns
 from daemon.intake.move_errors import explain_move_error, permissions
 from daemon.intake.overrides import FOLDER_FILE, Choice, why_ignored
 from daemon.intake.prerequisites import Prerequisites, snapshot
@@ -170,6 +171,9 @@ class PendingFiles:
     def consider(self, entry: Entry, now: float) -> None:
         """After a look at a file, decide whether it is ready, or when to look again."""
         path = entry.path
+        if self.is_ignored(path):  # a pattern may be new
+            self.forget(path)
+            return
         state = self._states.of(path)
         if path.name.endswith(SIDECAR_SUFFIXES):
             if not state.is_refused:  # otherwise the reason why it is there alone is known
@@ -193,6 +197,11 @@ class PendingFiles:
         else:
             self._ready[path] = Ready(entry, now)
             self._looks.remove(path)
+
+    def is_ignored(self, path: Path) -> bool:
+        """True if a pattern of `[inbox] ignore` matches a path in the inbox, or a folder that holds it."""
+        patterns = ignore_patterns(self._settings().ignore)
+        return patterns is not None and patterns.match(path.relative_to(self._inbox.path))
 
     def _is_set_aside(self, entry: Entry, now: float) -> bool:
         """True if a file that caused an error has not changed; it is then looked at again later."""

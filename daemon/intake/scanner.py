@@ -17,9 +17,9 @@ from daemon.core.names import SIDECAR_SUFFIXES
 from daemon.files.disk_retry import describe
 from daemon.files.inbox import Found
 from daemon.files.layout import Layout
+from daemon.intake.ignored_names import is_ignored
 from daemon.intake.overrides import FOLDER_FILE
 from daemon.intake.readiness import DRAIN_TRIES, LOOK_SECONDS, PendingFiles
-from daemon.intake.settling import is_ignored
 from daemon.intake.state import Agenda, FolderState
 from daemon.intake.watcher import Watcher
 
@@ -39,6 +39,7 @@ class _Scan:
     subfolders: list[Path] = field(default_factory=list)
     seconds: float = 0.0  # that it has taken
     is_resumed: bool = False  # other work was done meanwhile
+    ignored: int = 0  # files and folders that are not hidden, but ignored
 
 
 class Scanner:
@@ -59,14 +60,14 @@ class Scanner:
         """Scan the whole inbox at the next step."""
         self._scans.set(self._inbox.path, now)
         for state in self._folders.values():
-            state.rests_until = 0.0
+            state.rests_until, state.ignored = 0.0, 0
         self._folders = {folder: state for folder, state in self._folders.items() if state != FolderState()}
 
     def look_at(self, hint: LookAt, now: float) -> None:
         """Scan a folder, or look at a file, at the next step."""
         if not hint.folder.is_relative_to(self._inbox.path):
             self._scans.add(self._inbox.path, now)  # the inbox itself was removed or moved
-        elif any(is_ignored(part) for part in hint.folder.relative_to(self._inbox.path).parts):
+        elif self._is_in_ignored(hint.folder):
             return
         elif hint.name is None:
             self._scans.add(hint.folder, now)
@@ -97,6 +98,11 @@ class Scanner:
     def next_scan(self, now: float) -> float | None:
         """Seconds until `step` has something to do; None: not before a hint."""
         return 0.0 if self._scan is not None else self._scans.seconds_left(now)
+
+    @property
+    def ignored(self) -> int:
+        """The files and folders that the last scans ignored, without hidden ones."""
+        return sum(state.ignored for state in self._folders.values())
 
     @property
     def is_scanning(self) -> bool:
@@ -143,7 +149,7 @@ class Scanner:
         except FileNotFoundError:  # the files that were in it are gone
             if scan.folder == self._inbox.path:
                 self._layout.check()
-            found, scan.subfolders = [], []
+            found, scan.subfolders, scan.ignored = [], [], 0
         except OSError as error:
             self._files.left.report(scan.folder, f"it cannot be read: {describe(error)}")
             state = self._state(scan.folder)
@@ -164,10 +170,16 @@ class Scanner:
         scan.is_resumed = True
         return has_ended
 
+    def _is_in_ignored(self, folder: Path) -> bool:
+        relative = folder.relative_to(self._inbox.path)
+        return any(is_ignored(part) for part in relative.parts) or self._files.is_ignored(folder)
+
     def _look_at_one(self, scan: _Scan, found: Found, now: float) -> None:
         path, entry = found.path, found.entry
         scan.unseen.discard(path)
-        if is_ignored(path.name):
+        if is_ignored(path.name) or self._files.is_ignored(path):
+            scan.ignored += 1
+            self._files.forget(path)  # the patterns may be new
             return
         if found.is_folder:
             scan.subfolders.append(path)
@@ -189,6 +201,7 @@ class Scanner:
         self._files.guard(self._files.review, scan.folder / FOLDER_FILE, path=scan.folder / FOLDER_FILE)
         self._files.left.clear(scan.folder)
         self._state(scan.folder).failures = 0
+        self._state(scan.folder).ignored = scan.ignored
         for subfolder in scan.subfolders if scan.is_moved_in else ():
             self._state(subfolder).is_moved_in = True
 

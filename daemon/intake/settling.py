@@ -10,41 +10,6 @@ from pathlib import Path
 Fingerprint = tuple[int, int, int, int]  # inode, size in bytes, mtime_ns, ctime_ns
 _SIZE = 1
 
-_TEMPORARY_SUFFIXES = (
-    ".part",  # Firefox, KDE, wget-like tools
-    ".partial",  # Edge, rsync --partial-dir
-    ".crdownload",  # Chromium
-    ".download",  # Safari
-    ".opdownload",  # Opera
-    ".filepart",  # WinSCP
-    ".aria2",  # aria2's control file
-    ".!ut",  # µTorrent
-    ".tmp",
-    ".temp",
-    ".swp",  # vim
-    ".lock",
-    "~",  # backups of Emacs, gedit, vim
-)
-DOWNLOAD_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".filepart")  # during downloads
-_TEMPORARY_PREFIXES = (
-    ".",  # hidden: also .syncthing.NAME.tmp, rsync's .NAME.XXXXXX, LibreOffice's .~lock.NAME#
-    "~$",  # the owner files of Office
-    "~syncthing~",  # Syncthing on Windows
-)
-_NAMES_OF_DESKTOPS = {"thumbs.db", "desktop.ini"}
-
-
-def is_ignored(name: str) -> bool:
-    """True for a name that is never taken, in upper or lower case: hidden (a leading dot), the temporary name of a
-    program that is still writing (see the tables above, and GLib's ".goutputstream-"), or a file of the desktop."""
-    name = name.lower()
-    return (
-        name.startswith(_TEMPORARY_PREFIXES)
-        or name.endswith(_TEMPORARY_SUFFIXES)
-        or name in _NAMES_OF_DESKTOPS
-        or ".goutputstream-" in name
-    )
-
 
 @dataclass(kw_only=True, slots=True)
 class _Seen:

@@ -58,6 +58,7 @@ class FolderState:
     rests_until: float = 0.0  # after a scan, monotonic seconds
     is_moved_in: bool = False  # it was renamed in: what the next scan finds in it is complete
     failures: int = 0  # how often it could not be read
+    ignored: int = 0  # entries that its last scan ignored, without hidden ones
 
 
 class FileStates:

@@ -20,7 +20,7 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEv
 
 from daemon.core.messages import LookAt, LookEverywhere
 from daemon.core.names import printable
-from daemon.intake.settling import is_ignored
+from daemon.intake.ignored_names import is_ignored
 
 log = logging.getLogger(__name__)
 

@@ -93,6 +93,7 @@ class StatusReply(Reply):
     metrics_problem: Text | None = None
     storage_problem: Text | None = None
     left_in_inbox: dict[Text, Text] = {}  # by path, why; the next two are alike
+    ignored_in_inbox: int = 0  # files and folders without hidden ones
     unplaced: dict[Text, Text] = {}
     watch_problems: dict[Text, Text] = {}
 

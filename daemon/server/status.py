@@ -88,6 +88,7 @@ class StatusReport:
                 printable_path(path.relative_to(self._layout.inbox.path)): why
                 for path, why in self._intake.left.items()
             },
+            ignored_in_inbox=self._intake.ignored,
             unplaced=dict(self._intake.unplaced),
             watch_problems={printable(str(folder)): why for folder, why in self._watcher.problems.items()},
         )

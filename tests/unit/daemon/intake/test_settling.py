@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.intake.settling import Settling, is_ignored
+from daemon.intake.settling import Settling
 
 FILE = Path("/inbox/a/file.jpg")
 
@@ -135,47 +135,3 @@ def test_no_settle_time_means_at_once():
     settling = Settling(0.0)
     settling.see(FILE, prints(1), 3)
     assert settling.ready(FILE, 3)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        ".hidden",
-        ".syncthing.photo.jpg.tmp",
-        ".goutputstream-A1B2C3",
-        "photo.goutputstream-A1B2C3",
-        "film.mkv.part",
-        "film.mkv.PARTIAL",
-        "film.crdownload",
-        "film.download",
-        "film.opdownload",
-        "film.tmp",
-        "film.temp",
-        "film.filepart",
-        "film.!uT",
-        "film.aria2",
-        "note.swp",
-        "note.lock",
-        "note.txt~",
-        "~$letter.docx",
-        "~syncthing~photo.jpg.tmp",
-        "Thumbs.db",
-        "THUMBS.DB",
-        "Desktop.ini",
-        ".prompt",
-    ],
-)
-def test_temporary_and_hidden_names_are_ignored(name):
-    assert is_ignored(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["photo.jpg", "part.jpg", "tmp", "lock", "~photo.jpg", "thumbs.db.jpg", "a.prompt", "my.download.pdf", "caf\udce9"],
-)
-def test_names_of_drops_are_not_ignored(name):
-    assert not is_ignored(name)
-
-
-def test_sidecars_are_no_temporary_names():
-    assert not is_ignored("photo.jpg.prompt")

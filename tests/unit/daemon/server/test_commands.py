@@ -104,7 +104,7 @@ def test_name_of_an_unknown_command_is_shortened_in_the_refusal(daemon: ManualDa
             "status",
             {"version", "pid", "uptime_seconds", "inbox", "outbox", "jobs", "running", "workers", "waiting", "closed"}
             | {"config_problem", "backup_problem", "metrics_problem", "storage_problem"}
-            | {"left_in_inbox", "unplaced", "watch_problems"},
+            | {"left_in_inbox", "ignored_in_inbox", "unplaced", "watch_problems"},
         ),
         (
             "metrics",
