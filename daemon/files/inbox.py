@@ -11,13 +11,14 @@ import functools
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from daemon.core import durable, names, parallel
 from daemon.core.job import Entry, Original
 from daemon.files import beneath
+from daemon.files.incoming import Incoming
 
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _MAX_DEPTH = 100  # nested folders; the standard library walks them by recursion
@@ -43,6 +44,7 @@ class Inbox:
     def __init__(self, path: Path):
         self.path = path
         self.own = beneath.HeldFolder(path / ".taken")
+        self.incoming = Incoming(path / ".incoming")
         self._syncer = durable.Syncer(self.taken / ".copy")
         self._held: dict[Path, int] | None = None  # descriptors of open folders; see `holding`
 
@@ -116,7 +118,7 @@ class Inbox:
                 path = folder / item.name
                 try:
                     if item.is_dir(follow_symlinks=False):
-                        yield Found(path, is_folder=not self._is_too_deep(path))
+                        yield Found(path, is_folder=not self.is_too_deep(path))
                         continue
                     facts = item.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -161,7 +163,7 @@ class Inbox:
             return "it is a symbolic link, and inboxd does not follow links. Put the file itself here."
         if kind in _NO_FILES:
             return f"it is {_NO_FILES[kind]}, not a file. Remove it."
-        if kind == stat.S_IFDIR and self._is_too_deep(path):
+        if kind == stat.S_IFDIR and self.is_too_deep(path):
             return f"it is nested too deeply (more than {_MAX_DEPTH} folders, or {_MAX_PATH_BYTES} bytes). Move it up."
         main = path.with_suffix("")
         if kind == stat.S_IFREG and path.suffix in names.SIDECAR_SUFFIXES and self.look(main) is None:
@@ -177,7 +179,8 @@ class Inbox:
                 raise
             return None
 
-    def _is_too_deep(self, folder: Path) -> bool:
+    def is_too_deep(self, folder: Path) -> bool:
+        """True if no file is taken from this folder of the inbox."""
         relative = folder.relative_to(self.path)
         return len(relative.parts) > _MAX_DEPTH or len(names.printable_path(relative).encode()) > _MAX_PATH_BYTES
 
@@ -199,6 +202,39 @@ class Inbox:
                     _rename_to_free_name(home / each.name, path.parent, folder)  # a folder with its contents, at once
                     raise OSError(errno.EINVAL, "not a regular file", str(each))
         return _entry(home / path.name, facts)
+
+    def receive(self, job_id: str, upload: str, path: Path, sidecars: Mapping[str, bytes]) -> Entry:
+        """Move the file `upload` from .incoming to .taken/<uuid>/, as if it had been taken from `path` in the inbox.
+
+        sidecars: their contents by suffix. They are durable before the file is there: with its rename it is taken, and
+        a recovery must not find it without its options.
+
+        The caller continues as after `take`, with .incoming as the source, or calls `give_back` after an error.
+
+        Raises:
+            FileNotFoundError: there is no such upload.
+            OSError: it cannot be moved.
+        """
+        home = _make_all(self.taken, Path(job_id, path.parent.relative_to(self.path)))
+        for suffix, content in sidecars.items():
+            durable.write_file(home / f"{path.name}{suffix}", content)
+        if sidecars:
+            durable.fsync_folder(home)
+        with self.incoming.opened() as folder:
+            durable.rename_noreplace(Path(upload), home / path.name, source_folder=folder)
+        return _entry(home / path.name, (home / path.name).lstat())
+
+    def give_back(self, job_id: str, upload: str, path: Path) -> None:
+        """Undo `receive`, also if it has failed: return the file to .incoming, and remove what was written beside it.
+
+        Raises:
+            OSError: it cannot be moved now; it remains taken.
+        """
+        taken = self.taken / job_id / path.relative_to(self.path)
+        if os.path.lexists(taken):
+            with self.incoming.opened() as folder:
+                durable.rename_noreplace(taken, Path(upload), target_folder=folder)
+        self.release(job_id)
 
     def home_for(self, job_id: str, folder: str) -> Path:
         """Create a folder for the original of a job that came from `folder`; the caller fsyncs it."""

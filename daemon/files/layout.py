@@ -72,6 +72,7 @@ class Layout:
             )
         for folder in (self.inbox.path, self.outbox.path):
             beneath.protect_names(folder)
+        self.inbox.incoming.tidy(time.time())
         beneath.close_to_writers(self.state)
         self._make_failed()
 

@@ -76,6 +76,21 @@ class Claimer:
             log.info("%s %s: taken (%s, %s)", job.id[:8], job.path, job.media_type, recipe, extra=about(job))
         self.hash_missing(jobs)
 
+    def record_submitted(self, job: Job, entry: Entry, source: Path) -> None:
+        """Record a file that was submitted and moved to .taken, now or as soon as the disks allow.
+
+        source: the folder that it came from. entry: the file; its path is the one in the inbox to which the file
+        returns if it cannot be recorded.
+        """
+        self.claims.observe(max(0.0, time.time() - entry.ctime_ns / 1e9))
+        step = functools.partial(self._make_one_durable, job, entry, source)
+        self._disk_retry.run(f"record {job.id}", step, on_give_up=functools.partial(self._reject, job, entry))
+
+    def return_taken(self, job_id: str, path: Path) -> None:
+        """Return a taken file that has no row to `path`, now or as soon as possible."""
+        self._files.returning(path)
+        self._disk_retry.run(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
+
     def hash_missing(self, jobs: list[Job]) -> None:
         """Request the checksums of the originals of jobs that have none."""
         for job in jobs:
@@ -146,7 +161,7 @@ class Claimer:
         except InboxdError:
             raise
         except Exception:  # the caller reports it
-            self._return(job_id, path)
+            self.return_taken(job_id, path)
             raise
 
     # ---------------------------------------------------------------------------------------- make durable, record
@@ -172,9 +187,9 @@ class Claimer:
             step = functools.partial(self._make_one_durable, job, entry)
             self._disk_retry.run(f"record {job.id}", step, on_give_up=functools.partial(self._reject, job, entry))
 
-    def _make_one_durable(self, job: Job, entry: Entry) -> None:
+    def _make_one_durable(self, job: Job, entry: Entry, source: Path | None = None) -> None:
         try:
-            self._inbox.fsync_taken([job.id], [entry.path.parent])
+            self._inbox.fsync_taken([job.id], [source or entry.path.parent])
             self.record(self._store.missing([job]))
         except (OSError, InboxdError):
             raise
@@ -188,14 +203,9 @@ class Claimer:
         if not self._store.missing([job]):
             log.error("%s %s: %s", job.id[:8], job.path, printable(str(error)), extra=about(job))
             return
-        self._return(job.id, entry.path)
+        self.return_taken(job.id, entry.path)
         why = f"it cannot be added to the job log: {describe(error)}" if isinstance(error, OSError) else UNEXPECTED
         self._files.set_aside(entry.path, entry, error, why)
-
-    def _return(self, job_id: str, path: Path) -> None:
-        """Return a taken file that has no row to `path`, now or as soon as possible."""
-        self._files.returning(path)
-        self._disk_retry.run(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
 
     def _put_back(self, job_id: str, path: Path) -> None:
         self._inbox.put_back(job_id)

@@ -29,10 +29,11 @@ class Content:
     media_type: str  # "image/png"; "application/octet-stream" if not known, "application/x-empty" if empty
 
 
-def sniff(path: Path, folder: int | None = None) -> Content:
+def sniff(path: Path, folder: int | None = None, *, name: str = "") -> Content:
     """Identify the content of `path` by its first 64 KiB; the name decides only where the bytes do not.
 
     folder: a descriptor of the folder that holds it, for a path that is not trusted.
+    name: the name that it will have, if that is another one.
 
     Raises:
         OSError: it is gone, unreadable, a symbolic link (ELOOP) or not a regular file (EINVAL). Never waits for a FIFO.
@@ -49,7 +50,9 @@ def sniff(path: Path, folder: int | None = None) -> Content:
     if not probe:
         return Content(kind=None, media_type="application/x-empty")
     size_bytes = max(facts.st_size, len(probe))  # it may have grown since
-    media_type = _media_type(probe, size_bytes) or BY_SUFFIX.get(path.suffix.lower(), "application/octet-stream")
+    media_type = _media_type(probe, size_bytes) or BY_SUFFIX.get(
+        Path(name or path.name).suffix.lower(), "application/octet-stream"
+    )
     return Content(kind=_kind(media_type), media_type=media_type)
 
 

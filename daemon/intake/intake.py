@@ -18,6 +18,7 @@ from daemon.intake.filetype import Content
 from daemon.intake.hasher import Checksums, Hasher
 from daemon.intake.readiness import PendingFiles
 from daemon.intake.scanner import Scanner
+from daemon.intake.submissions import Submission, Submissions
 from daemon.intake.watcher import Watcher
 from daemon.queue.store import Store
 from daemon.telemetry.histogram import Histogram
@@ -48,6 +49,9 @@ class Intake:
         self._files = PendingFiles(lambda: self.settings, layout.inbox)
         self._scanner = Scanner(lambda: self.settings, layout, watcher, self._files)
         self._claimer = Claimer(store, layout.inbox, disk_retry, self._files, self._describer, self._checksums)
+        self._submissions = Submissions(
+            lambda: self.settings, store, layout.inbox, disk_retry, self._describer, self._claimer
+        )
 
     def use(self, settings: Settings) -> None:
         """Apply other settings to everything that is taken from now on."""
@@ -115,6 +119,12 @@ class Intake:
         """True if nothing is to be looked at, settles, is ready, or waits to be hashed. What is `left` does not count
         once it has failed several times."""
         return self._files.is_quiet and self._scanner.is_quiet and not self._checksums.pending
+
+    # ---------------------------------------------------------------------------------------- submitted files
+
+    def submit(self, submission: Submission) -> tuple[str, str | None]:
+        """Take a submitted file; see `Submissions.take`."""
+        return self._submissions.take(submission)
 
     # ---------------------------------------------------------------------------------------- taken files
 

@@ -70,9 +70,19 @@ class Choice:
         return Overrides(options=dict(self.options), origins=dict(self.origins)) if self.origins else Overrides()
 
 
-def choose(settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, sidecar: Path | None) -> Choice:
-    """Combine config.toml with the options files of a file. `folder`: absolute path of its folder in the inbox;
-    `sidecar`: its NAME.toml.
+@dataclass(frozen=True, kw_only=True)
+class UnwrittenSidecar:
+    """The NAME.toml of a file that is submitted with its options."""
+
+    name: str
+    content: bytes
+
+
+def choose(
+    settings: Settings, inbox: Inbox, folder: Path, kind: Kind | None, sidecar: Path | UnwrittenSidecar | None
+) -> Choice:
+    """Combine config.toml with the options files of a file. `folder`: absolute path of its folder in the inbox, which
+    need not exist; `sidecar`: its NAME.toml.
 
     Raises:
         WrongOptions: an options file contains a mistake.
@@ -235,25 +245,35 @@ def too_large(name: str, limit: int) -> str:
     return f"{printable(name)} exceeds the limit of {limit // 1024} KiB. Shorten or remove it."
 
 
-def _sources(inbox: Inbox, folder: Path, sidecar: Path | None) -> list[_Source]:
+def _sources(inbox: Inbox, folder: Path, sidecar: Path | UnwrittenSidecar | None) -> list[_Source]:
     """Read the options files that apply to a file, most general first."""
-    found, left = [], MAX_OPTIONS_BYTES
     parts = folder.relative_to(inbox.path).parts
     paths = [inbox.path.joinpath(*parts[:length], FOLDER_FILE) for length in range(len(parts) + 1)]
-    for path in [*paths, *([sidecar] if sidecar else [])]:
-        is_shared = path is not sidecar
-        content = _read_folder_file(inbox, path) if is_shared else read_bounded(inbox, path, MAX_OPTIONS_BYTES)
-        if content is None:
-            continue
-        origin = printable_path(path.relative_to(inbox.path)) if is_shared else printable(path.name)
-        left -= len(content)
+    found = []
+    for path in paths:
+        if (content := _read_folder_file(inbox, path)) is not None:
+            origin = printable_path(path.relative_to(inbox.path))
+            found.append(_Source(origin=origin, is_shared=True, content=content))
+    if sidecar is not None:
+        found.append(_own_source(inbox, sidecar))
+    left = MAX_OPTIONS_BYTES
+    for source in found:
+        left -= len(source.content)
         if left < 0:
             limit = MAX_OPTIONS_BYTES // 1024
             raise WrongOptions(
-                f"{origin} and the {FOLDER_FILE} files above it exceed {limit} KiB in total. Shorten them."
+                f"{source.origin} and the {FOLDER_FILE} files above it exceed {limit} KiB in total. Shorten them."
             )
-        found.append(_Source(origin=origin, is_shared=is_shared, content=content))
     return found
+
+
+def _own_source(inbox: Inbox, sidecar: Path | UnwrittenSidecar) -> _Source:
+    """Read NAME.toml."""
+    if isinstance(sidecar, UnwrittenSidecar):
+        content = sidecar.content
+    else:
+        content = read_bounded(inbox, sidecar, MAX_OPTIONS_BYTES)
+    return _Source(origin=printable(sidecar.name), is_shared=False, content=content)
 
 
 @functools.lru_cache(maxsize=_PARSED)

@@ -50,10 +50,7 @@ class Prerequisites:
         choice = self._choose(path, state, content, sidecars, settings)
         if isinstance(choice, Mistake):
             return choice.why
-        recipe = settings.recipes.get(choice.recipe or "")
-        if recipe is None or ".prompt" in beside:
-            return choice
-        if recipe.cls.wants_prompt(options_of(recipe, choice.options)):
+        if ".prompt" not in beside and lacks_prompt(settings, choice):
             return f"it waits for its prompt: write it to {path.name}.prompt in the same folder."
         return choice
 
@@ -88,6 +85,12 @@ class Prerequisites:
     def _snapshot(self, path: Path) -> Snapshot:
         entry = self._inbox.look(path)
         return snapshot(self._inbox, entry) if entry else ()
+
+
+def lacks_prompt(settings: Settings, choice: Choice) -> bool:
+    """True if the recipe needs a prompt, and neither it nor the options of the file contain one."""
+    recipe = settings.recipes.get(choice.recipe or "")
+    return recipe is not None and recipe.cls.wants_prompt(options_of(recipe, choice.options))
 
 
 def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:

@@ -177,6 +177,29 @@ class Events(Command):
 # ---------------------------------------------------------------------------------------------- jobs
 
 
+class SubmitReply(Reply):
+    job: Text
+    waits_for: Text | None  # what delays the record of the job; None: it is recorded, durably
+
+
+class Submit(Command):
+    """Take a complete file from the folder .incoming of the inbox, as if it had been dropped into it.
+
+    If the file has a UUID as its name there, the job gets it as its id. A submission whose reply was lost may then be
+    repeated: it is answered with the same job. Without that, look for the file: one that is still there was not taken.
+    """
+
+    name = "submit"
+
+    file: Text  # its name in .incoming, closed; a file that is refused remains there
+    folder: Text = ""  # of the inbox, whose rules apply; it need not exist
+    file_name: Text  # the name of the original
+    options: dict[str, JsonValue] = {}  # what the sidecar NAME.toml may contain: "recipe", and the recipe's options
+    priority: int | None = None  # None: that of the folder
+    prompt: Text = ""  # what the sidecar NAME.prompt would contain
+    password: Text = ""  # the same of NAME.password
+
+
 class RefusedJob(Reply):
     job: Text
     file: Text

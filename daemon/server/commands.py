@@ -18,6 +18,7 @@ from daemon.core.names import printable
 from daemon.files.disk_retry import DiskRetry, describe
 from daemon.files.inbox import OriginalGone
 from daemon.intake.intake import Intake
+from daemon.intake.submissions import Submission, WrongSubmission
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery.retention import Removal, Retention
@@ -85,6 +86,7 @@ class Commands:
         self._register(api.Status, lambda _: status.status())
         self._register(api.Metrics, lambda _: status.metrics())
         self._register(api.Events, events.after)
+        self._register(api.Submit, self._submit)
         self._register(api.Retry, self._retry)
         self._register(api.Cancel, self._cancel)
         self._register(api.Probe, lambda _: self.probe())
@@ -142,6 +144,22 @@ class Commands:
         return carry_out(arguments)
 
     # ---------------------------------------------------------------------------------------- jobs
+
+    def _submit(self, command: api.Submit) -> api.SubmitReply:
+        priority = {} if command.priority is None else {"priority": command.priority}
+        submission = Submission(
+            upload=command.file,
+            folder=command.folder,
+            name=command.file_name,
+            options={**command.options, **priority},
+            prompt=command.prompt,
+            password=command.password,
+        )
+        try:
+            job, waits_for = self._intake.submit(submission)
+        except WrongSubmission as error:
+            raise Refused(str(error), error.fix) from error
+        return api.SubmitReply(job=job, waits_for=waits_for)
 
     def _retry(self, command: api.Retry) -> api.RetryReply:
         if command.failed:

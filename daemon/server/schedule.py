@@ -21,7 +21,7 @@ from daemon.core.messages import Due
 RESCAN = "rescan"  # the whole inbox: events may be lost, and some file systems send none
 PROBE = "probe"  # what parked jobs wait for
 UNLOAD = "unload"  # workers idle for longer than their processor's keep_alive
-TIDY = "tidy"  # the database: statistics for its query planner
+TIDY = "tidy"  # statistics for the query planner of the database, and files that nobody submitted
 HOURS = "hours"  # the active hours begin or end
 DIGEST = "digest"  # a report of what went wrong in a day
 NIGHTLY = "nightly"  # check and copy the database, remove what is old enough

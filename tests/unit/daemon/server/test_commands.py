@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,34 @@ def test_recipes_are_described_with_the_schemas_of_their_options(daemon: ManualD
     )
     assert count["schema"]["properties"]["upper"]["type"] == "boolean" and count["options"] == {"upper": False}
     assert found["describe"]["runs_on"] is None and "models fetch" in found["describe"]["note"]
+
+
+def test_file_is_submitted_and_runs_like_any_other(daemon: ManualDaemon):
+    (daemon.settings.inbox / ".incoming" / "upload").write_text("some text\n")
+    answer = daemon.ask("submit", file="upload", folder="a", file_name="x.txt", options={"upper": True}, priority=7)
+    assert answer == {"ok": True, "job": answer["job"], "waits_for": None}
+    job = daemon.store.get(answer["job"])
+    assert job is not None and (job.path, job.priority) == ("a/x.txt", 7)
+    assert job.overrides["options"] == {"upper": True}
+    daemon.turn()
+    daemon.load()
+    daemon.turn()
+    assert [running.id for worker in daemon.workers for running in worker.jobs.values()] == [job.id]
+
+
+def test_refused_submission_says_what_is_wrong(daemon: ManualDaemon):
+    (daemon.settings.inbox / ".incoming" / "upload").write_text("some text\n")
+    answer = daemon.ask("submit", file="upload", file_name="x.txt", options={"recipe": "nope"})
+    assert not answer["ok"] and answer["error"].startswith('Its options are wrong: x.txt.toml: unknown recipe "nope"')
+    assert answer["exit_code"] == 64
+    assert not daemon.ask("submit", file="upload", file_name="x.txt", options={"a": [None]})["ok"]
+    assert not daemon.ask("submit", file="upload", file_name="x.txt", folder="../outbox")["ok"]
+    assert (daemon.settings.inbox / ".incoming" / "upload").exists() and not daemon.store.counts()
+
+
+def test_uploads_that_nobody_submits_are_removed_daily(daemon: ManualDaemon):
+    stale = daemon.settings.inbox / ".incoming" / "upload"
+    stale.touch()
+    os.utime(stale, (0, 0))
+    daemon.do("tidy")
+    assert not stale.exists()

@@ -1,0 +1,215 @@
+"""Takes files that a program submits with a command, instead of those that somebody drops into the inbox.
+
+A submitted file is complete and brings its options, so it neither settles nor waits: it is taken at once, or refused
+and left where it is. From its move to .taken on, it is a taken file like any other.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from daemon.config.settings import Settings
+from daemon.config.toml import key_literal, literal, walk
+from daemon.core import durable
+from daemon.core.errors import InboxdError, StorageError
+from daemon.core.job import Entry, Job
+from daemon.core.names import (
+    MAX_SIDECAR_BYTES,
+    NAME_MAX,
+    OPTIONS_SUFFIX,
+    PASSWORD_SUFFIX,
+    SIDECAR_SUFFIXES,
+    is_job_id,
+    is_safe_relative,
+    printable,
+)
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.inbox import Inbox
+from daemon.intake.claimer import Claimer
+from daemon.intake.describer import Describer
+from daemon.intake.filetype import Content, sniff
+from daemon.intake.overrides import Choice, UnwrittenSidecar, WrongOptions, choose, too_large
+from daemon.intake.prerequisites import lacks_prompt
+from daemon.intake.settling import is_ignored
+from daemon.queue.store import Store, new_id
+
+_PROMPT_SUFFIX = ".prompt"
+_NO_LIMIT = 2**31  # characters of a value in TOML: the sidecar as a whole has a limit
+
+
+class WrongSubmission(Exception):
+    """The submission is refused, and its file is left where it is; `fix` says what its sender can do."""
+
+    def __init__(self, what: str, fix: str = ""):
+        super().__init__(what)
+        self.fix = fix
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A file in .incoming, and how it is to be processed."""
+
+    upload: str  # its name in .incoming; if that is a UUID, the job gets it as its id
+    folder: str  # the inbox folder whose rules apply, relative to the inbox; "" is the top
+    name: str  # the name of the original
+    options: Mapping[str, object] = field(default_factory=dict)  # what NAME.toml may contain
+    prompt: str = ""  # content of NAME.prompt
+    password: str = ""  # content of NAME.password
+
+
+class Submissions:
+    """Called by the main thread only. `settings` returns the current settings."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        store: Store,
+        inbox: Inbox,
+        disk_retry: DiskRetry,
+        describer: Describer,
+        claimer: Claimer,
+    ):
+        self._settings = settings
+        self._store = store
+        self._inbox = inbox
+        self._disk_retry = disk_retry
+        self._describer = describer
+        self._claimer = claimer
+
+    def take(self, submission: Submission) -> tuple[str, str | None]:
+        """Take a submitted file; return the id of its job, and what delays its record (None: it is recorded, durably).
+
+        A submission may be repeated after an unknown outcome if its upload has a UUID as its name.
+
+        Raises:
+            WrongSubmission: it is refused.
+            OSError, StorageError: a disk does not allow it now. The file may be taken: see above.
+        """
+        path, upload = self._destination(submission), submission.upload
+        job_id = upload if is_job_id(upload) else new_id()
+        is_known = self._is_known(job_id)
+        content = self._examine(upload, path, is_optional=is_known)
+        if is_known and content is not None:
+            raise WrongSubmission(f"There is already a job {job_id}.", "Give the file another UUID as its name.")
+        if content is not None:
+            self._take(job_id, submission, path, content)
+        return job_id, self._delay(job_id)
+
+    def _is_known(self, job_id: str) -> bool:
+        return self._store.get(job_id) is not None or (self._inbox.taken / job_id).is_dir()
+
+    def _delay(self, job_id: str) -> str | None:
+        if self._store.get(job_id) is not None:
+            return None
+        if (self._inbox.taken / job_id).is_dir():
+            return self._disk_retry.problem or "a restart of inboxd"
+        raise WrongSubmission("The file cannot be added to the job log.", "It is in the inbox; see `inboxd status`.")
+
+    # ---------------------------------------------------------------------------------------- examine
+
+    def _destination(self, submission: Submission) -> Path:
+        """The path in the inbox to which the file might have been dropped."""
+        folder, name, upload = submission.folder, submission.name, submission.upload
+        if not upload or "/" in upload or not is_safe_relative(upload):
+            raise WrongSubmission(f"{printable(upload)} is not the name of a file in {self._inbox.incoming.path}.")
+        if not is_safe_relative(folder) or any(is_ignored(part) for part in folder.split("/") if part):
+            raise WrongSubmission(f"{printable(folder)} is not a folder from which inboxd takes files.")
+        if not name or "/" in name or not is_safe_relative(name) or is_ignored(name):
+            raise WrongSubmission(f"inboxd takes no file with the name {printable(name)}.", "Choose another name.")
+        if name.endswith(SIDECAR_SUFFIXES):
+            fix = "Submit its content as options, prompt or password of the file that it belongs to."
+            raise WrongSubmission(f"{printable(name)} is the name of a sidecar.", fix)
+        path = self._inbox.path / folder / name
+        if self._inbox.is_too_deep(path.parent):
+            raise WrongSubmission(f"{printable(folder)} is nested too deeply.")
+        return path
+
+    def _examine(self, upload: str, path: Path, *, is_optional: bool) -> Content | None:
+        """Identify the content of an upload; None: there is none, although that `is_optional`."""
+        incoming = self._inbox.incoming
+        try:
+            with incoming.opened() as folder:
+                if durable.writer_has(Path(upload), folder):
+                    raise WrongSubmission(f"A program still writes to {printable(upload)}.", "Close the file first.")
+                return sniff(incoming.path / upload, folder, name=path.name)
+        except FileNotFoundError:
+            if is_optional:
+                return None
+            fix = "Write the complete file there, then submit it."
+            raise WrongSubmission(f"There is no file {printable(upload)} in {incoming.path}.", fix) from None
+
+    def _sidecars(self, submission: Submission) -> dict[str, bytes]:
+        """The contents of the sidecars that the file would have had in the inbox, by suffix."""
+        texts = {
+            OPTIONS_SUFFIX: _options_toml(submission),
+            _PROMPT_SUFFIX: submission.prompt,
+            PASSWORD_SUFFIX: submission.password,
+        }
+        sidecars = {suffix: text.encode("utf-8", "backslashreplace") for suffix, text in texts.items() if text}
+        for suffix, content in sidecars.items():
+            if len(content) > MAX_SIDECAR_BYTES[suffix]:
+                raise WrongSubmission(too_large(submission.name + suffix, MAX_SIDECAR_BYTES[suffix]))
+            if len(os.fsencode(submission.name + suffix)) > NAME_MAX:
+                raise WrongSubmission("The name of the file is too long for its sidecars.", "Choose a shorter name.")
+        return sidecars
+
+    def _choose(self, path: Path, content: Content, sidecars: Mapping[str, bytes]) -> Choice:
+        settings, name = self._settings(), path.name + OPTIONS_SUFFIX
+        own = UnwrittenSidecar(name=name, content=sidecars[OPTIONS_SUFFIX]) if OPTIONS_SUFFIX in sidecars else None
+        try:
+            choice = choose(settings, self._inbox, path.parent, content.kind, own)
+        except WrongOptions as error:
+            raise WrongSubmission(f"Its options are wrong: {error}") from error
+        if _PROMPT_SUFFIX not in sidecars and lacks_prompt(settings, choice):
+            raise WrongSubmission(f"The recipe {choice.recipe} needs a prompt.", "Submit the file with one.")
+        return choice
+
+    # ---------------------------------------------------------------------------------------- take
+
+    def _take(self, job_id: str, submission: Submission, path: Path, content: Content) -> None:
+        if not self._disk_retry.can_take:
+            raise StorageError(self._disk_retry.problem or "a disk cannot be written")
+        sidecars = self._sidecars(submission)
+        choice = self._choose(path, content, sidecars)
+        job, entry = self._move(job_id, submission, path, content, sidecars, choice)
+        self._claimer.record_submitted(job, replace(entry, path=path), self._inbox.incoming.path)
+
+    def _move(
+        self,
+        job_id: str,
+        submission: Submission,
+        path: Path,
+        content: Content,
+        sidecars: Mapping[str, bytes],
+        choice: Choice,
+    ) -> tuple[Job, Entry]:
+        """Move the file to .taken and describe it, or leave it where it is."""
+        try:
+            taken = self._inbox.receive(job_id, submission.upload, path, sidecars)
+            return self._describer.describe(job_id, taken, content, choice), taken
+        except InboxdError:
+            raise
+        except Exception:  # the caller reports it
+            self._undo(job_id, submission.upload, path)
+            raise
+
+    def _undo(self, job_id: str, upload: str, path: Path) -> None:
+        """Return the file to .incoming or, if that is impossible, to the inbox: it must not be left without a row."""
+        with contextlib.suppress(OSError):
+            self._inbox.give_back(job_id, upload, path)
+        if (self._inbox.taken / job_id).is_dir():
+            self._claimer.return_taken(job_id, path)
+
+
+def _options_toml(submission: Submission) -> str:
+    """The options as NAME.toml would contain them; "" if there are none.
+
+    Raises:
+        WrongSubmission: a value has no counterpart in TOML.
+    """
+    options = {name: value for name, value in submission.options.items() if value is not None}  # null: not set
+    if any(each is None for each, _ in walk(options)):
+        raise WrongSubmission("Its options are wrong: null in a list or table is not supported.")
+    return "".join(f"{key_literal(name)} = {literal(value, most=_NO_LIMIT)}\n" for name, value in options.items())
