@@ -161,6 +161,7 @@ def parse(tables: Mapping[str, object], *, source: Path | None, home: Path) -> S
         retention=file.retention,
         hooks=file.hooks,
         metrics=file.metrics,
+        web=file.web,
     )
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -251,13 +252,9 @@ def _check_listen(text: str) -> str:
     if not text or text.startswith("/"):
         return text
     host, _, port = text.rpartition(":")
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        is_loopback = False
     if not port.isascii() or not port.isdecimal() or len(port) > 5 or not 0 < int(port) < 65536:
         raise ValueError('write an address and a port, such as "127.0.0.1:9461", or the path of a Unix socket')
-    if not is_loopback:
+    if not _is_loopback(host):
         raise ValueError(
             "anyone who can connect can read the metrics, so they are served on this machine only: "
             'write "127.0.0.1:9461", and use a proxy with authentication for other machines'
@@ -279,6 +276,60 @@ class MetricsTable(_Table):
     listen: Annotated[Line, AfterValidator(_check_listen)] = ""  # "127.0.0.1:9461", or the path of a Unix socket
 
 
+def _check_web_listen(text: str) -> str:
+    if text.startswith("/"):
+        return text
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or len(port) > 5 or not 0 <= int(port) < 65536:
+        raise ValueError('write an address and a port, such as "127.0.0.1:8100", or the path of a Unix socket')
+    return text
+
+
+def _check_prefix(text: str) -> str:
+    if text and (not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text) or {".", ".."} & set(text.split("/"))):
+        raise ValueError('write the path below which a proxy serves the console, such as "/inboxd"')
+    return text
+
+
+def _parse_limit(value: object) -> int:
+    size = parse_size(value) if isinstance(value, str) else value
+    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+        raise ValueError('write an amount, such as "4GB"')
+    return size
+
+
+Limit = Annotated[int, BeforeValidator(_parse_limit)]  # bytes
+
+
+class WebTable(_Table):
+    """`[web]`: the console and the HTTP API, which `inboxd web` serves."""
+
+    listen: Annotated[Line, AfterValidator(_check_web_listen)] = "127.0.0.1:8100"  # or the path of a Unix socket
+    token: bool = True  # ask for the access token, which is in state/web-token
+    hosts: tuple[Line, ...] = ()  # further host names under which browsers reach it
+    prefix: Annotated[Line, AfterValidator(_check_prefix)] = ""  # "/inboxd": the path below which a proxy serves it
+    upload_max: Limit = 4 * 10**9  # bytes of a request
+    keep_free: Limit = 10**9  # bytes of the inbox's disk that uploads leave free
+
+    @property
+    def is_local(self) -> bool:
+        """Only programs on this machine can connect."""
+        return self.listen.startswith("/") or _is_loopback(self.listen.rpartition(":")[0])
+
+    @model_validator(mode="after")
+    def _check(self) -> "WebTable":
+        if not self.token and not self.is_local:
+            raise ValueError("token = false is possible only with a loopback address: anyone could read all results")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 class File(_Table):
     """The complete config.toml."""
 
@@ -292,3 +343,4 @@ class File(_Table):
     retention: RetentionTable = RetentionTable()
     hooks: tuple[Hook, ...] = ()
     metrics: MetricsTable = MetricsTable()
+    web: WebTable = WebTable()

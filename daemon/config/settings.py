@@ -12,6 +12,7 @@ from daemon.config.schema import (
     RetentionTable,
     RetryTable,
     ScheduleTable,
+    WebTable,
     WorkersTable,
 )
 from processors import contract, registry
@@ -67,6 +68,7 @@ class Settings:
     retention: RetentionTable
     hooks: tuple[Hook, ...]
     metrics: MetricsTable
+    web: WebTable
 
     @property
     def database(self) -> Path:
@@ -85,6 +87,10 @@ class Settings:
     @property
     def socket(self) -> Path:
         return self.state / "inboxd.sock"
+
+    @property
+    def web_token(self) -> Path:
+        return self.state / "web-token"
 
     def folder(self, name: str) -> Folder:
         """The rules for the inbox folder `name` ("bank/2024"): its own table's, or those of the nearest above it."""

@@ -3,15 +3,48 @@
 import os
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from daemon.core.errors import InboxdError, StoreError, UsageError
 from daemon.queue import sqlite_errors
-from daemon.queue.rows import AttemptRow, EndRow, EventRow, JobRow, NumberedEventRow, PlacedRow, QueueRow
+from daemon.queue.rows import AttemptRow, EndRow, EventRow, JobRow, NumberedEventRow, PagedRow, PlacedRow, QueueRow
 
 _BUSY_SECONDS = 1.0  # waiting for a lock that excludes even readers
 _NUMBERED = 4  # the first schema version in which event numbers are never reused
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs a list shows."""
+
+    states: Sequence[str] = ()
+    recipe: str | None = None
+    folder: str | None = None  # with those below it
+    file: str | None = None  # a part of the path
+    review: bool = False  # only those with reasons for a review
+    since_us: int | None = None  # received then or later, microseconds since the epoch
+
+    def condition(self) -> tuple[str, list[object]]:
+        """The condition on a row of `jobs`, and its values."""
+        parts = ["1"]
+        values: list[object] = []
+        if self.states:
+            parts.append(f"state IN ({', '.join('?' * len(self.states))})")
+            values += self.states
+        if self.review:
+            parts.append("review <> '[]'")
+        for part, value in (
+            ("recipe = ?", self.recipe),
+            ("(folder = ? OR substr(folder, 1, length(?) + 1) = ? || '/')", self.folder),
+            ("instr(lower(folder || '/' || name), lower(?)) > 0", self.file),
+            ("received_at >= ?", self.since_us),
+        ):
+            if value is not None:
+                parts.append(part)
+                values += [value] * part.count("?")
+        return " AND ".join(parts), values
 
 
 class JobLog:
@@ -83,6 +116,32 @@ class JobLog:
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         order = "finished_at DESC, id" if by_end else "received_at DESC, id"
         return self._all(f"SELECT * FROM job_log {where} ORDER BY {order} LIMIT ?", *values, limit or -1)
+
+    def page(self, wanted: "JobFilter", *, before: tuple[int, str] | None = None, limit: int) -> list[PagedRow]:
+        """Rows of `job_log`, newest first, that come after the row `before` (its received_at in microseconds, and its
+        id). Takes the same time however long the history is, unless `wanted` matches few of many jobs."""
+        condition, values = wanted.condition()
+        if before is not None:
+            condition += " AND (received_at < ? OR received_at = ? AND id < ?)"
+            values += [before[0], before[0], before[1]]
+        # the tables, not the view: only they have indexes
+        order = f"SELECT id FROM jobs WHERE {condition} ORDER BY received_at DESC, id DESC LIMIT ?"
+        return self._all(
+            f"SELECT job_log.*, jobs.received_at AS received_us FROM ({order}) AS wanted "
+            "JOIN job_log ON job_log.id = wanted.id JOIN jobs ON jobs.id = wanted.id "
+            "ORDER BY jobs.received_at DESC, jobs.id DESC",
+            *values,
+            limit,
+        )
+
+    def events_page(self, event: int, *, limit: int) -> list[NumberedEventRow]:
+        """The first events after one, in order, with the files of their jobs."""
+        return self._all(
+            "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
+            "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id LIMIT ?",
+            event,
+            limit,
+        )
 
     def find(self, prefix: str) -> JobRow:
         """The one job whose id begins with `prefix`.

@@ -41,6 +41,12 @@ class JobRow(ShownRow):
     duplicate_of: str | None
 
 
+class PagedRow(JobRow):
+    """The same, with its place in the order."""
+
+    received_us: int  # microseconds since the epoch
+
+
 class AttemptRow(TypedDict):
     """A row of the table `attempts`. Times are microseconds since the epoch, here and below."""
 

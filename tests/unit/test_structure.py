@@ -30,6 +30,7 @@ PACKAGES = (
     "server",
     "install",
     "doctor",
+    "web",
     "cli",
 )
 OWNERS = {  # the only modules that may import it
@@ -54,7 +55,10 @@ OWNERS = {  # the only modules that may import it
         "cli.models",
         "cli.layouts",
         "cli.manpage",
+        "cli.web",
     },
+    "uvicorn": {"web.server"},
+    "python_multipart": {"web.forms"},
     "prometheus_client": {"telemetry.metrics"},
 }
 

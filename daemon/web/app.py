@@ -1,0 +1,62 @@
+"""Builds the web application: which routes there are, who guards them, how errors look.
+
+A further API adds its routes to `ROUTES`, and to `SHAPES` how its errors look if they differ from this API's.
+"""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+import anyio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from daemon.config.settings import Settings
+from daemon.core.errors import InboxdError
+from daemon.web import jobs, system
+from daemon.web.backend import Backend
+from daemon.web.errors import Shape, WebError, api_shape, translate
+from daemon.web.guard import Guard, shape_for
+
+log = logging.getLogger(__name__)
+
+ROUTES: list[BaseRoute] = [*jobs.ROUTES, *system.ROUTES]
+SHAPES: Mapping[str, Shape] = {"/": api_shape}
+
+
+def build(settings: Settings) -> Starlette:
+    """The application.
+
+    Raises:
+        LayoutError: the access token cannot be read or created.
+    """
+    backend = Backend(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(backend.run)
+            yield
+            tasks.cancel_scope.cancel()
+
+    app = Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(Guard, settings=settings, access=backend.access, shapes=SHAPES)],
+        exception_handlers=dict.fromkeys((WebError, HTTPException, InboxdError, OSError, Exception), _respond),
+        lifespan=lifespan,
+    )
+    app.state.backend = backend
+    return app
+
+
+async def _respond(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        error = WebError(error.status_code, "not_found" if error.status_code == 404 else "refused", error.detail)
+    shown = translate(error)
+    level = logging.WARNING if shown.status == 500 else logging.DEBUG
+    log.log(level, "%s %s: %s", request.method, request.url.path, error, exc_info=shown.status == 500)
+    return shape_for(SHAPES, request.scope)(shown)

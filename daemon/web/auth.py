@@ -1,0 +1,140 @@
+"""The access token: created at the first start, compared in constant time, and the cookie that stands for it.
+
+The token is in state/web-token, which only this user can read. A browser gets a cookie instead, which is a signature
+made with the token: it never holds the token itself, and a new token ends all sessions.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.requests import HTTPConnection
+
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.errors import LayoutError
+from daemon.web.errors import WebError
+
+COOKIE = "inboxd"
+SESSION_SECONDS = 30 * 24 * 3600
+_TOKEN_BYTES = 32  # of randomness
+_MOST_TOKEN_BYTES = 4096  # of the file
+_FEWEST_CHARACTERS = 16
+_FAILURES = 10  # wrong tokens of one address in a minute
+_FAILURE_SECONDS = 60.0
+_MOST_ADDRESSES = 1000
+
+
+def load_token(path: Path) -> str:
+    """The token in `path`, which is created if it does not exist.
+
+    Raises:
+        LayoutError: it cannot be read or created, others may read it, or it is too short.
+    """
+    try:
+        durable.make_folder(path.parent, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return _read_token(path)
+    except OSError as error:
+        raise _unusable(path, f"cannot be created: {error.strerror}") from error
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(token.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    durable.fsync_folder(path.parent)
+    return token
+
+
+def _read_token(path: Path) -> str:
+    try:
+        with os.fdopen(durable.open_regular(path), "rb") as file:
+            is_private = not os.fstat(file.fileno()).st_mode & 0o077
+            token = file.read(_MOST_TOKEN_BYTES).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise _unusable(path, f"cannot be read: {error.strerror}") from error
+    if not is_private:
+        raise _unusable(path, "may be read by other users")
+    if len(token) < _FEWEST_CHARACTERS or not token.isascii() or not token.isprintable():
+        raise _unusable(path, f"does not hold a token of at least {_FEWEST_CHARACTERS} characters")
+    return token
+
+
+def _unusable(path: Path, why: str) -> LayoutError:
+    return LayoutError(f"The access token {path} {why}.", "Remove the file: `inboxd web` creates a new token.")
+
+
+class Access:
+    """Decides whether a request may be answered."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time):
+        self._token = load_token(settings.web_token).encode() if settings.web.token else None
+        self._clock = clock
+        self._failures: OrderedDict[str, list[float]] = OrderedDict()  # times of wrong tokens, by address
+
+    @property
+    def needs_token(self) -> bool:
+        return self._token is not None
+
+    def is_allowed(self, connection: HTTPConnection) -> bool:
+        """True if no token is needed, or the request has the token or the cookie.
+
+        Raises:
+            WebError: this address has sent too many wrong tokens.
+        """
+        if self._token is None:
+            return True
+        if self._is_session(connection.cookies.get(COOKIE, "")):
+            return True
+        sent = _sent_token(connection)
+        return bool(sent) and self.is_token(sent, address_of(connection))
+
+    def is_token(self, text: str, address: str) -> bool:
+        """Compare with the token.
+
+        Raises:
+            WebError: this address has sent too many wrong ones.
+        """
+        now = self._clock()
+        recent = [at for at in self._failures.get(address, ()) if now - at < _FAILURE_SECONDS]
+        if len(recent) >= _FAILURES:
+            wait = str(int(_FAILURE_SECONDS - (now - recent[0])) + 1)
+            raise WebError(429, "too_many_attempts", "Too many wrong tokens.", f"Wait {wait} s.", {"Retry-After": wait})
+        if self._token is not None and hmac.compare_digest(text.encode("utf-8", "replace"), self._token):
+            self._failures.pop(address, None)
+            return True
+        self._failures[address] = [*recent, now]
+        self._failures.move_to_end(address)
+        while len(self._failures) > _MOST_ADDRESSES:
+            self._failures.popitem(last=False)
+        return False
+
+    def session(self) -> str:
+        """The value of a new cookie: when it ends, and the signature of that."""
+        until = str(int(self._clock()) + SESSION_SECONDS)
+        return f"{until}.{self._sign(until)}"
+
+    def _is_session(self, cookie: str) -> bool:
+        until, _, signature = cookie.partition(".")
+        if not (until.isascii() and until.isdecimal() and len(until) <= 12 and signature.isascii()):
+            return False
+        return hmac.compare_digest(signature, self._sign(until)) and int(until) > self._clock()
+
+    def _sign(self, until: str) -> str:
+        assert self._token is not None
+        return hmac.new(self._token, b"inboxd session until " + until.encode(), hashlib.sha256).hexdigest()
+
+
+def address_of(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else "local"
+
+
+def _sent_token(connection: HTTPConnection) -> str:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", "")

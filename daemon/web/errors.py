@@ -1,0 +1,53 @@
+"""Errors of the HTTP API: what clients see, and how InboxdErrors translate into HTTP."""
+
+import errno
+from collections.abc import Callable, Mapping
+
+from starlette.responses import JSONResponse, Response
+
+from daemon.core.errors import InboxdError, NotRunning, StorageError, StoreError, UsageError
+from daemon.server.client import Refused
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class WebError(Exception):
+    """A request that cannot be carried out: the HTTP status, a code for programs, what went wrong and what to do."""
+
+    def __init__(self, status: int, code: str, what: str, fix: str = "", headers: Mapping[str, str] | None = None):
+        super().__init__(f"{what} {fix}".rstrip())
+        self.status = status
+        self.code = code
+        self.what = what
+        self.fix = fix
+        self.headers = dict(headers or {})
+
+
+Shape = Callable[[WebError], Response]  # of an API: how its errors look
+
+
+def api_shape(error: WebError) -> Response:
+    """The shape of this API, which is also that of OpenAI's: {"error": {"message", "type", "code", "fix"}}."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    body = {"message": str(error), "type": kind, "code": error.code, "fix": error.fix}
+    return JSONResponse({"error": body}, error.status, error.headers)
+
+
+def translate(error: Exception) -> WebError:
+    """The HTTP error for an error of the program."""
+    match error:
+        case WebError():
+            return error
+        case NotRunning():
+            return WebError(503, "daemon_unavailable", error.what, error.fix, {"Retry-After": "5"})
+        case Refused():
+            return WebError(409, "refused", error.what, error.fix)
+        case UsageError():
+            return WebError(404, "not_found", error.what, error.fix)
+        case StorageError() | StoreError():
+            return WebError(503, "storage", error.what, error.fix, {"Retry-After": "10"})
+        case InboxdError():
+            return WebError(500, "internal", error.what, error.fix)
+        case OSError() if error.errno in _FULL:
+            return WebError(507, "disk_full", "The disk of the inbox is full.", "Free some space, then try again.")
+    return WebError(500, "internal", "inboxd web failed to answer.", "See `journalctl -u inboxd-web`.")

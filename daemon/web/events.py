@@ -1,0 +1,216 @@
+"""The events of jobs for browsers and programs: one task asks the daemon, and everybody who listens gets a copy.
+
+A listener that reads too slowly is dropped; it connects again and names the last event that it has seen. The numbers
+are those of the job log, so they stay valid after a restart.
+"""
+
+import asyncio
+import contextlib
+import functools
+import json
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon.core.errors import InboxdError
+from daemon.core.job import JobState
+from daemon.queue.reader import JobLog
+from daemon.queue.rows import JobRow, NumberedEventRow
+from daemon.server import api
+from daemon.web.errors import WebError
+
+if TYPE_CHECKING:
+    from daemon.web.backend import Backend
+
+log = logging.getLogger(__name__)
+
+MAX_LISTENERS = 400
+_POLL_SECONDS = 0.1  # while somebody listens
+_IDLE_SECONDS = 1.0  # while nobody does, to notice a daemon that stops
+_UNAVAILABLE_SECONDS = 1.0  # between two attempts to reach the daemon
+_PROGRESS_SECONDS = 0.2  # at least, between two reports of progress
+_PENDING = 500  # messages for a listener that reads slowly
+_ENDED = {str(state) for state in JobState if state.is_final}
+_BATCH = 500  # events of the past, at once
+_PAUSE_SECONDS = 15.0  # without a message, before a connection gets a sign of life
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message to browsers. `number`: of an event of the job log; None: of something that is not recorded."""
+
+    kind: str  # "job", "progress", "workers" or "daemon"
+    data: str  # JSON
+    number: int | None = None
+
+    def to_wire(self) -> str:
+        """The message as server-sent event."""
+        number = f"id: {self.number}\n" if self.number is not None else ""
+        return f"{number}event: {self.kind}\ndata: {self.data}\n\n"
+
+
+class Listener:
+    """The messages for one connection, in order."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(_PENDING)
+        self.is_too_slow = False
+
+    def put(self, message: Message) -> None:
+        try:
+            self._queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self.is_too_slow = True
+
+    async def get(self, seconds: float) -> Message | None:
+        """The next message; None: none came in time."""
+        try:
+            return await asyncio.wait_for(self._queue.get(), seconds)
+        except TimeoutError:
+            return None
+
+
+class EventHub:
+    """Follows the daemon, and passes on what happens."""
+
+    def __init__(self, backend: "Backend", *, clock: Callable[[], float] = time.monotonic):
+        self._backend = backend
+        self._clock = clock
+        self._listeners: set[Listener] = set()
+        self._waiters: dict[str, set[asyncio.Event]] = {}  # by job
+        self._wanted = asyncio.Event()
+        self._last: int | None = None  # number of the last event that was passed on
+        self._shown: dict[str, str] = {}  # the last message of each unnumbered kind
+        self._progress_at = 0.0
+        self.running: list[api.RunningJob] = []
+        self.is_available: bool | None = None  # the daemon answers; None: not known yet
+
+    async def run(self) -> None:
+        """Ask the daemon again and again, until cancelled."""
+        while True:
+            try:
+                has_more = await self._poll()
+            except InboxdError as error:
+                log.debug("no events: %s", error)
+                self._set_available(False)
+                self._wake_all()  # their jobs may have ended before the daemon stopped
+                await asyncio.sleep(_UNAVAILABLE_SECONDS)
+                continue
+            if not has_more:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        if self._listeners or self._waiters:
+            await asyncio.sleep(_POLL_SECONDS)
+            return
+        self._wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), _IDLE_SECONDS)
+
+    async def _poll(self) -> bool:
+        reply = await self._backend.ask(api.Events(after=self._last), api.EventsReply)
+        self._last = reply.last
+        self.running = reply.running
+        self._set_available(True)
+        for event in reply.events:
+            self._send(Message(kind="job", data=event.model_dump_json(), number=event.number))
+            if event.event in _ENDED:
+                for waiter in self._waiters.get(event.job, ()):
+                    waiter.set()
+        now = self._clock()
+        if now - self._progress_at >= _PROGRESS_SECONDS:
+            self._progress_at = now
+            self._show("progress", json.dumps([job.to_wire() for job in reply.running]))
+            self._show("workers", json.dumps([worker.to_wire() for worker in reply.workers]))
+        return reply.has_more
+
+    def _set_available(self, is_available: bool) -> None:
+        if is_available != self.is_available:
+            self.is_available = is_available
+            if not is_available:
+                self.running = []
+        self._show("daemon", json.dumps({"available": is_available}))
+
+    def _show(self, kind: str, data: str) -> None:
+        """Pass on something that is not recorded, if it has changed."""
+        if self._shown.get(kind) != data:
+            self._shown[kind] = data
+            self._send(Message(kind=kind, data=data))
+
+    def _send(self, message: Message) -> None:
+        for listener in self._listeners:
+            listener.put(message)
+
+    def _wake_all(self) -> None:
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.set()
+
+    # ---------------------------------------------------------------------------------------- for the routes
+
+    async def listen(self, after: int | None) -> AsyncGenerator[Message | None]:
+        """Yield the messages after the event `after` (None: from now on), and None where there is a pause. Ends if
+        they are read too slowly.
+
+        Raises:
+            WebError: too many connections listen already.
+        """
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise WebError(503, "too_many_listeners", "Too many connections read the events.", "Close some of them.")
+        listener = Listener()
+        for kind, data in self._shown.items():
+            listener.put(Message(kind=kind, data=data))
+        self._listeners.add(listener)
+        self._wanted.set()
+        try:
+            last = after
+            if after is not None:
+                async for message in self._past(after):
+                    last = message.number
+                    yield message
+            while not listener.is_too_slow:
+                found = await listener.get(_PAUSE_SECONDS)
+                if found is None or found.number is None or last is None or found.number > last:
+                    yield found
+        finally:
+            self._listeners.discard(listener)
+
+    async def _past(self, after: int) -> AsyncIterator[Message]:
+        """The events after `after` that are in the job log."""
+        while True:
+            rows = await self._backend.read(functools.partial(_events_after, after))
+            for row in rows:
+                after = row["number"]
+                yield Message(kind="job", data=json.dumps(row), number=after)
+            if len(rows) < _BATCH:
+                return
+
+    async def wait_for_end(self, job_id: str, seconds: float) -> JobRow:
+        """The row of a job, once it has ended, or after `seconds`.
+
+        Raises:
+            UsageError: there is no such job.
+        """
+        until = self._clock() + seconds
+        changed = asyncio.Event()
+        self._waiters.setdefault(job_id, set()).add(changed)
+        self._wanted.set()
+        try:
+            while True:
+                changed.clear()
+                row = await self._backend.read(lambda log: log.find(job_id))
+                left = until - self._clock()
+                if row["state"] in _ENDED or left <= 0:
+                    return row
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), left)
+        finally:
+            self._waiters[job_id].discard(changed)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]
+
+
+def _events_after(number: int, log: JobLog) -> list[NumberedEventRow]:
+    return log.events_page(number, limit=_BATCH)

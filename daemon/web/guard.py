@@ -1,0 +1,129 @@
+"""The border of the web process: every request passes here before a route sees it.
+
+Hosts against DNS rebinding, Origin and Sec-Fetch-Site against other websites, the token; and the headers that confine
+what a browser does with a response. There is no CORS: no other website may read anything.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from daemon.config.settings import Settings
+from daemon.web.auth import Access
+from daemon.web.errors import Shape, WebError
+
+_OPEN = ("/health", "/login", "/static/")  # paths that need no token
+_READS = {"GET", "HEAD"}
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """ASGI middleware. `shapes`: how errors look, by the beginning of the path; the longest one counts."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, access: Access, shapes: Mapping[str, Shape]):
+        self._app = app
+        self._prefix = settings.web.prefix
+        self._access = access
+        self._shapes = shapes
+        host = settings.web.listen.rpartition(":")[0].strip("[]").lower()
+        self._public = {name.lower() for name in settings.web.hosts}
+        self._hosts = {"localhost", host, *self._public}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._enter_prefix(scope)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add_headers(MutableHeaders(scope=message))
+            await send(message)
+
+        try:
+            self._check(HTTPConnection(scope))
+        except WebError as error:
+            await shape_for(self._shapes, scope)(error)(scope, receive, send_guarded)
+            return
+        await self._app(scope, receive, send_guarded)
+
+    def _is_same_site(self, connection: HTTPConnection) -> bool:
+        """False if a browser reports that another website sent the request. Programs send neither header."""
+        if connection.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return False
+        origin = connection.headers.get("origin")
+        if origin is None:
+            return True
+        site = origin.partition("://")[2].lower()  # a proxy may have replaced the Host header
+        return site == connection.headers.get("host", "").lower() or _host_of(site) in self._public
+
+    def _enter_prefix(self, scope: Scope) -> None:
+        """Serve below `[web] prefix`, whether or not the proxy has removed it from the path."""
+        if not self._prefix:
+            return
+        scope["root_path"] = self._prefix
+        if scope["path"] != self._prefix and not scope["path"].startswith(f"{self._prefix}/"):
+            scope["path"] = self._prefix + scope["path"]
+
+    def _check(self, connection: HTTPConnection) -> None:
+        """Raises WebError if the request may not be answered."""
+        host = _host_of(connection.headers.get("host", ""))
+        if host not in self._hosts and not _is_own_address(host, connection):
+            fix = "Add the name to [web] hosts in config.toml."
+            raise WebError(421, "unknown_host", "This host name is not served here.", fix)
+        if connection.scope["method"] not in _READS and not self._is_same_site(connection):
+            raise WebError(403, "other_site", "Another website may not do this.", "Open the console itself.")
+        path = inner_path(connection.scope)
+        if not path.startswith(_OPEN) and not self._access.is_allowed(connection):
+            fix = "Send it as `Authorization: Bearer TOKEN`; it is in the file web-token of the state folder."
+            headers = {"WWW-Authenticate": 'Bearer realm="inboxd"'}
+            raise WebError(401, "token_needed", "The access token is missing or wrong.", fix, headers)
+
+
+def inner_path(scope: Scope) -> str:
+    """The path without the prefix."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path or "/"
+
+
+def shape_for(shapes: Mapping[str, Shape], scope: Scope) -> Shape:
+    """How errors look to the client of this request."""
+    path = inner_path(scope)
+    return shapes[max((start for start in shapes if path.startswith(start)), key=len)]
+
+
+def _add_headers(headers: MutableHeaders) -> None:
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Cache-Control", "no-store")
+
+
+def _host_of(header: str) -> str:
+    """The host of a Host header, without its port."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower().rstrip(".")
+
+
+def _is_own_address(host: str, connection: HTTPConnection) -> bool:
+    """A numeric address cannot be rebound: allow the one that the connection came to, and loopback ones."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    server = connection.scope.get("server") or ("", 0)
+    return address.is_loopback or host == server[0]

@@ -1,0 +1,125 @@
+"""The files of a result: which there are, and opening one safely.
+
+No path is built from a request. A client names a file; it is served only if result.json (or error.json) lists exactly
+that name, and it is opened below the outbox without following links.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.config.settings import Settings
+from daemon.core import durable, names
+from daemon.files import beneath, result_reader
+from daemon.files.originals import ERROR_DOCUMENTS
+from daemon.queue.rows import JobRow
+from daemon.web.errors import WebError
+
+_RESULT = "result.json"
+_ARCHIVE = "archive:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultFile:
+    """A file that a client may have."""
+
+    name: str  # relative to the result
+    size_bytes: int | None  # None: not recorded
+    sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A result, or what is left of a failed job."""
+
+    root: Path  # the outbox
+    folder: Path
+    facts: Mapping[str, object]  # of result.json or error.json
+    files: Sequence[ResultFile]  # the outputs and the documents, without the original
+    original: tuple[Path, Path] | None  # the trusted folder above it, and its path; None: it was deleted
+
+    def open(self, name: str) -> int:
+        """Open one of the files for reading; return the descriptor.
+
+        Raises:
+            WebError: no such file is listed, or it is no longer there.
+        """
+        if name not in {file.name for file in self.files}:
+            raise WebError(404, "no_such_file", "The result has no such file.", "See `files` of the job.")
+        return _open(self.root, self.folder / name)
+
+    def open_original(self) -> int:
+        """The same for the original."""
+        if self.original is None:
+            raise WebError(
+                404, "no_original", "The original is not kept.", "See [inbox] originals in docs/settings.md."
+            )
+        return _open(*self.original)
+
+
+def find(row: JobRow, settings: Settings) -> Result | None:
+    """The result of a job; None: there is none yet, or it is no longer there.
+
+    Raises:
+        WebError: it cannot be read.
+    """
+    path = row["result_path"]
+    if not path or not names.is_safe_relative(path):
+        return None
+    folder = settings.outbox / path
+    documents = (_RESULT,) if row["state"] == "done" else ERROR_DOCUMENTS
+    try:
+        facts = result_reader.read(folder / documents[0], root=settings.outbox).facts
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        what = f"{documents[0]} of this job cannot be read."
+        raise WebError(500, "damaged_result", what, "Run `inboxd verify`.") from error
+    if facts.get("job") != row["id"]:  # a result of another job has taken its place
+        return None
+    extra = [ResultFile(name=name, size_bytes=None, sha256=None) for name in documents]
+    return Result(
+        root=settings.outbox,
+        folder=folder,
+        facts=facts,
+        files=[*_listed(facts.get("files")), *extra],
+        original=_original(facts.get("original"), folder, settings),
+    )
+
+
+def _listed(files: object) -> list[ResultFile]:
+    """The outputs that result.json lists; entries that people have broken are left out."""
+    found = []
+    for entry in files if isinstance(files, list) else ():
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str) and name and names.is_safe_relative(name):
+            size, checksum = entry.get("size_bytes"), entry.get("sha256")
+            found.append(
+                ResultFile(
+                    name=name,
+                    size_bytes=size if isinstance(size, int) else None,
+                    sha256=checksum if isinstance(checksum, str) else None,
+                )
+            )
+    return found
+
+
+def _original(where: object, folder: Path, settings: Settings) -> tuple[Path, Path] | None:
+    """The trusted folder above the original, and its path."""
+    path = where.get("path") if isinstance(where, dict) else None
+    if not isinstance(path, str):
+        return None
+    root, home = settings.outbox, folder
+    if path.startswith(_ARCHIVE):
+        root = home = settings.state / "archive"
+        path = path.removeprefix(_ARCHIVE)
+    return (root, home / path) if path and names.is_safe_relative(path) else None
+
+
+def _open(root: Path, path: Path) -> int:
+    try:
+        with beneath.opened(root, path.parent) as folder:
+            return durable.open_regular(path.name, folder)
+    except OSError as error:
+        gone = WebError(404, "file_gone", "This file is no longer in its place.", "Run `inboxd verify`.")
+        raise gone from error

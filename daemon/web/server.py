@@ -1,0 +1,106 @@
+"""Serves the web application on its address, until SIGTERM or Ctrl-C."""
+
+import logging
+import os
+import socket
+import stat
+from pathlib import Path
+
+import uvicorn
+
+from daemon.config.settings import Settings
+from daemon.core.errors import LayoutError
+from daemon.notify import systemd
+from daemon.web import app
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 256  # connections that wait in the kernel
+_IDLE_SECONDS = 30  # then a connection without a request is closed
+_STOP_SECONDS = 5  # for requests under way
+_FIRST_PASSED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
+
+
+def serve(settings: Settings) -> None:
+    """Serve, on the socket that systemd passes or else on `[web] listen`.
+
+    Raises:
+        LayoutError: the address or the access token cannot be used.
+    """
+    application = app.build(settings)
+    listener = _passed_socket() or _bind(settings.web.listen)
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        lifespan="on",
+        ws="none",
+        http="h11",
+        loop="asyncio",
+    )
+    server = _Server(config)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    log.info("the console is at %s", address(settings))
+    server.run(sockets=[listener])
+
+
+def address(settings: Settings) -> str:
+    """Where a browser finds the console."""
+    if settings.web.listen.startswith("/"):
+        return settings.web.listen
+    return f"http://{settings.web.listen}{settings.web.prefix}/"
+
+
+class _Server(uvicorn.Server):
+    """Also reports to systemd."""
+
+    def __init__(self, config: uvicorn.Config):
+        super().__init__(config)
+        self._notifier = systemd.Notifier()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._notifier.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._notifier.stopping(within_seconds=_STOP_SECONDS)
+        await super().shutdown(sockets)
+
+
+def _passed_socket() -> socket.socket | None:
+    """The socket that systemd listens on for us, see sd_listen_fds(3)."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    return socket.socket(fileno=_FIRST_PASSED_DESCRIPTOR)
+
+
+def _bind(listen: str) -> socket.socket:
+    try:
+        if listen.startswith("/"):
+            return _bind_unix(Path(listen))
+        host, _, port = listen.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), int(port)))
+        listener.listen(_BACKLOG)
+        return listener
+    except OSError as error:
+        raise LayoutError(
+            f"Cannot listen on {listen}: {error.strerror or error}.",
+            "Stop the program that uses it, or set [web] listen in config.toml to another address.",
+        ) from error
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    """A Unix socket for this user and its group."""
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.fchmod(listener.fileno(), 0o660)  # before bind(2): the mode of the file
+    listener.bind(str(path))
+    listener.listen(_BACKLOG)
+    return listener

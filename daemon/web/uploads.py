@@ -1,0 +1,154 @@
+"""Uploads: streamed into a hidden file on the inbox's disk, complete or not there at all.
+
+`Receiver` creates the files in `inbox/.incoming`, which only this user may enter; the daemon takes a complete one from
+there (the command `submit`). Nothing is held in memory, and no copy is made.
+"""
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from anyio import to_thread
+
+from daemon.config.settings import Settings
+from daemon.core import durable
+from daemon.core.names import NAME_MAX, printable
+from daemon.files import beneath
+from daemon.web.errors import WebError
+
+INCOMING = ".incoming"
+MAX_UPLOADS = 64  # at once
+_BUFFER_BYTES = 1 << 20  # collected before a write
+_CHECK_BYTES = 64 << 20  # between two looks at the free space
+_NAME_BYTES = 200  # leaves room for a number and the suffix of a sidecar
+
+
+class Receiver:
+    """Creates the files of uploads, within the limits of [web]."""
+
+    def __init__(self, settings: Settings):
+        self.folder = settings.inbox / INCOMING
+        self.max_bytes = settings.web.upload_max
+        self._keep_free = settings.web.keep_free
+        self._slots = asyncio.Semaphore(MAX_UPLOADS)
+
+    def prepare(self) -> None:
+        """Create the folder, if the daemon has not done so yet.
+
+        Raises:
+            OSError: the inbox is not there, or not writable.
+        """
+        beneath.make_private(self.folder)
+
+    def check_size(self, size_bytes: int | None) -> None:
+        """Refuse a request of that size (None: unknown) before it is read.
+
+        Raises:
+            WebError: 413 if it is too large, 507 if the disk would be full.
+        """
+        if size_bytes is not None and size_bytes > self.max_bytes:
+            raise _too_large(self.max_bytes)
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize < self._keep_free + (size_bytes or 0):
+            raise WebError(
+                507, "disk_full", "There is not enough free space for this upload.", "Free some space, then try again."
+            )
+
+    @contextlib.asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """A place for one upload.
+
+        Raises:
+            WebError: all are occupied.
+        """
+        if self._slots.locked():
+            raise WebError(
+                503, "too_many_uploads", f"{MAX_UPLOADS} uploads are under way.", "Try again.", {"Retry-After": "5"}
+            )
+        async with self._slots:
+            yield
+
+    def create(self, name: str) -> "Upload":
+        """An empty upload of a file that its sender calls `name`."""
+        return Upload(self, clean_name(name))
+
+
+class Upload:
+    """One file in the making. `discard` removes it, unless it was handed over."""
+
+    def __init__(self, receiver: Receiver, name: str):
+        self.name = name  # printable, without a folder
+        self.path = receiver.folder / str(uuid.uuid4())  # also the id of its job
+        self.size_bytes = 0
+        self._receiver = receiver
+        self._buffer = bytearray()
+        self._unchecked = 0  # bytes since the last look at the free space
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, 0o600)
+
+    async def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            WebError: 413 or 507.
+            OSError: it cannot be written.
+        """
+        self._buffer += data
+        self.size_bytes += len(data)
+        if self.size_bytes > self._receiver.max_bytes:
+            raise _too_large(self._receiver.max_bytes)
+        if len(self._buffer) >= _BUFFER_BYTES:
+            await self._flush()
+
+    async def finish(self) -> Path:
+        """Make the file durable, and return its path."""
+        await self._flush()
+        descriptor, self._descriptor = self._descriptor, -1
+        await to_thread.run_sync(durable.fsync_and_close, descriptor)
+        return self.path
+
+    def discard(self) -> None:
+        """Remove the file, if it is still there."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self.path.unlink(missing_ok=True)
+
+    async def _flush(self) -> None:
+        data, self._buffer = bytes(self._buffer), bytearray()
+        self._unchecked += len(data)
+        if self._unchecked >= _CHECK_BYTES:
+            self._unchecked = 0
+            self._receiver.check_size(None)
+        if data:
+            await to_thread.run_sync(_write_all, self._descriptor, data)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def clean_name(name: str) -> str:
+    """A sender's name for a file as a name in the inbox: no folder, printable, not hidden, not too long."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1].strip().lstrip(".").strip()
+    last = printable(last) if last else ""
+    if len(os.fsencode(last)) > _NAME_BYTES:
+        stem, dot, suffix = last.rpartition(".")
+        suffix = f"{dot}{suffix}" if stem and len(os.fsencode(suffix)) < NAME_MAX // 8 else ""
+        room = _NAME_BYTES - len(os.fsencode(suffix))
+        last = (stem if suffix else last).encode()[:room].decode(errors="ignore") + suffix
+    return last or "upload"
+
+
+def _too_large(limit: int) -> WebError:
+    return WebError(
+        413,
+        "too_large",
+        f"The upload is larger than {limit} bytes.",
+        "Put the file into the inbox folder, or raise [web] upload_max in config.toml.",
+    )

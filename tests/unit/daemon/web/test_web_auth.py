@@ -1,0 +1,171 @@
+"""The access token, and who gets past the border of the web process."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from web_site import TOKEN, Site
+
+from daemon.core.errors import ConfigError, LayoutError
+from daemon.web import auth
+
+MakeSite = Callable[[str], Site]
+
+
+def test_token_is_created_once_and_private(tmp_path: Path):
+    path = tmp_path / "state" / "web-token"
+    token = auth.load_token(path)
+    assert len(token) >= 40
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert auth.load_token(path) == token
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "why"),
+    [("short", 0o600, "at least"), ("x" * 40, 0o644, "other users"), ("", 0o600, "at least")],
+)
+def test_unsafe_token_is_refused_with_its_fix(content: str, mode: int, why: str, tmp_path: Path):
+    path = tmp_path / "web-token"
+    path.write_text(content)
+    path.chmod(mode)
+    with pytest.raises(LayoutError, match=why) as refused:
+        auth.load_token(path)
+    assert "Remove the file" in refused.value.fix
+
+
+def test_token_behind_a_link_is_refused(tmp_path: Path):
+    (tmp_path / "elsewhere").write_text("x" * 40)
+    (tmp_path / "web-token").symlink_to("elsewhere")
+    with pytest.raises(LayoutError, match="cannot be read"):
+        auth.load_token(tmp_path / "web-token")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/api/v1/status", "/metrics", "/ready", "/api/v1/events", "/nothing"])
+def test_everything_else_than_health_needs_the_token(path: str, site: Site):
+    refused = site.stranger.get(path)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "token_needed")
+    assert site.stranger.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": f"Bearer {TOKEN}"}, {"authorization": f"bearer  {TOKEN} "}, {"X-Api-Key": TOKEN}],
+)
+def test_token_is_accepted_in_either_header(headers: dict[str, str], site: Site):
+    assert site.stranger.get("/api/v1/jobs", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"X-Api-Key": f"{TOKEN}x"},
+        {"X-Api-Key": TOKEN[:-1]},
+        {"Cookie": f"inboxd={TOKEN}"},
+        {"Cookie": "inboxd=9999999999."},
+        {"Cookie": "inboxd=9999999999.00"},
+        {"Cookie": "inboxd=.é"},
+    ],
+)
+def test_anything_else_is_not(headers: dict[str, str], site: Site):
+    encoded = {name: value.encode() for name, value in headers.items()}
+    assert site.stranger.get("/api/v1/jobs", headers=encoded).status_code == 401
+
+
+def test_wrong_tokens_are_slowed_down_and_sessions_are_not(site: Site):
+    for _ in range(10):
+        assert site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": "wrong"}).status_code == 401
+    refused = site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": TOKEN})
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) <= 61
+    session = site.app.state.backend.access.session()
+    assert site.stranger.get("/api/v1/jobs", headers={"Cookie": f"inboxd={session}"}).status_code == 200
+
+
+def test_session_ends_and_a_new_token_ends_all(make_site: MakeSite):
+    site = make_site("")
+    now = 1_000_000_000.0
+    access = auth.Access(site.settings, clock=lambda: now)
+    session = access.session()
+    assert access._is_session(session)
+    now += auth.SESSION_SECONDS
+    assert not access._is_session(session)
+    now -= 1
+    assert access._is_session(session)
+    site.settings.web_token.write_text("another-token-of-the-tests")
+    assert not auth.Access(site.settings, clock=lambda: now)._is_session(session)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example", "10.0.0.9"])
+def test_unknown_host_is_refused(host: str, site: Site):
+    refused = site.client.get("/health", headers={"Host": host})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (421, "unknown_host")
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8100", "127.0.0.1:9", "[::1]:8100", "LOCALHOST", "inbox.lan"])
+def test_own_and_configured_hosts_are_served(host: str, make_site: MakeSite):
+    assert make_site('hosts = ["inbox.lan"]').client.get("/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:8101"},
+    ],
+)
+def test_write_from_another_website_is_refused(headers: dict[str, str], site: Site):
+    refused = site.client.post("/api/v1/jobs/x/retry", headers=headers)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "other_site")
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8100"}, {"Sec-Fetch-Site": "none"}]
+)
+def test_write_of_the_console_and_of_programs_passes_the_border(headers: dict[str, str], site: Site):
+    assert site.client.post("/api/v1/nothing", headers=headers).status_code == 404
+
+
+def test_every_response_confines_the_browser(site: Site):
+    for response in (site.client.get("/api/v1/jobs"), site.stranger.get("/api/v1/jobs"), site.client.get("/none")):
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert "unsafe" not in response.headers["content-security-policy"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8100", "192.168.1.5:80", "[::]:8100", "inbox.lan:8100"])
+def test_other_addresses_need_the_token(listen: str, make_site: MakeSite):
+    with pytest.raises(ConfigError, match="loopback"):
+        make_site(f'listen = "{listen}"\ntoken = false')
+
+
+def test_token_may_be_off_on_this_machine(make_site: MakeSite):
+    assert make_site("token = false").stranger.get("/api/v1/jobs").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/inboxd/api/v1/jobs", "/api/v1/jobs"])
+def test_prefix_may_be_removed_by_the_proxy_or_not(path: str, make_site: MakeSite):
+    site = make_site('prefix = "/inboxd"')
+    job = site.add(files={"a.txt": "text"})
+    assert site.client.get(path).status_code == 200
+    files = site.client.get(f"{path}/{job.id}").json()["files"]
+    assert files[0]["href"] == f"/inboxd/api/v1/jobs/{job.id}/files/a.txt"
+    assert site.client.get(files[0]["href"]).text == "text"
+    assert site.stranger.get("/inboxd/health").status_code == 200
+    assert site.stranger.get("/inboxd/api/v1/jobs").status_code == 401
+
+
+def test_umask_does_not_open_the_token(tmp_path: Path):
+    before = os.umask(0)
+    try:
+        auth.load_token(tmp_path / "web-token")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "web-token").stat().st_mode & 0o077 == 0
