@@ -30,9 +30,9 @@ from daemon.files.inbox import Inbox
 from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content, sniff
+from daemon.intake.ignored_names import is_ignored
 from daemon.intake.overrides import Choice, UnwrittenSidecar, WrongOptions, choose, too_large
 from daemon.intake.prerequisites import lacks_prompt
-from daemon.intake.settling import is_ignored
 from daemon.queue.store import Store, new_id
 
 _PROMPT_SUFFIX = ".prompt"
