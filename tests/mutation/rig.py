@@ -1,9 +1,11 @@
 """Mutation testing: insert faults into the core, one at a time, and report those that no test detects.
 
 `make mutants` samples mutants at random from the modules in `TESTS`. For each one it runs, in a copy of the tree, the
-tests that should detect it: first the unit tests of its module, then the rounds in `_LATER`, until one fails. It
-appends each outcome to .mutants/SEED.jsonl, one line per mutant, so an interrupted run resumes where it stopped. A
-module that has changed since is sampled and tested again.
+tests that should detect it, until one fails: first the unit tests that execute the changed code, the fastest first (a
+test that does not execute it cannot detect it), then the rounds in `_LATER`, whose daemons are processes of their own.
+The unit tests of code that runs on import are those of its module in `TESTS`. It appends each outcome to
+.mutants/SEED.jsonl, one line per mutant, so an interrupted run resumes where it stopped. A module that has changed
+since is sampled and tested again.
 
 A loaded machine must not count as a detection. A failed test counts if it fails a second time. A round that takes too
 long counts if it takes too long again, compared with the time that the unchanged code then needs.
@@ -14,14 +16,14 @@ Environment variables:
     INBOXD_SEED=1                    seed of the sample
     INBOXD_JOBS=2                    mutants tested at the same time
     INBOXD_MODULES=queue.store,…     only these modules
-    INBOXD_ROUNDS=2                  only the first rounds: 1 is the unit tests of the module, 2 adds those of the core,
-                                     3 the state machine
+    INBOXD_ROUNDS=2                  only the first rounds: 1 is the unit tests, 2 adds the state machine
     INBOXD_AGAIN=1                   test the survivors again, after tests were written for them
 
 docs/reliability.md, section "Mutation testing", describes how to record a run. The goal is to detect 90 %. For each
 survivor, write a test of that kind of fault (not of that line), or record there why the mutant is equivalent.
 """
 
+import ast
 import collections
 import hashlib
 import json
@@ -36,6 +38,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mutate import Mutant, mutants
 
@@ -50,7 +53,7 @@ _RIGS = (
     "tests/reliability/test_full_disk.py -k 'not rig_detects'"
 )
 _UNIT = "tests/unit/daemon/{}.py"
-_CORE = " ".join(
+_RECORDED = " ".join(
     f"tests/unit/daemon/{package}"
     for package in ("core", "publishing", "scheduling", "queue", "recovery", "server", "intake", "files")
 )
@@ -123,7 +126,7 @@ TESTS = {  # module: its unit tests, which are run first
     "server.backlog": ("server/test_loop", "server/test_mailbox"),
     "server.commands": ("server/test_commands", "server/test_events", "scheduling/test_outcomes"),
 }
-_LATER = (_CORE, _STATE_MACHINE, _DAEMONS, _RIGS)
+_LATER = (_STATE_MACHINE, _DAEMONS, _RIGS)
 TIME_FACTOR, TIME_EXTRA_SECONDS = 4, 15  # time limit of a mutant, relative to the time of the unchanged code
 
 
@@ -145,12 +148,15 @@ def main() -> int:
         trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
         for number in range(jobs):
             trees.put(Tree(Path(home, str(number)), memory=Path(memory, str(number))))
+        tree = trees.get()
+        unit_tests = UnitTests(tree.record() if todo else {})
+        trees.put(tree)
         limits: dict[str, float] = {}
 
         def try_one(mutant: Mutant) -> dict:
             tree = trees.get()
             try:
-                return tree.try_mutant(mutant, limits)
+                return tree.try_mutant(mutant, unit_tests, limits)
             finally:
                 trees.put(tree)
 
@@ -183,11 +189,57 @@ def _lot(seed: int, mutant: Mutant) -> bytes:
     return hashlib.sha256(repr((seed, mutant.module, mutant.kind, mutant.before, mutant.after)).encode()).digest()
 
 
-def rounds(module: str) -> tuple[str, ...]:
-    """The arguments of the successive runs of pytest."""
-    unit = [_UNIT.format(name) for name in TESTS[module.removeprefix("daemon/").removesuffix(".py").replace("/", ".")]]
-    every = (" ".join(unit), *_LATER)
-    return every[: int(os.environ.get("INBOXD_ROUNDS", len(every)))]
+def unit_tests_of(module: str) -> str:
+    """The arguments of pytest for the unit tests of a module."""
+    name = module.removeprefix("daemon/").removesuffix(".py").replace("/", ".")
+    return " ".join(_UNIT.format(each) for each in TESTS[name])
+
+
+def later_rounds() -> tuple[str, ...]:
+    """The arguments of the runs of pytest that follow the unit tests."""
+    return _LATER[: int(os.environ.get("INBOXD_ROUNDS", 1 + len(_LATER))) - 1]
+
+
+class UnitTests:
+    """Which unit tests execute which lines; `recorded`: see `line_recorder`."""
+
+    def __init__(self, recorded: dict[str, dict[str, Any]]):
+        self._by_line: dict[str, set[str]] = collections.defaultdict(set)
+        self._seconds = {test: facts["seconds"] for test, facts in recorded.items()}
+        for test, facts in recorded.items():
+            for line in facts["lines"]:
+                self._by_line[line].add(test)
+
+    def of(self, mutant: Mutant, source: bytes) -> list[str] | None:
+        """The tests that execute the mutated code, the fastest first; None: it runs on import."""
+        lines = lines_of(mutant, source)
+        if lines is None:
+            return None
+        module = mutant.module.removeprefix("daemon/")
+        found = set().union(*(self._by_line.get(f"{module}:{line}", ()) for line in lines))
+        return sorted(found, key=lambda test: self._seconds[test])
+
+    def limit(self, tests: list[str]) -> float:
+        """The time limit for these tests, in seconds."""
+        return TIME_FACTOR * sum(self._seconds[test] for test in tests) + TIME_EXTRA_SECONDS
+
+
+def lines_of(mutant: Mutant, source: bytes) -> set[int] | None:
+    """The lines of the statement that a mutant changes, for a compound statement those of its head; None: it runs on
+    import."""
+    first, last = mutant.line, mutant.line + mutant.before.count("\n")
+    around = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.stmt) and node.lineno <= first and last <= (node.end_lineno or 0)
+    ]
+    innermost = around[-1]  # `walk` goes from the outside in
+    is_function = [isinstance(node, ast.FunctionDef) for node in around]
+    if not any(is_function[:-1]):
+        return None
+    body = getattr(innermost, "body", None)
+    end = min(body[0].lineno - 1, innermost.end_lineno) if body else innermost.end_lineno
+    return {*range(first, last + 1), *range(innermost.lineno, end + 1)}
 
 
 class Tree:
@@ -200,10 +252,21 @@ class Tree:
         self._root, self._tmp, self._cache, self._memory = home / "tree", home / "tmp", home / "cache", memory
         shutil.copytree(ROOT, self._root, ignore=_not_copied, symlinks=True)
 
-    def try_mutant(self, mutant: Mutant, limits: dict[str, float]) -> dict:
+    def record(self) -> dict[str, dict[str, Any]]:
+        """Run the unit tests on the unchanged code; return what `line_recorder` recorded."""
+        path = self._root.parent / "recorded.json"
+        status, output = self._run(f"-p line_recorder {_RECORDED}", 1800, record=path)
+        if status != 0:
+            sys.exit(f"The unchanged code does not pass its unit tests:\n{output}")
+        found: dict[str, dict[str, Any]] = json.loads(path.read_text())
+        return found
+
+    def try_mutant(self, mutant: Mutant, unit_tests: UnitTests, limits: dict[str, float]) -> dict[str, Any]:
         """`limits`: the time limit of each round in seconds, filled in as rounds are needed."""
         began, outcome, killer = time.monotonic(), "survived", ""
-        for tests in rounds(mutant.module):
+        for tests in (self._unit_round(mutant, unit_tests, limits), *later_rounds()):
+            if tests is None:  # no unit test executes it
+                continue
             if tests not in limits:
                 limits[tests] = self._measure(tests)
             outcome, killer = self._try_round(mutant, tests, limits)
@@ -211,6 +274,19 @@ class Tree:
                 break
         seconds = round(time.monotonic() - began, 1)
         return {"id": mutant.id, **asdict(mutant), "outcome": outcome, "killer": killer, "seconds": seconds}
+
+    def _unit_round(self, mutant: Mutant, unit_tests: UnitTests, limits: dict[str, float]) -> str | None:
+        """The arguments of pytest for the unit tests of a mutant; None: there are none."""
+        tests = unit_tests.of(mutant, (self._root / mutant.module).read_bytes())
+        if tests is None:
+            return unit_tests_of(mutant.module)
+        if not tests:
+            return None
+        listed = "\n".join(tests) + "\n"
+        path = self._root.parent / f"tests-{hashlib.sha256(listed.encode()).hexdigest()[:16]}"
+        path.write_text(listed)
+        limits.setdefault(f"@{path}", unit_tests.limit(tests))
+        return f"@{path}"
 
     def _try_round(self, mutant: Mutant, tests: str, limits: dict[str, float]) -> tuple[str, str]:
         """Return the outcome and the test that detects the mutant."""
@@ -252,17 +328,22 @@ class Tree:
         ):  # the mutant may have the same time and size
             stale.unlink()
 
-    def _run(self, tests: str, limit_seconds: float, *, only_failed: bool = False) -> tuple[int | None, str]:
-        """Run pytest; return its exit status (None if it exceeded the limit) and its output. `only_failed`: the tests
-        that failed in the last run."""
+    def _run(
+        self, tests: str, limit_seconds: float, *, only_failed: bool = False, record: Path | None = None
+    ) -> tuple[int | None, str]:
+        """Run pytest; return its exit status (None if it exceeded the limit) and its output.
+
+        only_failed: run the tests that failed in the last run.
+        record: the file for `line_recorder`.
+        """
         if not only_failed:
             shutil.rmtree(self._cache, ignore_errors=True)
-        tmp = self._memory if tests.startswith("tests/unit/daemon/") else self._tmp
+        tmp = self._memory if tests not in _LATER else self._tmp
         command = f"{sys.executable} -m pytest -x -q -o cache_dir={self._cache} --tb=no --basetemp={tmp} {tests}"
         if only_failed:
             command += " --last-failed"
         mark = f"INBOXD_MUTANT_TREE={self._root}"
-        environment = {**os.environ, "INBOXD_MUTANT_TREE": str(self._root)}
+        environment = {**os.environ, "INBOXD_MUTANT_TREE": str(self._root), "INBOXD_RECORD": str(record)}
         with tempfile.TemporaryFile("w+", dir=self._root.parent) as output:
             process = subprocess.Popen(
                 ["sh", "-c", f"exec {command}"], cwd=self._root, env=environment, stdout=output, stderr=output

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 from mutate import mutants
-from rig import ROOT, TESTS, rounds
+from rig import _LATER, ROOT, TESTS, lines_of, unit_tests_of
 
 
 def _afters(source: str) -> set[str]:
@@ -97,5 +97,28 @@ def test_harmless_change_is_not_made(source: str):
 def test_every_module_of_the_sample_and_its_tests_exist():
     for name in TESTS:
         assert (ROOT / f"daemon/{name.replace('.', '/')}.py").is_file(), name
-        paths = [word for each in rounds(name) for word in each.split() if word.startswith("tests/")]
+        paths = [word for each in (unit_tests_of(name), *_LATER) for word in each.split() if word.startswith("tests/")]
         assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+_SOURCE = b"""\
+X = a == 1
+class C:
+    y: int = 2
+    def f(self):
+        if (
+            a
+            == 3
+        ):
+            return b(
+                c == 4
+            )
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "lines"), [("a == 1", None), ("2", None), ("3", {5, 6, 7, 8}), ("c == 4", {9, 10, 11})]
+)
+def test_lines_of_a_mutant_are_those_of_its_statement(before: str, lines: set[int] | None):
+    found = {mutant.before: lines_of(mutant, _SOURCE) for mutant in mutants("x.py", _SOURCE)}
+    assert found[before] == lines
