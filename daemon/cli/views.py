@@ -100,12 +100,14 @@ def problem_lines(reply: api.StatusReply) -> list[Text]:
         files = ", ".join(group.files) + (", …" if group.count > len(group.files) else "")
         lines.append(safe_text(f"  {group.count} waiting ({files}): {group.why}", style="yellow"))
     lines += [safe_text(f"  {problem}", style="red") for problem in reply.problems()]
-    for reasons, label, style in (
-        (reply.unplaced, "not recovered: ", "red"),
-        (reply.left_in_inbox, "left in the inbox: ", "yellow"),
-        (reply.watch_problems, "", "yellow"),
+    for field, reasons, label, style in (
+        ("unplaced", reply.unplaced, "not recovered: ", "red"),
+        ("left_in_inbox", reply.left_in_inbox, "left in the inbox: ", "yellow"),
+        ("watch_problems", reply.watch_problems, "", "yellow"),
     ):
         lines += [safe_text(f"  {label}{name}: {why}", style=style) for name, why in reasons.items()]
+        if more := reply.not_shown.get(field):
+            lines.append(safe_text(f"  {label}and {more} more", style=style))
     return lines
 
 

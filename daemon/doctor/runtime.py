@@ -110,8 +110,8 @@ def daemon(settings: Settings, _: Installation | None) -> Findings:
     staying = [*reply.left_in_inbox.items(), *reply.watch_problems.items()]
     for name, why in staying[:_SHOWN]:
         yield WARN, f"{name}: {why}", ""
-    if len(staying) > _SHOWN:
-        yield WARN, f"and {len(staying) - _SHOWN} more", "inboxd status"
+    if (more := len(staying[_SHOWN:]) + sum(reply.not_shown.values())) > 0:
+        yield WARN, f"and {more} more", "inboxd status"
 
 
 def _unavailable(settings: Settings, error: NotRunning) -> Findings:

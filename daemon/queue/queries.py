@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from daemon.core.job import Job, JobState
 from daemon.queue import sql
 from daemon.queue.database import Database
-from daemon.queue.rows import NumberedEventRow
+from daemon.queue.rows import NumberedEventRow, WaitingGroup
 from daemon.queue.tables import ENDED, events_table, job_of, jobs_table, row_of
 
 Values = tuple[object, ...]  # those of a statement, in order
@@ -98,6 +98,15 @@ class Queries(Database):
         """The queued jobs that are parked."""
         query = sa.select(jobs_table).where(jobs_table.c.state == "queued", jobs_table.c.waiting_for.is_not(None))
         return [job_of(row) for row in self._connection.execute(query)]
+
+    def waiting_groups(self, *, files: int, limit: int) -> list[WaitingGroup]:
+        """What parked jobs wait for, the most frequent first; of each group the first `files`. At most `limit` groups,
+        because each job may have a reason of its own."""
+        groups: dict[str, WaitingGroup] = {}
+        for row in self._run(sql.WAITING_GROUPS, (files, files * limit)):
+            group = groups.setdefault(row.waiting_for, WaitingGroup(why=row.waiting_for, jobs=row.jobs, files=[]))
+            group["files"].append(f"{row.folder}/{row.name}".removeprefix("/"))
+        return [*groups.values()][:limit]
 
     def next_run_at(self, *, now: int) -> int | None:
         """The time at which the next job that waits for its backoff may start."""

@@ -102,6 +102,14 @@ class QueueRow(TypedDict):
     parked: int
 
 
+class WaitingGroup(TypedDict):
+    """The queued jobs that wait for the same thing."""
+
+    why: str
+    jobs: int
+    files: list[str]  # the paths of the first of them, relative to the inbox
+
+
 class PlacedRow(TypedDict):
     """The expected location of the files of a job."""
 

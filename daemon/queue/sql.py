@@ -56,6 +56,17 @@ HOLDERS = "SELECT id, attempt, lease, state FROM jobs WHERE id IN (SELECT value 
 QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} {_IN_QUEUE_ORDER} LIMIT ?"
 SMALLEST_QUEUED = f"SELECT {_COLUMNS} FROM jobs WHERE {_MAY_START} AND alone = 0 ORDER BY size_bytes LIMIT 1"
 NEXT_RUN_AT = "SELECT min(run_at) FROM jobs WHERE state = 'queued' AND run_at > ?"
+# What queued jobs wait for, and the first files of each group. Values: files of a group, rows.
+WAITING_GROUPS = """
+    SELECT waiting_for, jobs, folder, name
+    FROM (
+        SELECT
+            waiting_for, folder, name, count(*) OVER (PARTITION BY waiting_for) AS jobs,
+            row_number() OVER (PARTITION BY waiting_for ORDER BY received_at, id) AS place
+        FROM jobs WHERE state = 'queued' AND waiting_for IS NOT NULL
+    )
+    WHERE place <= ? ORDER BY jobs DESC, waiting_for, place LIMIT ?
+"""
 COUNT_WAITING = "SELECT count(*) FROM jobs WHERE state = 'queued' AND waiting_for IS NOT NULL"
 # One step through the index for each recipe instead of one for each job ("loose index scan"; SQLite has none of its
 # own: https://sqlite.org/queryplanner-ng.html).

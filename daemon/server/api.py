@@ -96,6 +96,7 @@ class StatusReply(Reply):
     ignored_in_inbox: int = 0  # files and folders without hidden ones
     unplaced: dict[Text, Text] = {}
     watch_problems: dict[Text, Text] = {}
+    not_shown: dict[Text, int] = {}  # how many more entries these three have, by name; none: 0
 
     def problems(self) -> list[str]:
         """The problems that the operator has to solve."""

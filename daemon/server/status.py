@@ -1,7 +1,10 @@
 """Reports what the daemon does now: the replies to `status` and `metrics`, and one line for the service manager."""
 
+import itertools
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from daemon import __version__
 from daemon.config.current import CurrentSettings
@@ -22,7 +25,11 @@ from daemon.telemetry.exporter import Exporter
 from daemon.workers.supervisor import Worker, Workers
 from processors.contract import WorkProgress
 
+K = TypeVar("K")
+
 _SHOWN_FILES = 5  # of those that wait for the same thing
+_SHOWN_GROUPS = 100  # of those
+_SHOWN_PROBLEMS = 500  # files of each kind that have one: the main thread collects them
 
 
 @dataclass(kw_only=True)
@@ -69,6 +76,9 @@ class StatusReport:
 
     def status(self) -> api.StatusReply:
         settings = self._settings.value
+        left, watch_problems = self._intake.left, self._watcher.problems
+        sizes = {"left_in_inbox": len(left), "unplaced": len(self._intake.unplaced)}
+        sizes["watch_problems"] = len(watch_problems)
         return api.StatusReply(
             version=__version__,
             pid=os.getpid(),
@@ -85,12 +95,12 @@ class StatusReport:
             metrics_problem=self._exporter.problem,
             storage_problem=self._disk_retry.problem,
             left_in_inbox={
-                printable_path(path.relative_to(self._layout.inbox.path)): why
-                for path, why in self._intake.left.items()
+                printable_path(path.relative_to(self._layout.inbox.path)): why for path, why in _first(left)
             },
             ignored_in_inbox=self._intake.ignored,
-            unplaced=dict(self._intake.unplaced),
-            watch_problems={printable(str(folder)): why for folder, why in self._watcher.problems.items()},
+            unplaced=dict(_first(self._intake.unplaced)),
+            watch_problems={printable(str(folder)): why for folder, why in _first(watch_problems)},
+            not_shown={name: size - _SHOWN_PROBLEMS for name, size in sizes.items() if size > _SHOWN_PROBLEMS},
         )
 
     def metrics(self) -> api.MetricsReply:
@@ -159,16 +169,15 @@ class StatusReport:
     def _waiting(self) -> list[api.WaitingJobs]:
         """The waiting jobs by what they wait for."""
         try:
-            jobs = self._store.waiting()
+            groups = self._store.waiting_groups(files=_SHOWN_FILES, limit=_SHOWN_GROUPS)
         except StorageError:  # `storage_problem` reports it
             return []
-        groups: dict[str, list[str]] = {}
-        for job in jobs:
-            groups.setdefault(job.waiting_for or "", []).append(job.path)
-        return [
-            api.WaitingJobs(**{"for": why}, count=len(files), files=files[:_SHOWN_FILES])
-            for why, files in groups.items()
-        ]
+        return [api.WaitingJobs(**{"for": each["why"]}, count=each["jobs"], files=each["files"]) for each in groups]
+
+
+def _first(problems: Mapping[K, str]) -> Iterator[tuple[K, str]]:
+    """Those of the problems that are shown, by path."""
+    return itertools.islice(problems.items(), _SHOWN_PROBLEMS)
 
 
 def _amount(progress: WorkProgress | None) -> api.Amount | None:

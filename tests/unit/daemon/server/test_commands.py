@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import make_job
 from manual_daemon import ManualDaemon
 
 from daemon import config
+from daemon.cli.views import problem_lines
 from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import JobState
 from daemon.recovery.retention import Removal
+from daemon.server.api import StatusReply
 from processors import protocol
 from processors.contract import FailureKind
 
@@ -105,7 +108,7 @@ def test_name_of_an_unknown_command_is_shortened_in_the_refusal(daemon: ManualDa
             "status",
             {"version", "pid", "uptime_seconds", "inbox", "outbox", "jobs", "running", "workers", "waiting", "closed"}
             | {"config_problem", "backup_problem", "metrics_problem", "storage_problem"}
-            | {"left_in_inbox", "ignored_in_inbox", "unplaced", "watch_problems"},
+            | {"left_in_inbox", "ignored_in_inbox", "unplaced", "watch_problems", "not_shown"},
         ),
         (
             "metrics",
@@ -131,6 +134,25 @@ def test_jobs_that_wait_are_grouped_by_what_they_wait_for(daemon: ManualDaemon):
     assert (group["for"], group["count"], sorted(group["files"])) == ("The weights are missing.", 2, ["y.txt", "z.txt"])
 
 
+def test_status_of_very_many_files_that_wait_or_stay_is_short_and_complete_in_number(daemon: ManualDaemon):
+    _running(daemon)
+    waiting = [make_job(waiting_for="The weights are missing.", name=f"{n:05}.txt") for n in range(2000)]
+    daemon.store.insert([*waiting, *(make_job(waiting_for=f"Reason {n}.") for n in range(500))])
+    inbox = daemon.settings.inbox
+    daemon.intake.left.update({inbox / f"{n}.txt": "It has no prompt." for n in range(100_000)})
+    daemon.intake.unplaced.update({f"{n}": "It was lost." for n in range(1_000)})
+    answer = daemon.ask("status")
+    assert len(json.dumps(answer)) < 200_000
+    first, *others = answer["waiting"]
+    assert (first["for"], first["count"]) == ("The weights are missing.", 2000)
+    assert first["files"] == [job.name for job in waiting[:5]] and len(others) == 99
+    assert list(answer["left_in_inbox"].items())[:2] == [("0.txt", "It has no prompt."), ("1.txt", "It has no prompt.")]
+    for name, total in (("left_in_inbox", 100_000), ("unplaced", 1_000)):
+        assert len(answer[name]) + answer["not_shown"][name] == total
+    lines = [str(line) for line in problem_lines(StatusReply.model_validate(answer))]
+    assert "  left in the inbox: and 99500 more" in lines and "  not recovered: and 500 more" in lines
+
+
 def test_text_with_lone_surrogates_is_reported_escaped(daemon: ManualDaemon):
     daemon.disk_retry.trouble = "Cannot write inbox/\udcff."
     assert daemon.ask("status")["storage_problem"] == "Cannot write inbox/\\udcff."
@@ -145,10 +167,10 @@ def test_id_with_lone_surrogates_matches_no_job(command: str, daemon: ManualDaem
 def test_fault_in_a_handler_is_logged_and_answered_as_an_internal_error(
     daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    def broken() -> list[Any]:
+    def broken(**_: object) -> list[Any]:
         return None + 1  # type: ignore[operator]
 
-    monkeypatch.setattr(daemon.store, "waiting", broken)
+    monkeypatch.setattr(daemon.store, "waiting_groups", broken)
     with caplog.at_level(logging.ERROR):
         answer = daemon.ask("status")
     assert answer["ok"] is False and answer["exit_code"] == INTERNAL
