@@ -38,6 +38,7 @@ class _WaitingStep:
     step: Callable[[], None]
     on_give_up: Callable[[Exception], None] | None
     why: str
+    must_end: bool = False
     tries: int = 0
 
 
@@ -66,18 +67,21 @@ class DiskRetry:
         *,
         on_give_up: Callable[[Exception], None] | None = None,
         failed: int = 0,
+        must_end: bool = False,
     ) -> bool:
         """Run `step` now, or as soon as the disks allow. Return True if it has run.
 
         key: names the step; a later step with the same key replaces it.
         on_give_up: called with the error if the step keeps failing while everything else is writable.
         failed: how often a part of the step that runs elsewhere has failed already.
+        must_end: retry also after an unexpected error, because what is committed already depends on the step.
 
         Raises:
             StartOver: the daemon's files were replaced.
         """
         self._waiting.pop(key, None)
-        return self._try(key, _WaitingStep(step=step, on_give_up=on_give_up, why="", tries=max(0, failed - 1)))
+        tries = max(0, failed - 1)
+        return self._try(key, _WaitingStep(step=step, on_give_up=on_give_up, why="", must_end=must_end, tries=tries))
 
     def note(self, error: OSError | StorageError, *, can_take: bool = False) -> None:
         """Report a failure of something that the main loop repeats anyway: start nothing new for a while."""
@@ -159,12 +163,24 @@ class DiskRetry:
         except InboxdError:
             raise
         except Exception as error:  # error boundary of one step; at the first try, its owner handles it
+            if waiting.must_end:
+                self._wait_after(error, key, waiting)
+                return False
             if waiting.tries == 0:
                 raise
             log.exception("%s: unexpected error", key)
             if waiting.on_give_up is not None:
                 waiting.on_give_up(error)
             return False
+
+    def _wait_after(self, error: Exception, key: str, waiting: _WaitingStep) -> None:
+        """Retry a step later, after an unexpected error, which is logged once."""
+        why = f"{key}: internal error: inboxd retries. Its log has the details; please report it."
+        if waiting.why != why:
+            log.error("%s: unexpected error; it will be retried", key, exc_info=error)
+        waiting.why, waiting.tries = why, waiting.tries + 1
+        self._waiting[key] = waiting
+        self._wait()
 
     def _probed(self) -> tuple[Path, ...]:
         return (self._layout.inbox.taken, self._layout.state, self._layout.outbox.staging)

@@ -77,13 +77,14 @@ class JobRetrier:
         then(self._store.get(job.id) or queued)
 
     def _release_later(self, job: Job) -> None:
-        self._disk_retry.run(f"removal of inbox/.taken/{job.id}", functools.partial(self._release, job.id))
+        step = functools.partial(self._release, job.id)
+        self._disk_retry.run(f"removal of inbox/.taken/{job.id}", step, must_end=True)
 
     def withdraw(self, job: Job) -> None:
         """The second half of a retry, which recovery repeats: remove the folder below outbox/failed. The job does not
         start before that is done: otherwise its original could be published a second time."""
         key = f"withdrawal of outbox/{job.result_path} ({job.id[:8]})"
-        self._disk_retry.run(key, functools.partial(self.withdraw_now, job.id))
+        self._disk_retry.run(key, functools.partial(self.withdraw_now, job.id), must_end=True)
 
     def withdraw_now(self, job_id: str) -> None:
         """Withdraw the failure of a job that is queued again; nothing happens if there is none.

@@ -336,7 +336,8 @@ class Publisher:
     def complete(self, job: Job) -> None:
         """Finish a job whose intent is committed: rename, commit, release. Recovery continues here."""
         self._forget(job.id)
-        self._disk_retry.run(f"publishing of {job.path} ({job.id[:8]})", functools.partial(self._complete, job.id))
+        step = functools.partial(self._complete, job.id)
+        self._disk_retry.run(f"publishing of {job.path} ({job.id[:8]})", step, must_end=True)
 
     def _complete(self, job_id: str) -> None:
         job = self._store.get(job_id)  # with the path that an earlier try may have given it
@@ -370,7 +371,7 @@ class Publisher:
     def _release_later(self, job_ids: Sequence[str]) -> None:
         others = f" and {len(job_ids) - 1} more" if len(job_ids) > 1 else ""
         step = functools.partial(self.release, *job_ids)
-        self._disk_retry.run(f"removal of inbox/.taken/{job_ids[0]}{others}", step)
+        self._disk_retry.run(f"removal of inbox/.taken/{job_ids[0]}{others}", step, must_end=True)
 
     def release(self, *job_ids: str) -> None:
         """Remove the taken originals of jobs that have ended, their staging folders and their checkpoints. Nothing

@@ -640,6 +640,77 @@ def test_job_whose_end_was_committed_although_an_error_was_reported_is_released(
     assert list(shop.folders.inbox.taken_ids()) == []
 
 
+@pytest.mark.parametrize(
+    ("part", "name"), [("outbox", "publish"), ("outbox", "fsync_results"), ("store", "finish"), ("inbox", "release")]
+)
+@pytest.mark.parametrize("is_failure", [False, True])
+def test_unexpected_error_after_the_intent_is_reported_and_retried(
+    shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: str,
+    name: str,
+    is_failure: bool,
+):
+    owner = {"outbox": shop.folders.outbox, "inbox": shop.folders.inbox, "store": shop.store}[part]
+    job = shop.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, lambda *_, **__: 1 / 0)
+        if is_failure:
+            shop.fail(job)
+        else:
+            shop.receive(1, finished(shop, job))
+            shop.end_batch()
+        for _ in range(10):
+            shop.pass_time()
+        assert "internal error" in shop.ask("status")["storage_problem"]
+        tracebacks = [record for record in caplog.records if record.exc_info]
+        assert 1 <= len(tracebacks) <= 2, "not at each retry"
+        (shop.settings.inbox / "y.txt").write_text("another")
+        shop.look()
+        assert shop.next_job().name == "y.txt", "others go on"
+    shop.pass_time()
+    assert shop.state(job) == ("failed" if is_failure else "done") and shop.verify_is_clean()
+    assert job.id not in list(shop.folders.inbox.taken_ids())
+    assert shop.ask("status")["storage_problem"] is None
+
+
+def test_unexpected_error_in_the_withdrawal_of_a_failure_is_retried(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    shop.fail(job)
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.folders.outbox, "withdraw", lambda _: 1 / 0)
+        assert shop.ask("retry", job=job.id)["ok"]
+        shop.pass_time()
+        assert shop.state(job) == "queued", "it waits for the removal of its failure"
+    shop.pass_time()
+    assert shop.state(job) == "running" and list((shop.settings.outbox / "failed").iterdir()) == []
+
+
+def test_unexpected_error_in_the_return_to_the_queue_is_retried(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.store, "requeue", lambda *_, **__: 1 / 0)
+        shop.exit_worker(1)
+        assert shop.state(job) == "running"
+    shop.pass_time()
+    assert shop.state(job) == "queued" and shop.store.get(job.id).charged == 1
+
+
+def test_unexpected_error_after_the_intent_of_a_step_that_waits_for_a_disk_is_retried(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    job = shop.begin()
+    refuse_once(shop.folders.outbox, "publish", monkeypatch)
+    shop.receive(1, finished(shop, job))
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.folders.outbox, "publish", lambda _: 1 / 0)
+        shop.pass_time()
+    assert shop.state(job) == "publishing"
+    shop.pass_time()
+    assert shop.state(job) == "done"
+
+
 def test_leftovers_are_removed_when_a_job_ends(shop: Shop):
     job = shop.begin()
     (shop.folders.checkpoints / job.id).mkdir(parents=True)
