@@ -14,7 +14,6 @@ import os
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from daemon.config.schema import Hook
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
 from daemon.core.names import printable_lines
+from daemon.notify import webhook
 from daemon.queue import cursor
 from daemon.queue.cursor import Cursor
 from daemon.queue.reader import JobLog
@@ -298,16 +298,9 @@ def _start(command: Sequence[str], timeout: float, stdin: bytes, payload: Payloa
 
 
 def _post(hook: Hook, payload: Payload) -> None:
-    headers = {"Content-Type": "application/json", "User-Agent": f"inboxd/{__version__}"}
-    request = urllib.request.Request(hook.webhook, encode(payload), headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=hook.timeout):
-            return
-    except (
-        OSError,
-        ValueError,
-        http.client.HTTPException,
-    ) as error:  # URLError, which also stands for a status other than 2xx, is an OSError
+        webhook.post(hook.webhook, encode(payload), timeout=hook.timeout)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise CallFailed(f"{error}") from error
 
 

@@ -2,6 +2,10 @@
 
 import os
 import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,3 +47,66 @@ def test_command_that_hangs_is_killed():
 def test_command_that_does_not_exist_is_reported():
     with pytest.raises(hooks.CallFailed, match="cannot start"):
         hooks._run(Hook(command=("/nowhere",)), _PAYLOAD)
+
+
+# ---------------------------------------------------------------------------------------------- webhooks
+
+
+class DrippingServer:
+    """Answers a request with one byte at a time, and never ends a line; `has_ended` once its client has gone."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.begin = b"HTTP/1.1 200 OK\r\nX-Long: "
+        self.has_ended = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with self._listener, self._listener.accept()[0] as connection:
+            connection.recv(65536)
+            try:
+                for byte in self.begin + b"x" * 60_000:
+                    connection.send(bytes([byte]))
+                    time.sleep(0.01)  # the behavior under test
+            except OSError:
+                self.has_ended.set()
+
+
+@pytest.fixture
+def dripping_server() -> Iterator[DrippingServer]:
+    yield DrippingServer()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_webhook_whose_server_drips_its_answer_ends_at_its_timeout(dripping_server: DrippingServer, scheme: str):
+    if scheme == "https":  # the beginning of a TLS record of 16 KiB
+        dripping_server.begin = b"\x16\x03\x03\x40\x00"
+    began = time.monotonic()
+    hook = Hook(webhook=f"{scheme}://127.0.0.1:{dripping_server.port}/", timeout=0.3)
+    with pytest.raises(hooks.CallFailed):
+        hooks._post(hook, _PAYLOAD)
+    assert time.monotonic() - began < 10, "and not the ten minutes of the whole answer"
+    assert dripping_server.has_ended.wait(10), "nothing waits for the server any longer"
+
+
+def test_webhook_whose_server_does_not_answer_is_reported_with_its_timeout():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(hooks.CallFailed, match="timed out|timeout of"),
+    ):
+        hooks._post(Hook(webhook=f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2), _PAYLOAD)
+
+
+def test_webhook_with_a_failure_status_has_failed():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        hook = Hook(webhook=f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=10)
+
+        def refuse() -> None:
+            with listener.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        with pytest.raises(hooks.CallFailed, match="500"):
+            hooks._post(hook, _PAYLOAD)
