@@ -1,5 +1,6 @@
 """Publishing and retrying: steps that fail at first, and steps that run in the background."""
 
+import errno
 import functools
 import hashlib
 import itertools
@@ -380,6 +381,50 @@ def test_large_file_that_cannot_be_fetched_back_stays_failed(shop: Shop, large: 
     assert shop.ask("retry", job=job.id)["ok"]
     shop.turn()
     assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
+
+
+@pytest.mark.parametrize("when", ["in the middle of the copy", "at its fsync", "before its row is written"])
+@pytest.mark.parametrize("is_sweep_refused", [False, True])
+def test_disk_that_fills_up_while_a_large_file_is_fetched_back_loses_nothing(
+    shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch, when: str, is_sweep_refused: bool
+):
+    (shop.settings.inbox / "x.txt.prompt").write_text("What?")
+    job = shop.begin()
+    shop.fail(job)
+    shop.turn()
+    failed = shop.settings.outbox / "failed" / "x"
+    (original,) = failed.rglob("x.txt")
+    (shop.settings.state / "second").hardlink_to(original)  # so that it is copied
+
+    def no_space(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(original))
+
+    def half(reader: int, writer: int) -> None:
+        os.write(writer, b"the ")
+        no_space()
+
+    with monkeypatch.context() as patch:
+        if when == "in the middle of the copy":
+            patch.setattr(durable, "_clone", lambda *_: False)
+            patch.setattr(durable, "_copy_data", half)
+        elif when == "at its fsync":
+            patch.setattr(shop.folders.inbox, "fsync_home", no_space)
+        else:
+            patch.setattr(shop.store, "reopen", no_space)
+        if is_sweep_refused:
+            refuse_once(shop.folders.inbox, "release", patch, after=1)
+        assert shop.ask("retry", job=job.id)["ok"]
+        shop.turn()
+        assert shop.state(job) == "failed" and original.read_text() == "the file"
+    shop.pass_time()
+    assert list(shop.folders.inbox.taken_ids()) == [] and shop.verify_is_clean()
+    assert shop.ask("retry", job=job.id)["ok"]
+    shop.turn()
+    again = shop.store.get(job.id)
+    assert shop.folders.inbox.original(job.id).path.read_text() == "the file" and not failed.exists()
+    shop.receive(1, finished(shop, again))
+    shop.turn()
+    assert shop.state(job) == "done" and shop.verify_is_clean()
 
 
 def test_job_is_not_cancelled_while_its_result_is_copied(shop: Shop, large: None):
