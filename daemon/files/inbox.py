@@ -23,6 +23,7 @@ from daemon.files.incoming import Incoming
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _MAX_DEPTH = 100  # nested folders; the standard library walks them by recursion
 _MAX_PATH_BYTES = 2000  # of a folder relative to the inbox: PATH_MAX is 4,096, and paths of results are longer
+_DRAFT = ".draft"  # after the name of a folder in .taken, while a submitted file is moved into it
 _NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -206,8 +207,8 @@ class Inbox:
     def receive(self, job_id: str, upload: str, path: Path, sidecars: Mapping[str, bytes]) -> Entry:
         """Move the file `upload` from .incoming to .taken/<uuid>/, as if it had been taken from `path` in the inbox.
 
-        sidecars: their contents by suffix. They are durable before the file is there: with its rename it is taken, and
-        a recovery must not find it without its options.
+        sidecars: their contents by suffix. They are made first, in a folder that gets its name once the file is in it:
+        a recovery neither finds the file without its options nor returns options to the inbox that nobody put there.
 
         The caller continues as after `take`, with .incoming as the source, or calls `give_back` after an error.
 
@@ -215,14 +216,29 @@ class Inbox:
             FileNotFoundError: there is no such upload.
             OSError: it cannot be moved.
         """
-        home = _make_all(self.taken, Path(job_id, path.parent.relative_to(self.path)))
+        draft = job_id + _DRAFT
+        home = _make_all(self.taken, Path(draft, path.parent.relative_to(self.path)))
         for suffix, content in sidecars.items():
             durable.write_file(home / f"{path.name}{suffix}", content)
-        if sidecars:
-            durable.fsync_folder(home)
+        durable.fsync_folder(home)
         with self.incoming.opened() as folder:
             durable.rename_noreplace(Path(upload), home / path.name, source_folder=folder)
-        return _entry(home / path.name, (home / path.name).lstat())
+        durable.rename_noreplace(self.taken / draft, self.taken / job_id)
+        taken = self.taken / job_id / path.relative_to(self.path)
+        return _entry(taken, taken.lstat())
+
+    def finish_receive(self, job_id: str) -> None:
+        """Complete a `receive` that a crash has interrupted, or undo it if the file was not moved yet. Safe to repeat.
+
+        Raises:
+            OSError: not possible now.
+        """
+        draft = self.taken / f"{job_id}{_DRAFT}"
+        files = {Path(name).name for _, _, names_ in _walk_up(draft) for name in names_}
+        if any(not name.endswith(names.SIDECAR_SUFFIXES) for name in files):
+            durable.rename_noreplace(draft, self.taken / job_id)
+        elif draft.is_dir():
+            durable.remove_tree(draft)
 
     def give_back(self, job_id: str, upload: str, path: Path) -> None:
         """Undo `receive`, also if it has failed: return the file to .incoming, and remove what was written beside it.
@@ -230,6 +246,7 @@ class Inbox:
         Raises:
             OSError: it cannot be moved now; it remains taken.
         """
+        self.finish_receive(job_id)
         taken = self.taken / job_id / path.relative_to(self.path)
         if os.path.lexists(taken):
             with self.incoming.opened() as folder:
@@ -345,10 +362,10 @@ class Inbox:
         return Original(path=files[main[0]], sidecars=sidecars)
 
     def taken_ids(self) -> Iterator[str]:
-        """The names of the folders in .taken, which are job ids."""
+        """The names of the folders in .taken, which are job ids; also of one that is still a draft."""
         for item in os.scandir(self.taken):
             if item.is_dir(follow_symlinks=False):
-                yield item.name
+                yield item.name.removesuffix(_DRAFT)
 
     def folder_of(self, original: Path, job_id: str) -> str:
         """The inbox folder a taken file came from, relative to the inbox; "" is the top."""

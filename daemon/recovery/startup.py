@@ -134,6 +134,7 @@ class Recovery:
         job = self._store.get(job_id)
         if job is not None and not job.state.is_final:
             return  # a retry: the first try recorded it, or it was queued again in the meantime
+        self._layout.inbox.finish_receive(job_id)
         if job is not None and self._layout.outbox.lacks_original(job):
             self._layout.inbox.put_back(job_id)  # it was unavailable when the job failed: this is the only copy
             self._report.returned += 1

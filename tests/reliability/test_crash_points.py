@@ -15,6 +15,7 @@ from types import ModuleType
 
 import many_files
 import pytest
+import submitted_file
 import three_files
 from faults import Fault, ForkServer, changes
 from three_files import verify
@@ -29,10 +30,12 @@ def _every_point(
     *,
     step: int = 1,
     start: str = "",
+    count: int | None = None,
     sabotage: str = "",
     files: ModuleType = three_files,
 ) -> None:
-    """Kill a daemon at every `step`-th point, from the first one whose call begins with `start`."""
+    """Kill a daemon at every `step`-th point, from the first one whose call begins with `start`; `count`: at most so
+    many times."""
     lay, check = files.lay, files.check
     clean = lay(tmp_path / "clean", outbox(tmp_path / "clean"))
     assert server.run(clean) == 0, clean.log()
@@ -43,7 +46,7 @@ def _every_point(
         assert any(kind in point for point in points), f"no point at {kind}"
     rounds, random_point = 0, random.Random(SEED)
     first = next(number for number, call in enumerate(points, 1) if call.startswith(start))
-    for number in range(first, len(points), step):
+    for number in range(first, len(points), step)[:count]:
         rounds += 1
         home = tmp_path / str(number)
         place = lay(home, outbox(home))
@@ -90,6 +93,40 @@ def test_kill_in_the_middle_of_a_group_loses_nothing(fork_server: ForkServer, tm
 @pytest.mark.long
 def test_kill_at_many_points_of_groups_loses_nothing(fork_server: ForkServer, tmp_path: Path):
     _every_point(fork_server, tmp_path, lambda home: home / "outbox", step=5, files=many_files)
+
+
+_OF_UPLOAD = f"mkdir inbox/.taken/{submitted_file.UPLOAD}"
+_UNTIL_RECORDED = 18  # calls, from the first that a submission causes
+
+
+def test_kill_while_a_submitted_file_is_taken_loses_nothing(fork_server: ForkServer, tmp_path: Path):
+    _every_point(
+        fork_server,
+        tmp_path,
+        lambda home: home / "outbox",
+        start=_OF_UPLOAD,
+        count=_UNTIL_RECORDED,
+        files=submitted_file,
+    )
+
+
+@pytest.mark.long
+def test_kill_at_every_point_with_a_submitted_file_loses_nothing(fork_server: ForkServer, tmp_path: Path):
+    _every_point(fork_server, tmp_path, lambda home: home / "outbox", files=submitted_file)
+
+
+def test_rig_detects_a_daemon_that_adopts_no_submitted_file(fork_server: ForkServer, tmp_path: Path):
+    start = f"rename inbox/.taken/{submitted_file.UPLOAD}.draft"
+    with pytest.raises(AssertionError, match="point "):
+        _every_point(
+            fork_server,
+            tmp_path,
+            lambda home: home / "outbox",
+            start=start,
+            count=3,
+            sabotage="forget_the_taken",
+            files=submitted_file,
+        )
 
 
 def test_rig_detects_a_daemon_that_finishes_a_group_before_the_renames(fork_server: ForkServer, tmp_path: Path):

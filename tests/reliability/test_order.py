@@ -5,6 +5,7 @@ from pathlib import Path
 
 import many_files
 import pytest
+import submitted_file
 from faults import Fault, ForkServer, calls
 from syscall_order import Order
 from three_files import check, lay
@@ -50,6 +51,34 @@ def test_rig_detects_sabotage(sabotage: str, fork_server: ForkServer, tmp_path: 
     """Negative controls."""
     order = Order(_calls_of(fork_server, tmp_path / "x", tmp_path / "x" / "outbox", Fault(sabotage=sabotage)))
     assert order.violations
+
+
+# ------------------------------------------------------------------------------------------- submitted files
+
+
+def _submission_calls(server: ForkServer, home: Path, fault: Fault) -> list[str]:
+    place = submitted_file.lay(home, home / "outbox")
+    assert server.run(place, fault) == 0, place.log()
+    if not fault.sabotage:
+        submitted_file.check(place, "the run")
+    return calls(place)
+
+
+def test_submitted_file_is_synced_before_it_is_recorded(fork_server: ForkServer, tmp_path: Path):
+    seen = _submission_calls(fork_server, tmp_path / "sent", Fault())
+    order = Order(seen)
+    assert order.violations == [] and order.renames == 5, "a dropped file, a submitted one and its folder, two results"
+    home = f"inbox/.taken/{submitted_file.UPLOAD}.draft/a"
+    sidecar = f"{home}/good.txt.toml"
+    taken = next(number for number, call in enumerate(seen) if call.startswith(f"rename {home}/good.txt\t"))
+    steps = [seen.index(f"{kind} {path}") for kind, path in (("create", sidecar), ("fsync", sidecar), ("fsync", home))]
+    assert [*steps, taken] == sorted([*steps, taken]), "its options are there before it is"
+
+
+@pytest.mark.parametrize("sabotage", ["fsync_no_folder", "fsync_no_drop", "fsync_no_upload", "fsync_no_commit"])
+def test_rig_detects_sabotage_of_a_submission(sabotage: str, fork_server: ForkServer, tmp_path: Path):
+    """Negative controls."""
+    assert Order(_submission_calls(fork_server, tmp_path / "x", Fault(sabotage=sabotage))).violations
 
 
 # ------------------------------------------------------------------------------------------- groups

@@ -9,6 +9,7 @@ import collections
 import os
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,20 @@ NAMES = (
     "failed/f.txt",
 )
 ACTIONS = (
-    *("drop", "drop", "drop", "turn", "turn", "turn", "finish_one", "finish_several", "fail_one", "go_on", "work"),
+    *(
+        "drop",
+        "drop",
+        "drop",
+        "submit",
+        "turn",
+        "turn",
+        "turn",
+        "finish_one",
+        "finish_several",
+        "fail_one",
+        "go_on",
+        "work",
+    ),
     *("worker_dies", "end_batches", "answer_comes_late_or_twice", "cancel", "retry", "change_a_taken_file"),
     *("delete", "rename", "carry_a_result_away", "occupy_the_name_of_a_result"),
     *("will_die", "disk_will_fail", "die_now"),
@@ -86,6 +100,7 @@ class Life(RuleBasedStateMachine):
         self.in_inbox: dict[str, bytes] = {}  # path -> content that the user has put there last
         self.gone: set[bytes] = set()  # contents the user has destroyed or carried away
         self.alive: set[bytes] = set()  # all others
+        self.acknowledged: set[str] = set()  # jobs that a program was promised
         self.old_answers: list = []
         self.fuse = Fuse()
         self.daemon = self._start()
@@ -115,6 +130,25 @@ class Life(RuleBasedStateMachine):
             (self.home / f"second name {self.count}").hardlink_to(path)
         self.alive.add(content)
         REACHED["drop"] += 1
+
+    def submit(self, pick: int, other: int) -> None:
+        """A program submits a file, and again each one for which it got no answer."""
+        self.count += 1
+        content = b"submitted %d\n" % self.count
+        (self.settings.inbox / ".incoming" / str(uuid.UUID(int=self.count, version=4))).write_bytes(content)
+        self.alive.add(content)
+        self._submit_all(pick, {"upper": True} if other % 2 else {})
+
+    def _submit_all(self, pick: int, options: dict[str, bool]) -> None:
+        folder, _, name = NAMES[pick % 4].rpartition("/")
+        for upload in sorted((self.settings.inbox / ".incoming").iterdir()):
+            how = {"file": upload.name, "folder": folder, "file_name": name, "options": options}
+            self._live(lambda how=how: self._acknowledge(self.daemon.ask("submit", **how)))
+
+    def _acknowledge(self, answer: dict) -> None:
+        REACHED["submitted" if answer["ok"] else "not submitted"] += 1
+        if answer["ok"] and answer["waits_for"] is None:
+            self.acknowledged.add(answer["job"])
 
     def _destroy(self, path: Path) -> None:
         content = path.read_bytes()
@@ -351,6 +385,11 @@ class Life(RuleBasedStateMachine):
             REACHED[f"state {state}"] += counted.get(state, 0)
 
     @invariant()
+    def acknowledged_jobs_are_recorded(self) -> None:
+        for job_id in self.acknowledged:
+            assert self.daemon.store.get(job_id) is not None, job_id
+
+    @invariant()
     def verify_finds_nothing(self) -> None:
         self.steps += 1
         if self.steps % 4 == 0 and self.fuse.left is None and self.daemon.disk_retry.next_try() is None:
@@ -367,6 +406,7 @@ class Life(RuleBasedStateMachine):
         try:
             for _ in range(60):
                 self.now += 20.0
+                self._submit_all(0, {})
                 self.daemon.look()
                 self.daemon.finish_all()
                 if self._is_quiet():

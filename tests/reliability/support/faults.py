@@ -10,12 +10,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from paths import PYTHONPATH
 from sandbox import Place
+
+if TYPE_CHECKING:
+    from daemon.server import service
 
 HERE = Path(__file__).parent
 DEADLINE, SABOTAGED_DEADLINE = 60, 10  # seconds; a daemon that has not ended by then hangs
@@ -176,7 +181,7 @@ def _drain(order: dict) -> None:
         ctypes.CDLL(None).faults_arm(*encoded, report)
     status = 1
     try:
-        service.serve(settings, drain=True)
+        service.serve(settings, drain=True, on_change=_submission(home))
         status = 0
     except InboxdError as error:
         print(f"inboxd: {error}", file=sys.stderr)
@@ -188,6 +193,21 @@ def _drain(order: dict) -> None:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _submission(home: Path) -> "Callable[[service.Service], None] | None":
+    """What the main thread does at its first turn: it answers the request in submit.json, if there is one."""
+    from daemon.core.messages import Request
+
+    if not (home / "submit.json").exists():
+        return None
+    requests = [Request(command="submit", arguments=json.loads((home / "submit.json").read_text()))]
+
+    def answer(service: "service.Service") -> None:
+        while requests:
+            print("answer:", service.app.commands.answer(requests.pop()), file=sys.stderr)
+
+    return answer
 
 
 def _forget_the_taken() -> None:
@@ -234,6 +254,13 @@ def _fsync_no_drop() -> None:
     from daemon.core import durable
 
     durable.Syncer.sync_in_place = lambda self, path: True
+
+
+def _fsync_no_upload() -> None:
+    from daemon.intake.claimer import Claimer
+
+    fsync = Claimer.record_submitted
+    Claimer.record_submitted = lambda self, job, entry, source: fsync(self, job, entry, entry.path.parent)
 
 
 def _fsync_no_commit() -> None:
@@ -335,7 +362,7 @@ _SABOTAGE = {
     for function in (
         *(_forget_the_taken, _finish_before_the_rename, _charge_for_the_disk, _keep_nothing),
         *(_fsync_no_folder, _fsync_no_document, _fsync_no_drop, _fsync_no_commit),
-        *(_release_before_done, _rename_before_the_intent),
+        *(_release_before_done, _rename_before_the_intent, _fsync_no_upload),
         *(_fsync_no_document_of_a_group, _rename_a_group_before_the_intents, _finish_a_group_before_the_renames),
         *(_release_a_group_before_it_is_done, _fsync_no_folder_of_a_group),
     )

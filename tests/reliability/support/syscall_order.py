@@ -78,7 +78,10 @@ class Order:
     def _rename(self, path: str, source: str) -> Iterator[str]:
         state = self._state
         state.renames += 1
-        if path.startswith(TAKEN):
+        if path.startswith(TAKEN) and source.startswith(TAKEN):  # the folder of a submitted file gets its name
+            state.promised = {late.replace(source, path, 1): why for late, why in state.promised.items()}
+            state.promised[TAKEN.rstrip("/")] = f"{path} was taken"
+        elif path.startswith(TAKEN):
             for late in (path, os.path.dirname(path), TAKEN.rstrip("/"), os.path.dirname(source)):
                 state.promised[late] = f"{source} was taken"
         elif source.startswith(STAGING):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tomllib
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from inbox_harness import InboxHarness
+from manual_daemon import ManualDaemon
 
 from daemon.core import durable
 from daemon.core.errors import StorageError
@@ -116,8 +118,6 @@ def test_options_prompt_and_password_become_sidecars(inbox: InboxHarness):
     ["", "upper = 5", "langage = 1", 'recipe = "nope"', 'recipe = "transcribe"', 'max_batch = 3\nrecipe = "count"'],
 )
 def test_wrong_options_are_refused_with_the_message_that_the_sidecar_gets(text: str, inbox: InboxHarness):
-    import tomllib
-
     options = tomllib.loads(text) if text else {"upper": float("nan")}
     inbox.write("a.txt")
     inbox.write("a.txt.toml", text or "upper = nan")
@@ -294,9 +294,36 @@ def test_file_taken_without_a_row_is_adopted_with_its_options(inbox: InboxHarnes
     with pytest.raises(KeyboardInterrupt):
         inbox.intake.submit(Submission(upload=file, folder="b", name="a.txt", options={"upper": True}))
     inbox.close()
-    from manual_daemon import ManualDaemon
-
     daemon = ManualDaemon(inbox.intake.settings)
     job = daemon.store.get(file)
     assert job is not None and (job.path, job.overrides["options"]) == ("b/a.txt", {"upper": True})
+    daemon.store.close()
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_crash_in_the_middle_of_the_move_leaves_no_options_behind(
+    is_moved: bool, inbox: InboxHarness, tmp_path: Path, monkeypatch
+):
+    """Options that nobody put into the inbox would apply to the next file of the same name."""
+    real, renames = durable.rename_noreplace, []
+
+    def die(source: Path, target: Path, **folders: int | None) -> None:
+        if is_moved and not renames:
+            real(source, target, **folders)
+            renames.append(source)
+            return
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(durable, "rename_noreplace", die)
+    file = upload(inbox)
+    with pytest.raises(KeyboardInterrupt):
+        inbox.intake.submit(Submission(upload=file, folder="b", name="a.txt", options={"upper": True}))
+    monkeypatch.undo()
+    inbox.close()
+    daemon = ManualDaemon(inbox.intake.settings)
+    job = daemon.store.get(file)
+    assert (job is not None) == is_moved and (inbox.path / ".incoming" / file).exists() == (not is_moved)
+    assert job is None or job.overrides["options"] == {"upper": True}
+    assert list(daemon.folders.inbox.taken_ids()) == ([file] if is_moved else [])
+    assert not (inbox.path / "b").exists()
     daemon.store.close()
