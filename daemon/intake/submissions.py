@@ -30,7 +30,7 @@ from daemon.files.inbox import Inbox
 from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content, sniff
-from daemon.intake.ignored_names import is_ignored
+from daemon.intake.ignored_names import ignore_patterns, is_ignored
 from daemon.intake.overrides import Choice, UnwrittenSidecar, WrongOptions, choose, too_large
 from daemon.intake.prerequisites import lacks_prompt
 from daemon.queue.store import Store, new_id
@@ -124,6 +124,9 @@ class Submissions:
         path = self._inbox.path / folder / name
         if self._inbox.is_too_deep(path.parent):
             raise WrongSubmission(f"{printable(folder)} is nested too deeply.")
+        patterns = ignore_patterns(self._settings().ignore)
+        if patterns is not None and patterns.match(path.relative_to(self._inbox.path)):
+            raise WrongSubmission(f"A pattern of [inbox] ignore matches {printable(name)}.", "Choose another name.")
         return path
 
     def _examine(self, upload: str, path: Path, *, is_optional: bool) -> Content | None:

@@ -171,6 +171,12 @@ def test_folder_that_is_never_scanned_is_refused(folder: str, inbox: InboxHarnes
     assert "is not a folder" in refused(inbox, upload(inbox), folder=folder)
 
 
+def test_name_that_a_pattern_of_the_settings_ignores_is_refused(inbox: InboxHarness):
+    inbox.configure(TOML.replace("[inbox]", '[inbox]\nignore = ["*.draft.txt", "b/*"]', 1))
+    assert "[inbox] ignore" in refused(inbox, upload(inbox), "a.draft.txt")
+    assert "[inbox] ignore" in refused(inbox, upload(inbox), folder="b")
+
+
 def test_folder_that_is_too_deep_is_refused(inbox: InboxHarness):
     assert "nested too deeply" in refused(inbox, upload(inbox), folder="/".join("d" * 101))
 
