@@ -2,23 +2,45 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+DEVELOP := $(VENV)/.develop
+PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
+# The build of torch: for CUDA where there is an NVIDIA GPU, else for the CPU; to choose: make install GPU=no
+GPU ?= $(if $(wildcard /dev/nvidiactl),yes,no)
+# EXTRAS= installs the base alone: OCR, statements, receipts, invoices (0.6 GB)
+ifeq ($(GPU),yes)
+EXTRAS ?= speech,vlm,quantized
+SIZE := torch for CUDA: 7 GB
+else
+EXTRAS ?= speech-libraries,vlm
+SIZE := torch for the CPU: 2 GB
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# without its dependencies: triton, 1 GB, is of use to CUDA only
+WHISPER := $(if $(findstring speech-libraries,$(EXTRAS)),openai-whisper==20250625)
+endif
 INBOXD := $(VENV)/bin/inboxd
 MODELS := $(CURDIR)/state/models
 export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member
+.PHONY: help install demo run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member wheel
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-install: $(INSTALLED)  ## create the virtual environment and install inboxd into it
+install: $(INSTALLED)  ## create the virtual environment and install inboxd into it (GPU=yes or no, EXTRAS=)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inboxd needs Python 3.11 or later; choose one: make PYTHON=python3.12 …")'
+	@echo "Installing inboxd$(if $(EXTRAS),[$(EXTRAS)] with $(SIZE)) into $(VENV)"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(if $(and $(EXTRAS),$(TORCH_INDEX)),$(PIP) --no-deps --extra-index-url $(TORCH_INDEX) torch==2.13.0)
+	$(PIP) -e '.[$(EXTRAS)]'
+	$(if $(WHISPER),$(PIP) --no-deps $(WHISPER))
+	@touch $@
+
+$(DEVELOP): $(INSTALLED)  # the tests and the linter
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 demo: $(INSTALLED)  ## process the samples: speech, a receipt, a bank statement, pictures, a broken file
@@ -33,57 +55,61 @@ run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-
 check: lint  ## lint, and run the unit tests that load no model (under a minute on 2 cores)
 	$(VENV)/bin/python -m pytest -n 2 $(BY_MODULE) -m "not slow and not long" tests/unit
 
-test: $(INSTALLED)  ## run all tests but the long rigs: unit, integration, short rounds (6 to 9 minutes on 2 cores)
+test: $(DEVELOP)  ## run all tests but the long rigs: unit, integration, short rounds (6 to 9 minutes on 2 cores)
 	$(VENV)/bin/python -m pytest -n 4 $(BY_MODULE)  # more processes than cores: they often wait for a daemon
 
-crash-points: $(INSTALLED)  ## kill the daemon between every two changes on the disk, on one and on two file systems, and in groups of results (25 minutes)
+crash-points: $(DEVELOP)  ## kill the daemon between every two changes on the disk, on one and on two file systems, and in groups of results (25 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_crash_points.py
 
-faults: $(INSTALLED)  ## make every system call fail, once and until the cause is removed, and in groups of results (40 minutes)
+faults: $(DEVELOP)  ## make every system call fail, once and until the cause is removed, and in groups of results (40 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_injected_errors.py
 
-states: $(INSTALLED)  ## compare 10,000 random runs of the daemon with a model (INBOXD_EXAMPLES; an hour)
+states: $(DEVELOP)  ## compare 10,000 random runs of the daemon with a model (INBOXD_EXAMPLES; an hour)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_state_machine.py
 
-powercut: $(INSTALLED)  ## cut the power 2,000 times on ext4, XFS and btrfs; needs root (INBOXD_CUTS; half an hour)
+powercut: $(DEVELOP)  ## cut the power 2,000 times on ext4, XFS and btrfs; needs root (INBOXD_CUTS; half an hour)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_power_cut.py
 
-chaos: $(INSTALLED)  ## kill -9 at 10,000 random instants, over 30,000 files (INBOXD_KILLS, INBOXD_SEED; half an hour)
+chaos: $(DEVELOP)  ## kill -9 at 10,000 random instants, over 30,000 files (INBOXD_KILLS, INBOXD_SEED; half an hour)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_chaos.py
 
-soak: $(INSTALLED)  ## run one daemon for an hour under mixed load; check its growth (INBOXD_SOAK_MINUTES, INBOXD_SEED)
+soak: $(DEVELOP)  ## run one daemon for an hour under mixed load; check its growth (INBOXD_SOAK_MINUTES, INBOXD_SEED)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_soak.py
 
-workers: $(INSTALLED)  ## run workers that crash, hang and flood, and files that are bombs (INBOXD_WORKER_ROUNDS=5; minutes)
+workers: $(DEVELOP)  ## run workers that crash, hang and flood, and files that are bombs (INBOXD_WORKER_ROUNDS=5; minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_workers.py tests/reliability/test_bombs.py
 
-memory: $(INSTALLED)  ## run the vision-language model until memory runs out (seconds)
+memory: $(DEVELOP)  ## run the vision-language model until memory runs out (seconds)
 	$(VENV)/bin/python -m pytest -s -m long tests/unit/processors/vlm/test_vlm_engine.py
 
-detection: $(INSTALLED)  ## drop floods of files, replace folders with links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
+detection: $(DEVELOP)  ## drop floods of files, replace folders with links (INBOXD_FILES=100000, INBOXD_SWAPS=3000; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_lost_events.py tests/reliability/test_hostile_neighbors.py
 
-member: $(INSTALLED)  ## attack the service's folders as a member of its group; needs root (INBOXD_SWAPS=10000; 5 minutes)
+member: $(DEVELOP)  ## attack the service's folders as a member of its group; needs root (INBOXD_SWAPS=10000; 5 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_group_member.py
 
-mutants: $(INSTALLED)  ## mutation testing of the core (INBOXD_MUTANTS=300, INBOXD_SEED; 90 minutes)
+mutants: $(DEVELOP)  ## mutation testing of the core (INBOXD_MUTANTS=300, INBOXD_SEED; 90 minutes)
 	$(VENV)/bin/python tests/mutation/rig.py
 
-sidecars: $(INSTALLED)  ## fuzz sidecars with 10,000 random file trees (INBOXD_EXAMPLES; 10 minutes)
+sidecars: $(DEVELOP)  ## fuzz sidecars with 10,000 random file trees (INBOXD_EXAMPLES; 10 minutes)
 	$(VENV)/bin/python -m pytest -s -m long tests/reliability/test_fuzzed_sidecars.py
 
-systemd: $(INSTALLED)  ## test the service on a real systemd, booted in namespaces; needs root (10 minutes)
+systemd: $(DEVELOP)  ## test the service on a real systemd, booted in namespaces; needs root (10 minutes)
 	$(VENV)/bin/python -m pytest -vv -m "long or not long" tests/systemd
 
-manual: $(INSTALLED)  ## generate the man page, docs/inboxd.1, from the help texts of the commands
+manual: $(DEVELOP)  ## generate the man page, docs/inboxd.1, from the help texts of the commands
 	$(VENV)/bin/python -m daemon.cli.manpage > docs/inboxd.1
 
-lint: $(INSTALLED)  ## run the linter and the type checker, and check the formatting
+lint: $(DEVELOP)  ## run the linter and the type checker, and check the formatting
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
-bench: $(INSTALLED)  ## measure intake, throughput and idle cost; writes benchmarks/RESULTS.md (8 minutes)
+bench: $(DEVELOP)  ## measure intake, throughput and idle cost; writes benchmarks/RESULTS.md (8 minutes)
 	$(VENV)/bin/python -m benchmarks.pipeline
 	$(VENV)/bin/python -m benchmarks.idle
 
+wheel: $(INSTALLED)  ## build the wheel into dist/
+	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@rm -rf build
+
 clean:  ## remove the demo's folders and the virtual environment; inbox, outbox and state stay
-	rm -rf .demo $(VENV) build *.egg-info
+	rm -rf .demo $(VENV) build dist *.egg-info

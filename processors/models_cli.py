@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+from processors import extras
 from processors.models import hub, storage
 from processors.whisper.weights import catalog, source
 
@@ -42,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _COMMANDS[options.command](options, report)
     except storage.FetchError as error:
         return report.error(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = "vlm" if hub.is_name(options.name or "") else "speech"
+        return report.error(extras.why_missing(extra) or str(error), os.EX_UNAVAILABLE)
     except OSError as error:
         return report.error(_disk_message(error, options.models), os.EX_CANTCREAT)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from processors.contract import Processor
 _NOT_PROCESSORS = {
     "checkpoints",
     "contract",
+    "extras",
     "malloc",
     "models",
     "models_cli",

@@ -25,12 +25,12 @@ def find_config(path: Path | None) -> Path | None:
 
 
 def load_settings(path: Path | None) -> config.Settings:
-    """The settings of `path` or of the first default file that exists.
+    """The settings of `path` or of the first default file that exists; without one, the defaults.
 
     Raises:
-        ConfigError: there is no such file, or it is wrong.
+        ConfigError: `path` does not exist, or the file is wrong.
     """
-    return config.load(_required(path))
+    return config.load(find_config(path))
 
 
 def load_settings_for_viewing(path: Path | None) -> config.Settings:
@@ -39,19 +39,12 @@ def load_settings_for_viewing(path: Path | None) -> config.Settings:
     try:
         return load_settings(path)
     except ConfigError as error:
-        settings = config.load_paths(_required(path))
+        found = find_config(path)
+        if found is None:
+            raise
+        settings = config.load_paths(found)
         print(f"inboxd: {error.what} The running daemon keeps its previous settings.", file=sys.stderr)
         return settings
-
-
-def _required(path: Path | None) -> Path:
-    found = find_config(path)
-    if found is None:
-        raise ConfigError(
-            "There is no config.toml in this folder, in ~/.config/inboxd or in /etc/inboxd.",
-            "Name one with --config FILE or INBOXD_CONFIG, or create one: an empty file is valid.",
-        )
-    return found
 
 
 def enter_config_folder(settings: config.Settings) -> None:

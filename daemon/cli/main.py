@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import jobs, layouts, maintenance, models, run, service, web
+from daemon.cli import jobs, layouts, maintenance, models, run, service, setup, web
 from daemon.core.errors import InboxdError
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
     models.models
 )
 app.add_typer(layouts.app, name="layouts")
+app.command()(setup.init)
 app.command()(service.install)
 app.command()(service.uninstall)
 config_app.command("check")(maintenance.check_config)

@@ -35,6 +35,12 @@ def run(
     from daemon.server.service import serve
 
     settings = load_settings(config_file)
+    if settings.source is None:
+        print(
+            f"There is no config.toml, so the defaults apply (`inboxd init` writes one). Put files into "
+            f"{settings.inbox}; results appear in {settings.outbox}.",
+            file=sys.stderr,
+        )
     shown_from = Path.cwd()
     enter_config_folder(settings)
     console = Console(stderr=True)

@@ -42,14 +42,19 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, object]] = {
 
 
 def load(path: Path | None) -> Settings:
-    """Read and check `path`; None: all defaults, in the current folder.
+    """Read and check `path`; None: all defaults, with the folders in `default_home()`.
 
     Raises:
         ConfigError: the file is missing, is not TOML, or has a wrong key or value; names it and the fix.
     """
     if path is None:
-        return parse({}, source=None, home=Path.cwd())
+        return parse({}, source=None, home=default_home())
     return parse(read(path), source=path, home=path.resolve().parent)
+
+
+def default_home() -> Path:
+    """The folder of inbox, outbox and state where no config.toml names one; also that of a user's service."""
+    return Path(os.path.expanduser("~")) / "inboxd"
 
 
 def load_paths(path: Path) -> Settings:

@@ -33,8 +33,8 @@ def run_all(source: Path | None) -> Iterator[Check]:
     installation = installation_of(source)
     settings = None
     try:
-        settings = config.load(source) if source else None
-        yield from _lines("config", lambda: _config(settings))
+        loaded = settings = config.load(source)
+        yield from _lines("config", lambda: _config(loaded))
     except ConfigError as error:
         yield Check(what="config", verdict=FAIL, found=error.what, fix=error.fix)
     is_valid, paths = settings is not None, settings or _paths_of(source)
@@ -59,15 +59,12 @@ def _lines(what: str, check: Callable[[], Findings]) -> Iterator[Check]:
         yield Check(what=what, verdict=WARN, found=f"cannot be checked: {found}", fix=fix)
 
 
-def _config(settings: Settings | None) -> Findings:
-    if settings is None:
-        yield (
-            FAIL,
-            "there is no config.toml in this folder, in ~/.config/inboxd or in /etc/inboxd",
-            "Name one with --config FILE or INBOXD_CONFIG, create one (an empty file is valid), or: inboxd install",
-        )
-        return
-    yield OK, f"{settings.source}: no errors", ""
+def _config(settings: Settings) -> Findings:
+    if settings.source is None:
+        home = settings.state.parent
+        yield OK, f"no config.toml: the defaults apply, with the folders in {home} (`inboxd init` writes one)", ""
+    else:
+        yield OK, f"{settings.source}: no errors", ""
     bound = {recipe for folder in settings.folders.values() for recipe in folder.recipes.values()}
     if bound:
         yield OK, f"recipes in use: {', '.join(sorted(bound))}", ""

@@ -21,7 +21,7 @@ from daemon.core.errors import InboxdError, LayoutError
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, as_user
 from daemon.files.layout import refuse_overlap
-from daemon.install import unit
+from daemon.install import resources, unit
 from daemon.intake.watcher import file_system, is_remote
 from daemon.queue.reader import JobLog
 
@@ -46,17 +46,12 @@ def folders(settings: Settings, installation: Installation | None) -> Findings:
     for name in _NAMES:
         path: Path = getattr(settings, name)
         if not path.is_dir():
-            is_there = os.path.lexists(path)
-            yield (
-                FAIL if is_there else WARN,
-                f"{name} {path} {'is not a folder' if is_there else 'does not exist yet'}",
-                "Rename or remove it." if is_there else "The first start creates it.",
-            )
+            yield _missing(name, path, is_new=not settings.database.exists())
             continue
         if os.statvfs(path).f_flag & os.ST_RDONLY:
             yield FAIL, f"{name} {path} is on a read-only file system", f"mount -o remount,rw {_mount_point(path)}"
         elif hidden := why_outside_sandbox(path, installation):
-            yield FAIL, f"{name} {path}: {hidden}", f"See {unit.ROOT / 'systemd/inboxd.service.d/folders.conf'}"
+            yield FAIL, f"{name} {path}: {hidden}", f"See {resources.ROOT / 'systemd/inboxd.service.d/folders.conf'}"
         elif not as_user(user, functools.partial(os.access, path, os.R_OK | os.W_OK | os.X_OK)):
             who = user.pw_name if user and os.geteuid() == 0 else f"this user (uid {os.geteuid()})"
             fix = f"chown {user.pw_name} {path}" if user else "Run doctor as root, or as the user that inboxd runs as."
@@ -66,6 +61,14 @@ def folders(settings: Settings, installation: Installation | None) -> Findings:
             yield WARN, f"{name} {path} is on {kind}: changes by other machines are found only by polling", fix
         else:
             yield OK, f"{name} {path} ({file_system(path)})", ""
+
+
+def _missing(name: str, path: Path, *, is_new: bool) -> tuple[str, str, str]:
+    """A finding about a path that is no folder; `is_new`: no daemon has started with these settings yet."""
+    if os.path.lexists(path):
+        return FAIL, f"{name} {path} is not a folder", "Rename or remove it."
+    found = f"{name} {path} does not exist yet"
+    return (OK, f"{found}: the first start creates it", "") if is_new else (WARN, found, "The first start creates it.")
 
 
 def why_outside_sandbox(path: Path, installation: Installation | None) -> str | None:

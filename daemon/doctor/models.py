@@ -40,11 +40,7 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
             case contract.NotReady():
                 yield FAIL, f"{name} cannot run, so its files wait: {plan.why}", _fix(plan.why)
             case contract.Substitute():
-                yield (
-                    WARN,
-                    f"{name} uses {plan.processor} instead of {recipe.processor}: {plan.why}",
-                    _fix(plan.why),
-                )
+                yield OK, f"{name} uses {plan.processor} instead of {recipe.processor}: {plan.why}", ""
             case _ if name_of_weights := recipe.cls.weights_to_fetch(recipe.options, settings.models):
                 yield _fetching(name, name_of_weights, installation)
             case _:
@@ -79,6 +75,8 @@ def _plans(settings: Settings) -> Iterator[tuple[str, Recipe, contract.Plan]]:
 
 def _fix(why: str) -> str:
     """The command that the reason names, if it names one."""
+    if (run := why.find("Run: ")) >= 0:  # the end of the sentence, and of the reason
+        return why[run + len("Run: ") :]
     start = why.find("inboxd models fetch")
     if start < 0:
         return "See docs/settings.md for the options of the recipe's processor."

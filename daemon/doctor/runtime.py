@@ -12,7 +12,7 @@ from daemon.config.settings import Settings
 from daemon.core.errors import NotRunning, StorageError, StoreError, UsageError
 from daemon.doctor.finding import FAIL, OK, WARN, Findings, shown_bytes
 from daemon.doctor.installation import Installation, run
-from daemon.install import unit
+from daemon.install import resources, unit
 from daemon.queue import backup
 from daemon.queue.migrations import MIGRATIONS
 from daemon.queue.reader import JobLog
@@ -32,7 +32,7 @@ def job_log(settings: Settings, _: Installation | None) -> Findings:
         with JobLog(path) as log:
             version = log.version()
     except UsageError as error:
-        yield WARN, error.what, error.fix
+        yield (OK, f"{error.what} {error.fix}", "") if _is_new(settings) else (WARN, error.what, error.fix)
         return
     except (StorageError, StoreError) as error:
         yield FAIL, error.what, error.fix
@@ -130,14 +130,21 @@ def _unavailable(settings: Settings, error: NotRunning) -> Findings:
     if b"inboxd" in command or b"daemon.cli" in command:
         found = f"process {owner} holds the inbox but does not answer: {error.what}"
         yield FAIL, found, "See its log: journalctl -u inboxd -n 50; if it is stuck: systemctl restart inboxd"
+    elif _is_new(settings):
+        yield OK, f"not started yet. {error.fix}", ""
     else:
         yield WARN, f"no daemon answers on {settings.socket}", error.fix
+
+
+def _is_new(settings: Settings) -> bool:
+    """True if no daemon has used these folders yet."""
+    return not settings.database.exists() and not (settings.inbox / ".taken").exists()
 
 
 def _code_changed_at() -> float:
     """The modification time of the newest module of this inboxd."""
     return max(
-        (path.stat().st_mtime for name in ("daemon", "processors") for path in (unit.ROOT / name).rglob("*.py")),
+        (path.stat().st_mtime for name in ("daemon", "processors") for path in (resources.CODE / name).rglob("*.py")),
         default=0.0,
     )
 

@@ -16,10 +16,15 @@ from pathlib import Path
 
 from daemon import config
 from daemon.core.errors import LayoutError
-from daemon.install import unit
+from daemon.install import resources, unit
 
 _USER = "inboxd"
-_ELSEWHERE = "Clone into /opt/inboxd and install with the system's Python: make install PYTHON=/usr/bin/python3"
+_ELSEWHERE = (
+    "Clone into /opt/inboxd and install with the system's Python: make install PYTHON=/usr/bin/python3"
+    if resources.IS_CLONE
+    else "Install with the system's Python: /usr/bin/python3 -m venv /opt/inboxd; /opt/inboxd/bin/pip install inboxd"
+)
+_EVERYTHING = resources.ROOT if resources.IS_CLONE else Path(sys.prefix)
 _GPU = Path("/dev/nvidiactl")
 _GPU_DROP_IN = "gpu.conf"
 _FOLDERS = "systemd/inboxd.service.d/folders.conf"
@@ -65,7 +70,7 @@ def system_paths() -> ServicePaths:
     )
 
 
-def user_paths(environment: Mapping[str, str]) -> ServicePaths:
+def user_paths(environment: Mapping[str, str] = os.environ) -> ServicePaths:
     home = Path(environment.get("HOME") or Path.home())
     settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     return ServicePaths(
@@ -89,7 +94,7 @@ def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], N
     group = group or (unit.group_of(paths.unit.read_text()) if paths.unit.exists() else None) or _USER
     owner = None if paths.is_for_user else _make_user(group, report)
     _make_folders(paths, owner, group)
-    is_new = _write_new(paths.config, _config_for(paths.data))
+    is_new = _write_new(paths.config, config_text(paths.data))
     settings = config.load(paths.config)
     report(f"settings    {paths.config}{'' if is_new else ' (unchanged)'}")
     for name in ("inbox", "outbox", "state"):
@@ -120,12 +125,22 @@ def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], N
         report(f"models      sudo -u {_USER} {paths.link} models fetch turbo --config {paths.config}")
 
 
+def config_text(data: Path | None) -> str:
+    """The config.toml that explains every setting, with the folders in `data`; None: beside the file itself."""
+    text = resources.read("config.toml")
+    if data is None:
+        return text
+    for name in ("inbox", "outbox", "state"):
+        text = re.sub(rf'^{name} = "{name}"', f'{name} = "{data / name}"', text, count=1, flags=re.MULTILINE)
+    return text
+
+
 def write_help_files(paths: ServicePaths, completions: Mapping[str, str], report: Callable[[str], None]) -> None:
     """Write the man page and the completion scripts (by shell) of this version. The service does not need them."""
     for name, path in paths.help_files.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text((unit.ROOT / "docs/inboxd.1").read_text() if name == "man" else completions[name])
+            path.write_text(resources.read("docs/inboxd.1") if name == "man" else completions[name])
             path.chmod(0o644)
         except OSError as error:
             report(f"Cannot write {path}: {error.strerror}")
@@ -161,7 +176,9 @@ def _check(paths: ServicePaths) -> Path:
     """Check everything that could stop the installation half-way; return the command that the unit will run."""
     command = Path(sys.prefix) / "bin" / "inboxd"
     if not command.exists():
-        raise LayoutError(f"There is no {command}.", "Install into a virtual environment first: make install")
+        raise LayoutError(
+            f"There is no {command}.", "Install into a virtual environment first: make install, or pip install"
+        )
     _check_manager(paths)
     if paths.is_for_user:
         return command
@@ -171,7 +188,7 @@ def _check(paths: ServicePaths) -> Path:
         if closed := unit.find_closed(path):
             raise LayoutError(
                 f"The service's user may not read {path}: other users have no access to {closed}.",
-                f"Grant it: chmod o+rX {closed} (for the complete clone: chmod -R o+rX {unit.ROOT}). Or: {_ELSEWHERE}",
+                f"Grant it: chmod o+rX {closed} (for everything: chmod -R o+rX {_EVERYTHING}). Or: {_ELSEWHERE}",
             )
     return command
 
@@ -236,14 +253,6 @@ def _protect_names(folders: Iterable[Path], owner: int, report: Callable[[str], 
         if facts and facts.st_uid == owner and facts.st_mode & 0o022 and not facts.st_mode & stat.S_ISVTX:
             folder.chmod(stat.S_IMODE(facts.st_mode) | stat.S_ISVTX)
             report(f"protected   {folder}: users can no longer rename or delete other users' files (chmod +t)")
-
-
-def _config_for(data: Path) -> str:
-    """The project's config.toml, with the paths of this installation."""
-    text = (unit.ROOT / "config.toml").read_text()
-    for name in ("inbox", "outbox", "state"):
-        text = re.sub(rf'^{name} = "{name}"', f'{name} = "{data / name}"', text, count=1, flags=re.MULTILINE)
-    return text
 
 
 def _remove_own_drop_in(paths: ServicePaths) -> None:

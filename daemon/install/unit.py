@@ -4,27 +4,27 @@ import re
 import stat
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]  # the clone, with systemd/ and config.toml
+from daemon.install import resources
 
 _HIDDEN = {  # by directive of the unit
     "ProtectHome=": (Path("/home"), Path("/root"), Path("/run/user")),
     "PrivateTmp=": (Path("/tmp"), Path("/var/tmp")),
     "PrivateDevices=": (Path("/dev"),),
 }
-_ORIGINAL_ROOT = "/opt/inboxd"  # in the units; replaced by the path of this clone
+_ORIGINAL_ROOT = "/opt/inboxd"  # in the units; replaced by the paths of this installation
 
 
 def text(command: Path, group: str, *, is_for_user: bool) -> str:
     """The project's unit with `command` to run; a system service runs in `group`."""
-    found = (ROOT / "systemd" / ("inboxd.user.service" if is_for_user else "inboxd.service")).read_text()
+    found = resources.read(f"systemd/{'inboxd.user.service' if is_for_user else 'inboxd.service'}")
     found = found.replace(f"{_ORIGINAL_ROOT}/.venv/bin/inboxd", _word(command))
-    found = found.replace(f"file:{_ORIGINAL_ROOT}/README.md", _literal((ROOT / "README.md").as_uri()))
+    found = found.replace(f"file:{_ORIGINAL_ROOT}/README.md", _literal((resources.ROOT / "README.md").as_uri()))
     return re.sub(r"^Group=.*$", f"Group={group}", found, flags=re.MULTILINE)
 
 
 def drop_in(name: str) -> str:
     """One of the project's drop-ins for the unit."""
-    return (ROOT / "systemd" / "inboxd.service.d" / name).read_text()
+    return resources.read(f"systemd/inboxd.service.d/{name}")
 
 
 def group_of(unit: str) -> str | None:

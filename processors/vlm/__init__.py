@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from processors import extras
 from processors.contract import Kind, Loaded, NotReady, Outcome, Plan, Processor, Progress, Runnable, Substitute, Work
 from processors.vlm.engine import weights
 from processors.vlm.options import AskOptions, VlmOptions
@@ -39,16 +40,19 @@ class Vlm(Processor):
     def plan(cls, options: VlmOptions, recipe: AskOptions, models: Path) -> Plan:
         if options.engine == "openai":
             return Runnable()  # whether the server answers shows only when it is asked
-        if weights.find(options.model, models):
+        found = weights.find(options.model, models)
+        needed = ("vlm",) if options.quantization == "none" else ("vlm", "quantized")
+        no_library = extras.why_missing(*needed, python=options.python)
+        if found and not no_library:
             return Runnable()
-        missing = weights.why_missing(options.model, models)
+        missing = no_library or weights.why_missing(options.model, models)
         if options.engine == "auto" and recipe.task in _BY_OCR:
             ignored = " The recipe's prompt was not followed." if recipe.prompt else ""
             task: dict[str, object] = {} if recipe.task == "read" else {"task": recipe.task}
             if not recipe.remember_layouts:
                 task["remember_layouts"] = False
             return Substitute(processor="ocr", recipe=task, why=f"Read by OCR: {missing}{ignored}")
-        alone = " OCR reads text, but cannot answer this." if options.engine == "auto" else ""
+        alone = " OCR reads text, but cannot answer this." if options.engine == "auto" and not no_library else ""
         return NotReady(why=f"{missing}{alone}")
 
     @classmethod

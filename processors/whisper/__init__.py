@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from processors import extras
 from processors.contract import (
     Failed,
     Finished,
@@ -50,6 +51,9 @@ class Whisper(Processor):
 
     @classmethod
     def plan(cls, options: WhisperOptions, recipe: TranscribeOptions, models: Path) -> Plan:
+        needed = ("speech", "faster-whisper") if options.engine == "faster-whisper" else ("speech",)
+        if why := extras.why_missing(*needed, python=options.python):
+            return NotReady(why=why)
         if options.engine == "openai":
             return Runnable()
         if options.model.endswith(".pt") and not Path(options.model).expanduser().is_file():

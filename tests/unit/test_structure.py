@@ -54,6 +54,7 @@ OWNERS = {  # the only modules that may import it
         "cli.maintenance",
         "cli.models",
         "cli.layouts",
+        "cli.setup",
         "cli.manpage",
         "cli.web",
     },

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from daemon.install import unit
+from daemon.install import resources, unit
 
 
 def test_unit_runs_the_command_of_this_installation_in_its_group():
     text = unit.text(Path("/srv/inboxd/.venv/bin/inboxd"), "media", is_for_user=False)
     assert "\nExecStart=/srv/inboxd/.venv/bin/inboxd run --config /etc/inboxd/config.toml\n" in text
     assert "\nGroup=media\n" in text and unit.group_of(text) == "media"
-    assert f"\nDocumentation={(unit.ROOT / 'README.md').as_uri()}\n" in text
-    assert text.replace(str(unit.ROOT), "").count("/opt/inboxd") == 0
+    assert f"\nDocumentation={(resources.ROOT / 'README.md').as_uri()}\n" in text
+    assert text.replace(str(resources.ROOT), "").count("/opt/inboxd") == 0
 
 
 def test_unit_of_a_user_names_no_group():

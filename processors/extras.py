@@ -1,0 +1,61 @@
+"""The extras of the package, such as `inboxd[speech]`: which libraries each brings, and the command that adds one.
+
+Only looks for the libraries; imports none of them.
+"""
+
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+LIBRARIES: Mapping[str, tuple[str, ...]] = {  # by extra: the packages to import, as in pyproject.toml
+    "speech": ("av", "silero_vad", "torch", "whisper"),
+    "vlm": ("huggingface_hub", "torch", "transformers"),
+    "faster-whisper": ("ctranslate2", "faster_whisper"),
+    "quantized": ("accelerate", "bitsandbytes"),
+}
+
+_CPU_BUILDS = "--extra-index-url https://download.pytorch.org/whl/cpu"  # of torch: 0.2 GB instead of 3 GB
+_GPU = Path("/dev/nvidiactl")
+_CLONE = Path(__file__).parents[1]
+
+
+def why_missing(*extras: str, python: str | None = None) -> str:
+    """Return the reason why what needs `extras` cannot run, and the command that adds them; "" if they are installed.
+
+    `python`: the interpreter of another environment, whose libraries are not known here.
+    """
+    if python is not None and python != sys.executable:
+        return ""
+    wanted = [extra for extra in extras if missing_libraries(extra)]
+    if not wanted:
+        return ""
+    libraries = ", ".join(dict.fromkeys(name for extra in wanted for name in missing_libraries(extra)))
+    return f"{libraries} {'are' if ',' in libraries else 'is'} not installed. Run: {command_to_add(wanted)}"
+
+
+def missing_libraries(extra: str) -> list[str]:
+    """The libraries of an extra that are not installed."""
+    return [name for name in LIBRARIES[extra] if not _is_installed(name)]
+
+
+def command_to_add(extras: list[str]) -> str:
+    """The shell command that adds `extras` to this installation, whether pip, pipx, uv or make installed it."""
+    wanted = f'"inboxd[{",".join(extras)}]"'
+    index = "" if _GPU.exists() else f" {_CPU_BUILDS}"
+    parts = Path(sys.prefix).parts
+    if "pipx" in parts:
+        pip_arguments = f' --pip-args="{index.strip()}"' if index else ""
+        return f"pipx install --force{pip_arguments} {wanted}"
+    if parts[-3:-1] == ("uv", "tools"):
+        return f"uv tool install{index.replace('--extra-index-url', '--index')} {wanted}"
+    if (_CLONE / "pyproject.toml").is_file():
+        return f"make -C {_CLONE} install"
+    return f"{sys.executable} -m pip install{index} {wanted}"
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # ValueError: a module that a test put in its place has no spec
+        return name in sys.modules
