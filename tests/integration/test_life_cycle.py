@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
+import requires
 from sandbox import Place, wait_for
 
 MISBEHAVING = """
@@ -208,8 +208,8 @@ def test_folders_in_one_another_are_refused(make_place):
     assert "overlap" in refused.stderr and "[paths]" in refused.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_taken_on_another_file_system_is_refused(place: Place):
+    requires.mounts()
     (place.inbox / ".taken").mkdir()
     run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"
     done = subprocess.run(
@@ -221,8 +221,8 @@ def test_taken_on_another_file_system_is_refused(place: Place):
     assert done.returncode == 78 and "different file systems" in done.stderr and "Unmount" in done.stderr, done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_outbox_on_another_file_system_gets_a_verified_copy(place: Place):
+    requires.mounts()
     place.drop("a.txt", "copied")
     place.drop("b.bin", b"\x00\x01")
     run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"
@@ -235,8 +235,8 @@ def test_outbox_on_another_file_system_gets_a_verified_copy(place: Place):
     assert "copied" in done.stdout and "b.bin" in done.stdout and "error.txt" in done.stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_full_outbox_pauses_the_work_until_there_is_room(place: Place):
+    requires.mounts()
     place.drop("big.txt", "x" * 3_000_000)
     run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"
     script = f"mkdir {place.outbox} && mount -t tmpfs -o size=2m tmpfs {place.outbox} && {run};"

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import requires
 from paths import DATA, ROOT
 from sandbox import Place
 from typer.testing import CliRunner
@@ -21,6 +22,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 
 def test_the_ten_queries_run_as_shown(place: Place):
+    requires.program("sqlite3")
     place.drop("meeting notes.txt", "words")
     place.drain()
     queries = re.search(r"```sql\n(.*?)```", README, re.DOTALL)[1]

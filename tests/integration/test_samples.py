@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requires
 from paths import DATA, ROOT
 from sandbox import Place
 
@@ -130,8 +131,8 @@ def test_every_byte_is_accounted_for(demo: Place):
     demo.verify()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs a network namespace")
 def test_speech_waits_offline_for_weights_and_names_the_command_that_fetches_them(make_place):
+    requires.network_namespace()
     place = make_place('[inbox]\nsettle_seconds = 0.1\n[processors.whisper]\nmodel = "small"\n')
     shutil.copy(ROOT / "samples" / "inbox" / "speech" / "kennedy.flac", place.inbox)
     done = subprocess.run(

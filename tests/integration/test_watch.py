@@ -14,6 +14,7 @@ import termios
 from collections.abc import Iterator
 
 import pytest
+import requires
 from rich.console import Console
 from sandbox import Place, wait_for
 
@@ -32,6 +33,7 @@ class Terminal:
     """A terminal in which `inboxd watch` runs."""
 
     def __init__(self, place: Place):
+        requires.terminal()
         self._ours, self._theirs = pty.openpty()
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, _SIZE)
         self.before = self.settings

@@ -1,0 +1,46 @@
+"""What some tests need beyond Python: programs, namespaces, mounts, a terminal. Where it is missing, they skip and name
+the reason. Use as a call in the test or in a fixture."""
+
+import functools
+import os
+import shutil
+import subprocess
+
+import pytest
+
+
+def program(name: str) -> None:
+    """Skip unless the program is installed."""
+    if shutil.which(name) is None:
+        pytest.skip(f"needs the program {name}")
+
+
+def mounts() -> None:
+    """Skip unless this user may mount a file system in a mount namespace (`unshare --mount`)."""
+    if why := _why_not("--mount", "sh", "-c", "mount -t tmpfs tmpfs /mnt"):
+        pytest.skip(f"needs the right to mount: {why}")
+
+
+def network_namespace() -> None:
+    """Skip unless this user may create a network namespace."""
+    if why := _why_not("--net", "true"):
+        pytest.skip(f"needs a network namespace: {why}")
+
+
+def terminal() -> None:
+    """Skip unless there are pseudo-terminals (/dev/pts)."""
+    try:
+        ours, theirs = os.openpty()
+    except OSError as error:
+        pytest.skip(f"needs a pseudo-terminal: {error.strerror}")
+    os.close(ours)
+    os.close(theirs)
+
+
+@functools.cache
+def _why_not(*command: str) -> str:
+    """The reason why `unshare` with these arguments fails; "" if it does not."""
+    if shutil.which("unshare") is None:
+        return "the program unshare is not installed"
+    done = subprocess.run(["unshare", *command], capture_output=True, text=True)
+    return (done.stderr.strip() or f"unshare exits with {done.returncode}") if done.returncode else ""
