@@ -1,8 +1,8 @@
 """Mutation testing: insert faults into the core, one at a time, and report those that no test detects.
 
 `make mutants` samples mutants at random from the modules in `TESTS`. For each one it runs, in a copy of the tree, the
-tests that should detect it, until one fails: first the unit tests that execute the changed code, the fastest first (a
-test that does not execute it cannot detect it), then the rounds in `_LATER`, whose daemons are processes of their own.
+tests that should detect it, until one fails: first the unit tests that execute the changed code (a test that does
+not execute it cannot detect it), then the rounds in `_LATER`, whose daemons are processes of their own.
 The unit tests of code that runs on import are those of its module in `TESTS`. It appends each outcome to
 .mutants/SEED.jsonl, one line per mutant, so an interrupted run resumes where it stopped. A module that has changed
 since is sampled and tested again.
@@ -29,13 +29,15 @@ import hashlib
 import json
 import os
 import queue
+import select
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,10 +55,10 @@ _RIGS = (
     "tests/reliability/test_full_disk.py -k 'not rig_detects'"
 )
 _UNIT = "tests/unit/daemon/{}.py"
-_RECORDED = " ".join(
+_RECORDED = [
     f"tests/unit/daemon/{package}"
-    for package in ("core", "publishing", "scheduling", "queue", "recovery", "server", "intake", "files")
-)
+    for package in ("intake", "publishing", "server", "files", "scheduling", "recovery", "queue", "core")
+]
 _OF_THE_STORE = (
     "queue/test_store",
     "recovery/test_startup",
@@ -148,12 +150,19 @@ def main() -> int:
         trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
         for number in range(jobs):
             trees.put(Tree(Path(home, str(number)), memory=Path(memory, str(number))))
-        tree = trees.get()
-        unit_tests = UnitTests(tree.record() if todo else {})
-        trees.put(tree)
+
+        def record(tests: str) -> dict[str, Any]:
+            tree = trees.get()
+            try:
+                return tree.record(tests)
+            finally:
+                trees.put(tree)
+
+        recorded = pool.map(record, _RECORDED if todo else ())
+        unit_tests = UnitTests({test: facts for each in recorded for test, facts in each.items()})
         limits: dict[str, float] = {}
 
-        def try_one(mutant: Mutant) -> dict:
+        def try_one(mutant: Mutant) -> dict[str, Any]:
             tree = trees.get()
             try:
                 return tree.try_mutant(mutant, unit_tests, limits)
@@ -161,7 +170,8 @@ def main() -> int:
                 trees.put(tree)
 
         with report.open("a") as lines:
-            for done, line in enumerate(pool.map(try_one, todo), 1):
+            for done, future in enumerate(as_completed([pool.submit(try_one, each) for each in todo]), 1):
+                line = future.result()
                 known[line["id"]] = line
                 lines.write(json.dumps(line, ensure_ascii=False) + "\n")
                 lines.flush()
@@ -211,13 +221,20 @@ class UnitTests:
                 self._by_line[line].add(test)
 
     def of(self, mutant: Mutant, source: bytes) -> list[str] | None:
-        """The tests that execute the mutated code, the fastest first; None: it runs on import."""
+        """The tests that execute the mutated code; those of its module and the fastest come first. None: it runs on
+        import."""
         lines = lines_of(mutant, source)
         if lines is None:
             return None
         module = mutant.module.removeprefix("daemon/")
         found = set().union(*(self._by_line.get(f"{module}:{line}", ()) for line in lines))
-        return sorted(found, key=lambda test: self._seconds[test])
+        own = unit_tests_of(mutant.module).split()
+
+        def place(test: str) -> tuple[int, float]:
+            path = test.split("::")[0]
+            return own.index(path) if path in own else len(own), self._seconds[test]
+
+        return sorted(found, key=place)
 
     def limit(self, tests: list[str]) -> float:
         """The time limit for these tests, in seconds."""
@@ -251,13 +268,15 @@ class Tree:
     def __init__(self, home: Path, *, memory: Path):
         self._root, self._tmp, self._cache, self._memory = home / "tree", home / "tmp", home / "cache", memory
         shutil.copytree(ROOT, self._root, ignore=_not_copied, symlinks=True)
+        self._mark = {"INBOXD_MUTANT_TREE": str(self._root)}  # in the environment of all that a run starts
+        self._server = PytestServer(self._root)
 
-    def record(self) -> dict[str, dict[str, Any]]:
-        """Run the unit tests on the unchanged code; return what `line_recorder` recorded."""
+    def record(self, tests: str) -> dict[str, dict[str, Any]]:
+        """Run unit tests on the unchanged code; return what `line_recorder` recorded."""
         path = self._root.parent / "recorded.json"
-        status, output = self._run(f"--maxfail=20 -p line_recorder {_RECORDED}", 1800, record=path)
+        status, output = self._run(f"--maxfail=20 -p line_recorder {tests}", 1800, record=path)
         if status != 0:  # recording takes time, and a few tests depend on it
-            status, output = self._run(_RECORDED, 900, only_failed=True)
+            status, output = self._run(tests, 900, only_failed=True)
         if status != 0:
             sys.exit(f"The unchanged code does not pass its unit tests:\n{output}")
         found: dict[str, dict[str, Any]] = json.loads(path.read_text())
@@ -340,24 +359,38 @@ class Tree:
         """
         if not only_failed:
             shutil.rmtree(self._cache, ignore_errors=True)
-        tmp = self._memory if tests not in _LATER else self._tmp
-        command = f"{sys.executable} -m pytest -x -q -o cache_dir={self._cache} --tb=no --basetemp={tmp} {tests}"
-        if only_failed:
-            command += " --last-failed"
-        mark = f"INBOXD_MUTANT_TREE={self._root}"
-        environment = {**os.environ, "INBOXD_MUTANT_TREE": str(self._root), "INBOXD_RECORD": str(record)}
-        with tempfile.TemporaryFile("w+", dir=self._root.parent) as output:
-            process = subprocess.Popen(
-                ["sh", "-c", f"exec {command}"], cwd=self._root, env=environment, stdout=output, stderr=output
-            )
-            try:
-                status = process.wait(limit_seconds)
-            except subprocess.TimeoutExpired:
-                status = None
-            _end_all(mark)
-            process.wait()
-            output.seek(0)
-            return status, output.read()
+        tmp, output = self._memory if tests not in _LATER else self._tmp, self._root.parent / "output"
+        options = f"-x -q -o cache_dir={self._cache} --tb=no --basetemp={tmp}"
+        arguments = [*options.split(), *shlex.split(tests), *(["--last-failed"] if only_failed else [])]
+        status = self._server.run(arguments, output, limit_seconds, {**self._mark, "INBOXD_RECORD": str(record)})
+        _end_all("=".join(*self._mark.items()))
+        return status, output.read_text(errors="replace")
+
+
+class PytestServer:
+    """The process of `pytest_server` in a tree."""
+
+    def __init__(self, root: Path):
+        self._process = subprocess.Popen(
+            [sys.executable, str(root / "tests" / "mutation" / "pytest_server.py")],
+            cwd=root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,  # `select` sees no line that is in a buffer
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._requests, self._replies = self._process.stdin, self._process.stdout
+
+    def run(self, arguments: list[str], output: Path, limit_seconds: float, environment: dict[str, str]) -> int | None:
+        """Run pytest; return its exit status, or None if it exceeded the limit and was killed."""
+        request = {"arguments": arguments, "output": str(output), "environment": environment}
+        self._requests.write(json.dumps(request).encode() + b"\n")
+        pid = int(self._replies.readline())
+        has_ended = bool(select.select([self._replies], [], [], limit_seconds)[0])
+        if not has_ended:
+            os.kill(pid, signal.SIGKILL)
+        status = int(self._replies.readline())
+        return status if has_ended else None
 
 
 def _not_copied(folder: str, names: list[str]) -> set[str]:
