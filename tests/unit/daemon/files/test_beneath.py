@@ -200,3 +200,11 @@ def test_names_are_protected_where_others_may_write(tmp_path: Path, shared: Path
 def test_write_permission_of_others_is_removed(shared: Path):
     beneath.close_to_writers(shared)
     assert mode_of(shared) == 0o755
+
+
+def test_private_folder_is_durable_once_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "fsync_folder", synced.append)
+    for _ in range(2):
+        beneath.make_private(tmp_path / "own")
+    assert synced == [tmp_path] and mode_of(tmp_path / "own") == 0o700

@@ -32,6 +32,15 @@ def test_scan_of_the_whole_tree_finds_files_without_hints(inbox: InboxHarness):
     assert inbox.files() == ["a.txt", "x/b.txt", "x/y/c.txt"]
 
 
+def test_file_that_is_gone_is_forgotten_without_a_hint(inbox: InboxHarness):
+    inbox.write("a.txt").unlink()
+    path = inbox.write("b.txt")
+    inbox.scan(now=10.0)
+    path.unlink()
+    inbox.scan(now=11.0)
+    assert inbox.intake.unclaimed == [] and inbox.intake.is_quiet
+
+
 def test_clock_set_forward_during_a_scan_does_not_delay_the_next(make_inbox: Callable):
     hours = itertools.count(step=5 * 3600 * 10**6)
     inbox = make_inbox(now_us=lambda: next(hours))

@@ -246,6 +246,19 @@ def test_large_original_is_copied_in_the_background_before_publishing(shop: Shop
     assert list(shop.folders.inbox.taken_ids()) == [] and list(shop.folders.outbox.staging.iterdir()) == []
 
 
+@pytest.mark.parametrize("is_failure", [False, True])
+def test_nothing_is_remembered_of_a_prepared_job_that_has_ended(shop: Shop, large: None, is_failure: bool):
+    job = shop.begin()
+    keep_second_name(shop, job)
+    if is_failure:
+        shop.fail(job)
+    else:
+        shop.receive(1, finished(shop, job))
+    assert job.id in shop.publishing._preparations
+    shop.turn()
+    assert job.id not in shop.publishing._preparations
+
+
 def test_large_original_of_a_failure_is_copied_in_the_background(shop: Shop, large: None):
     job = shop.begin()
     keep_second_name(shop, job)
