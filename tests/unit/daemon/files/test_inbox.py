@@ -1,5 +1,6 @@
 """Scanning the inbox, taking files from it, and returning them."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -86,6 +87,26 @@ def test_only_regular_files_are_examined(inbox: Inbox):
     (inbox.path / "folder").mkdir()
     (inbox.path / "link").symlink_to(_write(inbox.path / "x.txt"))
     assert [inbox.look(inbox.path / name) for name in ("folder", "link", "gone", "n" * 300)] == [None] * 4
+
+
+@pytest.mark.parametrize("question", ["look", "sidecars", "refusal"])
+@pytest.mark.parametrize("place", ["folder", "name"])
+def test_error_of_a_disk_does_not_count_as_absence(inbox: Inbox, monkeypatch, place: str, question: str):
+    file, real = _write(inbox.path / "x.txt"), os.stat
+
+    def fail(path, *, dir_fd=None, **options):
+        if dir_fd is None:
+            return real(path, **options)
+        raise OSError(errno.EIO, "an injected error")
+
+    def opened(*_, **__):
+        raise OSError(errno.EIO, "an injected error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((inbox, "opened", opened) if place == "folder" else (os, "stat", fail)))
+        with pytest.raises(OSError, match="injected"):
+            getattr(inbox, question)(file)
+    assert inbox.look(file) is not None
 
 
 def test_refusal_names_the_type_of_the_file(inbox: Inbox, monkeypatch):
@@ -209,6 +230,21 @@ def test_put_back_returns_all_files_and_recreates_their_folders(inbox: Inbox, sy
     assert (inbox.path / "a" / "b" / "link").is_symlink() and list(inbox.taken_ids()) == []
     assert synced[:2] == [".", "a"] and set(synced[2:]) == {"a/b"}
     inbox.put_back("id")
+
+
+def test_put_back_reports_that_the_inbox_is_absent(inbox: Inbox):
+    _write(inbox.taken / "id" / "x.txt")
+    real = inbox.opened
+
+    def opened(folder: Path, **options):
+        if not folder.is_relative_to(inbox.taken):
+            raise FileNotFoundError(errno.ENOENT, "an injected error", str(folder))
+        return real(folder, **options)
+
+    inbox.opened = opened
+    with pytest.raises(FileNotFoundError, match="injected"):
+        inbox.put_back("id")
+    assert (inbox.taken / "id" / "x.txt").exists()
 
 
 def test_release_of_a_missing_folder_is_no_error(inbox: Inbox):
