@@ -42,6 +42,10 @@ def jobs(
         ),
     ] = None,
     file: Annotated[str | None, typer.Option(help="Only files whose name contains this text.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help='Only files from this source: "inbox" (dropped) or a program, such as "web" or "cli".'),
+    ] = None,
     review: Annotated[bool, typer.Option(help="Only results that someone should review.")] = False,
     since: Annotated[
         str | None,
@@ -60,7 +64,14 @@ def jobs(
         if recipe is not None:
             _check_recipe(recipe, log, config_file)
         rows = log.jobs(
-            states=state or (), recipe=recipe, folder=folder, file=file, review=review, since=since, limit=limit
+            states=state or (),
+            recipe=recipe,
+            folder=folder,
+            file=file,
+            source=source,
+            review=review,
+            since=since,
+            limit=limit,
         )
     if as_json:
         print_json(rows)

@@ -11,6 +11,8 @@ from typing import TypedDict
 
 from processors.contract import Kind
 
+DROPPED = "inbox"  # the source of a job whose file was put into the inbox
+
 
 class JobState(StrEnum):
     """The state of a job; see the table of file states in README.md."""
@@ -80,6 +82,7 @@ class Job:
     # the recipe and options from files near the original; and "device", if the job needs another one than its recipe's
     overrides: Overrides = field(default_factory=Overrides)
     duplicate_of: str | None = None  # the job with the same content whose result it shares
+    source: str = DROPPED  # the program that submitted it
 
     @property
     def path(self) -> str:

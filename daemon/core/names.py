@@ -1,6 +1,7 @@
 """File names: how to display them, which belong together, and the names of results. Pure."""
 
 import os
+import re
 import uuid
 from collections.abc import Collection
 from pathlib import Path
@@ -16,6 +17,7 @@ MAX_SIDECAR_BYTES = {  # a larger file has this name by mistake: it is neither r
     OPTIONS_SUFFIX: 64 * 1024,
     DONE_SUFFIX: 4 * 1024,  # its content is discarded
 }
+SOURCE_PATTERN = r"[a-z][a-z0-9-]{0,31}"
 NAME_MAX = 255  # bytes, of all Linux file systems: see pathconf(3)
 _PATH_MAX = 4096  # bytes, with the terminating NUL: see pathconf(3)
 _STEM_BYTES = 200  # leaves room in NAME_MAX (255) for " (1234)" and a suffix
@@ -62,6 +64,11 @@ def is_job_id(name: str) -> bool:
         return str(uuid.UUID(name)) == name
     except ValueError:
         return False
+
+
+def source_name(value: object) -> str | None:
+    """`value` if it is a valid name of a program that submits files; None: it is not."""
+    return value if isinstance(value, str) and re.fullmatch(SOURCE_PATTERN, value) else None
 
 
 def result_stem(name: str) -> str:

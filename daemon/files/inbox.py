@@ -23,6 +23,7 @@ from daemon.files.incoming import Incoming
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _MAX_DEPTH = 100  # nested folders; the standard library walks them by recursion
 _MAX_PATH_BYTES = 2000  # of a folder relative to the inbox: PATH_MAX is 4,096, and paths of results are longer
+_SOURCE_ATTRIBUTE = "user.inboxd.source"  # see xattr(7)
 _DRAFT = ".draft"  # after the name of a folder in .taken, while a submitted file is moved into it
 _NO_FILES = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
@@ -204,11 +205,12 @@ class Inbox:
                     raise OSError(errno.EINVAL, "not a regular file", str(each))
         return _entry(home / path.name, facts)
 
-    def receive(self, job_id: str, upload: str, path: Path, sidecars: Mapping[str, bytes]) -> Entry:
+    def receive(self, job_id: str, upload: str, path: Path, sidecars: Mapping[str, bytes], *, source: str) -> Entry:
         """Move the file `upload` from .incoming to .taken/<uuid>/, as if it had been taken from `path` in the inbox.
 
         sidecars: their contents by suffix. They are made first, in a folder that gets its name once the file is in it:
         a recovery neither finds the file without its options nor returns options to the inbox that nobody put there.
+        source: see `source_of`.
 
         The caller continues as after `take`, with .incoming as the source, or calls `give_back` after an error.
 
@@ -222,10 +224,22 @@ class Inbox:
             durable.write_file(home / f"{path.name}{suffix}", content)
         durable.fsync_folder(home)
         with self.incoming.opened() as folder:
+            _note_source(upload, folder, source)
             durable.rename_noreplace(Path(upload), home / path.name, source_folder=folder)
         durable.rename_noreplace(self.taken / draft, self.taken / job_id)
         taken = self.taken / job_id / path.relative_to(self.path)
         return _entry(taken, taken.lstat())
+
+    def source_of(self, taken: Path) -> str | None:
+        """The program that submitted a taken file, for a file without a row; None: it was dropped, or the file system
+        has no extended attributes.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        with self.open_file(taken) as file, contextlib.suppress(OSError):
+            return names.source_name(os.getxattr(file.fileno(), _SOURCE_ATTRIBUTE).decode("ascii", "replace"))
+        return None
 
     def finish_receive(self, job_id: str) -> None:
         """Complete a `receive` that a crash has interrupted, or undo it if the file was not moved yet. Safe to repeat.
@@ -441,6 +455,16 @@ def _facts_in(folder: int, name: str) -> os.stat_result | None:
         if error.errno not in _NOT_THERE:
             raise
         return None
+
+
+def _note_source(upload: str, folder: int, source: str) -> None:
+    """Attach to a file who submits it, in case of a crash before that is recorded."""
+    descriptor = durable.open_regular(upload, folder)
+    try:
+        with contextlib.suppress(OSError):  # a file system without them
+            os.setxattr(descriptor, _SOURCE_ATTRIBUTE, source.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _entry(path: Path, facts: os.stat_result) -> Entry:

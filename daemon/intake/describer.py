@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.core import durable
-from daemon.core.job import Entry, Job, JobState, Overrides
+from daemon.core.job import DROPPED, Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
 from daemon.files.inbox import Inbox
 from daemon.intake.filetype import Content
@@ -29,7 +29,9 @@ class Describer:
         self._inbox = inbox
         self._now_us = now_us
 
-    def describe(self, job_id: str, taken: Entry, content: Content, choice: Choice | None = None) -> Job:
+    def describe(
+        self, job_id: str, taken: Entry, content: Content, choice: Choice | None = None, *, source: str = DROPPED
+    ) -> Job:
         """Return the row of a taken file. `choice`: how to process it, if that was decided before it was taken.
 
         Raises:
@@ -52,6 +54,7 @@ class Describer:
             mtime_ns=taken.mtime_ns,
             sha256=self._sha256_of_small(taken.path),
             received_at=self._now_us(),
+            source=source,
         )
 
     def _choose(self, taken: Entry, folder: Path, content: Content) -> Choice:

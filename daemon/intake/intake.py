@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.config.settings import Settings
-from daemon.core.job import Entry, Job
+from daemon.core.job import DROPPED, Entry, Job
 from daemon.core.messages import Hashed, LookAt
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
@@ -41,6 +41,7 @@ class Intake:
         hasher: Hasher | None = None,
     ):
         self.settings = settings
+        self._inbox = layout.inbox
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, on which recovery failed, and why
         self._is_outdated = False  # other files may be ignored than at the last scan
         self._hasher = hasher or Hasher(post, layout.inbox.taken / ".copy.hasher")
@@ -143,7 +144,8 @@ class Intake:
         Raises:
             OSError: it cannot be read.
         """
-        self._claimer.record([self._describer.describe(job_id, taken, content)], event="recovered")
+        source = self._inbox.source_of(taken.path) or DROPPED
+        self._claimer.record([self._describer.describe(job_id, taken, content, source=source)], event="recovered")
 
     def hash_missing(self, jobs: list[Job]) -> None:
         """Request the checksums of the originals of jobs that have none."""

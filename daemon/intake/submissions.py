@@ -14,7 +14,7 @@ from daemon.config.settings import Settings
 from daemon.config.toml import key_literal, literal, walk
 from daemon.core import durable
 from daemon.core.errors import InboxdError, StorageError
-from daemon.core.job import Entry, Job
+from daemon.core.job import DROPPED, Entry, Job
 from daemon.core.names import (
     MAX_SIDECAR_BYTES,
     NAME_MAX,
@@ -24,6 +24,7 @@ from daemon.core.names import (
     is_job_id,
     is_safe_relative,
     printable,
+    source_name,
 )
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import Inbox
@@ -57,6 +58,7 @@ class Submission:
     options: Mapping[str, object] = field(default_factory=dict)  # what NAME.toml may contain
     prompt: str = ""  # content of NAME.prompt
     password: str = ""  # content of NAME.password
+    source: str  # the program that submits it
 
 
 class Submissions:
@@ -114,6 +116,9 @@ class Submissions:
         folder, name, upload = submission.folder, submission.name, submission.upload
         if not upload or "/" in upload or not is_safe_relative(upload):
             raise WrongSubmission(f"{printable(upload)} is not the name of a file in {self._inbox.incoming.path}.")
+        if submission.source == DROPPED or source_name(submission.source) is None:
+            fix = "Use up to 32 small letters, digits and hyphens, beginning with a letter."
+            raise WrongSubmission(f"{printable(submission.source)} is not a name for the source of a file.", fix)
         if not is_safe_relative(folder) or any(is_ignored(part) for part in folder.split("/") if part):
             raise WrongSubmission(f"{printable(folder)} is not a folder from which inboxd takes files.")
         if not name or "/" in name or not is_safe_relative(name) or is_ignored(name):
@@ -190,8 +195,9 @@ class Submissions:
     ) -> tuple[Job, Entry]:
         """Move the file to .taken and describe it, or leave it where it is."""
         try:
-            taken = self._inbox.receive(job_id, submission.upload, path, sidecars)
-            return self._describer.describe(job_id, taken, content, choice), taken
+            taken = self._inbox.receive(job_id, submission.upload, path, sidecars, source=submission.source)
+            job = self._describer.describe(job_id, taken, content, choice, source=submission.source)
+            return job, taken
         except InboxdError:
             raise
         except Exception:  # the caller reports it

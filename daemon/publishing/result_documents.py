@@ -113,6 +113,7 @@ def _head(job: Job, version: str) -> dict[str, object]:
         "received_at": iso(job.received_at),
         "started_at": iso(job.started_at),
         "attempt": job.attempt,
+        "source": job.source,
     }
 
 

@@ -88,6 +88,7 @@ class JobLog:
         recipe: str | None = None,
         folder: str | None = None,
         file: str | None = None,
+        source: str | None = None,
         review: bool = False,
         since: str | None = None,
         finished_since: str | None = None,
@@ -105,6 +106,7 @@ class JobLog:
             ("recipe = ?", recipe),
             ("(folder = ? OR folder LIKE ? || '/%')", folder),
             ("instr(lower(file), lower(?)) > 0", file),
+            ("source = ?", source),
             ("received_at >= ?", since),
             ("finished_at >= ?", finished_since),
         ):

@@ -39,6 +39,7 @@ class JobRow(ShownRow):
     error_kind: str | None
     media_type: str
     duplicate_of: str | None
+    source: str  # "inbox": dropped; else the program that submitted it
 
 
 class PagedRow(JobRow):

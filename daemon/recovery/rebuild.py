@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from daemon.core import names
-from daemon.core.job import Job, JobState
+from daemon.core.job import DROPPED, Job, JobState
 from daemon.files import result_reader
 from daemon.files.inbox import as_recorded
 from daemon.files.layout import Layout
@@ -186,6 +186,7 @@ def _job(document: result_reader.Document, path: Path, outbox: Path) -> Job:
         media_seconds=_seconds(facts.get("media_seconds")),
         error_kind=_optional_text(facts.get("error_kind")),
         error=_optional_text(facts.get("error")),
+        source=names.source_name(facts.get("source")) or DROPPED,
     )
 
 

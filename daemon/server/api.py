@@ -199,6 +199,7 @@ class Submit(Command):
     priority: int | None = None  # None: that of the folder
     prompt: Text = ""  # what the sidecar NAME.prompt would contain
     password: Text = ""  # the same of NAME.password
+    source: Text = "api"  # the program that submits it, as the job log shows it: "web", "cli" …; not "inbox"
 
 
 class RefusedJob(Reply):

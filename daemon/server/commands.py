@@ -154,6 +154,7 @@ class Commands:
             options={**command.options, **priority},
             prompt=command.prompt,
             password=command.password,
+            source=command.source,
         )
         try:
             job, waits_for = self._intake.submit(submission)

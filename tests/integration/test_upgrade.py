@@ -47,6 +47,7 @@ def test_job_log_of_the_first_release_keeps_its_rows_and_its_jobs_continue(left:
     events = left.rows("SELECT * FROM events ORDER BY id")
     assert sorted(row["state"] for row in ended.values()) == ["cancelled", "done", "failed"]
     left.drop("new.txt", "fine")
+    assert "source" not in left.rows()[0]
     told = left.drain().stderr
     rows = {row["file"]: row for row in left.rows()}
     for name in ("staged", "renamed", "running", "queued", "new"):
@@ -58,6 +59,7 @@ def test_job_log_of_the_first_release_keeps_its_rows_and_its_jobs_continue(left:
         assert {name: rows[row["file"]][name] for name in row} == row
     assert left.rows("SELECT * FROM events ORDER BY id")[: len(events)] == events
     assert not list(left.inbox.glob(".taken/*-*")) and not list(left.outbox.glob(".staging/*-*"))
+    assert {row["source"] for row in left.rows()} == {"inbox"}
     (copy,) = (left.state / "backups").iterdir()
     assert backup.check(copy) == "" and str(copy) in "".join(told.split("\n"))
     old = sqlite3.connect(copy)

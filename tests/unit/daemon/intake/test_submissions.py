@@ -46,7 +46,7 @@ def upload(inbox: InboxHarness, content: bytes = b"some text\n", name: str = "")
 
 
 def submit(inbox: InboxHarness, file: str, name: str = "a.txt", folder: str = "", **how: Any) -> Job:
-    job_id, waits_for = inbox.intake.submit(Submission(upload=file, folder=folder, name=name, **how))
+    job_id, waits_for = inbox.intake.submit(Submission(source="web", upload=file, folder=folder, name=name, **how))
     assert waits_for is None
     job = inbox.store.get(job_id)
     assert job is not None
@@ -57,7 +57,7 @@ def refused(inbox: InboxHarness, file: str, name: str = "a.txt", folder: str = "
     """The reason of a refusal, which changes nothing."""
     before = sorted(path for path in inbox.path.rglob("*") if path.name != ".lock")
     with pytest.raises(WrongSubmission) as error:
-        inbox.intake.submit(Submission(upload=file, folder=folder, name=name, **how))
+        inbox.intake.submit(Submission(source="web", upload=file, folder=folder, name=name, **how))
     assert sorted(path for path in inbox.path.rglob("*") if path.name != ".lock") == before
     assert inbox.files() == []
     return str(error.value)
@@ -69,6 +69,16 @@ def test_submitted_file_is_a_job_at_once_without_settling(inbox: InboxHarness):
     assert (job.path, job.recipe, job.priority, job.media_type) == ("bank/2026/report.txt", "count", 3, "text/plain")
     assert job.sha256 == durable.sha256_of(inbox.layout.inbox.original(job.id).path)
     assert not any((inbox.path / ".incoming").iterdir()) and not (inbox.path / "bank").exists()
+
+
+def test_job_names_the_program_that_submitted_it(inbox: InboxHarness):
+    assert submit(inbox, upload(inbox)).source == "web"
+
+
+@pytest.mark.parametrize("source", ["", "inbox", "Web", "a b", "1", "x" * 33, "web\n"])
+def test_source_that_is_not_the_name_of_a_program_is_refused(source: str, inbox: InboxHarness):
+    with pytest.raises(WrongSubmission, match="source of a file"):
+        inbox.intake.submit(Submission(source=source, upload=upload(inbox), folder="", name="a.txt"))
 
 
 def test_name_decides_about_the_type_as_it_does_for_a_dropped_file(inbox: InboxHarness):
@@ -86,7 +96,7 @@ def test_job_gets_the_uuid_of_its_upload_and_a_repeated_submission_the_same_answ
     assert inbox.files() == ["a.txt"]
     upload(inbox, b"another", name=file)
     with pytest.raises(WrongSubmission, match="already a job"):
-        inbox.intake.submit(Submission(upload=file, folder="", name="b.txt"))
+        inbox.intake.submit(Submission(source="web", upload=file, folder="", name="b.txt"))
     assert (inbox.path / ".incoming" / file).read_bytes() == b"another"
 
 
@@ -194,7 +204,7 @@ def test_anything_but_a_regular_file_is_refused(inbox: InboxHarness):
     (incoming / "link").symlink_to("/etc/passwd")
     for name in ("pipe", "folder", "link"):
         with pytest.raises(OSError, match="."):
-            inbox.intake.submit(Submission(upload=name, folder="", name="a.txt"))
+            inbox.intake.submit(Submission(source="web", upload=name, folder="", name="a.txt"))
     assert inbox.files() == [] and len(list(incoming.iterdir())) == 3
 
 
@@ -209,14 +219,14 @@ def test_folder_of_another_user_in_its_place_is_not_used(inbox: InboxHarness):
     file = upload(inbox)
     os.chown(inbox.path / ".incoming", 65534, 65534)
     with pytest.raises(PermissionError):
-        inbox.intake.submit(Submission(upload=file, folder="", name="a.txt"))
+        inbox.intake.submit(Submission(source="web", upload=file, folder="", name="a.txt"))
 
 
 def test_folder_that_others_may_enter_is_not_used(inbox: InboxHarness):
     file = upload(inbox)
     (inbox.path / ".incoming").chmod(0o770)
     with pytest.raises(PermissionError):
-        inbox.intake.submit(Submission(upload=file, folder="", name="a.txt"))
+        inbox.intake.submit(Submission(source="web", upload=file, folder="", name="a.txt"))
 
 
 # ---------------------------------------------------------------------------------------------- errors
@@ -231,11 +241,11 @@ def fail(*_: object, **__: object) -> None:
 def test_file_stays_where_it_is_after_an_error(where: str, error: Exception, inbox: InboxHarness, monkeypatch):
     real = Inbox.receive
 
-    def broken(self: Inbox, *arguments: Any) -> None:
-        real(self, *arguments)
+    def broken(self: Inbox, *arguments: Any, **options: Any) -> None:
+        real(self, *arguments, **options)
         raise error
 
-    def cannot(*_: object) -> None:
+    def cannot(*_: object, **__: object) -> None:
         raise error
 
     if where == "receive":
@@ -244,7 +254,7 @@ def test_file_stays_where_it_is_after_an_error(where: str, error: Exception, inb
         monkeypatch.setattr("daemon.intake.describer.Describer.describe", cannot)
     file = upload(inbox)
     with pytest.raises(type(error)):
-        inbox.intake.submit(Submission(upload=file, folder="a", name="a.txt", prompt="why?"))
+        inbox.intake.submit(Submission(source="web", upload=file, folder="a", name="a.txt", prompt="why?"))
     assert (inbox.path / ".incoming" / file).read_text() == "some text\n"
     assert list(inbox.layout.inbox.taken_ids()) == [] and inbox.files() == []
     monkeypatch.undo()
@@ -255,7 +265,7 @@ def test_file_that_cannot_return_to_its_place_returns_to_the_inbox(inbox: InboxH
     monkeypatch.setattr("daemon.intake.describer.Describer.describe", fail)
     monkeypatch.setattr(Inbox, "give_back", fail)
     with pytest.raises(OSError, match="injected"):
-        inbox.intake.submit(Submission(upload=upload(inbox), folder="a", name="a.txt"))
+        inbox.intake.submit(Submission(source="web", upload=upload(inbox), folder="a", name="a.txt"))
     assert (inbox.path / "a" / "a.txt").read_text() == "some text\n"
     assert list(inbox.layout.inbox.taken_ids()) == []
 
@@ -263,9 +273,9 @@ def test_file_that_cannot_return_to_its_place_returns_to_the_inbox(inbox: InboxH
 def test_record_that_a_disk_delays_is_reported_and_made_later(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr(inbox.store, "insert", lambda *_, **__: fail())
     file = upload(inbox)
-    job_id, waits_for = inbox.intake.submit(Submission(upload=file, folder="", name="a.txt"))
+    job_id, waits_for = inbox.intake.submit(Submission(source="web", upload=file, folder="", name="a.txt"))
     assert job_id == file and waits_for and "injected" in waits_for
-    again, still = inbox.intake.submit(Submission(upload=file, folder="", name="a.txt"))
+    again, still = inbox.intake.submit(Submission(source="web", upload=file, folder="", name="a.txt"))
     assert again == file and still, "repeated: it is the same job, which is still to be recorded"
     monkeypatch.undo()
     inbox.disk_retry.retry(at_once=True)
@@ -275,7 +285,7 @@ def test_record_that_a_disk_delays_is_reported_and_made_later(inbox: InboxHarnes
 def test_file_that_cannot_be_recorded_returns_to_the_inbox(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr(inbox.store, "insert", lambda *_, **__: 1 / 0)
     with pytest.raises(WrongSubmission, match="job log"):
-        inbox.intake.submit(Submission(upload=upload(inbox), folder="a", name="a.txt"))
+        inbox.intake.submit(Submission(source="web", upload=upload(inbox), folder="a", name="a.txt"))
     assert (inbox.path / "a" / "a.txt").read_text() == "some text\n"
     assert "Internal error" in inbox.left("a/a.txt")
 
@@ -284,7 +294,7 @@ def test_nothing_is_taken_while_a_disk_does_not_allow_it(inbox: InboxHarness):
     file = upload(inbox)
     inbox.disk_retry.can_take = False
     with pytest.raises(StorageError):
-        inbox.intake.submit(Submission(upload=file, folder="", name="a.txt"))
+        inbox.intake.submit(Submission(source="web", upload=file, folder="", name="a.txt"))
     assert (inbox.path / ".incoming" / file).exists()
 
 
@@ -298,11 +308,13 @@ def test_file_taken_without_a_row_is_adopted_with_its_options(inbox: InboxHarnes
     monkeypatch.setattr(Claimer, "record_submitted", die)
     file = upload(inbox)
     with pytest.raises(KeyboardInterrupt):
-        inbox.intake.submit(Submission(upload=file, folder="b", name="a.txt", options={"upper": True}))
+        inbox.intake.submit(Submission(source="web", upload=file, folder="b", name="a.txt", options={"upper": True}))
     inbox.close()
     daemon = ManualDaemon(inbox.intake.settings)
     job = daemon.store.get(file)
     assert job is not None and (job.path, job.overrides["options"]) == ("b/a.txt", {"upper": True})
+    if "user.inboxd.source" in os.listxattr(daemon.folders.inbox.original(file).path):
+        assert job.source == "web"
     daemon.store.close()
 
 
@@ -323,7 +335,7 @@ def test_crash_in_the_middle_of_the_move_leaves_no_options_behind(
     monkeypatch.setattr(durable, "rename_noreplace", die)
     file = upload(inbox)
     with pytest.raises(KeyboardInterrupt):
-        inbox.intake.submit(Submission(upload=file, folder="b", name="a.txt", options={"upper": True}))
+        inbox.intake.submit(Submission(source="web", upload=file, folder="b", name="a.txt", options={"upper": True}))
     monkeypatch.undo()
     inbox.close()
     daemon = ManualDaemon(inbox.intake.settings)

@@ -80,6 +80,14 @@ def test_result_and_failure_are_recorded_again(folders: Layout, rebuild):
     assert (rows[OTHER].state, rows[OTHER].error, rows[OTHER].result_path) == ("failed", "It is damaged.", "failed/a/x")
 
 
+@pytest.mark.parametrize(
+    ("written", "read"), [("web", "web"), ("inbox", "inbox"), (None, "inbox"), (7, "inbox"), ("no name", "inbox")]
+)
+def test_source_is_recorded_again_where_the_document_names_one(written: object, read: str, folders: Layout, rebuild):
+    _put(folders.outbox.path / "a/x", source=written)
+    assert rebuild()[JOB].source == read
+
+
 def test_failed_file_named_result_json_is_no_result(folders: Layout, rebuild):
     failed = folders.outbox.path / "failed/result"
     _put(failed, "error.json", file="result.json")

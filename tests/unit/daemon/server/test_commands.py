@@ -359,7 +359,7 @@ def test_file_is_submitted_and_runs_like_any_other(daemon: ManualDaemon):
     assert answer == {"ok": True, "job": answer["job"], "waits_for": None}
     job = daemon.store.get(answer["job"])
     assert job is not None and (job.path, job.priority) == ("a/x.txt", 7)
-    assert job.overrides["options"] == {"upper": True}
+    assert job.overrides["options"] == {"upper": True} and job.source == "api"
     daemon.turn()
     daemon.load()
     daemon.turn()
