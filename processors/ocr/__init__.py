@@ -6,6 +6,7 @@ of a PDF page is used instead of OCR.
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ from processors.contract import (
     Progress,
     Work,
 )
-from processors.ocr import layout
+from processors.ocr import layout, reading_order
 from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
 from processors.ocr.layout import TextBox
 from processors.ocr.text import PageText, finish_text
@@ -144,18 +145,27 @@ class Ocr(Processor):
 
     def _read(self, page: Page, options: ReadOptions, was_rotated: bool) -> PageText:
         if options.text_layer == "auto" and _has_good_text_layer(page, _MAX_PICTURE[options.task]):
-            lines = layout.group_lines([_text_box(word) for word in page.words])
-            return PageText(number=page.number, lines=lines, size=page.image.size, source="text layer")
+            boxes = [_text_box(word) for word in page.words]
+            layer = PageText(number=page.number, size=page.image.size, source="text layer")
+            return _in_order(layer, boxes, options.task)
         found = self._engine.read_upright(page.image, may_be_rotated=was_rotated)
-        return PageText(
+        read = PageText(
             number=page.number,
-            lines=layout.group_lines(found.boxes),
             size=found.image.size,
             rotation=found.rotation,
             scale=page.scale,
             notes=page.notes,
             uncertain=tuple(found.uncertain),
         )
+        return _in_order(read, found.boxes, options.task)
+
+
+def _in_order(page: PageText, boxes: Sequence[TextBox], task: str) -> PageText:
+    """The page with its text: in reading order, or line by line, as the readers of tables need it."""
+    if task != "read":
+        return replace(page, lines=layout.group_lines(boxes))
+    blocks = reading_order.order(boxes)
+    return replace(page, blocks=blocks, lines=tuple(line.boxes for block in blocks for line in block.lines))
 
 
 def _page_boundary(work: Work, number: int) -> AbstractContextManager[None]:
@@ -183,7 +193,9 @@ def _has_good_text_layer(page: Page, max_picture: float) -> bool:
 
 def _text_box(word: pages.PlacedWord) -> TextBox:
     left, top, right, bottom = (round(side, 1) for side in (word.left, word.top, word.right, word.bottom))
-    return TextBox(text=word.text, confidence=1.0, corners=((left, top), (right, top), (right, bottom), (left, bottom)))
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    first = round(word.angle / 90) % 4  # the upper left corner of the text
+    return TextBox(text=word.text, confidence=1.0, corners=corners[first:] + corners[:first])
 
 
 processor = Ocr

@@ -30,10 +30,11 @@ class TextBox:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Placed:
-    """A box on the deskewed page."""
+class Placed:
+    """Text on the deskewed page: one box, or several that belong together."""
 
-    box: TextBox
+    boxes: tuple[TextBox, ...]
+    text: str
     left: float
     right: float
     middle: float  # vertical
@@ -43,21 +44,26 @@ class _Placed:
 def group_lines(boxes: Sequence[TextBox]) -> tuple[tuple[TextBox, ...], ...]:
     """The boxes grouped into lines, from top to bottom, each from left to right, whatever the page's skew."""
     slope = find_slope(boxes)
-    placed = sorted((_place(box, slope) for box in boxes), key=lambda each: each.middle)
-    grouped: list[list[_Placed]] = []
-    for each in placed:
+    lines = group_placed([place(box, slope) for box in boxes])
+    return tuple(tuple(box for each in line for box in each.boxes) for line in lines)
+
+
+def group_placed(placed: Sequence[Placed]) -> list[list[Placed]]:
+    """Lines from top to bottom, each from left to right."""
+    grouped: list[list[Placed]] = []
+    for each in sorted(placed, key=lambda each: each.middle):
         if grouped and _is_on(each, grouped[-1]):
             grouped[-1].append(each)
         else:
             grouped.append([each])
-    return tuple(tuple(each.box for each in sorted(group, key=lambda each: each.left)) for group in grouped)
+    return [sorted(group, key=lambda each: each.left) for group in grouped]
 
 
 def deskew(boxes: Sequence[TextBox]) -> list[tuple[TextBox, float, float, float, float]]:
     """Each box with its left, top, right and bottom on the deskewed page."""
     slope = find_slope(boxes)
-    placed = [_place(box, slope) for box in boxes]
-    return [(p.box, p.left, p.middle - p.height / 2, p.right, p.middle + p.height / 2) for p in placed]
+    placed = [place(box, slope) for box in boxes]
+    return [(p.boxes[0], p.left, p.middle - p.height / 2, p.right, p.middle + p.height / 2) for p in placed]
 
 
 def find_slope(boxes: Sequence[TextBox]) -> float:
@@ -77,44 +83,60 @@ def format_lines(grouped: Iterable[Sequence[TextBox]]) -> str:
     if not boxes:
         return ""
     slope = find_slope(boxes)
-    character = statistics.median(box.width / max(1, len(box.text)) for box in boxes) or 1.0
-    margin = min(_place(box, slope).left for box in boxes)
-    return "\n".join(_line(line, slope, margin, character) for line in grouped)
+    return format_placed([[place(box, slope) for box in line] for line in grouped])
 
 
-def _line(line: Sequence[TextBox], slope: float, margin: float, character: float) -> str:
+def format_placed(lines: Sequence[Sequence[Placed]]) -> str:
+    """Lines of one part of a page, each from left to right, as plain text with their columns."""
+    placed = [each for line in lines for each in line]
+    character = statistics.median((each.right - each.left) / max(1, len(each.text)) for each in placed) or 1.0
+    margin = min(each.left for each in placed)
+    return "\n".join(_line(line, margin, character) for line in lines)
+
+
+def _line(line: Sequence[Placed], margin: float, character: float) -> str:
     written = ""
     end = margin
-    for each in (_place(box, slope) for box in line):
+    for each in line:
         column = round((each.left - margin) / character)
         if not written:
             written = " " * column if len(line) > 1 else ""
         elif each.left - end > _COLUMN_GAP * character:
             written = written.ljust(max(column, len(written) + 2))
-        else:
+        elif not (_is_ideograph(written[-1]) and _is_ideograph(each.text[0])):
             written += " "
-        written += each.box.text.strip()
+        written += each.text.strip()
         end = each.right
     return written.rstrip()
 
 
-def _place(box: TextBox, slope: float) -> _Placed:
+def _is_ideograph(character: str) -> bool:
+    """True for a character of Chinese or Japanese, which are written without spaces."""
+    return "\u2e80" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff" or "\uff00" <= character <= "\uffef"
+
+
+def place(box: TextBox, slope: float) -> Placed:
     cosine, sine = math.cos(-slope), math.sin(-slope)
     rotated = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in box.corners]
     xs, ys = [x for x, _ in rotated], [y for _, y in rotated]
-    return _Placed(
-        box=box, left=min(xs), right=max(xs), middle=sum(ys) / len(ys), height=box.height or max(ys) - min(ys)
+    return Placed(
+        boxes=(box,),
+        text=box.text,
+        left=min(xs),
+        right=max(xs),
+        middle=sum(ys) / len(ys),
+        height=box.height or max(ys) - min(ys),
     )
 
 
-def _is_on(each: _Placed, group: list[_Placed]) -> bool:
+def _is_on(each: Placed, group: list[Placed]) -> bool:
     """True if it is near the middle of the line, and not above or below a box of it."""
     middle = sum(other.middle for other in group) / len(group)
     near = abs(each.middle - middle) < _SAME_LINE * min(each.height, statistics.median(o.height for o in group))
     return near and not any(_overlap(each, other) > 0.5 for other in group)
 
 
-def _overlap(a: _Placed, b: _Placed) -> float:
+def _overlap(a: Placed, b: Placed) -> float:
     """The overlap as a share of the narrower one's width."""
     shared = min(a.right, b.right) - max(a.left, b.left)
     return shared / max(1.0, min(a.right - a.left, b.right - b.left))

@@ -8,6 +8,7 @@ from processors import wellformed
 from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import TextBox
+from processors.ocr.reading_order import Block
 
 _EXCERPT_CHARACTERS = 200
 _UNKNOWN = "\ufffd"  # see `pages.textlayer`
@@ -19,7 +20,8 @@ class PageText:
     """One page as it was read, or why it could not be read."""
 
     number: int  # from 1
-    lines: tuple[tuple[TextBox, ...], ...] = ()  # in reading order, each from left to right
+    lines: tuple[tuple[TextBox, ...], ...] = ()  # in reading order
+    blocks: tuple[Block, ...] = ()  # the same as parts of the page; none: one part
     size: tuple[int, int] | None = None  # width, height of the image that contains the boxes
     rotation: int = 0  # degrees clockwise by which the page was rotated upright
     scale: float = 1.0  # how many pixels one pixel of the source became
@@ -30,6 +32,8 @@ class PageText:
 
     @property
     def text(self) -> str:
+        if self.blocks:
+            return "\n".join(block.text for block in self.blocks)
         return layout.format_lines(self.lines)
 
     @property

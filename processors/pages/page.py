@@ -29,6 +29,7 @@ class PlacedWord:
     top: float
     right: float
     bottom: float
+    angle: float = 0.0  # degrees clockwise by which the text is rotated
 
 
 @dataclass(frozen=True, kw_only=True)

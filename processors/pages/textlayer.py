@@ -1,30 +1,21 @@
 """The text layer of a PDF page: its text, and its words with their positions on the rendered page."""
 
 import ctypes
+import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from processors.pages.page import PlacedWord
+from processors.pages.words import Char, find_words
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
 
 _FINE = 16  # device units per point, as pdfium returns integers
-_GAP = 0.25  # character heights; a wider gap starts a new word, even without a space
 _TILTED = 0.2  # radians
 _UNKNOWN = "\ufffd"
 _HYPHEN, _LINE_END = "-", "\x02\ufffe"  # pdfium's character for a hyphen at the end of a line
-
-
-@dataclass(frozen=True)
-class _Char:
-    text: str
-    left: float
-    top: float
-    right: float
-    bottom: float
 
 
 def read_text(page: "PdfPage") -> str:
@@ -46,16 +37,19 @@ def read_words(page: "PdfPage", scale: float) -> tuple[PlacedWord, ...]:
         count = text.count_chars()
         angles = [raw.FPDFText_GetCharAngle(text, number) for number in range(count)]
         turned = (page.get_rotation() or 0) * 3.14159265 / 180
-        tilted = sum(_TILTED < (angle - turned) % 6.2831853 < 6.2831853 - _TILTED for angle in angles if angle >= 0)
+        tilted = sum(_TILTED < (angle + turned) % 6.2831853 < 6.2831853 - _TILTED for angle in angles if angle >= 0)
         if tilted > count / 2:
             return ()
         width, height = page.get_size()
         size = round(width * _FINE), round(height * _FINE)
         codes = [_code(text, number) for number in range(count)]
-        chars = [_char(text, page, number, character, size) for number, character in enumerate(to_characters(codes))]
+        chars = [
+            _char(text, page, number, character, size, math.degrees(angles[number] + turned) % 360)
+            for number, character in enumerate(to_characters(codes))
+        ]
     finally:
         text.close()
-    return tuple(_word(run, scale) for run in _runs([char for char in chars if char is None or char.text]))
+    return find_words([char for char in chars if char is None or char.text], scale)
 
 
 def to_characters(codes: Sequence[int]) -> list[str]:
@@ -120,7 +114,9 @@ def picture_share(page: "PdfPage") -> float:
     return min(1.0, max(areas, default=0.0) / (width * height))
 
 
-def _char(text: "PdfTextPage", page: "PdfPage", number: int, character: str, size: tuple[int, int]) -> _Char | None:
+def _char(
+    text: "PdfTextPage", page: "PdfPage", number: int, character: str, size: tuple[int, int], angle: float
+) -> Char | None:
     """Return a character and its box; None for a space, or a character that pdfium inserted."""
     from pypdfium2 import raw
 
@@ -135,31 +131,4 @@ def _char(text: "PdfTextPage", page: "PdfPage", number: int, character: str, siz
         raw.FPDF_PageToDevice(page, 0, 0, *size, 0, x, y, across, down)
         corners.append((across.value / _FINE, down.value / _FINE))
     (x1, y1), (x2, y2) = corners
-    return _Char(character, min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-
-
-def _runs(chars: list[_Char | None]) -> list[list[_Char]]:
-    runs: list[list[_Char]] = [[]]
-    for char in chars:
-        if char is None:
-            runs.append([])
-        elif runs[-1] and _is_next(runs[-1][-1], char):
-            runs[-1].append(char)
-        else:
-            runs.append([char])
-    return [run for run in runs if run]
-
-
-def _is_next(a: _Char, b: _Char) -> bool:
-    height = a.bottom - a.top
-    return -height < b.left - a.right < _GAP * height and abs(a.bottom - b.bottom) < height / 2
-
-
-def _word(run: list[_Char], scale: float) -> PlacedWord:
-    return PlacedWord(
-        text="".join(char.text for char in run),
-        left=min(char.left for char in run) * scale,
-        top=min(char.top for char in run) * scale,
-        right=max(char.right for char in run) * scale,
-        bottom=max(char.bottom for char in run) * scale,
-    )
+    return Char(character, min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2), angle)

@@ -8,6 +8,7 @@ import pypdfium2
 import pytest
 from paths import ROOT
 from PIL import Image
+from reportlab.pdfgen import canvas
 
 from processors import statements
 from processors.contract import BadInput, Kind, Progress, Work
@@ -268,3 +269,20 @@ def test_page_of_one_pixel_has_no_text(ocr: Ocr, tmp_path: Path):
     Image.new("RGB", (1, 1), "white").save(tmp_path / "x.png")
     finished = read(ocr, tmp_path / "x.png", tmp_path / "out", media_type="image/png")
     assert finished.review == ("page 1: no text was found",)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_text_layer_of_a_rotated_page_is_read_upright(ocr: Ocr, tmp_path: Path, degrees: int):
+    drawn = canvas.Canvas(str(tmp_path / "drawn.pdf"), pagesize=(600, 600))
+    drawn.setPageRotation(degrees)
+    drawn.translate(300, 300)
+    drawn.rotate(degrees)
+    for row in range(3):
+        drawn.drawString(-250, 150 - 20 * row, f"{LINE} {row}")
+    drawn.rotate(90)
+    drawn.drawString(-150, 280, "Contract number 7734-B")
+    drawn.save()
+    finished = read(ocr, tmp_path / "drawn.pdf", tmp_path)
+    assert finished.details["pages_from_text_layer"] == [1]
+    lines = (tmp_path / "page.txt").read_text().splitlines()
+    assert lines == ["Contract number 7734-B", *(f"{LINE} {row}" for row in range(3))]

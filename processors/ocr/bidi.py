@@ -1,0 +1,39 @@
+"""The order of words in a line of Hebrew or Arabic, from where they stand. Pure."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+Word = TypeVar("Word")
+_RIGHT_TO_LEFT = {"R", "AL"}  # Unicode Bidirectional Algorithm (UAX #9), table 4
+
+
+def is_right_to_left(texts: Iterable[str]) -> bool:
+    """True if most letters are Hebrew, Arabic or of another script that is written from right to left."""
+    classes = [unicodedata.bidirectional(char) for text in texts for char in text]
+    return sum(each in _RIGHT_TO_LEFT for each in classes) > sum(each == "L" for each in classes)
+
+
+def has_right_to_left(text: str) -> bool:
+    return any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text)
+
+
+def logical_order(words: Sequence[tuple[str, Word]]) -> list[Word]:
+    """Words of a line that is read from right to left, given from left to right with their texts.
+
+    Several words of Latin script side by side stay in their own order.
+    """
+    found: list[Word] = []
+    latin: list[Word] = []
+    for text, word in reversed(words):
+        if _is_left_to_right(text):
+            latin.insert(0, word)
+            continue
+        found += latin
+        latin = []
+        found.append(word)
+    return found + latin
+
+
+def _is_left_to_right(text: str) -> bool:
+    return not has_right_to_left(text) and any(unicodedata.bidirectional(char) == "L" for char in text)

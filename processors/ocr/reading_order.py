@@ -1,0 +1,170 @@
+"""Text boxes of a page in reading order: columns, tables, sidebars, rotated lines, scripts. Pure.
+
+A page without columns comes out line by line, as `layout.group_lines` gives it.
+"""
+
+import math
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from processors.ocr import bidi, layout
+from processors.ocr.columns import Piece, split_regions
+from processors.ocr.layout import Placed, Point, TextBox
+
+_SMALL = 0.8  # of its neighbor's height: a superscript or subscript
+_NEAR = 0.35  # of its neighbor's height between the two
+_TALL = 1.5  # times as high as wide: text of more than one character that runs down
+_RAISED = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
+_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, in reading order. The sides are those of the page as it is read, upright and deskewed."""
+
+    placed: tuple[Placed, ...]
+
+    @property
+    def boxes(self) -> tuple[TextBox, ...]:
+        return tuple(box for each in self.placed for box in each.boxes)
+
+    @property
+    def text(self) -> str:
+        return layout.format_placed([self.placed]).strip()
+
+    @property
+    def left(self) -> float:
+        return min(each.left for each in self.placed)
+
+    @property
+    def right(self) -> float:
+        return max(each.right for each in self.placed)
+
+    @property
+    def middle(self) -> float:
+        return statistics.fmean(each.middle for each in self.placed)
+
+    @property
+    def height(self) -> float:
+        return statistics.median(each.height for each in self.placed)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a page that is read line by line."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def text(self) -> str:
+        return layout.format_placed([line.placed for line in self.lines])
+
+
+def order(boxes: Sequence[TextBox]) -> tuple[Block, ...]:
+    """All boxes, each once, as parts of the page in reading order."""
+    slope = layout.find_slope(boxes)
+    turned: dict[int, list[TextBox]] = {}
+    for box in boxes:
+        turned.setdefault(_direction(box, slope), []).append(box)
+    main = max(turned, key=lambda turn: sum(len(box.text) for box in turned[turn]), default=0)
+    before: list[Block] = []
+    after: list[Block] = []
+    body = turned.pop(main, [])
+    for turn, group in sorted(turned.items()):
+        is_before = _center(group)[0] < min((_center([box])[0] for box in body), default=0.0)
+        (before if is_before else after).extend(_blocks(group, slope, turn))
+    return (*before, *_blocks(body, slope, main), *after)
+
+
+def _direction(box: TextBox, slope: float) -> int:
+    """Degrees clockwise by which the text is turned, as a multiple of 90; 90 also for ideographs that run down."""
+    (x1, y1), (x2, y2) = box.corners[:2]
+    turn = round(math.degrees(math.atan2(y2 - y1, x2 - x1) - slope) / 90) * 90 % 360 if box.width else 0
+    if turn == 0 and len(box.text) > 1 and box.height > _TALL * box.width and _IDEOGRAPH.search(box.text):
+        return 90
+    return turn
+
+
+def _center(boxes: Sequence[TextBox]) -> Point:
+    corners = [corner for box in boxes for corner in box.corners]
+    return statistics.fmean(x for x, _ in corners), statistics.fmean(y for _, y in corners)
+
+
+def _blocks(boxes: Sequence[TextBox], slope: float, turn: int) -> list[Block]:
+    if not boxes:
+        return []
+    placed = join_scripts([_place(box, slope, turn) for box in boxes])
+    is_right_to_left = bidi.is_right_to_left(each.text for each in placed)
+    pieces = [_piece(number, each) for number, each in enumerate(placed)]
+    blocks = []
+    for region in split_regions(pieces, right_to_left=is_right_to_left):
+        lines = layout.group_placed([placed[piece.index] for piece in region])
+        blocks.append(Block(tuple(Line(_in_order(line)) for line in lines)))
+    return blocks
+
+
+def _place(box: TextBox, slope: float, turn: int) -> Placed:
+    """The box as if the page were turned so that its text is level."""
+    level = replace(box, corners=tuple(_turned_back(corner, turn) for corner in box.corners))
+    placed = layout.place(level, slope)
+    height = min(placed.height, box.width) if turn == 90 and box.height > _TALL * box.width else placed.height
+    return replace(placed, boxes=(box,), height=height)
+
+
+def _turned_back(point: Point, turn: int) -> Point:
+    x, y = point
+    return {0: (x, y), 90: (y, -x), 180: (-x, -y), 270: (-y, x)}[turn]
+
+
+def _piece(number: int, each: Placed) -> Piece:
+    half = each.height / 2
+    return Piece(
+        index=number,
+        text=each.text.strip(),
+        left=each.left,
+        top=each.middle - half,
+        right=each.right,
+        bottom=each.middle + half,
+    )
+
+
+def _in_order(line: Sequence[Placed]) -> tuple[Placed, ...]:
+    """The words of a line, given from left to right. A line that is read from the right has its margin there."""
+    if not bidi.is_right_to_left(each.text for each in line):
+        return tuple(line)
+    mirrored = [replace(each, left=-each.right, right=-each.left) for each in line]
+    return tuple(bidi.logical_order([(each.text, each) for each in mirrored]))
+
+
+def join_scripts(placed: Sequence[Placed]) -> list[Placed]:
+    """Attach small raised and lowered text to the word before it: "85 m²", "CO2", "10⁶"."""
+    joined: list[Placed] = []
+    for each in sorted(placed, key=lambda each: each.left):
+        base = max((number for number, other in enumerate(joined) if _is_script(each, other)), default=None)
+        if base is None:
+            joined.append(each)
+        else:
+            joined[base] = _with_script(joined[base], each)
+    return joined
+
+
+def _is_script(small: Placed, base: Placed) -> bool:
+    gap, offset = small.left - base.right, abs(small.middle - base.middle)
+    is_near = -_NEAR * base.height < gap < _NEAR * base.height
+    return (
+        small.height < _SMALL * base.height
+        and is_near
+        and 0.1 * base.height < offset < 0.75 * base.height
+        and len(small.text) <= 3
+        and base.text[-1:].isalnum()
+    )
+
+
+def _with_script(base: Placed, small: Placed) -> Placed:
+    text = small.text.strip()
+    is_raised = small.middle < base.middle
+    if is_raised and all(ord(char) in _RAISED for char in text):
+        text = text.translate(_RAISED)
+    return replace(base, boxes=base.boxes + small.boxes, text=base.text.rstrip() + text, right=small.right)

@@ -1,0 +1,125 @@
+"""Characters of a text layer as words: level or rotated, from left to right, right to left, or down. Pure."""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from processors.pages.page import PlacedWord
+
+_GAP = 0.25  # character heights; a wider gap starts a new word, even without a space
+_SAME_ANGLE = 3.0  # degrees
+_SOFT_HYPHEN = "\u00ad"
+_WIDE = {"W", "F"}  # East Asian Width (UAX #11)
+_RIGHT_TO_LEFT = {"R", "AL"}  # Bidi_Class (UAX #9)
+
+
+@dataclass(frozen=True)
+class Char:
+    """A character and its box, in points from the upper left corner of the page as a viewer shows it."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    angle: float = 0.0  # degrees clockwise by which it is rotated
+
+    @property
+    def is_right_to_left(self) -> bool:
+        return any(unicodedata.bidirectional(each) in _RIGHT_TO_LEFT for each in self.text)
+
+    @property
+    def is_wide(self) -> bool:
+        return unicodedata.east_asian_width(self.text[0]) in _WIDE
+
+
+def find_words(chars: Iterable[Char | None], scale: float) -> tuple[PlacedWord, ...]:
+    """The words, in `scale` pixels per point. None is a space."""
+    return tuple(word for run in _runs(chars) if (word := _word(run, scale)).text)
+
+
+def _runs(chars: Iterable[Char | None]) -> list[list[Char]]:
+    runs: list[list[Char]] = [[]]
+    for char in chars:
+        if char is None:
+            runs.append([])
+        elif runs[-1] and _is_next(runs[-1][-1], char):
+            runs[-1].append(char)
+        else:
+            runs.append([char])
+    return [run for run in runs if run]
+
+
+def _is_next(a: Char, b: Char) -> bool:
+    """True if the character `b`, which follows `a` in the file, continues its word."""
+    if abs((a.angle - b.angle + 180) % 360 - 180) > _SAME_ANGLE:
+        return False
+    a, b = _level(a), _level(b)
+    height = a.bottom - a.top
+    if abs(a.bottom - b.bottom) < height / 2:
+        if -height < b.left - a.right < _GAP * height:
+            return True
+        return (a.is_right_to_left or b.is_right_to_left) and -height < a.left - b.right < _GAP * height
+    is_below = a.is_wide and b.is_wide and abs(a.left + a.right - b.left - b.right) < a.right - a.left
+    return is_below and -height / 2 < b.top - a.bottom < height
+
+
+def _level(char: Char) -> Char:
+    """The character as if the page were turned so that it stands upright."""
+    if not char.angle:
+        return char
+    cosine, sine = math.cos(math.radians(-char.angle)), math.sin(math.radians(-char.angle))
+    x, y = (char.left + char.right) / 2, (char.top + char.bottom) / 2
+    width, height = char.right - char.left, char.bottom - char.top
+    if abs(sine) > abs(cosine):
+        width, height = height, width
+    x, y = x * cosine - y * sine, x * sine + y * cosine
+    return Char(char.text, x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+
+def _word(run: Sequence[Char], scale: float) -> PlacedWord:
+    return PlacedWord(
+        text=_without_soft_hyphens("".join(_normal(char.text) for char in _logical(run))),
+        left=min(char.left for char in run) * scale,
+        top=min(char.top for char in run) * scale,
+        right=max(char.right for char in run) * scale,
+        bottom=max(char.bottom for char in run) * scale,
+        angle=run[0].angle,
+    )
+
+
+def _logical(run: Sequence[Char]) -> list[Char]:
+    """A word of Hebrew or Arabic from right to left as it stands on the page, whatever its order in the file."""
+    if not any(char.is_right_to_left for char in run):
+        return list(run)
+    clusters: list[list[Char]] = []
+    for char in run:
+        if clusters and unicodedata.combining(char.text[0]):
+            clusters[-1].append(char)
+        else:
+            clusters.append([char])
+    clusters.sort(key=lambda cluster: -(_level(cluster[0]).left + _level(cluster[0]).right))  # stable
+    found: list[Char] = []
+    numbers: list[Char] = []
+    for cluster in clusters:
+        if unicodedata.bidirectional(cluster[0].text[0]) in ("EN", "AN", "L") or numbers and cluster[0].text in ".,:/":
+            numbers[:0] = cluster
+        else:
+            found += [*numbers, *cluster]
+            numbers = []
+    return found + numbers
+
+
+def _normal(text: str) -> str:
+    """Letters instead of ligatures and the shapes that letters take within a word (Unicode 15, 23.8)."""
+    return "".join(
+        unicodedata.normalize("NFKC", char) if "\ufb00" <= char <= "\ufdfb" or "\ufe70" <= char <= "\ufefc" else char
+        for char in text
+    )
+
+
+def _without_soft_hyphens(text: str) -> str:
+    """A soft hyphen shows only at the end of a line, where it is the last character of its word."""
+    end = "-" if len(text) > 1 and text.endswith(_SOFT_HYPHEN) else ""
+    return text.replace(_SOFT_HYPHEN, "") + end

@@ -1,0 +1,158 @@
+"""Reading order of text whose positions are made by hand: columns, tables, sidebars, scripts."""
+
+import pytest
+
+from processors.ocr import bidi
+from processors.ocr.layout import TextBox
+from processors.ocr.reading_order import order
+
+PITCH, HEIGHT, CHARACTER = 20, 14, 7  # pixels
+LEFT_COLUMN = (
+    "The committee reviewed the",
+    "report of the treasurer and",
+    "thanked her for the clear",
+    "words of all figures.",
+)
+RIGHT_COLUMN = (
+    "Under item seven the new",
+    "fence was discussed; three",
+    "offers are on the table, the",
+    "cheapest at 4,310 EUR.",
+)
+
+
+def _box(text: str, left: float, top: float, height: float = HEIGHT) -> TextBox:
+    right, bottom = left + CHARACTER * len(text) * height / HEIGHT, top + height
+    return TextBox(text=text, confidence=1.0, corners=((left, top), (right, top), (right, bottom), (left, bottom)))
+
+
+def _column(lines: tuple[str, ...], left: float, top: float = 100, pitch: float = PITCH) -> list[TextBox]:
+    return [_box(line, left, top + pitch * number) for number, line in enumerate(lines)]
+
+
+def _words(lines: list[TextBox]) -> list[TextBox]:
+    """The same lines as single words, as a text layer has them."""
+    found = []
+    for line in lines:
+        x, top = line.corners[0]
+        for word in line.text.split():
+            found.append(_box(word, x, top, line.height))
+            x += CHARACTER * (len(word) + 1)
+    return found
+
+
+def _rows(rows: list[tuple[str, ...]], lefts: tuple[int, ...]) -> list[TextBox]:
+    """Rows of a table with cells that start at `lefts`."""
+    return [
+        _box(cell, left, 100 + PITCH * number)
+        for number, row in enumerate(rows)
+        for cell, left in zip(row, lefts, strict=True)
+    ]
+
+
+def _read(boxes: list[TextBox]) -> list[str]:
+    return [line.text for block in order(boxes) for line in block.lines]
+
+
+@pytest.mark.parametrize("form", [list, _words])
+@pytest.mark.parametrize("columns", [2, 3])
+def test_columns_are_read_one_after_the_other(form, columns: int):
+    texts = [LEFT_COLUMN, RIGHT_COLUMN, LEFT_COLUMN][:columns]
+    boxes = [box for number, text in enumerate(texts) for box in form(_column(text, 50 + 240 * number))]
+    assert _read(boxes) == [line for text in texts for line in text]
+
+
+def test_headings_and_footers_across_both_columns_stay_where_they_are():
+    title = _box("A heading that spans both of the columns", 80, 60)
+    middle = _box("A second heading that spans both of the columns", 60, 200)
+    number = _box("17", 250, 330)
+    first = [*_column(LEFT_COLUMN, 50), *_column(RIGHT_COLUMN, 290)]
+    second = [*_column(RIGHT_COLUMN, 50, 230), *_column(LEFT_COLUMN, 290, 230)]
+    read = _read([*first, *second, title, middle, number])
+    assert read == [title.text, *LEFT_COLUMN, *RIGHT_COLUMN, middle.text, *RIGHT_COLUMN, *LEFT_COLUMN, "17"]
+
+
+def test_sidebar_with_other_line_heights_is_read_apart():
+    sidebar = ("Open from nine", "to five daily", "and on Sunday", "only by phone", "or by letter")
+    boxes = [*_column(LEFT_COLUMN * 2, 50), *_column(sidebar, 300, 103, pitch=17)]
+    assert _read(boxes) == [*LEFT_COLUMN * 2, *sidebar]
+
+
+def test_table_is_read_row_by_row():
+    rows = [("Paint, white, ten liters", "3", "49.90"), ("Brush", "10", "9.80"), ("Delivery to the door", "1", "15.00")]
+    boxes = _rows(rows, (50, 300, 380))
+    assert [line.split("  ")[0] for line in _read(boxes)] == [
+        "Paint, white, ten liters",
+        "Brush",
+        "Delivery to the door",
+    ]
+    assert _read(boxes)[0].split()[-2:] == ["3", "49.90"]
+
+
+def test_table_whose_cells_are_sentences_is_read_row_by_row():
+    rows = [
+        ("Rent paid before the third", "Deposit is due in full then"),
+        ("Keys for all of the doors", "Tenant must return them all"),
+        ("Heating costs of the year", "Landlord sends a bill in May"),
+        ("Notice of three months", "Both sides must put in writing"),
+    ]
+    boxes = _rows(rows, (50, 300))
+    assert [line.split("  ")[0] for line in _read(boxes)] == [row[0] for row in rows]
+
+
+def test_form_keeps_each_label_beside_its_value():
+    rows = [("Name:", "Eleanor Marsh"), ("Street:", "9 Ropewalk Hill"), ("Born:", "3 May 1980"), ("Phone:", "555 0100")]
+    boxes = _rows(rows, (50, 200))
+    assert [" ".join(line.split()) for line in _read(boxes)] == [" ".join(row) for row in rows]
+
+
+@pytest.mark.parametrize(("raise_by", "small", "right"), [(-3, "2", "85 m²"), (8, "2", "85 m2"), (-3, "a", "85 ma")])
+def test_small_raised_and_lowered_text_stays_on_its_line(raise_by: float, small: str, right: str):
+    boxes = [_box("85", 50, 100), _box("m", 71, 100), _box(small, 78, 100 + raise_by, 8), _box("Rooms: 3", 50, 130)]
+    assert _read(boxes) == [right, "Rooms: 3"]
+
+
+def test_line_that_runs_upwards_in_the_margin_is_one_line():
+    turned = [
+        TextBox(text=text, confidence=1.0, corners=((10, start), (10, end), (24, end), (24, start)))
+        for text, start, end in (("Contract", 400, 330), ("number", 320, 270), ("7734-B", 260, 200))
+    ]
+    assert _read([*_column(LEFT_COLUMN, 50), *turned]) == ["Contract number 7734-B", *LEFT_COLUMN]
+
+
+def test_vertical_japanese_is_read_down_and_from_the_right():
+    def down(text: str, left: float) -> TextBox:
+        right, bottom = left + 14, 100 + 14 * len(text)
+        return TextBox(text=text, confidence=1.0, corners=((left, 100), (right, 100), (right, bottom), (left, bottom)))
+
+    assert _read([down("賃料は月額八万円", 50), down("契約書を締結する", 75)]) == [
+        "契約書を締結する",
+        "賃料は月額八万円",
+    ]
+
+
+def test_hebrew_columns_and_words_are_read_from_the_right():
+    right = ("חוזה שכירות לדירת", "מגורים ברחוב הראשי", "דמי השכירות הם כאן", "סוף העמוד הראשון")
+    left = ("התשלום עד החמישי", "בחודש לפי החוזה", "והפיקדון יוחזר אז", "בסוף תקופת השכירות")
+    boxes = []
+    for lines, end in ((right, 500), (left, 240)):
+        for number, line in enumerate(lines):
+            x = end
+            for word in line.split():
+                x -= CHARACTER * len(word)
+                boxes.append(_box(word, x, 100 + PITCH * number))
+                x -= CHARACTER
+    assert _read(boxes) == [*right, *left]
+
+
+def test_latin_words_in_a_hebrew_line_keep_their_order():
+    visual = ["4200", "Rental Street", "ברחוב", "דירה"]
+    words = [(text, text) for part in visual for text in part.split()]
+    assert bidi.logical_order(words) == ["דירה", "ברחוב", "Rental", "Street", "4200"]
+
+
+def test_every_box_comes_out_once():
+    boxes = [*_column(LEFT_COLUMN, 50), *_column(RIGHT_COLUMN, 290), _box("Title of it all is here across", 100, 50)]
+    ordered = [box for block in order(boxes) for line in block.lines for box in line.boxes]
+    assert sorted(map(id, ordered)) == sorted(map(id, boxes))
+    assert order([]) == ()

@@ -1,0 +1,41 @@
+"""Words from characters whose positions are made by hand."""
+
+from processors.pages.words import Char, find_words
+
+
+def _chars(text: str, *, step: float = 6, size: float = 10) -> list[Char | None]:
+    """Characters of equal width, the first at x = 0; with a negative step each stands left of the one before."""
+    return [None if c == " " else Char(c, n * step, 0, n * step + abs(step), size) for n, c in enumerate(text)]
+
+
+def _texts(chars: list[Char | None]) -> list[str]:
+    return [word.text for word in find_words(chars, 1.0)]
+
+
+def test_hebrew_word_is_whole_in_logical_and_in_visual_order():
+    assert _texts(_chars("חוזה שכירות", step=-6)) == ["חוזה", "שכירות"]
+    assert _texts(_chars("הזוח")) == ["חוזה"]
+
+
+def test_number_in_a_hebrew_word_keeps_its_order():
+    assert _texts(_chars("12-ב")) == ["ב-12"]
+
+
+def test_arabic_shapes_and_ligatures_become_letters():
+    assert _texts(_chars("\ufefb\ufeb3")) == ["سلا"]
+    assert _texts(_chars("o\ufb03ce")) == ["office"]
+
+
+def test_soft_hyphen_shows_only_at_the_end():
+    assert _texts(_chars("exam\u00adple manage\u00ad")) == ["example", "manage-"]
+
+
+def test_rotated_characters_are_one_word():
+    up = [Char(c, 0, 100 - 6 * n, 12, 106 - 6 * n, 270.0) for n, c in enumerate("Contract")]
+    (word,) = find_words(up, 2.0)
+    assert (word.text, word.angle, word.left, word.right, word.bottom) == ("Contract", 270.0, 0, 24, 212)
+
+
+def test_ideographs_that_run_down_are_one_word():
+    down = [Char(c, 0, 12 * n, 12, 12 + 12 * n) for n, c in enumerate("賃料は月額")]
+    assert [word.text for word in find_words(down, 1.0)] == ["賃料は月額"]
