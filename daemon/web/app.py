@@ -17,14 +17,14 @@ from starlette.routing import BaseRoute
 
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
-from daemon.web import jobs, system
+from daemon.web import actions, files, jobs, system
 from daemon.web.backend import Backend
 from daemon.web.errors import Shape, WebError, api_shape, translate
 from daemon.web.guard import Guard, shape_for
 
 log = logging.getLogger(__name__)
 
-ROUTES: list[BaseRoute] = [*jobs.ROUTES, *system.ROUTES]
+ROUTES: list[BaseRoute] = [*jobs.ROUTES, *files.ROUTES, *actions.ROUTES, *system.ROUTES]
 SHAPES: Mapping[str, Shape] = {"/": api_shape}
 
 

@@ -1,24 +1,39 @@
 """What the routes need of the rest of inboxd: the settings, the job log, the daemon, the events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
+from pydantic import JsonValue
 from starlette.requests import HTTPConnection
 
 from daemon.config.settings import Settings
+from daemon.core.errors import NotRunning
 from daemon.queue.reader import JobLog
 from daemon.server import api, client
 from daemon.web.auth import Access
+from daemon.web.errors import WebError
 from daemon.web.events import EventHub
-from daemon.web.uploads import Receiver
+from daemon.web.uploads import Receiver, Upload
 
 T = TypeVar("T")
 R = TypeVar("R", bound=api.Reply)
 
 _CONNECTIONS = 6  # to the control socket at once: it serves 16, and the command line needs some
 _ANSWER_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be done with an upload; as its sidecars in the inbox would say."""
+
+    folder: str = ""  # of the inbox, whose rules apply
+    options: Mapping[str, JsonValue] = field(default_factory=dict)  # "recipe", and the recipe's options
+    priority: int | None = None
+    prompt: str = ""
+    password: str = ""
 
 
 class Backend:
@@ -53,6 +68,38 @@ class Backend:
         return await to_thread.run_sync(
             lambda: client.ask(self.settings.socket, command, reply, timeout=seconds), limiter=self._to_daemon
         )
+
+    async def submit(self, upload: Upload, order: "Order") -> str:
+        """Hand a complete upload over to the daemon; return the id of its job, which is recorded.
+
+        Raises:
+            NotRunning, Refused: it was not taken.
+        """
+        command = api.Submit(
+            file=upload.id,
+            file_name=upload.name,
+            folder=order.folder,
+            options=dict(order.options),
+            priority=order.priority,
+            prompt=order.prompt,
+            password=order.password,
+        )
+        try:
+            reply = await self.ask(command, api.SubmitReply)
+        except NotRunning:  # perhaps only the reply was lost: the daemon answers a repetition with the same job
+            reply = await self.ask(command, api.SubmitReply)
+        return reply.job
+
+    def require_daemon(self) -> None:
+        """Refuse an upload before it is received, if nobody would take it.
+
+        Raises:
+            WebError: the daemon is not there.
+        """
+        if self.events.is_available is False:
+            raise WebError(
+                503, "daemon_unavailable", "inboxd is not running.", "Try again later.", {"Retry-After": "5"}
+            )
 
     async def run(self) -> None:
         """Follow the events, until cancelled."""

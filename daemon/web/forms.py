@@ -65,12 +65,27 @@ async def received_body(request: Request, receiver: Receiver, name: str) -> Asyn
         receiver.check_size(_content_length(request))
         upload = receiver.create(name)
         try:
-            async for chunk in _chunks(request):
-                await upload.write(chunk)
+            await _append(request, upload)
             await upload.finish()
             yield upload
         finally:
             upload.discard()
+
+
+async def receive_part(request: Request, receiver: Receiver, upload: Upload) -> None:
+    """Append a raw body to an upload; what has arrived stays, even if the rest is cut off.
+
+    Raises:
+        WebError: it is too large, or was cut off.
+    """
+    async with receiver.slot():
+        receiver.check_size(_content_length(request))
+        await _append(request, upload)
+
+
+async def _append(request: Request, upload: Upload) -> None:
+    async for chunk in _chunks(request):
+        await upload.write(chunk)
 
 
 def _content_length(request: Request) -> int | None:

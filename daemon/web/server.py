@@ -43,15 +43,17 @@ def serve(settings: Settings) -> None:
     )
     server = _Server(config)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    log.info("the console is at %s", address(settings))
+    log.info("the console is at %s", address(settings, listener))
     server.run(sockets=[listener])
 
 
-def address(settings: Settings) -> str:
-    """Where a browser finds the console."""
+def address(settings: Settings, listener: socket.socket | None = None) -> str:
+    """Where a browser finds the console. `listener`: for a port that the kernel chooses."""
     if settings.web.listen.startswith("/"):
         return settings.web.listen
-    return f"http://{settings.web.listen}{settings.web.prefix}/"
+    host, _, port = settings.web.listen.rpartition(":")
+    port = str(listener.getsockname()[1]) if listener is not None and port == "0" else port
+    return f"http://{host}:{port}{settings.web.prefix}/"
 
 
 class _Server(uvicorn.Server):

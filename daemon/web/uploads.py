@@ -8,14 +8,14 @@ import asyncio
 import contextlib
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from anyio import to_thread
 
 from daemon.config.settings import Settings
 from daemon.core import durable
-from daemon.core.names import NAME_MAX, printable
+from daemon.core.names import NAME_MAX, is_job_id, printable
 from daemon.files import beneath
 from daemon.web.errors import WebError
 
@@ -34,6 +34,7 @@ class Receiver:
         self.max_bytes = settings.web.upload_max
         self._keep_free = settings.web.keep_free
         self._slots = asyncio.Semaphore(MAX_UPLOADS)
+        self._resumed: set[str] = set()  # ids of uploads that a request writes now
 
     def prepare(self) -> None:
         """Create the folder, if the daemon has not done so yet.
@@ -73,21 +74,53 @@ class Receiver:
 
     def create(self, name: str) -> "Upload":
         """An empty upload of a file that its sender calls `name`."""
-        return Upload(self, clean_name(name))
+        return Upload(self, clean_name(name), str(uuid.uuid4()))
+
+    @contextlib.contextmanager
+    def resumed(self, name: str, upload_id: str) -> Iterator["Upload"]:
+        """An upload that its sender has named, a UUID: it continues where it was cut off, and stays if it is cut off
+        again.
+
+        Raises:
+            WebError: it is no UUID, or another request writes the same upload.
+        """
+        if not is_job_id(upload_id):
+            raise WebError(400, "bad_parameter", f"upload={upload_id[:100]!r} is not a UUID.")
+        if upload_id in self._resumed:
+            raise WebError(409, "upload_busy", "Another request writes this upload.", "Wait until it has ended.")
+        self._resumed.add(upload_id)
+        upload = None
+        try:
+            upload = Upload(self, clean_name(name), upload_id)
+            yield upload
+        finally:
+            self._resumed.discard(upload_id)
+            if upload is not None:
+                upload.close()
+
+    def size_of(self, upload_id: str) -> int | None:
+        """How many bytes of an upload are here; None: there is no such upload."""
+        if not is_job_id(upload_id):
+            return None
+        try:
+            return (self.folder / upload_id).lstat().st_size
+        except FileNotFoundError:
+            return None
 
 
 class Upload:
     """One file in the making. `discard` removes it, unless it was handed over."""
 
-    def __init__(self, receiver: Receiver, name: str):
+    def __init__(self, receiver: Receiver, name: str, upload_id: str):
         self.name = name  # printable, without a folder
-        self.path = receiver.folder / str(uuid.uuid4())  # also the id of its job
-        self.size_bytes = 0
+        self.id = upload_id  # also the id of its job
+        self.path = receiver.folder / upload_id
         self._receiver = receiver
         self._buffer = bytearray()
         self._unchecked = 0  # bytes since the last look at the free space
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         self._descriptor = os.open(self.path, flags, 0o600)
+        self.size_bytes = os.fstat(self._descriptor).st_size
 
     async def write(self, data: bytes) -> None:
         """Append.
@@ -112,10 +145,18 @@ class Upload:
 
     def discard(self) -> None:
         """Remove the file, if it is still there."""
+        self._buffer.clear()
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write what has arrived, and leave the file where it is."""
         if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                _write_all(self._descriptor, bytes(self._buffer))
+            self._buffer.clear()
             os.close(self._descriptor)
             self._descriptor = -1
-        self.path.unlink(missing_ok=True)
 
     async def _flush(self) -> None:
         data, self._buffer = bytes(self._buffer), bytearray()

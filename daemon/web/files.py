@@ -1,0 +1,167 @@
+"""API v1: uploads, which become jobs."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from daemon.core.errors import InboxdError, UsageError
+from daemon.web.backend import Backend, Order, backend_of
+from daemon.web.errors import WebError, translate
+from daemon.web.forms import receive_part, received_body, received_form
+from daemon.web.jobs import MAX_WAIT_SECONDS, job_document, parse_number
+from daemon.web.uploads import Upload
+
+_OFFSET = "Upload-Offset"
+_JOB = "X-Inboxd-Job"
+
+
+def parse_order(fields: Mapping[str, str], *, folder: str = "") -> Order:
+    """What the fields of a form, or the parameters of a request, say about an upload.
+
+    Raises:
+        WebError: one is wrong.
+    """
+    options = _parse_options(fields.get("options", ""))
+    if recipe := fields.get("recipe", ""):
+        options["recipe"] = recipe
+    priority = fields.get("priority", "")
+    if priority and not re.fullmatch(r"-?\d{1,7}", priority, re.ASCII):
+        raise WebError(400, "bad_parameter", f"priority={priority[:100]!r} is not an integer.")
+    return Order(
+        folder=fields.get("folder", folder).strip("/"),
+        options=options,
+        priority=int(priority) if priority else None,
+        prompt=fields.get("prompt", ""),
+        password=fields.get("password", ""),
+    )
+
+
+def _parse_options(text: str) -> dict[str, JsonValue]:
+    try:
+        options = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        options = None
+    if not isinstance(options, dict):
+        fix = 'Write a JSON object, such as {"language": "de"}.'
+        raise WebError(400, "bad_parameter", f"options={text[:100]!r} is not valid.", fix)
+    return options
+
+
+async def upload_form(request: Request) -> Response:
+    """A form with any number of files in the field `file`."""
+    backend = backend_of(request)
+    backend.require_daemon()
+    taken: list[str] = []
+    refused: list[tuple[str, WebError]] = []
+    async with received_form(request, backend.receiver, {"file"}) as form:
+        order = parse_order({name: values[-1] for name, values in form.fields.items()})
+        if not form.files:
+            raise WebError(400, "no_file", "The form has no file.", "Send files in the field `file`.")
+        for _, upload in form.files:
+            try:
+                taken.append(await backend.submit(upload, order))
+            except InboxdError as error:
+                refused.append((upload.name, _refusal(error)))
+    if not taken:
+        raise refused[0][1]
+    answer = {
+        "jobs": [await _answer(request, backend, job_id) for job_id in taken],
+        "refused": [{"file": name, "error": error.what, "fix": error.fix} for name, error in refused],
+    }
+    return JSONResponse(answer, 201, {_JOB: ",".join(taken)})
+
+
+def _refusal(error: InboxdError) -> WebError:
+    """A submission that the daemon refuses is a mistake of its sender."""
+    shown = translate(error)
+    return WebError(422, "refused", shown.what, shown.fix) if shown.code == "refused" else shown
+
+
+async def _answer(request: Request, backend: Backend, job_id: str) -> dict[str, object]:
+    """The job of an upload; with `wait`, once it has ended."""
+    seconds = parse_number(request.query_params, "wait", 0, MAX_WAIT_SECONDS)
+    row = await backend.events.wait_for_end(job_id, seconds)
+    return await job_document(request, backend, row)
+
+
+async def upload_file(request: Request) -> Response:
+    """A raw body; with `upload`, in several parts."""
+    backend = backend_of(request)
+    folder, _, name = request.path_params["name"].rpartition("/")
+    order = parse_order(request.query_params, folder=folder)
+    if upload_id := request.query_params.get("upload", ""):
+        return await _upload_part(request, backend, order, name, upload_id)
+    backend.require_daemon()
+    async with received_body(request, backend.receiver, name) as upload:
+        return await _submitted(request, backend, upload, order)
+
+
+async def _submitted(request: Request, backend: Backend, upload: Upload, order: Order) -> Response:
+    try:
+        job_id = await backend.submit(upload, order)
+    except InboxdError as error:
+        raise _refusal(error) from error
+    return JSONResponse(await _answer(request, backend, job_id), 201, {_JOB: job_id})
+
+
+async def _upload_part(request: Request, backend: Backend, order: Order, name: str, upload_id: str) -> Response:
+    if await _is_job(backend, upload_id):  # the answer to the last part was lost
+        return JSONResponse(await _answer(request, backend, upload_id), 200, {_JOB: upload_id})
+    first, end, total = _content_range(request)
+    if total > backend.receiver.max_bytes:
+        raise WebError(413, "too_large", f"The upload is larger than {backend.receiver.max_bytes} bytes.")
+    backend.require_daemon()
+    with backend.receiver.resumed(name, upload_id) as upload:
+        if first != upload.size_bytes:
+            fix = f"Continue at byte {upload.size_bytes}."
+            headers = {_OFFSET: str(upload.size_bytes)}
+            raise WebError(409, "wrong_offset", f"{upload.size_bytes} bytes of the upload are here.", fix, headers)
+        await receive_part(request, backend.receiver, upload)
+        if upload.size_bytes != end:
+            upload.discard()
+            raise WebError(400, "wrong_length", "The body does not have the length that Content-Range states.")
+        if upload.size_bytes < total:
+            upload.close()
+            return Response(status_code=202, headers={_OFFSET: str(end)})
+        await upload.finish()
+        return await _submitted(request, backend, upload, order)
+
+
+def _content_range(request: Request) -> tuple[int, int, int]:
+    """The first byte, the one after the last, and the size of the complete file."""
+    text = request.headers.get("content-range", "")
+    found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", text, re.ASCII)
+    if not found or not int(found[1]) <= int(found[2]) < int(found[3]):
+        fix = "Write it as: Content-Range: bytes 0-1048575/4194304"
+        raise WebError(400, "bad_range", "An upload in parts needs a Content-Range header.", fix)
+    return int(found[1]), int(found[2]) + 1, int(found[3])
+
+
+async def upload_offset(request: Request) -> Response:
+    """How much of an upload in parts is here."""
+    backend = backend_of(request)
+    upload_id = request.query_params.get("upload", "")
+    if await _is_job(backend, upload_id):
+        return Response(status_code=200, headers={_JOB: upload_id})
+    size = backend.receiver.size_of(upload_id)
+    return Response(status_code=404) if size is None else Response(status_code=200, headers={_OFFSET: str(size)})
+
+
+async def _is_job(backend: Backend, upload_id: str) -> bool:
+    try:
+        row = await backend.read(lambda log: log.find(upload_id))
+    except UsageError:
+        return False
+    return row["id"] == upload_id
+
+
+ROUTES = [
+    Route("/api/v1/files", upload_form, methods=["POST"]),
+    Route("/api/v1/files/{name:path}", upload_offset, methods=["HEAD"]),
+    Route("/api/v1/files/{name:path}", upload_file, methods=["PUT"]),
+]
