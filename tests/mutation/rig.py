@@ -95,6 +95,7 @@ TESTS = {  # module: its unit tests, which are run first
     "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox"),
     "files.reclaim": ("files/test_reclaim", "files/test_layout"),
     "files.disk_retry": (
+        "files/test_disk_retry",
         "scheduling/test_dispatcher",
         "publishing/test_publisher",
         "scheduling/test_outcomes",

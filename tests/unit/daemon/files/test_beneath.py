@@ -208,3 +208,12 @@ def test_private_folder_is_durable_once_it_is_made(tmp_path: Path, monkeypatch: 
     for _ in range(2):
         beneath.make_private(tmp_path / "own")
     assert synced == [tmp_path] and mode_of(tmp_path / "own") == 0o700
+
+
+def test_folder_that_cannot_be_held_leaves_no_descriptor_open(shared: Path, monkeypatch: pytest.MonkeyPatch):
+    (shared / "own").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)  # it belongs to somebody else
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(PermissionError):
+        beneath.HeldFolder(shared / "own").hold()
+    assert set(os.listdir("/proc/self/fd")) == before

@@ -38,6 +38,18 @@ def test_second_lock_is_refused_with_the_process_of_the_first(layout: Layout):
     layout.unlock()
 
 
+def test_lock_names_this_process_and_nothing_of_the_one_before(layout: Layout):
+    layout.lock()
+    layout.unlock()
+    locks = [path for path in layout.state.parent.rglob(".lock") if path.is_file()]
+    assert locks
+    for lock in locks:
+        lock.write_text("123456789012\n")
+    layout.lock()
+    assert {lock.read_text() for lock in locks} == {f"{os.getpid()}\n"}
+    layout.unlock()
+
+
 @pytest.mark.parametrize("shared", ["inbox", "outbox", "state"])
 def test_daemon_with_one_folder_of_another_daemon_is_refused(layout: Layout, tmp_path: Path, shared: str):
     layout.lock()

@@ -40,6 +40,18 @@ def test_staging_is_idempotent(layout: Layout):
     assert (staged / "x.txt").samefile(layout.inbox.original("id").path)
 
 
+@pytest.mark.parametrize("is_placed", [False, True])
+def test_only_a_placed_original_is_not_placed_again(layout: Layout, is_placed: bool):
+    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt", "the file"), [])
+    job = make_job(id="id", name="x.txt", attempt=1, sha256=None)
+    staged = write_file(layout.outbox.prepare_attempt(job) / "x.txt", "of an earlier try")
+    layout.outbox.stage(job, layout.inbox.original("id"), ".", {}, is_placed=is_placed)
+    assert staged.read_text() == ("of an earlier try" if is_placed else "the file")
+    staged.unlink()
+    layout.outbox.stage(job, layout.inbox.original("id"), ".", {}, is_placed=is_placed)
+    assert staged.read_text() == "the file"
+
+
 def test_withdraw_leaves_files_of_other_people(layout: Layout):
     result = layout.outbox.path / "failed" / "x"
     for name in ("x.txt", "error.txt", "error.json"):

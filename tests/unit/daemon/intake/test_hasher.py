@@ -90,3 +90,15 @@ def test_file_that_grows_while_it_is_hashed_delays_only_larger_ones(tmp_path: Pa
     assert hashing.advance(syncer) is None
     assert hashing.left_bytes == 2**42 - hasher._CHUNK_BYTES
     hashing.close()
+
+
+def test_file_that_is_gone_already_fails_alone(tmp_path: Path):
+    (tmp_path / "there").write_bytes(b"there")
+    answers: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
+    hasher = Hasher(answers.put, tmp_path / "scratch")
+    hasher.submit("gone", tmp_path / "gone")
+    answer = answers.get(timeout=60)
+    assert (answer.job, answer.sha256) == ("gone", None) and "No such file" in answer.error
+    hasher.submit("there", tmp_path / "there")
+    assert answers.get(timeout=60).job == "there"
+    assert hasher.stop()

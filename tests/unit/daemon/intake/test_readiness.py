@@ -154,3 +154,26 @@ def test_symbolic_link_is_reported_as_long_as_it_exists(inbox: InboxHarness, tmp
     link.unlink()
     inbox.scan(30.0)
     assert inbox.intake.left == {} and inbox.intake.is_quiet
+
+
+def test_hint_for_a_sidecar_beside_its_file_causes_no_further_look(inbox: InboxHarness):
+    inbox.write("a.txt")
+    inbox.write("a.txt.toml", "")
+    inbox.scan(now=10.0)
+    inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt.toml"), 10.5)
+    inbox.intake.step(11.0)
+    assert inbox.intake.next_look(11.0) == pytest.approx(1.0), "at the file, once it has settled"
+    assert inbox.intake.step(12.1) == 1 and inbox.intake.next_look(12.1) is None
+
+
+def test_file_settles_again_after_something_of_it_disappeared_while_it_was_taken(inbox: InboxHarness, monkeypatch):
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+
+    def gone(*_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "an injected error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox.layout.inbox, "take", gone)
+        assert inbox.intake.step(13.0) == 0
+    assert inbox.intake.step(14.0) == 0 and inbox.intake.step(16.1) == 1

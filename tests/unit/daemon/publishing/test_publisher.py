@@ -246,6 +246,34 @@ def test_large_original_is_copied_in_the_background_before_publishing(shop: Shop
     assert list(shop.folders.inbox.taken_ids()) == [] and list(shop.folders.outbox.staging.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("is_copied", "sha256", "needs_sha256", "is_read"),
+    [
+        (True, "known", True, True),
+        (True, "known", False, True),
+        (False, None, True, True),
+        (False, None, False, False),
+    ],
+)
+def test_preparation_that_reads_its_file_waits_for_smaller_ones(
+    shop: Shop,
+    large: None,
+    monkeypatch: pytest.MonkeyPatch,
+    is_copied: bool,
+    sha256: Any,
+    needs_sha256: bool,
+    is_read: bool,
+):
+    job = replace(shop.begin(), sha256=sha256)
+    if is_copied:
+        keep_second_name(shop, job)
+    sizes: list[int] = []
+    monkeypatch.setattr(shop.background, "run", lambda *_, size_bytes: sizes.append(size_bytes))
+    original, home = shop.folders.inbox.original(job.id), shop.settings.state / "home"
+    ready = shop.publishing._preparations.is_ready(job, original, home, lambda: None, needs_sha256=needs_sha256)
+    assert not ready and sizes == [len("the file") if is_read else 0]
+
+
 @pytest.mark.parametrize("is_failure", [False, True])
 def test_nothing_is_remembered_of_a_prepared_job_that_has_ended(shop: Shop, large: None, is_failure: bool):
     job = shop.begin()

@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import queue
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from daemon import config
 from daemon.cli.views import problem_lines
 from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import JobState
+from daemon.core.messages import Request
 from daemon.recovery.retention import Removal
 from daemon.server.api import StatusReply
 from processors import protocol
@@ -186,8 +188,11 @@ def test_start_over_is_answered_and_raised(daemon: ManualDaemon, monkeypatch: py
         raise StartOver("The job log was removed.")
 
     monkeypatch.setattr(daemon.store, "find", gone)
+    replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
     with pytest.raises(StartOver):
-        daemon.ask("cancel", job="abcd")
+        daemon.app.commands.answer(Request(command="cancel", arguments={"job": "abcd"}, reply=replies))
+    answer = replies.get_nowait()
+    assert answer["ok"] is False and "restarting" in answer["fix"] and answer["exit_code"] == StartOver.exit_code
 
 
 def test_cancel_of_a_queued_job_reports_the_disk_it_waits_for(daemon: ManualDaemon, monkeypatch: pytest.MonkeyPatch):
