@@ -71,6 +71,11 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subscribed:
+    """Somebody subscribes to events and progress: the loop turns, and so reports the progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Due:
     """It is time for `task` of the timetable."""
 

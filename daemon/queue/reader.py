@@ -191,12 +191,12 @@ class JobLog:
         """The time of the latest event (microseconds); 0 if there is none."""
         return int(self._value("SELECT coalesce((SELECT at FROM events ORDER BY id DESC LIMIT 1), 0)"))
 
-    def events_with_files_after(self, event: int) -> list[NumberedEventRow]:
-        """All events after one, in order, with the files of their jobs."""
+    def events_with_files_after(self, event: int, *, limit: int = -1) -> list[NumberedEventRow]:
+        """The events after one, in order, with the files of their jobs; -1: all."""
         return self._all(
             "SELECT events.id AS number, at, event, detail, job, job_log.file FROM events "
-            "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id",
-            event,
+            "JOIN job_log ON job_log.id = events.job WHERE events.id > ? ORDER BY events.id LIMIT ?",
+            *(event, limit),
         )
 
     def finished_jobs_after(self, event: int, *, limit: int) -> list[tuple[int, int, JobRow]]:

@@ -28,6 +28,7 @@ from daemon.scheduling.progress import ProgressBoard
 from daemon.server.commands import Commands
 from daemon.server.control_socket import ControlServer
 from daemon.server.events import Events
+from daemon.server.feed import Feed
 from daemon.server.mailbox import Mailbox
 from daemon.server.reload import Reloader
 from daemon.server.schedule import Timetable
@@ -68,6 +69,7 @@ class App:
     notifier: Notifier
     hooks: Hooks
     exporter: Exporter
+    feed: Feed
     control: ControlServer
     problems: Problems
     status: StatusReport
@@ -115,6 +117,7 @@ def build(
     retention = Retention(current, store, layout)
     timetable = Timetable(post, settings.schedule)
     notifier = notifier or Notifier()
+    feed = Feed(settings.database, post)
     hooks, exporter, problems = Hooks(settings), Exporter(post), Problems()
     status = StatusReport(
         current,
@@ -173,7 +176,8 @@ def build(
         notifier=notifier,
         hooks=hooks,
         exporter=exporter,
-        control=ControlServer(settings.socket, post),
+        feed=feed,
+        control=ControlServer(settings.socket, post, feed.adopt),
         problems=problems,
         status=status,
         reloader=reloader,

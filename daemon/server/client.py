@@ -1,14 +1,21 @@
 """Asks the running daemon: sends a command of `api` through the control socket, and returns its reply as a model."""
 
+import asyncio
+import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from daemon.core.errors import InboxdError
 from daemon.server import api, control_socket
 
 R = TypeVar("R", bound=api.Reply)
+
+SILENCE_SECONDS = 45.0  # three heartbeats: after that, a subscription is given up
+_MAX_LINE_BYTES = 4 * 1024 * 1024
+_LINES: TypeAdapter[api.Line] = TypeAdapter(Annotated[api.Line, Field(discriminator="type")])
 
 SAME_VERSION = (
     "The command and the daemon may be of different versions: compare `inboxd --version` with `inboxd status`."
@@ -21,6 +28,39 @@ class Refused(InboxdError):
     def __init__(self, what: str, fix: str, code: int | None = None):
         super().__init__(what, fix)
         self.code = code
+
+
+async def subscribe(path: Path, after: int | None = None) -> AsyncGenerator[api.Line, None]:
+    """Yield the events of jobs after the one numbered `after` (None: from now on), and the progress: see
+    `api.Subscribe`.
+
+    Raises:
+        NotRunning: no daemon listens, this user may not use the socket, or the connection has ended: subscribe again,
+            after the last event.
+        Refused: the daemon did not accept the subscription, or is of another version.
+    """
+    with control_socket.explained(path, SILENCE_SECONDS):
+        connection = await asyncio.to_thread(control_socket.connect, path)
+        connection.setblocking(False)
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=_MAX_LINE_BYTES)
+        try:
+            request = {"command": api.Subscribe.name, "arguments": {"after": after}}
+            writer.write(json.dumps(request).encode() + b"\n")
+            while line := await asyncio.wait_for(reader.readline(), SILENCE_SECONDS):
+                yield _parse_line(line)
+            raise ConnectionResetError("the daemon has closed the connection")
+        finally:
+            writer.close()
+
+
+def _parse_line(line: bytes) -> api.Line:
+    fields = json.loads(line)
+    if not fields.pop("ok"):
+        raise Refused(fields["error"], fields.get("fix", ""), fields.get("exit_code"))
+    try:
+        return _LINES.validate_python(fields)
+    except ValidationError as error:
+        raise Refused("Cannot read a line of the daemon.", SAME_VERSION) from error
 
 
 def ask(path: Path, command: api.Command, reply: type[R], *, timeout: float = control_socket.REPLY_SECONDS) -> R:

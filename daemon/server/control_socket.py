@@ -1,7 +1,8 @@
 """The Unix socket through which the command line sends commands to the running daemon.
 
 One connection carries one request: a line of JSON in (at most 64 KiB), a line of JSON out, then it is closed. Knows no
-command: requests go into the mailbox as `Request`, and the main thread answers them (see `commands`).
+command but `subscribe`, whose connection stays (see `feed`): requests go into the mailbox as `Request`, and the main
+thread answers them (see `commands`).
 """
 
 import contextlib
@@ -33,12 +34,17 @@ _MAX_REPLY_BYTES = 64 * 1024 * 1024  # a client stops reading there
 _MAX_ADDRESS_BYTES = 107  # sun_path of unix(7) holds 108, with the closing NUL
 
 
+Subscribe = Callable[[socket.socket, Mapping[str, object]], Mapping[str, object] | None]
+
+
 class ControlServer:
     """Listens on a Unix socket that only this user and root can use, and posts the requests."""
 
-    def __init__(self, path: Path, post: Callable[[Request], None]):
+    def __init__(self, path: Path, post: Callable[[Request], None], subscribe: Subscribe | None = None):
+        """subscribe: takes over a connection whose request was `subscribe`, or returns its refusal."""
         self._path = path
         self._post = post
+        self._subscribe = subscribe
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -116,6 +122,8 @@ class ControlServer:
         try:
             with connection:
                 reply = self._reply_to(connection)
+                if reply is None:
+                    return
                 connection.settimeout(REQUEST_SECONDS)
                 connection.sendall(json.dumps(reply, default=str).encode() + b"\n")
         except OSError as error:
@@ -123,8 +131,8 @@ class ControlServer:
         finally:
             self._slots.release()
 
-    def _reply_to(self, connection: socket.socket) -> Mapping[str, object]:
-        """Return the reply for this client, which may be a refusal."""
+    def _reply_to(self, connection: socket.socket) -> Mapping[str, object] | None:
+        """Return the reply for this client, which may be a refusal; None: it has subscribed."""
         try:
             line = _read_line(connection, MAX_REQUEST_BYTES, REQUEST_SECONDS)
             if _peer_uid(connection) not in (0, os.geteuid()):  # after reading: closing with bytes unread is a reset
@@ -139,6 +147,8 @@ class ControlServer:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             fix = 'Send one line: {"command": "status", "arguments": {}}'
             return _refusal(f"This is not a valid request: {error}", fix)
+        if command == "subscribe" and self._subscribe is not None:
+            return self._subscribe(connection, arguments)
         replies: queue.SimpleQueue[Mapping[str, object]] = queue.SimpleQueue()
         request = Request(command=command, arguments=arguments, reply=replies)
         self._post(request)
@@ -162,13 +172,34 @@ def ask(path: Path, command: str, timeout: float = REPLY_SECONDS, **arguments: o
     request = json.dumps({"command": command, "arguments": arguments}).encode() + b"\n"
     if len(request) > MAX_REQUEST_BYTES:
         raise UsageError("The command exceeds 64 KiB.", "Shorten its arguments.")
+    with explained(path, timeout), connect(path, timeout) as connection:
+        connection.sendall(request)
+        reply: dict[str, Any] = json.loads(_read_line(connection, _MAX_REPLY_BYTES, timeout))
+    return reply
+
+
+def connect(path: Path, timeout: float = REPLY_SECONDS) -> socket.socket:
+    """Connect to the daemon that listens on `path`.
+
+    Raises:
+        OSError: nobody listens there, or this user may not use the socket.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _address(path) as address:
-            connection.settimeout(timeout)
+        connection.settimeout(timeout)
+        with _address(path) as address:
             connection.connect(address)
-            connection.sendall(request)
-            reply: dict[str, Any] = json.loads(_read_line(connection, _MAX_REPLY_BYTES, timeout))
-            return reply
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def explained(path: Path, timeout: float) -> Iterator[None]:
+    """Raise NotRunning, with what to do, for an error of a connection."""
+    try:
+        yield
     except PermissionError as error:
         fix = "Run the command as root, or as the user inboxd runs as."
         raise NotRunning(f"This user may not use {path}.", fix) from error

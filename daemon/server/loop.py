@@ -97,6 +97,7 @@ class Loop:
         self.guard(app.dispatcher.feed)
         self.guard(self._tasks.prune)
         self.guard(self._on_turn)
+        app.feed.update(time.monotonic(), app.status.progress)
 
     def guard(self, step: Callable[..., object], *arguments: object, **options: object) -> None:
         """Run a step that a disk error may stop; a later iteration repeats it."""
@@ -165,6 +166,8 @@ class Loop:
         pauses = [app.settings.value.schedule.rescan]  # the clock of the timetable may have been set back: see there
         if (look := app.intake.next_look(now)) is not None:
             pauses.append(look)
+        if (sample := app.feed.next_sample()) is not None:
+            pauses.append(sample - time.monotonic())
         if (deadline := app.workers.next_deadline()) is not None:
             pauses.append(deadline - now)
         if (next_try := app.disk_retry.next_try()) is not None:

@@ -135,6 +135,7 @@ class Service:
         loop.guard(app.dispatcher.probe, at_once=True)
         app.watcher.start()
         app.timetable.start()
+        app.feed.start()
         app.control.start()
         app.exporter.use(self._settings)
         app.intake.look_everywhere(app.clock.monotonic())
@@ -167,7 +168,7 @@ class Service:
             with contextlib.suppress(StartOver):
                 apply_all(wait=until - time.monotonic())
         is_quiet = all([app.intake.stop(), app.background.stop()])
-        for part in (app.control, app.exporter, app.timetable, app.watcher, app.backup, app.hooks):
+        for part in (app.control, app.feed, app.exporter, app.timetable, app.watcher, app.backup, app.hooks):
             part.stop()
         app.store.close()
         if app.store.is_damaged:

@@ -134,6 +134,10 @@ class StatusReport:
         """The workers, with the progress of those that load."""
         return [self._worker(worker) for worker in self._workers]
 
+    def progress(self) -> api.ProgressLine:
+        """What runs now, for subscribers."""
+        return api.ProgressLine(running=self.running(), workers=self.workers())
+
     def one_line(self) -> str:
         """The state in a line, for the service manager."""
         return ". ".join(filter(None, (self._counts_and_files(), self._pause.reason, self._problems.config)))

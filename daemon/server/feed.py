@@ -1,0 +1,319 @@
+"""Connections that stay: each subscriber gets the numbered events of the jobs and the progress, as lines of JSON.
+
+One thread serves all of them. It reads the events from the job log, so that it holds none: a subscriber is a position
+in the log and a small buffer. The main thread only wakes it, and hands it what is in memory alone: the progress.
+"""
+
+import collections
+import contextlib
+import json
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from daemon import __version__
+from daemon.core.errors import InboxdError
+from daemon.core.messages import Subscribed
+from daemon.queue.reader import JobLog
+from daemon.server import api
+
+log = logging.getLogger(__name__)
+
+MAX_SUBSCRIBERS = 32  # at once
+MAX_REPLAY = 10_000  # events before the latest one; earlier ones are in the job log
+SAMPLE_SECONDS = 0.2  # between two reports of progress
+HEARTBEAT_SECONDS = 15.0  # without a line
+STALL_SECONDS = 10.0  # that a subscriber may leave a full connection unread
+_LAST_LINE_SECONDS = 5.0  # for one that is dropped to read the reason
+_BUFFER_BYTES = 64 * 1024  # per subscriber; no more lines are made beyond it
+_PAGE = 200  # events read at once
+_RETRY_SECONDS = 1.0  # after the job log could not be read
+_STOP_SECONDS = 1.0
+
+
+@dataclass(kw_only=True, eq=False)
+class _Subscriber:
+    """A connection. Times are monotonic seconds."""
+
+    connection: socket.socket
+    after: int | None  # number of the last event that it has; None: wants only later ones
+    last: int | None = None  # number of the last event that was put into the buffer; None: not greeted yet
+    buffer: bytearray = field(default_factory=bytearray)
+    is_in_line: bool = False  # part of the buffer's first line has been sent
+    shown: api.ProgressLine | None = None
+    active_at: float = 0.0  # when it last accepted bytes, or had none to accept
+    line_at: float = 0.0  # when it was last sent a line
+    closes_at: float | None = None  # it is dropped, and the connection closed then at the latest
+
+    @property
+    def has_room(self) -> bool:
+        return self.closes_at is None and len(self.buffer) < _BUFFER_BYTES
+
+    def put(self, lines: Iterable[bytes], now: float) -> None:
+        if not self.buffer:
+            self.active_at = now
+        for line in lines:
+            self.buffer += line
+        self.line_at = now
+
+    def drop(self, why: str, now: float) -> None:
+        """Discard all but the rest of the current line, and let a last one follow."""
+        rest = self.buffer[: self.buffer.index(b"\n") + 1] if self.is_in_line else bytearray()
+        self.buffer = rest + _encode(api.DroppedLine(why=why))
+        self.closes_at = now + _LAST_LINE_SECONDS
+
+    def send(self, now: float) -> None:
+        """Send what the connection accepts.
+
+        Raises:
+            OSError: it is closed.
+        """
+        while self.buffer:
+            try:
+                count = self.connection.send(self.buffer)
+            except BlockingIOError:
+                return
+            self.is_in_line = self.buffer[count - 1] != ord("\n")
+            del self.buffer[:count]
+            self.active_at = now
+
+
+class Feed:
+    """The subscribers. `update`, `next_sample` and `start`/`stop` are called by the main thread only."""
+
+    def __init__(self, database: Path, post: Callable[[Subscribed], None]):
+        self._database = database
+        self._post = post
+        self._slots = threading.BoundedSemaphore(MAX_SUBSCRIBERS)
+        self._arrivals: collections.deque[_Subscriber] = collections.deque()  # accepted, by other threads
+        self._subscribers: set[_Subscriber] = set()
+        self._thread: threading.Thread | None = None
+        self._wake_fd = -1
+        self._is_stopping = False
+        self._log: JobLog | None = None  # this and the next two are used by the thread only
+        self._latest = 0  # number of the latest event
+        self._readable_at = 0.0  # when the job log may be read again
+        self._progress: api.ProgressLine | None = None  # the latest, made by the main thread
+        self._sampled_at = 0.0
+        self._is_sample_due = False
+
+    # ---------------------------------------------------------------------------------------- the main thread
+
+    def start(self) -> None:
+        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread = threading.Thread(target=self._serve, name="feed", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell the subscribers, and close their connections."""
+        if self._thread is None:
+            return
+        self._is_stopping = True
+        self._wake()
+        self._thread.join(_STOP_SECONDS)
+        if not self._thread.is_alive():
+            os.close(self._wake_fd)
+        self._thread = None
+
+    def update(self, now: float, report: Callable[[], api.ProgressLine]) -> None:
+        """Called after each turn of the main loop: events may have been committed, and progress been reported.
+
+        report: makes a report of the progress.
+        """
+        if not self._subscribers and not self._arrivals:
+            return
+        self._is_sample_due = now < self._sampled_at + SAMPLE_SECONDS
+        if not self._is_sample_due:
+            self._sampled_at = now
+            progress = report()
+            if progress != self._progress:
+                self._progress = progress
+        self._wake()
+
+    def next_sample(self) -> float | None:
+        """When `update` is to be called at the latest; None: not before the next turn."""
+        return self._sampled_at + SAMPLE_SECONDS if self._is_sample_due and self._subscribers else None
+
+    # ---------------------------------------------------------------------------------------- the control socket
+
+    def adopt(self, connection: socket.socket, arguments: Mapping[str, object]) -> dict[str, object] | None:
+        """Take a connection over whose request was `subscribe`; otherwise, return the refusal. Any thread may call
+        this."""
+        try:
+            command = api.Subscribe.model_validate(dict(arguments))
+        except ValidationError:
+            return _refusal("The arguments of subscribe are wrong.", 'Send {"after": NUMBER}, or none.')
+        if self._thread is None or self._is_stopping:
+            return _refusal("The daemon is starting or stopping.", "Try again in a moment.")
+        if not self._slots.acquire(blocking=False):
+            return _refusal(f"There are {MAX_SUBSCRIBERS} subscribers already.", "Close one of them.")
+        own = socket.socket(fileno=connection.detach())
+        own.setblocking(False)
+        self._arrivals.append(_Subscriber(connection=own, after=command.after))
+        self._wake()
+        self._post(Subscribed())  # for the progress: nobody wanted it until now
+        return None
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # 2**64 - 1 times: it is awake
+            os.eventfd_write(self._wake_fd, 1)
+
+    # ---------------------------------------------------------------------------------------- the thread
+
+    def _serve(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_fd, selectors.EVENT_READ)
+            while not self._is_stopping:
+                ready = selector.select(self._pause(time.monotonic()))
+                now = time.monotonic()
+                for key, _ in ready:
+                    if key.data is None:
+                        os.eventfd_read(self._wake_fd)
+                    elif not _is_open(key.data.connection):
+                        self._close(key.data, selector)
+                try:
+                    self._turn(selector, now)
+                except Exception:  # error boundary: these subscribers; they subscribe again
+                    log.exception("internal error; all subscribers are disconnected")
+                    for each in list(self._subscribers):
+                        self._close(each, selector)
+            for each in (*self._subscribers, *self._arrivals):
+                each.drop("The daemon is stopping.", 0.0)
+                with contextlib.suppress(OSError):
+                    each.send(0.0)
+                each.connection.close()
+        self._close_log()
+
+    def _turn(self, selector: selectors.BaseSelector, now: float) -> None:
+        while self._arrivals:
+            each = self._arrivals.popleft()
+            each.active_at = each.line_at = now
+            self._subscribers.add(each)
+            selector.register(each.connection, selectors.EVENT_READ, each)
+        if not self._subscribers:
+            self._close_log()
+            self._progress = None  # outdated when the next one comes
+            return
+        self._add_events(now)
+        for each in list(self._subscribers):
+            self._add_rest(each, now)
+            try:
+                each.send(now)
+            except OSError as error:
+                log.debug("a subscriber went away: %s", error)
+                self._close(each, selector)
+                continue
+            if each.closes_at is not None and (not each.buffer or now >= each.closes_at):
+                self._close(each, selector)
+                continue
+            if each.closes_at is None and each.buffer and now >= each.active_at + STALL_SECONDS:
+                each.drop("It read too slowly.", now)
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if each.buffer else 0)
+            if selector.get_key(each.connection).events != wanted:
+                selector.modify(each.connection, wanted, each)
+
+    def _pause(self, now: float) -> float | None:
+        """Seconds until something is to be done that no socket reports."""
+        if self._arrivals or any(each.has_room and each.last != self._latest for each in self._readers(now)):
+            return 0.0
+        moments = [self._readable_at] if self._readable_at > now else []
+        for each in self._subscribers:
+            if each.closes_at is not None:
+                moments.append(each.closes_at)
+            elif each.buffer:
+                moments.append(each.active_at + STALL_SECONDS)
+            else:
+                moments.append(each.line_at + HEARTBEAT_SECONDS)
+        return max(0.0, min(moments) - now) if moments else None
+
+    def _readers(self, now: float) -> Iterable[_Subscriber]:
+        """The subscribers for which events can be read now."""
+        return self._subscribers if now >= self._readable_at else ()
+
+    def _add_events(self, now: float) -> None:
+        """Put the events that subscribers do not have yet into their buffers."""
+        if now < self._readable_at:
+            return
+        pages: dict[int, tuple[list[bytes], int]] = {}
+        try:
+            if self._log is None:
+                self._log = JobLog(self._database)
+            latest = self._log.last_event()
+            for each in self._subscribers:
+                self._greet(each, latest, now)
+                while each.has_room and each.last is not None and each.last < latest:
+                    if each.last not in pages:
+                        pages[each.last] = self._page(self._log, each.last, latest)
+                    lines, each.last = pages[each.last]
+                    each.put(lines, now)
+            self._latest = latest
+        except InboxdError as error:
+            log.debug("the events cannot be read: %s", error)
+            self._close_log()
+            self._readable_at = now + _RETRY_SECONDS
+
+    def _page(self, jobs: JobLog, after: int, latest: int) -> tuple[list[bytes], int]:
+        """The next events as lines, and the number to continue after."""
+        rows = jobs.events_with_files_after(after, limit=_PAGE)
+        return [_encode(api.EventLine(**row)) for row in rows], rows[-1]["number"] if rows else latest
+
+    def _greet(self, each: _Subscriber, latest: int, now: float) -> None:
+        """Put the first line into a buffer, and bound how far a subscriber is behind."""
+        if each.last is None:
+            after = latest if each.after is None or each.after > latest else each.after  # the job log was replaced
+            each.last = after
+            each.put([_encode(api.SubscribedLine(version=__version__, pid=os.getpid(), last=latest))], now)
+            if latest - after > MAX_REPLAY:
+                each.last = latest
+                each.put([_encode(api.SkippedLine(after=after, last=latest))], now)
+        elif each.closes_at is None and latest - each.last > 2 * MAX_REPLAY:
+            each.drop("It read too slowly.", now)
+
+    def _add_rest(self, each: _Subscriber, now: float) -> None:
+        """Progress and heartbeats, which one that still has to read does not need."""
+        if each.buffer or each.closes_at is not None or each.last is None:
+            return
+        if self._progress is not None and each.shown is not self._progress:
+            each.shown = self._progress
+            each.put([_encode(self._progress)], now)
+        elif now >= each.line_at + HEARTBEAT_SECONDS:
+            each.put([_encode(api.HeartbeatLine(last=each.last))], now)
+
+    def _close(self, each: _Subscriber, selector: selectors.BaseSelector) -> None:
+        if each not in self._subscribers:
+            return
+        selector.unregister(each.connection)
+        each.connection.close()
+        self._slots.release()
+        self._subscribers.discard(each)
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.__exit__()
+            self._log = None
+
+
+def _is_open(connection: socket.socket) -> bool:
+    """False if the other side has closed the connection. What else it sends is discarded."""
+    try:
+        return bool(connection.recv(65536))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _encode(line: api.Line) -> bytes:
+    return json.dumps({"ok": True, **line.to_wire()}, ensure_ascii=True).encode() + b"\n"
+
+
+def _refusal(error: str, fix: str) -> dict[str, object]:
+    return {"ok": False, "error": error, "fix": fix, "exit_code": os.EX_TEMPFAIL}

@@ -1,0 +1,101 @@
+"""Subscriptions to a real daemon: nothing is missed across restarts, and the control socket stays free."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandbox import Place, wait_for
+
+from daemon.core.errors import NotRunning
+from daemon.server import api, client
+
+TOML = """
+[inbox]
+text = "odd"
+settle_seconds = 0.0
+[recipes.odd]
+processor = "fakes.misbehaving"
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path, TOML)
+    yield made
+    made.stop_all()
+
+
+async def follow(place: Place, until: str, after: int | None = None) -> list[api.Line]:
+    """The lines until an event of that kind."""
+    lines: list[api.Line] = []
+    async for line in client.subscribe(place.settings().socket, after):
+        lines.append(line)
+        if isinstance(line, api.SubscribedLine) and after is None:
+            place.drop("a.txt", "fine")
+        if isinstance(line, api.EventLine) and line.event == until:
+            break
+    return lines
+
+
+def test_life_of_a_job_is_followed_live(place: Place):
+    place.start()
+    lines = asyncio.run(asyncio.wait_for(follow(place, "done"), 60))
+    events = [line.event for line in lines if isinstance(line, api.EventLine)]
+    assert events == ["queued", "running, attempt 1", "publishing as done", "done"]
+    progress = [line for line in lines if isinstance(line, api.ProgressLine)]
+    assert progress and any(line.workers for line in progress)
+
+
+def test_subscriber_misses_nothing_while_the_daemon_is_replaced(place: Place):
+    daemon = place.start()
+    first = asyncio.run(asyncio.wait_for(follow(place, "queued"), 60))
+    last = next(line.number for line in first if isinstance(line, api.EventLine))
+    place.ended("a.txt")
+    daemon.kill()
+    daemon.wait()
+    with pytest.raises(NotRunning):
+        asyncio.run(follow(place, "done", after=last))
+    place.start()
+    lines = asyncio.run(asyncio.wait_for(follow(place, "done", after=last), 60))
+    numbers = [line.number for line in lines if isinstance(line, api.EventLine)]
+    assert numbers == list(range(last + 1, numbers[-1] + 1))
+
+
+def test_end_of_the_daemon_ends_a_subscription(place: Place):
+    daemon = place.start()
+
+    async def until_it_ends() -> list[api.Line]:
+        lines: list[api.Line] = []
+        with pytest.raises(NotRunning):
+            async for line in client.subscribe(place.settings().socket):
+                lines.append(line)
+                if len(lines) == 1:
+                    daemon.terminate()
+        return lines
+
+    lines = asyncio.run(asyncio.wait_for(until_it_ends(), 60))
+    assert isinstance(lines[-1], api.DroppedLine)
+
+
+def test_subscriptions_leave_the_places_of_commands_free(place: Place):
+    place.start()
+    socket = place.settings().socket
+
+    async def crowd() -> None:
+        each = [client.subscribe(socket) for _ in range(20)]
+        for subscription in each:
+            assert isinstance(await anext(subscription), api.SubscribedLine)
+        reply = await asyncio.to_thread(client.ask, socket, api.Status(), api.StatusReply)
+        assert reply.pid
+        for subscription in each:
+            await subscription.aclose()
+
+    asyncio.run(crowd())
+    wait_for(lambda: client.ask(socket, api.Status(), api.StatusReply), "an answer")
+
+
+def test_wrong_subscription_is_refused(place: Place):
+    place.start()
+    with pytest.raises(client.Refused, match="arguments of subscribe"):
+        asyncio.run(anext(client.subscribe(place.settings().socket, -1)))
