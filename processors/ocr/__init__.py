@@ -7,8 +7,9 @@ of a PDF page is used instead of OCR.
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,8 +29,13 @@ from processors.contract import (
 from processors.ocr import layout, reading_order
 from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
 from processors.ocr.layout import TextBox
+from processors.ocr.models import model_name
+from processors.ocr.page_reader import PageReader
 from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
+
+if TYPE_CHECKING:
+    from processors.ocr.engine import RapidOcrEngine
 
 _FORMATS = {  # by task; the first is what a person opens
     "read": {"default": ("txt", "json"), "known": ("txt", "md", "json")},
@@ -38,14 +44,6 @@ _FORMATS = {  # by task; the first is what a person opens
         for task, formats in statements.FORMATS.items()
     },
 }
-_LEAST_CHARACTERS = 20  # a text layer with fewer is a page number or a stamp
-_MAX_STRANGE = 0.05  # share of characters without meaning: the font has no table of them
-_MAX_PICTURE = {
-    "read": 0.1,
-    "bank-statement": 0.6,
-    "receipt": 0.6,
-    "invoice": 0.6,
-}  # share of a page; a larger picture may contain text that is not in the layer
 
 
 class OcrOptions(Options):
@@ -81,11 +79,16 @@ class Ocr(Processor):
     Recipe = ReadOptions
 
     def load(self, options: OcrOptions, models: Path, progress: Progress) -> Loaded:
+        malloc.keep()
+        self._threads = options.threads
+        return Loaded(engine="rapidocr", model=model_name(), device="cpu")
+
+    @cached_property
+    def _engine(self) -> "RapidOcrEngine":
+        """OCR, loaded when the first page needs it: a PDF file with a good text layer does not."""
         from processors.ocr.engine import RapidOcrEngine
 
-        malloc.keep()
-        self._engine = RapidOcrEngine.load(options.threads)
-        return Loaded(engine="rapidocr", model=self._engine.model_name, device="cpu")
+        return RapidOcrEngine.load(self._threads)
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
         """Read every page; report those that cannot be decoded.
@@ -99,7 +102,7 @@ class Ocr(Processor):
             malloc.give_back()
 
     def _process(self, work: Work, progress: Progress) -> Finished:
-        read = self._read_pages(work, progress)
+        read, warnings = self._read_pages(work, progress)
         if all(page.error for page in read):
             raise BadInput(read[0].error)
         formats = work.options.formats or _FORMATS[work.options.task]["default"]
@@ -111,10 +114,12 @@ class Ocr(Processor):
             case "invoice":
                 return finish_invoice(work, read, formats)
             case _:
-                return finish_text(work, read, formats)
+                return finish_text(work, read, formats, warnings)
 
-    def _read_pages(self, work: Work, progress: Progress) -> list[PageText]:
+    def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
+        """The pages, and what the file contains that is on none of them."""
         options, read = work.options, []
+        self._reader = PageReader(lambda: self._engine, options.text_layer)
         with _opened(work) as opened:
             for number in range(1, opened.total + 1):
                 was_rotated = bool(read and read[-1].rotation)
@@ -126,7 +131,7 @@ class Ocr(Processor):
                         raise
                     read.append(PageText(number=number, error=str(error)))
                 progress.job(work, done=number, total=opened.total, unit="pages")
-        return read
+        return read, opened.warnings
 
     def _read_again(self, work: Work, doubtful: Sequence[PageText], progress: Progress) -> list[PageText]:
         """Read pages with a text layer by OCR, others from a smaller image, in which OCR makes different mistakes."""
@@ -144,20 +149,8 @@ class Ocr(Processor):
         return again
 
     def _read(self, page: Page, options: ReadOptions, was_rotated: bool) -> PageText:
-        if options.text_layer == "auto" and _has_good_text_layer(page, _MAX_PICTURE[options.task]):
-            boxes = [_text_box(word) for word in page.words]
-            layer = PageText(number=page.number, size=page.image.size, source="text layer")
-            return _in_order(layer, boxes, options.task)
-        found = self._engine.read_upright(page.image, may_be_rotated=was_rotated)
-        read = PageText(
-            number=page.number,
-            size=found.image.size,
-            rotation=found.rotation,
-            scale=page.scale,
-            notes=page.notes,
-            uncertain=tuple(found.uncertain),
-        )
-        return _in_order(read, found.boxes, options.task)
+        read_page = self._reader.read if options.task == "read" else self._reader.read_as_one
+        return _in_order(*read_page(page, was_rotated), options.task)
 
 
 def _in_order(page: PageText, boxes: Sequence[TextBox], task: str) -> PageText:
@@ -180,22 +173,6 @@ def _opened(work: Work) -> "AbstractContextManager[pages.Pages]":
     return pages.open_pages(
         work.source, work.media_type, max_pixels=options.max_pixels, dpi=options.dpi, password=password
     )
-
-
-def _has_good_text_layer(page: Page, max_picture: float) -> bool:
-    """True if the text layer can be used as the text of the page."""
-    text = "".join(word.text for word in page.words)
-    if len(text) < _LEAST_CHARACTERS or page.picture_share > max_picture:
-        return False
-    strange = sum(not char.isprintable() or char == "\ufffd" or "\ue000" <= char <= "\uf8ff" for char in text)
-    return strange <= _MAX_STRANGE * len(text)
-
-
-def _text_box(word: pages.PlacedWord) -> TextBox:
-    left, top, right, bottom = (round(side, 1) for side in (word.left, word.top, word.right, word.bottom))
-    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
-    first = round(word.angle / 90) % 4  # the upper left corner of the text
-    return TextBox(text=word.text, confidence=1.0, corners=corners[first:] + corners[:first])
 
 
 processor = Ocr

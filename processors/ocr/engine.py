@@ -4,17 +4,15 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rapidocr
 from PIL import ImageOps
 from rapidocr import RapidOCR
 
-from processors.contract import Unavailable
 from processors.ocr import orientation
 from processors.ocr.layout import TextBox
+from processors.ocr.models import find_model, model_name
 from processors.pages.page import fit
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ class RapidOcrEngine:
             Unavailable: rapidocr was installed without its models.
         """
         threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or -1
-        detection, recognition = (_model(task) for task in ("det", "rec"))
+        detection, recognition = (find_model(task) for task in ("det", "rec"))
         parameters = {
             "Global.log_level": "error",
             "Global.text_score": 0.0,  # rapidocr silently drops text below it
@@ -68,7 +66,7 @@ class RapidOcrEngine:
             # above the number of cores rapidocr ignores it, and uses them all
             "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
         }
-        engine = cls(RapidOCR(params=parameters), f"{detection.stem} + {recognition.stem}")
+        engine = cls(RapidOCR(params=parameters), model_name())
         engine._rapidocr(np.full((64, 64, 3), 255, np.uint8))
         engine._rapidocr(np.full((64, 64, 3), 255, np.uint8), use_det=False)
         return engine
@@ -100,7 +98,7 @@ class RapidOcrEngine:
         return boxes
 
     def _find_rotation(self, image: "Image.Image") -> int:
-        return orientation.find_rotation(image, self._detect, self._recognize)
+        return orientation.find_rotation(image, self._detect, self.recognize)
 
     def _read_rotated(self, image: "Image.Image", rotation: int) -> OcrResult:
         image = orientation.rotate(image, rotation)
@@ -111,7 +109,8 @@ class RapidOcrEngine:
         found = self._rapidocr(prepared, use_det=True, use_rec=False)
         return [] if found.boxes is None else np.asarray(found.boxes) * scale
 
-    def _recognize(self, image: "Image.Image") -> tuple[str, float]:
+    def recognize(self, image: "Image.Image") -> tuple[str, float]:
+        """The text of the image of one line, and its confidence."""
         self._rapidocr.max_side_len = max(image.size)
         found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
@@ -159,16 +158,6 @@ def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:
     least = math.ceil(max(reduced.size) / _LONGEST_SHAPE)
     padding = (0, 0, max(0, least - reduced.width), max(0, least - reduced.height))
     return ImageOps.expand(reduced, padding, fill="white"), np.asarray(image.size) / reduced.size
-
-
-def _model(task: str) -> Path:
-    folder = Path(rapidocr.__file__).parent / "models"
-    found = sorted(folder.glob(f"*_{task}_*.onnx"))
-    if not found:
-        raise Unavailable(
-            f"RapidOCR's models are not in {folder}. Reinstall it: pip install --force-reinstall rapidocr"
-        )
-    return found[-1]
 
 
 def _bgr(image: "Image.Image") -> np.ndarray:

@@ -10,6 +10,8 @@ from processors.ocr import layout
 from processors.ocr.layout import TextBox
 from processors.ocr.reading_order import Block
 
+Source = Literal["OCR", "text layer", "text layer and OCR"]
+
 _EXCERPT_CHARACTERS = 200
 _UNKNOWN = "\ufffd"  # see `pages.textlayer`
 _LEGIBLE_SCALE = 0.5  # of its pixels a side; a page reduced further may have lost its small print
@@ -28,7 +30,8 @@ class PageText:
     notes: tuple[str, ...] = ()  # of the decoding
     error: str | None = None
     uncertain: tuple[TextBox, ...] = ()  # confidence too low to use
-    source: Literal["OCR", "text layer"] = "OCR"
+    source: Source = "OCR"
+    warnings: tuple[str, ...] = ()  # what the text cannot contain
 
     @property
     def text(self) -> str:
@@ -44,7 +47,8 @@ class PageText:
         return sum(box.confidence * len(box.text) for box in boxes) / characters if characters else None
 
 
-def finish_text(work: Work, read: list[PageText], formats: Sequence[str]) -> Finished:
+def finish_text(work: Work, read: list[PageText], formats: Sequence[str], warnings: Sequence[str]) -> Finished:
+    """Write the result files. `warnings`: what the file contains that is on no page."""
     contents = {"txt": plain(read), "md": _markdown(read), "json": _json(work, read)}
     files = []
     for name in formats:
@@ -56,7 +60,7 @@ def finish_text(work: Work, read: list[PageText], formats: Sequence[str]) -> Fin
     return Finished(
         files=tuple(files),
         excerpt=" ".join(plain(read).split())[:_EXCERPT_CHARACTERS],
-        review=tuple(review(read, work.options.min_confidence)),
+        review=(*warnings, *review(read, work.options.min_confidence)),
         pages=len(read),
         details={
             "mean_confidence": round(sum(known) / len(known), 4) if known else None,
@@ -76,7 +80,8 @@ def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: b
             reasons.append(f"page {page.number}: no text was found")
         elif page.confidence < min_confidence:
             reasons.append(f"page {page.number}: the text is uncertain (mean confidence {page.confidence:.2f})")
-        unknown = page.text.count(_UNKNOWN) if page.source == "text layer" else 0
+        reasons += [f"page {page.number}: {warning}" for warning in page.warnings]
+        unknown = page.text.count(_UNKNOWN) if page.source != "OCR" else 0
         if unknown:
             noun = "character" if unknown == 1 else "characters"
             reasons.append(f"page {page.number}: {unknown} unreadable {noun} in the text layer")

@@ -50,7 +50,7 @@ class _GuardedPages:
     """Pages with an error boundary around each."""
 
     def __init__(self, pages: Pages, name: str):
-        self.total = pages.total
+        self.total, self.warnings = pages.total, pages.warnings
         self._pages, self._name = pages, name
 
     def read(self, number: int) -> Page:

@@ -32,6 +32,18 @@ class PlacedWord:
     angle: float = 0.0  # degrees clockwise by which the text is rotated
 
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels of the page's image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """Words of a text layer that may not be what the page shows."""
+
+    words: tuple[PlacedWord, ...]
+    boxes: tuple[Box, ...]  # where they are drawn
+    characters: str = ""  # those that look like others; "": they have no meaning, so the words are certainly wrong
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page:
     number: int  # from 1
@@ -39,9 +51,13 @@ class Page:
     image: "Image.Image"  # RGB, upright by EXIF, at most `max_pixels`
     source_size: tuple[int, int]  # width, height upright, before any reduction; of a PDF page: at `dpi`
     notes: tuple[str, ...] = ()  # what was lost or changed, such as "reduced from 9000 x 7000 to 2268 x 1764 pixels"
-    text: str = ""  # the text layer of a PDF page; "" if it has none
-    words: tuple[PlacedWord, ...] = ()  # the same with positions; none if it is not horizontal
-    picture_share: float = 0.0  # of a PDF page's area that its largest image covers: near 1.0 for a scan
+    warnings: tuple[str, ...] = ()  # what a person should look at: what the page shows and no text can contain
+    text: str = ""  # the visible text layer of a PDF page; "" if it has none
+    words: tuple[PlacedWord, ...] = ()  # the same with positions, without `doubts`; none if it is not horizontal
+    doubts: tuple[Doubt, ...] = ()  # words that are not in `words`
+    picture_share: float = 0.0  # of a PDF page's area that images cover: near 1.0 for a scan
+    rest: "Image.Image | None" = None  # the image without `words` and `doubts`; None: they are not in it
+    unread: tuple[Box, ...] = ()  # the parts of `rest` that may contain text
 
     @property
     def scale(self) -> float:
@@ -53,6 +69,7 @@ class Pages(Protocol):
     """The pages of an open file."""
 
     total: int
+    warnings: tuple[str, ...]  # what the file contains that is on no page
 
     def read(self, number: int) -> Page:
         """Page `number`, from 1.

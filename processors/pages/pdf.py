@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from processors.contract import BadInput
+from processors.pages.annotations import Annotations, flatten
+from processors.pages.attachments import find_warnings
 from processors.pages.page import Page, is_thin, reduce, reduction_factor, refuse_too_many
-from processors.pages.textlayer import picture_share, read_text, read_words
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
@@ -71,21 +72,27 @@ def _why_pdf_fails(code: int | None, password: str | None) -> str:
 class _PdfPages:
     def __init__(self, pdf: "PdfDocument", max_pixels: int, dpi: int):
         self.total = len(pdf)
+        self.warnings = find_warnings(pdf)
         self._pdf, self._max_pixels, self._dpi = pdf, max_pixels, dpi
 
     def read(self, number: int) -> Page:
         import pypdfium2
 
         try:
-            page = self._pdf[number - 1]
+            page, annotations = flatten(self._pdf, number - 1)
             try:
-                return self._render(page, number)
+                return self._render(page, number, annotations)
             finally:
                 page.close()
         except pypdfium2.PdfiumError as error:
             raise BadInput(f"Page {number} of this PDF is damaged. Copy or download it again.") from error
 
-    def _render(self, page: "PdfPage", number: int) -> Page:
+    def _render(self, page: "PdfPage", number: int, annotations: Annotations) -> Page:
+        from PIL import Image
+
+        from processors.pages.content import read_content, render
+        from processors.pages.images import find_images, picture_share
+
         width, height = (points * self._dpi / _POINTS_PER_INCH for points in page.get_size())
         if width <= 0 or height <= 0:
             raise BadInput(f"Page {number} of this PDF has no size. Export it again and drop the new file.")
@@ -94,19 +101,21 @@ class _PdfPages:
             raise BadInput(f"Page {number} is too thin to read ({points} points).")
         share = reduction_factor((width, height), self._max_pixels)
         notes = (f"rendered at {self._dpi * share:.0f} instead of {self._dpi} dpi",) if share < 1 else ()
-        bitmap = page.render(scale=self._dpi * share / _POINTS_PER_INCH, rev_byteorder=True)
-        try:
-            image = bitmap.to_pil().convert("RGB").copy()  # the copy outlives the bitmap, whose buffer it may share
-        finally:
-            bitmap.close()
-        text = read_text(page)
+        scale = self._dpi * share / _POINTS_PER_INCH
+        picture = render(page, scale)
+        content = read_content(page, picture, annotations, scale)
+        image = Image.fromarray(picture)
         return Page(
             number=number,
             total=self.total,
             image=reduce(image, self._max_pixels),  # pdfium rounds sides up: one row too many at the limit
             source_size=(max(1, round(width)), max(1, round(height))),
-            notes=notes,
-            text=text,
-            words=read_words(page, self._dpi * share / _POINTS_PER_INCH) if text else (),
-            picture_share=picture_share(page),
+            notes=(*notes, *content.notes),
+            warnings=(*annotations.missing, *content.warnings),
+            text=content.text,
+            words=content.words,
+            doubts=content.doubts,
+            picture_share=picture_share(page, find_images(page)),
+            rest=reduce(Image.fromarray(content.rest), self._max_pixels),
+            unread=content.unread,
         )

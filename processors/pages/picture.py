@@ -73,6 +73,8 @@ def _damage_is_bad_input() -> Iterator[None]:
 
 
 class _PicturePages:
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, picture: "Image.Image", max_pixels: int):
         self._picture, self._max_pixels = picture, max_pixels
         self._frames: list[int | None] = [0]  # None: the unreadable rest at the end

@@ -3,10 +3,11 @@
 import ctypes
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from processors.pages.page import PlacedWord
+from processors.pages.symbols import SYMBOLS
 from processors.pages.words import Char, find_words
 
 if TYPE_CHECKING:
@@ -18,18 +19,31 @@ _UNKNOWN = "\ufffd"
 _HYPHEN, _LINE_END = "-", "\x02\ufffe"  # pdfium's character for a hyphen at the end of a line
 
 
-def read_text(page: "PdfPage") -> str:
+def read_characters(text: "PdfTextPage") -> list[str]:
+    """The characters, in pdfium's order; see `to_characters`."""
+    return to_characters([_code(text, number) for number in range(text.count_chars())])
+
+
+def read_text(page: "PdfPage", omitted: Set[int] = frozenset()) -> str:
+    """The text, without the characters that have these numbers."""
     text = page.get_textpage()
     try:
-        found = text.get_text_bounded(errors="replace")
+        if omitted:
+            characters = enumerate(read_characters(text))
+            found = "".join(character for number, character in characters if number not in omitted)
+        else:
+            found = text.get_text_bounded(errors="replace")
     finally:
         text.close()
     found = found.replace("\r\n", "\n").replace("\0", "")
     return "".join(_HYPHEN if each in _LINE_END else _readable(each) for each in found).strip()
 
 
-def read_words(page: "PdfPage", scale: float) -> tuple[PlacedWord, ...]:
-    """The words in pixels of the page rendered at `scale` pixels per point; none if most text is not horizontal."""
+def read_words(page: "PdfPage", scale: float, omitted: Set[int] = frozenset()) -> tuple[PlacedWord, ...]:
+    """The words in pixels of the page rendered at `scale` pixels per point; none if most text is not horizontal.
+
+    `omitted`: the numbers of characters to leave out.
+    """
     from pypdfium2 import raw
 
     text = page.get_textpage()
@@ -42,10 +56,10 @@ def read_words(page: "PdfPage", scale: float) -> tuple[PlacedWord, ...]:
             return ()
         width, height = page.get_size()
         size = round(width * _FINE), round(height * _FINE)
-        codes = [_code(text, number) for number in range(count)]
         chars = [
             _char(text, page, number, character, size, math.degrees(angles[number] + turned) % 360)
-            for number, character in enumerate(to_characters(codes))
+            for number, character in enumerate(read_characters(text))
+            if number not in omitted
         ]
     finally:
         text.close()
@@ -72,6 +86,7 @@ def to_characters(codes: Sequence[int]) -> list[str]:
 def _readable(character: str) -> str:
     """The character, or U+FFFD for a control character other than tab and line end, or a noncharacter (Unicode 15,
     23.7)."""
+    character = SYMBOLS.get(character, character)
     code = ord(character)
     is_control = (code < 0x20 or 0x7F <= code < 0xA0) and character not in "\0\t\n\r"
     is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
@@ -102,16 +117,6 @@ def _is_high(code: int) -> bool:
 
 def _is_low(code: int) -> bool:
     return 0xDC00 <= code <= 0xDFFF
-
-
-def picture_share(page: "PdfPage") -> float:
-    """The share of the page's area that its largest image covers."""
-    from pypdfium2 import raw
-
-    width, height = page.get_size()
-    boxes = [image.get_bounds() for image in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])]
-    areas = [(right - left) * (top - bottom) for left, bottom, right, top in boxes]
-    return min(1.0, max(areas, default=0.0) / (width * height))
 
 
 def _char(

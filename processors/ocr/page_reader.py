@@ -1,0 +1,180 @@
+"""One page as text: from its text layer where that is right, by OCR where it is silent or wrong."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Literal
+
+from processors import pages
+from processors.ocr.layout import TextBox
+from processors.ocr.regions import RegionReader, clip, join, rotate
+from processors.ocr.text import PageText, Source
+from processors.pages import Page
+from processors.pages.page import Box, Doubt, PlacedWord
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from processors.ocr.engine import RapidOcrEngine
+
+TextLayer = Literal["auto", "never"]
+
+_LEAST_CHARACTERS = 20  # of a document with amounts: a layer with fewer, beside a picture, is a stamp on a scan
+_LARGEST_PICTURE = 0.6  # share of a page: a larger picture is a scan
+_LARGEST_REST = 0.35  # share of a page: more of it is read as a page
+_SAMPLED_WORDS = 8  # of a font in doubt
+_CONFIRMED = 0.6  # share of the characters in doubt that OCR also reads
+_SURE = 0.75  # confidence of OCR that is believed against a text layer
+_MARGIN = 4  # pixels around a word
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What OCR says about the words in doubt."""
+
+    kept: tuple[PlacedWord, ...]  # confirmed, or neither confirmed nor refuted
+    refuted: tuple[Doubt, ...]
+    warnings: tuple[str, ...]
+
+
+class PageReader:
+    """Reads the pages of one job. OCR is loaded when a page needs it."""
+
+    def __init__(self, engine: "Callable[[], RapidOcrEngine]", text_layer: TextLayer):
+        self._engine, self._text_layer = engine, text_layer
+        self._regions = RegionReader(engine)
+
+    def read(self, page: Page, was_rotated: bool) -> tuple[PageText, Sequence[TextBox]]:
+        """The page without its lines, and its text; the caller puts it in order."""
+        if self._text_layer == "never" or not (page.words or page.doubts):
+            return self._by_ocr(page, page.image, (), was_rotated)
+        verdict = self._judge(page)
+        page = replace(page, warnings=(*page.warnings, *verdict.warnings))
+        regions = join(clip(each, page.image.size) for each in (*page.unread, *_boxes(verdict.refuted)))
+        if not regions:
+            return _from_layer(page, verdict.kept)
+        rest = _rest(page, verdict.refuted)
+        if _share(regions, page) > _LARGEST_REST or page.picture_share > _LARGEST_PICTURE:
+            return self._by_ocr(page, rest, verdict.kept, was_rotated)
+        found, uncertain = self._regions.read(rest, regions)
+        read, boxes = _from_layer(page, verdict.kept)
+        return replace(read, source=_source(boxes, found), uncertain=tuple(uncertain)), [*boxes, *found]
+
+    def read_as_one(self, page: Page, was_rotated: bool) -> tuple[PageText, Sequence[TextBox]]:
+        """The same from one source, as the readers of tables need it: the text layer, or OCR."""
+        if self._text_layer == "auto" and self._is_complete(page):
+            verdict = self._judge(page)
+            if not verdict.refuted:
+                return _from_layer(replace(page, warnings=(*page.warnings, *verdict.warnings)), verdict.kept)
+        return self._by_ocr(page, page.image, (), was_rotated)
+
+    def _is_complete(self, page: Page) -> bool:
+        """True if the text layer has all that matters: what else the page shows is a logo, not a table."""
+        words = [*page.words, *(word for doubt in page.doubts for word in doubt.words)]
+        characters = sum(len(word.text) for word in words)
+        written = sum((word.right - word.left) * (word.bottom - word.top) for word in words)
+        rest = _share(page.unread, page) * page.image.width * page.image.height
+        if not words or page.picture_share > _LARGEST_PICTURE or rest > written > 0:
+            return False
+        return characters >= _LEAST_CHARACTERS or not page.unread
+
+    def _by_ocr(
+        self, page: Page, image: "Image.Image", words: Sequence[PlacedWord], was_rotated: bool
+    ) -> tuple[PageText, Sequence[TextBox]]:
+        if page.rest is not None and _is_blank(image):
+            return _from_layer(page, words) if words else (_page_text(page, size=image.size), ())
+        found = self._engine().read_upright(image, may_be_rotated=was_rotated)
+        read = _page_text(
+            page,
+            size=found.image.size,
+            rotation=found.rotation,
+            scale=page.scale,
+            uncertain=tuple(found.uncertain),
+            source=_source(words, found.boxes),
+        )
+        return read, [*(rotate(_text_box(word), image.size, found.rotation) for word in words), *found.boxes]
+
+    # ------------------------------------------------------------------------------------------ doubts
+
+    def _judge(self, page: Page) -> _Verdict:
+        kept, refuted, warnings = list(page.words), [], []
+        for doubt in page.doubts:
+            confirmed = bool(doubt.characters) and self._confirms(page.image, doubt)
+            if confirmed:
+                kept += doubt.words
+            elif confirmed is None:
+                kept += doubt.words
+                warnings.append(f"words of the text layer that OCR could not confirm: {len(doubt.words)}")
+            else:
+                refuted.append(doubt)
+        if wrong := sum(len(doubt.words) for doubt in refuted):
+            warnings.append(f"words of the text layer that the page does not show were read by OCR: {wrong}")
+        return _Verdict(tuple(kept), tuple(refuted), tuple(warnings))
+
+    def _confirms(self, image: "Image.Image", doubt: Doubt) -> bool | None:
+        """Whether OCR reads the same characters; None if it cannot read them."""
+        sampled = [word for word in doubt.words if set(word.text) & set(doubt.characters)] or list(doubt.words)
+        sampled = sorted(sampled, key=lambda word: -len(word.text))[:_SAMPLED_WORDS]
+        same = total = 0
+        sure = []
+        for word in sampled:
+            sides = (word.left - _MARGIN, word.top - _MARGIN, word.right + _MARGIN, word.bottom + _MARGIN)
+            text, confidence = self._engine().recognize(image.crop(clip(sides, image.size)))
+            same += _matching(word.text, text, doubt.characters)
+            total += sum(character in doubt.characters for character in word.text)
+            sure.append(confidence)
+        if same >= _CONFIRMED * total > 0:
+            return True
+        return False if sure and sum(sure) / len(sure) >= _SURE else None
+
+
+def _matching(layer: str, read: str, characters: str) -> int:
+    """How many of these characters of `layer` stand at the same place in what OCR read."""
+    blocks = SequenceMatcher(None, layer.casefold(), read.casefold(), autojunk=False).get_matching_blocks()
+    return sum(character in characters for block in blocks for character in layer[block.a : block.a + block.size])
+
+
+def _boxes(doubts: Sequence[Doubt]) -> list[Box]:
+    return [box for doubt in doubts for box in doubt.boxes]
+
+
+def _rest(page: Page, refuted: Sequence[Doubt]) -> "Image.Image":
+    """The page without the words that the text layer has right."""
+    if page.rest is None:
+        return page.image
+    rest = page.rest.copy()
+    for box in _boxes(refuted):
+        place = clip(box, page.image.size)
+        rest.paste(page.image.crop(place), place[:2])
+    return rest
+
+
+def _share(regions: Sequence[Box], page: Page) -> float:
+    area = sum((right - left) * (bottom - top) for left, top, right, bottom in regions)
+    return area / (page.image.width * page.image.height)
+
+
+def _source(layer: Sequence[object], ocr: Sequence[object]) -> Source:
+    if not layer:
+        return "OCR"
+    return "text layer and OCR" if ocr else "text layer"
+
+
+def _is_blank(image: "Image.Image") -> bool:
+    return all(low == high for low, high in image.getextrema())
+
+
+def _from_layer(page: Page, words: Sequence[PlacedWord]) -> tuple[PageText, Sequence[TextBox]]:
+    read = _page_text(page, size=page.image.size, source="text layer")
+    return read, [_text_box(word) for word in words]
+
+
+def _page_text(page: Page, **facts: object) -> PageText:
+    return PageText(number=page.number, notes=page.notes, warnings=page.warnings, **facts)
+
+
+def _text_box(word: pages.PlacedWord) -> TextBox:
+    left, top, right, bottom = (round(side, 1) for side in (word.left, word.top, word.right, word.bottom))
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    first = round(word.angle / 90) % 4  # the upper left corner of the text
+    return TextBox(text=word.text, confidence=1.0, corners=corners[first:] + corners[:first])

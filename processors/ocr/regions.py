@@ -1,0 +1,131 @@
+"""OCR of parts of a page: small ones together on one sheet, large ones each as a page of its own."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from processors.ocr.layout import Point, TextBox
+from processors.pages.page import Box
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from processors.ocr.engine import RapidOcrEngine
+
+_LARGE = 400  # pixels, of both sides: such a part may be a picture of a page, and rotated
+_SHEET_WIDTH = 736  # rapidocr enlarges a narrower picture to this width, with its letters
+_SHEET_HEIGHT = 2400
+_GAP = 32  # pixels between two parts on a sheet
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """The place of a part on its sheet."""
+
+    part: int
+    top: int
+    bottom: int
+
+
+class RegionReader:
+    """Reads parts of the pages of one job; a part that looks like one before, as a logo does, is not read again."""
+
+    def __init__(self, engine: "Callable[[], RapidOcrEngine]"):
+        self._engine = engine
+        self._known: dict[tuple[tuple[int, int], bytes], tuple[list[TextBox], list[TextBox]]] = {}
+
+    def read(self, image: "Image.Image", regions: Sequence[Box]) -> tuple[list[TextBox], list[TextBox]]:
+        """The text in parts of an RGB image, and what is too uncertain to use, with positions in the image."""
+        parts = [image.crop(tuple(round(side) for side in region)) for region in regions]
+        keys = [(part.size, part.tobytes()) for part in parts]
+        new = {key: part for key, part in zip(keys, parts, strict=True) if key not in self._known}
+        small = {key: part for key, part in new.items() if min(part.size) < _LARGE}
+        for key, part in new.items():
+            if key not in small:
+                self._known[key] = self._read_large(part)
+        self._known.update(zip(small, self._read_small(list(small.values())), strict=True))
+        boxes, uncertain = [], []
+        for key, region in zip(keys, regions, strict=True):
+            for target, found in zip((boxes, uncertain), self._known[key], strict=True):
+                target += [shift(box, round(region[0]), round(region[1])) for box in found]
+        return boxes, uncertain
+
+    def _read_large(self, part: "Image.Image") -> tuple[list[TextBox], list[TextBox]]:
+        found = self._engine().read_upright(part)
+        back = (360 - found.rotation) % 360
+        return (
+            [rotate(box, found.image.size, back) for box in found.boxes],
+            [rotate(box, found.image.size, back) for box in found.uncertain],
+        )
+
+    def _read_small(self, parts: "Sequence[Image.Image]") -> list[tuple[list[TextBox], list[TextBox]]]:
+        found: list[tuple[list[TextBox], list[TextBox]]] = [([], []) for _ in parts]
+        for slots in _sheets(parts):
+            for target, boxes in enumerate(self._engine().read(_sheet(parts, slots))):
+                for box in boxes:
+                    middle = sum(y for _, y in box.corners) / 4
+                    slot = min(slots, key=lambda each: abs((each.top + each.bottom) / 2 - middle))
+                    found[slot.part][target].append(shift(box, 0, -slot.top))
+        return found
+
+
+def _sheets(parts: "Sequence[Image.Image]") -> list[list[_Slot]]:
+    """The places of the parts, one below the other, on as many sheets as needed."""
+    sheets: list[list[_Slot]] = []
+    for number, part in enumerate(parts):
+        top = sheets[-1][-1].bottom + _GAP if sheets else 0
+        if not sheets or top + part.height > _SHEET_HEIGHT:
+            sheets.append([])
+            top = _GAP
+        sheets[-1].append(_Slot(number, top, top + part.height))
+    return sheets
+
+
+def _sheet(parts: "Sequence[Image.Image]", slots: Sequence[_Slot]) -> "Image.Image":
+    from PIL import Image
+
+    width = max(_SHEET_WIDTH, *(parts[slot.part].width for slot in slots))
+    sheet = Image.new("RGB", (width, max(_SHEET_WIDTH, slots[-1].bottom + _GAP)), "white")
+    for slot in slots:
+        sheet.paste(parts[slot.part], (0, slot.top))
+    return sheet
+
+
+def join(regions: Iterable[Box]) -> list[Box]:
+    """The regions, those that overlap as one."""
+    joined: list[Box] = []
+    for region in regions:
+        while touching := [other for other in joined if _overlap(region, other)]:
+            lefts, tops, rights, bottoms = zip(region, *touching, strict=True)
+            region = min(lefts), min(tops), max(rights), max(bottoms)
+            joined = [other for other in joined if other not in touching]
+        joined.append(region)
+    return joined
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def clip(region: Box, size: tuple[int, int]) -> Box:
+    """The region in whole pixels within an image."""
+    left, top = max(0, math.floor(region[0])), max(0, math.floor(region[1]))
+    return left, top, min(size[0], math.ceil(region[2])), min(size[1], math.ceil(region[3]))
+
+
+def shift(box: TextBox, across: float, down: float) -> TextBox:
+    first, second, third, fourth = ((x + across, y + down) for x, y in box.corners)
+    return replace(box, corners=(first, second, third, fourth))
+
+
+def rotate(box: TextBox, size: tuple[int, int], degrees: int) -> TextBox:
+    """The box after its image of this size was rotated clockwise by a multiple of 90 degrees."""
+    width, height = size
+
+    def rotated(point: Point) -> Point:
+        x, y = point
+        return {90: (height - y, x), 180: (width - x, height - y), 270: (y, width - x)}.get(degrees, point)
+
+    first, second, third, fourth = (rotated(corner) for corner in box.corners)
+    return replace(box, corners=(first, second, third, fourth))

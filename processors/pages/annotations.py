@@ -1,0 +1,129 @@
+"""Form fields and annotations of a PDF page, drawn into the page so that they count as its text.
+
+pypdfium2 is imported on first use.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument, PdfPage
+    from pypdfium2.raw import FPDF_ANNOTATION
+
+_HIDDEN_FLAGS = 2 | 32  # Hidden, NoView (ISO 32000-1, table 165)
+_TINY = 0.02  # pixels per point
+_LONGEST_COMMENT = 100  # characters of a comment in the review
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckBox:
+    """A check box or radio button."""
+
+    is_checked: bool
+    box: tuple[float, float, float, float]  # left, bottom, right, top in PDF user space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotations:
+    """What was drawn into the page, and what no viewer draws there."""
+
+    check_boxes: tuple[CheckBox, ...] = ()
+    missing: tuple[str, ...] = ()  # descriptions of annotations whose text is not drawn on the page
+
+
+def flatten(pdf: "PdfDocument", number: int) -> tuple["PdfPage", Annotations]:
+    """Open page `number` (from 0) with its form fields and annotations drawn into it, as far as they are visible."""
+    from pypdfium2 import raw
+
+    page = pdf[number]
+    if raw.FPDFPage_GetAnnotCount(page) <= 0:
+        return page, Annotations()
+    page.render(scale=_TINY).close()  # pdfium then adds the appearances that are missing
+    found = _find(pdf, page)
+    raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
+    page.close()  # pdfium parses the changed page when it is loaded again
+    return pdf[number], found
+
+
+def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
+    """Describe the visible annotations; remove the others."""
+    from pypdfium2 import raw
+
+    boxes, missing = [], []
+    for index in reversed(range(raw.FPDFPage_GetAnnotCount(page))):
+        annotation = raw.FPDFPage_GetAnnot(page, index)
+        if not annotation:
+            continue
+        try:
+            subtype = raw.FPDFAnnot_GetSubtype(annotation)
+            if raw.FPDFAnnot_GetFlags(annotation) & _HIDDEN_FLAGS:
+                raw.FPDFPage_RemoveAnnot(page, index)
+            elif subtype == raw.FPDF_ANNOT_WIDGET and (box := _check_box(pdf, annotation)):
+                boxes.append(box)
+            elif what := _missing(annotation, subtype):
+                missing.append(what)
+        finally:
+            raw.FPDFPage_CloseAnnot(annotation)
+    return Annotations(check_boxes=tuple(boxes), missing=tuple(reversed(missing)))
+
+
+def _check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> CheckBox | None:
+    from pypdfium2 import raw
+
+    if pdf.formenv is None:
+        return None
+    kind = raw.FPDFAnnot_GetFormFieldType(pdf.formenv, annotation)
+    rectangle = raw.FS_RECTF()
+    if kind not in (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON):
+        return None
+    if not raw.FPDFAnnot_GetRect(annotation, rectangle) or rectangle.right <= rectangle.left:
+        return None
+    return CheckBox(
+        is_checked=_is_checked(pdf, annotation),
+        box=(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top),
+    )
+
+
+def _is_checked(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> bool:
+    """By the appearance that is drawn; by the field's value if there is no state."""
+    from pypdfium2 import raw
+
+    state = _text(annotation, b"AS")
+    return state != "Off" if state else bool(raw.FPDFAnnot_IsChecked(pdf.formenv, annotation))
+
+
+def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:
+    """Describe an annotation whose text is not drawn on the page; "" for any other."""
+    from pypdfium2 import raw
+
+    contents = " ".join(_text(annotation, b"Contents").split())
+    excerpt = contents if len(contents) <= _LONGEST_COMMENT else contents[: _LONGEST_COMMENT - 1] + "…"
+    if subtype == raw.FPDF_ANNOT_TEXT and excerpt:
+        return f"a comment is not part of the text: {excerpt}"
+    if subtype == raw.FPDF_ANNOT_STAMP and not raw.FPDFAnnot_HasKey(annotation, b"AP"):
+        return f"a stamp without a picture was not read: {excerpt or _text(annotation, b'Name') or 'unnamed'}"
+    if subtype == raw.FPDF_ANNOT_FILEATTACHMENT:
+        return f"an attached file was not read: {_attached(annotation) or excerpt or 'unnamed'}"
+    return ""
+
+
+def _text(annotation: "FPDF_ANNOTATION", key: bytes) -> str:
+    from pypdfium2 import raw
+
+    size = raw.FPDFAnnot_GetStringValue(annotation, key, None, 0)
+    buffer = ctypes.create_string_buffer(max(2, size))
+    raw.FPDFAnnot_GetStringValue(annotation, key, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
+    return buffer.raw[: max(0, size - 2)].decode("utf-16-le", errors="replace")
+
+
+def _attached(annotation: "FPDF_ANNOTATION") -> str:
+    from pypdfium2 import raw
+
+    attachment = raw.FPDFAnnot_GetFileAttachment(annotation)
+    if not attachment:
+        return ""
+    size = raw.FPDFAttachment_GetName(attachment, None, 0)
+    buffer = ctypes.create_string_buffer(max(2, size))
+    raw.FPDFAttachment_GetName(attachment, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
+    return buffer.raw[: max(0, size - 2)].decode("utf-16-le", errors="replace")

@@ -1,0 +1,142 @@
+"""What a PDF page shows: the text of its layer that a person can see, and the rest, which only OCR can read."""
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from processors.pages.annotations import Annotations
+from processors.pages.glyphs import find_doubtful_fonts
+from processors.pages.layer import Layer, count_covered, difference, find_invisible, read_layer, to_pixels, without_text
+from processors.pages.page import Box, Doubt, PlacedWord
+from processors.pages.rest import find_text_like
+from processors.pages.symbols import is_private
+from processors.pages.textlayer import read_characters, read_text, read_words
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage
+
+_POINTS_PER_INCH = 72
+_UNKNOWN = "\ufffd"
+_MOST_UNKNOWN = 0.05  # share of characters without a meaning; more of them are read by OCR
+_PADDING = 3  # pixels around a glyph
+
+
+@dataclass(kw_only=True)
+class Content:
+    text: str = ""  # the text layer, as far as it can be seen
+    words: tuple[PlacedWord, ...] = ()  # the same with positions, without those in doubt
+    doubts: tuple[Doubt, ...] = ()
+    rest: np.ndarray  # the page without `words`: uint8, shape (height, width, 3)
+    unread: tuple[Box, ...] = ()  # parts of `rest` that may contain text
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_content(page: "PdfPage", picture: np.ndarray, annotations: Annotations, scale: float) -> Content:
+    """`picture`: the page rendered at `scale` pixels per point, RGB, uint8, shape (height, width, 3)."""
+    text = page.get_textpage()
+    try:
+        layer = read_layer(page, text, read_characters(text), scale)
+        if not layer.has_text:
+            content = Content(rest=picture)
+        else:
+            with without_text(layer):
+                rest = render(page, scale)
+            content = _read_layer(page, layer, picture, rest, scale)
+    finally:
+        text.close()
+    _add_check_boxes(page, content, annotations, scale)
+    content.unread = tuple(find_text_like(content.rest, scale))
+    return content
+
+
+def render(page: "PdfPage", scale: float) -> np.ndarray:
+    """The page at `scale` pixels per point: RGB, uint8, shape (height, width, 3)."""
+    bitmap = page.render(scale=scale, rev_byteorder=True, force_bitmap_format=_RGB)
+    try:
+        return bitmap.to_numpy().copy()  # the copy outlives the bitmap, whose buffer it shares
+    finally:
+        bitmap.close()
+
+
+_RGB = 2  # FPDFBitmap_BGR; the bytes are in the other order, see `rev_byteorder`
+
+
+def _read_layer(page: "PdfPage", layer: Layer, picture: np.ndarray, rest: np.ndarray, scale: float) -> Content:
+    ink = difference(picture, rest)
+    invisible = find_invisible(layer, ink)
+    doubtful = _find_doubtful(layer, ink, invisible)
+    in_doubt = {index for indices, _ in doubtful for index in indices}
+    everything = frozenset(range(len(layer.characters)))
+    content = Content(
+        text=read_text(page, invisible),
+        words=read_words(page, scale, invisible | in_doubt),
+        doubts=tuple(
+            Doubt(
+                words=read_words(page, scale, everything - indices),
+                boxes=tuple(_boxes(layer, indices)),
+                characters=characters,
+            )
+            for indices, characters in doubtful
+        ),
+        rest=rest,
+    )
+    if invisible:
+        content.notes.append(f"text that is not visible was left out: {len(invisible)} characters")
+    if covered := count_covered(layer, invisible, rest):
+        content.warnings.append(f"text that is covered or switched off was left out: {covered} characters")
+    return content
+
+
+def _find_doubtful(layer: Layer, ink: np.ndarray, invisible: Set[int]) -> list[tuple[set[int], str]]:
+    """Groups of visible characters that may be wrong, with those that look so; "" if they certainly are wrong."""
+    visible = [index for index, number in enumerate(layer.objects) if number >= 0 and index not in invisible]
+    shown = [index for index in visible if not layer.characters[index].isspace()]
+    unknown = sum(layer.characters[index] == _UNKNOWN for index in shown)
+    wrong = {
+        layer.objects[index]
+        for index in shown
+        if is_private(layer.characters[index][:1])
+        or (layer.characters[index] == _UNKNOWN and unknown > _MOST_UNKNOWN * len(shown))
+    }
+    groups = [({index for index in visible if layer.objects[index] in wrong}, "")] if wrong else []
+    for font, characters in find_doubtful_fonts(layer, ink, invisible).items():
+        indices = {i for i in visible if layer.objects[i] not in wrong and layer.fonts[layer.objects[i]] == font}
+        groups += [(indices, characters)] if indices else []
+    return groups
+
+
+def _boxes(layer: Layer, indices: Set[int]) -> list[Box]:
+    """The boxes of the text objects that draw these characters."""
+    by_object: dict[int, list[np.ndarray]] = {}
+    for index in sorted(indices):
+        box = layer.boxes[index]
+        if box[2] > box[0] and box[3] > box[1]:
+            by_object.setdefault(layer.objects[index], []).append(box)
+    joined = [np.array(boxes) for boxes in by_object.values()]
+    return [
+        (*(each[:, :2].min(axis=0) - _PADDING).tolist(), *(each[:, 2:].max(axis=0) + _PADDING).tolist())
+        for each in joined
+    ]
+
+
+def _add_check_boxes(page: "PdfPage", content: Content, annotations: Annotations, scale: float) -> None:
+    """Replace the pictures of check boxes with [x] and [ ]."""
+    if not annotations.check_boxes:
+        return
+    boxes = to_pixels(page, np.array([box.box for box in annotations.check_boxes]), scale)
+    content.rest = content.rest.copy()
+    marks = []
+    for check_box, (left, top, right, bottom) in zip(annotations.check_boxes, boxes, strict=True):
+        text = "[x]" if check_box.is_checked else "[ ]"
+        marks.append(PlacedWord(text=text, left=left, top=top, right=right, bottom=bottom))
+        content.rest[max(0, int(top) - 1) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = 255
+    others = [word for word in content.words if not any(_is_in(word, mark) for mark in marks)]
+    content.words = (*others, *marks)
+
+
+def _is_in(word: PlacedWord, mark: PlacedWord) -> bool:
+    across, down = (word.left + word.right) / 2, (word.top + word.bottom) / 2
+    return mark.left <= across <= mark.right and mark.top <= down <= mark.bottom

@@ -1,0 +1,152 @@
+"""Whether the glyphs of a text layer look like its characters.
+
+A font's table may map its glyphs to the wrong characters; the layer then looks like text, but is not what the page
+shows. Each glyph, as drawn on the page, is compared with the letters and digits of the standard typefaces. This is
+evidence, not OCR: it says that a font deserves a closer look, and costs some milliseconds.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Set
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from processors.pages.layer import Layer
+
+_TYPEFACES = (b"Helvetica", b"Helvetica-Bold", b"Times-Roman", b"Times-Bold", b"Times-Italic", b"Courier")
+_KNOWN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_SAME = ("Il1", "O0o", "cC", "sS", "vVuU", "wW", "xX", "zZ", "kK", "pP", "5S", "2Z", "fF", "jJ", "yY", "mM", "tT", "nN")
+# letters that Greek and Cyrillic share with Latin, as drawn
+_SHARED = str.maketrans("АВЕКМНОРСТХаеорсхΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTXaeopcxABEZHIKMNOPTYXo")
+_SIDE = 16  # pixels of a normalized glyph
+_CELL = 60  # points around a reference glyph
+_SAMPLES = 3  # of each character
+_LEAST_HEIGHT = 5  # pixels; a lower glyph has no shape
+_INK = 40  # of 255
+_SHAPE_WEIGHT = 0.15  # of the difference in proportion, beside the correlation
+_MARGIN = 0.12  # by which another character must look more alike
+_MOST_WRONG = 0.34  # share of a font's characters that may look like others: italics, ornaments
+
+
+def find_doubtful_fonts(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> dict[int, str]:
+    """The fonts whose glyphs look like other characters than those of the layer, with these characters.
+
+    `ink`: what the text contributes to the picture, uint8, shape (height, width); `skipped`: characters to ignore.
+    """
+    samples = _samples(layer, ink, skipped)
+    doubtful = {}
+    for font, by_character in samples.items():
+        wrong, judged = [], 0
+        for character, crops in by_character.items():
+            verdicts = [_is_wrong(character, crop) for crop in crops]
+            known = [verdict for verdict in verdicts if verdict is not None]
+            if known:
+                judged += 1
+                wrong += [character] if sum(known) > len(known) / 2 else []
+        if is_doubtful(wrong, judged):
+            doubtful[font] = "".join(wrong)
+    return doubtful
+
+
+def is_doubtful(wrong: list[str], judged: int) -> bool:
+    """True if too many of a font's characters look like others. Digits have few shapes: two are enough."""
+    digits = sum(character.isdecimal() for character in wrong)
+    return len(wrong) > max(1, _MOST_WRONG * judged) or digits > 1 or len(wrong) == judged > 0
+
+
+def _samples(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> Mapping[int, Mapping[str, list[np.ndarray]]]:
+    """By font and character: some of its glyphs, upright."""
+    samples: dict[int, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
+    for index, character in enumerate(layer.characters):
+        number = layer.objects[index]
+        if number < 0 or index in skipped or len(character) != 1:
+            continue
+        character = character.translate(_SHARED)
+        if character in _REFERENCE_INDEX and len(crops := samples[layer.fonts[number]][character]) < _SAMPLES:
+            crops.append(np.rot90(_crop(ink, layer.boxes[index]), layer.turns[index]))
+    return samples
+
+
+def _crop(ink: np.ndarray, box: np.ndarray) -> np.ndarray:
+    left, top, right, bottom = box
+    return ink[max(0, int(top)) : max(0, int(bottom) + 1), max(0, int(left)) : max(0, int(right) + 1)]
+
+
+def _is_wrong(character: str, crop: np.ndarray) -> bool | None:
+    """True if the glyph looks clearly more like another character; None if it is too small or not alone."""
+    glyph = _normalized(crop)
+    if glyph is None:
+        return None
+    references, shapes = _references()
+    pixels, shape = glyph
+    alike = references @ pixels - _SHAPE_WEIGHT * np.abs(shapes - shape)  # shape (typefaces, characters)
+    best = alike.max(axis=0)
+    return bool(best[_allowed(character)].max() < best.max() - _MARGIN)
+
+
+@cache
+def _allowed(character: str) -> list[int]:
+    same = {character}.union(*(group for group in _SAME if character in group))
+    return [_REFERENCE_INDEX[each] for each in same]
+
+
+def _normalized(crop: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """The glyph's ink as a vector of mean 0 and length 1, and the logarithm of its width to its height."""
+    import cv2
+
+    dark = crop >= _INK
+    if not dark.any():
+        return None
+    rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
+    glyph = np.ascontiguousarray(crop)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if glyph.shape[0] < _LEAST_HEIGHT:
+        return None
+    interpolation = cv2.INTER_AREA if min(glyph.shape) > _SIDE else cv2.INTER_LINEAR
+    small = cv2.GaussianBlur(cv2.resize(glyph, (_SIDE, _SIDE), interpolation=interpolation), (3, 3), 0).astype(float)
+    small -= small.mean()
+    length = np.linalg.norm(small)
+    if length < 1:  # a bar: no contrast within its box
+        return None
+    return (small / length).ravel(), float(np.log(glyph.shape[1] / glyph.shape[0]))
+
+
+_REFERENCE_INDEX = {character: index for index, character in enumerate(_KNOWN)}
+
+
+@cache
+def _references() -> tuple[np.ndarray, np.ndarray]:
+    """The normalized glyphs, shape (typefaces, characters, pixels), and their shapes, (typefaces, characters)."""
+    pictures = [_render(typeface) for typeface in _TYPEFACES]
+    pixels = np.zeros((len(_TYPEFACES), len(_KNOWN), _SIDE * _SIDE))
+    shapes = np.zeros((len(_TYPEFACES), len(_KNOWN)))
+    for row, picture in enumerate(pictures):
+        for column in range(len(_KNOWN)):
+            glyph = _normalized(picture[:, column * _CELL : (column + 1) * _CELL])
+            if glyph is not None:
+                pixels[row, column], shapes[row, column] = glyph
+    return pixels, shapes
+
+
+def _render(typeface: bytes) -> np.ndarray:
+    """The known characters side by side, white on black, uint8."""
+    import ctypes
+
+    import pypdfium2
+    from pypdfium2 import raw
+
+    pdf = pypdfium2.PdfDocument.new()
+    try:
+        page = pdf.new_page(_CELL * len(_KNOWN), _CELL)
+        font = raw.FPDFText_LoadStandardFont(pdf, typeface)
+        for column, character in enumerate(_KNOWN):
+            drawn = raw.FPDFPageObj_CreateTextObj(pdf, font, 40)
+            text = (character + "\0").encode("utf-16-le")
+            buffer = ctypes.create_string_buffer(text)
+            raw.FPDFText_SetText(drawn, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)))
+            raw.FPDFPageObj_Transform(drawn, 1, 0, 0, 1, column * _CELL + 10, 15)
+            raw.FPDFPage_InsertObject(page, drawn)
+        return 255 - page.render(grayscale=True).to_numpy().reshape(_CELL, -1).copy()
+    finally:
+        pdf.close()

@@ -1,0 +1,107 @@
+"""The images of a PDF page: how much of the page they cover, and whether their data is complete.
+
+pypdfium2 is imported on first use.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage
+    from pypdfium2.raw import FPDF_PAGEOBJECT
+
+_DEEPEST = 8  # form XObjects in form XObjects
+_MOST_IMAGES = 5000  # of a page
+_GRID = 200  # cells a side, to add up images that overlap
+
+
+@dataclass(frozen=True)
+class PlacedImage:
+    drawn: "FPDF_PAGEOBJECT"  # valid while the page is open
+    box: tuple[float, float, float, float]  # left, bottom, right, top in PDF user space
+
+
+def find_images(page: "PdfPage") -> list[PlacedImage]:
+    """All images, also those within form XObjects, with the place where they are drawn."""
+    from pypdfium2 import raw
+
+    found = []
+    objects = ((raw.FPDFPage_GetObject(page, index), np.eye(3)) for index in range(raw.FPDFPage_CountObjects(page)))
+    for each in _walk(objects, 0):
+        found.append(each)
+        if len(found) == _MOST_IMAGES:
+            break
+    return found
+
+
+def picture_share(page: "PdfPage", images: list[PlacedImage]) -> float:
+    """The share of the page's area that images cover, together."""
+    page_left, page_bottom, page_right, page_top = page.get_bbox()
+    covered = np.zeros((_GRID, _GRID), bool)
+    across, up = _GRID / (page_right - page_left), _GRID / (page_top - page_bottom)
+    for image in images:
+        left, bottom, right, top = image.box
+        columns = slice(_cell((left - page_left) * across), _cell((right - page_left) * across))
+        covered[_cell((bottom - page_bottom) * up) : _cell((top - page_bottom) * up), columns] = True
+    return float(covered.mean())
+
+
+def _cell(position: float) -> int:
+    return int(min(_GRID, max(0, round(position))))
+
+
+def _walk(objects: "Iterator[tuple[FPDF_PAGEOBJECT, np.ndarray]]", depth: int) -> Iterator[PlacedImage]:
+    from pypdfium2 import raw
+
+    for drawn, outer in objects:
+        kind = raw.FPDFPageObj_GetType(drawn)
+        if kind not in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM):
+            continue
+        matrix = _matrix(drawn) @ outer
+        if kind == raw.FPDF_PAGEOBJ_IMAGE:
+            yield PlacedImage(drawn, _unit_square(matrix))
+        elif depth < _DEEPEST:
+            count = raw.FPDFFormObj_CountObjects(drawn)
+            yield from _walk(((raw.FPDFFormObj_GetObject(drawn, index), matrix) for index in range(count)), depth + 1)
+
+
+def _matrix(drawn: "FPDF_PAGEOBJECT") -> np.ndarray:
+    """Its transformation matrix, as ISO 32000-1, 8.3.3 writes it: points are rows."""
+    from pypdfium2 import raw
+
+    found = raw.FS_MATRIX(1, 0, 0, 1, 0, 0)
+    raw.FPDFPageObj_GetMatrix(drawn, found)
+    return np.array([[found.a, found.b, 0], [found.c, found.d, 0], [found.e, found.f, 1]])
+
+
+def _unit_square(matrix: np.ndarray) -> tuple[float, float, float, float]:
+    """The bounds of an image, which is drawn in the unit square."""
+    corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]) @ matrix
+    (left, bottom), (right, top) = corners[:, :2].min(axis=0), corners[:, :2].max(axis=0)
+    return float(left), float(bottom), float(right), float(top)
+
+
+def filters(image: PlacedImage) -> list[str]:
+    """The names of its filters, in the order in which they are applied to decode it."""
+    from pypdfium2 import raw
+
+    names = []
+    for index in range(raw.FPDFImageObj_GetImageFilterCount(image.drawn)):
+        buffer = ctypes.create_string_buffer(64)
+        raw.FPDFImageObj_GetImageFilter(image.drawn, index, buffer, 64)
+        names.append(buffer.value.decode("latin-1"))
+    return names
+
+
+def encoded_data(image: PlacedImage) -> bytes:
+    """Its data after all filters but those of images, such as DCTDecode."""
+    from pypdfium2 import raw
+
+    size = raw.FPDFImageObj_GetImageDataDecoded(image.drawn, None, 0)
+    buffer = ctypes.create_string_buffer(size)
+    raw.FPDFImageObj_GetImageDataDecoded(image.drawn, buffer, size)
+    return buffer.raw

@@ -1,0 +1,240 @@
+"""What a PDF page shows is read, and what it does not show is not: real PDFs; OCR is not loaded."""
+
+from pathlib import Path
+
+import pytest
+from pdf_files import LINES, form, one_page, show, stream, to_unicode
+
+from processors.contract import Kind, Progress, Work
+from processors.ocr import Ocr, OcrOptions, ReadOptions
+from processors.pages import open_pages
+
+WHITE, BLACK = "1 1 1 rg ", "0 0 0 rg "
+
+
+class WithoutOcr(Ocr):
+    @property
+    def _engine(self):
+        raise AssertionError("OCR was loaded")
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    """Read a PDF file with the recipe `read`; return its text and its review."""
+    reader = WithoutOcr()
+    reader.load(OcrOptions(threads=1), tmp_path, Progress(lambda message: None))
+
+    def read_one(content: bytes, **options: object) -> tuple[str, tuple[str, ...]]:
+        (tmp_path / "x.pdf").write_bytes(content)
+        about = {"job": "job", "attempt": 1, "kind": Kind.IMAGE, "recipe": "read", "stem": "page"}
+        work = Work(
+            source=tmp_path / "x.pdf",
+            outputs=tmp_path,
+            media_type="application/pdf",
+            options=ReadOptions(formats=("txt",), **options),
+            **about,
+        )
+        finished = reader.process_one(work, Progress(lambda message: None))
+        return (tmp_path / "page.txt").read_text(encoding="utf-8"), finished.review
+
+    return read_one
+
+
+def field(kind: str, value: str, appearance: str = "") -> bytes:
+    entries = f"/FT /{kind} /T (a) /V ({value}) /DA (/F1 12 Tf 0 g) /Rect [260 675 510 695] /F 4 /P 3 0 R {appearance}"
+    return f"<< /Type /Annot /Subtype /Widget {entries} >>".encode()
+
+
+FORM = b"/AcroForm << /Fields [6 0 R] /DR << /Font << /F1 5 0 R >> >> /DA (/F1 12 Tf 0 g) >>"
+
+
+@pytest.mark.parametrize("has_appearance", [True, False])
+def test_form_field_is_read(read, has_appearance: bool):
+    drawn = form("/Tx BMC " + show("Quillfeather", 2, 5) + " EMC", 250, 20)
+    widget = field("Tx", "Quillfeather", "/AP << /N 7 0 R >>" if has_appearance else "")
+    text, review = read(one_page(show("Surname:", y=680), widget, drawn, catalog=FORM, page=b"/Annots [6 0 R]"))
+    assert text.split() == ["Surname:", "Quillfeather"] and review == ()
+
+
+def test_choice_is_read(read):
+    widget = field("Ch", "Monthly", "/Ff 131072 /Opt [(Weekly) (Monthly)]")
+    text, _ = read(one_page(show("Paid:", y=680), widget, catalog=FORM, page=b"/Annots [6 0 R]"))
+    assert text.split() == ["Paid:", "Monthly"]
+
+
+@pytest.mark.parametrize("flags", [2, 32])
+def test_hidden_field_is_not_read(read, flags: int):
+    widget = field("Tx", "Quillfeather").replace(b"/F 4", b"/F %d" % flags)
+    text, _ = read(one_page(show("Surname:"), widget, catalog=FORM, page=b"/Annots [6 0 R]"))
+    assert text.split() == ["Surname:"]
+
+
+@pytest.mark.parametrize("has_appearance", [True, False])
+def test_free_text_annotation_is_read(read, has_appearance: bool):
+    drawn = form(show("PAID 12 March", 2, 5), 250, 20)
+    entries = "/Rect [60 500 310 520] /F 4 /Contents (PAID 12 March) /DA (/F1 12 Tf 1 0 0 rg)"
+    look = "/AP << /N 7 0 R >>" if has_appearance else ""
+    annotation = f"<< /Type /Annot /Subtype /FreeText {entries} {look} >>".encode()
+    text, review = read(one_page(show("Invoice 117"), annotation, drawn, page=b"/Annots [6 0 R]"))
+    assert text.splitlines() == ["Invoice 117", "PAID 12 March"] and review == ()
+
+
+def test_comment_is_reported(read):
+    note = b"<< /Type /Annot /Subtype /Text /Rect [300 500 320 520] /Contents (Please pay twice) >>"
+    text, review = read(one_page(show("Invoice 117"), note, page=b"/Annots [6 0 R]"))
+    assert text.split() == ["Invoice", "117"]
+    assert review == ("page 1: a comment is not part of the text: Please pay twice",)
+
+
+def check_box(name: str, state: str, y: int, kind: str = "") -> bytes:
+    return (
+        f"<< /Type /Annot /Subtype /Widget /FT /Btn {kind} /T ({name}) /V /{state} /AS /{state} "
+        f"/Rect [60 {y} 72 {y + 12}] /F 4 /P 3 0 R /AP << /N << /Yes 8 0 R /Off 9 0 R >> >> >>"
+    ).encode()
+
+
+@pytest.mark.parametrize("kind", ["", "/Ff 49152"], ids=["check boxes", "radio buttons"])
+@pytest.mark.parametrize("mark", ["2 2 m 10 10 l 2 10 m 10 2 l S", "BT /ZaDb 10 Tf 2 2 Td (4) Tj ET"])
+def test_ticked_box_is_marked(read, kind: str, mark: str):
+    boxes = check_box("a", "Off", 698, kind), check_box("b", "Yes", 678, kind)
+    frame = "q 1 w 0 0 12 12 re S "
+    dingbats = b"/ZaDb << /Type /Font /Subtype /Type1 /BaseFont /ZapfDingbats >> /F1 "
+    drawn = [form(frame + each, 12, 12).replace(b"/F1 ", dingbats) for each in (f"{mark} Q", "Q")]
+    catalog = b"/AcroForm << /Fields [6 0 R 7 0 R] >>"
+    content = show("I smoke", 80, 700) + show("I do not smoke", 80, 680)
+    text, review = read(one_page(content, *boxes, *drawn, catalog=catalog, page=b"/Annots [6 0 R 7 0 R]"))
+    assert text.splitlines() == ["[ ] I smoke", "[x] I do not smoke"] and review == ()
+
+
+_HIDDEN = {
+    "invisible": "3 Tr " + show("Secret words") + " 0 Tr ",
+    "white on white": WHITE + show("Secret words") + BLACK,
+    "nearly white": "0.99 g " + show("Secret words") + BLACK,
+    "black on black": "50 730 300 30 re f " + show("Secret words"),
+    "outside the page": show("Secret words", 900, 740),
+    "clipped": "q 0 0 10 10 re W n " + show("Secret words") + " Q ",
+    "covered": show("Secret words") + "50 730 300 30 re f ",
+    "covered in white": show("Secret words") + WHITE + "50 730 300 30 re f " + BLACK,
+    "layer that is off": "/OC /Off BDC " + show("Secret words") + " EMC ",
+    "fully transparent": "q /Clear gs " + show("Secret words") + " Q ",
+}
+_IS_REPORTED = {"black on black", "covered", "covered in white", "layer that is off", "clipped"}
+
+
+@pytest.mark.parametrize("kind", list(_HIDDEN))
+def test_text_that_is_not_visible_is_no_text(read, kind: str):
+    layer = b"<< /Type /OCG /Name (Off) >>"
+    text, review = read(
+        one_page(
+            _HIDDEN[kind] + show("Total due: 940.00 EUR", y=600),
+            layer,
+            catalog=b"/OCProperties << /OCGs [6 0 R] /D << /OFF [6 0 R] >> >>",
+            resources=b"/Properties << /Off 6 0 R >> /ExtGState << /Clear << /ca 0 >> >>",
+        )
+    )
+    assert text.splitlines() == ["Total due: 940.00 EUR"]
+    assert (review == ("page 1: text that is covered or switched off was left out: 11 characters",)) == (
+        kind in _IS_REPORTED
+    )
+
+
+_VISIBLE = {
+    "white on black": "50 730 300 30 re f " + WHITE + show("Open words") + BLACK,
+    "light gray": "0.8 g " + show("Open words") + BLACK,
+    "outlined": "1 Tr " + show("Open words") + " 0 Tr ",
+    "small": show("Open words", size=5),
+    "below a marker": show("Open words") + "q /Half gs 1 1 0 rg 50 735 300 20 re f Q ",
+}
+
+
+@pytest.mark.parametrize("kind", list(_VISIBLE))
+def test_text_that_is_visible_is_read(read, kind: str):
+    content = one_page(_VISIBLE[kind], resources=b"/ExtGState << /Half << /ca 0.5 >> >>")
+    assert read(content) == ("Open words\n", ())
+
+
+def test_crop_box_decides_what_is_read(read):
+    content = show("LEFT minutes of March", 40) + show("RIGHT minutes of April", 340)
+    assert read(one_page(content, page=b"/CropBox [306 0 612 792]"))[0] == "RIGHT minutes of April\n"
+
+
+def test_short_text_layer_is_kept(read):
+    assert read(one_page(show("This is page 4"))) == ("This is page 4\n", ())
+
+
+def test_text_of_a_rotated_page_is_read(read):
+    rotated = "BT /F1 12 Tf 0 1 -1 0 100 60 Tm (Open words of the page) Tj ET"
+    assert read(one_page(rotated, page=b"/Rotate 90"))[0] == "Open words of the page\n"
+
+
+def test_empty_page_is_reported_without_ocr(read):
+    assert read(one_page("")) == ("\n", ("page 1: no text was found",))
+
+
+def test_lines_and_boxes_need_no_ocr(read):
+    table = "".join(f"50 {y} m 500 {y} l S " for y in range(500, 700, 20)) + "50 500 450 180 re S "
+    logo = "0 0.3 0.6 rg 450 740 100 30 re f 0 g "
+    text, review = read(one_page(logo + table + show(LINES[0])))
+    assert text == f"{LINES[0]}\n" and review == ()
+
+
+@pytest.mark.parametrize("font", ["Helvetica", "Times-Roman", "Courier", "Times-BoldItalic"])
+def test_layer_of_any_standard_font_is_good(read, font: str):
+    content = one_page("".join(show(line, y=700 - 20 * at) for at, line in enumerate(LINES)))
+    text, review = read(content.replace(b"/BaseFont /Helvetica", b"/BaseFont /" + font.encode()))
+    assert text.splitlines() == list(LINES) and review == ()
+
+
+def test_bullet_of_word_is_read(read):
+    table = to_unicode({0x2A: "\uf0b7", 0x41: "A"})
+    text, review = read(one_page(show("* A"), table, font=b"/ToUnicode 6 0 R"))
+    assert text.split() == ["•", "A"] and review == ()
+
+
+XFA = b"<xdp:xdp xmlns:xdp='http://ns.adobe.com/xdp/'></xdp:xdp>"
+
+
+@pytest.mark.parametrize("needs_rendering", [b"", b"/NeedsRendering true"])
+def test_xfa_form_is_reported(read, needs_rendering: bytes):
+    catalog = b"/AcroForm << /Fields [] /XFA 6 0 R >> " + needs_rendering
+    text, review = read(one_page(show("Please wait..."), stream(XFA), catalog=catalog))
+    assert text == "Please wait...\n"
+    assert len(review) == 1 and review[0].startswith("this PDF is an XFA form, whose content cannot be shown here.")
+
+
+def test_xfa_form_that_also_has_fields_is_read(read):
+    catalog = b"/AcroForm << /Fields [6 0 R] /XFA 7 0 R >>"
+    content = one_page(
+        show("Surname:", y=680), field("Tx", "Quill"), stream(XFA), catalog=catalog, page=b"/Annots [6 0 R]"
+    )
+    text, review = read(content)
+    assert text.split() == ["Surname:", "Quill"] and review == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "reported"),
+    [
+        (["invoice.pdf"], "1 file that was not read: invoice.pdf"),
+        (["a.pdf", "b.jpg"], "2 files that were not read: a.pdf, b.jpg"),
+        (["factur-x.xml"], ""),
+    ],
+)
+def test_embedded_files_are_reported(read, names: list[str], reported: str):
+    entries = b" ".join(b"(%s) %d 0 R" % (name.encode(), 7 + at) for at, name in enumerate(names))
+    files = [
+        b"<< /Type /Filespec /F (%s) /UF (%s) /EF << /F 6 0 R >> >>" % (name.encode(), name.encode()) for name in names
+    ]
+    content = one_page(
+        show("Open this PDF portfolio in Acrobat"),
+        stream(b"content", b"/Type /EmbeddedFile"),
+        *files,
+        catalog=b"/Collection << >> /Names << /EmbeddedFiles << /Names [%s] >> >>" % entries,
+    )
+    _, review = read(content)
+    assert review == ((f"this PDF contains {reported}",) if reported else ())
+
+
+def test_pages_report_what_is_on_none_of_them(tmp_path: Path):
+    (tmp_path / "x.pdf").write_bytes(one_page(show("Text")))
+    with open_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=10**6) as pages:
+        assert pages.warnings == ()
