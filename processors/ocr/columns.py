@@ -13,6 +13,8 @@ _RIVER = 0.8  # line heights: the least width of a river
 _RIVER_OF_FEW = 1.5  # the same if a side has fewer than `_FEW_LINES` lines
 _FEW_LINES = 4
 _LEAST_LINES = 2  # of a column
+_SPACE = 0.6  # line heights between words of a piece, at most
+_SAME_SIZE = 1.6  # times the height of the other
 _CHAIN = 1.2  # line heights; words of one line that are nearer belong together
 _SAME_LINE = 0.35  # line heights between the middles of words of one line
 _FILLED = 0.6  # of the column's width, by a line of prose
@@ -28,9 +30,9 @@ _IDEOGRAPHS_PER_WORD = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Text on the deskewed page: a word, or as much of a line as was found in one piece. `index` is the caller's."""
+    """Text on the deskewed page: a word, or as much of a line as stands together."""
 
-    index: int
+    indexes: tuple[int, ...]  # of the words, as the caller numbers them
     text: str
     left: float
     top: float
@@ -85,15 +87,49 @@ class _Band:
         return min(_extent(self.left), _extent(self.right))
 
 
-def split_regions(pieces: Sequence[Piece], *, right_to_left: bool = False) -> list[list[Piece]]:
-    """Parts of a page in reading order; within each, text is read line by line across its whole width."""
-    regions: list[list[Piece]] = []
-    for part, is_column in _split(list(pieces), right_to_left):
+def split_regions(words: Sequence[Piece], *, right_to_left: bool = False) -> list[list[int]]:
+    """The indexes of words in parts of a page in reading order; each part is read line by line across its width."""
+    regions: list[tuple[list[Piece], bool]] = []
+    for part, is_column in _split(_join(words), right_to_left):
         if regions and not is_column and not regions[-1][1]:
             regions[-1][0].extend(part)
         elif part:
             regions.append((part, is_column))
-    return [part for part, _ in regions]
+    return [[index for piece in part for index in piece.indexes] for part, _ in regions]
+
+
+def _join(words: Sequence[Piece]) -> list[Piece]:
+    """Join words that stand together on a line."""
+    if not words:
+        return []
+    height = statistics.median(word.height for word in words)
+    rows: dict[int, list[list[Piece]]] = {}
+    for word in sorted(words, key=lambda word: word.left):
+        row = round(word.middle / height)
+        for run in (run for near in (row, row - 1, row + 1) for run in rows.get(near, ())):
+            if _is_next(run[-1], word):
+                run.append(word)
+                break
+        else:
+            rows.setdefault(row, []).append([word])
+    return [_unite(run) for runs in rows.values() for run in runs]
+
+
+def _is_next(a: Piece, b: Piece) -> bool:
+    height = min(a.height, b.height)
+    is_beside = abs(a.middle - b.middle) < _SAME_LINE * height and max(a.height, b.height) < _SAME_SIZE * height
+    return is_beside and -height < b.left - a.right < _SPACE * height
+
+
+def _unite(run: Sequence[Piece]) -> Piece:
+    return Piece(
+        indexes=tuple(index for piece in run for index in piece.indexes),
+        text=" ".join(piece.text for piece in run),
+        left=min(piece.left for piece in run),
+        top=min(piece.top for piece in run),
+        right=max(piece.right for piece in run),
+        bottom=max(piece.bottom for piece in run),
+    )
 
 
 def _split(pieces: list[Piece], right_to_left: bool) -> list[tuple[list[Piece], bool]]:
@@ -112,8 +148,11 @@ def _widest_band(pieces: list[Piece]) -> _Band | None:
     if len(pieces) < 2 * _LEAST_LINES:
         return None
     height = statistics.median(piece.height for piece in pieces)
-    bands = [band for x in _candidates(pieces, height) for band in _bands(pieces, x, height)]
-    for band in sorted(bands, key=lambda band: band.weight, reverse=True):
+    bands: dict[frozenset[tuple[int, ...]], _Band] = {}
+    for x in _candidates(pieces, height):
+        for band in _bands(pieces, x, height):
+            bands.setdefault(frozenset(piece.indexes for piece in band.left), band)
+    for band in sorted(bands.values(), key=lambda band: band.weight, reverse=True):
         if _are_columns(band.left, band.right, height):
             return band
     return None
@@ -121,7 +160,10 @@ def _widest_band(pieces: list[Piece]) -> _Band | None:
 
 def _candidates(pieces: list[Piece], height: float) -> list[float]:
     """Left edges of strips that could be rivers, at most one for each half of a line height."""
-    edges = {round(piece.right / (height / 4)): piece.right for piece in pieces}
+    edges: dict[int, float] = {}
+    for piece in pieces:
+        bucket = round(2 * piece.right / height)
+        edges[bucket] = max(piece.right, edges.get(bucket, 0.0))
     last = max(piece.left for piece in pieces)
     return [edge for edge in edges.values() if edge + _RIVER * height <= last + height]
 
@@ -133,7 +175,7 @@ def _bands(pieces: list[Piece], x: float, height: float) -> list[_Band]:
     if len(crossing) > len(pieces) / 2:
         return []
     spanning = _whole_lines(crossing, pieces, height)
-    free = sorted((piece for piece in pieces if piece.index not in spanning), key=lambda piece: piece.middle)
+    free = sorted((piece for piece in pieces if piece.indexes not in spanning), key=lambda piece: piece.middle)
     cuts = sorted({piece.middle for piece in crossing})
     found = []
     for top, bottom in zip([float("-inf"), *cuts], [*cuts, float("inf")], strict=True):
@@ -143,22 +185,22 @@ def _bands(pieces: list[Piece], x: float, height: float) -> list[_Band]:
         right = [piece for piece in inside if piece.left >= end - 1e-6]
         if len(left) < _LEAST_LINES or len(right) < _LEAST_LINES:
             continue
-        taken = {piece.index for piece in inside}
+        taken = {piece.indexes for piece in inside}
         first, last = min(piece.middle for piece in inside), max(piece.middle for piece in inside)
-        rest = [piece for piece in pieces if piece.index not in taken]
+        rest = [piece for piece in pieces if piece.indexes not in taken]
         above = [piece for piece in rest if piece.middle < (first + last) / 2]
         below = [piece for piece in rest if piece.middle >= (first + last) / 2]
         found.append(_Band(above, left, right, below))
     return found
 
 
-def _whole_lines(crossing: list[Piece], pieces: list[Piece], height: float) -> set[int]:
+def _whole_lines(crossing: list[Piece], pieces: list[Piece], height: float) -> set[tuple[int, ...]]:
     """The pieces of the lines to which these belong."""
-    found = {piece.index for piece in crossing}
+    found = {piece.indexes for piece in crossing}
     for seed in crossing:
         line = [piece for piece in pieces if abs(piece.middle - seed.middle) < _SAME_LINE * max(height, seed.height)]
         line.sort(key=lambda piece: piece.left)
-        start = next(number for number, piece in enumerate(line) if piece.index == seed.index)
+        start = next(number for number, piece in enumerate(line) if piece.indexes == seed.indexes)
         for steps in (range(start + 1, len(line)), range(start - 1, -1, -1)):
             near = seed
             for number in steps:
@@ -166,7 +208,7 @@ def _whole_lines(crossing: list[Piece], pieces: list[Piece], height: float) -> s
                 if gap > _CHAIN * max(height, seed.height):
                     break
                 near = line[number]
-                found.add(near.index)
+                found.add(near.indexes)
     return found
 
 

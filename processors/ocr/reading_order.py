@@ -100,7 +100,7 @@ def _blocks(boxes: Sequence[TextBox], slope: float, turn: int) -> list[Block]:
     pieces = [_piece(number, each) for number, each in enumerate(placed)]
     blocks = []
     for region in split_regions(pieces, right_to_left=is_right_to_left):
-        lines = layout.group_placed([placed[piece.index] for piece in region])
+        lines = layout.group_placed([placed[index] for index in region])
         blocks.append(Block(tuple(Line(_in_order(line)) for line in lines)))
     return blocks
 
@@ -121,7 +121,7 @@ def _turned_back(point: Point, turn: int) -> Point:
 def _piece(number: int, each: Placed) -> Piece:
     half = each.height / 2
     return Piece(
-        index=number,
+        indexes=(number,),
         text=each.text.strip(),
         left=each.left,
         top=each.middle - half,

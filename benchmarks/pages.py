@@ -1,0 +1,155 @@
+"""Character accuracy and reading order of invented pages: text layers, and scans of them, beside Tesseract.
+
+Run `python -m benchmarks.pages [--count 39] [--forms layer,150,200,300] [--tesseract]`. Scans are skewed by up to one
+degree and have the noise of a scanner.
+"""
+
+import argparse
+import random
+import resource
+import statistics
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pypdfium2
+from PIL import Image
+from rapidfuzz.distance import LCSseq, Levenshtein
+
+from benchmarks.page_layouts import Drawn, draw_pages
+from processors.contract import Kind, Progress, Work
+from processors.ocr import Ocr, OcrOptions, ReadOptions
+
+_LANGUAGES = "eng+deu+fra+spa"
+_SKEW = 1.0  # degrees
+_NOISE = 6.0  # standard deviation of gray values
+
+
+@dataclass(frozen=True)
+class Score:
+    """1.0 is right."""
+
+    characters: float  # 1 - edit distance of the whole text, in reading order, to its length
+    words: float  # F1 of the words, in any order
+    order: float  # share of the words found that are in the right order
+    seconds: float  # of CPU time
+
+
+def compare(truth: Iterable[str], read: str, seconds: float = 0.0) -> Score:
+    right, found = " ".join(truth).split(), read.split()
+    text, other = " ".join(right), " ".join(found)
+    common = sum((_bag(right) & _bag(found)).values())
+    in_order = LCSseq.similarity(right, found)
+    return Score(
+        characters=max(0.0, 1 - Levenshtein.distance(text, other) / len(text)),
+        words=2 * common / max(1, len(right) + len(found)),
+        order=in_order / max(1, common),
+        seconds=seconds,
+    )
+
+
+def _bag(words: list[str]):
+    from collections import Counter
+
+    return Counter(words)
+
+
+def scan(pdf: Path, dpi: int) -> Path:
+    """The page as a scanner gives it: gray, a little skewed, with noise and soft edges."""
+    with pypdfium2.PdfDocument(pdf) as document:
+        image = document[0].render(scale=dpi / 72).to_pil().convert("L")
+    chance = random.Random(f"{pdf.name} {dpi}")
+    image = image.rotate(chance.uniform(-_SKEW, _SKEW), Image.Resampling.BICUBIC, fillcolor=255)
+    noise = np.random.default_rng(chance.randrange(2**32)).normal(0, _NOISE, (image.height, image.width))
+    pixels = np.clip(np.asarray(image) * 0.92 + 12 + noise, 0, 255).astype(np.uint8)
+    path = pdf.with_suffix(f".{dpi}.png")
+    Image.fromarray(pixels).save(path, dpi=(dpi, dpi))
+    return path
+
+
+class _Inboxd:
+    def __init__(self):
+        self._ocr = Ocr()
+        self._ocr.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
+
+    def read(self, path: Path) -> tuple[str, float]:
+        media_type = "application/pdf" if path.suffix == ".pdf" else "image/png"
+        with tempfile.TemporaryDirectory() as folder:
+            work = Work(
+                job="job",
+                attempt=1,
+                source=path,
+                kind=Kind.IMAGE,
+                media_type=media_type,
+                outputs=Path(folder),
+                stem="page",
+                recipe="read",
+                options=ReadOptions(formats=("txt",)),
+            )
+            before = _cpu(resource.RUSAGE_SELF)
+            self._ocr.process_one(work, Progress(lambda message: None))
+            return (Path(folder) / "page.txt").read_text(), _cpu(resource.RUSAGE_SELF) - before
+
+
+def read_with_tesseract(path: Path) -> tuple[str, float]:
+    if path.suffix == ".pdf":
+        raise ValueError("tesseract reads no PDF files")
+    before = _cpu(resource.RUSAGE_CHILDREN)
+    command = ["tesseract", str(path), "-", "-l", _LANGUAGES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"OMP_THREAD_LIMIT": "1", "PATH": "/usr/bin"})
+    return done.stdout, _cpu(resource.RUSAGE_CHILDREN) - before
+
+
+def _cpu(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _measure(
+    reader: Callable[[Path], tuple[str, float]], files: list[tuple[Path, Drawn]], worst: int
+) -> dict[str, list[Score]]:
+    scores = defaultdict(list)
+    for path, drawn in files:
+        text, seconds = reader(path)
+        score = compare(drawn.lines, text, seconds)
+        scores[drawn.name].append(score)
+        if worst and score.characters < 0.97:
+            print(f"  {path.name}: {score}")
+    return scores
+
+
+def _print(title: str, scores: dict[str, list[Score]]) -> None:
+    every = [score for each in scores.values() for score in each]
+    for name, group in [*sorted(scores.items()), (f"all: {title}", every)]:
+        means = [statistics.fmean(getattr(s, key) for s in group) for key in ("characters", "words", "order", "seconds")]
+        least = min(score.characters for score in group)
+        print(f"| {name} | {len(group)} | {means[0]:.4f} | {least:.4f} | {means[1]:.4f} | {means[2]:.4f} | {means[3]:.2f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=39)
+    parser.add_argument("--forms", default="layer,150,200,300")
+    parser.add_argument("--tesseract", action="store_true")
+    parser.add_argument("--worst", type=int, default=0)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        drawn = draw_pages(folder, options.count)
+        inboxd = _Inboxd()
+        for form in options.forms.split(","):
+            files = drawn if form == "layer" else [(scan(path, int(form)), page) for path, page in drawn]
+            title = "text layer" if form == "layer" else f"scan at {form} dpi"
+            print(f"\n## {title}\n\n| pages | count | characters | worst | words | order | CPU s |\n|---|---|---|---|---|---|---|")
+            _print("inboxd", _measure(inboxd.read, files, options.worst))
+            if options.tesseract and form != "layer":
+                _print("Tesseract", _measure(read_with_tesseract, files, options.worst))
+
+
+if __name__ == "__main__":
+    main()
