@@ -23,6 +23,7 @@ from processors.quantities import Seconds, parse_duration, parse_size
 
 Originals = Literal["keep", "archive", "delete"]
 Duplicates = Literal["process", "skip", "reuse"]
+Unsupported = Literal["pass", "leave", "fail"]
 _MAX_PRIORITY = 1_000_000
 _MAX_PATTERNS = 1000
 Priority = Annotated[StrictInt, Field(ge=-_MAX_PRIORITY, le=_MAX_PRIORITY)]
@@ -101,6 +102,7 @@ class FolderTable(_Table):
     priority: Priority | None = None  # higher goes first
     originals: Originals | None = None
     duplicates: Duplicates | None = None
+    unsupported: Unsupported | None = None
     wait_for_done: bool | None = None
     wait_for_sidecar: Seconds | None = None
     options: _PlainTable = Field(default_factory=dict)  # of those recipes that have them
@@ -127,6 +129,9 @@ class InboxTable(_Table):
     priority: Priority = 0
     originals: Originals = "keep"
     duplicates: Duplicates = "process"  # of a file with the same recipe and options
+    unsupported: Unsupported = (
+        "pass"  # of a file without a recipe: pass it to the outbox with a note, leave it, or fail
+    )
     wait_for_done: bool = False  # take NAME only once NAME.done exists, for producers that cannot rename
     wait_for_sidecar: Seconds = 0.0  # how long a file waits for its sidecars
     options: _PlainTable = Field(default_factory=dict)

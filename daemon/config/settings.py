@@ -12,6 +12,7 @@ from daemon.config.schema import (
     RetentionTable,
     RetryTable,
     ScheduleTable,
+    Unsupported,
     WebTable,
     WorkersTable,
 )
@@ -42,6 +43,7 @@ class Folder:
     priority: int
     originals: Originals
     duplicates: Duplicates
+    unsupported: Unsupported
     wait_for_done: bool
     wait_for_sidecar: float
     options: Mapping[str, object]  # for those recipes that have them

@@ -1,4 +1,5 @@
-"""File types, identified by a file's first bytes: the table of signatures and the one function that reads it.
+"""File types, identified by a file's first bytes: the signatures of images, sound and video, and the one function that
+identifies a file. Text, containers and what inboxd does not process have modules of their own.
 
 Decodes nothing: the processor refuses a file that only begins like an image or sound. Signatures are those of
 https://en.wikipedia.org/wiki/List_of_file_signatures and of the magic files of file(1); where a format's own
@@ -13,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.intake import audio_frames
+from daemon.intake import audio_frames, containers, other_types, text_types
 from daemon.intake.suffixes import BY_SUFFIX
 from processors.contract import Kind
 
@@ -38,6 +39,7 @@ def sniff(path: Path, folder: int | None = None, *, name: str = "") -> Content:
     Raises:
         OSError: it is gone, unreadable, a symbolic link (ELOOP) or not a regular file (EINVAL). Never waits for a FIFO.
     """
+    suffix = Path(name or path.name).suffix
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     handle = os.open(path if folder is None else path.name, flags, dir_fd=folder)
     try:
@@ -45,14 +47,17 @@ def sniff(path: Path, folder: int | None = None, *, name: str = "") -> Content:
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         probe = _read(handle, PROBE_BYTES)
+        size_bytes = max(facts.st_size, len(probe))  # it may have grown since
+        media_type = _media_type(probe, size_bytes, suffix)
+        if media_type == containers.ZIP:
+            media_type = containers.zip_type(handle, size_bytes)
+        elif media_type == containers.OLE:
+            media_type = containers.ole_type(handle, size_bytes)
     finally:
         os.close(handle)
     if not probe:
         return Content(kind=None, media_type="application/x-empty")
-    size_bytes = max(facts.st_size, len(probe))  # it may have grown since
-    media_type = _media_type(probe, size_bytes) or BY_SUFFIX.get(
-        Path(name or path.name).suffix.lower(), "application/octet-stream"
-    )
+    media_type = media_type or BY_SUFFIX.get(suffix.lower(), "application/octet-stream")
     return Content(kind=_kind(media_type), media_type=media_type)
 
 
@@ -64,7 +69,23 @@ def _read(handle: int, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+_DOCUMENTS = {  # whose text is read
+    *(text_types.MAIL, containers.DOCX, containers.XLSX, containers.XLSB, containers.PPTX, containers.ENCRYPTED_OFFICE),
+    *("application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint", "application/vnd.ms-outlook"),
+    *(f"application/vnd.oasis.opendocument.{part}" for part in ("text", "spreadsheet", "presentation")),
+    "application/epub+zip",
+}
+_DRAWINGS = {  # pictures that `processors.pages` does not decode
+    *("image/svg+xml", "image/vnd.adobe.photoshop", "image/x-xcf", "image/vnd.djvu", "image/vnd.dwg"),
+    *("image/wmf", "image/emf"),
+}
+
+
 def _kind(media_type: str) -> Kind | None:
+    if media_type in _DOCUMENTS:
+        return Kind.TEXT
+    if media_type in _DRAWINGS:
+        return None
     match media_type.split("/")[0]:
         case "image":
             return Kind.IMAGE
@@ -75,7 +96,7 @@ def _kind(media_type: str) -> Kind | None:
     return Kind.IMAGE if media_type == "application/pdf" else None
 
 
-def _media_type(probe: bytes, size_bytes: int) -> str | None:
+def _media_type(probe: bytes, size_bytes: int, suffix: str) -> str | None:
     for signature, media_type in _SIGNATURES:
         if probe.startswith(signature):
             return media_type
@@ -88,10 +109,13 @@ def _media_type(probe: bytes, size_bytes: int) -> str | None:
         or _windows_media(probe)
         or _tagged_audio(probe)
         or _pdf(probe, size_bytes)
+        or text_types.known_text(probe)
         or _text(probe, size_bytes)
         or _lettered(probe)
         or _transport_stream(probe)
+        or other_types.media_type(probe)
         or audio_frames.media_type(probe, 0, size_bytes)
+        or ("text/plain" if suffix.lower() not in BY_SUFFIX and text_types.is_legacy(probe, suffix) else None)
     )
 
 
@@ -254,22 +278,8 @@ def _pdf(probe: bytes, size_bytes: int) -> str | None:
     return None if is_text else "application/pdf"
 
 
-_CONTROL_BYTES = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r") + b"\x7f"
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-
-
 def _text(probe: bytes, size_bytes: int) -> str | None:
-    """UTF-8, or UTF-16 with a byte order mark, without control characters."""
-    is_utf16 = probe.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if not is_utf16 and len(probe.translate(None, _CONTROL_BYTES)) < len(probe):
-        return None
-    # the probe may end in the middle of a character: only at the file's end is that an error
-    decoder = codecs.getincrementaldecoder("utf-16" if is_utf16 else "utf-8")()
-    try:
-        text = decoder.decode(probe, final=len(probe) >= size_bytes)
-    except UnicodeDecodeError:
-        return None
-    return None if is_utf16 and _CONTROL_CHARACTERS.search(text) else "text/plain"
+    return "text/plain" if text_types.is_utf(probe, size_bytes) else None
 
 
 _LETTERS = (

@@ -12,12 +12,13 @@ from daemon.config.settings import Settings
 from daemon.core.job import Entry
 from daemon.core.names import DONE_SUFFIX, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, SIDECAR_SUFFIXES, printable_path
 from daemon.files.inbox import Inbox
+from daemon.intake import unsupported
 from daemon.intake.filetype import Content
 from daemon.intake.ignored_names import DOWNLOAD_SUFFIXES
 from daemon.intake.overrides import FOLDER_FILE, Choice, WrongOptions, choose, options_of, too_large
 from daemon.intake.state import FileState, Mistake, Snapshot
 
-_EMPTY = "application/x-empty"
+_EMPTY = unsupported.EMPTY
 
 
 class Prerequisites:
@@ -36,7 +37,8 @@ class Prerequisites:
             OSError: a file beside it cannot be read.
         """
         settings = self._settings()
-        rules = settings.folder(printable_path(path.parent.relative_to(self._inbox.path)))
+        folder = printable_path(path.parent.relative_to(self._inbox.path))
+        rules = settings.folder(folder)
         beside = {sidecar.path.suffix: sidecar.path for sidecar in sidecars}
         if why := _too_large(sidecars) or (self._download_of(path) if content.media_type == _EMPTY else None):
             return why
@@ -50,6 +52,9 @@ class Prerequisites:
         choice = self._choose(path, state, content, sidecars, settings)
         if isinstance(choice, Mistake):
             return choice.why
+        if choice.recipe is None and rules.unsupported == "leave":
+            why = unsupported.explain(content.kind, content.media_type, size_bytes=1, folder=folder)
+            return f"it is not supported. {why}"
         if ".prompt" not in beside and lacks_prompt(settings, choice):
             return f"it waits for its prompt: write it to {path.name}.prompt in the same folder."
         return choice

@@ -64,3 +64,14 @@ BY_SUFFIX = {
     }.items()
     for suffix in suffixes.split()
 }
+
+TEXT_SUFFIXES = frozenset(
+    suffix
+    for suffixes in (
+        "txt text md markdown rst adoc org tex bib csv tsv log srt vtt sub nfo asc diz me",
+        "json jsonl ndjson xml xsl dtd yaml yml ini cfg conf properties toml html htm xhtml mht mhtml",
+        "eml emlx mbox ics vcf ldif rtf sql css js ts py rb pl php java c h cc cpp hpp cs go rs sh bash bat cmd",
+        "ps1 vbs r m lua swift kt diff patch po url reg",
+    )
+    for suffix in suffixes.split()
+)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from daemon import __version__
 from daemon.config.current import CurrentSettings
+from daemon.config.schema import Originals
 from daemon.core import durable
 from daemon.core.background import Background
 from daemon.core.errors import InboxdError
@@ -33,6 +34,7 @@ from processors import contract, protocol
 
 log = logging.getLogger(__name__)
 
+NOTE = "note.txt"  # beside an original that was passed on
 INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
 CANCELLING = "Cancelled: its file is being moved to outbox/failed."
 LOST = (
@@ -100,6 +102,30 @@ class Publisher:
             self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the result: {error}.")
 
         self._publish_result(Result(job=job, finished=finished, made_by=made_by, on_give_up=on_give_up))
+
+    def pass_on(self, job: Job, why: str) -> None:
+        """Publish the original of a queued job that no recipe applies to, unchanged, with a note that says why."""
+        note = self._layout.outbox.prepare_attempt(job) / NOTE
+        note.unlink(missing_ok=True)  # of an earlier try
+        content = result_documents.note_txt(job, why)
+        durable.write_file(note, content)
+        file = protocol.OutputFile(name=NOTE, sha256=durable.sha256_of(note), size_bytes=len(content))
+        finished = protocol.WorkFinished(
+            job=job.id,
+            attempt=job.attempt,
+            files=[file],
+            excerpt=why,
+            review=[why],
+            pages=None,
+            media_seconds=None,
+            details={},
+            seconds=0.0,
+        )
+
+        def on_give_up(error: Exception) -> None:
+            self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the file: {error}.")
+
+        self._make_result(Result(job=job, finished=finished, made_by=MadeBy(), on_give_up=on_give_up))
 
     def _make_result(self, result: Result) -> None:
         """Publish a result now, or as soon as the disks allow, or once the background has prepared the original."""
@@ -172,7 +198,11 @@ class Publisher:
             "keep": self._layout.outbox.staging / job.staging_name() / place,
             "archive": self._layout.outbox.archive_folder(job),
             "delete": None,
-        }[self._settings.value.folder(job.folder).originals]
+        }[self._policy(job)]
+
+    def _policy(self, job: Job) -> Originals:
+        """What becomes of the original of a finished job; without a recipe it is the only thing in its result."""
+        return self._settings.value.folder(job.folder).originals if job.recipe else "keep"
 
     def _end_publishing(self, job: Job, on_give_up: Callable[[Exception], None], error: Exception) -> None:
         """Give up publishing a result. What was prepared for it is of no use to the failure or to the next attempt."""
@@ -214,7 +244,7 @@ class Publisher:
         for file in result.finished.files:
             if not self._layout.outbox.has_output(job, file["name"], file["size_bytes"]):
                 raise ValueError(f"the worker reported an output that does not exist: {file['name']!r}")
-        policy = self._settings.value.folder(job.folder).originals
+        policy = self._policy(job)
         where = {
             "keep": path_within(place, original),
             "archive": f"archive:{job.folder}/{job.id}/{original.path.name}".replace(":/", ":"),

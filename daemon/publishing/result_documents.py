@@ -95,6 +95,19 @@ def error_txt(job: Job, kind: str, message: str) -> bytes:
     return "\n".join(lines).encode("utf-8", "backslashreplace")
 
 
+def note_txt(job: Job, why: str) -> bytes:
+    """The content of the note beside a file that no recipe applies to, for the owner of the file."""
+    lines = [
+        f"{job.path} was not processed. It is unchanged, in this folder.",
+        "",
+        printable_lines(why),
+        "",
+        f"Job {job.id}, received {iso(job.received_at)}, type {job.media_type}.",
+        "",
+    ]
+    return "\n".join(lines).encode("utf-8", "backslashreplace")
+
+
 def _head(job: Job, version: str) -> dict[str, object]:
     return {
         "schema": SCHEMA,

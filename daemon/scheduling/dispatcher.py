@@ -20,6 +20,7 @@ from daemon.core.names import result_stem
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
+from daemon.intake import unsupported
 from daemon.publishing.publisher import CANCELLING, INTERNAL_ERROR, LOST, Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement
@@ -100,13 +101,21 @@ class Dispatcher:
         for why, jobs in selection.parked.items():
             self._park(jobs, why)
         for job in selection.unsupported:
-            why = _why_unsupported(job)
-            self._settle_one(job, functools.partial(self._publishing.give_up, job, FailureKind.BAD_INPUT, why))
+            self._settle_one(job, functools.partial(self._settle_unsupported, job))
         for duplicate in selection.duplicates:
             self.has_more = True  # the jobs behind it may be duplicates, too
             self._settle_one(duplicate.job, functools.partial(self._duplicates.publish, duplicate))
         for job in selection.broken:
             self._set_aside(job)
+
+    def _settle_unsupported(self, job: Job) -> None:
+        """Pass a file that no recipe applies to on to the outbox, or fail it. (One that was to be left in the inbox was
+        taken before that was configured.) An empty file is a mistake of its producer."""
+        why = unsupported.explain(job.kind, job.media_type, size_bytes=job.size_bytes, folder=job.folder)
+        if job.size_bytes and self._settings.value.folder(job.folder).unsupported != "fail":
+            self._publishing.pass_on(job, why)
+        else:
+            self._publishing.give_up(job, FailureKind.BAD_INPUT, why)
 
     def _settle_one(self, job: Job, step: Callable[[], None]) -> None:
         try:
@@ -278,15 +287,3 @@ class Dispatcher:
     def parked(self) -> dict[str, str]:
         """The processors that cannot work now, and what they wait for."""
         return {pool.processor: pool.parked_for for pool in self._pools if pool.is_parked}
-
-
-def _why_unsupported(job: Job) -> str:
-    if job.size_bytes == 0:
-        return "The file is empty (0 bytes). Drop it again once it has content."
-    if job.kind is None:
-        return "This is no image, PDF, audio, video or text file that inboxd knows, or it is damaged at its beginning."
-    table = f'[inbox.folders."{job.folder}"]' if job.folder else "[inbox]"
-    return (
-        f"This is {job.kind} ({job.media_type}), and no recipe is bound to {job.kind} in this folder. "
-        f'To have such files processed, bind one in config.toml: {table} {job.kind} = "RECIPE".'
-    )

@@ -65,6 +65,7 @@ def test_result_does_not_take_the_name_of_a_folder_of_the_inbox(place: Place):
 
 
 def test_folder_named_failed_does_not_mix_with_failures(place: Place):
+    place.write_config(Place.TEXT.replace("[inbox]", '[inbox]\nunsupported = "fail"'))
     place.drop("failed/x.txt", "fine")
     place.drop("failed/y.bin", b"\x00\x01\x02")
     place.drain(check=1)
@@ -73,6 +74,7 @@ def test_folder_named_failed_does_not_mix_with_failures(place: Place):
 
 
 def test_unsupported_file_is_given_back_with_the_reason(place: Place):
+    place.write_config(Place.TEXT.replace("[inbox]", '[inbox]\nunsupported = "fail"'))
     place.drop("thing.bin", b"\x00\x01\x02\x03" * 50)
     place.drop("empty.txt", b"")
     place.drop("latin.txt", "ä".encode("latin-1"))
@@ -85,6 +87,30 @@ def test_unsupported_file_is_given_back_with_the_reason(place: Place):
         assert row["error"] in (folder / "error.txt").read_text()
         assert json.loads((folder / "error.json").read_text())["job"] == row["id"]
     place.verify()
+
+
+def test_unsupported_file_is_passed_on_with_a_note(place: Place):
+    place.drop("tools.zip", b"PK\5\6" + bytes(18))
+    place.drop("thing.bin", b"\0\1\2\3" * 50)
+    place.drain()
+    for file, words in (("tools.zip", "This is a ZIP archive. Unpack it"), ("thing.bin", "does not know this type")):
+        row = place.row(file)
+        assert (row["state"], row["recipe"], row["error"]) == ("done", None, None), row
+        assert words in row["review"]
+        folder = place.outbox / row["result_path"]
+        assert (folder / file).exists() and words in (folder / "note.txt").read_text()
+    place.verify()
+
+
+def test_unsupported_file_is_left_until_a_recipe_is_bound(place: Place):
+    place.write_config(Place.TEXT.replace('text = "count"', 'text = ""\nunsupported = "leave"'))
+    place.start()
+    path = place.drop("letter.rtf", "{\\rtf1 Hello}")
+    why = wait_for(lambda: json.loads(place.inboxd("status", "--json").stdout)["left_in_inbox"].get("letter.rtf"))
+    assert "This is an RTF document" in why and path.exists() and place.rows() == []
+    place.write_config(Place.TEXT)
+    place.inboxd("reload")
+    assert place.ended("letter.rtf")["recipe"] == "count"
 
 
 def test_names_are_preserved_whatever_they_contain(place: Place):
@@ -223,6 +249,7 @@ def test_taken_on_another_file_system_is_refused(place: Place):
 
 def test_outbox_on_another_file_system_gets_a_verified_copy(place: Place):
     requires.mounts()
+    place.write_config(Place.TEXT.replace("[inbox]", '[inbox]\nunsupported = "fail"'))
     place.drop("a.txt", "copied")
     place.drop("b.bin", b"\x00\x01")
     run = f"{sys.executable} -m daemon.cli run --drain --config {place.config}"

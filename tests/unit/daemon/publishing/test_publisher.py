@@ -298,13 +298,19 @@ def test_large_original_of_a_failure_is_copied_in_the_background(shop: Shop, lar
     assert (shop.settings.outbox / "failed" / "x" / "x.txt").read_text() == "the file"
 
 
-def test_large_file_without_a_recipe_fails_once(shop: Shop, large: None):
+@pytest.mark.parametrize(("unsupported", "parent"), [("fail", "failed"), ("pass", ".")])
+def test_large_file_without_a_recipe_is_published_once(tmp_path: Path, large: None, unsupported: str, parent: str):
+    tables = {**TABLES, "inbox": {**TABLES["inbox"], "unsupported": unsupported}}
+    shop = ManualDaemon(config.parse(tables, source=None, home=tmp_path))
     other = shop.settings.inbox.parent / "second"
     other.write_bytes(b"\x00\x01\x02\x03 nothing that is known")
     (shop.settings.inbox / "unknown.bin").hardlink_to(other)
     for _ in range(4):
         shop.turn()
-    assert [path.name for path in (shop.settings.outbox / "failed").iterdir()] == ["unknown"]
+    shop.store.close()
+    assert [path.parent.parent for path in shop.settings.outbox.rglob("unknown/unknown.bin")] == [
+        (shop.settings.outbox / parent).resolve()
+    ]
 
 
 def test_failed_copy_is_retried(shop: Shop, large: None, monkeypatch: pytest.MonkeyPatch):

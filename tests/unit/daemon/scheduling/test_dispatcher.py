@@ -1,6 +1,7 @@
 """Which jobs are started on which workers, and when; what commands and late messages change. The daemon's real parts,
 with workers that only receive what they are sent."""
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -144,11 +145,43 @@ def test_job_that_must_run_alone_shares_no_batch(bench: Bench):
 
 
 def test_file_without_a_recipe_fails_and_the_error_explains_how_to_assign_one(make_bench: Callable[..., Bench]):
-    bench = make_bench(inbox={"text": ""})
+    bench = make_bench(inbox={"text": "", "unsupported": "fail"})
     bench.drop("x.txt")
     job = bench.job("x.txt")
     assert (job.state, job.error_kind) == ("failed", "bad_input")
     assert '[inbox] text = "RECIPE"' in job.error and len(bench.workers) == 0
+
+
+@pytest.mark.parametrize("originals", ["keep", "delete", "archive"])
+def test_file_without_a_recipe_is_passed_on_unchanged_with_a_note(make_bench: Callable[..., Bench], originals: str):
+    bench = make_bench(inbox={"text": "", "originals": originals})
+    (bench.settings.inbox / "note.txt").write_text("the file")
+    bench.do("rescan")
+    bench.turn()
+    (job,) = bench.store.find("")
+    assert (job.state, job.error_kind, job.recipe, len(bench.workers)) == ("done", None, None, 0)
+    assert '[inbox] text = "RECIPE"' in job.review[0]
+    result = bench.settings.outbox / job.result_path
+    assert (result / "original" / "note.txt").read_text() == "the file", "whatever `originals` says"
+    assert job.review[0] in (result / "note.txt").read_text()
+    assert json.loads((result / "result.json").read_text())["original"]["policy"] == "keep"
+
+
+def test_file_that_cannot_be_passed_on_now_is_passed_on_later(make_bench: Callable[..., Bench], monkeypatch):
+    bench = make_bench(inbox={"text": ""})
+    refused = iter([True, True])
+
+    def refuse(*arguments: Any, real: Any = bench.folders.outbox.stage, **options: Any) -> None:
+        if next(refused, False):
+            raise OSError(28, "No space left on device")
+        real(*arguments, **options)
+
+    monkeypatch.setattr(bench.folders.outbox, "stage", refuse)
+    bench.drop("x.txt")
+    assert bench.job("x.txt").state == "queued"
+    for _ in range(5):
+        bench.wait(10)
+    assert [job.state for job in bench.store.find("")] == ["done"]
 
 
 def test_empty_file_fails_as_empty(bench: Bench):
