@@ -23,7 +23,7 @@ export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member wheel
+.PHONY: help install demo run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member wheel image
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -110,6 +110,12 @@ bench: $(DEVELOP)  ## measure intake, throughput and idle cost; writes benchmark
 wheel: $(INSTALLED)  ## build the wheel into dist/
 	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	@rm -rf build
+
+# podman or docker; TORCH: cpu, cuda or none
+CONTAINER ?= $(shell command -v podman || command -v docker || echo podman)
+TORCH ?= $(if $(filter yes,$(GPU)),cuda,cpu)
+image:  ## build the container image (TORCH=cpu, cuda or none; see docs/containers.md)
+	$(CONTAINER) build --build-arg TORCH=$(TORCH) $(IMAGE_OPTIONS) -t localhost/inboxd:$(TORCH) -f container/Containerfile .
 
 clean:  ## remove the demo's folders and the virtual environment; inbox, outbox and state stay
 	rm -rf .demo $(VENV) build dist *.egg-info

@@ -52,7 +52,7 @@ _DESCRIPTION = (
     "reads images and PDF pages; Whisper transcribes audio and video. The complete result appears as a folder in the "
     "outbox, and each job is a row in the job log."
 )
-_SEE_ALSO = "README.md, docs/settings.md and docs/operating.md in the clone that inboxd was installed from"
+_SEE_ALSO = "README.md and docs/, in the clone, or in the folder daemon/resources of the installed package"
 
 
 def text() -> str:

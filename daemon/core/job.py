@@ -15,7 +15,7 @@ DROPPED = "inbox"  # the source of a job whose file was put into the inbox
 
 
 class JobState(StrEnum):
-    """The state of a job; see the table of file states in README.md."""
+    """The state of a job; see the table of file states in docs/life-cycle.md."""
 
     QUEUED = "queued"  # taken, waits for a worker
     RUNNING = "running"  # a worker processes it

@@ -108,11 +108,11 @@ def test_commands_that_need_the_daemon_name_how_to_start_it(done: Place):
         assert "inboxd run" in refused.stderr, arguments
 
 
-def test_missing_config_is_a_config_error(tmp_path: Path):
+def test_missing_config_that_is_named_is_a_config_error(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-m", "daemon.cli", "jobs"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "INBOXD_CONFIG": "none.toml"},
         capture_output=True,
         text=True,
     )

@@ -1,4 +1,4 @@
-"""One test per row of the README's table of file states: create the state by hand, then run recovery once."""
+"""One test per row of the table in docs/life-cycle.md: create the state by hand, then run recovery once."""
 
 import errno
 import os
