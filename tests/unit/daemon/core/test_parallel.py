@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import pytest
 
@@ -42,6 +43,20 @@ def test_all_have_returned_before_an_unexpected_error_is_raised():
 def test_eight_wait_at_the_same_time():
     meeting = threading.Barrier(8, timeout=10)
     assert parallel.run_all([lambda: meeting.wait() and None] * 16) == [None] * 16
+
+
+def test_no_more_than_eight_run_at_the_same_time():
+    running: set[int] = set()
+    most: list[int] = []
+
+    def operation(number: int) -> None:
+        running.add(number)
+        most.append(len(running))
+        time.sleep(0.001)  # so that all threads get their share
+        running.discard(number)
+
+    parallel.run_all([lambda number=number: operation(number) for number in range(200)])
+    assert 1 < max(most) <= 8 and len({thread.name for thread in threading.enumerate() if "disk" in thread.name}) == 8
 
 
 def test_few_operations_stay_in_the_calling_thread():

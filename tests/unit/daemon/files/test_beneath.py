@@ -217,3 +217,41 @@ def test_folder_that_cannot_be_held_leaves_no_descriptor_open(shared: Path, monk
     with pytest.raises(PermissionError):
         beneath.HeldFolder(shared / "own").hold()
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_special_bits_of_a_folder_are_preserved(tmp_path: Path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own").chmod(0o7777)
+    beneath.make_private(tmp_path / "own")
+    assert mode_of(tmp_path / "own") == 0o7700
+
+
+def test_renaming_back_is_logged_and_an_unmoved_folder_is_not_renamed(
+    shared: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    (shared / "own").mkdir()
+    held = beneath.HeldFolder(shared / "own")
+    held.hold()
+    (shared / "own").rename(shared / "aside")
+    held.refresh()
+    assert "renamed it back" in caplog.text
+    monkeypatch.setattr(durable, "rename_noreplace", lambda *_: pytest.fail("it was renamed"))
+    held.refresh()
+    held.release()
+
+
+def test_folder_is_made_again_where_its_mode_may_not_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:  # as RestrictSUIDSGID= of systemd.exec(5) does
+        raise PermissionError
+
+    root = tmp_path / "root"
+    root.mkdir(mode=0o750)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    umask = os.umask(0o077)
+    try:
+        with beneath.opened(root, root / "a" / "b", make=True):
+            pass
+        assert os.umask(0o077) == 0o077, "restored"
+    finally:
+        os.umask(umask)
+    assert mode_of(root / "a") == mode_of(root / "a" / "b") == 0o750

@@ -109,6 +109,14 @@ def test_error_of_a_disk_does_not_count_as_absence(inbox: Inbox, monkeypatch, pl
     assert inbox.look(file) is not None
 
 
+def test_only_files_are_sidecars(inbox: Inbox):
+    file = _write(inbox.path / "x.txt")
+    (inbox.path / "x.txt.toml").mkdir()
+    (inbox.path / "x.txt.done").symlink_to(file)
+    sidecar = _write(inbox.path / "x.txt.prompt")
+    assert [entry.path for entry in inbox.sidecars(file)] == [sidecar]
+
+
 def test_refusal_names_the_type_of_the_file(inbox: Inbox, monkeypatch):
     monkeypatch.chdir(inbox.path)
     os.mkfifo("pipe")

@@ -193,3 +193,24 @@ def test_pause_between_tries_grows_to_a_limit(inbox: InboxHarness, monkeypatch):
             now += pauses[-1]
             inbox.intake.step(now)
     assert pauses == sorted(pauses) and 0 < pauses[0] < 2 * pauses[-1] and pauses[-1] <= 4.1
+
+
+def test_file_whose_folder_cannot_be_made_durable_returns_and_the_others_are_queued(inbox: InboxHarness, monkeypatch):
+    for name in ("a.txt", "bad.txt", "c.txt"):
+        inbox.write(name)
+    real = inbox.layout.inbox.fsync_taken
+
+    def fsync_taken(jobs: list[str], folders) -> None:
+        if any((inbox.layout.inbox.taken / job / "bad.txt").exists() for job in jobs):
+            raise OSError(errno.EIO, "an injected error")
+        real(jobs, folders)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox.layout.inbox, "fsync_taken", fsync_taken)
+        inbox.scan(now=10.0)
+        inbox.intake.step(13.0)
+        for _ in range(20):
+            inbox.disk_retry.retry(at_once=True)
+        assert inbox.files() == ["a.txt", "c.txt"]
+        assert "cannot be added to the job log: A file cannot be read or written" in inbox.left("bad.txt")
+        assert (inbox.path / "bad.txt").exists() and inbox.disk_retry.next_try() is None

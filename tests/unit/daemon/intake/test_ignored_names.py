@@ -34,6 +34,7 @@ from daemon.intake.ignored_names import IgnorePatterns, is_ignored
         "note.txt~",
         "~$letter.docx",
         "~syncthing~photo.jpg.tmp",
+        "~syncthing~photo.jpg",
         "Thumbs.db",
         "THUMBS.DB",
         "Desktop.ini",

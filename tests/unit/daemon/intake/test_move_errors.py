@@ -1,5 +1,6 @@
 """Files that cannot be moved are reported once, by the name that their owner knows, and retried after long pauses."""
 
+import errno
 import logging
 import os
 import subprocess
@@ -95,6 +96,18 @@ def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: InboxH
         assert path.read_text() == "text"
     finally:
         subprocess.run(["umount", inbox.path / "sub"], check=True)
+
+
+def test_refusal_that_the_permissions_do_not_explain_is_described_as_it_is(inbox: InboxHarness, monkeypatch):
+    path = inbox.write("sub/a.txt")
+
+    def refuse(*_: object) -> None:  # as a security module does
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(inbox.layout.inbox, "take", refuse)
+    inbox.scan(now=10.0)
+    inbox.intake.step(13.0)
+    assert f"{path} cannot be read or written: Permission denied" in inbox.intake.left[path]
 
 
 def test_error_below_taken_is_the_same_message_each_time(inbox: InboxHarness, caplog):

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import pytest
 from inbox_harness import InboxHarness
 
+from daemon.core.errors import StorageError
 from daemon.core.messages import LookAt
+from daemon.intake.readiness import DRAIN_TRIES
 
 
 def test_hidden_folder_is_not_scanned_even_if_it_was_renamed_in(inbox: InboxHarness):
@@ -181,3 +183,44 @@ def test_unreadable_folder_is_reported_and_does_not_delay_others(inbox: InboxHar
     inbox.intake.step(20.0)
     assert inbox.intake.left == {}
     assert inbox.intake.step(23.0) == 1
+
+
+def test_inbox_that_disappears_during_its_scan_is_a_problem_of_the_disk(inbox: InboxHarness, monkeypatch):
+    def gone(folder: Path):
+        inbox.path.rename(inbox.path.with_name("elsewhere"))
+        raise FileNotFoundError(errno.ENOENT, "an injected error")
+        yield
+
+    inbox.layout.lock()
+    monkeypatch.setattr(inbox.layout.inbox, "scan", gone)
+    with pytest.raises(StorageError, match="does not exist"):
+        inbox.scan(now=10.0)
+    inbox.layout.unlock()
+
+
+def test_drain_waits_for_an_unreadable_folder_only_a_few_times(inbox: InboxHarness, monkeypatch):
+    bad, real = inbox.write("a/x.txt").parent, inbox.layout.inbox.scan
+
+    def fail(folder: Path):
+        if folder == bad:
+            raise OSError(errno.EIO, "an injected error")
+        yield from real(folder)
+
+    assert not inbox.intake.is_scanning
+    pauses, is_quiet = [], []
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox.layout.inbox, "scan", fail)
+        inbox.scan(now=10.0)
+        now = 10.0
+        for _ in range(10):
+            is_quiet.append(inbox.intake.is_quiet)
+            pauses.append(inbox.intake.next_look(now))
+            now += pauses[-1]
+            inbox.intake.step(now)
+    assert is_quiet == [False] * (DRAIN_TRIES - 1) + [True] * (11 - DRAIN_TRIES)
+    assert pauses == sorted(pauses) and pauses[-1] > 4 * pauses[0]
+    now += inbox.intake.next_look(now)
+    inbox.intake.step(now)  # it can be read again
+    monkeypatch.setattr(inbox.layout.inbox, "scan", fail)
+    inbox.scan(now + 100.0)
+    assert inbox.intake.next_look(now + 100.0) == pauses[0], "the pauses begin again"

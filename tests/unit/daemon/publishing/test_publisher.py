@@ -177,6 +177,8 @@ def test_file_changed_without_a_new_mtime_is_processed_again(shop: Shop):
     alter_in_secret(shop, job)
     shop.receive(1, finished(shop, job))
     assert shop.state(job) == "queued" and shop.store.get(job.id).sha256 == hashlib.sha256(b"THE FILE").hexdigest()
+    (attempt,) = shop.store._connection.exec_driver_sql("SELECT outcome, error FROM attempts").all()
+    assert tuple(attempt) == ("changed", "the file changed during processing")
     shop.receive(1, protocol.BatchDone())
     shop.receive(1, finished(shop, shop.next_job()))
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "THE FILE"

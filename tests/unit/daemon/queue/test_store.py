@@ -1,5 +1,6 @@
 import contextlib
 import sqlite3
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -483,3 +484,7 @@ def test_stale_attempts_are_refused_among_others_in_one_transaction(store: Store
     assert store.finish_results(publishing) == [] and store.intend_results([]) == []
     assert store.counts() == {"queued": 1, "publishing": 1, "running": 1, "done": 1}
     assert store.still_open([job.id for job in jobs]) == {job.id for job in jobs[:3]}
+
+
+def test_rows_have_the_time_in_microseconds():
+    assert abs(now_us() / 1e6 - time.time()) < 5

@@ -1,5 +1,6 @@
 """Reuse of an earlier result. Whatever that contains by now, the daemon keeps running and the file is processed."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from manual_daemon import ManualDaemon, finished
 
 from daemon import config
+from daemon.core.errors import InboxdError, StartOver, StorageError
 from daemon.core.job import Job
 from processors import protocol
 
@@ -61,12 +63,52 @@ def shop(tmp_path: Path):
     made.store.close()
 
 
+def test_skipped_duplicate_gets_a_note(shop: Shop):
+    config_of_the_inbox = {**TABLES, "inbox": {**INBOX, "duplicates": "skip"}}
+    shop.app.settings.replace(config.parse(config_of_the_inbox, source=None, home=shop.settings.inbox.parent))
+    assert shop.again() == "reused"
+    result = shop.settings.outbox / "again"
+    (note,) = json.loads((result / "result.json").read_bytes())["files"]
+    text = (result / note["name"]).read_bytes()
+    assert text == b"again.txt has the same content as x.txt, whose result is in x.\n"
+    assert (note["sha256"], note["size_bytes"]) == (hashlib.sha256(text).hexdigest(), len(text))
+    assert not (result / "out.txt").exists()
+
+
+@pytest.mark.parametrize("error", [StartOver("The job log was replaced."), StorageError("The disk is full.")])
+def test_error_of_the_daemon_is_no_error_of_a_job(shop: Shop, monkeypatch: pytest.MonkeyPatch, error: InboxdError):
+    def fail(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.dispatcher._duplicates, "publish", fail)
+        if isinstance(error, StartOver):
+            with pytest.raises(StartOver):
+                shop.drop("again.txt")
+            return
+        shop.drop("again.txt")
+        assert shop.store.counts() == {"done": 1, "queued": 1}, "it is not given up"
+    shop.clock.seconds += 10
+    shop.turn()
+    assert shop.store.counts() == {"done": 2}
+
+
+def test_cancellation_of_a_job_that_is_forgotten_does_nothing(shop: Shop):
+    shop.dispatcher._cancel("no such job")
+    assert shop.store.counts() == {"done": 1}
+
+
 def _file(shop: Shop) -> dict[str, Any]:
     return json.loads((shop.result / "result.json").read_bytes())["files"][0]
 
 
 def test_unchanged_result_is_reused(shop: Shop):
     assert shop.again() == "reused"
+    columns = "processor, engine, model, device"
+    rows = shop.store._connection.exec_driver_sql(f"SELECT {columns}, duplicate_of FROM jobs ORDER BY received_at")
+    earlier, duplicate = rows.all()
+    assert tuple(earlier[:4]) == tuple(duplicate[:4]) == ("plaintext", "hand", "m", "cpu")
+    assert (earlier.duplicate_of is None) and duplicate.duplicate_of
     assert (shop.settings.outbox / "again/out.txt").read_bytes() == (shop.result / "out.txt").read_bytes()
 
 

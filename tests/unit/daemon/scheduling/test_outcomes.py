@@ -294,6 +294,8 @@ def test_failure_to_write_outputs_is_charged_only_if_the_disk_works_throughout(b
         bench.wait(10)
     bench.fail_file("x.txt", FailureKind.STORAGE)
     assert bench.job("x.txt").charged == 1
+    last = "SELECT outcome FROM attempts ORDER BY attempt DESC LIMIT 1"
+    assert bench.store._connection.exec_driver_sql(last).scalar_one() == "error", "not: the disk"
 
 
 def test_failure_while_the_inbox_is_absent_is_not_charged(bench: Bench):
@@ -419,3 +421,19 @@ def test_idle_worker_ends_to_make_room_for_another_with_work(make_bench: Callabl
     bench.turn()
     bench.load(2)
     assert [job.name for job in bench.worker(2).jobs.values()] == ["y.txt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "The file is empty (0 bytes)."),
+        (b"\x00\x01\x02\x03 nothing that is known", "This is no image, PDF, audio, video or text file"),
+    ],
+)
+def test_file_that_no_recipe_is_for_fails_with_the_reason(bench: Bench, content: bytes, words: str):
+    (bench.settings.inbox / "x").write_bytes(content)
+    bench.do("rescan")
+    for _ in range(3):
+        bench.wait(1)
+    job = bench.job("x")
+    assert (job.state, job.error_kind) == ("failed", "bad_input") and job.error.startswith(words)

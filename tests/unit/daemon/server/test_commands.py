@@ -387,3 +387,15 @@ def test_uploads_that_nobody_submits_are_removed_daily(daemon: ManualDaemon):
     os.utime(stale, (0, 0))
     daemon.do("tidy")
     assert not stale.exists()
+
+
+def test_retry_of_a_job_that_waits_for_its_backoff_starts_it_now(daemon: ManualDaemon):
+    job = _running(daemon)
+    daemon.fail(1, job)
+    daemon.end_batch()
+    assert daemon.store.get(job.id).run_at > daemon.clock.now_us()
+    daemon.turn()
+    assert daemon.store.get(job.id).state is JobState.QUEUED
+    assert daemon.ask("retry", job=job.id)["ok"]
+    daemon.turn()
+    assert daemon.store.get(job.id).state is JobState.RUNNING
