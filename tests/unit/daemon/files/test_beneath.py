@@ -255,3 +255,10 @@ def test_folder_is_made_again_where_its_mode_may_not_be_changed(tmp_path: Path, 
     finally:
         os.umask(umask)
     assert mode_of(root / "a") == mode_of(root / "a" / "b") == 0o750
+
+
+def test_folder_of_another_user_with_the_sticky_bit_protects_names(shared: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert not beneath.protect_names(shared)
+    shared.chmod(0o1777)
+    assert beneath.protect_names(shared)

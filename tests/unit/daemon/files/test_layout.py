@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 import subprocess
 import threading
 from pathlib import Path
@@ -29,6 +30,13 @@ def test_state_folder_in_the_inbox_is_refused_by_its_name(tmp_path: Path):
     layout = Layout(inbox=tmp_path / "a", outbox=tmp_path / "b", state=tmp_path / "a" / "c")
     with pytest.raises(LayoutError, match=f"the state folder {tmp_path}/a/c overlap"):
         layout.prepare()
+
+
+def test_state_folder_is_private_and_the_others_follow_the_umask(layout: Layout):
+    umask = os.umask(0o022)
+    os.umask(umask)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) & 0o777 for path in (layout.state, layout.outbox.path)}
+    assert modes == {layout.state: 0o700, layout.outbox.path: 0o777 & ~umask}
 
 
 def test_second_lock_is_refused_with_the_process_of_the_first(layout: Layout):
@@ -189,5 +197,6 @@ def test_folder_that_cannot_be_created_is_reported_with_its_fix(tmp_path: Path, 
 
     monkeypatch.setattr(durable, "make_folder", fail)
     made = Layout(inbox=tmp_path / "inbox", outbox=tmp_path / "outbox", state=tmp_path / "state")
-    with pytest.raises(StorageError if code in _MAY_PASS else LayoutError, match=os.strerror(code)):
+    with pytest.raises(StorageError if code in _MAY_PASS else LayoutError, match=os.strerror(code)) as caught:
         made.prepare()
+    assert ("Mount it writable" in caught.value.fix or "writable" in caught.value.fix) is (code == errno.EROFS)

@@ -214,3 +214,33 @@ def test_file_whose_folder_cannot_be_made_durable_returns_and_the_others_are_que
         assert inbox.files() == ["a.txt", "c.txt"]
         assert "cannot be added to the job log: A file cannot be read or written" in inbox.left("bad.txt")
         assert (inbox.path / "bad.txt").exists() and inbox.disk_retry.next_try() is None
+
+
+def test_file_from_the_future_was_claimed_at_once(inbox: InboxHarness, monkeypatch):
+    inbox.write("a.txt")
+    inbox.scan(now=10.0)
+    monkeypatch.setattr("daemon.intake.claimer.time", SimpleNamespace(time=lambda: 0.0, monotonic=time.monotonic))
+    assert inbox.intake.step(13.0) == 1
+    claims = inbox.intake.claims.as_dict()
+    assert (sum(claims["counts"]), claims["sum"]) == (1, 0.0)
+
+
+def test_file_that_failed_often_is_taken_soon_after_it_was_replaced(inbox: InboxHarness, monkeypatch):
+    path = inbox.write("a.txt")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "an injected error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox.layout.inbox, "take", fail)
+        inbox.scan(now=10.0)
+        now = 13.0
+        for _ in range(12):
+            inbox.intake.step(now)
+            now += inbox.intake.next_look(now) + 0.01
+        inbox.intake.step(now)
+        pause = inbox.intake.next_look(now)
+    assert pause > 3.0
+    path.write_text("another content")
+    inbox.scan(now + 0.1)
+    assert inbox.intake.next_look(now + 0.1) == pytest.approx(2.0) and inbox.intake.step(now + 2.2) == 1

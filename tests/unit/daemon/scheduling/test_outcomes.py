@@ -10,6 +10,7 @@ from bench import TABLES, Bench
 from manual_daemon import finished
 
 from daemon import config
+from daemon.core.messages import WorkerMessage
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind, WorkProgress
@@ -92,6 +93,7 @@ def test_outcome_from_a_worker_that_has_exited_changes_nothing(bench: Bench):
     late = finished(bench, bench.job("x.txt"))
     bench.exit_worker(1)
     before = bench.job("x.txt")
+    assert bench.app.outcomes.accept(WorkerMessage(worker=1, message=late)) is None
     bench.receive(1, late)
     assert bench.job("x.txt") == before and not bench.dispatcher.is_busy
 

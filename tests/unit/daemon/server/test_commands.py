@@ -399,3 +399,17 @@ def test_retry_of_a_job_that_waits_for_its_backoff_starts_it_now(daemon: ManualD
     assert daemon.ask("retry", job=job.id)["ok"]
     daemon.turn()
     assert daemon.store.get(job.id).state is JobState.RUNNING
+
+
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_retry_applies_a_corrected_config_unless_the_file_chose_its_recipe(daemon: ManualDaemon, is_chosen: bool):
+    if is_chosen:
+        (daemon.settings.inbox / "x.txt.toml").write_text('recipe = "count"')
+    job = _running(daemon)
+    daemon.fail(1, job, FailureKind.BAD_INPUT)
+    daemon.end_batch()
+    recipes = {"count": {"processor": "plaintext"}, "other": {"processor": "plaintext"}}
+    tables = {**TABLES, "inbox": {"text": "other", "settle_seconds": 0.0}, "recipes": recipes}
+    daemon.app.settings.replace(config.parse(tables, source=None, home=daemon.settings.inbox.parent))
+    assert daemon.ask("retry", job=job.id)["ok"]
+    assert daemon.store.get(job.id).recipe == ("count" if is_chosen else "other")
