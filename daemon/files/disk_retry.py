@@ -251,7 +251,7 @@ def _sweep(folder: Path) -> None:
 def describe(error: OSError | InboxdError) -> str:
     """Describe an error and how to fix it."""
     if isinstance(error, InboxdError):
-        return f"{error.what} {error.fix}"
+        return f"{error.what} {error.fix}".strip()
     where = _shown(os.fsdecode(error.filename2 or error.filename or ""))
     advice = {
         errno.ENOSPC: "Free some space there.",

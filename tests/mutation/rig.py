@@ -85,7 +85,12 @@ TESTS = {  # module: its unit tests, which are run first
     ),
     "intake.claimer": ("intake/test_claimer", "intake/test_intake", "recovery/test_startup"),
     "intake.describer": ("intake/test_describer", "intake/test_intake", "intake/test_foreign_options"),
-    "intake.settling": ("intake/test_settling", "intake/test_scanner", "intake/test_intake"),
+    "intake.settling": (
+        "intake/test_settling",
+        "intake/test_prerequisites",
+        "intake/test_scanner",
+        "intake/test_intake",
+    ),
     "intake.move_errors": ("intake/test_move_errors", "intake/test_claimer", "intake/test_intake"),
     "intake.hasher": ("intake/test_hasher", "intake/test_intake"),
     "files.inbox": ("files/test_inbox", "files/test_originals", "intake/test_claimer", "recovery/test_startup"),

@@ -247,6 +247,7 @@ def test_failed_fsync_is_never_repeated_on_the_same_file(tmp_path: Path, monkeyp
     assert disk.tried.count(inode) == 1 and path.stat().st_ino != inode and path.read_text() == "text"
     syncer.sync(path)
     assert disk.tried[-1] == path.stat().st_ino, "the copy is trusted"
+    assert syncer._untrusted == set(), "nothing is remembered of a file that was replaced"
 
 
 def test_symbolic_link_is_not_synced(tmp_path: Path):

@@ -262,3 +262,9 @@ def test_folder_of_another_user_with_the_sticky_bit_protects_names(shared: Path,
     assert not beneath.protect_names(shared)
     shared.chmod(0o1777)
     assert beneath.protect_names(shared)
+
+
+def test_folder_that_is_private_already_is_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "own").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "fchmod", lambda *_: pytest.fail("its permissions were set"))
+    beneath.make_private(tmp_path / "own")

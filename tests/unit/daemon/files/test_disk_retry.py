@@ -341,6 +341,7 @@ def test_error_without_advice_or_path_is_described():
     assert describe(OSError(errno.ENODEV, "Gone", "/a", None, "/b")) == "/b cannot be read or written: Gone."
     assert describe(OSError("odd")) == "A file cannot be read or written: odd."
     assert describe(StorageError("It is locked.", "Wait.")) == "It is locked. Wait."
+    assert describe(StorageError("It is locked.")) == "It is locked."
 
 
 def test_path_through_a_descriptor_is_shown_as_its_folder(tmp_path: Path):

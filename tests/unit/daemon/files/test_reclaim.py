@@ -113,3 +113,13 @@ def test_link_where_only_this_user_can_put_it_is_refused(tmp_path: Path, monkeyp
     (tmp_path / "inbox" / ".taken").symlink_to(tmp_path)
     with pytest.raises(LayoutError, match="symbolic link"):
         start(tmp_path)
+
+
+def test_folder_that_is_renamed_while_the_daemon_runs_is_renamed_back_by_its_check(shared: Path):
+    first, job = start(shared), new_id()
+    (first.inbox.taken / job).mkdir()
+    for place in ("inbox/.taken", "outbox/.staging"):
+        (shared / place).rename(shared / f"{place}.aside")
+    first.check()
+    assert (shared / "inbox/.taken" / job).is_dir() and (shared / "outbox/.staging").is_dir()
+    first.unlock()

@@ -12,6 +12,7 @@ import pytest
 from inbox_harness import InboxHarness
 
 from daemon.core import durable
+from daemon.core.errors import StorageError
 from daemon.intake import claimer
 
 
@@ -244,3 +245,24 @@ def test_file_that_failed_often_is_taken_soon_after_it_was_replaced(inbox: Inbox
     path.write_text("another content")
     inbox.scan(now + 0.1)
     assert inbox.intake.next_look(now + 0.1) == pytest.approx(2.0) and inbox.intake.step(now + 2.2) == 1
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_files_stay_taken_while_the_job_log_cannot_be_written(inbox: InboxHarness, monkeypatch, is_alone: bool):
+    for name in ("a.txt", "b.txt"):
+        inbox.write(name)
+    errors: list[Exception] = [RuntimeError("a mistake")] if is_alone else []  # then one by one
+
+    def insert(*_: object, **__: object) -> None:
+        raise errors.pop() if errors else StorageError("The job log is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox.store, "insert", insert)
+        inbox.scan(now=10.0)
+        inbox.intake.step(13.0)
+        for _ in range(8):
+            inbox.disk_retry.retry(at_once=True)
+        assert list(inbox.path.glob("*.txt")) == [] and inbox.intake.left == {}
+        assert inbox.disk_retry.problem == f"{2 if is_alone else 1} steps wait: The job log is full."
+    inbox.disk_retry.retry(at_once=True)
+    assert inbox.files() == ["a.txt", "b.txt"]

@@ -620,3 +620,12 @@ def test_job_is_queued_again_once_the_job_log_can_be_written(bench: Bench, monke
     assert bench.job("x.txt").state == "running"
     bench.wait(10)
     assert (bench.job("x.txt").state, bench.job("x.txt").charged) == ("queued", 1)
+
+
+def test_worker_gets_what_it_needs_to_know_of_a_job(bench: Bench):
+    bench.begin("x.txt")
+    job = bench.job("x.txt")
+    (works,) = [message for message in bench.connection().sent if isinstance(message, protocol.Batch)]
+    (work,) = works.works
+    assert (work["job"], work["attempt"], work["recipe"], work["stem"]) == (job.id, 1, "count", "x")
+    assert (work["kind"], work["media_type"]) == ("text", "text/plain")

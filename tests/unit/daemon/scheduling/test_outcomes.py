@@ -383,6 +383,7 @@ def test_worker_whose_options_have_changed_ends_when_it_is_idle(make_bench: Call
     bench.end_batch()
     assert bench.worker().state is WorkerState.ENDING
     bench.exit_worker(1)
+    assert [pool for pool in bench.app.dispatcher._pools if pool.is_retired] == [], "nothing is remembered of it"
     bench.drop("y.txt")
     assert len(bench.workers) == 1 and bench.worker(2).state is WorkerState.LOADING
 

@@ -413,3 +413,8 @@ def test_retry_applies_a_corrected_config_unless_the_file_chose_its_recipe(daemo
     daemon.app.settings.replace(config.parse(tables, source=None, home=daemon.settings.inbox.parent))
     assert daemon.ask("retry", job=job.id)["ok"]
     assert daemon.store.get(job.id).recipe == ("count" if is_chosen else "other")
+
+
+def test_retry_of_no_job_is_refused(daemon: ManualDaemon):
+    answer = daemon.ask("retry")
+    assert not answer["ok"] and answer["error"].startswith("No job id begins with ''") and answer["exit_code"] == 64
