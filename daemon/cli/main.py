@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import jobs, layouts, maintenance, models, run, service, setup, web
+from daemon.cli import jobs, layouts, maintenance, models, run, service, setup, submit, web
 from daemon.core.errors import InboxdError
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app.add_typer(config_app, name="config")
 _CLICK_USAGE = 2
 
 for _command in (
-    *(run.run, run.process, web.web),
+    *(run.run, run.process, submit.submit, web.web),
     *(service.status, jobs.jobs, jobs.show, service.recipes),
     *(maintenance.verify, maintenance.backup, maintenance.metrics, service.watch, maintenance.doctor),
     *(jobs.retry, jobs.cancel, service.pause, service.resume, service.unload, service.reload, maintenance.prune),

@@ -145,7 +145,7 @@ class Feed:
     # ---------------------------------------------------------------------------------------- the control socket
 
     def adopt(self, connection: socket.socket, arguments: Mapping[str, object]) -> dict[str, object] | None:
-        """Take a connection over whose request was `subscribe`; otherwise, return the refusal. Any thread may call
+        """Take a connection over whose request was `subscribe`; otherwise, return the refusal. Every thread may call
         this."""
         try:
             command = api.Subscribe.model_validate(dict(arguments))

@@ -56,6 +56,7 @@ OWNERS = {  # the only modules that may import it
         "cli.layouts",
         "cli.setup",
         "cli.manpage",
+        "cli.submit",
         "cli.web",
     },
     "uvicorn": {"web.server"},
