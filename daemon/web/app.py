@@ -19,13 +19,23 @@ from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
 from daemon.web import actions, files, jobs, system
 from daemon.web.backend import Backend
+from daemon.web.compat import docling, open_webui, openai, openai_chat, whisper_asr
+from daemon.web.compat.detail import detail_shape
 from daemon.web.errors import Shape, WebError, api_shape, translate
 from daemon.web.guard import Guard, shape_for
 
 log = logging.getLogger(__name__)
 
-ROUTES: list[BaseRoute] = [*jobs.ROUTES, *files.ROUTES, *actions.ROUTES, *system.ROUTES]
-SHAPES: Mapping[str, Shape] = {"/": api_shape}
+COMPATIBLE: list[BaseRoute] = [
+    *openai.ROUTES,
+    *openai_chat.ROUTES,
+    *docling.ROUTES,
+    *open_webui.ROUTES,
+    *whisper_asr.ROUTES,
+]
+ROUTES: list[BaseRoute] = [*jobs.ROUTES, *files.ROUTES, *actions.ROUTES, *system.ROUTES, *COMPATIBLE]
+OTHERS = ("/v1/convert/", "/v1/status/", "/v1/result/", "/asr", "/detect-language")
+SHAPES: Mapping[str, Shape] = {"/": api_shape} | dict.fromkeys(OTHERS, detail_shape)
 
 
 def build(settings: Settings) -> Starlette:

@@ -1,0 +1,124 @@
+"""The part of docling-serve's API that Open WebUI and paperless-gpt use: convert one file, at once or by task.
+
+Reference: https://github.com/docling-project/docling-serve/blob/main/docs/usage.md. A task is a job. Its options for
+OCR and pictures are accepted and have no effect: the recipe decides.
+"""
+
+import time
+from collections.abc import Collection
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from daemon.core.errors import UsageError
+from daemon.core.job import JobState
+from daemon.queue.rows import JobRow
+from daemon.web.backend import backend_of
+from daemon.web.compat.work import FOLDER, Finished, finished, only_file, submit, wait_for
+from daemon.web.errors import WebError
+from daemon.web.forms import Form, received_form
+from daemon.web.jobs import MAX_WAIT_SECONDS, parse_number
+
+_FORMATS = ("md", "text")  # which can be had; the others of docling are its own document types
+_STATUS = {
+    JobState.QUEUED: "pending",
+    JobState.RUNNING: "started",
+    JobState.PUBLISHING: "started",
+    JobState.DONE: "success",
+    JobState.FAILED: "failure",
+    JobState.CANCELLED: "failure",
+}
+
+
+async def convert(request: Request) -> Response:
+    started = time.monotonic()
+    job_id, formats = await _submit(request)
+    return await _document(await wait_for(request, job_id), formats, time.monotonic() - started)
+
+
+async def convert_later(request: Request) -> Response:
+    job_id, _ = await _submit(request)
+    row = await backend_of(request).read(lambda log: log.find(job_id))
+    return JSONResponse(_task(row))
+
+
+async def poll(request: Request) -> Response:
+    seconds = parse_number(request.query_params, "wait", 0, MAX_WAIT_SECONDS)
+    row = await _row(request)
+    return JSONResponse(_task(await backend_of(request).events.wait_for_end(row["id"], seconds)))
+
+
+async def show_result(request: Request) -> Response:
+    row = await _row(request)
+    if not JobState(row["state"]).is_final:
+        raise WebError(404, "not_ready", "Task result not found. Please wait for a completion status.")
+    found = await finished(backend_of(request), row)
+    return await _document(found, _FORMATS, row["run_seconds"] or 0.0)
+
+
+async def _submit(request: Request) -> tuple[str, Collection[str]]:
+    """Hand the file of the form over; return the job and the formats of the answer."""
+    backend = backend_of(request)
+    backend.require_daemon()
+    async with received_form(request, backend.receiver, {"files"}) as form:
+        formats = _formats(form)
+        if form.get("target_type", "inbody") != "inbody":
+            raise WebError(422, "unsupported", "Only target_type=inbody is supported.")
+        return await submit(backend, only_file(form), {}), formats
+
+
+def _formats(form: Form) -> Collection[str]:
+    wanted = form.fields.get("to_formats", ["md"])
+    found = [each for each in _FORMATS if each in wanted]
+    if not found:
+        raise WebError(422, "unsupported", f"Of to_formats, inboxd knows {' and '.join(_FORMATS)}.")
+    return found
+
+
+async def _row(request: Request) -> JobRow:
+    """The job of a task; only those that came through these APIs, by their complete id."""
+    task = request.path_params["task"]
+    try:
+        row = await backend_of(request).read(lambda log: log.find(task))
+    except UsageError:
+        row = None
+    if row is None or row["id"] != task or row["folder"] != FOLDER:
+        raise WebError(404, "not_found", "Task not found.")
+    return row
+
+
+def _task(row: JobRow) -> dict[str, object]:
+    return {
+        "task_id": row["id"],
+        "task_type": "convert",
+        "task_status": _STATUS[JobState(row["state"])],
+        "task_position": None,
+        "task_meta": None,
+        "error_message": row["error"],
+    }
+
+
+async def _document(found: Finished, formats: Collection[str], seconds: float) -> Response:
+    markdown, text = await found.text(".md", ".txt"), await found.text(".txt", ".md")
+    if text is None:
+        what = f"The recipe {found.row['recipe']} wrote no text."
+        raise WebError(422, "no_text", what, headers=found.headers)
+    document = {
+        "filename": found.row["file"].rsplit("/", 1)[-1],
+        "md_content": markdown if "md" in formats else None,
+        "text_content": text if "text" in formats else None,
+        "json_content": None,
+        "html_content": None,
+        "doctags_content": None,
+    }
+    answer = {"document": document, "status": "success", "errors": [], "processing_time": round(seconds, 3)}
+    return JSONResponse({**answer, "timings": {}}, headers=found.headers)
+
+
+ROUTES = [
+    Route("/v1/convert/file", convert, methods=["POST"]),
+    Route("/v1/convert/file/async", convert_later, methods=["POST"]),
+    Route("/v1/status/poll/{task}", poll),
+    Route("/v1/result/{task}", show_result),
+]
