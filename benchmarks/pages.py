@@ -100,7 +100,9 @@ def read_with_tesseract(path: Path) -> tuple[str, float]:
         raise ValueError("tesseract reads no PDF files")
     before = _cpu(resource.RUSAGE_CHILDREN)
     command = ["tesseract", str(path), "-", "-l", _LANGUAGES]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"OMP_THREAD_LIMIT": "1", "PATH": "/usr/bin"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={"OMP_THREAD_LIMIT": "1", "PATH": "/usr/bin"}
+    )
     return done.stdout, _cpu(resource.RUSAGE_CHILDREN) - before
 
 
@@ -125,9 +127,13 @@ def _measure(
 def _print(title: str, scores: dict[str, list[Score]]) -> None:
     every = [score for each in scores.values() for score in each]
     for name, group in [*sorted(scores.items()), (f"all: {title}", every)]:
-        means = [statistics.fmean(getattr(s, key) for s in group) for key in ("characters", "words", "order", "seconds")]
+        means = [
+            statistics.fmean(getattr(s, key) for s in group) for key in ("characters", "words", "order", "seconds")
+        ]
         least = min(score.characters for score in group)
-        print(f"| {name} | {len(group)} | {means[0]:.4f} | {least:.4f} | {means[1]:.4f} | {means[2]:.4f} | {means[3]:.2f} |")
+        print(
+            f"| {name} | {len(group)} | {means[0]:.4f} | {least:.4f} | {means[1]:.4f} | {means[2]:.4f} | {means[3]:.2f} |"
+        )
 
 
 def main() -> None:
@@ -145,7 +151,9 @@ def main() -> None:
         for form in options.forms.split(","):
             files = drawn if form == "layer" else [(scan(path, int(form)), page) for path, page in drawn]
             title = "text layer" if form == "layer" else f"scan at {form} dpi"
-            print(f"\n## {title}\n\n| pages | count | characters | worst | words | order | CPU s |\n|---|---|---|---|---|---|---|")
+            print(
+                f"\n## {title}\n\n| pages | count | characters | worst | words | order | CPU s |\n|---|---|---|---|---|---|---|"
+            )
             _print("inboxd", _measure(inboxd.read, files, options.worst))
             if options.tesseract and form != "layer":
                 _print("Tesseract", _measure(read_with_tesseract, files, options.worst))

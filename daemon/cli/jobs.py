@@ -14,6 +14,7 @@ from daemon.cli.options import ConfigOption, JobArgument, JsonOption, Unfinished
 from daemon.config.toml import literal
 from daemon.core.errors import ConfigError, UsageError
 from daemon.core.job import JobState
+from daemon.core.names import printable
 from daemon.publishing import result_documents
 from daemon.queue.reader import JobLog
 from daemon.server import api
@@ -176,3 +177,16 @@ def cancel(job: UnfinishedJobArgument, config_file: ConfigOption = None) -> None
         "If the daemon is restarted before that, cancel the job again."
     )
     raise typer.Exit(1)
+
+
+def reviewed(
+    job: JobArgument,
+    undo: Annotated[bool, typer.Option("--undo", help="Record that the result is still to be reviewed.")] = False,
+    config_file: ConfigOption = None,
+) -> None:
+    """Record that somebody has reviewed the result of a job.
+
+    The result stays as it is; lists no longer count it as needing a review."""
+    command = api.Reviewed(job=job, reviewed=not undo)
+    reply = ask(load_settings_for_viewing(config_file), command, api.ReviewedReply)
+    print(f"{'Not reviewed' if undo else 'Reviewed'}: {printable(reply.file)} ({reply.job[:8]}).")

@@ -32,7 +32,16 @@ for _command in (
     *(run.run, run.process, submit.submit, web.web),
     *(service.status, jobs.jobs, jobs.show, service.recipes),
     *(maintenance.verify, maintenance.backup, maintenance.metrics, service.watch, maintenance.doctor),
-    *(jobs.retry, jobs.cancel, service.pause, service.resume, service.unload, service.reload, maintenance.prune),
+    *(
+        jobs.retry,
+        jobs.cancel,
+        jobs.reviewed,
+        service.pause,
+        service.resume,
+        service.unload,
+        service.reload,
+        maintenance.prune,
+    ),
 ):
     app.command()(_command)
 # the options after `models` are those of another program, which prints its own help

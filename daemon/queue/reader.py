@@ -9,9 +9,24 @@ from typing import Any
 
 from daemon.core.errors import InboxdError, StoreError, UsageError
 from daemon.queue import sqlite_errors
-from daemon.queue.rows import AttemptRow, EndRow, EventRow, JobRow, NumberedEventRow, PagedRow, PlacedRow, QueueRow
+from daemon.queue.rows import (
+    AttemptRow,
+    EndRow,
+    EventRow,
+    JobRow,
+    NumberedEventRow,
+    PagedRow,
+    PlacedRow,
+    QueueRow,
+)
 
 _BUSY_SECONDS = 1.0  # waiting for a lock that excludes even readers
+_RECENT = 2000  # jobs
+# the conditions of partial indexes: SQLite uses such an index only for a query that repeats its condition
+_OPEN = "state IN ('queued', 'running', 'publishing')"
+_ENDED_BADLY = "state IN ('failed', 'cancelled')"
+_INDEXED = (_OPEN, _ENDED_BADLY)
+_NEEDS_REVIEW = "review <> '[]' AND state = 'done' AND reviewed_at IS NULL"
 _NUMBERED = 4  # the first schema version in which event numbers are never reused
 
 
@@ -31,10 +46,11 @@ class JobFilter:
         parts = ["1"]
         values: list[object] = []
         if self.states:
+            parts += [index for index in _INDEXED if all(f"'{state}'" in index for state in self.states)]
             parts.append(f"state IN ({', '.join('?' * len(self.states))})")
             values += self.states
         if self.review:
-            parts.append("review <> '[]'")
+            parts.append(_NEEDS_REVIEW)
         for part, value in (
             ("recipe = ?", self.recipe),
             ("(folder = ? OR substr(folder, 1, length(?) + 1) = ? || '/')", self.folder),
@@ -124,7 +140,7 @@ class JobLog:
         id). Takes the same time however long the history is, unless `wanted` matches few of many jobs."""
         condition, values = wanted.condition()
         if before is not None:
-            condition += " AND (received_at < ? OR received_at = ? AND id < ?)"
+            condition += " AND received_at <= ? AND (received_at < ? OR id < ?)"
             values += [before[0], before[0], before[1]]
         # the tables, not the view: only they have indexes
         order = f"SELECT id FROM jobs WHERE {condition} ORDER BY received_at DESC, id DESC LIMIT ?"
@@ -135,6 +151,47 @@ class JobLog:
             *values,
             limit,
         )
+
+    def some(self, ids: Sequence[str]) -> list[JobRow]:
+        """The rows of several jobs; of one that does not exist, none."""
+        return self._all(f"SELECT * FROM job_log WHERE id IN ({', '.join('?' * len(ids))})", *ids)
+
+    def tallies(self) -> dict[str, int]:
+        """How many jobs there are by what a list distinguishes: "all", "review" (still to be done), "working",
+        "waiting", "failed", "done". Counted by indexes, because most jobs are done."""
+        row = self._all(
+            "SELECT (SELECT count(*) FROM jobs) AS every, "
+            f"(SELECT count(*) FROM jobs WHERE {_OPEN} AND state = 'queued') AS waiting, "
+            f"(SELECT count(*) FROM jobs WHERE {_OPEN} AND state <> 'queued') AS working, "
+            f"(SELECT count(*) FROM jobs WHERE {_ENDED_BADLY} AND state = 'failed') AS failed, "
+            f"(SELECT count(*) FROM jobs WHERE {_ENDED_BADLY} AND state = 'cancelled') AS cancelled, "
+            f"(SELECT count(*) FROM jobs WHERE {_NEEDS_REVIEW}) AS review"
+        )[0]
+        done = row["every"] - row["waiting"] - row["working"] - row["failed"] - row["cancelled"]
+        return {
+            "all": row["every"],
+            "review": row["review"],
+            "working": row["working"],
+            "waiting": row["waiting"],
+            "failed": row["failed"],
+            "done": done,
+        }
+
+    def recent_folders(self) -> list[str]:
+        """The folders of the latest jobs."""
+        return [row["folder"] for row in self._recent("folder")]
+
+    def recent_recipes(self) -> list[str]:
+        """The recipes of the latest jobs."""
+        return [row["recipe"] for row in self._recent("recipe") if row["recipe"]]
+
+    def _recent(self, column: str) -> list[dict[str, str]]:
+        latest = f"SELECT {column} FROM jobs ORDER BY received_at DESC LIMIT {_RECENT}"
+        return self._all(f"SELECT DISTINCT {column} FROM ({latest}) ORDER BY {column}")
+
+    def ends_since(self, at: int) -> list[int]:
+        """When jobs ended, from that time on; microseconds since the epoch."""
+        return [row["finished_at"] for row in self._all("SELECT finished_at FROM jobs WHERE finished_at >= ?", at)]
 
     def events_page(self, event: int, *, limit: int) -> list[NumberedEventRow]:
         """The first events after one, in order, with the files of their jobs."""

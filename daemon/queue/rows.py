@@ -40,6 +40,7 @@ class JobRow(ShownRow):
     media_type: str
     duplicate_of: str | None
     source: str  # "inbox": dropped; else the program that submitted it
+    reviewed_at: str | None  # when a person closed the review
 
 
 class PagedRow(JobRow):

@@ -36,6 +36,7 @@ START = (
     "UPDATE jobs SET state = 'running', attempt = ?, lease = ?, started_at = ?, processor = ?, engine = ?, model = ?, "
     "device = ?, waiting_for = NULL WHERE id = ? AND state = 'queued'"
 )
+SET_REVIEWED = "UPDATE jobs SET reviewed_at = ? WHERE id = ?"
 # Values: state, finished_at, id, attempt, lease.
 FINISH = (
     "UPDATE jobs SET state = ?, lease = NULL, finished_at = ? "

@@ -222,6 +222,13 @@ class Store(Queries):
         self._moved(job.state, queued.state)
         return queued
 
+    def set_reviewed(self, job: Job, *, is_reviewed: bool) -> None:
+        """Record that a person has closed the review of a result, or has opened it again."""
+        at = self._clock() if is_reviewed else None
+        with self._transaction():
+            self._run(sql.SET_REVIEWED, (at, job.id))
+            self._event(job, "reviewed" if is_reviewed else "not reviewed")
+
     def forget_result(self, job: Job, *, event: str = "") -> Job:
         """Record that the job no longer has a result; `event`: why."""
         forgotten = replace(job, result_path=None)

@@ -295,6 +295,20 @@ class Cancel(Command):
     job: Text
 
 
+class ReviewedReply(Reply):
+    job: Text
+    file: Text
+
+
+class Reviewed(Command):
+    """Record that a person has looked at the result of a job; with `reviewed` false, that it is still to be done."""
+
+    name = "reviewed"
+
+    job: Text
+    reviewed: bool = True
+
+
 # ---------------------------------------------------------------------------------------------- the daemon
 
 

@@ -89,6 +89,7 @@ class Commands:
         self._register(api.Submit, self._submit)
         self._register(api.Retry, self._retry)
         self._register(api.Cancel, self._cancel)
+        self._register(api.Reviewed, self._reviewed)
         self._register(api.Probe, lambda _: self.probe())
         self._register(api.Pause, self._pause_work)
         self._register(api.Resume, self._resume)
@@ -230,6 +231,13 @@ class Commands:
         if is_done and job.state is JobState.RUNNING:  # recorded once its worker has exited
             is_done = self._disk_retry.examine()
         return api.CancelReply(cancelled=job.id, waits_for=None if is_done else self._disk_retry.problem)
+
+    def _reviewed(self, command: api.Reviewed) -> api.ReviewedReply:
+        job = self._find(command.job)
+        if job.state is not JobState.DONE:
+            raise Refused(f"The job {job.path} is {job.state}.", "Only the result of a done job can be reviewed.")
+        self._store.set_reviewed(job, is_reviewed=command.reviewed)
+        return api.ReviewedReply(job=job.id, file=job.path)
 
     def _find(self, prefix: str) -> Job:
         prefix, is_possible = prefix[:_ID_CHARACTERS], 0 < len(prefix) <= _ID_CHARACTERS

@@ -23,6 +23,20 @@ async def cancel(request: Request) -> Response:
     return JSONResponse((await backend_of(request).ask(api.Cancel(job=row["id"]), api.CancelReply)).to_wire())
 
 
+async def reviewed(request: Request) -> Response:
+    return await _review(request, is_reviewed=True)
+
+
+async def unreviewed(request: Request) -> Response:
+    return await _review(request, is_reviewed=False)
+
+
+async def _review(request: Request, *, is_reviewed: bool) -> Response:
+    row = await find_row(request)
+    command = api.Reviewed(job=row["id"], reviewed=is_reviewed)
+    return JSONResponse((await backend_of(request).ask(command, api.ReviewedReply)).to_wire())
+
+
 async def pause(request: Request) -> Response:
     return JSONResponse((await act_on_daemon(backend_of(request), "pause")).to_wire())
 
@@ -54,6 +68,8 @@ async def act_on_daemon(backend: Backend, action: str) -> api.Reply:
 ROUTES = [
     Route("/api/v1/jobs/{job}/retry", retry, methods=["POST"]),
     Route("/api/v1/jobs/{job}/cancel", cancel, methods=["POST"]),
+    Route("/api/v1/jobs/{job}/reviewed", reviewed, methods=["POST"]),
+    Route("/api/v1/jobs/{job}/unreviewed", unreviewed, methods=["POST"]),
     Route("/api/v1/pause", pause, methods=["POST"]),
     Route("/api/v1/resume", resume, methods=["POST"]),
     Route("/api/v1/unload", unload, methods=["POST"]),

@@ -13,16 +13,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
 
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
-from daemon.web import actions, files, jobs, system
+from daemon.web import actions, files, job_page, jobs, list_page, session, system, system_page
 from daemon.web.backend import Backend
 from daemon.web.compat import docling, open_webui, openai, openai_chat, whisper_asr
 from daemon.web.compat.detail import detail_shape
 from daemon.web.errors import Shape, WebError, api_shape, translate
-from daemon.web.guard import Guard, shape_for
+from daemon.web.guard import Guard, inner_path
+from daemon.web.templating import STATIC, error_page, wants_page
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,18 @@ COMPATIBLE: list[BaseRoute] = [
     *open_webui.ROUTES,
     *whisper_asr.ROUTES,
 ]
-ROUTES: list[BaseRoute] = [*jobs.ROUTES, *files.ROUTES, *actions.ROUTES, *system.ROUTES, *COMPATIBLE]
+ROUTES: list[BaseRoute] = [
+    *jobs.ROUTES,
+    *files.ROUTES,
+    *actions.ROUTES,
+    *system.ROUTES,
+    *COMPATIBLE,
+    *list_page.ROUTES,
+    *job_page.ROUTES,
+    *system_page.ROUTES,
+    *session.ROUTES,
+    Mount("/static", StaticFiles(directory=STATIC)),
+]
 OTHERS = ("/v1/convert/", "/v1/status/", "/v1/result/", "/asr", "/detect-language")
 SHAPES: Mapping[str, Shape] = {"/": api_shape} | dict.fromkeys(OTHERS, detail_shape)
 
@@ -55,7 +68,7 @@ def build(settings: Settings) -> Starlette:
 
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(Guard, settings=settings, access=backend.access, shapes=SHAPES)],
+        middleware=[Middleware(Guard, settings=settings, access=backend.access, respond=_shaped)],
         exception_handlers=dict.fromkeys((WebError, HTTPException, InboxdError, OSError, Exception), _respond),
         lifespan=lifespan,
     )
@@ -69,4 +82,13 @@ async def _respond(request: Request, error: Exception) -> Response:
     shown = translate(error)
     level = logging.WARNING if shown.status == 500 else logging.DEBUG
     log.log(level, "%s %s: %s", request.method, request.url.path, error, exc_info=shown.status == 500)
-    return shape_for(SHAPES, request.scope)(shown)
+    return _shaped(request, shown)
+
+
+def _shaped(request: Request, error: WebError) -> Response:
+    """How an error looks to the client of a request."""
+    path = inner_path(request.scope)
+    start = max((start for start in SHAPES if path.startswith(start)), key=len)
+    if start == "/" and wants_page(request) and not path.startswith("/api/"):
+        return error_page(request, error)
+    return SHAPES[start](error)

@@ -16,6 +16,7 @@ from daemon.server import api, client
 from daemon.web.auth import Access
 from daemon.web.errors import WebError
 from daemon.web.events import EventHub
+from daemon.web.previews import Previews
 from daemon.web.uploads import Receiver, Upload
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Order:
     priority: int | None = None
     prompt: str = ""
     password: str = ""
+    source: str = "api"  # as the job log shows it
 
 
 class Backend:
@@ -43,6 +45,7 @@ class Backend:
         self.settings = settings
         self.access = Access(settings)
         self.receiver = Receiver(settings)
+        self.previews = Previews(settings)
         self.events = EventHub(self)
         self._to_daemon = CapacityLimiter(_CONNECTIONS)
 
@@ -83,6 +86,7 @@ class Backend:
             priority=order.priority,
             prompt=order.prompt,
             password=order.password,
+            source=order.source,
         )
         try:
             reply = await self.ask(command, api.SubmitReply)

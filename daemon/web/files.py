@@ -20,7 +20,7 @@ _OFFSET = "Upload-Offset"
 _JOB = "X-Inboxd-Job"
 
 
-def parse_order(fields: Mapping[str, str], *, folder: str = "") -> Order:
+def parse_order(request: Request, fields: Mapping[str, str], *, folder: str = "") -> Order:
     """What the fields of a form, or the parameters of a request, say about an upload.
 
     Raises:
@@ -38,6 +38,7 @@ def parse_order(fields: Mapping[str, str], *, folder: str = "") -> Order:
         priority=int(priority) if priority else None,
         prompt=fields.get("prompt", ""),
         password=fields.get("password", ""),
+        source="web" if "sec-fetch-site" in request.headers else "api",  # only browsers send it
     )
 
 
@@ -59,7 +60,7 @@ async def upload_form(request: Request) -> Response:
     taken: list[str] = []
     refused: list[tuple[str, WebError]] = []
     async with received_form(request, backend.receiver, {"file"}) as form:
-        order = parse_order({name: values[-1] for name, values in form.fields.items()})
+        order = parse_order(request, {name: values[-1] for name, values in form.fields.items()})
         if not form.files:
             raise WebError(400, "no_file", "The form has no file.", "Send files in the field `file`.")
         for _, upload in form.files:
@@ -93,7 +94,7 @@ async def upload_file(request: Request) -> Response:
     """A raw body; with `upload`, in several parts."""
     backend = backend_of(request)
     folder, _, name = request.path_params["name"].rpartition("/")
-    order = parse_order(request.query_params, folder=folder)
+    order = parse_order(request, request.query_params, folder=folder)
     if upload_id := request.query_params.get("upload", ""):
         return await _upload_part(request, backend, order, name, upload_id)
     backend.require_daemon()

@@ -5,15 +5,18 @@ what a browser does with a response. There is no CORS: no other website may read
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.config.settings import Settings
 from daemon.web.auth import Access
-from daemon.web.errors import Shape, WebError
+from daemon.web.errors import WebError
+
+Respond = Callable[[Request, WebError], Response]
 
 _OPEN = ("/health", "/login", "/static/")  # paths that need no token
 _READS = {"GET", "HEAD"}
@@ -32,13 +35,13 @@ _HEADERS = {
 
 
 class Guard:
-    """ASGI middleware. `shapes`: how errors look, by the beginning of the path; the longest one counts."""
+    """ASGI middleware. `respond`: how an error looks to the client of a request."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, access: Access, shapes: Mapping[str, Shape]):
+    def __init__(self, app: ASGIApp, settings: Settings, access: Access, respond: Respond):
         self._app = app
         self._prefix = settings.web.prefix
         self._access = access
-        self._shapes = shapes
+        self._respond = respond
         host = settings.web.listen.rpartition(":")[0].strip("[]").lower()
         self._public = {name.lower() for name in settings.web.hosts}
         self._hosts = {"localhost", host, *self._public}
@@ -57,7 +60,7 @@ class Guard:
         try:
             self._check(HTTPConnection(scope))
         except WebError as error:
-            await shape_for(self._shapes, scope)(error)(scope, receive, send_guarded)
+            await self._respond(Request(scope), error)(scope, receive, send_guarded)
             return
         await self._app(scope, receive, send_guarded)
 
@@ -98,12 +101,6 @@ def inner_path(scope: Scope) -> str:
     """The path without the prefix."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
     return path or "/"
-
-
-def shape_for(shapes: Mapping[str, Shape], scope: Scope) -> Shape:
-    """How errors look to the client of this request."""
-    path = inner_path(scope)
-    return shapes[max((start for start in shapes if path.startswith(start)), key=len)]
 
 
 def _add_headers(headers: MutableHeaders) -> None:

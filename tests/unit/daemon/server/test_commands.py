@@ -17,6 +17,7 @@ from daemon.cli.views import problem_lines
 from daemon.core.errors import StartOver, StorageError
 from daemon.core.job import JobState
 from daemon.core.messages import Request
+from daemon.queue.reader import JobLog
 from daemon.recovery.retention import Removal
 from daemon.server.api import StatusReply
 from processors import protocol
@@ -418,3 +419,17 @@ def test_retry_applies_a_corrected_config_unless_the_file_chose_its_recipe(daemo
 def test_retry_of_no_job_is_refused(daemon: ManualDaemon):
     answer = daemon.ask("retry")
     assert not answer["ok"] and answer["error"].startswith("No job id begins with ''") and answer["exit_code"] == 64
+
+
+def test_review_of_a_done_job_is_closed_and_opened_again(daemon: ManualDaemon):
+    done = make_job(state=JobState.DONE, review=("Row 3",))
+    daemon.store.insert([done, failed := make_job(state=JobState.FAILED)])
+    assert daemon.ask("reviewed", job=done.id) == {"ok": True, "job": done.id, "file": done.path}
+    with JobLog(daemon.settings.database) as log:
+        assert log.find(done.id)["reviewed_at"] and log.tallies()["review"] == 0
+        assert [event["event"] for event in log.events(done.id)][-1] == "reviewed"
+    assert daemon.ask("reviewed", job=done.id, reviewed=False)["ok"]
+    with JobLog(daemon.settings.database) as log:
+        assert log.find(done.id)["reviewed_at"] is None and log.tallies()["review"] == 1
+    refused = daemon.ask("reviewed", job=failed.id)
+    assert not refused["ok"] and "is failed" in refused["error"]

@@ -1,0 +1,247 @@
+"""The JSON files of results, as the console shows them. People edit results: what does not fit is not shown as one."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from daemon.web.errors import WebError
+from daemon.web.results import Result, ResultFile
+
+_MAX_BYTES = 48 * 1024 * 1024  # of a file that is shown: a transcript of ten hours, with its words
+_MAX_TEXT_BYTES = 400 * 1024
+_PARAGRAPH_PAUSE_SECONDS = 2.0
+_PARAGRAPH_SECONDS = 60.0
+UNCERTAIN_WORD = 0.5  # a probability below it is marked
+UNCERTAIN_PIECE = 0.8
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in fractions of the page
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+# ---------------------------------------------------------------------------------------------- statements
+
+
+class StatementRow(_Part):
+    page: int = 1
+    date: str | None = None
+    description: str = ""
+    reference: str = ""
+    debit: str | None = None
+    credit: str | None = None
+    balance: str | None = None
+    flags: list[str] = []
+    box: Box | None = None
+
+
+class StatementCheck(_Part):
+    name: str = ""
+    passed: bool | None = None
+    text: str = ""
+
+
+class Account(_Part):
+    account: str = ""
+    holder: str = ""
+    currency: str = ""
+    start: str | None = None
+    end: str | None = None
+    opening: str | None = None
+    closing: str | None = None
+    rows: list[StatementRow] = []
+    checks: list[StatementCheck] = []
+
+
+class Unread(_Part):
+    page: int = 1
+    text: str = ""
+    why: str = ""
+    box: Box | None = None
+
+
+class Statement(_Part):
+    """NAME.json of a bank statement."""
+
+    kind: Literal["statement"] = "statement"
+    statements: list[Account]
+    unread: list[Unread] = []
+    notes: list[str] = []
+
+
+# ---------------------------------------------------------------------------------------------- receipts, invoices
+
+
+class Item(_Part):
+    description: str = ""
+    price: str | None = None
+    page: int = 1
+
+
+class Receipt(_Part):
+    """NAME.json of a receipt."""
+
+    kind: Literal["receipt"] = "receipt"
+    shop: str
+    date: str | None = None
+    currency: str = ""
+    items: list[Item]
+    subtotal: str | None = None
+    tax: str | None = None
+    total: str | None = None
+    confirmed_by: list[str] = []
+
+
+class InvoiceLine(_Part):
+    description: str = ""
+    quantity: str | None = None
+    amount: str | None = None
+
+
+class Invoice(_Part):
+    """NAME.json of an invoice."""
+
+    kind: Literal["invoice"] = "invoice"
+    supplier: str
+    customer: str = ""
+    number: str = ""
+    date: str | None = None
+    due_date: str | None = None
+    currency: str = ""
+    iban: str = ""
+    net: str | None = None
+    tax: str | None = None
+    gross: str | None = None
+    due: str | None = None
+    lines: list[InvoiceLine] = []
+
+
+# ---------------------------------------------------------------------------------------------- pages of text
+
+
+class Piece(_Part):
+    text: str = ""
+    confidence: float | None = None
+    box: list[tuple[float, float]] = []  # corners in pixels of the page
+
+
+class Line(_Part):
+    text: str = ""
+    pieces: list[Piece] = []
+
+
+class TextPage(_Part):
+    number: int
+    width: int = 0
+    height: int = 0
+    turned: int = 0  # degrees clockwise by which the page was turned before it was read
+    error: str | None = None
+    lines: list[Line]
+
+
+class TextPages(_Part):
+    """NAME.json of OCR."""
+
+    kind: Literal["text"] = "text"
+    pages: list[TextPage]
+
+
+# ---------------------------------------------------------------------------------------------- transcripts
+
+
+class Word(_Part):
+    word: str = ""
+    start: float = 0.0
+    probability: float = 1.0
+
+
+class Segment(_Part):
+    start: float
+    end: float
+    text: str = ""
+    channel: int | None = None
+    words: list[Word] = []
+
+
+class Gap(_Part):
+    start: float
+    end: float
+
+
+class Transcript(_Part):
+    """NAME.json of a recording."""
+
+    kind: Literal["transcript"] = "transcript"
+    segments: list[Segment]
+    language: str | None = None
+    seconds: float = 0.0
+    gaps: list[Gap] = []
+    passed_over: list[Gap] = []
+
+    def paragraphs(self) -> Iterator[list[Segment]]:
+        """The segments by paragraph: a new one after a pause, with another channel, or after a minute."""
+        current: list[Segment] = []
+        for segment in self.segments:
+            if current and (
+                segment.start - current[-1].end > _PARAGRAPH_PAUSE_SECONDS
+                or segment.channel != current[-1].channel
+                or segment.end - current[0].start > _PARAGRAPH_SECONDS
+            ):
+                yield current
+                current = []
+            current.append(segment)
+        if current:
+            yield current
+
+
+Document = Statement | Receipt | Invoice | TextPages | Transcript
+_MODELS: Sequence[type[Document]] = (Statement, Transcript, Receipt, Invoice, TextPages)
+
+
+def load(result: Result) -> Document | None:
+    """The document of a result; None: it has none of a known kind."""
+    for file in result.files:
+        path = PurePosixPath(file.name)
+        if path.suffix != ".json" or path.name in ("result.json", "error.json") or ".pages." in path.name:
+            continue
+        if (content := _read(result, file, _MAX_BYTES)) is None:
+            continue
+        try:
+            data = json.loads(content)
+        except (ValueError, RecursionError):
+            continue
+        for model in _MODELS:
+            try:
+                return model.model_validate(data)
+            except ValidationError:
+                continue
+    return None
+
+
+def load_text(result: Result) -> str | None:
+    """The text of a result for people: its Markdown or plain text file."""
+    names = {PurePosixPath(file.name).suffix: file for file in reversed(result.files)}
+    for suffix in (".txt", ".md"):
+        file = names.get(suffix)
+        if file is None or file.name == "error.txt":
+            continue
+        content = _read(result, file, _MAX_TEXT_BYTES)
+        if content is not None:
+            return content.decode("utf-8", "replace")
+    return None
+
+
+def _read(result: Result, file: ResultFile, most_bytes: int) -> bytes | None:
+    """The content of a file; None: it is gone, or too large to be shown."""
+    try:
+        descriptor = result.open(file.name)
+    except WebError:
+        return None
+    with os.fdopen(descriptor, "rb") as opened:
+        content = opened.read(most_bytes + 1)
+    return content if len(content) <= most_bytes else None

@@ -1,0 +1,372 @@
+"""The page of one job: the original beside the result."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from daemon.queue.rows import EventRow, JobRow
+from daemon.web import documents, results, rows
+from daemon.web.backend import Backend, backend_of
+from daemon.web.errors import WebError
+from daemon.web.formats import Formats, clock_of
+from daemon.web.jobs import file_href, find_row, job_facts
+from daemon.web.templating import base_of, formats_of, render_values, status_of
+
+_LABELS = {".xlsx": "Excel", ".md": "Markdown", ".txt": "Text"}
+_ORDER = (".xlsx", ".csv", ".ofx", ".srt", ".vtt", ".txt", ".md", ".tsv", ".json")
+_MOST_PAGE_LINKS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A file to download."""
+
+    href: str
+    label: str
+    size: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageBox:
+    """A place on the shown page: corners in fractions of its width and height."""
+
+    number: int
+    points: str
+    is_flagged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownRow:
+    """A row of a statement."""
+
+    number: int
+    page: int
+    date: str | None
+    description: str
+    reference: str
+    debit: str | None
+    credit: str | None
+    balance: str | None
+    flags: Sequence[str]
+    box: documents.Box | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownPiece:
+    """A piece of a line of text; with a number if it has a box."""
+
+    number: int | None
+    text: str
+    is_uncertain: bool
+
+
+async def job_page(request: Request) -> Response:
+    backend, formats = backend_of(request), formats_of(request)
+    row = await find_row(request)
+    result, document, text = await to_thread.run_sync(_load, row, backend)
+    status = await status_of(backend)
+    pages = min(row["pages"] or 1, 10_000)
+    page = _page_number(request, pages)
+    events = await backend.read(lambda log: log.events(row["id"]))
+    has_original = result is not None and result.original is not None
+    values: dict[str, object] = {
+        "row": row,
+        "job": rows.listed(row, formats, backend.events.running),
+        "made": _made(row, document, formats),
+        "reasons": job_facts(row)["review"],
+        "note": (result.facts.get("note") or "") if result else "",
+        "result": result,
+        "document": document,
+        "text": text,
+        "text_lines": [],
+        "boxes": [],
+        "downloads": list(_downloads(row, result, base_of(request), formats)),
+        "original": f"{base_of(request)}/api/v1/jobs/{row['id']}/original" if has_original else "",
+        "has_pages": has_original and row["kind"] == "image",
+        "pages": pages,
+        "page": page,
+        "page_links": _page_links(page, pages),
+        "can_review": row["state"] == "done" and bool(row["review"]),
+        "events": [_step(event, formats) for event in events],
+        "details": list(_details(row, result, formats)),
+    }
+    match document:
+        case documents.Statement():
+            values |= _statement(document, page)
+        case documents.TextPages():
+            values |= _text_pages(document, page)
+        case documents.Transcript():
+            values |= _transcript(document, formats)
+    values |= {
+        "tab": "jobs",
+        "reviews": (await backend.read(lambda log: log.tallies()))["review"],
+        "available": status is not None,
+        "closed": status.closed if status else None,
+    }
+    return render_values(request, "job.html", values)
+
+
+def _load(row: JobRow, backend: Backend) -> tuple[results.Result | None, documents.Document | None, str | None]:
+    result = results.find(row, backend.settings)
+    if result is None or row["state"] != "done":
+        return result, None, None
+    return result, documents.load(result), documents.load_text(result)
+
+
+def _page_number(request: Request, pages: int) -> int:
+    text = request.query_params.get("page", "1")
+    return min(max(1, int(text)), pages) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
+
+
+def _page_links(page: int, pages: int) -> Sequence[int]:
+    first = max(1, min(page - _MOST_PAGE_LINKS // 2, pages - _MOST_PAGE_LINKS + 1))
+    return range(first, min(pages, first + _MOST_PAGE_LINKS - 1) + 1)
+
+
+def _made(row: JobRow, document: documents.Document | None, formats: Formats) -> str:
+    """What the line below the name says about the work."""
+    if row["state"] != "done" or row["run_seconds"] is None:
+        return ""
+    took = f"{formats.number(round(row['run_seconds'], 1 if row['run_seconds'] < 10 else 0))} s"
+    if row["media_seconds"]:
+        language = document.language if isinstance(document, documents.Transcript) else None
+        spoken = formats.language_name(language) if language else ""
+        return f"{clock_of(row['media_seconds'])} of sound, transcribed in {took}" + (f" · {spoken}" if spoken else "")
+    pages = row["pages"]
+    return f"{pages} page{'s' if pages != 1 else ''} read in {took}" if pages else f"done in {took}"
+
+
+def _downloads(row: JobRow, result: results.Result | None, base: str, formats: Formats) -> Iterator[Link]:
+    if result is None:
+        return
+    job = f"{base}/api/v1/jobs/{row['id']}"
+
+    def place(file: results.ResultFile) -> tuple[int, str]:
+        suffix = _suffix(file.name)
+        is_document = file.size_bytes is None
+        return (100 if is_document else _ORDER.index(suffix) if suffix in _ORDER else 50), file.name
+
+    for file in sorted(result.files, key=place):
+        suffix = _suffix(file.name)
+        label = file.name if file.size_bytes is None else _LABELS.get(suffix, suffix.removeprefix(".").upper())
+        if file.name.endswith(".pages.json"):
+            label = "Model's answers"
+        size = formats.size(file.size_bytes) if file.size_bytes is not None else ""
+        yield Link(href=file_href(job, file.name), label=label or file.name, size=size)
+    if result.original is not None:
+        yield Link(href=f"{job}/original", label="Original", size=formats.size(row["size_bytes"]))
+
+
+def _suffix(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if stem and dot else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    clock: str
+    text: str
+
+
+def _step(event: EventRow, formats: Formats) -> Step:
+    at = datetime.fromtimestamp(event["at"] / 1e6, UTC).isoformat()
+    detail = f": {event['detail']}" if event["detail"] else ""
+    return Step(clock=formats.clock(at, seconds=True), text=f"{event['event'].capitalize()}{detail}")
+
+
+def _details(row: JobRow, result: results.Result | None, formats: Formats) -> Iterator[tuple[str, str]]:
+    facts = (
+        ("Recipe", row["recipe"]),
+        ("Processor", row["processor"]),
+        ("Engine", row["engine"]),
+        ("Model", row["model"]),
+        ("Device", row["device"]),
+        ("Size", formats.size(row["size_bytes"])),
+        ("Type", row["media_type"]),
+        ("Attempts", str(row["attempts"])),
+        ("Received from", row["source"]),
+        ("Reason", row["error_kind"]),
+        ("Result", row["result_path"]),
+        ("SHA-256", row["sha256"]),
+        ("Same content as", row["duplicate_of"]),
+    )
+    yield from ((name, value) for name, value in facts if value)
+    options = result.facts.get("options") if result else None
+    origins = result.facts.get("options_from") if result else None
+    if isinstance(options, dict) and isinstance(origins, dict):
+        chosen = [f"{name} = {options[name]}" for name in options if origins.get(name, "default") != "default"]
+        if chosen:
+            yield "Options", ", ".join(chosen)
+
+
+# ---------------------------------------------------------------------------------------------- statements
+
+
+def _statement(document: documents.Statement, page: int) -> dict[str, object]:
+    every = [row for account in document.statements for row in account.rows]
+    shown = [
+        ShownRow(
+            number=number,
+            page=row.page,
+            date=row.date,
+            description=row.description,
+            reference=row.reference,
+            debit=row.debit,
+            credit=row.credit,
+            balance=row.balance,
+            flags=row.flags,
+            box=row.box,
+        )
+        for number, row in enumerate(every, 1)
+    ]
+    return {
+        "rows": shown,
+        "flagged": sum(bool(row.flags) for row in shown),
+        "unread": document.unread,
+        "has_open_checks": any(check.passed is False for each in document.statements for check in each.checks),
+        "sums": [
+            {
+                "debits": _total(row.debit for row in account.rows),
+                "credits": _total(row.credit for row in account.rows),
+            }
+            for account in document.statements
+        ],
+        "boxes": [
+            PageBox(number=row.number, points=_corners(row.box), is_flagged=bool(row.flags))
+            for row in shown
+            if row.page == page and row.box is not None
+        ],
+    }
+
+
+def _total(amounts: Iterable[str | None]) -> str:
+    total = Decimal("0.00")
+    for amount in amounts:
+        try:
+            total += Decimal(amount or 0)
+        except InvalidOperation:
+            continue
+    return str(total)
+
+
+def _corners(box: documents.Box) -> str:
+    left, top, right, bottom = box
+    return f"{left},{top} {right},{top} {right},{bottom} {left},{bottom}"
+
+
+# ---------------------------------------------------------------------------------------------- text
+
+
+def _text_pages(document: documents.TextPages, page: int) -> dict[str, object]:
+    """The text of the shown page, its pieces numbered as their boxes."""
+    found = next((each for each in document.pages if each.number == page), None)
+    if found is None or not found.width or not found.height:
+        return {}
+    lines: list[list[ShownPiece]] = []
+    boxes: list[PageBox] = []
+    for line in found.lines:
+        pieces = []
+        for piece in line.pieces or [documents.Piece(text=line.text)]:
+            is_uncertain = piece.confidence is not None and piece.confidence < documents.UNCERTAIN_PIECE
+            number = len(boxes) + 1 if piece.box else None
+            if number is not None:
+                points = " ".join(f"{x / found.width:.5f},{y / found.height:.5f}" for x, y in piece.box)
+                boxes.append(PageBox(number=number, points=points, is_flagged=is_uncertain))
+            pieces.append(ShownPiece(number=number, text=piece.text, is_uncertain=is_uncertain))
+        lines.append(pieces)
+    return {"text_lines": lines, "boxes": boxes}
+
+
+# ---------------------------------------------------------------------------------------------- transcripts
+
+
+def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, object]:
+    speakers = sorted({segment.channel for segment in document.segments if segment.channel})
+    paragraphs = [_paragraph(segments, formats) for segments in document.paragraphs()]
+    paragraphs += [_gap(gap) for gap in (*document.gaps, *document.passed_over)]
+    lanes = [
+        {
+            "css": "b" if segment.channel == 2 or not speakers else "a",
+            "start": segment.start,
+            "width": max(0.0, segment.end - segment.start),
+            "top": 12 if segment.channel == 2 else 1,
+        }
+        for segment in document.segments
+    ]
+    return {
+        "paragraphs": sorted(paragraphs, key=lambda each: float(str(each["start"]))),
+        "has_speakers": len(speakers) > 1,
+        "lanes": lanes,
+        "lane_seconds": max([document.seconds, *(segment.end for segment in document.segments), 0.1]),
+        "gaps": [*document.gaps, *document.passed_over],
+    }
+
+
+def _paragraph(segments: Sequence[documents.Segment], formats: Formats) -> dict[str, object]:
+    return {
+        "start": segments[0].start,
+        "clock": clock_of(segments[0].start),
+        "speaker": segments[0].channel,
+        "is_gap": False,
+        "parts": [{"start": each.start, "words": _words(each, formats)} for each in segments],
+    }
+
+
+def _gap(gap: documents.Gap) -> dict[str, object]:
+    length = f"Speech from {clock_of(gap.start)} to {clock_of(gap.end)} has no text. Listen to it."
+    words = [{"text": length, "is_uncertain": False, "sure": ""}]
+    return {
+        "start": gap.start,
+        "clock": clock_of(gap.start),
+        "speaker": None,
+        "is_gap": True,
+        "parts": [{"start": gap.start, "words": words}],
+    }
+
+
+def _words(segment: documents.Segment, formats: Formats) -> list[dict[str, object]]:
+    if not segment.words:
+        return [{"text": segment.text.strip(), "is_uncertain": False, "sure": ""}]
+    return [
+        {
+            "text": word.word,
+            "is_uncertain": word.probability < documents.UNCERTAIN_WORD,
+            "sure": formats.percent(word.probability),
+        }
+        for word in segment.words
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- pages
+
+
+async def page_image(request: Request) -> Response:
+    """The picture of a page of the original."""
+    backend, row = backend_of(request), await find_row(request)
+    result = await to_thread.run_sync(results.find, row, backend.settings)
+    if result is None or row["kind"] != "image":
+        raise WebError(404, "no_result", "There is no page to show.")
+    number = request.path_params["number"]
+    turn = await to_thread.run_sync(_turn_of, result, number) if row["state"] == "done" else 0
+    descriptor = await to_thread.run_sync(result.open_original)
+    picture = await backend.previews.page(row["id"], descriptor, number, row["media_type"], turn)
+    headers = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
+    return Response(picture, media_type="image/jpeg", headers=headers)
+
+
+def _turn_of(result: results.Result, number: int) -> int:
+    """How the page was turned before it was read: its boxes are those of the turned page."""
+    document = documents.load(result)
+    if not isinstance(document, documents.TextPages):
+        return 0
+    turned = next((page.turned for page in document.pages if page.number == number), 0)
+    return turned if turned in (90, 180, 270) else 0
+
+
+ROUTES = [Route("/jobs/{job}", job_page), Route("/jobs/{job}/pages/{number:int}", page_image)]
