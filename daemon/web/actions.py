@@ -11,6 +11,7 @@ from daemon.web.jobs import find_row
 
 
 async def retry(request: Request) -> Response:
+    """Queue a failed or cancelled job again."""
     row = await find_row(request)
     reply = await backend_of(request).ask(api.Retry(job=row["id"]), api.RetryReply)
     if reply.refused:
@@ -19,15 +20,18 @@ async def retry(request: Request) -> Response:
 
 
 async def cancel(request: Request) -> Response:
+    """Cancel a waiting or running job."""
     row = await find_row(request)
     return JSONResponse((await backend_of(request).ask(api.Cancel(job=row["id"]), api.CancelReply)).to_wire())
 
 
 async def reviewed(request: Request) -> Response:
+    """Record that a person has reviewed the result."""
     return await _review(request, is_reviewed=True)
 
 
 async def unreviewed(request: Request) -> Response:
+    """Record that the result is still to be reviewed."""
     return await _review(request, is_reviewed=False)
 
 
@@ -38,14 +42,17 @@ async def _review(request: Request, *, is_reviewed: bool) -> Response:
 
 
 async def pause(request: Request) -> Response:
+    """Start no more jobs."""
     return JSONResponse((await act_on_daemon(backend_of(request), "pause")).to_wire())
 
 
 async def resume(request: Request) -> Response:
+    """Start jobs again."""
     return JSONResponse((await act_on_daemon(backend_of(request), "resume")).to_wire())
 
 
 async def unload(request: Request) -> Response:
+    """Free the memory of the models that have no job."""
     return JSONResponse((await act_on_daemon(backend_of(request), "unload")).to_wire())
 
 

@@ -54,7 +54,7 @@ def _parse_options(text: str) -> dict[str, JsonValue]:
 
 
 async def upload_form(request: Request) -> Response:
-    """A form with any number of files in the field `file`."""
+    """Upload a form with any number of files in the field `file`."""
     backend = backend_of(request)
     backend.require_daemon()
     taken: list[str] = []
@@ -91,7 +91,7 @@ async def _answer(request: Request, backend: Backend, job_id: str) -> dict[str, 
 
 
 async def upload_file(request: Request) -> Response:
-    """A raw body; with `upload`, in several parts."""
+    """Upload a raw body; with `upload`, a UUID, in several parts."""
     backend = backend_of(request)
     folder, _, name = request.path_params["name"].rpartition("/")
     order = parse_order(request, request.query_params, folder=folder)
@@ -144,7 +144,7 @@ def _content_range(request: Request) -> tuple[int, int, int]:
 
 
 async def upload_offset(request: Request) -> Response:
-    """How much of an upload in parts is here."""
+    """Show how much of an upload in parts has arrived."""
     backend = backend_of(request)
     upload_id = request.query_params.get("upload", "")
     if await _is_job(backend, upload_id):

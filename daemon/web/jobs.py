@@ -103,6 +103,7 @@ def parse_cursor(text: str | None) -> tuple[int, str] | None:
 
 
 async def list_jobs(request: Request) -> Response:
+    """List the jobs, newest first."""
     query = request.query_params
     if unknown := [name for name in query if name not in _PARAMETERS]:
         raise _wrong(unknown[0], query[unknown[0]], f"Known parameters: {', '.join(sorted(_PARAMETERS))}.")
@@ -134,6 +135,7 @@ async def find_row(request: Request) -> JobRow:
 
 
 async def show_job(request: Request) -> Response:
+    """Show a job, its files and its history; with `wait`, once it has ended."""
     backend = backend_of(request)
     row = await find_row(request)
     if seconds := parse_number(request.query_params, "wait", 0, MAX_WAIT_SECONDS):
@@ -169,12 +171,14 @@ def file_href(base: str, name: str) -> str:
 
 
 async def download(request: Request) -> Response:
+    """Download a file of a result."""
     name = request.path_params["name"]
     found = await _result(request)
     return Download(request, await to_thread.run_sync(found.open, name), name=name, media_type=type_of_output(name))
 
 
 async def download_original(request: Request) -> Response:
+    """Download the original of a job that has ended."""
     row = await find_row(request)
     found = await _result(request)
     descriptor = await to_thread.run_sync(found.open_original)

@@ -19,12 +19,12 @@ _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 async def health(_: Request) -> Response:
-    """This process answers."""
+    """Check that this process answers."""
     return JSONResponse({"status": "ok", "version": __version__})
 
 
 async def ready(request: Request) -> Response:
-    """The daemon answers, and the job log can be read: uploads would be processed."""
+    """Check that the daemon answers and the job log can be read, so that uploads would be processed."""
     backend = backend_of(request)
     status = await backend.ask(api.Status(), api.StatusReply, seconds=5)
     await backend.read(lambda log: log.version())
@@ -32,14 +32,17 @@ async def ready(request: Request) -> Response:
 
 
 async def status(request: Request) -> Response:
+    """Show what the daemon does now."""
     return JSONResponse((await backend_of(request).ask(api.Status(), api.StatusReply)).to_wire())
 
 
 async def recipes(request: Request) -> Response:
+    """Describe the recipes, with the JSON Schemas of their options."""
     return JSONResponse((await backend_of(request).ask(api.Recipes(), api.RecipesReply)).to_wire())
 
 
 async def metrics(request: Request) -> Response:
+    """Show the metrics for Prometheus."""
     from daemon.telemetry import metrics as prometheus
 
     backend = backend_of(request)
@@ -53,7 +56,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def events(request: Request) -> Response:
-    """Server-sent events; a client that connects again names the last event it has seen (Last-Event-ID)."""
+    """Stream server-sent events; a client that connects again names the last one it has seen (Last-Event-ID)."""
     stream = backend_of(request).events.listen(_last_event(request))
     first = await anext(stream)  # an error is then still a response
 

@@ -205,3 +205,14 @@ def test_without_a_daemon_only_reading_works(site: Site):
 def test_wait_ends_after_its_time(site: Site):
     job = site.add()
     assert site.client.get(f"/api/v1/jobs/{job.id}?wait=0.05").json()["state"] == "queued"
+
+
+def test_every_route_of_the_api_is_described(site: Site):
+    described = site.client.get("/api/v1/openapi.json").json()
+    assert described["openapi"] == "3.1.0"
+    operations = {(path, method): each for path, of in described["paths"].items() for method, each in of.items()}
+    assert all(each["summary"].endswith(".") for each in operations.values())
+    for (path, _), each in operations.items():
+        named = {parameter["name"] for parameter in each["parameters"] if parameter["in"] == "path"}
+        assert named == {part.strip("{}") for part in path.split("/") if part.startswith("{")}
+    assert ("/api/v1/files", "post") in operations and ("/api/v1/jobs/{job}/files/{name}", "get") in operations
