@@ -8,10 +8,10 @@ PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraint
 GPU ?= $(if $(wildcard /dev/nvidiactl),yes,no)
 # EXTRAS= installs the base alone: OCR, statements, receipts, invoices (0.6 GB)
 ifeq ($(GPU),yes)
-EXTRAS ?= speech,vlm,quantized
+EXTRAS ?= documents,speech,vlm,quantized
 SIZE := torch for CUDA: 7 GB
 else
-EXTRAS ?= speech-libraries,vlm
+EXTRAS ?= documents,speech-libraries,vlm
 SIZE := torch for the CPU: 2 GB
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # without its dependencies: triton, 1 GB, is of use to CUDA only

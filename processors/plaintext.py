@@ -30,6 +30,8 @@ class Plaintext(Processor):
         return Loaded(engine="python", model="none", device="cpu")
 
     def process_one(self, work, progress):
+        if not work.media_type.startswith("text/"):
+            raise BadInput(f"This is no plain text ({work.media_type}). Bind the recipe `text` to have its text read.")
         try:
             text = work.source.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:

@@ -38,6 +38,7 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, object]] = {
     "receipt": {"processor": "ocr", "task": "receipt"},
     "invoice": {"processor": "ocr", "task": "invoice"},
     "transcribe": {"processor": "whisper"},
+    "text": {"processor": "text"},
 }
 
 

@@ -141,6 +141,7 @@ _UNKNOWN = (
     "inboxd does not know this type of file, or the file is damaged at its beginning. Check that it opens on your "
     "computer, then export it as PDF and drop that."
 )
+_RECIPES = {Kind.IMAGE: "read", Kind.AUDIO: "transcribe", Kind.TEXT: "text"}  # the usual one
 _OF_KIND = {Kind.IMAGE: "an image or PDF file", Kind.AUDIO: "an audio or video file", Kind.TEXT: "a text"}
 
 
@@ -156,5 +157,5 @@ def explain(kind: Kind | None, media_type: str, *, size_bytes: int, folder: str)
     advice = f"{found.advice.removesuffix('.')}, or bind" if found else "Bind"
     return (
         f"This is {what}, and no recipe is bound to {kind} in this folder. "
-        f'{advice} a recipe in config.toml and drop the file again: {table} {kind} = "RECIPE".'
+        f'{advice} a recipe in config.toml and drop the file again: {table} {kind} = "{_RECIPES[kind]}".'
     )

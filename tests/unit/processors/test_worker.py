@@ -207,5 +207,5 @@ def test_what_is_no_processor_is_not_found(name: str):
 
 
 def test_every_processor_of_the_package_is_known_by_its_own_name():
-    assert registry.known() == ["ocr", "plaintext", "vlm", "whisper"]
+    assert registry.known() == ["ocr", "plaintext", "text", "vlm", "whisper"]
     assert [registry.find(name).name for name in registry.known()] == registry.known()

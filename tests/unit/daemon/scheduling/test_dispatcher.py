@@ -149,7 +149,7 @@ def test_file_without_a_recipe_fails_and_the_error_explains_how_to_assign_one(ma
     bench.drop("x.txt")
     job = bench.job("x.txt")
     assert (job.state, job.error_kind) == ("failed", "bad_input")
-    assert '[inbox] text = "RECIPE"' in job.error and len(bench.workers) == 0
+    assert '[inbox] text = "text"' in job.error and len(bench.workers) == 0
 
 
 @pytest.mark.parametrize("originals", ["keep", "delete", "archive"])
@@ -160,7 +160,7 @@ def test_file_without_a_recipe_is_passed_on_unchanged_with_a_note(make_bench: Ca
     bench.turn()
     (job,) = bench.store.find("")
     assert (job.state, job.error_kind, job.recipe, len(bench.workers)) == ("done", None, None, 0)
-    assert '[inbox] text = "RECIPE"' in job.review[0]
+    assert '[inbox] text = "text"' in job.review[0]
     result = bench.settings.outbox / job.result_path
     assert (result / "original" / "note.txt").read_text() == "the file", "whatever `originals` says"
     assert job.review[0] in (result / "note.txt").read_text()

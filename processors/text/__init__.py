@@ -1,0 +1,85 @@
+"""The text of documents: mail, web pages, Office and OpenDocument files, e-books, RTF, and plain text in any encoding.
+
+    [inbox]
+    text = "text"
+
+Each file is read by a child process with limits of memory and time (see `child`), so that a decompression bomb fails
+alone. Imported by the daemon to check its configuration, so nothing heavy is imported here.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from processors.contract import (
+    MAX_AT_ONCE,
+    Finished,
+    Kind,
+    Loaded,
+    NotReady,
+    Options,
+    Plan,
+    Processor,
+    Progress,
+    RecipeOptions,
+    Runnable,
+    Work,
+)
+from processors.quantities import Memory, Seconds
+
+__all__ = ["Text", "TextOptions", "processor"]
+
+_EXCERPT_CHARACTERS = 200
+
+
+class TextOptions(Options):
+    """`[processors.text]`"""
+
+    max_batch: int = Field(default=16, ge=1, le=MAX_AT_ONCE)
+    max_memory: Memory = "1GB"  # of the process that reads one file
+    max_seconds: Seconds = Field(default=120.0, gt=0)  # of CPU time, for one file
+
+
+class TextRecipe(RecipeOptions):
+    """`[recipes.NAME]`"""
+
+    attachments: bool = True  # of a mail: write each to a file of the result
+
+
+class Text(Processor):
+    name = "text"
+    kinds = frozenset({Kind.TEXT})
+    Options = TextOptions
+    Recipe = TextRecipe
+
+    @classmethod
+    def plan(cls, options: TextOptions, recipe: TextRecipe, models: Path) -> Plan:
+        from processors import extras
+
+        missing = extras.why_missing("documents", python=options.python)
+        return NotReady(why=missing) if missing else Runnable()
+
+    def load(self, options: TextOptions, models: Path, progress: Progress) -> Loaded:
+        from importlib.metadata import version
+
+        from processors.text.reader import Limits
+
+        self._limits = Limits.of(options.max_memory, options.max_seconds)
+        return Loaded(engine=f"kreuzberg {version('kreuzberg')}", model="none", device="cpu")
+
+    def process_one(self, work: Work, progress: Progress) -> Finished:
+        from processors.text import reader
+
+        found = reader.read(work, self._limits, progress, attachments=work.options.attachments)
+        name = f"{work.stem}.{found.suffix}"
+        (work.outputs / found.text_file).rename(work.outputs / name)
+        return Finished(
+            files=(name, *found.attachments),
+            excerpt=" ".join(found.beginning.split())[:_EXCERPT_CHARACTERS],
+            review=found.review,
+            pages=1,
+            details={"format": found.format, "characters": found.characters, **found.facts},
+        )
+
+
+processor = Text

@@ -1,0 +1,93 @@
+"""Which reader reads a document: by its media type, which the daemon found in its content."""
+
+import codecs
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from processors.contract import BadInput
+from processors.text import mail, office, workbook
+from processors.text.document import Document
+from processors.text.encoding import detect, known_codec
+
+log = logging.getLogger(__name__)
+
+ENCRYPTED = "application/x-encrypted-office"
+MAIL = "message/rfc822"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_SAMPLE_BYTES = 256 * 1024
+_CHUNK_BYTES = 1024 * 1024
+_ENCRYPTED = "This document is protected with a password. Save it without one and drop it again."
+
+Reader = Callable[[Path, Document], None]
+
+
+def read(source: Path, media_type: str, document: Document, *, attachments: bool) -> None:
+    """Write the text of a document.
+
+    Raises:
+        BadInput: it is damaged or encrypted.
+    """
+    document.format = media_type
+    if media_type == ENCRYPTED:
+        raise BadInput(_ENCRYPTED)
+    if media_type == MAIL:
+        mail.read(source, document, read_html, attachments=attachments)
+    elif media_type == XLSX:
+        workbook.read(source, document)
+    elif media_type == "text/html":
+        content = source.read_bytes()
+        read_html(decode(content, document), document)
+    elif media_type in office.MEDIA_TYPES:
+        office.read(source, media_type, document)
+    elif media_type.startswith("text/"):
+        _read_plain(source, document)
+    else:
+        raise BadInput(
+            f"The recipe `text` cannot read this type of file ({media_type}). Export it as PDF and drop that."
+        )
+
+
+def read_html(text: str, document: Document) -> None:
+    """Write a web page as Markdown: no scripts, styles, comments or hidden elements."""
+    start, end = text.lower().find("<head"), text.lower().find("</head>")
+    body = text[:start] + text[end:] if 0 <= start < end else text  # its title is not on the page
+    office.convert(body.encode("utf-8", "replace"), "text/html", document)
+    if "font-size:0" in text.replace(" ", "").lower():
+        document.review.append("The page has text of size 0, which nobody sees; it is included.")
+
+
+def decode(content: bytes, document: Document, declared: str | None = None) -> str:
+    """Decode a text of which all is in memory, and report a guess. declared: the name of its encoding, if known."""
+    codec = known_codec(declared) if declared else None
+    if codec is not None:
+        try:
+            return content.decode(codec)
+        except (UnicodeDecodeError, LookupError):
+            document.review.append(f"The text is not {declared}, as it claims; its encoding was guessed.")
+    found = detect(content[:_SAMPLE_BYTES], is_complete=len(content) <= _SAMPLE_BYTES)
+    _report(found.codec, document, is_guess=found.is_guess)
+    return content.decode(found.codec, "replace")
+
+
+def _read_plain(source: Path, document: Document) -> None:
+    """Write a text as it is, in UTF-8, piece by piece: it may be larger than the memory."""
+    document.suffix = "md" if source.suffix.lower() in (".md", ".markdown") else "txt"
+    with source.open("rb") as file:
+        sample = file.read(_SAMPLE_BYTES)
+        found = detect(sample, is_complete=len(sample) < _SAMPLE_BYTES)
+        _report(found.codec, document, is_guess=found.is_guess)
+        decoder = codecs.getincrementaldecoder(found.codec)("replace")
+        chunk = sample
+        while chunk and not document.is_cut:
+            document.write(decoder.decode(chunk))
+            chunk = file.read(_CHUNK_BYTES)
+        document.write(decoder.decode(b"", final=True))
+
+
+def _report(codec: str, document: Document, *, is_guess: bool) -> None:
+    document.facts.setdefault("encoding", codec)
+    if is_guess:
+        document.review.append(
+            f"The encoding of the text is not known; {codec} was guessed: check letters such as ä or é."
+        )

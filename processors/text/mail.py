@@ -1,0 +1,202 @@
+"""Mail by Python's email package: decoded headers, the text, mails within, and attachments as files."""
+
+import email
+import email.policy
+import re
+from collections.abc import Callable, Iterator
+from email.header import decode_header, make_header
+from email.message import Message
+from pathlib import Path
+
+from processors.contract import BadInput
+from processors.text.document import Document
+from processors.text.encoding import detect, known_codec
+
+_MAX_BYTES = 300_000_000
+_MAX_DEPTH = 5  # mails within mails
+_MAX_PARTS = 1000
+_MAX_ATTACHMENTS = 200
+_NAME_BYTES = 150
+_NAMED = 10  # attachments in the review
+_FOLDER = "attachments"
+_HEADERS = ("Subject", "From", "To", "Cc", "Date", "Reply-To")
+_ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_SUFFIX = {
+    "application/pdf": ".pdf",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "text/plain": ".txt",
+    "text/html": ".html",
+}
+_LEAST_TEXT = 2  # characters of a plain alternative that is worth more than the HTML one
+
+WriteHtml = Callable[[str, Document], None]
+
+
+def read(source: Path, document: Document, write_html: WriteHtml, *, attachments: bool) -> None:
+    """Write the headers and the text of a mail; write its attachments as files, if asked.
+
+    Raises:
+        BadInput: it is too large, or nothing of it can be parsed.
+    """
+    if source.stat().st_size > _MAX_BYTES:
+        raise BadInput("This mail is larger than 300 MB. Save its attachments and drop those.")
+    content = source.read_bytes().lstrip(b"\r\n")
+    if match := re.match(rb"\d{1,9}\s*\n", content):  # .emlx: its length comes first, a property list last
+        content = content[match.end() : match.end() + int(match[0])]
+    _MailReader(document, write_html, attachments=attachments).read(email.message_from_bytes(content), depth=0)
+
+
+class _MailReader:
+    def __init__(self, document: Document, write_html: WriteHtml, *, attachments: bool):
+        self._document, self._write_html, self._with_attachments = document, write_html, attachments
+        self._parts = 0
+        self._names: set[str] = set()
+        self._found: list[str] = []  # the names of all attachments
+
+    def read(self, mail: Message, *, depth: int) -> None:
+        for name in _HEADERS:
+            if value := _header(mail, name):
+                self._document.write(f"**{name}:** {value}\n")
+        self._document.write("\n")
+        before = len(self._found)
+        self._read_part(mail, depth)
+        if found := self._found[before:]:
+            self._document.write(f"\n**Attachments:** {', '.join(found)}\n")
+        if depth == 0 and self._found:
+            self._document.facts["attachments"] = self._found[:_MAX_ATTACHMENTS]
+            self._report(_not_read(self._found, is_written=self._with_attachments))
+
+    def _read_part(self, part: Message, depth: int) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            self._report(f"The mail has more than {_MAX_PARTS} parts: the rest was not read.")
+            return
+        kind = part.get_content_type()
+        if kind in _ENCRYPTED and part.get_param("smime-type") != "signed-data":
+            self._report("The mail is encrypted: its text could not be read.")
+        if kind == "message/rfc822":
+            self._read_inner(part, depth)
+        elif kind == "multipart/alternative" and not _is_attachment(part):
+            self._read_alternative(part, depth)
+        elif part.is_multipart():
+            for inner in _payload(part):
+                self._read_part(inner, depth)
+        elif _is_attachment(part) or not kind.startswith("text/"):
+            self._attach(part)
+        else:
+            self._write(part)
+
+    def _read_inner(self, part: Message, depth: int) -> None:
+        for inner in _payload(part):
+            if depth + 1 > _MAX_DEPTH:
+                self._report(f"Mails are nested more than {_MAX_DEPTH} deep: the inner ones were not read.")
+                return
+            self._document.write("\n---\n\n")
+            self.read(inner, depth=depth + 1)
+
+    def _read_alternative(self, part: Message, depth: int) -> None:
+        """The plain text if there is some, else the last alternative, which is the richest (RFC 2046, 5.1.4)."""
+        inner = list(_payload(part))
+        plain = [each for each in inner if each.get_content_type() == "text/plain"]
+        chosen = next((each for each in plain if len(self._decoded(each).strip()) >= _LEAST_TEXT), None)
+        if chosen is None and inner:
+            chosen = next((each for each in reversed(inner) if each not in plain), inner[-1])
+        if chosen is not None:
+            self._read_part(chosen, depth)
+        for each in inner:
+            if each is not chosen and each.get_content_type() not in ("text/plain", "text/html", "multipart/related"):
+                self._read_part(each, depth)
+
+    def _write(self, part: Message) -> None:
+        text = self._decoded(part)
+        if part.get_content_type() == "text/html":
+            self._write_html(text, self._document)
+        else:
+            self._document.write(text)
+        self._document.write("\n")
+
+    def _decoded(self, part: Message) -> str:
+        content = _bytes(part)
+        codec = known_codec(part.get_content_charset() or "")
+        if codec is not None:
+            try:
+                return content.decode(codec)
+            except (UnicodeDecodeError, LookupError):
+                self._report("A part of the mail is not in the encoding that it claims: it was guessed.")
+        return content.decode(detect(content, is_complete=True).codec, "replace")
+
+    def _attach(self, part: Message) -> None:
+        name = self._free_name(part)
+        self._found.append(name)
+        if not self._with_attachments:
+            return
+        if len(self._document.attachments) >= _MAX_ATTACHMENTS:
+            self._report(f"The mail has more than {_MAX_ATTACHMENTS} attachments: the rest is only in the original.")
+            return
+        path = self._document.folder / _FOLDER / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(_bytes(part))
+        self._document.attachments.append(f"{_FOLDER}/{name}")
+
+    def _free_name(self, part: Message) -> str:
+        """A safe file name that no other attachment has."""
+        given = _header_text(part.get_filename() or "") or f"attachment{_SUFFIX.get(part.get_content_type(), '')}"
+        safe = re.sub(r"[\x00-\x1f\x7f/\\:]+", "_", given).strip().lstrip(".") or "attachment"
+        path = Path(safe)
+        suffix = path.suffix if len(path.suffix.encode()) <= 20 else ""
+        stem = safe.removesuffix(suffix).encode("utf-8", "replace")[:_NAME_BYTES].decode("utf-8", "ignore")
+        name, number = f"{stem}{suffix}", 1
+        while name.lower() in self._names:
+            number += 1
+            name = f"{stem} ({number}){suffix}"
+        self._names.add(name.lower())
+        return name
+
+    def _report(self, why: str) -> None:
+        if why not in self._document.review:
+            self._document.review.append(why)
+
+
+def _not_read(names: list[str], *, is_written: bool) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    where = "They are in the folder attachments of this result" if is_written else "They are only in the mail"
+    return f"Attachments were not read: {', '.join(names[:_NAMED])}{more}. {where}: drop those that you need."
+
+
+def _payload(part: Message) -> Iterator[Message]:
+    payload = part.get_payload()
+    yield from (each for each in payload if isinstance(each, Message)) if isinstance(payload, list) else ()
+
+
+def _is_attachment(part: Message) -> bool:
+    return part.get_content_disposition() == "attachment" or bool(part.get_filename())
+
+
+def _bytes(part: Message) -> bytes:
+    """The decoded content; what is not valid base64 as far as it can be decoded."""
+    try:
+        found = part.get_payload(decode=True)
+    except (ValueError, LookupError, AssertionError):
+        found = None
+    return found if isinstance(found, bytes) else b""
+
+
+def _header(mail: Message, name: str) -> str:
+    """The first header of that name; "" if there is none. Raw: the parsed one has lost bytes that are not ASCII."""
+    found = (value for key, value in mail.raw_items() if key.lower() == name.lower())
+    return _header_text(str(next(found, "")))
+
+
+def _header_text(raw: str) -> str:
+    """A header on one line, with its encoded words decoded (RFC 2047); raw bytes, which it must not have, guessed."""
+    try:
+        decoded = str(make_header(decode_header(raw)))
+    except (ValueError, LookupError, IndexError):
+        decoded = raw
+    content = decoded.encode("utf-8", "surrogateescape")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode(detect(content, is_complete=True).codec, "replace")
+    return " ".join(text.split())

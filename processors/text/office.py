@@ -1,0 +1,154 @@
+"""Word, PowerPoint, OpenDocument, EPUB, RTF and Outlook files by kreuzberg, which runs no macro and fetches nothing.
+
+What it does not show of a document is looked for here, and reported: pictures, hidden text, other parts.
+"""
+
+import logging
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from processors.contract import BadInput
+from processors.text.document import Document
+
+log = logging.getLogger(__name__)
+
+_OPEN_XML = "application/vnd.openxmlformats-officedocument"
+DOCX, PPTX = f"{_OPEN_XML}.wordprocessingml.document", f"{_OPEN_XML}.presentationml.presentation"
+_OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+MEDIA_TYPES = {
+    *(DOCX, PPTX, "application/msword", "application/vnd.ms-powerpoint", "application/vnd.ms-excel"),
+    *("application/vnd.ms-excel.sheet.binary.macroenabled.12", "application/vnd.ms-outlook", "text/rtf"),
+    *(f"{_OPEN_DOCUMENT}{part}" for part in ("text", "spreadsheet", "presentation")),
+    "application/epub+zip",
+}
+_FOR_KREUZBERG = {
+    "text/rtf": "application/rtf",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": "application/vnd.ms-excel.sheet.binary.macroEnabled.12",
+}
+_MAX_FILES = 20_000
+_MAX_BYTES = 1_000_000_000  # that all files of a container unpack to
+_MAX_RATIO = 200  # of an XML part to its compressed size; real ones reach 50
+_SMALL_BYTES = 10_000_000  # parts up to this size may have any ratio
+_PART_BYTES = 50_000_000  # of one part, read here
+_PICTURES = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf|webp|svg)|Pictures/.+", re.I)
+_DAMAGED = "This document is damaged. Open it on your computer, export it as PDF and drop that."
+_BOMB = "This document would unpack to {size:.1f} GB, which no real one does. Export it as PDF and drop that."
+
+
+def read(source: Path, media_type: str, document: Document) -> None:
+    """Write the text of a document as Markdown.
+
+    Raises:
+        BadInput: it is damaged, or a decompression bomb.
+    """
+    names: list[str] = []
+    if zipfile.is_zipfile(source):
+        with open_archive(source) as archive:
+            names = archive.namelist()
+            document.review += _omissions(archive, names, media_type)
+    elif media_type.startswith((_OPEN_XML, _OPEN_DOCUMENT, "application/epub")):
+        raise BadInput(_DAMAGED)
+    convert(source.read_bytes(), media_type, document)
+
+
+def convert(content: bytes, media_type: str, document: Document) -> None:
+    """Write what kreuzberg finds in a file.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    import kreuzberg
+
+    config = kreuzberg.ExtractionConfig(
+        use_cache=False,
+        output_format="markdown",
+        enable_quality_processing=False,
+        content_filter=kreuzberg.ContentFilterConfig(
+            include_headers=True, include_footers=True, strip_repeating_text=False, include_watermarks=True
+        ),
+        concurrency=kreuzberg.ConcurrencyConfig(max_threads=1),
+    )
+    try:
+        found = kreuzberg.extract_bytes_sync(content, _FOR_KREUZBERG.get(media_type, media_type), config=config)
+    except (kreuzberg.KreuzbergError, ValueError, RuntimeError) as error:
+        log.warning("kreuzberg: %s", str(error)[:500])
+        raise BadInput(_DAMAGED) from error
+    document.write(found.content)
+    for warning in found.processing_warnings or ():
+        document.review.append(f"A part was not read: {str(getattr(warning, 'message', warning))[:200]}.")
+
+
+def open_archive(source: Path) -> zipfile.ZipFile:
+    """Open a container of compressed parts.
+
+    Raises:
+        BadInput: it is damaged, encrypted, or a decompression bomb.
+    """
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise BadInput(_DAMAGED) from error
+    parts = archive.infolist()
+    total = sum(part.file_size for part in parts)
+    steep = [part for part in parts if part.file_size > max(_SMALL_BYTES, _MAX_RATIO * part.compress_size)]
+    if len(parts) > _MAX_FILES or total > _MAX_BYTES or steep:
+        raise BadInput(_BOMB.format(size=max(total, _SMALL_BYTES) / 1e9))
+    if any(part.flag_bits & 1 for part in parts):
+        raise BadInput("This document is encrypted. Save it without a password and drop it again.")
+    return archive
+
+
+def _omissions(archive: zipfile.ZipFile, names: list[str], media_type: str) -> Iterator[str]:
+    """What the text does not show, or shows although a reader of the document does not see it."""
+    if pictures := sum(bool(_PICTURES.fullmatch(name)) for name in names):
+        noun = "picture, whose text was" if pictures == 1 else "pictures, whose text was"
+        yield f"The document contains {pictures} {noun} not read. To read it, export the document as PDF and drop that."
+    if any(name.endswith("vbaProject.bin") for name in names):
+        yield "The document contains macros, which were not run."
+    if embedded := [name for name in names if "/embeddings/" in name]:
+        yield f"The document contains {len(embedded)} embedded files, which were not read."
+    if any(name.endswith("/comments.xml") for name in names):
+        yield "The document has comments of reviewers, which are not in the text."
+    if media_type == DOCX:
+        body = _part(archive, next((name for name in names if re.fullmatch(r"word/document\d*\.xml", name)), ""))
+        if b"<w:vanish/>" in body or b'<w:vanish w:val="1"' in body or b'<w:vanish w:val="true"' in body:
+            yield "The document contains hidden text, which is included."
+        if b"<w:del " in body or b"<w:ins " in body:
+            yield "The document has tracked changes: the text has the insertions, and lacks what was deleted."
+    if media_type == PPTX:
+        yield from _slides(archive, names)
+
+
+def _slides(archive: zipfile.ZipFile, names: list[str]) -> Iterator[str]:
+    slides = [name for name in names if re.fullmatch(r"ppt/slides/slide\d+\.xml", name)]
+    hidden = sum(b'show="0"' in _part(archive, name)[:2000] for name in slides)
+    if hidden:
+        yield f"{hidden} hidden slide{'s are' if hidden > 1 else ' is'} included."
+    shown = _slide_order(archive)
+    if shown != sorted(shown):
+        order = ", ".join(str(sorted(shown).index(number) + 1) for number in shown[:50])
+        yield f"The slides are shown in another order than the text has them: {order}."
+    if any(name.startswith("ppt/notesSlides/") for name in names):
+        yield "The slides have speaker notes: check whether the text has them."
+
+
+def _slide_order(archive: zipfile.ZipFile) -> list[int]:
+    """The numbers in the names of the slides, in the order of the presentation."""
+    relations = _part(archive, "ppt/_rels/presentation.xml.rels")
+    targets = {}
+    for relation in re.findall(rb"<Relationship\b[^>]*>", relations):
+        identity, target = re.search(rb'\bId="([^"]+)"', relation), re.search(rb"slides/slide(\d{1,9})\.xml", relation)
+        if identity and target:
+            targets[identity[1]] = int(target[1])
+    listed = re.findall(rb'<p:sldId\b[^>]*\br:id="([^"]+)"', _part(archive, "ppt/presentation.xml"))
+    return [targets[identity] for identity in listed if identity in targets]
+
+
+def _part(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        with archive.open(name) as part:
+            return part.read(_PART_BYTES)
+    except (KeyError, zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError, EOFError, ValueError):
+        return b""

@@ -1,0 +1,164 @@
+"""The recipe `text` on valid documents: what a reader of the document sees is in the text, or the review reports it."""
+
+import io
+from email.message import EmailMessage
+from pathlib import Path
+
+import openpyxl
+import pytest
+from document_files import docx, epub, opendocument, pptx, word_part
+from text_harness import read
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("kreuzberg", reason="the extra `documents` is not installed")
+
+GERMAN = "Größe, Maß und Straße: Über 5 Länder hinweg gilt für alle die gleiche Länge, natürlich auch für Österreich."
+JAPANESE = "これは日本語のテキストです。請求書を確認してください。よろしくお願いします。"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_guess"),
+    [
+        (GERMAN.encode(), False),
+        (GERMAN.encode("utf-8-sig"), False),
+        (GERMAN.encode("utf-16"), False),
+        (GERMAN.encode("utf-16-le"), False),
+        (GERMAN.encode("utf-32"), False),
+        (GERMAN.encode("cp1252"), True),
+    ],
+)
+def test_text_of_any_encoding_becomes_utf8(tmp_path: Path, content: bytes, is_guess: bool):
+    found = read(tmp_path, "letter.txt", content)
+    assert found.text == GERMAN and found.finished.files == ("letter.txt",)
+    assert ("was guessed" in found.review) is is_guess
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "euc_jp", "iso2022_jp", "utf-16"])
+def test_japanese_encodings_are_found(tmp_path: Path, encoding: str):
+    assert read(tmp_path, "letter.txt", JAPANESE.encode(encoding)).text == JAPANESE
+
+
+def test_csv_and_markdown_stay_as_they_are(tmp_path: Path):
+    assert read(tmp_path, "table.csv", b'a;b\r\n"x;y";2,5\r\n').text == 'a;b\n"x;y";2,5\n'
+    (tmp_path / "second").mkdir()
+    assert read(tmp_path / "second", "notes.md", b"# Head\n").finished.files == ("notes.md",)
+
+
+def test_web_page_has_no_scripts_and_no_hidden_text(tmp_path: Path):
+    page = """<html><head><title>T</title><style>p{}</style></head><body><h1>Head</h1><p>Größe</p>
+        <p style="display:none">HIDDEN1</p><p hidden>HIDDEN2</p><script>HIDDEN3</script><!-- HIDDEN4 -->
+        <table><tr><th>a<th>b<tr><td>1<td>2</table></body></html>"""
+    for number, encoding in enumerate(("utf-8", "utf-16")):
+        (tmp_path / str(number)).mkdir()
+        found = read(tmp_path / str(number), "page.html", page.encode(encoding))
+        assert "# Head" in found.text and "Größe" in found.text and "| 1 | 2 |" in found.text
+        assert "HIDDEN" not in found.text and found.finished.files == ("page.md",)
+
+
+def test_web_page_declares_its_encoding(tmp_path: Path):
+    page = '<html><head><meta charset="shift_jis"></head><body>日本</body></html>'.encode("shift_jis")
+    assert "日本" in read(tmp_path, "page.html", page).text
+
+
+def test_word_document_becomes_markdown(tmp_path: Path):
+    body = (
+        '<w:p><w:pPr><w:pStyle w:val="Heading1"/></w:pPr><w:r><w:t>Überschrift</w:t></w:r></w:p>'
+        "<w:p><w:r><w:t>Hello</w:t></w:r></w:p>"
+        "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>A1</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>B1</w:t></w:r></w:p></w:tc>"
+        "</w:tr></w:tbl>"
+    )
+    found = read(tmp_path, "letter.docx", docx(body))
+    assert "Überschrift" in found.text and "Hello" in found.text and "| A1 | B1 |" in found.text
+    assert found.review == ""
+
+
+def test_what_a_word_document_has_beside_its_text_is_reported(tmp_path: Path):
+    body = '<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r><w:del w:id="1"><w:r/></w:del></w:p>'
+    more = {
+        "word/media/image1.png": b"\x89PNG",
+        "word/vbaProject.bin": b"\0",
+        "word/embeddings/sheet.xlsx": b"\0",
+        "word/comments.xml": word_part("comments", ""),
+    }
+    review = read(tmp_path, "letter.docx", docx(body, more=more)).review
+    for words in ("1 picture", "macros", "1 embedded file", "comments", "hidden text", "tracked changes"):
+        assert words in review
+
+
+def test_slides_in_another_order_and_hidden_ones_are_reported(tmp_path: Path):
+    slides = {"slide1.xml": "One", "slide2.xml": "Two"}
+    found = read(tmp_path, "talk.pptx", pptx(slides, order=("slide2.xml", "slide1.xml"), hidden=("slide1.xml",)))
+    assert "One" in found.text and "Two" in found.text
+    assert "another order than the text has them: 2, 1" in found.review and "1 hidden slide" in found.review
+
+
+def test_opendocument_epub_and_rtf_are_read(tmp_path: Path):
+    cases = {
+        "a.odt": opendocument("Absatz"),
+        "b.epub": epub({"b.xhtml": "<p>Absatz</p>"}),
+        "c.rtf": rb"{\rtf1\ansi\ansicpg1252 Absatz Gr\'f6\'dfe}",
+    }
+    for name, content in cases.items():
+        (tmp_path / name).mkdir()
+        found = read(tmp_path / name, name, content)
+        assert "Absatz" in found.text and found.finished.files == (f"{name[0]}.md",)
+
+
+def _workbook(*, hidden: bool = True) -> bytes:
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    sheet = book.active
+    sheet.append(["Datum", "Betrag"])
+    sheet.append(["1|2", 1234.5])
+    sheet["D900000"] = "far"
+    if hidden:
+        book.create_sheet("Secret")["A1"] = "hidden"
+        book["Secret"].sheet_state = "veryHidden"
+        sheet["B4"] = "=1+1"
+    book.save(content)
+    return content.getvalue()
+
+
+def test_workbook_is_read_and_hidden_sheets_and_uncomputed_formulas_are_reported(tmp_path: Path):
+    found = read(tmp_path, "book.xlsx", _workbook())
+    assert "| Datum | Betrag |\n| --- | --- |\n| 1\\|2 | 1234.5 |\n" in found.text and "far" in found.text
+    assert "## Secret (hidden sheet)" in found.text
+    assert (
+        "Hidden sheets are included: Secret." in found.review and "Formulas without a saved value (1)" in found.review
+    )
+
+
+def _mail() -> EmailMessage:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "Rechnung für März", "Jürgen Müller <j@example.org>", "a@example.org"
+    mail.set_content("Guten Tag, Grüße")
+    mail.add_alternative("<p>Guten <b>Tag</b></p>", subtype="html")
+    mail.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename="Rechnung März.pdf")
+    return mail
+
+
+def test_mail_has_decoded_headers_its_text_once_and_attachments_as_files(tmp_path: Path):
+    mail = _mail()
+    inner = EmailMessage()
+    inner["Subject"] = "Inner"
+    inner.set_content("inner text")
+    inner.add_attachment(b"data", maintype="application", subtype="octet-stream", filename="Rechnung März.pdf")
+    mail.add_attachment(inner)
+    found = read(tmp_path, "mail.eml", mail.as_bytes())
+    assert "**Subject:** Rechnung für März\n**From:** Jürgen Müller" in found.text
+    assert found.text.count("Guten Tag") == 1 and "inner text" in found.text
+    assert (found.outputs / "attachments" / "Rechnung März.pdf").read_bytes() == b"%PDF-1.4"
+    assert (found.outputs / "attachments" / "Rechnung März (2).pdf").read_bytes() == b"data"
+    assert "Attachments were not read: Rechnung März.pdf, Rechnung März (2).pdf." in found.review
+
+
+def test_attachments_stay_in_the_mail_if_the_recipe_says_so(tmp_path: Path):
+    found = read(tmp_path, "mail.eml", _mail().as_bytes(), attachments=False)
+    assert found.finished.files == ("mail.md",) and "They are only in the mail" in found.review
+
+
+def test_html_of_a_mail_is_read_if_there_is_no_other_text(tmp_path: Path):
+    mail = EmailMessage()
+    mail["Subject"], mail["From"] = "x", "a@example.org"
+    mail.set_content("<p>Größe</p><script>HIDDEN</script>", subtype="html", charset="cp1252")
+    found = read(tmp_path, "mail.eml", mail.as_bytes())
+    assert "Größe" in found.text and "HIDDEN" not in found.text

@@ -1,0 +1,46 @@
+"""Runs the processor `text` on one file, as its worker does."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.intake.filetype import sniff
+from processors.contract import Finished, Kind, Progress, Work
+from processors.text import Text, TextOptions, TextRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    finished: Finished
+    text: str
+    outputs: Path
+
+    @property
+    def review(self) -> str:
+        return "\n".join(self.finished.review)
+
+
+def read(folder: Path, name: str, content: bytes, *, options: TextOptions | None = None, **recipe: bool) -> Outcome:
+    """Write a file, and read it by its true type."""
+    source, outputs = folder / name, folder / "outputs"
+    source.write_bytes(content)
+    outputs.mkdir()
+    found = sniff(source)
+    assert found.kind is Kind.TEXT, found
+    work = Work(
+        job="1",
+        attempt=1,
+        source=source,
+        kind=found.kind,
+        media_type=found.media_type,
+        outputs=outputs,
+        stem=source.stem,
+        recipe="text",
+        options=TextRecipe(**recipe),
+    )
+    processor, progress = Text(), Progress(lambda message: None)
+    processor.load(options or TextOptions(max_seconds=20, max_memory="700MB"), folder, progress)
+    finished = processor.process_one(work, progress)
+    assert sorted(finished.files) == sorted(
+        str(path.relative_to(outputs)) for path in outputs.rglob("*") if path.is_file()
+    )
+    return Outcome(finished=finished, text=(outputs / finished.files[0]).read_text(encoding="utf-8"), outputs=outputs)
