@@ -58,7 +58,7 @@ def options_with(settings: config.Settings, own: str, of_folder: str = "") -> Tr
         (
             'recipe = "nope"',
             'unknown recipe "nope". Known recipes: ask, bank-statement, describe, invoice, read, receipt, '
-            "summarize, transcribe.",
+            "summarize, text, transcribe.",
         ),
         ('recipe = "read"', 'the recipe "read" does not support audio files.'),
         ('compute_type = "int8"', '"compute_type" cannot be set here: set it in config.toml, in [processors.whisper].'),

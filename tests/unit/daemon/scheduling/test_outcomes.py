@@ -430,10 +430,11 @@ def test_idle_worker_ends_to_make_room_for_another_with_work(make_bench: Callabl
     ("content", "words"),
     [
         (b"", "The file is empty (0 bytes)."),
-        (b"\x00\x01\x02\x03 nothing that is known", "This is no image, PDF, audio, video or text file"),
+        (b"\x00\x01\x02\x03 nothing that is known", "inboxd does not know this type of file, or"),
     ],
 )
-def test_file_that_no_recipe_is_for_fails_with_the_reason(bench: Bench, content: bytes, words: str):
+def test_file_that_no_recipe_is_for_fails_with_the_reason(make_bench: Callable[..., Bench], content: bytes, words: str):
+    bench = make_bench(inbox={"unsupported": "fail"})
     (bench.settings.inbox / "x").write_bytes(content)
     bench.do("rescan")
     for _ in range(3):
