@@ -2,6 +2,7 @@
 
 from typing import Any, TypedDict
 
+from daemon.config.option_texts import OPTION_TEXTS
 from daemon.config.settings import Recipe, Settings
 from processors import contract
 
@@ -17,7 +18,8 @@ class RecipeFacts(TypedDict):
     kinds: list[str]  # of files: "image", "audio", "text"
     folders: list[str]  # of the inbox, that are bound to it; "" is the top
     options: dict[str, object]  # the values in force
-    schema: dict[str, Any]  # JSON Schema of the options
+    schema: dict[str, Any]  # JSON Schema of the options, with defaults and descriptions
+    settable: list[str]  # the options that may be set for one file
 
 
 def describe_recipes(settings: Settings) -> list[RecipeFacts]:
@@ -36,8 +38,17 @@ def _describe(recipe: Recipe, settings: Settings) -> RecipeFacts:
         "kinds": sorted(recipe.cls.kinds),
         "folders": sorted(name for name, rules in settings.folders.items() if recipe.name in rules.recipes.values()),
         "options": recipe.recipe_options.model_dump(mode="json"),
-        "schema": type(recipe.recipe_options).model_json_schema(),
+        "schema": _schema(recipe),
+        "settable": sorted(type(recipe.recipe_options).model_fields.keys() - recipe.recipe_options.only_in_config),
     }
+
+
+def _schema(recipe: Recipe) -> dict[str, Any]:
+    schema = type(recipe.recipe_options).model_json_schema()
+    for name, option in schema.get("properties", {}).items():
+        if name in OPTION_TEXTS:
+            option.setdefault("description", OPTION_TEXTS[name])
+    return schema
 
 
 def _plan(recipe: Recipe, settings: Settings) -> tuple[str | None, str]:

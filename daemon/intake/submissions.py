@@ -24,10 +24,12 @@ from daemon.core.names import (
     is_job_id,
     is_safe_relative,
     printable,
+    printable_path,
     source_name,
 )
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.inbox import Inbox
+from daemon.intake import unsupported
 from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import Content, sniff
@@ -170,6 +172,10 @@ class Submissions:
             choice = choose(settings, self._inbox, path.parent, content.kind, own)
         except WrongOptions as error:
             raise WrongSubmission(f"Its options are wrong: {error}") from error
+        folder = printable_path(path.parent.relative_to(self._inbox.path))
+        if choice.recipe is None and settings.folder(folder).unsupported == "leave":
+            why = unsupported.explain(content.kind, content.media_type, size_bytes=1, folder=folder)
+            raise WrongSubmission(f"It is not supported. {why}")
         if _PROMPT_SUFFIX not in sidecars and lacks_prompt(settings, choice):
             raise WrongSubmission(f"The recipe {choice.recipe} needs a prompt.", "Submit the file with one.")
         return choice

@@ -89,7 +89,7 @@ class Recovery:
             if self._is_given_back(job_id):
                 return
             self._report.unrecovered += 1
-            is_about_a_file = (self._layout.inbox.taken / job_id).is_dir() or recover == self._recover
+            is_about_a_file = job_id in self._layout.inbox.taken_ids() or recover == self._recover
             if is_about_a_file:
                 self._record_failure(job_id, describe(error) if isinstance(error, OSError) else _UNEXPECTED)
 

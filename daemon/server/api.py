@@ -364,6 +364,7 @@ class RecipeDescription(Reply):
     folders: list[Text]
     options: dict[str, JsonValue]
     options_schema: dict[str, JsonValue] = Field(alias="schema")
+    settable: list[Text] = []  # an earlier version does not report it
 
 
 class RecipesReply(Reply):

@@ -48,8 +48,8 @@ def test_id_of_the_job_is_printed_at_once(place: Place, tmp_path: Path):
 
 def test_failure_is_the_exit_code(place: Place, tmp_path: Path):
     place.start()
-    (tmp_path / "one.bin").write_bytes(b"\x00\x01\x02")
-    done = place.inboxd("submit", str(tmp_path / "one.bin"), "--wait", check=1)
+    (tmp_path / "one.txt").write_bytes("ä".encode("latin-1"))
+    done = place.inboxd("submit", str(tmp_path / "one.txt"), "--wait", check=1)
     assert "failed" in done.stdout and "1 of 1 failed" in done.stderr
 
 

@@ -92,11 +92,16 @@ def _task(row: JobRow) -> dict[str, object]:
     return {
         "task_id": row["id"],
         "task_type": "convert",
-        "task_status": _STATUS[JobState(row["state"])],
+        "task_status": "failure" if _is_unread(row) else _STATUS[JobState(row["state"])],
         "task_position": None,
         "task_meta": None,
         "error_message": row["error"],
     }
+
+
+def _is_unread(row: JobRow) -> bool:
+    """True if there was no recipe for the file."""
+    return row["state"] == JobState.DONE and row["recipe"] is None
 
 
 async def _document(found: Finished, formats: Collection[str], seconds: float) -> Response:

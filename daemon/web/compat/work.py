@@ -133,6 +133,8 @@ async def finished(backend: Backend, row: JobRow) -> Finished:
         is_file = row["error_kind"] in ("bad_input", "cancelled")
         what = row["error"] or f"The job was {row['state']}."
         raise WebError(422 if is_file else 500, row["error_kind"] or "failed", what, headers=headers)
+    if row["recipe"] is None:  # passed on unread
+        raise WebError(422, "no_recipe", row["excerpt"] or "No recipe reads this file.", headers=headers)
     result = await to_thread.run_sync(results.find, row, backend.settings)
     if result is None:
         raise WebError(500, "no_result", "The result is no longer in its place.", headers=headers)

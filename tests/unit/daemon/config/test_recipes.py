@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon import config
+from daemon.config.option_texts import OPTION_TEXTS
 from daemon.config.recipes import describe_recipes
 
 
@@ -30,6 +31,21 @@ def test_all_of_it_is_json_and_every_schema_accepts_the_options_in_force(tmp_pat
     jsonschema = pytest.importorskip("jsonschema")
     for recipe in json.loads(json.dumps(list(_describe(tmp_path).values()))):
         jsonschema.validate(recipe["options"], recipe["schema"])
+
+
+def test_every_option_that_a_form_can_set_is_described_and_has_a_default(tmp_path: Path):
+    for recipe in _describe(tmp_path, recipes={"count": {"processor": "plaintext"}}).values():
+        assert recipe["settable"], recipe["name"]
+        for name in recipe["settable"]:
+            option = recipe["schema"]["properties"][name]
+            assert 10 < len(option["description"]) < 120 and option["description"].endswith("."), name
+            assert "default" in option, name
+    assert "json_schema" not in _describe(tmp_path)["ask"]["settable"]
+
+
+def test_no_text_describes_an_option_that_is_gone(tmp_path: Path):
+    recipes = _describe(tmp_path, recipes={"count": {"processor": "plaintext"}}).values()
+    assert OPTION_TEXTS.keys() <= {name for recipe in recipes for name in recipe["settable"]}
 
 
 def test_processor_that_fails_to_plan_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

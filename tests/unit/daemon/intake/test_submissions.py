@@ -167,6 +167,13 @@ def test_recipe_that_needs_a_prompt_is_refused_without_one(inbox: InboxHarness):
     assert submit(inbox, upload(inbox, PNG), "a.png", prompt="what is this?").recipe == "ask"
 
 
+def test_file_that_would_be_left_in_the_inbox_as_unsupported_is_refused(inbox: InboxHarness):
+    inbox.configure(TOML.replace("[inbox]", '[inbox]\nunsupported = "leave"', 1))
+    assert "not supported" in refused(inbox, upload(inbox, b"\x00\x01\x02"), "a.bin")
+    inbox.configure(TOML)
+    assert submit(inbox, upload(inbox, b"\x00\x01\x02"), "a.bin").recipe is None
+
+
 def test_sidecar_that_is_too_large_is_refused(inbox: InboxHarness):
     assert "a.txt.password exceeds the limit of 4 KiB" in refused(inbox, upload(inbox), password="x" * 5000)
 
