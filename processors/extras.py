@@ -3,6 +3,7 @@
 Only looks for the libraries; imports none of them.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -42,6 +43,8 @@ def missing_libraries(extra: str) -> list[str]:
 
 def command_to_add(extras: list[str]) -> str:
     """The shell command that adds `extras` to this installation, whether pip, pipx, uv or make installed it."""
+    if os.environ.get("INBOXD_IN_CONTAINER"):
+        return f"make image TORCH={'cuda' if _GPU.exists() else 'cpu'}, and use that image"
     wanted = f'"inboxd[{",".join(extras)}]"'
     index = "" if _GPU.exists() else f" {_CPU_BUILDS}"
     parts = Path(sys.prefix).parts

@@ -1,17 +1,20 @@
 """Commands about jobs: `inboxd jobs`, `show`, `retry`, `cancel`."""
 
 import contextlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daemon.cli import completion
+from daemon.cli import completion, times
 from daemon.cli.context import ask, ask_all, load_settings, load_settings_for_viewing, print_json
 from daemon.cli.options import ConfigOption, JobArgument, JsonOption, UnfinishedJobArgument, completes
+from daemon.config.settings import Settings
 from daemon.config.toml import literal
+from daemon.config.validation import nearest
 from daemon.core.errors import ConfigError, UsageError
 from daemon.core.job import JobState
 from daemon.core.names import printable
@@ -47,25 +50,30 @@ def jobs(
         str | None,
         typer.Option(help='Only files from this source: "inbox" (dropped) or a program, such as "web" or "cli".'),
     ] = None,
-    review: Annotated[bool, typer.Option(help="Only results that someone should review.")] = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="Only results that someone should review, with the reasons.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed jobs; the same as --state failed.")] = False,
     since: Annotated[
         str | None,
         typer.Option(
-            help='Only files received since this date or time, such as 2026-11-23 or "2026-11-23 18:00" (local time).'
+            help="Only files received since this date or time, such as 2026-11-23, "
+            '"2026-11-23 18:00" (local time), yesterday, 3h or 7d.'
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="Maximum number of jobs (0 = no limit).")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List jobs, newest first."""
-    _check_states(state or ())
+    states = [*(state or ()), *(["failed"] if failed else [])]
+    _check_states(states)
     since = None if since is None else to_utc(since)
     settings = load_settings_for_viewing(config_file)
     with JobLog(settings.database) as log:
         if recipe is not None:
             _check_recipe(recipe, log, config_file)
         rows = log.jobs(
-            states=state or (),
+            states=states,
             recipe=recipe,
             folder=folder,
             file=file,
@@ -74,18 +82,36 @@ def jobs(
             since=since,
             limit=limit,
         )
+        if folder is not None and not rows:
+            _check_folder(folder, log, settings)
     if as_json:
-        print_json(rows)
+        print_json([with_reasons(row) for row in rows])
         return
     from daemon.cli import terminal, views
 
-    terminal.out().print(views.jobs_table(rows) if rows else "No matching jobs.")
+    table = views.reviews_table if review else views.jobs_table
+    terminal.out().print(table(rows) if rows else "No matching jobs.")
+
+
+def with_reasons(row: Mapping[str, object]) -> dict[str, object]:
+    """A row for JSON output: the reasons for a review as a list."""
+    return {**row, "review": json.loads(str(row["review"] or "[]"))}
 
 
 def _check_states(states: Sequence[str]) -> None:
     for state in states:
         if state not in set(JobState):
-            raise UsageError(f"Unknown state {literal(state)}.", f"Known states: {', '.join(JobState)}.")
+            hint = nearest(state, JobState)
+            raise UsageError(f"Unknown state {literal(state)}.", f"{hint}Known states: {', '.join(JobState)}.")
+
+
+def _check_folder(folder: str, log: JobLog, settings: Settings) -> None:
+    """Raise UsageError if neither the inbox, nor config.toml, nor the job log has the folder."""
+    known = {*log.folders(), *settings.folders} - {""}
+    if folder in known or (settings.inbox / folder).is_dir() or any(each.startswith(f"{folder}/") for each in known):
+        return
+    names = f"Known folders: {', '.join(map(printable, sorted(known)))}." if known else "No file has a folder."
+    raise UsageError(f"Unknown folder {literal(folder)}.", f"{nearest(folder, known)}{names}")
 
 
 def _check_recipe(recipe: str, log: JobLog, config_file: Path | None) -> None:
@@ -96,23 +122,18 @@ def _check_recipe(recipe: str, log: JobLog, config_file: Path | None) -> None:
     with contextlib.suppress(ConfigError):  # a wrong config.toml: any recipe may be in it
         known = sorted({*used, *load_settings(config_file).recipes})
         if recipe not in known:
-            raise UsageError(f"Unknown recipe {literal(recipe)}.", f"Known recipes: {', '.join(known)}.")
+            hint = nearest(recipe, known)
+            raise UsageError(f"Unknown recipe {literal(recipe)}.", f"{hint}Known recipes: {', '.join(known)}.")
 
 
 def to_utc(text: str) -> str:
-    """An ISO date or time, in local time unless it names a zone, as the job log writes times.
+    """A time as people write it, as the job log writes times.
 
     Raises:
         UsageError: it is not one.
     """
-    try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"--since {literal(text)} is not a date or time.",
-            'Write it as 2026-11-23 or "2026-11-23 18:00", in local time.',
-        ) from error
-    return result_documents.iso((moment - _EPOCH) // timedelta(microseconds=1))
+    since = times.moment(text, datetime.now().astimezone())
+    return result_documents.iso((since - _EPOCH) // timedelta(microseconds=1))
 
 
 def show(job: JobArgument, config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -122,7 +143,7 @@ def show(job: JobArgument, config_file: ConfigOption = None, as_json: JsonOption
         row = log.find(job)
         attempts, events = log.attempts(row["id"]), log.events(row["id"])
     if as_json:
-        print_json({**row, "attempts_made": attempts, "events": events})
+        print_json({**with_reasons(row), "attempts_made": attempts, "events": events})
         return
     from daemon.cli import terminal, views
 

@@ -8,6 +8,7 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -23,39 +24,35 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # Rich's own markup would swallow [retention] and other names of tables
 )
-config_app = typer.Typer(help="Check the settings.", no_args_is_help=True)
-app.add_typer(config_app, name="config")
+config_app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
 
 _CLICK_USAGE = 2
-
-for _command in (
-    *(run.run, run.process, submit.submit, web.web),
-    *(service.status, jobs.jobs, jobs.show, service.recipes),
-    *(maintenance.verify, maintenance.backup, maintenance.metrics, service.watch, maintenance.doctor),
-    *(
-        jobs.retry,
-        jobs.cancel,
-        jobs.reviewed,
-        service.pause,
-        service.resume,
-        service.unload,
-        service.reload,
-        maintenance.prune,
+_GROUPS: Mapping[str, Sequence[Callable[..., None]]] = {  # the sections of `inboxd --help`, in order
+    "Work": (run.run, run.process, submit.submit, web.web),
+    "Look": (service.status, jobs.jobs, jobs.show, service.watch, service.recipes, maintenance.metrics),
+    "Steer": (
+        *(jobs.retry, jobs.cancel, jobs.reviewed),
+        *(service.pause, service.resume, service.unload, service.reload),
     ),
-):
-    app.command()(_command)
+    "Maintain": (maintenance.doctor, maintenance.verify, maintenance.backup, maintenance.prune),
+    "Install": (setup.init, service.install, service.uninstall, service.completion),
+}
+
+for _group, _commands in _GROUPS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_group)(_command)
 # the options after `models` are those of another program, which prints its own help
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(
-    models.models
-)
-app.add_typer(layouts.app, name="layouts")
-app.command()(setup.init)
-app.command()(service.install)
-app.command()(service.uninstall)
+app.command(
+    rich_help_panel="Maintain",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)(models.models)
+app.add_typer(layouts.app, name="layouts", rich_help_panel="Maintain")
+app.add_typer(config_app, name="config", rich_help_panel="Maintain")
 config_app.command("check")(maintenance.check_config)
+config_app.command("show")(maintenance.show_config)
 
 
-@app.command()
+@app.command(rich_help_panel="Install")
 def version() -> None:
     """Show the version."""
     print(f"inboxd {__version__}")

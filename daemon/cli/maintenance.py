@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -167,14 +168,26 @@ def prune_summary(counts: Mapping[str, int], *, dry_run: bool) -> str:
 
 
 def check_config(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check config.toml and show the resulting settings."""
+    """Check config.toml: one line if it is valid, else its mistakes.
+
+    With --json, also the resulting settings."""
+    settings = _checked_settings(config_file)
+    if as_json:
+        print_json(config.describe(settings))
+        return
+    print(f"{settings.source or 'The defaults'}: no errors.")
+
+
+def show_config(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show all settings, with the defaults of those that config.toml leaves out, as JSON."""
+    shown = config.describe(_checked_settings(config_file))
+    is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    print(json.dumps(shown, indent=2, ensure_ascii=as_json or not is_utf8, default=str))
+
+
+def _checked_settings(config_file: Path | None) -> config.Settings:
     from daemon.files.layout import refuse_overlap
 
     settings = load_settings(config_file)
     refuse_overlap(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
-    shown = config.describe(settings)
-    if as_json:
-        print_json(shown)
-        return
-    print(json.dumps(shown, indent=2, ensure_ascii=codecs.lookup(sys.stdout.encoding).name != "utf-8"))
-    print(f"{settings.source or 'The defaults'}: no errors.", file=sys.stderr)
+    return settings

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from daemon.config.settings import Folder, Settings
 from daemon.config.toml import literal
+from daemon.config.validation import nearest
 from daemon.core import durable
 from daemon.core.errors import StorageError, UsageError
-from daemon.core.names import SIDECAR_SUFFIXES, printable_path
+from daemon.core.names import SIDECAR_SUFFIXES, printable, printable_path
+from daemon.intake import filetype
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import ShownRow
 from daemon.server.service import Service
@@ -37,7 +39,9 @@ def process(
     """
     for file in files:
         if not file.is_file():
-            raise UsageError(f"There is no file {file}.", "Name files, not folders.")
+            raise UsageError(f"There is no file {file}.", "Name files or folders, or - for the standard input.")
+    if recipe is not None:
+        _check_kinds(settings, files, recipe)
     top = settings.folders[""] if recipe is None else _with_recipe(settings, recipe)
     with _workspace(output) as home:
         inside = replace(
@@ -61,11 +65,55 @@ def process(
         ]
 
 
+def files_in(paths: Sequence[Path], *, fitting: Callable[[Path], bool]) -> list[Path]:
+    """`paths`, with each folder replaced by the files in it and its subfolders that are `fitting`, sorted; not the
+    hidden ones and sidecars.
+
+    Raises:
+        UsageError: a folder has no such files.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = [each for each in sorted(path.rglob("*")) if _is_meant(each, path)] if path.is_dir() else [path]
+        fits = [each for each in inside if each == path or fitting(each)]
+        if not fits:
+            raise UsageError(f"The folder {path} has no files to process.", "Name another one, or another recipe.")
+        found += fits
+    return found
+
+
+def _is_meant(path: Path, folder: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.is_file() and not is_hidden and path.suffix not in SIDECAR_SUFFIXES
+
+
+def fits(settings: Settings, recipe: str | None) -> Callable[[Path], bool]:
+    """A function that tells whether `recipe` supports a file; None: the recipe that config.toml selects."""
+    top = settings.folders[""] if recipe is None else _with_recipe(settings, recipe)
+    kinds = set(top.recipes) if recipe is None else set(settings.recipes[recipe].cls.kinds)
+    return lambda file: filetype.sniff(file).kind in kinds
+
+
+def _check_kinds(settings: Settings, files: Sequence[Path], recipe: str) -> None:
+    """Raise UsageError if `recipe` does not support the content of a file."""
+    _with_recipe(settings, recipe)  # it exists
+    kinds = settings.recipes[recipe].cls.kinds
+    for file in files:
+        kind = filetype.sniff(file).kind
+        if kind is not None and kind not in kinds:
+            others = sorted(name for name, each in settings.recipes.items() if kind in each.cls.kinds)
+            raise UsageError(
+                f"{printable(str(file))}: the recipe {literal(recipe)} does not support {kind} files.",
+                f"For {kind} files: {', '.join(others)}." if others else "",
+            )
+
+
 def _with_recipe(settings: Settings, recipe: str) -> Folder:
     """The rules of the top folder, with `recipe` for every kind that it supports."""
     if recipe not in settings.recipes:
-        known = ", ".join(sorted(settings.recipes))
-        raise UsageError(f"Unknown recipe {literal(recipe)}.", f"Known recipes: {known}.")
+        known = sorted(settings.recipes)
+        hint = nearest(recipe, known)
+        raise UsageError(f"Unknown recipe {literal(recipe)}.", f"{hint}Known recipes: {', '.join(known)}.")
     kinds = settings.recipes[recipe].cls.kinds
     top = settings.folders[""]
     return replace(top, recipes={**top.recipes, **dict.fromkeys(kinds, recipe)})

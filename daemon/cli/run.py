@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +14,13 @@ import typer
 from daemon import config
 from daemon.cli import completion
 from daemon.cli.context import DEFAULT_CONFIGS, enter_config_folder, load_settings, print_json
+from daemon.cli.jobs import with_reasons
 from daemon.cli.options import ConfigOption, JsonOption, completes
-from daemon.config.toml import literal
-from daemon.core.errors import JobsFailed
-from daemon.core.names import printable
+from daemon.core.errors import JobsFailed, UsageError
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import ShownRow
+
+_STANDARD_INPUT = "standard-input"  # its name as a file, and the name of its result
 
 
 def run(
@@ -87,14 +90,20 @@ def _raise_unless_done(rows: Sequence[ShownRow], fix: str = "") -> None:
 
 
 def process(
-    files: Annotated[list[Path], typer.Argument(help="The files to process. inboxd does not change them.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The files to process, folders of files, or - for the standard input. inboxd does not change them."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")] = Path("results"),
     recipe: Annotated[
         str | None,
         typer.Option(
             "--recipe",
             "-r",
-            help="Use this recipe for every file that it supports, instead of the one that config.toml selects.",
+            help="Use this recipe instead of the one that config.toml selects; from folders, take the files that it "
+            "supports.",
             autocompletion=completes(completion.recipes),
         ),
     ] = None,
@@ -112,26 +121,35 @@ def process(
     console = Console(stderr=True)
     terminal.set_up_logging(verbose=False, console=console)
     logging.getLogger().setLevel(logging.ERROR)
-    files, output, shown_from = [file.absolute() for file in files], output.absolute(), Path.cwd()
+    paths, output, shown_from = [file.absolute() for file in files if str(file) != "-"], output.absolute(), Path.cwd()
     enter_config_folder(settings)
-    with terminal.LiveView(console) as view:
-        rows = oneshot.process(settings, files, recipe=recipe, output=output, on_change=view.on_change)
-    shown: list[ShownRow] = [{**row, "file": os.path.relpath(row["file"], shown_from)} for row in rows]
+    with tempfile.TemporaryDirectory(prefix="inboxd-") as folder, terminal.LiveView(console) as view:
+        paths = oneshot.files_in(paths, fitting=oneshot.fits(settings, recipe))
+        if Path("-") in files:
+            paths.append(_standard_input(Path(folder)))
+        rows = oneshot.process(settings, paths, recipe=recipe, output=output, on_change=view.on_change)
+    shown: list[ShownRow] = [{**row, "file": _shown_path(Path(row["file"]), shown_from)} for row in rows]
     if as_json:
-        print_json(shown)
+        print_json([with_reasons(row) for row in shown])
     else:
         outbox = f"{os.path.relpath(output, shown_from)}/"
         terminal.out().print(views.results_table(shown, outbox=outbox))
-    for line in _unsupported(settings, recipe, shown):
-        print(f"inboxd: {line}", file=sys.stderr)
     _raise_unless_done(rows)
 
 
-def _unsupported(settings: config.Settings, recipe: str | None, rows: Iterable[ShownRow]) -> Iterable[str]:
-    """A sentence for each file that `recipe` does not support."""
-    kinds = settings.recipes[recipe].cls.kinds if recipe else frozenset()
-    for row in rows:
-        if recipe and row["kind"] and row["kind"] not in kinds:
-            used = f"{literal(row['recipe'])} was used instead" if row["recipe"] else "no recipe was used"
-            what = f"the recipe {literal(recipe)} does not support {row['kind']} files"
-            yield f"{printable(row['file'])}: {what}; {used}."
+def _standard_input(folder: Path) -> Path:
+    """The standard input as a file in `folder`.
+
+    Raises:
+        UsageError: it is a terminal.
+    """
+    if sys.stdin.isatty():
+        raise UsageError("The standard input is a terminal.", "Write: inboxd process - < FILE")
+    path = folder / _STANDARD_INPUT
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return path
+
+
+def _shown_path(path: Path, shown_from: Path) -> str:
+    return "-" if path.name == _STANDARD_INPUT else os.path.relpath(path, shown_from)

@@ -10,11 +10,15 @@ import typer
 
 from daemon import config
 from daemon.cli.context import ask, load_settings, load_settings_for_viewing, print_json
+from daemon.cli.jobs import to_utc
 from daemon.cli.options import ConfigOption, JsonOption, UserOption
 from daemon.config.recipes import describe_recipes
-from daemon.core.errors import ConfigError, InboxdError, NotRunning
+from daemon.config.toml import literal
+from daemon.core.errors import ConfigError, InboxdError, NotRunning, UsageError
 from daemon.queue.reader import JobLog
 from daemon.server import api
+
+_RECENT_DAYS = 7
 
 
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -31,6 +35,9 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     from daemon.cli import terminal, views
 
     terminal.out().print(views.status_view(reply))
+    with contextlib.suppress(InboxdError), JobLog(settings.database) as log:
+        for line in views.attention_lines(*log.attention(to_utc(f"{_RECENT_DAYS}d")), days=_RECENT_DAYS):
+            print(line)
 
 
 def _print_recorded_counts(settings: config.Settings) -> None:
@@ -126,6 +133,21 @@ def install(
     paths = service.user_paths(os.environ) if user else service.system_paths()
     service.install(paths, group=group, report=print)
     service.write_help_files(paths, completion_scripts(), report=print)
+
+
+def completion(
+    shell: Annotated[
+        str | None, typer.Argument(help="bash, zsh or fish (default: the shell that SHELL names).")
+    ] = None,
+) -> None:
+    """Print the script that completes inboxd's commands in a shell. `inboxd install` installs it.
+
+    For bash: source <(inboxd completion bash)"""
+    name = shell or os.path.basename(os.environ.get("SHELL", ""))
+    scripts = completion_scripts()
+    if name not in scripts:
+        raise UsageError(f"There is no completion for {literal(name)}.", f"Known shells: {', '.join(scripts)}.")
+    print(scripts[name])
 
 
 def completion_scripts() -> dict[str, str]:

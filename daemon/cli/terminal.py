@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, cast
 
-from rich.console import Console, Group
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _Line = tuple[str, api.Amount | None]  # the text and the progress of something
 
+_SHORTEST_NAME = 12  # columns
 _FILE_WIDTH = 160  # columns of a table that goes into a file
 _LINE_END_SPACES = re.compile(r" +$", re.MULTILINE)
 
@@ -154,6 +157,51 @@ def amount_of(amount: api.Amount | None) -> str:
 def local_time(iso: str | None) -> str:
     """An ISO time of the job log in local time, to the second."""
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S") if iso else ""
+
+
+def short_time(iso: str | None) -> str:
+    """An ISO time of the job log in local time, to the minute, without the year if that is the current one."""
+    if not iso:
+        return ""
+    moment = datetime.fromisoformat(iso).astimezone()
+    return moment.strftime("%m-%d %H:%M" if moment.year == datetime.now().year else "%Y-%m-%d")
+
+
+def zone_name() -> str:
+    """The name of the local time zone, such as "CET"."""
+    return datetime.now().astimezone().tzname() or "local"
+
+
+class OneLine:
+    """One line of text that cannot control the terminal. If it is too long, it lacks its end, or with `keep_end` its
+    middle: a file's name keeps its beginning and its suffix."""
+
+    def __init__(self, text: str, *, keep_end: bool, style: str = ""):
+        self._text, self._keep_end, self._style = " ".join(printable_lines(text).split()), keep_end, style
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        width = cell_len(self._text)
+        return Measurement(min(width, _SHORTEST_NAME), min(width, options.max_width))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        mark = "…" if options.encoding.startswith("utf") else "..."
+        shown = cut(self._text, options.max_width, mark, keep_end=self._keep_end)
+        yield Text(shown, style=self._style, no_wrap=True, overflow="crop")
+
+
+def cut(text: str, width: int, mark: str = "…", *, keep_end: bool) -> str:
+    """`text` in at most `width` columns of a terminal; if it is longer, with `mark` instead of its end or middle."""
+    room = width - len(mark)
+    if cell_len(text) <= width:
+        return text
+    if room < 2:
+        return set_cell_size(text, max(0, width))
+    end = ""
+    for character in reversed(text) if keep_end else ():
+        if cell_len(character + end) > room // 2:
+            break
+        end = character + end
+    return f"{set_cell_size(text, room - cell_len(end)).rstrip()}{mark}{end}"
 
 
 def span(seconds: float) -> str:

@@ -1,14 +1,15 @@
 """The commands' output as tables and lines of rich: jobs, the status, one job, a check."""
 
+import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.terminal import amount_of, clock, local_time, safe_text, span
+from daemon.cli.terminal import OneLine, amount_of, clock, local_time, safe_text, short_time, span, zone_name
 from daemon.queue.rows import AttemptRow, EventRow, JobRow, ShownRow
 from daemon.server import api
 
@@ -20,38 +21,57 @@ if TYPE_CHECKING:
 _STYLES = {"done": "green", "failed": "red", "cancelled": "red", "running": "cyan", "publishing": "cyan"}
 
 
-def jobs_table(rows: Sequence[JobRow], *, folds: bool = True) -> Table:
-    """Jobs as a table. Without `folds`, each job has one line: names and reasons that are too long for the terminal are
-    cut, and every column stays visible."""
-    table = Table(box=None, header_style="bold", pad_edge=False, expand=not folds)
-    table.add_column("job", no_wrap=True)
-    table.add_column("received", no_wrap=True)
-    _add_columns(table, folds=folds)
+def jobs_table(rows: Sequence[JobRow]) -> Table:
+    """Jobs as a table with one line per job: what is too long for the terminal is cut; every column stays visible."""
+    table = _one_line_table()
+    table.add_column("file", no_wrap=True, ratio=3)
+    for name in ("recipe", "state", "sec"):
+        table.add_column(name, no_wrap=True, overflow="crop", justify="right" if name == "sec" else "left")
+    table.add_column("result", no_wrap=True, ratio=4)
     for row in rows:
-        why = safe_text(row["waiting_for"] or row["error"] or "", style="dim")
-        result = safe_text(row["result_path"] or "") if row["state"] == "done" else why
-        table.add_row(row["id"][:8], local_time(row["received_at"]), *_cells(row), result)
+        is_done = row["state"] == "done"
+        result = row["result_path"] if is_done else row["waiting_for"] or row["error"]
+        shown = OneLine(result or "", keep_end=is_done, style="" if is_done else "dim")
+        _, recipe, state, seconds = _cells(row)
+        received = short_time(row["received_at"])
+        table.add_row(row["id"][:8], received, OneLine(row["file"], keep_end=True), recipe, state, seconds, shown)
+    return table
+
+
+def reviews_table(rows: Sequence[JobRow]) -> Table:
+    """Jobs with the reasons why someone should review their results, which are shown in full."""
+    table = _one_line_table()
+    table.add_column("file", no_wrap=True, ratio=2)
+    table.add_column("to review", overflow="fold", ratio=5)
+    for row in rows:
+        reasons = "\n".join(f"- {' '.join(reason.split())}" for reason in json.loads(row["review"] or "[]"))
+        table.add_row(
+            row["id"][:8], short_time(row["received_at"]), OneLine(row["file"], keep_end=True), safe_text(reasons)
+        )
+    return table
+
+
+def _one_line_table() -> Table:
+    """An empty table with the columns "job" and "received", whose heading names the zone of the times."""
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+    table.add_column("job", no_wrap=True)
+    table.add_column(f"received ({zone_name()})", no_wrap=True)
     return table
 
 
 def results_table(rows: Sequence[ShownRow], *, outbox: str) -> Table:
     """Jobs as a table with the first words of each result, for the end of a run."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    _add_columns(table, folds=True)
+    table.add_column("file", overflow="fold")
+    table.add_column("recipe")
+    table.add_column("state")
+    table.add_column("seconds", justify="right")
+    table.add_column("result", overflow="fold")
     table.add_column("first words", overflow="fold", max_width=48)
     for row in rows:
         result = safe_text((outbox + row["result_path"]) if row["result_path"] else "")
         table.add_row(*_cells(row), result, _first_words(row))
     return table
-
-
-def _add_columns(table: Table, *, folds: bool) -> None:
-    overflow: Literal["fold", "ellipsis"] = "fold" if folds else "ellipsis"
-    table.add_column("file", overflow=overflow, no_wrap=not folds, ratio=None if folds else 2)
-    table.add_column("recipe", no_wrap=not folds)
-    table.add_column("state", no_wrap=not folds)
-    table.add_column("seconds", justify="right")
-    table.add_column("result", overflow=overflow, no_wrap=not folds, ratio=None if folds else 3)
 
 
 def _cells(row: ShownRow) -> tuple[Text, str, Text, str]:
@@ -91,6 +111,12 @@ def status_view(reply: api.StatusReply) -> Group:
     if reply.ignored_in_inbox:
         parts.append(safe_text(f"  {reply.ignored_in_inbox} ignored in the inbox, by name", style="dim"))
     return Group(*parts, *problem_lines(reply))
+
+
+def attention_lines(review: int, failed: int, *, days: int) -> list[str]:
+    """What a person should look at, and the commands that show it."""
+    found = ((review, "to review", "--review"), (failed, "failed", "--failed"))
+    return [f"  {n} {what} in the last {days} days: inboxd jobs {flag} --since {days}d" for n, what, flag in found if n]
 
 
 def problem_lines(reply: api.StatusReply) -> list[Text]:

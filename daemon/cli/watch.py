@@ -175,7 +175,7 @@ def _recent(settings: Settings, count: int) -> list[_Part]:
             found = log.jobs(states=("done", "failed", "cancelled"), by_end=True, limit=count)
     except InboxdError as error:
         return [safe_text(error.what, style="red")]
-    return [jobs_table(found, folds=False)] if found else [Text("No results yet.", style="dim")]
+    return [jobs_table(found)] if found else [Text("No results yet.", style="dim")]
 
 
 def _gpu_lines() -> list[str]:

@@ -130,7 +130,7 @@ class JobLog:
                 conditions.append(condition)
                 values += [value] * condition.count("?")
         if review:
-            conditions.append("review IS NOT NULL")
+            conditions.append("review IS NOT NULL AND reviewed_at IS NULL")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         order = "finished_at DESC, id" if by_end else "received_at DESC, id"
         return self._all(f"SELECT * FROM job_log {where} ORDER BY {order} LIMIT ?", *values, limit or -1)
@@ -288,6 +288,20 @@ class JobLog:
     def recipes(self) -> list[str]:
         """The recipes that jobs have used."""
         return [row["recipe"] for row in self._all("SELECT DISTINCT recipe FROM jobs WHERE recipe IS NOT NULL")]
+
+    def folders(self) -> list[str]:
+        """The inbox folders of all jobs."""
+        return [row["folder"] for row in self._all("SELECT DISTINCT folder FROM job_log ORDER BY folder")]
+
+    def attention(self, since: str) -> tuple[int, int]:
+        """The number of results to review, and of failed jobs, that ended since an ISO time."""
+        [row] = self._all(
+            "SELECT count(CASE WHEN review IS NOT NULL AND reviewed_at IS NULL THEN 1 END) AS review, "
+            "count(CASE WHEN state = 'failed' THEN 1 END) AS failed "
+            "FROM job_log WHERE finished_at >= ?",
+            since,
+        )
+        return row["review"], row["failed"]
 
     def counts(self) -> dict[str, int]:
         rows = self._all("SELECT state, count(*) AS count FROM job_log GROUP BY state")

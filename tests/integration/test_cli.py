@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 from sandbox import Place
+from typer.testing import CliRunner
+
+from daemon.cli.main import app
+from daemon.core.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,10 @@ def test_jobs_are_listed_and_filtered(done: Place):
     [
         (["--state", "faild"], "Known states: queued, running, publishing, done, failed, cancelled."),
         (["--recipe", "cuont"], "Known recipes: ask, bank-statement, count,"),
-        (["--since", "yesterday"], "Write it as 2026-11-23"),
+        (["--state", "faild"], 'Did you mean "failed"?'),
+        (["--recipe", "cuont"], 'Did you mean "count"?'),
+        (["--folder", "bnak"], 'Did you mean "bank"? Known folders: bank.'),
+        (["--since", "the day before"], "or as yesterday, 3h or 7d"),
     ],
 )
 def test_unknown_filter_of_jobs_is_refused_with_the_known_ones(done: Place, arguments: list[str], known: str):
@@ -208,13 +215,64 @@ def test_process_explains_each_file_that_it_did_not_take(place: Place):
     assert "temporary file" in temporary["error"] and "q.png.prompt" in question["error"]
 
 
-def test_process_reports_files_that_the_named_recipe_does_not_support(place: Place):
+def test_process_refuses_files_that_the_named_recipe_does_not_support(place: Place):
     (place.home / "x.txt").write_text("words")
-    done = place.inboxd("process", "x.txt", "-r", "transcribe", "-o", "out")
-    assert 'x.txt: the recipe "transcribe" does not support text files; "count" was used instead.' in done.stderr
-    place.write_config(place.TEXT.replace('text = "count"', ""))
-    done = place.inboxd("process", "x.txt", "-r", "transcribe", "-o", "out", "--json", check=1)
-    assert "no recipe was used" in done.stderr and json.loads(done.stdout)[0]["recipe"] is None
+    refused = place.inboxd("process", "x.txt", "-r", "transcribe", "-o", "out", check=64)
+    assert 'x.txt: the recipe "transcribe" does not support text files.\nFor text files: count.' in refused.stderr
+    assert not (place.home / "out").exists()
+    assert 'Did you mean "count"?' in place.inboxd("process", "x.txt", "-r", "cuont", check=64).stderr
+
+
+def test_process_takes_the_files_of_folders_that_fit(place: Place):
+    for name in ("a/one.txt", "a/b/two.txt", "a/.hidden.txt", "a/one.txt.toml", "a/picture.png"):
+        (place.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.home / name).write_bytes(b"\x89PNG\r\n\x1a\n" if name.endswith("png") else b"# words")
+    done = place.inboxd("process", "a", "-r", "count", "-o", "out", "--json")
+    assert [row["file"] for row in json.loads(done.stdout)] == ["a/b/two.txt", "a/one.txt"]
+    (place.home / "empty").mkdir()
+    assert "has no files" in place.inboxd("process", "empty", check=64).stderr
+
+
+def test_process_reads_the_standard_input(place: Place):
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", "process", "-", "-o", "out", "--json", "--config", str(place.config)],
+        input=b"words from a pipe",
+        cwd=place.home,
+        env=place.environment(),
+        capture_output=True,
+    )
+    [row] = json.loads(done.stdout)
+    assert (row["file"], row["state"], row["review"]) == ("-", "done", []), done.stderr
+    assert (place.home / "out" / "standard-input" / "result.json").is_file()
+
+
+def test_config_show_prints_the_settings_and_check_one_line(place: Place):
+    assert place.inboxd("config", "check").stdout == f"{place.config}: no errors.\n"
+    assert json.loads(place.inboxd("config", "show").stdout)["recipes"]["count"]["processor"] == "plaintext"
+
+
+def test_help_is_grouped_and_keeps_names_in_brackets():
+    help_text = CliRunner().invoke(app, ["--help"]).output
+    places = [help_text.index(f"─ {group} ─") for group in ("Work", "Look", "Steer", "Maintain", "Install")]
+    assert places == sorted(places)
+    assert "[retention]" in CliRunner().invoke(app, ["prune", "--help"]).output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str):
+    assert "_INBOXD_COMPLETE" in CliRunner().invoke(app, ["completion", shell]).output
+    assert CliRunner(env={"SHELL": f"/bin/{shell}"}).invoke(app, ["completion"]).exit_code == 0
+    refused = CliRunner().invoke(app, ["completion", "csh"])
+    assert isinstance(refused.exception, UsageError) and "Known shells: bash, zsh, fish." in str(refused.exception)
+
+
+def test_status_counts_what_someone_should_look_at(place: Place):
+    place.drop("bad.bin", b"\x00\x01\x02")
+    place.start()
+    place.ended("bad.bin")
+    assert "1 failed in the last 7 days: inboxd jobs --failed --since 7d" in place.inboxd("status").stdout
+    assert "bad.bin" in place.inboxd("jobs", "--failed", "--since", "7d").stdout
+    assert place.inboxd("jobs", "--failed", "--since", "yesterday").stdout
 
 
 def test_process_into_a_folder_that_cannot_be_made_is_explained(place: Place):

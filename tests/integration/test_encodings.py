@@ -22,7 +22,14 @@ IN_UTF8_MODE = {**ENCODINGS["C locale"], "PYTHONUTF8": "1", "PYTHONIOENCODING": 
 READING = [
     *(["--help"], ["jobs", "--help"], ["run", "--help"], ["backup", "--help"], ["config", "--help"], ["nothing"]),
     *(["jobs"], ["jobs", "--json"], ["jobs", "--file", "größe"], ["show", "zü"], ["verify"], ["doctor"], ["version"]),
-    *(["status"], ["config", "check"], ["watch", "--seconds", "0.2"], ["models"], ["backup", "größe/x"]),
+    *(
+        ["status"],
+        ["config", "check"],
+        ["config", "show"],
+        ["watch", "--seconds", "0.2"],
+        ["models"],
+        ["backup", "größe/x"],
+    ),
     ["pause", "ü"],
 ]
 
@@ -87,7 +94,7 @@ def test_json_is_the_same_in_any_encoding(encoding: str, place: Place):
     done = inboxd_from_the_start(place, encoding, "jobs", "--json")
     assert NAME in {row["file"] for row in json.loads(done.stdout)}
     assert done.stdout == inboxd(place, encoding, "jobs", "--json").stdout
-    shown = inboxd(place, encoding, "config", "check")
+    shown = inboxd(place, encoding, "config", "show")
     assert "für €" in json.loads(shown.stdout)["recipes"]
 
 

@@ -233,7 +233,7 @@ def test_webhook_gets_the_job_and_its_address_is_not_logged(make, listener: str)
     assert (report["event"], report["file"]) == ("failed", "bad.txt")
     wait_for(lambda: "reported bad.txt" in place.log())
     assert "503" in place.log() and "secret-token" not in place.log()
-    assert "secret-token" not in place.inboxd("config", "check").stdout
+    assert "secret-token" not in place.inboxd("config", "show").stdout
 
 
 def test_digest_reports_failures_and_waiting_jobs_in_the_morning(make, tmp_path: Path):
