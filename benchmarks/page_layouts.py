@@ -37,9 +37,16 @@ _PROSE = {
         "últimas ofertas de los proveedores de la región."
     ),
 }  # fmt: skip
-_TITLES = ("Minutes of the annual meeting", "Garden and street news", "Notes from the harbor", "House rules explained")
-_ITEMS = ("Paint, white, matt", "Oak board 200 x 40", "Screws, box of 100", "Delivery to the door", "Brush, flat, 60 mm",
-          "Sandpaper, fine", "Wood glue", "Hinge, brass")  # fmt: skip
+_TITLES = (
+    "Minutes of the annual meeting",
+    "Garden and street news",
+    "Notes from the harbor",
+    "House rules explained",
+)
+_ITEMS = (
+    *("Paint, white, matt", "Oak board 200 x 40", "Screws, box of 100", "Delivery to the door"),
+    *("Brush, flat, 60 mm", "Sandpaper, fine", "Wood glue", "Hinge, brass"),
+)
 _NAMES = ("Eleanor Marsh", "Tomas Okafor", "Ingrid Vale", "Pablo Serrano", "Claire Dubois", "Jonas Weber")
 
 

@@ -10,7 +10,7 @@ import resource
 import statistics
 import subprocess
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Score:
 def compare(truth: Iterable[str], read: str, seconds: float = 0.0) -> Score:
     right, found = " ".join(truth).split(), read.split()
     text, other = " ".join(right), " ".join(found)
-    common = sum((_bag(right) & _bag(found)).values())
+    common = sum((Counter(right) & Counter(found)).values())
     in_order = LCSseq.similarity(right, found)
     return Score(
         characters=max(0.0, 1 - Levenshtein.distance(text, other) / len(text)),
@@ -50,12 +50,6 @@ def compare(truth: Iterable[str], read: str, seconds: float = 0.0) -> Score:
         order=in_order / max(1, common),
         seconds=seconds,
     )
-
-
-def _bag(words: list[str]):
-    from collections import Counter
-
-    return Counter(words)
 
 
 def scan(pdf: Path, dpi: int) -> Path:
@@ -96,8 +90,6 @@ class _Inboxd:
 
 
 def read_with_tesseract(path: Path) -> tuple[str, float]:
-    if path.suffix == ".pdf":
-        raise ValueError("tesseract reads no PDF files")
     before = _cpu(resource.RUSAGE_CHILDREN)
     command = ["tesseract", str(path), "-", "-l", _LANGUAGES]
     done = subprocess.run(
@@ -124,16 +116,19 @@ def _measure(
     return scores
 
 
-def _print(title: str, scores: dict[str, list[Score]]) -> None:
+_HEAD = "| pages | count | characters | worst | words | order | CPU s |\n|---|---|---|---|---|---|---|"
+
+
+def _print(reader: str, scores: dict[str, list[Score]]) -> None:
     every = [score for each in scores.values() for score in each]
-    for name, group in [*sorted(scores.items()), (f"all: {title}", every)]:
-        means = [
-            statistics.fmean(getattr(s, key) for s in group) for key in ("characters", "words", "order", "seconds")
-        ]
-        least = min(score.characters for score in group)
-        print(
-            f"| {name} | {len(group)} | {means[0]:.4f} | {least:.4f} | {means[1]:.4f} | {means[2]:.4f} | {means[3]:.2f} |"
+    for name, group in [*sorted(scores.items()), (f"**all, {reader}**", every)]:
+        characters, words, order, seconds = (
+            statistics.fmean(getattr(score, key) for score in group)
+            for key in ("characters", "words", "order", "seconds")
         )
+        least = min(score.characters for score in group)
+        figures = f"{characters:.4f} | {least:.4f} | {words:.4f} | {order:.4f} | {seconds:.2f}"
+        print(f"| {name} | {len(group)} | {figures} |", flush=True)
 
 
 def main() -> None:
@@ -151,9 +146,7 @@ def main() -> None:
         for form in options.forms.split(","):
             files = drawn if form == "layer" else [(scan(path, int(form)), page) for path, page in drawn]
             title = "text layer" if form == "layer" else f"scan at {form} dpi"
-            print(
-                f"\n## {title}\n\n| pages | count | characters | worst | words | order | CPU s |\n|---|---|---|---|---|---|---|"
-            )
+            print(f"\n## {title}\n\n{_HEAD}")
             _print("inboxd", _measure(inboxd.read, files, options.worst))
             if options.tesseract and form != "layer":
                 _print("Tesseract", _measure(read_with_tesseract, files, options.worst))

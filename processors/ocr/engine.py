@@ -7,26 +7,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image as PillowImage
 from PIL import ImageOps
 from rapidocr import RapidOCR
 
 from processors.ocr import orientation
+from processors.ocr.boxes import Quad, bounds_of, separate
+from processors.ocr.coverage import count_unknown, count_unread
+from processors.ocr.ink import Ink, find_ink, find_lines_outside
 from processors.ocr.layout import TextBox
 from processors.ocr.models import find_model, model_name
-from processors.pages.page import fit
+from processors.ocr.recognition import Recognized, recognize
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge the orientation
-_MAX_PIXELS = 4_000_000  # A4 at 200 dpi: 5 s on one thread and 1.3 GB; a larger page is reduced
-_LONGEST_SHAPE = 25  # long to short side; rapidocr enlarges the short side to 736 pixels, whatever the long one is
+_MAX_PIXELS = 4_000_000  # in which lines are detected: 3 s on one thread and 1.3 GB
+_SHORT_SIDE = 736  # pixels; detection was trained on images that are not smaller
+_DETECTED_LETTERS = 9.0  # pixels high: as many lines are found as in letters of any other height up to 40
+_LARGE_LETTERS = 40.0
+_LEAST_SCALE = 0.35
+_MARGIN = 64  # pixels around all ink: on a large white page, detection overlooks a single line
+_LONGEST_SHAPE = 25  # long to short side of what detection sees
 _MAX_PADDED_PIXELS = 12_000_000  # including the padding for `_LONGEST_SHAPE`
-_PADDED_SHAPE = 8  # rapidocr's own: a page that is wider for its height is padded to a quarter of its width,
-_WIDEST_PADDED = 7000  # which beyond this is more than 12 megapixels
 _AGAIN_SCALE = 0.7  # of the size of the first reading
 _LEAST_CONFIDENCE = 0.5  # what has less is mostly dirt and pictures: reported, not used
+_SURE = 0.8  # of a line that detection overlooked
+_MOST_MISSED = 40  # lines
+
+Area = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,16 @@ class OcrResult:
     uncertain: list[TextBox]  # confidence too low to use
     image: "Image.Image"  # as it was read, upright
     rotation: int  # degrees clockwise by which it was rotated
+    unread: int = 0  # lines of ink that did not become text
+    unknown: int = 0  # lines with characters that the model does not know
+
+
+@dataclass(frozen=True)
+class _Found:
+    boxes: list[TextBox]
+    uncertain: list[TextBox]
+    unread: int
+    unknown: int
 
 
 class RapidOcrEngine:
@@ -61,6 +82,7 @@ class RapidOcrEngine:
             "Global.log_level": "error",
             "Global.text_score": 0.0,  # rapidocr silently drops text below it
             "Global.use_cls": False,  # of single lines; read_upright rotates pages
+            "Det.limit_side_len": 32,  # `_scale` decides
             "Det.model_path": str(detection),  # named, as rapidocr would download what it does not find
             "Rec.model_path": str(recognition),
             # above the number of cores rapidocr ignores it, and uses them all
@@ -94,20 +116,18 @@ class RapidOcrEngine:
             return self.read_upright(image).boxes
         image = orientation.rotate(image, rotation)
         smaller = (math.ceil(image.width * _AGAIN_SCALE), math.ceil(image.height * _AGAIN_SCALE))
-        boxes, _ = self.read(image.resize(smaller))
-        return boxes
+        return self._read(image.resize(smaller), scale=1.0).boxes
 
     def _find_rotation(self, image: "Image.Image") -> int:
         return orientation.find_rotation(image, self._detect, self.recognize)
 
     def _read_rotated(self, image: "Image.Image", rotation: int) -> OcrResult:
         image = orientation.rotate(image, rotation)
-        return OcrResult(*self.read(image), image, rotation)
+        found = self._read(image)
+        return OcrResult(found.boxes, found.uncertain, image, rotation, found.unread, found.unknown)
 
     def _detect(self, image: "Image.Image") -> Sequence[orientation.Box]:
-        prepared, scale = self._prepared(image, max(image.size))
-        found = self._rapidocr(prepared, use_det=True, use_rec=False)
-        return [] if found.boxes is None else np.asarray(found.boxes) * scale
+        return self._detect_in(image, (0, 0, *image.size), _SHORT_SIDE / min(image.size))
 
     def recognize(self, image: "Image.Image") -> tuple[str, float]:
         """The text of the image of one line, and its confidence."""
@@ -115,35 +135,83 @@ class RapidOcrEngine:
         found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 
-    def _prepared(self, image: "Image.Image", longest_side: int) -> tuple[np.ndarray, np.ndarray]:
-        """Convert the image for OpenCV, with a shape and limits that bound the memory rapidocr uses.
-
-        Also return the factors from (x, y) in the result to (x, y) in the image.
-        """
-        shaped, scale = _in_shape(image)
-        self._rapidocr.max_side_len = min(longest_side, max(fit(shaped.size, _MAX_PADDED_PIXELS)))
-        wide = self._rapidocr.max_side_len > _WIDEST_PADDED and image.width > image.height
-        self._rapidocr.width_height_ratio = -1 if wide else _PADDED_SHAPE
-        return _bgr(shaped), scale
-
     def read(self, image: "Image.Image") -> tuple[list[TextBox], list[TextBox]]:
         """The text of an RGB image as it is, and what is too uncertain to use; in no particular order."""
-        # by area: rapidocr's own limit, 2000 pixels a side, makes a tall receipt or screenshot illegible
-        prepared, scale = self._prepared(image, max(fit(image.size, _MAX_PIXELS)))
-        found = self._rapidocr(prepared, use_det=True, use_rec=True)  # it remembers the arguments of the last call
-        if not found.txts:
-            return [], []
-        boxes = [
-            TextBox(
-                text=text,
-                confidence=float(score),
-                corners=tuple((round(float(x), 1), round(float(y), 1)) for x, y in np.asarray(corners) * scale),
-            )
-            for text, score, corners in zip(found.txts, found.scores, found.boxes, strict=True)
-            if text.strip()
-        ]
-        uncertain = [box for box in boxes if not box.confidence >= _LEAST_CONFIDENCE]  # also NaN
-        return [box for box in boxes if box.confidence >= _LEAST_CONFIDENCE], uncertain
+        found = self._read(image)
+        return found.boxes, found.uncertain
+
+    def _read(self, image: "Image.Image", scale: float | None = None) -> "_Found":
+        """`scale`: of the image in which lines are detected; None: chosen by the size of the letters."""
+        ink = find_ink(image)
+        area = _area(ink, image.size)
+        if area is None:
+            return _Found([], [], 0, 0)
+        boxes = separate(self._detect_in(image, area, scale or _scale(ink, area)), ink)
+        pixels = _bgr(image)
+        model = self._rapidocr.text_rec
+        read = recognize(model, pixels, boxes, ink)
+        missed = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
+        second = recognize(model, pixels, [_padded(line, image.size) for line in missed], ink)
+        read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
+        unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
+        return _sort(read, unread)
+
+    def _detect_in(self, image: "Image.Image", area: Area, scale: float) -> list[Quad]:
+        """The boxes of lines in a part of the image."""
+        prepared, factor = _prepared(image, area, scale)
+        found = self._rapidocr.text_det(prepared)
+        if found.boxes is None:
+            return []
+        return [[(x + area[0], y + area[1]) for x, y in np.asarray(box) * factor] for box in found.boxes]
+
+
+def _prepared(image: "Image.Image", area: Area, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Convert a part of an image for OpenCV, with a shape and size that bound the memory of detection.
+
+    Also return the factors from (x, y) in the result to (x, y) in the part.
+    """
+    part = image.crop(area)
+    scale = min(scale, math.sqrt(_MAX_PIXELS / (part.width * part.height)))
+    size = max(1, round(part.width * scale)), max(1, round(part.height * scale))
+    resample = PillowImage.Resampling.BOX if scale < 1 else PillowImage.Resampling.BICUBIC
+    shaped, factor = _in_shape(part.resize(size, resample))
+    return _bgr(shaped), factor * np.asarray(part.size) / size
+
+
+def _area(ink: Ink, size: tuple[int, int]) -> Area | None:
+    """The part of the image that contains ink, with a margin; None if there is none."""
+    bounds = ink.bounds
+    if bounds is None:
+        return None
+    left, top, right, bottom = bounds
+    return (
+        max(0, math.floor(left) - _MARGIN),
+        max(0, math.floor(top) - _MARGIN),
+        min(size[0], math.ceil(right) + _MARGIN),
+        min(size[1], math.ceil(bottom) + _MARGIN),
+    )
+
+
+def _scale(ink: Ink, area: Area) -> float:
+    """By which detection sees the image reduced, or enlarged."""
+    width, height = area[2] - area[0], area[3] - area[1]
+    letters = ink.letter_height or _DETECTED_LETTERS
+    scale = max(_LEAST_SCALE, min(1.0, _DETECTED_LETTERS / letters), _SHORT_SIDE / min(width, height))
+    return min(scale, _LARGE_LETTERS / letters)
+
+
+def _padded(line: tuple[float, float, float, float], size: tuple[int, int]) -> Quad:
+    margin = 0.25 * (line[3] - line[1])
+    left, top = max(0.0, line[0] - margin), max(0.0, line[1] - margin)
+    right, bottom = min(float(size[0]), line[2] + margin), min(float(size[1]), line[3] + margin)
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
+
+
+def _sort(read: Sequence[Recognized], missed: Sequence[Recognized]) -> _Found:
+    boxes = [each.box for each in read if each.box.text.strip()]
+    used = [box for box in boxes if box.confidence >= _LEAST_CONFIDENCE]
+    uncertain = [box for box in boxes if not box.confidence >= _LEAST_CONFIDENCE]  # also NaN
+    return _Found(used, uncertain, count_unread(read, missed), count_unknown(read))
 
 
 def _in_shape(image: "Image.Image") -> tuple["Image.Image", np.ndarray]:

@@ -90,6 +90,8 @@ class PageReader:
             rotation=found.rotation,
             scale=page.scale,
             uncertain=tuple(found.uncertain),
+            unread=found.unread,
+            unknown=found.unknown,
             source=_source(words, found.boxes),
         )
         return read, [*(rotate(_text_box(word), image.size, found.rotation) for word in words), *found.boxes]

@@ -8,6 +8,7 @@ from processors import wellformed
 from processors.contract import Finished, Work
 from processors.ocr import layout
 from processors.ocr.layout import TextBox
+from processors.ocr.markdown import to_markdown
 from processors.ocr.reading_order import Block
 
 Source = Literal["OCR", "text layer", "text layer and OCR"]
@@ -32,6 +33,8 @@ class PageText:
     uncertain: tuple[TextBox, ...] = ()  # confidence too low to use
     source: Source = "OCR"
     warnings: tuple[str, ...] = ()  # what the text cannot contain
+    unread: int = 0  # lines of ink that did not become text
+    unknown: int = 0  # lines with letters that the model does not know
 
     @property
     def text(self) -> str:
@@ -60,7 +63,7 @@ def finish_text(work: Work, read: list[PageText], formats: Sequence[str], warnin
     return Finished(
         files=tuple(files),
         excerpt=" ".join(plain(read).split())[:_EXCERPT_CHARACTERS],
-        review=(*warnings, *review(read, work.options.min_confidence)),
+        review=(*warnings, *review(read, work.options.min_confidence), *_unread(read)),
         pages=len(read),
         details={
             "mean_confidence": round(sum(known) / len(known), 4) if known else None,
@@ -94,6 +97,17 @@ def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: b
     return reasons
 
 
+def _unread(read: Sequence[PageText]) -> list[str]:
+    """What OCR saw, but could not read."""
+    reasons = []
+    for page in read:
+        if page.unknown:
+            reasons.append(f"page {page.number}: lines with letters that the OCR model does not know: {page.unknown}")
+        if page.unread:
+            reasons.append(f"page {page.number}: lines that look like writing, but gave no text: {page.unread}")
+    return reasons
+
+
 def plain(read: Sequence[PageText]) -> str:
     """The pages' texts, a form feed between two."""
     return "\f".join(f"{page.text}\n" for page in read)
@@ -101,8 +115,9 @@ def plain(read: Sequence[PageText]) -> str:
 
 def _markdown(read: list[PageText]) -> str:
     if len(read) == 1:
-        return f"{read[0].text}\n"
-    return "\n".join(f"## Page {page.number}\n\n{page.text or page.error or '(no text)'}\n" for page in read)
+        return f"{to_markdown(read[0].blocks)}\n"
+    parts = [to_markdown(page.blocks, level=3) or page.error or "(no text)" for page in read]
+    return "\n".join(f"## Page {page.number}\n\n{part}\n" for page, part in zip(read, parts, strict=True))
 
 
 def _json(work: Work, read: list[PageText]) -> str:

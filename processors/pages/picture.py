@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from processors.contract import BadInput
 from processors.pages.page import Page, fit, is_thin, reduce, refuse_too_many
+from processors.pages.pixels import find_ground, make_square
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -130,13 +131,14 @@ class _PicturePages:
             picture.load()
         left = _orientation(picture)  # Pillow rotates TIFF itself while loading; PNG may declare it after the pixels
         image, note = _to_rgb(picture, self._max_pixels)
+        image, unsquare = make_square(image, picture.info.get("dpi"), self._max_pixels)
         image = _turn_upright(image, left)
         size = size[::-1] if {declared, left} & {5, 6, 7, 8} else size
         if image.width * image.height < size[0] * size[1]:
             notes.append(f"reduced from {size[0]} x {size[1]} to {image.width} x {image.height} pixels")
         if picture.format != "TIFF" and (frames := _count_frames(picture)) > 1:
             notes.append(f"the first of {frames} pictures in the file")
-        return Page(number=number, total=self.total, image=image, source_size=size, notes=(*notes, *note))
+        return Page(number=number, total=self.total, image=image, source_size=size, notes=(*notes, *note, *unsquare))
 
 
 def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:
@@ -170,7 +172,7 @@ def _count_frames(picture: "Image.Image") -> int:
 
 
 def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tuple[str, ...]]:
-    """Convert to 8-bit RGB with at most `max_pixels`: transparency over white, deep gray scaled to its range."""
+    """Convert to 8-bit RGB with at most `max_pixels`: over a ground if transparent, deep gray scaled."""
     from PIL import Image
 
     notes: tuple[str, ...] = ()
@@ -183,9 +185,9 @@ def _to_rgb(picture: "Image.Image", max_pixels: int) -> tuple["Image.Image", tup
         raise BadInput(f"The color mode {picture.mode} is not supported. Save it as JPEG or PNG.") from error
     picture = reduce(picture, max_pixels)
     if mode == "RGBA":
-        white = Image.new("RGB", picture.size, "white")
-        white.paste(picture, mask=picture.getchannel("A"))
-        return white, notes
+        ground = Image.new("RGB", picture.size, find_ground(picture))
+        ground.paste(picture, mask=picture.getchannel("A"))
+        return ground, notes
     return picture.convert("RGB"), notes
 
 

@@ -160,8 +160,8 @@ def test_page_after_a_rotated_one_is_rotated_before_it_is_read(ocr: Ocr, tmp_pat
     turned = _upside_down()
     turned.save(tmp_path / "turned.pdf", save_all=True, append_images=[turned])
     reads = []
-    read = ocr._engine.read
-    monkeypatch.setattr(ocr._engine, "read", lambda image: reads.append(image) or read(image))
+    read = ocr._engine._read
+    monkeypatch.setattr(ocr._engine, "_read", lambda image: reads.append(image) or read(image))
     _, _, facts, _ = _read(ocr, tmp_path / "turned.pdf", tmp_path / "out", "application/pdf", dpi=72)
     assert [page["turned"] for page in facts["pages"]] == [180, 180]
     assert len(reads) == 3  # the first page both ways
@@ -284,8 +284,10 @@ def test_words_of_one_sentence_are_one_space_apart():
 
 
 @pytest.mark.parametrize("size", [(9, 65_000), (65_000, 9), (500, 60_000), (30_000, 30)])
-def test_input_of_the_detector_is_bounded_for_every_shape(ocr: Ocr, size: tuple[int, int]):
-    prepared, _ = ocr._engine._prepared(Image.new("RGB", size, "white"), max(size))
+def test_input_of_the_detector_is_bounded_for_every_shape(size: tuple[int, int]):
+    from processors.ocr import engine
+
+    prepared, _ = engine._prepared(Image.new("RGB", size, "white"), (0, 0, *size), 736 / min(size))
     assert prepared.shape[0] * prepared.shape[1] < 12_100_000
     assert 1 / 26 < prepared.shape[0] / prepared.shape[1] < 26
 

@@ -252,17 +252,17 @@ def test_file_name_that_is_not_utf8_can_be_written(ocr: Ocr, tmp_path: Path):
 
 @pytest.mark.parametrize("size", [(65_000, 6), (6, 65_000), (40_000, 1), (1, 900), (12_000, 40), (20_000, 500), (1, 1)])
 def test_page_of_any_shape_takes_bounded_memory(ocr: Ocr, size: tuple[int, int]):
-    """RapidOCR enlarges a short side to 736 pixels and pads a wide page to a quarter of its width: up to terabytes."""
+    """Detection enlarges a small page, and pads a thin one: without limits, up to terabytes."""
+    from processors.ocr import engine
+
     image = Image.new("RGB", size, "black")
-    prepared, scale = ocr._engine._prepared(image, max(size))
-    height, width, _ = prepared.shape
-    assert max(width, height) <= 25 * min(width, height)
-    assert width * scale[0] >= size[0] and height * scale[1] >= size[1]
-    longest, ratio = ocr._engine._rapidocr.max_side_len, ocr._engine._rapidocr.width_height_ratio
-    shrunk = min(1.0, longest / max(width, height))
-    enlarged = max(shrunk, 736 / min(width, height))
-    assert width * height * enlarged**2 < 15_000_000
-    assert ratio < 0 or longest < 7_001 or size[0] < size[1]
+    for scale in (0.1, 1.0, 736 / min(size)):
+        prepared, factors = engine._prepared(image, (0, 0, *size), scale)
+        height, width, _ = prepared.shape
+        assert max(width, height) <= 25 * min(width, height)
+        assert width * factors[0] >= size[0] and height * factors[1] >= size[1]
+        assert width * height < 15_000_000
+    assert ocr._engine.read(image) == ([], [])
 
 
 def test_page_of_one_pixel_has_no_text(ocr: Ocr, tmp_path: Path):

@@ -1,0 +1,41 @@
+"""What OCR did not read: ink without text, and alphabets that its model does not know. Pure."""
+
+from collections.abc import Sequence
+
+from processors.ocr.recognition import Recognized
+
+_LEAST_GLYPHS = 4  # of a line that is counted
+_VIETNAMESE = "ơưƠƯ"  # no other language has them
+_UNREAD_SHARE = 0.12  # of the glyphs of a line: one letter of eight
+_UNREAD_SHARE_OF_PAGE = 0.04
+_LEAST_GLYPHS_OF_PAGE = 40
+
+
+def count_unread(read: Sequence[Recognized], missed: Sequence[Recognized]) -> int:
+    """Lines of writing without text. `missed`: what may be writing outside all boxes."""
+    empty = [each for each in read if not each.box.text.strip() and each.glyphs >= _LEAST_GLYPHS]
+    return len(empty) + sum(each.glyphs >= 2 * _LEAST_GLYPHS for each in missed)
+
+
+def count_unknown(read: Sequence[Recognized]) -> int:
+    """Lines in which letters are missing, as the model does not know them."""
+    lines = [each for each in read if each.glyphs >= _LEAST_GLYPHS and each.box.text.strip()]
+    found = sum(_has_unknown(each) for each in lines)
+    glyphs, unread = sum(each.glyphs for each in lines), sum(each.unread for each in lines)
+    if not found and glyphs >= _LEAST_GLYPHS_OF_PAGE and unread > _UNREAD_SHARE_OF_PAGE * glyphs:
+        return sum(each.unread > 0 for each in lines)
+    return found
+
+
+def _has_unknown(line: Recognized) -> bool:
+    is_torn = line.glyphs >= 2 * _LEAST_GLYPHS and line.unread >= max(2, _UNREAD_SHARE * line.glyphs)
+    return is_torn or _is_half_known(line.box.text)
+
+
+def _is_half_known(text: str) -> bool:
+    """True for an alphabet of which the model knows some letters only.
+
+    It knows Greek letters as symbols, and none with an accent; and the letters of Vietnamese without marks of tone.
+    """
+    greek = ["\u0370" <= char <= "\u03ff" for char in text]
+    return any(a and b for a, b in zip(greek, greek[1:], strict=False)) or any(char in _VIETNAMESE for char in text)

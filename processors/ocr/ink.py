@@ -1,0 +1,127 @@
+"""The ink of a page: where writing is, how large it is, and which of it no text box covers.
+
+Ink is what is darker than its surroundings, or lighter on a dark ground. Sizes and positions are in pixels of the
+page's image, also where a smaller copy of it was measured.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Bounds = tuple[float, float, float, float]  # left, top, right, bottom
+
+_MEASURED_PIXELS = 2_000_000  # A4 at 150 dpi: letters of 6 points are still separate
+_NEIGHBORHOOD = 1 / 30  # of the longer side: wider than strokes, narrower than shadows
+_CONTRAST = 24  # gray values
+_DARK_GROUND = 110  # gray value
+_LEAST_LETTER, _LEAST_MARK = 4, 2  # measured pixels high
+_LARGEST = 0.3  # of the page's height
+_RULE = 12  # times as long as wide: a ruling line
+_MANY = 6000  # letters: more are the texture of a picture
+_LINE_GAP, _LINE_SHIFT, _LINE_SIZE = 1.3, 0.5, 2.2  # letter heights; the last is the greatest ratio of two heights
+_LEAST_GLYPHS = 3  # of a line
+
+
+@dataclass(frozen=True)
+class Ink:
+    """Connected strokes of one page, each as left, top, right, bottom: float, shape (n, 4)."""
+
+    letters: np.ndarray  # as large as a letter
+    marks: np.ndarray  # the same, and smaller ones: points, commas, dashes
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """What contains all letters; None if there are none."""
+        if not len(self.letters):
+            return None
+        return (*self.letters[:, :2].min(axis=0), *self.letters[:, 2:].max(axis=0))
+
+    @property
+    def letter_height(self) -> float | None:
+        """Of the smaller letters of the page, without specks."""
+        if not len(self.letters):
+            return None
+        heights = self.letters[:, 3] - self.letters[:, 1]
+        return float(np.percentile(heights[heights >= np.median(heights) / 2], 25))
+
+
+def find_ink(image: "Image.Image") -> Ink:
+    gray = np.asarray(image.convert("L"))
+    share = min(1.0, (_MEASURED_PIXELS / gray.size) ** 0.5)
+    if share < 1:
+        gray = cv2.resize(gray, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    side = int(max(gray.shape) * _NEIGHBORHOOD) | 1
+    ground = cv2.blur(gray, (side, side)).astype(np.int16)
+    difference = gray - ground
+    ink = (difference < -_CONTRAST) | (difference > _CONTRAST) & (ground < _DARK_GROUND)
+    _, _, found, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8))
+    left, top, width, height, area = found[1:].T
+    is_mark = (area >= _LEAST_MARK**2) & (height < _LARGEST * gray.shape[0])
+    is_letter = is_mark & (height >= _LEAST_LETTER) & (width >= 2) & (width < _RULE * height) & (height < _RULE * width)
+    sides = np.stack([left, top, left + width, top + height], axis=1) / share
+    return Ink(sides[is_letter], sides[is_mark & (width < gray.shape[1] / 4)])
+
+
+def glyphs_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:
+    """Left and right sides of the strokes in a box, those above each other joined: float, shape (n, 2)."""
+    inside = strokes[_is_in(strokes, box)]
+    merged: list[list[float]] = []
+    for left, _, right, _ in inside[np.argsort(inside[:, 0])]:
+        if merged and left < merged[-1][1] - 1:
+            merged[-1][1] = max(merged[-1][1], right)
+        else:
+            merged.append([left, right])
+    return np.array(merged).reshape(-1, 2)
+
+
+def _is_in(strokes: np.ndarray, box: Bounds) -> np.ndarray:
+    x, y = (strokes[:, 0] + strokes[:, 2]) / 2, (strokes[:, 1] + strokes[:, 3]) / 2
+    return (x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3])
+
+
+def find_lines_outside(ink: Ink, boxes: Sequence[Bounds]) -> list[Bounds]:
+    """Letters beside each other that no box covers, as lines."""
+    covered = np.zeros(len(ink.letters), bool)
+    for box in boxes:
+        covered |= _is_in(ink.letters, box)
+    letters = ink.letters[~covered]
+    if len(letters) > _MANY:
+        return []
+    lines: list[list[np.ndarray]] = []
+    open_lines: list[list[np.ndarray]] = []
+    for letter in letters[np.argsort(letters[:, 0])]:
+        open_lines = [line for line in open_lines if _reaches(line[-1], letter)]
+        beside = [line for line in open_lines if _is_beside(line[-1], letter)]
+        best = max(beside, key=lambda line: line[-1][2], default=None)
+        if best is None:
+            lines.append([letter])
+            open_lines.append(lines[-1])
+        else:
+            best.append(letter)
+    found = [np.array(line) for line in lines if len(line) >= _LEAST_GLYPHS]
+    return [(*line[:, :2].min(axis=0), *line[:, 2:].max(axis=0)) for line in found if _is_writing(line)]
+
+
+def _reaches(letter: np.ndarray, after: np.ndarray) -> bool:
+    return after[0] - letter[2] < _LINE_GAP * 3 * (letter[3] - letter[1])
+
+
+def _is_beside(a: np.ndarray, b: np.ndarray) -> bool:
+    heights = a[3] - a[1], b[3] - b[1]
+    shift = min(abs(a[3] - b[3]), abs(a[1] + a[3] - b[1] - b[3]) / 2)
+    is_near = -min(heights) / 2 < b[0] - a[2] < _LINE_GAP * max(heights)
+    return is_near and shift < _LINE_SHIFT * min(heights) and max(heights) < _LINE_SIZE * min(heights)
+
+
+def _is_writing(line: np.ndarray) -> bool:
+    """True if its strokes are about as high as each other and stand on one line, as letters do."""
+    heights = line[:, 3] - line[:, 1]
+    height = float(np.median(heights))
+    width = line[:, 2].max() - line[:, 0].min()
+    return width > 1.5 * height and float(np.std(heights)) < 0.35 * height and float(np.std(line[:, 3])) < 0.35 * height

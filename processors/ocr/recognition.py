@@ -1,0 +1,82 @@
+"""The recognition model on lines of text: their text, and how much of their ink became characters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from processors.ocr import ink
+from processors.ocr.boxes import Quad, bounds_of, height_of, width_of
+from processors.ocr.layout import TextBox
+
+if TYPE_CHECKING:
+    from rapidocr.ch_ppocr_rec import TextRecognizer
+
+_UPRIGHT, _TURNED = 1.5, 2.2  # times as high as wide; between the two, a box as high as a line is upright
+_AT = 0.15  # box heights between a glyph and its character
+_LEAST_WIDTH = 0.2  # box heights; a narrower glyph is a stroke of another, or a speck
+_LONGEST = 150  # box heights: a longer line is squeezed, as the model takes memory for each pixel of its length
+_DOWN, _UP = (1, 2, 3, 0), (3, 0, 1, 2)  # corners of text that runs down or up, clockwise from its own upper left
+
+
+@dataclass(frozen=True)
+class Recognized:
+    box: TextBox
+    glyphs: int  # found in the ink of the line; 0 if it was not measured
+    unread: int  # of them without a character
+
+
+def recognize(model: "TextRecognizer", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink) -> list[Recognized]:
+    """The text in each box of a BGR image."""
+    height = float(np.median([height_of(quad) for quad in quads])) if quads else 0.0
+    tried = [[quad] if not _is_turned(quad, height) else [_corners(quad, _DOWN), _corners(quad, _UP)] for quad in quads]
+    results = iter(_run(model, [_crop(image, quad) for each in tried for quad in each]))
+    read = [[_recognized(quad, *next(results), found) for quad in each] for each in tried]
+    return [max(each, key=lambda one: len(one.box.text) * one.box.confidence**4) for each in read]
+
+
+def _run(model: "TextRecognizer", crops: list[np.ndarray]) -> list[tuple[str, float, list[float]]]:
+    """The text of each crop, its confidence, and where its characters are: from 0 at its left to 1."""
+    from rapidocr.ch_ppocr_rec.typings import TextRecInput
+
+    if not crops:
+        return []
+    output = model(TextRecInput(img=crops, return_word_box=True))
+    results = []
+    for text, score, words in zip(output.txts, output.scores, output.word_results, strict=True):
+        steps = max(1.0, words.line_txt_len)
+        places = [(column + 0.5) / steps for columns in words.word_cols or () for column in columns]
+        results.append((text, float(score), places))
+    return results
+
+
+def _recognized(quad: Quad, text: str, confidence: float, places: Sequence[float], found: ink.Ink) -> Recognized:
+    corners = tuple((round(float(x), 1), round(float(y), 1)) for x, y in quad)
+    box = TextBox(text=text, confidence=confidence, corners=corners)
+    if corners[0][0] >= corners[1][0]:  # it runs down, up or backwards
+        return Recognized(box, 0, 0)
+    bounds, height = bounds_of(quad), height_of(quad)
+    glyphs = ink.glyphs_in(found.letters, bounds)
+    glyphs = glyphs[glyphs[:, 1] - glyphs[:, 0] >= _LEAST_WIDTH * height]
+    at = bounds[0] + np.asarray(places) * (bounds[2] - bounds[0])
+    near = [bool(np.any((at > left - _AT * height) & (at < right + _AT * height))) for left, right in glyphs]
+    return Recognized(box, len(glyphs), near.count(False))
+
+
+def _is_turned(quad: Quad, line_height: float) -> bool:
+    ratio = height_of(quad) / max(1.0, width_of(quad))
+    return ratio > _TURNED or ratio > _UPRIGHT and height_of(quad) > 1.6 * line_height
+
+
+def _corners(quad: Quad, numbers: Sequence[int]) -> Quad:
+    return [quad[number] for number in numbers]
+
+
+def _crop(image: np.ndarray, quad: Quad) -> np.ndarray:
+    height = max(1, round(height_of(quad)))
+    width = max(1, min(round(width_of(quad)), _LONGEST * height))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.array(quad, np.float32), target)
+    return cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,126 @@
+"""Pages at the limits of OCR, drawn here and read by the real models: what cannot be read is reported."""
+
+from pathlib import Path
+
+import font_roboto
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from processors.contract import Kind, Progress, Work
+from processors.ocr import Ocr, OcrOptions, ReadOptions
+
+ROBOTO = str(Path(font_roboto.__file__).parent / "files" / "Roboto-Regular.ttf")
+A4 = (1654, 2339)  # pixels at 200 dpi
+
+
+@pytest.fixture(scope="module")
+def ocr() -> Ocr:
+    processor = Ocr()
+    processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
+    return processor
+
+
+def _page(lines: list[str], size: tuple[int, int] = (1000, 600), letters: int = 32) -> Image.Image:
+    page = Image.new("RGB", size, "white")
+    font = ImageFont.truetype(ROBOTO, letters)
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(page).text((80, 80 + number * letters * 1.6), line, font=font, fill="black")
+    return page
+
+
+def _read(ocr: Ocr, page: Image.Image, folder: Path, form: str = "png", **saved: object) -> tuple[str, tuple[str, ...]]:
+    source = folder / f"page.{form}"
+    page.save(source, **saved)
+    work = Work(
+        job="job",
+        attempt=1,
+        source=source,
+        kind=Kind.IMAGE,
+        media_type=f"image/{form}",
+        outputs=folder,
+        stem="page",
+        recipe="read",
+        options=ReadOptions(formats=("txt",)),
+    )
+    finished = ocr.process_one(work, Progress(lambda message: None))
+    return (folder / "page.txt").read_text(), finished.review
+
+
+@pytest.mark.parametrize("top", [150, 1100, 2200])
+def test_one_short_line_on_a_blank_page_is_read(ocr: Ocr, tmp_path: Path, top: int):
+    page = Image.new("RGB", A4, "white")
+    ImageDraw.Draw(page).text((150, top), "Paid on 3 May.", font=ImageFont.truetype(ROBOTO, 36), fill="black")
+    assert _read(ocr, page, tmp_path) == ("Paid on 3 May.\n", ())
+
+
+def test_lines_far_apart_on_a_blank_page_are_read(ocr: Ocr, tmp_path: Path):
+    page, font = Image.new("RGB", A4, "white"), ImageFont.truetype(ROBOTO, 30)
+    for top, text in ((120, "Harbour office"), (1200, "Received with thanks"), (2250, "Page 4 of 9")):
+        ImageDraw.Draw(page).text((500, top), text, font=font, fill="black")
+    assert _read(ocr, page, tmp_path)[0].split("\n")[:3] == ["Harbour office", "Received with thanks", "Page 4 of 9"]
+
+
+@pytest.mark.parametrize("letters", [150, 420])
+def test_very_large_type_is_read(ocr: Ocr, tmp_path: Path, letters: int):
+    assert _read(ocr, _page(["SALE", "-40 %"], A4, letters), tmp_path)[0].split() == ["SALE", "-40", "%"]
+
+
+def test_fax_with_high_pixels_is_read_with_its_resolution(ocr: Ocr, tmp_path: Path):
+    page = _page(["The monthly rent is 1250.00 EUR, due on the first.", "Deposit 3750.00 EUR"], (1000, 400))
+    fax = page.resize((1000, 192))
+    text, review = _read(ocr, fax, tmp_path, "tiff", dpi=(204, 98))
+    assert "rent is 1250.00 EUR" in text and "Deposit 3750.00 EUR" in text and review == ()
+
+
+def test_white_text_on_transparency_is_read(ocr: Ocr, tmp_path: Path):
+    text = _page(["Total 49.90 EUR", "Paid by card"]).convert("L").point(lambda gray: 255 - gray)
+    page = Image.new("RGBA", text.size, (255, 255, 255, 0))
+    page.putalpha(text)
+    assert _read(ocr, page, tmp_path)[0].splitlines() == ["Total 49.90 EUR", "Paid by card"]
+
+
+def test_amounts_of_two_columns_are_not_glued(ocr: Ocr, tmp_path: Path):
+    page, font = Image.new("RGB", (900, 500), "white"), ImageFont.truetype(ROBOTO, 30)
+    for number, (item, price, amount) in enumerate((("Brush 2 x", "49,90", "99,80"), ("Paint 3 x", "12,50", "37,50"))):
+        for x, text in ((80, item), (300, price), (410, amount)):
+            ImageDraw.Draw(page).text((x, 100 + 60 * number), text, font=font, fill="black")
+    lines = [line.split() for line in _read(ocr, page, tmp_path)[0].splitlines()]
+    assert [line[-2:] for line in lines] == [["49,90", "99,80"], ["12,50", "37,50"]]
+
+
+def test_line_that_runs_upwards_is_read(ocr: Ocr, tmp_path: Path):
+    page = _page(["Rental agreement between both", "The monthly rent is 1250.00 EUR", "Keys handed over: two"])
+    margin = Image.new("RGB", (420, 50), "white")
+    ImageDraw.Draw(margin).text((8, 8), "Contract number 7734-B", font=ImageFont.truetype(ROBOTO, 28), fill="black")
+    for degrees in (90, 270):
+        page.paste(margin.rotate(degrees, expand=True), (900, 80))
+        assert "Contract number 7734-B" in _read(ocr, page, tmp_path)[0].splitlines()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Σύμβαση μίσθωσης κατοικίας στην Αθήνα", "Το μηνιαίο μίσθωμα είναι 650 ευρώ"],
+        ["Договор аренды жилого помещения", "Ежемесячная плата составляет 650 евро"],
+        ["Hợp đồng thuê nhà ở tại thành phố", "Tiền thuê hàng tháng là mười triệu đồng mỗi tháng"],
+        ["Rental agreement between the two", "Договор аренды жилого помещения", "Signed on the first of May"],
+    ],
+    ids=["Greek", "Cyrillic", "Vietnamese", "Latin and Cyrillic"],
+)
+def test_script_that_the_model_does_not_know_is_reported(ocr: Ocr, tmp_path: Path, lines: list[str]):
+    _, review = _read(ocr, _page(lines), tmp_path)
+    assert any("does not know" in reason or "no text" in reason or "gave no text" in reason for reason in review)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Rental agreement between the landlord", "The monthly rent is 1,250.00 EUR", "fi ffl Illicit jumping i.e. j"],
+        ["Größere Ausgaben müssen zwei prüfen", "Straßenbeleuchtung: 8.940,00 € zzgl. 19 % MwSt."],
+        ["Umowa najmu lokalu mieszkalnego", "Zażółć gęślą jaźń, proszę państwa o ciszę"],
+        ["Příliš žluťoučký kůň úpěl ďábelské ódy", "Kira sözleşmesi İstanbul'da imzalandı"],
+    ],
+    ids=["English", "German", "Polish", "Czech and Turkish"],
+)
+def test_latin_script_is_not_reported(ocr: Ocr, tmp_path: Path, lines: list[str]):
+    assert _read(ocr, _page(lines), tmp_path)[1] == ()

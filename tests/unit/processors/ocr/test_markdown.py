@@ -1,0 +1,66 @@
+"""Markdown of pages made by hand."""
+
+from processors.ocr.layout import TextBox
+from processors.ocr.markdown import to_markdown
+from processors.ocr.reading_order import order
+
+CHARACTER = 0.5  # of a line's height
+
+
+def _box(text: str, left: float, top: float, height: float = 14) -> TextBox:
+    right, bottom = left + CHARACTER * height * len(text), top + height
+    return TextBox(text=text, confidence=1.0, corners=((left, top), (right, top), (right, bottom), (left, bottom)))
+
+
+def _markdown(*boxes: TextBox) -> str:
+    return to_markdown(order(boxes))
+
+
+def test_title_heading_and_paragraphs():
+    assert _markdown(
+        _box("Annual report", 50, 20, 28),
+        _box("The annual report of the manage-", 50, 70),
+        _box("ment board was published. Order", 50, 90),
+        _box("number 4711-", 50, 110),
+        _box("0815 must be quoted.", 50, 130),
+        _box("Second part", 50, 180, 18),
+        _box("Nothing else happened in March", 50, 210),
+    ).split("\n\n") == [
+        "# Annual report",
+        "The annual report of the management board was published. Order number 4711-0815 must be quoted.",
+        "## Second part",
+        "Nothing else happened in March",
+    ]
+
+
+def test_table_has_one_line_for_each_row():
+    rows = [("Item", "Count", "Amount"), ("Paint, white", "3", "49.90"), ("Brush", "10", "9.80")]
+    boxes = [
+        _box(cell, left, 100 + 20 * number)
+        for number, row in enumerate(rows)
+        for cell, left in zip(row, (50, 250, 350), strict=True)
+    ]
+    assert _markdown(*boxes).splitlines() == [
+        "| Item | Count | Amount |",
+        "| --- | --- | --- |",
+        "| Paint, white | 3 | 49.90 |",
+        "| Brush | 10 | 9.80 |",
+    ]
+
+
+def test_lines_of_an_address_stay_lines():
+    address = [
+        _box(text, 50, 20 + 20 * n) for n, text in enumerate(("Eleanor Marsh", "9 Ropewalk Hill", "Brindlemouth"))
+    ]
+    text = _box("The annual report of the board was published in the month of May", 50, 140)
+    assert _markdown(*address, text).split("\n\n")[0] == "Eleanor Marsh\\\n9 Ropewalk Hill\\\nBrindlemouth"
+
+
+def test_lists_and_their_continued_lines():
+    boxes = [_box("• Paint, white", 50, 100), _box("and very matt", 64, 120), _box("• Brush", 50, 140)]
+    assert _markdown(*boxes) == "- Paint, white and very matt\n- Brush"
+    assert _markdown(_box("1. First", 50, 100), _box("2) Second", 50, 120)) == "1. First\n2) Second"
+
+
+def test_markup_on_the_page_is_text():
+    assert _markdown(_box("# 5 <b> of the list", 50, 100)) == "\\# 5 \\<b> of the list"
