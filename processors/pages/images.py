@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from processors.pages import jpeg
+
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
     from pypdfium2.raw import FPDF_PAGEOBJECT
 
 _DEEPEST = 8  # form XObjects in form XObjects
 _MOST_IMAGES = 5000  # of a page
+_LEAST_AREA = 0.01  # share of the page; damage of a smaller image is not looked for
+_LOSSLESS = {"FlateDecode", "LZWDecode", "ASCII85Decode", "ASCIIHexDecode", "RunLengthDecode"}
+_COMPLETE = 0.98  # of the data of an image
 _GRID = 200  # cells a side, to add up images that overlap
 
 
@@ -105,3 +110,34 @@ def encoded_data(image: PlacedImage) -> bytes:
     buffer = ctypes.create_string_buffer(size)
     raw.FPDFImageObj_GetImageDataDecoded(image.drawn, buffer, size)
     return buffer.raw
+
+
+def find_damage(page: "PdfPage", images: list[PlacedImage]) -> tuple[str, ...]:
+    """What is wrong with the data of the images that are large enough to matter."""
+    width, height = page.get_size()
+    found = {}
+    for image in images:
+        left, bottom, right, top = image.box
+        if (right - left) * (top - bottom) >= _LEAST_AREA * width * height and (damage := _damage(page, image)):
+            found[damage] = None
+    return tuple(found)
+
+
+def _damage(page: "PdfPage", image: PlacedImage) -> str:
+    used = filters(image)
+    if used[-1:] == ["DCTDecode"]:
+        return jpeg.find_damage(encoded_data(image))
+    if used and set(used) <= _LOSSLESS and _decoded_share(page, image) < _COMPLETE:
+        return f"a picture is cut off after about {_decoded_share(page, image):.0%} of its height: text is missing"
+    return ""
+
+
+def _decoded_share(page: "PdfPage", image: PlacedImage) -> float:
+    """How much of the image's data there is, of what its size requires."""
+    from pypdfium2 import raw
+
+    facts = raw.FPDF_IMAGEOBJ_METADATA()
+    if not raw.FPDFImageObj_GetImageMetadata(image.drawn, page, facts):
+        return 1.0
+    required = (facts.width * facts.bits_per_pixel + 7) // 8 * facts.height
+    return raw.FPDFImageObj_GetImageDataDecoded(image.drawn, None, 0) / required if required else 1.0

@@ -91,7 +91,7 @@ class _PdfPages:
         from PIL import Image
 
         from processors.pages.content import read_content, render
-        from processors.pages.images import find_images, picture_share
+        from processors.pages.images import find_damage, find_images, picture_share
 
         width, height = (points * self._dpi / _POINTS_PER_INCH for points in page.get_size())
         if width <= 0 or height <= 0:
@@ -104,18 +104,18 @@ class _PdfPages:
         scale = self._dpi * share / _POINTS_PER_INCH
         picture = render(page, scale)
         content = read_content(page, picture, annotations, scale)
-        image = Image.fromarray(picture)
+        image, images = Image.fromarray(picture), find_images(page)
         return Page(
             number=number,
             total=self.total,
             image=reduce(image, self._max_pixels),  # pdfium rounds sides up: one row too many at the limit
             source_size=(max(1, round(width)), max(1, round(height))),
             notes=(*notes, *content.notes),
-            warnings=(*annotations.missing, *content.warnings),
+            warnings=(*annotations.missing, *content.warnings, *find_damage(page, images)),
             text=content.text,
             words=content.words,
             doubts=content.doubts,
-            picture_share=picture_share(page, find_images(page)),
+            picture_share=picture_share(page, images),
             rest=reduce(Image.fromarray(content.rest), self._max_pixels),
             unread=content.unread,
         )

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from processors.contract import BadInput
+from processors.pages import jpeg
+from processors.pages.formats import describe_unknown
 from processors.pages.page import Page, fit, is_thin, reduce, refuse_too_many
 from processors.pages.pixels import find_ground, make_square
 
@@ -25,11 +27,20 @@ _BYTES_PER_PIXEL_OF_DECODER = {"JPEG2000": 20, "WEBP": 16}  # measured, includin
 _COLOR_BYTES = 4  # Pillow keeps RGB, RGBA, CMYK, I and F in 32 bits; 16-bit gray above counts its conversion too
 _REDUCED_IMAGE = 1  # bit 0 of TIFF's NewSubfileType: a preview of another page (TIFF 6.0, page 36)
 _TAG_SUBFILE, _TAG_ORIENTATION = 254, 274
+_SEQUENCES = ("GIF", "WEBP", "PNG", "HEIF", "AVIF")  # each of their pictures is a page
+_MOST_FRAMES = 50  # of them; more are a film
 _DARK = 1 / 16  # 16-bit gray that stays below this share of its range is data of 12 bits or less
 _MUCH_METADATA = (
     "This PNG holds too much text, or too large a color profile, beside its pixels. Save it without metadata, or as "
     "JPEG, and drop that."
 )
+_UNSUPPORTED_KIND = "This kind of image is not supported. Save it as JPEG, PNG or PDF and drop that."
+_NOT_SUPPORTED = ("not available", "unknown pixel mode", "nsupported", "not supported", "cannot handle")  # of Pillow's
+_TOO_MANY_FRAMES = (
+    f"Pictures {_MOST_FRAMES + 1} to {{count}} of this file were not read: {_MOST_FRAMES} are the most. "
+    "Split it and drop the parts."
+)
+_CUT_OFF = "Page {number} and all pages after it cannot be read: the file is damaged or cut off. Copy it again."
 # What Pillow's plug-ins raise on damaged files, as its own fuzzers show; an OSError of the disk has an errno.
 _DAMAGE = (
     *(OSError, EOFError, SyntaxError, ValueError, IndexError, KeyError, TypeError, AttributeError),
@@ -48,12 +59,10 @@ def open_picture(file: BinaryIO, *, max_pixels: int) -> Iterator["_PicturePages"
         with _damage_is_bad_input():
             picture = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError as error:
-        raise BadInput(
-            "Cannot read this image: it is damaged, or its format is not supported. "
-            "Save it as JPEG, PNG or PDF and drop that."
-        ) from error
+        file.seek(0)
+        raise BadInput(describe_unknown(file.read(4096))) from error
     with picture:
-        yield _PicturePages(picture, max_pixels)
+        yield _PicturePages(picture, file, max_pixels)
 
 
 @contextmanager
@@ -70,17 +79,22 @@ def _damage_is_bad_input() -> Iterator[None]:
         logger.info("damaged image: %s", error)
         if "MAX_TEXT" in str(error):  # a limit of Pillow's, for texts and color profiles
             raise BadInput(_MUCH_METADATA) from error
+        if any(words in str(error) for words in _NOT_SUPPORTED):
+            raise BadInput(_UNSUPPORTED_KIND) from error
         raise BadInput("This image is damaged or truncated. Copy it to the inbox again.") from error
 
 
 class _PicturePages:
     warnings: tuple[str, ...] = ()
 
-    def __init__(self, picture: "Image.Image", max_pixels: int):
-        self._picture, self._max_pixels = picture, max_pixels
+    def __init__(self, picture: "Image.Image", file: BinaryIO, max_pixels: int):
+        self._picture, self._file, self._max_pixels = picture, file, max_pixels
         self._frames: list[int | None] = [0]  # None: the unreadable rest at the end
         if picture.format == "TIFF":
             self._frames = self._pages_of_tiff()
+        elif picture.format in _SEQUENCES:
+            count = _count_frames(picture)
+            self._frames = [*range(min(count, _MOST_FRAMES)), *([None] if count > _MOST_FRAMES else [])]
         self.total = len(self._frames)
 
     def _pages_of_tiff(self) -> list[int | None]:
@@ -113,9 +127,8 @@ class _PicturePages:
     def read(self, number: int) -> Page:
         frame = self._frames[number - 1]
         if frame is None:
-            raise BadInput(
-                f"Page {number} and all pages after it cannot be read: the file is damaged or cut off. Copy it again."
-            )
+            is_long = self._picture.format in _SEQUENCES
+            raise BadInput((_TOO_MANY_FRAMES if is_long else _CUT_OFF).format(number=number, count=self._count()))
         with _damage_is_bad_input():
             self._picture.seek(frame)
         picture, notes = self._picture, []
@@ -128,7 +141,7 @@ class _PicturePages:
         _refuse_decompression_bomb(picture, size)
         declared = _orientation(picture)
         with _damage_is_bad_input():
-            picture.load()
+            self._load(picture)
         left = _orientation(picture)  # Pillow rotates TIFF itself while loading; PNG may declare it after the pixels
         image, note = _to_rgb(picture, self._max_pixels)
         image, unsquare = make_square(image, picture.info.get("dpi"), self._max_pixels)
@@ -136,9 +149,45 @@ class _PicturePages:
         size = size[::-1] if {declared, left} & {5, 6, 7, 8} else size
         if image.width * image.height < size[0] * size[1]:
             notes.append(f"reduced from {size[0]} x {size[1]} to {image.width} x {image.height} pixels")
-        if picture.format != "TIFF" and (frames := _count_frames(picture)) > 1:
+        if picture.format not in ("TIFF", *_SEQUENCES) and (frames := self._count()) > 1:
             notes.append(f"the first of {frames} pictures in the file")
-        return Page(number=number, total=self.total, image=image, source_size=size, notes=(*notes, *note, *unsquare))
+        return Page(
+            number=number,
+            total=self.total,
+            image=image,
+            source_size=size,
+            notes=(*notes, *note, *unsquare),
+            warnings=self._find_damage(),
+        )
+
+    def _count(self) -> int:
+        return _count_frames(self._picture)
+
+    def _load(self, picture: "Image.Image") -> None:
+        """Decode it.
+
+        Raises:
+            BadInput: it is a kind of JPEG that no common program reads.
+        """
+        try:
+            picture.load()
+        except OSError as error:
+            if not error.errno and (kind := self._is_jpeg() and jpeg.unsupported_kind(self._data())):
+                raise BadInput(
+                    f"This JPEG image ({kind}) is not supported. Save it as baseline JPEG or PNG and drop that."
+                ) from error
+            raise
+
+    def _is_jpeg(self) -> bool:
+        return self._picture.format in ("JPEG", "MPO")
+
+    def _find_damage(self) -> tuple[str, ...]:
+        damage = jpeg.find_damage(self._data()) if self._is_jpeg() else ""
+        return (damage,) if damage else ()
+
+    def _data(self) -> bytes:
+        self._file.seek(0)
+        return self._file.read()
 
 
 def _refuse_decompression_bomb(picture: "Image.Image", size: tuple[int, int]) -> None:

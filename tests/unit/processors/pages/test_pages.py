@@ -103,12 +103,41 @@ def test_all_pages_of_a_tiff_are_read_in_order(tmp_path: Path):
     assert count_pages(tmp_path / "x.tiff", "image/tiff") == 3
 
 
-def test_first_image_of_an_animation_is_read_and_the_others_are_noted(tmp_path: Path):
-    frames = [Image.new("RGB", (20, 20), color) for color in (RED, BLUE)]
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif", "heic"])
+def test_every_picture_of_a_file_is_a_page(tmp_path: Path, suffix: str):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    first, *others = (Image.new("RGB", (64, 64), color) for color in (RED, BLUE, "white"))
+    first.save(tmp_path / f"x.{suffix}", save_all=True, append_images=others)
+    pages = list(read_pages(tmp_path / f"x.{suffix}", "image/x", max_pixels=PLENTY))
+    for page, color in zip(pages, (RED, BLUE, (255, 255, 255)), strict=True):
+        assert _is_like(page.image, (0.5, 0.5), color) and (page.total, page.notes, page.warnings) == (3, (), ())
+
+
+def test_film_is_read_up_to_a_limit(tmp_path: Path):
+    frames = [Image.new("L", (16, 16), shade) for shade in range(60)]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
-    page = _only(tmp_path / "x.gif")
-    assert page.image.getpixel((5, 5)) == RED
-    assert page.notes == ("the first of 2 pictures in the file",)
+    with open_pages(tmp_path / "x.gif", "image/gif", max_pixels=PLENTY) as pages:
+        assert pages.total == 51 and pages.read(50).image.getpixel((5, 5))[0] == 49
+        with pytest.raises(BadInput, match="Pictures 51 to 60 of this file were not read"):
+            pages.read(51)
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"8BPS\0\1", "Photoshop files are not supported"),
+        (b"<?xml version='1.0'?><svg/>", "SVG files are not supported"),
+        (b"P6\n10 10\n255\n", "PNM files are not supported"),
+        (b"\0\0\0\x0cJXL \r\n", "JPEG XL files are not supported"),
+        (b"\x89PNG\r\n\x1a\nnonsense", "damaged or truncated"),
+    ],
+)
+def test_unsupported_format_is_not_called_damaged(tmp_path: Path, head: bytes, says: str):
+    (tmp_path / "x").write_bytes(head + bytes(200))
+    with pytest.raises(BadInput, match=says):
+        count_pages(tmp_path / "x", "image/x")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])

@@ -1,0 +1,142 @@
+"""Whether the data of a JPEG image is complete. Decoders fill in what is missing, and decode garbage, without an error.
+
+The height in the header is enlarged by some rows of blocks. An intact image has no data for them: the decoder fills
+them with gray. If it finds data there, or gray before them, then some data in the middle or at the end is wrong or
+missing. This works for baseline images of one scan without restart markers, as scanners and cameras write them. Of
+other images, only a missing end is noticed.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+DAMAGED = "the data of a picture is damaged: text may be wrong or missing"
+
+# Markers (ITU-T T.81, table B.1)
+_SCAN, _RESTART_INTERVAL = 0xDA, 0xDD
+_END = b"\xff\xd9"
+_BASELINE = (0xC0, 0xC1)
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_UNSUPPORTED = {0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0xC7: "hierarchical"}
+_UNSUPPORTED |= {0xCB: "lossless", 0xCD: "hierarchical", 0xCE: "hierarchical", 0xCF: "hierarchical"}
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+_MORE_ROWS = 2  # of blocks
+_MOST_BLOCKS_LEFT = 1  # that the bits at the end of an intact image may decode to
+_FILL = 128  # of 255, the gray of a block without data
+_NOISE = b"\x5a" * 4096  # decodes to blocks that are not gray
+_SMALLEST, _LARGEST_HEIGHT = 64, 65_535  # pixels; a smaller image has no text
+_LEAST_SHARE = 0.002  # of the image, that is missing
+
+
+@dataclass(frozen=True)
+class _Header:
+    frame: int  # the marker of the frame header; 0: none
+    height_at: int = 0  # position of the height in the data
+    precision: int = 8  # bits
+    height: int = 0
+    width: int = 0
+    block: tuple[int, int] = (8, 8)  # width and height of a minimum coded unit in pixels
+    components: int = 0
+    is_one_scan: bool = False
+    has_restarts: bool = False
+    scan_at: int = 0  # where the compressed data begins; 0: there is none
+
+
+def find_damage(data: bytes) -> str:
+    """What is wrong with the data of a JPEG image, for a review; "" if nothing is found."""
+    header = _read_header(data)
+    if not header.scan_at:
+        return ""
+    end = _AFTER_SCAN.search(data, header.scan_at)
+    if header.frame not in _BASELINE or not header.is_one_scan or header.has_restarts or header.components > 3:
+        return "" if data.find(_END, header.scan_at) > 0 else _cut_off(None)
+    compressed_end = end.start() if end else len(data)
+    blocks = _decoded_blocks(data[:compressed_end] + _END, header)
+    if blocks is None:
+        return ""
+    rows, columns = -(-header.height // header.block[1]), -(-header.width // header.block[0])
+    total, filled = rows * columns, np.flatnonzero(blocks)
+    last = int(filled[-1]) + 1 if filled.size else 0
+    if last - total > _MOST_BLOCKS_LEFT:
+        return DAMAGED
+    if total - last > _LEAST_SHARE * total and _is_fill(data[:compressed_end], header, last, total):
+        return _cut_off(last / total)
+    return ""
+
+
+def unsupported_kind(data: bytes) -> str:
+    """The kind of JPEG that common decoders do not read, such as "lossless"; "" for any other."""
+    header = _read_header(data)
+    return _UNSUPPORTED.get(header.frame, "") or (f"{header.precision} bit" if header.precision > 8 else "")
+
+
+def _cut_off(share: float | None) -> str:
+    where = "" if share is None else f" after about {share:.0%} of its height"
+    return f"a picture is cut off{where}: text is missing"
+
+
+def _read_header(data: bytes) -> _Header:
+    facts: dict[str, object] = {"frame": 0}
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        if marker in _FRAMES and len(body) >= 6:
+            facts |= _frame(marker, body, at)
+        elif marker == _RESTART_INTERVAL and len(body) >= 2:
+            facts["has_restarts"] = body[:2] != b"\0\0"
+        elif marker == _SCAN and body:
+            facts |= {"scan_at": at + 2 + length, "is_one_scan": body[0] == facts.get("components")}
+            break
+        at += 2 + length
+    return _Header(**facts)
+
+
+def _frame(marker: int, body: bytes, at: int) -> dict[str, object]:
+    sampling = [body[7 + 3 * number] for number in range(body[5]) if 7 + 3 * number < len(body)]
+    is_alone = len(sampling) == 1  # then blocks are not interleaved, whatever the sampling
+    across = 1 if is_alone else max((each >> 4 for each in sampling), default=1) or 1
+    down = 1 if is_alone else max((each & 15 for each in sampling), default=1) or 1
+    return {
+        "frame": marker,
+        "precision": body[0],
+        "height_at": at + 5,
+        "height": int.from_bytes(body[1:3], "big"),
+        "width": int.from_bytes(body[3:5], "big"),
+        "block": (8 * across, 8 * down),
+        "components": body[5],
+    }
+
+
+def _decoded_blocks(data: bytes, header: _Header) -> np.ndarray | None:
+    """Which minimum coded units have data, in their order, of an image with some more rows of them."""
+    from PIL import Image
+
+    height = (-(-header.height // header.block[1]) + _MORE_ROWS) * header.block[1]
+    if min(header.height, header.width) < _SMALLEST or height > _LARGEST_HEIGHT:
+        return None
+    longer = data[: header.height_at] + height.to_bytes(2, "big") + data[header.height_at + 2 :]
+    try:
+        with Image.open(io.BytesIO(longer), formats=("JPEG",)) as picture:
+            picture.draft(None, (max(1, picture.width // 8), max(1, picture.height // 8)))  # a pixel per block
+            pixels = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+    is_set = (pixels.reshape(*pixels.shape[:2], -1) != _FILL).any(axis=2)
+    across, down = header.block[0] // 8, header.block[1] // 8
+    rows, columns = -(-is_set.shape[0] // down), -(-is_set.shape[1] // across)
+    padded = np.zeros((rows * down, columns * across), bool)
+    padded[: is_set.shape[0], : is_set.shape[1]] = is_set
+    return padded.reshape(rows, down, columns, across).any(axis=(1, 3)).ravel()
+
+
+def _is_fill(data: bytes, header: _Header, first: int, last: int) -> bool:
+    """True if the gray blocks from `first` to `last` are no part of the image: more data changes them."""
+    blocks = _decoded_blocks(data + _NOISE + _END, header)
+    return blocks is not None and bool(blocks[first:last].any())

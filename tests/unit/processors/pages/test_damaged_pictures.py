@@ -1,0 +1,116 @@
+"""JPEG and other image data that is incomplete or damaged, alone and within a PDF file, made from real images."""
+
+import io
+import random
+import zlib
+from pathlib import Path
+
+import pytest
+from pdf_files import one_page, show, stream
+from PIL import Image, ImageDraw
+
+from processors.contract import BadInput
+from processors.pages import jpeg, read_pages
+
+
+def text_picture(size: tuple[int, int] = (640, 900)) -> Image.Image:
+    picture = Image.new("RGB", size, "white")
+    for row in range(size[1] // 60):
+        position = (40, 60 * row + 20)
+        ImageDraw.Draw(picture).text(position, f"Line {row} of the rental agreement", fill=(10, 10, 40), font_size=26)
+    return picture
+
+
+def encode(picture: Image.Image, **options: object) -> bytes:
+    written = io.BytesIO()
+    picture.save(written, "JPEG", **{"quality": 85, **options})
+    return written.getvalue()
+
+
+_KINDS = {
+    "gray": ("L", {}),
+    "color": ("RGB", {"subsampling": 0}),
+    "color in halves": ("RGB", {"subsampling": 1}),
+    "color in quarters": ("RGB", {"subsampling": 2}),
+}
+
+
+@pytest.mark.parametrize("kind", list(_KINDS))
+def test_damage_in_the_middle_is_found(kind: str):
+    mode, options = _KINDS[kind]
+    intact = encode(text_picture().convert(mode), **options)
+    assert jpeg.find_damage(intact) == ""
+    places = range(len(intact) // 4, 3 * len(intact) // 4, len(intact) // 20)
+    noise = random.Random(1).choices(range(255), k=40)
+    found = [jpeg.find_damage(intact[:at] + bytes(noise) + intact[at + 40 :]) for at in places]
+    assert sum(map(bool, found)) >= 0.4 * len(found)  # by chance, some damage leaves as many blocks as before
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["cut off", "ended early"])
+@pytest.mark.parametrize("kind", list(_KINDS))
+def test_missing_end_is_found(kind: str, end: bytes):
+    mode, options = _KINDS[kind]
+    intact = encode(text_picture().convert(mode), **options)
+    assert "a picture is cut off after about" in jpeg.find_damage(intact[: len(intact) // 2] + end)
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"restart_marker_blocks": 10}])
+def test_missing_end_of_another_kind_is_found(options: dict):
+    intact = encode(text_picture(), **options)
+    assert jpeg.find_damage(intact) == ""
+    assert "cut off" in jpeg.find_damage(intact[: len(intact) // 2])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (16, 16), (17, 33), (1000, 8)])
+@pytest.mark.parametrize("color", ["white", "gray", (128, 128, 128), "black"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_intact_image_is_not_called_damaged(size: tuple[int, int], color: object, subsampling: int):
+    assert jpeg.find_damage(encode(Image.new("RGB", size, color), subsampling=subsampling)) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xc0\0\x03\x08", bytes(100)])
+def test_what_is_no_image_has_no_damage(content: bytes):
+    assert jpeg.find_damage(content) == ""
+
+
+def test_damaged_photo_is_read_with_a_warning(tmp_path: Path):
+    intact = encode(text_picture().convert("L"))
+    middle = len(intact) // 2
+    (tmp_path / "x.jpg").write_bytes(intact[:middle] + b"\x55" * 40 + intact[middle + 40 :])
+    (page,) = read_pages(tmp_path / "x.jpg", "image/jpeg", max_pixels=10**7)
+    assert page.warnings == (jpeg.DAMAGED,)
+
+
+def test_lossless_jpeg_is_not_called_damaged(tmp_path: Path):
+    intact = encode(text_picture().convert("L"))
+    (tmp_path / "x.jpg").write_bytes(intact.replace(b"\xff\xc0", b"\xff\xc3", 1))
+    with pytest.raises(BadInput, match=r"lossless\) is not supported"):
+        next(read_pages(tmp_path / "x.jpg", "image/jpeg", max_pixels=10**7))
+
+
+def in_pdf(data: bytes, codec: bytes) -> bytes:
+    entries = (
+        b"/Type /XObject /Subtype /Image /ColorSpace /DeviceRGB /BitsPerComponent 8 /Width 640 /Height 900 "
+        b"/Filter /%s" % codec
+    )
+    drawn = "q 400 0 0 560 100 100 cm /I0 Do Q " + show("Invoice")
+    return one_page(drawn, stream(data, entries), resources=b"/XObject << /I0 6 0 R >>")
+
+
+def _half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+_DATA = {
+    "JPEG": (encode(text_picture()), b"DCTDecode"),
+    "zlib": (zlib.compress(text_picture().tobytes()), b"FlateDecode"),
+}
+
+
+@pytest.mark.parametrize("codec", list(_DATA))
+def test_incomplete_image_of_a_pdf_is_reported(tmp_path: Path, codec: str):
+    data, name = _DATA[codec]
+    for content, says in ((data, None), (_half(data), "a picture is cut off after about")):
+        (tmp_path / "x.pdf").write_bytes(in_pdf(content, name))
+        (page,) = read_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=10**7)
+        assert len(page.warnings) == bool(says) and all(says in warning for warning in page.warnings)
