@@ -9,8 +9,10 @@ other images, only a missing end is noticed.
 import io
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 DAMAGED = "the data of a picture is damaged: text may be wrong or missing"
 
@@ -58,7 +60,7 @@ def find_damage(data: bytes) -> str:
     if blocks is None:
         return ""
     rows, columns = -(-header.height // header.block[1]), -(-header.width // header.block[0])
-    total, filled = rows * columns, np.flatnonzero(blocks)
+    total, filled = rows * columns, blocks.nonzero()[0]
     last = int(filled[-1]) + 1 if filled.size else 0
     if last - total > _MOST_BLOCKS_LEFT:
         return DAMAGED
@@ -114,8 +116,9 @@ def _frame(marker: int, body: bytes, at: int) -> dict[str, object]:
     }
 
 
-def _decoded_blocks(data: bytes, header: _Header) -> np.ndarray | None:
+def _decoded_blocks(data: bytes, header: _Header) -> "np.ndarray | None":
     """Which minimum coded units have data, in their order, of an image with some more rows of them."""
+    import numpy as np
     from PIL import Image
 
     height = (-(-header.height // header.block[1]) + _MORE_ROWS) * header.block[1]
