@@ -24,6 +24,7 @@ R = TypeVar("R", bound=api.Reply)
 
 _CONNECTIONS = 6  # to the control socket at once: it serves 16, and the command line needs some
 _ANSWER_SECONDS = 20.0
+_RECORD_TRIES, _RECORD_PAUSE_SECONDS = 20, 1.0  # while a disk delays the record of a job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,7 @@ class Backend:
 
         Raises:
             NotRunning, Refused: it was not taken.
+            WebError: it was taken, but a disk delays the record for long.
         """
         command = api.Submit(
             file=upload.id,
@@ -92,7 +94,13 @@ class Backend:
             reply = await self.ask(command, api.SubmitReply)
         except NotRunning:  # perhaps only the reply was lost: the daemon answers a repetition with the same job
             reply = await self.ask(command, api.SubmitReply)
-        return reply.job
+        for _ in range(_RECORD_TRIES):
+            if reply.waits_for is None:
+                return reply.job
+            await anyio.sleep(_RECORD_PAUSE_SECONDS)
+            reply = await self.ask(command, api.SubmitReply)
+        what = f"The file was taken as job {reply.job}, which cannot be recorded yet: {reply.waits_for}."
+        raise WebError(503, "storage", what, "Do not send it again.", {"X-Inboxd-Job": reply.job})
 
     def require_daemon(self) -> None:
         """Refuse an upload before it is received, if nobody would take it.

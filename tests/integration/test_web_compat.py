@@ -8,12 +8,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx2 as httpx
-import openai
 import pytest
 from fake_servers import KEY, FakeServer
 from paths import DATA
+from PIL import Image
 from sandbox import Place, wait_for
 from web_process import WebProcess
+
+openai = pytest.importorskip("openai", reason="needs the package openai")
 
 TOML = """
 [inbox]
@@ -172,6 +174,17 @@ def test_question_about_an_image_is_answered(client: openai.OpenAI, place: Place
     row = place.rows()[-1]
     assert answer.id == f"chatcmpl-{row['id']}" and (row["recipe"], row["file"]) == ("ask", "api/question.png")
     place.verify()
+
+
+def test_question_about_a_pdf_is_answered(client: openai.OpenAI, place: Place, tmp_path: Path):
+    with Image.open(LINE) as image:
+        image.convert("RGB").save(tmp_path / "line.pdf")
+    data = base64.b64encode((tmp_path / "line.pdf").read_bytes()).decode()
+    file = {"filename": "line.pdf", "file_data": f"data:application/pdf;base64,{data}"}
+    parts = [{"type": "text", "text": "What is it?"}, {"type": "file", "file": file}]
+    answer = client.chat.completions.create(model="ask", messages=[{"role": "user", "content": parts}])
+    assert "I was asked: What is it?" in answer.choices[0].message.content
+    assert place.rows()[-1]["media_type"] == "application/pdf"
 
 
 def test_answer_is_streamed(client: openai.OpenAI):
