@@ -9,7 +9,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from processors.contract import BadInput
+from processors import extras
+from processors.contract import BadInput, Unavailable
 from processors.text.document import Document
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,10 @@ def convert(content: bytes, media_type: str, document: Document) -> None:
 
     Raises:
         BadInput: it cannot be read.
+        Unavailable: kreuzberg is not installed.
     """
+    if missing := extras.why_missing("documents"):
+        raise Unavailable(missing)
     import kreuzberg
 
     config = kreuzberg.ExtractionConfig(

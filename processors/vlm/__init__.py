@@ -32,7 +32,7 @@ _BYTES_OF_A_PIXEL = 250  # activations and key/value cache of a page; an estimat
 
 class Vlm(Processor):
     name = "vlm"
-    kinds = frozenset({Kind.IMAGE})
+    kinds = frozenset({Kind.IMAGE, Kind.TEXT})  # of texts: what is asked about them
     Options = VlmOptions
     Recipe = AskOptions
 

@@ -68,6 +68,7 @@ class AskOptions(statements.CsvOptions):
     min_token_probability: float | None = Field(default=None, ge=0, le=1)
     # of statements, receipts and invoices: each amount must occur in the text layer, or in OCR of the page
     second_reading: Literal["auto", "never"] = "auto"
+    page_text: bool = False  # also send the text of each page, from its text layer or OCR
     remember_layouts: bool = True  # of statements, while OCR reads them because the weights are missing
     dpi: int = Field(default=200, ge=36, le=1200)  # of PDF pages, before `max_pixels` reduces them
     # the first is what a person opens; None: md and json

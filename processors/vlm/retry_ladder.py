@@ -93,6 +93,7 @@ class PageResult:
     second_reading: str = ""  # the same page by its text layer or OCR, to verify amounts by; "": there is none
     second_reading_by: str = ""  # "text layer" or "OCR"
     second_reading_error: str = ""  # why it failed
+    page_text_error: str = ""  # why its text could not be sent beside its image, although that was asked
     attempts: tuple[PageAttempt, ...] = ()  # in the order in which they were made
 
     @property
@@ -105,8 +106,12 @@ class PageResult:
 class RetryLadder:
     """The requests about one page, or (without an image) about a text."""
 
-    def __init__(self, result: PageResult, image: "Image.Image | None", prompt: str, options: AskOptions):
+    def __init__(
+        self, result: PageResult, image: "Image.Image | None", prompt: str, options: AskOptions, text: str = ""
+    ):
+        """text: what follows the prompt, about the complete page."""
         self.result = result
+        self._text = text
         self._image, self._prompt, self._options = image, prompt, options
         self.requests = self._requests(Strategy.PLAIN)
         self._strategy = Strategy.PLAIN
@@ -144,6 +149,8 @@ class RetryLadder:
         prompt = self._prompt
         if strategy is Strategy.REWORDED:
             prompt = prompts.reword(prompt, self._options.task)
+        if strategy is not Strategy.HALVES:
+            prompt += self._text
         # an answer that was cut off once is cut off again, whatever else is changed
         longer = strategy is Strategy.LONGER or any(
             attempt.problem is Problem.CUT_OFF for attempt in self.result.attempts

@@ -27,7 +27,7 @@ class PageBatcher:
         """
         unfinished: list[VlmJob] = []
         for work in batch:
-            job = VlmJob(work, self._engine.made_by)
+            job = VlmJob(work, self._engine.made_by, self._progress)
             unfinished.append(job)
             most = self._engine.max_pixels_of_money if work.options.is_of_money else self._engine.max_pixels
             for ladder in job.open_pages(most):

@@ -10,19 +10,21 @@ from pydantic import TypeAdapter, ValidationError
 
 from processors import pages
 from processors.checkpoints import Checkpoints
-from processors.contract import BadInput, Failed, FailureKind, Finished, JobError, Outcome, Work
+from processors.contract import BadInput, Failed, FailureKind, Finished, JobError, Kind, Outcome, Progress, Work
 from processors.pages import Page
 from processors.vlm import prompts
 from processors.vlm.assess import Problem
 from processors.vlm.document import output, review, statements
 from processors.vlm.document.output import MergedData, page_text
 from processors.vlm.document.summary import DocumentSummary
+from processors.vlm.document.texts import text_parts
 from processors.vlm.extract import dumps
 from processors.vlm.options import AskOptions
 from processors.vlm.retry_ladder import PageAttempt, PageResult, RetryLadder
 
 _EXCERPT_CHARACTERS = 200
 _NO_SECOND_READING = "Internal error in OCR of this page; see the log."
+_TASKS_OF_TEXTS = {"ask", "describe", "extract", "summarize"}
 _CHECKPOINT_VERSION = 2  # of a saved page; another version is not read
 _PAGE = TypeAdapter(PageResult)
 
@@ -32,8 +34,10 @@ log = logging.getLogger(__name__)
 class VlmJob:
     """The pages and answers of one job."""
 
-    def __init__(self, work: Work, made_by: Mapping[str, object]):
+    def __init__(self, work: Work, made_by: Mapping[str, object], progress: Progress):
         self.work = work
+        self._progress = progress
+        self._text_review: tuple[str, ...] = ()  # of the text of a document
         self.total: int | None = None  # pages; None: not known yet
         self._made_by = made_by
         self._options: AskOptions = work.options
@@ -66,6 +70,9 @@ class VlmJob:
         self._is_decoded = True
 
     def _decode(self, max_pixels: int, prompt: str) -> Iterator[RetryLadder]:
+        if self.work.kind is Kind.TEXT:
+            yield from self._decode_text(prompt)
+            return
         limits = {"max_pixels": max_pixels, "dpi": self._options.dpi, "password": pages.read_password(self.work)}
         with pages.open_pages(self.work.source, self.work.media_type, **limits) as opened:
             self.total = opened.total
@@ -80,7 +87,30 @@ class VlmJob:
                     result.error = str(error)
                     continue
                 self._describe(result, page)
-                yield RetryLadder(result, page.image, prompt, self._options)
+                yield RetryLadder(result, page.image, prompt, self._options, self._text_beside(result, page))
+
+    def _decode_text(self, prompt: str) -> Iterator[RetryLadder]:
+        """The text of a document, in parts instead of pages."""
+        if self._options.task not in _TASKS_OF_TEXTS:
+            raise BadInput(f'The task "{self._options.task}" reads pages, and this is a text: use the recipe "text".')
+        parts, self._text_review = text_parts(self.work, self._progress)
+        self.total = len(parts)
+        for number, part in enumerate(parts, 1):
+            result = self._pages[number] = self._saved_page(number) or PageResult(number=number)
+            if not result.attempts:
+                yield RetryLadder(result, None, prompt, self._options, prompts.instead_of_page(part))
+
+    def _text_beside(self, result: PageResult, page: Page) -> str:
+        """What the prompt says about the text of a page, if the recipe asks for that."""
+        if not self._options.page_text:
+            return ""
+        where = f"job {self.work.job} ({self.work.source.name}), page {result.number}"
+        try:
+            with pages.unexpected_as_bad_input(where, _NO_SECOND_READING):
+                return prompts.beside_page(*statements.read_again(page))
+        except BadInput as error:
+            result.page_text_error = str(error)
+            return ""
 
     def _saved_page(self, number: int) -> PageResult | None:
         saved = self._checkpoints.get(f"page-{number}")
@@ -165,6 +195,7 @@ class VlmJob:
             excerpt=" ".join(excerpt.split())[:_EXCERPT_CHARACTERS],
             review=(
                 *(of_money.reasons if of_money else ()),
+                *self._text_review,
                 *review.reasons(results, options),
                 *review.merge_reasons(merged, options, len(answered)),
                 *(self._summary.reasons() if self._summary else ()),

@@ -104,7 +104,7 @@ def page_json(page: PageResult) -> dict[str, object]:
         **_numbers(best),
         "value_probabilities": page_probabilities(best) or None,
         "size_seen": list(first.size_seen) if first.size_seen else None,
-        "source_size": list(page.source_size),
+        "source_size": list(page.source_size) if page.source_size else None,
         "notes": list(page.notes),
         "asked": [_attempt_json(attempt) for attempt in page.attempts],
     }

@@ -39,6 +39,8 @@ def page_reasons(page: PageResult, options: AskOptions) -> Iterator[str]:
         yield f"it was answered only on a retry ({best.strategy}); the first answer was rejected ({why})."
     if options.task == "read" and not best.problem and best.text.strip("`. \n") == prompts.NO_TEXT:
         yield "no text was found."
+    if page.page_text_error:
+        yield f"the model did not get its text beside the image. {page.page_text_error}"
     if page.second_reading_error:
         yield f"its amounts are not verified by a second reading. {page.second_reading_error}"
     yield from _about_confidence(best, options)
