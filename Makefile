@@ -23,7 +23,7 @@ export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member wheel image
+.PHONY: help install demo web run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member wheel image
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -47,7 +47,11 @@ demo: $(INSTALLED)  ## process the samples: speech, a receipt, a bank statement,
 	@$(INBOXD) models fetch tiny.en --config samples/demo.toml
 	@rm -rf .demo && mkdir -p .demo/inbox && cp -r samples/inbox/. .demo/inbox/
 	@$(INBOXD) run --drain --config samples/demo.toml || test $$? -eq 1  # 1: the broken file failed, as expected
-	@echo; echo "Results: .demo/outbox. Why a file failed: cat .demo/outbox/failed/*/error.txt"
+	@echo; echo "Results: .demo/outbox. Why a file failed: cat .demo/outbox/failed/*/error.txt. In the browser: make web"
+
+web: $(INSTALLED)  ## show the results of `make demo` in the console, which also takes further files; Ctrl-C stops it
+	@test -d .demo/state || $(MAKE) --no-print-directory demo
+	@trap 'kill $$daemon' EXIT; $(INBOXD) run --config samples/demo.toml & daemon=$$!; $(INBOXD) web --config samples/demo.toml
 
 run: $(INSTALLED)  ## run the daemon in the foreground with ./config.toml; Ctrl-C stops it
 	$(INBOXD) run

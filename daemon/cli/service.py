@@ -126,12 +126,13 @@ def install(
             help="The group whose members may drop files and read results (default: that of the service, or inboxd)."
         ),
     ] = None,
+    with_web: Annotated[bool, typer.Option("--web", help="Also install the console and the HTTP API.")] = False,
 ) -> None:
     """Install or upgrade the systemd service, start it, and show where everything is."""
     from daemon.install import install as service
 
     paths = service.user_paths(os.environ) if user else service.system_paths()
-    service.install(paths, group=group, report=print)
+    service.install(paths, group=group, report=print, with_web=with_web)
     service.write_help_files(paths, completion_scripts(), report=print)
 
 

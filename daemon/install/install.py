@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon import config
+from daemon.config.schema import WebTable
 from daemon.core.errors import LayoutError
 from daemon.install import resources, unit
 
@@ -52,6 +53,10 @@ class ServicePaths:
         }
 
     @property
+    def web_unit(self) -> Path:
+        return self.unit.with_name(unit.WEB_SERVICE)
+
+    @property
     def drop_ins(self) -> Path:
         return self.unit.with_name(f"{self.unit.name}.d")
 
@@ -82,9 +87,10 @@ def user_paths(environment: Mapping[str, str] = os.environ) -> ServicePaths:
     )
 
 
-def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], None]) -> None:
+def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], None], with_web: bool = False) -> None:
     """Install everything and start the service. Members of `group` may drop files and read results; the default is
-    the group of the installed service, or `inboxd`. `report` gets each line for the user.
+    the group of the installed service, or `inboxd`. `report` gets each line for the user. `with_web`: also install the
+    console; an installed one is always upgraded.
 
     Raises:
         LayoutError: the service cannot be installed; names the fix.
@@ -116,6 +122,8 @@ def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], N
     _systemctl(
         paths, "restart", "inboxd", fix=f"Find the cause with: {journal} -n 20"
     )  # a restart: it may be an upgrade
+    if with_web or paths.web_unit.exists():
+        _install_web(paths, command, group, settings.web, report)
     report(f"log         {journal} -f")
     report(f"status      {paths.link} status --config {paths.config}")
     if paths.is_for_user:
@@ -123,6 +131,19 @@ def install(paths: ServicePaths, *, group: str | None, report: Callable[[str], N
     else:
         report(f"users       usermod --append --groups {group} NAME   lets NAME drop files and read results")
         report(f"models      sudo -u {_USER} {paths.link} models fetch turbo --config {paths.config}")
+
+
+def _install_web(paths: ServicePaths, command: Path, group: str, web: WebTable, report: Callable[[str], None]) -> None:
+    """Install the console, which systemd starts with the first connection."""
+    for name, text in unit.web_texts(command, group, web.listen, is_for_user=paths.is_for_user).items():
+        paths.unit.with_name(name).write_text(text)
+    _systemctl(paths, "daemon-reload")
+    _systemctl(paths, "stop", unit.WEB_SERVICE)
+    _systemctl(paths, "enable", unit.WEB_SOCKET)
+    _systemctl(paths, "restart", unit.WEB_SOCKET, fix=f"Set [web] listen in {paths.config} to a free address.")
+    report(f"console     {f'http://{web.listen}{web.prefix}/' if not web.listen.startswith('/') else web.listen}")
+    if web.token:
+        report("token       in web-token, in the state folder")
 
 
 def config_text(data: Path | None) -> str:
@@ -162,6 +183,12 @@ def uninstall(paths: ServicePaths, report: Callable[[str], None]) -> None:
         report(f"removed     {paths.unit}")
     else:
         report(f"There is no {paths.unit}: nothing to stop.")
+    if paths.web_unit.exists():
+        _systemctl(paths, "disable", "--now", unit.WEB_SOCKET, unit.WEB_SERVICE)
+        for name in (unit.WEB_SERVICE, unit.WEB_SOCKET):
+            paths.unit.with_name(name).unlink(missing_ok=True)
+        _systemctl(paths, "daemon-reload")
+        report(f"removed     {paths.web_unit}")
     if paths.link.is_symlink():
         paths.link.unlink()
         report(f"removed     {paths.link}")

@@ -14,9 +14,27 @@ _HIDDEN = {  # by directive of the unit
 _ORIGINAL_ROOT = "/opt/inboxd"  # in the units; replaced by the paths of this installation
 
 
+WEB_SERVICE, WEB_SOCKET = "inboxd-web.service", "inboxd-web.socket"
+
+
 def text(command: Path, group: str, *, is_for_user: bool) -> str:
     """The project's unit with `command` to run; a system service runs in `group`."""
-    found = resources.read(f"systemd/{'inboxd.user.service' if is_for_user else 'inboxd.service'}")
+    return _of_installation("inboxd", command, group, is_for_user=is_for_user)
+
+
+def web_texts(command: Path, group: str, listen: str, *, is_for_user: bool) -> dict[str, str]:
+    """The units of the console, by name: its service, and the socket that listens on the address `listen` for it."""
+    socket = re.sub(
+        r"^ListenStream=.*$",
+        lambda _: f"ListenStream={_literal(listen)}",
+        resources.read(f"systemd/{WEB_SOCKET}"),
+        flags=re.MULTILINE,
+    )
+    return {WEB_SERVICE: _of_installation("inboxd-web", command, group, is_for_user=is_for_user), WEB_SOCKET: socket}
+
+
+def _of_installation(name: str, command: Path, group: str, *, is_for_user: bool) -> str:
+    found = resources.read(f"systemd/{name}{'.user' if is_for_user else ''}.service")
     found = found.replace(f"{_ORIGINAL_ROOT}/.venv/bin/inboxd", _word(command))
     found = found.replace(f"file:{_ORIGINAL_ROOT}/README.md", _literal((resources.ROOT / "README.md").as_uri()))
     return re.sub(r"^Group=.*$", f"Group={group}", found, flags=re.MULTILINE)

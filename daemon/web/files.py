@@ -128,7 +128,7 @@ async def _upload_part(request: Request, backend: Backend, order: Order, name: s
             raise WebError(400, "wrong_length", "The body does not have the length that Content-Range states.")
         if upload.size_bytes < total:
             upload.close()
-            return Response(status_code=202, headers={_OFFSET: str(end)})
+            return JSONResponse({"received_bytes": end}, 202, {_OFFSET: str(end)})
         await upload.finish()
         return await _submitted(request, backend, upload, order)
 

@@ -155,7 +155,7 @@ def test_events_arrive_in_order_and_continue_where_a_client_left_off(web: WebPro
 
 
 def test_failed_job_is_retried_and_a_done_one_is_not(web: WebProcess):
-    job = web.upload("a.bin", b"\x00\x01\x02" * 100, wait=30)
+    job = web.upload("a.pdf", b"%PDF-1.4 broken", wait=60)
     assert (job["state"], job["error_kind"]) == ("failed", "bad_input")
     assert {file["name"] for file in job["files"]} == {"error.json", "error.txt"}
     assert web.client.post(f"/api/v1/jobs/{job['id']}/retry").status_code == 200

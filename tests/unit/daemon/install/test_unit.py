@@ -68,3 +68,13 @@ def test_first_inaccessible_part_of_a_path_is_found(accessible_folder: Path):
 def test_each_drop_in_exists_and_names_its_target():
     for name in ("gpu.conf", "network.conf", "folders.conf"):
         assert "/etc/systemd/system/inboxd.service.d/" in unit.drop_in(name)
+
+
+@pytest.mark.parametrize("is_for_user", [False, True])
+def test_console_listens_where_config_toml_says(is_for_user: bool):
+    command = Path("/srv/inboxd/.venv/bin/inboxd")
+    texts = unit.web_texts(command, "media", "[::1]:81", is_for_user=is_for_user)
+    assert "\nListenStream=[::1]:81\n" in texts["inboxd-web.socket"]
+    assert "\nExecStart=/srv/inboxd/.venv/bin/inboxd web --config " in texts["inboxd-web.service"]
+    assert ("\nGroup=media\n" in texts["inboxd-web.service"]) is not is_for_user
+    assert all(text.replace(str(resources.ROOT), "").count("/opt/inboxd") == 0 for text in texts.values())
