@@ -31,6 +31,7 @@ from processors.ocr.documents import finish_invoice, finish_receipt, finish_stat
 from processors.ocr.layout import TextBox
 from processors.ocr.models import model_name
 from processors.ocr.page_reader import PageReader
+from processors.ocr.searchable import write_pdf
 from processors.ocr.text import PageText, finish_text
 from processors.pages import Page
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from processors.ocr.engine import RapidOcrEngine
 
 _FORMATS = {  # by task; the first is what a person opens
-    "read": {"default": ("txt", "json"), "known": ("txt", "md", "json")},
+    "read": {"default": ("txt", "json"), "known": ("txt", "md", "json", "pdf")},
     **{
         task: {"default": formats, "known": (*formats, *statements.OPTIONAL_FORMATS.get(task, ()), "txt")}
         for task, formats in statements.FORMATS.items()
@@ -55,7 +56,7 @@ class OcrOptions(Options):
 class ReadOptions(statements.CsvOptions):
     task: Literal["read", "bank-statement", "receipt", "invoice"] = "read"
     # empty: the task's defaults
-    formats: tuple[Literal["txt", "md", "json", "csv", "xlsx", "ofx", "qif", "beancount"], ...] = ()
+    formats: tuple[Literal["txt", "md", "json", "pdf", "csv", "xlsx", "ofx", "qif", "beancount"], ...] = ()
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
     max_pixels: int = Field(default=6_000_000, ge=100_000, le=MAX_PIXELS)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
@@ -114,7 +115,7 @@ class Ocr(Processor):
             case "invoice":
                 return finish_invoice(work, read, formats)
             case _:
-                return finish_text(work, read, formats, warnings)
+                return finish_text(work, read, formats, warnings, lambda path: _write_pdf(work, read, path))
 
     def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
         """The pages, and what the file contains that is on none of them."""
@@ -159,6 +160,11 @@ def _in_order(page: PageText, boxes: Sequence[TextBox], task: str) -> PageText:
         return replace(page, lines=layout.group_lines(boxes))
     blocks = reading_order.order(boxes)
     return replace(page, blocks=blocks, lines=tuple(line.boxes for block in blocks for line in block.lines))
+
+
+def _write_pdf(work: Work, read: Sequence[PageText], path: Path) -> None:
+    with _opened(work) as opened:
+        write_pdf(work, opened, read, path)
 
 
 def _page_boundary(work: Work, number: int) -> AbstractContextManager[None]:

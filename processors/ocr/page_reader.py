@@ -101,7 +101,7 @@ class PageReader:
     def _judge(self, page: Page) -> _Verdict:
         kept, refuted, warnings = list(page.words), [], []
         for doubt in page.doubts:
-            confirmed = bool(doubt.characters) and self._confirms(page.image, doubt)
+            confirmed = bool(doubt.characters and doubt.words) and self._confirms(page.image, doubt)
             if confirmed:
                 kept += doubt.words
             elif confirmed is None:

@@ -1,7 +1,8 @@
 """The text of pages as result files (plain, Markdown, JSON with boxes), and the reasons to review it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from processors import wellformed
@@ -13,6 +14,7 @@ from processors.ocr.reading_order import Block
 
 Source = Literal["OCR", "text layer", "text layer and OCR"]
 
+_SUFFIXES = {"pdf": "searchable.pdf"}  # the original, which may be NAME.pdf, is in the same folder
 _EXCERPT_CHARACTERS = 200
 _UNKNOWN = "\ufffd"  # see `pages.textlayer`
 _LEGIBLE_SCALE = 0.5  # of its pixels a side; a page reduced further may have lost its small print
@@ -50,13 +52,25 @@ class PageText:
         return sum(box.confidence * len(box.text) for box in boxes) / characters if characters else None
 
 
-def finish_text(work: Work, read: list[PageText], formats: Sequence[str], warnings: Sequence[str]) -> Finished:
-    """Write the result files. `warnings`: what the file contains that is on no page."""
+def finish_text(
+    work: Work,
+    read: list[PageText],
+    formats: Sequence[str],
+    warnings: Sequence[str],
+    write_pdf: Callable[[Path], None],
+) -> Finished:
+    """Write the result files.
+
+    `warnings`: what the file contains that is on no page; `write_pdf`: writes the searchable PDF file.
+    """
     contents = {"txt": plain(read), "md": _markdown(read), "json": _json(work, read)}
     files = []
     for name in formats:
-        path = work.outputs / f"{work.stem}.{name}"
-        path.write_text(contents[name], encoding="utf-8")
+        path = work.outputs / f"{work.stem}.{_SUFFIXES.get(name, name)}"
+        if name == "pdf":
+            write_pdf(path)
+        else:
+            path.write_text(contents[name], encoding="utf-8")
         files.append(path.name)
     known = [page.confidence for page in read if page.confidence is not None]
     layers = [page.number for page in read if page.source == "text layer"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _FINE = 1000  # device units per point, as pdfium returns integers
 _VISIBLE = 12  # of 255: the least difference from its background that a person sees
 _BAND = 0.25  # of a letter's height at the top and bottom that may show beside what covers it
+_IDEOGRAPHS = "\u2e80"  # and above: some have nothing in their middle, such as U+4E8C, two strokes
 _SPARSE = 8  # pixels from one to the next that show the color of the paper
 _FILLED = (0, 2, 4, 6)  # text rendering modes (ISO 32000-1, table 106)
 _LEAST_HEIGHT = 8  # pixels; of a lower letter no band is left out
@@ -111,12 +112,19 @@ def find_invisible(layer: Layer, ink: np.ndarray) -> Set[int]:
         character = layer.characters[index]
         if layer.objects[index] < 0 or right <= left or not character or character.isspace():
             continue
-        band = (bottom - top) * _BAND if character.isalnum() and bottom - top >= _LEAST_HEIGHT else -1
-        rows = slice(max(0, int(top + band)), max(0, min(height, int(bottom - band) + 1)))
-        columns = slice(max(0, int(left)), max(0, min(width, int(right) + 1)))
-        if not visible[rows, columns].any():
+        first, last = max(0, int(top)), max(0, min(height, int(bottom) + 1))
+        across = slice(max(0, int(left)), max(0, min(width, int(right) + 1)))
+        if not _is_seen(visible[first:last, across], character):
             hidden.add(index)
     return hidden
+
+
+def _is_seen(ink: np.ndarray, character: str) -> bool:
+    """True if more of a letter shows than the tips that stick out above or below what covers it."""
+    if not character.isalnum() or character >= _IDEOGRAPHS or len(ink) < _LEAST_HEIGHT:
+        return bool(ink.any())
+    band = int(len(ink) * _BAND)
+    return bool(ink[band:-band].any())
 
 
 def count_covered(layer: Layer, invisible: Set[int], rest: np.ndarray) -> int:

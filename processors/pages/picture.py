@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from processors.contract import BadInput
-from processors.pages import jpeg
 from processors.pages.formats import describe_unknown
 from processors.pages.page import Page, fit, is_thin, reduce, refuse_too_many
 from processors.pages.pixels import find_ground, make_square
@@ -169,6 +168,8 @@ class _PicturePages:
         Raises:
             BadInput: it is a kind of JPEG that no common program reads.
         """
+        from processors.pages import jpeg
+
         try:
             picture.load()
         except OSError as error:
@@ -182,6 +183,8 @@ class _PicturePages:
         return self._picture.format in ("JPEG", "MPO")
 
     def _find_damage(self) -> tuple[str, ...]:
+        from processors.pages import jpeg
+
         damage = jpeg.find_damage(self._data()) if self._is_jpeg() else ""
         return (damage,) if damage else ()
 
