@@ -76,7 +76,7 @@ class _Seen:
 def repeat(source: Path, target: Path, seconds: float) -> None:
     """Repeat the audio, as FLAC at 16 kHz, for at least this many seconds."""
     with reader.open_track(source) as track:
-        once = np.concatenate(list(track.blocks()))
+        once = np.concatenate([block.samples for block in track.blocks()])
     samples = (once * 32767).astype(np.int16)[None]
     with av.open(str(target), "w") as out:
         stream = out.add_stream("flac", rate=reader.SAMPLE_RATE_HZ, layout="mono")

@@ -291,7 +291,7 @@ def _sound(path: Path):
     from processors.whisper.audio import reader
 
     with reader.open_track(path) as track:
-        return np.concatenate(list(track.blocks()))
+        return np.concatenate([block.samples for block in track.blocks()])
 
 
 def _cpu_seconds() -> float:

@@ -37,6 +37,7 @@ from processors.whisper.options import TranscribeOptions, WhisperOptions
 from processors.whisper.weights import catalog
 
 if TYPE_CHECKING:
+    from processors.whisper.speakers.embeddings import VoiceEncoder
     from processors.whisper.track.engine import Engine
     from processors.whisper.track.interleaving import Task
 
@@ -88,6 +89,8 @@ class Whisper(Processor):
 
         self._engine = _engine(options, models, progress)
         self._detector = vad.Detector()
+        self._models = models
+        self._encoder: VoiceEncoder | None = None  # loaded when the first recipe needs it
         engine = self._engine
         return Loaded(
             engine=engine.name,
@@ -117,9 +120,16 @@ class Whisper(Processor):
         return outcome
 
     def _task(self, work: Work, progress: Progress) -> "Task[Finished]":
-        from processors.whisper.job import transcribe
+        from processors.whisper.job import Models, transcribe
+        from processors.whisper.speakers import weights
 
-        return transcribe(work, self._engine, self._detector, progress)
+        def load_encoder() -> "VoiceEncoder":
+            if self._encoder is None:
+                self._encoder = weights.load_encoder(self._models, progress)
+            return self._encoder
+
+        models = Models(engine=self._engine, detector=self._detector, load_encoder=load_encoder)
+        return transcribe(work, models, progress)
 
 
 def _other_than_english(recipe: TranscribeOptions) -> str:
@@ -127,7 +137,7 @@ def _other_than_english(recipe: TranscribeOptions) -> str:
     fixes = (
         ('task = "transcribe"', recipe.task != "transcribe"),
         ("multilingual = false", recipe.multilingual),
-        ('language = "en"', recipe.language not in {None, "en"}),
+        ('language = "en"', "en" not in (recipe.languages or (recipe.language or "en",))),
     )
     return " and ".join(fix for fix, is_needed in fixes if is_needed)
 

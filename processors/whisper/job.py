@@ -1,20 +1,33 @@
 """One job: transcribe its track, or each of its channels, and write the result files."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from processors.checkpoints import Checkpoints
 from processors.contract import Finished, Progress, Work
-from processors.whisper.audio import reader, vad
+from processors.whisper.audio import reader, tracks, vad
 from processors.whisper.options import TranscribeOptions
+from processors.whisper.speakers.embeddings import VoiceEncoder
 from processors.whisper.track import checkpoints, review, transcript
 from processors.whisper.track.engine import Engine
 from processors.whisper.track.interleaving import Task
 from processors.whisper.track.transcriber import TrackTranscriber
 
 _EXCERPT_CHARACTERS = 200
+_ENGLISH = "en"  # the language of Whisper's translations
 
 
-def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Task[Finished]:
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """What all jobs share."""
+
+    engine: Engine
+    detector: vad.Detector
+    load_encoder: Callable[[], VoiceEncoder]  # of voices; may raise Unavailable
+
+
+def transcribe(work: Work, models: Models, progress: Progress) -> Task[Finished]:
     """Work on one job, as a generator whose requests `engine.run` answers.
 
     Raises:
@@ -22,12 +35,18 @@ def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Pro
         OSError: the outputs cannot be written.
     """
     options: TranscribeOptions = work.options
-    saved = Checkpoints(work, {"checkpoints": checkpoints.VERSION, **engine.made_by})
-    found = yield from checkpoints.resume(saved, _transcript(work, engine, detector, progress))
+    saved = Checkpoints(work, {"checkpoints": checkpoints.VERSION, **models.engine.made_by})
+    found, translation = yield from checkpoints.resume(saved, _transcripts(work, models, progress))
+    files = transcript.write(found, work.outputs, work.stem, options)
+    if translation is not None:
+        files += transcript.write(translation, work.outputs, f"{work.stem}.{_ENGLISH}", _named(options))
+    reasons = review.reasons(found, options)
+    if translation is not None:
+        reasons += review.reasons(translation, options)
     return Finished(
-        files=transcript.write(found, work.outputs, work.stem, options),
+        files=files,
         excerpt=found.text[:_EXCERPT_CHARACTERS],
-        review=review.reasons(found, options),
+        review=tuple(dict.fromkeys(reasons)),
         media_seconds=found.seconds,
         details={
             "way": options.way,
@@ -38,30 +57,86 @@ def transcribe(work: Work, engine: Engine, detector: vad.Detector, progress: Pro
     )
 
 
-def _transcript(work: Work, engine: Engine, detector: vad.Detector, progress: Progress) -> Task[transcript.Transcript]:
+def _named(options: TranscribeOptions) -> TranscribeOptions:
+    """The options for a file whose name has its language already."""
+    return options.model_copy(update={"language_in_name": False})
+
+
+def _transcripts(
+    work: Work, models: Models, progress: Progress
+) -> Task[tuple[transcript.Transcript, transcript.Transcript | None]]:
+    """The transcript, and beside it the translation if there is one."""
     options: TranscribeOptions = work.options
-    channels: list[int | None] = [None if options.channel == "mix" else options.channel]
-    if options.channel == "each":
-        with reader.open_track(work.source, options.track) as track:
-            channels = list(range(1, track.channels + 1))
+    if options.finds_speakers:  # they may change from word to word
+        options = options.model_copy(update={"word_timestamps": True})
+    if options.task != "both":
+        return (yield from _transcript(work, options, models, _Report(work, progress))), None
+    first = options.model_copy(update={"task": "transcribe"})
+    found = yield from _transcript(work, first, models, _Report(work, progress, passes=2))
+    if found.language in (None, _ENGLISH) and not found.languages:
+        return found, None
+    second = options.model_copy(update={"task": "translate"} | _as_found(found, options))
+    report = _Report(work, progress, done=1, passes=2)
+    return found, replace((yield from _transcript(work, second, models, report)), language=_ENGLISH)
+
+
+def _as_found(found: transcript.Transcript, options: TranscribeOptions) -> dict[str, object]:
+    """Options of the same track and its language, if it has only one."""
+    track = options.track if options.track == "all" else found.track
+    return {"track": track} | ({} if found.languages else {"language": found.language, "languages": ()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What is transcribed on its own: a track, or one of its channels."""
+
+    track: int | str
+    channel: int | None = None  # None: all of them, mixed
+
+
+def _transcript(
+    work: Work, options: TranscribeOptions, models: Models, report: "_Report"
+) -> Task[transcript.Transcript]:
+    sources = _sources(work.source, options)
+    encoder = models.load_encoder() if options.finds_speakers else None
     found: list[transcript.Transcript] = []
     length: float | None = None
-    for number, channel in enumerate(channels):
-        with reader.open_track(work.source, options.track, channel) as track:
-            report = _reporter(work, progress, length or track.declared_seconds, number, len(channels))
-            found.append((yield from TrackTranscriber(engine, detector, options, report).transcribe(track)))
+    for number, source in enumerate(sources):
+        with reader.open_track(work.source, source.track, source.channel, options.only_language) as track:
+            of_source = report.of(length or track.declared_seconds, number, len(sources))
+            transcriber = TrackTranscriber(models.engine, models.detector, options, of_source, encoder)
+            found.append((yield from transcriber.transcribe(track)))
             length = track.decoded_seconds
-    return found[0] if options.channel != "each" else transcript.merge(found)
+    return transcript.merge(found, options.speaker_names) if options.is_labeled else found[0]
 
 
-def _reporter(
-    work: Work, progress: Progress, length: float | None, number: int, channels: int
-) -> Callable[[float], None]:
-    """Reports the seconds done in one channel as a share of the complete work. length: of a channel, in seconds, if it
-    is known."""
+def _sources(path: Path, options: TranscribeOptions) -> list[_Source]:
+    if not options.is_labeled:
+        return [_Source(track=options.track, channel=None if options.channel == "mix" else options.channel)]
+    track = tracks.DEFAULT if options.track == "all" else options.track
+    with reader.open_track(path, track, language=options.only_language) as opened:
+        if options.channel == "each":
+            return [_Source(track=track, channel=channel) for channel in range(1, opened.channels + 1)]
+        channel = None if options.channel == "mix" else options.channel
+        return [_Source(track=number, channel=channel) for number in range(1, opened.tracks + 1)]
 
-    def report(seconds: float) -> None:
-        done = (seconds + number * (length or 0.0)) / channels
-        progress.job(work, done=done, total=None if length is None else max(done, length), unit="seconds")
 
-    return report
+@dataclass(frozen=True)
+class _Report:
+    """Reports the seconds done as a share of the complete work: of every source, in every pass."""
+
+    work: Work
+    progress: Progress
+    done: int = 0  # passes
+    passes: int = 1
+
+    def of(self, length: float | None, number: int, sources: int) -> Callable[[float], None]:
+        """For one source. length: in seconds, if it is known. number: of the sources before it."""
+
+        def report(seconds: float) -> None:
+            finished = self.done * sources + number
+            done = (seconds + finished * (length or 0.0)) / (sources * self.passes)
+            total = None if length is None else max(done, length)
+            self.progress.job(self.work, done=done, total=total, unit="seconds")
+
+        return report

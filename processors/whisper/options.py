@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions
 from processors.remote import ServerOptions
@@ -16,6 +16,9 @@ _MAX_BEAMS = 64  # more do not help, and each takes memory
 _MAX_TEMPERATURE = 2.0  # above 1 the samples are hardly language
 _MAX_SECONDS = 1_000_000.0  # a recording of eleven days; more is a mistake
 _MAX_TRACKS = 65_535  # of a file; also channels of a track
+_TRACK = r"^[A-Za-z]{2,20}(-[A-Za-z0-9]{2,8})*$"  # "default", "all", or a language
+_MAX_SPEAKERS = 20  # more voices cannot be told apart reliably
+_Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\n\r\[\]<>]+$")]  # of a speaker
 _MAX_LINE = 10_000  # characters, lines or words of a subtitle
 
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "md"]
@@ -75,6 +78,26 @@ def _read_clips(value: object) -> object:
     return seconds
 
 
+class SpeakerRange(BaseModel):
+    """How many people speak."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min: int = Field(default=1, ge=1, le=_MAX_SPEAKERS)
+    max: int = Field(default=_MAX_SPEAKERS, ge=1, le=_MAX_SPEAKERS)
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "SpeakerRange":
+        if self.min > self.max:
+            raise ValueError(f"min = {self.min} is more than max = {self.max}")
+        return self
+
+
+def _split_names(value: object) -> object:
+    """Split "Anna, Ben" into a list; "auto" stays."""
+    return value if value == "auto" else _split(value)
+
+
 class TranscribeOptions(RecipeOptions):
     """`[recipes.NAME]`: names and defaults are those of the `whisper` command unless a comment gives a reason."""
 
@@ -85,8 +108,10 @@ class TranscribeOptions(RecipeOptions):
     way: Literal["exact", "fast"] = "exact"
     cut_context: bool = True  # fast: encode little more than the speech, not 30 s; doubtful windows again in full
     vad: bool = True  # voice activity detection: omit text where nobody speaks
-    task: Literal["transcribe", "translate"] = "transcribe"  # translate: into English
+    # translate: into English; both: the transcript, and beside it the translation
+    task: Literal["transcribe", "translate", "both"] = "transcribe"
     language: str | None = None  # a code such as "de", or a name; "auto", None: detected in the first half minute
+    languages: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()  # those to choose from; (): all
     multilingual: bool = False  # detect the language every 15 s of speech, and transcribe each stretch in its own
     # names and terms to expect, in the prompt of every window (not in the command)
     vocabulary: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
@@ -104,12 +129,23 @@ class TranscribeOptions(RecipeOptions):
     logprob_threshold: float | None = Field(default=-1.0, ge=-1000, le=0)  # below: unsure, try the next temperature
     no_speech_threshold: float | None = Field(default=0.6, ge=0, le=1)  # above, and unsure: silence
     clip_timestamps: Annotated[tuple[float, ...], BeforeValidator(_read_clips)] = ()  # "start,end,…"; "": all of it
-    track: int = Field(default=1, ge=1, le=_MAX_TRACKS)  # which sound track of a film
+    # which sound track of a film: "default" as in players, but no commentary; a number; a language such as "eng";
+    # "all": each one, with its number before its words
+    track: Annotated[int, Field(ge=1, le=_MAX_TRACKS)] | Annotated[str, Field(pattern=_TRACK)] = "default"
     # each: transcribe every channel separately, for speakers with a microphone each
     channel: Literal["mix", "each"] | Annotated[int, Field(ge=1, le=_MAX_TRACKS)] = "mix"
+    # who speaks, on one microphone: "auto", a number, {min, max}, or their names in order of appearance; with
+    # channel = "each" or track = "all": the names of the channels or tracks
+    speakers: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=1, le=_MAX_SPEAKERS)] | SpeakerRange | tuple[_Name, ...] | None,
+        BeforeValidator(_split_names),
+    ] = None
     word_timestamps: bool = False
     # seconds; needs word_timestamps
     hallucination_silence_threshold: float | None = Field(default=None, gt=0, le=_MAX_SECONDS)
+    # readable: at most two lines of 42 and 7 s, cut at phrases, long enough to read them; segments: as in the command
+    subtitles: Literal["readable", "segments"] = "readable"
+    language_in_name: bool = False  # NAME.en.srt and NAME.en.vtt: players show the language
     highlight_words: bool = False  # these four format subtitles and need word_timestamps
     max_line_width: int | None = Field(default=None, ge=1, le=_MAX_LINE)
     max_line_count: int | None = Field(default=None, ge=1, le=_MAX_LINE)
@@ -177,6 +213,20 @@ class TranscribeOptions(RecipeOptions):
             raise ValueError(f'unknown language {language!r}: write a code such as "en", or "auto" to detect it')
         return code
 
+    @field_validator("languages")
+    @classmethod
+    def _parse_languages(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        codes = {language: catalog.language_code(language.strip().lower()) for language in languages}
+        if unknown := [language for language, code in codes.items() if code is None]:
+            raise ValueError(f'unknown language {unknown[0]!r}: write codes such as "en"')
+        return tuple(dict.fromkeys(code for code in codes.values() if code))
+
+    @model_validator(mode="after")
+    def _check_languages(self) -> "TranscribeOptions":
+        if self.language and self.languages:
+            raise ValueError("`language` sets one, `languages` those to choose from: leave one of them out")
+        return self
+
     @model_validator(mode="after")
     def _check_word_timestamps(self) -> "TranscribeOptions":
         needing = ("hallucination_silence_threshold", "highlight_words", "max_line_width", "max_line_count")
@@ -191,6 +241,22 @@ class TranscribeOptions(RecipeOptions):
             raise ValueError("max_line_count counts lines of max_line_width: set that as well")
         if self.max_words_per_line and self.max_line_count:
             raise ValueError("max_words_per_line has no effect with max_line_count: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tracks(self) -> "TranscribeOptions":
+        if self.track == "all" and self.channel == "each":
+            raise ValueError('track = "all" and channel = "each" exclude each other: leave one of them out')
+        return self
+
+    @model_validator(mode="after")
+    def _check_speakers(self) -> "TranscribeOptions":
+        if self.speakers == ():
+            raise ValueError('speakers: name at least one, or write "auto"')
+        if self.speakers is not None and self.is_labeled and not isinstance(self.speakers, tuple):
+            raise ValueError('with channel = "each" or track = "all", `speakers` can only name them: ["Anna", "Ben"]')
+        if self.finds_speakers and not self.vad:
+            raise ValueError("`speakers` needs the voice detector: leave out vad = false")
         return self
 
     @model_validator(mode="after")
@@ -224,6 +290,45 @@ class TranscribeOptions(RecipeOptions):
         file."""
         points = (*self.clip_timestamps, float("inf")) if len(self.clip_timestamps) % 2 else self.clip_timestamps
         return tuple(zip(points[::2], points[1::2], strict=True))
+
+    @property
+    def finds_speakers(self) -> bool:
+        """True if speakers are told apart by their voices."""
+        return self.speakers is not None and not self.is_labeled
+
+    @property
+    def speaker_names(self) -> tuple[str, ...]:
+        """In order of appearance, or of channels."""
+        return self.speakers if isinstance(self.speakers, tuple) else ()
+
+    @property
+    def speaker_count(self) -> tuple[int, int | None]:
+        """The least and the largest number of speakers; None: as many as there are."""
+        match self.speakers:
+            case int(number):
+                return number, number
+            case SpeakerRange(min=least, max=most):
+                return least, most
+            case tuple(names):
+                return len(names), len(names)
+        return 1, None
+
+    @property
+    def has_readable_subtitles(self) -> bool:
+        """True unless the options ask for a layout of openai-whisper's."""
+        return self.subtitles == "readable" and not (
+            self.max_line_width or self.max_line_count or self.max_words_per_line
+        )
+
+    @property
+    def only_language(self) -> str | None:
+        """The language that the options set; None: it is detected."""
+        return self.languages[0] if len(self.languages) == 1 and not self.multilingual else self.language
+
+    @property
+    def is_labeled(self) -> bool:
+        """True if every channel or track is transcribed separately, with its number before its words."""
+        return self.channel == "each" or self.track == "all"
 
     @property
     def fixed_prompt(self) -> str | None:

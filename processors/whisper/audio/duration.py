@@ -1,29 +1,45 @@
 """The duration that a file declares for its sound, read without decoding: shows whether the file is cut off."""
 
 import math
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from processors.whisper.audio import wave_header
 
 if TYPE_CHECKING:
     import av
 
 # Formats that store the duration of a track. For the others FFmpeg extrapolates it from the bit rate.
-_DECLARING = {"mov", "flac", "aiff", "caf", "asf", "avi", "matroska"}
+_DECLARING = {"mov", "flac", "aiff", "caf", "asf", "au", "matroska", "tta", "wv"}
 _MP3_COUNTS = (b"Xing", b"Info", b"VBRI")  # the header of an MP3 with its number of frames
 _PROBE_BYTES = 4096
+_OGG_PAGE, _OGG_LAST, _LONGEST_OGG_PAGE = b"OggS", 4, 65_307  # mark, flag of a stream's last page, bytes (RFC 3533)
 
 
 def declared_seconds(container: "av.container.InputContainer", stream: "av.AudioStream", path: Path) -> float | None:
-    """The declared duration of the track; None if the file has none that is reliable."""
+    """The second at which the track ends by its own declaration; None if the file has none that is reliable."""
     form = container.format.name.split(",")[0]
-    with path.open("rb") as file:
-        if form == "wav":
-            return _wav_seconds(file, stream)
-        declares = form in _DECLARING or (form == "mp3" and _has_frame_count(file))
+    if form == "wav":
+        return _wav_seconds(path, stream)
     if form == "matroska":
         return _clock_seconds(stream.metadata.get("DURATION", ""))
-    return float(stream.duration * stream.time_base) if declares and stream.duration and stream.time_base else None
+    with path.open("rb") as file:
+        declares = form in _DECLARING or (form == "mp3" and _has_frame_count(file))
+    if not (declares and stream.duration and stream.time_base):
+        return None
+    start = stream.start_time or 0 if form == "mov" else 0  # its duration is the length of the track alone
+    return float((start + stream.duration) * stream.time_base)
+
+
+def lacks_end(container: "av.container.InputContainer", path: Path) -> bool:
+    """True if the file has no end mark although its format has one: the rest is missing, or it was never written."""
+    if container.format.name.split(",")[0] != "ogg":
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LONGEST_OGG_PAGE))
+        end = file.read()
+    page = end.rfind(_OGG_PAGE)
+    return page < 0 or page + 5 >= len(end) or not end[page + 5] & _OGG_LAST
 
 
 def _has_frame_count(file: BinaryIO) -> bool:
@@ -36,16 +52,13 @@ def _has_frame_count(file: BinaryIO) -> bool:
     return any(mark in probe for mark in _MP3_COUNTS)
 
 
-def _wav_seconds(file: BinaryIO, stream: "av.AudioStream") -> float | None:
+def _wav_seconds(path: Path, stream: "av.AudioStream") -> float | None:
     """Compute the seconds from the size in the data header: FFmpeg reports no more than the bytes that are present."""
-    head = file.read(_PROBE_BYTES)
-    at = head.find(b"data", 12)
+    chunk = wave_header.data_chunk(path)
     bytes_per_second = (stream.codec_context.bit_rate or 0) / 8
-    if head[:4] != b"RIFF" or at < 0 or at + 8 > len(head) or not bytes_per_second:
+    if chunk is None or chunk.size is None or not bytes_per_second:
         return None
-    (size,) = struct.unpack_from("<I", head, at + 4)
-    # A streaming recorder does not know the size and writes 0 or (almost) the largest number.
-    return size / bytes_per_second if 0 < size < 0x7FFF_0000 else None
+    return chunk.size / bytes_per_second
 
 
 def _clock_seconds(text: str) -> float | None:

@@ -1,11 +1,11 @@
-"""Decode a file's sound track block by block with PyAV. Knows nothing of speech.
+"""Decode a file's sound track block by block with PyAV, each block at its time. Knows nothing of speech.
 
 "Sound" here is always float32, shape (n_samples,), mono, 16 kHz, in [-1, 1]: what Whisper was trained on, converted
 like in openai-whisper's `load_audio` (through 16-bit integers, so that a stereo mix cannot overflow).
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +14,19 @@ import av
 import numpy as np
 
 from processors.contract import BadInput
-from processors.whisper.audio import duration
+from processors.whisper.audio import duration, tracks, wave_header
+from processors.whisper.audio.clock import clock_of, timestamp
+from processors.whisper.audio.frame_repair import FrameRepair
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block
 
-SAMPLE_RATE_HZ = 16_000
 LOWEST_RATE_HZ = 1000  # carries sound up to 500 Hz, which is no speech; at 1 Hz some kilobytes would be hours
-PART_SECONDS = 600.0  # the longest part in memory: 38 MB of samples, about 250 MB while its spectrogram is computed
-CUT_SECONDS = 30.0  # a part is cut at the quietest place within the last so many seconds
-PROBE_SECONDS = 0.2  # length of a quiet place
 
 _BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
 _SMALLEST_GAP_SECONDS = 0.02
 _LARGEST_GAP_SECONDS = 600.0  # for one bad packet: its size is only an indication
-_LONGEST_LOSS_SECONDS = 86_400.0  # replaced by silence at one place
-_FLOATS = {"flt", "fltp", "dbl", "dblp"}  # FFmpeg's sample formats that hold NaN and infinity
+_LONGEST_LOSS_SECONDS = 86_400.0  # without sound at one place
+_LONGEST_SILENCE_SECONDS = 5.0  # that fills a gap; a longer one separates parts, which Whisper gets one by one
 _CONVERSION_ERRORS = (av.error.FFmpegError, ValueError)
-_MAX_PLANES = 7  # PyAV 18 crashes on frames of eight
 _MAX_BAD_READS = 100  # unreadable places after which the rest of a file is skipped
 
 log = logging.getLogger(__name__)
@@ -55,35 +53,53 @@ class Track:
         self._container, self._stream = container, stream
         self._channel = channel  # counts from 1; None: all of them, mixed
         self.tracks = len(container.streams.audio)  # sound tracks in the file; only one is decoded
+        self.number = container.streams.audio.index(stream) + 1  # of this one
+        self.label, self.language = tracks.label(stream), tracks.language_of(stream)  # by the file's tags
         self.channels = stream.codec_context.channels or 1  # of this track
-        self.declared_seconds = declared_seconds  # None: the file has no reliable duration
-        self.decoded_seconds = 0.0  # so far, including gaps
+        self.declared_seconds = declared_seconds  # where it ends; None: the file has no reliable duration
+        self.lacks_end = False  # the file has no end mark although its format has one
+        self.exceeds_header = False  # a WAV file with more sound than its header declares
+        self.decoded_seconds = 0.0  # so far, with gaps and a late start
         self.gaps: list[Interval] = []  # so far
-        self.not_numbers = 0  # samples that are NaN or infinite, so far; they become silence
+        self.clock = clock_of(container)
+        self._repair = FrameRepair(mixes=channel is None)
         self._mixes_here = False  # FFmpeg cannot mix so many channels
+        self._samples = 0  # position in the file
 
-    def blocks(self) -> Iterator[np.ndarray]:
+    @property
+    def not_numbers(self) -> int:
+        """Samples that are NaN or infinite, so far; they are interpolated."""
+        return self._repair.not_numbers
+
+    @property
+    def opposite_seconds(self) -> float:
+        """Seconds of two channels in opposite phase, so far; their difference is read."""
+        return self._repair.opposite_seconds
+
+    def blocks(self) -> Iterator[Block]:
         """The sound, in blocks of about ten seconds.
 
         Raises:
             BadInput: nothing of it can be decoded.
         """
-        waiting, samples = [], 0
+        waiting: list[Block] = []
+        has_sound = False
         for piece in self._pieces():
+            has_sound = True
+            is_next = not waiting or piece.at == waiting[-1].at + len(waiting[-1])
+            if waiting and (not is_next or sum(map(len, waiting)) >= _BLOCK_SAMPLES):
+                yield _joined(waiting)
+                waiting = []
             waiting.append(piece)
-            samples += len(piece)
-            if samples >= _BLOCK_SAMPLES:
-                yield np.concatenate(waiting)
-                waiting, samples = [], 0
         if waiting:
-            yield np.concatenate(waiting)
-        if not self.decoded_seconds:
+            yield _joined(waiting)
+        if not has_sound:
             raise BadInput(
                 "No sound could be decoded from this file: it is empty after its header, or damaged. "
                 "Play it to check, or export it again, and submit it once more."
             )
 
-    def _pieces(self) -> Iterator[np.ndarray]:
+    def _pieces(self) -> Iterator[Block]:
         resampler = self._resampler()
         lost_seconds, good_bytes, good_seconds = 0.0, 0, 0.0
         for packet in self._packets():
@@ -93,17 +109,20 @@ class Track:
                 log.debug("cannot decode a packet at %.2f s: %s", self.decoded_seconds, error)
                 lost_seconds += _lost_seconds(packet, good_seconds / good_bytes if good_bytes else 0.0)
                 continue
-            if not frames:
-                continue
-            if lost_seconds >= _SMALLEST_GAP_SECONDS:
-                self.gaps.append(Interval(at_seconds=round(self.decoded_seconds, 3), seconds=round(lost_seconds, 3)))
-                yield from self._silence(lost_seconds)
-            lost_seconds = 0.0
             good_bytes += packet.size
             for frame in frames:
                 seconds = frame.samples / frame.sample_rate if frame.sample_rate else 0.0
+                missing = self.clock.gap(timestamp(frame), seconds, self.decoded_seconds)
+                if lost_seconds >= _SMALLEST_GAP_SECONDS:
+                    missing = self._note_loss(missing if self.clock.is_reliable else lost_seconds, lost_seconds)
+                lost_seconds = 0.0
+                if missing > 0:
+                    before = self.decoded_seconds
+                    yield from self._sound(_rest(resampler))
+                    resampler = self._resampler()
+                    yield from self._gap(max(0.0, missing - (self.decoded_seconds - before)))
                 try:
-                    converted, resampler = self._converted(resampler, self._without_nan(frame))
+                    converted, resampler = self._converted(resampler, self._repair.repaired(frame))
                 except _CONVERSION_ERRORS as error:  # channels or a rate that FFmpeg cannot convert
                     log.debug("cannot convert a frame at %.2f s: %s", self.decoded_seconds, error)
                     lost_seconds, resampler = lost_seconds + seconds, self._resampler()
@@ -112,6 +131,20 @@ class Track:
                 yield from self._sound(converted)
         if good_seconds:
             yield from self._sound(_rest(resampler))
+
+    def _note_loss(self, missing: float, lost: float) -> float:
+        """Note that a place could not be decoded; return the seconds to leave out."""
+        seconds = round(missing or lost, 3)
+        self.gaps.append(Interval(at_seconds=round(self.decoded_seconds, 3), seconds=seconds))
+        return missing
+
+    def _gap(self, seconds: float) -> Iterator[Block]:
+        """Silence for a short gap. A long one, and one at the start, only moves what follows."""
+        samples = round(min(seconds, _LONGEST_LOSS_SECONDS) * SAMPLE_RATE_HZ)
+        if self._samples and samples < _LONGEST_SILENCE_SECONDS * SAMPLE_RATE_HZ:
+            yield self._placed(np.zeros(samples, np.float32))
+        else:
+            self._advance(samples)
 
     def _converted(
         self, resampler: "av.AudioResampler", frame: "av.AudioFrame"
@@ -130,25 +163,6 @@ class Track:
             resampler = self._resampler()
             return [*rest, *resampler.resample(frame)], resampler
 
-    def _without_nan(self, frame: "av.AudioFrame") -> "av.AudioFrame":
-        """The frame, or a copy with 0 in place of NaN and infinite samples, which would silence a mix."""
-        if frame.format.name not in _FLOATS or (frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES):
-            return frame
-        samples = frame.to_ndarray()
-        are_numbers = np.isfinite(samples)
-        if are_numbers.all():
-            return frame
-        self.not_numbers += int(samples.size - are_numbers.sum())
-        samples = np.where(are_numbers, samples, samples.dtype.type(0))
-        cleaned = av.AudioFrame.from_ndarray(samples, format=frame.format.name, layout=frame.layout)
-        cleaned.sample_rate, cleaned.pts, cleaned.time_base = frame.sample_rate, frame.pts, frame.time_base
-        return cleaned
-
-    def _silence(self, seconds: float) -> Iterator[np.ndarray]:
-        samples = round(min(seconds, _LONGEST_LOSS_SECONDS) * SAMPLE_RATE_HZ)
-        for start in range(0, samples, _BLOCK_SAMPLES):
-            yield self._count(np.zeros(min(_BLOCK_SAMPLES, samples - start), np.float32))
-
     def _packets(self) -> Iterator["av.Packet"]:
         """All packets of the track, also those after places that the demuxer cannot read."""
         for _ in range(_MAX_BAD_READS):
@@ -160,14 +174,14 @@ class Track:
             except av.error.InvalidDataError as error:
                 log.debug("unreadable place at %.2f s: %s", self.decoded_seconds, error)
 
-    def _sound(self, frames: list["av.AudioFrame"]) -> Iterator[np.ndarray]:
+    def _sound(self, frames: list["av.AudioFrame"]) -> Iterator[Block]:
         for frame in frames:
             samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
             if self._channel is None:
                 samples = samples.mean(axis=1, dtype=np.float32)
             else:
                 samples = samples[:, min(self._channel, samples.shape[1]) - 1].astype(np.float32)
-            yield self._count(samples / 32768)
+            yield self._placed(samples / 32768)
 
     def _resampler(self) -> "av.AudioResampler":
         # Not planar (s16p): PyAV 18 crashes on frames of eight channels.
@@ -175,9 +189,18 @@ class Track:
         layout = "mono" if is_mixed else None  # None: the channels as they are
         return av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE_HZ)
 
-    def _count(self, samples: np.ndarray) -> np.ndarray:
-        self.decoded_seconds += len(samples) / SAMPLE_RATE_HZ
-        return samples
+    def _placed(self, samples: np.ndarray) -> Block:
+        block = Block(self._samples, samples)
+        self._advance(len(samples))
+        return block
+
+    def _advance(self, samples: int) -> None:
+        self._samples += samples
+        self.decoded_seconds = self._samples / SAMPLE_RATE_HZ
+
+
+def _joined(blocks: list[Block]) -> Block:
+    return Block(blocks[0].at, np.concatenate([block.samples for block in blocks]))
 
 
 def _rest(resampler: "av.AudioResampler") -> list["av.AudioFrame"]:
@@ -189,8 +212,12 @@ def _rest(resampler: "av.AudioResampler") -> list["av.AudioFrame"]:
 
 
 @contextmanager
-def open_track(path: Path, track: int = 1, channel: int | None = None) -> Iterator[Track]:
-    """A sound track, counted from 1, of a file in any container that FFmpeg reads; one of its channels, or all mixed.
+def open_track(
+    path: Path, track: int | str = tracks.DEFAULT, channel: int | None = None, language: str | None = None
+) -> Iterator[Track]:
+    """A sound track of a file in any container that FFmpeg reads; one of its channels, or all mixed.
+
+    track: its number, counted from 1, its language, or `tracks.DEFAULT`. language: preferred by the latter.
 
     FFmpeg gets the open file and must not open another one: a submitted playlist cannot read files of this machine.
 
@@ -200,9 +227,12 @@ def open_track(path: Path, track: int = 1, channel: int | None = None) -> Iterat
     """
     if not path.stat().st_size:
         raise BadInput("This file is empty (0 bytes). If its copy was interrupted, submit it again.")
+    chunk = wave_header.data_chunk(path)
+    exceeds_header = chunk is not None and chunk.goes_on
+    options = {"protocol_whitelist": "none"} | ({"ignore_length": "1"} if exceeds_header else {})
     with path.open("rb") as file:
         try:
-            container = av.open(file, metadata_errors="replace", options={"protocol_whitelist": "none"})
+            container = av.open(file, metadata_errors="replace", options=options)
         except (av.error.FFmpegError, ValueError) as error:
             log.info("cannot open %s: %s", path, error)
             raise BadInput(
@@ -210,82 +240,16 @@ def open_track(path: Path, track: int = 1, channel: int | None = None) -> Iterat
                 "Play it to check, and submit it again."
             ) from error
         with container:
-            stream = _stream(container, track)
+            stream = _stream(container, track, language)
             if channel is not None and channel > (stream.codec_context.channels or 1):
                 raise BadInput(
                     f"The sound track has {stream.codec_context.channels} channel(s), so there is no channel "
                     f"{channel}. Correct `channel`."
                 )
-            yield Track(container, stream, channel, duration.declared_seconds(container, stream, path))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A part of a track, at most `PART_SECONDS` long."""
-
-    at_seconds: float  # in the track
-    samples: np.ndarray
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE_HZ
-
-
-def parts(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]] = ()) -> Iterator[Part]:
-    """Join blocks to parts of at most `PART_SECONDS`, cut where it is quiet; only within `clips`, if there are any.
-
-    `clips`: starts and ends in seconds, in order.
-    """
-    longest = round(PART_SECONDS * SAMPLE_RATE_HZ)
-    held: list[np.ndarray] = []
-    start, count = 0, 0  # of what is held, in samples
-    for at, block in _within(blocks, clips):
-        if held and at != start + count:  # another clip
-            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=np.concatenate(held))
-            held, count = [], 0
-        start = start if held else at
-        held.append(block)
-        count += len(block)
-        while count > longest:
-            sound = np.concatenate(held)
-            cut = _quietest(sound[:longest])
-            held, count = [sound[cut:].copy()], count - cut  # a copy: a view would keep all of it in memory
-            yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=sound[:cut])
-            start += cut
-    if held:
-        yield Part(at_seconds=start / SAMPLE_RATE_HZ, samples=np.concatenate(held))
-
-
-def _within(blocks: Iterator[np.ndarray], clips: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
-    """The sound within the clips, each block with the number of its first sample."""
-    ranges = [(round(start * SAMPLE_RATE_HZ), end * SAMPLE_RATE_HZ) for start, end in clips] or [(0, float("inf"))]
-    at = 0
-    for block in blocks:
-        for start, end in ranges:
-            first, last = max(start, at), int(min(end, at + len(block)))
-            if first < last:
-                yield first, block[first - at : last - at]
-        at += len(block)
-        if at >= ranges[-1][1]:
-            return
-
-
-def levels(sound: np.ndarray, step_seconds: float = 0.1) -> np.ndarray:
-    """The loudness of each step: float32, shape (ceil(n_samples / step),), RMS in dB of full scale, at least -120."""
-    step = round(step_seconds * SAMPLE_RATE_HZ)
-    whole = len(sound) // step * step
-    steps, rest = sound[:whole].reshape(-1, step), sound[whole:]  # apart: avoids a second copy of ten minutes
-    power = np.einsum("ij,ij->i", steps, steps) / step
-    if len(rest):
-        power = np.append(power, rest @ rest / step)
-    return 10 * np.log10(np.maximum(power, 1e-12))
-
-
-def _quietest(sound: np.ndarray) -> int:
-    """The sample to cut at: the middle of the quietest place within the last `CUT_SECONDS`."""
-    start = max(0, len(sound) - round(CUT_SECONDS * SAMPLE_RATE_HZ))
-    place = int(np.argmin(levels(sound[start:], PROBE_SECONDS)))
-    return min(len(sound), start + round((place + 0.5) * PROBE_SECONDS * SAMPLE_RATE_HZ))
+            opened = Track(container, stream, channel, duration.declared_seconds(container, stream, path))
+            opened.exceeds_header = exceeds_header
+            opened.lacks_end = duration.lacks_end(container, path)
+            yield opened
 
 
 def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
@@ -296,14 +260,12 @@ def _lost_seconds(packet: "av.Packet", seconds_per_byte: float) -> float:
     return min(_LARGEST_GAP_SECONDS, by_size if by_size > 2 * declared else declared)
 
 
-def _stream(container: "av.container.InputContainer", track: int) -> "av.AudioStream":
+def _stream(container: "av.container.InputContainer", track: int | str, language: str | None) -> "av.AudioStream":
     streams = container.streams.audio
     if not streams:
         what = "This video has no sound track" if container.streams.video else "This file has no sound"
         raise BadInput(f"{what}, so there is nothing to transcribe.")
-    if track > len(streams):
-        raise BadInput(f"This file has no sound track {track}, only {len(streams)}: correct `track`.")
-    stream = streams[track - 1]
+    stream = streams[tracks.choose(list(streams), track, language) - 1]
     if stream.codec_context is None:
         raise BadInput("The codec of this sound is not supported. Convert it to FLAC or MP3 and submit it again.")
     if 0 < (rate_hz := stream.codec_context.sample_rate or 0) < LOWEST_RATE_HZ:

@@ -11,7 +11,7 @@ from importlib.resources import files
 import numpy as np
 import torch
 
-from processors.whisper.audio.reader import SAMPLE_RATE_HZ, levels
+from processors.whisper.audio.parts import SAMPLE_RATE_HZ, levels
 
 THRESHOLD = 0.35  # below Silero's 0.5: a false positive costs a decoded window, a false negative costs words
 PAD_SECONDS = 0.2  # added before and after speech, for soft first and last sounds
@@ -20,11 +20,13 @@ LONGEST_SECONDS = 29.0  # a longer stretch is cut at its last short pause
 _SHORTEST_MS = 100
 _WEIGHTS = "silero_vad_16k_sequence.onnx"
 
-_LOUD_DB = -30.0  # the detector was trained on speech of about this level; quieter sound is amplified to it
-_MAX_GAIN_DB = (
-    45.0  # enough for speech recorded 40 dB too quietly, too little to turn a silent room's hiss into a voice
-)
-_LEVEL_PERCENTILE = 95  # of the 0.1 s steps, as the level of a recording: one click does not count
+_LOUD_DB = -30.0  # the loudest 0.1 s of speech as quiet as the detector finds reliably; quieter speech is amplified
+# Enough for speech recorded 40 dB too quietly, too little to turn a silent room's hiss into a voice.
+_MAX_GAIN_DB = 45.0
+_STEP_SECONDS = 0.1
+_STRETCH_STEPS = 31  # 3 s: a pause up to this long keeps the gain of the speech around it
+_PEAK = 0.99
+_AT_ONCE = 30 * SAMPLE_RATE_HZ  # samples
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,32 @@ def windows(spans: Sequence[Span], longest: float = LONGEST_SECONDS, longest_gap
 
 
 def _amplified(sound: np.ndarray) -> np.ndarray:
-    level = float(np.percentile(levels(sound), _LEVEL_PERCENTILE))
-    gain = min(max(0.0, _LOUD_DB - level), _MAX_GAIN_DB)
-    louder = sound * np.float32(10 ** (gain / 20))
+    """Every stretch of some seconds at the level of speech, so that a loud voice does not hide a quiet one.
+
+    The level of a stretch is the morphological closing of the levels of its steps: a single click has no influence on
+    the steps beside it. No sample exceeds full scale.
+    """
+    loudness = levels(sound, _STEP_SECONDS)
+    level = -_dilated(-_dilated(loudness, _STRETCH_STEPS), _STRETCH_STEPS)
+    gain_db = np.clip(_LOUD_DB - level, 0, _MAX_GAIN_DB)
+    gain = np.minimum(10 ** (gain_db / 20), _PEAK / np.maximum(_dilated(_peaks(sound), 3), 1e-9))
+    step = round(_STEP_SECONDS * SAMPLE_RATE_HZ)
+    middles = np.arange(len(gain)) * step + step / 2
+    louder = np.empty_like(sound)
+    for start in range(0, len(sound), _AT_ONCE):  # interpolation takes 16 bytes a sample
+        piece = sound[start : start + _AT_ONCE]
+        louder[start : start + len(piece)] = piece * np.interp(np.arange(start, start + len(piece)), middles, gain)
     return np.clip(louder, -1, 1, out=louder)
+
+
+def _dilated(values: np.ndarray, width: int) -> np.ndarray:
+    """The largest of `width` values around each one."""
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+
+
+def _peaks(sound: np.ndarray) -> np.ndarray:
+    """The largest magnitude of each step; shape as that of `levels`."""
+    step = round(_STEP_SECONDS * SAMPLE_RATE_HZ)
+    steps = np.pad(sound, (0, -len(sound) % step)).reshape(-1, step)
+    return np.maximum(steps.max(axis=1), -steps.min(axis=1))

@@ -39,7 +39,8 @@ _REQUESTED_AT_ONCE = {"cpu": 16, "cuda": 64}  # those of one batch, and some mor
 _SECONDS_PER_POSITION = 0.02
 _POSITIONS_STEP = 250  # contexts are cut to multiples of this
 _LONGEST_SECONDS = 18.0  # neighboring spans are joined up to it: attention takes time by the square of it
-_SPARE_SECONDS = 2.0  # of context after the end of a window: Whisper expects silence at the end
+# Of context after the end of a window: Whisper expects silence at the end. Beams see more wrong words without it.
+_SPARE_SECONDS, _SPARE_SECONDS_FOR_BEAMS = 2.0, 8.0
 _MIN_REST_SECONDS = 0.5  # speech after a window's last timestamp that is worth a window
 _MIN_PROGRESS_SECONDS = 1.0  # a window understood no further than this would repeat forever
 _MIN_PROMPTED_SECONDS = 1.0  # speech: a shorter rest gets no prompt, it would repeat that
@@ -167,7 +168,8 @@ class FastMode:
     def _positions(self, piece: _Piece) -> int | None:
         if not self._options.cut_context:
             return None
-        wanted = (piece.seconds + _SPARE_SECONDS) / _SECONDS_PER_POSITION
+        spare = _SPARE_SECONDS_FOR_BEAMS if self._options.beams else _SPARE_SECONDS
+        wanted = (piece.seconds + spare) / _SECONDS_PER_POSITION
         positions = math.ceil(wanted / _POSITIONS_STEP) * _POSITIONS_STEP
         return positions if positions < self._model.dims.n_audio_ctx else None
 

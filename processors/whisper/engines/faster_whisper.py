@@ -64,10 +64,16 @@ class FasterWhisperEngine(WholePartEngine):
             ) from error
         return cls(model, options)
 
-    def detect_language(self, samples: np.ndarray) -> tuple[str, float | None]:
-        if not self._model.model.is_multilingual:
+    @property
+    def knows_english_only(self) -> bool:
+        return not self._model.model.is_multilingual
+
+    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str, float | None]:
+        if self.knows_english_only:
             return "en", None
-        language, probability, _ = self._model.detect_language(samples)
+        language, probability, all_of_them = self._model.detect_language(samples)
+        if among:
+            language, probability = max((each for each in all_of_them if each[0] in among), key=lambda each: each[1])
         return language, round(probability, 4)
 
     def transcribe_part(self, request: PartRequest) -> PartResult:

@@ -38,6 +38,7 @@ class ServerEngine(WholePartEngine):
 
     name = "openai"
     is_elsewhere = True
+    knows_english_only = False
 
     def __init__(self, server: Server, model: str):
         self.device_name = server.url
@@ -55,7 +56,7 @@ class ServerEngine(WholePartEngine):
         server.models()
         return cls(server, options.model)
 
-    def detect_language(self, samples: np.ndarray) -> tuple[None, None]:
+    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[None, None]:
         return None, None
 
     def transcribe_part(self, request: PartRequest) -> PartResult:

@@ -41,6 +41,7 @@ class OpenAIWhisperEngine:
             Unavailable: the model's device does not support it.
         """
         self._model = model
+        self.knows_english_only = not model.is_multilingual
         self.is_elsewhere = model.device.type == "cuda"
         self._may_use_bfloat16 = dtype == "auto"
         if dtype == "auto":
@@ -82,14 +83,14 @@ class OpenAIWhisperEngine:
         batches = FairBatches(self._runner.decode, attrgetter("kind"), self._runner.at_once)
         return interleaving.run(tasks, batches.answer, more)
 
-    def detect_language(self, samples: np.ndarray) -> tuple[str, float | None]:
+    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str, float | None]:
         if not self._model.is_multilingual:
             return "en", None
         first = torch.from_numpy(pad_or_trim(samples[:N_SAMPLES])).to(self._model.device)
         mel = log_mel_spectrogram(first, self._model.dims.n_mels)
         _, probabilities = self._model.detect_language(mel.to(torch.float16 if self.is_elsewhere else torch.float32))
-        language = max(probabilities, key=probabilities.get)
-        return language, round(probabilities[language], 4)
+        language = max(among or probabilities, key=lambda code: probabilities.get(code, 0.0))
+        return language, round(probabilities.get(language, 0.0), 4)
 
     def transcribe(self, request: PartRequest) -> Decoding[PartResult]:
         self._check_vocabulary(request.options.vocabulary)

@@ -68,6 +68,7 @@ class Engine(Protocol):
 
     name: str
     device_name: str
+    knows_english_only: bool
     is_elsewhere: bool  # it computes on a GPU or a server, and this CPU is free to prepare the next part
     made_by: Mapping[str, object]  # what its results depend on: name, version, model, precision
     takes_more_jobs: bool  # see `contract.Loaded`
@@ -77,8 +78,10 @@ class Engine(Protocol):
     ) -> Iterator[tuple[int, ResultT | Exception]]:
         """Run tasks whose requests are those of `transcribe`; see `interleaving.run`."""
 
-    def detect_language(self, samples: np.ndarray) -> tuple[str | None, float | None]:
-        """The language at the start of a sound, and its probability; (None, None): detected while transcribing."""
+    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str | None, float | None]:
+        """The language at the start of a sound, and its probability; (None, None): detected while transcribing.
+
+        among: the codes to choose from; all if there are none."""
 
     def transcribe(self, request: PartRequest) -> Task[PartResult]:
         """Return a task that transcribes one part; `run` answers its requests."""

@@ -1,4 +1,4 @@
-"""Cut a sound into stretches of one language each, at pauses."""
+"""Detect the language of a part of a sound, or cut it into stretches of one language each, at pauses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,12 @@ from processors.whisper.audio import vad
 _PROBE_SECONDS = 15.0  # of speech, at most, for one detection: more would hide a change, less is unreliable
 _MAX_GAP_SECONDS = 0.8  # after a longer pause another speaker may continue
 _MIN_PROBABILITY = 0.6  # a detection below it does not change the language
+SURE = 0.5  # of a language: below, the detection looks at other speech, and the review reports a guess
+_MAX_PROBES = 3
+_WINDOW_SECONDS = 30.0  # of Whisper's detection
+_CHANGE_PROBABILITY, _CHANGE_SECONDS = 0.8, 5.0  # at which a later part, with so much speech, has another language
+
+Guess = tuple[str | None, float | None]  # a code and its probability; None: the engine detects while transcribing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +29,7 @@ class Stretch:
 def stretches(
     spoken: Sequence[vad.Span],
     seconds: float,
-    detect: Callable[[vad.Span], tuple[str | None, float | None]],
+    detect: Callable[[vad.Span], Guess],
     before: str | None,
 ) -> list[Stretch]:
     """Consecutive stretches that cover the sound and end in pauses of speech.
@@ -42,6 +48,47 @@ def stretches(
         else:
             found.append(Stretch(start=window.start, end=window.end, language=language, probability=probability))
     return _extended(found, seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartLanguage:
+    """The detected language of one part."""
+
+    at_seconds: float
+    language: str
+    probability: float | None
+
+
+def detect_first(starts: Sequence[float], detect: Callable[[float], Guess]) -> Guess:
+    """The language of a part: by its first sound, as whisper does; while that is unsure, also by later speech.
+
+    starts: seconds, in order. detect: the language of the half minute after a second.
+    """
+    best: Guess = (None, None)
+    for start in starts[:_MAX_PROBES]:
+        guess = detect(start)
+        if best[0] is None or (guess[1] or 0.0) > (best[1] or 0.0):
+            best = guess
+        if best[1] is None or best[1] >= SURE:
+            break
+    return best
+
+
+def probe_starts(first: float, spoken: Sequence[vad.Span]) -> list[float]:
+    """Seconds at which to detect: the first sound, then speech after its half minute."""
+    later = [window.start for window in vad.windows(spoken, _WINDOW_SECONDS)]
+    return [first, *(start for start in later if start >= first + _WINDOW_SECONDS)]
+
+
+def may_change(spoken_seconds: float) -> bool:
+    """True if a part has enough speech to tell its language reliably."""
+    return spoken_seconds >= _CHANGE_SECONDS
+
+
+def changes(before: str, guess: Guess) -> bool:
+    """True if a later part is in another language."""
+    language, probability = guess
+    return language not in (None, before) and (probability or 0.0) >= _CHANGE_PROBABILITY
 
 
 def _extended(found: list[Stretch], seconds: float) -> list[Stretch]:

@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from processors.whisper.options import TranscribeOptions
-from processors.whisper.track import hallucinations
+from processors.whisper.track import hallucinations, languages
 from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcript import Transcript, clock
 from processors.whisper.weights import catalog
 
 _REPEATS = 4  # the same segment so many times in a row is a loop, not emphasis
-_SURE_OF_LANGUAGE = 0.5
+_BRIEF_SECONDS, _SURE_OF_BRIEF = 3.0, 0.8  # of so little speech, a language must be more probable
+_ENGLISH_LOGPROB = (
+    -0.65
+)  # mean of a text: with tiny.en clear English reaches -0.2 to -0.5, other languages -0.7 to -1.2
 _MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both must be exceeded: encoders pad and trim by up to 0.1 s
 # Of the text: single windows of clear speech reach a no_speech_prob of 0.87 with small models.
 _NO_VOICE_SHARE = 0.5
 _VOICED_SHARE = 0.5  # of a segment
+_OPPOSITE_SECONDS = 0.5
 _MAX_PLACES = 5  # listed in one reason
 
 
@@ -27,12 +31,14 @@ def reasons(found: Transcript, options: TranscribeOptions) -> tuple[str, ...]:
 def _cut_off(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     declared = found.declared_seconds
     if (
-        not found.is_clipped
+        not (found.is_clipped or found.exceeds_header)
         and declared is not None
         and found.seconds < declared * (1 - _MISSING_SHARE) - _MISSING_SECONDS
     ):
         have = clock(found.seconds)
         yield f"The file seems cut off: it declares {clock(declared)} of sound, but only {have} could be read."
+    elif found.lacks_end and not found.is_clipped:
+        yield f"The file has no end mark: it may be cut off at {clock(found.seconds)}."
 
 
 def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -44,8 +50,40 @@ def _gaps(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
 
 def _not_numbers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.not_numbers:
-        what = "1 sample is not a number" if found.not_numbers == 1 else f"{found.not_numbers} samples are not numbers"
-        yield f"{what} (NaN or infinite) and became silence. Export the sound again if words are missing."
+        one = "1 sample was not a number (NaN or infinite) and was"
+        many = f"{found.not_numbers} samples were not numbers (NaN or infinite) and were"
+        yield f"{one if found.not_numbers == 1 else many} interpolated. Export the sound again if words are missing."
+
+
+def _header(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.exceeds_header:
+        declared = "less" if found.declared_seconds is None else clock(found.declared_seconds)
+        yield (
+            f"The header of this WAV file declares {declared} of sound, but {clock(found.seconds)} were read, to the "
+            "end of the file. Check the end."
+        )
+
+
+def _clock(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.clock_resets:
+        yield (f"The clock of the file jumps, at {_places(found.clock_resets)}: later times count on without the jump.")
+
+
+def _phase(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.opposite_seconds >= _OPPOSITE_SECONDS:
+        yield (
+            f"The two channels are in opposite phase for {found.opposite_seconds:.0f} s, so inboxd transcribed their "
+            "difference there. If words are missing, set `channel = 1`."
+        )
+
+
+def _tracks(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if found.tracks > 1 and options.track == "default" and found.has_words:
+        label = f" ({found.track_label})" if found.track_label else ""
+        yield (
+            f"Sound track {found.track} of {found.tracks}{label} was transcribed: "
+            '`track` selects another, and "all" transcribes each one.'
+        )
 
 
 def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -54,8 +92,8 @@ def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     yield "No speech was found."
     if options.clips and options.clips[0][0] >= found.seconds:
         yield f"The sound ends at {clock(found.seconds)}, before the first clip starts: correct `clip_timestamps`."
-    elif found.tracks > 1:
-        yield f"Only sound track {options.track} of {found.tracks} was transcribed: `track` selects another."
+    elif found.tracks > 1 and options.track != "all":
+        yield f"Only sound track {found.track} of {found.tracks} was transcribed: `track` selects another."
     elif options.channel == "mix" and found.channels > 2:  # FFmpeg's mix leaves one out: the low-frequency channel
         yield f'Its {found.channels} channels were mixed: `channel = "each"` transcribes each one separately.'
 
@@ -69,11 +107,59 @@ def _untranscribed(found: Transcript, options: TranscribeOptions) -> Iterable[st
 
 
 def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
-    probability = found.language_probability
-    if found.has_words and probability is not None and not probability >= _SURE_OF_LANGUAGE:  # NaN is unsure
+    probability, is_brief = found.language_probability, 0 < found.spoken_seconds < _BRIEF_SECONDS
+    limit = _SURE_OF_BRIEF if is_brief else languages.SURE
+    if found.has_words and probability is not None and not probability >= limit:  # NaN is unsure
         sure = f" ({probability:.0%})" if math.isfinite(probability) else ""
-        name = catalog.LANGUAGES.get(found.language or "", "unknown").title()
-        yield f"The language is a guess: {name}{sure}. If it is another, set `language` in the recipe."
+        of = f" from {found.spoken_seconds:.1f} s of speech" if is_brief else ""
+        what = f"{_name(found.language)}{sure}"
+        yield f"The language is a guess{of}: {what}. If it is another, set `language` in the recipe."
+    if found.has_words and options.languages and found.language not in options.languages:
+        yield f"The language was detected as {_name(found.language)}, which is not one of `languages`."
+
+
+def _name(language: str | None) -> str:
+    return catalog.LANGUAGES.get(language or "", "unknown").title()
+
+
+def _other_parts(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    """Parts whose language was detected, but not reliably enough to change it."""
+    unsure = [
+        part
+        for part in found.language_parts
+        if part.language != found.language
+        and not languages.changes(found.language or "", (part.language, part.probability))
+    ]
+    if unsure:
+        names = ", ".join(dict.fromkeys(_name(part.language) for part in unsure))
+        yield f"Perhaps another language ({names}) is spoken, at {_places(p.at_seconds for p in unsure)}: listen there."
+
+
+def _english_only(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    if not (found.model_knows_english_only and found.has_words):
+        return
+    tag, sure = found.track_language, _mean_logprob(found)
+    if tag not in (None, "en") or sure < _ENGLISH_LOGPROB:
+        why = f"the file says {_name(tag)}" if tag not in (None, "en") else "it is unsure of most words"
+        yield (
+            f"The model knows English only, and {why}: if another language is spoken, the text is wrong. "
+            "Set a model without `.en` in [processors.whisper]."
+        )
+
+
+def _mean_logprob(found: Transcript) -> float:
+    """Of the text, each segment by its length."""
+    weights = sum(len(segment.text) for segment in found.segments)
+    known = sum(len(s.text) * s.avg_logprob for s in found.segments if math.isfinite(s.avg_logprob))
+    return known / weights if weights else 0.0
+
+
+def _speakers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
+    least, _ = options.speaker_count
+    if options.finds_speakers and found.has_words and len(found.speakers) < least:
+        yield f"Only {len(found.speakers)} of {least} speakers could be told apart: check who speaks."
+    for one, other in found.alike:
+        yield f"{one} and {other} sound alike: they may be one person, or their words may be mixed up."
 
 
 def _loops(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -127,10 +213,17 @@ _CHECKS: tuple[Callable[[Transcript, TranscribeOptions], Iterable[str]], ...] = 
     *(
         _cut_off,
         _gaps,
+        _header,
+        _clock,
         _not_numbers,
+        _phase,
+        _tracks,
         _empty,
         _untranscribed,
         _language,
+        _other_parts,
+        _english_only,
+        _speakers,
         _loops,
         _unsure,
         _no_voice,

@@ -48,7 +48,8 @@ class Segment:
     words: tuple[Word, ...] | None = None  # None: no word timestamps were requested
     speech_seconds: float | None = None  # speech that the voice detector found in it; None: it did not run
     language: str | None = None  # a code, where the language may change; None: that of the transcript
-    channel: int | None = None  # counts from 1; None: the channels are mixed
+    channel: int | None = None  # of a channel or a sound track, counted from 1; None: it is the only one
+    speaker: str | None = None  # a name, or "Speaker 1"; None: not known
     extra: Mapping[str, object] = field(default_factory=dict)  # what a server sent beyond these
 
     @classmethod
@@ -71,7 +72,7 @@ class Segment:
         )
         if self.words is not None:
             values["words"] = [word.as_json() for word in self.words]
-        known = {name: getattr(self, name) for name in ("speech_seconds", "language", "channel")}
+        known = {name: getattr(self, name) for name in ("speech_seconds", "language", "channel", "speaker")}
         return values | {name: value for name, value in known.items() if value is not None}
 
     def within(self, seconds: float) -> Self:

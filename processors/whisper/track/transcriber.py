@@ -10,17 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from processors.whisper.audio import reader, vad
+from processors.whisper.audio import parts, reader, vad
 from processors.whisper.audio.prefetch import prefetch
 from processors.whisper.options import TranscribeOptions
-from processors.whisper.track import hallucinations, languages
+from processors.whisper.speakers.clustering import Count
+from processors.whisper.speakers.embeddings import Voice, VoiceEncoder
+from processors.whisper.track import hallucinations, languages, turns
 from processors.whisper.track.engine import Engine, PartRequest
 from processors.whisper.track.interleaving import Task
 from processors.whisper.track.segment import FRAMES_PER_SECOND, Segment
 from processors.whisper.track.transcript import Transcript
 
 SILENCE_DB = -60.0  # no 0.1 s louder than this: silence. Speech recorded 45 dB too quietly still reached -53
-_LEVELS_PER_SECOND = 10  # of `reader.levels`
+_LEVELS_PER_SECOND = 10  # of `parts.levels`
 _LATE_SECONDS = 0.5  # by which Whisper may end a segment too early
 _WINDOW_SECONDS = 30.0
 _FAST_CHARACTERS_PER_SECOND = 25  # of English: longer text cannot be that speech
@@ -28,18 +30,27 @@ _UNTRANSCRIBED_SECONDS = 4.0  # of speech without text: worth a look. Less is a 
 _RESET_TEMPERATURE = 0.5  # whisper.transcribe drops the text before a window sampled above this
 _PROMPT_SEGMENTS = 20  # more than fit into a prompt
 
-PartAndSpeech = tuple[reader.Part, list[vad.Span] | None]  # None: the voice detector is off
+PartAndSpeech = tuple[parts.Part, list[vad.Span] | None]  # None: the voice detector is off
 
 
 class TrackTranscriber:
     """One track being transcribed."""
 
     def __init__(
-        self, engine: Engine, detector: vad.Detector, options: TranscribeOptions, report: Callable[[float], None]
+        self,
+        engine: Engine,
+        detector: vad.Detector,
+        options: TranscribeOptions,
+        report: Callable[[float], None],
+        encoder: VoiceEncoder | None = None,
     ):
-        """report: called with the seconds done, before every attempt at a window."""
+        """report: called with the seconds done, before every attempt at a window. encoder: tells speakers apart."""
+        self._encoder = encoder
+        self._voices: list[Voice] = []
         self._engine, self._detector, self._options, self._report = engine, detector, options, report
-        self._language, self._probability = options.language, None
+        self._language, self._probability = options.only_language, None
+        self._found_languages: list[languages.PartLanguage] = []
+        self._spoken_seconds = 0.0
         self._spoken: Counter[str] = Counter()  # seconds by language, where that may change
         self._lowest: dict[str, float] = {}  # probability of each language
         self._segments: list[Segment] = []
@@ -52,44 +63,60 @@ class TrackTranscriber:
         Raises:
             BadInput: nothing of the track can be decoded.
         """
-        parts = self._parts(reader.parts(track.blocks(), self._options.clips))
-        with closing(prefetch(parts) if self._engine.is_elsewhere else parts) as parts:
-            for part, spoken in parts:
+        prepared = self._prepared(parts.parts(track.blocks(), self._options.clips))
+        with closing(prefetch(prepared) if self._engine.is_elsewhere else prepared) as prepared:
+            for part, spoken in prepared:
                 if self._options.multilingual and spoken:
                     yield from self._transcribe_languages(part, spoken)
                 else:
                     yield from self._transcribe_part(part, spoken)
+                if self._encoder is not None and spoken:
+                    self._voices += self._encoder.voices(part.samples, spoken, part.at_seconds)
                 self._report(part.at_seconds + part.seconds)
         language, probability = self._language, self._probability
         if self._spoken:
             ((language, _),) = self._spoken.most_common(1)
             probability = self._lowest.get(language)
+        names, (least, most) = self._options.speaker_names, self._options.speaker_count
+        diarization = turns.diarize(self._voices, Count(least=least, most=most))
         return Transcript(
-            segments=tuple(self._segments),
+            segments=tuple(turns.assign(self._segments, diarization.turns, names)),
+            speakers=tuple(turns.name_of(number, names) for number in range(1, diarization.speakers + 1)),
+            alike=tuple((turns.name_of(one, names), turns.name_of(other, names)) for one, other in diarization.alike),
             dropped=tuple(self._dropped),
             language=language,
             language_probability=probability,
             languages={each: round(seconds, 2) for each, seconds in self._spoken.items()},
+            language_parts=tuple(self._found_languages) if len(self._found_languages) > 1 else (),
+            spoken_seconds=round(self._spoken_seconds, 2),
+            model_knows_english_only=self._engine.knows_english_only,
             seconds=round(track.decoded_seconds, 3),
             declared_seconds=track.declared_seconds and round(track.declared_seconds, 3),
             gaps=tuple(track.gaps),
             not_numbers=track.not_numbers,
             passed_over=tuple(self._untranscribed),
+            exceeds_header=track.exceeds_header,
+            lacks_end=track.lacks_end,
+            clock_resets=tuple(round(each, 2) for each in track.clock.resets),
+            opposite_seconds=round(track.opposite_seconds, 1),
             tracks=track.tracks,
+            track=track.number,
+            track_label=track.label,
+            track_language=track.language,
             channels=track.channels,
             is_clipped=bool(self._options.clips),
         )
 
-    def _parts(self, parts: Iterator[reader.Part]) -> Iterator[PartAndSpeech]:
-        for part in parts:
+    def _prepared(self, found: Iterator[parts.Part]) -> Iterator[PartAndSpeech]:
+        for part in found:
             yield part, self._detector.spans(part.samples) if self._options.vad else None
 
-    def _transcribe_languages(self, part: reader.Part, spoken: list[vad.Span]) -> Task[None]:
+    def _transcribe_languages(self, part: parts.Part, spoken: list[vad.Span]) -> Task[None]:
         """Transcribe each stretch of a part in its own language."""
 
         def detect(span: vad.Span) -> tuple[str | None, float | None]:
             self._report(part.at_seconds)  # no progress, but a sign of life
-            return self._engine.detect_language(part.samples[_sample(span.start) : _sample(span.end)])
+            return self._guess(part.samples[_sample(span.start) : _sample(span.end)])
 
         for stretch in languages.stretches(spoken, part.seconds, detect, self._language):
             samples = part.samples[_sample(stretch.start) : _sample(stretch.end)]
@@ -97,7 +124,7 @@ class TrackTranscriber:
             self._language, count = stretch.language, len(self._segments)
             at_seconds = part.at_seconds + stretch.start
             within = vad.within(spoken, stretch.start, stretch.end)
-            yield from self._transcribe_part(reader.Part(at_seconds=at_seconds, samples=samples), within, has_changed)
+            yield from self._transcribe_part(parts.Part(at_seconds=at_seconds, samples=samples), within, has_changed)
             if self._language is None:
                 continue
             self._segments[count:] = [replace(each, language=self._language) for each in self._segments[count:]]
@@ -106,17 +133,17 @@ class TrackTranscriber:
                 self._lowest[self._language] = min(self._lowest.get(self._language, 1.0), stretch.probability)
 
     def _transcribe_part(
-        self, part: reader.Part, spoken: list[vad.Span] | None, is_new_language: bool = False
+        self, part: parts.Part, spoken: list[vad.Span] | None, is_new_language: bool = False
     ) -> Task[None]:
         """is_new_language: the text before is no prompt."""
         if not len(part.samples):
             return
-        loudness = reader.levels(part.samples)
+        loudness = parts.levels(part.samples)
         if loudness.max() < SILENCE_DB or spoken == []:
             return
-        if self._language is None and not self._options.multilingual:
-            start = _first_sound(loudness, spoken)
-            self._language, self._probability = self._engine.detect_language(part.samples[_sample(start) :])
+        self._spoken_seconds += part.seconds if spoken is None else vad.seconds_within(spoken, 0.0, part.seconds)
+        if self._options.only_language is None and not self._options.multilingual:
+            is_new_language = self._detect(part, spoken, loudness)
         request = PartRequest(
             samples=part.samples,
             spoken=spoken,
@@ -126,28 +153,56 @@ class TrackTranscriber:
             report=lambda seconds: self._report(part.at_seconds + seconds),
         )
         result = yield from self._engine.transcribe(request)
-        self._language = self._language or result.language
+        count, self._language = len(self._segments), self._language or result.language
         segments = [segment.within(part.seconds) for segment in result.segments if segment.text.strip()]
         if spoken:
             segments = _placed(segments, spoken, part.seconds)
         self._keep(part, spoken, loudness, segments)
+        if len({each.language for each in self._found_languages}) > 1:
+            self._segments[count:] = [replace(each, language=self._language) for each in self._segments[count:]]
+
+    def _detect(self, part: parts.Part, spoken: list[vad.Span] | None, loudness: np.ndarray) -> bool:
+        """Detect the language of a part; return True if it is another than before."""
+        seconds = part.seconds if spoken is None else vad.seconds_within(spoken, 0.0, part.seconds)
+        before = self._language
+        if before is not None and not (self._found_languages and languages.may_change(seconds)):
+            return False
+        starts = languages.probe_starts(_first_sound(loudness, spoken), spoken or ())
+        language, probability = languages.detect_first(
+            starts, lambda start: self._guess(part.samples[_sample(start) :])
+        )
+        if language is None:  # by the engine, while it transcribes
+            return False
+        if before is None or languages.changes(before, (language, probability)):
+            self._language = language
+        if before is None:
+            self._probability = probability
+        at_seconds = round(part.at_seconds, 2)
+        self._found_languages.append(
+            languages.PartLanguage(at_seconds=at_seconds, language=language, probability=probability)
+        )
+        return before is not None and self._language != before
+
+    def _guess(self, samples: np.ndarray) -> languages.Guess:
+        among = self._options.languages
+        return self._engine.detect_language(samples, among) if among else self._engine.detect_language(samples)
 
     def _keep(
-        self, part: reader.Part, spoken: list[vad.Span] | None, loudness: np.ndarray, segments: Sequence[Segment]
+        self, part: parts.Part, spoken: list[vad.Span] | None, loudness: np.ndarray, segments: Sequence[Segment]
     ) -> None:
         for segment in segments:
             is_hallucination = _is_hallucination(segment, segments, part.seconds, loudness, spoken)
             if spoken is not None:
                 seconds = vad.seconds_within(spoken, segment.start, segment.end)
                 segment = replace(segment, speech_seconds=round(seconds, 2))
-            if spoken and self._options.channel == "each":
+            if spoken and self._options.is_labeled:
                 segment = _from_first_speech(segment, spoken)
             chosen = self._dropped if is_hallucination else self._segments
             chosen.append(replace(segment.moved(part.at_seconds), id=len(chosen)))
         if spoken:
             self._note_untranscribed(part, spoken, segments)
 
-    def _note_untranscribed(self, part: reader.Part, spoken: list[vad.Span], segments: Sequence[Segment]) -> None:
+    def _note_untranscribed(self, part: parts.Part, spoken: list[vad.Span], segments: Sequence[Segment]) -> None:
         """Note where there is speech, but no text."""
         left = vad.outside(spoken, [(segment.start, segment.end) for segment in segments])
         for place in vad.windows(left, longest=part.seconds):
@@ -168,7 +223,7 @@ class TrackTranscriber:
 
 
 def _sample(seconds: float) -> int:
-    return round(seconds * reader.SAMPLE_RATE_HZ)
+    return round(seconds * parts.SAMPLE_RATE_HZ)
 
 
 def _first_sound(loudness: np.ndarray, spoken: Sequence[vad.Span] | None) -> float:

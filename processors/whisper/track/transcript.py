@@ -6,15 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from whisper.utils import WriteSRT, WriteTSV, WriteTXT, WriteVTT
 
 from processors import wellformed
 from processors.whisper.audio.reader import Interval
 from processors.whisper.options import TranscribeOptions
+from processors.whisper.track import subtitle_files
+from processors.whisper.track.languages import PartLanguage
 from processors.whisper.track.segment import Segment
 
+_SUBTITLES = ("srt", "vtt")
+_LABEL = "[{}] "  # of a speaker, in texts
 _PAUSE_SECONDS, _PARAGRAPH_SECONDS = 2.0, 60.0  # a paragraph ends at a longer pause, or after so much text
 
 
@@ -26,13 +30,25 @@ class Transcript:
     dropped: tuple[Segment, ...] = ()  # invented: over silence, or too much text for the time
     language: str | None  # a code; None: there is no sound, and none was set
     language_probability: float | None = None  # None: it was not detected
+    language_parts: tuple[PartLanguage, ...] = ()  # detected in each part of ten minutes, if there are several
+    speakers: tuple[str, ...] = ()  # in order of appearance, if they were told apart
+    alike: tuple[tuple[str, str], ...] = ()  # pairs of them that sound alike
+    spoken_seconds: float = 0.0  # speech that the voice detector found; without it, all of the sound
+    model_knows_english_only: bool = False
     languages: Mapping[str, float] = field(default_factory=dict)  # where it may change: seconds of speech in each
     seconds: float  # decoded, including gaps
     declared_seconds: float | None = None  # by the file itself
     gaps: tuple[Interval, ...] = ()  # places that could not be decoded
     not_numbers: int = 0  # samples that are NaN or infinite
     passed_over: tuple[Interval, ...] = ()  # speech that the voice detector found, without text
-    tracks: int = 1  # sound tracks in the file; only one is transcribed
+    lacks_end: bool = False  # the file has no end mark although its format has one
+    exceeds_header: bool = False  # a WAV file with more sound than its header declares
+    clock_resets: tuple[float, ...] = ()  # seconds where the file's timestamps jump
+    opposite_seconds: float = 0.0  # of two channels in opposite phase
+    tracks: int = 1  # sound tracks in the file
+    track: int = 1  # the number of the one that was transcribed
+    track_label: str = ""  # its language and title by the file's tags
+    track_language: str | None = None  # a code, by the file's tags
     channels: int = 1  # of that track
     is_clipped: bool = False  # only clips of it were requested
 
@@ -46,9 +62,13 @@ class Transcript:
             "language": self.language,
             "language_probability": self.language_probability,
             **({"languages": self.languages} if self.languages else {}),
+            **({"language_parts": [vars(each) for each in self.language_parts]} if self.language_parts else {}),
+            **({"speakers": list(self.speakers)} if self.speakers else {}),
             "declared_seconds": self.declared_seconds,
             "gaps": [vars(gap) for gap in self.gaps],
             **({"not_numbers": self.not_numbers} if self.not_numbers else {}),
+            **({"track": self.track} if self.tracks > 1 else {}),
+            **({"opposite_phase_seconds": self.opposite_seconds} if self.opposite_seconds else {}),
             "passed_over": [vars(gap) for gap in self.passed_over],
         }
 
@@ -58,46 +78,67 @@ class Transcript:
         return any(map(str.isalnum, self.text))
 
 
-def merge(channels: Sequence[Transcript]) -> Transcript:
-    """One transcript of the channels of a track, each segment with its `channel`; in order of time."""
+def merge(channels: Sequence[Transcript], names: Sequence[str] = ()) -> Transcript:
+    """One transcript of the channels of a track, or of several tracks, each segment with its number as `channel`; in
+    order of time. names: of the channels."""
 
     return replace(
         channels[0],
-        segments=_by_time([of.segments for of in channels]),
-        dropped=_by_time([of.dropped for of in channels]),
+        segments=_by_time([of.segments for of in channels], names),
+        dropped=_by_time([of.dropped for of in channels], names),
+        speakers=tuple(names[: len(channels)]),
         language=next((of.language for of in channels if of.has_words), channels[0].language),
         language_probability=next((of.language_probability for of in channels if of.has_words), None),
         passed_over=tuple(gap for of in channels for gap in of.passed_over),
+        gaps=tuple(dict.fromkeys(gap for of in channels for gap in of.gaps)),
+        clock_resets=tuple(dict.fromkeys(at for of in channels for at in of.clock_resets)),
+        not_numbers=max(of.not_numbers for of in channels),
+        opposite_seconds=max(of.opposite_seconds for of in channels),
+        seconds=max(of.seconds for of in channels),
+        declared_seconds=max((of.declared_seconds for of in channels if of.declared_seconds), default=None),
         languages=dict(sum((Counter(of.languages) for of in channels), Counter())),
     )
 
 
-def _by_time(channels: Sequence[Sequence[Segment]]) -> tuple[Segment, ...]:
-    found = [replace(one, channel=number) for number, segments in enumerate(channels, 1) for one in segments]
+def _by_time(channels: Sequence[Sequence[Segment]], names: Sequence[str]) -> tuple[Segment, ...]:
+    named = dict(enumerate(names, 1))
+    found = [
+        replace(one, channel=number, speaker=named.get(number))
+        for number, segments in enumerate(channels, 1)
+        for one in segments
+    ]
     return tuple(replace(one, id=number) for number, one in enumerate(sorted(found, key=lambda one: one.start)))
 
 
 def write(transcript: Transcript, outputs: Path, stem: str, options: TranscribeOptions) -> tuple[str, ...]:
     """Write one file for each format, named `stem` with its format; return the names in the order of `formats`."""
-    return tuple(
-        _write(transcript, outputs, f"{stem}.{form}", form, options) for form in dict.fromkeys(options.formats)
-    )
+    names = []
+    for form in dict.fromkeys(options.formats):
+        language = "en" if options.task == "translate" else transcript.language
+        has_language = options.language_in_name and form in _SUBTITLES and language
+        name = f"{stem}.{language}.{form}" if has_language else f"{stem}.{form}"
+        with (outputs / name).open("w", encoding="utf-8", newline="\n") as file:
+            _write(transcript, file, form, options)
+        names.append(name)
+    return tuple(names)
 
 
-def _write(transcript: Transcript, outputs: Path, name: str, form: str, options: TranscribeOptions) -> str:
-    with (outputs / name).open("w", encoding="utf-8", newline="\n") as file:
-        if form == "json":
-            file.write(wellformed.dumps(_as_json(transcript), indent=1) + "\n")
-        elif form == "md":
-            file.write(_as_markdown(transcript))
-        else:
-            # The writer's own naming would cut "talk.part 1" at the dot.
-            _WRITERS[form](os.devnull).write_result(
-                {"segments": [segment.as_json() for segment in _all_labeled(transcript, form, options)]},
-                file,
-                _layout(options),
-            )
-    return name
+def _write(transcript: Transcript, file: TextIO, form: str, options: TranscribeOptions) -> None:
+    if form == "json":
+        file.write(wellformed.dumps(_as_json(transcript), indent=1) + "\n")
+    elif form == "md":
+        file.write(_as_markdown(transcript))
+    elif form == "srt" and options.has_readable_subtitles:
+        file.write(subtitle_files.srt(transcript.segments, _LABEL, options.highlight_words))
+    elif form == "vtt" and options.has_readable_subtitles:
+        file.write(subtitle_files.vtt(transcript.segments, options.highlight_words))
+    else:
+        # The writer's own naming would cut "talk.part 1" at the dot.
+        _WRITERS[form](os.devnull).write_result(
+            {"segments": [segment.as_json() for segment in _all_labeled(transcript, form, options)]},
+            file,
+            _layout(options),
+        )
 
 
 class _ByChannel:
@@ -106,7 +147,9 @@ class _ByChannel:
     def iterate_result(
         self, result: Mapping[str, Any], *layout: object, **more: object
     ) -> Iterator[tuple[str, str, str]]:
-        for _, segments in groupby(result["segments"], key=lambda segment: segment.get("channel")):
+        for _, segments in groupby(
+            result["segments"], key=lambda segment: (segment.get("channel"), segment.get("speaker"))
+        ):
             yield from super().iterate_result({**result, "segments": list(segments)}, *layout, **more)
 
 
@@ -126,16 +169,21 @@ def _all_labeled(transcript: Transcript, form: str, options: TranscribeOptions) 
     joins = form in ("srt", "vtt") and options.max_line_width and options.max_line_count
     before = [None, *transcript.segments]
     return [
-        segment if joins and last and last.channel == segment.channel else _labeled(segment)
+        segment if joins and last and _speaker(last) == _speaker(segment) else _labeled(segment)
         for last, segment in zip(before, transcript.segments, strict=False)
     ]
 
 
+def _speaker(segment: Segment) -> tuple[int | None, str | None]:
+    return segment.channel, segment.speaker
+
+
 def _labeled(segment: Segment) -> Segment:
-    """The segment with the number of its channel, if it has one, before its words."""
-    if segment.channel is None:
+    """The segment with its speaker or the number of its channel, if it has one, before its words."""
+    name = subtitle_files.speaker_name(segment)
+    if not name:
         return segment
-    label, words = f" [{segment.channel}]", segment.words
+    label, words = f" {_LABEL.format(name).strip()}", segment.words
     if words:
         words = (replace(words[0], word=label + words[0].word), *words[1:])
     return replace(segment, text=label + segment.text, words=words)
@@ -154,7 +202,7 @@ def _as_markdown(transcript: Transcript) -> str:
         is_new = last is None or (
             segment.start - last.end > _PAUSE_SECONDS
             or segment.start - started > _PARAGRAPH_SECONDS
-            or segment.channel != last.channel
+            or _speaker(segment) != _speaker(last)
         )
         if is_new:
             started = segment.start

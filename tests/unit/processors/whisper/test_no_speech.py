@@ -1,6 +1,7 @@
 """The detector finds a voice and the model writes nothing: reported as no speech, and nothing else is lost."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 from processors import wellformed
 from processors.contract import BadInput, FailureKind, Progress
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
-from processors.whisper.audio import reader, vad
+from processors.whisper.audio import parts, vad
+from processors.whisper.audio.clock import Clock
 from processors.whisper.engines.openai_whisper import OpenAIWhisperEngine
 from processors.whisper.track import interleaving
 from processors.whisper.track.engine import PartRequest, PartResult
@@ -77,11 +79,12 @@ class Scripted:
     """An engine that returns given segments, part by part."""
 
     name, device_name, is_elsewhere, made_by, takes_more_jobs = "scripted", "here", False, {}, False
+    knows_english_only = False
 
     def __init__(self, *answers: list[Segment], language: str | None = None, probability: float | None = None):
         self._answers, self._language = list(answers), (language, probability)
 
-    def detect_language(self, samples: np.ndarray) -> tuple[str | None, float | None]:
+    def detect_language(self, samples: np.ndarray, among: Sequence[str] = ()) -> tuple[str | None, float | None]:
         return self._language
 
     def transcribe(self, request: PartRequest):
@@ -108,9 +111,12 @@ def transcribe_scripted(
 ):
     class Track:
         decoded_seconds, declared_seconds, gaps, tracks, channels, not_numbers = seconds, None, [], 1, 1, 0
+        exceeds_header, lacks_end, clock, opposite_seconds = False, False, Clock("wav", 0.0), 0.0
+        number, label, language = 1, "", None
 
         def blocks(self):
-            yield (np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * 0.1).astype(np.float32)
+            noise = np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * 0.1
+            yield parts.Block(0, noise.astype(np.float32))
 
     given = TranscribeOptions(language=options.pop("language", "en"), **options)
     job = TrackTranscriber(engine, detector or GivenSpeech(), given, lambda seconds: None).transcribe(Track())
@@ -129,14 +135,14 @@ def test_engine_without_text_gives_no_speech(way, channel, text):
 
 
 def test_clip_whose_text_is_dropped_leaves_the_others():
-    parts = [[a_segment("More text than anybody can say. " * 40, 0.0, 1.0)], [], [a_segment("Good morning.", 0.0, 1.0)]]
-    found = transcribe_scripted(Scripted(*parts), clip_timestamps="0,1,1.5,2,2.5,4")
+    clips = [[a_segment("More text than anybody can say. " * 40, 0.0, 1.0)], [], [a_segment("Good morning.", 0.0, 1.0)]]
+    found = transcribe_scripted(Scripted(*clips), clip_timestamps="0,1,1.5,2,2.5,4")
     assert found.text == "Good morning." and len(found.dropped) == 1
 
 
 def test_stretch_without_samples_is_skipped():
     track = TrackTranscriber(Scripted(), GivenSpeech(), TranscribeOptions(), lambda seconds: None)
-    empty = reader.Part(at_seconds=1.0, samples=np.zeros(0, np.float32))
+    empty = parts.Part(at_seconds=1.0, samples=np.zeros(0, np.float32))
     assert list(track._transcribe_part(empty, [vad.Span(0.0, 0.0)])) == [] and track._segments == []
 
 

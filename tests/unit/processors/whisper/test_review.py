@@ -39,8 +39,8 @@ def test_gaps_are_reported_with_their_times():
 
 
 def test_nan_samples_are_counted():
-    assert "48000 samples are not numbers" in reasons(not_numbers=48_000)
-    assert "1 sample is not a number" in reasons(not_numbers=1) and reasons(not_numbers=0) == ""
+    assert "48000 samples were not numbers" in reasons(not_numbers=48_000)
+    assert "1 sample was not a number" in reasons(not_numbers=1) and reasons(not_numbers=0) == ""
 
 
 @pytest.mark.parametrize("number", [math.nan, -math.inf])

@@ -26,7 +26,7 @@ def test_what_is_not_known_is_left_out():
 
 
 def test_json_gives_the_same_segment_back():
-    for segment in (SEGMENT, Segment(seek=0, start=0, end=1, text="", words=(), channel=2, extra={"speaker": "A"})):
+    for segment in (SEGMENT, Segment(seek=0, start=0, end=1, text="", words=(), channel=2, extra={"mood": "A"})):
         assert Segment.from_json(json.loads(json.dumps(segment.as_json()))) == segment
 
 

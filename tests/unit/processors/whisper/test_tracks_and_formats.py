@@ -9,7 +9,7 @@ import pytest
 
 from processors.contract import BadInput, Progress
 from processors.whisper import TranscribeOptions
-from processors.whisper.audio import reader
+from processors.whisper.audio import parts
 from processors.whisper.track.segment import Segment, Word
 from processors.whisper.track.transcript import Transcript, write
 from tests.unit.processors.whisper.test_review import a_segment
@@ -109,10 +109,11 @@ def test_impossible_clips_are_refused(clips):
 
 
 def test_clips_are_independent_of_blocks():
-    blocks = [np.arange(16_000 * 10, dtype=np.float32) + 16_000 * 10 * number for number in range(3)]
-    parts = list(reader.parts(iter(blocks), TranscribeOptions(clip_timestamps=(1, 2, 9.5, 10.5, 29)).clips))
-    assert [(part.at_seconds, part.seconds) for part in parts] == [(1, 1), (9.5, 1), (29, 1)]
-    assert [part.samples[0] for part in parts] == [16_000, 152_000, 464_000]
+    whole = np.arange(16_000 * 30, dtype=np.float32)
+    blocks = [parts.Block(start, whole[start : start + 160_000]) for start in range(0, len(whole), 160_000)]
+    found = list(parts.parts(iter(blocks), TranscribeOptions(clip_timestamps=(1, 2, 9.5, 10.5, 29)).clips))
+    assert [(part.at_seconds, part.seconds) for part in found] == [(1, 1), (9.5, 1), (29, 1)]
+    assert [part.samples[0] for part in found] == [16_000, 152_000, 464_000]
 
 
 def test_markdown_starts_a_paragraph_after_a_pause_or_a_minute(tmp_path):

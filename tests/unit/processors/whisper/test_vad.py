@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from processors.whisper.audio import reader, vad
+from processors.whisper.audio import parts, reader, vad
 from processors.whisper.audio.vad import Span
 from tests.unit.processors.whisper.test_whisper import SAMPLES
 
@@ -17,7 +17,7 @@ def detector() -> vad.Detector:
 
 def kennedy() -> np.ndarray:
     with reader.open_track(SAMPLES / "jfk.flac") as track:
-        return np.concatenate(list(track.blocks()))
+        return np.concatenate([block.samples for block in track.blocks()])
 
 
 def test_pauses_of_a_speech_are_found(detector):
@@ -71,3 +71,21 @@ def test_outside_is_what_no_other_span_covers():
         vad.Span(7.0, 10.0),
     ]
     assert vad.outside(spans, [(0.0, 13.0), (2.0, 3.0)]) == []
+
+
+def test_every_stretch_is_amplified_by_its_own_level():
+    loud, quiet = 0.3 * np.sin(2 * np.pi * 200 * SECONDS), 0.0003 * np.sin(2 * np.pi * 200 * SECONDS)
+    sound = np.concatenate([loud, quiet, loud, quiet]).astype(np.float32)
+    found = vad._amplified(sound)
+    levels = parts.levels(found)
+    assert np.abs(found).max() <= 1 and np.array_equal(found[:144_000], sound[:144_000])
+    assert (
+        levels[105:195].min() > -31 and levels[105:195].max() < -29 and levels[205:295] == pytest.approx(-13.5, abs=1)
+    )
+
+
+def test_click_does_not_hide_the_speech_around_it():
+    quiet = (0.0003 * np.sin(2 * np.pi * 200 * SECONDS)).astype(np.float32)
+    quiet[80_000] = 1.0
+    found = vad._amplified(quiet)
+    assert np.abs(found).max() <= 1 and parts.levels(found)[:45].min() > -31 and parts.levels(found)[55:].min() > -31

@@ -46,7 +46,7 @@ def read_sound(name: str) -> np.ndarray:
     from processors.whisper.audio import reader
 
     with reader.open_track(SAMPLES / name) as track:
-        return np.concatenate(list(track.blocks()))
+        return np.concatenate([block.samples for block in track.blocks()])
 
 
 # ---------------------------------------------------------------------------------------------- the words
@@ -83,15 +83,15 @@ def test_segment_placed_in_the_silence_before_its_speech_is_moved(transcribe, tm
 
 @pytest.mark.parametrize("is_elsewhere", [False, True])  # True: the next part is prefetched
 def test_sound_longer_than_a_part_loses_no_word_or_time(transcribe, whisper, tmp_path, monkeypatch, is_elsewhere):
-    from processors.whisper.audio import reader
+    from processors.whisper.audio import parts
 
     monkeypatch.setattr(whisper._engine, "is_elsewhere", is_elsewhere)
 
     pause = np.zeros(16_000, np.float32)
     joined = [read_sound("jfk.flac"), pause, read_sound("LJ001-0004.flac"), pause, read_sound("LJ001-0002.mp3")]
     path = write_wav(tmp_path / "long.wav", np.concatenate(joined))
-    monkeypatch.setattr(reader, "PART_SECONDS", 12.0)
-    monkeypatch.setattr(reader, "CUT_SECONDS", 2.0)
+    monkeypatch.setattr(parts, "PART_SECONDS", 12.0)
+    monkeypatch.setattr(parts, "CUT_SECONDS", 2.0)
     found = transcribe(path)
     said = f"{KENNEDY} {SPOKEN['LJ001-0004.flac']} {SPOKEN['LJ001-0002.mp3']}"
     assert jiwer.wer(words(said), words(found.text)) <= 0.05, found.text

