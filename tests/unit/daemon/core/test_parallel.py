@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 
 import pytest
 
@@ -45,18 +44,12 @@ def test_eight_wait_at_the_same_time():
     assert parallel.run_all([lambda: meeting.wait() and None] * 16) == [None] * 16
 
 
-def test_no_more_than_eight_run_at_the_same_time():
-    running: set[int] = set()
-    most: list[int] = []
-
-    def operation(number: int) -> None:
-        running.add(number)
-        most.append(len(running))
-        time.sleep(0.001)  # so that all threads get their share
-        running.discard(number)
-
-    parallel.run_all([lambda number=number: operation(number) for number in range(200)])
-    assert 1 < max(most) <= 8 and len({thread.name for thread in threading.enumerate() if "disk" in thread.name}) == 8
+def test_many_operations_are_shared_among_eight_threads(monkeypatch: pytest.MonkeyPatch):
+    shares: list[int] = []
+    real = parallel._start
+    monkeypatch.setattr(parallel, "_start", lambda share: (shares.append(len(share)), real(share))[1])
+    parallel.run_all([lambda: None] * 200)
+    assert shares == [25] * 8
 
 
 def test_few_operations_stay_in_the_calling_thread():
