@@ -91,6 +91,9 @@ TESTS = {  # module: its unit tests, which are run first
         "intake/test_scanner",
         "intake/test_intake",
     ),
+    "intake.ignored_names": ("intake/test_ignored_names", "intake/test_readiness", "intake/test_scanner"),
+    "intake.submissions": ("intake/test_submissions", "files/test_incoming"),
+    "intake.unsupported": ("intake/test_document_types", "scheduling/test_outcomes", "publishing/test_publisher"),
     "intake.move_errors": ("intake/test_move_errors", "intake/test_claimer", "intake/test_intake"),
     "intake.hasher": ("intake/test_hasher", "intake/test_intake"),
     "files.inbox": ("files/test_inbox", "files/test_originals", "intake/test_claimer", "recovery/test_startup"),
@@ -98,6 +101,7 @@ TESTS = {  # module: its unit tests, which are run first
     "files.originals": ("files/test_originals", "recovery/test_startup"),
     "files.layout": ("files/test_layout", "files/test_originals", "recovery/test_startup"),
     "files.beneath": ("files/test_beneath", "files/test_layout", "files/test_inbox"),
+    "files.incoming": ("files/test_incoming", "intake/test_submissions"),
     "files.reclaim": ("files/test_reclaim", "files/test_layout"),
     "files.disk_retry": (
         "files/test_disk_retry",
