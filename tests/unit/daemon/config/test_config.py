@@ -46,7 +46,7 @@ def test_every_commented_key_of_the_shipped_config_is_known_and_shows_its_defaul
         ("[inbox]\nsettle_secs = 1", ["[inbox]", "settle_secs", "settle_seconds"]),
         ("[inbxo]\n", ["inbxo", "inbox"]),
         ('[inbox]\nimage = "raed"', ["[inbox]", "raed", 'Did you mean "read"']),
-        ('[inbox]\naudio = "read"', ["supports image files", "not audio files"]),
+        ('[inbox]\naudio = "read"', ["supports image and text files", "not audio files"]),
         ('[recipes.x]\nprocessor = "wisper"', ["[recipes.x]", "wisper", 'Did you mean "whisper"']),
         ("[recipes.x]\nprompt = 'y'", ["[recipes.x]", "no processor"]),
         ('[recipes.x]\nprocessor = "plaintext"\nuper = true', ["[recipes.x]", "uper", "upper"]),
