@@ -230,9 +230,7 @@ def test_english_only_model_reports_other_speech(logprob, tag, reason):
 
 @pytest.mark.parametrize(("languages_", "is_ready"), [(["en", "fr"], True), (["fr", "de"], False), ([], True)])
 def test_english_only_model_needs_english_among_the_languages(tmp_path, languages_, is_ready):
-    plan = Whisper.plan(
-        WhisperOptions(model="tiny.en", engine="faster-whisper"), TranscribeOptions(languages=languages_), tmp_path
-    )
+    plan = Whisper.plan(WhisperOptions(model="tiny.en"), TranscribeOptions(languages=languages_), tmp_path)
     assert isinstance(plan, NotReady) != is_ready
 
 
