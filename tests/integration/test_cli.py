@@ -17,11 +17,20 @@ from typer.testing import CliRunner
 from daemon.cli.main import app
 from daemon.core.errors import UsageError
 
+_TOML = Place.TEXT.replace("[inbox]", '[inbox]\n        unsupported = "fail"')  # so that a file of no type fails
+
+
+@pytest.fixture
+def strict(place: Place) -> Place:
+    """A place where files of no known type fail."""
+    place.write_config(_TOML)
+    return place
+
 
 @pytest.fixture(scope="module")
 def drained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where one file is done, one has failed, and no daemon runs."""
-    place = Place(tmp_path_factory.mktemp("drained"))
+    place = Place(tmp_path_factory.mktemp("drained"), _TOML)
     place.drop("bank/good.txt", "fine words\n")
     place.drop("bad.bin", b"\x00\x01\x02")
     place.drain(check=1)
@@ -32,7 +41,7 @@ def drained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(drained: Path, tmp_path: Path) -> Iterator[Place]:
     """A copy of it for each test."""
     shutil.copytree(drained, tmp_path, dirs_exist_ok=True)
-    place = Place(tmp_path)
+    place = Place(tmp_path, _TOML)
     yield place
     place.stop_all()
 
@@ -69,7 +78,7 @@ def test_unknown_filter_of_jobs_is_refused_with_the_known_ones(done: Place, argu
 
 
 def test_recipe_in_the_job_log_is_a_filter_though_config_no_longer_has_it(done: Place):
-    done.write_config(done.TEXT.replace("[recipes.count]", "[recipes.other]").replace('"count"', '"other"'))
+    done.write_config(_TOML.replace("[recipes.count]", "[recipes.other]").replace('"count"', '"other"'))
     assert len(json.loads(done.inboxd("jobs", "--json", "--recipe", "count").stdout)) == 1
     assert json.loads(done.inboxd("jobs", "--json", "--recipe", "other").stdout) == []
     done.write_config("[inbox\n")
@@ -86,7 +95,7 @@ def test_show_prints_everything_about_one_job(done: Place):
 
 
 def test_end_of_a_run_names_the_commands_for_details(tmp_path: Path):
-    place = Place(tmp_path)
+    place = Place(tmp_path, _TOML)
     place.drop("bad.bin", b"\x00\x01\x02")
     stderr = place.drain(check=1).stderr
     assert f"1 file: 1 failed.\nSee `inboxd jobs --config {place.config}`" in stderr
@@ -190,7 +199,8 @@ def test_verify_finds_an_original_that_vanished_from_taken(place: Place):
     assert "not in inbox/.taken" in found["findings"][0]["what"]
 
 
-def test_process_works_beside_a_running_daemon_and_changes_no_files(place: Place):
+def test_process_works_beside_a_running_daemon_and_changes_no_files(strict: Place):
+    place = strict
     place.start()
     files = [place.home / "one" / "x.txt", place.home / "two" / "x.txt", place.home / "bad.bin"]
     for file in files:
@@ -218,7 +228,7 @@ def test_process_explains_each_file_that_it_did_not_take(place: Place):
 def test_process_refuses_files_that_the_named_recipe_does_not_support(place: Place):
     (place.home / "x.txt").write_text("words")
     refused = place.inboxd("process", "x.txt", "-r", "transcribe", "-o", "out", check=64)
-    assert 'x.txt: the recipe "transcribe" does not support text files.\nFor text files: count.' in refused.stderr
+    assert 'x.txt: the recipe "transcribe" does not support text files.\nFor text files: count, text.' in refused.stderr
     assert not (place.home / "out").exists()
     assert 'Did you mean "count"?' in place.inboxd("process", "x.txt", "-r", "cuont", check=64).stderr
 
@@ -266,7 +276,8 @@ def test_completion_prints_a_script(shell: str):
     assert isinstance(refused.exception, UsageError) and "Known shells: bash, zsh, fish." in str(refused.exception)
 
 
-def test_status_counts_what_someone_should_look_at(place: Place):
+def test_status_counts_what_someone_should_look_at(strict: Place):
+    place = strict
     place.drop("bad.bin", b"\x00\x01\x02")
     place.start()
     place.ended("bad.bin")

@@ -50,6 +50,7 @@ def test_man_page_is_valid():
 
 def test_bash_completes_jobs_states_and_recipes(place: Place, installed: install.ServicePaths):
     place.drop("bank/good.txt")
+    place.write_config(Place.TEXT.replace("[inbox]", '[inbox]\n        unsupported = "fail"'))
     place.drop("bad.bin", b"\x00\x01\x02")
     place.drain(check=1)
     good, bad = (place.row(file)["id"][:8] for file in ("bank/good.txt", "bad.bin"))
