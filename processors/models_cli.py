@@ -23,10 +23,12 @@ from typing import NoReturn
 
 from processors import extras
 from processors.models import hub, storage
+from processors.vlm.options import VlmOptions
 from processors.whisper.weights import catalog, source
 
 _REPORT_SHARE = 0.1  # without a terminal: one line per this share of the total
 _REPORT_BYTES = 50_000_000  # or per this many bytes, if the total is unknown
+_DEFAULT_VLM_BYTES = 8_900_000_000  # of the default vision-language model
 _INTERRUPTED = 128 + signal.SIGINT
 
 log = logging.getLogger(__name__)
@@ -111,17 +113,23 @@ def _list(options: argparse.Namespace, report: Report) -> int:
     for name in catalog.CHECKPOINTS:
         path, record = source.find(name, options.models), source.present(name, options.models)
         also = "".join(f" (alias: {alias})" for alias, of in catalog.ALIASES.items() if of == name)
-        _list_model(report, name, also, path, record)
-    for name in hub.stored(options.models):
-        _list_model(report, name, "", hub.location(name, options.models), hub.present(name, options.models))
+        about = f"{catalog.spoken_languages(name)}{also}"
+        _list_model(report, name, about, catalog.download_bytes(name), path, record)
+    for name in dict.fromkeys([VlmOptions().model, *hub.stored(options.models)]):
+        path = hub.find(name, options.models)
+        size = _DEFAULT_VLM_BYTES if name == VlmOptions().model else None
+        _list_model(report, name, "images and PDF files", size, path, hub.present(name, options.models))
     return os.EX_OK
 
 
-def _list_model(report: Report, name: str, also: str, path: Path | None, record: storage.Record | None) -> None:
-    here = f"{_megabytes(record.bytes)}, from {record.source}" if record else "source unknown"
+def _list_model(
+    report: Report, name: str, about: str, download: int | None, path: Path | None, record: storage.Record | None
+) -> None:
+    size = record.bytes if record else download
+    here = f"stored, from {record.source}" if record else "stored, source unknown"
     report.line(
         "model",
-        f"{name:16} {here if path else 'not downloaded'}{also}",
+        f"{name:26} {_megabytes(size) if size else '':>8}  {here if path else 'not downloaded'}; {about}",
         name=name,
         present=path is not None,
         path=path and str(path),

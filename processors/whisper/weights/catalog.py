@@ -130,6 +130,24 @@ _SHAPES = {
 }
 
 
+# Bytes of each checkpoint that OpenAI publishes, in megabytes.
+_MEGABYTES = {"tiny": 76, "base": 145, "small": 484, "medium": 1528, "large": 3087, "large-v3-turbo": 1618}
+
+
+def download_bytes(name: str) -> int:
+    """About how large the download of a checkpoint is."""
+    size = canonical(name).removesuffix(".en")
+    return _MEGABYTES.get(size, _MEGABYTES["large"]) * 10**6
+
+
+def spoken_languages(name: str) -> str:
+    """The languages of a checkpoint in words: "English", "99 languages"."""
+    if canonical(name).endswith(".en"):
+        return "English"
+    has_cantonese = canonical(name).startswith("large-v3")  # and therefore one token more
+    return f"{len(LANGUAGES) - (not has_cantonese)} languages"
+
+
 def is_shape_of(name: str, dims: Mapping[str, int]) -> bool:
     """True if a checkpoint with these `whisper.ModelDimensions` can be the model of that name."""
     width, encoder_layers, decoder_layers, tokens = _SHAPES[canonical(name).removesuffix(".en")]

@@ -287,3 +287,10 @@ def test_a_model_that_the_hub_does_not_have_is_unavailable(tmp_path, serve):
 @pytest.mark.parametrize("name", ["../etc", "a/b/c", "/abs", "a/..", "a--b/c", "", "tiny"])
 def test_what_could_leave_the_folder_is_no_name_of_a_hub(name):
     assert not hub.is_name(name)
+
+
+def test_list_shows_sizes_languages_and_the_vision_model(tmp_path: Path):
+    lines = command(tmp_path, "list").stdout.splitlines()
+    assert "tiny.en                       76 MB  not downloaded; English" in lines
+    assert "large-v3-turbo              1618 MB  not downloaded; 100 languages (alias: turbo)" in lines
+    assert any(line.startswith("Qwen/Qwen3-VL-4B-Instruct") and "8900 MB" in line for line in lines)
