@@ -129,6 +129,7 @@ class Feed:
         report: makes a report of the progress.
         """
         if not self._subscribers and not self._arrivals:
+            self._progress = None  # outdated when the next one comes
             return
         self._is_sample_due = now < self._sampled_at + SAMPLE_SECONDS
         if not self._is_sample_due:
@@ -200,12 +201,12 @@ class Feed:
             selector.register(each.connection, selectors.EVENT_READ, each)
         if not self._subscribers:
             self._close_log()
-            self._progress = None  # outdated when the next one comes
             return
         self._add_events(now)
         for each in list(self._subscribers):
-            self._add_rest(each, now)
             try:
+                each.send(now)  # first: only an empty buffer gets progress
+                self._add_rest(each, now)
                 each.send(now)
             except OSError as error:
                 log.debug("a subscriber went away: %s", error)
