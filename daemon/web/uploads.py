@@ -119,7 +119,7 @@ class Upload:
         self._buffer = bytearray()
         self._unchecked = 0  # bytes since the last look at the free space
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self.path, flags, 0o600)
+        self._descriptor = os.open(self.path, flags, 0o640)  # as of a result; only this user may enter the folder
         self.size_bytes = os.fstat(self._descriptor).st_size
 
     async def write(self, data: bytes) -> None:

@@ -75,7 +75,7 @@ def test_form_holds_files_and_fields(step: int, receiver: Receiver):
 
     parts = [part('name="file"; filename="a.txt"', content), part('name="recipe"', b"caf\xc3\xa9"), END]
     receive_form(receiver, form_request(*parts, step=step), check)
-    assert seen == [("file", "a.txt", True, "600"), {"recipe": ["café"]}]
+    assert seen == [("file", "a.txt", True, "640"), {"recipe": ["café"]}]
     assert list(receiver.folder.iterdir()) == []  # nobody took it
 
 
