@@ -37,6 +37,8 @@ setUpUpload();
 setUpJob();
 if ($('#live')) setUpLive();
 
+document.documentElement.dataset.ready = '';
+
 const login = $('#login');
 if (login && location.hash.length > 16) { // `inboxd web` prints an address with the token, which no server or log sees
   login.token.value = decodeURIComponent(location.hash.slice(1));

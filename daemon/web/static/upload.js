@@ -26,9 +26,10 @@ function choose(files) {
 
 /** The files of a drop, those in folders too. */
 async function dropped(items) {
-  const entries = [...items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const entries = [...items].map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()).filter(Boolean);
   const found = [];
   const walk = async (entry) => {
+    if (entry instanceof File) { found.push(entry); return; }
     if (entry.isFile) { found.push(await new Promise((resolve, reject) => entry.file(resolve, reject))); return; }
     const reader = entry.createReader();
     for (;;) {

@@ -1,0 +1,64 @@
+"""A Chromium of this machine, the demo's kinds of results, and a real daemon and console for each test module."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+from sandbox import Place
+from web_process import TOML, WebProcess
+
+expect.set_options(timeout=60_000)  # milliseconds; the machine may be busy
+
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+_FLAGS += ("--disable-component-update", "--disable-sync")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("place"), TOML)
+    made.start()
+    yield made
+    made.stop_all()
+
+
+@pytest.fixture(scope="module")
+def web(place: Place) -> WebProcess:
+    return WebProcess(place)
+
+
+@pytest.fixture
+def open_page(browser: Browser, web: WebProcess) -> Iterator[Any]:
+    """A function that opens a page of the console, signed in; the test fails if the browser reports an error."""
+    contexts, problems = [], []
+
+    def open_it(path: str = "/", **options: Any) -> Any:
+        context = browser.new_context(base_url=web.address, locale="en-GB", **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
+        page.goto(f"/login#{web.token}")
+        page.wait_for_url(f"{web.address}/")
+        if path != "/":
+            page.goto(path)
+        page.locator("html[data-ready]").wait_for()
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert problems == []

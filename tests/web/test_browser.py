@@ -1,0 +1,215 @@
+"""The console in a real browser: upload, live updates, results, sign-in, keyboard, a phone, accessibility."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+from sandbox import Place, wait_for
+from web_process import WebProcess
+from web_results import RESULTS, add_results
+
+OpenPage = Callable[..., Any]
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
+PHONE = {"viewport": {"width": 360, "height": 800}, "is_mobile": True, "has_touch": True}
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+PATHS = ["/", "/system", "/?state=review", "/login", *RESULTS]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def results(place: Place, web: WebProcess) -> dict[str, str]:
+    """The paths of pages of results of each kind, by name."""
+    return add_results(place, web)
+
+
+def drop(page: Any, *files: tuple[str, bytes]) -> None:
+    """Drag files from the desktop onto the page."""
+    transfer = page.evaluate_handle(
+        "files => { const t = new DataTransfer(); files.forEach(f => t.items.add(new File([f[1]], f[0]))); return t; }",
+        [[name, content.decode()] for name, content in files],
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": transfer})
+
+
+def test_upload_by_hand_becomes_a_result_without_a_reload(open_page: OpenPage):
+    page = open_page()
+    page.evaluate("window.loaded = true")
+    page.set_input_files("#f", [{"name": "by-hand.txt", "mimeType": "text/plain", "buffer": b"one two three"}])
+    expect(page.locator("#send")).to_have_text("Upload 1 file")
+    page.click("#send")
+    row = page.locator("tr", has_text="by-hand.txt")
+    expect(row).to_contain_text("Done")
+    expect(page.locator("#said")).to_contain_text("uploaded")
+    assert page.evaluate("window.loaded"), "the page was not loaded again"
+    row.locator(".job a").click()
+    expect(page.locator("h1")).to_have_text("by-hand.txt")
+    expect(page.locator("#text")).to_have_text("one two three")
+
+
+def test_several_files_are_dropped_and_one_is_taken_out(open_page: OpenPage, place: Place):
+    page = open_page()
+    drop(page, ("dropped-1.txt", b"1"), ("dropped-2.txt", b"2"), ("dropped-3.txt", b"3"))
+    expect(page.locator("#files li")).to_have_count(3)
+    page.click("[aria-label='Remove dropped-2.txt']")
+    page.select_option("#re", "count")
+    page.click("#send")
+    for name in ("dropped-1.txt", "dropped-3.txt"):
+        expect(page.locator("tr", has_text=name)).to_contain_text("Done")
+    assert {row["source"] for row in place.rows() if row["file"].startswith("dropped")} == {"web"}
+    assert not place.row("dropped-2.txt")
+
+
+def test_refused_upload_says_why(open_page: OpenPage):
+    page = open_page()
+    drop(page, ("a.txt.toml", b"x = 1"))
+    page.click("#send")
+    expect(page.locator(".toast")).to_contain_text("a.txt.toml was not uploaded")
+    expect(page.locator(".toast")).to_contain_text("sidecar")
+    page.click("[aria-label=Dismiss]")
+    expect(page.locator(".toast")).to_have_count(0)
+
+
+def test_waiting_job_is_cancelled_and_retried_in_place(open_page: OpenPage, web: WebProcess):
+    web.client.post("/api/v1/pause")
+    job = web.upload("to-cancel.txt", "x")
+    page = open_page()
+    expect(page.locator("#paused")).to_be_visible()
+    row = page.locator(f"#j-{job['id']}")
+    row.locator("button", has_text="Cancel").click()
+    expect(row).to_contain_text("Cancelled")
+    web.client.post("/api/v1/resume")
+    row.locator("button", has_text="Retry").click()
+    expect(row).to_contain_text("Done")
+
+
+def test_job_from_elsewhere_appears(open_page: OpenPage, place: Place):
+    page = open_page()
+    expect(page.locator("#live")).to_contain_text("Live")
+    place.drop("from-elsewhere.txt", "x")
+    expect(page.locator("tr", has_text="from-elsewhere.txt")).to_contain_text("Done")
+
+
+def test_row_and_its_place_on_the_page_light_up_together(open_page: OpenPage, results: dict[str, str]):
+    page = open_page(results["statement"])
+    page.locator("#page").wait_for()
+    wait_for(lambda: page.evaluate("document.getElementById('page').naturalWidth") > 100, "the page's picture")
+    page.hover("#r2")
+    expect(page.locator("#b2")).to_have_class("hot")
+    expect(page.locator(".strip").first).to_be_visible()
+    page.locator(".checks a", has_text="row 2").click()
+    expect(page.locator("#r2")).to_be_in_viewport()
+
+
+def test_review_is_closed_and_opened_again(open_page: OpenPage, results: dict[str, str]):
+    page = open_page(results["statement"])
+    badge = int(page.locator("[data-reviews] span").first.inner_text())
+    page.click("text=Mark as reviewed")
+    expect(page.locator("text=Mark as not reviewed")).to_be_visible()
+    expect(page.locator(".meta .state")).to_have_text("Done")
+    assert int(page.locator("[data-reviews] span").first.text_content()) == badge - 1
+    page.click("text=Mark as not reviewed")
+    expect(page.locator(".meta .state")).to_have_text("Needs review")
+
+
+def test_transcript_follows_the_sound(open_page: OpenPage, results: dict[str, str]):
+    page = open_page(results["transcript"])
+    player = "document.getElementById('au')"
+    wait_for(lambda: page.evaluate(f"{player}.readyState") >= 1, "the sound")
+    page.evaluate(f"{player}.muted = true")
+    page.locator(".say span[data-t]").nth(1).click()
+    expect(page.locator(".say span[data-t]").nth(1)).to_have_attribute("aria-current", "true")
+    assert page.evaluate(f"{player}.currentTime") >= 2
+
+
+def test_download_has_the_name_of_the_file(open_page: OpenPage, results: dict[str, str]):
+    page = open_page(results["statement"])
+    with page.expect_download() as download:
+        page.locator(".dl a", has_text="CSV").click()
+    assert download.value.suggested_filename == "statement.csv"
+
+
+def test_keyboard_reaches_everything_of_the_list(open_page: OpenPage):
+    page = open_page()
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("statement")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?q=statement**")
+    page.locator("html[data-ready]").wait_for()
+    page.keyboard.press("j")
+    expect(page.locator(".job a").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("statement")
+    page.locator("html[data-ready]").wait_for()
+    page.keyboard.press("f")
+    expect(page.locator(".mark a").first).to_be_focused()
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "/jobs/" not in url)
+
+
+def test_shortcuts_can_be_switched_off(open_page: OpenPage):
+    page = open_page()
+    page.click("[aria-label=Menu]")
+    page.uncheck("#keys")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).not_to_be_focused()
+
+
+def test_look_is_kept(open_page: OpenPage):
+    page = open_page()
+    page.click("[aria-label=Menu]")
+    page.check("#dark")
+    page.reload()
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(20, 23, 27)"
+
+
+def test_sign_out_ends_the_session(open_page: OpenPage):
+    page = open_page()
+    page.click("[aria-label=Menu]")
+    page.click("text=Sign out")
+    page.wait_for_url("**/login")
+    page.goto("/system")
+    page.wait_for_url("**/login?to=%2Fsystem")
+    page.fill("#token", "wrong")
+    page.click("text=Sign in >> nth=-1")
+    expect(page.locator(".err")).to_contain_text("not the token")
+
+
+def test_lost_daemon_is_shown_and_found_again(open_page: OpenPage, place: Place):
+    page = open_page()
+    expect(page.locator("#live")).to_contain_text("Live")
+    daemon = place._daemons[0]  # the console is another one of them
+    daemon.terminate()
+    daemon.wait(60)
+    expect(page.locator("#live")).to_contain_text("Offline")
+    expect(page.locator("#offline")).to_be_visible()
+    place.start()
+    expect(page.locator("#live")).to_contain_text("Live")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_pages_have_no_barriers_and_fit(scheme: str, size: str, open_page: OpenPage, results: dict[str, str]):
+    """axe finds nothing, and nothing is wider than the screen."""
+    assert hashlib.sha256(AXE.read_bytes()).hexdigest() == AXE_SHA256
+    page = open_page(
+        color_scheme=scheme, **(PHONE if size == "phone" else {"viewport": {"width": 1280, "height": 900}})
+    )
+    wide, found = {}, {}
+    for path in PATHS:
+        page.goto(results.get(path, path))
+        page.wait_for_load_state("load")
+        page.evaluate(AXE.read_text())
+        violations = page.evaluate("axe.run().then(found => found.violations)")
+        if violations:
+            found[path] = [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in violations]
+        if (over := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
+            wide[path] = over
+    assert found == {}, json.dumps(found, indent=1)
+    assert wide == {}
