@@ -135,6 +135,10 @@ class RapidOcrEngine:
         found = self._rapidocr(_bgr(image), use_det=False, use_rec=True)
         return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
 
+    def read_part(self, image: "Image.Image") -> OcrResult:
+        """Read an RGB image as it is: a part of a page, which is upright."""
+        return self._read_rotated(image, 0)
+
     def read(self, image: "Image.Image") -> tuple[list[TextBox], list[TextBox]]:
         """The text of an RGB image as it is, and what is too uncertain to use; in no particular order."""
         found = self._read(image)

@@ -56,9 +56,16 @@ class PageReader:
         rest = _rest(page, verdict.refuted)
         if _share(regions, page) > _LARGEST_REST or page.picture_share > _LARGEST_PICTURE:
             return self._by_ocr(page, rest, verdict.kept, was_rotated)
-        found, uncertain = self._regions.read(rest, regions)
+        found = self._regions.read(rest, regions)
         read, boxes = _from_layer(page, verdict.kept)
-        return replace(read, source=_source(boxes, found), uncertain=tuple(uncertain)), [*boxes, *found]
+        read = replace(
+            read,
+            source=_source(boxes, found.boxes),
+            uncertain=tuple(found.uncertain),
+            unread=found.unread,
+            unknown=found.unknown,
+        )
+        return read, [*boxes, *found.boxes]
 
     def read_as_one(self, page: Page, was_rotated: bool) -> tuple[PageText, Sequence[TextBox]]:
         """The same from one source, as the readers of tables need it: the text layer, or OCR."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from processors.ocr.layout import Point, TextBox
@@ -19,6 +19,16 @@ _SHEET_HEIGHT = 2400
 _GAP = 32  # pixels between two parts on a sheet
 
 
+@dataclass
+class Reading:
+    """What OCR found."""
+
+    boxes: list[TextBox] = field(default_factory=list)
+    uncertain: list[TextBox] = field(default_factory=list)  # confidence too low to use
+    unread: int = 0  # lines of ink that did not become text
+    unknown: int = 0  # lines with characters that the model does not know
+
+
 @dataclass(frozen=True)
 class _Slot:
     """The place of a part on its sheet."""
@@ -33,10 +43,10 @@ class RegionReader:
 
     def __init__(self, engine: "Callable[[], RapidOcrEngine]"):
         self._engine = engine
-        self._known: dict[tuple[tuple[int, int], bytes], tuple[list[TextBox], list[TextBox]]] = {}
+        self._known: dict[tuple[tuple[int, int], bytes], Reading] = {}
 
-    def read(self, image: "Image.Image", regions: Sequence[Box]) -> tuple[list[TextBox], list[TextBox]]:
-        """The text in parts of an RGB image, and what is too uncertain to use, with positions in the image."""
+    def read(self, image: "Image.Image", regions: Sequence[Box]) -> Reading:
+        """The text in parts of an RGB image, with positions in the image."""
         parts = [image.crop(tuple(round(side) for side in region)) for region in regions]
         keys = [(part.size, part.tobytes()) for part in parts]
         new = {key: part for key, part in zip(keys, parts, strict=True) if key not in self._known}
@@ -45,29 +55,41 @@ class RegionReader:
             if key not in small:
                 self._known[key] = self._read_large(part)
         self._known.update(zip(small, self._read_small(list(small.values())), strict=True))
-        boxes, uncertain = [], []
+        reading = Reading()
         for key, region in zip(keys, regions, strict=True):
-            for target, found in zip((boxes, uncertain), self._known[key], strict=True):
-                target += [shift(box, round(region[0]), round(region[1])) for box in found]
-        return boxes, uncertain
+            found, across, down = self._known[key], round(region[0]), round(region[1])
+            reading.boxes += [shift(box, across, down) for box in found.boxes]
+            reading.uncertain += [shift(box, across, down) for box in found.uncertain]
+            reading.unread += found.unread
+            reading.unknown += found.unknown
+        return reading
 
-    def _read_large(self, part: "Image.Image") -> tuple[list[TextBox], list[TextBox]]:
+    def _read_large(self, part: "Image.Image") -> Reading:
         found = self._engine().read_upright(part)
         back = (360 - found.rotation) % 360
-        return (
-            [rotate(box, found.image.size, back) for box in found.boxes],
-            [rotate(box, found.image.size, back) for box in found.uncertain],
+        boxes, uncertain = (
+            [rotate(box, found.image.size, back) for box in boxes] for boxes in (found.boxes, found.uncertain)
         )
+        return Reading(boxes, uncertain, found.unread, found.unknown)
 
-    def _read_small(self, parts: "Sequence[Image.Image]") -> list[tuple[list[TextBox], list[TextBox]]]:
-        found: list[tuple[list[TextBox], list[TextBox]]] = [([], []) for _ in parts]
+    def _read_small(self, parts: "Sequence[Image.Image]") -> list[Reading]:
+        readings = [Reading() for _ in parts]
         for slots in _sheets(parts):
-            for target, boxes in enumerate(self._engine().read(_sheet(parts, slots))):
-                for box in boxes:
-                    middle = sum(y for _, y in box.corners) / 4
-                    slot = min(slots, key=lambda each: abs((each.top + each.bottom) / 2 - middle))
-                    found[slot.part][target].append(shift(box, 0, -slot.top))
-        return found
+            found = self._engine().read_part(_sheet(parts, slots))
+            for box in found.boxes:
+                slot = _slot_of(box, slots)
+                readings[slot.part].boxes.append(shift(box, 0, -slot.top))
+            for box in found.uncertain:
+                slot = _slot_of(box, slots)
+                readings[slot.part].uncertain.append(shift(box, 0, -slot.top))
+            readings[slots[0].part].unread += found.unread
+            readings[slots[0].part].unknown += found.unknown
+        return readings
+
+
+def _slot_of(box: TextBox, slots: Sequence[_Slot]) -> _Slot:
+    middle = sum(y for _, y in box.corners) / 4
+    return min(slots, key=lambda each: abs((each.top + each.bottom) / 2 - middle))
 
 
 def _sheets(parts: "Sequence[Image.Image]") -> list[list[_Slot]]:

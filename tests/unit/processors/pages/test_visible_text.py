@@ -157,7 +157,7 @@ def test_text_that_is_visible_is_read(read, kind: str):
 
 
 def test_tips_of_covered_letters_are_no_text(read):
-    covered = show("Quentin Halloway", y=700) + "50 700.5 300 6.5 re f " + show("Diagnosis", y=600)
+    covered = show("Martin Hallow", y=700) + "50 700.5 300 6.5 re f " + show("Diagnosis", y=600)
     assert read(one_page(covered))[0] == "Diagnosis\n"
 
 
