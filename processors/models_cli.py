@@ -1,9 +1,10 @@
 """The command that lists, fetches, converts and verifies models: `python -m processors.models_cli --models DIR …`.
 
 The daemon's CLI runs it as a child (`inboxd models …`), as fetching may need torch, which the daemon never imports.
-Whisper's weights are in DIR/whisper/NAME.pt, a vision-language model in DIR/vlm/ORG--NAME/; NAME.json beside each has
-its source and hash. With --json, every line on stdout is one JSON object with the key "event": progress, model, done,
-error. Exit codes follow sysexits(3): 64 unknown name, 65 damaged, 66 not stored, 69 no source reachable, 73 disk error.
+Whisper's weights are in DIR/whisper/NAME.pt, those of OCR in DIR/ocr/NAME.onnx, a vision-language model in
+DIR/vlm/ORG--NAME/; NAME.json beside each has its source and hash. With --json, every line on stdout is one JSON object
+with the key "event": progress, model, done, error. Exit codes follow sysexits(3): 64 unknown name, 65 damaged, 66 not
+stored, 69 no source reachable, 73 disk error.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import NoReturn
 
 from processors import extras
 from processors.models import hub, storage
+from processors.ocr import weights as ocr_weights
 from processors.vlm.options import VlmOptions
 from processors.whisper.weights import catalog, source
 
@@ -115,6 +117,9 @@ def _list(options: argparse.Namespace, report: Report) -> int:
         also = "".join(f" (alias: {alias})" for alias, of in catalog.ALIASES.items() if of == name)
         about = f"{catalog.spoken_languages(name)}{also}"
         _list_model(report, name, about, catalog.download_bytes(name), path, record)
+    for name in ocr_weights.MODELS:
+        path, record = ocr_weights.find(name, options.models), ocr_weights.present(name, options.models)
+        _list_model(report, name, f"OCR: {', '.join(ocr_weights.languages_of(name))}", None, path, record)
     for name in dict.fromkeys([VlmOptions().model, *hub.stored(options.models)]):
         path = hub.find(name, options.models)
         size = _DEFAULT_VLM_BYTES if name == VlmOptions().model else None
@@ -200,6 +205,9 @@ def _verdicts(models: Path) -> Iterator[tuple[str, Path, bool | None]]:
         if not expected and catalog.canonical(name) in catalog.CHECKPOINTS:
             expected = source.published_sha256(catalog.canonical(name))
         yield name, path, None if expected is None else storage.sha256_of(path) == expected
+    for name in ocr_weights.stored(models):
+        record, path = ocr_weights.present(name, models), ocr_weights.location(name, models)
+        yield name, path, None if record is None else storage.sha256_of(path) == record.sha256
     for name in hub.stored(models):
         record, path = hub.present(name, models), hub.location(name, models)
         yield name, path, None if record is None else hub.sha256_of(path) == record.sha256
@@ -224,15 +232,18 @@ _COMMANDS = {"list": _list, "fetch": _fetch, "convert": _convert, "verify": _ver
 
 
 def _store_of(name: str) -> ModuleType | None:
-    """Return the module that stores weights of this name (`source` or `hub`); None if the name is unknown."""
+    """Return the module that stores weights of this name; None if the name is unknown."""
     if name in catalog.NAMES:
         return source
+    if name in ocr_weights.MODELS:
+        return ocr_weights
     return hub if hub.is_name(name) else None
 
 
 def _unknown(name: str, report: Report) -> int:
     return report.error(
         f"Unknown model {name!r}. Whisper's models: {', '.join(catalog.NAMES)}. "
+        f"OCR's models: {', '.join(ocr_weights.MODELS)}. "
         "Name a vision-language model as its hub does: ORGANIZATION/NAME.",
         os.EX_USAGE,
     )

@@ -24,7 +24,7 @@ OPTION_TEXTS: Mapping[str, str] = {
     "initial_prompt": "Text that could precede the recording: sets its style and spelling.",
     "language": 'Language of the speech, a code such as "de" or a name; "auto" detects it.',
     "language_in_name": "Name subtitles NAME.en.srt, so that players show their language.",
-    "languages": "The languages to choose from when the language is detected.",
+    "languages": "The languages to choose from when that of speech is detected; for OCR, see docs/models.md.",
     "length_penalty": "Preference of the search for long texts, from 0 to 1.",
     "logprob_threshold": "Decode text again whose mean log probability is lower than this.",
     "max_line_count": "Lines in a subtitle.",

@@ -26,7 +26,7 @@ from processors.contract import (
     Progress,
     Work,
 )
-from processors.ocr import layout, reading_order
+from processors.ocr import layout, reading_order, weights
 from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
 from processors.ocr.layout import TextBox
 from processors.ocr.models import model_name
@@ -62,8 +62,19 @@ class ReadOptions(statements.CsvOptions):
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
     min_row_confidence: float = Field(default=0.7, ge=0, le=1)  # of a statement's row: its least certain word
     text_layer: Literal["auto", "never"] = "auto"  # "never": use OCR even for PDF pages with a text layer
+    languages: tuple[str, ...] = ()  # beyond those of the built-in model: see `weights.LANGUAGES`
     second_reading: Literal["auto", "always", "never"] = "auto"  # of a statement's pages; auto: if something disagrees
     remember_layouts: bool = True  # of statements whose balances confirm how they were read, for later statements
+
+    @model_validator(mode="after")
+    def _check_languages(self) -> "ReadOptions":
+        if unknown := [name for name in self.languages if name not in weights.LANGUAGES]:
+            known = ", ".join(sorted(weights.LANGUAGES))
+            raise ValueError(
+                f"no OCR model for {', '.join(unknown)}; choose from: {known}. "
+                "Latin script, Chinese and Japanese need none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_formats(self) -> "ReadOptions":
@@ -81,7 +92,7 @@ class Ocr(Processor):
 
     def load(self, options: OcrOptions, models: Path, progress: Progress) -> Loaded:
         malloc.keep()
-        self._threads = options.threads
+        self._threads, self._models = options.threads, models
         return Loaded(engine="rapidocr", model=model_name(), device="cpu")
 
     @cached_property
@@ -90,6 +101,10 @@ class Ocr(Processor):
         from processors.ocr.engine import RapidOcrEngine
 
         return RapidOcrEngine.load(self._threads)
+
+    def _engine_with(self, others: Sequence[Path]) -> "RapidOcrEngine":
+        self._engine.use(others)
+        return self._engine
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
         """Read every page; report those that cannot be decoded.
@@ -120,7 +135,8 @@ class Ocr(Processor):
     def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
         """The pages, and what the file contains that is on none of them."""
         options, read = work.options, []
-        self._reader = PageReader(lambda: self._engine, options.text_layer)
+        others = weights.find_for(options.languages, self._models)
+        self._reader = PageReader(lambda: self._engine_with(others), options.text_layer)
         with _opened(work) as opened:
             for number in range(1, opened.total + 1):
                 was_rotated = bool(read and read[-1].rotation)

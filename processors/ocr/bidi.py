@@ -35,5 +35,13 @@ def logical_order(words: Sequence[tuple[str, Word]]) -> list[Word]:
     return found + latin
 
 
+def from_visual(text: str) -> str:
+    """The text of a line in logical order, from its characters from left to right; unchanged if it is not Arabic."""
+    if not is_right_to_left([text]):
+        return text
+    words = [word[::-1] if has_right_to_left(word) else word for word in text.split()]
+    return " ".join(logical_order([(word, word) for word in words]))
+
+
 def _is_left_to_right(text: str) -> bool:
     return not has_right_to_left(text) and any(unicodedata.bidirectional(char) == "L" for char in text)

@@ -29,7 +29,7 @@ def count_unknown(read: Sequence[Recognized]) -> int:
 
 def _has_unknown(line: Recognized) -> bool:
     is_torn = line.glyphs >= 2 * _LEAST_GLYPHS and line.unread >= max(2, _UNREAD_SHARE * line.glyphs)
-    return is_torn or _is_half_known(line.box.text)
+    return is_torn or line.is_built_in and _is_half_known(line.box.text)
 
 
 def _is_half_known(text: str) -> bool:

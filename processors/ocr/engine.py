@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from processors.ocr.recognition import Recognized, recognize
 
 if TYPE_CHECKING:
     from PIL import Image
+    from rapidocr.ch_ppocr_rec import TextRecognizer
 
 _GOOD_CONFIDENCE = 0.85  # of upright text: 0.95 and more; upside down: 0.5 to 0.8
 _FEW_CHARACTERS = 20  # too few to judge the orientation
@@ -36,6 +38,7 @@ _AGAIN_SCALE = 0.7  # of the size of the first reading
 _LEAST_CONFIDENCE = 0.5  # what has less is mostly dirt and pictures: reported, not used
 _SURE = 0.8  # of a line that detection overlooked
 _MOST_MISSED = 40  # lines
+_BLANK = np.full((64, 64, 3), 255, np.uint8)
 
 Area = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
@@ -63,9 +66,11 @@ class _Found:
 class RapidOcrEngine:
     """The detection and recognition models, loaded."""
 
-    def __init__(self, engine: RapidOCR, model_name: str):
-        self._rapidocr = engine
-        self.model_name = model_name
+    def __init__(self, engine: RapidOCR, threads: int | None):
+        self._rapidocr, self._threads = engine, threads
+        self.model_name = model_name()
+        self._loaded: dict[Path, TextRecognizer] = {}
+        self._others: list[TextRecognizer] = []
 
     @classmethod
     def load(cls, threads: int | None) -> "RapidOcrEngine":
@@ -76,22 +81,19 @@ class RapidOcrEngine:
         Raises:
             Unavailable: rapidocr was installed without its models.
         """
-        threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or -1
-        detection, recognition = (find_model(task) for task in ("det", "rec"))
-        parameters = {
-            "Global.log_level": "error",
-            "Global.text_score": 0.0,  # rapidocr silently drops text below it
-            "Global.use_cls": False,  # of single lines; read_upright rotates pages
-            "Det.limit_side_len": 32,  # `_scale` decides
-            "Det.model_path": str(detection),  # named, as rapidocr would download what it does not find
-            "Rec.model_path": str(recognition),
-            # above the number of cores rapidocr ignores it, and uses them all
-            "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
-        }
-        engine = cls(RapidOCR(params=parameters), model_name())
-        engine._rapidocr(np.full((64, 64, 3), 255, np.uint8))
-        engine._rapidocr(np.full((64, 64, 3), 255, np.uint8), use_det=False)
-        return engine
+        opened = RapidOCR(params=_parameters(threads, find_model("det"), find_model("rec")))
+        opened(_BLANK, use_det=True)
+        opened(_BLANK, use_det=False)
+        return cls(opened, threads)
+
+    def use(self, models: Sequence[Path]) -> None:
+        """From now on, also use these recognition models, for lines that the built-in one does not read for certain."""
+        for path in models:
+            if path not in self._loaded:
+                opened = RapidOCR(params=_parameters(self._threads, find_model("det"), path))
+                opened(_BLANK, use_det=False)
+                self._loaded[path] = opened.text_rec
+        self._others = [self._loaded[path] for path in models]
 
     def read_upright(self, image: "Image.Image", *, may_be_rotated: bool = False) -> "OcrResult":
         """Read an RGB image, rotated upright.
@@ -152,10 +154,10 @@ class RapidOcrEngine:
             return _Found([], [], 0, 0)
         boxes = separate(self._detect_in(image, area, scale or _scale(ink, area)), ink)
         pixels = _bgr(image)
-        model = self._rapidocr.text_rec
-        read = recognize(model, pixels, boxes, ink)
+        models = [self._rapidocr.text_rec, *self._others]
+        read = recognize(models, pixels, boxes, ink)
         missed = find_lines_outside(ink, [bounds_of(box) for box in boxes])[:_MOST_MISSED]
-        second = recognize(model, pixels, [_padded(line, image.size) for line in missed], ink)
+        second = recognize(models, pixels, [_padded(line, image.size) for line in missed], ink)
         read += [each for each in second if each.box.confidence >= _SURE and each.box.text.strip()]
         unread = [each for each in second if not (each.box.confidence >= _SURE and each.box.text.strip())]
         return _sort(read, unread)
@@ -167,6 +169,20 @@ class RapidOcrEngine:
         if found.boxes is None:
             return []
         return [[(x + area[0], y + area[1]) for x, y in np.asarray(box) * factor] for box in found.boxes]
+
+
+def _parameters(threads: int | None, detection: Path, recognition: Path) -> dict[str, object]:
+    threads = threads or int(os.environ.get("OMP_NUM_THREADS", "0")) or -1
+    return {
+        "Global.log_level": "error",
+        "Global.text_score": 0.0,  # rapidocr silently drops text below it
+        "Global.use_cls": False,  # of single lines; read_upright rotates pages
+        "Det.limit_side_len": 32,  # `_scale` decides
+        "Det.model_path": str(detection),  # named, as rapidocr would download what it does not find
+        "Rec.model_path": str(recognition),
+        # above the number of cores rapidocr ignores it, and uses them all
+        "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
+    }
 
 
 def _prepared(image: "Image.Image", area: Area, scale: float) -> tuple[np.ndarray, np.ndarray]:

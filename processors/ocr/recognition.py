@@ -1,13 +1,13 @@
 """The recognition model on lines of text: their text, and how much of their ink became characters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from processors.ocr import ink
+from processors.ocr import bidi, ink
 from processors.ocr.boxes import Quad, bounds_of, height_of, width_of
 from processors.ocr.layout import TextBox
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _UPRIGHT, _TURNED = 1.5, 2.2  # times as high as wide; between the two, a box as high as a line is upright
 _AT = 0.15  # box heights between a glyph and its character
 _LEAST_WIDTH = 0.2  # box heights; a narrower glyph is a stroke of another, or a speck
+_MARGIN = 0.05  # box heights above and below: the model, which sees all lines equally high, takes less time for it
+_CERTAIN = 0.95  # confidence
 _LONGEST = 150  # box heights: a longer line is squeezed, as the model takes memory for each pixel of its length
 _DOWN, _UP = (1, 2, 3, 0), (3, 0, 1, 2)  # corners of text that runs down or up, clockwise from its own upper left
 
@@ -26,15 +28,39 @@ class Recognized:
     box: TextBox
     glyphs: int  # found in the ink of the line; 0 if it was not measured
     unread: int  # of them without a character
+    is_built_in: bool = True  # read by the model of RapidOCR's wheel
 
 
-def recognize(model: "TextRecognizer", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink) -> list[Recognized]:
-    """The text in each box of a BGR image."""
+def recognize(
+    models: "Sequence[TextRecognizer]", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink
+) -> list[Recognized]:
+    """The text in each box of a BGR image. A line that the first model does not read for certain is read by all."""
+    first, *others = models
+    read = _recognize(first, image, quads, found)
+    doubtful = [number for number, each in enumerate(read) if others and _is_doubtful(each)]
+    for model in others:
+        again = _recognize(model, image, [quads[number] for number in doubtful], found)
+        for number, other in zip(doubtful, again, strict=True):
+            logical = replace(other.box, text=bidi.from_visual(other.box.text))
+            read[number] = max(read[number], replace(other, box=logical, is_built_in=False), key=_certainty)
+    return read
+
+
+def _is_doubtful(line: Recognized) -> bool:
+    return not line.box.confidence >= _CERTAIN or line.unread > 0 or not line.box.text.strip()
+
+
+def _certainty(line: Recognized) -> float:
+    """The characters, weighted so that a guess counts for little."""
+    return len(line.box.text.strip()) * line.box.confidence**4
+
+
+def _recognize(model: "TextRecognizer", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink) -> list[Recognized]:
     height = float(np.median([height_of(quad) for quad in quads])) if quads else 0.0
     tried = [[quad] if not _is_turned(quad, height) else [_corners(quad, _DOWN), _corners(quad, _UP)] for quad in quads]
     results = iter(_run(model, [_crop(image, quad) for each in tried for quad in each]))
     read = [[_recognized(quad, *next(results), found) for quad in each] for each in tried]
-    return [max(each, key=lambda one: len(one.box.text) * one.box.confidence**4) for each in read]
+    return [max(each, key=_certainty) for each in read]
 
 
 def _run(model: "TextRecognizer", crops: list[np.ndarray]) -> list[tuple[str, float, list[float]]]:
@@ -77,6 +103,8 @@ def _corners(quad: Quad, numbers: Sequence[int]) -> Quad:
 def _crop(image: np.ndarray, quad: Quad) -> np.ndarray:
     height = max(1, round(height_of(quad)))
     width = max(1, min(round(width_of(quad)), _LONGEST * height))
-    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    margin = round(_MARGIN * height)
+    target = np.array([[0, margin], [width, margin], [width, margin + height], [0, margin + height]], np.float32)
     matrix = cv2.getPerspectiveTransform(np.array(quad, np.float32), target)
-    return cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    size = width, height + 2 * margin
+    return cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
