@@ -12,9 +12,8 @@ from processors.whisper.weights import catalog
 
 _REPEATS = 4  # the same segment so many times in a row is a loop, not emphasis
 _BRIEF_SECONDS, _SURE_OF_BRIEF = 3.0, 0.8  # of so little speech, a language must be more probable
-_ENGLISH_LOGPROB = (
-    -0.65
-)  # mean of a text: with tiny.en clear English reaches -0.2 to -0.5, other languages -0.7 to -1.2
+# Mean of a text: with tiny.en clear English reaches -0.2 to -0.7, other languages -0.85 to -3.5.
+_ENGLISH_LOGPROB, _ENGLISH_LOGPROB_OF_BRIEF = -0.8, -1.5
 _MISSING_SHARE, _MISSING_SECONDS = 0.02, 0.5  # both must be exceeded: encoders pad and trim by up to 0.1 s
 # Of the text: single windows of clear speech reach a no_speech_prob of 0.87 with small models.
 _NO_VOICE_SHARE = 0.5
@@ -138,8 +137,9 @@ def _other_parts(found: Transcript, options: TranscribeOptions) -> Iterable[str]
 def _english_only(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if not (found.model_knows_english_only and found.has_words):
         return
-    tag, sure = found.track_language, _mean_logprob(found)
-    if tag not in (None, "en") or sure < _ENGLISH_LOGPROB:
+    tag, is_brief = found.track_language, 0 < found.spoken_seconds < _BRIEF_SECONDS
+    limit = _ENGLISH_LOGPROB_OF_BRIEF if is_brief else _ENGLISH_LOGPROB
+    if tag not in (None, "en") or _mean_logprob(found) < limit:
         why = f"the file says {_name(tag)}" if tag not in (None, "en") else "it is unsure of most words"
         yield (
             f"The model knows English only, and {why}: if another language is spoken, the text is wrong. "

@@ -216,13 +216,25 @@ def test_impossible_languages_are_refused(wrong):
 
 
 @pytest.mark.parametrize(
-    ("logprob", "tag", "reason"),
-    [(-0.3, None, ""), (-0.3, "en", ""), (-0.9, None, "unsure of most words"), (-0.3, "de", "the file says German")],
+    ("logprob", "spoken", "tag", "reason"),
+    [
+        (-0.3, 9.0, None, ""),
+        (-0.3, 9.0, "en", ""),
+        (-0.9, 9.0, None, "unsure of most words"),
+        (-0.9, 2.0, None, ""),
+        (-2.8, 2.0, None, "unsure of most words"),
+        (-0.3, 9.0, "de", "the file says German"),
+    ],
 )
-def test_english_only_model_reports_other_speech(logprob, tag, reason):
+def test_english_only_model_reports_other_speech(logprob, spoken, tag, reason):
     segment = Segment(start=0.0, end=4.0, text=" Some words.", avg_logprob=logprob)
     found = transcript.Transcript(
-        segments=(segment,), language="en", seconds=4.0, model_knows_english_only=True, track_language=tag
+        segments=(segment,),
+        language="en",
+        seconds=4.0,
+        spoken_seconds=spoken,
+        model_knows_english_only=True,
+        track_language=tag,
     )
     reasons = [each for each in review.reasons(found, TranscribeOptions()) if "English only" in each]
     assert bool(reasons) == bool(reason) and reason in " ".join(reasons)
