@@ -21,7 +21,7 @@ from daemon.web.errors import WebError
 
 INCOMING = ".incoming"
 MAX_UPLOADS = 64  # at once
-_BUFFER_BYTES = 1 << 20  # collected before a write
+_BUFFER_BYTES = 256 << 10  # collected before a write
 _CHECK_BYTES = 64 << 20  # between two looks at the free space
 _NAME_BYTES = 200  # leaves room for a number and the suffix of a sidecar
 
