@@ -135,7 +135,7 @@ class Ocr(Processor):
     def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
         """The pages, and what the file contains that is on none of them."""
         options, read = work.options, []
-        others = weights.find_for(options.languages, self._models)
+        others = weights.find_for(options.languages, self._models) if options.languages else ()
         self._reader = PageReader(lambda: self._engine_with(others), options.text_layer)
         with _opened(work) as opened:
             for number in range(1, opened.total + 1):
