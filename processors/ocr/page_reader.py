@@ -25,6 +25,7 @@ _LARGEST_REST = 0.35  # share of a page: more of it is read as a page
 _SAMPLED_WORDS = 8  # of a font in doubt
 _CONFIRMED = 0.6  # share of the characters in doubt that OCR also reads
 _SURE = 0.75  # confidence of OCR that is believed against a text layer
+_SAME_PLACE = 0.5  # of the area of a box
 _MARGIN = 4  # pixels around a word
 
 
@@ -58,14 +59,15 @@ class PageReader:
             return self._by_ocr(page, rest, verdict.kept, was_rotated)
         found = self._regions.read(rest, regions)
         read, boxes = _from_layer(page, verdict.kept)
+        new = [box for box in found.boxes if not _is_drawn_twice(box, verdict.kept)]
         read = replace(
             read,
-            source=_source(boxes, found.boxes),
+            source=_source(boxes, new),
             uncertain=tuple(found.uncertain),
             unread=found.unread,
             unknown=found.unknown,
         )
-        return read, [*boxes, *found.boxes]
+        return read, [*boxes, *new]
 
     def read_as_one(self, page: Page, was_rotated: bool) -> tuple[PageText, Sequence[TextBox]]:
         """The same from one source, as the readers of tables need it: the text layer, or OCR."""
@@ -141,6 +143,17 @@ def _matching(layer: str, read: str, characters: str) -> int:
     """How many of these characters of `layer` stand at the same place in what OCR read."""
     blocks = SequenceMatcher(None, layer.casefold(), read.casefold(), autojunk=False).get_matching_blocks()
     return sum(character in characters for block in blocks for character in layer[block.a : block.a + block.size])
+
+
+def _is_drawn_twice(box: TextBox, words: Sequence[PlacedWord]) -> bool:
+    """True if words of the layer are in the same place, as of a shadow or of type that is made bold so."""
+    xs, ys = zip(*box.corners, strict=True)
+    left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
+    shared = 0.0
+    for word in words:
+        across, down = min(right, word.right) - max(left, word.left), min(bottom, word.bottom) - max(top, word.top)
+        shared += max(0.0, across) * max(0.0, down)
+    return shared > _SAME_PLACE * (right - left) * (bottom - top)
 
 
 def _boxes(doubts: Sequence[Doubt]) -> list[Box]:

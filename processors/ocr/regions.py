@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from processors.ocr.engine import RapidOcrEngine
 
 _LARGE = 400  # pixels, of both sides: such a part may be a picture of a page, and rotated
+_TALL, _LEAST_WIDTH = 3, 24  # heights to a width, and pixels: such a part may be a line of text that is rotated
 _SHEET_WIDTH = 736  # rapidocr enlarges a narrower picture to this width, with its letters
 _SHEET_HEIGHT = 2400
 _GAP = 32  # pixels between two parts on a sheet
@@ -50,7 +51,7 @@ class RegionReader:
         parts = [image.crop(tuple(round(side) for side in region)) for region in regions]
         keys = [(part.size, part.tobytes()) for part in parts]
         new = {key: part for key, part in zip(keys, parts, strict=True) if key not in self._known}
-        small = {key: part for key, part in new.items() if min(part.size) < _LARGE}
+        small = {key: part for key, part in new.items() if not _may_be_rotated(part)}
         for key, part in new.items():
             if key not in small:
                 self._known[key] = self._read_large(part)
@@ -85,6 +86,10 @@ class RegionReader:
             readings[slots[0].part].unread += found.unread
             readings[slots[0].part].unknown += found.unknown
         return readings
+
+
+def _may_be_rotated(part: "Image.Image") -> bool:
+    return min(part.size) >= _LARGE or (part.height >= _TALL * part.width and part.width >= _LEAST_WIDTH)
 
 
 def _slot_of(box: TextBox, slots: Sequence[_Slot]) -> _Slot:

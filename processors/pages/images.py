@@ -4,13 +4,15 @@ pypdfium2 is imported on first use.
 """
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from processors.pages import jpeg
+from processors.pages.layer import to_pixels
+from processors.pages.page import Box
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
@@ -21,6 +23,7 @@ _MOST_IMAGES = 5000  # of a page
 _LEAST_AREA = 0.01  # share of the page; damage of a smaller image is not looked for
 _LOSSLESS = {"FlateDecode", "LZWDecode", "ASCII85Decode", "ASCIIHexDecode", "RunLengthDecode"}
 _COMPLETE = 0.98  # of the data of an image
+_LARGEST_PART = 0.3  # share of the page
 _GRID = 200  # cells a side, to add up images that overlap
 
 
@@ -53,6 +56,25 @@ def picture_share(page: "PdfPage", images: list[PlacedImage]) -> float:
         columns = slice(_cell((left - page_left) * across), _cell((right - page_left) * across))
         covered[_cell((bottom - page_bottom) * up) : _cell((top - page_bottom) * up), columns] = True
     return float(covered.mean())
+
+
+def find_beneath(page: "PdfPage", images: list[PlacedImage], parts: Sequence[Box], scale: float) -> list[Box]:
+    """The places of images in which some of the parts are, in pixels: an image is read as one, as it may be rotated."""
+    if not images or not parts:
+        return []
+    places = to_pixels(page, np.array([image.box for image in images]), scale)
+    width, height = (side * scale for side in page.get_size())
+    found = []
+    for left, top, right, bottom in places.tolist():
+        place = max(0.0, left), max(0.0, top), min(width, right), min(height, bottom)
+        is_part = (place[2] - place[0]) * (place[3] - place[1]) <= _LARGEST_PART * width * height
+        if is_part and any(_overlap(place, part) for part in parts):
+            found.append(place)
+    return found
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _cell(position: float) -> int:

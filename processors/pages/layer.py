@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfPage, PdfTextPage
 
 _FINE = 1000  # device units per point, as pdfium returns integers
-_VISIBLE = 12  # of 255: the least difference from its background that a person sees
+_VISIBLE = 8  # of 255: the least difference from its background that a person sees
 _BAND = 0.25  # of a letter's height at the top and bottom that may show beside what covers it
 _IDEOGRAPHS = "\u2e80"  # and above: some have nothing in their middle, such as U+4E8C, two strokes
 _SPARSE = 8  # pixels from one to the next that show the color of the paper

@@ -91,7 +91,7 @@ class _PdfPages:
         from PIL import Image
 
         from processors.pages.content import read_content, render
-        from processors.pages.images import find_damage, find_images, picture_share
+        from processors.pages.images import find_beneath, find_damage, find_images, picture_share
 
         width, height = (points * self._dpi / _POINTS_PER_INCH for points in page.get_size())
         if width <= 0 or height <= 0:
@@ -117,5 +117,5 @@ class _PdfPages:
             doubts=content.doubts,
             picture_share=picture_share(page, images),
             rest=reduce(Image.fromarray(content.rest), self._max_pixels),
-            unread=content.unread,
+            unread=(*content.unread, *find_beneath(page, images, content.unread, scale)),
         )

@@ -148,6 +148,20 @@ def test_picture_over_text_hides_it(read):
     assert review == ("page 1: text that is covered or switched off was left out: 16 characters",)
 
 
+def test_text_that_is_drawn_twice_is_read_once(read):
+    bold = show("Bold by two") + show("Bold by two", x=60.3)
+    assert read(one_page(bold))[0] == ["Bold by two"]
+
+
+def test_picture_that_is_rotated_is_read(read):
+    picture = Image.new("L", (1000, 160), "white")
+    ImageDraw.Draw(picture).text((30, 20), "Rotated inside the page", fill="black", font_size=40)
+    content = show("Upright") + "q 64 0 0 400 60 200 cm /I0 Do Q"
+    turned = image(picture.rotate(90, expand=True))
+    found, review, _ = read(one_page(content, turned, resources=b"/XObject << /I0 6 0 R >>"))
+    assert sorted(found) == ["Rotated inside the page", "Upright"] and review == ()
+
+
 def test_logo_that_returns_is_read_once(ocr: Ocr, read, monkeypatch):
     calls = []
     real = ocr._engine.read_part
