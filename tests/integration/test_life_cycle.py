@@ -156,6 +156,7 @@ def test_ignored_names_and_irregular_files_stay_in_the_inbox(place: Place):
         "folder",
         "socket.txt",
         ".taken",
+        ".incoming",
     }
     assert secret.read_text() == "not yours"
 
