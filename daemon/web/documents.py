@@ -1,12 +1,12 @@
 """The JSON files of results, as the console shows them. People edit results: what does not fit is not shown as one."""
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from daemon.web.errors import WebError
 from daemon.web.results import Result, ResultFile
@@ -18,7 +18,10 @@ _PARAGRAPH_SECONDS = 60.0
 UNCERTAIN_WORD = 0.5  # a probability below it is marked
 UNCERTAIN_PIECE = 0.8
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom in fractions of the page
+_MOST = 1e9  # of every number: more seconds, pixels or pages than any document has
+Number = Annotated[float, Field(ge=-_MOST, le=_MOST, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=-_MOST, le=_MOST)]
+Box = tuple[Number, Number, Number, Number]  # left, top, right, bottom in fractions of the page
 
 
 class _Part(BaseModel):
@@ -29,7 +32,7 @@ class _Part(BaseModel):
 
 
 class StatementRow(_Part):
-    page: int = 1
+    page: Count = 1
     date: str | None = None
     description: str = ""
     reference: str = ""
@@ -59,7 +62,7 @@ class Account(_Part):
 
 
 class Unread(_Part):
-    page: int = 1
+    page: Count = 1
     text: str = ""
     why: str = ""
     box: Box | None = None
@@ -80,7 +83,7 @@ class Statement(_Part):
 class Item(_Part):
     description: str = ""
     price: str | None = None
-    page: int = 1
+    page: Count = 1
 
 
 class Receipt(_Part):
@@ -126,8 +129,8 @@ class Invoice(_Part):
 
 class Piece(_Part):
     text: str = ""
-    confidence: float | None = None
-    box: list[tuple[float, float]] = []  # corners in pixels of the page
+    confidence: Number | None = None
+    box: list[tuple[Number, Number]] = []  # corners in pixels of the page
 
 
 class Line(_Part):
@@ -136,10 +139,10 @@ class Line(_Part):
 
 
 class TextPage(_Part):
-    number: int
-    width: int = 0
-    height: int = 0
-    turned: int = 0  # degrees clockwise by which the page was turned before it was read
+    number: Count
+    width: Count = 0
+    height: Count = 0
+    turned: Count = 0  # degrees clockwise by which the page was turned before it was read
     error: str | None = None
     lines: list[Line]
 
@@ -156,21 +159,21 @@ class TextPages(_Part):
 
 class Word(_Part):
     word: str = ""
-    start: float = 0.0
-    probability: float = 1.0
+    start: Number = 0.0
+    probability: Number = 1.0
 
 
 class Segment(_Part):
-    start: float
-    end: float
+    start: Number
+    end: Number
     text: str = ""
-    channel: int | None = None
+    channel: Count | None = None
     words: list[Word] = []
 
 
 class Gap(_Part):
-    start: float
-    end: float
+    start: Number
+    end: Number
 
 
 class Transcript(_Part):
@@ -179,7 +182,7 @@ class Transcript(_Part):
     kind: Literal["transcript"] = "transcript"
     segments: list[Segment]
     language: str | None = None
-    seconds: float = 0.0
+    seconds: Number = 0.0
     gaps: list[Gap] = []
     passed_over: list[Gap] = []
 
@@ -212,8 +215,8 @@ def load(result: Result) -> Document | None:
         if (content := _read(result, file, _MAX_BYTES)) is None:
             continue
         try:
-            data = json.loads(content)
-        except (ValueError, RecursionError):
+            data = from_json(content, allow_inf_nan=False)
+        except ValueError:  # also for text that is not valid Unicode
             continue
         for model in _MODELS:
             try:

@@ -9,6 +9,7 @@ from babel import Locale, UnknownLocaleError, dates, numbers
 _DEFAULT = "en_GB"
 _MOST_TAGS = 10  # of a header
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_MOST_DIGITS = 30  # of an amount of money: people edit results, and 1E+999999 has a million
 
 
 def locale_of(accept_language: str) -> str:
@@ -46,18 +47,14 @@ class Formats:
         """One column for both: −845.00 or +300.00."""
         if debit is None and credit is None:
             return ""
-        try:
-            value = Decimal(credit or 0) - Decimal(debit or 0)
-        except InvalidOperation:
+        added, taken = amount_of(credit or "0"), amount_of(debit or "0")
+        if added is None or taken is None:
             return ""
-        return self._amount(str(value), "+#,##0.{0};\u2212#,##0.{0}")
+        return self._amount(str(added - taken), "+#,##0.{0};\u2212#,##0.{0}")
 
     def _amount(self, value: str | None, pattern: str) -> str:
-        try:
-            amount = Decimal(value) if value is not None else None
-        except InvalidOperation:
-            return ""
-        if amount is None or not amount.is_finite():
+        amount = amount_of(value)
+        if amount is None:
             return ""
         exponent = amount.as_tuple().exponent
         decimals = max(0, -exponent) if isinstance(exponent, int) else 0
@@ -126,7 +123,23 @@ class Formats:
         return str(Locale("en").languages.get(code, code))
 
     def percent(self, share: float) -> str:
-        return numbers.format_percent(share, locale=self.locale)
+        """A share of one, in whole percents."""
+        return _percent(round(share, 2), str(self.locale))
+
+
+@functools.lru_cache(maxsize=1024)  # a transcript has a share for each word
+def _percent(share: float, locale: str) -> str:
+    return numbers.format_percent(share, locale=Locale.parse(locale))
+
+
+def amount_of(text: str | None) -> Decimal | None:
+    """The amount of money in `text`; None: there is none, or it has too many digits."""
+    try:
+        amount = Decimal(text) if text is not None and len(text) <= 2 * _MOST_DIGITS else None
+    except InvalidOperation:
+        return None
+    is_sane = amount is not None and amount.is_finite() and abs(amount.adjusted()) <= _MOST_DIGITS
+    return amount if is_sane else None
 
 
 def clock_of(seconds: float) -> str:

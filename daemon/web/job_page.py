@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -14,13 +14,15 @@ from daemon.queue.rows import EventRow, JobRow
 from daemon.web import documents, results, rows
 from daemon.web.backend import Backend, backend_of
 from daemon.web.errors import WebError
-from daemon.web.formats import Formats, clock_of
+from daemon.web.formats import Formats, amount_of, clock_of
 from daemon.web.jobs import file_href, find_row, job_facts
 from daemon.web.templating import base_of, formats_of, render_values, status_of
 
 _LABELS = {".xlsx": "Excel", ".md": "Markdown", ".txt": "Text"}
 _ORDER = (".xlsx", ".csv", ".ofx", ".srt", ".vtt", ".txt", ".md", ".tsv", ".json")
 _MOST_PAGE_LINKS = 40
+
+Loaded = tuple[results.Result | None, documents.Document | None, str | None]  # with its document, or its text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +69,29 @@ class ShownPiece:
 
 
 async def job_page(request: Request) -> Response:
-    backend, formats = backend_of(request), formats_of(request)
-    row = await find_row(request)
-    result, document, text = await to_thread.run_sync(_load, row, backend)
+    backend, row = backend_of(request), await find_row(request)
+    loaded = await to_thread.run_sync(_load, row, backend)
+    events = await backend.read(lambda log: log.events(row["id"]))
     status = await status_of(backend)
+    around = {
+        "tab": "jobs",
+        "reviews": (await backend.read(lambda log: log.tallies()))["review"],
+        "available": status is not None,
+        "closed": status.closed if status else None,
+    }
+
+    def render() -> Response:  # in a thread: a long transcript takes seconds, and others wait for this process
+        return render_values(request, "job.html", _values(request, row, loaded, events) | around)
+
+    return await to_thread.run_sync(render)
+
+
+def _values(request: Request, row: JobRow, loaded: Loaded, events: Sequence[EventRow]) -> dict[str, object]:
+    """What the page shows of the job."""
+    backend, formats = backend_of(request), formats_of(request)
+    result, document, text = loaded
     pages = min(row["pages"] or 1, 10_000)
     page = _page_number(request, pages)
-    events = await backend.read(lambda log: log.events(row["id"]))
     has_original = result is not None and result.original is not None
     values: dict[str, object] = {
         "row": row,
@@ -103,16 +121,10 @@ async def job_page(request: Request) -> Response:
             values |= _text_pages(document, page)
         case documents.Transcript():
             values |= _transcript(document, formats)
-    values |= {
-        "tab": "jobs",
-        "reviews": (await backend.read(lambda log: log.tallies()))["review"],
-        "available": status is not None,
-        "closed": status.closed if status else None,
-    }
-    return render_values(request, "job.html", values)
+    return values
 
 
-def _load(row: JobRow, backend: Backend) -> tuple[results.Result | None, documents.Document | None, str | None]:
+def _load(row: JobRow, backend: Backend) -> Loaded:
     result = results.find(row, backend.settings)
     if result is None or row["state"] != "done":
         return result, None, None
@@ -246,13 +258,8 @@ def _statement(document: documents.Statement, page: int) -> dict[str, object]:
 
 
 def _total(amounts: Iterable[str | None]) -> str:
-    total = Decimal("0.00")
-    for amount in amounts:
-        try:
-            total += Decimal(amount or 0)
-        except InvalidOperation:
-            continue
-    return str(total)
+    found = (amount_of(amount) for amount in amounts)
+    return str(sum((amount for amount in found if amount is not None), Decimal("0.00")))
 
 
 def _corners(box: documents.Box) -> str:

@@ -151,6 +151,7 @@ async def job_document(request: Request, backend: Backend, row: JobRow) -> dict[
     def history(log: JobLog) -> Mapping[str, object]:
         return {"attempts_made": log.attempts(row["id"]), "events": log.events(row["id"])}
 
+    details = result.facts.get("details") if result else None
     running = next((job for job in backend.events.running if job.job == row["id"]), None)
     files = [
         {"name": each.name, "size_bytes": each.size_bytes, "sha256": each.sha256, "href": file_href(base, each.name)}
@@ -161,7 +162,7 @@ async def job_document(request: Request, backend: Backend, row: JobRow) -> dict[
         "progress": running.progress.to_wire() if running and running.progress else None,
         "files": files,
         "original": {"href": f"{base}/original"} if result and result.original else None,
-        "details": result.facts.get("details") if result else None,
+        "details": details if results.is_unicode(details) else None,
         **await backend.read(history),
     }
 

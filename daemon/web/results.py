@@ -4,6 +4,7 @@ No path is built from a request. A client names a file; it is served only if res
 that name, and it is opened below the outbox without following links.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,16 +93,25 @@ def _listed(files: object) -> list[ResultFile]:
     found = []
     for entry in files if isinstance(files, list) else ():
         name = entry.get("name") if isinstance(entry, dict) else None
-        if isinstance(name, str) and name and names.is_safe_relative(name):
+        if isinstance(name, str) and name and names.is_safe_relative(name) and is_unicode(name):
             size, checksum = entry.get("size_bytes"), entry.get("sha256")
             found.append(
                 ResultFile(
                     name=name,
-                    size_bytes=size if isinstance(size, int) else None,
+                    size_bytes=size if isinstance(size, int) and 0 <= size < 2**63 else None,
                     sha256=checksum if isinstance(checksum, str) else None,
                 )
             )
     return found
+
+
+def is_unicode(value: object) -> bool:
+    """False if a text in a value of JSON has half of a surrogate pair, which cannot be sent."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _original(where: object, folder: Path, settings: Settings) -> tuple[Path, Path] | None:

@@ -75,7 +75,8 @@ def render_values(request: Request, template: str, values: Mapping[str, object],
         "tab": "",
         **values,
     }
-    return HTMLResponse(_TEMPLATES.get_template(template).render(context), status)
+    page = _TEMPLATES.get_template(template).render(context)
+    return HTMLResponse(page.encode(errors="replace"), status)  # people edit results: half of a surrogate pair
 
 
 def wants_page(request: Request) -> bool:

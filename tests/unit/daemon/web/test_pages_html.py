@@ -134,6 +134,51 @@ def test_edited_document_is_not_shown_and_breaks_nothing(content: str, site: Sit
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        '{"segments": [{"start": NaN, "end": 1}]}',
+        '{"segments": [], "gaps": [{"start": 0, "end": 1e999}]}',
+        '{"segments": [{"start": 0, "end": 1, "text": "\\ud800"}]}',
+        '{"pages": [{"number": 1, "width": 1%s, "height": 5, "lines": []}]}' % ("0" * 400),
+    ],
+)
+def test_document_with_impossible_numbers_or_texts_is_not_shown(content: str, site: Site):
+    job = site.add(files={"x.json": content, "x.md": "the text"})
+    assert "the text" in page(site, f"/jobs/{job.id}")
+
+
+@pytest.mark.parametrize(
+    "amount", ["1E+999999", "9E-999999", "9E+999999999999999999", "sNaN", "Infinity", "9" * 10_000]
+)
+def test_impossible_amount_is_left_out(amount: str, site: Site):
+    row = {"debit": amount, "credit": amount, "balance": amount, "description": "Rent"}
+    statement = {"statements": [{"opening": amount, "rows": [row, row]}]}
+    receipt = {"shop": "Rent", "items": [{"price": amount}], "total": amount}
+    invoice = {"supplier": "Rent", "lines": [{"amount": amount}], "gross": amount}
+    for number, document in enumerate((statement, receipt, invoice)):
+        job = site.add(files={"x.json": json.dumps(document)}, result_path=f"result-{number}")
+        text = page(site, f"/jobs/{job.id}")
+        assert "Rent" in text
+        assert len(text) < 30_000
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"files": [{"name": "a.txt", "size_bytes": 10**30}, {"name": "b.txt", "size_bytes": -1}]},
+        {"files": [{"name": "\udcff.txt"}]},
+        {"details": "\ud800"},
+        {"options": {"a": "\ud800"}, "options_from": {"a": "config"}},
+    ],
+)
+def test_edited_result_is_a_page_and_a_document(facts: dict[str, object], site: Site):
+    job = site.add(files={})
+    (site.settings.outbox / "result" / "result.json").write_text(json.dumps({"job": job.id, **facts}))
+    assert "Downloads" in page(site, f"/jobs/{job.id}")
+    assert site.client.get(f"/api/v1/jobs/{job.id}").json()["id"] == job.id
+
+
+@pytest.mark.parametrize(
     "state", [JobState.QUEUED, JobState.RUNNING, JobState.FAILED, JobState.CANCELLED, JobState.DONE]
 )
 def test_job_page_of_every_state(state: JobState, site: Site):
