@@ -1,4 +1,4 @@
-"""Measure who speaks: the diarization error rate on conversations mixed from recordings of known speakers.
+"""Measure the diarization error rate on conversations mixed from recordings of known speakers.
 
 `python -m benchmarks.diarization --audio FOLDER [--models MODELS] [--write]` mixes conversations of two to four of the
 voices below, with turns of one to seven seconds, and writes benchmarks/SPEAKERS.md. The error rate is that of NIST's
@@ -124,12 +124,13 @@ def main() -> None:
     encoder = VoiceEncoder(weights.load(arguments.models, Progress(lambda message: None)))
     stretches = speech_of(arguments.audio, detector)
     lines = [
-        "# Who speaks",
+        "# Speaker diarization",
         "",
-        f"Diarization error rate (%) of conversations of {_SECONDS:.0f} s, mixed from recordings of {len(stretches)} "
-        "speakers, made by `python -m benchmarks.diarization`. The voice detector's errors count.",
+        f"Diarization error rate (%) for conversations of {_SECONDS:.0f} s, mixed from recordings of {len(stretches)} "
+        "speakers and measured by `python -m benchmarks.diarization`. The rate includes the errors of the voice "
+        "activity detector.",
         "",
-        "| speakers | conversations | number given | number found automatically | right number found |",
+        "| speakers | conversations | error, number given | error, number detected | correct number detected |",
         "| --- | --- | --- | --- | --- |",
     ]
     for speakers in (1, 2, 3, 4):

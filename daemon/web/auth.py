@@ -62,7 +62,7 @@ def _read_token(path: Path) -> str:
     if not is_private:
         raise _unusable(path, "may be read by other users")
     if len(token) < _FEWEST_CHARACTERS or not token.isascii() or not token.isprintable():
-        raise _unusable(path, f"does not hold a token of at least {_FEWEST_CHARACTERS} characters")
+        raise _unusable(path, f"does not contain a token of at least {_FEWEST_CHARACTERS} characters")
     return token
 
 

@@ -98,7 +98,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         async for chunk in request.stream():
             yield chunk
     except ClientDisconnect as error:
-        raise WebError(400, "cut_off", "The connection was lost before the end of the upload.") from error
+        raise WebError(400, "cut_off", "The connection broke before the end of the upload.") from error
 
 
 async def _read(request: Request, receiver: Receiver, file_fields: Collection[str], form: Form) -> None:
@@ -116,7 +116,7 @@ async def _read(request: Request, receiver: Receiver, file_fields: Collection[st
     except FormParserError as error:
         raise WebError(400, "bad_form", "The form is damaged.", "Send it again.") from error
     if not parts.is_complete:
-        raise WebError(400, "cut_off", "The form has no end.", "Send it again.")
+        raise WebError(400, "cut_off", "The form is incomplete.", "Send it again.")
 
 
 class _Parts:

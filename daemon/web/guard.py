@@ -87,9 +87,9 @@ class Guard:
         host = _host_of(connection.headers.get("host", ""))
         if host not in self._hosts and not _is_own_address(host, connection):
             fix = "Add the name to [web] hosts in config.toml."
-            raise WebError(421, "unknown_host", "This host name is not served here.", fix)
+            raise WebError(421, "unknown_host", "inboxd web does not serve this host name.", fix)
         if connection.scope["method"] not in _READS and not self._is_same_site(connection):
-            raise WebError(403, "other_site", "Another website may not do this.", "Open the console itself.")
+            raise WebError(403, "other_site", "Another website sent this request.", "Open the console itself.")
         path = inner_path(connection.scope)
         if not path.startswith(_OPEN) and not self._access.is_allowed(connection):
             fix = "Send it as `Authorization: Bearer TOKEN`; it is in the file web-token of the state folder."

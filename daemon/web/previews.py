@@ -93,7 +93,7 @@ async def _render(descriptor: int, number: int, media_type: str, turn: int) -> b
             process.kill()
             await process.wait()
     if status != 0 or len(picture) > _MAX_BYTES:
-        raise WebError(422, "no_preview", "This page cannot be shown.", "Download the original.")
+        raise WebError(422, "no_preview", "inboxd cannot show this page.", "Download the original.")
     return picture
 
 

@@ -80,7 +80,7 @@ def listed(row: JobRow, formats: Formats, running: Iterable[api.RunningJob]) -> 
 def _line(row: JobRow) -> str:
     match row["state"]:
         case "queued":
-            return row["waiting_for"] or "waits for its turn"
+            return row["waiting_for"] or "waiting for its turn"
         case "running" | "publishing":
             return "starts"
         case "failed" | "cancelled":

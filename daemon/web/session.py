@@ -30,7 +30,7 @@ async def login(request: Request) -> Response:
     access, to = backend_of(request).access, fields.get("to", "/")
     try:
         is_right = access.is_token(fields.get("token", "").strip(), address_of(request))
-        problem = "" if is_right else "That is not the token. Copy the whole line."
+        problem = "" if is_right else "The token is wrong. Copy the complete line from the file."
     except WebError as error:
         problem = str(error)
     if problem:

@@ -198,7 +198,7 @@ def _settings(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "Inbox", str(settings.inbox)
     yield "Outbox", str(settings.outbox)
     yield "Originals", _ORIGINALS[settings.folder("").originals]
-    yield "Retention", ", ".join(removed) or "nothing is removed"
+    yield "Retention", ", ".join(removed) or "inboxd removes nothing"
     yield "Models at once", str(settings.workers.at_once)
     yield "Active hours", settings.schedule.active or "always"
     yield "Largest upload", f"{settings.web.upload_max:,} bytes"

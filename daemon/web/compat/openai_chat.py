@@ -115,7 +115,7 @@ async def _read_chat(request: Request) -> _Chat:
     if chat.tools or chat.functions:
         raise WebError(400, "unsupported", "Tools are not supported.")
     if chat.n not in (None, 1):
-        raise bad_parameter("n", chat.n, "Only one answer is given.")
+        raise bad_parameter("n", chat.n, "inboxd gives one answer.")
     return chat
 
 
@@ -153,7 +153,7 @@ def _question(chat: _Chat) -> tuple[str, str, bytes]:
 def _decode(url: str) -> tuple[str, bytes]:
     found = _DATA_URL.match(url)
     if found is None:
-        fix = "inboxd fetches nothing: send the content, as data:image/png;base64,…"
+        fix = "inboxd fetches no URLs: send the content, as data:image/png;base64,…"
         raise WebError(400, "not_a_data_url", "Images and files must be data: URLs.", fix)
     try:
         return found[1].lower(), base64.b64decode(url[found.end() :], validate=True)

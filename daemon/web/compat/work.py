@@ -59,7 +59,7 @@ class Finished:
         with os.fdopen(self.result.open(name), "rb") as file:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
-            raise WebError(500, "too_large", f"{name} is too large for an answer.", "Download it: see /api/v1/jobs.")
+            raise WebError(500, "too_large", f"{name} is too large for a response.", "Download it: see /api/v1/jobs.")
         return content.decode(errors="replace")
 
 
@@ -137,7 +137,7 @@ async def finished(backend: Backend, row: JobRow) -> Finished:
         raise WebError(422, "no_recipe", row["excerpt"] or "No recipe reads this file.", headers=headers)
     result = await to_thread.run_sync(results.find, row, backend.settings)
     if result is None:
-        raise WebError(500, "no_result", "The result is no longer in its place.", headers=headers)
+        raise WebError(500, "no_result", "The result is missing: its folder was moved or removed.", headers=headers)
     return Finished(row=row, result=result)
 
 

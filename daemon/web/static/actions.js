@@ -42,6 +42,6 @@ export function setUpActions() {
       await navigator.clipboard.writeText($(each.dataset.copy).innerText);
       say('Copied');
       each.textContent = 'Copied';
-    } catch { toast('Not copied', 'The browser does not allow it here. Select the text instead.'); }
+    } catch { toast('Not copied', 'The browser does not allow copying here. Select the text instead.'); }
   });
 }

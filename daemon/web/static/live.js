@@ -100,7 +100,7 @@ function setAvailable(isAvailable) {
   $('span', live).textContent = isAvailable ? 'Live' : 'Offline';
   $('#offline').hidden = isAvailable;
   lostAt = isAvailable ? null : lostAt ?? new Date();
-  if (lostAt) $('[data-since]').textContent = `What you see is from ${lostAt.toLocaleTimeString(navigator.languages, { hour: '2-digit', minute: '2-digit' })}.`;
+  if (lostAt) $('[data-since]').textContent = `It shows the state at ${lostAt.toLocaleTimeString(navigator.languages, { hour: '2-digit', minute: '2-digit' })}.`;
 }
 
 function connect() {

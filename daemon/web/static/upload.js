@@ -65,7 +65,7 @@ function field(name, schema, defs, value) {
   let input;
   if (type === 'choice') {
     const options = choices.map((each) => make('option', { value: each, selected: each === value }, String(each)));
-    if (value === null || !choices.includes(value)) options.unshift(make('option', { value: '', selected: true }, 'As the recipe'));
+    if (value === null || !choices.includes(value)) options.unshift(make('option', { value: '', selected: true }, 'Default of the recipe'));
     input = make('select', { id }, ...options);
   } else if (name.includes('prompt')) {
     input = make('textarea', { id, placeholder: shown });
@@ -121,7 +121,7 @@ function options() {
 
 function progressRow(file) {
   const bar = make('progress', { max: Math.max(1, file.size), value: 0, 'aria-label': file.name });
-  const text = make('small', {}, 'waits'), stop = make('button', { className: 'bare', type: 'button' }, 'Stop', make('span', { className: 'sr' }, ` ${file.name}`));
+  const text = make('small', {}, 'waiting'), stop = make('button', { className: 'bare', type: 'button' }, 'Stop', make('span', { className: 'sr' }, ` ${file.name}`));
   const row = make('li', {}, make('span', {}, file.name), bar, text, stop);
   $('#files').append(row);
   return { row, bar, text, stop };
@@ -140,14 +140,14 @@ async function send(file, query) {
       if (file.size) options.headers = { 'Content-Range': `bytes ${at}-${end - 1}/${file.size}` };
       const answer = await fetch(`${base}${file.size ? address : address.replace(/upload=[^&]*&/, '')}`, options);
       if (answer.status === 409 && answer.headers.get('Upload-Offset')) { at = Number(answer.headers.get('Upload-Offset')); continue; }
-      if (answer.status === 503) { text.textContent = 'waits for inboxd'; await pause(Number(answer.headers.get('Retry-After') ?? 5)); continue; }
+      if (answer.status === 503) { text.textContent = 'waiting for inboxd'; await pause(Number(answer.headers.get('Retry-After') ?? 5)); continue; }
       if (!answer.ok) throw new Refused((await answer.json().catch(() => null))?.error?.message ?? `The console answered ${answer.status}.`);
       at = end;
       wait = 1;
     } catch (error) {
       if (control.signal.aborted) { row.remove(); return false; }
       if (error instanceof Refused) { row.remove(); toast(`${file.name} was not uploaded`, error.message); return false; }
-      text.textContent = 'waits for the connection';
+      text.textContent = 'waiting for the connection';
       await pause(wait);
       wait = Math.min(30, wait * 2);
       at = await offset(address, at);

@@ -214,7 +214,7 @@ def test_login_sets_a_cookie_that_scripts_and_other_sites_do_not_get(site: Site)
     refused = browser.get("/?state=done", headers=PAGE, follow_redirects=False)
     assert (refused.status_code, refused.headers["location"]) == (303, "/login?to=%2F%3Fstate%3Ddone")
     wrong = browser.post("/login", data={"token": "wrong"}, follow_redirects=False)
-    assert wrong.status_code == 401 and "That is not the token" in wrong.text and "wrong" not in wrong.headers
+    assert wrong.status_code == 401 and "The token is wrong" in wrong.text and "wrong" not in wrong.headers
     right = browser.post("/login", data={"token": f" {TOKEN} ", "to": "/?state=done"}, follow_redirects=False)
     assert (right.status_code, right.headers["location"]) == (303, "/?state=done")
     cookie = right.headers["set-cookie"]
