@@ -93,6 +93,7 @@ class Submissions:
         """
         path, upload = self._destination(submission), submission.upload
         job_id = upload if is_job_id(upload) else new_id()
+        self._inbox.finish_receive(job_id)  # which an error of a disk may have interrupted
         is_known = self._is_known(job_id)
         content = self._examine(upload, path, is_optional=is_known)
         if is_known and content is not None:

@@ -277,6 +277,34 @@ def test_file_that_cannot_return_to_its_place_returns_to_the_inbox(inbox: InboxH
     assert list(inbox.layout.inbox.taken_ids()) == []
 
 
+def test_repeated_submission_clears_what_a_failed_one_has_left(inbox: InboxHarness, monkeypatch):
+    """The state machine found it: the options of the first name became a second file of the second."""
+    file = upload(inbox)
+    monkeypatch.setattr(durable, "rename_noreplace", fail)
+    monkeypatch.setattr(durable, "remove_tree", fail)
+    with pytest.raises(OSError):
+        submit(inbox, file, "b.txt", options={"upper": True})
+    monkeypatch.undo()
+    job = submit(inbox, file, "a.txt")
+    original = inbox.layout.inbox.original(job.id)
+    assert (original.path.name, original.sidecars) == ("a.txt", {})
+
+
+def test_submission_that_a_failing_disk_left_half_done_is_completed(inbox: InboxHarness, monkeypatch):
+    file, rename = upload(inbox), durable.rename_noreplace
+
+    def rename_once(*_: Any, **how: Any) -> None:
+        monkeypatch.setattr(durable, "rename_noreplace", fail)
+        rename(*_, **how)
+
+    monkeypatch.setattr(durable, "rename_noreplace", rename_once)
+    with pytest.raises(OSError):
+        submit(inbox, file)
+    monkeypatch.undo()
+    inbox.intake.submit(Submission(source="web", upload=file, folder="", name="a.txt"))
+    assert [path.name for path in (inbox.path / ".taken" / file).iterdir()] == ["a.txt"]
+
+
 def test_record_that_a_disk_delays_is_reported_and_made_later(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr(inbox.store, "insert", lambda *_, **__: fail())
     file = upload(inbox)
