@@ -23,7 +23,7 @@ from daemon.web.backend import Backend
 from daemon.web.compat import docling, open_webui, openai, openai_chat, whisper_asr
 from daemon.web.compat.detail import detail_shape
 from daemon.web.errors import Shape, WebError, api_shape, translate
-from daemon.web.guard import Guard, inner_path
+from daemon.web.guard import Guard, add_headers, inner_path
 from daemon.web.templating import STATIC, error_page, wants_page
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,9 @@ async def _respond(request: Request, error: Exception) -> Response:
     shown = translate(error)
     level = logging.WARNING if shown.status == 500 else logging.DEBUG
     log.log(level, "%s %s: %s", request.method, request.url.path, error, exc_info=shown.status == 500)
-    return _shaped(request, shown)
+    response = _shaped(request, shown)
+    add_headers(response.headers)  # an unexpected error is answered outside the Guard
+    return response
 
 
 def _shaped(request: Request, error: WebError) -> Response:

@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from starlette.requests import HTTPConnection
@@ -25,7 +25,7 @@ SESSION_SECONDS = 30 * 24 * 3600
 _TOKEN_BYTES = 32  # of randomness
 _MOST_TOKEN_BYTES = 4096  # of the file
 _FEWEST_CHARACTERS = 16
-_FAILURES = 10  # wrong tokens of one address in a minute
+_FAILURES = 10  # different wrong tokens of one address in a minute
 _FAILURE_SECONDS = 60.0
 _MOST_ADDRESSES = 1000
 
@@ -76,7 +76,7 @@ class Access:
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time):
         self._token = load_token(settings.web_token).encode() if settings.web.token else None
         self._clock = clock
-        self._failures: OrderedDict[str, list[float]] = OrderedDict()  # times of wrong tokens, by address
+        self._failures: OrderedDict[str, dict[bytes, float]] = OrderedDict()  # hashes of wrong tokens, by address
 
     @property
     def needs_token(self) -> bool:
@@ -90,7 +90,7 @@ class Access:
         """
         if self._token is None:
             return True
-        if self._is_session(connection.cookies.get(COOKIE, "")):
+        if any(map(self._is_session, _sent_cookies(connection))):
             return True
         sent = _sent_token(connection)
         return bool(sent) and self.is_token(sent, address_of(connection))
@@ -102,14 +102,16 @@ class Access:
             WebError: this address has sent too many wrong ones.
         """
         now = self._clock()
-        recent = [at for at in self._failures.get(address, ()) if now - at < _FAILURE_SECONDS]
+        sent = text.encode("utf-8", "replace")
+        recent = {each: at for each, at in self._failures.get(address, {}).items() if now - at < _FAILURE_SECONDS}
         if len(recent) >= _FAILURES:
-            wait = str(int(_FAILURE_SECONDS - (now - recent[0])) + 1)
+            wait = str(int(_FAILURE_SECONDS - (now - min(recent.values()))) + 1)
             raise WebError(429, "too_many_attempts", "Too many wrong tokens.", f"Wait {wait} s.", {"Retry-After": wait})
-        if self._token is not None and hmac.compare_digest(text.encode("utf-8", "replace"), self._token):
+        if self._token is not None and hmac.compare_digest(sent, self._token):
             self._failures.pop(address, None)
             return True
-        self._failures[address] = [*recent, now]
+        # a program with an old token sends the same one again and again: that is no guess, and blocks nobody
+        self._failures[address] = {**recent, hashlib.sha256(sent).digest(): now}
         self._failures.move_to_end(address)
         while len(self._failures) > _MOST_ADDRESSES:
             self._failures.popitem(last=False)
@@ -133,6 +135,15 @@ class Access:
 
 def address_of(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else "local"
+
+
+def _sent_cookies(connection: HTTPConnection) -> Iterator[str]:
+    """The values of every cookie with our name: another program on this host may have set one, too."""
+    for header in connection.headers.getlist("cookie"):
+        for pair in header.split(";"):
+            name, _, value = pair.partition("=")
+            if name.strip() == COOKIE:
+                yield value.strip()
 
 
 def _sent_token(connection: HTTPConnection) -> str:

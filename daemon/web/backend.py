@@ -115,7 +115,6 @@ class Backend:
 
     async def run(self) -> None:
         """Follow the events, until cancelled."""
-        await anyio.to_thread.run_sync(self.receiver.prepare)
         await self.events.run()
 
 

@@ -172,10 +172,14 @@ class EventHub:
                     yield message
             while not listener.is_too_slow:
                 found = await listener.get(_PAUSE_SECONDS)
-                if found is None or found.number is None or last is None or found.number > last:
+                if found is None or found.number is None or self._is_after(last, found.number):
                     yield found
         finally:
             self._listeners.discard(listener)
+
+    def _is_after(self, last: int | None, number: int) -> bool:
+        """True if a listener that has seen `last` has not seen `number`: a job log that was replaced counts anew."""
+        return last is None or number > last or (self._last is not None and last > self._last)
 
     async def _past(self, after: int) -> AsyncIterator[Message]:
         """The events after `after` that are in the job log."""

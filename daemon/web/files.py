@@ -2,9 +2,11 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping
 
 from pydantic import JsonValue
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -70,8 +72,9 @@ async def upload_form(request: Request) -> Response:
                 refused.append((upload.name, _refusal(error)))
     if not taken:
         raise refused[0][1]
+    until = time.monotonic() + _wait_seconds(request)  # for all of them
     answer = {
-        "jobs": [await _answer(request, backend, job_id) for job_id in taken],
+        "jobs": [await _answer(request, backend, job_id, until - time.monotonic()) for job_id in taken],
         "refused": [{"file": name, "error": error.what, "fix": error.fix} for name, error in refused],
     }
     return JSONResponse(answer, 201, {_JOB: ",".join(taken)})
@@ -83,9 +86,12 @@ def _refusal(error: InboxdError) -> WebError:
     return WebError(422, "refused", shown.what, shown.fix) if shown.code == "refused" else shown
 
 
-async def _answer(request: Request, backend: Backend, job_id: str) -> dict[str, object]:
-    """The job of an upload; with `wait`, once it has ended."""
-    seconds = parse_number(request.query_params, "wait", 0, MAX_WAIT_SECONDS)
+def _wait_seconds(request: Request) -> float:
+    return parse_number(request.query_params, "wait", 0, MAX_WAIT_SECONDS)
+
+
+async def _answer(request: Request, backend: Backend, job_id: str, seconds: float) -> dict[str, object]:
+    """The job of an upload, once it has ended or after that many seconds."""
     row = await backend.events.wait_for_end(job_id, seconds)
     return await job_document(request, backend, row)
 
@@ -95,7 +101,7 @@ async def upload_file(request: Request) -> Response:
     backend = backend_of(request)
     folder, _, name = request.path_params["name"].rpartition("/")
     order = parse_order(request, request.query_params, folder=folder)
-    if upload_id := request.query_params.get("upload", ""):
+    if upload_id := _upload_id(request):
         return await _upload_part(request, backend, order, name, upload_id)
     backend.require_daemon()
     async with received_body(request, backend.receiver, name) as upload:
@@ -107,12 +113,12 @@ async def _submitted(request: Request, backend: Backend, upload: Upload, order: 
         job_id = await backend.submit(upload, order)
     except InboxdError as error:
         raise _refusal(error) from error
-    return JSONResponse(await _answer(request, backend, job_id), 201, {_JOB: job_id})
+    return JSONResponse(await _answer(request, backend, job_id, _wait_seconds(request)), 201, {_JOB: job_id})
 
 
 async def _upload_part(request: Request, backend: Backend, order: Order, name: str, upload_id: str) -> Response:
     if await _is_job(backend, upload_id):  # the answer to the last part was lost
-        return JSONResponse(await _answer(request, backend, upload_id), 200, {_JOB: upload_id})
+        return JSONResponse(await _answer(request, backend, upload_id, _wait_seconds(request)), 200, {_JOB: upload_id})
     first, end, total = _content_range(request)
     if total > backend.receiver.max_bytes:
         raise WebError(413, "too_large", f"The upload is larger than {backend.receiver.max_bytes} bytes.")
@@ -121,6 +127,8 @@ async def _upload_part(request: Request, backend: Backend, order: Order, name: s
         if first != upload.size_bytes:
             fix = f"Continue at byte {upload.size_bytes}."
             headers = {_OFFSET: str(upload.size_bytes)}
+            if upload.size_bytes == 0:
+                upload.discard()
             raise WebError(409, "wrong_offset", f"{upload.size_bytes} bytes of the upload are here.", fix, headers)
         await receive_part(request, backend.receiver, upload)
         if upload.size_bytes != end:
@@ -146,11 +154,16 @@ def _content_range(request: Request) -> tuple[int, int, int]:
 async def upload_offset(request: Request) -> Response:
     """Show how much of an upload in parts has arrived."""
     backend = backend_of(request)
-    upload_id = request.query_params.get("upload", "")
+    upload_id = _upload_id(request)
     if await _is_job(backend, upload_id):
         return Response(status_code=200, headers={_JOB: upload_id})
     size = backend.receiver.size_of(upload_id)
     return Response(status_code=404) if size is None else Response(status_code=200, headers={_OFFSET: str(size)})
+
+
+def _upload_id(request: Request) -> str:
+    """The UUID of an upload in parts, in the spelling of the daemon: some programs write capital letters."""
+    return request.query_params.get("upload", "").lower()
 
 
 async def _is_job(backend: Backend, upload_id: str) -> bool:
@@ -161,8 +174,15 @@ async def _is_job(backend: Backend, upload_id: str) -> bool:
     return row["id"] == upload_id
 
 
+class _AnyName(PathConvertor):
+    """Also with a line feed, which "." does not match."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("any", _AnyName())
 ROUTES = [
     Route("/api/v1/files", upload_form, methods=["POST"]),
-    Route("/api/v1/files/{name:path}", upload_offset, methods=["HEAD"]),
-    Route("/api/v1/files/{name:path}", upload_file, methods=["PUT"]),
+    Route("/api/v1/files/{name:any}", upload_offset, methods=["HEAD"]),
+    Route("/api/v1/files/{name:any}", upload_file, methods=["PUT"]),
 ]

@@ -54,7 +54,7 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message))
+                add_headers(MutableHeaders(scope=message))
             await send(message)
 
         try:
@@ -98,12 +98,13 @@ class Guard:
 
 
 def inner_path(scope: Scope) -> str:
-    """The path without the prefix."""
+    """The path without the prefix; "/" for a request that has none (`OPTIONS *`, `GET http://…`)."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path or "/"
+    return path if path.startswith("/") else "/"
 
 
-def _add_headers(headers: MutableHeaders) -> None:
+def add_headers(headers: MutableHeaders) -> None:
+    """Add what confines a browser, to a response that does not say it already."""
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Cache-Control", "no-store")

@@ -1,5 +1,6 @@
 """The page of one job: the original beside the result."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -357,9 +358,10 @@ async def page_image(request: Request) -> Response:
     """The picture of a page of the original."""
     backend, row = backend_of(request), await find_row(request)
     result = await to_thread.run_sync(results.find, row, backend.settings)
-    if result is None or row["kind"] != "image":
+    text = request.path_params["number"]
+    if result is None or row["kind"] != "image" or not re.fullmatch(r"[0-9]{1,6}", text):
         raise WebError(404, "no_result", "There is no page to show.")
-    number = request.path_params["number"]
+    number = int(text)
     turn = await to_thread.run_sync(_turn_of, result, number) if row["state"] == "done" else 0
     descriptor = await to_thread.run_sync(result.open_original)
     picture = await backend.previews.page(row["id"], descriptor, number, row["media_type"], turn)
@@ -376,4 +378,4 @@ def _turn_of(result: results.Result, number: int) -> int:
     return turned if turned in (90, 180, 270) else 0
 
 
-ROUTES = [Route("/jobs/{job}", job_page), Route("/jobs/{job}/pages/{number:int}", page_image)]
+ROUTES = [Route("/jobs/{job}", job_page), Route("/jobs/{job}/pages/{number}", page_image)]

@@ -57,7 +57,10 @@ async def metrics(request: Request) -> Response:
 
 async def events(request: Request) -> Response:
     """Stream server-sent events; a client that connects again names the last one it has seen (Last-Event-ID)."""
-    stream = backend_of(request).events.listen(_last_event(request))
+    after = _last_event(request)
+    if request.method == "HEAD":
+        return Response(headers=_STREAM_HEADERS, media_type="text/event-stream")
+    stream = backend_of(request).events.listen(after)
     first = await anext(stream)  # an error is then still a response
 
     async def content() -> AsyncIterator[str]:

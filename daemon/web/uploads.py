@@ -6,6 +6,7 @@ there (the command `submit`). Nothing is held in memory, and no copy is made.
 
 import asyncio
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -40,9 +41,15 @@ class Receiver:
         """Create the folder, if the daemon has not done so yet.
 
         Raises:
-            OSError: the inbox is not there, or not writable.
+            WebError: the inbox is not there or not writable, or something else is in its place.
         """
-        beneath.make_private(self.folder)
+        try:
+            beneath.make_private(self.folder)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            what = f"The folder {INCOMING} of the inbox cannot be used: {error.strerror}."
+            raise WebError(503, "no_inbox", what, "See `inboxd doctor`.", {"Retry-After": "10"}) from error
 
     def check_size(self, size_bytes: int | None) -> None:
         """Refuse a request of that size (None: unknown) before it is read.
@@ -52,6 +59,7 @@ class Receiver:
         """
         if size_bytes is not None and size_bytes > self.max_bytes:
             raise _too_large(self.max_bytes)
+        self.prepare()
         disk = os.statvfs(self.folder)
         if disk.f_bavail * disk.f_frsize < self._keep_free + (size_bytes or 0):
             raise WebError(
@@ -91,6 +99,7 @@ class Receiver:
         self._resumed.add(upload_id)
         upload = None
         try:
+            self.prepare()
             upload = Upload(self, clean_name(name), upload_id)
             yield upload
         finally:
@@ -119,7 +128,9 @@ class Upload:
         self._buffer = bytearray()
         self._unchecked = 0  # bytes since the last look at the free space
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self.path, flags, 0o640)  # as of a result; only this user may enter the folder
+        # the mode is that of a result; only this user may enter the folder
+        with beneath.opened(receiver.folder.parent, receiver.folder) as folder:  # never through a link in its place
+            self._descriptor = os.open(upload_id, flags, 0o640, dir_fd=folder)
         self.size_bytes = os.fstat(self._descriptor).st_size
 
     async def write(self, data: bytes) -> None:

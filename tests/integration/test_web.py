@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable
 
@@ -91,6 +92,25 @@ def test_upload_in_parts_continues_after_an_interruption(web: WebProcess, place:
     assert web.client.get(done.json()["original"]["href"]).content == content
     assert part(size, len(content)).json()["id"] == upload  # the answer was lost
     assert len(place.rows()) == 1
+
+
+def test_file_name_with_a_line_feed_and_capital_uuid_are_accepted(web: WebProcess, place: Place):
+    upload = str(uuid.uuid4())
+    path = f"/api/v1/files/a%0Ab.txt?upload={upload.upper()}&wait=30"
+    assert web.client.put(path, content=b"d", headers={"Content-Range": "bytes 3-3/4"}).status_code == 409
+    assert list((place.inbox / ".incoming").iterdir()) == []
+    done = web.client.put(path, content=b"abcd", headers={"Content-Range": "bytes 0-3/4"})
+    assert (done.status_code, done.json()["id"], done.json()["file"]) == (201, upload, "a\\x0ab.txt")
+    assert web.client.head(path).headers["x-inboxd-job"] == upload
+
+
+def test_one_wait_is_for_all_files(web: WebProcess):
+    web.client.post("/api/v1/pause")
+    started = time.monotonic()
+    files = [("file", (f"{number}.txt", b"x")) for number in range(10)]
+    assert web.client.post("/api/v1/files?wait=1", files=files).status_code == 201
+    assert time.monotonic() - started < 9
+    web.client.post("/api/v1/resume")
 
 
 def _offset(web: WebProcess, path: str) -> int:

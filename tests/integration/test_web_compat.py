@@ -123,6 +123,8 @@ def test_sound_is_translated(client: openai.OpenAI, place: Place):
         ({"timestamp_granularities": ["word"]}, "verbose_json"),
         ({"language": "klingon"}, "unknown language"),
         ({"temperature": 9}, "temperature"),
+        ({"temperature": "nan"}, "temperature"),
+        ({"temperature": -1}, "temperature"),
     ],
 )
 def test_wrong_request_is_a_client_error(given: dict, words: str, client: openai.OpenAI, place: Place):
@@ -211,6 +213,7 @@ def test_earlier_messages_are_part_of_the_question(client: openai.OpenAI):
         (question("file:///etc/passwd"), "fetches nothing"),
         (question("/etc/passwd"), "fetches nothing"),
         (question("data:image/png;base64,!!!"), "base64"),
+        (question("data:image/png;base64,é"), "base64"),
         ([{"role": "user", "content": "What is it?"}], "contain 0 images"),
         (question(data_url()) + question(data_url()), "contain 2 images"),
         (question(data_url(), ""), "no text"),

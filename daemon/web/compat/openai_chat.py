@@ -4,7 +4,6 @@ Reference: https://platform.openai.com/docs/api-reference/chat. `temperature` an
 """
 
 import base64
-import binascii
 import json
 import re
 import time
@@ -157,7 +156,7 @@ def _decode(url: str) -> tuple[str, bytes]:
         raise WebError(400, "not_a_data_url", "Images and files must be data: URLs.", fix)
     try:
         return found[1].lower(), base64.b64decode(url[found.end() :], validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or a character that is not ASCII
         raise WebError(400, "bad_base64", "The data: URL is not valid base64.") from None
 
 

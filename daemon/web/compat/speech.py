@@ -1,6 +1,7 @@
 """Transcripts for the APIs of speech programs: which options a request means, and what a result says."""
 
 import importlib
+import math
 from collections.abc import Mapping
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -82,9 +83,12 @@ def options_for(
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise WebError(400, "bad_parameter", f"temperature={text[:100]!r} is not a number.") from None
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise WebError(400, "bad_parameter", f"temperature={text[:100]!r} is not a positive number.")
+    return number
 
 
 async def transcript_of(finished: Finished) -> Transcript:

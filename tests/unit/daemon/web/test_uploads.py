@@ -157,6 +157,27 @@ def test_name_of_an_upload_is_a_plain_name(sent: str, name: str):
     assert clean_name(sent) == name
 
 
+@pytest.mark.parametrize("place", ["link", "file"])
+def test_upload_never_follows_what_is_in_the_place_of_its_folder(place: str, site: Site, tmp_path: Path):
+    receiver, elsewhere = Receiver(site.settings), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if place == "link":
+        receiver.folder.symlink_to(elsewhere)
+    else:
+        receiver.folder.write_text("")
+    with pytest.raises(WebError) as caught:
+        receive_body(receiver, request_of([b"x"]))
+    assert (caught.value.status, caught.value.code) == (503, "no_inbox")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_upload_folder_that_was_removed_is_created_again(receiver: Receiver):
+    receiver.folder.rmdir()
+    seen: list[bytes] = []
+    receive_body(receiver, request_of([b"x"]), lambda path: seen.append(path.read_bytes()))
+    assert seen == [b"x"]
+
+
 def test_slots_are_limited(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
     async def hold_all() -> Awaitable[None]:
         for _ in range(64):

@@ -4,7 +4,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
+from starlette.testclient import TestClient
+from starlette.types import Message
 from web_site import TOKEN, Site
 
 from daemon.core.errors import ConfigError, LayoutError
@@ -75,13 +78,49 @@ def test_anything_else_is_not(headers: dict[str, str], site: Site):
 
 
 def test_wrong_tokens_are_slowed_down_and_sessions_are_not(site: Site):
-    for _ in range(10):
-        assert site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": "wrong"}).status_code == 401
+    for number in range(10):
+        assert site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": f"wrong {number}"}).status_code == 401
     refused = site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": TOKEN})
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) <= 61
     session = site.app.state.backend.access.session()
     assert site.stranger.get("/api/v1/jobs", headers={"Cookie": f"inboxd={session}"}).status_code == 200
+
+
+def test_program_with_an_old_token_blocks_nobody(site: Site):
+    for _ in range(30):
+        assert site.stranger.get("/api/v1/jobs", headers={"X-Api-Key": "the-old-token"}).status_code == 401
+    assert site.client.get("/api/v1/jobs").status_code == 200
+
+
+@pytest.mark.parametrize("cookies", ["inboxd=1.x; inboxd={}", "inboxd={}; inboxd=1.x", "a=b;inboxd={};c"])
+def test_cookie_of_another_program_on_the_host_ends_no_session(cookies: str, site: Site):
+    session = site.app.state.backend.access.session()
+    assert site.stranger.get("/api/v1/jobs", headers={"Cookie": cookies.format(session)}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["http://evil/api/v1/jobs", "*", "v1/jobs"])
+def test_request_without_a_path_is_an_error_and_no_crash(path: str, site: Site):
+    sent: list[Message] = []
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"host", b"127.0.0.1")], "query_string": b""}
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    anyio.run(site.app, scope, receive, send)
+    assert sent[0]["status"] == 401
+
+
+def test_unexpected_error_confines_the_browser(site: Site, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(site.app.state.backend, "read", None)
+    client = TestClient(site.app, "http://127.0.0.1:8100", raise_server_exceptions=False)
+    answer = client.get("/api/v1/jobs", headers={"X-Api-Key": TOKEN})
+    assert answer.status_code == 500
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_session_ends_and_a_new_token_ends_all(make_site: MakeSite):

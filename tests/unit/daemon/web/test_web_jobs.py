@@ -202,6 +202,16 @@ def test_without_a_daemon_only_reading_works(site: Site):
         assert answer.headers["retry-after"]
 
 
+def test_head_of_the_events_ends(site: Site):
+    assert site.client.head("/api/v1/events").status_code == 200
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "x", "1.5", "-1"])
+def test_page_that_cannot_exist_is_not_found(number: str, site: Site):
+    job = site.add(files={}, original="x", kind="image")
+    assert site.client.get(f"/jobs/{job.id}/pages/{number}").status_code == 404
+
+
 def test_wait_ends_after_its_time(site: Site):
     job = site.add()
     assert site.client.get(f"/api/v1/jobs/{job.id}?wait=0.05").json()["state"] == "queued"
