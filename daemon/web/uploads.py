@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import stat
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -112,9 +113,10 @@ class Receiver:
         if not is_job_id(upload_id):
             return None
         try:
-            return (self.folder / upload_id).lstat().st_size
-        except FileNotFoundError:
+            facts = (self.folder / upload_id).lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        return facts.st_size if stat.S_ISREG(facts.st_mode) else None
 
 
 class Upload:
@@ -127,10 +129,8 @@ class Upload:
         self._receiver = receiver
         self._buffer = bytearray()
         self._unchecked = 0  # bytes since the last look at the free space
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        # the mode is that of a result; only this user may enter the folder
         with beneath.opened(receiver.folder.parent, receiver.folder) as folder:  # never through a link in its place
-            self._descriptor = os.open(upload_id, flags, 0o640, dir_fd=folder)
+            self._descriptor = _open(upload_id, folder)
         self.size_bytes = os.fstat(self._descriptor).st_size
 
     async def write(self, data: bytes) -> None:
@@ -177,6 +177,25 @@ class Upload:
             self._receiver.check_size(None)
         if data:
             await to_thread.run_sync(_write_all, self._descriptor, data)
+
+
+def _open(upload_id: str, folder: int) -> int:
+    """Open the file of an upload to append to it, or create it; `folder`: the descriptor of .incoming.
+
+    Raises:
+        WebError: its name belongs to something else: a folder, a link, a pipe, or a file that has another name, too.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(upload_id, flags, 0o640, dir_fd=folder)  # the mode of a result
+        facts = os.fstat(descriptor)
+        if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
+            return descriptor
+        os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
+            raise
+    raise WebError(409, "not_an_upload", f"{INCOMING}/{upload_id} is not an upload.", "Choose another UUID.")
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

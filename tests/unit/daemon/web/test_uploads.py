@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -169,6 +170,25 @@ def test_upload_never_follows_what_is_in_the_place_of_its_folder(place: str, sit
         receive_body(receiver, request_of([b"x"]))
     assert (caught.value.status, caught.value.code) == (503, "no_inbox")
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe", "second name"])
+def test_other_things_in_the_upload_folder_are_not_written_to(kind: str, receiver: Receiver, tmp_path: Path):
+    upload, other = str(uuid.uuid4()), tmp_path / "other"
+    other.write_text("text")
+    path = receiver.folder / upload
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "link":
+            path.symlink_to(other)
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.hardlink_to(other)
+    with pytest.raises(WebError, match="another UUID"), receiver.resumed("a.txt", upload):
+        pass
+    assert other.read_text() == "text"
 
 
 def test_upload_folder_that_was_removed_is_created_again(receiver: Receiver):
