@@ -24,7 +24,7 @@ from daemon.web.errors import WebError
 INCOMING = ".incoming"
 MAX_UPLOADS = 64  # at once
 _BUFFER_BYTES = 256 << 10  # collected before a write
-_CHECK_BYTES = 64 << 20  # between two looks at the free space
+_CHECK_BYTES = 8 << 20  # between two looks at the free space: all uploads together stay below the default keep_free
 _NAME_BYTES = 200  # leaves room for a number and the suffix of a sidecar
 
 
