@@ -1,5 +1,6 @@
 """Shared by the commands: reading config.toml, requests to the running daemon, JSON on stdout."""
 
+import dataclasses
 import json
 import os
 import sys
@@ -47,10 +48,15 @@ def load_settings_for_viewing(path: Path | None) -> config.Settings:
         return settings
 
 
-def enter_config_folder(settings: config.Settings) -> None:
-    """Make the folder of config.toml the current one: relative paths in it, such as a model's, start there."""
-    if settings.source:
-        os.chdir(settings.source.resolve().parent)
+def enter_config_folder(settings: config.Settings) -> config.Settings:
+    """Make the folder of config.toml the current one: relative paths in it, such as a model's, start there.
+
+    The result names config.toml by its absolute path, because `reload` reads it again from this folder."""
+    if settings.source is None:
+        return settings
+    absolute = dataclasses.replace(settings, source=settings.source.absolute())
+    os.chdir(settings.source.resolve().parent)
+    return absolute
 
 
 def ask(

@@ -45,16 +45,16 @@ def run(
             file=sys.stderr,
         )
     shown_from = Path.cwd()
-    enter_config_folder(settings)
+    served = enter_config_folder(settings)
     console = Console(stderr=True)
     started = now_us()
     if drain and console.is_terminal:
         terminal.set_up_logging(verbose=verbose, console=console)
         with terminal.LiveView(console) as view:
-            serve(settings, drain=True, on_change=view.on_change)
+            serve(served, drain=True, on_change=view.on_change)
     else:
         terminal.set_up_logging(verbose=verbose)
-        serve(settings, drain=drain)
+        serve(served, drain=drain)
     if drain:
         _summarize(settings, started, shown_from)
 

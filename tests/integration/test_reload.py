@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import forked_inboxd
 import pytest
 from sandbox import Place, wait_for
 
@@ -64,6 +65,17 @@ def test_pathological_file_is_refused_and_the_daemon_continues(running):
     place.drop("a.txt", "fine")
     assert place.ended("a.txt")["state"] == "done"
     assert "Traceback" not in place.log()
+
+
+def test_reload_finds_a_config_file_that_was_named_from_another_folder(make_place: Callable[..., Place]):
+    place = make_place(TOML)
+    named = ["run", "--config", f"{place.home.name}/config.toml"]
+    with (place.home / "daemon.log").open("ab") as log:
+        daemon = forked_inboxd.Inboxd(named, cwd=place.home.parent, env=place.environment(), stdout=log, stderr=log)
+    place.adopt(daemon)
+    place.wait_until_ready(daemon)
+    place.write_config(TOML.replace('text = "wait"', 'text = "count"'))
+    assert 'text = "count"' in place.inboxd("reload").stdout
 
 
 def test_worker_survives_a_reload_unless_its_options_changed(running):
