@@ -157,5 +157,6 @@ def explain(kind: Kind | None, media_type: str, *, size_bytes: int, folder: str)
     advice = f"{found.advice.removesuffix('.')}, or bind" if found else "Bind"
     return (
         f"This is {what}, and no recipe is bound to {kind} in this folder. "
-        f'{advice} a recipe in config.toml and drop the file again: {table} {kind} = "{_RECIPES[kind]}".'
+        f'{advice} a recipe in config.toml ({table} {kind} = "{_RECIPES[kind]}"), run `inboxd reload`, '
+        "and drop the file again."
     )

@@ -202,7 +202,10 @@ class Commands:
             self._store.reassign(self._store.get(job.id) or job, run_at=0)
             return
         if job.state not in _RETRYABLE:
-            raise Refused(f"it is {job.state}.", "Only a failed, cancelled or waiting job can be retried.")
+            raise Refused(
+                f"it is {job.state}.",
+                "Only failed, cancelled and waiting jobs can be retried. To process the file again, drop it again.",
+            )
         if job.result_path is None:
             raise Refused("its file was removed by [retention].", "Drop the file again.")
         self._publishing.retry(job, self._assign_recipe)

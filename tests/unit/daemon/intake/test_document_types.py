@@ -155,7 +155,7 @@ def test_text_that_only_resembles_a_document_is_text(tmp_path: Path, content: by
 def test_message_for_a_document_without_a_recipe_names_its_type_and_both_ways_out():
     why = explain(Kind.TEXT, containers.DOCX, size_bytes=10, folder="büro/2024")
     assert why.startswith("This is a Word document, and no recipe is bound to text in this folder. Export it as PDF")
-    assert '[inbox.folders."büro/2024"] text = "text"' in why
+    assert '[inbox.folders."büro/2024"] text = "text"), run `inboxd reload`, and drop the file again.' in why
 
 
 @pytest.mark.parametrize(
