@@ -210,7 +210,8 @@ def explained(path: Path, timeout: float) -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise NotRunning(
             f"No inboxd is running here (nobody answers on {path}).",
-            "Start it: `systemctl start inboxd`, or `inboxd run` in a terminal.",
+            "Start it: `systemctl start inboxd`, or `inboxd run` in a terminal. If it runs with another config.toml, "
+            "name that file with --config.",
         ) from error
 
 

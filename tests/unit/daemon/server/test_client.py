@@ -63,5 +63,6 @@ def test_status_of_an_older_daemon_has_defaults_for_what_it_does_not_report():
 
 
 def test_error_reports_that_no_daemon_is_running(tmp_path: Path):
-    with pytest.raises(NotRunning, match="No inboxd is running here"):
+    with pytest.raises(NotRunning, match="No inboxd is running here") as raised:
         client.ask(tmp_path / "socket", api.Status(), api.StatusReply)
+    assert "--config" in raised.value.fix
