@@ -4,7 +4,7 @@ VENV := .venv
 INSTALLED := $(VENV)/.installed
 DEVELOP := $(VENV)/.develop
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt
-# The build of torch: for CUDA where there is an NVIDIA GPU, else for the CPU; to choose: make install GPU=no
+# The build of torch: for CUDA if there is an NVIDIA GPU, otherwise for the CPU; to choose: make install GPU=no
 GPU ?= $(if $(wildcard /dev/nvidiactl),yes,no)
 # EXTRAS= installs the base alone: OCR, statements, receipts, invoices (0.6 GB)
 ifeq ($(GPU),yes)
@@ -14,7 +14,7 @@ else
 EXTRAS ?= documents,speech-libraries,vlm
 SIZE := torch for the CPU: 2 GB
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# without its dependencies: triton, 1 GB, is of use to CUDA only
+# without its dependencies: only CUDA uses triton (1 GB)
 WHISPER := $(if $(findstring speech-libraries,$(EXTRAS)),openai-whisper==20250625)
 endif
 INBOXD := $(VENV)/bin/inboxd

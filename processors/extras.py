@@ -1,6 +1,6 @@
-"""The extras of the package, such as `inboxd[speech]`: which libraries each brings, and the command that adds one.
+"""The extras of the package, such as `inboxd[speech]`: the libraries of each, and the command that installs one.
 
-Only looks for the libraries; imports none of them.
+Only checks whether the libraries are installed; imports none of them.
 """
 
 import os
@@ -23,7 +23,7 @@ _CLONE = Path(__file__).parents[1]
 
 
 def why_missing(*extras: str, python: str | None = None) -> str:
-    """Return the reason why what needs `extras` cannot run, and the command that adds them; "" if they are installed.
+    """Return why `extras` are missing, and the command that installs them; "" if they are installed.
 
     `python`: the interpreter of another environment, whose libraries are not known here.
     """
@@ -42,7 +42,7 @@ def missing_libraries(extra: str) -> list[str]:
 
 
 def command_to_add(extras: list[str]) -> str:
-    """The shell command that adds `extras` to this installation, whether pip, pipx, uv or make installed it."""
+    """The shell command that installs `extras`, for an installation by pip, pipx, uv or make."""
     if os.environ.get("INBOXD_IN_CONTAINER"):
         return f"make image TORCH={'cuda' if _GPU.exists() else 'cpu'}, and use that image"
     wanted = f'"inboxd[{",".join(extras)}]"'

@@ -15,8 +15,8 @@ def refuse_foreign_package(package: Path = Path(__file__).parents[1]) -> None:
         return
     print(
         f"inboxd: {package} also contains files of another distribution, such as python-daemon, whose package has the "
-        "same name. Neither can work.\n"
-        "Install inboxd into an environment of its own: pipx install inboxd, uv tool install inboxd, or "
+        "same name, so neither can work.\n"
+        "Install inboxd into a separate environment: pipx install inboxd, uv tool install inboxd, or "
         "python3 -m venv DIR && DIR/bin/pip install inboxd. Then repair this environment: "
         f"{sys.executable} -m pip uninstall inboxd && {sys.executable} -m pip install --force-reinstall python-daemon",
         file=sys.stderr,

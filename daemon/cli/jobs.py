@@ -110,7 +110,7 @@ def _check_folder(folder: str, log: JobLog, settings: Settings) -> None:
     known = {*log.folders(), *settings.folders} - {""}
     if folder in known or (settings.inbox / folder).is_dir() or any(each.startswith(f"{folder}/") for each in known):
         return
-    names = f"Known folders: {', '.join(map(printable, sorted(known)))}." if known else "No file has a folder."
+    names = f"Known folders: {', '.join(map(printable, sorted(known)))}." if known else "There are no folders yet."
     raise UsageError(f"Unknown folder {literal(folder)}.", f"{nearest(folder, known)}{names}")
 
 

@@ -31,7 +31,7 @@ def init(
         for each in (settings.inbox, settings.outbox, settings.state):
             each.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise UsageError(f"There is already {error.filename}.", "Edit it, or name another folder.") from error
+        raise UsageError(f"{error.filename} already exists.", "Edit it, or name another folder.") from error
     except OSError as error:
         raise StorageError(f"Cannot write {error.filename}: {error.strerror}.", "Name another folder.") from error
     option = f" --config {target}" if folder and folder.resolve() != Path.cwd() else ""

@@ -48,12 +48,12 @@ def submit(
         typer.Option("--option", "-o", help='An option of the recipe, such as language="de". May be repeated.'),
     ] = None,
     prompt: Annotated[str, typer.Option(help="The question or instruction for the model.")] = "",
-    priority: Annotated[int | None, typer.Option(help="Jobs with a greater number start first.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until the results are there.")] = False,
+    priority: Annotated[int | None, typer.Option(help="Jobs with a higher number start first.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the results.")] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give files to the daemon at once, with options, and print the IDs of their jobs.
+    """Submit files to the daemon directly, with options, and print the IDs of their jobs.
 
     The options are those that a file NAME.toml beside the file could contain. With --wait, the exit code is 1 if a
     job fails."""
@@ -88,11 +88,11 @@ def submit(
 
         terminal.out().print(views.results_table(rows, outbox=f"{os.path.relpath(settings.outbox)}/"))
     if failed := sum(row["state"] != JobState.DONE for row in rows):
-        raise JobsFailed(f"{failed} of {len(rows)} failed.", "See the reason with `inboxd show JOB`.")
+        raise JobsFailed(f"{failed} of {len(rows)} failed.", "Run `inboxd show JOB` for the reason.")
 
 
 def _options(pairs: Sequence[str], recipe: str | None) -> dict[str, JsonValue]:
-    """The options of the command line. A value is TOML, or else text.
+    """The options of the command line. A value that is not TOML is text.
 
     Raises:
         UsageError: one has no "=".
@@ -121,7 +121,7 @@ def _submit(settings: Settings, file: Path, command: api.Submit, *, is_quiet: bo
         UsageError: the file cannot be read, or the daemon refuses it.
         NotRunning: no daemon replies.
     """
-    ask(settings, api.Status(), api.StatusReply)  # before a large file is copied for nobody
+    ask(settings, api.Status(), api.StatusReply)  # do not copy a large file if no daemon runs
     upload = _copy(settings, file, command.file)
     try:
         reply = ask(settings, command, api.SubmitReply)

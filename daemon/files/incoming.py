@@ -1,7 +1,7 @@
-"""The hidden folder of the inbox into which programs of the daemon's own user write files before they submit them.
+"""The hidden folder of the inbox into which programs of the daemon's user write files before they submit them.
 
-A file in it has not been submitted, and the daemon promises nothing about it: after a day it is removed. It is on the
-file system of the inbox, so that a submitted file is taken by one rename.
+The files in it have not been submitted: the daemon promises nothing about them, and removes them after a day. The
+folder is on the file system of the inbox, so that one rename takes a submitted file.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class Incoming:
     def tidy(self, now: float) -> None:
         """Create the folder if it is missing, and remove stale files. `now`: seconds since the epoch.
 
-        A failure is logged: without this folder, only `submit` does not work.
+        Logs a failure instead of raising it: without this folder, only `submit` does not work.
         """
         try:
             reclaim.make_room(self.path)

@@ -1,6 +1,6 @@
-"""The names in the inbox that are never taken: temporary files, and what NAS boxes, sync programs and desktops leave.
+"""The names that inboxd never takes: temporary files, and files that NAS boxes, sync programs and desktops create.
 
-Pure. The tables are for everybody; `[inbox] ignore` in config.toml adds patterns.
+Pure. The tables always apply; `[inbox] ignore` in config.toml adds patterns.
 """
 
 import functools
@@ -111,7 +111,7 @@ _OTHERS = re.compile(
 
 
 def is_ignored(name: str) -> bool:
-    """True for a name of a file or folder that is never taken: see the tables above."""
+    """True for a name of a file or folder that inboxd never takes: see the tables above."""
     name = name.lower()
     return (
         name.startswith(_PREFIXES) or name.endswith(_SUFFIXES) or name in _NAMES or _OTHERS.fullmatch(name) is not None

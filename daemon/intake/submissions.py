@@ -1,7 +1,7 @@
-"""Takes files that a program submits with a command, instead of those that somebody drops into the inbox.
+"""Takes files that a program submits with a command, as opposed to files that somebody drops into the inbox.
 
-A submitted file is complete and brings its options, so it neither settles nor waits: it is taken at once, or refused
-and left where it is. From its move to .taken on, it is a taken file like any other.
+A submitted file is complete and brings its options, so it neither settles nor waits: inboxd takes it at once, or
+refuses it and leaves it where it is. After its move to .taken, it is a taken file like any other.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ _NO_LIMIT = 2**31  # characters of a value in TOML: the sidecar as a whole has a
 
 
 class WrongSubmission(Exception):
-    """The submission is refused, and its file is left where it is; `fix` says what its sender can do."""
+    """inboxd refuses the submission and leaves its file where it is; `fix` says what the sender can do."""
 
     def __init__(self, what: str, fix: str = ""):
         super().__init__(what)
@@ -110,7 +110,9 @@ class Submissions:
             return None
         if (self._inbox.taken / job_id).is_dir():
             return self._disk_retry.problem or "a restart of inboxd"
-        raise WrongSubmission("The file cannot be added to the job log.", "It is in the inbox; see `inboxd status`.")
+        raise WrongSubmission(
+            "inboxd cannot add the file to the job log.", "The file is in the inbox; see `inboxd status`."
+        )
 
     # ---------------------------------------------------------------------------------------- examine
 
@@ -121,7 +123,7 @@ class Submissions:
             raise WrongSubmission(f"{printable(upload)} is not the name of a file in {self._inbox.incoming.path}.")
         if submission.source == DROPPED or source_name(submission.source) is None:
             fix = "Use up to 32 small letters, digits and hyphens, beginning with a letter."
-            raise WrongSubmission(f"{printable(submission.source)} is not a name for the source of a file.", fix)
+            raise WrongSubmission(f"{printable(submission.source)} is not a valid source name.", fix)
         if not is_safe_relative(folder) or any(is_ignored(part) for part in folder.split("/") if part):
             raise WrongSubmission(f"{printable(folder)} is not a folder from which inboxd takes files.")
         if not name or "/" in name or not is_safe_relative(name) or is_ignored(name):
@@ -176,7 +178,7 @@ class Submissions:
         folder = printable_path(path.parent.relative_to(self._inbox.path))
         if choice.recipe is None and settings.folder(folder).unsupported == "leave":
             why = unsupported.explain(content.kind, content.media_type, size_bytes=1, folder=folder)
-            raise WrongSubmission(f"It is not supported. {why}")
+            raise WrongSubmission(f"inboxd does not support this file. {why}")
         if _PROMPT_SUFFIX not in sidecars and lacks_prompt(settings, choice):
             raise WrongSubmission(f"The recipe {choice.recipe} needs a prompt.", "Submit the file with one.")
         return choice
@@ -212,7 +214,7 @@ class Submissions:
             raise
 
     def _undo(self, job_id: str, upload: str, path: Path) -> None:
-        """Return the file to .incoming or, if that is impossible, to the inbox: it must not be left without a row."""
+        """Return the file to .incoming or, if that is impossible, to the inbox: it must not stay without a row."""
         with contextlib.suppress(OSError):
             self._inbox.give_back(job_id, upload, path)
         if (self._inbox.taken / job_id).is_dir():

@@ -1,7 +1,7 @@
-"""Posts the JSON of a hook to a web address, with one time limit for everything: name lookup, connection, TLS, proxy,
+"""Posts the JSON of a hook to a URL, with one time limit for everything: name lookup, connection, TLS, proxy,
 redirects and headers.
 
-The timeout of urllib is one of each read: a server that sends a byte now and then would hold its caller for hours.
+urllib's timeout applies to each read: a server that sends a byte now and then would block its caller for hours.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from daemon import __version__
 
 
 def post(url: str, content: bytes, *, timeout: float) -> None:
-    """Post JSON, and wait for an answer with a status of success.
+    """Post JSON, and wait for a response with a success status.
 
     Raises:
-        OSError: there is none (URLError, which also stands for any other status, is one).
-        ValueError, HTTPException: the answer is no HTTP.
+        OSError: there was none (URLError, which also stands for any other status, is an OSError).
+        ValueError, HTTPException: the response is not HTTP.
     """
     sockets, outcome = _Sockets(), queue.SimpleQueue[Exception | None]()
     arguments = (url, content, timeout, sockets, outcome)
@@ -52,7 +52,7 @@ def _post(
 
 
 class _Sockets:
-    """The connections of one request. `end` ends them from another thread, whatever they wait for."""
+    """The connections of one request. Another thread may call `end` to end them, whatever they wait for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,7 +1,7 @@
-"""Connections that stay: each subscriber gets the numbered events of the jobs and the progress, as lines of JSON.
+"""Long-lived connections: each subscriber gets the numbered events of the jobs and the progress, as lines of JSON.
 
-One thread serves all of them. It reads the events from the job log, so that it holds none: a subscriber is a position
-in the log and a small buffer. The main thread only wakes it, and hands it what is in memory alone: the progress.
+One thread serves all subscribers. It reads the events from the job log and stores none: a subscriber is a position in
+the log and a small buffer. The main thread only wakes it, and gives it the progress, which exists only in memory.
 """
 
 import collections
@@ -65,13 +65,13 @@ class _Subscriber:
         self.line_at = now
 
     def drop(self, why: str, now: float) -> None:
-        """Discard all but the rest of the current line, and let a last one follow."""
+        """Discard all but the rest of the current line, and append a last line."""
         rest = self.buffer[: self.buffer.index(b"\n") + 1] if self.is_in_line else bytearray()
         self.buffer = rest + _encode(api.DroppedLine(why=why))
         self.closes_at = now + _LAST_LINE_SECONDS
 
     def send(self, now: float) -> None:
-        """Send what the connection accepts.
+        """Send as much as the connection accepts.
 
         Raises:
             OSError: it is closed.
@@ -113,7 +113,7 @@ class Feed:
         self._thread.start()
 
     def stop(self) -> None:
-        """Tell the subscribers, and close their connections."""
+        """Send the subscribers a last line, and close their connections."""
         if self._thread is None:
             return
         self._is_stopping = True
@@ -124,7 +124,7 @@ class Feed:
         self._thread = None
 
     def update(self, now: float, report: Callable[[], api.ProgressLine]) -> None:
-        """Called after each turn of the main loop: events may have been committed, and progress been reported.
+        """Wake the thread after each turn of the main loop, which may have committed events and reported progress.
 
         report: makes a report of the progress.
         """
@@ -140,14 +140,13 @@ class Feed:
         self._wake()
 
     def next_sample(self) -> float | None:
-        """When `update` is to be called at the latest; None: not before the next turn."""
+        """The latest time for the next call of `update`; None: not before the next turn."""
         return self._sampled_at + SAMPLE_SECONDS if self._is_sample_due and self._subscribers else None
 
     # ---------------------------------------------------------------------------------------- the control socket
 
     def adopt(self, connection: socket.socket, arguments: Mapping[str, object]) -> dict[str, object] | None:
-        """Take a connection over whose request was `subscribe`; otherwise, return the refusal. Every thread may call
-        this."""
+        """Take over a connection whose request was `subscribe`, or return the refusal. Any thread may call this."""
         try:
             command = api.Subscribe.model_validate(dict(arguments))
         except ValidationError:
@@ -160,7 +159,7 @@ class Feed:
         own.setblocking(False)
         self._arrivals.append(_Subscriber(connection=own, after=command.after))
         self._wake()
-        self._post(Subscribed())  # for the progress: nobody wanted it until now
+        self._post(Subscribed())  # for the progress: until now, there was no subscriber
         return None
 
     def _wake(self) -> None:
@@ -209,7 +208,7 @@ class Feed:
                 self._add_rest(each, now)
                 each.send(now)
             except OSError as error:
-                log.debug("a subscriber went away: %s", error)
+                log.debug("a subscriber disconnected: %s", error)
                 self._close(each, selector)
                 continue
             if each.closes_at is not None and (not each.buffer or now >= each.closes_at):
@@ -222,7 +221,7 @@ class Feed:
                 selector.modify(each.connection, wanted, each)
 
     def _pause(self, now: float) -> float | None:
-        """Seconds until something is to be done that no socket reports."""
+        """Seconds until the next task that no socket reports."""
         if self._arrivals or any(each.has_room and each.last != self._latest for each in self._readers(now)):
             return 0.0
         moments = [self._readable_at] if self._readable_at > now else []
@@ -236,7 +235,7 @@ class Feed:
         return max(0.0, min(moments) - now) if moments else None
 
     def _readers(self, now: float) -> Iterable[_Subscriber]:
-        """The subscribers for which events can be read now."""
+        """The subscribers that have room for events now."""
         return self._subscribers if now >= self._readable_at else ()
 
     def _add_events(self, now: float) -> None:
@@ -279,7 +278,7 @@ class Feed:
             each.drop("It read too slowly.", now)
 
     def _add_rest(self, each: _Subscriber, now: float) -> None:
-        """Progress and heartbeats, which one that still has to read does not need."""
+        """Send progress and heartbeats to the subscribers that have read everything."""
         if each.buffer or each.closes_at is not None or each.last is None:
             return
         if self._progress is not None and each.shown is not self._progress:
@@ -303,7 +302,7 @@ class Feed:
 
 
 def _is_open(connection: socket.socket) -> bool:
-    """False if the other side has closed the connection. What else it sends is discarded."""
+    """False if the other side has closed the connection. Discards any input."""
     try:
         return bool(connection.recv(65536))
     except BlockingIOError:

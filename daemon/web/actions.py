@@ -1,4 +1,4 @@
-"""API v1: what changes jobs or the daemon. The daemon carries it out."""
+"""API v1: commands that change jobs or the daemon, which the daemon carries out."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -31,7 +31,7 @@ async def reviewed(request: Request) -> Response:
 
 
 async def unreviewed(request: Request) -> Response:
-    """Record that the result is still to be reviewed."""
+    """Record that the result still needs a review."""
     return await _review(request, is_reviewed=False)
 
 
@@ -42,7 +42,7 @@ async def _review(request: Request, *, is_reviewed: bool) -> Response:
 
 
 async def pause(request: Request) -> Response:
-    """Start no more jobs."""
+    """Stop starting jobs."""
     return JSONResponse((await act_on_daemon(backend_of(request), "pause")).to_wire())
 
 

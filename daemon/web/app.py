@@ -1,4 +1,4 @@
-"""Builds the web application: which routes there are, who guards them, how errors look.
+"""Builds the web application: its routes, the guard in front of them, and the shape of errors.
 
 A further API adds its routes to `ROUTES`, and to `SHAPES` how its errors look if they differ from this API's.
 """
@@ -87,7 +87,7 @@ async def _respond(request: Request, error: Exception) -> Response:
 
 
 def _shaped(request: Request, error: WebError) -> Response:
-    """How an error looks to the client of a request."""
+    """Render an error for the client of a request."""
     path = inner_path(request.scope)
     start = max((start for start in SHAPES if path.startswith(start)), key=len)
     if start == "/" and wants_page(request) and not path.startswith("/api/"):

@@ -1,7 +1,7 @@
-"""The access token: created at the first start, compared in constant time, and the cookie that stands for it.
+"""The access token: created at the first start and compared in constant time; and the cookie that stands for it.
 
-The token is in state/web-token, which only this user can read. A browser gets a cookie instead, which is a signature
-made with the token: it never holds the token itself, and a new token ends all sessions.
+The token is in state/web-token, which only this user can read. A browser gets a cookie that is signed with the token
+instead: it never contains the token itself, and a new token ends all sessions.
 """
 
 import hashlib
@@ -71,7 +71,7 @@ def _unusable(path: Path, why: str) -> LayoutError:
 
 
 class Access:
-    """Decides whether a request may be answered."""
+    """Decides which requests the console answers."""
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time):
         self._token = load_token(settings.web_token).encode() if settings.web.token else None
@@ -118,7 +118,7 @@ class Access:
         return False
 
     def session(self) -> str:
-        """The value of a new cookie: when it ends, and the signature of that."""
+        """The value of a new cookie: its expiry time, and the signature of that time."""
         until = str(int(self._clock()) + SESSION_SECONDS)
         return f"{until}.{self._sign(until)}"
 

@@ -1,7 +1,7 @@
-"""The events of jobs for browsers and programs: one task asks the daemon, and everybody who listens gets a copy.
+"""The events of jobs for browsers and programs: one task subscribes to the daemon, and every listener gets a copy.
 
-A listener that reads too slowly is dropped; it connects again and names the last event that it has seen. The numbers
-are those of the job log, so they stay valid after a restart.
+`EventHub` disconnects a listener that reads too slowly; it may connect again and name the last event that it has seen.
+The numbers are those of the job log, so they stay valid after a restart.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ _PAUSE_SECONDS = 15.0  # without a message, before a connection gets a sign of l
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message to browsers. `number`: of an event of the job log; None: of something that is not recorded."""
+    """A message to browsers. `number`: of the event in the job log; None: the message is not recorded."""
 
     kind: str  # "job", "progress", "workers" or "daemon"
     data: str  # JSON
     number: int | None = None
 
     def to_wire(self) -> str:
-        """The message as server-sent event."""
+        """The message as a server-sent event."""
         number = f"id: {self.number}\n" if self.number is not None else ""
         return f"{number}event: {self.kind}\ndata: {self.data}\n\n"
 
@@ -65,7 +65,7 @@ class Listener:
             self.is_too_slow = True
 
     async def get(self, seconds: float) -> Message | None:
-        """The next message; None: none came in time."""
+        """The next message; None: none arrived in time."""
         try:
             return await asyncio.wait_for(self._queue.get(), seconds)
         except TimeoutError:
@@ -73,7 +73,7 @@ class Listener:
 
 
 class EventHub:
-    """Follows the daemon, and passes on what happens."""
+    """Follows the daemon, and passes its events on."""
 
     def __init__(self, backend: "Backend", *, clock: Callable[[], float] = time.monotonic):
         self._backend = backend
@@ -88,7 +88,7 @@ class EventHub:
         self.is_available: bool | None = None  # the daemon answers; None: not known yet
 
     async def run(self) -> None:
-        """Ask the daemon again and again, until cancelled."""
+        """Follow the daemon, and connect again after errors, until cancelled."""
         while True:
             try:
                 has_more = await self._poll()
@@ -134,7 +134,7 @@ class EventHub:
         self._show("daemon", json.dumps({"available": is_available}))
 
     def _show(self, kind: str, data: str) -> None:
-        """Pass on something that is not recorded, if it has changed."""
+        """Pass on an unrecorded message, if it has changed."""
         if self._shown.get(kind) != data:
             self._shown[kind] = data
             self._send(Message(kind=kind, data=data))

@@ -1,4 +1,4 @@
-"""The border of the web process: every request passes here before a route sees it.
+"""The gate of the web process: it checks every request before a route sees it.
 
 Hosts against DNS rebinding, Origin and Sec-Fetch-Site against other websites, the token; and the headers that confine
 what a browser does with a response. There is no CORS: no other website may read anything.

@@ -1,4 +1,4 @@
-"""Pictures of the pages of originals, rendered by a process of its own and kept in state/previews.
+"""Pictures of the pages of originals, which a separate process renders, and which state/previews caches.
 
 The pages of a PDF, and the formats that browsers do not show, are decoded by a program that has only the open file:
 see processors/pages/preview.py. This process never decodes a file.

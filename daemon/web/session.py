@@ -1,4 +1,4 @@
-"""Sign-in, sign-out, and what the buttons of the console do without a script."""
+"""Sign-in, sign-out, and the actions of the console's buttons in a browser without scripts."""
 
 from urllib.parse import parse_qs
 

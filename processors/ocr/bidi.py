@@ -1,4 +1,4 @@
-"""The order of words in a line of Hebrew or Arabic, from where they stand. Pure."""
+"""The order of words in a line of Hebrew or Arabic, from their positions. Pure."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Boxes of text as detection gives them: doubles, overlaps, and texts that one box holds together. Pure."""
+"""Clean up the text boxes of the detection: duplicates, overlaps, and boxes that contain several texts. Pure."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def width_of(quad: Quad) -> float:
 
 
 def separate(quads: Sequence[Quad], found: ink.Ink) -> list[Quad]:
-    """The boxes without doubles and overlaps, each with one text."""
+    """The boxes without duplicates and overlaps, each with one text."""
     parts = [part for quad in _without_overlaps(_without_doubles(quads), found) for part in _split(quad, found)]
     return [part for part in parts if width_of(part) >= 1 and height_of(part) >= 1]
 
@@ -79,7 +79,7 @@ def _are_beside(a: Quad, b: Quad) -> bool:
 
 
 def _cut(before: Quad, after: Quad, found: ink.Ink) -> tuple[Quad, Quad]:
-    """Give the letters that are in both to the box whose other letters are nearer to them."""
+    """Assign the letters that are in both boxes to the box whose other letters are nearer to them."""
     start, end = after[0][0], before[1][0]
     earlier, later = ink.glyphs_in(found.marks, bounds_of(before)), ink.glyphs_in(found.marks, bounds_of(after))
     shared = [glyph for glyph in later if start <= (glyph[0] + glyph[1]) / 2 <= end]
@@ -94,7 +94,7 @@ def _cut(before: Quad, after: Quad, found: ink.Ink) -> tuple[Quad, Quad]:
 
 
 def _split(quad: Quad, found: ink.Ink) -> list[Quad]:
-    """The parts of a level box that wide white separates, such as amounts of two columns."""
+    """The parts of a level box that wide white space separates, such as amounts in two columns."""
     height = height_of(quad)
     if quad[1][0] - quad[0][0] < 2 * height:
         return [quad]

@@ -1,4 +1,4 @@
-"""Where a region of a page is set in columns of text, and where in rows, as a table is. Pure.
+"""Distinguishes columns of text from the rows of a table in a region of a page. Pure.
 
 A river is a vertical strip of white with text on both sides. It parts columns of prose: lines that fill their column
 and continue on the next line, or lines that stand at other heights than those beside them. Cells of a table, labels of
@@ -75,7 +75,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Band:
-    """A part of a region that a river parts."""
+    """A part of a region that a river divides."""
 
     above: list[Piece]
     left: list[Piece]
@@ -144,7 +144,7 @@ def _split(pieces: list[Piece], right_to_left: bool) -> list[tuple[list[Piece], 
 
 
 def _widest_band(pieces: list[Piece]) -> _Band | None:
-    """The highest part of the region that a river parts into columns of text."""
+    """The topmost part of the region that a river divides into columns of text."""
     if len(pieces) < 2 * _LEAST_LINES:
         return None
     height = statistics.median(piece.height for piece in pieces)
@@ -213,7 +213,7 @@ def _whole_lines(crossing: list[Piece], pieces: list[Piece], height: float) -> s
 
 
 def _without_margins(inside: list[Piece], x: float, height: float) -> list[Piece]:
-    """The pieces without a running title above or a page number below, which white parts from all others."""
+    """The pieces without a running title above or a page number below, which white space separates from all others."""
     for of_top in (True, False):
         lines = _lines(inside, height)
         if len(lines) <= 2 * _LEAST_LINES:
@@ -323,6 +323,6 @@ def _is_beside(a: _Line, b: _Line) -> bool:
 
 
 def _is_together(lines: Sequence[_Line], height: float) -> bool:
-    """True if its lines are as near to each other as those of one text."""
+    """True if the lines are as close to each other as those of one text."""
     steps = [after.middle - before.middle for before, after in zip(lines, lines[1:], strict=False)]
     return sum(step <= _APART * height for step in steps) >= len(steps) / 2

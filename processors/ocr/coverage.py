@@ -1,4 +1,4 @@
-"""What OCR did not read: ink without text, and alphabets that its model does not know. Pure."""
+"""Finds writing that OCR did not read: ink without text, and alphabets that its model does not know. Pure."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ _LEAST_GLYPHS_OF_PAGE = 40
 
 
 def count_unread(read: Sequence[Recognized], missed: Sequence[Recognized]) -> int:
-    """Lines of writing without text. `missed`: what may be writing outside all boxes."""
+    """Lines of writing without text. `missed`: possible writing outside all boxes."""
     empty = [each for each in read if not each.box.text.strip() and each.glyphs >= _LEAST_GLYPHS]
     return len(empty) + sum(each.glyphs >= 2 * _LEAST_GLYPHS for each in missed)
 
 
 def count_unknown(read: Sequence[Recognized]) -> int:
-    """Lines in which letters are missing, as the model does not know them."""
+    """Lines in which letters are missing because the model does not know them."""
     lines = [each for each in read if each.glyphs >= _LEAST_GLYPHS and each.box.text.strip()]
     found = sum(_has_unknown(each) for each in lines)
     glyphs, unread = sum(each.glyphs for each in lines), sum(each.unread for each in lines)
@@ -33,7 +33,7 @@ def _has_unknown(line: Recognized) -> bool:
 
 
 def _is_half_known(text: str) -> bool:
-    """True for an alphabet of which the model knows some letters only.
+    """True for an alphabet of which the model knows only some letters.
 
     It knows Greek letters as symbols, and none with an accent; and the letters of Vietnamese without marks of tone.
     """

@@ -74,7 +74,7 @@ class RapidOcrEngine:
 
     @classmethod
     def load(cls, threads: int | None) -> "RapidOcrEngine":
-        """Open both models, which rapidocr itself would do at the first page; download nothing.
+        """Open both models now, instead of at the first page, as rapidocr would; download nothing.
 
         `threads`: None for OMP_NUM_THREADS, which onnxruntime itself ignores.
 
@@ -87,7 +87,7 @@ class RapidOcrEngine:
         return cls(opened, threads)
 
     def use(self, models: Sequence[Path]) -> None:
-        """From now on, also use these recognition models, for lines that the built-in one does not read for certain."""
+        """From now on, also use these recognition models, for lines of which the built-in one is unsure."""
         for path in models:
             if path not in self._loaded:
                 opened = RapidOCR(params=_parameters(self._threads, find_model("det"), path))
@@ -142,7 +142,7 @@ class RapidOcrEngine:
         return self._read_rotated(image, 0)
 
     def read(self, image: "Image.Image") -> tuple[list[TextBox], list[TextBox]]:
-        """The text of an RGB image as it is, and what is too uncertain to use; in no particular order."""
+        """The text of an RGB image as it is, and text that is too uncertain to use; in no particular order."""
         found = self._read(image)
         return found.boxes, found.uncertain
 
@@ -213,7 +213,7 @@ def _area(ink: Ink, size: tuple[int, int]) -> Area | None:
 
 
 def _scale(ink: Ink, area: Area) -> float:
-    """By which detection sees the image reduced, or enlarged."""
+    """The factor by which to scale the image for detection."""
     width, height = area[2] - area[0], area[3] - area[1]
     letters = ink.letter_height or _DETECTED_LETTERS
     scale = max(_LEAST_SCALE, min(1.0, _DETECTED_LETTERS / letters), _SHORT_SIDE / min(width, height))

@@ -1,4 +1,4 @@
-"""The ink of a page: where writing is, how large it is, and which of it no text box covers.
+"""The ink of a page: the position and size of its writing, and the writing that no text box covers.
 
 Ink is what is darker than its surroundings, or lighter on a dark ground. Sizes and positions are in pixels of the
 page's image, also where a smaller copy of it was measured.
@@ -37,14 +37,14 @@ class Ink:
 
     @property
     def bounds(self) -> Bounds | None:
-        """What contains all letters; None if there are none."""
+        """The bounds of all letters; None if there are none."""
         if not len(self.letters):
             return None
         return (*self.letters[:, :2].min(axis=0), *self.letters[:, 2:].max(axis=0))
 
     @property
     def letter_height(self) -> float | None:
-        """Of the smaller letters of the page, without specks."""
+        """The height of the smaller letters of the page, without specks."""
         if not len(self.letters):
             return None
         heights = self.letters[:, 3] - self.letters[:, 1]

@@ -22,7 +22,7 @@ Row = list[list[Placed]]  # cells of a line, each of some pieces
 
 
 def to_markdown(blocks: Sequence[Block], level: int = 1) -> str:
-    """`level`: of the largest headings."""
+    """The blocks as Markdown. `level`: the level of the largest headings."""
     heights = [line.height for block in blocks for line in block.lines for _ in range(len(line.text))]
     body = statistics.median(heights) if heights else 0.0
     return "\n\n".join(part for block in blocks for part in _parts(block, body, level))
@@ -154,7 +154,7 @@ def _count_paragraph(lines: Sequence[Line], pitch: float, body: float) -> int:
 
 
 def _paragraph(lines: Sequence[Line], right: float) -> str:
-    """Lines of text as one; a line that ends where the next word had fitted stays a line, as in an address."""
+    """Lines of text joined; a line that ends although the next word would fit stays a line, as in an address."""
     parts = [[lines[0]]]
     for before, line in pairwise(lines):
         character = (line.right - line.left) / max(1, len(line.text))
@@ -167,7 +167,7 @@ def _paragraph(lines: Sequence[Line], right: float) -> str:
 
 
 def _joined(lines: Sequence[Line]) -> str:
-    """The lines as one, without the hyphens of words that were parted."""
+    """The lines joined, without the hyphens of divided words."""
     text = ""
     for line in (line.text for line in lines):
         following = " ".join(line.split())
@@ -182,6 +182,6 @@ def _joined(lines: Sequence[Line]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that Markdown would take for markup."""
+    """Escape text that Markdown would take for markup."""
     text = " ".join(text.split()).replace("<", "\\<")
     return f"\\{text}" if re.match(r"[#>+|]|[-=]{3,}", text) else text

@@ -1,4 +1,4 @@
-"""One page as text: from its text layer where that is right, by OCR where it is silent or wrong."""
+"""Reads one page as text: from its text layer where that is right, by OCR where it is missing or wrong."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ _MARGIN = 4  # pixels around a word
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What OCR says about the words in doubt."""
+    """The result of OCR for the words in doubt."""
 
     kept: tuple[PlacedWord, ...]  # confirmed, or neither confirmed nor refuted
     refuted: tuple[Doubt, ...]
@@ -78,7 +78,7 @@ class PageReader:
         return self._by_ocr(page, page.image, (), was_rotated)
 
     def _is_complete(self, page: Page) -> bool:
-        """True if the text layer has all that matters: what else the page shows is a logo, not a table."""
+        """True if the text layer has all relevant text: the rest of the page is a logo, not a table."""
         words = [*page.words, *(word for doubt in page.doubts for word in doubt.words)]
         characters = sum(len(word.text) for word in words)
         written = sum((word.right - word.left) * (word.bottom - word.top) for word in words)
@@ -123,7 +123,7 @@ class PageReader:
         return _Verdict(tuple(kept), tuple(refuted), tuple(warnings))
 
     def _confirms(self, image: "Image.Image", doubt: Doubt) -> bool | None:
-        """Whether OCR reads the same characters; None if it cannot read them."""
+        """True if OCR reads the same characters; None if it cannot read them."""
         sampled = [word for word in doubt.words if set(word.text) & set(doubt.characters)] or list(doubt.words)
         sampled = sorted(sampled, key=lambda word: -len(word.text))[:_SAMPLED_WORDS]
         same = total = 0

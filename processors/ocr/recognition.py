@@ -1,4 +1,4 @@
-"""The recognition model on lines of text: their text, and how much of their ink became characters."""
+"""Runs the recognition model on lines of text: their text, and the share of their ink that became characters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class Recognized:
 def recognize(
     models: "Sequence[TextRecognizer]", image: np.ndarray, quads: Sequence[Quad], found: ink.Ink
 ) -> list[Recognized]:
-    """The text in each box of a BGR image. A line that the first model does not read for certain is read by all."""
+    """The text in each box of a BGR image. If the first model is unsure of a line, all models read it."""
     first, *others = models
     read = _recognize(first, image, quads, found)
     doubtful = [number for number, each in enumerate(read) if others and _is_doubtful(each)]
@@ -64,7 +64,7 @@ def _recognize(model: "TextRecognizer", image: np.ndarray, quads: Sequence[Quad]
 
 
 def _run(model: "TextRecognizer", crops: list[np.ndarray]) -> list[tuple[str, float, list[float]]]:
-    """The text of each crop, its confidence, and where its characters are: from 0 at its left to 1."""
+    """The text of each crop, its confidence, and the positions of its characters: from 0 at the left to 1."""
     from rapidocr.ch_ppocr_rec.typings import TextRecInput
 
     if not crops:

@@ -1,4 +1,4 @@
-"""OCR of parts of a page: small ones together on one sheet, large ones each as a page of its own."""
+"""OCR of parts of a page: small ones together on one sheet, large ones each as a separate page."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ _GAP = 32  # pixels between two parts on a sheet
 
 @dataclass
 class Reading:
-    """What OCR found."""
+    """The text that OCR found."""
 
     boxes: list[TextBox] = field(default_factory=list)
     uncertain: list[TextBox] = field(default_factory=list)  # confidence too low to use
@@ -40,7 +40,7 @@ class _Slot:
 
 
 class RegionReader:
-    """Reads parts of the pages of one job; a part that looks like one before, as a logo does, is not read again."""
+    """Reads parts of the pages of one job; reads identical parts, such as a logo, only once."""
 
     def __init__(self, engine: "Callable[[], RapidOcrEngine]"):
         self._engine = engine

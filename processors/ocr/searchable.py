@@ -68,7 +68,7 @@ def _is_pdf(source: Path) -> bool:
 
 
 def _ocr_boxes(page: PageText) -> list[TextBox]:
-    """What OCR read; words of the text layer, which are certain, are in the page already."""
+    """The words that OCR read; the words of the text layer, which are certain, are already in the page."""
     boxes = [box for line in page.lines for box in line]
     if page.source == "text layer":
         return []
@@ -147,7 +147,7 @@ def _words(text: str) -> list[str]:
 
 
 def _width(character: str) -> float:
-    """A guess at its width, as RapidOCR gives the place of lines, not of words."""
+    """Estimate the width of a word, because RapidOCR gives the positions of lines, not of words."""
     if character in _NARROW:
         return 0.5
     return 1.5 if character in _WIDE else 1.25 if character.isupper() else 1.0
@@ -178,7 +178,7 @@ def _visible_box(page: "PdfPage") -> tuple[float, float, float, float]:
 
 
 def _rotation(page: "PdfPage") -> int:
-    """Degrees clockwise by which viewers turn the page; it may inherit them (ISO 32000-1, table 30)."""
+    """Degrees clockwise by which viewers rotate the page; it may inherit them (ISO 32000-1, table 30)."""
     node = page.obj
     for _ in range(50):
         if "/Rotate" in node:

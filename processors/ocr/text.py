@@ -112,7 +112,7 @@ def review(read: Sequence[PageText], min_confidence: float, *, with_uncertain: b
 
 
 def _unread(read: Sequence[PageText]) -> list[str]:
-    """What OCR saw, but could not read."""
+    """Lines that OCR saw but could not read."""
     reasons = []
     for page in read:
         if page.unknown:

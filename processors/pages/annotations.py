@@ -26,7 +26,7 @@ class CheckBox:
 
 @dataclass(frozen=True, kw_only=True)
 class Annotations:
-    """What was drawn into the page, and what no viewer draws there."""
+    """The annotations that were drawn into the page, and those that no viewer draws there."""
 
     check_boxes: tuple[CheckBox, ...] = ()
     missing: tuple[str, ...] = ()  # descriptions of annotations whose text is not drawn on the page
@@ -86,7 +86,7 @@ def _check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> CheckBox | 
 
 
 def _is_checked(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> bool:
-    """By the appearance that is drawn; by the field's value if there is no state."""
+    """True if the drawn appearance is checked; without a state, if the field's value is."""
     from pypdfium2 import raw
 
     state = _text(annotation, b"AS")

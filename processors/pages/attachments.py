@@ -43,7 +43,7 @@ def read_attachment(source: Path, names: Sequence[str], max_bytes: int, password
 
 
 def find_warnings(pdf: "PdfDocument") -> tuple[str, ...]:
-    """What the file contains that is on none of its pages, for a review. Call it before pages are flattened."""
+    """The reasons for a review: content that is on none of the pages. Call this before pages are flattened."""
     warnings = [_XFA] if _is_dynamic_xfa(pdf) else []
     names = [pdf.get_attachment(number).get_name() for number in range(pdf.count_attachments())]
     if names := [name for name in names if not name.lower().endswith(_DATA)]:

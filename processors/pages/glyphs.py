@@ -1,4 +1,4 @@
-"""Whether the glyphs of a text layer look like its characters.
+"""Checks whether the glyphs of a text layer look like its characters.
 
 A font's table may map its glyphs to the wrong characters; the layer then looks like text, but is not what the page
 shows. Each glyph, as drawn on the page, is compared with the letters and digits of the standard typefaces. This is
@@ -57,7 +57,7 @@ def is_doubtful(wrong: list[str], judged: int) -> bool:
 
 
 def _samples(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> Mapping[int, Mapping[str, list[np.ndarray]]]:
-    """By font and character: some of its glyphs, upright."""
+    """Some glyphs of each character, upright, by font and character."""
     samples: dict[int, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for index, character in enumerate(layer.characters):
         number = layer.objects[index]

@@ -135,7 +135,7 @@ def encoded_data(image: PlacedImage) -> bytes:
 
 
 def find_damage(page: "PdfPage", images: list[PlacedImage]) -> tuple[str, ...]:
-    """What is wrong with the data of the images that are large enough to matter."""
+    """Faults in the data of the images that are large enough to matter."""
     width, height = page.get_size()
     found = {}
     for image in images:
@@ -155,7 +155,7 @@ def _damage(page: "PdfPage", image: PlacedImage) -> str:
 
 
 def _decoded_share(page: "PdfPage", image: PlacedImage) -> float:
-    """How much of the image's data there is, of what its size requires."""
+    """The share of the required data that the image has."""
     from pypdfium2 import raw
 
     facts = raw.FPDF_IMAGEOBJ_METADATA()

@@ -1,4 +1,4 @@
-"""Whether the data of a JPEG image is complete. Decoders fill in what is missing, and decode garbage, without an error.
+"""Checks whether a JPEG image is complete. Decoders fill in missing data, and decode garbage, without an error.
 
 The height in the header is enlarged by some rows of blocks. An intact image has no data for them: the decoder fills
 them with gray. If it finds data there, or gray before them, then some data in the middle or at the end is wrong or

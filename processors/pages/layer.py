@@ -104,7 +104,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def find_invisible(layer: Layer, ink: np.ndarray) -> Set[int]:
-    """The characters that nobody sees. `ink`: what the text contributes, uint8, shape (height, width)."""
+    """The invisible characters. `ink`: the contribution of the text, uint8, shape (height, width)."""
     visible = ink >= _VISIBLE
     height, width = visible.shape
     hidden = set()

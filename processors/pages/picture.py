@@ -36,8 +36,7 @@ _MUCH_METADATA = (
 _UNSUPPORTED_KIND = "This kind of image is not supported. Save it as JPEG, PNG or PDF and drop that."
 _NOT_SUPPORTED = ("not available", "unknown pixel mode", "nsupported", "not supported", "cannot handle")  # of Pillow's
 _TOO_MANY_FRAMES = (
-    f"Pictures {_MOST_FRAMES + 1} to {{count}} of this file were not read: {_MOST_FRAMES} are the most. "
-    "Split it and drop the parts."
+    f"inboxd read only the first {_MOST_FRAMES} of the {{count}} pictures in this file. Split it and drop the parts."
 )
 _CUT_OFF = "Page {number} and all pages after it cannot be read: the file is damaged or cut off. Copy it again."
 # What Pillow's plug-ins raise on damaged files, as its own fuzzers show; an OSError of the disk has an errno.

@@ -18,7 +18,7 @@ _ESCAPE = re.compile("\x1b\\[[0-9;]*[A-Za-z]")  # colors of terminals, in logs
 
 @dataclass(kw_only=True)
 class Document:
-    """The text of one file, being written."""
+    """The text of one file while it is being written."""
 
     file: TextIO
     folder: Path  # for attachments

@@ -1,4 +1,4 @@
-"""Which reader reads a document: by its media type, which the daemon found in its content."""
+"""Chooses the reader of a document by its media type, which the daemon found in its content."""
 
 import codecs
 import logging
@@ -54,7 +54,7 @@ def read_html(text: str, document: Document) -> None:
     body = text[:start] + text[end:] if 0 <= start < end else text  # its title is not on the page
     office.convert(body.encode("utf-8", "replace"), "text/html", document)
     if "font-size:0" in text.replace(" ", "").lower():
-        document.review.append("The page has text of size 0, which nobody sees; it is included.")
+        document.review.append("The page contains invisible text (of size 0), which is included.")
 
 
 def decode(content: bytes, document: Document, declared: str | None = None) -> str:
@@ -64,7 +64,7 @@ def decode(content: bytes, document: Document, declared: str | None = None) -> s
         try:
             return content.decode(codec)
         except (UnicodeDecodeError, LookupError):
-            document.review.append(f"The text is not {declared}, as it claims; its encoding was guessed.")
+            document.review.append(f"The text declares {declared}, but is not in it; inboxd guessed the encoding.")
     found = detect(content[:_SAMPLE_BYTES], is_complete=len(content) <= _SAMPLE_BYTES)
     _report(found.codec, document, is_guess=found.is_guess)
     return content.decode(found.codec, "replace")
@@ -89,5 +89,5 @@ def _report(codec: str, document: Document, *, is_guess: bool) -> None:
     document.facts.setdefault("encoding", codec)
     if is_guess:
         document.review.append(
-            f"The encoding of the text is not known; {codec} was guessed: check letters such as ä or é."
+            f"The encoding of the text is unknown; inboxd guessed {codec}: check letters such as ä or é."
         )

@@ -1,4 +1,4 @@
-"""The limits of the process that reads one document, and what it was asked to do."""
+"""The limits of the process that reads one document, and its request."""
 
 import ctypes
 import resource

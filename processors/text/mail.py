@@ -123,7 +123,7 @@ class _MailReader:
             try:
                 return content.decode(codec)
             except (UnicodeDecodeError, LookupError):
-                self._report("A part of the mail is not in the encoding that it claims: it was guessed.")
+                self._report("A part of the mail is not in the encoding that it declares; inboxd guessed another.")
         return content.decode(detect(content, is_complete=True).codec, "replace")
 
     def _attach(self, part: Message) -> None:

@@ -55,7 +55,7 @@ def read(source: Path, media_type: str, document: Document) -> None:
 
 
 def convert(content: bytes, media_type: str, document: Document) -> None:
-    """Write what kreuzberg finds in a file.
+    """Write the text that kreuzberg finds in a file.
 
     Raises:
         BadInput: it cannot be read.
@@ -105,7 +105,7 @@ def open_archive(source: Path) -> zipfile.ZipFile:
 
 
 def _omissions(archive: zipfile.ZipFile, names: list[str], media_type: str) -> Iterator[str]:
-    """What the text does not show, or shows although a reader of the document does not see it."""
+    """Content that the text lacks, or that it contains although the document does not show it."""
     if pictures := sum(bool(_PICTURES.fullmatch(name)) for name in names):
         noun = "picture, whose text was" if pictures == 1 else "pictures, whose text was"
         yield f"The document contains {pictures} {noun} not read. To read it, export the document as PDF and drop that."
@@ -114,13 +114,13 @@ def _omissions(archive: zipfile.ZipFile, names: list[str], media_type: str) -> I
     if embedded := [name for name in names if "/embeddings/" in name]:
         yield f"The document contains {len(embedded)} embedded files, which were not read."
     if any(name.endswith("/comments.xml") for name in names):
-        yield "The document has comments of reviewers, which are not in the text."
+        yield "The document has reviewers' comments, which are not in the text."
     if media_type == DOCX:
         body = _part(archive, next((name for name in names if re.fullmatch(r"word/document\d*\.xml", name)), ""))
         if b"<w:vanish/>" in body or b'<w:vanish w:val="1"' in body or b'<w:vanish w:val="true"' in body:
             yield "The document contains hidden text, which is included."
         if b"<w:del " in body or b"<w:ins " in body:
-            yield "The document has tracked changes: the text has the insertions, and lacks what was deleted."
+            yield "The document has tracked changes: the text contains the insertions and omits the deletions."
     if media_type == PPTX:
         yield from _slides(archive, names)
 
@@ -133,7 +133,7 @@ def _slides(archive: zipfile.ZipFile, names: list[str]) -> Iterator[str]:
     shown = _slide_order(archive)
     if shown != sorted(shown):
         order = ", ".join(str(sorted(shown).index(number) + 1) for number in shown[:50])
-        yield f"The slides are shown in another order than the text has them: {order}."
+        yield f"The presentation shows the slides in another order than the text: {order}."
     if any(name.startswith("ppt/notesSlides/") for name in names):
         yield "The slides have speaker notes: check whether the text has them."
 

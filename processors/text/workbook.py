@@ -1,4 +1,4 @@
-"""Excel workbooks by openpyxl, row by row: values as they are saved, hidden sheets named, no formula computed."""
+"""Reads Excel workbooks with openpyxl, row by row: saved values, marked hidden sheets, no computed formulas."""
 
 import datetime
 import zipfile
@@ -108,7 +108,7 @@ def _review(book: "Workbook", names: list[str], source: Path, document: Document
 
 
 def _formulas_without_values(source: Path, names: list[str]) -> int:
-    """Formulas that the program which wrote the workbook did not compute: cells with <f> and without a value."""
+    """Formulas without a saved value: cells with <f> and without a value."""
     count, overlap = 0, b""
     with zipfile.ZipFile(source) as archive:
         for name in names:

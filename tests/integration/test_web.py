@@ -133,7 +133,7 @@ def _send_half(web: WebProcess, path: str, content: bytes, *, first: int) -> int
     return _offset(web, path)
 
 
-def test_client_that_goes_away_leaves_nothing(web: WebProcess, place: Place):
+def test_disconnected_client_leaves_nothing_behind(web: WebProcess, place: Place):
     host, port = web.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         head = (

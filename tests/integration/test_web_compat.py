@@ -226,7 +226,7 @@ def test_wrong_messages_are_refused(messages: list, words: str, client: openai.O
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"messages": 1}', b'{"messages": [{"role": 1}]}', b"[" * 9000])
-def test_body_that_is_no_request_is_refused(body: bytes, web: WebProcess):
+def test_invalid_request_body_is_refused(body: bytes, web: WebProcess):
     answer = web.client.post("/v1/chat/completions", content=body)
     assert answer.status_code == 400 and answer.json()["error"]["message"]
 
@@ -273,7 +273,7 @@ def test_docling_converts_a_file_later(web: WebProcess):
     ("data", "names"),
     [({"to_formats": "html"}, ["a.txt"]), ({"target_type": "zip"}, ["a.txt"]), ({}, ["a.txt", "b.txt"]), ({}, [])],
 )
-def test_docling_refuses_what_it_cannot_give(data: dict, names: list[str], web: WebProcess):
+def test_docling_refuses_unsupported_requests(data: dict, names: list[str], web: WebProcess):
     files = [("files", (name, b"x")) for name in names] or [("other", (None, b"x"))]
     answer = web.client.post("/v1/convert/file", files=files, data=data)
     assert answer.status_code in (400, 422) and answer.json()["detail"]
@@ -335,7 +335,7 @@ def test_language_is_detected(web: WebProcess):
     assert (answer.json()["detected_language"], answer.json()["language_code"]) == ("english", "en")
 
 
-def test_client_that_goes_away_leaves_its_job(web: WebProcess, place: Place):
+def test_job_continues_after_its_client_disconnects(web: WebProcess, place: Place):
     before = len(place.rows())
     with pytest.raises(httpx.TimeoutException), httpx.Client(timeout=0.001) as impatient:
         impatient.post(f"{web.address}/asr", headers={"X-Api-Key": web.token}, files={"audio_file": b"x"})

@@ -160,7 +160,7 @@ def test_shortcuts_can_be_switched_off(open_page: OpenPage):
     expect(page.locator("#q")).not_to_be_focused()
 
 
-def test_look_is_kept(open_page: OpenPage):
+def test_appearance_is_saved(open_page: OpenPage):
     page = open_page()
     page.click("[aria-label=Menu]")
     page.check("#dark")
@@ -195,7 +195,7 @@ def test_lost_daemon_is_shown_and_found_again(open_page: OpenPage, place: Place)
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_pages_have_no_barriers_and_fit(scheme: str, size: str, open_page: OpenPage, results: dict[str, str]):
+def test_pages_are_accessible_and_fit(scheme: str, size: str, open_page: OpenPage, results: dict[str, str]):
     """axe finds nothing, and nothing is wider than the screen."""
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() == AXE_SHA256
     page = open_page(

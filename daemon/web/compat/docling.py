@@ -58,7 +58,7 @@ async def show_result(request: Request) -> Response:
 
 
 async def _submit(request: Request) -> tuple[str, Collection[str]]:
-    """Hand the file of the form over; return the job and the formats of the answer."""
+    """Submit the file of the form; return the job and the formats of the response."""
     backend = backend_of(request)
     backend.require_daemon()
     async with received_form(request, backend.receiver, {"files"}) as form:

@@ -101,7 +101,7 @@ async def _transcribe(request: Request, *, translates: bool) -> Response:
 
 
 def _answer_format(form: Form) -> tuple[str, list[str]]:
-    """The format of the answer, and for what it has times.
+    """The format of the response, and the units that it has times for.
 
     Raises:
         WebError: one is unknown, or they do not fit together.

@@ -1,4 +1,4 @@
-"""OpenAI's /v1/chat/completions for a question about one image or PDF. Nothing is remembered between requests.
+"""OpenAI's /v1/chat/completions for a question about one image or PDF, without memory between requests.
 
 Reference: https://platform.openai.com/docs/api-reference/chat. `temperature` and `top_p` have no effect.
 """
@@ -53,7 +53,7 @@ class _Message(BaseModel):
 
 
 class _Chat(BaseModel):
-    """The parts of a request that have an effect, and those that are refused."""
+    """The parts of a request that inboxd uses, and those that it refuses."""
 
     model: str = ""
     messages: list[_Message]
@@ -66,7 +66,7 @@ class _Chat(BaseModel):
 
 
 async def complete(request: Request) -> Response:
-    """Answer a question about one image or PDF; nothing is remembered between requests."""
+    """Answer a question about one image or PDF, without memory between requests."""
     backend = backend_of(request)
     backend.require_daemon()
     chat = await _read_chat(request)

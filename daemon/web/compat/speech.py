@@ -1,4 +1,4 @@
-"""Transcripts for the APIs of speech programs: which options a request means, and what a result says."""
+"""Transcripts for the APIs of speech programs: from the fields of a request to options, and from a result to text."""
 
 import importlib
 import math
@@ -76,7 +76,7 @@ def options_for(
         options["initial_prompt"] = prompt
     if words:
         options["word_timestamps"] = True
-    if temperature and (degree := _number(temperature)) > 0:  # 0 means to OpenAI: choose, as is the default here
+    if temperature and (degree := _number(temperature)) > 0:  # for OpenAI, 0 means automatic, which is the default here
         options["temperature"] = degree
     return options
 

@@ -1,4 +1,4 @@
-"""Answers that are streamed while a job runs, as server-sent events."""
+"""Streams responses as server-sent events while a job runs."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the APIs of other programs share: hand a file over, wait for its result, read it."""
+"""Steps that the APIs of other programs share: submit a file, wait for its result, read it."""
 
 import os
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ async def submit(backend: Backend, upload: Upload, options: dict[str, JsonValue]
 
 
 async def wait_for(request: Request, job_id: str) -> Finished:
-    """The result of a job, however long it takes. If the client goes away, the job goes on.
+    """Wait for the result of a job, however long it takes. If the client disconnects, the job continues.
 
     Raises:
         WebError: it failed, was cancelled, or the client went away.

@@ -92,7 +92,9 @@ class VlmJob:
     def _decode_text(self, prompt: str) -> Iterator[RetryLadder]:
         """The text of a document, in parts instead of pages."""
         if self._options.task not in _TASKS_OF_TEXTS:
-            raise BadInput(f'The task "{self._options.task}" reads pages, and this is a text: use the recipe "text".')
+            raise BadInput(
+                f'The task "{self._options.task}" needs pages, but this file is text: use the recipe "text".'
+            )
         parts, self._text_review = text_parts(self.work, self._progress)
         self.total = len(parts)
         for number, part in enumerate(parts, 1):

@@ -1,4 +1,4 @@
-"""The place of decoded sound on the timeline of its file: late starts, gaps, and clocks that were reset. Pure.
+"""The position of decoded sound on the timeline of its file: late starts, gaps, and clocks that were reset. Pure.
 
 A film's sound may start after its picture, and a recorder may have paused: subtitles must still fit.
 """

@@ -21,7 +21,7 @@ _OPPOSITE = 10.0  # the difference of two channels has so many times the energy 
 
 
 class FrameRepair:
-    """The repairs of one track, frame by frame."""
+    """Repairs one track, frame by frame."""
 
     def __init__(self, mixes: bool):
         """mixes: the channels are mixed afterwards."""
@@ -48,7 +48,7 @@ class FrameRepair:
         return frame if repaired is given else _copy(frame, repaired)
 
     def _numbers(self, samples: np.ndarray) -> np.ndarray:
-        """Samples that are not numbers become the line between their neighbors."""
+        """Interpolate samples that are not numbers between their neighbors."""
         is_number = np.abs(samples) < _LARGEST  # False for NaN
         if is_number.all():
             return samples
@@ -60,7 +60,7 @@ class FrameRepair:
         return repaired
 
     def _turned_down(self, samples: np.ndarray, seconds: float) -> np.ndarray:
-        """At once where the sound exceeds full scale; back up slowly, so that a voice keeps its level."""
+        """Reduce the gain at once where the sound clips; raise it slowly, so that a voice keeps its level."""
         self._gain = min(1.0, self._gain * 10 ** (_RECOVERY_DB_PER_SECOND * seconds / 20))
         peak = float(np.abs(samples).max())
         if peak > _CLIPPED:

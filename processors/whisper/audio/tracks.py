@@ -1,4 +1,4 @@
-"""Choose the sound track of a film: the one that players take, not a commentary. Pure, but for FFmpeg's objects."""
+"""Chooses the sound track of a film: the one that players choose, not a commentary. Pure, but for FFmpeg's objects."""
 
 import re
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ def choose(streams: "list[av.AudioStream]", track: int | str, language: str | No
 
 
 def _rank(stream: "av.AudioStream", language: str | None) -> tuple[bool, bool, bool, bool]:
-    """The lowest is the best."""
+    """The sort key of a track; the lowest is the best."""
     from av.stream import Disposition
 
     aside = Disposition.comment | Disposition.visual_impaired | Disposition.descriptions | Disposition.karaoke
@@ -54,7 +54,7 @@ def _rank(stream: "av.AudioStream", language: str | None) -> tuple[bool, bool, b
 
 
 def language_of(stream: "av.AudioStream") -> str | None:
-    """Its tagged language as Whisper's code, else as it is; None: it has no tag."""
+    """The track's tagged language as Whisper's code, or else unchanged; None: it has no tag."""
     tag = (stream.metadata.get("language") or "").strip().lower()
     return None if tag in _UNKNOWN else language_code(tag)
 
@@ -70,6 +70,6 @@ def language_code(tag: str) -> str:
 
 
 def label(stream: "av.AudioStream") -> str:
-    """Its language and title, such as "eng, Main"; "" if it has neither."""
+    """The track's language and title, such as "eng, Main"; "" if it has neither."""
     language = stream.metadata.get("language", "")
     return ", ".join(filter(None, ("" if language in _UNKNOWN else language, stream.metadata.get("title", ""))))

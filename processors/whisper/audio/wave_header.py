@@ -24,7 +24,7 @@ class DataChunk:
 
 
 def data_chunk(path: Path) -> DataChunk | None:
-    """None: the file is no WAV, or has no such chunk."""
+    """Find the data chunk; None: the file is not a WAV file, or has no such chunk."""
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
@@ -56,7 +56,7 @@ def _find(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def _goes_on(file: BinaryIO, end: int) -> bool:
-    """True if the bytes from `end` to the end of the file are no sequence of chunks."""
+    """True if the bytes from `end` to the end of the file are not a sequence of chunks."""
     file_end = file.seek(0, os.SEEK_END)
     if file_end - end < _SMALLEST_REST_BYTES:
         return False

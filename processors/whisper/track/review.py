@@ -56,16 +56,16 @@ def _not_numbers(found: Transcript, options: TranscribeOptions) -> Iterable[str]
 
 def _header(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.exceeds_header:
-        declared = "less" if found.declared_seconds is None else clock(found.declared_seconds)
+        declared = "less sound" if found.declared_seconds is None else f"{clock(found.declared_seconds)} of sound"
         yield (
-            f"The header of this WAV file declares {declared} of sound, but {clock(found.seconds)} were read, to the "
-            "end of the file. Check the end."
+            f"The header of this WAV file declares {declared}, but inboxd read {clock(found.seconds)}, to the end of "
+            "the file. Check the end of the transcript."
         )
 
 
 def _clock(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.clock_resets:
-        yield (f"The clock of the file jumps, at {_places(found.clock_resets)}: later times count on without the jump.")
+        yield f"The clock of the file jumps at {_places(found.clock_resets)}; inboxd counts on without the jump."
 
 
 def _phase(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
@@ -80,8 +80,8 @@ def _tracks(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if found.tracks > 1 and options.track == "default" and found.has_words:
         label = f" ({found.track_label})" if found.track_label else ""
         yield (
-            f"Sound track {found.track} of {found.tracks}{label} was transcribed: "
-            '`track` selects another, and "all" transcribes each one.'
+            f"inboxd transcribed sound track {found.track} of {found.tracks}{label}. To transcribe another, set "
+            '`track` to its number; "all" transcribes each one.'
         )
 
 
@@ -92,7 +92,7 @@ def _empty(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     if options.clips and options.clips[0][0] >= found.seconds:
         yield f"The sound ends at {clock(found.seconds)}, before the first clip starts: correct `clip_timestamps`."
     elif found.tracks > 1 and options.track != "all":
-        yield f"Only sound track {found.track} of {found.tracks} was transcribed: `track` selects another."
+        yield f"inboxd transcribed only sound track {found.track} of {found.tracks}: `track` selects another."
     elif options.channel == "mix" and found.channels > 2:  # FFmpeg's mix leaves one out: the low-frequency channel
         yield f'Its {found.channels} channels were mixed: `channel = "each"` transcribes each one separately.'
 
@@ -114,7 +114,7 @@ def _language(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
         what = f"{_name(found.language)}{sure}"
         yield f"The language is a guess{of}: {what}. If it is another, set `language` in the recipe."
     if found.has_words and options.languages and found.language not in options.languages:
-        yield f"The language was detected as {_name(found.language)}, which is not one of `languages`."
+        yield f"inboxd detected the language {_name(found.language)}, which is not one of `languages`."
 
 
 def _name(language: str | None) -> str:
@@ -142,13 +142,13 @@ def _english_only(found: Transcript, options: TranscribeOptions) -> Iterable[str
     if tag not in (None, "en") or _mean_logprob(found) < limit:
         why = f"the file says {_name(tag)}" if tag not in (None, "en") else "it is unsure of most words"
         yield (
-            f"The model knows English only, and {why}: if another language is spoken, the text is wrong. "
+            f"The model knows only English, and {why}: if another language is spoken, the text is wrong. "
             "Set a model without `.en` in [processors.whisper]."
         )
 
 
 def _mean_logprob(found: Transcript) -> float:
-    """Of the text, each segment by its length."""
+    """The mean log probability of the text, with each segment weighted by its length."""
     weights = sum(len(segment.text) for segment in found.segments)
     known = sum(len(s.text) * s.avg_logprob for s in found.segments if math.isfinite(s.avg_logprob))
     return known / weights if weights else 0.0
@@ -157,7 +157,7 @@ def _mean_logprob(found: Transcript) -> float:
 def _speakers(found: Transcript, options: TranscribeOptions) -> Iterable[str]:
     least, _ = options.speaker_count
     if options.finds_speakers and found.has_words and len(found.speakers) < least:
-        yield f"Only {len(found.speakers)} of {least} speakers could be told apart: check who speaks."
+        yield f"inboxd could tell only {len(found.speakers)} of {least} speakers apart: check who speaks."
     for one, other in found.alike:
         yield f"{one} and {other} sound alike: they may be one person, or their words may be mixed up."
 

@@ -1,4 +1,4 @@
-"""Who speaks when, and which words are whose. Pure."""
+"""Turns of speakers, and the assignment of words to them. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ def diarize(voices: Sequence[Voice], count: clustering.Count) -> Diarization:
 
 
 def _turns(voices: Sequence[Voice], speakers: Sequence[int]) -> list[Turn]:
-    """A window ends where the next one begins; where the speaker changes, halfway between their middles."""
+    """End each window where the next one begins or, at a change of speaker, halfway between their middles."""
     made: list[Turn] = []
     for number, (voice, speaker) in enumerate(zip(voices, speakers, strict=True)):
         start, end = voice.start, voice.end
@@ -102,7 +102,7 @@ def _speaker_at(start: float, end: float, turns: Sequence[Turn]) -> int:
 
 
 def _without_islands(words: Sequence[Word], speakers: list[int]) -> list[int]:
-    """A short word between others of one speaker is that speaker's, too."""
+    """Assign a short word between words of one speaker to that speaker, too."""
     runs = [list(run) for _, run in groupby(range(len(words)), key=speakers.__getitem__)]
     found = list(speakers)
     for number, run in enumerate(runs):

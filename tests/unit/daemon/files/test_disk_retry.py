@@ -245,7 +245,7 @@ def test_first_failure_of_a_step_finds_the_cause(disk: Disk, broken_folders: set
     assert disk.retry.trouble is not None and not disk.retry.can_take
 
 
-def test_working_folders_are_no_trouble(disk: Disk):
+def test_working_folders_are_not_reported(disk: Disk):
     assert disk.retry.examine() is True
     assert (disk.retry.next_try(), disk.retry.problem, disk.retry.can_take) == (None, None, True)
     for folder in (disk.layout.inbox.taken, disk.layout.state, disk.layout.outbox.staging):
@@ -290,7 +290,7 @@ def test_probes_of_a_killed_run_are_removed(disk: Disk):
     assert not any((folder / name).exists() for folder in folders for name in (".probe", ".probe.2"))
 
 
-def test_probe_of_a_killed_run_is_no_trouble(disk: Disk):
+def test_probe_file_of_a_killed_run_is_not_reported(disk: Disk):
     (disk.layout.state / ".probe.2").write_text("left")
     assert disk.retry.examine() and not (disk.layout.state / ".probe.2").exists()
 

@@ -129,7 +129,7 @@ def test_text_in_another_encoding_is_text_by_its_name(tmp_path: Path, name: str,
     ],
     ids=_name,
 )
-def test_other_files_are_called_what_they_are_whatever_their_name(tmp_path: Path, content: bytes, what: str):
+def test_other_files_are_identified_by_content_not_by_name(tmp_path: Path, content: bytes, what: str):
     for name in ("drop", "photo.docx"):
         found = look(tmp_path, content, name)
         why = explain(found.kind, found.media_type, size_bytes=len(content), folder="")

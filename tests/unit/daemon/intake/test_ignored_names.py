@@ -100,7 +100,7 @@ def test_names_of_drops_are_not_ignored(name):
     assert not is_ignored(name)
 
 
-def test_sidecars_are_no_temporary_names():
+def test_sidecars_do_not_count_as_temporary_names():
     assert not is_ignored("photo.jpg.prompt")
 
 

@@ -77,7 +77,7 @@ def test_job_names_the_program_that_submitted_it(inbox: InboxHarness):
 
 @pytest.mark.parametrize("source", ["", "inbox", "Web", "a b", "1", "x" * 33, "web\n"])
 def test_source_that_is_not_the_name_of_a_program_is_refused(source: str, inbox: InboxHarness):
-    with pytest.raises(WrongSubmission, match="source of a file"):
+    with pytest.raises(WrongSubmission, match="not a valid source name"):
         inbox.intake.submit(Submission(source=source, upload=upload(inbox), folder="", name="a.txt"))
 
 
@@ -169,7 +169,7 @@ def test_recipe_that_needs_a_prompt_is_refused_without_one(inbox: InboxHarness):
 
 def test_file_that_would_be_left_in_the_inbox_as_unsupported_is_refused(inbox: InboxHarness):
     inbox.configure(TOML.replace("[inbox]", '[inbox]\nunsupported = "leave"', 1))
-    assert "not supported" in refused(inbox, upload(inbox, b"\x00\x01\x02"), "a.bin")
+    assert "does not support" in refused(inbox, upload(inbox, b"\x00\x01\x02"), "a.bin")
     inbox.configure(TOML)
     assert submit(inbox, upload(inbox, b"\x00\x01\x02"), "a.bin").recipe is None
 

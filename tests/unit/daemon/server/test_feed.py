@@ -243,7 +243,7 @@ def test_nothing_is_reported_while_nobody_subscribes(source: Source):
     assert source.feed.next_sample() is None
 
 
-def test_subscribers_are_told_when_the_daemon_stops(source: Source):
+def test_subscribers_get_a_last_line_when_the_daemon_stops(source: Source):
     lines = source.subscribe()
     lines.next()
     source.feed.stop()
@@ -266,7 +266,7 @@ def test_job_log_that_cannot_be_read_is_tried_again(source: Source, monkeypatch)
     assert lines.events(2) == [1, 2]
 
 
-def test_what_a_subscriber_sends_is_ignored_and_its_end_noticed(source: Source):
+def test_input_of_a_subscriber_is_ignored_and_its_disconnect_noticed(source: Source):
     lines = source.subscribe()
     lines.connection.sendall(b"x" * 100_000)
     lines.next()

@@ -69,7 +69,7 @@ def test_intact_image_is_not_called_damaged(size: tuple[int, int], color: object
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xc0\0\x03\x08", bytes(100)])
-def test_what_is_no_image_has_no_damage(content: bytes):
+def test_data_that_is_not_an_image_has_no_damage(content: bytes):
     assert jpeg.find_damage(content) == ""
 
 

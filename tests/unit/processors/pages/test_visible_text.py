@@ -124,7 +124,7 @@ _IS_REPORTED = {"black on black", "covered", "covered in white", "layer that is 
 
 
 @pytest.mark.parametrize("kind", list(_HIDDEN))
-def test_text_that_is_not_visible_is_no_text(read, kind: str):
+def test_invisible_text_is_left_out(read, kind: str):
     layer = b"<< /Type /OCG /Name (Off) >>"
     text, review = read(
         one_page(
@@ -156,7 +156,7 @@ def test_text_that_is_visible_is_read(read, kind: str):
     assert "Open words" in text and review == ()
 
 
-def test_tips_of_covered_letters_are_no_text(read):
+def test_tips_of_covered_letters_do_not_count_as_text(read):
     covered = show("Martin Hallow", y=700) + "50 700.5 300 6.5 re f " + show("Diagnosis", y=600)
     assert read(one_page(covered))[0] == "Diagnosis\n"
 
@@ -166,7 +166,7 @@ def test_crop_box_decides_what_is_read(read):
     assert read(one_page(content, page=b"/CropBox [306 0 612 792]"))[0] == "RIGHT minutes of April\n"
 
 
-def test_short_text_layer_is_kept(read):
+def test_short_text_layer_is_used(read):
     assert read(one_page(show("This is page 4"))) == ("This is page 4\n", ())
 
 
@@ -242,7 +242,7 @@ def test_embedded_files_are_reported(read, names: list[str], reported: str):
     assert review == ((f"this PDF contains {reported}",) if reported else ())
 
 
-def test_pages_report_what_is_on_none_of_them(tmp_path: Path):
+def test_pages_report_content_that_is_on_no_page(tmp_path: Path):
     (tmp_path / "x.pdf").write_bytes(one_page(show("Text")))
     with open_pages(tmp_path / "x.pdf", "application/pdf", max_pixels=10**6) as pages:
         assert pages.warnings == ()

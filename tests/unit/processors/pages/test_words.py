@@ -12,7 +12,7 @@ def _texts(chars: list[Char | None]) -> list[str]:
     return [word.text for word in find_words(chars, 1.0)]
 
 
-def test_hebrew_word_is_whole_in_logical_and_in_visual_order():
+def test_hebrew_word_is_complete_in_logical_and_in_visual_order():
     assert _texts(_chars("חוזה שכירות", step=-6)) == ["חוזה", "שכירות"]
     assert _texts(_chars("הזוח")) == ["חוזה"]
 

@@ -30,7 +30,7 @@ JAPANESE = "これは日本語のテキストです。請求書を確認して�
 def test_text_of_any_encoding_becomes_utf8(tmp_path: Path, content: bytes, is_guess: bool):
     found = read(tmp_path, "letter.txt", content)
     assert found.text == GERMAN and found.finished.files == ("letter.txt",)
-    assert ("was guessed" in found.review) is is_guess
+    assert ("inboxd guessed" in found.review) is is_guess
 
 
 @pytest.mark.parametrize("encoding", ["shift_jis", "euc_jp", "iso2022_jp", "utf-16"])
@@ -72,7 +72,7 @@ def test_word_document_becomes_markdown(tmp_path: Path):
     assert found.review == ""
 
 
-def test_what_a_word_document_has_beside_its_text_is_reported(tmp_path: Path):
+def test_content_of_a_word_document_beside_its_text_is_reported(tmp_path: Path):
     body = '<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r><w:del w:id="1"><w:r/></w:del></w:p>'
     more = {
         "word/media/image1.png": b"\x89PNG",
@@ -89,7 +89,7 @@ def test_slides_in_another_order_and_hidden_ones_are_reported(tmp_path: Path):
     slides = {"slide1.xml": "One", "slide2.xml": "Two"}
     found = read(tmp_path, "talk.pptx", pptx(slides, order=("slide2.xml", "slide1.xml"), hidden=("slide1.xml",)))
     assert "One" in found.text and "Two" in found.text
-    assert "another order than the text has them: 2, 1" in found.review and "1 hidden slide" in found.review
+    assert "another order than the text: 2, 1" in found.review and "1 hidden slide" in found.review
 
 
 def test_opendocument_epub_and_rtf_are_read(tmp_path: Path):

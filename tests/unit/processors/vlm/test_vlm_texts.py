@@ -71,11 +71,11 @@ def test_long_text_is_read_in_parts(ask: Callable[..., Asked], server: FakeServe
         assert sum(f"Paragraph {number} " in prompt for prompt in prompts[:3]) == 1
 
 
-def test_what_the_text_lacks_is_in_the_review(ask: Callable[..., Asked], tmp_path: Path):
+def test_review_lists_content_that_the_text_lacks(ask: Callable[..., Asked], tmp_path: Path):
     source = tmp_path / "latin.txt"
     source.write_bytes("Größe und Länge für alle Länder".encode("cp1252"))
     found = ask(source, {"content": "x"}, prompt="What is it?")
-    assert any("was guessed" in reason for reason in found.outcome.review)
+    assert any("inboxd guessed" in reason for reason in found.outcome.review)
 
 
 def test_task_of_pages_refuses_a_text(ask: Callable[..., Asked], tmp_path: Path):

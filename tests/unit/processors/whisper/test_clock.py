@@ -40,7 +40,7 @@ def test_sound_that_starts_after_the_picture_keeps_its_time(tmp_path, name, code
 
 @pytest.mark.parametrize(("name", "codec"), CONTAINERS)
 @pytest.mark.parametrize("gap_seconds", [1.0, 20.0])
-def test_gap_of_the_recording_keeps_the_time_of_what_follows(tmp_path, name, codec, gap_seconds):
+def test_gap_in_the_recording_does_not_shift_later_times(tmp_path, name, codec, gap_seconds):
     stretches = [(0.0, tone(2)), (2.0 + gap_seconds, tone(2))]
     path = write_film(tmp_path / name, stretches, codec=codec, picture_seconds=5 + gap_seconds)
     (first, second), track = sounding(path)

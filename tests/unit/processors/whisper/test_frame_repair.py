@@ -39,7 +39,7 @@ def test_one_click_does_not_silence_the_rest(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
-def test_samples_that_are_no_numbers_become_a_line_between_their_neighbors(tmp_path, bad):
+def test_samples_that_are_not_numbers_are_interpolated(tmp_path, bad):
     broken = SOUND.copy()
     broken[1000::50] = bad
     samples, track = read(write_wave(tmp_path / "broken.wav", broken.astype("<f4")))

@@ -87,7 +87,7 @@ def test_main_track_is_transcribed_and_named(transcribe, tmp_path, at_48k):
     film = write_film(tmp_path / "film.mkv", [(0.0, quiet)], [(0.0, at_48k)], flags=flags, tags=tags)
     found = transcribe(film)
     assert words(found.text) == words(KENNEDY)
-    assert found.review.startswith("Sound track 2 of 2 (eng, Main) was transcribed")
+    assert found.review.startswith("inboxd transcribed sound track 2 of 2 (eng, Main).")
 
 
 def test_all_tracks_are_transcribed_and_numbered(transcribe, tmp_path, at_48k):
@@ -103,5 +103,6 @@ def test_sound_beyond_a_stale_header_is_transcribed_and_reported(transcribe, tmp
     found = transcribe(path)
     assert words(found.text) == words(KENNEDY)
     assert found.review == (
-        "The header of this WAV file declares 0:02 of sound, but 0:11 were read, to the end of the file. Check the end."
+        "The header of this WAV file declares 0:02 of sound, but inboxd read 0:11, to the end of the file. Check the "
+        "end of the transcript."
     )

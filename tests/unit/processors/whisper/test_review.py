@@ -61,7 +61,7 @@ def test_punctuation_alone_is_no_speech():
 
 def test_other_tracks_and_channels_are_suggested_without_speech():
     empty = {"segments": (), "language": None, "seconds": 60.0}
-    assert "Only sound track 1 of 2 was transcribed" in reasons(**empty, tracks=2)
+    assert "only sound track 1 of 2" in reasons(**empty, tracks=2)
     assert "8 channels were mixed" in reasons(**empty, channels=8)
     assert reasons(**empty, channels=2) == "No speech was found."
     behind = TranscribeOptions(clip_timestamps="70,80")

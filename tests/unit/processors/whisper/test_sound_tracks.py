@@ -28,7 +28,7 @@ SILENT = [(0.0, tone(0.3))]
         ([DEFAULT, NONE], [{"language": "eng"}, {"language": "fre", "title": "Commentaire"}], "fr", 1),
     ],
 )
-def test_default_is_what_players_take_but_no_commentary(tmp_path, flags, tags, language, expected):
+def test_default_is_the_track_that_players_choose_but_no_commentary(tmp_path, flags, tags, language, expected):
     path = write_film(tmp_path / "film.mkv", *[SILENT] * len(flags), flags=flags, tags=tags)
     with reader.open_track(path, language=language) as track:
         assert (track.number, track.tracks) == (expected, len(flags))

@@ -54,7 +54,7 @@ def test_number_of_speakers_limits_the_clusters():
     assert diarize(voices_of((0, 40), spread=1.0), Count(least=2)).speakers == 2
 
 
-def test_few_strange_windows_are_no_speaker():
+def test_few_outlier_windows_do_not_become_a_speaker():
     voices = voices_of((0, 40), (3, 2), (0, 40), (1, 40))
     assert diarize(voices, Count()).speakers == 2
 
@@ -64,7 +64,7 @@ def test_many_windows_are_clustered_in_bounded_time():
     assert len(centroids) == 2 and len(set(labels[:1990])) == 1 and len(set(labels[2010:])) == 1
 
 
-def test_nobody_has_no_turns():
+def test_no_speech_gives_no_turns():
     assert diarize([], Count()).turns == () and diarize([], Count()).speakers == 0
     assert diarize(voices_of((0, 1)), Count()).speakers == 1
 

@@ -24,13 +24,13 @@ def read(path) -> reader.Track:
     [b"", chunk(b"LIST", INFO), chunk(b"bext", b"data" * 151), chunk(b"JUNK", bytes(8000)), chunk(b"iXML", b"<data/>")],
     ids=["none", "list", "bext", "large", "odd"],
 )
-def test_word_data_in_another_chunk_is_no_header(tmp_path, before):
+def test_word_data_in_another_chunk_does_not_count_as_a_header(tmp_path, before):
     track = read(write_wave(tmp_path / "talk.wav", SOUND, before=before))
     assert (track.declared_seconds, track.decoded_seconds, track.exceeds_header) == (3.0, 3.0, False)
 
 
 @pytest.mark.parametrize("after", [b"", chunk(b"LIST", INFO), chunk(b"id3 ", bytes(999)), bytes(100)])
-def test_chunks_after_the_data_are_no_sound(tmp_path, after):
+def test_chunks_after_the_data_do_not_count_as_sound(tmp_path, after):
     track = read(write_wave(tmp_path / "talk.wav", SOUND, after=after))
     assert track.decoded_seconds == 3.0 and not track.exceeds_header
 
