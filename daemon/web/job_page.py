@@ -345,7 +345,7 @@ def _words(segment: documents.Segment, formats: Formats) -> list[dict[str, objec
         {
             "text": word.word,
             "is_uncertain": word.probability < documents.UNCERTAIN_WORD,
-            "sure": formats.percent(word.probability),
+            "sure": formats.percent(word.probability) if word.probability < documents.UNCERTAIN_WORD else "",
         }
         for word in segment.words
     ]
