@@ -28,6 +28,7 @@ _SUFFIX = {
     "text/plain": ".txt",
     "text/html": ".html",
 }
+_ASCII = ("us-ascii", "ascii", "ansi_x3.4-1968")  # declared by programs that do not know the encoding
 _LEAST_TEXT = 2  # characters of a plain alternative that is worth more than the HTML one
 
 WriteHtml = Callable[[str, Document], None]
@@ -118,13 +119,19 @@ class _MailReader:
 
     def _decoded(self, part: Message) -> str:
         content = _bytes(part)
-        codec = known_codec(part.get_content_charset() or "")
-        if codec is not None:
+        declared = part.get_content_charset() or ""
+        codec = known_codec(declared)
+        if codec is not None and (content.isascii() or declared not in _ASCII):
             try:
                 return content.decode(codec)
             except (UnicodeDecodeError, LookupError):
                 self._report("A part of the mail is not in the encoding that it declares; inboxd guessed another.")
-        return content.decode(detect(content, is_complete=True).codec, "replace")
+        found = detect(content, is_complete=True)
+        if found.is_guess:
+            self._report(
+                f"The mail does not declare its encoding; inboxd assumed {found.codec}: check letters such as ä or é."
+            )
+        return content.decode(found.codec, "replace")
 
     def _attach(self, part: Message) -> None:
         name = self._free_name(part)

@@ -3,14 +3,17 @@
 What it does not show of a document is looked for here, and reported: pictures, hidden text, other parts.
 """
 
+import io
 import logging
 import re
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from processors import extras
 from processors.contract import BadInput, Unavailable
+from processors.text import completeness, preparation
 from processors.text.document import Document
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ _MAX_BYTES = 1_000_000_000  # that all files of a container unpack to
 _MAX_RATIO = 200  # of an XML part to its compressed size; real ones reach 50
 _SMALL_BYTES = 10_000_000  # parts up to this size may have any ratio
 _PART_BYTES = 50_000_000  # of one part, read here
+_NAMED, _EXCERPT = 3, 60  # paragraphs in the review, and characters of each
 _PICTURES = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf|webp|svg)|Pictures/.+", re.I)
 _DAMAGED = "This document is damaged. Open it on your computer, export it as PDF and drop that."
 _BOMB = "This document would unpack to {size:.1f} GB, which no real one does. Export it as PDF and drop that."
@@ -44,18 +48,54 @@ def read(source: Path, media_type: str, document: Document) -> None:
     Raises:
         BadInput: it is damaged, or a decompression bomb.
     """
-    names: list[str] = []
-    if zipfile.is_zipfile(source):
-        with open_archive(source) as archive:
-            names = archive.namelist()
-            document.review += _omissions(archive, names, media_type)
-    elif media_type.startswith((_OPEN_XML, _OPEN_DOCUMENT, "application/epub")):
-        raise BadInput(_DAMAGED)
-    convert(source.read_bytes(), media_type, document)
+    if not zipfile.is_zipfile(source):
+        if media_type.startswith((_OPEN_XML, _OPEN_DOCUMENT, "application/epub")):
+            raise BadInput(_DAMAGED)
+        convert(source.read_bytes(), media_type, document)
+        return
+    with open_archive(source) as archive:
+        document.review += _omissions(archive, archive.namelist(), media_type)
+        if media_type != DOCX and not media_type.startswith(_OPEN_DOCUMENT):
+            convert(source.read_bytes(), media_type, document)
+            return
+        parts = {
+            name: preparation.prepare(content)
+            for name in archive.namelist()
+            if preparation.is_prepared(name) and (content := _complete_part(archive, name))
+        }
+        text = convert(_rewritten(archive, parts), media_type, document)
+    _add_missing(parts, text, document)
 
 
-def convert(content: bytes, media_type: str, document: Document) -> None:
-    """Write the text that kreuzberg finds in a file.
+def _rewritten(archive: zipfile.ZipFile, parts: Mapping[str, bytes]) -> bytes:
+    """The archive with other content in some of its parts."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as copy:
+        for part in archive.infolist():
+            try:
+                copy.writestr(part, parts.get(part.filename) or archive.read(part))
+            except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+                raise BadInput(_DAMAGED) from error
+    return content.getvalue()
+
+
+def _add_missing(parts: Mapping[str, bytes], markdown: str, document: Document) -> None:
+    """Write headers, footers and notes that kreuzberg left out; report paragraphs of the body."""
+    text, missing = completeness.Text(markdown), []
+    for name, part in parts.items():
+        for title, paragraph in completeness.find_missing(name, part, text):
+            if title:
+                document.write(f"\n\n**{title}:** {paragraph}\n")
+            else:
+                missing.append(paragraph)
+    if missing:
+        noun = "paragraph is" if len(missing) == 1 else "paragraphs are"
+        excerpt = "; ".join(each[:_EXCERPT] for each in missing[:_NAMED])
+        document.review.append(f"{len(missing)} {noun} missing or incomplete in the text: {excerpt}.")
+
+
+def convert(content: bytes, media_type: str, document: Document) -> str:
+    """Write the text that kreuzberg finds in a file, and return it.
 
     Raises:
         BadInput: it cannot be read.
@@ -82,6 +122,7 @@ def convert(content: bytes, media_type: str, document: Document) -> None:
     document.write(found.content)
     for warning in found.processing_warnings or ():
         document.review.append(f"A part was not read: {str(getattr(warning, 'message', warning))[:200]}.")
+    return str(found.content)
 
 
 def open_archive(source: Path) -> zipfile.ZipFile:
@@ -117,7 +158,7 @@ def _omissions(archive: zipfile.ZipFile, names: list[str], media_type: str) -> I
         yield "The document has reviewers' comments, which are not in the text."
     if media_type == DOCX:
         body = _part(archive, next((name for name in names if re.fullmatch(r"word/document\d*\.xml", name)), ""))
-        if b"<w:vanish/>" in body or b'<w:vanish w:val="1"' in body or b'<w:vanish w:val="true"' in body:
+        if re.search(rb'<w:vanish\s*(?:/>|w:val="(?:1|true|on)")', body):
             yield "The document contains hidden text, which is included."
         if b"<w:del " in body or b"<w:ins " in body:
             yield "The document has tracked changes: the text contains the insertions and omits the deletions."
@@ -148,6 +189,11 @@ def _slide_order(archive: zipfile.ZipFile) -> list[int]:
             targets[identity[1]] = int(target[1])
     listed = re.findall(rb'<p:sldId\b[^>]*\br:id="([^"]+)"', _part(archive, "ppt/presentation.xml"))
     return [targets[identity] for identity in listed if identity in targets]
+
+
+def _complete_part(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A part; b"" if it is damaged or too large to be rewritten."""
+    return _part(archive, name) if archive.getinfo(name).file_size <= _PART_BYTES else b""
 
 
 def _part(archive: zipfile.ZipFile, name: str) -> bytes:
