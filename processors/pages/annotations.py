@@ -103,6 +103,9 @@ def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:
         return f"a comment is not part of the text: {excerpt}"
     if subtype == raw.FPDF_ANNOT_STAMP and not raw.FPDFAnnot_HasKey(annotation, b"AP"):
         return f"a stamp without a picture was not read: {excerpt or _text(annotation, b'Name') or 'unnamed'}"
+    if subtype == raw.FPDF_ANNOT_WIDGET and not raw.FPDFAnnot_HasKey(annotation, b"AP"):
+        value = " ".join(_text(annotation, b"V").split())  # of a form that no viewer can draw
+        return f"a form field without a picture was not read: {value[:_LONGEST_COMMENT]}" if value else ""
     if subtype == raw.FPDF_ANNOT_FILEATTACHMENT:
         return f"an attached file was not read: {_attached(annotation) or excerpt or 'unnamed'}"
     return ""

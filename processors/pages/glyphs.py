@@ -20,6 +20,10 @@ _KNOWN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _SAME = ("Il1", "O0o", "cC", "sS", "vVuU", "wW", "xX", "zZ", "kK", "pP", "5S", "2Z", "fF", "jJ", "yY", "mM", "tT", "nN")
 # letters that Greek and Cyrillic share with Latin, as drawn
 _SHARED = str.maketrans("АВЕКМНОРСТХаеорсхΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTXaeopcxABEZHIKMNOPTYXo")
+# letters of Greek and Cyrillic that look like a letter or digit of Latin, in some typeface
+_LIKE_LATIN = set("βγηθικνπρτυχωбвгзийкмнптуфя")
+_ALIKE = 0.85  # to a letter of Latin: 16 or more of 26 Latin letters are in six typefaces, 9 or fewer of 24 others
+_MOST_LATIN, _LEAST_LATIN = 0.5, 3  # share, and number, of the other letters that may look like Latin
 _SIDE = 16  # pixels of a normalized glyph
 _CELL = 60  # points around a reference glyph
 _SAMPLES = 3  # of each character
@@ -39,15 +43,36 @@ def find_doubtful_fonts(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> d
     doubtful = {}
     for font, by_character in samples.items():
         wrong, judged = [], 0
+        latin = _find_latin(by_character)
         for character, crops in by_character.items():
+            if character not in _REFERENCE_INDEX:
+                continue
             verdicts = [_is_wrong(character, crop) for crop in crops]
             known = [verdict for verdict in verdicts if verdict is not None]
             if known:
                 judged += 1
                 wrong += [character] if sum(known) > len(known) / 2 else []
-        if is_doubtful(wrong, judged):
-            doubtful[font] = "".join(wrong)
+        if latin or is_doubtful(wrong, judged):
+            doubtful[font] = "".join([*wrong, *latin])
     return doubtful
+
+
+def _find_latin(by_character: Mapping[str, list[np.ndarray]]) -> list[str]:
+    """The Greek and Cyrillic letters whose glyphs are Latin ones; none unless most are."""
+    verdicts = {
+        character: [alike for crop in crops if (alike := _likeness(crop)) is not None]
+        for character, crops in by_character.items()
+        if _is_distinct(character)
+    }
+    judged = {character: alike for character, alike in verdicts.items() if alike}
+    latin = [character for character, alike in judged.items() if float(np.median(alike)) >= _ALIKE]
+    return latin if len(latin) >= _LEAST_LATIN and len(latin) > _MOST_LATIN * len(judged) else []
+
+
+def _is_distinct(character: str) -> bool:
+    """True for a small letter of Greek or Cyrillic that no letter of Latin looks like."""
+    is_small = "α" <= character <= "ω" or "а" <= character <= "я"
+    return is_small and character not in _LIKE_LATIN and character not in _REFERENCE_INDEX
 
 
 def is_doubtful(wrong: list[str], judged: int) -> bool:
@@ -64,7 +89,8 @@ def _samples(layer: "Layer", ink: np.ndarray, skipped: Set[int]) -> Mapping[int,
         if number < 0 or index in skipped or len(character) != 1:
             continue
         character = character.translate(_SHARED)
-        if character in _REFERENCE_INDEX and len(crops := samples[layer.fonts[number]][character]) < _SAMPLES:
+        is_judged = character in _REFERENCE_INDEX or _is_distinct(character)
+        if is_judged and len(crops := samples[layer.fonts[number]][character]) < _SAMPLES:
             crops.append(np.rot90(_crop(ink, layer.boxes[index]), layer.turns[index]))
     return samples
 
@@ -76,14 +102,26 @@ def _crop(ink: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 def _is_wrong(character: str, crop: np.ndarray) -> bool | None:
     """True if the glyph looks clearly more like another character; None if it is too small or not alone."""
+    best = _compare(crop)
+    return None if best is None else bool(best[_allowed(character)].max() < best.max() - _MARGIN)
+
+
+def _likeness(crop: np.ndarray) -> float | None:
+    """How much the glyph looks like any letter or digit, up to 1; None if it is too small."""
+    best = _compare(crop)
+    return None if best is None else float(best.max())
+
+
+def _compare(crop: np.ndarray) -> np.ndarray | None:
+    """How much the glyph looks like each known character: float64, shape (characters,)."""
     glyph = _normalized(crop)
     if glyph is None:
         return None
     references, shapes = _references()
     pixels, shape = glyph
     alike = references @ pixels - _SHAPE_WEIGHT * np.abs(shapes - shape)  # shape (typefaces, characters)
-    best = alike.max(axis=0)
-    return bool(best[_allowed(character)].max() < best.max() - _MARGIN)
+    best: np.ndarray = alike.max(axis=0)
+    return best
 
 
 @cache

@@ -80,6 +80,8 @@ _TABLES = {
     "all the same": _all_the_same(),
     "permuted letters": _permuted(string.ascii_lowercase),
     "permuted digits": _permuted(string.digits),
+    "Greek": {ord(letter): chr(0x3B1 + at % 24) for at, letter in enumerate(string.ascii_lowercase)},
+    "Cyrillic": {ord(letter): chr(0x430 + at) for at, letter in enumerate(string.ascii_lowercase)},
     "two digits exchanged": {0x31: "5", 0x35: "1", 0x30: "2", 0x32: "0"},
     "private use": {code: chr(0xE000 + code) for code in _PRINTABLE if chr(code).isdigit()},
     "no meaning": {code: "\ufffd" for code in _PRINTABLE if chr(code).isalpha()},

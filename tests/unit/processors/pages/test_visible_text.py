@@ -64,6 +64,19 @@ def test_choice_is_read(read):
     assert text.split() == ["Paid:", "Monthly"]
 
 
+def test_field_that_no_viewer_draws_is_reported(read):
+    text, review = read(one_page(show("Surname:", y=680), field("Tx", "Quillfeather"), page=b"/Annots [6 0 R]"))
+    assert text.split() == ["Surname:"] and "a form field without a picture was not read: Quillfeather" in review[0]
+
+
+def test_greek_is_not_taken_for_a_wrong_table(read):
+    content = one_page(show("abgdezhqiklmnxoprstufcyw")).replace(
+        b"/BaseFont /Helvetica /Encoding /WinAnsiEncoding", b"/BaseFont /Symbol"
+    )
+    text, review = read(content)
+    assert text.strip() == "αβγδεζηθικλ\u00b5νξοπρστυφχψω" and review == ()  # Symbol has the micro sign as mu
+
+
 @pytest.mark.parametrize("flags", [2, 32])
 def test_hidden_field_is_not_read(read, flags: int):
     widget = field("Tx", "Quillfeather").replace(b"/F 4", b"/F %d" % flags)
