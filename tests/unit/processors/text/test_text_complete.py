@@ -84,7 +84,7 @@ def test_mail_that_claims_ascii_is_read_as_utf8(tmp_path: Path):
 
 def test_guessed_encoding_of_a_mail_is_reported(tmp_path: Path):
     content = (_MAIL.format("x-unknown") + "Größe für die Überweisung").encode("cp1252")
-    assert "was guessed" in read(tmp_path, "a.eml", content).review
+    assert "inboxd assumed" in read(tmp_path, "a.eml", content).review
 
 
 def test_text_of_links_and_notes_counts_as_present():
