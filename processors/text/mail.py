@@ -129,7 +129,7 @@ class _MailReader:
         found = detect(content, is_complete=True)
         if found.is_guess:
             self._report(
-                f"The mail does not declare a known encoding; inboxd assumed {found.codec}: check letters such as ä or é."
+                f"The mail declares no known encoding; inboxd assumed {found.codec}: check letters such as ä or é."
             )
         return content.decode(found.codec, "replace")
 

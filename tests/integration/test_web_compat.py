@@ -209,9 +209,9 @@ def test_earlier_messages_are_part_of_the_question(client: openai.OpenAI):
 @pytest.mark.parametrize(
     ("messages", "words"),
     [
-        (question("https://example.org/a.png"), "fetches nothing"),
-        (question("file:///etc/passwd"), "fetches nothing"),
-        (question("/etc/passwd"), "fetches nothing"),
+        (question("https://example.org/a.png"), "fetches no URLs"),
+        (question("file:///etc/passwd"), "fetches no URLs"),
+        (question("/etc/passwd"), "fetches no URLs"),
         (question("data:image/png;base64,!!!"), "base64"),
         (question("data:image/png;base64,é"), "base64"),
         ([{"role": "user", "content": "What is it?"}], "contain 0 images"),

@@ -178,7 +178,7 @@ def test_sign_out_ends_the_session(open_page: OpenPage):
     page.wait_for_url("**/login?to=%2Fsystem")
     page.fill("#token", "wrong")
     page.click("text=Sign in >> nth=-1")
-    expect(page.locator(".err")).to_contain_text("not the token")
+    expect(page.locator(".err")).to_contain_text("token is wrong")
 
 
 def test_lost_daemon_is_shown_and_found_again(open_page: OpenPage, place: Place):

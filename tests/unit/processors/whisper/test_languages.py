@@ -196,7 +196,7 @@ def test_languages_limit_the_detection(talk):
 
 def test_detected_language_outside_of_languages_is_reported(talk):
     found = transcribe(Engine((None, None), hears="cy"), talk, languages=["fr", "en"])
-    assert "detected as Welsh, which is not one of `languages`" in " ".join(
+    assert "detected the language Welsh, which is not one of `languages`" in " ".join(
         review.reasons(found, TranscribeOptions(languages=["fr", "en"]))
     )
 
@@ -236,7 +236,7 @@ def test_english_only_model_reports_other_speech(logprob, spoken, tag, reason):
         model_knows_english_only=True,
         track_language=tag,
     )
-    reasons = [each for each in review.reasons(found, TranscribeOptions()) if "English only" in each]
+    reasons = [each for each in review.reasons(found, TranscribeOptions()) if "only English" in each]
     assert bool(reasons) == bool(reason) and reason in " ".join(reasons)
 
 

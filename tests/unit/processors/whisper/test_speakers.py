@@ -139,7 +139,7 @@ def test_channels_have_the_names_that_the_options_give():
 
 def test_missing_and_similar_speakers_are_reported():
     found = Transcript(segments=(a_segment("Yes"),), language="en", seconds=9.0, speakers=("Speaker 1",))
-    assert "Only 1 of 3 speakers" in " ".join(review.reasons(found, TranscribeOptions(speakers=3)))
+    assert "only 1 of 3 speakers" in " ".join(review.reasons(found, TranscribeOptions(speakers=3)))
     alike = Transcript(segments=(a_segment("Yes"),), language="en", seconds=9.0, alike=(("Anna", "Ben"),))
     assert "Anna and Ben sound alike" in " ".join(review.reasons(alike, TranscribeOptions(speakers="auto")))
 
