@@ -254,6 +254,10 @@ class Inbox:
         elif draft.is_dir():
             durable.remove_tree(draft)
 
+    def has_draft(self, job_id: str) -> bool:
+        """True if a `receive` was interrupted, and was neither completed nor undone."""
+        return (self.taken / f"{job_id}{_DRAFT}").is_dir()
+
     def give_back(self, job_id: str, upload: str, path: Path) -> None:
         """Undo `receive`, also if it has failed: return the file to .incoming, and remove what was written beside it.
 

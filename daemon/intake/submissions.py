@@ -5,6 +5,7 @@ refuses it and leaves it where it is. After its move to .taken, it is a taken fi
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -219,6 +220,19 @@ class Submissions:
             self._inbox.give_back(job_id, upload, path)
         if (self._inbox.taken / job_id).is_dir():
             self._claimer.return_taken(job_id, path)
+        else:
+            again = functools.partial(self._undo_draft, job_id, upload, path)
+            self._disk_retry.run(f"undo of the submission {job_id[:8]}", again)
+
+    def _undo_draft(self, job_id: str, upload: str, path: Path) -> None:
+        """Undo what is left of a submission, unless its repetition has used that. Safe to repeat."""
+        if not self._inbox.has_draft(job_id):
+            return
+        try:
+            self._inbox.give_back(job_id, upload, path)
+        finally:
+            if (self._inbox.taken / job_id).is_dir():
+                self._claimer.return_taken(job_id, path)
 
 
 def _options_toml(submission: Submission) -> str:

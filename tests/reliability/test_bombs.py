@@ -21,6 +21,7 @@ from processors.whisper.audio import reader
 _TOML = """
     [inbox]
     image = "pages"
+    unsupported = "fail"
     settle_seconds = 0.1
     [recipes.pages]
     processor = "fakes.reader"

@@ -61,11 +61,13 @@ def test_file_of_any_name_is_processed_and_the_terminal_is_safe(house: HostileHo
 
 def test_failing_file_of_a_hostile_name_is_returned_unchanged(house: HostileHouse):
     for name in NAMES:
-        house.drop(name, b"\x00" + os.fsencode(name))
+        house.drop(name, b"\x7fELF\x02\x01\x01\x00" + os.fsencode(name))
     house.drain(check=1)
     rows = house.rows()
     assert Counter(row["state"] for row in rows) == {"failed": len(NAMES)}
-    assert Counter(house.original(row) for row in rows) == Counter(b"\x00" + os.fsencode(name) for name in NAMES)
+    assert Counter(house.original(row) for row in rows) == Counter(
+        b"\x7fELF\x02\x01\x01\x00" + os.fsencode(name) for name in NAMES
+    )
     for row in rows:
         assert active_characters((house.outbox / row["result_path"] / "error.txt").read_text()) == []
     house.verify()

@@ -23,6 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _TOML = """
     [inbox]
     text = "count"
+    unsupported = "fail"
     settle_seconds = 0.2
     [recipes.count]
     processor = "plaintext"

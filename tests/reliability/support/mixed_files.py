@@ -27,6 +27,7 @@ CONFIG = """
     [inbox]
     text = "count"
     image = ""
+    unsupported = "fail"
     settle_seconds = 0.1
     [inbox.folders."a/b"]
     originals = "archive"

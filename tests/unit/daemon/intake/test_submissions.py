@@ -285,9 +285,23 @@ def test_repeated_submission_clears_what_a_failed_one_has_left(inbox: InboxHarne
     with pytest.raises(OSError):
         submit(inbox, file, "b.txt", options={"upper": True})
     monkeypatch.undo()
+    monkeypatch.setattr(inbox.disk_retry, "_next_try", None)  # nothing has undone it yet
+    assert inbox.disk_retry.examine()
     job = submit(inbox, file, "a.txt")
     original = inbox.layout.inbox.original(job.id)
     assert (original.path.name, original.sidecars) == ("a.txt", {})
+
+
+def test_failed_submission_leaves_no_draft_once_the_disk_works(inbox: InboxHarness, monkeypatch):
+    file = upload(inbox)
+    monkeypatch.setattr(durable, "rename_noreplace", fail)
+    monkeypatch.setattr(durable, "remove_tree", fail)
+    with pytest.raises(OSError):
+        submit(inbox, file, options={"upper": True})
+    assert list((inbox.path / ".taken").iterdir())
+    monkeypatch.undo()
+    inbox.disk_retry.retry(at_once=True)
+    assert list((inbox.path / ".taken").iterdir()) == [] and (inbox.path / ".incoming" / file).exists()
 
 
 def test_submission_that_a_failing_disk_left_half_done_is_completed(inbox: InboxHarness, monkeypatch):
