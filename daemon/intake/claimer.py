@@ -89,7 +89,7 @@ class Claimer:
     def return_taken(self, job_id: str, path: Path) -> None:
         """Return a taken file that has no row to `path`, now or as soon as possible."""
         self._files.returning(path)
-        self._disk_retry.run(f"return of {job_id[:8]}", functools.partial(self._put_back, job_id, path))
+        self._disk_retry.run(f"return of {job_id}", functools.partial(self._put_back, job_id, path))
 
     def hash_missing(self, jobs: list[Job]) -> None:
         """Request the checksums of the originals of jobs that have none."""
@@ -121,9 +121,7 @@ class Claimer:
                 left_bytes -= min(entry.size_bytes, durable.HASH_INLINE_BYTES)
         if taken:
             step = functools.partial(self._make_durable, taken)
-            self._disk_retry.run(
-                f"record {taken[0][0].id[:8]}", step, on_give_up=lambda _: self._make_each_durable(taken)
-            )
+            self._disk_retry.run(f"record {taken[0][0].id}", step, on_give_up=lambda _: self._make_each_durable(taken))
         return len(taken)
 
     def _take_or_leave(self, entry: Entry, now: float) -> Job | None:

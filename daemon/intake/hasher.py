@@ -58,7 +58,7 @@ class Checksums:
             return None
         self._close(hashed.job)
         step = functools.partial(self._store.set_sha256, hashed.job, hashed.sha256)
-        self._disk_retry.run(f"checksum of {hashed.job[:8]}", step)
+        self._disk_retry.run(f"checksum of {hashed.job}", step)
         return None
 
     def _close(self, job_id: str) -> None:

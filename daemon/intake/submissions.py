@@ -222,7 +222,7 @@ class Submissions:
             self._claimer.return_taken(job_id, path)
         else:
             again = functools.partial(self._undo_draft, job_id, upload, path)
-            self._disk_retry.run(f"undo of the submission {job_id[:8]}", again)
+            self._disk_retry.run(f"undo of the submission {job_id}", again)
 
     def _undo_draft(self, job_id: str, upload: str, path: Path) -> None:
         """Undo what is left of a submission, unless its repetition has used that. Safe to repeat."""

@@ -83,7 +83,7 @@ class JobRetrier:
     def withdraw(self, job: Job) -> None:
         """The second half of a retry, which recovery repeats: remove the folder below outbox/failed. The job does not
         start before that is done: otherwise its original could be published a second time."""
-        key = f"withdrawal of outbox/{job.result_path} ({job.id[:8]})"
+        key = f"withdrawal of outbox/{job.result_path} ({job.id})"
         self._disk_retry.run(key, functools.partial(self.withdraw_now, job.id), must_end=True)
 
     def withdraw_now(self, job_id: str) -> None:

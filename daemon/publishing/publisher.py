@@ -131,7 +131,7 @@ class Publisher:
         """Publish a result now, or as soon as the disks allow, or once the background has prepared the original."""
         job = result.job
         self._disk_retry.run(
-            f"result of {job.path} ({job.id[:8]})",
+            f"result of {job.path} ({job.id})",
             functools.partial(self._publish_result, result),
             on_give_up=functools.partial(self._end_publishing, job, result.on_give_up),
             failed=self._preparations.failures(job.id),
@@ -188,7 +188,7 @@ class Publisher:
                 self.give_up(queued, contract.FailureKind.ERROR, f"Cannot read the file: {outcome}.")
                 return
             step = functools.partial(self._store.set_sha256, job.id, outcome)
-            self._disk_retry.run(f"checksum of {job.id[:8]}", step)
+            self._disk_retry.run(f"checksum of {job.id}", step)
 
         self._background.run(functools.partial(durable.sha256_of, original.path), then, size_bytes=queued.size_bytes)
 
@@ -293,7 +293,7 @@ class Publisher:
                 self._park(job, error)
 
         def again() -> None:
-            self._disk_retry.run(f"failure of {job.path} ({job.id[:8]})", step)
+            self._disk_retry.run(f"failure of {job.path} ({job.id})", step)
 
         again()
 
@@ -367,7 +367,7 @@ class Publisher:
         """Finish a job whose intent is committed: rename, commit, release. Recovery continues here."""
         self._forget(job.id)
         step = functools.partial(self._complete, job.id)
-        self._disk_retry.run(f"publishing of {job.path} ({job.id[:8]})", step, must_end=True)
+        self._disk_retry.run(f"publishing of {job.path} ({job.id})", step, must_end=True)
 
     def _complete(self, job_id: str) -> None:
         job = self._store.get(job_id)  # with the path that an earlier try may have given it

@@ -51,4 +51,4 @@ class Attempts:
         def step() -> None:
             self.store.requeue(job, outcome=outcome, detail=detail, **changes)
 
-        self.disk_retry.run(f"queueing of {job.path} ({job.id[:8]})", step, must_end=True)
+        self.disk_retry.run(f"queueing of {job.path} ({job.id})", step, must_end=True)

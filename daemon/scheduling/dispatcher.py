@@ -248,7 +248,7 @@ class Dispatcher:
     def cancel(self, job: Job) -> bool:
         """Cancel an unfinished job; its original goes to outbox/failed. False: delayed until a disk permits it."""
         step = functools.partial(self._cancel, job.id)
-        return self._disk_retry.run(f"cancellation of {job.path} ({job.id[:8]})", step)
+        return self._disk_retry.run(f"cancellation of {job.path} ({job.id})", step)
 
     def _cancel(self, job_id: str) -> None:
         """Cancel the job in its current state: it may have started or ended while the step waited."""

@@ -222,7 +222,7 @@ class Commands:
             recipes = self._settings.value.folder(job.folder).recipes
             self._store.reassign(job, recipe=recipes.get(job.kind) if job.kind else None)
 
-        self._disk_retry.run(f"recipe of {queued.path} ({queued.id[:8]})", step)  # retried: the job is already queued
+        self._disk_retry.run(f"recipe of {queued.path} ({queued.id})", step)  # retried: the job is already queued
 
     def _cancel(self, command: api.Cancel) -> api.CancelReply:
         job = self._find(command.job)

@@ -457,6 +457,19 @@ def test_random_lives_of_a_daemon_lose_and_repeat_nothing():
     _run(Life, examples=25)
 
 
+def test_results_of_jobs_whose_ids_begin_alike_both_wait_for_the_disk():
+    """A program chooses the ids of its uploads: those of the rig share their first digits."""
+    life = Life()
+    life.start(inline_bytes=7)
+    acts = [("drop", 0, 0)] * 8 + [("submit", 10, 0), ("submit", 10, 39), ("turn", 0, 0)]
+    acts += [("disk_will_fail", 0, 0), ("finish_one", 0, 0), ("finish_several", 0, 0)]
+    for what, pick, other in acts:
+        life.act(what=what, pick=pick, other=other)
+        life.every_content_is_where_it_may_be()
+        life.verify_finds_nothing()
+    life.teardown()
+
+
 @pytest.mark.long
 def test_thousands_of_lives_of_a_daemon_lose_and_repeat_nothing():
     REACHED.clear()
