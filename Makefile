@@ -13,7 +13,8 @@ SIZE := torch for CUDA: 7 GB
 else
 EXTRAS ?= documents,speech-libraries,vlm
 SIZE := torch for the CPU: 2 GB
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# the index of CPU builds of torch, which saves gigabytes: see docs/install.md
+TORCH_INDEX ?=
 # without its dependencies: only CUDA uses triton (1 GB)
 WHISPER := $(if $(findstring speech-libraries,$(EXTRAS)),openai-whisper==20250625)
 endif

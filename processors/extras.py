@@ -17,7 +17,6 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {  # by extra: the packages to import
     "quantized": ("accelerate", "bitsandbytes"),
 }
 
-_CPU_BUILDS = "--extra-index-url https://download.pytorch.org/whl/cpu"  # of torch: 0.2 GB instead of 3 GB
 _GPU = Path("/dev/nvidiactl")
 _CLONE = Path(__file__).parents[1]
 
@@ -46,16 +45,14 @@ def command_to_add(extras: list[str]) -> str:
     if os.environ.get("INBOXD_IN_CONTAINER"):
         return f"make image TORCH={'cuda' if _GPU.exists() else 'cpu'}, and use that image"
     wanted = f'"inboxd[{",".join(extras)}]"'
-    index = "" if _GPU.exists() else f" {_CPU_BUILDS}"
     parts = Path(sys.prefix).parts
     if "pipx" in parts:
-        pip_arguments = f' --pip-args="{index.strip()}"' if index else ""
-        return f"pipx install --force{pip_arguments} {wanted}"
+        return f"pipx install --force {wanted}"
     if parts[-3:-1] == ("uv", "tools"):
-        return f"uv tool install{index.replace('--extra-index-url', '--index')} {wanted}"
+        return f"uv tool install {wanted}"
     if (_CLONE / "pyproject.toml").is_file():
         return f"make -C {_CLONE} install"
-    return f"{sys.executable} -m pip install{index} {wanted}"
+    return f"{sys.executable} -m pip install {wanted}"
 
 
 def _is_installed(name: str) -> bool:

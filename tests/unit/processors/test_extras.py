@@ -89,12 +89,10 @@ def test_model_server_needs_no_extra(without, tmp_path: Path):
         ("/home/ann/.local/share/uv/tools/inboxd", "uv tool install"),
     ],
 )
-@pytest.mark.parametrize("gpu", [True, False])
-def test_command_fits_the_installation_and_the_machine(prefix: str, command: str, gpu: bool, installed_by):
-    installed_by(prefix, gpu=gpu)
+def test_command_fits_the_installation(prefix: str, command: str, installed_by):
+    installed_by(prefix, gpu=False)
     found = extras.command_to_add(["speech"])
     assert found.startswith(command) and found.endswith('"inboxd[speech]"')
-    assert ("whl/cpu" in found) != gpu
 
 
 def test_clone_is_completed_by_make():
