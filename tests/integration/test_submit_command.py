@@ -7,18 +7,10 @@ from pathlib import Path
 import pytest
 from sandbox import Place
 
-TOML = """
-[inbox]
-text = "count"
-settle_seconds = 3600
-[recipes.count]
-processor = "plaintext"
-"""
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, TOML)
+    made = Place(tmp_path, Place.SLOW_TO_SETTLE)
     yield made
     made.stop_all()
 

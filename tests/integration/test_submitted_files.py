@@ -10,18 +10,10 @@ from sandbox import Place
 
 from daemon.server import api, client
 
-TOML = """
-[inbox]
-text = "count"
-settle_seconds = 3600
-[recipes.count]
-processor = "plaintext"
-"""
-
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, TOML)
+    made = Place(tmp_path, Place.SLOW_TO_SETTLE)
     yield made
     made.stop_all()
 

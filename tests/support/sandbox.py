@@ -38,6 +38,13 @@ def wait_for(condition: Callable[[], Any], what: str = "the condition", deadline
 class Place:
     """A folder with config.toml, inbox, outbox and state, as a user has it."""
 
+    SLOW_TO_SETTLE = """
+        [inbox]
+        text = "count"
+        settle_seconds = 3600
+        [recipes.count]
+        processor = "plaintext"
+    """
     TEXT = """
         [inbox]
         text = "count"
