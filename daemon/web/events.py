@@ -178,7 +178,7 @@ class EventHub:
             self._listeners.discard(listener)
 
     def _is_after(self, last: int | None, number: int) -> bool:
-        """True if a listener that has seen `last` has not seen `number`: a job log that was replaced counts anew."""
+        """True if a listener that has seen `last` has not seen `number`: a replaced job log restarts its numbers."""
         return last is None or number > last or (self._last is not None and last > self._last)
 
     async def _past(self, after: int) -> AsyncIterator[Message]:

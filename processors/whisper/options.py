@@ -17,7 +17,7 @@ _MAX_TEMPERATURE = 2.0  # above 1 the samples are hardly language
 _MAX_SECONDS = 1_000_000.0  # a recording of eleven days; more is a mistake
 _MAX_TRACKS = 65_535  # of a file; also channels of a track
 _TRACK = r"^[A-Za-z]{2,20}(-[A-Za-z0-9]{2,8})*$"  # "default", "all", or a language
-_MAX_SPEAKERS = 20  # more voices cannot be told apart reliably
+_MAX_SPEAKERS = 20  # the clustering cannot reliably distinguish more voices
 _Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\n\r\[\]<>]+$")]  # of a speaker
 _MAX_LINE = 10_000  # characters, lines or words of a subtitle
 
@@ -293,7 +293,7 @@ class TranscribeOptions(RecipeOptions):
 
     @property
     def finds_speakers(self) -> bool:
-        """True if speakers are told apart by their voices."""
+        """True if inboxd distinguishes speakers by their voices."""
         return self.speakers is not None and not self.is_labeled
 
     @property

@@ -31,7 +31,7 @@ class Transcript:
     language: str | None  # a code; None: there is no sound, and none was set
     language_probability: float | None = None  # None: it was not detected
     language_parts: tuple[PartLanguage, ...] = ()  # detected in each part of ten minutes, if there are several
-    speakers: tuple[str, ...] = ()  # in order of appearance, if they were told apart
+    speakers: tuple[str, ...] = ()  # in order of appearance; empty if inboxd did not distinguish them
     alike: tuple[tuple[str, str], ...] = ()  # pairs of them that sound alike
     spoken_seconds: float = 0.0  # speech that the voice detector found; without it, all of the sound
     model_knows_english_only: bool = False
