@@ -229,6 +229,7 @@ class Life(RuleBasedStateMachine):
         for _ in range(2):
             self.now += 1.1
             self._live(self.daemon.look)
+        self._live(self.daemon.compute_checksums)
         self._live(self.daemon.go_on)
         for worker in self.daemon.workers:
             if worker.state is WorkerState.LOADING:
@@ -244,6 +245,7 @@ class Life(RuleBasedStateMachine):
         """Obedient workers do what there is."""
         for _ in range(3):
             self.now += 1.5
+            self._live(self.daemon.compute_checksums)
             self._live(self.daemon.finish_all)
 
     def _pick(self, pick: int):
@@ -408,6 +410,7 @@ class Life(RuleBasedStateMachine):
                 self.now += 20.0
                 self._submit_all(0, {})
                 self.daemon.look()
+                self.daemon.compute_checksums()
                 self.daemon.finish_all()
                 if self._is_quiet():
                     break
@@ -467,6 +470,22 @@ def test_results_of_jobs_whose_ids_begin_alike_both_wait_for_the_disk():
         life.act(what=what, pick=pick, other=other)
         life.every_content_is_where_it_may_be()
         life.verify_finds_nothing()
+    life.teardown()
+
+
+def test_checksum_of_a_changed_file_is_computed_after_a_death():
+    """The daemon dies between the commit that queues the job again and the one that records its new checksum."""
+    life = Life()
+    life.start(inline_bytes=7)
+    for what, pick, other in (
+        *(("drop", 0, 0), ("drop", 0, 0), ("turn", 0, 0), ("change_a_taken_file", 0, 0)),
+        *(("will_die", 13, 0), ("fail_one", 0, 1)),
+    ):
+        life.act(what=what, pick=pick, other=other)
+    life.now += 1.5
+    life._live(life.daemon.finish_all)  # dies
+    life.every_content_is_where_it_may_be()
+    assert [job.sha256 for job in life.daemon.store.open_jobs()] == [None]
     life.teardown()
 
 

@@ -194,9 +194,13 @@ class ManualDaemon:
     def turn(self) -> None:
         """One turn of the main loop, with all messages that have arrived."""
         self.guard(self.background.turn)
+        self.compute_checksums()
+        self._loop.advance()
+
+    def compute_checksums(self) -> None:
+        """The hasher computes what it was asked for, and the daemon records it."""
         self.hasher.turn()
         self.apply_all()
-        self._loop.advance()
 
     def apply_all(self) -> None:
         self._loop.apply_all(wait=0.0)
