@@ -183,7 +183,7 @@ class DiskRetry:
         self._wait()
 
     def _probed(self) -> tuple[Path, ...]:
-        return (self._layout.inbox.taken, self._layout.state, self._layout.outbox.staging)
+        return (self._layout.taken.path, self._layout.state, self._layout.outbox.staging)
 
     def _examine(self) -> bool:
         """Return True if everything is writable; otherwise `trouble` says what is not."""

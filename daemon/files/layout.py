@@ -1,6 +1,6 @@
 """The folders of one daemon: creates, checks and locks them.
 
-`inbox` and `outbox` move the files in them.
+`taken`, `submitted` and `outbox` move the files in them.
 """
 
 import errno
@@ -14,9 +14,12 @@ from daemon.core import durable, names
 from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageError
 from daemon.core.job import Job, Original
 from daemon.files import beneath, reclaim
-from daemon.files.inbox import Inbox, OriginalGone
+from daemon.files.inbox import Inbox
+from daemon.files.incoming import Incoming
 from daemon.files.originals import originals_in
 from daemon.files.outbox import FAILED, LOCK_FILE, Outbox
+from daemon.files.submitted import SubmittedFiles
+from daemon.files.taken import OriginalGone, TakenFiles
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,9 @@ class Layout:
 
     def __init__(self, *, inbox: Path, outbox: Path, state: Path):
         self.inbox = Inbox(inbox)
+        self.taken = TakenFiles(self.inbox)
+        self.incoming = Incoming(inbox / ".incoming")
+        self.submitted = SubmittedFiles(self.incoming, self.inbox, self.taken)
         self.outbox = Outbox(outbox, archive=state / "archive", inbox=inbox)
         self.state = state
         self.checkpoints = state / "kept"  # <uuid>/: what a processor saves of a job between its attempts
@@ -72,7 +78,7 @@ class Layout:
             )
         for folder in (self.inbox.path, self.outbox.path):
             beneath.protect_names(folder)
-        self.inbox.incoming.tidy(time.time())
+        self.incoming.tidy(time.time())
         beneath.close_to_writers(self.state)
         self._make_failed()
 
@@ -115,10 +121,10 @@ class Layout:
         Raises:
             AlreadyRunning: another daemon has locked one.
         """
-        self.inbox.hold()
+        self.taken.hold()
         self.outbox.own.hold()
         locks = {
-            self.inbox.taken / LOCK_FILE: f"on {self.inbox.path}",
+            self.taken.path / LOCK_FILE: f"on {self.inbox.path}",
             self.outbox.staging / LOCK_FILE: f"on {self.outbox.path}",
             self.state / LOCK_FILE: f"with {self.state}",
         }
@@ -176,10 +182,10 @@ class Layout:
             OSError, StorageError, StartOver: see `check`.
         """
         try:
-            return self.inbox.original(job_id)
+            return self.taken.original(job_id)
         except OriginalGone:
             self.check()
-            return self.inbox.original(job_id)
+            return self.taken.original(job_id)
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -213,11 +219,11 @@ class Layout:
         sha256 = durable.sha256_of(main[0])
         if sha256 != (job.sha256 or sha256):  # None: cancelled before it was computed
             raise OriginalGone(f"the original is no longer in {result}")
-        self.inbox.release(job.id)
-        home = self.inbox.home_for(job.id, job.folder)
+        self.taken.release(job.id)
+        home = self.taken.home_for(job.id, job.folder)
         for path in found:
             durable.link_or_copy(path, home / path.name, durable.sha256_of(path))
-        self.inbox.fsync_home(job.id)
+        self.taken.fsync_names(job.id)
         return sha256
 
 

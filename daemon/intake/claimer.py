@@ -15,7 +15,8 @@ from daemon.core.job import Entry, Job
 from daemon.core.journald import about
 from daemon.core.names import printable
 from daemon.files.disk_retry import DiskRetry, describe
-from daemon.files.inbox import Inbox, OriginalGone
+from daemon.files.layout import Layout
+from daemon.files.taken import OriginalGone
 from daemon.intake.describer import Describer
 from daemon.intake.filetype import sniff
 from daemon.intake.hasher import Checksums
@@ -39,14 +40,15 @@ class Claimer:
     def __init__(
         self,
         store: Store,
-        inbox: Inbox,
+        layout: Layout,
         disk_retry: DiskRetry,
         files: PendingFiles,
         describer: Describer,
         checksums: Checksums,
     ):
         self._store = store
-        self._inbox = inbox
+        self._inbox = layout.inbox
+        self._taken = layout.taken
         self._disk_retry = disk_retry
         self._files = files
         self._describer = describer
@@ -99,9 +101,9 @@ class Claimer:
 
     def _original(self, job: Job) -> Path:
         try:
-            return self._inbox.original(job.id).path
+            return self._taken.original(job.id).path
         except OriginalGone:  # the hasher reports it
-            return self._inbox.taken / job.id
+            return self._taken.path / job.id
 
     # ---------------------------------------------------------------------------------------- take
 
@@ -152,7 +154,7 @@ class Claimer:
             return None
         job_id = new_id()
         try:
-            taken = self._inbox.take(job_id, path, [sidecar.path for sidecar in sidecars])
+            taken = self._taken.take(job_id, path, [sidecar.path for sidecar in sidecars])
             for sidecar in sidecars:
                 self._files.review(sidecar.path)  # a sidecar that was taken no longer waits
             return self._describer.describe(job_id, taken, content, choice)
@@ -168,7 +170,7 @@ class Claimer:
         """The second half of taking; the files are recorded after it. Safe to repeat."""
         jobs, started = [job for job, _ in taken], time.monotonic()
         try:
-            self._inbox.fsync_taken([job.id for job in jobs], {entry.path.parent for _, entry in taken})
+            self._taken.fsync([job.id for job in jobs], {entry.path.parent for _, entry in taken})
             self.record(self._store.missing(jobs))
         except (OSError, InboxdError):
             raise
@@ -187,7 +189,7 @@ class Claimer:
 
     def _make_one_durable(self, job: Job, entry: Entry, source: Path | None = None) -> None:
         try:
-            self._inbox.fsync_taken([job.id], [source or entry.path.parent])
+            self._taken.fsync([job.id], [source or entry.path.parent])
             self.record(self._store.missing([job]))
         except (OSError, InboxdError):
             raise
@@ -206,5 +208,5 @@ class Claimer:
         self._files.set_aside(entry.path, entry, error, why)
 
     def _put_back(self, job_id: str, path: Path) -> None:
-        self._inbox.put_back(job_id)
+        self._taken.put_back(job_id)
         self._files.returned(path)

@@ -11,7 +11,7 @@ from daemon.config.settings import Settings
 from daemon.core import durable
 from daemon.core.job import DROPPED, Entry, Job, JobState, Overrides
 from daemon.core.names import CONTENT_SUFFIXES, MAX_SIDECAR_BYTES, OPTIONS_SUFFIX, printable_path
-from daemon.files.inbox import Inbox
+from daemon.files.layout import Layout
 from daemon.intake.filetype import Content
 from daemon.intake.overrides import Choice, WrongOptions, choose, read_bounded
 
@@ -24,9 +24,10 @@ class Describer:
     """Describes taken files. `settings` returns the current settings; `now_us` the time, microseconds since the
     epoch."""
 
-    def __init__(self, settings: Callable[[], Settings], inbox: Inbox, *, now_us: Callable[[], int]):
+    def __init__(self, settings: Callable[[], Settings], layout: Layout, *, now_us: Callable[[], int]):
         self._settings = settings
-        self._inbox = inbox
+        self._inbox = layout.inbox
+        self._taken = layout.taken
         self._now_us = now_us
 
     def describe(
@@ -37,7 +38,7 @@ class Describer:
         Raises:
             OSError: it or a sidecar cannot be read.
         """
-        folder = self._inbox.folder_of(taken.path, job_id)
+        folder = self._taken.folder_of(taken.path, job_id)
         choice = choice or self._choose(taken, self._inbox.path / folder, content)
         return Job(
             id=job_id,

@@ -41,17 +41,17 @@ class Intake:
         hasher: Hasher | None = None,
     ):
         self.settings = settings
-        self._inbox = layout.inbox
+        self._submitted = layout.submitted
         self.unplaced: dict[str, str] = {}  # files in .taken, or jobs, on which recovery failed, and why
         self._is_outdated = False  # other files may be ignored than at the last scan
-        self._hasher = hasher or Hasher(post, layout.inbox.taken / ".copy.hasher")
+        self._hasher = hasher or Hasher(post, layout.taken.path / ".copy.hasher")
         self._checksums = Checksums(store, disk_retry, self._hasher)
-        self._describer = Describer(lambda: self.settings, layout.inbox, now_us=now_us)
+        self._describer = Describer(lambda: self.settings, layout, now_us=now_us)
         self._files = PendingFiles(lambda: self.settings, layout.inbox)
         self._scanner = Scanner(lambda: self.settings, layout, watcher, self._files)
-        self._claimer = Claimer(store, layout.inbox, disk_retry, self._files, self._describer, self._checksums)
+        self._claimer = Claimer(store, layout, disk_retry, self._files, self._describer, self._checksums)
         self._submissions = Submissions(
-            lambda: self.settings, store, layout.inbox, disk_retry, self._describer, self._claimer
+            lambda: self.settings, store, layout, disk_retry, self._describer, self._claimer
         )
 
     def use(self, settings: Settings) -> None:
@@ -144,7 +144,7 @@ class Intake:
         Raises:
             OSError: it cannot be read.
         """
-        source = self._inbox.source_of(taken.path) or DROPPED
+        source = self._submitted.source_of(taken.path) or DROPPED
         self._claimer.record([self._describer.describe(job_id, taken, content, source=source)], event="recovered")
 
     def hash_missing(self, jobs: list[Job]) -> None:

@@ -13,7 +13,7 @@ from daemon.files.inbox import Inbox
 
 
 def explain_move_error(inbox: Inbox, path: Path, error: OSError) -> str | None:
-    """Explain an error of `Inbox.take`; None: the inbox is not its cause."""
+    """Explain an error of `TakenFiles.take`; None: the inbox is not its cause."""
     if error.filename2 is None:  # not a rename
         return None
     try:

@@ -29,7 +29,7 @@ from daemon.core.names import (
     source_name,
 )
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.inbox import Inbox
+from daemon.files.layout import Layout
 from daemon.intake import unsupported
 from daemon.intake.claimer import Claimer
 from daemon.intake.describer import Describer
@@ -71,14 +71,17 @@ class Submissions:
         self,
         settings: Callable[[], Settings],
         store: Store,
-        inbox: Inbox,
+        layout: Layout,
         disk_retry: DiskRetry,
         describer: Describer,
         claimer: Claimer,
     ):
         self._settings = settings
         self._store = store
-        self._inbox = inbox
+        self._inbox = layout.inbox
+        self._taken = layout.taken
+        self._incoming = layout.incoming
+        self._submitted = layout.submitted
         self._disk_retry = disk_retry
         self._describer = describer
         self._claimer = claimer
@@ -94,7 +97,7 @@ class Submissions:
         """
         path, upload = self._destination(submission), submission.upload
         job_id = upload if is_job_id(upload) else new_id()
-        self._inbox.finish_receive(job_id)  # which an error of a disk may have interrupted
+        self._submitted.finish_take(job_id)  # which an error of a disk may have interrupted
         is_known = self._is_known(job_id)
         content = self._examine(upload, path, is_optional=is_known)
         if is_known and content is not None:
@@ -104,12 +107,12 @@ class Submissions:
         return job_id, self._delay(job_id)
 
     def _is_known(self, job_id: str) -> bool:
-        return self._store.get(job_id) is not None or (self._inbox.taken / job_id).is_dir()
+        return self._store.get(job_id) is not None or self._taken.has(job_id)
 
     def _delay(self, job_id: str) -> str | None:
         if self._store.get(job_id) is not None:
             return None
-        if (self._inbox.taken / job_id).is_dir():
+        if self._taken.has(job_id):
             return self._disk_retry.problem or "a restart of inboxd"
         raise WrongSubmission(
             "inboxd cannot add the file to the job log.", "The file is in the inbox; see `inboxd status`."
@@ -121,7 +124,7 @@ class Submissions:
         """The path in the inbox to which the file might have been dropped."""
         folder, name, upload = submission.folder, submission.name, submission.upload
         if not upload or "/" in upload or not is_safe_relative(upload):
-            raise WrongSubmission(f"{printable(upload)} is not the name of a file in {self._inbox.incoming.path}.")
+            raise WrongSubmission(f"{printable(upload)} is not the name of a file in {self._incoming.path}.")
         if submission.source == DROPPED or source_name(submission.source) is None:
             fix = "Use up to 32 small letters, digits and hyphens, beginning with a letter."
             raise WrongSubmission(f"{printable(submission.source)} is not a valid source name.", fix)
@@ -142,17 +145,16 @@ class Submissions:
 
     def _examine(self, upload: str, path: Path, *, is_optional: bool) -> Content | None:
         """Identify the content of an upload; None: there is none, although that `is_optional`."""
-        incoming = self._inbox.incoming
         try:
-            with incoming.opened() as folder:
+            with self._incoming.opened() as folder:
                 if durable.writer_has(Path(upload), folder):
                     raise WrongSubmission(f"A program still writes to {printable(upload)}.", "Close the file first.")
-                return sniff(incoming.path / upload, folder, name=path.name)
+                return sniff(self._incoming.path / upload, folder, name=path.name)
         except FileNotFoundError:
             if is_optional:
                 return None
             fix = "Write the complete file there, then submit it."
-            raise WrongSubmission(f"There is no file {printable(upload)} in {incoming.path}.", fix) from None
+            raise WrongSubmission(f"There is no file {printable(upload)} in {self._incoming.path}.", fix) from None
 
     def _sidecars(self, submission: Submission) -> dict[str, bytes]:
         """The contents of the sidecars that the file would have had in the inbox, by suffix."""
@@ -192,7 +194,7 @@ class Submissions:
         sidecars = self._sidecars(submission)
         choice = self._choose(path, content, sidecars)
         job, entry = self._move(job_id, submission, path, content, sidecars, choice)
-        self._claimer.record_submitted(job, replace(entry, path=path), self._inbox.incoming.path)
+        self._claimer.record_submitted(job, replace(entry, path=path), self._incoming.path)
 
     def _move(
         self,
@@ -205,7 +207,7 @@ class Submissions:
     ) -> tuple[Job, Entry]:
         """Move the file to .taken and describe it, or leave it where it is."""
         try:
-            taken = self._inbox.receive(job_id, submission.upload, path, sidecars, source=submission.source)
+            taken = self._submitted.take(job_id, submission.upload, path, sidecars, source=submission.source)
             job = self._describer.describe(job_id, taken, content, choice, source=submission.source)
             return job, taken
         except InboxdError:
@@ -217,8 +219,8 @@ class Submissions:
     def _undo(self, job_id: str, upload: str, path: Path) -> None:
         """Return the file to .incoming or, if that is impossible, to the inbox: it must not stay without a row."""
         with contextlib.suppress(OSError):
-            self._inbox.give_back(job_id, upload, path)
-        if (self._inbox.taken / job_id).is_dir():
+            self._submitted.give_back(job_id, upload, path)
+        if self._taken.has(job_id):
             self._claimer.return_taken(job_id, path)
         else:
             again = functools.partial(self._undo_draft, job_id, upload, path)
@@ -226,12 +228,12 @@ class Submissions:
 
     def _undo_draft(self, job_id: str, upload: str, path: Path) -> None:
         """Undo what is left of a submission, unless its repetition has used that. Safe to repeat."""
-        if not self._inbox.has_draft(job_id):
+        if not self._submitted.has_draft(job_id):
             return
         try:
-            self._inbox.give_back(job_id, upload, path)
+            self._submitted.give_back(job_id, upload, path)
         finally:
-            if (self._inbox.taken / job_id).is_dir():
+            if self._taken.has(job_id):
                 self._claimer.return_taken(job_id, path)
 
 

@@ -111,7 +111,7 @@ class GroupPublisher:
     def _stage_one(self, result: Result) -> Callable[[], None] | None:
         job, outbox = result.job, self._layout.outbox
         policy = self._settings.value.folder(job.folder).originals
-        original = self._layout.inbox.original(job.id)
+        original = self._layout.taken.original(job.id)
         if policy == "archive" or original.sidecars or changes(job, original) or not self._may_join(job, original):
             return None
         if not all(outbox.has_output(job, file["name"], file["size_bytes"]) for file in result.finished.files):

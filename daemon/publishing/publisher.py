@@ -20,9 +20,9 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.files.originals import ERROR_DOCUMENTS, original_folder, path_within
+from daemon.files.taken import OriginalGone
 from daemon.publishing import original_changes, preparation, result_documents
 from daemon.publishing.group import GroupPublisher
 from daemon.publishing.job_retrier import JobRetrier
@@ -172,7 +172,7 @@ class Publisher:
         """Discard the result of the old content; the background computes the new checksum of a large file."""
         log.warning("%s %s: changed during processing; queued again", job.id[:8], job.path, extra=about(job))
         self._forget(job.id)
-        self._layout.inbox.fsync_taken([job.id], [])
+        self._layout.taken.fsync([job.id], [])
         queued = self._store.requeue(
             job,
             outcome="changed",
@@ -408,7 +408,7 @@ class Publisher:
         happens to a job that was queued again in the meantime: that original is then the only one."""
         still_open = self._store.still_open(job_ids)
         ended = [job_id for job_id in job_ids if job_id not in still_open]
-        self._layout.inbox.release(*ended)
+        self._layout.taken.release(*ended)
         self._layout.outbox.discard_attempts(*ended)
         for job_id in ended:
             durable.remove_tree(self._layout.checkpoints / job_id)

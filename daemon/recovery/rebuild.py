@@ -67,13 +67,13 @@ class Rebuild:
         if damage := backup.check(copy):
             log.warning("%s is damaged as well and is not used: %s", copy, damage)
             return 0
-        count = self._store.adopt_history(copy, but_not=list(self._layout.inbox.taken_ids()))
+        count = self._store.adopt_history(copy, but_not=list(self._layout.taken.job_ids()))
         log.warning("%d jobs were recorded again from %s", count, copy)
         return count
 
     def _lost(self) -> set[str]:
         """Jobs that have not ended according to their rows, but have no files: the job log is older than their ends."""
-        taken = set(self._layout.inbox.taken_ids())
+        taken = set(self._layout.taken.job_ids())
         return {
             job.id for job in self._store.open_jobs() if job.id not in taken and job.state is not JobState.PUBLISHING
         }

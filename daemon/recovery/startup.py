@@ -16,8 +16,8 @@ from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.core.names import printable, printable_path
 from daemon.files.disk_retry import DiskRetry, describe
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
+from daemon.files.taken import OriginalGone
 from daemon.intake.filetype import sniff
 from daemon.intake.intake import Intake
 from daemon.publishing.publisher import CANCELLING, LOST, Publisher
@@ -60,7 +60,7 @@ class Recovery:
 
     def run(self) -> Report:
         open_jobs = {job.id: job for job in self._store.open_jobs()}
-        taken = set(self._layout.inbox.taken_ids())
+        taken = set(self._layout.taken.job_ids())
         for job_id in sorted(taken - set(open_jobs)):
             self._each(job_id, self._sweep_or_adopt, job_id)
         for job in open_jobs.values():
@@ -89,7 +89,7 @@ class Recovery:
             if self._is_given_back(job_id):
                 return
             self._report.unrecovered += 1
-            is_about_a_file = job_id in self._layout.inbox.taken_ids() or recover == self._recover
+            is_about_a_file = job_id in self._layout.taken.job_ids() or recover == self._recover
             if is_about_a_file:
                 self._record_failure(job_id, describe(error) if isinstance(error, OSError) else _UNEXPECTED)
 
@@ -98,9 +98,9 @@ class Recovery:
     def _is_given_back(self, job_id: str) -> bool:
         """Return a taken file that cannot be recorded to the inbox, for `intake` to examine like any other file."""
         try:
-            if not (self._layout.inbox.taken / job_id).is_dir() or self._store.get(job_id) is not None:
+            if not self._layout.taken.has(job_id) or self._store.get(job_id) is not None:
                 return False
-            self._layout.inbox.put_back(job_id)
+            self._layout.taken.put_back(job_id)
         except InboxdError:
             raise
         except Exception as error:  # error boundary of one file
@@ -116,7 +116,7 @@ class Recovery:
         files = [".taken/" + job_id]
         with contextlib.suppress(Exception):  # the names are only informative: no reason for another failure
             job = self._store.get(job_id)
-            home = self._layout.inbox.taken / job_id
+            home = self._layout.taken.path / job_id
             taken = [f".taken/{path.relative_to(home.parent)}" for path in home.rglob("*") if path.is_file()]
             files = [job.path] if job else [printable_path(path) for path in taken] or files
         self._unplaced[job_id] = why = printable(why)
@@ -134,25 +134,25 @@ class Recovery:
         job = self._store.get(job_id)
         if job is not None and not job.state.is_final:
             return  # a retry: the first try recorded it, or it was queued again in the meantime
-        self._layout.inbox.finish_receive(job_id)
+        self._layout.submitted.finish_take(job_id)
         if job is not None and self._layout.outbox.lacks_original(job):
-            self._layout.inbox.put_back(job_id)  # it was unavailable when the job failed: this is the only copy
+            self._layout.taken.put_back(job_id)  # it was unavailable when the job failed: this is the only copy
             self._report.returned += 1
             return
         if job is not None:
-            self._layout.inbox.release(job_id)  # it ended: its original was published before
+            self._layout.taken.release(job_id)  # it ended: its original was published before
             self._report.swept += 1
             return
-        self._layout.inbox.finish_take(job_id)
+        self._layout.taken.finish_take(job_id)
         try:
             original = self._layout.original(job_id)
             entry = self._layout.inbox.look(original.path)
         except OriginalGone:
             entry = None
         if entry is None:  # the file itself was not renamed: everything here returns
-            self._layout.inbox.put_back(job_id)
+            self._layout.taken.put_back(job_id)
             return
-        self._layout.inbox.fsync_taken([job_id], [])
+        self._layout.taken.fsync([job_id], [])
         with self._layout.inbox.opened(original.path.parent) as folder:
             content = sniff(original.path, folder)
         self._intake.adopt(job_id, entry, content)
@@ -200,7 +200,7 @@ class Recovery:
         if not lost:
             return
         self._layout.reclaim()
-        taken = set(self._layout.inbox.taken_ids())
+        taken = set(self._layout.taken.job_ids())
         for job in lost:
             if job.id in taken:
                 self._each(job.id, self._resume, job)

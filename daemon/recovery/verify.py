@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core.durable import sha256_of
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
+from daemon.files.taken import OriginalGone
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import PlacedRow
 from daemon.recovery.unplaced import read as read_unplaced
@@ -100,12 +100,12 @@ class Verification:
                 staged = self._layout.outbox.staging / f"{row['id']}.{row['attempt']}"
                 assert row["result_path"] is not None  # the intent names it
                 result = self._layout.outbox.path / row["result_path"]
-                if staged.is_dir() and not (self._layout.inbox.taken / row["id"]).is_dir():
+                if staged.is_dir() and not self._layout.taken.has(row["id"]):
                     yield finding("it is staged, but the original is no longer in inbox/.taken")
                 elif not staged.is_dir() and result.is_dir():
                     yield from self._check_result(row, finding)
             case _:
-                if (self._layout.inbox.taken / row["id"]).is_dir():
+                if self._layout.taken.has(row["id"]):
                     yield finding(
                         "inbox/.taken still contains a copy (the next start removes it)", is_error=self._is_running
                     )
@@ -117,7 +117,7 @@ class Verification:
 
     def _check_taken(self, row: PlacedRow, finding: Callable[..., Discrepancy]) -> Iterator[Discrepancy]:
         try:
-            original = self._layout.inbox.original(row["id"])
+            original = self._layout.taken.original(row["id"])
         except OriginalGone:
             yield finding("the original is not in inbox/.taken")
             return
@@ -164,13 +164,13 @@ class Verification:
 
     def _unexplained(self) -> Iterator[str]:
         rows = self._rows()
-        yield from sorted(set(self._layout.inbox.taken_ids()) - set(rows))
+        yield from sorted(set(self._layout.taken.job_ids()) - set(rows))
         staged = {name.split(".")[0]: name for name in self._layout.outbox.attempts()}
         yield from sorted(job_id for job_id in staged if job_id not in rows or _has_ended(rows[job_id]))
 
     def _explain(self, job_id: str) -> Iterator[Discrepancy]:
         row = self._rows().get(job_id)
-        if row is None and (self._layout.inbox.taken / job_id).is_dir():
+        if row is None and self._layout.taken.has(job_id):
             why = self._unplaced.get(job_id)
             yield Discrepancy(
                 job=job_id,

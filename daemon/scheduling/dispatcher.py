@@ -18,8 +18,8 @@ from daemon.core.job import Job, JobState
 from daemon.core.journald import about
 from daemon.core.names import result_stem
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
+from daemon.files.taken import OriginalGone
 from daemon.intake import unsupported
 from daemon.publishing.publisher import CANCELLING, INTERNAL_ERROR, LOST, Publisher
 from daemon.queue.store import Store

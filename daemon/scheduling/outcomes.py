@@ -14,8 +14,8 @@ from daemon.core.job import Job
 from daemon.core.journald import about
 from daemon.core.messages import WorkerExited, WorkerMessage
 from daemon.files.disk_retry import DiskRetry
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
+from daemon.files.taken import OriginalGone
 from daemon.publishing.publisher import Publisher
 from daemon.publishing.result import Result
 from daemon.publishing.result_documents import MadeBy

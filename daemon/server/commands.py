@@ -16,7 +16,7 @@ from daemon.core.job import Job, JobState
 from daemon.core.messages import Request
 from daemon.core.names import printable
 from daemon.files.disk_retry import DiskRetry, describe
-from daemon.files.inbox import OriginalGone
+from daemon.files.taken import OriginalGone
 from daemon.intake.intake import Intake
 from daemon.intake.submissions import Submission, WrongSubmission
 from daemon.publishing.publisher import Publisher

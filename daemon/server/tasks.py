@@ -40,7 +40,7 @@ class Tasks:
                 app.dispatcher.end_idle_workers()
             case schedule.TIDY:
                 app.store.tidy()
-                app.layout.inbox.incoming.tidy(app.clock.now_us() / 1e6)
+                app.layout.incoming.tidy(app.clock.now_us() / 1e6)
             case schedule.DIGEST:
                 app.hooks.send_digest(since=result_documents.iso(app.clock.now_us() - _DAY_US))
             case schedule.NIGHTLY:

@@ -187,7 +187,7 @@ class Life(RuleBasedStateMachine):
         if not running:
             return
         job = running[pick % len(running)]
-        path = self.daemon.folders.inbox.original(job.id).path
+        path = self.daemon.folders.taken.original(job.id).path
         old = path.read_bytes()
         path.write_bytes(old + b"more\n")
         self.alive.discard(old)

@@ -161,7 +161,7 @@ class ManualDaemon:
         folders = Layout(inbox=settings.inbox, outbox=settings.outbox, state=settings.state)
         folders.prepare()
         mailbox = Mailbox()
-        self.hasher = ManualHasher(mailbox.put, folders.inbox.taken / ".copy.hasher")
+        self.hasher = ManualHasher(mailbox.put, folders.taken.path / ".copy.hasher")
         self.app = app = build(
             settings,
             layout=folders,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from daemon import config
 from daemon.core import durable
-from daemon.files.inbox import Inbox
 from daemon.files.outbox import Outbox
+from daemon.files.taken import TakenFiles
 from daemon.recovery.startup import Recovery
 
 
@@ -59,24 +59,24 @@ def _repeat_published(settings: config.Settings) -> None:
 
 def _leak_descriptors(settings: config.Settings) -> None:
     """Each job leaves a descriptor open."""
-    release = Inbox.release
+    release = TakenFiles.release
 
-    def leak(self: Inbox, *job_ids: str) -> None:
+    def leak(self: TakenFiles, *job_ids: str) -> None:
         os.open(self.path, os.O_RDONLY)
         release(self, *job_ids)
 
-    _replace(Inbox, "release", leak)
+    _replace(TakenFiles, "release", leak)
 
 
 def _hoard_memory(settings: config.Settings) -> None:
     """Each job leaves two megabytes behind."""
-    release, hoard = Inbox.release, []
+    release, hoard = TakenFiles.release, []
 
-    def keep(self: Inbox, *job_ids: str) -> None:
+    def keep(self: TakenFiles, *job_ids: str) -> None:
         hoard.append(os.urandom(2**21))
         release(self, *job_ids)
 
-    _replace(Inbox, "release", keep)
+    _replace(TakenFiles, "release", keep)
 
 
 def _replace(owner: type, name: str, broken: Callable) -> None:

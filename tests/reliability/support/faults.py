@@ -283,7 +283,7 @@ def _release_before_done() -> None:
 
     def rename_and_release(self, job):
         renamed = rename(self, job)
-        self._layout.inbox.release(job.id)
+        self._layout.taken.release(job.id)
         return renamed
 
     Publisher._rename = rename_and_release
@@ -345,7 +345,7 @@ def _release_a_group_before_it_is_done() -> None:
     def rename_and_release(self, job):
         renamed = rename(self, job)
         Outbox.fsync_results(self._layout.outbox, job.result_path)
-        self._layout.inbox.release(job.id)
+        self._layout.taken.release(job.id)
         return renamed
 
     GroupPublisher._rename = rename_and_release

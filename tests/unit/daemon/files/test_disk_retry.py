@@ -217,7 +217,7 @@ def test_folder_that_cannot_be_written_stops_everything_until_it_can(
     disk: Disk, broken_folders: set[Path], place: str, can_take: bool, caplog: pytest.LogCaptureFixture
 ):
     folders = {
-        "taken": disk.layout.inbox.taken,
+        "taken": disk.layout.taken.path,
         "state": disk.layout.state,
         "staging": disk.layout.outbox.staging,
     }
@@ -248,7 +248,7 @@ def test_first_failure_of_a_step_finds_the_cause(disk: Disk, broken_folders: set
 def test_working_folders_are_not_reported(disk: Disk):
     assert disk.retry.examine() is True
     assert (disk.retry.next_try(), disk.retry.problem, disk.retry.can_take) == (None, None, True)
-    for folder in (disk.layout.inbox.taken, disk.layout.state, disk.layout.outbox.staging):
+    for folder in (disk.layout.taken.path, disk.layout.state, disk.layout.outbox.staging):
         assert not [path for path in folder.iterdir() if "probe" in path.name]
 
 
@@ -261,7 +261,7 @@ def test_failure_that_the_main_loop_reports_stops_new_work_for_a_while(disk: Dis
 
 
 def test_reported_failure_does_not_hide_what_the_examination_found(disk: Disk, broken_folders: set[Path]):
-    broken_folders.add(disk.layout.inbox.taken)
+    broken_folders.add(disk.layout.taken.path)
     disk.retry.note(full("/other"), can_take=True)
     assert ".taken" in disk.retry.problem and not disk.retry.can_take
 
@@ -282,7 +282,7 @@ def test_locked_job_log_is_waited_for_once_and_not_by_each_step(disk: Disk, monk
 
 
 def test_probes_of_a_killed_run_are_removed(disk: Disk):
-    folders = (disk.layout.inbox.taken, disk.layout.state, disk.layout.outbox.staging, disk.layout.outbox.path)
+    folders = (disk.layout.taken.path, disk.layout.state, disk.layout.outbox.staging, disk.layout.outbox.path)
     for folder in folders:
         for name in (".probe", ".probe.2"):
             (folder / name).write_text("left")

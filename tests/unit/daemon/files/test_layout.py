@@ -15,8 +15,8 @@ from sandbox import wait_for
 
 from daemon.core import durable
 from daemon.core.errors import AlreadyRunning, LayoutError, StartOver, StorageError
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
+from daemon.files.taken import OriginalGone
 
 
 @pytest.mark.parametrize(("inbox", "outbox"), [("a", "a/b"), ("a/b", "a"), ("a", "a")])
@@ -91,7 +91,7 @@ def _lock_behind(name: str) -> Path | None:
 
 def test_lock_held_briefly_after_a_kill_is_awaited(layout: Layout):
     """Between fork and exec, the child of a killed daemon still holds its lock."""
-    path = layout.inbox.taken / ".lock"
+    path = layout.taken.path / ".lock"
     holder = subprocess.Popen(
         ["flock", "--exclusive", "--no-fork", path, "sh", "-c", "echo held; read line"],
         stdin=subprocess.PIPE,
@@ -142,7 +142,7 @@ def test_daemon_starts_over_after_a_folder_was_replaced(layout: Layout, tmp_path
 
 
 def test_moved_inbox_is_a_temporary_problem(layout: Layout, tmp_path: Path):
-    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt"), [])
+    layout.taken.take("id", write_file(layout.inbox.path / "x.txt"), [])
     layout.lock()
     layout.inbox.path.rename(tmp_path / "away")
     for look in (layout.check, lambda: layout.original("id")):
@@ -150,7 +150,7 @@ def test_moved_inbox_is_a_temporary_problem(layout: Layout, tmp_path: Path):
             look()
     (tmp_path / "away").rename(layout.inbox.path)
     assert layout.original("id").path.read_text() == "text"
-    layout.inbox.release("id")
+    layout.taken.release("id")
     with pytest.raises(OriginalGone):
         layout.original("id")
     layout.unlock()

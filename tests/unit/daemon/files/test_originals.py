@@ -8,14 +8,14 @@ import pytest
 from factories import make_job, write_file
 
 from daemon.core.job import JobState
-from daemon.files.inbox import OriginalGone
 from daemon.files.layout import Layout
 from daemon.files.originals import original_folder
+from daemon.files.taken import OriginalGone
 
 
 def test_original_gets_a_subfolder_if_an_output_has_its_name(layout: Layout):
-    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt"), [])
-    original = layout.inbox.original("id")
+    layout.taken.take("id", write_file(layout.inbox.path / "x.txt"), [])
+    original = layout.taken.original("id")
     assert original_folder(original, ["x.json", "result.json"]) == "."
     assert original_folder(original, ["x.txt"]) == "original"
 
@@ -45,8 +45,8 @@ def test_fetch_back_refuses_an_original_that_changed(layout: Layout):
 
 def test_original_is_fetched_back_with_its_sidecars(layout: Layout):
     layout.fetch_back(_failed(layout, x_txt="text", x_txt_prompt="What?"))
-    original = layout.inbox.original("id")
-    assert original.path == layout.inbox.taken / "id" / "a" / "x.txt" and original.path.read_text() == "text"
+    original = layout.taken.original("id")
+    assert original.path == layout.taken.path / "id" / "a" / "x.txt" and original.path.read_text() == "text"
     assert original.sidecars["prompt"].read_text() == "What?"
     assert (layout.outbox.path / "failed" / "a" / "x" / "x.txt").exists(), "until the retry is committed"
 
@@ -55,14 +55,14 @@ def test_fetching_back_is_idempotent(layout: Layout):
     job = _failed(layout, x_txt="text")
     layout.fetch_back(job)
     layout.fetch_back(job)
-    assert layout.inbox.original("id").path.read_text() == "text"
+    assert layout.taken.original("id").path.read_text() == "text"
 
 
 @pytest.mark.parametrize("files", [{}, {"x_txt": "other"}, {"x_txt": "text", "y_txt": "text"}])
 def test_changed_or_ambiguous_original_is_not_fetched_back(layout: Layout, files: dict[str, str]):
     with pytest.raises(OriginalGone):
         layout.fetch_back(_failed(layout, **files))
-    assert list(layout.inbox.taken_ids()) == []
+    assert list(layout.taken.job_ids()) == []
 
 
 def test_failure_of_another_file_below_original_does_not_hide_the_original(layout: Layout):
@@ -72,7 +72,7 @@ def test_failure_of_another_file_below_original_does_not_hide_the_original(layou
     for name in ("error.txt", "error.json", "y.txt"):
         write_file(other / name)
     layout.fetch_back(job)
-    assert layout.inbox.original("id").path.read_text() == "text"
+    assert layout.taken.original("id").path.read_text() == "text"
     layout.outbox.withdraw("failed/a/x")
     layout.outbox.withdraw("failed/a/x")
     assert [path.name for path in (layout.outbox.path / "failed/a/x").iterdir()] == ["original"]
@@ -107,7 +107,7 @@ def test_original_in_a_subfolder_is_fetched_back(layout: Layout):
     write_file(layout.outbox.path / "failed/a/x/original/error.json", "text")
     _name_original(job, layout, "original/error.json")
     layout.fetch_back(job)
-    assert layout.inbox.original("id").path.name == "error.json"
+    assert layout.taken.original("id").path.name == "error.json"
     layout.outbox.withdraw("failed/a/x")
     assert not (layout.outbox.path / "failed/a").exists()
 
@@ -118,7 +118,7 @@ def test_original_is_never_searched_outside_its_result(layout: Layout, path: str
     _name_original(job, layout, "x.txt")
     (layout.outbox.path / job.result_path / "error.json").write_text(json.dumps({"original": {"path": path}}))
     layout.fetch_back(job)
-    assert layout.inbox.original("id").path.name == "x.txt"
+    assert layout.taken.original("id").path.name == "x.txt"
 
 
 def test_failure_without_an_original_has_none_to_fetch(layout: Layout):

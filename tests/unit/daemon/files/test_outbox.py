@@ -11,10 +11,10 @@ from daemon.files.layout import Layout
 
 
 def test_publish_is_one_rename_that_never_overwrites(layout: Layout):
-    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt"), [])
+    layout.taken.take("id", write_file(layout.inbox.path / "x.txt"), [])
     job = make_job(id="id", name="x.txt", attempt=1, result_path="x", sha256=None)
     write_file(layout.outbox.prepare_attempt(job) / "out.txt")
-    layout.outbox.stage(job, layout.inbox.original("id"), ".", {"result.json": b"{}"})
+    layout.outbox.stage(job, layout.taken.original("id"), ".", {"result.json": b"{}"})
     write_file(layout.outbox.path / "x" / "theirs")
     with pytest.raises(FileExistsError):
         layout.outbox.publish(job)
@@ -30,25 +30,25 @@ def test_publish_is_one_rename_that_never_overwrites(layout: Layout):
 
 
 def test_staging_is_idempotent(layout: Layout):
-    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt"), [])
+    layout.taken.take("id", write_file(layout.inbox.path / "x.txt"), [])
     job = make_job(id="id", name="x.txt", attempt=1, sha256=None)
     layout.outbox.prepare_attempt(job)
     for content in (b"1", b"2"):
-        layout.outbox.stage(job, layout.inbox.original("id"), ".", {"result.json": content})
+        layout.outbox.stage(job, layout.taken.original("id"), ".", {"result.json": content})
     staged = layout.outbox.staging / "id.1"
     assert (staged / "result.json").read_bytes() == b"2"
-    assert (staged / "x.txt").samefile(layout.inbox.original("id").path)
+    assert (staged / "x.txt").samefile(layout.taken.original("id").path)
 
 
 @pytest.mark.parametrize("is_placed", [False, True])
 def test_only_a_placed_original_is_not_placed_again(layout: Layout, is_placed: bool):
-    layout.inbox.take("id", write_file(layout.inbox.path / "x.txt", "the file"), [])
+    layout.taken.take("id", write_file(layout.inbox.path / "x.txt", "the file"), [])
     job = make_job(id="id", name="x.txt", attempt=1, sha256=None)
     staged = write_file(layout.outbox.prepare_attempt(job) / "x.txt", "of an earlier try")
-    layout.outbox.stage(job, layout.inbox.original("id"), ".", {}, is_placed=is_placed)
+    layout.outbox.stage(job, layout.taken.original("id"), ".", {}, is_placed=is_placed)
     assert staged.read_text() == ("of an earlier try" if is_placed else "the file")
     staged.unlink()
-    layout.outbox.stage(job, layout.inbox.original("id"), ".", {}, is_placed=is_placed)
+    layout.outbox.stage(job, layout.taken.original("id"), ".", {}, is_placed=is_placed)
     assert staged.read_text() == "the file"
 
 
@@ -118,10 +118,10 @@ def test_output_counts_only_if_it_is_a_file_of_the_reported_size(layout: Layout,
 
 def test_archived_original_is_stored_with_its_sidecars(layout: Layout):
     drop = write_file(layout.inbox.path / "a" / "x.txt")
-    layout.inbox.take("id", drop, [write_file(layout.inbox.path / "a" / "x.txt.prompt", "What?")])
+    layout.taken.take("id", drop, [write_file(layout.inbox.path / "a" / "x.txt.prompt", "What?")])
     job = make_job(id="id", name="x.txt", folder="a", sha256=None)
     for _ in range(2):
-        layout.outbox.archive_original(job, layout.inbox.original("id"))
+        layout.outbox.archive_original(job, layout.taken.original("id"))
     home = layout.state / "archive" / "a" / "id"
     assert {path.name: path.read_text() for path in home.iterdir()} == {"x.txt": "text", "x.txt.prompt": "What?"}
 

@@ -52,14 +52,14 @@ def others_may_rename(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("place", ["inbox/.taken", "outbox/.staging"])
 def test_foreign_thing_in_place_of_a_folder_is_renamed_and_nothing_is_lost(shared: Path, place: str, what: str):
     first, job = start(shared), new_id()
-    (first.inbox.taken / job).mkdir()
+    (first.taken.path / job).mkdir()
     (first.outbox.staging / f"{job}.1").mkdir()
     first.unlock()
     for number in (1, 2):
         (shared / place).rename(shared / f"{place}.aside-{number}")
         put_foreign(what, shared / place)
         layout = start(shared)
-        assert list(layout.inbox.taken_ids()) == [job] and layout.outbox.attempts() == [f"{job}.1"]
+        assert list(layout.taken.job_ids()) == [job] and layout.outbox.attempts() == [f"{job}.1"]
         assert layout.is_taken_lost is (place == "inbox/.taken")
         layout.unlock()
         assert os.path.lexists(shared / f"{place}.foreign-{number}")
@@ -78,30 +78,30 @@ def test_lookalike_is_left_alone(shared: Path):
             (folder / lock).touch()
     (shared / "inbox" / ".linked").symlink_to(shared / "inbox" / ".no lock")
     layout = start(shared)
-    assert list(layout.inbox.taken_ids()) == []
+    assert list(layout.taken.job_ids()) == []
     layout.unlock()
 
 
 def test_folder_that_another_daemon_has_locked_is_left_alone(shared: Path):
     first, job = start(shared), new_id()
-    (first.inbox.taken / job).mkdir()
+    (first.taken.path / job).mkdir()
     (shared / "inbox" / ".taken").rename(shared / "inbox" / ".aside")
     second = start(shared, "outbox 2")
-    assert list(second.inbox.taken_ids()) == [] and list(first.inbox.taken_ids()) == [job]
+    assert list(second.taken.job_ids()) == [] and list(first.taken.job_ids()) == [job]
     for each in (first, second):
         each.unlock()
 
 
 def test_what_is_hidden_or_exists_already_is_not_moved(shared: Path):
     first, job = start(shared), new_id()
-    (first.inbox.taken / job / "old").mkdir(parents=True)
+    (first.taken.path / job / "old").mkdir(parents=True)
     first.unlock()
     (shared / "inbox" / ".taken").rename(shared / "inbox" / ".aside")
     second = Layout(inbox=shared / "inbox", outbox=shared / "outbox", state=shared / "state of outbox")
     second.prepare()
     (second.inbox.own.place / job / "new").mkdir(parents=True)
     second.lock()
-    assert os.listdir(second.inbox.taken / job) == ["new"]
+    assert os.listdir(second.taken.path / job) == ["new"]
     assert os.listdir(shared / "inbox" / ".aside" / job) == ["old"]
     second.unlock()
 
@@ -117,7 +117,7 @@ def test_link_where_only_this_user_can_put_it_is_refused(tmp_path: Path, monkeyp
 
 def test_folder_that_is_renamed_while_the_daemon_runs_is_renamed_back_by_its_check(shared: Path):
     first, job = start(shared), new_id()
-    (first.inbox.taken / job).mkdir()
+    (first.taken.path / job).mkdir()
     for place in ("inbox/.taken", "outbox/.staging"):
         (shared / place).rename(shared / f"{place}.aside")
     first.check()

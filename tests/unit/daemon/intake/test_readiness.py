@@ -53,7 +53,7 @@ def test_file_written_in_bursts_is_taken_once(inbox: InboxHarness):
         inbox.intake.look_at(LookAt(folder=inbox.path, name="a.txt"), 10.0 + burst)
         assert inbox.intake.step(10.5 + burst) == 0
     assert inbox.intake.step(16.6) == 1
-    assert inbox.layout.inbox.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
+    assert inbox.layout.taken.original(inbox.store.open_jobs()[0].id).path.read_text().count("burst") == 5
 
 
 def test_file_that_looks_unchanged_after_a_write_settles_again(inbox: InboxHarness):
@@ -174,6 +174,6 @@ def test_file_settles_again_after_something_of_it_disappeared_while_it_was_taken
         raise FileNotFoundError(errno.ENOENT, "an injected error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox.layout.inbox, "take", gone)
+        patch.setattr(inbox.layout.taken, "take", gone)
         assert inbox.intake.step(13.0) == 0
     assert inbox.intake.step(14.0) == 0 and inbox.intake.step(16.1) == 1

@@ -15,7 +15,7 @@ from manual_daemon import ManualDaemon
 from daemon.core import durable
 from daemon.core.errors import StorageError
 from daemon.core.job import Job
-from daemon.files.inbox import Inbox
+from daemon.files.submitted import SubmittedFiles
 from daemon.intake.submissions import Submission, WrongSubmission
 
 TOML = """
@@ -67,7 +67,7 @@ def test_submitted_file_is_a_job_at_once_without_settling(inbox: InboxHarness):
     file = upload(inbox)
     job = submit(inbox, file, "report.txt", "bank/2026")
     assert (job.path, job.recipe, job.priority, job.media_type) == ("bank/2026/report.txt", "count", 3, "text/plain")
-    assert job.sha256 == durable.sha256_of(inbox.layout.inbox.original(job.id).path)
+    assert job.sha256 == durable.sha256_of(inbox.layout.taken.original(job.id).path)
     assert not any((inbox.path / ".incoming").iterdir()) and not (inbox.path / "bank").exists()
 
 
@@ -118,7 +118,7 @@ def test_options_prompt_and_password_become_sidecars(inbox: InboxHarness):
     assert job.overrides["options"] == {"upper": True} and job.priority == 9
     assert job.overrides["origins"] == {"recipe": "a.txt.toml", "upper": "a.txt.toml"}
     assert list(job.overrides["sidecars"]) == [".prompt"]
-    original = inbox.layout.inbox.original(job.id)
+    original = inbox.layout.taken.original(job.id)
     assert sorted(original.sidecars) == ["password", "prompt", "toml"]
     assert original.sidecars["prompt"].read_text() == "why?"
 
@@ -243,38 +243,38 @@ def fail(*_: object, **__: object) -> None:
     raise OSError(errno.EIO, "an injected error")
 
 
-@pytest.mark.parametrize("where", ["receive", "describe"])
+@pytest.mark.parametrize("where", ["take", "describe"])
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "an injected error"), ZeroDivisionError("a bug")])
 def test_file_stays_where_it_is_after_an_error(where: str, error: Exception, inbox: InboxHarness, monkeypatch):
-    real = Inbox.receive
+    real = SubmittedFiles.take
 
-    def broken(self: Inbox, *arguments: Any, **options: Any) -> None:
+    def broken(self: SubmittedFiles, *arguments: Any, **options: Any) -> None:
         real(self, *arguments, **options)
         raise error
 
     def cannot(*_: object, **__: object) -> None:
         raise error
 
-    if where == "receive":
-        monkeypatch.setattr(Inbox, "receive", broken)
+    if where == "take":
+        monkeypatch.setattr(SubmittedFiles, "take", broken)
     else:
         monkeypatch.setattr("daemon.intake.describer.Describer.describe", cannot)
     file = upload(inbox)
     with pytest.raises(type(error)):
         inbox.intake.submit(Submission(source="web", upload=file, folder="a", name="a.txt", prompt="why?"))
     assert (inbox.path / ".incoming" / file).read_text() == "some text\n"
-    assert list(inbox.layout.inbox.taken_ids()) == [] and inbox.files() == []
+    assert list(inbox.layout.taken.job_ids()) == [] and inbox.files() == []
     monkeypatch.undo()
     assert submit(inbox, file, folder="a").id == file
 
 
 def test_file_that_cannot_return_to_its_place_returns_to_the_inbox(inbox: InboxHarness, monkeypatch):
     monkeypatch.setattr("daemon.intake.describer.Describer.describe", fail)
-    monkeypatch.setattr(Inbox, "give_back", fail)
+    monkeypatch.setattr(SubmittedFiles, "give_back", fail)
     with pytest.raises(OSError, match="injected"):
         inbox.intake.submit(Submission(source="web", upload=upload(inbox), folder="a", name="a.txt"))
     assert (inbox.path / "a" / "a.txt").read_text() == "some text\n"
-    assert list(inbox.layout.inbox.taken_ids()) == []
+    assert list(inbox.layout.taken.job_ids()) == []
 
 
 def test_repeated_submission_clears_what_a_failed_one_has_left(inbox: InboxHarness, monkeypatch):
@@ -288,7 +288,7 @@ def test_repeated_submission_clears_what_a_failed_one_has_left(inbox: InboxHarne
     monkeypatch.setattr(inbox.disk_retry, "_next_try", None)  # nothing has undone it yet
     assert inbox.disk_retry.examine()
     job = submit(inbox, file, "a.txt")
-    original = inbox.layout.inbox.original(job.id)
+    original = inbox.layout.taken.original(job.id)
     assert (original.path.name, original.sidecars) == ("a.txt", {})
 
 
@@ -362,7 +362,7 @@ def test_file_taken_without_a_row_is_adopted_with_its_options(inbox: InboxHarnes
     daemon = ManualDaemon(inbox.intake.settings)
     job = daemon.store.get(file)
     assert job is not None and (job.path, job.overrides["options"]) == ("b/a.txt", {"upper": True})
-    if "user.inboxd.source" in os.listxattr(daemon.folders.inbox.original(file).path):
+    if "user.inboxd.source" in os.listxattr(daemon.folders.taken.original(file).path):
         assert job.source == "web"
     daemon.store.close()
 
@@ -391,6 +391,6 @@ def test_crash_in_the_middle_of_the_move_leaves_no_options_behind(
     job = daemon.store.get(file)
     assert (job is not None) == is_moved and (inbox.path / ".incoming" / file).exists() == (not is_moved)
     assert job is None or job.overrides["options"] == {"upper": True}
-    assert list(daemon.folders.inbox.taken_ids()) == ([file] if is_moved else [])
+    assert list(daemon.folders.taken.job_ids()) == ([file] if is_moved else [])
     assert not (inbox.path / "b").exists()
     daemon.store.close()

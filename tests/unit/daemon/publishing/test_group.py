@@ -68,7 +68,7 @@ class Press(ManualDaemon):
             assert told["job"] == job.id
             assert (result / told["original"]["path"]).read_text() == f"text of {job.path}"
             assert (result / "out.txt").read_text() == f"output of {job.id}.{job.attempt}"
-        assert list(self.folders.inbox.taken_ids()) == []
+        assert list(self.folders.taken.job_ids()) == []
         assert self.folders.outbox.attempts() == []
 
 
@@ -99,7 +99,7 @@ def test_results_share_their_commits_and_the_fsyncs_of_shared_folders(press: Pre
     press.check_all_done(jobs)
     assert len(commits) == 2 and alone == [], "the intents, the ends"
     assert [path for (path,) in folders].count(press.folders.outbox.staging) == 2, "before and after the renames"
-    assert [path for (path,) in folders].count(press.folders.inbox.taken) == 1
+    assert [path for (path,) in folders].count(press.folders.taken.path) == 1
     events = [event["event"] for event in press.store.events_after(0, limit=99) if event["job"] == jobs[0].id]
     assert events == ["queued", "running, attempt 1", "publishing as done", "done"]
     attempts = press.store._connection.exec_driver_sql("SELECT outcome FROM attempts").scalars().all()
@@ -138,15 +138,15 @@ def test_names_of_results_do_not_collide(press: Press):
 
 
 def _with_sidecar(press: Press, job: Job) -> None:
-    (press.folders.inbox.original(job.id).path.with_name(f"{job.name}.prompt")).write_text("why?")
+    (press.folders.taken.original(job.id).path.with_name(f"{job.name}.prompt")).write_text("why?")
 
 
 def _altered(press: Press, job: Job) -> None:
-    press.folders.inbox.original(job.id).path.write_text("it goes on")
+    press.folders.taken.original(job.id).path.write_text("it goes on")
 
 
 def _removed(press: Press, job: Job) -> None:
-    press.folders.inbox.original(job.id).path.unlink()
+    press.folders.taken.original(job.id).path.unlink()
 
 
 def _without_output(press: Press, job: Job) -> None:
@@ -237,7 +237,7 @@ def test_archived_originals_are_published_alone(tmp_path: Path):
 def test_large_copies_leave_the_group(press: Press, monkeypatch: pytest.MonkeyPatch):
     """The background copies what cannot be linked; the main thread copies only what is small."""
     jobs = press.begin()
-    os.link(press.folders.inbox.original(jobs[0].id).path, press.settings.state / "second name")
+    os.link(press.folders.taken.original(jobs[0].id).path, press.settings.state / "second name")
     monkeypatch.setattr(preparation, "INLINE_BYTES", 3)
     press.finish_together(1, jobs)
     assert press.states(jobs) == ["running", *["done"] * (COUNT - 1)] and press.background.pending == 1
@@ -312,9 +312,9 @@ def test_unexpected_error_in_the_group_does_not_reach_the_jobs(press: Press, mon
 def test_removal_of_the_originals_waits_for_a_disk(press: Press, monkeypatch: pytest.MonkeyPatch):
     jobs = press.begin()
     with monkeypatch.context() as patch:
-        patch.setattr(type(press.folders.inbox), "release", _refuse)
+        patch.setattr(type(press.folders.taken), "release", _refuse)
         press.finish_together(1, jobs)
-        assert press.states(jobs) == ["done"] * COUNT and len(list(press.folders.inbox.taken_ids())) == COUNT
+        assert press.states(jobs) == ["done"] * COUNT and len(list(press.folders.taken.job_ids())) == COUNT
     press.pass_time()
     press.check_all_done(jobs)
 

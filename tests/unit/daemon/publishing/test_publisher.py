@@ -91,11 +91,11 @@ def refuse_once(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch, *, after
 
 def test_delayed_removal_spares_a_job_that_is_queued_again(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
-    refuse_once(shop.folders.inbox, "release", monkeypatch)
+    refuse_once(shop.folders.taken, "release", monkeypatch)
     shop.fail(job)
     assert shop.ask("retry", job=job.id)["ok"]
     shop.pass_time()
-    assert shop.folders.inbox.original(job.id).path.read_text() == "the file"
+    assert shop.folders.taken.original(job.id).path.read_text() == "the file"
     shop.receive(1, finished(shop, shop.store.get(job.id)))
     assert shop.state(job) == "done"
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
@@ -126,11 +126,11 @@ def test_retried_job_can_be_cancelled_before_its_failure_is_withdrawn(shop: Shop
 def test_failed_retry_leaves_nothing_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     shop.fail(job)
-    refuse_once(shop.folders.inbox, "fsync_home", monkeypatch)
-    refuse_once(shop.folders.inbox, "release", monkeypatch, after=1)
+    refuse_once(shop.folders.taken, "fsync_names", monkeypatch)
+    refuse_once(shop.folders.taken, "release", monkeypatch, after=1)
     assert not shop.ask("retry", job=job.id)["ok"]
     shop.pass_time()
-    assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
+    assert shop.state(job) == "failed" and list(shop.folders.taken.job_ids()) == []
 
 
 def test_result_avoids_a_folder_with_the_name_of_a_file(shop: Shop):
@@ -166,7 +166,7 @@ def test_result_folder_is_numbered_if_its_name_is_taken_after_the_intent(shop: S
 
 def alter_in_secret(shop: Shop, job: Any) -> None:
     """Change the content of an original through its second name, and put its size and time back."""
-    path = shop.folders.inbox.original(job.id).path
+    path = shop.folders.taken.original(job.id).path
     facts, second = path.stat(), keep_second_name(shop, job)
     second.write_text("THE FILE")
     os.utime(second, ns=(facts.st_atime_ns, facts.st_mtime_ns))
@@ -209,7 +209,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 def keep_second_name(shop: Shop, job: Any) -> Path:
     """The owner of a dropped file has another name for it."""
     second = shop.settings.inbox.parent / "second"
-    second.hardlink_to(shop.folders.inbox.original(job.id).path)
+    second.hardlink_to(shop.folders.taken.original(job.id).path)
     return second
 
 
@@ -224,14 +224,14 @@ def test_original_with_a_second_hard_link_is_copied(shop: Shop):
 
 def test_original_of_this_user_is_linked(shop: Shop):
     job = shop.begin()
-    inode = shop.folders.inbox.original(job.id).path.stat().st_ino
+    inode = shop.folders.taken.original(job.id).path.stat().st_ino
     shop.receive(1, finished(shop, job))
     assert (shop.settings.outbox / "x" / "x.txt").stat().st_ino == inode
 
 
 def test_write_permission_of_others_is_removed_from_originals(shop: Shop):
     job = shop.begin()
-    shop.folders.inbox.original(job.id).path.chmod(0o666)
+    shop.folders.taken.original(job.id).path.chmod(0o666)
     shop.receive(1, finished(shop, job))
     assert (shop.settings.outbox / "x" / "x.txt").stat().st_mode & 0o777 == 0o644
 
@@ -245,7 +245,7 @@ def test_large_original_is_copied_in_the_background_before_publishing(shop: Shop
     assert shop.state(job) == "done"
     second.write_text("what its owner writes later")
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
-    assert list(shop.folders.inbox.taken_ids()) == [] and list(shop.folders.outbox.staging.iterdir()) == []
+    assert list(shop.folders.taken.job_ids()) == [] and list(shop.folders.outbox.staging.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_preparation_that_reads_its_file_waits_for_smaller_ones(
         keep_second_name(shop, job)
     sizes: list[int] = []
     monkeypatch.setattr(shop.background, "run", lambda *_, size_bytes: sizes.append(size_bytes))
-    original, home = shop.folders.inbox.original(job.id), shop.settings.state / "home"
+    original, home = shop.folders.taken.original(job.id), shop.settings.state / "home"
     ready = shop.publishing._preparations.is_ready(job, original, home, lambda: None, needs_sha256=needs_sha256)
     assert not ready and sizes == [len("the file") if is_read else 0]
 
@@ -392,7 +392,7 @@ def test_preparation_of_an_earlier_attempt_is_repeated(shop: Shop, large: None, 
     shop.clock.seconds += 100
     shop.receive(1, finished(shop, shop.next_job()))
     shop.turn()
-    assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == []
+    assert shop.state(job) == "done" and list(shop.folders.taken.job_ids()) == []
     assert (shop.settings.outbox / "x" / "x.txt").read_text() == "the file"
 
 
@@ -429,7 +429,7 @@ def test_large_file_that_cannot_be_fetched_back_stays_failed(shop: Shop, large: 
     (shop.settings.outbox / "failed" / "x" / "x.txt").unlink()
     assert shop.ask("retry", job=job.id)["ok"]
     shop.turn()
-    assert shop.state(job) == "failed" and list(shop.folders.inbox.taken_ids()) == []
+    assert shop.state(job) == "failed" and list(shop.folders.taken.job_ids()) == []
 
 
 @pytest.mark.parametrize("when", ["in the middle of the copy", "at its fsync", "before its row is written"])
@@ -457,20 +457,20 @@ def test_disk_that_fills_up_while_a_large_file_is_fetched_back_loses_nothing(
             patch.setattr(durable, "_clone", lambda *_: False)
             patch.setattr(durable, "_copy_data", half)
         elif when == "at its fsync":
-            patch.setattr(shop.folders.inbox, "fsync_home", no_space)
+            patch.setattr(shop.folders.taken, "fsync_names", no_space)
         else:
             patch.setattr(shop.store, "reopen", no_space)
         if is_sweep_refused:
-            refuse_once(shop.folders.inbox, "release", patch, after=1)
+            refuse_once(shop.folders.taken, "release", patch, after=1)
         assert shop.ask("retry", job=job.id)["ok"]
         shop.turn()
         assert shop.state(job) == "failed" and original.read_text() == "the file"
     shop.pass_time()
-    assert list(shop.folders.inbox.taken_ids()) == [] and shop.verify_is_clean()
+    assert list(shop.folders.taken.job_ids()) == [] and shop.verify_is_clean()
     assert shop.ask("retry", job=job.id)["ok"]
     shop.turn()
     again = shop.store.get(job.id)
-    assert shop.folders.inbox.original(job.id).path.read_text() == "the file" and not failed.exists()
+    assert shop.folders.taken.original(job.id).path.read_text() == "the file" and not failed.exists()
     shop.receive(1, finished(shop, again))
     shop.turn()
     assert shop.state(job) == "done" and shop.verify_is_clean()
@@ -504,7 +504,7 @@ def test_cancelled_file_without_a_checksum_is_linked_and_synced_but_not_read(
     monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.readlink(f"/proc/self/fd/{file}")), real(file)))
     with monkeypatch.context() as patch:
         patch.setattr(durable, "sha256_of", lambda *_, **__: pytest.fail("it was read"))
-        path = str(shop.folders.inbox.original(giant.id).path)
+        path = str(shop.folders.taken.original(giant.id).path)
         assert shop.ask("cancel", job=giant.id)["ok"]
         shop.guard(shop.background.turn)
         assert (shop.state(giant), shop.store.get(giant.id).sha256) == ("cancelled", None) and path in synced
@@ -586,7 +586,7 @@ def test_original_is_handled_by_the_policy_of_its_folder(tmp_path: Path, origina
     shop = Shop(tmp_path, originals)
     job = shop.begin("a/x.txt")
     shop.receive(1, finished(shop, job))
-    assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == []
+    assert shop.state(job) == "done" and list(shop.folders.taken.job_ids()) == []
     where = path and path.format(job.id)
     assert _result(shop, "a/x")["original"] == {"policy": originals, "path": where}
     places = {
@@ -650,7 +650,7 @@ def test_failure_contains_no_outputs_of_its_attempts(shop: Shop):
 
 def test_result_of_a_file_that_grew_meanwhile_is_discarded(shop: Shop):
     job = shop.begin()
-    shop.folders.inbox.original(job.id).path.write_text("more of the file")
+    shop.folders.taken.original(job.id).path.write_text("more of the file")
     shop.receive(1, finished(shop, job))
     row = shop.store.get(job.id)
     assert (row.state, row.charged, row.size_bytes) == ("queued", 0, len("more of the file"))
@@ -663,14 +663,14 @@ def test_result_of_a_file_that_grew_meanwhile_is_discarded(shop: Shop):
 
 def test_file_of_the_same_size_but_another_time_has_changed(shop: Shop):
     job = shop.begin()
-    os.utime(shop.folders.inbox.original(job.id).path, ns=(1, 10**18))
+    os.utime(shop.folders.taken.original(job.id).path, ns=(1, 10**18))
     shop.receive(1, finished(shop, job))
     assert shop.state(job) == "queued" and shop.store.get(job.id).mtime_ns == 10**18
 
 
 def test_failure_of_a_file_that_grew_describes_its_current_content(shop: Shop):
     job = shop.begin()
-    shop.folders.inbox.original(job.id).path.write_text("more of the file")
+    shop.folders.taken.original(job.id).path.write_text("more of the file")
     shop.fail(job)
     failed = json.loads((shop.settings.outbox / "failed" / "x" / "error.json").read_text())
     assert failed["sha256"] == shop.store.get(job.id).sha256 == hashlib.sha256(b"more of the file").hexdigest()
@@ -679,7 +679,7 @@ def test_failure_of_a_file_that_grew_describes_its_current_content(shop: Shop):
 
 def test_removed_original_fails_its_job_with_the_reason(shop: Shop):
     job = shop.begin()
-    shop.folders.inbox.original(job.id).path.unlink()
+    shop.folders.taken.original(job.id).path.unlink()
     shop.receive(1, finished(shop, job))
     failed = json.loads((shop.settings.outbox / "failed" / "x" / "error.json").read_text())
     assert failed["original"] is None and "removed from inbox/.taken" in failed["error"]
@@ -729,13 +729,13 @@ def test_job_whose_end_was_committed_although_an_error_was_reported_is_released(
 
     monkeypatch.setattr(shop.store, "finish", finish_and_fail)
     shop.receive(1, finished(shop, job))
-    assert shop.state(job) == "done" and list(shop.folders.inbox.taken_ids()) == [job.id]
+    assert shop.state(job) == "done" and list(shop.folders.taken.job_ids()) == [job.id]
     shop.pass_time()
-    assert list(shop.folders.inbox.taken_ids()) == []
+    assert list(shop.folders.taken.job_ids()) == []
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("outbox", "publish"), ("outbox", "fsync_results"), ("store", "finish"), ("inbox", "release")]
+    ("part", "name"), [("outbox", "publish"), ("outbox", "fsync_results"), ("store", "finish"), ("taken", "release")]
 )
 @pytest.mark.parametrize("is_failure", [False, True])
 def test_unexpected_error_after_the_intent_is_reported_and_retried(
@@ -746,7 +746,7 @@ def test_unexpected_error_after_the_intent_is_reported_and_retried(
     name: str,
     is_failure: bool,
 ):
-    owner = {"outbox": shop.folders.outbox, "inbox": shop.folders.inbox, "store": shop.store}[part]
+    owner = {"outbox": shop.folders.outbox, "taken": shop.folders.taken, "store": shop.store}[part]
     job = shop.begin()
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, lambda *_, **__: 1 / 0)
@@ -765,7 +765,7 @@ def test_unexpected_error_after_the_intent_is_reported_and_retried(
         assert shop.next_job().name == "y.txt", "others go on"
     shop.pass_time()
     assert shop.state(job) == ("failed" if is_failure else "done") and shop.verify_is_clean()
-    assert job.id not in list(shop.folders.inbox.taken_ids())
+    assert job.id not in list(shop.folders.taken.job_ids())
     assert shop.ask("status")["storage_problem"] is None
 
 
@@ -809,8 +809,8 @@ def test_leftovers_are_removed_when_a_job_ends(shop: Shop):
     job = shop.begin()
     (shop.folders.checkpoints / job.id).mkdir(parents=True)
     shop.publishing.release(job.id)
-    assert shop.folders.inbox.original(job.id).path.exists(), "it has not ended"
+    assert shop.folders.taken.original(job.id).path.exists(), "it has not ended"
     (shop.folders.outbox.staging / f"{job.id}.0").mkdir()
     shop.receive(1, finished(shop, job))
-    assert list(shop.folders.inbox.taken_ids()) == []
+    assert list(shop.folders.taken.job_ids()) == []
     assert list(shop.folders.outbox.staging.iterdir()) == list(shop.folders.checkpoints.iterdir()) == []

@@ -50,8 +50,8 @@ class Wreck:
 
     def take(self, job_id: str = "job", name: str = "x.txt", text: str = "text") -> Path:
         (self.inbox / name).write_text(text)
-        self.folders.inbox.take(job_id, self.inbox / name, [])
-        return self.folders.inbox.original(job_id).path
+        self.folders.taken.take(job_id, self.inbox / name, [])
+        return self.folders.taken.original(job_id).path
 
     def queued(self, **fields) -> Job:
         fields = {"id": "job", "name": "x.txt", **fields}
@@ -66,14 +66,14 @@ class Wreck:
     def publishing_job(self, **fields) -> Job:
         job = self.running(**fields)
         (self.folders.outbox.prepare_attempt(job) / "out.txt").write_text("result")
-        self.folders.outbox.stage(job, self.folders.inbox.original(job.id), ".", {"result.json": b"{}"})
+        self.folders.outbox.stage(job, self.folders.taken.original(job.id), ".", {"result.json": b"{}"})
         return self.store.intend(job, outcome=JobState.DONE, attempt_outcome="finished", result_path="x")
 
     def state(self, job_id: str = "job") -> JobState:
         return self.store.get(job_id).state
 
     def taken(self) -> list[str]:
-        return list(self.folders.inbox.taken_ids())
+        return list(self.folders.taken.job_ids())
 
     def unhashed(self, size_bytes: int) -> Path:
         """A large file (here: of 4 bytes) whose row was committed before its content was safe and hashed."""
@@ -122,7 +122,7 @@ def test_taken_file_is_recorded_only_once_it_is_durable(wreck: Wreck, monkeypatc
     path = wreck.take("job", "a/x.txt")
     inode = path.stat().st_ino
     with monkeypatch.context() as patch:
-        fail_fsync_below(wreck.folders.inbox.taken / "job", unsafe, patch)
+        fail_fsync_below(wreck.folders.taken.path / "job", unsafe, patch)
         wreck.recover()
         if unsafe == "x.txt":  # content that cannot be synced is copied into a new file
             assert path.stat().st_ino != inode and wreck.state() is JobState.QUEUED
@@ -137,7 +137,7 @@ def test_file_with_its_old_and_its_new_name_is_not_taken_twice(wreck: Wreck):
     (wreck.inbox / "x.txt").hardlink_to(wreck.take("job"))
     assert wreck.recover() == "1 adopted"
     assert not (wreck.inbox / "x.txt").exists()
-    assert wreck.folders.inbox.original("job").path.read_text() == "text"
+    assert wreck.folders.taken.original("job").path.read_text() == "text"
 
 
 def test_new_file_with_the_name_of_a_taken_one_remains(wreck: Wreck):
@@ -157,13 +157,13 @@ def test_error_after_the_commit_of_a_row_does_not_return_the_file(wreck: Wreck, 
 
 
 def test_empty_folder_of_an_unfinished_take_is_removed(wreck: Wreck):
-    (wreck.folders.inbox.taken / "job" / "a" / "b").mkdir(parents=True)
+    (wreck.folders.taken.path / "job" / "a" / "b").mkdir(parents=True)
     assert wreck.recover() == "nothing to do"
     assert wreck.taken() == []
 
 
 def test_sidecar_taken_without_its_file_returns(wreck: Wreck):
-    home = wreck.folders.inbox.taken / "job" / "a"
+    home = wreck.folders.taken.path / "job" / "a"
     home.mkdir(parents=True)
     (home / "x.jpg.prompt").write_text("What?")
     assert wreck.recover() == "nothing to do"
@@ -190,7 +190,7 @@ def test_job_running_at_too_many_crashes_fails(wreck: Wreck):
 
 def test_original_that_reappears_after_its_job_failed_returns_to_the_inbox(wreck: Wreck, tmp_path: Path):
     wreck.queued()
-    taken, away = wreck.folders.inbox.taken / "job", tmp_path / "away"
+    taken, away = wreck.folders.taken.path / "job", tmp_path / "away"
     taken.rename(away)
     wreck.recover()
     assert wreck.state() is JobState.FAILED
@@ -264,7 +264,7 @@ def test_staging_without_a_job_is_removed(wreck: Wreck):
 
 def test_queued_job_without_its_original_fails_with_the_reason(wreck: Wreck):
     wreck.queued()
-    wreck.folders.inbox.release("job")
+    wreck.folders.taken.release("job")
     wreck.recover()
     assert wreck.state() is JobState.FAILED
     assert "removed from inbox/.taken" in (wreck.outbox / "failed" / "x" / "error.txt").read_text()
@@ -280,7 +280,7 @@ def test_retry_interrupted_after_its_commit_is_completed(wreck: Wreck):
     job = wreck.store.get("job")
     assert (job.state, job.result_path) == (JobState.QUEUED, None)
     assert not (wreck.outbox / "failed" / "x").exists()
-    assert wreck.folders.inbox.original("job").path.read_text() == "text"
+    assert wreck.folders.taken.original("job").path.read_text() == "text"
 
 
 def test_retry_interrupted_before_its_commit_leaves_the_failure(wreck: Wreck):
@@ -332,7 +332,7 @@ def test_taken_file_that_cannot_be_recorded_returns_to_the_inbox(wreck: Wreck, m
 def test_taken_file_that_can_be_neither_recorded_nor_returned_is_reported(wreck: Wreck, monkeypatch, error):
     wreck.take("bad", "bad.txt")
     break_(wreck.intake._describer, "describe", monkeypatch, error)
-    break_(wreck.folders.inbox, "put_back", monkeypatch, error)
+    break_(wreck.folders.taken, "put_back", monkeypatch, error)
     wreck.recover()
     for _ in range(10):
         wreck.disk_retry.retry(at_once=True)
@@ -367,7 +367,7 @@ def test_taken_file_that_the_next_start_will_record_is_no_error(wreck: Wreck):
 
 def test_interrupted_disk_probe_leaves_nothing(wreck: Wreck):
     outbox = wreck.folders.outbox  # its own folder, and the one that older versions used
-    places = (wreck.folders.inbox.taken, wreck.folders.state, outbox.staging, outbox.path)
+    places = (wreck.folders.taken.path, wreck.folders.state, outbox.staging, outbox.path)
     for folder in places:
         (folder / ".probe").write_bytes(b"")
         (folder / ".probe.2").write_bytes(b"")

@@ -123,7 +123,7 @@ def test_job_that_cannot_even_be_given_up_is_parked_and_status_says_why(
         case "lies":
             bench.receive(1, finished(bench, job, lies=True))
         case "gone":
-            bench.folders.inbox.release(job.id)
+            bench.folders.taken.release(job.id)
             bench.receive(1, finished(bench, job))
         case _:
             bench.fail_file("x.txt", FailureKind.BAD_INPUT)
@@ -314,14 +314,14 @@ def test_failure_while_the_inbox_is_absent_is_not_charged(bench: Bench):
 
 def test_failure_of_a_job_whose_original_was_removed_is_final(bench: Bench):
     bench.begin("x.txt")
-    bench.folders.inbox.original(bench.job("x.txt").id).path.unlink()
+    bench.folders.taken.original(bench.job("x.txt").id).path.unlink()
     bench.fail_file("x.txt", FailureKind.BAD_INPUT)
     assert bench.job("x.txt").state == "failed" and bench.job("x.txt").error_kind == "bad_input"
 
 
 def test_original_removed_before_the_start_fails_its_job_alone(bench: Bench):
     bench.drop("x.txt", "y.txt")
-    bench.folders.inbox.original(bench.job("x.txt").id).path.unlink()
+    bench.folders.taken.original(bench.job("x.txt").id).path.unlink()
     bench.load()
     assert bench.job("x.txt").state == "failed" and "removed" in bench.job("x.txt").error
     assert [job.name for job in bench.worker().jobs.values()] == ["y.txt"]

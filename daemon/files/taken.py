@@ -1,0 +1,253 @@
+"""The taken files: <inbox>/a/x -> <inbox>/.taken/<uuid>/a/x, until their results are published.
+
+Moves files out of the inbox, makes that durable, and returns them; `intake` decides which and when. As in `inbox`,
+nothing here follows a symbolic link.
+"""
+
+import contextlib
+import errno
+import functools
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from daemon.core import durable, names, parallel
+from daemon.core.job import Entry, Original
+from daemon.files.inbox import Inbox, entry_of
+
+DRAFT = ".draft"  # after the name of a folder in .taken, while a submitted file is moved into it
+
+
+class OriginalGone(Exception):
+    """A taken file is no longer in its folder; only a person can have removed it."""
+
+
+class TakenFiles:
+    """The hidden folder of the inbox that holds the original of each job. Only this user may enter it."""
+
+    def __init__(self, inbox: Inbox):
+        self._inbox = inbox
+        self._syncer = durable.Syncer(self.path / ".copy")
+
+    def hold(self) -> None:
+        """Hold the folder open from now on; see `HeldFolder`.
+
+        Raises:
+            OSError: it does not exist or is not a folder of this user.
+        """
+        self._inbox.own.hold()
+        self._syncer = durable.Syncer(self.path / ".copy")
+
+    @property
+    def path(self) -> Path:
+        """The path to use for the folder; see `HeldFolder`."""
+        return self._inbox.taken
+
+    def has(self, job_id: str) -> bool:
+        """True if a job has a folder for its original, even an empty one."""
+        return (self.path / job_id).is_dir()
+
+    def take(self, job_id: str, path: Path, sidecars: Iterable[Path]) -> Entry:
+        """Move a file to .taken/<uuid>/, its sidecars first: with the rename of the file itself it is taken.
+
+        The caller calls `fsync` before it commits the rows, or `put_back` after an error.
+
+        Raises:
+            FileNotFoundError: it is gone: its owner has removed it.
+            OSError: it cannot be moved.
+        """
+        home = make_folders(self.path, Path(job_id, path.parent.relative_to(self._inbox.path)))
+        with self._inbox.opened(path.parent) as folder:
+            for each in (*sidecars, path):
+                durable.rename_noreplace(each, home / each.name, source_folder=folder)
+                facts = (home / each.name).lstat()
+                if not stat.S_ISREG(facts.st_mode):  # swapped between the scan and the rename
+                    _rename_to_free_name(home / each.name, path.parent, folder)  # a folder with its contents, at once
+                    raise OSError(errno.EINVAL, "not a regular file", str(each))
+        return entry_of(home / path.name, facts)
+
+    def home_for(self, job_id: str, folder: str) -> Path:
+        """Create a folder for the original of a job that came from `folder`; the caller fsyncs it."""
+        assert names.is_safe_relative(folder)
+        return make_folders(self.path, Path(job_id, folder))
+
+    def fsync(self, job_ids: Iterable[str], sources: Iterable[Path]) -> None:
+        """Make several takes durable: the files' contents (except of large files: see `Hasher`), their new names, and
+        then the absence of their old names. Safe to repeat.
+
+        Raises:
+            OSError: not everything is durable.
+        """
+        job_ids = list(job_ids)
+        errors = parallel.run_all([functools.partial(self._sync_in_place, job_id) for job_id in job_ids])
+        for job_id, error in zip(job_ids, errors, strict=True):
+            if error is not None:
+                self._sync(job_id, self._syncer.sync)
+        durable.fsync_folder(self.path)
+        for source in sources:
+            # the folder was removed, and the old name with it
+            with contextlib.suppress(FileNotFoundError), self._inbox.opened(source) as descriptor:
+                durable.fsync_folder(descriptor)
+
+    def _sync_in_place(self, job_id: str) -> None:
+        """Make one take durable without copying any file. Any thread may call this.
+
+        Raises:
+            OSError: not everything is durable.
+        """
+
+        def sync(path: Path) -> None:
+            if not self._syncer.sync_in_place(path):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+        self._sync(job_id, sync)
+
+    def _sync(self, job_id: str, sync: Callable[[Path], None]) -> None:
+        for folder, _, files in walk_up(self.path / job_id):
+            for name in files:  # its owner need not have synced it: cp(1) does not
+                path = Path(folder) / name
+                if path.lstat().st_size <= durable.HASH_INLINE_BYTES:
+                    sync(path)
+            durable.fsync_folder(Path(folder))
+
+    def fsync_names(self, job_id: str) -> None:
+        """Make the names of a job's files durable; their contents already are."""
+        for folder, _, _ in walk_up(self.path / job_id):
+            durable.fsync_folder(Path(folder))
+        durable.fsync_folder(self.path)
+
+    def finish_take(self, job_id: str) -> None:
+        """Remove names in the inbox of files that were taken before a power cut.
+
+        On btrfs a power cut may leave a renamed file with both its old and its new name: it would be taken twice. Safe
+        to repeat.
+        """
+        home = self.path / job_id
+        for path in self._files(job_id):
+            source = self._inbox.path / path.relative_to(home)
+            with contextlib.suppress(FileNotFoundError), self._inbox.opened(source.parent) as folder:
+                with contextlib.suppress(FileNotFoundError):
+                    facts = os.stat(source.name, dir_fd=folder, follow_symlinks=False)
+                    if os.path.samestat(facts, path.lstat()):
+                        os.unlink(source.name, dir_fd=folder)
+                durable.fsync_folder(folder)
+
+    def put_back(self, job_id: str) -> None:
+        """Undo an unfinished take: return everything below .taken/<uuid>/ to the inbox, under free names. Safe to
+        repeat."""
+        home = self.path / job_id
+        folders = [home]
+        for folder in folders:  # grows while it is read; a user's tree may be too deep for recursion
+            target = self._inbox.path / folder.relative_to(home)
+            for item in _entries(folder):
+                if item.is_dir(follow_symlinks=False) and item.stat(follow_symlinks=False).st_uid == os.geteuid():
+                    folders.append(Path(item.path))
+                else:  # also another user's folder that replaced a file: moved as one, whatever it contains
+                    self._return(Path(item.path), target)
+        for folder in reversed(folders):
+            durable.remove_empty_folders(folder, up_to=self.path)
+
+    def _return(self, path: Path, folder: Path) -> None:
+        """Move a taken file to a folder of the inbox, or to the inbox itself if something else has that folder's
+        name."""
+        try:
+            with self._inbox.opened(folder, make=True) as descriptor:
+                _rename_to_free_name(path, folder, descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            if folder == self._inbox.path:
+                raise
+            self._return(path, self._inbox.path)
+
+    def original(self, job_id: str) -> Original:
+        """Find a job's original and its sidecars.
+
+        Raises:
+            OriginalGone: it is not in .taken.
+        """
+        files = {path.name: path for path in self._files(job_id)}
+        sidecars = {}
+        main = [name for name in files if not names.is_sidecar(name, files)]
+        if len(main) != 1 or main[0].endswith(names.SIDECAR_SUFFIXES) and len(files) == 1:
+            raise OriginalGone(f"there are {len(files)} files in {self._inbox.own.place / job_id}")
+        for name, path in files.items():
+            if name not in (main[0], main[0] + names.DONE_SUFFIX):  # the mark has served its purpose
+                sidecars[name.removeprefix(main[0]).lstrip(".")] = path
+        return Original(path=files[main[0]], sidecars=sidecars)
+
+    def job_ids(self) -> Iterator[str]:
+        """The names of the folders in .taken, which are job ids; also of one that is still a draft."""
+        for item in os.scandir(self.path):
+            if item.is_dir(follow_symlinks=False):
+                yield item.name.removesuffix(DRAFT)
+
+    def folder_of(self, original: Path, job_id: str) -> str:
+        """The inbox folder a taken file came from, relative to the inbox; "" is the top."""
+        folder = str(original.parent.relative_to(self.path / job_id))
+        return "" if folder == "." else folder
+
+    def release(self, *job_ids: str) -> None:
+        """Remove the taken files of jobs whose results are published."""
+        homes = [home for home in (self.path / job_id for job_id in job_ids) if home.is_dir()]
+        for home in homes:
+            _remove(home)
+        if homes:
+            durable.fsync_folder(self.path)
+
+    def _files(self, job_id: str) -> Iterator[Path]:
+        for folder, _, files in walk_up(self.path / job_id):
+            yield from (Path(folder) / name for name in files)
+
+
+def _remove(home: Path) -> None:
+    """Remove the folder of a taken file. Most hold one file, below a chain of folders: quicker than by rmtree."""
+    chain = [str(home)]
+    while len(found := list(os.scandir(chain[-1]))) == 1 and found[0].is_dir(follow_symlinks=False):
+        chain.append(found[0].path)
+    if any(each.is_dir(follow_symlinks=False) for each in found):
+        shutil.rmtree(home)
+        return
+    for each in found:
+        os.unlink(each.path)
+    for folder in reversed(chain):
+        os.rmdir(folder)
+
+
+def walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk from the leaves to `home`, but a folder that cannot be read is an error, not an empty one."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    return os.walk(home, topdown=False, onerror=fail)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def make_folders(root: Path, below: Path) -> Path:
+    """Create the folders of `below`, private to this user; those of another file of the same job may exist."""
+    folder = root
+    for part in below.parts:
+        folder = folder / part
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _rename_to_free_name(source: Path, folder: Path, descriptor: int) -> None:
+    path, number = folder / source.name, 1
+    while True:
+        try:
+            durable.rename_noreplace(source, path, target_folder=descriptor)
+            durable.fsync_folder(descriptor)
+            return
+        except FileExistsError:
+            number += 1
+            path = folder / names.numbered(source.name, number)
