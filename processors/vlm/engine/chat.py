@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jinja2 import TemplateError
 from PIL import Image, ImageOps
 from transformers import AutoConfig, AutoProcessor, BatchFeature, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
@@ -15,6 +16,7 @@ from processors.contract import Unavailable
 from processors.vlm.types import PageRequest
 
 _LONGEST_SHAPE = 190.0  # long side to short side; Qwen's image processor refuses what is over 200
+_PROBE = "answer-5f1e"  # of the model, to find what a chat template writes after one
 _SMALLEST_AREA = 4_096  # `size` of an image processor: a smaller number is an edge's length, not a number of pixels
 
 
@@ -85,6 +87,22 @@ class ChatProcessor:
         if grids is None or not isinstance(patch, int):
             return [request.image.size for request in requests]
         return [(int(width) * patch, int(height) * patch) for _, height, width in grids.tolist()]
+
+    def turn_end(self) -> int | None:
+        """The token by which the chat template ends the model's turn; None: the template does not show it."""
+        turns = [
+            {"role": "user", "content": [{"type": "text", "text": "?"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": _PROBE}]},
+        ]
+        try:
+            written = self._processor.apply_chat_template(turns, tokenize=False)
+        except (ValueError, TypeError, KeyError, TemplateError):
+            return None
+        after = written.rpartition(_PROBE)[2].lstrip()
+        special = self.tokenizer.get_added_vocab()
+        return next(
+            (number for token, number in special.items() if _PROBE in written and after.startswith(token)), None
+        )
 
     def decode(self, tokens: torch.Tensor) -> str:
         """The text of `tokens`, int64, shape (n_tokens,), without control tokens and surrounding whitespace."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
-from transformers import LogitsProcessor, PreTrainedTokenizerBase, StoppingCriteria
+from transformers import GenerationConfig, LogitsProcessor, PreTrainedTokenizerBase, StoppingCriteria
 
 from processors.vlm.assess import is_endless
 from processors.vlm.extract import schema_grammar, schema_text
@@ -21,6 +21,28 @@ from processors.vlm.types import PageRequest, StopReason
 _LOOP_CHECK_TOKENS = 64  # between two checks: each copies the tokens from the GPU
 _HEARTBEAT_SECONDS = 1.0
 _BITS = torch.arange(32, dtype=torch.int32)
+
+
+def end_tokens(author: GenerationConfig, *others: int | None) -> list[int]:
+    """The tokens that end an answer: those that the model's author names, and `others`."""
+    named = author.eos_token_id
+    found = named if isinstance(named, list) else [named]
+    return sorted({token for token in (*found, *others) if token is not None})
+
+
+def greedy_config(author: GenerationConfig, ends: list[int], pad: int) -> GenerationConfig:
+    """Settings of greedy decoding. Of the author's, only the special tokens remain.
+
+    Many models carry a `repetition_penalty` for chats. A statement repeats the same digits and dates hundreds of times:
+    the penalty would make each less likely than a wrong one, and shift the probabilities that decide on a review.
+    """
+    return GenerationConfig(
+        do_sample=False,
+        bos_token_id=author.bos_token_id,
+        eos_token_id=ends,
+        pad_token_id=pad,
+        suppress_tokens=author.suppress_tokens,  # placeholders of images and sounds
+    )
 
 
 class StopAtLimitOrLoop(StoppingCriteria):

@@ -14,14 +14,19 @@ from processors.pages.page import reduce
 from processors.vlm import VlmOptions
 from processors.vlm.engine import weights
 from processors.vlm.engine.chat import ChatProcessor
-from processors.vlm.engine.generation import GrammarCache, StopAtLimitOrLoop, TokenProbabilities
+from processors.vlm.engine.generation import (
+    GrammarCache,
+    StopAtLimitOrLoop,
+    TokenProbabilities,
+    end_tokens,
+    greedy_config,
+)
 from processors.vlm.engine.loading import choose_device, free_bytes, load_model
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
 
 _PIXELS_PER_TOKEN = 28 * 28  # of Qwen2.5-VL; Qwen3-VL has 32 x 32, so that its pages are shorter than estimated
 _CHARACTERS_PER_TOKEN = 3
 _FEWEST_PIXELS = 200_000  # A4 at 45 dpi: a page is not shown smaller than that to make it fit
-_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "typical_p")  # no effect on greedy decoding, but warnings
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +40,16 @@ class TransformersEngine:
         self.max_pixels_of_money = chat.max_pixels
         self.max_pixels = min(chat.max_pixels, max_pixels or chat.max_pixels)  # of a page: more would be reduced again
         self.pages_at_once = pages_at_once  # shrinks when memory runs out
-        config = model.generation_config
-        config.do_sample = False
-        for name in _SAMPLING:
-            setattr(config, name, None)
-        ends = config.eos_token_id if config.eos_token_id is not None else chat.tokenizer.eos_token_id
-        self._ends = torch.tensor(ends if isinstance(ends, list) else [ends])
-        config.pad_token_id = chat.tokenizer.pad_token_id
+        ends = end_tokens(model.generation_config, chat.tokenizer.eos_token_id, chat.turn_end())
+        model.generation_config = greedy_config(model.generation_config, ends, chat.tokenizer.pad_token_id)
+        self._ends = torch.tensor(ends)
         text = model.config.get_text_config()
         self._room = text.max_position_embeddings
         self._bytes_per_token = _bytes_per_token(text, model.dtype)
         scores = model.get_output_embeddings().weight.shape[0]
-        self._grammars = GrammarCache(chat.tokenizer, scores, self._ends.tolist())
+        self._grammars = GrammarCache(chat.tokenizer, scores, ends)
         self.made_by = {"model": str(model.name_or_path), "dtype": str(model.dtype), "max_pixels": self.max_pixels}
+        self.made_by["decoding"] = "greedy, without penalties"
         if self.max_pixels_of_money != self.max_pixels:
             self.made_by["max_pixels_of_money"] = self.max_pixels_of_money
         self.made_by["attention"] = model.config._attn_implementation

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,53 @@ def test_lowest_token_probability_is_that_of_the_answer(engine):
         logits = engine._model(**whole).logits[0, -spoken.shape[1] - 1 : -1]
     lowest = logits.softmax(dim=-1).gather(1, spoken.T).min()
     assert answer.lowest_token_probability == pytest.approx(float(lowest), abs=2e-4)
+
+
+@pytest.fixture
+def with_settings(engine: "TransformersEngine") -> "Iterator[Callable[..., TransformersEngine]]":
+    """The same model with other settings of generation in its folder."""
+    from transformers import GenerationConfig
+
+    from processors.vlm.engine.local import TransformersEngine
+
+    usual = engine._model.generation_config
+
+    def load(**settings: Any) -> "TransformersEngine":
+        engine._model.generation_config = GenerationConfig(**settings)
+        return TransformersEngine(engine._model, engine._chat, 8)
+
+    yield load
+    engine._model.generation_config = usual
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 3}, {"encoder_repetition_penalty": 1.5}, {"num_beams": 2}],
+)
+def test_settings_of_the_models_author_change_neither_answers_nor_probabilities(with_settings, engine, settings):
+    """A penalty on repetition makes the digits of a statement less likely each time that they occur."""
+    request = a_question("statement-four.png", STATEMENT)
+    [usual] = answered(engine, [request])
+    [answer] = answered(with_settings(eos_token_id=engine._ends.tolist(), **settings), [request])
+    assert (answer.text, answer.lowest_token_probability) == (usual.text, usual.lowest_token_probability)
+
+
+def test_model_whose_settings_name_no_end_stops_at_the_end_of_its_turn(with_settings, engine):
+    """Without an end, `generate` would compute until the limit of tokens."""
+    quiet = with_settings()
+    [answer] = answered(quiet, [a_question()])
+    assert answer.text == ANSWERS["line.png"]["answer"] and answer.stop_reason is StopReason.STOP
+    assert engine._chat.tokenizer.convert_tokens_to_ids("<|im_end|>") in quiet._model.generation_config.eos_token_id
+
+
+def test_end_of_a_turn_is_that_of_the_chat_template(engine):
+    chat, usual = copy.copy(engine._chat), engine._chat._processor.chat_template
+    assert chat.turn_end() == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    chat._processor = copy.copy(chat._processor)
+    for template in ("{% for m in messages %}{{ m.content[0].text }}{% endfor %}", "{{ raise_exception('no') }}"):
+        chat._processor.chat_template = template
+        assert chat.turn_end() is None
+    chat._processor.chat_template = usual
 
 
 def test_request_without_room_for_an_answer_is_not_answered(engine):
