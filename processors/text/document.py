@@ -69,3 +69,8 @@ class Document:
             "beginning": self.beginning[:_BEGINNING],
             "characters": self.characters,
         }
+
+
+def counted(count: int, noun: str) -> str:
+    """Such as "1 row" or "2 rows"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -8,27 +8,28 @@ import logging
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from processors import extras
 from processors.contract import BadInput, Unavailable
-from processors.text import completeness, preparation
+from processors.text import completeness, drawings, preparation, rtf
 from processors.text.document import Document
 
 log = logging.getLogger(__name__)
 
 _OPEN_XML = "application/vnd.openxmlformats-officedocument"
 DOCX, PPTX = f"{_OPEN_XML}.wordprocessingml.document", f"{_OPEN_XML}.presentationml.presentation"
+RTF = "text/rtf"
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 MEDIA_TYPES = {
     *(DOCX, PPTX, "application/msword", "application/vnd.ms-powerpoint", "application/vnd.ms-excel"),
-    *("application/vnd.ms-excel.sheet.binary.macroenabled.12", "application/vnd.ms-outlook", "text/rtf"),
+    *("application/vnd.ms-excel.sheet.binary.macroenabled.12", "application/vnd.ms-outlook", RTF),
     *(f"{_OPEN_DOCUMENT}{part}" for part in ("text", "spreadsheet", "presentation")),
     "application/epub+zip",
 }
 _FOR_KREUZBERG = {
-    "text/rtf": "application/rtf",
+    RTF: "application/rtf",
     "application/vnd.ms-excel.sheet.binary.macroenabled.12": "application/vnd.ms-excel.sheet.binary.macroEnabled.12",
 }
 _MAX_FILES = 20_000
@@ -39,6 +40,7 @@ _PART_BYTES = 50_000_000  # of one part, read here
 _NAMED, _EXCERPT = 3, 60  # paragraphs in the review, and characters of each
 _PICTURES = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf|webp|svg)|Pictures/.+", re.I)
 _DAMAGED = "This document is damaged. Open it on your computer, export it as PDF and drop that."
+_COMMENTS = "The document has reviewers' comments, which are not in the text."
 _BOMB = "This document would unpack to {size:.1f} GB, which no real one does. Export it as PDF and drop that."
 
 
@@ -51,12 +53,16 @@ def read(source: Path, media_type: str, document: Document) -> None:
     if not zipfile.is_zipfile(source):
         if media_type.startswith((_OPEN_XML, _OPEN_DOCUMENT, "application/epub")):
             raise BadInput(_DAMAGED)
-        convert(source.read_bytes(), media_type, document)
+        if media_type == RTF:
+            _read_rtf(source, document)
+        else:
+            convert(source.read_bytes(), media_type, document)
         return
     with open_archive(source) as archive:
         document.review += _omissions(archive, archive.namelist(), media_type)
+        drawn = list(drawings.find_text(archive))
         if media_type != DOCX and not media_type.startswith(_OPEN_DOCUMENT):
-            convert(source.read_bytes(), media_type, document)
+            _add_drawn(drawn, convert(source.read_bytes(), media_type, document), document)
             return
         parts = {
             name: preparation.prepare(content)
@@ -65,6 +71,25 @@ def read(source: Path, media_type: str, document: Document) -> None:
         }
         text = convert(_rewritten(archive, parts), media_type, document)
     _add_missing(parts, text, document)
+    _add_drawn(drawn, text, document)
+
+
+def _read_rtf(source: Path, document: Document) -> None:
+    found = rtf.rewrite(source.read_bytes())
+    convert(found.content, RTF, document)
+    if found.pictures:
+        document.review.append(_pictures(found.pictures))
+    if found.has_comments:
+        document.review.append(_COMMENTS)
+    if found.has_deletions:
+        document.review.append("The document has tracked changes: the text omits the deletions.")
+    if found.has_hidden:
+        document.review.append("The document contains hidden text, which was left out.")
+
+
+def _pictures(count: int) -> str:
+    noun = "picture, whose text was" if count == 1 else "pictures, whose text was"
+    return f"The document contains {count} {noun} not read. To read it, export the document as PDF and drop that."
 
 
 def _rewritten(archive: zipfile.ZipFile, parts: Mapping[str, bytes]) -> bytes:
@@ -92,6 +117,13 @@ def _add_missing(parts: Mapping[str, bytes], markdown: str, document: Document) 
         noun = "paragraph is" if len(missing) == 1 else "paragraphs are"
         excerpt = "; ".join(each[:_EXCERPT] for each in missing[:_NAMED])
         document.review.append(f"{len(missing)} {noun} missing or incomplete in the text: {excerpt}.")
+
+
+def _add_drawn(drawn: Sequence[tuple[str, str]], markdown: str, document: Document) -> None:
+    """Write the text of drawings that kreuzberg left out."""
+    for title, words in drawn:
+        if not completeness.Text(markdown).has(words):
+            document.write(f"\n\n**{title}:** {words}\n")
 
 
 def convert(content: bytes, media_type: str, document: Document) -> str:
@@ -148,14 +180,15 @@ def open_archive(source: Path) -> zipfile.ZipFile:
 def _omissions(archive: zipfile.ZipFile, names: list[str], media_type: str) -> Iterator[str]:
     """Content that the text lacks, or that it contains although the document does not show it."""
     if pictures := sum(bool(_PICTURES.fullmatch(name)) for name in names):
-        noun = "picture, whose text was" if pictures == 1 else "pictures, whose text was"
-        yield f"The document contains {pictures} {noun} not read. To read it, export the document as PDF and drop that."
+        yield _pictures(pictures)
+    if charts := drawings.count_charts(names):
+        yield drawings.report_charts(charts)
     if any(name.endswith("vbaProject.bin") for name in names):
         yield "The document contains macros, which were not run."
     if embedded := [name for name in names if "/embeddings/" in name]:
         yield f"The document contains {len(embedded)} embedded files, which were not read."
     if any(name.endswith("/comments.xml") for name in names):
-        yield "The document has reviewers' comments, which are not in the text."
+        yield _COMMENTS
     if media_type == DOCX:
         body = _part(archive, next((name for name in names if re.fullmatch(r"word/document\d*\.xml", name)), ""))
         if re.search(rb'<w:vanish\s*(?:/>|w:val="(?:1|true|on)")', body):

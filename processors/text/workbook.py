@@ -1,20 +1,26 @@
-"""Reads Excel workbooks with openpyxl, row by row: saved values, marked hidden sheets, no computed formulas."""
+"""Reads Excel workbooks with openpyxl, row by row: saved values as their formats show them, marked hidden sheets, no
+computed formulas."""
 
-import datetime
+import re
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from processors.contract import BadInput
-from processors.text.document import Document
+from processors.text import drawings
+from processors.text.document import Document, counted
+from processors.text.number_format import show
 from processors.text.office import open_archive
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
+    from openpyxl.cell import Cell
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 _MAX_CELLS = 2_000_000
 _MAX_COLUMNS = 2_000
+_HIDDEN = re.compile(rb'<(?:row|col)\b[^>]*\bhidden="(?:1|true)"[^>]*>')
+_MIN, _MAX = re.compile(rb'\bmin="(\d{1,5})"'), re.compile(rb'\bmax="(\d{1,5})"')
 _DAMAGED = "This workbook is damaged. Open it on your computer, export it as PDF or CSV and drop that."
 
 
@@ -35,6 +41,9 @@ def read(source: Path, document: Document) -> None:
             cells += _write_sheet(sheet, document, _MAX_CELLS - cells)
         if not cells:
             document.review.append("No cell of the workbook has a value.")
+        with zipfile.ZipFile(source) as archive:
+            for title, text in drawings.find_text(archive):
+                document.write(f"**{title}:** {text}\n\n")
         _review(book, names, source, document)
     except (
         zipfile.BadZipFile,
@@ -56,9 +65,11 @@ def _write_sheet(sheet: "ReadOnlyWorksheet", document: Document, left: int) -> i
     sheet.reset_dimensions()  # which a program may have written as all of the million rows
     cells = width = 0
     is_too_wide = False
-    for row in sheet.iter_rows(values_only=True):
-        texts = [_text(value) for value in row[:_MAX_COLUMNS]]
-        is_too_wide = is_too_wide or any(value is not None for value in row[_MAX_COLUMNS:])
+    unseen = 0
+    for row in sheet.iter_rows():
+        texts = [_text(cell) for cell in row[:_MAX_COLUMNS]]
+        is_too_wide = is_too_wide or any(cell.value is not None for cell in row[_MAX_COLUMNS:])
+        unseen += sum(not text and cell.value not in (None, "") for text, cell in zip(texts, row, strict=False))
         while texts and not texts[-1]:
             texts.pop()
         if not texts:
@@ -74,27 +85,27 @@ def _write_sheet(sheet: "ReadOnlyWorksheet", document: Document, left: int) -> i
     document.write("\n")
     if is_too_wide:
         document.review.append(f'The sheet "{sheet.title}" has more than {_MAX_COLUMNS} columns: the rest is missing.')
+    if unseen:
+        document.review.append(
+            f'Number formats of the sheet "{sheet.title}" hide values, which were left out: {unseen}.'
+        )
     return min(cells, left)
 
 
-def _text(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "TRUE" if value else "FALSE"
-        case datetime.datetime():
-            return value.isoformat(" ").removesuffix(" 00:00:00")
-        case float():
-            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    return " ".join(str(value).replace("|", "\\|").split())
+def _text(cell: "Cell") -> str:
+    if cell.value is None:
+        return ""
+    return " ".join(show(cell.value, cell.number_format).replace("|", "\\|").split())
 
 
 def _review(book: "Workbook", names: list[str], source: Path, document: Document) -> None:
     if hidden := [sheet.title for sheet in book.worksheets if sheet.sheet_state != "visible"]:
         document.review.append(f"Hidden sheets are included: {', '.join(hidden[:20])}.")
+    document.review += _hidden_parts(book, source)
     if charts := len(book.sheetnames) - len(book.worksheets):
         document.review.append(f"{charts} sheets contain only a chart, which was not read.")
+    if embedded := drawings.count_charts(names) - charts:
+        document.review.append(drawings.report_charts(embedded))
     if any(name.startswith("xl/media/") for name in names):
         document.review.append("The workbook contains pictures, which were not read.")
     if any(name.endswith("vbaProject.bin") for name in names):
@@ -105,6 +116,36 @@ def _review(book: "Workbook", names: list[str], source: Path, document: Document
         document.review.append(
             f"Formulas without a saved value ({unsaved}) are empty in the text: open and save the workbook in Excel."
         )
+
+
+def _hidden_parts(book: "Workbook", source: Path) -> list[str]:
+    """Rows and columns that a sheet does not show, of which the text has the values."""
+    reasons = []
+    with zipfile.ZipFile(source) as archive:
+        for sheet in book.worksheets:
+            rows, columns = _count_hidden(archive, sheet._worksheet_path.lstrip("/"))
+            parts = [counted(count, noun) for count, noun in ((rows, "row"), (columns, "column")) if count]
+            if parts and sheet.sheet_state == "visible":
+                reasons.append(f'Hidden parts of the sheet "{sheet.title}" are included: {" and ".join(parts)}.')
+    return reasons
+
+
+def _count_hidden(archive: zipfile.ZipFile, name: str) -> tuple[int, int]:
+    """The hidden rows with cells, and the hidden columns."""
+    rows = columns = 0
+    overlap = b""
+    with archive.open(name) as part:
+        while chunk := part.read(1 << 20):
+            text = overlap + chunk
+            end = text.rfind(b"<")
+            text, overlap = (text[:end], text[end:]) if end > 0 else (text, b"")
+            for tag in _HIDDEN.findall(text):
+                if tag.startswith(b"<row"):
+                    rows += not tag.endswith(b"/>")
+                else:
+                    first, last = (int(found[1]) if (found := each.search(tag)) else 1 for each in (_MIN, _MAX))
+                    columns += max(1, min(last, _MAX_COLUMNS) - first + 1) if first <= _MAX_COLUMNS else 0
+    return rows, columns
 
 
 def _formulas_without_values(source: Path, names: list[str]) -> int:

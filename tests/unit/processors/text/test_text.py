@@ -1,12 +1,15 @@
 """The recipe `text` on valid documents: what a reader of the document sees is in the text, or the review reports it."""
 
+import datetime
 import io
+import zipfile
 from email.message import EmailMessage
 from pathlib import Path
 
 import openpyxl
 import pytest
 from document_files import docx, epub, opendocument, pptx, word_part
+from openpyxl.chart import BarChart, Reference
 from text_harness import read
 
 pytestmark = pytest.mark.slow
@@ -162,3 +165,47 @@ def test_html_of_a_mail_is_read_if_there_is_no_other_text(tmp_path: Path):
     mail.set_content("<p>Größe</p><script>HIDDEN</script>", subtype="html", charset="cp1252")
     found = read(tmp_path, "mail.eml", mail.as_bytes())
     assert "Größe" in found.text and "HIDDEN" not in found.text
+
+
+def test_cells_are_read_as_the_workbook_shows_them(tmp_path: Path):
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    sheet = book.active
+    sheet.append([0.125, 1234.5, datetime.date(2024, 3, 5), datetime.timedelta(hours=30), 42])
+    formats = ("0.0%", '#,##0.00 "€"', "dd.mm.yyyy", "[h]:mm", ";;;")
+    for cell, number_format in zip(sheet[1], formats, strict=True):
+        cell.number_format = number_format
+    book.save(content)
+    found = read(tmp_path, "book.xlsx", content.getvalue())
+    assert "| 12.5% | 1,234.50 € | 05.03.2024 | 30:00 |" in found.text
+    assert "hide values, which were left out: 1." in found.review
+
+
+def test_hidden_rows_and_columns_are_reported(tmp_path: Path):
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    sheet = book.active
+    for number in range(1, 5):
+        sheet.append([number, number, number, number])
+    sheet.row_dimensions[2].hidden = sheet.row_dimensions[3].hidden = True
+    sheet.column_dimensions.group("B", "C", hidden=True)
+    book.save(content)
+    found = read(tmp_path, "book.xlsx", content.getvalue())
+    assert 'Hidden parts of the sheet "Sheet" are included: 2 rows and 2 columns.' in found.review
+
+
+def test_text_of_drawings_is_read_and_charts_are_reported(tmp_path: Path):
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    book.active.append([1, 2])
+    chart = BarChart()
+    chart.title = "Rent per year"
+    chart.add_data(Reference(book.active, min_col=1, min_row=1, max_col=2))
+    book.active.add_chart(chart, "D4")
+    book.save(content)
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.writestr(
+            "xl/drawings/drawing9.xml",
+            '<x xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:p><a:r><a:t>Approved </a:t></a:r>'
+            "<a:r><a:t>in May</a:t></a:r></a:p></x>",
+        )
+    found = read(tmp_path, "book.xlsx", content.getvalue())
+    assert "**Text box:** Approved in May" in found.text and "**Chart:** Rent per year" in found.text
+    assert "contains 1 chart: only titles and labels were read." in found.review
