@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from daemon.web import documents
+from daemon.results import documents
 from daemon.web.formats import Formats, amount_of, clock_of
 
 

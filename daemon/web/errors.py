@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from starlette.responses import JSONResponse, Response
 
 from daemon.core.errors import InboxdError, NotRunning, StorageError, StoreError, UsageError
+from daemon.results.result_files import DamagedResult, FileMissing
 from daemon.server.client import Refused
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -42,6 +43,10 @@ def translate(error: Exception) -> WebError:
             return WebError(503, "daemon_unavailable", error.what, error.fix, {"Retry-After": "5"})
         case Refused():
             return WebError(409, "refused", error.what, error.fix)
+        case FileMissing():
+            return WebError(404, error.code, error.what, error.fix)
+        case DamagedResult():
+            return WebError(500, "damaged_result", error.what, error.fix)
         case UsageError():
             return WebError(404, "not_found", error.what, error.fix)
         case StorageError() | StoreError():

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daemon.queue.rows import EventRow, JobRow
-from daemon.web import document_view, documents, results, rows
+from daemon.results import documents, result_files
+from daemon.web import document_view, rows
 from daemon.web.backend import Backend, backend_of
 from daemon.web.errors import WebError
 from daemon.web.formats import Formats, clock_of
@@ -22,7 +23,7 @@ _LABELS = {".xlsx": "Excel", ".md": "Markdown", ".txt": "Text"}
 _ORDER = (".xlsx", ".csv", ".ofx", ".srt", ".vtt", ".txt", ".md", ".tsv", ".json")
 _MOST_PAGE_LINKS = 40
 
-Loaded = tuple[results.Result | None, documents.Document | None, str | None]  # with its document, or its text
+Loaded = tuple[result_files.Result | None, documents.Document | None, str | None]  # with its document, or its text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def _values(request: Request, row: JobRow, loaded: Loaded, events: Sequence[Even
 
 
 def _load(row: JobRow, backend: Backend) -> Loaded:
-    result = results.find(row, backend.settings)
+    result = result_files.find(row, backend.settings)
     if result is None or row["state"] != "done":
         return result, None, None
     return result, documents.load(result), documents.load_text(result)
@@ -114,12 +115,12 @@ def _made(row: JobRow, document: documents.Document | None, formats: Formats) ->
     return f"{pages} page{'s' if pages != 1 else ''} read in {took}" if pages else f"done in {took}"
 
 
-def _downloads(row: JobRow, result: results.Result | None, base: str, formats: Formats) -> Iterator[Link]:
+def _downloads(row: JobRow, result: result_files.Result | None, base: str, formats: Formats) -> Iterator[Link]:
     if result is None:
         return
     job = f"{base}/api/v1/jobs/{row['id']}"
 
-    def place(file: results.ResultFile) -> tuple[int, str]:
+    def place(file: result_files.ResultFile) -> tuple[int, str]:
         suffix = _suffix(file.name)
         is_document = file.size_bytes is None
         return (100 if is_document else _ORDER.index(suffix) if suffix in _ORDER else 50), file.name
@@ -152,7 +153,7 @@ def _step(event: EventRow, formats: Formats) -> Step:
     return Step(clock=formats.clock(at, seconds=True), text=f"{event['event'].capitalize()}{detail}")
 
 
-def _details(row: JobRow, result: results.Result | None, formats: Formats) -> Iterator[tuple[str, str]]:
+def _details(row: JobRow, result: result_files.Result | None, formats: Formats) -> Iterator[tuple[str, str]]:
     facts = (
         ("Recipe", row["recipe"]),
         ("Processor", row["processor"]),
@@ -183,7 +184,7 @@ def _details(row: JobRow, result: results.Result | None, formats: Formats) -> It
 async def page_image(request: Request) -> Response:
     """The picture of a page of the original."""
     backend, row = backend_of(request), await find_row(request)
-    result = await to_thread.run_sync(results.find, row, backend.settings)
+    result = await to_thread.run_sync(result_files.find, row, backend.settings)
     text = request.path_params["number"]
     if result is None or row["kind"] != "image" or not re.fullmatch(r"[0-9]{1,6}", text):
         raise WebError(404, "no_result", "There is no page to show.")
@@ -195,7 +196,7 @@ async def page_image(request: Request) -> Response:
     return Response(picture, media_type="image/jpeg", headers=headers)
 
 
-def _turn_of(result: results.Result, number: int) -> int:
+def _turn_of(result: result_files.Result, number: int) -> int:
     """How the page was turned before it was read: its boxes are those of the turned page."""
     document = documents.load(result)
     if not isinstance(document, documents.TextPages):

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from daemon.core.job import JobState
 from daemon.queue.reader import JobFilter, JobLog
 from daemon.queue.rows import JobRow, PagedRow
-from daemon.web import results
+from daemon.results import result_files
 from daemon.web.backend import Backend, backend_of
 from daemon.web.downloads import Download, type_of_original, type_of_output
 from daemon.web.errors import WebError
@@ -145,7 +145,7 @@ async def show_job(request: Request) -> Response:
 
 async def job_document(request: Request, backend: Backend, row: JobRow) -> dict[str, object]:
     """Everything about a job, as the API shows it."""
-    result = await to_thread.run_sync(results.find, row, backend.settings)
+    result = await to_thread.run_sync(result_files.find, row, backend.settings)
     base = f"{request.scope.get('root_path', '')}/api/v1/jobs/{row['id']}"
 
     def history(log: JobLog) -> Mapping[str, object]:
@@ -162,7 +162,7 @@ async def job_document(request: Request, backend: Backend, row: JobRow) -> dict[
         "progress": running.progress.to_wire() if running and running.progress else None,
         "files": files,
         "original": {"href": f"{base}/original"} if result and result.original else None,
-        "details": details if results.is_unicode(details) else None,
+        "details": details if result_files.is_unicode(details) else None,
         **await backend.read(history),
     }
 
@@ -187,9 +187,9 @@ async def download_original(request: Request) -> Response:
     return Download(request, descriptor, name=name, media_type=type_of_original(row["media_type"]))
 
 
-async def _result(request: Request) -> results.Result:
+async def _result(request: Request) -> result_files.Result:
     row = await find_row(request)
-    found = await to_thread.run_sync(results.find, row, backend_of(request).settings)
+    found = await to_thread.run_sync(result_files.find, row, backend_of(request).settings)
     if found is None:
         fix = f"The job is {row['state']}." if not row["result_path"] else "Its folder was moved or removed."
         raise WebError(404, "no_result", "There is no result of this job.", fix)

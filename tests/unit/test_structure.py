@@ -27,6 +27,7 @@ PACKAGES = (
     "publishing",
     "scheduling",
     "recovery",
+    "results",
     "server",
     "install",
     "doctor",

@@ -13,7 +13,7 @@ from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
 from daemon.core.job import JobState
 from daemon.queue.rows import JobRow
-from daemon.web import results
+from daemon.results import result_files
 from daemon.web.backend import Backend, Order, backend_of
 from daemon.web.errors import WebError, translate
 from daemon.web.uploads import Upload
@@ -37,7 +37,7 @@ class Finished:
     """A job that is done, and its result."""
 
     row: JobRow
-    result: results.Result
+    result: result_files.Result
 
     @property
     def headers(self) -> dict[str, str]:
@@ -135,7 +135,7 @@ async def finished(backend: Backend, row: JobRow) -> Finished:
         raise WebError(422 if is_file else 500, row["error_kind"] or "failed", what, headers=headers)
     if row["recipe"] is None:  # passed on unread
         raise WebError(422, "no_recipe", row["excerpt"] or "No recipe reads this file.", headers=headers)
-    result = await to_thread.run_sync(results.find, row, backend.settings)
+    result = await to_thread.run_sync(result_files.find, row, backend.settings)
     if result is None:
         raise WebError(500, "no_result", "The result is missing: its folder was moved or removed.", headers=headers)
     return Finished(row=row, result=result)

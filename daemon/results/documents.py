@@ -1,4 +1,7 @@
-"""The JSON files of results, as the console shows them. People edit results: what does not fit is not shown as one."""
+"""The JSON files of results, for the console and the search.
+
+People edit results: a file that does not fit a kind is not shown as one.
+"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,8 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from daemon.web.errors import WebError
-from daemon.web.results import Result, ResultFile
+from daemon.results.result_files import FileMissing, Result, ResultFile
 
 _MAX_BYTES = 48 * 1024 * 1024  # of a file that is shown: a transcript of ten hours, with its words
 _MAX_TEXT_BYTES = 400 * 1024
@@ -243,7 +245,7 @@ def _read(result: Result, file: ResultFile, most_bytes: int) -> bytes | None:
     """The content of a file; None: it is gone, or too large to be shown."""
     try:
         descriptor = result.open(file.name)
-    except WebError:
+    except FileMissing:
         return None
     with os.fdopen(descriptor, "rb") as opened:
         content = opened.read(most_bytes + 1)

@@ -11,13 +11,25 @@ from pathlib import Path
 
 from daemon.config.settings import Settings
 from daemon.core import durable, names
+from daemon.core.errors import InboxdError, StoreError
 from daemon.files import beneath, result_reader
 from daemon.files.originals import ERROR_DOCUMENTS
 from daemon.queue.rows import JobRow
-from daemon.web.errors import WebError
 
 _RESULT = "result.json"
 _ARCHIVE = "archive:"
+
+
+class FileMissing(InboxdError):
+    """A file of a result cannot be had. `code`: for programs."""
+
+    def __init__(self, code: str, what: str, fix: str):
+        super().__init__(what, fix)
+        self.code = code
+
+
+class DamagedResult(StoreError):
+    """result.json cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +55,16 @@ class Result:
         """Open one of the files for reading; return the descriptor.
 
         Raises:
-            WebError: no such file is listed, or it is no longer there.
+            FileMissing: no such file is listed, or it is no longer there.
         """
         if name not in {file.name for file in self.files}:
-            raise WebError(404, "no_such_file", "The result has no such file.", "See `files` of the job.")
+            raise FileMissing("no_such_file", "The result has no such file.", "See `files` of the job.")
         return _open(self.root, self.folder / name)
 
     def open_original(self) -> int:
         """The same for the original."""
         if self.original is None:
-            raise WebError(
-                404, "no_original", "The original is not kept.", "See [inbox] originals in docs/settings.md."
-            )
+            raise FileMissing("no_original", "The original is not kept.", "See [inbox] originals in docs/settings.md.")
         return _open(*self.original)
 
 
@@ -62,7 +72,7 @@ def find(row: JobRow, settings: Settings) -> Result | None:
     """The result of a job; None: there is none yet, or it is no longer there.
 
     Raises:
-        WebError: it cannot be read.
+        DamagedResult: it cannot be read.
     """
     path = row["result_path"]
     if not path or not names.is_safe_relative(path):
@@ -74,8 +84,7 @@ def find(row: JobRow, settings: Settings) -> Result | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        what = f"{documents[0]} of this job cannot be read."
-        raise WebError(500, "damaged_result", what, "Run `inboxd verify`.") from error
+        raise DamagedResult(f"{documents[0]} of this job cannot be read.", "Run `inboxd verify`.") from error
     if facts.get("job") != row["id"]:  # a result of another job has taken its place
         return None
     extra = [ResultFile(name=name, size_bytes=None, sha256=None) for name in documents]
@@ -131,5 +140,5 @@ def _open(root: Path, path: Path) -> int:
         with beneath.opened(root, path.parent) as folder:
             return durable.open_regular(path.name, folder)
     except OSError as error:
-        gone = WebError(404, "file_gone", "This file is no longer in its place.", "Run `inboxd verify`.")
-        raise gone from error
+        what = "This file is no longer in its place."
+        raise FileMissing("file_gone", what, "Run `inboxd verify`.") from error
