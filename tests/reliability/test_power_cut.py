@@ -121,7 +121,8 @@ def test_many_power_cuts_lose_nothing(server: DaemonServer, tmp_path: Path, caps
             rig.run(min(CUTS_IN_A_RUN, CUTS - total.cuts))
         finally:
             rig.close()
-        total += rig.figures
+            total += rig.figures
+            (tmp_path / "figures.txt").write_text(f"{total}\n")  # in case it fails or is ended
     with capsys.disabled():
         print(
             f"\npower cuts on {', '.join(layouts)}: {total.cuts} cuts ({total.in_recovery} in a recovery), "

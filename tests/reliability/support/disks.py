@@ -108,7 +108,8 @@ class Disks:
 
     def close(self) -> None:
         self.power_off()
-        wait_for(lambda: _unmounts(self._shelf), "the end of the images' use")
+        # lazily: a mount namespace that another program made meanwhile has its own mount of each disk
+        _run("umount", "--lazy", self._shelf)
         shutil.rmtree(self._scratch)
 
 
