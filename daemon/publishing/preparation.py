@@ -42,6 +42,7 @@ class Preparations:
         self._on_error = on_error
         self._preparations: dict[str, _Preparation] = {}
         self._failures: Counter[str] = Counter()
+        self._altered: set[str] = set()  # jobs whose originals no longer match their checksums
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._preparations
@@ -60,7 +61,18 @@ class Preparations:
         preparation = self._preparations.get(job_id)
         return preparation.sha256 if preparation else None
 
+    def is_altered(self, job_id: str) -> bool:
+        """True if this job's original differs from its checksum."""
+        return job_id in self._altered
+
+    def note_altered(self, job_id: str) -> bool:
+        """Record that an original differs from its checksum; False: that was known, and it differs again."""
+        is_new = job_id not in self._altered
+        self._altered.add(job_id)
+        return is_new
+
     def forget(self, job_id: str) -> None:
+        self._altered.discard(job_id)
         self._preparations.pop(job_id, None)
         self._failures.pop(job_id, None)
 

@@ -16,14 +16,15 @@ from daemon.config.current import CurrentSettings
 from daemon.config.schema import Originals
 from daemon.core import durable
 from daemon.core.background import Background
-from daemon.core.errors import InboxdError
 from daemon.core.job import Job, JobState, Original
 from daemon.core.journald import about
 from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
-from daemon.files.originals import ERROR_DOCUMENTS, original_folder, path_within
+from daemon.files.originals import original_folder, path_within
 from daemon.files.taken import OriginalGone
-from daemon.publishing import original_changes, preparation, result_documents
+from daemon.publishing import original_changes, result_documents
+from daemon.publishing.completion import Completion
+from daemon.publishing.failures import FailurePublisher
 from daemon.publishing.group import GroupPublisher
 from daemon.publishing.job_retrier import JobRetrier
 from daemon.publishing.preparation import Preparations
@@ -35,13 +36,6 @@ from processors import contract, protocol
 log = logging.getLogger(__name__)
 
 NOTE = "note.txt"  # beside an original that was passed on
-INTERNAL_ERROR = "Internal error in inboxd: its log has the details. Please report it."
-CANCELLING = "Cancelled: its file is being moved to outbox/failed."
-LOST = (
-    "The file is lost: inbox/.taken was renamed or removed while inboxd was stopped. "
-    "Rename it back, or run `inboxd cancel` and drop the file again."
-)
-_BY_COMMAND = ("cancelled", "Cancelled with `inboxd cancel`.")
 
 
 class Publisher:
@@ -61,11 +55,20 @@ class Publisher:
         self._disk_retry = disk_retry
         self._background = background
         self._preparations = Preparations(layout.outbox, background, on_error=self._cannot_publish)
-        self._job_retrier = JobRetrier(store, layout, disk_retry, background, release=self.release)
+        self._completion = Completion(store, layout, disk_retry, self._preparations, is_busy_with=self.is_busy_with)
+        self._job_retrier = JobRetrier(store, layout, disk_retry, background, release=self._completion.release)
         self._group = GroupPublisher(
-            settings, store, layout, may_join=self._may_join_group, release=self._release_later
+            settings, store, layout, may_join=self._may_join_group, release=self._completion.release_later
         )
-        self._altered: set[str] = set()  # jobs whose originals no longer match their checksums
+        self._failures = FailurePublisher(
+            store,
+            layout,
+            disk_retry,
+            self._preparations,
+            self._completion,
+            self._job_retrier,
+            is_busy_with=self.is_busy_with,
+        )
 
     def is_busy_with(self, job_id: str) -> bool:
         """True while the background works on this job; nothing else may start on it until then."""
@@ -139,7 +142,7 @@ class Publisher:
 
     def _publish_result(self, result: Result) -> None:
         job = result.job
-        if not self._may_end(job):
+        if not self._completion.may_end(job):
             return
         try:
             original = self._layout.original(job.id)
@@ -166,12 +169,12 @@ class Publisher:
             **result.facts,
         )
         if publishing is not None:
-            self.complete(publishing)
+            self._completion.complete(publishing)
 
     def _queue_again(self, job: Job, original: Original, changes: ContentFacts) -> None:
         """Discard the result of the old content; the background computes the new checksum of a large file."""
         log.warning("%s %s: changed during processing; queued again", job.id[:8], job.path, extra=about(job))
-        self._forget(job.id)
+        self._preparations.forget(job.id)
         self._layout.taken.fsync([job.id], [])
         queued = self._store.requeue(
             job,
@@ -206,38 +209,12 @@ class Publisher:
 
     def _end_publishing(self, job: Job, on_give_up: Callable[[Exception], None], error: Exception) -> None:
         """Give up publishing a result. What was prepared for it is of no use to the failure or to the next attempt."""
-        self._forget(job.id)
+        self._preparations.forget(job.id)
         on_give_up(error)
 
-    def _is_altered(self, job_id: str) -> bool:
-        """Record that an original differs from its checksum; False: that was known, and it differs again."""
-        is_new = job_id not in self._altered
-        self._altered.add(job_id)
-        return is_new
-
-    def _forget(self, job_id: str) -> None:
-        self._altered.discard(job_id)
-        self._preparations.forget(job_id)
-
     def _cannot_publish(self, job: Job, error: Exception) -> None:
-        self._forget(job.id)
+        self._preparations.forget(job.id)
         self.give_up(job, contract.FailureKind.ERROR, f"Cannot publish the result: {error}.")
-
-    def _may_end(self, job: Job) -> bool:
-        """Check that this attempt still holds its job. The commit of the intent is the fence; this avoids work for a
-        stale outcome, and protects the staging folder of a later attempt."""
-        current = self._store.get(job.id)
-        if current is None or (current.attempt, current.lease) != (job.attempt, job.lease) or current.state.is_final:
-            late = "%s %s: the outcome of attempt %d came too late"
-            log.warning(late, job.id[:8], job.path, job.attempt, extra=about(job))
-            self._forget(job.id)
-            if current is not None and current.attempt == job.attempt:
-                self._release_ended(current)
-            return False
-        if current.state is JobState.PUBLISHING:  # an error hid that the intent was committed
-            self.complete(current)
-            return False
-        return True
 
     def _stage_result(self, result: Result, original: Original, place: str) -> None:
         job = result.job
@@ -263,9 +240,14 @@ class Publisher:
         staged = original if policy == "keep" else None
         self._layout.outbox.stage(job, staged, place, {"result.json": document}, is_placed=is_placed)
 
+    def give_up(self, job: Job, kind: str, message: str) -> None:
+        """Publish the original of a running or queued job below outbox/failed, with error.txt. If that fails
+        unexpectedly, the job is parked: it waits in the queue, and `status` shows why."""
+        self._failures.give_up(job, kind, message)
+
     def cancel(self, job: Job) -> None:
         """Cancel a job by command."""
-        self.give_up(job, *_BY_COMMAND)
+        self._failures.cancel(job)
 
     def cancel_now(self, job: Job, again: Callable[[], object]) -> None:
         """Cancel a job for a caller that retries; `again` is called once the background has prepared the file.
@@ -273,147 +255,11 @@ class Publisher:
         Raises:
             OSError, StorageError: it cannot be done now; the job is unchanged.
         """
-        if not self.is_busy_with(job.id):
-            self._give_up(job, *_BY_COMMAND, again)
-            if self.is_busy_with(job.id):  # meanwhile it does not start, nor after a restart
-                self._store.park([job.id], CANCELLING)
-
-    def give_up(self, job: Job, kind: str, message: str) -> None:
-        """Publish the original of a running or queued job below outbox/failed, with error.txt. If that fails
-        unexpectedly, the job is parked: it waits in the queue, and `status` shows why."""
-        if self.is_busy_with(job.id):  # which ends it in another way
-            return
-
-        def step() -> None:
-            try:
-                self._give_up(job, kind, message, again)
-            except (OSError, InboxdError):  # for `disk_retry`
-                raise
-            except Exception as error:  # error boundary: one job
-                self._park(job, error)
-
-        def again() -> None:
-            self._disk_retry.run(f"failure of {job.path} ({job.id})", step)
-
-        again()
-
-    def _park(self, job: Job, error: Exception) -> None:
-        log.error("%s %s: cannot give it up", job.id[:8], job.path, exc_info=error, extra=about(job))
-        self._forget(job.id)
-        if job.state is JobState.RUNNING:
-            outcome = contract.FailureKind.ERROR
-            self._store.requeue(job, outcome=outcome, detail=INTERNAL_ERROR, waiting_for=INTERNAL_ERROR)
-        else:
-            self._store.park([job.id], INTERNAL_ERROR)
-
-    def _give_up(self, job: Job, kind: str, message: str, again: Callable[[], object]) -> None:
-        if not self._may_end(job):
-            return
-        try:
-            self._publish_failure(job, kind, message, again)
-        except durable.CopyDiffers:
-            if not self._is_altered(job.id):
-                raise
-            again()
-
-    def _publish_failure(self, job: Job, kind: str, message: str, again: Callable[[], object]) -> None:
-        """Stage and publish a failure.
-
-        Raises:
-            CopyDiffers: the original does not match its checksum.
-        """
-        cancelled = kind == "cancelled"
-        try:
-            original = self._layout.original(job.id)
-        except OriginalGone:
-            original = None
-        self._job_retrier.withdraw_now(job.id)
-        changes = original_changes.changes(job, original)
-        if original is not None and job.id in self._altered:
-            changes = original_changes.facts(original)
-        job = replace(job, **changes)
-        if job.id not in self._preparations:
-            self._layout.outbox.prepare_attempt(job)
-        place = original_folder(original, ERROR_DOCUMENTS) if original else "."
-        home = self._layout.outbox.staging / job.staging_name() / place
-        # retrying a cancelled job computes its checksum
-        if original and not self._preparations.is_ready(job, original, home, again, needs_sha256=not cancelled):
-            return
-        if original is not None and job.sha256 is None:  # the content changed, or the checksum was never computed
-            changes["sha256"] = self._preparations.sha256(job.id)
-            if changes["sha256"] is None and not cancelled:
-                changes["sha256"] = durable.sha256_of(original.path, at_most=preparation.INLINE_BYTES)
-            job = replace(job, **changes)
-        where = {"path": path_within(place, original)} if original else None
-        documents = {
-            "error.txt": result_documents.error_txt(job, kind, message),
-            "error.json": result_documents.error_json(job, kind, message, original=where, version=__version__),
-        }
-        self._layout.outbox.stage(job, original, place, documents, is_placed=job.id in self._preparations)
-        publishing = self._store.intend(
-            job,
-            outcome=JobState.CANCELLED if cancelled else JobState.FAILED,
-            attempt_outcome=kind,
-            result_path=self._layout.outbox.free_result_path(job, failed=True),
-            error_kind=kind,
-            error=message,
-            waiting_for=None,
-            **changes,
-        )
-        if publishing is not None:
-            self.complete(publishing)
+        self._failures.cancel_now(job, again)
 
     def complete(self, job: Job) -> None:
         """Finish a job whose intent is committed: rename, commit, release. Recovery continues here."""
-        self._forget(job.id)
-        step = functools.partial(self._complete, job.id)
-        self._disk_retry.run(f"publishing of {job.path} ({job.id})", step, must_end=True)
-
-    def _complete(self, job_id: str) -> None:
-        job = self._store.get(job_id)  # with the path that an earlier try may have given it
-        if job is None or job.state is not JobState.PUBLISHING:
-            self._release_ended(job)
-            return
-        job = self._rename(job)
-        self._layout.outbox.fsync_results(
-            job.result_path
-        )  # the rename may be that of a run that was killed before this
-        done = self._store.finish(job)  # publish before finish: each row in state done has its result
-        level = logging.INFO if done.state is JobState.DONE else logging.WARNING
-        what = done.error or done.result_path
-        log.log(level, "%s %s: %s: %s", done.id[:8], done.path, done.state, what, extra=about(done))
-        self._release_later([job_id])
-
-    def _rename(self, job: Job) -> Job:
-        while self._layout.outbox.is_staged(job):
-            try:
-                self._layout.outbox.publish(job)
-            except (FileExistsError, NotADirectoryError):  # something else has its name now, or that of its folder
-                free = self._layout.outbox.free_result_path(job, failed=job.outcome is not JobState.DONE)
-                job = self._store.rename_intent(job, free)
-        return job
-
-    def _release_ended(self, job: Job | None) -> None:
-        """Release a job whose end was committed although an error was reported."""
-        if job is not None and job.state.is_final and not self.is_busy_with(job.id):
-            self._release_later([job.id])
-
-    def _release_later(self, job_ids: Sequence[str]) -> None:
-        others = f" and {len(job_ids) - 1} more" if len(job_ids) > 1 else ""
-        step = functools.partial(self.release, *job_ids)
-        self._disk_retry.run(f"removal of inbox/.taken/{job_ids[0]}{others}", step, must_end=True)
-
-    def release(self, *job_ids: str) -> None:
-        """Remove the taken originals of jobs that have ended, their staging folders and their checkpoints. Nothing
-        happens to a job that was queued again in the meantime: that original is then the only one."""
-        still_open = self._store.still_open(job_ids)
-        ended = [job_id for job_id in job_ids if job_id not in still_open]
-        self._layout.taken.release(*ended)
-        self._layout.outbox.discard_attempts(*ended)
-        for job_id in ended:
-            durable.remove_tree(self._layout.checkpoints / job_id)
-
-    # ---------------------------------------------------------------------------------------- retry
+        self._completion.complete(job)
 
     def retry(self, job: Job, then: Callable[[Job], None] = lambda queued: None) -> None:
         """Queue a failed job again, with its original fetched back from outbox/failed. `then` gets the queued job, for

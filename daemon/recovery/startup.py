@@ -20,7 +20,8 @@ from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
 from daemon.intake.filetype import sniff
 from daemon.intake.intake import Intake
-from daemon.publishing.publisher import CANCELLING, LOST, Publisher
+from daemon.publishing.parked import CANCELLING, LOST
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery import unplaced
 from daemon.scheduling import retry

@@ -21,7 +21,8 @@ from daemon.files.disk_retry import DiskRetry
 from daemon.files.layout import Layout
 from daemon.files.taken import OriginalGone
 from daemon.intake import unsupported
-from daemon.publishing.publisher import CANCELLING, INTERNAL_ERROR, LOST, Publisher
+from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR, LOST
+from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.scheduling import placement
 from daemon.scheduling.attempts import Attempts

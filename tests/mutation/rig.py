@@ -121,6 +121,8 @@ TESTS = {  # module: its unit tests, which are run first
     "publishing.original_changes": ("publishing/test_publisher", "publishing/test_group", "recovery/test_startup"),
     "publishing.preparation": ("publishing/test_publisher", "scheduling/test_dispatcher"),
     "publishing.job_retrier": ("publishing/test_publisher", "recovery/test_startup"),
+    "publishing.completion": ("publishing/test_publisher", "publishing/test_group", "recovery/test_startup"),
+    "publishing.failures": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_outcomes"),
     "publishing.publisher": ("publishing/test_publisher", "recovery/test_startup", "scheduling/test_dispatcher"),
     "recovery.startup": ("recovery/test_startup",),
     "recovery.unplaced": ("recovery/test_startup",),

@@ -28,7 +28,7 @@ from manual_daemon import InlineBackground, ManualDaemon, finished, is_odd
 from daemon import config
 from daemon.core import durable, parallel
 from daemon.core.job import JobState
-from daemon.publishing import group, preparation, publisher
+from daemon.publishing import completion, group, preparation
 from daemon.publishing.result import Result
 from daemon.recovery.verify import Verification
 from daemon.workers.supervisor import WorkerState
@@ -510,7 +510,7 @@ def test_machine_detects_sabotage(sabotage: str, monkeypatch: pytest.MonkeyPatch
 
     if sabotage == "no fence":
         monkeypatch.setattr(store, "_is_attempt", lambda job, *states: ("1",))
-        monkeypatch.setattr(publisher.Publisher, "_may_end", lambda self, job: True)
+        monkeypatch.setattr(completion.Completion, "may_end", lambda self, job: True)
     elif sabotage == "no fence in a group":
         monkeypatch.setattr(store.Store, "held", lambda self, jobs, state: list(jobs))
     elif sabotage == "done before the rename in a group":
@@ -518,7 +518,7 @@ def test_machine_detects_sabotage(sabotage: str, monkeypatch: pytest.MonkeyPatch
     elif sabotage == "recovery adopts nothing":
         monkeypatch.setattr(startup.Recovery, "_sweep_or_adopt", lambda self, job_id: None)
     else:
-        monkeypatch.setattr(publisher.Publisher, "_rename", lambda self, job: job)
+        monkeypatch.setattr(completion.Completion, "_rename", lambda self, job: job)
     # AssertionError: an invariant; the others: a stale outcome names outputs that are gone, or ends an attempt twice
     with pytest.raises((AssertionError, ValueError, sa.exc.IntegrityError)):
         run_state_machine_as_test(

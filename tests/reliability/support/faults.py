@@ -217,9 +217,9 @@ def _forget_the_taken() -> None:
 
 
 def _finish_before_the_rename() -> None:
-    from daemon.publishing.publisher import Publisher
+    from daemon.publishing.completion import Completion
 
-    Publisher._rename = lambda self, job: job
+    Completion._rename = lambda self, job: job
 
 
 def _charge_for_the_disk() -> None:
@@ -277,16 +277,16 @@ def _fsync_no_commit() -> None:
 
 
 def _release_before_done() -> None:
-    from daemon.publishing.publisher import Publisher
+    from daemon.publishing.completion import Completion
 
-    rename = Publisher._rename
+    rename = Completion._rename
 
     def rename_and_release(self, job):
         renamed = rename(self, job)
         self._layout.taken.release(job.id)
         return renamed
 
-    Publisher._rename = rename_and_release
+    Completion._rename = rename_and_release
 
 
 def _rename_before_the_intent() -> None:

@@ -707,7 +707,7 @@ def test_late_outcome_touches_neither_the_job_nor_the_staging_of_its_next_attemp
 def test_outcome_whose_intent_was_committed_is_published_once(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     job = shop.begin()
     with monkeypatch.context() as patch:
-        patch.setattr(shop.publishing, "complete", lambda _: None)
+        patch.setattr(shop.publishing._completion, "complete", lambda _: None)
         shop.receive(1, finished(shop, job))
     assert shop.state(job) == "publishing"
     shop.publishing.give_up(job, "error", "It broke.")
@@ -808,7 +808,7 @@ def test_unexpected_error_after_the_intent_of_a_step_that_waits_for_a_disk_is_re
 def test_leftovers_are_removed_when_a_job_ends(shop: Shop):
     job = shop.begin()
     (shop.folders.checkpoints / job.id).mkdir(parents=True)
-    shop.publishing.release(job.id)
+    shop.publishing._completion.release(job.id)
     assert shop.folders.taken.original(job.id).path.exists(), "it has not ended"
     (shop.folders.outbox.staging / f"{job.id}.0").mkdir()
     shop.receive(1, finished(shop, job))

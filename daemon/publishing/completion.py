@@ -1,0 +1,99 @@
+"""The last steps of a job, once its intent is committed: publish by one rename, commit the end, remove the original."""
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+
+from daemon.core import durable
+from daemon.core.job import Job, JobState
+from daemon.core.journald import about
+from daemon.files.disk_retry import DiskRetry
+from daemon.files.layout import Layout
+from daemon.publishing.preparation import Preparations
+from daemon.queue.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Completion:
+    """Called by the main thread only. `is_busy_with`: tells whether the background works on a job."""
+
+    def __init__(
+        self,
+        store: Store,
+        layout: Layout,
+        disk_retry: DiskRetry,
+        preparations: Preparations,
+        *,
+        is_busy_with: Callable[[str], bool],
+    ):
+        self._store = store
+        self._layout = layout
+        self._disk_retry = disk_retry
+        self._preparations = preparations
+        self._is_busy_with = is_busy_with
+
+    def may_end(self, job: Job) -> bool:
+        """Check that this attempt still holds its job; if its intent is committed already, complete it. The commit of
+        the intent is the fence; this avoids work for a stale outcome, and protects the staging folder of a later
+        attempt."""
+        current = self._store.get(job.id)
+        if current is None or (current.attempt, current.lease) != (job.attempt, job.lease) or current.state.is_final:
+            late = "%s %s: the outcome of attempt %d came too late"
+            log.warning(late, job.id[:8], job.path, job.attempt, extra=about(job))
+            self._preparations.forget(job.id)
+            if current is not None and current.attempt == job.attempt:
+                self._release_ended(current)
+            return False
+        if current.state is JobState.PUBLISHING:  # an error hid that the intent was committed
+            self.complete(current)
+            return False
+        return True
+
+    def complete(self, job: Job) -> None:
+        """See `Publisher.complete`."""
+        self._preparations.forget(job.id)
+        step = functools.partial(self._complete, job.id)
+        self._disk_retry.run(f"publishing of {job.path} ({job.id})", step, must_end=True)
+
+    def _complete(self, job_id: str) -> None:
+        job = self._store.get(job_id)  # with the path that an earlier try may have given it
+        if job is None or job.state is not JobState.PUBLISHING:
+            self._release_ended(job)
+            return
+        job = self._rename(job)
+        self._layout.outbox.fsync_results(job.result_path)  # perhaps of a rename by a run that was killed before this
+        done = self._store.finish(job)  # publish before finish: each row in state done has its result
+        level = logging.INFO if done.state is JobState.DONE else logging.WARNING
+        what = done.error or done.result_path
+        log.log(level, "%s %s: %s: %s", done.id[:8], done.path, done.state, what, extra=about(done))
+        self.release_later([job_id])
+
+    def _rename(self, job: Job) -> Job:
+        while self._layout.outbox.is_staged(job):
+            try:
+                self._layout.outbox.publish(job)
+            except (FileExistsError, NotADirectoryError):  # something else has its name now, or that of its folder
+                free = self._layout.outbox.free_result_path(job, failed=job.outcome is not JobState.DONE)
+                job = self._store.rename_intent(job, free)
+        return job
+
+    def _release_ended(self, job: Job | None) -> None:
+        """Release a job whose end was committed although an error was reported."""
+        if job is not None and job.state.is_final and not self._is_busy_with(job.id):
+            self.release_later([job.id])
+
+    def release_later(self, job_ids: Sequence[str]) -> None:
+        others = f" and {len(job_ids) - 1} more" if len(job_ids) > 1 else ""
+        step = functools.partial(self.release, *job_ids)
+        self._disk_retry.run(f"removal of inbox/.taken/{job_ids[0]}{others}", step, must_end=True)
+
+    def release(self, *job_ids: str) -> None:
+        """Remove the taken originals of jobs that have ended, their staging folders and their checkpoints. Nothing
+        happens to a job that was queued again in the meantime: that original is then the only one."""
+        still_open = self._store.still_open(job_ids)
+        ended = [job_id for job_id in job_ids if job_id not in still_open]
+        self._layout.taken.release(*ended)
+        self._layout.outbox.discard_attempts(*ended)
+        for job_id in ended:
+            durable.remove_tree(self._layout.checkpoints / job_id)
