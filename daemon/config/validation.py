@@ -30,6 +30,7 @@ _WORDS = {  # by pydantic's type of the error
     "path_type": "must be a path, in quotes",
     "missing": "is missing",
 }
+_DESCRIBED = "string_pattern_mismatch"  # its words are the field's description, of all forms of its value
 _BOUNDS = ("gt", "ge", "lt", "le")
 _BOUND_TYPES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 
@@ -112,7 +113,7 @@ def problems(
         if place not in found:
             value = _value(table, place, item["input"])
             found[place] = _Mistake(kind=item["type"], place=place, words=words, value=value)
-        elif words not in found[place].words:  # another form that the value may have
+        elif found[place].kind != _DESCRIBED and words not in found[place].words:  # another form that it may have
             found[place].words += f", or {words.removeprefix('must be ')}"
     holders = {place[:length] for place in found for length in range(1, len(place))}  # wrong because of their content
     wrong = [item for place, item in found.items() if place not in holders]
@@ -181,7 +182,7 @@ def _words(item: ErrorDetails, cls: type[BaseModel]) -> str:
             return "must not be empty" if least == 1 else f"must have at least {_count(least, 'character')}"
         case "string_too_long":
             return f"must have at most {_count(context['max_length'], 'character')}"
-        case "string_pattern_mismatch":
+        case kind if kind == _DESCRIBED:
             field = _field(cls, item["loc"])
             return f"must be {(field and field.description) or 'text that matches ' + context['pattern']}"
     words = item["msg"].removeprefix("Value error, ").removeprefix(f"{value!r} ").replace(repr(value), literal(value))

@@ -1,4 +1,4 @@
-"""A client for servers with OpenAI's API: address, API key, retries and error messages.
+"""A client for servers with OpenAI's API: addresses, API key, retries and error messages.
 
 It connects only to `base_url`: it uses no proxy from the environment and follows no redirects. The API key is sent in
 a header and never appears in logs or results.
@@ -7,14 +7,16 @@ a header and never appears in logs or results.
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 import httpx2
 
 from processors import wellformed
 from processors.contract import Unavailable
 from processors.remote import ServerOptions
+from processors.remote.endpoints import Endpoint, Endpoints
 
 BUSY = {429, 502, 503, 504}  # statuses of a server that may respond to a retry
 NOT_UNDERSTOOD = {400, 415, 422, 501}  # statuses for a parameter that the server does not support
@@ -24,46 +26,48 @@ _CONNECT_SECONDS = 10.0
 _MAX_ERROR_CHARACTERS = 300  # characters of a server's error
 
 
-class Server:
-    """One server. For messages: `kind` describes it, and `table` is the table of config.toml with its options."""
+class SlowAnswer(Unavailable):  # noqa: N818 - as its parent
+    """A server responds, but did not answer this request in time."""
 
-    def __init__(self, options: ServerOptions, kind: str, table: str, max_connections: int | None = None):
-        """
+
+class Server:
+    """One server, or several with the same model, which share the requests. For messages: `kind` describes it, and
+    `table` is the table of config.toml with its options."""
+
+    def __init__(self, options: ServerOptions, kind: str, table: str, slots: int | None = None):
+        """`slots`: simultaneous requests to one server at most; None: no limit.
+
         Raises:
             Unavailable: the API key is missing.
         """
         key = _read_key(options.api_key_env, options.api_key_file)
-        self.url = options.base_url or ""
-        self._name, self._table = f"The {kind} {self.url}", table
+        self.name = ", ".join(options.base_urls)
+        self._kind, self._table = kind, table
         self._longest_seconds = options.request_timeout
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # else a line for each request
-        self._client = httpx2.Client(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(options.request_timeout, connect=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=max_connections),
-            trust_env=False,
-            follow_redirects=False,
+        self._endpoints = Endpoints(
+            [Endpoint(url, _connect(url, key, options.request_timeout), slots) for url in options.base_urls]
         )
 
     def close(self) -> None:
-        self._client.close()
+        for endpoint in self._endpoints.all:
+            endpoint.client.close()
 
     def models(self) -> httpx2.Response:
-        """Request the list of models, which not all servers have.
+        """Request the list of models, which not all servers have, from the first server that responds.
 
         Raises:
-            Unavailable: the server does not respond, or rejects the API key.
+            Unavailable: none responds, or one rejects the API key.
         """
-        try:
-            response = self._client.get("models", timeout=_CONNECT_SECONDS)
-        except httpx2.TransportError as error:
-            raise self._unreachable(error) from error
-        if response.status_code in (401, 403):
-            raise self.unauthorized(response)
-        if response.status_code in BUSY:
-            raise self._unreachable(f"{response.status_code} {error_text(response)}")
-        return response
+        outcomes = {}
+        for endpoint in self._endpoints.all:
+            outcome = outcomes[endpoint] = _models(endpoint)
+            if _is_answer(outcome):
+                if outcome.status_code in (401, 403):
+                    raise self.unauthorized(outcome)
+                return outcome
+            self._endpoints.failed(endpoint)
+        raise self._unreachable(outcomes)
 
     def ask(
         self,
@@ -71,56 +75,131 @@ class Server:
         is_transient: Callable[[httpx2.Response], bool],
         alive: Callable[[], None] = lambda: None,
     ) -> httpx2.Response:
-        """Send a request and return the final response. Retry while the connection fails, the server is overloaded, or
-        `is_transient` is true of its response.
+        """Send a request to the least busy server and return the final response. Try another one while the connection
+        fails or a server is overloaded; retry while all do, or while `is_transient` is true of the response.
 
         After the last try, a transient response is returned. Other exceptions of `send` are not caught. `alive` is
         called before each try.
 
         Raises:
-            Unavailable: the server is unreachable or overloaded, or does not respond in time.
+            SlowAnswer: a server responds, but not to this request in time.
+            Unavailable: no server is reachable, or all are overloaded.
         """
+        hung: set[Endpoint] = set()
         pause = _FIRST_PAUSE_SECONDS
         for left in reversed(range(TRIES)):
-            alive()
-            try:
-                response = send(self._client)
-            except httpx2.ReadTimeout as error:  # no retry: the server may still be working on it
-                raise self._hangs() from error
-            except httpx2.TransportError as error:
-                why = error
-            else:
-                is_busy = response.status_code in BUSY
-                if not is_busy and (not left or not is_transient(response)):
-                    return response
-                why = f"{response.status_code} {error_text(response)}"
-                pause = _asked_pause(response) or pause
+            outcomes = self._ask_in_turn(send, alive, hung)
+            *_, last = outcomes.values()
+            if _is_answer(last) and (not left or not is_transient(last)):
+                return last
+            if len(hung) == len(self._endpoints.all):
+                raise self._hangs()
             if left:
+                pause = _asked_pause(outcomes.values()) or pause
                 time.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
                 pause *= 2
-        raise self._unreachable(why)
+        raise self._unreachable(outcomes)
+
+    def _ask_in_turn(
+        self, send: Callable[[httpx2.Client], httpx2.Response], alive: Callable[[], None], hung: set[Endpoint]
+    ) -> "dict[Endpoint, _Outcome]":
+        """Send a request to one server after the other, except `hung`, until one answers; the last outcome is its.
+        One that does not respond in time joins `hung`: it may still be working on the request.
+
+        Raises:
+            SlowAnswer: a server did not answer in time, but responds otherwise.
+        """
+        outcomes: dict[Endpoint, _Outcome] = {}
+        while True:
+            with self._endpoints.next(without=hung | outcomes.keys()) as endpoint:
+                if endpoint is None:
+                    return outcomes
+                alive()
+                outcome = outcomes[endpoint] = _outcome(send, endpoint)
+            if _is_answer(outcome):
+                self._endpoints.answered(endpoint)
+                return outcomes
+            self._endpoints.failed(endpoint, _asked_pause([outcome]))
+            if isinstance(outcome, httpx2.ReadTimeout):
+                if isinstance(_models(endpoint), httpx2.Response):
+                    raise self._slow(endpoint) from outcome
+                hung.add(endpoint)
 
     def unauthorized(self, response: httpx2.Response) -> Unavailable:
         """Return the error for a rejected API key (401, 403)."""
         return Unavailable(
-            f"{self._name} rejects the API key ({error_text(response)}). Correct `api_key_env` or `api_key_file` in "
-            f"[{self._table}], or the key itself."
+            f"{self._describe(response)} rejects the API key ({error_text(response)}). Correct `api_key_env` or "
+            f"`api_key_file` in [{self._table}], or the key itself."
         )
 
-    def model_not_found(self, what: str) -> Unavailable:
+    def model_not_found(self, response: httpx2.Response, what: str) -> Unavailable:
         """Return the error for an unknown model or address (404); `what` describes it."""
-        return Unavailable(f"{self._name} does not know {what}. Correct `model` or `base_url` in [{self._table}].")
+        return Unavailable(
+            f"{self._describe(response)} does not know {what}. Correct `model` or `base_url` in [{self._table}]."
+        )
+
+    def _describe(self, response: httpx2.Response) -> str:
+        """Name the server that sent a response."""
+        asked = str(response.request.url)
+        url = max((each.url for each in self._endpoints.all if asked.startswith(each.url)), key=len)
+        return f"The {self._kind} {url}"
+
+    def _slow(self, endpoint: Endpoint) -> SlowAnswer:
+        return SlowAnswer(self._late(endpoint.url))
 
     def _hangs(self) -> Unavailable:
-        return Unavailable(
-            f"{self._name} did not respond within {self._longest_seconds:g} s. Check its log, or raise "
+        return Unavailable(self._late(self.name))
+
+    def _late(self, name: str) -> str:
+        return (
+            f"The {self._kind} {name} did not respond within {self._longest_seconds:g} s. Check its log, or raise "
             f"`request_timeout` in [{self._table}]; the jobs wait."
         )
 
-    def _unreachable(self, why: object) -> Unavailable:
-        return Unavailable(
-            f"{self._name} does not respond ({why}). Start it, or correct `base_url` in [{self._table}]; the jobs wait."
-        )
+    def _unreachable(self, outcomes: "Mapping[Endpoint, _Outcome]") -> Unavailable:
+        reasons = {endpoint.url: _reason(outcome) for endpoint, outcome in outcomes.items()}
+        advice = f"or correct `base_url` in [{self._table}]; the jobs wait."
+        if len(self._endpoints.all) == 1:
+            ((url, why),) = reasons.items()
+            return Unavailable(f"The {self._kind} {url} does not respond ({why}). Start it, {advice}")
+        listed = ", ".join(f"{url} ({why})" for url, why in reasons.items())
+        return Unavailable(f"No {self._kind} responds: {listed}. Start one, {advice}")
+
+
+_Outcome = httpx2.Response | httpx2.TransportError  # of a request
+
+
+def _connect(url: str, key: str | None, request_timeout: float) -> httpx2.Client:
+    return httpx2.Client(
+        base_url=url,
+        headers={"Authorization": f"Bearer {key}"} if key else {},
+        timeout=httpx2.Timeout(request_timeout, connect=_CONNECT_SECONDS, pool=None),
+        limits=httpx2.Limits(max_connections=None),
+        trust_env=False,
+        follow_redirects=False,
+    )
+
+
+def _outcome(send: Callable[[httpx2.Client], httpx2.Response], endpoint: Endpoint) -> _Outcome:
+    try:
+        return send(endpoint.client)
+    except httpx2.TransportError as error:
+        return error
+
+
+def _models(endpoint: Endpoint) -> _Outcome:
+    """Request the list of models; a response means that the server works."""
+    return _outcome(lambda client: client.get("models", timeout=_CONNECT_SECONDS), endpoint)
+
+
+def _is_answer(outcome: _Outcome) -> TypeGuard[httpx2.Response]:
+    return isinstance(outcome, httpx2.Response) and outcome.status_code not in BUSY
+
+
+def _reason(outcome: _Outcome) -> str:
+    if isinstance(outcome, httpx2.Response):
+        return f"{outcome.status_code} {error_text(outcome)}"
+    return str(outcome) or type(outcome).__name__
 
 
 def _read_key(api_key_env: str | None, api_key_file: str | None) -> str | None:
@@ -147,10 +226,10 @@ def _read_key(api_key_env: str | None, api_key_file: str | None) -> str | None:
     raise Unavailable(f"{api_key_file} is empty. Write the API key into it.")
 
 
-def _asked_pause(response: httpx2.Response) -> float | None:
-    """Return the seconds of a Retry-After header, or None (RFC 9110, 10.2.3; its other form, a date, is ignored)."""
-    written = response.headers.get("retry-after", "")
-    return float(written) if written.isascii() and written.isdigit() else None
+def _asked_pause(outcomes: Iterable[_Outcome]) -> float | None:
+    """Return the fewest seconds of the Retry-After headers, or None (RFC 9110, 10.2.3; dates are ignored)."""
+    written = [each.headers.get("retry-after", "") for each in outcomes if isinstance(each, httpx2.Response)]
+    return min((float(each) for each in written if each.isascii() and each.isdigit()), default=None)
 
 
 def error_text(response: httpx2.Response) -> str:

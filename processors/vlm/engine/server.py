@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import httpx2
 
-from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, error_text
+from processors.remote.client import NOT_UNDERSTOOD, TRIES, Server, SlowAnswer, error_text
 from processors.vlm.engine.completion import read_completion, write_request
 from processors.vlm.options import VlmOptions
 from processors.vlm.types import PageAnswer, PageRequest, StopReason
@@ -20,29 +20,29 @@ log = logging.getLogger(__name__)
 
 
 class ServerEngine:
-    """One server and model. See `types.VlmEngine`."""
+    """The servers of one model. See `types.VlmEngine`."""
 
     def __init__(self, options: VlmOptions):
         self.max_pixels = self.max_pixels_of_money = options.max_pixels
-        self.pages_at_once = options.pages_at_once
-        self.device_name = options.base_url
-        self.made_by = {"model": options.model, "server": options.base_url, "max_pixels": options.max_pixels}
+        self._server = Server(options, "model server", "processors.vlm", slots=options.pages_at_once)
+        self.pages_at_once = options.pages_at_once * len(options.base_urls)
+        self.device_name = self._server.name
+        self.made_by = {"model": options.model, "server": self._server.name, "max_pixels": options.max_pixels}
         self._model = options.model
         self._features = [("response_format", "logprobs"), ("response_format",), ("logprobs",), ()]  # first: best
         self._lock = threading.Lock()  # of `_features`
-        self._server = Server(options, "model server", "processors.vlm", max_connections=options.pages_at_once + 1)
 
     @classmethod
     def load(cls, options: VlmOptions) -> "ServerEngine":
-        """Connect to the server of `options`.
+        """Connect to the servers of `options`.
 
         Raises:
-            Unavailable: it does not respond, or the API key is missing.
+            Unavailable: none responds, or the API key is missing.
         """
         engine = cls(options)
         served = engine._served()
         if served and options.model not in served:
-            log.warning("%s serves %s, not %s; trying it anyway", options.base_url, ", ".join(served), options.model)
+            log.warning("%s serves %s, not %s; trying it anyway", engine.device_name, ", ".join(served), options.model)
         return engine
 
     def close(self) -> None:
@@ -102,7 +102,8 @@ class ServerEngine:
                 raise self._server.unauthorized(response)
             case 404:
                 served = ", ".join(self._served()) or "nothing"
-                raise self._server.model_not_found(f"{self._model} ({error_text(response)}); it serves {served}")
+                what = f"{self._model} ({error_text(response)}); it serves {served}"
+                raise self._server.model_not_found(response, what)
             case 400 | 413 | 422 if _says_too_long(response):
                 return _failed(error_text(response), size, StopReason.NO_ROOM)
         return _failed(f"The model server reported: {response.status_code} {error_text(response)}", size)
@@ -113,17 +114,12 @@ class ServerEngine:
         Raises:
             Unavailable: it is unavailable or overloaded.
         """
-
-        def send(client: httpx2.Client) -> httpx2.Response:
-            try:
-                return client.post("chat/completions", json=body)
-            except httpx2.ReadTimeout as error:
-                raise _NoAnswerInTimeError from error
-
         try:
-            response = self._server.ask(send, lambda response: response.status_code >= _SERVER_ERROR)
-        except _NoAnswerInTimeError:
-            self._server.models()  # raises if it does not respond at all
+            response = self._server.ask(
+                lambda client: client.post("chat/completions", json=body),
+                is_transient=lambda response: response.status_code >= _SERVER_ERROR,
+            )
+        except SlowAnswer:
             return "The model server did not respond in time. Raise `request_timeout`, or lower `max_new_tokens`."
         if response.status_code >= _SERVER_ERROR:
             return f"The model server failed {TRIES} times: {response.status_code} {error_text(response)}"
@@ -139,10 +135,6 @@ class ServerEngine:
             return [model["id"] for model in self._server.models().json()["data"]]
         except (ValueError, LookupError, TypeError):
             return []  # not all servers have such a list
-
-
-class _NoAnswerInTimeError(Exception):
-    """A page takes the server too long."""
 
 
 def _failed(why: str, size: tuple[int, int] | None, reason: StopReason = StopReason.ERROR) -> PageAnswer:

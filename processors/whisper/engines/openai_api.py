@@ -34,14 +34,14 @@ _OWN_NAMES = {each.name for each in fields(Segment)}
 
 
 class ServerEngine(WholePartEngine):
-    """One server and model. See `track.engine.Engine`."""
+    """The servers of one model. See `track.engine.Engine`."""
 
     name = "openai"
     is_elsewhere = True
     knows_english_only = False
 
     def __init__(self, server: Server, model: str):
-        self.device_name = server.url
+        self.device_name = server.name
         self.made_by = {"engine": self.name, "model": model, "server": self.device_name}
         self._server, self._model = server, model
 
@@ -107,7 +107,9 @@ class ServerEngine(WholePartEngine):
             case 401 | 403:
                 return self._server.unauthorized(response)
             case 404:
-                return self._server.model_not_found(f"{self._model}, or does not transcribe ({error_text(response)})")
+                return self._server.model_not_found(
+                    response, f"{self._model}, or does not transcribe ({error_text(response)})"
+                )
         return JobError(
             f"The speech server {self.device_name} rejected the sound: {response.status_code} {error_text(response)}"
         )

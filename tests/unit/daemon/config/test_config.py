@@ -236,7 +236,12 @@ def test_priority_is_a_whole_number_as_in_a_sidecar(table: str, value: str, tmp_
             '[processors.whisper]\ndevice = "gpu"\nbase_url = "localhost"',
             '[processors.whisper] device = "gpu": must be "auto", "cpu", "cuda" or a numbered GPU such as "cuda:0"\n'
             '[processors.whisper] base_url = "localhost": must be an address that begins with http:// or https://, '
-            'such as "http://localhost:8000/v1", without spaces or a user name',
+            'such as "http://localhost:8000/v1", without spaces or a user name, or a list of such addresses',
+        ),
+        (
+            '[processors.vlm]\nengine = "openai"\nbase_url = ["http://a", "b c"]',
+            '[processors.vlm] base_url = "b c": must be an address that begins with http:// or https://, '
+            'such as "http://localhost:8000/v1", without spaces or a user name, or a list of such addresses',
         ),
         ("hooks = 7", 'hooks = 7: must be a list, such as ["txt"]'),
         (
