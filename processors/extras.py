@@ -12,7 +12,7 @@ from pathlib import Path
 LIBRARIES: Mapping[str, tuple[str, ...]] = {  # by extra: the packages to import, as in pyproject.toml
     "speech": ("av", "silero_vad", "torch", "whisper"),
     "vlm": ("huggingface_hub", "torch", "transformers"),
-    "documents": ("kreuzberg",),
+    "documents": ("kreuzberg", "selectolax"),
     "faster-whisper": ("ctranslate2", "faster_whisper"),
     "quantized": ("accelerate", "bitsandbytes"),
 }

@@ -57,6 +57,8 @@ def sniff(path: Path, folder: int | None = None, *, name: str = "") -> Content:
         os.close(handle)
     if not probe:
         return Content(kind=None, media_type="application/x-empty")
+    if media_type == "text/plain" and suffix.lower() in _PAGES and text_types.has_markup(probe):
+        media_type = text_types.WEB_PAGE
     media_type = media_type or BY_SUFFIX.get(suffix.lower(), "application/octet-stream")
     return Content(kind=_kind(media_type), media_type=media_type)
 
@@ -69,6 +71,7 @@ def _read(handle: int, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+_PAGES = (".html", ".htm", ".xhtml")
 _DOCUMENTS = {  # whose text is read
     *(text_types.MAIL, containers.DOCX, containers.XLSX, containers.XLSB, containers.PPTX, containers.ENCRYPTED_OFFICE),
     *("application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint", "application/vnd.ms-outlook"),

@@ -60,6 +60,11 @@ def known_text(probe: bytes) -> str | None:
     return markup or _mail(probe.removeprefix(codecs.BOM_UTF8))
 
 
+def has_markup(probe: bytes) -> bool:
+    """True for text with tags, as a part of a web page has, whose name says that it is one."""
+    return re.search(rb"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", probe, re.I) is not None
+
+
 def _mail(probe: bytes) -> str | None:
     """RFC 5322 header fields up to an empty line, among them some that only mail has."""
     is_mailbox = probe.startswith(b"From ")

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from processors.contract import BadInput
-from processors.text import mail, office, workbook
-from processors.text.document import Document
+from processors import extras
+from processors.contract import BadInput, Unavailable
+from processors.text import html, mail, office, workbook
+from processors.text.document import Document, counted
 from processors.text.encoding import detect, known_codec
 
 log = logging.getLogger(__name__)
@@ -50,11 +51,18 @@ def read(source: Path, media_type: str, document: Document, *, attachments: bool
 
 def read_html(text: str, document: Document) -> None:
     """Write a web page as Markdown: no scripts, styles, comments or hidden elements."""
-    start, end = text.lower().find("<head"), text.lower().find("</head>")
-    body = text[:start] + text[end:] if 0 <= start < end else text  # its title is not on the page
-    office.convert(body.encode("utf-8", "replace"), "text/html", document)
-    if "font-size:0" in text.replace(" ", "").lower():
-        document.review.append("The page contains invisible text (of size 0), which is included.")
+    if missing := extras.why_missing("documents"):
+        raise Unavailable(missing)
+    found = html.find_visible(text)
+    office.convert(found.html.encode("utf-8", "replace"), "text/html", document)
+    if found.is_too_deep:
+        document.review.append(
+            "The page is nested too deeply: the text may contain hidden parts, and lack form fields."
+        )
+    if found.hidden and document.format != MAIL:  # in a mail, no script can show it
+        document.review.append(f"Parts that the page hides were left out ({len(found.hidden)}): {found.excerpt}.")
+    if found.frames:
+        document.review.append(f"The page shows {counted(found.frames, 'other page')}, which inboxd does not fetch.")
 
 
 def decode(content: bytes, document: Document, declared: str | None = None) -> str:

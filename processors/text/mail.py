@@ -8,7 +8,9 @@ from email.header import decode_header, make_header
 from email.message import Message
 from pathlib import Path
 
+from processors import extras
 from processors.contract import BadInput
+from processors.text import html, office
 from processors.text.document import Document
 from processors.text.encoding import detect, known_codec
 
@@ -29,7 +31,10 @@ _SUFFIX = {
     "text/html": ".html",
 }
 _ASCII = ("us-ascii", "ascii", "ansi_x3.4-1968")  # declared by programs that do not know the encoding
-_LEAST_TEXT = 2  # characters of a plain alternative that is worth more than the HTML one
+_LEAST_TEXT = 2  # characters of a plain alternative that has text
+_BLANK = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f"
+_WORD = re.compile(r"\w+")
+_FEW_WORDS, _MOST_MISSING = 3, 0.1  # words, and share of them, that the plain alternative may lack
 
 WriteHtml = Callable[[str, Document], None]
 
@@ -80,9 +85,14 @@ class _MailReader:
             self._read_inner(part, depth)
         elif kind == "multipart/alternative" and not _is_attachment(part):
             self._read_alternative(part, depth)
+        elif kind == "message/delivery-status":
+            self._document.write("".join(str(each) for each in _payload(part)))
         elif part.is_multipart():
             for inner in _payload(part):
                 self._read_part(inner, depth)
+        elif part.get_content_maintype() == "multipart" and not _is_attachment(part):
+            self._report("The parts of the mail are not separated as it declares: its text may be encoded.")
+            self._document.write(self._decoded(part))
         elif _is_attachment(part) or not kind.startswith("text/"):
             self._attach(part)
         else:
@@ -97,22 +107,31 @@ class _MailReader:
             self.read(inner, depth=depth + 1)
 
     def _read_alternative(self, part: Message, depth: int) -> None:
-        """The plain text if there is some, else the last alternative, which is the richest (RFC 2046, 5.1.4)."""
+        """The plain text if it says what the others say, else the last alternative, which is the richest (RFC 2046,
+        5.1.4) and what a mail program shows."""
         inner = list(_payload(part))
-        plain = [each for each in inner if each.get_content_type() == "text/plain"]
-        chosen = next((each for each in plain if len(self._decoded(each).strip()) >= _LEAST_TEXT), None)
-        if chosen is None and inner:
-            chosen = next((each for each in reversed(inner) if each not in plain), inner[-1])
+        chosen = self._alternative(inner)
         if chosen is not None:
             self._read_part(chosen, depth)
         for each in inner:
             if each is not chosen and each.get_content_type() not in ("text/plain", "text/html", "multipart/related"):
                 self._read_part(each, depth)
 
+    def _alternative(self, inner: list[Message]) -> Message | None:
+        plain = [each for each in inner if each.get_content_type() == "text/plain"]
+        texts = {each: text for each in plain if len(text := self._decoded(each).strip(_BLANK)) >= _LEAST_TEXT}
+        page = next((found for each in reversed(inner) if (found := _find_page(each)) is not None), None)
+        for each, text in texts.items():
+            if page is None or not _says_more(html.plain_text(self._decoded(page)), text):
+                return each
+        return next((each for each in reversed(inner) if each not in plain), inner[-1] if inner else None)
+
     def _write(self, part: Message) -> None:
         text = self._decoded(part)
         if part.get_content_type() == "text/html":
             self._write_html(text, self._document)
+        elif part.get_content_type() in ("text/rtf", "text/richtext") and text.startswith("{\\rtf"):
+            office.read_rtf(_bytes(part), self._document)
         else:
             self._document.write(text)
         self._document.write("\n")
@@ -169,6 +188,21 @@ def _not_read(names: list[str], *, is_written: bool) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     where = "They are in the folder attachments of this result" if is_written else "They are only in the mail"
     return f"Attachments were not read: {', '.join(names[:_NAMED])}{more}. {where}: drop those that you need."
+
+
+def _find_page(part: Message) -> Message | None:
+    """The web page of an alternative, which may be the root of a `multipart/related`."""
+    if part.get_content_type() == "text/html" and not extras.missing_libraries("documents"):
+        return part
+    if part.get_content_type() == "multipart/related":
+        return next((found for each in _payload(part) if (found := _find_page(each)) is not None), None)
+    return None
+
+
+def _says_more(page: str, text: str) -> bool:
+    """True if a tenth of the words on the page are not in the plain text, as in "your program shows no HTML"."""
+    words, plain = set(_WORD.findall(page.casefold())), set(_WORD.findall(text.casefold()))
+    return len(words - plain) > max(_FEW_WORDS, _MOST_MISSING * len(words))
 
 
 def _payload(part: Message) -> Iterator[Message]:

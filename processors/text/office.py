@@ -54,7 +54,7 @@ def read(source: Path, media_type: str, document: Document) -> None:
         if media_type.startswith((_OPEN_XML, _OPEN_DOCUMENT, "application/epub")):
             raise BadInput(_DAMAGED)
         if media_type == RTF:
-            _read_rtf(source, document)
+            read_rtf(source.read_bytes(), document)
         else:
             convert(source.read_bytes(), media_type, document)
         return
@@ -74,8 +74,8 @@ def read(source: Path, media_type: str, document: Document) -> None:
     _add_drawn(drawn, text, document)
 
 
-def _read_rtf(source: Path, document: Document) -> None:
-    found = rtf.rewrite(source.read_bytes())
+def read_rtf(content: bytes, document: Document) -> None:
+    found = rtf.rewrite(content)
     convert(found.content, RTF, document)
     if found.pictures:
         document.review.append(_pictures(found.pictures))

@@ -209,3 +209,34 @@ def test_text_of_drawings_is_read_and_charts_are_reported(tmp_path: Path):
     found = read(tmp_path, "book.xlsx", content.getvalue())
     assert "**Text box:** Approved in May" in found.text and "**Chart:** Rent per year" in found.text
     assert "contains 1 chart: only titles and labels were read." in found.review
+
+
+@pytest.mark.parametrize(
+    "plain", [" \n", "\u00a0\u200b", "Your program does not show HTML.", "Dear Ms Marsh:"]
+)
+def test_html_of_a_mail_is_read_if_it_says_more_than_the_plain_text(tmp_path: Path, plain: str):
+    mail = EmailMessage()
+    mail["Subject"], mail["From"] = "x", "a@example.org"
+    mail.set_content(plain)
+    mail.add_alternative("<p>Dear Ms Marsh, invoice 4711 about 86.40 EUR is due on 1 May.</p>", subtype="html")
+    found = read(tmp_path, "mail.eml", mail.as_bytes())
+    assert "invoice 4711 about 86.40 EUR" in found.text and "does not show" not in found.text
+
+
+def test_parts_of_a_mail_that_programs_show_are_read(tmp_path: Path):
+    head = b"From: a@example.org\nSubject: x\nMIME-Version: 1.0\nContent-Type: "
+    parts = {
+        "report": b"multipart/report; boundary=B\n\n--B\n\nText\n--B\nContent-Type: message/delivery-status\n\n"
+        b"Status: 5.1.1\n\n--B--\n",
+        "unbounded": b"multipart/mixed\n\nStatus: 5.1.1\n",
+        "rich": b"text/rtf\n\n{\\rtf1 Status: 5.1.1}",
+    }
+    for name, content in parts.items():
+        (tmp_path / name).mkdir()
+        found = read(tmp_path / name, "mail.eml", head + content)
+        assert "Status: 5.1.1" in found.text and ("not separated" in found.review) is (name == "unbounded")
+
+
+def test_part_of_a_web_page_is_known_by_its_name(tmp_path: Path):
+    found = read(tmp_path, "page.html", b"<p>a &amp; b</p><p style='display:none'>hidden part</p>")
+    assert found.text.strip() == "a & b" and "Parts that the page hides were left out (1): hidden part." in found.review

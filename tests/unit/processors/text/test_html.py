@@ -1,0 +1,58 @@
+"""What a browser shows of a web page, and what it hides."""
+
+import re
+
+import pytest
+
+pytest.importorskip("selectolax", reason="the extra `documents` is not installed")
+
+from processors.text.html import find_visible  # noqa: E402
+
+
+def _shown(page: str) -> list[str]:
+    return re.sub(r"<[^>]*>", " ", find_visible(page).html).split()
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ('<p style="DISPLAY : None !important">x</p>a', "a"),
+        ('<p style="visibility: hidden">x</p>a', "a"),
+        ('<p style="opacity:0">x</p><p style="opacity:0.5">b</p>a', "b a"),
+        ('<p style="mso-hide:all">x</p>a', "a"),
+        ("<style>.h{display:none}</style><p class=h>x</p>a", "a"),
+        ("<style>/* .a */ p , #h > b { color: red; display: none }</style><div id=h>c<b>x</b></div>a", "c a"),
+        ("<style>.h{display:none} .h.open{display:block}</style><p class='h open'>b</p><p class=h>x</p>a", "b a"),
+        ("<style>.h{display:none}</style><p class=h style='display:block'>b</p>a", "b a"),
+        ("<style>.h{display:none!important}</style><p class=h style='display:block'>x</p>a", "a"),
+        ("<style>@media print{p{display:none}} @media (width<9em){b{display:none}}</style><p>p</p><b>b</b>", "p b"),
+        ("<style>@media screen {p{display:none}}</style><p>x</p>a", "a"),
+        ("<style media=print>p{display:none}</style><p>p</p>", "p"),
+        ("<style>p:hover{display:none} p::before{display:none} p:::{display:none}</style><p>p</p>", "p"),
+        ("<style>@import url(a.css); p{display:none}</style><p>x</p>a", "a"),
+        ("<style>.h{display:none}</style><i class=h><b style=opacity:0>x</b></i><template><b class=h>x</template>a", "a"),
+        ("<p hidden>x</p><dialog>x</dialog><dialog open>d</dialog><noscript>x</noscript><!-- x -->a", "d a"),
+        ("<td style='font-size:0'><span style='font-size:14px'>a</span>", "a"),
+        ("<form>a<label>b</label><fieldset><legend>c</legend></fieldset></form><nav>d</nav>", "a b c d"),
+        ("<input type=hidden value=x><input value=a><input type=password value=x><input placeholder=b>", "a b"),
+        ("<input type=checkbox checked>a<input type=radio>b<input type=submit value=c>", "[x] a [ ] b c"),
+        ("<textarea>a</textarea><select><option>x<option selected>b</select>", "a b"),
+        ("<select><option>a<option>x</select>", "a"),
+        ("<svg><title>x</title><path/><text>a</text></svg><math alttext='E=m'><mi>x</mi></math>", "a E=m"),
+        ("<iframe srcdoc='<p>a</p><p hidden>x</p>'></iframe>", "a"),
+        ("<html><head><title>x</title></head><body style='display:none'>a</body></html>", "a"),
+    ],
+)  # fmt: skip
+def test_only_what_a_browser_shows_is_left(page: str, shown: str):
+    assert _shown(page) == shown.split()
+
+
+def test_hidden_parts_and_frames_are_counted():
+    found = find_visible("<style>p{display:none}</style><iframe src=a.html></iframe><p>one<p>two")
+    assert found.hidden == ["one", "two"] and found.frames == 1
+
+
+def test_deeply_nested_page_is_left_unchanged():
+    page = "<div>" * 5000 + "x"
+    assert find_visible(page).html == page and find_visible(page).is_too_deep
+    assert not find_visible("<p>a" * 5000 + "<div></div>" * 5000).is_too_deep
