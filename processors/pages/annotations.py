@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pypdfium2.raw import FPDF_ANNOTATION
 
 _HIDDEN_FLAGS = 2 | 32  # Hidden, NoView (ISO 32000-1, table 165)
+_PUSH_BUTTON = 1 << 16  # of the flags of a field (ISO 32000-1, table 226)
 _TINY = 0.02  # pixels per point
 _LONGEST_COMMENT = 100  # characters of a comment in the review
 
@@ -71,11 +72,8 @@ def _find(pdf: "PdfDocument", page: "PdfPage") -> Annotations:
 def _check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> CheckBox | None:
     from pypdfium2 import raw
 
-    if pdf.formenv is None:
-        return None
-    kind = raw.FPDFAnnot_GetFormFieldType(pdf.formenv, annotation)
     rectangle = raw.FS_RECTF()
-    if kind not in (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON):
+    if not _is_check_box(pdf, annotation):
         return None
     if not raw.FPDFAnnot_GetRect(annotation, rectangle) or rectangle.right <= rectangle.left:
         return None
@@ -85,12 +83,25 @@ def _check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> CheckBox | 
     )
 
 
+def _is_check_box(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> bool:
+    from pypdfium2 import raw
+
+    if pdf.formenv is not None:
+        kind = raw.FPDFAnnot_GetFormFieldType(pdf.formenv, annotation)
+        return kind in (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON)
+    flags = ctypes.c_float()  # of a field that no form lists
+    raw.FPDFAnnot_GetNumberValue(annotation, b"Ff", flags)
+    return _text(annotation, b"FT") == "Btn" and not int(flags.value) & _PUSH_BUTTON
+
+
 def _is_checked(pdf: "PdfDocument", annotation: "FPDF_ANNOTATION") -> bool:
     """True if the drawn appearance is checked; without a state, if the field's value is."""
     from pypdfium2 import raw
 
     state = _text(annotation, b"AS")
-    return state != "Off" if state else bool(raw.FPDFAnnot_IsChecked(pdf.formenv, annotation))
+    if state or pdf.formenv is None:
+        return (state or _text(annotation, b"V")) not in ("", "Off")
+    return bool(raw.FPDFAnnot_IsChecked(pdf.formenv, annotation))
 
 
 def _missing(annotation: "FPDF_ANNOTATION", subtype: int) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from processors.contract import BadInput
 from processors.pages.annotations import Annotations, flatten
 from processors.pages.attachments import find_warnings
+from processors.pages.mirrored import WARNING, turn_over
 from processors.pages.page import Page, is_thin, reduce, reduction_factor, refuse_too_many
 
 if TYPE_CHECKING:
@@ -80,8 +82,10 @@ class _PdfPages:
 
         try:
             page, annotations = flatten(self._pdf, number - 1)
+            page, was_mirrored = turn_over(self._pdf, page, number - 1)
             try:
-                return self._render(page, number, annotations)
+                read = self._render(page, number, annotations)
+                return replace(read, warnings=(WARNING, *read.warnings)) if was_mirrored else read
             finally:
                 page.close()
         except pypdfium2.PdfiumError as error:

@@ -108,14 +108,15 @@ def check_box(name: str, state: str, y: int, kind: str = "") -> bytes:
     ).encode()
 
 
+@pytest.mark.parametrize("has_form", [True, False])
 @pytest.mark.parametrize("kind", ["", "/Ff 49152"], ids=["check boxes", "radio buttons"])
 @pytest.mark.parametrize("mark", ["2 2 m 10 10 l 2 10 m 10 2 l S", "BT /ZaDb 10 Tf 2 2 Td (4) Tj ET"])
-def test_ticked_box_is_marked(read, kind: str, mark: str):
+def test_ticked_box_is_marked(read, kind: str, mark: str, has_form: bool):
     boxes = check_box("a", "Off", 698, kind), check_box("b", "Yes", 678, kind)
     frame = "q 1 w 0 0 12 12 re S "
     dingbats = b"/ZaDb << /Type /Font /Subtype /Type1 /BaseFont /ZapfDingbats >> /F1 "
     drawn = [form(frame + each, 12, 12).replace(b"/F1 ", dingbats) for each in (f"{mark} Q", "Q")]
-    catalog = b"/AcroForm << /Fields [6 0 R 7 0 R] >>"
+    catalog = b"/AcroForm << /Fields [6 0 R 7 0 R] >>" if has_form else b""
     content = show("I smoke", 80, 700) + show("I do not smoke", 80, 680)
     text, review = read(one_page(content, *boxes, *drawn, catalog=catalog, page=b"/Annots [6 0 R 7 0 R]"))
     assert text.splitlines() == ["[ ] I smoke", "[x] I do not smoke"] and review == ()
@@ -186,6 +187,23 @@ def test_short_text_layer_is_used(read):
 def test_text_of_a_rotated_page_is_read(read):
     rotated = "BT /F1 12 Tf 0 1 -1 0 100 60 Tm (Open words of the page) Tj ET"
     assert read(one_page(rotated, page=b"/Rotate 90"))[0] == "Open words of the page\n"
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("matrix", ["-1 0 0 1 612 0", "1 0 0 -1 0 792"], ids=["left to right", "upside down"])
+def test_mirrored_page_is_turned_over(read, matrix: str, rotation: int):
+    lines = "".join(show(line, 60, 500 - 20 * number) for number, line in enumerate(LINES))
+    turn = {0: "1 0 0 1 0 0", 90: "0 1 -1 0 612 0", 180: "-1 0 0 -1 612 792", 270: "0 -1 1 0 0 792"}[rotation]
+    content = f"q {turn} cm {matrix} cm {lines} Q"
+    text, review = read(one_page(content, page=b"/Rotate %d" % rotation))
+    assert text.splitlines() == list(LINES)
+    assert review == ("page 1: the text is mirrored on the page; inboxd read it as in a mirror",)
+
+
+def test_mirrored_words_on_an_upright_page_change_nothing(read):
+    content = "".join(show(line, 60, 740 - 20 * number) for number, line in enumerate(LINES))
+    text, review = read(one_page(f"{content} q -1 0 0 1 612 0 cm {show('PROOF', 60, 500)} Q"))
+    assert text.split() == [*" ".join(LINES).split(), "PROOF"] and review == ()
 
 
 def test_empty_page_is_reported_without_ocr(read):

@@ -211,9 +211,7 @@ def test_text_of_drawings_is_read_and_charts_are_reported(tmp_path: Path):
     assert "contains 1 chart: only titles and labels were read." in found.review
 
 
-@pytest.mark.parametrize(
-    "plain", [" \n", "\u00a0\u200b", "Your program does not show HTML.", "Dear Ms Marsh:"]
-)
+@pytest.mark.parametrize("plain", [" \n", "\u00a0\u200b", "Your program does not show HTML.", "Dear Ms Marsh:"])
 def test_html_of_a_mail_is_read_if_it_says_more_than_the_plain_text(tmp_path: Path, plain: str):
     mail = EmailMessage()
     mail["Subject"], mail["From"] = "x", "a@example.org"
