@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import jobs, layouts, maintenance, models, run, service, setup, submit, web
+from daemon.cli import jobs, layouts, maintenance, models, run, search, service, setup, submit, web
 from daemon.core.errors import InboxdError
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ config_app = typer.Typer(help="Check and show the settings.", no_args_is_help=Tr
 _CLICK_USAGE = 2
 _GROUPS: Mapping[str, Sequence[Callable[..., None]]] = {  # the sections of `inboxd --help`, in order
     "Work": (run.run, run.process, submit.submit, web.web),
-    "Look": (service.status, jobs.jobs, jobs.show, service.watch, service.recipes, maintenance.metrics),
+    "Look": (service.status, jobs.jobs, jobs.show, search.search, service.watch, service.recipes, maintenance.metrics),
     "Steer": (
         *(jobs.retry, jobs.cancel, jobs.reviewed),
         *(service.pause, service.resume, service.unload, service.reload),

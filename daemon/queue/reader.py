@@ -156,6 +156,14 @@ class JobLog:
         """The rows of several jobs; of one that does not exist, none."""
         return self._all(f"SELECT * FROM job_log WHERE id IN ({', '.join('?' * len(ids))})", *ids)
 
+    def some_paged(self, ids: Sequence[str]) -> list[PagedRow]:
+        """The same with their place in the order."""
+        return self._all(
+            "SELECT job_log.*, jobs.received_at AS received_us FROM job_log JOIN jobs ON jobs.id = job_log.id "
+            f"WHERE job_log.id IN ({', '.join('?' * len(ids))})",
+            *ids,
+        )
+
     def tallies(self) -> dict[str, int]:
         """How many jobs there are by what a list distinguishes: "all", "review" (still to be done), "working",
         "waiting", "failed", "done". Counted by indexes, because most jobs are done."""

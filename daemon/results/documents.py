@@ -3,6 +3,7 @@
 People edit results: a file that does not fit a kind is not shown as one.
 """
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -148,6 +149,13 @@ class TextPage(_Part):
     error: str | None = None
     lines: list[Line]
 
+    def numbered_lines(self) -> Iterator[list[tuple[int | None, Piece]]]:
+        """The pieces of each line; those with a box are numbered throughout the page."""
+        numbers = itertools.count(1)
+        for line in self.lines:
+            pieces = line.pieces or [Piece(text=line.text)]
+            yield [(next(numbers) if piece.box else None, piece) for piece in pieces]
+
 
 class TextPages(_Part):
     """NAME.json of OCR."""
@@ -204,17 +212,22 @@ class Transcript(_Part):
             yield current
 
 
+def anchor_of_second(seconds: float) -> str:
+    """The place of a segment in the page of a transcript."""
+    return f"at-{round(seconds * 1000)}"
+
+
 Document = Statement | Receipt | Invoice | TextPages | Transcript
 _MODELS: Sequence[type[Document]] = (Statement, Transcript, Receipt, Invoice, TextPages)
 
 
-def load(result: Result) -> Document | None:
-    """The document of a result; None: it has none of a known kind."""
+def load(result: Result, *, most_bytes: int = _MAX_BYTES) -> Document | None:
+    """The document of a result; None: it has none of a known kind, or only a larger one."""
     for file in result.files:
         path = PurePosixPath(file.name)
         if path.suffix != ".json" or path.name in ("result.json", "error.json") or ".pages." in path.name:
             continue
-        if (content := _read(result, file, _MAX_BYTES)) is None:
+        if (content := _read(result, file, most_bytes)) is None:
             continue
         try:
             data = from_json(content, allow_inf_nan=False)
@@ -228,14 +241,14 @@ def load(result: Result) -> Document | None:
     return None
 
 
-def load_text(result: Result) -> str | None:
-    """The text of a result for people: its Markdown or plain text file."""
+def load_text(result: Result, *, most_bytes: int = _MAX_TEXT_BYTES) -> str | None:
+    """The text of a result for people: its plain text or Markdown file."""
     names = {PurePosixPath(file.name).suffix: file for file in reversed(result.files)}
     for suffix in (".txt", ".md"):
         file = names.get(suffix)
         if file is None or file.name == "error.txt":
             continue
-        content = _read(result, file, _MAX_TEXT_BYTES)
+        content = _read(result, file, most_bytes)
         if content is not None:
             return content.decode("utf-8", "replace")
     return None

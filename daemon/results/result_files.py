@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from daemon.config.settings import Settings
 from daemon.core import durable, names
 from daemon.core.errors import InboxdError, StoreError
 from daemon.files import beneath, result_reader
@@ -68,7 +68,16 @@ class Result:
         return _open(*self.original)
 
 
-def find(row: JobRow, settings: Settings) -> Result | None:
+class Folders(Protocol):
+    """The folders of one daemon, as its settings name them."""
+
+    @property
+    def outbox(self) -> Path: ...
+    @property
+    def state(self) -> Path: ...
+
+
+def find(row: JobRow, folders: Folders) -> Result | None:
     """The result of a job; None: there is none yet, or it is no longer there.
 
     Raises:
@@ -77,10 +86,10 @@ def find(row: JobRow, settings: Settings) -> Result | None:
     path = row["result_path"]
     if not path or not names.is_safe_relative(path):
         return None
-    folder = settings.outbox / path
+    folder = folders.outbox / path
     documents = (_RESULT,) if row["state"] == "done" else ERROR_DOCUMENTS
     try:
-        facts = result_reader.read(folder / documents[0], root=settings.outbox).facts
+        facts = result_reader.read(folder / documents[0], root=folders.outbox).facts
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -89,11 +98,11 @@ def find(row: JobRow, settings: Settings) -> Result | None:
         return None
     extra = [ResultFile(name=name, size_bytes=None, sha256=None) for name in documents]
     return Result(
-        root=settings.outbox,
+        root=folders.outbox,
         folder=folder,
         facts=facts,
         files=[*_listed(facts.get("files")), *extra],
-        original=_original(facts.get("original"), folder, settings),
+        original=_original(facts.get("original"), folder, folders),
     )
 
 
@@ -123,14 +132,14 @@ def is_unicode(value: object) -> bool:
     return True
 
 
-def _original(where: object, folder: Path, settings: Settings) -> tuple[Path, Path] | None:
+def _original(where: object, folder: Path, folders: Folders) -> tuple[Path, Path] | None:
     """The trusted folder above the original, and its path."""
     path = where.get("path") if isinstance(where, dict) else None
     if not isinstance(path, str):
         return None
-    root, home = settings.outbox, folder
+    root, home = folders.outbox, folder
     if path.startswith(_ARCHIVE):
-        root = home = settings.state / "archive"
+        root = home = folders.state / "archive"
         path = path.removeprefix(_ARCHIVE)
     return (root, home / path) if path and names.is_safe_relative(path) else None
 

@@ -8,6 +8,7 @@ from daemon.core import messages
 from daemon.core.errors import StartOver, StorageError
 from daemon.publishing import result_documents
 from daemon.recovery.retention import Removal
+from daemon.search import child, index
 from daemon.server import schedule
 from daemon.server.app import App
 from daemon.telemetry import totals
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _DAY_US = 24 * 3600 * 1_000_000
 _PRUNE_SECONDS = 0.02  # in one turn of the loop
+_SLOWEST_BYTES = 2**62  # the thread of the background that only the largest files use: see `Background`
 
 
 class Tasks:
@@ -61,12 +63,19 @@ class Tasks:
             try:
                 if (removal := next(self._removals, None)) is None:
                     self._removals = None
+                    self._sweep_search_index()
                 else:
                     self._app.retention.remove(removal)
                     _log_removal(removal)
             except (OSError, StorageError):
                 self._removals = None  # until the next night
                 raise
+
+    def _sweep_search_index(self) -> None:
+        """Remove what no longer exists from the index of `inboxd search`, if there is one."""
+        settings = self._app.settings.value
+        if (settings.state / index.NAME).exists():
+            self._app.background.run(lambda: child.sweep(settings), lambda _: None, size_bytes=_SLOWEST_BYTES)
 
     def on_backup(self, backup: messages.BackedUp) -> None:
         """Record how the nightly check and backup of the job log ended.

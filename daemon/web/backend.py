@@ -10,13 +10,14 @@ from pydantic import JsonValue
 from starlette.requests import HTTPConnection
 
 from daemon.config.settings import Settings
-from daemon.core.errors import NotRunning
+from daemon.core.errors import NotRunning, UsageError
 from daemon.queue.reader import JobLog
 from daemon.server import api, client
 from daemon.web.auth import Access
 from daemon.web.errors import WebError
 from daemon.web.events import EventHub
 from daemon.web.previews import Previews
+from daemon.web.searches import Searches
 from daemon.web.uploads import Receiver, Upload
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class Backend:
         self.access = Access(settings)
         self.receiver = Receiver(settings)
         self.previews = Previews(settings)
+        self.searches = Searches(settings)
         self.events = EventHub(self)
         self._to_daemon = CapacityLimiter(_CONNECTIONS)
 
@@ -62,6 +64,13 @@ class Backend:
                 return query(log)
 
         return await to_thread.run_sync(run)
+
+    async def reviews(self) -> int:
+        """How many results still need a review; 0 while there is no job log."""
+        try:
+            return (await self.read(lambda log: log.tallies()))["review"]
+        except UsageError:
+            return 0
 
     async def ask(self, command: api.Command, reply: type[R], *, seconds: float = _ANSWER_SECONDS) -> R:
         """Send a command to the daemon.

@@ -114,11 +114,10 @@ def _text_pages(document: documents.TextPages, page: int) -> dict[str, object]:
         return {}
     lines: list[list[ShownPiece]] = []
     boxes: list[PageBox] = []
-    for line in found.lines:
+    for line in found.numbered_lines():
         pieces = []
-        for piece in line.pieces or [documents.Piece(text=line.text)]:
+        for number, piece in line:
             is_uncertain = piece.confidence is not None and piece.confidence < documents.UNCERTAIN_PIECE
-            number = len(boxes) + 1 if piece.box else None
             if number is not None:
                 points = " ".join(f"{x / found.width:.5f},{y / found.height:.5f}" for x, y in piece.box)
                 boxes.append(PageBox(number=number, points=points, is_flagged=is_uncertain))
@@ -132,7 +131,8 @@ def _text_pages(document: documents.TextPages, page: int) -> dict[str, object]:
 
 def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, object]:
     speakers = sorted({segment.channel for segment in document.segments if segment.channel})
-    paragraphs = [_paragraph(segments, formats) for segments in document.paragraphs()]
+    anchors: set[str] = set()
+    paragraphs = [_paragraph(segments, formats, anchors) for segments in document.paragraphs()]
     paragraphs += [_gap(gap) for gap in (*document.gaps, *document.passed_over)]
     lanes = [
         {
@@ -152,14 +152,26 @@ def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, o
     }
 
 
-def _paragraph(segments: Sequence[documents.Segment], formats: Formats) -> dict[str, object]:
+def _paragraph(segments: Sequence[documents.Segment], formats: Formats, anchors: set[str]) -> dict[str, object]:
+    """`anchors`: those of earlier paragraphs; gains its own."""
     return {
         "start": segments[0].start,
         "clock": clock_of(segments[0].start),
         "speaker": segments[0].channel,
         "is_gap": False,
-        "parts": [{"start": each.start, "words": _words(each, formats)} for each in segments],
+        "parts": [
+            {"start": each.start, "anchor": _anchor(each, anchors), "words": _words(each, formats)} for each in segments
+        ],
     }
+
+
+def _anchor(segment: documents.Segment, anchors: set[str]) -> str:
+    """The anchor of the first segment that starts at its second; "" for another."""
+    anchor = documents.anchor_of_second(segment.start)
+    if anchor in anchors:
+        return ""
+    anchors.add(anchor)
+    return anchor
 
 
 def _gap(gap: documents.Gap) -> dict[str, object]:
@@ -170,7 +182,7 @@ def _gap(gap: documents.Gap) -> dict[str, object]:
         "clock": clock_of(gap.start),
         "speaker": None,
         "is_gap": True,
-        "parts": [{"start": gap.start, "words": words}],
+        "parts": [{"start": gap.start, "anchor": "", "words": words}],
     }
 
 

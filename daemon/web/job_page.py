@@ -42,7 +42,7 @@ async def job_page(request: Request) -> Response:
     status = await status_of(backend)
     around = {
         "tab": "jobs",
-        "reviews": (await backend.read(lambda log: log.tallies()))["review"],
+        "reviews": await backend.reviews(),
         "available": status is not None,
         "closed": status.closed if status else None,
     }

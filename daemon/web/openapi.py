@@ -38,6 +38,11 @@ _QUERIES: dict[str, dict[str, Schema]] = {  # by function: its query parameters
         "limit": {"type": "integer", "minimum": 1, "maximum": 500},
     },
     "show_job": _WAIT,
+    "search": {
+        "q": {"type": "string", "description": 'words, a "phrase", or the start of a word: bal*'},
+        "before": {"type": "string", "description": "`next` of the previous page"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+    },
     "upload_form": _WAIT,
     "upload_file": {**_WAIT, **_ORDER, "upload": {"type": "string", "format": "uuid"}},
     "upload_offset": {"upload": {"type": "string", "format": "uuid"}},

@@ -38,6 +38,16 @@ def test_upload_becomes_a_result(web: WebProcess, place: Place):
     place.verify()
 
 
+def test_text_of_new_results_is_found(web: WebProcess):
+    def files(words: str) -> list[str]:
+        return [each["file"] for each in web.get("/api/v1/search", q=words)["results"]]
+
+    web.upload("first.txt", "common words", wait=30)
+    wait_for(lambda: files("common") == ["first.txt"], "the first result in the index")
+    web.upload("second.txt", "common news", wait=30)
+    wait_for(lambda: files("common") == ["second.txt", "first.txt"], "the second result in the index")
+
+
 def test_form_uploads_several_files_with_options(web: WebProcess):
     files = [("file", ("a.txt", b"a")), ("file", ("../b.txt", b"b")), ("file", ("c.txt", b"c"))]
     answer = web.client.post("/api/v1/files?wait=30", files=files, data={"folder": "x", "priority": "5"})

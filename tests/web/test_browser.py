@@ -17,7 +17,7 @@ AXE = Path(__file__).parent / "axe" / "axe.min.js"
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 PHONE = {"viewport": {"width": 360, "height": 800}, "is_mobile": True, "has_touch": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
-PATHS = ["/", "/system", "/?state=review", "/login", *RESULTS]
+PATHS = ["/", "/system", "/search", "/search?q=pike", "/?state=review", "/login", *RESULTS]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -123,6 +123,28 @@ def test_transcript_follows_the_sound(open_page: OpenPage, results: dict[str, st
     page.locator(".say span[data-t]").nth(1).click()
     expect(page.locator(".say span[data-t]").nth(1)).to_have_attribute("aria-current", "true")
     assert page.evaluate(f"{player}.currentTime") >= 2
+
+
+def test_search_leads_to_the_second_of_the_recording(open_page: OpenPage, results: dict[str, str]):
+    page = open_page()
+    page.locator("nav a", has_text="Search").click()
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("gudenburg")
+    page.keyboard.press("Enter")
+    hit = page.locator(".found li li a")
+    expect(hit).to_have_text("0:02")
+    hit.click()
+    page.locator("html[data-ready]").wait_for()
+    expect(page.locator("#at-2000")).to_be_in_viewport()
+    wait_for(lambda: page.evaluate("document.getElementById('au').currentTime") == 2, "the second")
+
+
+def test_search_leads_to_the_row_and_its_box(open_page: OpenPage, results: dict[str, str]):
+    page = open_page("/search?q=pike+10.38")
+    expect(page.locator(".found mark").first).to_have_text("Pike")
+    page.locator(".found li li a").first.click()
+    page.wait_for_url(f"**{results['statement']}#r2")
+    expect(page.locator("#r2")).to_be_in_viewport()
 
 
 def test_download_has_the_name_of_the_file(open_page: OpenPage, results: dict[str, str]):

@@ -48,6 +48,13 @@ function setUpPlayer() {
   const player = $('#au'), spoken = all('.say span[data-t]');
   if (!player) return;
   let scrolledAt = 0;
+  const start = () => { // a link to a place in the recording
+    const place = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    const at = place && (place.dataset.t ?? $('[data-t]', place)?.dataset.t);
+    if (at !== undefined && at !== null && at !== false) player.currentTime = Number(at);
+  };
+  start();
+  addEventListener('hashchange', start);
   addEventListener('wheel', () => { scrolledAt = Date.now(); }, { passive: true });
   addEventListener('click', (event) => {
     const place = event.target.closest?.('[data-t]');

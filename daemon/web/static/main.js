@@ -24,7 +24,7 @@ addEventListener('keydown', (event) => {
   const rows = () => all('.job a, .rows a, .say > a');
   const action = {
     j: () => step(rows(), 1), k: () => step(rows(), -1), f: () => step(all('.mark a, .say.look-p > a'), 1),
-    '/': () => $('#q')?.focus(), u: () => ($('#f') ? $('#f').focus() : location.assign(`${base}/#add`)),
+    '/': () => ($('#q') ? $('#q').focus() : location.assign(`${base}/search`)), u: () => ($('#f') ? $('#f').focus() : location.assign(`${base}/#add`)),
     r: () => $('#reviewed')?.focus(), Escape: () => $('.crumb a')?.click(),
     ' ': player && event.target === document.body ? () => (player.paused ? player.play() : player.pause()) : null,
   }[event.key];
