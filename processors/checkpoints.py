@@ -27,7 +27,7 @@ class Checkpoints:
     """
 
     def __init__(self, work: Work, made_by: Mapping[str, object]):
-        self._folder = None if work.checkpoints is None else work.checkpoints / _fingerprint(work, made_by)
+        self._folder = None if work.checkpoints is None else work.checkpoints / fingerprint(work, made_by)
         if work.checkpoints is not None and work.checkpoints.is_dir():
             for other in work.checkpoints.iterdir():
                 if other != self._folder:
@@ -60,7 +60,8 @@ class Checkpoints:
                 scratch.unlink(missing_ok=True)
 
 
-def _fingerprint(work: Work, made_by: Mapping[str, object]) -> str:
+def fingerprint(work: Work, made_by: Mapping[str, object]) -> str:
+    """A name for all that a checkpoint depends on: see `Checkpoints`."""
     facts = work.source.stat()
     sidecars = {name: path.read_bytes().hex() for name, path in work.sidecars.items()}
     made_from = [facts.st_size, facts.st_mtime_ns, work.options.model_dump(mode="json"), sidecars, dict(made_by)]

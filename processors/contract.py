@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from processors.quantities import Memory, Seconds, parse_size
 
@@ -19,6 +19,7 @@ MAX_PIXELS = 50_000_000  # maximum that a recipe may request for a page: A4 at 6
 MAX_THREADS = 1024
 DEVICES = '"auto", "cpu", "cuda" or a numbered GPU such as "cuda:0"'  # valid values of `device`, for messages
 MAX_AT_ONCE = 1024  # jobs, pages or windows in one batch
+MAX_STEPS = 8  # recipes that follow another
 
 
 class Kind(StrEnum):
@@ -99,6 +100,11 @@ class Options(BaseModel):
         return self.model_dump(mode="json", exclude=_NOT_LOADED)
 
 
+def split_list(value: object) -> object:
+    """Split "a, b" into a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 class RecipeOptions(BaseModel):
     """Options of one recipe, `[recipes.NAME]` in config.toml beside `processor`; subclass to add your own.
 
@@ -109,8 +115,25 @@ class RecipeOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     only_in_config: ClassVar[frozenset[str]] = frozenset()
 
+    # recipes that process the text of the result next; their files lie beside it
+    then: Annotated[tuple[str, ...], BeforeValidator(split_list), Field(max_length=MAX_STEPS)] = ()
+
 
 # ---------------------------------------------------------------------------------------------- the work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A recipe that processes the text of a job's result: one of `RecipeOptions.then`. See `processors.steps`."""
+
+    recipe: str
+    processor: str
+    options: Mapping[str, object]  # Options.load_options()
+    recipe_options: Mapping[str, object]
+    python: str | None  # interpreter of the processor's environment; None: the daemon's own
+    timeout: float  # seconds without progress
+    wants_prompt: bool  # the file's NAME.prompt is for this recipe
+    why_not: str = ""  # why it cannot run now; "": it can
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +152,8 @@ class Work:
     sidecars: Mapping[str, Path] = field(default_factory=dict)  # {"prompt": path of NAME.prompt, "password": …}
     checkpoints: Path | None = None  # folder that may not exist yet, see `processors.checkpoints`; None: save none
     layouts: Path | None = None  # folder that all jobs share, see `processors.statements.layouts`; None: remember none
+    then: tuple[Step, ...] = ()  # what follows; the text for it is the first output that ends in .md, or else .txt
+    is_last_attempt: bool = True  # a failure would not be retried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +272,11 @@ class Processor(ABC):
     def wants_prompt(cls, recipe: RecipeOptions) -> bool:
         """True if a file must wait for its NAME.prompt."""
         return False
+
+    @classmethod
+    def takes_text(cls, recipe: RecipeOptions) -> bool:
+        """True if `then` of another recipe may name this one: it processes texts."""
+        return Kind.TEXT in cls.kinds
 
     @classmethod
     def memory_needed(cls, options: _Options, models: Path) -> int:

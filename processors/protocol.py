@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter
 from typing_extensions import TypedDict  # that of typing, which pydantic accepts only from Python 3.12 on
 
 from processors import wellformed
-from processors.contract import FailureKind, Kind, RecipeOptions, Work, WorkProgress
+from processors.contract import FailureKind, Kind, RecipeOptions, Step, Work, WorkProgress
 
 LINE_BYTES = 16 * 1024 * 1024  # the longest valid message
 _WORDS = 4000  # maximum characters of a text for people
@@ -205,6 +205,8 @@ def work_to_wire(work: Work) -> dict[str, object]:
         "layouts": None if work.layouts is None else str(work.layouts),
         "options": work.options.model_dump(mode="json"),
         "sidecars": {name: str(path) for name, path in work.sidecars.items()},
+        "then": [asdict(step) for step in work.then],
+        "is_last_attempt": work.is_last_attempt,
     }
 
 
@@ -222,6 +224,8 @@ def work_from_wire(fields: Mapping[str, Any], recipe: type[RecipeOptions]) -> Wo
         layouts=None if fields["layouts"] is None else Path(fields["layouts"]),
         options=recipe.model_validate(fields["options"]),
         sidecars={name: _for_children(path) for name, path in fields["sidecars"].items()},
+        then=tuple(Step(**step) for step in fields.get("then", ())),
+        is_last_attempt=fields.get("is_last_attempt", True),
     )
 
 

@@ -10,9 +10,9 @@ import errno
 import hashlib
 import logging
 import os
-import select
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterable
@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from processors import contract, protocol, registry
+from processors.line_reader import LineReader
+from processors.steps.runner import Steps, first_of
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOOK = "See the log (journalctl -u inboxd)."
 _TRACE_CHARACTERS = 3000
-_CHUNK_BYTES = 64 * 1024
+_STEP_SECONDS = 0.1  # between two looks for more jobs while steps run
 _NO_FAULT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 
 
@@ -40,7 +42,7 @@ def main() -> None:
 class Worker:
     """One processor, and the two pipes to the daemon."""
 
-    def __init__(self, processor: type[contract.Processor], lines_in: "LineReader", messages_out: BinaryIO):
+    def __init__(self, processor: type[contract.Processor], lines_in: LineReader, messages_out: BinaryIO):
         self._processor = processor()
         self._processor.poll_new_jobs = self._poll_new_jobs
         self._in = lines_in
@@ -48,6 +50,8 @@ class Worker:
         self._progress = contract.Progress(self._send)
         self._open: dict[str, contract.Work] = {}  # jobs without an outcome yet
         self._batches = 0  # that these jobs arrived in
+        self._sending = threading.Lock()  # of `_out`: the thread of the steps sends, too
+        self._steps = Steps(self._report, lambda error, work: _describe(error, [work]), self._progress)
 
     def serve(self) -> None:
         """Serve until stdin closes. A failed job raises nothing; a failed load is reported and ends the worker."""
@@ -59,13 +63,15 @@ class Worker:
                 case protocol.Batch() as batch:
                     if not self._process(self._accept(batch)):
                         return
+        self._steps.close()
         self._processor.unload()
 
     def _accept(self, batch: protocol.Batch) -> list[contract.Work]:
+        """The jobs of a batch for the processor; of others the first result is saved, and their steps start."""
         self._batches += 1
-        works = [work for fields in batch.works if (work := self._work(fields))]
+        works = [work for fields in batch.works if (work := self._work(fields)) and not self._steps.resume(work)]
         self._open |= {work.job: work for work in works}
-        return works
+        return [first_of(work) for work in works]
 
     def _work(self, fields: dict[str, Any]) -> contract.Work | None:
         """Decode one job of a batch. If its options are invalid, report that and return None."""
@@ -103,6 +109,7 @@ class Worker:
             logging.exception("%s could not be loaded", self._processor.name)
             self._send(protocol.LoadFailed(kind=kind, message=protocol.cut(message)))
             return False
+        self._steps.use(loaded, Path(load.models))
         self._send(
             protocol.WorkerLoaded(
                 engine=loaded.engine,
@@ -115,25 +122,38 @@ class Worker:
         return True
 
     def _process(self, works: list[contract.Work]) -> bool:
-        """Process a batch. False: this process can do no more work. BatchDone is then not sent, so that the daemon
-        sends no other batch before the process exits."""
+        """Process a batch, and the jobs that arrive while their steps run. False: this process can do no more work.
+        BatchDone is then not sent, so that the daemon sends no other batch before the process exits."""
+        can_go_on = self._process_now(works)
+        while not self._steps.wait(_STEP_SECONDS):
+            if can_go_on and (works := self._poll_new_jobs()):
+                can_go_on = self._process_now(works)
+        for _ in range(self._batches if can_go_on else 0):
+            self._send(protocol.BatchDone())
+        self._batches = 0
+        return can_go_on
+
+    def _process_now(self, works: list[contract.Work]) -> bool:
+        """Process jobs; False: this process can do no more work."""
+        if not works:
+            return True
         started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
                 if isinstance(outcome, Exception) and contract.is_device_lost(outcome):
                     raise outcome
-                del self._open[work.job]
+                work = self._open.pop(work.job)
                 seconds, started = time.monotonic() - started, time.monotonic()
-                self._report(work, outcome, seconds)
+                if work.then and isinstance(outcome, contract.Finished):
+                    self._steps.start(work, outcome, seconds)
+                else:
+                    self._report(work, outcome, seconds)
         except Exception as error:
             self._fail_all(*_describe(error, self._open.values()), _trace(error))
             if contract.is_device_lost(error):
                 logging.error("%s lost its device and exits", self._processor.name)
                 return False
         self._fail_all(contract.FailureKind.ERROR, f"The processor {self._processor.name} returned no outcome.")
-        for _ in range(self._batches):
-            self._send(protocol.BatchDone())
-        self._batches = 0
         return True
 
     def _report(self, work: contract.Work, outcome: contract.Outcome | Exception, seconds: float) -> None:
@@ -141,7 +161,7 @@ class Worker:
             self._fail(work, *_describe(outcome, [work]), _trace(outcome), is_its_own=True)
             return
         if isinstance(outcome, contract.Failed):
-            self._fail(work, outcome.kind, outcome.message)
+            self._fail(work, outcome.kind, outcome.message, is_its_own=bool(work.then))
             return
         try:
             line = protocol.encode(self._finished(work, outcome, seconds))
@@ -206,31 +226,9 @@ class Worker:
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
-        while rest:
-            rest = rest[self._out.write(rest) :]
-
-
-class LineReader:
-    """Reads lines from a descriptor, blocking or not."""
-
-    def __init__(self, descriptor: int):
-        self._descriptor = descriptor
-        self._buffer = bytearray()  # read, but not returned yet
-
-    def next(self, *, wait: bool) -> bytes | None:
-        """Return the next line. None at the end, or if `wait` is false and no complete line has arrived."""
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if not wait and not select.select([self._descriptor], [], [], 0)[0]:
-                return None
-            chunk = os.read(self._descriptor, _CHUNK_BYTES)
-            if not chunk:
-                return None
-            self._buffer += chunk
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        return line
+        with self._sending:
+            while rest:
+                rest = rest[self._out.write(rest) :]
 
 
 def _finalize_output(outputs: Path, name: str) -> protocol.OutputFile:

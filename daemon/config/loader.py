@@ -8,13 +8,13 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from daemon.config import toml
 from daemon.config.schema import File, FolderTable, InboxTable, check_line
-from daemon.config.settings import Folder, Recipe, Settings
+from daemon.config.settings import Folder, Recipe, Settings, why_not_then
 from daemon.config.toml import has_controls, key_literal, literal, walk
 from daemon.config.validation import FIX, Mistakes, nearest, validate
 from daemon.core.errors import ConfigError
@@ -33,6 +33,7 @@ BUILT_IN_RECIPES: Mapping[str, Mapping[str, object]] = {
     "read": {"processor": "vlm", "task": "read"},
     "describe": {"processor": "vlm", "task": "describe"},
     "summarize": {"processor": "vlm", "task": "summarize"},
+    "minutes": {"processor": "vlm", "task": "minutes"},
     "ask": {"processor": "vlm", "task": "ask"},
     "bank-statement": {"processor": "ocr", "task": "bank-statement"},
     "receipt": {"processor": "ocr", "task": "receipt"},
@@ -148,6 +149,8 @@ def parse(tables: Mapping[str, object], *, source: Path | None, home: Path) -> S
         with mistakes.collected():
             recipes[name] = _recipe(name, recipe, processors, where, home, is_built_in=name not in file.recipes)
     mistakes.raise_all()
+    for name, checked in recipes.items():
+        check_then(f"[recipes.{name}] then", checked.recipe_options.then, recipes, where)
     return Settings(
         source=source,
         # resolved: a folder behind a symbolic link cannot be watched by the link's name
@@ -297,7 +300,25 @@ def _check_options(table: str, folder: Folder, recipes: Mapping[str, Recipe], wh
         recipe = recipes[bound]
         own = {name: value for name, value in folder.options.items() if name in recipe.cls.Recipe.model_fields}
         merged = {**recipe.recipe_options.model_dump(), **own}
-        validate(recipe.cls.Recipe, merged, where, (table.strip("[]"), "options"))
+        options = validate(recipe.cls.Recipe, merged, where, (table.strip("[]"), "options"))
+        check_then(f"{table} options, then", options.then, recipes, where)
+
+
+def check_then(what: str, then: Sequence[str], recipes: Mapping[str, Recipe], where: str) -> None:
+    """Check the recipes that follow another one. what: the table and key that name them.
+
+    Raises:
+        ConfigError: one of them cannot.
+    """
+    for name in then:
+        if why := why_not_then(name, recipes):
+            raise ConfigError(f"{where}: {what} = {literal(name)}: {why}.", _fix_then(name, recipes))
+
+
+def _fix_then(name: str, recipes: Mapping[str, Recipe]) -> str:
+    fitting = sorted(each for each in recipes if why_not_then(each, recipes) is None)
+    hint = "" if name in recipes else nearest(name, fitting)
+    return f"{hint}Recipes that can follow another: {', '.join(fitting)}."
 
 
 def _check_binding(table: str, kind: Kind, recipe: str, recipes: Mapping[str, Recipe], where: str) -> None:

@@ -49,6 +49,7 @@ OPTION_TEXTS: Mapping[str, str] = {
     "task": "What to do with the file.",
     "temperature": "Randomness of the text: a number, or a list whose next value applies after a bad result.",
     "text_layer": 'Use the text layer of PDF pages; "never" reads the image of the page instead.',
+    "then": "Recipes that process the text of the result next, such as minutes; their files lie beside it.",
     "track": 'Sound track of a video: "default", a number counted from 1, a language such as "eng", or "all".',
     "upper": "Convert the text to upper case.",
     "vad": "Omit text where nobody speaks.",

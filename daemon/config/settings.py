@@ -35,6 +35,18 @@ class Recipe:
         return registry.find(self.processor)
 
 
+def why_not_then(name: str, recipes: Mapping[str, Recipe]) -> str | None:
+    """The reason why the recipe `name` cannot follow another one; None: it can."""
+    recipe = recipes.get(name)
+    if recipe is None:
+        return "unknown recipe"
+    if not recipe.cls.takes_text(recipe.recipe_options):
+        return "it does not process texts"
+    if recipe.recipe_options.then:
+        return "it has a `then` of its own, so name its recipes here, too"
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Folder:
     """The rules for one folder of the inbox."""

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from daemon.config import toml
 from daemon.config.schema import OptionsFile
-from daemon.config.settings import Recipe, Settings
+from daemon.config.settings import Recipe, Settings, why_not_then
 from daemon.config.toml import literal
 from daemon.config.validation import nearest, problems
 from daemon.core.job import Overrides
@@ -148,10 +148,13 @@ def _check(settings: Settings, kind: Kind | None, choice: Choice, shared: set[st
     options = {name: value for name, value in choice.options.items() if name in known}
     origins = {name: origin for name, origin in choice.origins.items() if name in known or name == "recipe"}
     try:
-        options_of(recipe, options)
+        then = options_of(recipe, options).then
     except ValidationError as error:
         wrong = problems(error, type(recipe.recipe_options), _merged(recipe, options))
         raise WrongOptions(f"{', '.join(sorted(set(origins.values())))}: {'; '.join(wrong)}") from error
+    for name in then:
+        if why := why_not_then(name, settings.recipes):
+            raise WrongOptions(f"{origins.get('then', where)}: then = {literal(name)}: {why}.")
     return Choice(recipe=choice.recipe, priority=choice.priority, options=options, origins=origins)
 
 

@@ -95,7 +95,11 @@ class Prerequisites:
 def lacks_prompt(settings: Settings, choice: Choice) -> bool:
     """True if the recipe needs a prompt, and neither it nor the options of the file contain one."""
     recipe = settings.recipes.get(choice.recipe or "")
-    return recipe is not None and recipe.cls.wants_prompt(options_of(recipe, choice.options))
+    if recipe is None:
+        return False
+    options = options_of(recipe, choice.options)
+    following = [settings.recipes[name] for name in options.then if name in settings.recipes]
+    return recipe.cls.wants_prompt(options) or any(each.cls.wants_prompt(each.recipe_options) for each in following)
 
 
 def snapshot(inbox: Inbox, entry: Entry) -> Snapshot:

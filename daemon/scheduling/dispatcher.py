@@ -24,7 +24,7 @@ from daemon.intake import unsupported
 from daemon.publishing.parked import CANCELLING, INTERNAL_ERROR, LOST
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
-from daemon.scheduling import placement
+from daemon.scheduling import placement, retry
 from daemon.scheduling.attempts import Attempts
 from daemon.scheduling.candidates import Candidates, Selection
 from daemon.scheduling.duplicates import Duplicates
@@ -209,6 +209,8 @@ class Dispatcher:
             sidecars=original.sidecars,
             checkpoints=self._layout.checkpoints / job.id,
             layouts=self._settings.value.layouts,
+            then=assignment.then,
+            is_last_attempt=retry.is_last_attempt(job, self._settings.value.retry.attempts),
         )
         return protocol.work_to_wire(work), assignment
 

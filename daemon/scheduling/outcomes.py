@@ -26,6 +26,7 @@ from daemon.scheduling.progress import ProgressBoard
 from daemon.workers.supervisor import Worker, Workers, WorkerState, describe_exit
 from processors import contract, protocol
 from processors.contract import FailureKind
+from processors.steps.saved import FIRST_RESULTS
 
 log = logging.getLogger(__name__)
 
@@ -257,6 +258,7 @@ class Outcomes:
             backoff=rules.backoff,
             backoff_max=rules.backoff_max,
             may_use_cpu=may_use_cpu,
+            has_first_result=(self._layout.checkpoints / job.id / FIRST_RESULTS).is_dir(),
         )
         match decision:
             case retry.GiveUp():

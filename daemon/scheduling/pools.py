@@ -5,8 +5,8 @@ that grows.
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from pydantic import ValidationError
 
@@ -21,6 +21,7 @@ from processors import contract, registry
 log = logging.getLogger(__name__)
 
 _DONE_ON_CPU = "Done on the CPU, as it did not fit into the memory of the GPU."
+_SHOWN_OF_STEP = {"recipe", "processor", "options", "recipe_options"}  # all that a step's result depends on
 _PROBE_DOUBLINGS = 5  # the pause between two probes of a pool grows from `probe` to 32 times that
 
 
@@ -75,6 +76,7 @@ class Assignment:
     pool: Pool
     recipe_options: contract.RecipeOptions
     note: str  # why it is another processor than the recipe's, or the CPU; "" if it is the one in config.toml
+    then: tuple[contract.Step, ...] = ()  # the recipes that follow
 
     @property
     def shown_options(self) -> dict[str, object]:
@@ -84,7 +86,8 @@ class Assignment:
     @property
     def processor_options(self) -> dict[str, object]:
         """The options that decide what the worker loads, for result.json."""
-        return self.pool.options.load_options()
+        steps = [{name: value for name, value in asdict(step).items() if name in _SHOWN_OF_STEP} for step in self.then]
+        return {**self.pool.options.load_options(), **({"then": steps} if steps else {})}
 
 
 class Pools:
@@ -193,21 +196,60 @@ class Pools:
         is_moved = on_cpu and "device" in type(held).model_fields  # config.toml may name another processor by now
         if is_moved:
             held = held.model_copy(update={"device": "cpu"})
+        then = tuple(self._step(each) for each in options.then)
         match recipe.cls.plan(held, options, self._settings.models):
             case contract.NotReady() as missing:
                 return missing
             case contract.Substitute() as instead:
-                pool = self._pool(instead.processor, self._settings.on(instead.processor))
-                recipe_options = registry.find(instead.processor).Recipe(**instead.recipe)
-                return Assignment(pool=pool, recipe_options=recipe_options, note=instead.why)
+                pool = self._pool(instead.processor, self._settings.on(instead.processor), then=options.then)
+                recipe_options = registry.find(instead.processor).Recipe.model_validate(
+                    {**instead.recipe, "then": options.then}
+                )
+                return Assignment(pool=pool, recipe_options=recipe_options, note=instead.why, then=then)
             case _:
-                pool = self._pool(recipe.processor, held)
-                return Assignment(pool=pool, recipe_options=options, note=_DONE_ON_CPU if is_moved else "")
+                pool = self._pool(recipe.processor, held, then=options.then)
+                note = _DONE_ON_CPU if is_moved else ""
+                return Assignment(pool=pool, recipe_options=options, note=note, then=then)
 
-    def _pool(self, processor: str, options: contract.Options, *, lane: str = "") -> Pool:
-        key = (processor, repr(sorted(options.load_options().items())), lane)
+    def _step(self, name: str) -> contract.Step:
+        """The recipe `name` as a step after another one."""
+        recipe = self._settings.recipes.get(name)
+        if recipe is None:
+            why = f"config.toml has no recipe {name!r} (any more)."
+            return contract.Step(
+                recipe=name,
+                processor="",
+                options={},
+                recipe_options={},
+                python=None,
+                timeout=0.0,
+                wants_prompt=False,
+                why_not=why,
+            )
+        plan = recipe.cls.plan(recipe.options, recipe.recipe_options, self._settings.models)
+        return contract.Step(
+            recipe=name,
+            processor=recipe.processor,
+            options=recipe.options.load_options(),
+            recipe_options=recipe.recipe_options.model_dump(mode="json"),
+            python=recipe.options.python,
+            timeout=recipe.options.timeout,
+            wants_prompt=recipe.cls.wants_prompt(recipe.recipe_options),
+            why_not="" if isinstance(plan, contract.Runnable) else plan.why,
+        )
+
+    def _pool(self, processor: str, options: contract.Options, *, lane: str = "", then: Sequence[str] = ()) -> Pool:
+        """The pool for these options; one of its own if the recipes in `then` need memory beside it."""
+        following = [each for name in then if (each := self._settings.recipes.get(name))]
+        loads = {
+            (each.processor, repr(each.options.load_options())): needs
+            for each in following
+            if (needs := each.cls.memory_needed(each.options, self._settings.models))
+        }
+        loaded = [*sorted(options.load_options().items()), *sorted(loads)]
+        key = (processor, repr(loaded), lane)
         if key not in self._pools:
-            needs = registry.find(processor).memory_needed(options, self._settings.models)
+            needs = registry.find(processor).memory_needed(options, self._settings.models) + sum(loads.values())
             self._pools[key] = Pool(
                 processor=processor, options=options, batch_limit=options.max_batch, memory_bytes=needs
             )

@@ -31,6 +31,11 @@ class Park:
 Decision = Again | GiveUp | Park
 
 
+def is_last_attempt(job: Job, attempts: int) -> bool:
+    """True if a charged failure of the attempt that starts would be the last. attempts: of `[retry]`."""
+    return job.charged + 1 >= attempts
+
+
 def decide(
     job: Job,
     failure: FailureKind,
@@ -40,12 +45,15 @@ def decide(
     backoff: float,
     backoff_max: float,
     may_use_cpu: bool = False,
+    has_first_result: bool = False,
 ) -> Decision:
     """Decide what to do with `job` after `failure` in a batch of `batch_size` jobs.
 
     attempts, backoff, backoff_max: `[retry]` of config.toml; seconds. may_use_cpu: it ran out of the memory of a
-    GPU, and the CPU may do it instead.
+    GPU, and the CPU may do it instead. has_first_result: its worker died while a recipe in `then` ran; one more
+    attempt publishes the first result.
     """
+    attempts = max(attempts, 2) if has_first_result and failure is not FailureKind.BAD_INPUT else attempts
     match failure:
         case FailureKind.BAD_INPUT:
             return GiveUp()

@@ -68,6 +68,10 @@ class Vlm(Processor):
     def wants_prompt(cls, recipe: AskOptions) -> bool:
         return recipe.wants_prompt
 
+    @classmethod
+    def takes_text(cls, recipe: AskOptions) -> bool:
+        return recipe.takes_text
+
     def load(self, options: VlmOptions, models: Path, progress: Progress) -> Loaded:
         if options.engine == "openai":
             from processors.vlm.engine.server import ServerEngine

@@ -11,10 +11,10 @@ from processors.remote import ServerOptions
 from processors.vlm import prompts
 from processors.vlm.extract import load_schema
 
-Task = Literal["read", "describe", "summarize", "ask", "extract", "bank-statement", "receipt", "invoice"]
+Task = Literal["read", "describe", "summarize", "minutes", "ask", "extract", "bank-statement", "receipt", "invoice"]
 Format = Literal["md", "txt", "json", "csv", "xlsx", "ofx", "qif", "beancount"]
 
-_MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "ask": 2048, "extract": 4096}
+_MAX_NEW_TOKENS = {"read": 4096, "describe": 1024, "summarize": 1024, "minutes": 2048, "ask": 2048, "extract": 4096}
 _MAX_NEW_TOKENS |= {"bank-statement": 8192, "receipt": 4096, "invoice": 8192}
 _MAX_TOKENS = 1_000_000  # more than the context of any model
 # flagged 36 of 55 wrong answers and 2 of 41 correct ones: benchmarks/VLM.md; no use for free text
@@ -28,6 +28,7 @@ _DEFAULT_FORMATS = {"extract": ("json",)} | statements.FORMATS  # of other tasks
 _USUAL_PIXELS = 1_280_000  # A4 at 115 dpi
 _PIXELS_OF_MONEY = 2_300_000  # A4 at 154 dpi: at 115 dpi, digits of 7 points are 8 pixels high
 _TEXT_FORMATS = ("md", "txt", "json")
+_TASKS_OF_TEXTS = {"ask", "describe", "extract", "minutes", "summarize"}
 
 
 class VlmOptions(ServerOptions):
@@ -113,6 +114,16 @@ class AskOptions(statements.CsvOptions):
     @property
     def written_formats(self) -> tuple[Format, ...]:
         return self.formats or _DEFAULT_FORMATS.get(self.task, ("md", "json"))
+
+    @property
+    def takes_text(self) -> bool:
+        """True if it can be about a text without pages."""
+        return self.task in _TASKS_OF_TEXTS
+
+    @property
+    def is_summary(self) -> bool:
+        """True if the answers about the pages become one about the document."""
+        return self.task in ("summarize", "minutes")
 
     @property
     def is_of_money(self) -> bool:

@@ -32,6 +32,18 @@ SUMMARIZE_ALL = (
     "kind of document it is, then what it says from beginning to end, with all names, dates and amounts that matter, "
     "word for word. Add nothing, and say so where the summaries contradict one another."
 )
+_MINUTES_FORM = (
+    "Write Markdown in the language of the recording, with these headings, translated into it: "
+    '"## Summary", a few sentences; "## Topics", one line for each topic in order, with the time at which it begins '
+    'copied from the transcript, such as "- 12:34 Budget"; "## Decisions"; "## Action items", each with who does what '
+    "until when. Leave out a heading that nothing belongs to. Use only names, times and dates that the text contains; "
+    "add nothing."
+)
+MINUTES = f"This is the transcript of a recording; times are before its paragraphs. {_MINUTES_FORM}"
+MINUTES_ALL = (
+    f"Below are the minutes of the parts of one recording, in order. Merge them into one. {_MINUTES_FORM} Say so where "
+    "the parts contradict one another."
+)
 MAX_TEXT_CHARACTERS = 24_000  # beside a page, or of one part of a text: about 8,000 tokens
 PAGE_TEXT = (
     "Below is the text of this page as another program read it ({by}). It may have errors and lack parts, but it is "
@@ -67,7 +79,8 @@ INVOICE = (
     "another page are no lines. Convert, add up and correct nothing. Every value is a text, or null if it is not on "
     f"this page. Write only the JSON.\n\n{FORM_MARK}"
 )
-BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "extract": EXTRACT}
+BUILT_IN = {"read": READ, "describe": DESCRIBE, "summarize": SUMMARIZE, "minutes": MINUTES, "extract": EXTRACT}
+OF_DOCUMENT = {"summarize": SUMMARIZE_ALL, "minutes": MINUTES_ALL}  # from the answers about its pages
 BUILT_IN |= {"bank-statement": STATEMENT, "receipt": RECEIPT, "invoice": INVOICE}
 
 # Added when the same page is asked about again, as another wording breaks a loop or a refusal.

@@ -7,7 +7,7 @@ from pathlib import Path
 from processors.checkpoints import Checkpoints
 from processors.contract import Finished, Progress, Work
 from processors.whisper.audio import reader, tracks, vad
-from processors.whisper.options import TranscribeOptions
+from processors.whisper.options import Format, TranscribeOptions
 from processors.whisper.speakers.embeddings import VoiceEncoder
 from processors.whisper.track import checkpoints, review, transcript
 from processors.whisper.track.engine import Engine
@@ -15,6 +15,7 @@ from processors.whisper.track.interleaving import Task
 from processors.whisper.track.transcriber import TrackTranscriber
 
 _EXCERPT_CHARACTERS = 200
+_TEXT: Format = "md"
 _ENGLISH = "en"  # the language of Whisper's translations
 
 
@@ -37,6 +38,8 @@ def transcribe(work: Work, models: Models, progress: Progress) -> Task[Finished]
     options: TranscribeOptions = work.options
     saved = Checkpoints(work, {"checkpoints": checkpoints.VERSION, **models.engine.made_by})
     found, translation = yield from checkpoints.resume(saved, _transcripts(work, models, progress))
+    if work.then and _TEXT not in options.formats:  # the text for the recipes in `then`, with times
+        options = options.model_copy(update={"formats": (*options.formats, _TEXT)})
     files = transcript.write(found, work.outputs, work.stem, options)
     if translation is not None:
         files += transcript.write(translation, work.outputs, f"{work.stem}.{_ENGLISH}", _named(options))

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions
+from processors.contract import DEVICES, MAX_AT_ONCE, MAX_THREADS, RecipeOptions, split_list
 from processors.remote import ServerOptions
 from processors.whisper.weights import catalog
 
@@ -55,11 +55,6 @@ class WhisperOptions(ServerOptions):
         return self
 
 
-def _split(value: object) -> object:
-    """Split "a, b" into a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 def _read_clips(value: object) -> object:
     """Parse openai-whisper's "0,90,300,360", or a list of these numbers."""
     if isinstance(value, str):
@@ -95,7 +90,7 @@ class SpeakerRange(BaseModel):
 
 def _split_names(value: object) -> object:
     """Split "Anna, Ben" into a list; "auto" stays."""
-    return value if value == "auto" else _split(value)
+    return value if value == "auto" else split_list(value)
 
 
 class TranscribeOptions(RecipeOptions):
@@ -111,10 +106,10 @@ class TranscribeOptions(RecipeOptions):
     # translate: into English; both: the transcript, and beside it the translation
     task: Literal["transcribe", "translate", "both"] = "transcribe"
     language: str | None = None  # a code such as "de", or a name; "auto", None: detected in the first half minute
-    languages: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()  # those to choose from; (): all
+    languages: Annotated[tuple[str, ...], BeforeValidator(split_list)] = ()  # those to choose from; (): all
     multilingual: bool = False  # detect the language every 15 s of speech, and transcribe each stretch in its own
     # names and terms to expect, in the prompt of every window (not in the command)
-    vocabulary: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    vocabulary: Annotated[tuple[str, ...], BeforeValidator(split_list)] = ()
     initial_prompt: str | None = None  # text before the sound, or in its style
     carry_initial_prompt: bool = False  # repeat it for every window
     condition_on_previous_text: bool = True  # False: less consistent, but errors do not propagate
@@ -151,7 +146,7 @@ class TranscribeOptions(RecipeOptions):
     max_line_count: int | None = Field(default=None, ge=1, le=_MAX_LINE)
     max_words_per_line: int | None = Field(default=None, ge=1, le=_MAX_LINE)
     # the first one is the main result
-    formats: Annotated[tuple[Format, ...], BeforeValidator(_split)] = ("txt", "srt", "vtt", "tsv", "json")
+    formats: Annotated[tuple[Format, ...], BeforeValidator(split_list)] = ("txt", "srt", "vtt", "tsv", "json")
 
     @field_validator("temperature")
     @classmethod

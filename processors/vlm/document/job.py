@@ -14,7 +14,7 @@ from processors.contract import BadInput, Failed, FailureKind, Finished, JobErro
 from processors.pages import Page
 from processors.vlm import prompts
 from processors.vlm.assess import Problem
-from processors.vlm.document import output, review, statements
+from processors.vlm.document import output, review, statements, times
 from processors.vlm.document.output import MergedData, page_text
 from processors.vlm.document.summary import DocumentSummary
 from processors.vlm.document.texts import text_parts
@@ -24,7 +24,6 @@ from processors.vlm.retry_ladder import PageAttempt, PageResult, RetryLadder
 
 _EXCERPT_CHARACTERS = 200
 _NO_SECOND_READING = "Internal error in OCR of this page; see the log."
-_TASKS_OF_TEXTS = {"ask", "describe", "extract", "summarize"}
 _CHECKPOINT_VERSION = 2  # of a saved page; another version is not read
 _PAGE = TypeAdapter(PageResult)
 
@@ -38,6 +37,7 @@ class VlmJob:
         self.work = work
         self._progress = progress
         self._text_review: tuple[str, ...] = ()  # of the text of a document
+        self._times: set[int] | None = None  # in a transcript, in seconds
         self.total: int | None = None  # pages; None: not known yet
         self._made_by = made_by
         self._options: AskOptions = work.options
@@ -91,12 +91,14 @@ class VlmJob:
 
     def _decode_text(self, prompt: str) -> Iterator[RetryLadder]:
         """The text of a document, in parts instead of pages."""
-        if self._options.task not in _TASKS_OF_TEXTS:
+        if not self._options.takes_text:
             raise BadInput(
                 f'The task "{self._options.task}" needs pages, but this file is text: use the recipe "text".'
             )
         parts, self._text_review = text_parts(self.work, self._progress)
         self.total = len(parts)
+        if self._options.task == "minutes":
+            self._times = set().union(*map(times.times_in, parts))
         for number, part in enumerate(parts, 1):
             result = self._pages[number] = self._saved_page(number) or PageResult(number=number)
             if not result.attempts:
@@ -141,7 +143,7 @@ class VlmJob:
 
     def next_summaries(self) -> Sequence[RetryLadder]:
         """Return the next requests once all pages are answered, level by level; empty if the document is complete."""
-        if self._options.task != "summarize" or self._failure or not self._answered() or len(self._pages) == 1:
+        if not self._options.is_summary or self._failure or not self._answered() or len(self._pages) == 1:
             return ()
         if self._summary is None:
             self._summary = DocumentSummary(list(self._pages.values()), self._prompt, self._options)
@@ -191,7 +193,8 @@ class VlmJob:
         options = self._options
         merged = output.merge_pages(results) if options.answer_schema is not None else MergedData()
         of_money = statements.finish(self.work, results) if options.is_of_money else None
-        excerpt = of_money.summary if of_money else self._summary_text or " ".join(map(page_text, answered))
+        text = self._summary_text or " ".join(map(page_text, answered))
+        excerpt = of_money.summary if of_money else text
         return Finished(
             files=self._write(merged, results, of_money.files if of_money else ()),
             excerpt=" ".join(excerpt.split())[:_EXCERPT_CHARACTERS],
@@ -201,6 +204,7 @@ class VlmJob:
                 *review.reasons(results, options),
                 *review.merge_reasons(merged, options, len(answered)),
                 *(self._summary.reasons() if self._summary else ()),
+                *(times.reasons(text, self._times) if self._times is not None else ()),
             ),
             pages=len(results),
             details={**(of_money.facts if of_money else {}), **self._details(results, answered)},

@@ -49,7 +49,7 @@ class DocumentSummary:
         return [f"The summary of the document: {reason}" for reason in found]
 
     def _ladder(self, texts: Sequence[str]) -> RetryLadder:
-        prompt = prompts.SUMMARIZE_ALL if self._prompt.source == "built-in" else self._prompt.text
+        prompt = prompts.OF_DOCUMENT[self._options.task] if self._prompt.source == "built-in" else self._prompt.text
         return RetryLadder(PageResult(number=0), None, prompt + "\n\n" + "\n\n".join(texts), self._options)
 
 

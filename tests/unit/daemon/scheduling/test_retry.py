@@ -1,7 +1,7 @@
 import pytest
 from factories import make_job
 
-from daemon.scheduling.retry import MAX_INTERRUPTIONS, Again, GiveUp, Park, decide, is_quarantined
+from daemon.scheduling.retry import MAX_INTERRUPTIONS, Again, GiveUp, Park, decide, is_last_attempt, is_quarantined
 from processors.contract import FailureKind
 
 
@@ -49,6 +49,13 @@ def test_job_out_of_gpu_memory_is_retried_alone_and_then_on_the_cpu_uncharged():
     moved = decide(make_job(alone=True), FailureKind.OUT_OF_MEMORY, **rules)
     assert moved == Again(charged=False, alone=True, on_cpu=True)
     assert decide(make_job(alone=True), FailureKind.ERROR, **rules) == GiveUp()
+
+
+def test_job_whose_worker_died_in_a_later_step_gets_an_attempt_to_publish_its_first_result():
+    assert _decide(FailureKind.CRASHED, attempts=1) == GiveUp()
+    assert isinstance(_decide(FailureKind.CRASHED, attempts=1, has_first_result=True), Again)
+    assert _decide(FailureKind.CRASHED, attempts=1, charged=1, has_first_result=True) == GiveUp()
+    assert [is_last_attempt(make_job(charged=charged), attempts=2) for charged in range(3)] == [False, True, True]
 
 
 def test_job_that_ran_at_too_many_unclean_ends_is_quarantined():
