@@ -174,8 +174,9 @@ class Layout:
                 raise StorageError(f"{place} is unavailable: its file system is not mounted.", "Mount it again.")
             raise StartOver(f"{place} was removed or replaced while the daemon was running.")
 
-    def original(self, job_id: str) -> Original:
-        """Find a job's original and its sidecars. An unavailable inbox is not mistaken for a removed file.
+    def original(self, job_id: str, path: str) -> Original:
+        """Find a job's original and its sidecars. An unavailable inbox is not mistaken for a removed file, and what
+        somebody put beside the original returns to the inbox. `path`: that of the original, relative to the inbox.
 
         Raises:
             OriginalGone: it is not in .taken, although that is available.
@@ -185,6 +186,7 @@ class Layout:
             return self.taken.original(job_id)
         except OriginalGone:
             self.check()
+            self.taken.return_others(job_id, path)
             return self.taken.original(job_id)
 
     @property

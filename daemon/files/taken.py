@@ -7,6 +7,7 @@ nothing here follows a symbolic link.
 import contextlib
 import errno
 import functools
+import logging
 import os
 import shutil
 import stat
@@ -16,6 +17,8 @@ from pathlib import Path
 from daemon.core import durable, names, parallel
 from daemon.core.job import Entry, Original
 from daemon.files.inbox import Inbox, entry_of
+
+log = logging.getLogger(__name__)
 
 DRAFT = ".draft"  # after the name of a folder in .taken, while a submitted file is moved into it
 
@@ -164,17 +167,37 @@ class TakenFiles:
         """Find a job's original and its sidecars.
 
         Raises:
-            OriginalGone: it is not in .taken.
+            OriginalGone: it is not in .taken, or there are other files: see `return_others`.
         """
-        files = {path.name: path for path in self._files(job_id)}
+        found = list(self._files(job_id))
+        files = {path.name: path for path in found}
         sidecars = {}
         main = [name for name in files if not names.is_sidecar(name, files)]
-        if len(main) != 1 or main[0].endswith(names.SIDECAR_SUFFIXES) and len(files) == 1:
-            raise OriginalGone(f"there are {len(files)} files in {self._inbox.own.place / job_id}")
+        is_sidecar_alone = len(found) == 1 and found[0].name.endswith(names.SIDECAR_SUFFIXES)
+        if len(main) != 1 or len(files) < len(found) or is_sidecar_alone:
+            raise OriginalGone(f"there are {len(found)} files in {self._inbox.own.place / job_id}")
         for name, path in files.items():
             if name not in (main[0], main[0] + names.DONE_SUFFIX):  # the mark has served its purpose
                 sidecars[name.removeprefix(main[0]).lstrip(".")] = path
         return Original(path=files[main[0]], sidecars=sidecars)
+
+    def return_others(self, job_id: str, path: str) -> None:
+        """Return to the inbox what a person put beside a job's original and its sidecars. Nothing happens if the
+        original is not found. `path`: the recorded path of the original, relative to the inbox.
+
+        Raises:
+            OSError: not possible now; safe to repeat.
+        """
+        home = self.path / job_id
+        found = list(self._files(job_id))
+        own = [file for file in found if names.printable_path(file.relative_to(home)) == path]
+        if len(own) != 1:
+            return
+        kept = {own[0], *(own[0].with_name(own[0].name + suffix) for suffix in names.SIDECAR_SUFFIXES)}
+        for file in found:
+            if file not in kept:
+                log.warning("%s %s: %s beside it returns to the inbox", job_id[:8], path, names.printable(file.name))
+                self._return(file, self._inbox.path / file.parent.relative_to(home))
 
     def job_ids(self) -> Iterator[str]:
         """The names of the folders in .taken, which are job ids; also of one that is still a draft."""
@@ -188,10 +211,13 @@ class TakenFiles:
         return "" if folder == "." else folder
 
     def release(self, *job_ids: str) -> None:
-        """Remove the taken files of jobs whose results are published."""
+        """Remove the taken files of jobs whose results are published. If a person put others beside them, all of them
+        return to the inbox instead."""
         homes = [home for home in (self.path / job_id for job_id in job_ids) if home.is_dir()]
         for home in homes:
-            _remove(home)
+            if not _remove(home):
+                log.warning("%s: there are several files in %s; they return to the inbox", home.name[:8], home)
+                self.put_back(home.name)
         if homes:
             durable.fsync_folder(self.path)
 
@@ -200,18 +226,24 @@ class TakenFiles:
             yield from (Path(folder) / name for name in files)
 
 
-def _remove(home: Path) -> None:
-    """Remove the folder of a taken file. Most hold one file, below a chain of folders: quicker than by rmtree."""
+def _remove(home: Path) -> bool:
+    """Remove the folder of a taken file; False: it contains several files that are not sidecars, and was not removed.
+    Most hold one file, below a chain of folders: quicker than by rmtree."""
     chain = [str(home)]
     while len(found := list(os.scandir(chain[-1]))) == 1 and found[0].is_dir(follow_symlinks=False):
         chain.append(found[0].path)
-    if any(each.is_dir(follow_symlinks=False) for each in found):
+    has_folders = any(each.is_dir(follow_symlinks=False) for each in found)
+    files = [name for _, _, files in walk_up(home) for name in files] if has_folders else [each.name for each in found]
+    if sum(not name.endswith(names.SIDECAR_SUFFIXES) for name in files) > 1:
+        return False
+    if has_folders:
         shutil.rmtree(home)
-        return
+        return True
     for each in found:
         os.unlink(each.path)
     for folder in reversed(chain):
         os.rmdir(folder)
+    return True
 
 
 def walk_up(home: Path) -> Iterator[tuple[str, list[str], list[str]]]:

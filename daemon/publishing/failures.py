@@ -104,9 +104,10 @@ class FailurePublisher:
         """
         cancelled = kind == "cancelled"
         try:
-            original = self._layout.original(job.id)
+            original = self._layout.original(job.id, job.path)
         except OriginalGone:
             original = None
+            self._layout.taken.put_back(job.id)  # whatever else is in its folder
         self._job_retrier.withdraw_now(job.id)
         changes = original_changes.changes(job, original)
         if original is not None and self._preparations.is_altered(job.id):
@@ -126,7 +127,7 @@ class FailurePublisher:
             job = replace(job, **changes)
         where = {"path": path_within(place, original)} if original else None
         documents = {
-            "error.txt": result_documents.error_txt(job, kind, message),
+            "error.txt": result_documents.error_txt(job, kind, message, has_original=original is not None),
             "error.json": result_documents.error_json(job, kind, message, original=where, version=__version__),
         }
         self._layout.outbox.stage(job, original, place, documents, is_placed=job.id in self._preparations)

@@ -145,7 +145,7 @@ class Publisher:
         if not self._completion.may_end(job):
             return
         try:
-            original = self._layout.original(job.id)
+            original = self._layout.original(job.id, job.path)
         except OriginalGone as error:
             self.give_up(job, contract.FailureKind.ERROR, f"The file was removed from inbox/.taken: {error}.")
             return

@@ -74,20 +74,22 @@ def error_json(job: Job, kind: str, message: str, *, original: Mapping[str, obje
     )
 
 
-def error_txt(job: Job, kind: str, message: str) -> bytes:
+def error_txt(job: Job, kind: str, message: str, *, has_original: bool) -> bytes:
     """The content of error.txt: what happened and what to do now, for the owner of the file."""
     again = f'To retry: `inboxd retry {job.id[:8]}`, or move "{job.name}" back into the inbox.'
     advice: Sequence[str] = {
         contract.FailureKind.BAD_INPUT: ["Retrying will not help. Fix or replace the file, then submit it again."],
         "cancelled": [again],
     }.get(kind, [f"inboxd tried {job.attempt} time{'s' if job.attempt != 1 else ''}.", again])
+    if not has_original:
+        advice = ["inboxd did not find its file. Submit the file again."]
     lines = [
         f"{job.path} could not be processed." if kind != "cancelled" else f"{job.path} was cancelled.",
         "",
         printable_lines(message),
         "",
         *advice,
-        "Your file is unchanged, in this folder.",
+        *(["Your file is unchanged, in this folder."] if has_original else []),
         "",
         f"Job {job.id}, received {iso(job.received_at)}, recipe {job.recipe or 'none'}, reason: {kind}.",
         "",

@@ -146,7 +146,7 @@ class Recovery:
             return
         self._layout.taken.finish_take(job_id)
         try:
-            original = self._layout.original(job_id)
+            original = self._layout.original(job_id, "")  # without a row, its path is not known
             entry = self._layout.inbox.look(original.path)
         except OriginalGone:
             entry = None
@@ -209,7 +209,7 @@ class Recovery:
     def _check_size(self, job: Job) -> None:
         """Check a large file, which is made durable after its row: a power cut may have preserved only the row."""
         try:
-            size = self._layout.original(job.id).path.stat().st_size
+            size = self._layout.original(job.id, job.path).path.stat().st_size
         except OriginalGone as error:
             self._publishing.give_up(job, "error", f"The file was removed from inbox/.taken: {error}.")
             return

@@ -193,7 +193,7 @@ class Dispatcher:
         return None
 
     def _prepare(self, job: Job) -> tuple[dict[str, object], Assignment]:
-        original, assignment = self._layout.original(job.id), self._pools.assign_job(job)
+        original, assignment = self._layout.original(job.id, job.path), self._pools.assign_job(job)
         assert isinstance(assignment, Assignment) and job.kind is not None  # as when it was selected, in this turn
         log.info("%s %s: %s, attempt %d", job.id[:8], job.path, job.recipe, job.attempt, extra=about(job))
         work = contract.Work(

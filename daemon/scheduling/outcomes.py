@@ -173,7 +173,7 @@ class Outcomes:
     def _why_unreadable(self, job: Job) -> str | None:
         """The reason why an original cannot be read now though nobody removed it: an absent folder, a failing disk."""
         try:
-            self._layout.original(job.id)
+            self._layout.original(job.id, job.path)
         except OriginalGone:
             return None
         except (OSError, StorageError) as error:

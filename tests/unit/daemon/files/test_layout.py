@@ -145,14 +145,14 @@ def test_moved_inbox_is_a_temporary_problem(layout: Layout, tmp_path: Path):
     layout.taken.take("id", write_file(layout.inbox.path / "x.txt"), [])
     layout.lock()
     layout.inbox.path.rename(tmp_path / "away")
-    for look in (layout.check, lambda: layout.original("id")):
+    for look in (layout.check, lambda: layout.original("id", "x.txt")):
         with pytest.raises(StorageError, match="does not exist"):
             look()
     (tmp_path / "away").rename(layout.inbox.path)
-    assert layout.original("id").path.read_text() == "text"
+    assert layout.original("id", "x.txt").path.read_text() == "text"
     layout.taken.release("id")
     with pytest.raises(OriginalGone):
-        layout.original("id")
+        layout.original("id", "x.txt")
     layout.unlock()
 
 

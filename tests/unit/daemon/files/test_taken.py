@@ -110,6 +110,32 @@ def test_original_that_is_not_exactly_one_file_counts_as_gone(taken: TakenFiles,
         taken.original("id")
 
 
+@pytest.mark.parametrize("folder", ["", "a"])
+def test_files_with_the_same_name_are_no_single_original(taken: TakenFiles, folder: str):
+    for place in ("", "b"):
+        _write(taken.path / "id" / folder / place / "x.txt")
+    with pytest.raises(OriginalGone):
+        taken.original("id")
+
+
+def test_return_of_others_leaves_an_original_and_its_sidecars(inbox: Inbox, taken: TakenFiles):
+    name = "x\udcff.txt"
+    for path in (f"a/{name}", f"a/{name}.prompt", f"a/b/{name}", "a/y.txt", "a/y.txt.prompt", name):
+        _write(taken.path / "id" / path)
+    taken.return_others("id", "a/x\\xff.txt")
+    assert taken.original("id").path == taken.path / "id" / "a" / name
+    assert list(taken.original("id").sidecars) == ["prompt"]
+    back = (str(path.relative_to(inbox.path)) for path in inbox.path.rglob("*") if path.is_file())
+    assert sorted(path for path in back if ".taken" not in path) == ["a/b/" + name, "a/y.txt", "a/y.txt.prompt", name]
+
+
+def test_nothing_returns_if_the_original_is_not_found(taken: TakenFiles):
+    for name in ("x.txt", "y.txt"):
+        _write(taken.path / "id" / name)
+    taken.return_others("id", "z.txt")
+    assert len(list((taken.path / "id").iterdir())) == 2
+
+
 def test_only_folders_in_taken_are_jobs(taken: TakenFiles):
     _write(taken.path / ".lock")
     (taken.path / "id").mkdir()

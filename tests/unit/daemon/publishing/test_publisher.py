@@ -686,6 +686,59 @@ def test_removed_original_fails_its_job_with_the_reason(shop: Shop):
     assert shop.state(job) == "failed" and not (shop.settings.outbox / "x").exists()
 
 
+def test_file_that_somebody_put_beside_an_original_returns_to_the_inbox(shop: Shop):
+    job = shop.begin("a/x.txt")
+    beside = shop.folders.taken.original(job.id).path.with_name("y.txt")
+    beside.write_text("another file")
+    shop.receive(1, finished(shop, job))
+    assert shop.state(job) == "done" and (shop.settings.outbox / "a" / "x" / "x.txt").read_text() == "the file"
+    assert (shop.settings.inbox / "a" / "y.txt").read_text() == "another file"
+
+
+def test_file_that_somebody_put_beside_an_original_returns_before_the_job_starts(shop: Shop):
+    first = shop.begin("x.txt")
+    (shop.settings.inbox / "y.txt").write_text("the second file")
+    shop.look()
+    (second,) = (job for job in shop.store.open_jobs() if job.id != first.id)
+    (shop.folders.taken.path / second.id / "deep").mkdir()
+    (shop.folders.taken.path / second.id / "deep" / "y.txt").write_text("another file")
+    shop.fail(first)
+    assert shop.next_job().id == second.id
+    assert (shop.settings.inbox / "deep" / "y.txt").read_text() == "another file"
+
+
+@pytest.mark.parametrize("end", ["fail", "finish", "cancel"])
+def test_files_among_which_no_original_is_found_return_to_the_inbox(shop: Shop, end: str):
+    job = shop.begin("x.txt")
+    original = shop.folders.taken.original(job.id).path
+    original.rename(original.with_name("renamed.txt"))
+    original.with_name("y.txt").write_text("another file")
+    if end == "cancel":
+        shop.publishing.cancel(job)
+    elif end == "fail":
+        shop.publishing.give_up(job, "bad_input", "It is broken.")
+    else:
+        shop.receive(1, finished(shop, job))
+    assert shop.store.get(job.id).state.is_final and not shop.folders.taken.has(job.id)
+    assert (shop.settings.inbox / "renamed.txt").read_text() == "the file"
+    assert (shop.settings.inbox / "y.txt").read_text() == "another file"
+    note = (shop.settings.outbox / "failed" / "x" / "error.txt").read_text()
+    assert "in this folder" not in note and "Submit the file again" in note
+
+
+def test_file_that_appears_after_publishing_returns_to_the_inbox(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    job = shop.begin()
+    original = shop.folders.taken.original(job.id).path
+    refuse_once(shop.folders.taken, "release", monkeypatch)
+    shop.receive(1, finished(shop, job))
+    shop.end_batch()
+    original.with_name("y.txt").write_text("another file")
+    shop.pass_time()
+    assert shop.state(job) == "done" and not shop.folders.taken.has(job.id)
+    copies = [path for path in (shop.settings.inbox).rglob("y.txt") if path.read_text() == "another file"]
+    assert len(copies) == 1
+
+
 # ---------------------------------------------------------------------------------------- outcomes that come too late
 
 
