@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny_vlm
+from encoded_once import encode_once
 from paths import ROOT
 from tiny_vlm import READ, Asked
 
@@ -59,9 +60,10 @@ class Transcription:
 
 @pytest.fixture(scope="session")
 def whisper(models: Path) -> Whisper:
-    """tiny.en on one thread of the CPU."""
+    """tiny.en on one thread of the CPU, which encodes each window once."""
     processor = Whisper()
     processor.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), models, Progress(lambda message: None))
+    encode_once(processor)
     return processor
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from whisper.model import ModelDimensions
+from whisper.model import Whisper as Model
 
 from processors import wellformed
 from processors.contract import BadInput, FailureKind, Progress
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 from processors.whisper.audio import parts, vad
 from processors.whisper.audio.clock import Clock
-from processors.whisper.engines.openai_whisper import OpenAIWhisperEngine
 from processors.whisper.track import interleaving
 from processors.whisper.track.engine import PartRequest, PartResult
 from processors.whisper.track.segment import Segment, Word
@@ -167,14 +168,19 @@ def test_nan_and_infinity_are_null_in_json(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def broken(models) -> Whisper:
-    """tiny.en with a weight that is NaN."""
+def broken(tmp_path_factory) -> Whisper:
+    """A small random model with weights that are NaN."""
+    dims = ModelDimensions(  # as small as possible, with the vocabulary of an English model
+        n_mels=80, n_audio_ctx=1500, n_audio_state=64, n_audio_head=1, n_audio_layer=1,
+        n_vocab=51864, n_text_ctx=32, n_text_state=64, n_text_head=1, n_text_layer=1,
+    )  # fmt: skip
+    weights = Model(dims).state_dict()
+    weights["decoder.ln.weight"].fill_(float("nan"))
+    path = tmp_path_factory.mktemp("models") / "broken.pt"
+    torch.save({"dims": vars(dims), "model_state_dict": weights}, path)
     whisper = Whisper()
-    whisper.load(WhisperOptions(model="tiny.en", device="cpu", threads=1), models, Progress(lambda message: None))
-    model = whisper._engine._model
-    with torch.no_grad():
-        model.decoder.ln.weight.fill_(float("nan"))
-    whisper._engine = OpenAIWhisperEngine(model, "tiny.en")
+    options = WhisperOptions(model=str(path), device="cpu", threads=1)
+    whisper.load(options, path.parent, Progress(lambda message: None))
     return whisper
 
 

@@ -1,15 +1,17 @@
 """The seek loop gives the segments of the pinned `whisper.transcribe`, alone and interleaved with others."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 
+import encoded_once
 import numba
 import numpy as np
 import pytest
 import torch
 import whisper as openai_whisper
 from whisper.audio import N_SAMPLES, log_mel_spectrogram
-from whisper.decoding import DecodingResult
+from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.model import Whisper
 
 from processors.whisper import TranscribeOptions
@@ -51,17 +53,21 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def model(models) -> Whisper:
-    """tiny.en, which encodes each window once: half of the time of these tests, whose windows are mostly the same."""
+    """tiny.en, which encodes and decodes each window once with the same options, because most windows recur."""
     loaded = openai_whisper.load_model(str(models / "whisper" / "tiny.en.pt"), device="cpu")
-    encode, features = loaded.encoder.forward, dict[bytes, torch.Tensor]()
+    loaded.encoder.forward = encoded_once.once(loaded.encoder.forward)
+    decode, saved = loaded.decode, dict[tuple[bytes, str], DecodingResult]()
 
-    def encode_once(mel: torch.Tensor) -> torch.Tensor:
-        key = mel.numpy().tobytes()
-        if key not in features:
-            features[key] = encode(mel)
-        return features[key].clone()
+    @torch.no_grad()
+    def decode_once(window: torch.Tensor, options: DecodingOptions) -> DecodingResult:
+        """window: a spectrogram, or the encoder's output."""
+        features = window if window.shape[0] == loaded.dims.n_audio_ctx else loaded.embed_audio(window[None])[0]
+        key = encoded_once.digest(features), repr(options)
+        if key not in saved:
+            saved[key] = decode(features, options)
+        return replace(saved[key], tokens=[*saved[key].tokens])
 
-    loaded.encoder.forward = encode_once
+    loaded.decode = decode_once
     return loaded
 
 

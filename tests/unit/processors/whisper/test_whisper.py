@@ -61,7 +61,7 @@ def test_kennedy_is_transcribed_word_for_word(transcribe):
 
 
 def test_every_container_and_codec_is_transcribed(transcribe):
-    found = {name: transcribe(name, formats=["txt"]) for name in SPOKEN}
+    found = {name: transcribe(name, formats=["txt"], way="fast") for name in SPOKEN}
     wrong = {name: jiwer.wer(words(said), words(found[name].text)) for name, said in SPOKEN.items()}
     assert max(wrong.values()) <= 0.15, wrong
     assert jiwer.wer([words(said) for said in SPOKEN.values()], [words(h.text) for h in found.values()]) <= 0.04, wrong
@@ -170,7 +170,7 @@ def test_fifty_milliseconds_are_no_speech(transcribe):
 
 
 def test_damaged_place_is_reported_and_costs_nothing_else(transcribe):
-    found = transcribe("corrupt-middle.mp3")
+    found = transcribe("corrupt-middle.mp3", clip_timestamps="0,6,44,54")  # before and after it
     assert "damaged" in found.review and "0:02" in found.review
     assert found.finished.media_seconds == pytest.approx(53.3, abs=0.3)  # what follows has its own times
     assert "glutton" in found.text and "grave" in found.text  # its last line
