@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import forked_inboxd
 import pytest
 from paths import ROOT
 
@@ -23,14 +23,8 @@ def inboxd(tmp_path: Path) -> Run:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "INBOXD_"))}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "daemon.cli", *arguments],
-            cwd=here,
-            env={**environment, "HOME": str(home), "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        variables = {**environment, "HOME": str(home), "PYTHONPATH": str(ROOT)}
+        return forked_inboxd.run([*arguments], cwd=here, env=variables, timeout=120)
 
     return run
 
@@ -73,6 +67,7 @@ def test_run_without_a_config_uses_the_folders_in_the_home(inboxd: Run, tmp_path
     assert "No matching jobs." in inboxd("jobs").stdout
 
 
+@pytest.mark.slow
 def test_process_without_a_config_reads_a_page(inboxd: Run, tmp_path: Path):
     page = ROOT / "tests" / "data" / "drawings" / "line.png"
     done = inboxd("process", str(page), "-o", "out", "--json")
