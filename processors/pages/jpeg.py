@@ -2,8 +2,8 @@
 
 The height in the header is enlarged by some rows of blocks. An intact image has no data for them: the decoder fills
 them with gray. If it finds data there, or gray before them, then some data in the middle or at the end is wrong or
-missing. This works for baseline images of one scan without restart markers, as scanners and cameras write them. Of
-other images, only a missing end is noticed.
+missing. This works for baseline images of one scan without restart markers, as scanners and cameras write them. Of all
+images, libjpeg's own warnings are evidence, which Pillow does not pass on.
 """
 
 import io
@@ -25,9 +25,12 @@ _UNSUPPORTED = {0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical", 0x
 _UNSUPPORTED |= {0xCB: "lossless", 0xCD: "hierarchical", 0xCE: "hierarchical", 0xCF: "hierarchical"}
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
+_REDUCED = 8  # the scale at which it is decoded fastest
+_WARNINGS = ("Corrupt JPEG data", "Premature end")  # of libjpeg; others are about headers
+_SURPLUS, _PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9"), 4  # bytes, as some cameras write
 _MORE_ROWS = 2  # of blocks
 _MOST_BLOCKS_LEFT = 1  # that the bits at the end of an intact image may decode to
-_FILL = 128  # of 255, the gray of a block without data
+_FILL = {"L": 128, "RGB": 128, "CMYK": 127}  # of 255, the gray of a block without data; CMYK is inverted
 _NOISE = b"\x5a" * 4096  # decodes to blocks that are not gray
 _SMALLEST, _LARGEST_HEIGHT = 64, 65_535  # pixels; a smaller image has no text
 _LEAST_SHARE = 0.002  # of the image, that is missing
@@ -49,11 +52,30 @@ class _Header:
 
 def find_damage(data: bytes) -> str:
     """What is wrong with the data of a JPEG image, for a review; "" if nothing is found."""
+    return _find_gray(data) or _find_warning(data)
+
+
+def _find_warning(data: bytes) -> str:
+    """The damage that libjpeg warns about while it decodes the image."""
+    import simplejpeg
+
+    gray = "CMYK" if _read_header(data).components > 3 else "GRAY"
+    try:
+        simplejpeg.decode_jpeg(data, gray, min_factor=_REDUCED, min_width=1, min_height=1, strict=True)
+    except ValueError as error:
+        surplus = _SURPLUS.search(str(error))
+        if surplus and int(surplus[1]) <= _PADDING:
+            return ""
+        return DAMAGED if any(words in str(error) for words in _WARNINGS) else ""
+    return ""
+
+
+def _find_gray(data: bytes) -> str:
     header = _read_header(data)
     if not header.scan_at:
         return ""
     end = _AFTER_SCAN.search(data, header.scan_at)
-    if header.frame not in _BASELINE or not header.is_one_scan or header.has_restarts or header.components > 3:
+    if header.frame not in _BASELINE or not header.is_one_scan or header.has_restarts:
         return "" if data.find(_END, header.scan_at) > 0 else _cut_off(None)
     compressed_end = end.start() if end else len(data)
     blocks = _decoded_blocks(data[:compressed_end] + _END, header)
@@ -128,10 +150,11 @@ def _decoded_blocks(data: bytes, header: _Header) -> "np.ndarray | None":
     try:
         with Image.open(io.BytesIO(longer), formats=("JPEG",)) as picture:
             picture.draft(None, (max(1, picture.width // 8), max(1, picture.height // 8)))  # a pixel per block
-            pixels = np.asarray(picture if picture.mode in ("L", "RGB") else picture.convert("RGB"))
+            pixels = np.asarray(picture if picture.mode in _FILL else picture.convert("RGB"))
+            fill = _FILL.get(picture.mode, _FILL["RGB"])
     except (OSError, SyntaxError, ValueError):
         return None
-    is_set = (pixels.reshape(*pixels.shape[:2], -1) != _FILL).any(axis=2)
+    is_set = (pixels.reshape(*pixels.shape[:2], -1) != fill).any(axis=2)
     across, down = header.block[0] // 8, header.block[1] // 8
     rows, columns = -(-is_set.shape[0] // down), -(-is_set.shape[1] // across)
     padded = np.zeros((rows * down, columns * across), bool)
