@@ -1,4 +1,4 @@
-"""Word, PowerPoint, OpenDocument, EPUB, RTF and Outlook files by kreuzberg, which runs no macro and fetches nothing.
+"""Word, PowerPoint, OpenDocument, EPUB, RTF and Outlook files, by kreuzberg where it reads them: it runs no macro.
 
 What it does not show of a document is looked for here, and reported: pictures, hidden text, other parts.
 """
@@ -6,6 +6,7 @@ What it does not show of a document is looked for here, and reported: pictures, 
 import io
 import logging
 import re
+import xml.etree.ElementTree as ElementTree
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from processors import extras
 from processors.contract import BadInput, Unavailable
-from processors.text import completeness, drawings, preparation, rtf
+from processors.text import completeness, drawings, preparation, rtf, slides
 from processors.text.document import Document
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ _OPEN_XML = "application/vnd.openxmlformats-officedocument"
 DOCX, PPTX = f"{_OPEN_XML}.wordprocessingml.document", f"{_OPEN_XML}.presentationml.presentation"
 RTF = "text/rtf"
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+ODP = f"{_OPEN_DOCUMENT}presentation"
 MEDIA_TYPES = {
     *(DOCX, PPTX, "application/msword", "application/vnd.ms-powerpoint", "application/vnd.ms-excel"),
     *("application/vnd.ms-excel.sheet.binary.macroenabled.12", "application/vnd.ms-outlook", RTF),
@@ -69,9 +71,21 @@ def read(source: Path, media_type: str, document: Document) -> None:
             for name in archive.namelist()
             if preparation.is_prepared(name) and (content := _complete_part(archive, name))
         }
-        text = convert(_rewritten(archive, parts), media_type, document)
+        if media_type == ODP:
+            text = _write_slides(archive, document)
+        else:
+            text = convert(_rewritten(archive, parts), media_type, document)
     _add_missing(parts, text, document)
     _add_drawn(drawn, text, document)
+
+
+def _write_slides(archive: zipfile.ZipFile, document: Document) -> str:
+    try:
+        text = "".join(slides.to_markdown(_part(archive, "content.xml")))
+    except ElementTree.ParseError as error:
+        raise BadInput(_DAMAGED) from error
+    document.write(text)
+    return text
 
 
 def read_rtf(content: bytes, document: Document) -> None:

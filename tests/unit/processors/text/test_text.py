@@ -107,6 +107,18 @@ def test_opendocument_epub_and_rtf_are_read(tmp_path: Path):
         assert "Absatz" in found.text and found.finished.files == (f"{name[0]}.md",)
 
 
+def test_slides_of_opendocument_are_read(tmp_path: Path):
+    inner = (
+        '<draw:page xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"><draw:frame><text:p>Ti<text:span>tle'
+        "</text:span></text:p><text:list><text:list-item><text:p>One<text:s/>point</text:p></text:list-item></text:list>"
+        "</draw:frame><draw:custom-shape><text:p>Shape</text:p></draw:custom-shape><draw:notes><text:p>Say hello"
+        "</text:p></draw:notes></draw:page>"
+    )
+    found = read(tmp_path, "talk.odp", opendocument(inner, kind="presentation"))
+    assert found.text.split("\n\n")[:5] == ["## Slide 1", "Title", "- One point", "Shape", "**Notes:** Say hello"]
+    assert found.review == ""
+
+
 def _workbook(*, hidden: bool = True) -> bytes:
     book, content = openpyxl.Workbook(), io.BytesIO()
     sheet = book.active
