@@ -9,6 +9,7 @@ from processors.contract import Processor
 _NOT_PROCESSORS = {
     "checkpoints",
     "contract",
+    "device_errors",
     "extras",
     "line_reader",
     "malloc",

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from processors import contract, protocol, registry
+from processors import contract, device_errors, protocol, registry
 from processors.line_reader import LineReader
 from processors.steps.runner import Steps, first_of
 
@@ -140,7 +140,7 @@ class Worker:
         started = time.monotonic()
         try:
             for work, outcome in self._processor.process(works, self._progress):
-                if isinstance(outcome, Exception) and contract.is_device_lost(outcome):
+                if isinstance(outcome, Exception) and device_errors.is_device_lost(outcome):
                     raise outcome
                 work = self._open.pop(work.job)
                 seconds, started = time.monotonic() - started, time.monotonic()
@@ -150,7 +150,7 @@ class Worker:
                     self._report(work, outcome, seconds)
         except Exception as error:
             self._fail_all(*_describe(error, self._open.values()), _trace(error))
-            if contract.is_device_lost(error):
+            if device_errors.is_device_lost(error):
                 logging.error("%s lost its device and exits", self._processor.name)
                 return False
         self._fail_all(contract.FailureKind.ERROR, f"The processor {self._processor.name} returned no outcome.")
@@ -255,18 +255,17 @@ def _describe(
     error: Exception, works: Iterable[contract.Work] = (), *, what: str = "processing this file"
 ) -> tuple[contract.FailureKind, str]:
     """Classify an exception raised while processing `works`, and describe it for users. They see the text of a
-    `JobError`; that of any other exception goes to the log. torch may not be installed, so its out-of-memory error is
-    compared by name."""
+    `JobError`; that of any other exception goes to the log."""
     if isinstance(error, contract.JobError):
         return error.kind, str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if device_errors.is_out_of_memory(error):
         return contract.FailureKind.OUT_OF_MEMORY, "Not enough memory to process this file."
     if isinstance(error, OSError) and (error.errno in _NO_FAULT_OF_THE_FILE or _is_of_the_outbox(error, works)):
         return contract.FailureKind.STORAGE, f"{error.strerror} ({error.filename or 'while writing the result'})."
     if isinstance(error, OSError) and error.strerror and type(error).__module__ == "builtins":
         where = f" ({Path(str(error.filename)).name})" if error.filename else ""
         return contract.FailureKind.ERROR, f"Error while {what}: {error.strerror}{where}."
-    if contract.is_device_lost(error):
+    if device_errors.is_device_lost(error):
         return contract.FailureKind.ERROR, f"The GPU reported an error. {_LOOK}"
     return contract.FailureKind.ERROR, f"Internal error while {what}. {_LOOK}"
 

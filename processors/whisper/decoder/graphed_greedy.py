@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from whisper.decoding import DecodingTask
 
+from processors.device_errors import is_out_of_memory
 from processors.whisper.decoder.cuda_graphs import Capture, Step, eagerly
 from processors.whisper.decoder.kv_cache import CrossKVCache, KVCache
 from processors.whisper.decoder.logit_filters import LogitFilter
@@ -238,9 +239,9 @@ class GraphedGreedyDecoder:
         step, before = self._state.step(shape), [each.clone() for each in self._state.by_row()]
         try:
             return self._capture(step)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             log.warning("CUDA graphs do not work here, so greedy decoding is slower: %s", error)
             self._capture = eagerly
             return step

@@ -7,7 +7,7 @@ from torch import Tensor
 from whisper.decoding import DecodingResult
 from whisper.model import Whisper
 
-from processors.torch_device import BatchLimit
+from processors.torch_device import BatchLimit, free_bytes
 from processors.whisper.decoder.cuda_graphs import capture_on
 from processors.whisper.decoder.decoding import BatchDecoder
 from processors.whisper.decoder.graphed_greedy import max_rows
@@ -17,7 +17,7 @@ from processors.whisper.engines.window import Window
 # the largest model decodes single ones. A GPU (not measured) waits for the weights, whatever the number of rows; its
 # memory for them stays allocated, and beams take as much again.
 _MAX_ON_CPU, _MAX_BYTES_ON_CPU = 8, 512 << 20
-_MAX_ELSEWHERE, _SHARE_ELSEWHERE = 64, 4  # bytes: one part of so many of the GPU's memory
+_MAX_ELSEWHERE, _SHARE_ELSEWHERE = 64, 3  # bytes: one part of so many of the GPU's memory that is free
 
 
 class BatchRunner:
@@ -74,5 +74,5 @@ def _max_windows(model: Whisper, dtype: torch.dtype) -> int:
     width = dims.n_text_state * dims.n_text_layer * 2 * torch.finfo(dtype).bits // 8
     if device.type == "cpu":
         return max(1, min(_MAX_ON_CPU, _MAX_BYTES_ON_CPU // (width * dims.n_audio_ctx)))
-    max_bytes = torch.cuda.get_device_properties(device).total_memory // _SHARE_ELSEWHERE
+    max_bytes = (free_bytes(device) or 0) // _SHARE_ELSEWHERE
     return min(_MAX_ELSEWHERE, max_rows(width * (dims.n_audio_ctx + dims.n_text_ctx), max_bytes))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
-from processors import contract
+from processors import device_errors
 
 Slot = tuple[int, int]  # a request, and the number of one of its windows
 _MISSING: object = object()
@@ -87,5 +87,4 @@ class FairBatches:
 
 def _concerns_all(error: Exception) -> bool:
     """True if the windows are not the cause: out of memory, or the GPU failed."""
-    is_memory = isinstance(error, MemoryError | contract.OutOfMemory) or type(error).__name__ == "OutOfMemoryError"
-    return is_memory or contract.is_device_lost(error)
+    return device_errors.is_out_of_memory(error) or device_errors.is_device_lost(error)

@@ -110,6 +110,11 @@ def test_disk_that_is_full_is_no_fault_of_the_file():
         (UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"), FailureKind.ERROR, "Internal error"),
         (av.error.InvalidDataError(1094995529, "Invalid data", "x"), FailureKind.ERROR, "Internal error"),
         (OSError("broken data stream"), FailureKind.ERROR, "Internal error"),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"),
+            FailureKind.OUT_OF_MEMORY,
+            "Not enough memory to process this file",
+        ),
         (RuntimeError("CUDA error: device-side assert"), FailureKind.ERROR, "The GPU reported an error"),
         (PermissionError(13, "Permission denied", "/inbox/x"), FailureKind.ERROR, "Permission denied (x)"),
         (MemoryError(), FailureKind.OUT_OF_MEMORY, "Not enough memory"),

@@ -76,7 +76,9 @@ def test_files_continue_and_arrive_after_one_has_failed():
     assert isinstance(ended[0], OverflowError) and ended[1] == [["a:1"], ["a:2"]] and ended[2] == [["a:late"]]
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA error: device-side assert")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA error: device-side assert"), RuntimeError("CUDA error: out of memory")]
+)
 def test_failure_of_memory_or_device_is_not_charged_to_one_file(error):
     def decode(windows):
         raise error
