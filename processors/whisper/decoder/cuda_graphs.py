@@ -4,6 +4,7 @@ Owns streams, warm-up and the graphs' memory. `graphed_greedy` decides what a st
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from weakref import WeakSet
 
 import torch
@@ -39,6 +40,8 @@ class CudaGraphs:
         self._device = device
         self._stream: torch.cuda.Stream | None = None
         self._living: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
+        self._pool: tuple[int, int] | None = None
+        self._is_pool_held = False  # for good, by a capture that failed
 
     def __call__(self, step: Step) -> Step:
         """
@@ -51,6 +54,7 @@ class CudaGraphs:
             try:
                 self._capture(step, graph)
             except RuntimeError as error:
+                self._end_allocation()
                 raise first_error(error) from None
             self._living.add(graph)
         return graph.replay
@@ -60,8 +64,9 @@ class CudaGraphs:
         # one pool share memory only if they were captured on one stream.
         if self._stream is None:
             self._stream = torch.cuda.Stream()
-        # A pool whose last graph was freed cannot be joined (an assertion of torch's allocator): take a living one's.
-        pool = next((each.pool() for each in self._living), None)
+        # A pool whose last graph was freed cannot be joined (an assertion of torch's allocator): take a new one.
+        if self._pool is None or not (self._living or self._is_pool_held):
+            self._pool = torch.cuda.graph_pool_handle()
         before = torch.cuda.current_stream()
         self._stream.wait_stream(before)
         try:
@@ -70,10 +75,21 @@ class CudaGraphs:
                 for _ in range(_WARM_UPS):
                     step()
                 # "thread_local": the prefetching thread may call CUDA meanwhile.
-                with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
+                with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                     step()
         finally:
             before.wait_stream(self._stream)
+
+    def _end_allocation(self) -> None:
+        """End the allocation to the pool after a failed capture, which torch 2.13 leaves open: `capture_end` raises
+        before `endAllocateToPool` (CUDAGraph.cpp). While a capture is open, the allocator no longer reuses the blocks
+        that it keeps (CUDACachingAllocator.cpp, `malloc`): later shortages would be out of memory at once."""
+        end = getattr(torch._C, "_cuda_endAllocateToPool", None)
+        if end is None or self._pool is None:
+            return
+        with suppress(RuntimeError):  # it is not open: the warm-up failed, or this torch has ended it
+            end(torch.cuda.current_device(), self._pool)
+            self._is_pool_held = True
 
 
 def first_error(error: RuntimeError) -> RuntimeError:
