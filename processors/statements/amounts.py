@@ -12,10 +12,11 @@ DecimalMark = Literal[".", ","]
 
 _SPACE = "\u00a0\u202f\u2009 "
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}(?=\.)"  # as in India: 12,34,567.89
+_STARS = r"\*{0,12}"  # against forgery: "**1,234.50"
 _NUMBER = rf"{_LAKH}|\d{{1,3}}(?:(?P<group>[.,'’{_SPACE}])\d{{3}}(?:(?P=group)\d{{3}})*)?|\d+"
 _AMOUNT = re.compile(
-    rf"(?P<open>\()?\s?(?P<before>[-−–+▲△])?\s?{currencies.PATTERN}?\s?(?P<inner>[-−–+])?\s?"
-    rf"(?P<whole>{_NUMBER})(?P<mark>[.,])(?P<cents>\d{{2}})"
+    rf"{_STARS}(?P<open>\()?\s?(?P<before>[-−–+▲△])?\s?{currencies.PATTERN}?\s?(?P<inner>[-−–+])?\s?"
+    rf"{_STARS}(?P<whole>{_NUMBER}|)(?P<mark>[.,])(?P<cents>\d{{2}})"
     rf"(?:\s?{currencies.PATTERN}(?=\)))?\s?(?P<close>\))?\s?{currencies.PATTERN}?\s?(?P<after>[-−–+])?\s?"
     r"(?:\((?P<inside>CR|DR|Cr|Dr|cr|dr)\)|(?P<letters>CR|DR|OD|Cr|Dr|cr|dr|C|D|H|S|Haben|Soll))?",
 )
@@ -47,7 +48,7 @@ def parse_amount(text: str, mark: DecimalMark) -> Amount | None:
     match = _AMOUNT.fullmatch(text.strip())
     if not match or match["mark"] != mark or match["group"] == mark:
         return None
-    value = Decimal(f"{re.sub(r'[^0-9]', '', match['whole'])}.{match['cents']}")
+    value = Decimal(f"{re.sub(r'[^0-9]', '', match['whole']) or 0}.{match['cents']}")
     signs = {match[name] for name in ("before", "inner", "after") if match[name]}
     minus = bool(signs & _MINUS) or bool(match["open"] and match["close"])
     letters = (match["letters"] or match["inside"] or "").upper()

@@ -8,11 +8,8 @@ from decimal import Decimal
 from processors.statements.amounts import Amount, DecimalMark, detect_decimal_mark, parse_amount
 from processors.statements.balances import (
     choose_total,
-    count_trailing_totals,
     derive_ends,
     drop_explained,
-    drop_subtotals,
-    drop_turnovers,
     find_values,
     infer_directions,
     infer_ends,
@@ -25,15 +22,22 @@ from processors.statements.conventions import Conventions, find_conventions, joi
 from processors.statements.currency_evidence import infer_currency
 from processors.statements.dates import PrintedDate, resolve_date
 from processors.statements.debit_credit import RowAmounts, set_directions
+from processors.statements.eras import take_years_of_reiwa
 from processors.statements.header import find_holder, find_page_number
 from processors.statements.integers import add_decimals, lacks_decimals, without_decimals
 from processors.statements.keywords import normalize
 from processors.statements.layouts.recall import LayoutMemory, read_with_layouts
 from processors.statements.periods import Dates, decide_dates
 from processors.statements.places import find_places, to_fractions
-from processors.statements.raw import RawDocument, RawFigure, RawRow
+from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.reading import TableModel, read_words
-from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument
+from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument, Unread
+from processors.statements.subtotals import (
+    count_trailing_totals,
+    drop_subtotals,
+    drop_turnovers,
+    take_leading_totals,
+)
 from processors.statements.words import PageWords, group_lines
 
 _CARD = re.compile(
@@ -78,10 +82,13 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
         del accounts[""]
     for account in accounts:
         items = [item for item in reading.items if item.account == account]
-        items = drop_turnovers(drop_subtotals(take_summary(items, mark), mark), mark)
+        items = take_leading_totals(take_summary(items, mark), mark)
+        items = _report_below_totals(items, document)
+        items = drop_turnovers(drop_subtotals(items, mark), mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:
+            era = take_years_of_reiwa(items, reading)
             dates = decide_dates(items, reading, known.date_order)
-            document.notes += [note for note in dates.notes if note not in document.notes]
+            document.notes += [note for note in (*era, *dates.notes) if note not in document.notes]
             statement, proven[account] = _assemble(account, items, reading, mark, dates, known)
             document.statements.append(statement)
             if not document.statements[-1].currency and any("$" in line.text for line in reading.lines):
@@ -91,6 +98,15 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
     to_fractions(document, reading.frames)
     document.conventions = join_conventions(list(proven.values()))
     return document
+
+
+def _report_below_totals(items: Sequence[RawRow | RawFigure], document: StatementDocument) -> list[RawRow | RawFigure]:
+    """The items without the lines below totals that are not the totals of these lines: they may be anything."""
+    doubtful = [item for item in items if isinstance(item, RawRow) and item.is_below_total]
+    for row in doubtful:
+        text = " ".join([*row.reference, *row.text, *(cell.text for cell in row.money.values())])
+        document.unread.append(Unread(row.page, text, NO_DATE, row.box))
+    return _without(items, doubtful)
 
 
 def names_card(text: str) -> bool:
@@ -169,8 +185,9 @@ def _assemble(
     for row, row_amounts, each in zip(statement.rows, amounts, raw, strict=True):
         _set_money(row, row_amounts, each, mark)
     values = find_values([line for name, line in reading.not_rows if name == account], items, mark)
-    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows], values)
-    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows], values)
+    ends = statement.opening, statement.closing
+    statement.printed_debits = choose_total(totals["debits"], [row.debit for row in statement.rows], values, ends)
+    statement.printed_credits = choose_total(totals["credits"], [row.credit for row in statement.rows], values, ends)
     marks = [each.amount.sign or each.amount.side if each.amount else None for each in amounts]
     infer_ends(statement, values, are_signed=None not in marks and len(set(marks)) > 1)
     derive_ends(statement, values, is_exact=reading.is_exact)

@@ -1,25 +1,21 @@
-"""Opening and closing balances, totals and directions by the sums of the rows, whatever the words. Pure."""
+"""Opening and closing balances and directions by the sums of the rows, whatever the words. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
 from processors.statements.amounts import DecimalMark, parse_amount
-from processors.statements.dates import PrintedDate
 from processors.statements.debit_credit import RowAmounts
-from processors.statements.keywords import Column, normalize
 from processors.statements.raw import NO_DATE, RawFigure, RawRow
 from processors.statements.records import PrintedBalance, Statement, Unread
+from processors.statements.subtotals import as_figure, single_value
 from processors.statements.table import find_amounts
 from processors.statements.verify import find_links
 from processors.statements.words import TextLine, line_height
 
 _LEAST_ROWS = 3  # whose sum can be that of a balance by chance too easily if they are fewer
-_LEAST_TURNOVERS = 2  # fewer may agree by chance
-_LEAST_ALIKE = 3  # rows without words of a total, the sum of which is taken for a subtotal
 _LEAST_LINKS = 3  # balances that must follow from the rows before them
 _MOST_WORDS = 40
-_TOTALS = ("total", "summe", "gesamt", "totaal", "totale", "suma", "razem", "summa", "sum ", "toplam", "subtotal")
 
 
 def find_values(lines: Sequence[TextLine], items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> set[Decimal]:
@@ -43,6 +39,7 @@ def infer_ends(statement: Statement, values: set[Decimal], *, are_signed: bool) 
     if not is_open or len(statement.rows) < _LEAST_ROWS or any(row.balance is not None for row in statement.rows):
         return
     total = sum((row.change for row in statement.rows), Decimal(0)) * (-1 if statement.is_liability else 1)
+    values = values | {value for value in known if value is not None}
     pairs = {(each, each + total) for each in values if each + total in values}
     pairs = {pair for pair in pairs if all(name in (None, value) for name, value in zip(known, pair, strict=True))}
     if total and len(pairs) == 1:
@@ -90,89 +87,21 @@ def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total:
             return
 
 
-def choose_total(printed: Sequence[Decimal], values: Sequence[Decimal | None], outside: set[Decimal]) -> Decimal | None:
+def choose_total(
+    printed: Sequence[Decimal], values: Sequence[Decimal | None], outside: set[Decimal], ends: Sequence[Decimal | None]
+) -> Decimal | None:
     """The printed total of one direction: the one that the rows come to, or the sum of those of several sections.
 
     outside: the amounts outside the rows; what many rows come to is their total, whatever else is called so.
+    ends: the opening and closing balance, which a column's total may include.
     """
     total = sum((value for value in values if value), Decimal(0))
     is_outside = sum(value is not None for value in values) >= _LEAST_ROWS and total in outside
-    if not printed or is_outside or total in printed or total in (sum(printed), sum(set(printed))):
+    includes_end = any(end is not None and total + abs(end) in printed for end in ends)
+    is_sum = total in printed or total in (sum(printed), sum(set(printed)))
+    if not printed or is_outside or includes_end or is_sum:
         return total if printed else None
     return printed[-1]
-
-
-def drop_subtotals(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
-    """The items with each line that prints the sum of the rows right before it as a total."""
-    found: list[RawRow | RawFigure] = []
-    run: list[Decimal] = []
-    for item in items:
-        value = _single_value(item, mark)
-        if not isinstance(item, RawRow) or value is None:
-            found.append(item)
-            run = []
-        elif item.date_is_inherited and _is_sum(value, run, item):
-            found.append(_figure(item, "total"))
-            run = []
-        else:
-            run.append(value)
-            found.append(item)
-    return found
-
-
-def drop_turnovers(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list[RawRow | RawFigure]:
-    """The items without the lines that print the debits and the credits of a day, if no row has both.
-
-    Each of them must be the sum of the rows since the one before.
-    """
-    both = [item for item in items if _has_both(item)]
-    turnovers: list[RawRow | RawFigure] = []
-    days: list[tuple[RawRow, RawRow]] = []  # a row, and the turnover of its day
-    run: list[RawRow] = []
-    debits = credits = Decimal(0)
-    for item in items:
-        if not isinstance(item, RawRow):
-            continue
-        values = [_value(item, column, mark) for column in ("debit", "credit")]
-        if _has_both(item) and values == [debits, credits]:
-            turnovers.append(item)
-            days += [(row, item) for row in run]
-            debits = credits = Decimal(0)
-            run = []
-        else:
-            run.append(item)
-            debits, credits = debits + values[0], credits + values[1]
-    if len(turnovers) < max(_LEAST_TURNOVERS, len(both)):
-        return list(items)
-    for row, turnover in days:
-        if row.date and turnover.date and _day(row.date) != _day(turnover.date):
-            row.doubts.append(f"its date is not that of the turnover of its day, {turnover.date.text}")
-    return [item for item in items if not any(item is each for each in turnovers)]
-
-
-def _day(printed: PrintedDate) -> tuple[object, ...]:
-    return printed.day, printed.month, printed.pair
-
-
-def _has_both(item: RawRow | RawFigure) -> bool:
-    return isinstance(item, RawRow) and item.money.keys() >= {"debit", "credit"}
-
-
-def _value(row: RawRow, column: Column, mark: DecimalMark) -> Decimal:
-    amount = parse_amount(row.money[column].text, mark) if column in row.money else None
-    return amount.value if amount else Decimal(0)
-
-
-def count_trailing_totals(raw: Sequence[RawRow], amounts: Sequence[RowAmounts]) -> int:
-    """How many of the last rows are totals: without a date or balance of their own, where the rows above have both,
-    each is the sum of their debits or of their credits."""
-    is_row = ["balance" in each.money or not each.date_is_inherited for each in raw]
-    count = next((number for number, is_one in enumerate(reversed(is_row)) if is_one), len(raw))
-    rows, last = amounts[: len(raw) - count], amounts[len(raw) - count :]
-    if not count or len(rows) < _LEAST_ROWS or any(row.balance is None for row in rows):
-        return 0
-    sums = {sum((row.value for row in rows if row.direction == side), Decimal(0)) for side in (-1, 1)}
-    return count if all(row.value in sums for row in last) else 0
 
 
 def owes_negative(statement: Statement, amounts: Sequence[RowAmounts]) -> bool:
@@ -202,25 +131,20 @@ def take_summary(items: Sequence[RawRow | RawFigure], mark: DecimalMark) -> list
     """
     count = next((n for n, item in enumerate(reversed(items)) if not _looks_like_summary(item)), len(items))
     rows, summary = list(items[: len(items) - count]), [item for item in items[len(items) - count :]]
-    values = [_single_value(item, mark) for item in rows]
+    values = [single_value(item, mark) for item in rows]
     if len(summary) < 2 or len(values) < _LEAST_ROWS or None in values:
         return list(items)
     total = sum((value for value in values if value), Decimal(0))
-    named = [(_single_value(item, mark), item) for item in summary if isinstance(item, RawRow)]
+    named = [(single_value(item, mark), item) for item in summary if isinstance(item, RawRow)]
     pairs = [(first, last) for a, first in named for b, last in named if a is not None and b == a + total]
     if not total or len(pairs) != 1:
         return list(items)
-    first, last = (_figure(row, name) for row, name in zip(pairs[0], ("opening", "closing"), strict=True))
+    first, last = (as_figure(row, name) for row, name in zip(pairs[0], ("opening", "closing"), strict=True))
     return [first, *rows, last]
 
 
 def _looks_like_summary(item: RawRow | RawFigure) -> bool:
     return isinstance(item, RawRow) and item.date_is_inherited and item.money.keys() == {"amount"}
-
-
-def _figure(row: RawRow, name: str) -> RawFigure:
-    (cell,) = row.money.values()
-    return RawFigure(row.page, row.account, name, {"": cell.text}, box=row.box)
 
 
 def drop_explained(unread: Sequence[Unread], statement: Statement, mark: DecimalMark) -> list[Unread]:
@@ -247,17 +171,3 @@ def _amounts_of(line: Unread, mark: DecimalMark) -> set[Decimal]:
 
 def _is_unknown(row: RowAmounts) -> bool:
     return row.direction == 0 and bool(row.value)
-
-
-def _single_value(item: RawRow | RawFigure, mark: DecimalMark) -> Decimal | None:
-    """The signed amount of a row of one amount and no balance."""
-    cells = list(item.money.items()) if isinstance(item, RawRow) else []
-    if len(cells) != 1 or cells[0][0] == "balance":
-        return None
-    amount = parse_amount(cells[0][1].text, mark)
-    return amount and amount.signed
-
-
-def _is_sum(value: Decimal, run: Sequence[Decimal], row: RawRow) -> bool:
-    least = 1 if normalize(" ".join(row.text)).startswith(_TOTALS) else _LEAST_ALIKE
-    return any(abs(sum(run[-count:])) == abs(value) for count in range(least, len(run) + 1))

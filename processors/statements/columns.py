@@ -36,6 +36,10 @@ class DateCell:
     def left(self) -> float:
         return self.words[0].left
 
+    @property
+    def right(self) -> float:
+        return self.words[-1].right
+
 
 @dataclass(frozen=True)
 class CellLine:
@@ -96,30 +100,63 @@ def find_layouts(lines: Sequence[CellLine]) -> list[Layout]:
 
 
 def find_first_row(lines: Sequence[TextLine], headings: Sequence[Heading], height: float) -> int | None:
-    """The first line of a table without a heading row: the first with an amount and a date in its column, or the lines
-    with balances right above it. None: there is no such line."""
+    """The first line of a table without a heading row: the first with an amount and a date in its column, the day above
+    the rows of that day, or the lines with balances right above one of these. None: there is no such line."""
     left = next(heading.left for heading in headings if heading.column == "date")
+    dated = [_has_date_at(line, left, height) for line in lines]
     for at, line in enumerate(lines):
-        if not any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height)):
+        if not dated[at]:
             continue
-        is_below = (
-            not find_amounts(line.words, height) and at and _is_balance_above(lines[at - 1], line, headings, height)
-        )
-        if is_below or find_amounts(line.words, height):
+        starts_day = at + 1 < len(lines) and not dated[at + 1] and _are_near(line, lines[at + 1], headings, height)
+        is_below = at > 0 and _is_balance_above(lines[at - 1], line, headings, height)
+        if is_below or starts_day or find_amounts(line.words, height):
             while at and _is_balance_above(lines[at - 1], lines[at], headings, height):
                 at -= 1
             return at
     return None
 
 
+def add_first_dates(headings: tuple[Heading, ...], lines: Sequence[TextLine], height: float) -> tuple[Heading, ...]:
+    """The headings with a column of dates left of the one that is named, if nearly all rows begin with one.
+
+    Whatever its heading is called, the first date is that of the row; the other one is the value date.
+    """
+    named = next((heading for heading in headings if heading.column == "date"), None)
+    if named is None or any(heading.column == "value_date" for heading in headings):
+        return headings
+    firsts, rows = [], 0
+    for line in lines:
+        dates = _find_dates(line, height)
+        rows += any(abs(cell.left - named.left) <= _DATES_ALIGNED * height for cell in dates)
+        if dates and dates[0].words[0] is line.words[0] and named.left - dates[0].right > _TEXT_GAP * height:
+            following = line.words[len(dates[0].words) :]
+            firsts += [dates[0]] if following and following[0].left - dates[0].right > _TEXT_GAP * height else []
+    aligned = max(_cluster([(cell.left, cell) for cell in firsts], _DATES_ALIGNED * height), key=len, default=[])
+    if len(aligned) < max(_LEAST_DATES, _ALIKE * rows):
+        return headings
+    left, right = min(cell.left for cell in aligned), max(cell.right for cell in aligned)
+    others = [Heading("value_date", h.left, h.right) if h is named else h for h in headings]
+    return (Heading("date", left, right), *others)
+
+
+def _has_date_at(line: TextLine, left: float, height: float) -> bool:
+    return any(abs(cell.left - left) <= _DATES_ALIGNED * height for cell in _find_dates(line, height))
+
+
+def _are_near(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    """True if the line right below one without amounts has an amount in a column."""
+    is_close = below.top - line.bottom < _ABOVE * height
+    return is_close and not find_amounts(line.words, height) and _has_amount(below, headings, height)
+
+
 def _is_balance_above(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
+    return below.top - line.bottom < _ABOVE * height and _has_amount(line, headings, height)
+
+
+def _has_amount(line: TextLine, headings: Sequence[Heading], height: float) -> bool:
     rights = [heading.right for heading in headings if heading.column in MONEY]
-    aligned = [
-        cell
-        for cell in find_amounts(line.words, height)
-        if any(abs(cell.right - right) < _DATES_ALIGNED * height for right in rights)
-    ]
-    return bool(aligned) and below.top - line.bottom < _ABOVE * height
+    cells = find_amounts(line.words, height)
+    return any(abs(cell.right - right) < _DATES_ALIGNED * height for cell in cells for right in rights)
 
 
 def _find_cells(line: TextLine, height: float) -> CellLine:

@@ -39,10 +39,18 @@ def _days(rows: Sequence[Row]) -> Iterator[tuple[Row, date]]:
 
 
 def _check_order(dated: Sequence[Row]) -> None:
+    if _is_by_value_date(dated):
+        return
     fewest_wrong, doubtful = find_out_of_order([day.toordinal() for _, day in _days(dated)])
     if fewest_wrong <= _MOST_OUT_OF_ORDER * len(dated):
         for at in doubtful:
             dated[at].flags.append(f"its date {dated[at].date} is out of order")
+
+
+def _is_by_value_date(dated: Sequence[Row]) -> bool:
+    """True if the second date of each row, such as that of its posting, is in order: rows are listed by that date."""
+    days = [row.value_date for row in dated if row.value_date]
+    return len(days) == len(dated) >= _LEAST_DAYS and days == sorted(days)
 
 
 def _check_distance(dated: Sequence[Row]) -> None:

@@ -22,6 +22,7 @@ _PATTERNS = tuple(
     for pattern in (
         r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d(?!\d:\d)|T\d)",  # or a time of day follows
         r"(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
+        r"(?:令和\s?|R\.?)(?P<reiwa>\d{1,2}|元)\s?[年./-]\s?(?P<m>\d{1,2})\s?[月./-]\s?(?P<d>\d{1,2})\s?日?(?!\d)",
         r"(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日일]",
         r"(?P<a>\d{1,2})\s?[-/.]\s?(?P<b>\d{1,2})\s?[-/.](?P<y>\s?\d{4}|\d{2})(?!\d(?!\d:\d))",
         rf"(?P<d>\d{{1,2}})(?:st|nd|rd|th|er)?\.?\s?(?:de\s)?[-/]?(?P<name>{_NAME})(?![^\W\d_])\.?"
@@ -44,6 +45,7 @@ _MONTH = re.compile(  # at the end of a line, of no date: "Periode: Maret 2025",
 _SHORT = re.compile(r"\d\d[-/.]\d\d[-/.]\d\d")  # of which the year may be the first or the last number
 _LEAST_SHORT = 3  # fewer dates show no rule
 _NEARLY_ALL = 0.8  # of the dates; OCR may misread the others
+FIRST_OF_REIWA = 2019  # the Japanese era, whose first year is "元"
 _SLACK = timedelta(days=45)  # a date further outside the period is in none of the years around it
 
 
@@ -169,7 +171,7 @@ def find_months(lines: Iterable[str]) -> Iterator[tuple[date, date]]:
 
 def _printed(match: re.Match[str]) -> PrintedDate | None:
     parts = match.groupdict()
-    year = _year(parts.get("y") or parts.get("y2"))
+    year = _year_of_reiwa(parts["reiwa"]) if parts.get("reiwa") else _year(parts.get("y") or parts.get("y2"))
     if parts.get("a"):
         pair = int(parts["a"]), int(parts["b"])
         possible = 1 <= min(pair) <= 12 and max(pair) <= 31
@@ -178,6 +180,10 @@ def _printed(match: re.Match[str]) -> PrintedDate | None:
     day = int(parts["d"])
     possible = 1 <= month <= 12 and 1 <= day <= 31
     return PrintedDate(day, month, year, None, match.end(), match[0]) if possible else None
+
+
+def _year_of_reiwa(text: str) -> int:
+    return FIRST_OF_REIWA + (0 if text == "元" else int(text) - 1)
 
 
 def _year(text: str | None) -> int | None:

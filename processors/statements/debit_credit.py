@@ -49,7 +49,9 @@ def set_directions(
     usual = _conventions(rows, is_card)
     meanings = (unmarked,) if unmarked and usual == (0,) else usual
     conventions = [(meaning, liability, is_card) for meaning in meanings for liability in (is_card, False)]
-    if is_card:  # a minus is money in on most cards, money out on some
+    if is_card or any(
+        row.amount and row.amount.side for row in rows
+    ):  # a minus is money in on most cards, money out on some
         conventions += [(meaning, True, False) for meaning in meanings]
     if owes_negative:
         conventions = [(1, True, False)]

@@ -17,8 +17,9 @@ _MOST_NAME_WORDS = 5
 _SUB_ACCOUNT = r"(?:-[a-z]{1,3}\d{0,3}(?![a-z0-9]))?"  # "48213-S70", "041287-EOP"
 _NUMBER = rf"(?P<number>[a-z]{{0,2}}[\dx*][\dx* \-/.]{{3,32}}[\dx*](?![a-z0-9]){_SUB_ACCOUNT})"
 _ACCOUNT_LABEL = (
-    r"(?:account|acct\.?)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
-    r"|account ending(?: in)?|(?!referenz|gegen)[^\W\d_]{0,9}konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
+    r"(?:account|acct\.?|membership)(?: ?(?:number|no\.?|nr\.?|num\.?|id|#))+|a/c(?: no\.?)?"
+    r"|account ending(?: in)?|номер счета"
+    r"|(?!referenz|gegen)[^\W\d_]{0,9}konto\s?(?:nummer|-nr\.?|nr\.?|no\.?)|kontonr\.?"
     r"|(?:numero|n°|no\.?|nº) (?:de |do |del? |di )?(?:compte|cuenta|conta|conto)|n° compte"
     r"|(?:compte(?: de depots?| courant| cheques?)?|cuenta(?: corriente)?|conta(?: corrente| simples| a ordem)?"
     r"|conto(?: corrente)?)"
@@ -31,6 +32,7 @@ _CARD_NUMBER = re.compile(
     r"(?:(?:card|karten|carte|tarjeta) ?(?:number|no\.?|nummer|n°)?|card ending(?: in)?|カード番号)"
     rf"\s?:?\s?{_NUMBER}"
 )
+_ENDING = re.compile(r"account (?:number |no\.? )?ending(?: in)?\s?:?\s?(?P<number>\d{3,6})(?!\d)")
 _PHONE_NUMBER = re.compile(rf"mobile (?:number|no\.?)\s?:?\s?{_NUMBER}")  # of a wallet, which may have no other
 _NUMBERED = re.compile(r"(?:n°|nº|no\.?|nr\.?|#)\s?:?\s?(?P<number>\d[\d ]{4,}\d(?: ?[a-z]\b)?)")
 _OF_YEAR = re.compile(r"\d{1,3}/(?:19|20)\d\d")  # the number of a statement, "Estratto conto n. 4/2025"
@@ -46,7 +48,7 @@ _IBAN = re.compile(  # with or without spaces; ends before a word, and before a 
 _NO_ACCOUNT = re.compile(r"\b(?:tel|phone|telephone|fax|call|hotline|mobile)\b|\b(?:reg|vat|tax|ust|hrb|gnr|siren)\b")
 _HOLDER_LABEL = (
     r"(?:account (?:holder|name)|customer(?: name)?|kontoinhaber(?:in)?|titulaire(?: du compte)?"
-    r"|titular(?: de la cuenta)?|intestatario|titolare|rekeninghouder|kontohaver|kontoinnehavare|posiadacz"
+    r"|titular(?: (?:de la cuenta|da conta))?|intestatario|titolare|rekeninghouder|kontohaver|kontoinnehavare|posiadacz"
     r"|hesap sahibi|nombre|nome|nom|navn|namn|name|cliente)"
 )
 _HOLDER = re.compile(rf"{_HOLDER_LABEL}\s?:?\s+(?P<name>[^\W\d_]\D+)", re.IGNORECASE)
@@ -110,7 +112,7 @@ class AccountTracker:
 
 def _find_numbers(text: str) -> Iterator[tuple[str, str]]:
     wanted = normalize(text)
-    for label, pattern in (("account", _ACCOUNT), ("iban", _IBAN), ("account", _IDENTIFIER)):
+    for label, pattern in (("account", _ACCOUNT), ("iban", _IBAN), ("account", _IDENTIFIER), ("account", _ENDING)):
         for match in pattern.finditer(wanted):
             if not (label == "account" and (_is_date(match["number"]) or _OF_YEAR.fullmatch(match["number"]))):
                 yield label, _compact(match["number"])

@@ -88,7 +88,7 @@ _SPECIALS: tuple[tuple[Special, str], ...] = (
         r"(?:saldo|solde|balance|kontostand|egyenleg)$|saldo (?:fra|fran|pr\.?|per|pa)"
         r"|saldo i (?:deres|din|var) favor"
         r"|kontostand (?:am|vom|zum)"
-        r"|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?",
+        r"|balance (?:on|at|as of|as at)|solde (?:crediteur |debiteur )?au|saldo al?(?: dia)?|saldo (?:do|del) dia",
     ),
     (
         "debits",

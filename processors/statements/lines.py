@@ -181,8 +181,8 @@ def split_line(line: TextLine, headings: Sequence[Heading], columns: MoneyColumn
         words.pop()
     text_headings = [heading for heading in headings if heading.column in ("description", "reference")]
     for word in words:
-        if columns.covers(word) and word.text == "0":
-            continue  # no amount, where the others have no decimals
+        if columns.covers(word) and (word.text == "0" or columns.is_filler(word)):
+            continue  # no amount; "0" where the others have no decimals
         if columns.covers(word) and any(char.isdigit() for char in word.text):
             parts.unreadable.append(word.text)
         nearest = _text_column(word, text_headings, height)
@@ -263,11 +263,11 @@ def _remove_words(words: list[PageWord], cell: AmountCell) -> None:
 
 
 def _find_cut_off(cell: AmountCell, words: Sequence[PageWord], height: float) -> PageWord | None:
-    """The digits close before an amount that begins with three digits.
+    """The digits close before an amount that begins with three digits, or with its decimal mark.
 
     If all amounts lost their thousands in the same way, all sums would still agree.
     """
-    if not re.match(r"\d{3}[.,]\d{2}(?!\d)", cell.text):
+    if not re.match(r"(?:\d{3})?[.,]\d{2}(?!\d)", cell.text):
         return None
     near = [word for word in words if 0 <= cell.left - word.right < _CUT_OFF_GAP * height]
     return next((word for word in near if _CUT_OFF.fullmatch(word.text)), None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from processors.statements.columns import find_first_row
+from processors.statements.columns import add_first_dates, find_first_row
 from processors.statements.conventions import Conventions
 from processors.statements.dates import PrintedDate, parse_date
 from processors.statements.header import (
@@ -31,6 +31,7 @@ from processors.statements.table import AmountCell, Heading, MoneyColumns, Table
 from processors.statements.words import PageWords, TextLine, group_lines, line_height, unite
 
 _CLOSE = 0.8  # line heights between a row and its further lines; an account begins further below
+_LEAST_UNDATED = 2  # rows that show that not each row has a date
 _FAR = 3.2  # line heights between the lines of one row; a line further below is not part of it
 
 
@@ -73,12 +74,13 @@ class _PageReader:
         self._last_date: PrintedDate | None = None
         self._section: str | None = None
         self._section_number = 0
+        self._total_bottom = float("-inf")  # of the last line with a total of a direction, on the page
         self._page_of_heading = 0  # of a line between rows that is not one: rows below it on its page are a new section
 
     def read_page(self, page: PageWords) -> None:
         lines = group_lines(page)
         self.document.lines += lines
-        self._row, self._page_of_heading = None, 0
+        self._row, self._page_of_heading, self._total_bottom = None, 0, float("-inf")
         before = len(self.document.items)
         tables = self._find_tables(lines, line_height(lines))
         if not tables and self._headings and not self._model.headings:
@@ -88,10 +90,10 @@ class _PageReader:
         self._read_outside(lines[:first], line_height(lines))
         for table in tables:
             end = min((each.top for each in tables if each.top > table.top), default=len(lines))
-            self._headings = table.headings
             headings = lines[table.top : table.start]
             self.document.not_rows += [(self._accounts.current, line) for line in headings]
             own = lines[table.start : end]
+            self._headings = self._model.headings or add_first_dates(table.headings, own, line_height(lines))
             if table.is_beside_another:
                 own = self._take_rows_beside(own, [each for each in tables if each.top == table.top], table)
             self._read_table(own, line_height(lines))
@@ -135,6 +137,7 @@ class _PageReader:
             return  # a ledger of daily balances lists no rows
         lines, summaries = separate_summaries(lines, height)
         columns = self._find_columns(lines, height)
+        columns.find_fillers(lines, height)
         self._row = None
         taken = [split_line(line, self._headings, columns, height) for line in lines]
         for parts, below in zip(taken, taken[1:], strict=False):
@@ -171,6 +174,8 @@ class _PageReader:
             self._end_row()
             if parts.is_cut_off:
                 self._report_unread(parts.line, "an amount whose first digits may be missing")
+            if parts.money and special in ("debits", "credits"):
+                self._total_bottom = parts.line.bottom
             if parts.money:
                 self.document.figure_lines.append((self._accounts.current, parts.line))
                 self._add_figure(
@@ -295,12 +300,35 @@ class _PageReader:
                 self._extend_row(parts)
                 return
             if parts.has_amount:
-                self._begin_row(parts, self._last_date, inherited=True)
+                self._begin_undated(parts)
                 return
-        elif parts.has_amount and self._last_date and self._row is None and parts.text and "balance" in parts.money:
-            self._begin_row(parts, self._last_date, inherited=True)
+        elif parts.has_amount and (parts.value_date or (self._row is None and self._is_of_last_day(parts))):
+            self._begin_undated(parts)
+            return
+        elif self._row is None and self._is_below_total(parts, height):
+            self._begin_undated(parts)
+            self._row.is_below_total = True
             return
         self._report_unread(parts.line, NO_DATE)
+
+    def _is_of_last_day(self, parts: LineParts) -> bool:
+        """True for a line like a row of the day above: it has a balance, or is the first of a page after rows that have
+        no dates of their own, either."""
+        rows = [item for item in self.document.items if isinstance(item, RawRow)]
+        undated = sum(row.date_is_inherited for row in rows)
+        continues = undated >= _LEAST_UNDATED and rows[-1].page != parts.line.page
+        return bool(self._last_date and parts.text and ("balance" in parts.money or continues))
+
+    def _is_below_total(self, parts: LineParts, height: float) -> bool:
+        is_near = 0 <= parts.line.top - self._total_bottom < _FAR * height
+        return bool(is_near and parts.has_amount and parts.text and self._last_date)
+
+    def _begin_undated(self, parts: LineParts) -> None:
+        """Begin a row with its only date, in another column, or with that of the row above."""
+        if parts.value_date:
+            self._begin_row(parts, parts.value_date)
+        else:
+            self._begin_row(parts, self._last_date, inherited=True)
 
     def _begin_row(self, parts: LineParts, date: PrintedDate | None, *, inherited: bool = False) -> None:
         pending, self._pending = self._pending, []
@@ -308,7 +336,9 @@ class _PageReader:
         self._page_of_heading = 0
         if date and self._year and date.year is None:
             date = replace(date, year=self._year)
+        is_below_total = inherited and self._row is not None and self._row.is_below_total
         self._row = RawRow(parts.line.page, self._accounts.current, date, section=self._section)
+        self._row.is_below_total = is_below_total
         self._row.section_number = self._section_number
         self._row.text_left = parts.text_left
         self._row.date_is_inherited, self._row.date_like = inherited, parts.date_like

@@ -3,13 +3,14 @@
 import functools
 import re
 import statistics
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from processors.statements import currencies
 from processors.statements.amounts import looks_like_amount
 from processors.statements.keywords import Column, match_column
-from processors.statements.words import Box, PageWord, TextLine, unite
+from processors.statements.words import Box, PageWord, TextLine, split_cells, unite
 
 MONEY: frozenset[Column] = frozenset({"debit", "credit", "amount", "balance"})
 _MOST_HEADING_WORDS = 5
@@ -25,6 +26,7 @@ _SIGNS = frozenset(
 _MOST_AMOUNT_WORDS = 5
 _UNNAMED_SHARE = 0.5  # of the amounts of the fullest column that make a column of amounts in the text
 _BESIDE = 1.0  # line heights that a date may be left of its heading, in a table beside another
+_LEAST_FILLERS = 3  # of a word in columns of amounts; fewer may be text
 _ALIGNED = 1.0  # line heights by which the right edges of one column differ
 
 
@@ -194,6 +196,7 @@ class MoneyColumns:
         self, headings: Sequence[Heading], cells: Sequence[AmountCell], height: float, dated: Collection[int] = ()
     ):
         """`dated`: the ids of the cells on lines with a date, which count more: others may be totals."""
+        self._fillers: frozenset[str] = frozenset()
         self._clusters: list[_Cluster] = []
         for group in _cluster_cells(sorted(cells, key=lambda cell: cell.right), height):
             left = statistics.median(cell.left for cell in group)
@@ -229,6 +232,19 @@ class MoneyColumns:
             ),
             None,
         )
+
+    def find_fillers(self, lines: Iterable[TextLine], height: float) -> None:
+        """Learn the word that each empty cell of a column of amounts contains, such as "blank" or "-"."""
+        found = Counter(
+            cell[0].text
+            for line in lines
+            for cell in split_cells(line.words, height)
+            if len(cell) == 1 and not any(char.isdigit() for char in cell[0].text) and self.covers(cell[0])
+        )
+        self._fillers = frozenset(text for text, count in found.items() if count >= _LEAST_FILLERS)
+
+    def is_filler(self, word: PageWord) -> bool:
+        return word.text in self._fillers
 
     def covers(self, word: PageWord) -> bool:
         """True if the word is where the amounts of a column that is read are."""
