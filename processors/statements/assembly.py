@@ -32,6 +32,7 @@ from processors.statements.places import find_places, to_fractions
 from processors.statements.raw import NO_DATE, RawDocument, RawFigure, RawRow
 from processors.statements.reading import TableModel, read_words
 from processors.statements.records import PrintedBalance, Row, Statement, StatementDocument, Unread
+from processors.statements.running_balances import take_running_balances
 from processors.statements.subtotals import (
     count_trailing_totals,
     drop_subtotals,
@@ -82,7 +83,7 @@ def assemble(reading: RawDocument, document: StatementDocument, known: Conventio
         del accounts[""]
     for account in accounts:
         items = [item for item in reading.items if item.account == account]
-        items = take_leading_totals(take_summary(items, mark), mark)
+        items = take_running_balances(take_leading_totals(take_summary(items, mark), mark), mark)
         items = _report_below_totals(items, document)
         items = drop_turnovers(drop_subtotals(items, mark), mark)
         if any(isinstance(item, RawRow) for item in items) or len(accounts) == 1:

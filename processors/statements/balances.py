@@ -56,15 +56,25 @@ def derive_ends(statement: Statement, values: set[Decimal], *, is_exact: bool) -
     rows = statement.rows
     if statement.closing is None and rows and not statement.anchors:
         statement.closing = rows[-1].balance
-    first = next((at for at, row in enumerate(rows) if row.balance is not None), None)
-    if statement.opening is not None or first is None or any(anchor.at <= first for anchor in statement.anchors):
+    first = _first_balance(statement)
+    if statement.opening is not None or first is None:
         return
     factor = -1 if statement.is_liability else 1
-    opening = rows[first].balance - factor * sum((row.change for row in rows[: first + 1]), Decimal(0))
+    count, balance = first
+    opening = balance - factor * sum((row.change for row in rows[:count]), Decimal(0))
     links, _ = find_links(statement)
     is_proven = len(links) >= _LEAST_LINKS and all(link.gap == 0 for link in links)
     if opening in values or (is_exact and is_proven):
         statement.opening = opening
+
+
+def _first_balance(statement: Statement) -> tuple[int, Decimal] | None:
+    """The first printed balance, and the number of rows before it; None if it is that before the first row."""
+    rows = statement.rows
+    found = [(at + 1, row.balance) for at, row in enumerate(rows) if row.balance is not None][:1]
+    found += [(anchor.at, anchor.balance) for anchor in statement.anchors]
+    first = min(found, key=lambda each: each[0], default=None)
+    return first if first and first[0] else None
 
 
 def infer_directions(amounts: Sequence[RowAmounts], texts: Sequence[str], total: Decimal | None) -> None:

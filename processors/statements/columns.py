@@ -20,6 +20,7 @@ _DATES_ALIGNED = 1.5  # line heights by which the left edges of one column diffe
 _AMOUNTS_ALIGNED = 1.0  # the same for right edges of amounts
 _TEXT_GAP = 1.0  # line heights; a wider gap separates two columns of text
 _ABOVE = 2.5  # line heights between a balance above the first row and that row
+_MOST_DAY_WORDS = 2  # before the date of a day
 _LEAST_DATES = 3
 _ALIKE = 0.9  # of the longest column of dates
 _MOST_DATE_COLUMNS = 3
@@ -144,9 +145,11 @@ def _has_date_at(line: TextLine, left: float, height: float) -> bool:
 
 
 def _are_near(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:
-    """True if the line right below one without amounts has an amount in a column."""
+    """True if the line right below one of nothing but a day has an amount in a column."""
+    dates = _find_dates(line, height)
+    is_day = len(dates) == 1 and len(line.words) - len(dates[0].words) <= _MOST_DAY_WORDS
     is_close = below.top - line.bottom < _ABOVE * height
-    return is_close and not find_amounts(line.words, height) and _has_amount(below, headings, height)
+    return is_day and is_close and not find_amounts(line.words, height) and _has_amount(below, headings, height)
 
 
 def _is_balance_above(line: TextLine, below: TextLine, headings: Sequence[Heading], height: float) -> bool:

@@ -320,7 +320,7 @@ class _PageReader:
         return bool(self._last_date and parts.text and ("balance" in parts.money or continues))
 
     def _is_below_total(self, parts: LineParts, height: float) -> bool:
-        is_near = 0 <= parts.line.top - self._total_bottom < _FAR * height
+        is_near = -height < parts.line.top - self._total_bottom < _FAR * height
         return bool(is_near and parts.has_amount and parts.text and self._last_date)
 
     def _begin_undated(self, parts: LineParts) -> None:

@@ -54,7 +54,7 @@ def _find_leading(items: Sequence[Item], mark: DecimalMark) -> list[_Leading] | 
     found, at = [], 0
     while at < len(items):
         head = items[at]
-        amount = _single_amount(head, mark)
+        amount = single_amount(head, mark)
         rows = _rows_of(amount.value, items[at + 1 :], mark) if amount else []
         if isinstance(head, RawRow) and not rows:
             return None
@@ -68,7 +68,7 @@ def _rows_of(total: Decimal, items: Sequence[Item], mark: DecimalMark) -> list[R
     """The rows at the start of `items` that come to `total`, whatever their signs; none if there are none."""
     rows: list[RawRow] = []
     for item in items:
-        amount = _single_amount(item, mark) if isinstance(item, RawRow) else None
+        amount = single_amount(item, mark) if isinstance(item, RawRow) else None
         if not amount or amount.value > total:
             return []
         rows.append(item)
@@ -187,11 +187,11 @@ def as_figure(item: Item, name: str) -> RawFigure:
 
 def single_value(item: Item, mark: DecimalMark) -> Decimal | None:
     """The signed amount of a row of one amount and no balance."""
-    amount = _single_amount(item, mark) if isinstance(item, RawRow) else None
+    amount = single_amount(item, mark) if isinstance(item, RawRow) else None
     return amount and amount.signed
 
 
-def _single_amount(item: Item, mark: DecimalMark) -> Amount | None:
+def single_amount(item: Item, mark: DecimalMark) -> Amount | None:
     """The amount of a row of one amount and no balance, or of a printed total of one amount."""
     if isinstance(item, RawFigure):
         texts = list(item.money.values()) if item.name in ("debits", "credits", "total") else []

@@ -22,6 +22,7 @@ from processors.statements.records import (
 )
 from processors.statements.sequences import align
 
+_LOOSE_SHARE = 0.1  # of the rows, that no balance has to cover if a second reading confirms them
 _SEPARATOR = "[.,'’ \u00a0\u202f]?"  # between the digits of an amount
 _LETTERS_ONLY = re.compile(r"[\W\d_]+")
 _LONGER_WORD = 3  # letters; shorter ones occur by chance
@@ -91,9 +92,12 @@ def reasons(document: StatementDocument) -> list[str]:
 
 
 def doubtful_pages(document: StatementDocument) -> set[int]:
-    """The pages of a verified document on which something does not agree or was not understood."""
+    """The pages of a verified document on which something does not agree or was not understood, and those of the few
+    rows that no balance covers."""
     pages = {each.page for each in document.unread} | {row.page for row in document.rows if row.flags}
     for statement in document.statements:
+        links, loose = find_links(statement)
+        pages |= {row.page for row in loose if links and len(loose) <= _most_loose(statement)}
         if any(check.passed is False for check in statement.checks):
             pages |= {row.page for row in statement.rows}
     return pages
@@ -143,9 +147,21 @@ def _check_balances(statement: Statement) -> CheckResult:
         worst = next(link for link in links if link.gap)
         text = f"{bad} of {len(links)} balances do not follow from the rows before, first {worst.where}"
         return CheckResult("balances", False, f"{text}: off by {worst.gap}")
+    follow = f"all {len(links)} printed balances follow from the amounts"
+    if loose and len(loose) <= _most_loose(statement) and all(row.confirmed for row in loose):
+        return CheckResult("balances", True, f"{follow}; a second reading confirms {_others(len(loose))}")
     if loose:
         return CheckResult("balances", None, f"{_rows_are(len(loose))} not verified by a balance")
-    return CheckResult("balances", True, f"all {len(links)} printed balances follow from the amounts")
+    return CheckResult("balances", True, follow)
+
+
+def _most_loose(statement: Statement) -> float:
+    """How many rows that no balance covers a second reading may confirm: balances prove the directions of the rest."""
+    return max(1, _LOOSE_SHARE * len(statement.rows))
+
+
+def _others(count: int) -> str:
+    return "the other row" if count == 1 else f"the other {count} rows"
 
 
 def _flag_link(link: Link) -> None:

@@ -1,9 +1,11 @@
 """Comparison of two readings of a page: differences are flagged, and no value is changed."""
 
+import copy
+
 from typed_pages import read_typed, typed_page
 
 from processors import statements
-from processors.statements import SecondReading
+from processors.statements import SecondReading, doubtful_pages, read_statements, reasons, verify
 
 PAGE = """
     Account number: 00012345
@@ -88,3 +90,33 @@ def test_minimum_confidence_of_a_row_is_configurable():
     assert flagged(document) == {}
     statements.verify(document)
     assert flagged(document) == {"Brindle Water": "low confidence (0.60)"}
+
+
+_NO_OPENING = """
+    Account number: 00012345      Period 01/01/2025 - 31/01/2025
+
+    Date         Description        Amount     Balance
+    02/01/2025   Shop               -30.00      470.00
+    03/01/2025   Cafe               -20.00      450.00
+    04/01/2025   Transfer            40.00      490.00
+    05/01/2025   Grocer             -90.00      400.00
+"""
+
+
+def test_row_before_the_first_balance_is_read_twice_and_needs_no_review_if_both_agree():
+    document, again = (read_statements([typed_page(_NO_OPENING)]) for _ in range(2))
+    verified = copy.deepcopy(document)
+    verify(verified)
+    assert reasons(verified) == ["1 row is not verified by a balance"]
+    assert doubtful_pages(verified) == {1}
+    second = SecondReading(readers={1: "OCR"}, rows=again.rows, texts={1: _NO_OPENING})
+    verify(document, second)
+    assert not reasons(document)
+
+
+def test_row_before_the_first_balance_needs_review_if_the_readings_differ():
+    document = read_statements([typed_page(_NO_OPENING)])
+    other = _NO_OPENING.replace("-30.00", "-80.00")
+    second = SecondReading(readers={1: "OCR"}, rows=read_statements([typed_page(other)]).rows, texts={1: other})
+    verify(document, second)
+    assert reasons(document)

@@ -324,3 +324,24 @@ def test_closing_balance_and_sum_of_the_rows_find_the_opening_balance():
     """)
     assert str(document.statements[0].opening) == "1000.00"
     assert not reasons(document)
+
+
+def test_balances_in_the_column_of_amounts_are_found_by_their_sums():
+    document = read_typed("""
+        Tili 123456-785             Kausi 01.01.2025 - 31.01.2025
+        ALKUSALD0 01.01.2025                          1.000,00+
+
+        02.01.  1  PALKKA NOKKA OY                      500,00+
+                   SALD0 02.01.                       1.500,00+
+        04.01.  2  PRISMA HELSINKI                      100,00-
+                3  ELISA OYJ LASKU                       50,00-
+                   SALDO 04.01.                       1.350,00+
+        09.01.  4  HSL MOBIILI                           20,00-
+                5  KELA ASUMISTUKI                       30,00+
+                   SALDO 09.01.                       1.360,00+
+        11.01.  6  PRISMA HELSINKI                      360,00-
+                   SALDO 11.01.                       1.000,00+
+    """)
+    assert [row[2] for row in _rows(document)] == ["500.00", "-100.00", "-50.00", "-20.00", "30.00", "-360.00"]
+    assert (str(document.statements[0].opening), str(document.statements[0].closing)) == ("1000.00", "1000.00")
+    assert not reasons(document)
