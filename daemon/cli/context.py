@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,15 @@ P = TypeVar("P", api.RetryReply, api.PruneReply)
 
 _USER_CONFIG = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # as `install --user`
 DEFAULT_CONFIGS = (Path("config.toml"), Path(_USER_CONFIG, "inboxd/config.toml"), Path("/etc/inboxd/config.toml"))
+
+
+def own_command(folder: Path) -> str:
+    """The command to type for this program: `inboxd`, or its path, as it was typed in `folder`, if PATH leads
+    elsewhere, as after `make install`."""
+    typed, found = sys.argv[0], shutil.which("inboxd")
+    is_script = Path(typed).name == "inboxd"  # not `python -m daemon.cli`
+    is_found = found is not None and os.path.exists(folder / typed) and os.path.samefile(found, folder / typed)
+    return shlex.quote(typed) if is_script and not is_found else "inboxd"
 
 
 def find_config(path: Path | None) -> Path | None:

@@ -10,6 +10,7 @@ import typer
 
 from daemon.cli.context import load_settings, print_json
 from daemon.cli.options import ConfigOption, JsonOption, LayoutArgument, LayoutArguments
+from daemon.cli.plain_help import PlainCommand, PlainGroup
 from daemon.core.errors import StorageError, UsageError
 from daemon.core.names import printable
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from processors.statements.layouts.record import RememberedLayout
     from processors.statements.layouts.store import Damaged, LayoutStore
 
-app = typer.Typer(help="List, show and forget the remembered layouts of bank statements.", invoke_without_command=True)
+app = typer.Typer(
+    cls=PlainGroup,
+    help="List, show and forget the remembered layouts of bank statements.",
+    invoke_without_command=True,
+)
 
 
 @app.callback()
@@ -31,7 +36,7 @@ def _default(context: typer.Context, config_file: ConfigOption = None, as_json: 
             raise UsageError("An option stands before the subcommand.", f"Write it after {context.invoked_subcommand}.")
 
 
-@app.command("list")
+@app.command("list", cls=PlainCommand)
 def list_layouts(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List the remembered layouts of bank statements, with their banks and how many statements confirmed each.
 
@@ -76,8 +81,8 @@ def forget(names: LayoutArguments, config_file: ConfigOption = None) -> None:
         print(f"Forgot {printable(name)}.")
 
 
-app.command()(show)
-app.command()(forget)
+app.command(cls=PlainCommand)(show)
+app.command(cls=PlainCommand)(forget)
 
 
 def _store(config_file: Path | None) -> "LayoutStore":

@@ -15,16 +15,18 @@ import typer
 
 from daemon import __version__
 from daemon.cli import jobs, layouts, maintenance, models, run, search, service, setup, submit, web
+from daemon.cli.plain_help import PlainCommand, PlainGroup
 from daemon.core.errors import InboxdError
 
 app = typer.Typer(
+    cls=PlainGroup,
     help="Drop a file in an inbox folder; get its result in the outbox.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # Rich's own markup would swallow [retention] and other names of tables
 )
-config_app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
+config_app = typer.Typer(cls=PlainGroup, help="Check and show the settings.", no_args_is_help=True)
 
 _CLICK_USAGE = 2
 _GROUPS: Mapping[str, Sequence[Callable[..., None]]] = {  # the sections of `inboxd --help`, in order
@@ -40,19 +42,20 @@ _GROUPS: Mapping[str, Sequence[Callable[..., None]]] = {  # the sections of `inb
 
 for _group, _commands in _GROUPS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_group)(_command)
+        app.command(cls=PlainCommand, rich_help_panel=_group)(_command)
 # the options after `models` are those of another program, which prints its own help
 app.command(
+    cls=PlainCommand,
     rich_help_panel="Maintain",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )(models.models)
 app.add_typer(layouts.app, name="layouts", rich_help_panel="Maintain")
 app.add_typer(config_app, name="config", rich_help_panel="Maintain")
-config_app.command("check")(maintenance.check_config)
-config_app.command("show")(maintenance.show_config)
+config_app.command("check", cls=PlainCommand)(maintenance.check_config)
+config_app.command("show", cls=PlainCommand)(maintenance.show_config)
 
 
-@app.command(rich_help_panel="Install")
+@app.command(cls=PlainCommand, rich_help_panel="Install")
 def version() -> None:
     """Show the version."""
     print(f"inboxd {__version__}")

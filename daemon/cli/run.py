@@ -13,7 +13,7 @@ import typer
 
 from daemon import config
 from daemon.cli import completion
-from daemon.cli.context import DEFAULT_CONFIGS, enter_config_folder, load_settings, print_json
+from daemon.cli.context import DEFAULT_CONFIGS, enter_config_folder, load_settings, own_command, print_json
 from daemon.cli.jobs import with_reasons
 from daemon.cli.options import ConfigOption, JsonOption, completes
 from daemon.core.errors import JobsFailed, UsageError
@@ -76,7 +76,8 @@ def _summarize(settings: config.Settings, started: int, shown_from: Path) -> Non
     outbox = f"{os.path.relpath(settings.outbox, shown_from)}/"
     terminal.out().print(views.results_table(rows, outbox=outbox))
     option = "" if settings.source in (None, *DEFAULT_CONFIGS) else f" --config {shlex.quote(str(settings.source))}"
-    _raise_unless_done(rows, f"See `inboxd jobs{option}` and `inboxd show JOB{option}`.")
+    inboxd = own_command(shown_from)
+    _raise_unless_done(rows, f"See `{inboxd} jobs{option}` and `{inboxd} show JOB{option}`.")
 
 
 def _raise_unless_done(rows: Sequence[ShownRow], fix: str = "") -> None:

@@ -295,7 +295,8 @@ def _check_options(table: str, folder: Folder, recipes: Mapping[str, Recipe], wh
     known = {name for recipe in recipes.values() for name in recipe.cls.Recipe.model_fields}
     for name in (name for name in folder.options if name not in known):
         what = f"{where}: {table} options: unknown key {literal(name)}."
-        raise ConfigError(what, nearest(name, known) or "Remove it.")
+        similar = (nearest(name, recipes[bound].cls.Recipe.model_fields) for bound in folder.recipes.values())
+        raise ConfigError(what, "".join(dict.fromkeys(similar)) or nearest(name, known) or "Remove it.")
     for bound in folder.recipes.values():
         recipe = recipes[bound]
         own = {name: value for name, value in folder.options.items() if name in recipe.cls.Recipe.model_fields}

@@ -23,6 +23,12 @@ class UsageError(InboxdError):
     exit_code = os.EX_USAGE
 
 
+class NoJobLog(UsageError):
+    """inboxd has not run with these settings yet."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
 class ConfigError(InboxdError):
     """config.toml cannot be used."""
 

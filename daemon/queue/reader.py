@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.core.errors import InboxdError, StoreError, UsageError
+from daemon.core.errors import InboxdError, NoJobLog, StoreError, UsageError
 from daemon.queue import sqlite_errors
 from daemon.queue.rows import (
     AttemptRow,
@@ -70,7 +70,8 @@ class JobLog:
         """Open it.
 
         Raises:
-            UsageError: there is no job log yet, or this user may not read it.
+            NoJobLog: there is none yet.
+            UsageError: this user may not read it.
             StorageError: it cannot be read now, for example because it is locked. Every method may raise this.
             StoreError: it is damaged. Every method may raise this.
         """
@@ -384,5 +385,8 @@ def _not_ours(path: Path) -> UsageError:
     return UsageError(f"You may not read the job log {path}.", "Ask as root, or as the user that inboxd runs as.")
 
 
-def _none_yet(path: Path) -> UsageError:
-    return UsageError(f"There is no job log {path} yet.", "The first `inboxd run` creates it.")
+def _none_yet(path: Path) -> NoJobLog:
+    return NoJobLog(
+        f"inboxd has not run here yet: there is no job log {path}.",
+        "Start the daemon: `inboxd run`. If it runs with another config.toml, name that file with --config.",
+    )

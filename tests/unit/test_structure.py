@@ -51,6 +51,7 @@ OWNERS = {  # the only modules that may import it
     "typer": {
         "cli.main",
         "cli.options",
+        "cli.plain_help",
         "cli.run",
         "cli.jobs",
         "cli.service",

@@ -51,6 +51,10 @@ def test_every_commented_key_of_the_shipped_config_is_known_and_shows_its_defaul
         ("[recipes.x]\nprompt = 'y'", ["[recipes.x]", "no processor"]),
         ('[recipes.x]\nprocessor = "plaintext"\nuper = true', ["[recipes.x]", "uper", "upper"]),
         ("[processors.plaintext]\nmax_batch = 0", ["max_batch", "0"]),
+        (
+            '[inbox.folders.r]\nimage = "receipt"\noptions = {lang = "de"}',
+            ["[inbox.folders.", "lang", 'Did you mean "languages"', 'Did you mean "language"'],
+        ),
         ('[retry]\nbackoff = "soon"', ["backoff", "soon", "30s"]),
         ('[inbox.folders."../x"]\nimage = "read"', ["../x", "not a folder in the inbox"]),
         ("[inbox\n", ["not valid TOML"]),

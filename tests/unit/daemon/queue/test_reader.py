@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.errors import UsageError
+from daemon.core.errors import NoJobLog, UsageError
 from daemon.queue.reader import JobLog
 
 _KILLED_WHILE_IT_MADE_ITS_TABLES = """
@@ -29,7 +29,7 @@ def test_job_log_of_an_interrupted_first_start_does_not_exist_yet(tmp_path: Path
     database = tmp_path / "jobs.db"
     killed = subprocess.run([sys.executable, "-c", _KILLED_WHILE_IT_MADE_ITS_TABLES, str(database)])
     assert killed.returncode == 9
-    with pytest.raises(UsageError, match="no job log"):
+    with pytest.raises(NoJobLog, match="no job log"):
         JobLog(database)
 
 
