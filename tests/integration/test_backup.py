@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requires
 from sandbox import Place
 
 from daemon.core.errors import UsageError
@@ -178,9 +179,7 @@ def test_too_long_name_and_unwritable_folder_are_explained(done: Place):
 def test_full_disk_is_explained_and_leaves_nothing(done: Place, tmp_path: Path):
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "inboxd-test", small], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount: {mounted.stderr.decode().strip()}")
+    requires.mounted(small, "-o", "size=16k")
     try:
         message = done.inboxd("backup", str(small / "copy.db"), check=STORAGE).stderr
         assert "space" in message and "Traceback" not in message

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requires
 from sandbox import Place, wait_for
 
 TOML = """
@@ -29,9 +30,7 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def make(name: str) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "inboxd-test", folder], capture_output=True)
-        if done.returncode:
-            pytest.skip(f"needs the right to mount: {done.stderr.decode().strip()}")
+        requires.mounted(folder, "-o", "size=8m")
         mounted.append(folder)
         return folder
 

@@ -5,6 +5,7 @@ import functools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,14 @@ def mounts() -> None:
     """Skip unless this user may mount a file system in a mount namespace (`unshare --mount`)."""
     if why := _why_not("--mount", "sh", "-c", "mount -t tmpfs tmpfs /mnt"):
         pytest.skip(f"needs the right to mount: {why}")
+
+
+def mounted(folder: Path, *options: str) -> None:
+    """Mount a tmpfs on `folder`; skip if that is not possible. The caller unmounts it."""
+    program("mount")
+    done = subprocess.run(["mount", "-t", "tmpfs", *options, "inboxd-test", folder], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"needs the right to mount: {done.stderr.strip()}")
 
 
 def network_namespace() -> None:

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import requires
 from inbox_harness import InboxHarness
 from unprivileged import without_privileges
 
@@ -73,6 +74,7 @@ def test_command_retries_blocked_files_at_once(inbox: InboxHarness):
 
 def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: InboxHarness):
     path = inbox.write("a.txt")
+    requires.program("chattr")
     if subprocess.run(["chattr", "+i", path], capture_output=True).returncode:
         pytest.skip("no attributes on this file system")
     try:
@@ -86,8 +88,7 @@ def test_immutable_file_is_named_with_the_command_that_fixes_it(inbox: InboxHarn
 
 def test_file_on_another_file_system_below_the_inbox_is_left_there(inbox: InboxHarness):
     (inbox.path / "sub").mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", inbox.path / "sub"], capture_output=True).returncode:
-        pytest.skip("no mounts here")
+    requires.mounted(inbox.path / "sub")
     try:
         path = inbox.write("sub/a.txt")
         inbox.scan(now=10.0)

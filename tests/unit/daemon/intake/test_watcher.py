@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requires
 from paths import ROOT
 
 from daemon.core.messages import LookAt, LookEverywhere
@@ -489,6 +490,7 @@ watcher.stop()
 
 
 def test_real_overlay_is_watched_and_polled_until_it_is_unmounted(tmp_path):
+    requires.program("mount")
     enter = ["unshare", "--user", "--map-root-user", "--mount"]
     if not shutil.which("unshare") or subprocess.run([*enter, "true"], capture_output=True).returncode:
         pytest.skip("no user namespaces here")
