@@ -1,0 +1,72 @@
+#!/bin/bash
+# Build a small image (TORCH=none) with podman or docker, run it as docs/containers.md says, drop a receipt into its
+# volume, and check the result, the health check, the console and the stop. Exit status 77: skipped, with the reason.
+#
+#   IMAGE=NAME            check this image instead of building one
+#   BASE=NAME             the Debian image to build on; default: that of the Containerfile
+#   IMAGE_OPTIONS="…"     more options of the build, for example: --network host -v /etc/pip.conf:/etc/pip.conf:ro
+set -euo pipefail
+cd "$(dirname "$0")/.."
+skip() { echo "container: skipped: $*"; exit 77; }
+fail() { echo "container: $*" >&2; "$tool" logs "$name" >&2 || true; exit 1; }
+
+tool=$(command -v podman || command -v docker || true)
+[[ -n $tool ]] || skip "needs podman or docker"
+if [[ $tool == *podman && $EUID == 0 && -d /sys/fs/cgroup/unified && -z ${IN_NAMESPACE:-} ]]; then
+	# crun refuses hybrid cgroups: in a mount namespace without the second version, they are plain ones
+	exec unshare --mount sh -c 'mount --make-rprivate / && umount /sys/fs/cgroup/unified && IN_NAMESPACE=1 exec "$0"' "$0"
+fi
+scratch=$(mktemp -d)
+name=inboxd-test-$$
+trap '"$tool" rm -f "$name" "$name-web" > /dev/null 2>&1 || true; rm -rf "$scratch"' EXIT
+if [[ -z ${CONTAINERS_CONF:-} ]]; then  # without the right to raise limits, the default ones cannot be set
+	printf '[containers]\ndefault_ulimits = []\n' > "$scratch/containers.conf"
+	export CONTAINERS_CONF=$scratch/containers.conf
+fi
+"$tool" info > /dev/null 2> "$scratch/why" || skip "$(tail -n 1 "$scratch/why")"
+
+image=${IMAGE:-localhost/inboxd:none}
+if [[ -z ${IMAGE:-} ]]; then
+	base=${BASE:-$(sed -n 's/^ARG BASE=//p' container/Containerfile)}
+	"$tool" image inspect "$base" > /dev/null 2>&1 || timeout 60 "$tool" pull -q "$base" > /dev/null 2>&1 || skip "cannot get $base"
+	make --no-print-directory image TORCH=none CONTAINER="$tool" IMAGE_OPTIONS="--build-arg BASE=$base ${IMAGE_OPTIONS:-}"
+fi
+
+data=$scratch/data
+mkdir -p "$data/inbox/receipts"
+chmod 755 "$scratch"
+chown -R 10001:10001 "$data"
+options=(--read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges --memory 2g --pids-limit 512 -v "$data:/data")
+"$tool" run -d --name "$name" --network none --stop-timeout 60 "${options[@]}" "$image" > /dev/null 2> "$scratch/why" ||
+	fail "$(cat "$scratch/why")"
+wait_for() {  # SECONDS WHAT COMMAND…
+	local deadline=$((SECONDS + $1)) what=$2
+	shift 2
+	until "$@" > /dev/null 2>&1; do
+		((SECONDS < deadline)) || fail "no $what"
+		sleep 0.5
+	done
+}
+wait_for 120 "daemon that answers" "$tool" exec "$name" inboxd status
+install -o 10001 -g 10001 samples/inbox/receipt.jpg "$data/receipt.jpg"
+mv "$data/receipt.jpg" "$data/inbox/receipts/receipt.jpg"
+wait_for 300 "result" test -e "$data/outbox/receipts/receipt/result.json"
+grep -q . "$data/outbox/receipts/receipt/receipt.csv" || fail "the receipt has no rows"
+[[ $(stat -c %u "$data/outbox/receipts/receipt/result.json") == 10001 ]] || fail "the result has another owner"
+"$tool" exec "$name" touch /etc/x 2> /dev/null && fail "the root file system is writable"
+[[ $("$tool" exec "$name" id -u) == 10001 ]] || fail "it does not run as 10001"
+[[ $tool != *podman ]] || "$tool" healthcheck run "$name" > /dev/null || fail "the health check fails"
+
+# the console, in the network namespace of a container of its own, as compose starts it
+"$tool" run -d --name "$name-web" "${options[@]}" "$image" inboxd web > /dev/null 2>&1 || fail "the console does not start"
+request='import sys, urllib.request as r
+q = r.Request("http://127.0.0.1:8100" + sys.argv[1], headers={"X-Api-Key": open("/data/state/web-token").read().strip()} if sys.argv[2:] else {})
+print(r.urlopen(q, timeout=5).status)'
+wait_for 60 "console" "$tool" exec "$name-web" python3 -c "$request" /health
+"$tool" exec "$name-web" python3 -c "$request" /ready with-token > /dev/null || fail "the console is not ready"
+"$tool" exec "$name-web" python3 -c "$request" /ready > /dev/null 2>&1 && fail "the console needs no token"
+
+started=$SECONDS
+"$tool" stop "$name" "$name-web" > /dev/null 2>&1
+[[ $("$tool" inspect "$name" --format '{{.State.ExitCode}}') == 0 ]] || fail "the daemon did not stop properly"
+echo "container: ok ($("$tool" image inspect "$image" --format '{{.Size}}' | awk '{ printf "%.2f GB", $1 / 1e9 }'), stopped in $((SECONDS - started)) s)"
