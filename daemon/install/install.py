@@ -187,8 +187,8 @@ def uninstall(paths: ServicePaths, report: Callable[[str], None]) -> None:
         _systemctl(paths, "disable", "--now", unit.WEB_SOCKET, unit.WEB_SERVICE)
         for name in (unit.WEB_SERVICE, unit.WEB_SOCKET):
             paths.unit.with_name(name).unlink(missing_ok=True)
+            report(f"removed     {paths.unit.with_name(name)}")
         _systemctl(paths, "daemon-reload")
-        report(f"removed     {paths.web_unit}")
     if paths.link.is_symlink():
         paths.link.unlink()
         report(f"removed     {paths.link}")
