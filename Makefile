@@ -9,10 +9,10 @@ GPU ?= $(if $(wildcard /dev/nvidiactl),yes,no)
 # EXTRAS= installs the base alone: OCR, statements, receipts, invoices (0.6 GB)
 ifeq ($(GPU),yes)
 EXTRAS ?= documents,speech,vlm,quantized
-SIZE := torch for CUDA: 7 GB
+SIZE := torch for CUDA (6 GB altogether)
 else
 EXTRAS ?= documents,speech-libraries,vlm
-SIZE := torch for the CPU: 2 GB
+SIZE := torch for the CPU (2 GB altogether)
 # the index of CPU builds of torch, which saves gigabytes: see docs/install.md
 TORCH_INDEX ?=
 # without its dependencies: only CUDA uses triton (1 GB)
@@ -24,7 +24,7 @@ export INBOXD_TEST_MODELS ?= $(MODELS)
 # The tests of a module run in one process, so that its fixtures are made once, in the order of tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo web run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member wheel image
+.PHONY: help install demo web run check test crash-points faults states powercut detection lint bench manual clean chaos soak workers systemd memory mutants sidecars member bare-root wheel deb image
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -102,6 +102,9 @@ sidecars: $(DEVELOP)  ## fuzz sidecars with 10,000 random file trees (INBOXD_EXA
 systemd: $(DEVELOP)  ## test the service on a real systemd, booted in namespaces; needs root (10 minutes)
 	$(VENV)/bin/python -m pytest -vv -m "long or not long" tests/systemd
 
+bare-root:  ## follow the README in an empty Debian: install, demo, test; needs root and mmdebstrap (20 minutes)
+	tests/bare_root.sh
+
 manual: $(DEVELOP)  ## generate the man page, docs/inboxd.1, from the help texts of the commands
 	$(VENV)/bin/python -m daemon.cli.manpage > docs/inboxd.1
 
@@ -116,11 +119,16 @@ wheel: $(INSTALLED)  ## build the wheel into dist/
 	$(VENV)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	@rm -rf build
 
+deb:  ## build a Debian package of the base into dist/, for this machine's release (EXTRAS=documents)
+	packaging/deb.sh
+
 # podman or docker; TORCH: cpu, cuda or none
 CONTAINER ?= $(shell command -v podman || command -v docker || echo podman)
 TORCH ?= $(if $(filter yes,$(GPU)),cuda,cpu)
+# the format of podman's own images has no health check
+FORMAT := $(if $(findstring docker,$(notdir $(CONTAINER))),,--format docker)
 image:  ## build the container image (TORCH=cpu, cuda or none; see docs/containers.md)
-	$(CONTAINER) build --build-arg TORCH=$(TORCH) $(IMAGE_OPTIONS) -t localhost/inboxd:$(TORCH) -f container/Containerfile .
+	$(CONTAINER) build $(FORMAT) --build-arg TORCH=$(TORCH) $(IMAGE_OPTIONS) -t localhost/inboxd:$(TORCH) -f container/Containerfile .
 
 clean:  ## remove the demo's folders and the virtual environment; inbox, outbox and state stay
 	rm -rf .demo $(VENV) build dist *.egg-info
