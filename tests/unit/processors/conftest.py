@@ -11,10 +11,12 @@ import pytest
 import tiny_vlm
 from encoded_once import encode_once
 from paths import ROOT
+from recognized_once import recognize_once
 from tiny_vlm import READ, Asked
 
 from processors import contract
 from processors.contract import Finished, Kind, Progress, Work, WorkProgress
+from processors.ocr import Ocr, OcrOptions
 from processors.vlm import AskOptions, Vlm, VlmOptions
 from processors.whisper import TranscribeOptions, Whisper, WhisperOptions
 
@@ -99,6 +101,18 @@ def transcribe(whisper: Whisper, make_work: Callable[..., Work], tmp_path: Path)
         return Transcription(by.process_one(work, Progress(reports.append)), outputs, reports)
 
     return transcribe
+
+
+# ---------------------------------------------------------------------------------------------- OCR
+
+
+@pytest.fixture(scope="session")
+def ocr() -> Ocr:
+    """The models of RapidOCR's wheel on one thread, which read each image once."""
+    processor = Ocr()
+    processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
+    recognize_once(processor)
+    return processor
 
 
 # ---------------------------------------------------------------------------------------------- the VLM

@@ -7,17 +7,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from processors.contract import Kind, Progress, Work
-from processors.ocr import Ocr, OcrOptions, ReadOptions
+from processors.ocr import Ocr, ReadOptions
 
 ROBOTO = str(Path(font_roboto.__file__).parent / "files" / "Roboto-Regular.ttf")
 A4 = (1654, 2339)  # pixels at 200 dpi
-
-
-@pytest.fixture(scope="module")
-def ocr() -> Ocr:
-    processor = Ocr()
-    processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
-    return processor
 
 
 def _page(lines: list[str], size: tuple[int, int] = (1000, 600), letters: int = 32) -> Image.Image:

@@ -11,19 +11,12 @@ from pdf_files import LINES, one_page, show, stream, to_unicode
 from PIL import Image, ImageDraw
 
 from processors.contract import Kind, Progress, Work
-from processors.ocr import Ocr, OcrOptions, ReadOptions
+from processors.ocr import Ocr, ReadOptions
 from processors.ocr.layout import TextBox
 from processors.ocr.regions import join, rotate
 
 MORE = ("Notice period: three months to the end of a quarter.", "Meter reading on moving in: 48213 kWh.")
 TEXT = (*LINES, *MORE)
-
-
-@pytest.fixture(scope="module")
-def ocr(tmp_path_factory) -> Ocr:
-    processor = Ocr()
-    processor.load(OcrOptions(threads=1), tmp_path_factory.mktemp("models"), Progress(lambda message: None))
-    return processor
 
 
 @pytest.fixture

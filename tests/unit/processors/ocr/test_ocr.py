@@ -24,13 +24,6 @@ FONT = ImageFont.load_default(28)
 TRUTH = json.loads((ROOT / "samples" / "truth.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def ocr() -> Ocr:
-    processor = Ocr()
-    processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
-    return processor
-
-
 def _work(source: Path, outputs: Path, media_type: str = "image/png", **options: object) -> Work:
     outputs.mkdir(parents=True, exist_ok=True)
     return Work(

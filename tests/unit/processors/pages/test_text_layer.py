@@ -12,7 +12,7 @@ from reportlab.pdfgen import canvas
 
 from processors import statements
 from processors.contract import BadInput, Kind, Progress, Work
-from processors.ocr import Ocr, OcrOptions, ReadOptions
+from processors.ocr import Ocr, ReadOptions
 from processors.pages import open_pages, textlayer
 
 SAMPLES = ROOT / "samples" / "inbox"
@@ -39,13 +39,6 @@ def a_pdf(unicode: bytes, text: str = f"{LINE} *") -> bytes:
         table,
         len(body),
     )
-
-
-@pytest.fixture(scope="module")
-def ocr() -> Ocr:
-    processor = Ocr()
-    processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
-    return processor
 
 
 def work_on(source: Path, outputs: Path, media_type: str = "application/pdf", **options: object) -> Work:
@@ -209,7 +202,7 @@ def test_second_reading_that_fails_is_reported(ocr: Ocr, tmp_path: Path, monkeyp
     with pypdfium2.PdfDocument(SAMPLES / "bank" / "statement.pdf") as pdf:
         del pdf[0]
         pdf.save(tmp_path / "x.pdf")
-    options = {"task": "bank-statement", "second_reading": "always"}
+    options = {"task": "bank-statement", "second_reading": "always", "dpi": 100}
     finished = read(ocr, tmp_path / "x.pdf", tmp_path / "out", **options)
     failures = [reason.rsplit(":", 1)[0] for reason in finished.review if "second reading" in reason]
     assert failures == ["page 1: the second reading failed"]

@@ -18,7 +18,7 @@ from benchmarks.statement_pages.drawing import draw
 from benchmarks.statement_pages.layouts import LAYOUTS
 from processors import statements
 from processors.contract import Kind, Progress, Work
-from processors.ocr import Ocr, OcrOptions, ReadOptions, orientation
+from processors.ocr import Ocr, ReadOptions, orientation
 from processors.statements import Box, PageFrame, StatementDocument, from_page_answers, read_statements
 
 SCHEMA = json.loads((ROOT / "docs" / "statement.schema.json").read_text())
@@ -35,13 +35,6 @@ PAGE = """
     06 May 2024   Closing balance                            100.00
     Totals                                50.00     50.00
 """
-
-
-@pytest.fixture(scope="module")
-def ocr() -> Ocr:
-    processor = Ocr()
-    processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
-    return processor
 
 
 def _read_framed(text: str, frame: PageFrame) -> StatementDocument:
