@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 from sandbox import Place
 from web_process import TOML, WebProcess
 
@@ -39,22 +39,37 @@ def web(place: Place) -> WebProcess:
     return WebProcess(place)
 
 
+def _sign_in(context: BrowserContext, web: WebProcess) -> Page:
+    page = context.new_page()
+    page.goto(f"/login#{web.token}")
+    page.wait_for_url(f"{web.address}/")
+    return page
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser, web: WebProcess) -> StorageState:
+    """The cookie of a session, which saves most tests the sign-in."""
+    context = browser.new_context(base_url=web.address)
+    _sign_in(context, web)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
-def open_page(browser: Browser, web: WebProcess) -> Iterator[Any]:
+def open_page(browser: Browser, web: WebProcess, session: StorageState) -> Iterator[Any]:
     """A function that opens a page of the console, signed in; the test fails if the browser reports an error."""
     contexts, problems = [], []
 
-    def open_it(path: str = "/", **options: Any) -> Any:
-        context = browser.new_context(base_url=web.address, locale="en-GB", **options)
+    def open_it(path: str = "/", *, has_own_session: bool = False, **options: Any) -> Page:
+        state = None if has_own_session else session
+        context = browser.new_context(base_url=web.address, locale="en-GB", storage_state=state, **options)
         contexts.append(context)
-        page = context.new_page()
+        page = _sign_in(context, web) if has_own_session else context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
-        page.goto(f"/login#{web.token}")
-        page.wait_for_url(f"{web.address}/")
-        if path != "/":
-            page.goto(path)
+        page.goto(path)
         page.locator("html[data-ready]").wait_for()
         return page
 
