@@ -190,7 +190,11 @@ def test_member_of_the_group_reads_and_writes_nothing_of_the_service(shared: Sha
     shared.verify()
 
 
-@pytest.mark.parametrize("what", ["nothing", "link", "folder", "file"])
+@pytest.mark.parametrize(
+    ("shared", "what"),
+    [*(("share", what) for what in ("nothing", "link", "folder", "file")), ("old", "link"), ("new", "link")],
+    indirect=["shared"],
+)
 def test_service_starts_though_its_folder_was_renamed_while_it_was_stopped(shared: SharedPlace, what: str):
     daemon = shared.start_service()
     assert shared.inboxd("pause").returncode == 0
