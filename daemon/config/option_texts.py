@@ -4,7 +4,7 @@ them. An option that the recipe's own JSON Schema describes needs no entry here.
 from collections.abc import Mapping
 
 OPTION_TEXTS: Mapping[str, str] = {
-    "attachments": "Write each attachment of a mail to a file of the result.",
+    "attachments": "Write each attachment of an email message to a file of the result, and read it.",
     "beam_size": "Number of beams in the search at temperature 0; 1 means greedy decoding, the fastest.",
     "best_of": "Number of candidates at temperatures above 0.",
     "carry_initial_prompt": "Use the initial prompt for every window instead of the first only.",

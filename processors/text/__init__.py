@@ -43,7 +43,7 @@ class TextOptions(Options):
 class TextRecipe(RecipeOptions):
     """`[recipes.NAME]`"""
 
-    attachments: bool = True  # of a mail: write each to a file of the result
+    attachments: bool = True  # of an email message: write each to a file of the result, and read it
 
 
 class Text(Processor):
@@ -62,21 +62,30 @@ class Text(Processor):
     def load(self, options: TextOptions, models: Path, progress: Progress) -> Loaded:
         from importlib.metadata import version
 
+        from processors.text.attachments import AttachmentReader
         from processors.text.reader import Limits
 
         self._limits = Limits.of(options.max_memory, options.max_seconds)
+        self._attachments = AttachmentReader(models, self._limits, progress)
         return Loaded(engine=f"kreuzberg {version('kreuzberg')}", model="none", device="cpu")
 
     def process_one(self, work: Work, progress: Progress) -> Finished:
         from processors.text import reader
 
         found = reader.read(work, self._limits, progress, attachments=work.options.attachments)
+        review = found.review
+        if found.attachments:
+            names = found.facts.get("attachments", ())
+            attached = self._attachments.read(work, found.attachments, names, progress)
+            with (work.outputs / found.text_file).open("a", encoding="utf-8") as file:
+                file.writelines(attached.sections)
+            review = tuple(dict.fromkeys((*review, *attached.review)))
         name = f"{work.stem}.{found.suffix}"
         (work.outputs / found.text_file).rename(work.outputs / name)
         return Finished(
             files=(name, *found.attachments),
             excerpt=" ".join(found.beginning.split())[:_EXCERPT_CHARACTERS],
-            review=found.review,
+            review=review,
             pages=1,
             details={"format": found.format, "characters": found.characters, **found.facts},
         )

@@ -59,7 +59,7 @@ def read_html(text: str, document: Document) -> None:
         document.review.append(
             "The page is nested too deeply: the text may contain hidden parts, and lack form fields."
         )
-    if found.hidden and document.format != MAIL:  # in a mail, no script can show it
+    if found.hidden and document.format != MAIL:  # in an email message, no script can show it
         document.review.append(f"Parts that the page hides were left out ({len(found.hidden)}): {found.excerpt}.")
     if found.frames:
         document.review.append(f"The page shows {counted(found.frames, 'other page')}, which inboxd does not fetch.")

@@ -1,4 +1,4 @@
-"""Mail by Python's email package: decoded headers, the text, mails within, and attachments as files."""
+"""Email messages by Python's email package: decoded headers, the text, inner messages, and attachments as files."""
 
 import email
 import email.policy
@@ -11,15 +11,15 @@ from pathlib import Path
 from processors import extras
 from processors.contract import BadInput
 from processors.text import html, office
+from processors.text.attachments import report_unread
 from processors.text.document import Document
 from processors.text.encoding import detect, known_codec
 
 _MAX_BYTES = 300_000_000
-_MAX_DEPTH = 5  # mails within mails
+_MAX_DEPTH = 5  # messages within messages
 _MAX_PARTS = 1000
 _MAX_ATTACHMENTS = 200
 _NAME_BYTES = 150
-_NAMED = 10  # attachments in the review
 _FOLDER = "attachments"
 _HEADERS = ("Subject", "From", "To", "Cc", "Date", "Reply-To")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
@@ -40,13 +40,13 @@ WriteHtml = Callable[[str, Document], None]
 
 
 def read(source: Path, document: Document, write_html: WriteHtml, *, attachments: bool) -> None:
-    """Write the headers and the text of a mail; write its attachments as files, if asked.
+    """Write the headers and the text of a message; write its attachments as files, if asked.
 
     Raises:
         BadInput: it is too large, or nothing of it can be parsed.
     """
     if source.stat().st_size > _MAX_BYTES:
-        raise BadInput("This mail is larger than 300 MB. Save its attachments and drop those.")
+        raise BadInput("This message is larger than 300 MB. Save its attachments and drop those.")
     content = source.read_bytes().lstrip(b"\r\n")
     if match := re.match(rb"\d{1,9}\s*\n", content):  # .emlx: its length comes first, a property list last
         content = content[match.end() : match.end() + int(match[0])]
@@ -71,16 +71,17 @@ class _MailReader:
             self._document.write(f"\n**Attachments:** {', '.join(found)}\n")
         if depth == 0 and self._found:
             self._document.facts["attachments"] = self._found[:_MAX_ATTACHMENTS]
-            self._report(_not_read(self._found, is_written=self._with_attachments))
+            if not self._with_attachments:
+                self._report(report_unread(self._found, is_written=False))
 
     def _read_part(self, part: Message, depth: int) -> None:
         self._parts += 1
         if self._parts > _MAX_PARTS:
-            self._report(f"The mail has more than {_MAX_PARTS} parts: the rest was not read.")
+            self._report(f"The message has more than {_MAX_PARTS} parts: the rest was not read.")
             return
         kind = part.get_content_type()
         if kind in _ENCRYPTED and part.get_param("smime-type") != "signed-data":
-            self._report("The mail is encrypted: its text could not be read.")
+            self._report("The message is encrypted: its text could not be read.")
         if kind == "message/rfc822":
             self._read_inner(part, depth)
         elif kind == "multipart/alternative" and not _is_attachment(part):
@@ -91,7 +92,7 @@ class _MailReader:
             for inner in _payload(part):
                 self._read_part(inner, depth)
         elif part.get_content_maintype() == "multipart" and not _is_attachment(part):
-            self._report("The parts of the mail are not separated as it declares: its text may be encoded.")
+            self._report("The parts of the message are not separated as it declares: its text may be encoded.")
             self._document.write(self._decoded(part))
         elif _is_attachment(part) or not kind.startswith("text/"):
             self._attach(part)
@@ -101,7 +102,7 @@ class _MailReader:
     def _read_inner(self, part: Message, depth: int) -> None:
         for inner in _payload(part):
             if depth + 1 > _MAX_DEPTH:
-                self._report(f"Mails are nested more than {_MAX_DEPTH} deep: the inner ones were not read.")
+                self._report(f"Messages are nested more than {_MAX_DEPTH} deep: the inner ones were not read.")
                 return
             self._document.write("\n---\n\n")
             self.read(inner, depth=depth + 1)
@@ -144,11 +145,11 @@ class _MailReader:
             try:
                 return content.decode(codec)
             except (UnicodeDecodeError, LookupError):
-                self._report("A part of the mail is not in the encoding that it declares; inboxd guessed another.")
+                self._report("A part of the message is not in the encoding that it declares; inboxd guessed another.")
         found = detect(content, is_complete=True)
         if found.is_guess:
             self._report(
-                f"The mail declares no known encoding; inboxd assumed {found.codec}: check letters such as ä or é."
+                f"The message declares no known encoding; inboxd assumed {found.codec}: check letters such as ä or é."
             )
         return content.decode(found.codec, "replace")
 
@@ -158,7 +159,7 @@ class _MailReader:
         if not self._with_attachments:
             return
         if len(self._document.attachments) >= _MAX_ATTACHMENTS:
-            self._report(f"The mail has more than {_MAX_ATTACHMENTS} attachments: the rest is only in the original.")
+            self._report(f"The message has more than {_MAX_ATTACHMENTS} attachments: the rest is only in the original.")
             return
         path = self._document.folder / _FOLDER / name
         path.parent.mkdir(exist_ok=True)
@@ -182,12 +183,6 @@ class _MailReader:
     def _report(self, why: str) -> None:
         if why not in self._document.review:
             self._document.review.append(why)
-
-
-def _not_read(names: list[str], *, is_written: bool) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    where = "They are in the folder attachments of this result" if is_written else "They are only in the mail"
-    return f"Attachments were not read: {', '.join(names[:_NAMED])}{more}. {where}: drop those that you need."
 
 
 def _find_page(part: Message) -> Message | None:

@@ -125,7 +125,7 @@ def test_text_in_another_encoding_is_text_by_its_name(tmp_path: Path, name: str,
         (b"8BPS\0\1" + bytes(100), "a Photoshop image"),
         (b"%!PS-Adobe-3.0\n%%Pages: 1\n", "a PostScript file"),
         (b"-----BEGIN PGP MESSAGE-----\n\nhQ==\n", "an encrypted message (PGP)"),
-        (b"From a@example.org Mon Jan  1 00:00:00 2024\n" + _mail(), "a mailbox with several mails"),
+        (b"From a@example.org Mon Jan  1 00:00:00 2024\n" + _mail(), "a mailbox with several messages"),
     ],
     ids=_name,
 )

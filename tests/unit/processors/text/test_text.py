@@ -10,6 +10,8 @@ import openpyxl
 import pytest
 from document_files import docx, epub, opendocument, pptx, word_part
 from openpyxl.chart import BarChart, Reference
+from pdf_files import LINES, one_page, show
+from PIL import Image
 from text_harness import read
 
 pytestmark = pytest.mark.slow
@@ -156,19 +158,40 @@ def test_mail_has_decoded_headers_its_text_once_and_attachments_as_files(tmp_pat
     inner = EmailMessage()
     inner["Subject"] = "Inner"
     inner.set_content("inner text")
-    inner.add_attachment(b"data", maintype="application", subtype="octet-stream", filename="Rechnung März.pdf")
+    inner.add_attachment(b"\0data", maintype="application", subtype="octet-stream", filename="Rechnung März.pdf")
     mail.add_attachment(inner)
     found = read(tmp_path, "mail.eml", mail.as_bytes())
     assert "**Subject:** Rechnung für März\n**From:** Jürgen Müller" in found.text
     assert found.text.count("Guten Tag") == 1 and "inner text" in found.text
     assert (found.outputs / "attachments" / "Rechnung März.pdf").read_bytes() == b"%PDF-1.4"
-    assert (found.outputs / "attachments" / "Rechnung März (2).pdf").read_bytes() == b"data"
-    assert "Attachments were not read: Rechnung März.pdf, Rechnung März (2).pdf." in found.review
+    assert (found.outputs / "attachments" / "Rechnung März (2).pdf").read_bytes() == b"\0data"
+    assert "The attachment Rechnung März.pdf was not read: This PDF is damaged or cut off." in found.review
+    assert "Attachments were not read: Rechnung März (2).pdf." in found.review
+
+
+def test_attachments_of_a_message_are_read(tmp_path: Path):
+    mail = _mail()
+    lines = "".join(show(line, 60, 740 - 20 * number) for number, line in enumerate(LINES))
+    pdf, sheet, pixel = one_page(lines), _workbook(hidden=False), io.BytesIO()
+    Image.new("RGB", (1, 1)).save(pixel, "PNG")
+    for name, content in {
+        "lease.pdf": pdf,
+        "rent.xlsx": sheet,
+        "pixel.png": pixel.getvalue(),
+        "x.zip": b"PK\3\4",
+    }.items():
+        mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    mail.add_attachment("Call me", filename="note.txt")
+    found = read(tmp_path, "mail.eml", mail.as_bytes())
+    assert "## Attachment: lease.pdf\n\nRental agreement between" in found.text
+    assert "## Attachment: note.txt\n\nCall me" in found.text and "| Datum | Betrag |" in found.text
+    assert "Attachments were not read: x.zip." in found.review and "pixel.png" not in found.review
+    assert (found.outputs / "attachments/lease.pdf").read_bytes() == pdf
 
 
 def test_attachments_stay_in_the_mail_if_the_recipe_says_so(tmp_path: Path):
     found = read(tmp_path, "mail.eml", _mail().as_bytes(), attachments=False)
-    assert found.finished.files == ("mail.md",) and "They are only in the mail" in found.review
+    assert found.finished.files == ("mail.md",) and "They are only in the message" in found.review
 
 
 def test_html_of_a_mail_is_read_if_there_is_no_other_text(tmp_path: Path):
