@@ -96,6 +96,7 @@ _OF_PATHS: Mapping[str, _Check] = {
 }
 _OF_SETTINGS: Mapping[str, _Check] = {
     "models": models.models,
+    "OCR": models.scripts,
     "memory": models.memory,
     "GPU": models.gpus,
 }

@@ -18,6 +18,7 @@ from daemon.intake.overrides import options_of
 from daemon.telemetry import gpu
 from daemon.workers import memory as machine_memory
 from processors import contract, registry
+from processors.ocr import weights
 
 _TORCH_SECONDS = 90.0  # its first import, from a slow disk
 _MEMINFO = Path("/proc/meminfo")
@@ -46,6 +47,33 @@ def models(settings: Settings, installation: Installation | None) -> Findings:
             case _:
                 model = getattr(recipe.options, "model", "")
                 yield OK, f"{name} can run: {recipe.processor}{f', {model}' if model else ''}", ""
+
+
+def scripts(settings: Settings, _: Installation | None) -> Findings:
+    """Report which scripts OCR reads, and check that the models of the requested languages are stored."""
+    recipes = [options_of(recipe, {}) for _, recipe, plan in _plans(settings) if _uses_ocr(recipe, plan)]
+    if not recipes:
+        return
+    stored = weights.stored(settings.models)
+    found = f"the built-in model reads {weights.BUILT_IN}"
+    if stored:
+        found += f"; stored models: {', '.join(map(_model, stored))}"
+    others = [name for name in weights.MODELS if name not in stored]
+    found += f"; not stored: {', '.join(map(_model, others))}" if others else ""
+    yield OK, found, ""
+    wanted = [language for options in recipes for language in getattr(options, "languages", ())]
+    for name in dict.fromkeys(weights.LANGUAGES[language] for language in wanted):
+        if name not in stored:
+            yield FAIL, f"a recipe requires {_model(name)}, which is not stored", f"inboxd models fetch {name}"
+
+
+def _uses_ocr(recipe: Recipe, plan: contract.Plan) -> bool:
+    processor = plan.processor if isinstance(plan, contract.Substitute) else recipe.processor
+    return processor in ("ocr", "text")  # `text` reads attachments
+
+
+def _model(name: str) -> str:
+    return f"{name} ({', '.join(weights.languages_of(name))})"
 
 
 def _fetching(name: str, weights: str, installation: Installation | None) -> tuple[str, str, str]:

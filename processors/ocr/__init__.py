@@ -28,6 +28,7 @@ from processors.contract import (
 )
 from processors.ocr import layout, reading_order, weights
 from processors.ocr.documents import finish_invoice, finish_receipt, finish_statement
+from processors.ocr.hocr import to_hocr
 from processors.ocr.layout import TextBox
 from processors.ocr.models import model_name
 from processors.ocr.page_reader import PageReader
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from processors.ocr.engine import RapidOcrEngine
 
 _FORMATS = {  # by task; the first is what a person opens
-    "read": {"default": ("txt", "json"), "known": ("txt", "md", "json", "pdf")},
+    "read": {"default": ("txt", "json"), "known": ("txt", "md", "json", "pdf", "hocr")},
     **{
         task: {"default": formats, "known": (*formats, *statements.OPTIONAL_FORMATS.get(task, ()), "txt")}
         for task, formats in statements.FORMATS.items()
@@ -56,7 +57,7 @@ class OcrOptions(Options):
 class ReadOptions(statements.CsvOptions):
     task: Literal["read", "bank-statement", "receipt", "invoice"] = "read"
     # empty: the task's defaults
-    formats: tuple[Literal["txt", "md", "json", "pdf", "csv", "xlsx", "ofx", "qif", "beancount"], ...] = ()
+    formats: tuple[Literal["txt", "md", "json", "pdf", "hocr", "csv", "xlsx", "ofx", "qif", "beancount"], ...] = ()
     dpi: int = Field(default=200, ge=50, le=600)  # at which PDF pages are rendered
     max_pixels: int = Field(default=6_000_000, ge=100_000, le=MAX_PIXELS)  # a larger page is reduced
     min_confidence: float = Field(default=0.8, ge=0, le=1)  # a page with a lower mean needs review
@@ -130,7 +131,11 @@ class Ocr(Processor):
             case "invoice":
                 return finish_invoice(work, read, formats)
             case _:
-                return finish_text(work, read, formats, warnings, lambda path: _write_pdf(work, read, path))
+                writers = {
+                    "pdf": lambda path: _write_pdf(work, read, path),
+                    "hocr": lambda path: path.write_text(to_hocr(work.source.name, read), encoding="utf-8"),
+                }
+                return finish_text(work, read, formats, warnings, writers)
 
     def _read_pages(self, work: Work, progress: Progress) -> tuple[list[PageText], Sequence[str]]:
         """The pages, and what the file contains that is on none of them."""

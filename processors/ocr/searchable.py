@@ -141,6 +141,16 @@ def _runs(box: TextBox, font: bytes, page: "PdfPage", size: tuple[int, int]) -> 
         at += width
 
 
+def split_words(text: str) -> Iterator[tuple[str, float, float]]:
+    """The words of a line without the spaces around them, and where each starts and ends: from 0 to 1."""
+    total, at = sum(map(_width, text)) or 1.0, 0.0
+    for word in _words(text):
+        shown = word.strip()
+        start = at + sum(map(_width, word[: len(word) - len(word.lstrip())]))
+        yield shown, start / total, (start + sum(map(_width, shown))) / total
+        at += sum(map(_width, word))
+
+
 def _words(text: str) -> list[str]:
     """The words, each with the spaces after it."""
     return re.findall(r"\s*\S+\s*", text)

@@ -1,6 +1,6 @@
 """The text of pages as result files (plain, Markdown, JSON with boxes), and the reasons to review it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,18 +57,19 @@ def finish_text(
     read: list[PageText],
     formats: Sequence[str],
     warnings: Sequence[str],
-    write_pdf: Callable[[Path], None],
+    writers: Mapping[str, Callable[[Path], None]],
 ) -> Finished:
     """Write the result files.
 
-    `warnings`: what the file contains that is on no page; `write_pdf`: writes the searchable PDF file.
+    `warnings`: what the file contains that is on no page; `writers`: of the other formats, such as a
+    searchable PDF file.
     """
     contents = {"txt": plain(read), "md": _markdown(read), "json": _json(work, read)}
     files = []
     for name in formats:
         path = work.outputs / f"{work.stem}.{_SUFFIXES.get(name, name)}"
-        if name == "pdf":
-            write_pdf(path)
+        if name in writers:
+            writers[name](path)
         else:
             path.write_text(contents[name], encoding="utf-8")
         files.append(path.name)

@@ -30,6 +30,7 @@ LANGUAGES = {  # ISO 639-1
     **{"el": "ocr-greek", "ko": "ocr-korean", "vi": "ocr-latin", "ta": "ocr-tamil", "te": "ocr-telugu"},
     "th": "ocr-thai",
 }
+BUILT_IN = "Latin script, Chinese and Japanese"
 _LICENSE = "Apache-2.0"
 _VERSION, _FORM = "PP-OCRv5", "{}_PP-OCRv5_rec_mobile"
 

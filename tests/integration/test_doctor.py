@@ -233,6 +233,13 @@ def test_model_larger_than_its_limit_is_reported(make_place):
     assert any("memory_max allows 1GB" in words for _, words, _ in found)
 
 
+def test_scripts_that_ocr_reads_are_named(make_place):
+    place = make_place('[recipes.greek]\nprocessor = "ocr"\nlanguages = ["el"]\n[inbox]\nimage = "greek"\n')
+    (_, words, _), (verdict, missing, fix) = models.scripts(place.settings(), None)
+    assert "Latin script, Chinese and Japanese" in words and "not stored: ocr-arabic (ar, fa, ug, ur)" in words
+    assert verdict == "FAIL" and "ocr-greek (el)" in missing and fix == "inboxd models fetch ocr-greek"
+
+
 def test_weights_that_the_service_cannot_download_fail(make_place, installed):
     place = make_place('[inbox]\nimage = ""\n[processors.whisper]\nmodel = "small"\n')
     assert next(models.models(place.settings(), None))[0] == "warn"
