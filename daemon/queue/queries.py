@@ -94,10 +94,14 @@ class Queries(Database):
         """The recipes of queued jobs."""
         return {row[0] for row in self._run(sql.QUEUED_RECIPES)}
 
-    def waiting(self) -> list[Job]:
-        """The queued jobs that are parked."""
-        query = sa.select(jobs_table).where(jobs_table.c.state == "queued", jobs_table.c.waiting_for.is_not(None))
-        return [job_of(row) for row in self._connection.execute(query)]
+    def waiting(self, *, after: Job | None = None, limit: int) -> list[Job]:
+        """The queued jobs that are parked. `after`: the last one of the previous call."""
+        place = (after.run_at, after.id) if after else (-1, "")
+        return [job_of(row) for row in self._run(sql.WAITING, (*place, limit))]
+
+    def waiting_for(self, why: str) -> list[Job]:
+        """The queued jobs that are parked for this very reason."""
+        return [job_of(row) for row in self._run(sql.WAITING_FOR, (why,))]
 
     def waiting_groups(self, *, files: int, limit: int) -> list[WaitingGroup]:
         """What parked jobs wait for, the most frequent first; of each group the first `files`. At most `limit` groups,

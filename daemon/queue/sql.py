@@ -68,6 +68,12 @@ WAITING_GROUPS = """
     )
     WHERE place <= ? ORDER BY jobs DESC, waiting_for, place LIMIT ?
 """
+# The parked jobs, in the order of an index of queued jobs. Values: run_at and id of the job before, their number.
+WAITING = (
+    f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' AND waiting_for IS NOT NULL "
+    "AND (run_at, rowid) > (?, coalesce((SELECT rowid FROM jobs WHERE id = ?), 0)) ORDER BY run_at, rowid LIMIT ?"
+)
+WAITING_FOR = f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' AND waiting_for = ?"
 COUNT_WAITING = "SELECT count(*) FROM jobs WHERE state = 'queued' AND waiting_for IS NOT NULL"
 # One step through the index for each recipe instead of one for each job ("loose index scan"; SQLite has none of its
 # own: https://sqlite.org/queryplanner-ng.html).

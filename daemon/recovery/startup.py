@@ -197,7 +197,7 @@ class Recovery:
 
     def find_lost(self) -> None:
         """Look again for the files of jobs that wait because `.taken` was renamed."""
-        lost = [job for job in self._store.waiting() if job.waiting_for == LOST]
+        lost = self._store.waiting_for(LOST)
         if not lost:
             return
         self._layout.reclaim()

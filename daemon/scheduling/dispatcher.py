@@ -39,6 +39,7 @@ from processors.contract import FailureKind
 log = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # descriptors, memory, processes
+_PROBE_JOBS = 256  # parked jobs that one step checks
 
 
 class Dispatcher:
@@ -71,7 +72,8 @@ class Dispatcher:
         self._clock = clock
         self._duplicates = Duplicates(settings, store, layout, publishing)
         self._candidates = Candidates(settings, store, pools, self._duplicates, publishing, clock)
-        self.has_more = False  # another `feed` would settle more jobs at once
+        self._probed: Job | None = None  # the last parked job that a probe has checked; None: it has checked all
+        self.has_more = False  # another `feed` would settle or probe more jobs at once
 
     def apply(self, settings: Settings) -> None:
         """Apply new settings to everything that starts from now on. Busy workers finish what they have."""
@@ -89,6 +91,9 @@ class Dispatcher:
         if self._pause.reason is not None:
             self._end_idle(lambda pool: True, "the daemon is paused")
             return
+        if self._probed is not None:
+            self._probe_after(self._probed)
+            self.has_more = self._probed is not None
         selection = self._candidates.select()
         self._settle(selection)
         table = self._settings.value.workers
@@ -234,19 +239,30 @@ class Dispatcher:
     # ---------------------------------------------------------------------------------------- commands
 
     def probe(self, *, at_once: bool = False) -> None:
-        """Check whether parked jobs can go on; `at_once`: also those of pools whose pause is not over."""
+        """Check whether parked jobs can go on; `feed` continues if there are many. `at_once`: also those of pools whose
+        pause is not over."""
         self._pools.forget_assignments()
         self._pools.unpark(at_once=at_once)
-        for job in self._store.waiting():
+        self._probe_after(None)
+
+    def _probe_after(self, probed: Job | None) -> None:
+        """Check the parked jobs that come next; None: the first ones."""
+        self._probed = probed
+        jobs = self._store.waiting(after=probed, limit=_PROBE_JOBS)
+        ready = []
+        for job in jobs:
             if job.waiting_for == CANCELLING and not self._publishing.is_busy_with(job.id):
                 self.cancel(job)  # its worker was killed to cancel it, and the daemon was paused at that moment
             if job.waiting_for in (CANCELLING, LOST):
                 continue
             assignment = self._pools.assign_job(job)
             if isinstance(assignment, Assignment) and not assignment.pool.is_parked:
-                self._store.park([job.id], None)
+                ready.append(job.id)
             elif isinstance(assignment, contract.NotReady) and assignment.why != job.waiting_for:
                 self._store.reassign(job, waiting_for=assignment.why)
+        if ready:
+            self._store.park(ready, None)
+        self._probed = jobs[-1] if len(jobs) == _PROBE_JOBS else None
 
     def cancel(self, job: Job) -> bool:
         """Cancel an unfinished job; its original goes to outbox/failed. False: delayed until a disk permits it."""

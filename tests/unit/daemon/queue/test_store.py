@@ -9,6 +9,7 @@ from factories import make_job
 
 from daemon.core.errors import StartOver, StoreError
 from daemon.core.job import JobState
+from daemon.queue import sql
 from daemon.queue.queries import now_us
 from daemon.queue.reader import JobLog
 from daemon.queue.store import Store
@@ -42,7 +43,7 @@ def test_queue_leaves_out_what_may_not_start(store: Store):
     store.insert([later, parked, unhashed, make_job(recipe="other")])
     assert store.queued("count", now=now_us(), limit=9) == []
     assert store.next_run_at(now=now_us()) == later.run_at
-    assert [job.id for job in store.waiting()] == [parked.id]
+    assert [job.id for job in store.waiting(limit=9)] == [parked.id]
 
 
 def test_queue_is_read_through_its_index(store: Store):
@@ -256,6 +257,17 @@ def test_waiting_job_starts_at_its_time(store: Store):
     assert store.queued("count", now=1_000, limit=9) == [job] and store.next_run_at(now=1_000) is None
 
 
+def test_parked_jobs_are_read_in_portions_without_sorting_them(store: Store):
+    jobs = [make_job(waiting_for=f"reason {number % 2}") for number in range(5)]
+    store.insert([jobs[0], make_job(), *jobs[1:]])
+    assert store.waiting(limit=2) == jobs[:2]
+    assert store.waiting(after=jobs[1], limit=2) == jobs[2:4]
+    assert store.waiting(after=jobs[3], limit=2) == jobs[4:]
+    assert store.waiting_for("reason 1") == jobs[1::2]
+    plan = store._run(f"EXPLAIN QUERY PLAN {sql.WAITING}", (-1, "", 2)).fetchall()
+    assert "USING INDEX jobs_run_at" in str(plan) and "TEMP B-TREE" not in str(plan)
+
+
 def test_parked_jobs_are_counted_and_resumed(store: Store, tmp_path: Path):
     parked, running, other = make_job(), make_job(), make_job()
     store.insert([parked, running, other])
@@ -263,7 +275,7 @@ def test_parked_jobs_are_counted_and_resumed(store: Store, tmp_path: Path):
     store.park([parked.id, running.id], "the server is unavailable")
     assert store.get(parked.id).waiting_for == "the server is unavailable"
     assert store.get(running.id) == running and store.get(other.id) == other, "only what is queued waits"
-    assert (store.count_waiting(), [job.id for job in store.waiting()]) == (1, [parked.id])
+    assert (store.count_waiting(), [job.id for job in store.waiting(limit=9)]) == (1, [parked.id])
     store.park([parked.id], None)
     assert store.get(parked.id) == parked and store.count_waiting() == 0
     with JobLog(tmp_path / "jobs.db") as log:

@@ -13,6 +13,8 @@ from manual_daemon import finished
 
 from daemon import config
 from daemon.core.errors import StorageError
+from daemon.publishing.parked import LOST
+from daemon.scheduling import dispatcher
 from daemon.workers.supervisor import WorkerState
 from processors import protocol
 from processors.contract import FailureKind, WorkProgress
@@ -521,6 +523,24 @@ def test_probe_at_once_does_not_wait_for_the_pause(bench: Bench):
     bench.ask("probe")
     bench.turn()
     assert bench.job("x.txt").state == "running"
+
+
+def test_probe_checks_many_jobs_bit_by_bit(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dispatcher, "_PROBE_JOBS", 2)
+    names = [f"{number}.txt" for number in range(5)]
+    bench.drop(*names)
+    cancelled = bench.job("0.txt").id
+    bench.store.park([bench.job(name).id for name in names], "a reason")
+    bench.store.park([cancelled], LOST)
+    bench.guard(bench.dispatcher.probe)
+    waiting = [bench.store.count_waiting()]
+    bench.guard(bench.dispatcher.feed)
+    assert bench.dispatcher.has_more, "the loop does not sleep"
+    waiting.append(bench.store.count_waiting())
+    bench.guard(bench.dispatcher.feed)
+    waiting.append(bench.store.count_waiting())
+    assert not bench.dispatcher.has_more and waiting[0] > waiting[1] > waiting[2] - 1 == 0
+    assert bench.job("0.txt").waiting_for == LOST
 
 
 def test_reason_of_jobs_that_wait_follows_config_toml(bench: Bench, tmp_path: Path):
