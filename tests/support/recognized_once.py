@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from processors.ocr import Ocr
+    from processors.ocr.engine import RapidOcrEngine
 
 
-def recognize_once(processor: Ocr) -> None:
-    """Save what the two models of a loaded processor return; all other steps run each time."""
-    engine = processor._engine._rapidocr
-    engine.text_det, engine.text_rec = _Model(engine.text_det), _Model(engine.text_rec)
+def recognize_once(engine: RapidOcrEngine) -> RapidOcrEngine:
+    """Save what the two models of a loaded engine return; all other steps run each time."""
+    models = engine._rapidocr
+    models.text_det, models.text_rec = _Model(models.text_det), _Model(models.text_rec)
+    return engine
 
 
 class _Model:

@@ -111,7 +111,7 @@ def ocr() -> Ocr:
     """The models of RapidOCR's wheel on one thread, which read each image once."""
     processor = Ocr()
     processor.load(OcrOptions(threads=1), Path("unused"), Progress(lambda message: None))
-    recognize_once(processor)
+    recognize_once(processor._engine)
     return processor
 
 

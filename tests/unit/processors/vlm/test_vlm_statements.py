@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,27 @@ import pytest
 from fake_servers import FakeServer
 from paths import ROOT
 from pydantic import ValidationError
+from recognized_once import recognize_once
 from test_vlm_server import load, quick, server  # noqa: F401  the server's fixtures
 from tiny_vlm import ANSWERS, DRAWINGS, Asked, a_work
 
 from processors import contract, pages, statements
 from processors.contract import Progress, Substitute
 from processors.vlm import AskOptions, Vlm, VlmOptions
+from processors.vlm.document import statements as document_statements
 
 SAMPLES = ROOT / "samples" / "inbox"
 TRUTH = json.loads((ROOT / "samples" / "truth.json").read_text())
 STATEMENT, RECEIPT = TRUTH["bank/statement.pdf"], TRUTH["receipt.jpg"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def second_readings() -> Iterator[None]:
+    """OCR, loaded when a page is read for the second time, reads each page once."""
+    real = document_statements._ocr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document_statements, "_ocr", cache(lambda: recognize_once(real())))
+        yield
 
 
 def _page(number: int) -> dict[str, Any]:
