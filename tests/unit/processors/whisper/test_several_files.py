@@ -15,7 +15,7 @@ NAMES = ("jfk.flac", "LJ001-0004.flac", "LJ001-0002.mp3")
 
 def test_files_of_a_batch_get_the_text_whisper_gives_each_alone(whisper, make_work, models, tmp_path):
     model = openai_whisper.load_model(str(models / "whisper" / "tiny.en.pt"), device="cpu")
-    talk = write_wav(tmp_path / "talk.wav", np.concatenate([read_sound("LJ001-0003.m4a"), *map(read_sound, NAMES)]))
+    talk = write_wav(tmp_path / "talk.wav", np.concatenate([read_sound("LJ001-0003.m4a"), read_sound(NAMES[2])]))
     works = []
     for number, source in enumerate((talk, SAMPLES / "text.mp3", *(SAMPLES / name for name in NAMES))):
         (tmp_path / str(number)).mkdir()
