@@ -1,12 +1,13 @@
 """What a PDF page shows: the text of its layer that a person can see, and the rest, which only OCR can read."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from processors.pages.annotations import Annotations
+from processors.pages.check_boxes import find_check_boxes
 from processors.pages.glyphs import find_doubtful_fonts
 from processors.pages.layer import Layer, count_covered, difference, find_invisible, read_layer, to_pixels, without_text
 from processors.pages.page import Box, Doubt, PlacedWord
@@ -124,17 +125,27 @@ def _boxes(layer: Layer, indices: Set[int]) -> list[Box]:
 
 def _add_check_boxes(page: "PdfPage", content: Content, annotations: Annotations, scale: float) -> None:
     """Replace the pictures of check boxes with [x] and [ ]."""
-    if not annotations.check_boxes:
-        return
-    boxes = to_pixels(page, np.array([box.box for box in annotations.check_boxes]), scale)
-    content.rest = content.rest.copy()
-    marks = []
-    for check_box, (left, top, right, bottom) in zip(annotations.check_boxes, boxes, strict=True):
-        text = "[x]" if check_box.is_checked else "[ ]"
-        marks.append(PlacedWord(text=text, left=left, top=top, right=right, bottom=bottom))
-        content.rest[max(0, int(top) - 1) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = 255
+    found: list[tuple[Box, bool]] = []
+    if annotations.check_boxes:
+        boxes = to_pixels(page, np.array([box.box for box in annotations.check_boxes]), scale)
+        states = (box.is_checked for box in annotations.check_boxes)
+        found = [(tuple(box), state) for box, state in zip(boxes.tolist(), states, strict=True)]
+        content.rest = _without(content.rest, found)
+    drawn = find_check_boxes(content.rest, content.words, scale)
+    content.rest = _without(content.rest, drawn) if drawn else content.rest
+    marks = [
+        PlacedWord(text="[x]" if is_checked else "[ ]", left=left, top=top, right=right, bottom=bottom)
+        for (left, top, right, bottom), is_checked in (*found, *drawn)
+    ]
     others = [word for word in content.words if not any(_is_in(word, mark) for mark in marks)]
     content.words = (*others, *marks)
+
+
+def _without(rest: np.ndarray, boxes: Sequence[tuple[Box, bool]]) -> np.ndarray:
+    rest = rest.copy()
+    for (left, top, right, bottom), _ in boxes:
+        rest[max(0, int(top) - 1) : int(bottom) + 2, max(0, int(left) - 1) : int(right) + 2] = 255
+    return rest
 
 
 def _is_in(word: PlacedWord, mark: PlacedWord) -> bool:

@@ -9,7 +9,9 @@ from pdf_files import LINES, form, one_page, show, stream, to_unicode
 from processors.contract import Kind, Progress, Work
 from processors.ocr import Ocr, OcrOptions, ReadOptions
 from processors.pages import open_pages
+from processors.pages.check_boxes import find_check_boxes
 from processors.pages.layer import _is_seen
+from processors.pages.page import PlacedWord
 
 WHITE, BLACK = "1 1 1 rg ", "0 0 0 rg "
 
@@ -173,6 +175,27 @@ def test_text_that_is_visible_is_read(read, kind: str):
 def test_tips_of_covered_letters_do_not_count_as_text(read):
     covered = show("Martin Hallow", y=700) + "50 700.5 300 6.5 re f " + show("Diagnosis", y=600)
     assert read(one_page(covered))[0] == "Diagnosis\n"
+
+
+@pytest.mark.parametrize("width", [0.5, 1.5])
+@pytest.mark.parametrize(
+    "mark", ["62 700 m 70 708 l 62 708 m 70 700 l S", "BT /F1 10 Tf 62.5 700.5 Td (X) Tj ET", "tick"]
+)
+def test_box_that_is_drawn_is_marked(read, mark: str, width: float):
+    mark = mark.replace("tick", "62 704 m 65 700 l 70 708 l S")
+    boxes = f"{width} w 60 698 12 12 re S 60 678 12 12 re S {mark}\n"
+    bullet = "60 658 8 8 re f\n"
+    text, review = read(one_page(boxes + bullet + show("yes", 80, 700) + show("no", 80, 680) + show("so", 80, 660)))
+    assert text.splitlines() == ["[x] yes", "[ ] no", "so"] and review == ()
+
+
+def test_cells_of_a_table_and_filled_squares_are_no_check_boxes():
+    picture = np.full((120, 200, 3), 255, np.uint8)
+    for line in range(10, 91, 20):
+        picture[line : line + 2, 10:92] = picture[10:92, line : line + 2] = 0
+    picture[20:36, 120:136] = 0
+    words = [PlacedWord(text="total", left=left, top=20, right=left + 40, bottom=36) for left in (95, 140)]
+    assert find_check_boxes(picture, words, 2.0) == []
 
 
 def test_crop_box_decides_what_is_read(read):
