@@ -41,6 +41,9 @@ _SMALL_BYTES = 10_000_000  # parts up to this size may have any ratio
 _PART_BYTES = 50_000_000  # of one part, read here
 _NAMED, _EXCERPT = 3, 60  # paragraphs in the review, and characters of each
 _PICTURES = re.compile(r"(?:word|ppt|xl)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf|webp|svg)|Pictures/.+", re.I)
+_HIDDEN = re.compile(  # of OpenDocument
+    rb'text:(?:display="none"|is-hidden="true")|table:(?:display="false"|visibility="(?:collapse|filter)")'
+)
 _DAMAGED = "This document is damaged. Open it on your computer, export it as PDF and drop that."
 _COMMENTS = "The document has reviewers' comments, which are not in the text."
 _BOMB = "This document would unpack to {size:.1f} GB, which no real one does. Export it as PDF and drop that."
@@ -207,10 +210,16 @@ def _omissions(archive: zipfile.ZipFile, names: list[str], media_type: str) -> I
         body = _part(archive, next((name for name in names if re.fullmatch(r"word/document\d*\.xml", name)), ""))
         if re.search(rb'<w:vanish\s*(?:/>|w:val="(?:1|true|on)")', body):
             yield "The document contains hidden text, which is included."
+        if b"<w:altChunk " in body:
+            yield "A part of the document is another file within it, which was not read. Export the document as PDF."
         if b"<w:del " in body or b"<w:ins " in body:
             yield "The document has tracked changes: the text contains the insertions and omits the deletions."
     if media_type == PPTX:
         yield from _slides(archive, names)
+    if media_type.startswith(_OPEN_DOCUMENT):
+        content = _part(archive, "content.xml") + _part(archive, "styles.xml")
+        if _HIDDEN.search(content):
+            yield "The document contains hidden text, sheets, rows or columns, which are included."
 
 
 def _slides(archive: zipfile.ZipFile, names: list[str]) -> Iterator[str]:

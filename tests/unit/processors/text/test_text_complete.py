@@ -19,6 +19,7 @@ _BOX = (
 )
 _ROW = "<table:table><table:table-row>{}</table:table-row></table:table>"
 _CELL = '<table:table-cell office:value-type="string">{}</table:table-cell>'
+_NAMED = '<table:table table:name="S">'
 _MAIL = "From: a@example.org\nSubject: x\nMIME-Version: 1.0\nContent-Type: text/plain; charset={}\n\n"
 
 
@@ -95,3 +96,30 @@ def test_text_of_links_and_notes_counts_as_present():
 def test_pictures_stay_where_they_are():
     drawing = b"<w:p><w:r><w:drawing><a:blip/></w:drawing></w:r></w:p>"
     assert prepare(drawing) == drawing
+
+
+@pytest.mark.parametrize(
+    ("state", "mark"), [("<w:checked/>", "☒"), ('<w:checked w:val="0"/>', "☐"), ("<w:default/>", "☒")]
+)
+def test_check_box_of_an_old_form_is_read(tmp_path: Path, state: str, mark: str):
+    start = f'<w:fldChar w:fldCharType="begin"><w:ffData><w:checkBox>{state}</w:checkBox></w:ffData></w:fldChar>'
+    runs = f'<w:r>{start}</w:r><w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:t> I smoke</w:t></w:r>'
+    assert read(tmp_path, "a.docx", docx(f"<w:p>{runs}</w:p>")).text.split() == [mark, "I", "smoke"]
+
+
+def test_file_within_a_word_document_is_reported(tmp_path: Path):
+    assert "another file within it" in read(tmp_path, "a.docx", docx('<w:altChunk r:id="rId9"/>')).review
+
+
+def test_cells_of_opendocument_are_read_as_they_are_shown(tmp_path: Path):
+    cell = '<table:table-cell office:value-type="{}" office:{}="{}"><text:p>{}</text:p></table:table-cell>'
+    values = (("percentage", "value", "0.125", "12.5 %"), ("date", "date-value", "2024-03-05", "5. März"))
+    content = _ROW.format("".join(cell.format(*each) for each in values)).replace("<table:table>", _NAMED)
+    found = read(tmp_path, "a.ods", opendocument(content, kind="spreadsheet"))
+    assert "| 12.5 % | 5. März |" in found.text and found.review == ""
+
+
+def test_hidden_parts_of_opendocument_are_reported(tmp_path: Path):
+    row = f'<table:table-row table:visibility="collapse">{_CELL.format("<text:p>x</text:p>")}</table:table-row>'
+    found = read(tmp_path, "a.ods", opendocument(f"<table:table>{row}</table:table>", kind="spreadsheet"))
+    assert "hidden text, sheets, rows or columns" in found.review
