@@ -4,7 +4,6 @@ A submitted file is complete and brings its options, so it neither settles nor w
 refuses it and leaves it where it is. After its move to .taken, it is a taken file like any other.
 """
 
-import contextlib
 import functools
 import os
 from collections.abc import Callable, Mapping
@@ -217,19 +216,20 @@ class Submissions:
             raise
 
     def _undo(self, job_id: str, upload: str, path: Path) -> None:
-        """Return the file to .incoming or, if that is impossible, to the inbox: it must not stay without a row."""
-        with contextlib.suppress(OSError):
-            self._submitted.give_back(job_id, upload, path)
-        if self._taken.has(job_id):
-            self._claimer.return_taken(job_id, path)
-        else:
-            again = functools.partial(self._undo_draft, job_id, upload, path)
-            self._disk_retry.run(f"undo of the submission {job_id}", again)
+        """Undo a submission that failed, as far as possible now, and the rest as soon as the disks allow."""
+        try:
+            self._give_back(job_id, upload, path)
+        except OSError:
+            step = functools.partial(self._give_back_draft, job_id, upload, path)
+            self._disk_retry.run(f"undo of the submission {job_id}", step)
 
-    def _undo_draft(self, job_id: str, upload: str, path: Path) -> None:
+    def _give_back_draft(self, job_id: str, upload: str, path: Path) -> None:
         """Undo what is left of a submission, unless its repetition has used that. Safe to repeat."""
-        if not self._submitted.has_draft(job_id):
-            return
+        if self._submitted.has_draft(job_id):
+            self._give_back(job_id, upload, path)
+
+    def _give_back(self, job_id: str, upload: str, path: Path) -> None:
+        """Return the file to .incoming or, if that is impossible, to the inbox: it must not stay without a row."""
         try:
             self._submitted.give_back(job_id, upload, path)
         finally:
