@@ -24,6 +24,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=api.Reply)
 
 _CONNECTIONS = 6  # to the control socket at once: it serves 16, and the command line needs some
+_THREADS = 8  # for files and the job log: two cores do no more at once, and each thread takes memory
 _ANSWER_SECONDS = 20.0
 _RECORD_TRIES, _RECORD_PAUSE_SECONDS = 20, 1.0  # while a disk delays the record of a job
 
@@ -124,6 +125,7 @@ class Backend:
 
     async def run(self) -> None:
         """Follow the events, until cancelled."""
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
         await self.events.run()
 
 

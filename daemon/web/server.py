@@ -1,5 +1,6 @@
 """Serves the web application on its address, until SIGTERM or Ctrl-C."""
 
+import asyncio
 import logging
 import os
 import socket
@@ -7,16 +8,19 @@ import stat
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from daemon.config.settings import Settings
 from daemon.core.errors import LayoutError
 from daemon.notify import systemd
 from daemon.web import app
+from processors import malloc
 
 log = logging.getLogger(__name__)
 
 _BACKLOG = 256  # connections that wait in the kernel
 _IDLE_SECONDS = 30  # then a connection without a request is closed
+_READ_BYTES = 64 << 10  # from a connection, at once
 _STOP_SECONDS = 5  # for requests under way
 _FIRST_PASSED_DESCRIPTOR = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 
@@ -27,6 +31,7 @@ def serve(settings: Settings) -> None:
     Raises:
         LayoutError: the address or the access token cannot be used.
     """
+    malloc.compact()
     application = app.build(settings)
     listener = _passed_socket() or _bind(settings.web.listen)
     config = uvicorn.Config(
@@ -38,7 +43,7 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=_STOP_SECONDS,
         lifespan="on",
         ws="none",
-        http="h11",
+        http=_Protocol,
         loop="asyncio",
     )
     server = _Server(config)
@@ -54,6 +59,15 @@ def address(settings: Settings, listener: socket.socket | None = None) -> str:
     host, _, port = settings.web.listen.rpartition(":")
     port = str(listener.getsockname()[1]) if listener is not None and port == "0" else port
     return f"http://{host}:{port}{settings.web.prefix}/"
+
+
+class _Protocol(H11Protocol):
+    """Reads less at once than asyncio does by default: with many uploads, every copy of it counts."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if hasattr(transport, "max_size"):  # of the transports of asyncio's selector loop
+            transport.max_size = _READ_BYTES
+        super().connection_made(transport)
 
 
 class _Server(uvicorn.Server):

@@ -24,6 +24,7 @@ from daemon.web.errors import WebError
 INCOMING = ".incoming"
 MAX_UPLOADS = 64  # at once
 _BUFFER_BYTES = 256 << 10  # collected before a write
+_LEAST_BUFFER_BYTES, _ALL_BUFFERS_BYTES = 32 << 10, 4 << 20  # with many uploads at once
 _CHECK_BYTES = 8 << 20  # between two looks at the free space: all uploads together stay below the default keep_free
 _NAME_BYTES = 200  # leaves room for a number and the suffix of a sidecar
 
@@ -37,6 +38,12 @@ class Receiver:
         self._keep_free = settings.web.keep_free
         self._slots = asyncio.Semaphore(MAX_UPLOADS)
         self._resumed: set[str] = set()  # ids of uploads that a request writes now
+        self.open_uploads = 0
+
+    @property
+    def buffer_bytes(self) -> int:
+        """How much an upload collects before it writes."""
+        return max(_LEAST_BUFFER_BYTES, min(_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, self.open_uploads)))
 
     def prepare(self) -> None:
         """Create the folder, if the daemon has not done so yet.
@@ -131,6 +138,7 @@ class Upload:
         self._unchecked = 0  # bytes since the last look at the free space
         with beneath.opened(receiver.folder.parent, receiver.folder) as folder:  # never through a link in its place
             self._descriptor = _open(upload_id, folder)
+        receiver.open_uploads += 1
         self.size_bytes = os.fstat(self._descriptor).st_size
 
     async def write(self, data: bytes) -> None:
@@ -144,13 +152,13 @@ class Upload:
         self.size_bytes += len(data)
         if self.size_bytes > self._receiver.max_bytes:
             raise _too_large(self._receiver.max_bytes)
-        if len(self._buffer) >= _BUFFER_BYTES:
+        if len(self._buffer) >= self._receiver.buffer_bytes:
             await self._flush()
 
     async def finish(self) -> Path:
         """Make the file durable, and return its path."""
         await self._flush()
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor = self._take_descriptor()
         await to_thread.run_sync(durable.fsync_and_close, descriptor)
         return self.path
 
@@ -164,13 +172,17 @@ class Upload:
         """Write what has arrived, and leave the file where it is."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
-                _write_all(self._descriptor, bytes(self._buffer))
+                _write_all(self._descriptor, self._buffer)
             self._buffer.clear()
-            os.close(self._descriptor)
-            self._descriptor = -1
+            os.close(self._take_descriptor())
+
+    def _take_descriptor(self) -> int:
+        self._receiver.open_uploads -= 1
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
 
     async def _flush(self) -> None:
-        data, self._buffer = bytes(self._buffer), bytearray()
+        data, self._buffer = self._buffer, bytearray()
         self._unchecked += len(data)
         if self._unchecked >= _CHECK_BYTES:
             self._unchecked = 0
@@ -198,7 +210,7 @@ def _open(upload_id: str, folder: int) -> int:
     raise WebError(409, "not_an_upload", f"{INCOMING}/{upload_id} is not an upload.", "Choose another UUID.")
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | bytearray) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
