@@ -13,6 +13,7 @@ _NOT_PROCESSORS = {
     "extras",
     "line_reader",
     "malloc",
+    "corrections",
     "models",
     "models_cli",
     "pages",

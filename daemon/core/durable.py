@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 HASH_INLINE_BYTES = 16 * 2**20  # larger files are hashed and synced by a thread instead of the main loop
-_RENAME_NOREPLACE = 1  # renameat2(2)
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2  # renameat2(2)
 _AT_FDCWD = -100
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
@@ -89,6 +89,30 @@ def rename_noreplace(
         os.rename(old, new, src_dir_fd=source_folder, dst_dir_fd=target_folder)
         return
     raise OSError(code, os.strerror(code), str(source), None, str(target))
+
+
+def put_in_place(source: Path, target: Path, *, target_folder: int) -> bool:
+    """Rename a folder to `target`; what has that name gets the name `source`: atomic, so that `target` never lacks a
+    folder. The caller fsyncs the folders. Return True if there was such a folder.
+
+    target_folder: descriptor of the folder of `target`.
+
+    Raises:
+        OSError: as rename(2).
+    """
+    if not _is_taken(target.name, target_folder):
+        rename_noreplace(source, target, target_folder=target_folder)
+        return False
+    if _libc.renameat2(_AT_FDCWD, os.fsencode(source), target_folder, os.fsencode(target.name), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code not in _NOT_SUPPORTED:
+        raise OSError(code, os.strerror(code), str(source), None, str(target))
+    aside = source.with_name(f"{source.name}.old")  # some network file systems support no exchange
+    os.rename(target.name, aside, src_dir_fd=target_folder)
+    os.rename(source, target.name, dst_dir_fd=target_folder)
+    os.rename(aside, source)
+    return True
 
 
 def renames_safely(source: Path, target: Path) -> bool:

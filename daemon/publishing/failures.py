@@ -23,7 +23,7 @@ from processors import contract
 
 log = logging.getLogger(__name__)
 
-_BY_COMMAND = ("cancelled", "Cancelled with `inboxd cancel`.")
+_BY_COMMAND = ("cancelled", "Cancelled on request.")
 
 
 class FailurePublisher:

@@ -229,6 +229,11 @@ class Store(Queries):
             self._run(sql.SET_REVIEWED, (at, job.id))
             self._event(job, "reviewed" if is_reviewed else "not reviewed")
 
+    def record_event(self, job: Job, event: str, detail: str) -> None:
+        """Record what happened to a job without a change of its state."""
+        with self._transaction():
+            self._event(job, event, detail)
+
     def forget_result(self, job: Job, *, event: str = "") -> Job:
         """Record that the job no longer has a result; `event`: why."""
         forgotten = replace(job, result_path=None)

@@ -14,7 +14,7 @@ from typing import Any
 from daemon.config.current import CurrentSettings
 from daemon.core import durable, names
 from daemon.core.job import Job, JobState
-from daemon.files import result_reader
+from daemon.files import corrected, result_reader
 from daemon.files.layout import Layout
 from daemon.files.originals import ORIGINAL
 from daemon.queue.store import Store
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 200  # rows of history in one transaction
 _RESULTS, _FAILURES = (JobState.DONE,), (JobState.FAILED, JobState.CANCELLED)
-_DOCUMENTS = {"result.json", "error.json", "error.txt"}
+_DOCUMENTS = {"result.json", "error.json", "error.txt", corrected.FOLDER}
 
 
 @dataclass(frozen=True, kw_only=True)

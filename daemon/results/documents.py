@@ -3,6 +3,7 @@
 People edit results: a file that does not fit a kind is not shown as one.
 """
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from daemon.files import corrected as corrected_files
 from daemon.results.result_files import FileMissing, Result, ResultFile
+from processors.corrections.changes import JsonObject
 
 _MAX_BYTES = 48 * 1024 * 1024  # of a file that is shown: a transcript of ten hours, with its words
 _MAX_TEXT_BYTES = 400 * 1024
@@ -20,6 +23,7 @@ _PARAGRAPH_PAUSE_SECONDS = 2.0
 _PARAGRAPH_SECONDS = 60.0
 UNCERTAIN_WORD = 0.5  # a probability below it is marked
 UNCERTAIN_PIECE = 0.8
+_NOT_SHOWN = ("result.json", "error.json", corrected_files.RECORD)
 
 _MOST = 1e9  # of every number: more seconds, pixels or pages than any document has
 Number = Annotated[float, Field(ge=-_MOST, le=_MOST, allow_inf_nan=False)]
@@ -180,6 +184,10 @@ class Segment(_Part):
     channel: Count | None = None
     words: list[Word] = []
 
+    @property
+    def spoken(self) -> str:
+        return self.text.strip() or "".join(word.word for word in self.words).strip()
+
 
 class Gap(_Part):
     start: Number
@@ -221,18 +229,10 @@ Document = Statement | Receipt | Invoice | TextPages | Transcript
 _MODELS: Sequence[type[Document]] = (Statement, Transcript, Receipt, Invoice, TextPages)
 
 
-def load(result: Result, *, most_bytes: int = _MAX_BYTES) -> Document | None:
-    """The document of a result; None: it has none of a known kind, or only a larger one."""
-    for file in result.files:
-        path = PurePosixPath(file.name)
-        if path.suffix != ".json" or path.name in ("result.json", "error.json") or ".pages." in path.name:
-            continue
-        if (content := _read(result, file, most_bytes)) is None:
-            continue
-        try:
-            data = from_json(content, allow_inf_nan=False)
-        except ValueError:  # also for text that is not valid Unicode
-            continue
+def load(result: Result, *, as_read: bool = False, most_bytes: int = _MAX_BYTES) -> Document | None:
+    """The document of a result, as a person has corrected it or else as it was read; None: it has none of a known
+    kind, or only a larger one."""
+    for _, data in _json_files(result, as_read, most_bytes):
         for model in _MODELS:
             try:
                 return model.model_validate(data)
@@ -241,9 +241,41 @@ def load(result: Result, *, most_bytes: int = _MAX_BYTES) -> Document | None:
     return None
 
 
-def load_text(result: Result, *, most_bytes: int = _MAX_TEXT_BYTES) -> str | None:
+def load_json(result: Result, *, as_read: bool) -> tuple[str, JsonObject] | None:
+    """The name and the content of the file that `load` shows."""
+    for name, data in _json_files(result, as_read, _MAX_BYTES):
+        for model in _MODELS:
+            try:
+                model.model_validate(data)
+            except ValidationError:
+                continue
+            return (name, data) if isinstance(data, dict) else None
+    return None
+
+
+def _json_files(result: Result, as_read: bool, most_bytes: int) -> Iterator[tuple[str, object]]:
+    for file in _in_order(result, as_read):
+        path = PurePosixPath(file.name)
+        if path.suffix != ".json" or path.name in _NOT_SHOWN or ".pages." in path.name:
+            continue
+        if (content := _read(result, file, most_bytes)) is None:
+            continue
+        with contextlib.suppress(ValueError):  # also for text that is not valid Unicode
+            yield file.name, from_json(content, allow_inf_nan=False)
+
+
+def _in_order(result: Result, as_read: bool) -> list[ResultFile]:
+    """The files; those that people have corrected come first, or with `as_read` not at all."""
+    corrected = [
+        file for file in result.files if result.corrections and file.name.startswith(f"{corrected_files.FOLDER}/")
+    ]
+    others = [file for file in result.files if file not in corrected]
+    return others if as_read else [*corrected, *others]
+
+
+def load_text(result: Result, *, as_read: bool = False, most_bytes: int = _MAX_TEXT_BYTES) -> str | None:
     """The text of a result for people: its plain text or Markdown file."""
-    names = {PurePosixPath(file.name).suffix: file for file in reversed(result.files)}
+    names = {PurePosixPath(file.name).suffix: file for file in reversed(_in_order(result, as_read))}
     for suffix in (".txt", ".md"):
         file = names.get(suffix)
         if file is None or file.name == "error.txt":

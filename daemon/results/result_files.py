@@ -6,13 +6,13 @@ that name, and it is opened below the outbox without following links.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from daemon.core import durable, names
 from daemon.core.errors import InboxdError, StoreError
-from daemon.files import beneath, result_reader
+from daemon.files import beneath, corrected, result_reader
 from daemon.files.originals import ERROR_DOCUMENTS
 from daemon.queue.rows import JobRow
 
@@ -49,6 +49,7 @@ class Result:
     folder: Path
     facts: Mapping[str, object]  # of result.json or error.json
     files: Sequence[ResultFile]  # the outputs and the documents, without the original
+    corrections: Mapping[str, object] | None  # of corrected/corrections.json; None: nobody has corrected anything
     original: tuple[Path, Path] | None  # the trusted folder above it, and its path; None: it was deleted
 
     def open(self, name: str) -> int:
@@ -97,13 +98,38 @@ def find(row: JobRow, folders: Folders) -> Result | None:
     if facts.get("job") != row["id"]:  # a result of another job has taken its place
         return None
     extra = [ResultFile(name=name, size_bytes=None, sha256=None) for name in documents]
+    corrections = read_corrections(folder, row["id"], folders.outbox) if row["state"] == "done" else None
     return Result(
         root=folders.outbox,
         folder=folder,
         facts=facts,
-        files=[*_listed(facts.get("files")), *extra],
+        files=[*_listed(facts.get("files")), *_corrected(corrections), *extra],
+        corrections=corrections,
         original=_original(facts.get("original"), folder, folders),
     )
+
+
+def read_corrections(folder: Path, job_id: str, outbox: Path) -> Mapping[str, object] | None:
+    """The record of the corrections of a result; None: there are none, or people have broken it."""
+    try:
+        facts = result_reader.read(folder / corrected.FOLDER / corrected.RECORD, root=outbox).facts
+    except (OSError, ValueError):
+        return None
+    return facts if facts.get("job") == job_id and is_unicode(facts) else None
+
+
+def corrections_of(result: Result) -> Sequence[Mapping[str, object]]:
+    """The corrections, in order."""
+    changes = result.corrections.get("changes") if result.corrections else None
+    return [change for change in changes if isinstance(change, dict)] if isinstance(changes, list) else []
+
+
+def _corrected(corrections: Mapping[str, object] | None) -> list[ResultFile]:
+    if corrections is None:
+        return []
+    files = [file for file in _listed(corrections.get("files")) if "/" not in file.name]
+    record = ResultFile(name=corrected.RECORD, size_bytes=None, sha256=None)
+    return [replace(file, name=f"{corrected.FOLDER}/{file.name}") for file in (*files, record)]
 
 
 def _listed(files: object) -> list[ResultFile]:

@@ -101,8 +101,7 @@ def _transcript(document: documents.Transcript) -> Iterator[Passage]:
         text, places = "", []
         for segment in paragraph:
             places.append(Place(len(text), documents.anchor_of_second(segment.start), segment.start))
-            spoken = segment.text.strip() or "".join(word.word for word in segment.words).strip()
-            text += _normal(spoken) + " "
+            text += _normal(segment.spoken) + " "
         yield Passage(text=text.strip(), places=places)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core.errors import InboxdError
+from daemon.files import corrected
 from daemon.queue.cursor import Cursor
 from daemon.queue.reader import JobFilter, JobLog
 from daemon.queue.rows import JobRow, PagedRow
@@ -168,11 +169,14 @@ def _stamp(row: JobRow, folders: Folders) -> str | None:
     """What changes with the content of a result; None: there is no result."""
     if row["state"] != "done" or not row["result_path"]:
         return None
+    folder = folders.outbox / row["result_path"]
     try:
-        facts = (folders.outbox / row["result_path"] / "result.json").lstat()
+        facts = (folder / "result.json").lstat()
+        corrections = folder / corrected.FOLDER / corrected.RECORD
+        changed_ns = corrections.lstat().st_mtime_ns if corrections.exists() else 0
     except (OSError, ValueError):
         return None
-    return f"{row['result_path']} {facts.st_mtime_ns} {facts.st_size}"
+    return f"{row['result_path']} {facts.st_mtime_ns} {facts.st_size} {changed_ns}"
 
 
 def _read(row: JobRow, folders: Folders) -> list[Passage]:

@@ -309,6 +309,21 @@ class Reviewed(Command):
     reviewed: bool = True
 
 
+class CorrectReply(Reply):
+    job: Text
+    file: Text
+
+
+class Correct(Command):
+    """Place the files of a folder in state/corrections beside the result of a job, as its corrected files."""
+
+    name = "correct"
+
+    job: Text
+    prepared: Text  # the name of the folder, a UUID; it is not removed
+    revision: Annotated[int, Field(ge=0)]  # how many corrections the result had when they were prepared
+
+
 # ---------------------------------------------------------------------------------------------- the daemon
 
 

@@ -13,6 +13,7 @@ from daemon.intake.intake import Intake
 from daemon.intake.watcher import Watcher
 from daemon.notify.hooks import Hooks
 from daemon.notify.systemd import Notifier
+from daemon.publishing.corrector import Corrector
 from daemon.publishing.publisher import Publisher
 from daemon.queue.backup import Backup
 from daemon.queue.store import Store
@@ -141,6 +142,7 @@ def build(
         disk_retry,
         workers,
         publishing,
+        Corrector(store, layout),
         dispatcher,
         intake,
         pause,

@@ -19,6 +19,7 @@ from daemon.files.disk_retry import DiskRetry, describe
 from daemon.files.taken import OriginalGone
 from daemon.intake.intake import Intake
 from daemon.intake.submissions import Submission, WrongSubmission
+from daemon.publishing.corrector import Corrector, WrongFiles
 from daemon.publishing.publisher import Publisher
 from daemon.queue.store import Store
 from daemon.recovery.retention import Removal, Retention
@@ -60,6 +61,7 @@ class Commands:
         disk_retry: DiskRetry,
         workers: Workers,
         publishing: Publisher,
+        corrector: Corrector,
         dispatcher: Dispatcher,
         intake: Intake,
         pause: Pause,
@@ -74,6 +76,7 @@ class Commands:
         self._disk_retry = disk_retry
         self._workers = workers
         self._publishing = publishing
+        self._corrector = corrector
         self._dispatcher = dispatcher
         self._intake = intake
         self._pause = pause
@@ -90,6 +93,7 @@ class Commands:
         self._register(api.Retry, self._retry)
         self._register(api.Cancel, self._cancel)
         self._register(api.Reviewed, self._reviewed)
+        self._register(api.Correct, self._correct)
         self._register(api.Probe, lambda _: self.probe())
         self._register(api.Pause, self._pause_work)
         self._register(api.Resume, self._resume)
@@ -241,6 +245,14 @@ class Commands:
             raise Refused(f"The job {job.path} is {job.state}.", "Only the result of a done job can be reviewed.")
         self._store.set_reviewed(job, is_reviewed=command.reviewed)
         return api.ReviewedReply(job=job.id, file=job.path)
+
+    def _correct(self, command: api.Correct) -> api.CorrectReply:
+        job = self._find(command.job)
+        try:
+            self._corrector.place(job, command.prepared, revision=command.revision)
+        except WrongFiles as error:
+            raise Refused(str(error), error.fix) from error
+        return api.CorrectReply(job=job.id, file=job.path)
 
     def _find(self, prefix: str) -> Job:
         prefix, is_possible = prefix[:_ID_CHARACTERS], 0 < len(prefix) <= _ID_CHARACTERS

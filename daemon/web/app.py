@@ -18,7 +18,21 @@ from starlette.staticfiles import StaticFiles
 
 from daemon.config.settings import Settings
 from daemon.core.errors import InboxdError
-from daemon.web import actions, files, job_page, jobs, list_page, openapi, search, session, system, system_page
+from daemon.web import (
+    actions,
+    bulk,
+    corrections,
+    files,
+    follow_up,
+    job_page,
+    jobs,
+    list_page,
+    openapi,
+    search,
+    session,
+    system,
+    system_page,
+)
 from daemon.web.backend import Backend
 from daemon.web.compat import docling, open_webui, openai, openai_chat, whisper_asr
 from daemon.web.compat.detail import detail_shape
@@ -35,7 +49,16 @@ COMPATIBLE: list[BaseRoute] = [
     *open_webui.ROUTES,
     *whisper_asr.ROUTES,
 ]
-API: list[BaseRoute] = [*files.ROUTES, *jobs.ROUTES, *actions.ROUTES, *search.API, *system.ROUTES]
+API: list[BaseRoute] = [
+    *files.ROUTES,
+    *jobs.ROUTES,
+    *actions.ROUTES,
+    *bulk.API,
+    *corrections.API,
+    *follow_up.API,
+    *search.API,
+    *system.ROUTES,
+]
 ROUTES: list[BaseRoute] = [
     *API,
     openapi.route(API),
@@ -43,6 +66,9 @@ ROUTES: list[BaseRoute] = [
     *list_page.ROUTES,
     *job_page.ROUTES,
     *search.PAGES,
+    *corrections.PAGES,
+    *follow_up.PAGES,
+    *bulk.PAGES,
     *system_page.ROUTES,
     *session.ROUTES,
     Mount("/static", StaticFiles(directory=STATIC)),

@@ -1,6 +1,7 @@
 """What the page of a job shows of each kind of document: statements, texts, transcripts."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -132,7 +133,8 @@ def _text_pages(document: documents.TextPages, page: int) -> dict[str, object]:
 def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, object]:
     speakers = sorted({segment.channel for segment in document.segments if segment.channel})
     anchors: set[str] = set()
-    paragraphs = [_paragraph(segments, formats, anchors) for segments in document.paragraphs()]
+    numbers = itertools.count(1)
+    paragraphs = [_paragraph(segments, formats, anchors, numbers) for segments in document.paragraphs()]
     paragraphs += [_gap(gap) for gap in (*document.gaps, *document.passed_over)]
     lanes = [
         {
@@ -152,15 +154,24 @@ def _transcript(document: documents.Transcript, formats: Formats) -> dict[str, o
     }
 
 
-def _paragraph(segments: Sequence[documents.Segment], formats: Formats, anchors: set[str]) -> dict[str, object]:
-    """`anchors`: those of earlier paragraphs; gains its own."""
+def _paragraph(
+    segments: Sequence[documents.Segment], formats: Formats, anchors: set[str], numbers: Iterator[int]
+) -> dict[str, object]:
+    """`anchors`: those of earlier paragraphs; gains its own. `numbers`: of the segments of the transcript."""
     return {
         "start": segments[0].start,
         "clock": clock_of(segments[0].start),
         "speaker": segments[0].channel,
         "is_gap": False,
         "parts": [
-            {"start": each.start, "anchor": _anchor(each, anchors), "words": _words(each, formats)} for each in segments
+            {
+                "start": each.start,
+                "number": next(numbers),
+                "anchor": _anchor(each, anchors),
+                "text": each.spoken,
+                "words": _words(each, formats),
+            }
+            for each in segments
         ],
     }
 
@@ -182,7 +193,7 @@ def _gap(gap: documents.Gap) -> dict[str, object]:
         "clock": clock_of(gap.start),
         "speaker": None,
         "is_gap": True,
-        "parts": [{"start": gap.start, "anchor": "", "words": words}],
+        "parts": [{"start": gap.start, "number": None, "anchor": "", "text": "", "words": words}],
     }
 
 

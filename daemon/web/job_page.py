@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from daemon.files import corrected
 from daemon.queue.rows import EventRow, JobRow
 from daemon.results import documents, result_files
-from daemon.web import document_view, rows
+from daemon.web import correction_view, document_view, follow_up, rows
 from daemon.web.backend import Backend, backend_of
 from daemon.web.errors import WebError
 from daemon.web.formats import Formats, clock_of
@@ -37,7 +38,7 @@ class Link:
 
 async def job_page(request: Request) -> Response:
     backend, row = backend_of(request), await find_row(request)
-    loaded = await to_thread.run_sync(_load, row, backend)
+    loaded = await to_thread.run_sync(_load, row, backend, correction_view.is_as_read(request))
     events = await backend.read(lambda log: log.events(row["id"]))
     status = await status_of(backend)
     around = {
@@ -82,14 +83,17 @@ def _values(request: Request, row: JobRow, loaded: Loaded, events: Sequence[Even
         "details": list(_details(row, result, formats)),
     }
     values |= document_view.view(document, page, formats)
+    values["can_ask"] = follow_up.can_ask(row, result, backend.settings)
+    values["asked"] = follow_up.asked(row, result) if result is not None else ""
+    values |= correction_view.view(request, result, document, formats)
     return values
 
 
-def _load(row: JobRow, backend: Backend) -> Loaded:
+def _load(row: JobRow, backend: Backend, as_read: bool) -> Loaded:
     result = result_files.find(row, backend.settings)
     if result is None or row["state"] != "done":
         return result, None, None
-    return result, documents.load(result), documents.load_text(result)
+    return result, documents.load(result, as_read=as_read), documents.load_text(result, as_read=as_read)
 
 
 def _page_number(request: Request, pages: int) -> int:
@@ -130,6 +134,8 @@ def _downloads(row: JobRow, result: result_files.Result | None, base: str, forma
         label = file.name if file.size_bytes is None else _LABELS.get(suffix, suffix.removeprefix(".").upper())
         if file.name.endswith(".pages.json"):
             label = "Model's answers"
+        if file.name.startswith(f"{corrected.FOLDER}/"):
+            label = f"Corrected {label}" if file.size_bytes is not None else corrected.RECORD
         size = formats.size(file.size_bytes) if file.size_bytes is not None else ""
         yield Link(href=file_href(job, file.name), label=label or file.name, size=size)
     if result.original is not None:

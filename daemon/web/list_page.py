@@ -128,9 +128,24 @@ async def jobs_page(request: Request) -> Response:
         inbox=str(settings.inbox),
         upload_max=settings.web.upload_max,
         reviews=found.tallies["review"],
+        notice=_notice(request),
+        back=query.href("").partition("?")[2],
         available=status is not None,
         closed=status.closed if status else None,
     )
+
+
+def _notice(request: Request) -> str:
+    """What became of a command for several jobs."""
+    counts = [request.query_params.get(name, "") for name in ("done", "refused")]
+    if not all(each.isascii() and each.isdecimal() and len(each) < 5 for each in counts):
+        return ""
+    done, refused = map(int, counts)
+    parts = [f"Done for {done} job{'s' if done != 1 else ''}."]
+    if refused:
+        why = request.query_params.get("why", "")[:300]
+        parts.append(f"Not possible for {refused}: {why}")
+    return " ".join(parts)
 
 
 def _tabs(query: ListQuery, tallies: dict[str, int], base: str) -> Iterator[Tab]:

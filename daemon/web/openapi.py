@@ -57,9 +57,35 @@ _FORM: Schema = {
         **_ORDER,
     },
 }
+_CHANGES: Schema = {
+    "type": "object",
+    "required": ["changes"],
+    "properties": {
+        "by": {"type": "string", "description": "who corrects"},
+        "changes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "description": 'of a row {"row": 2, "values": {"debit": "18.00"}}, of a line {"page": 1, "line": 3, '
+                '"text": "…"}, or of a segment {"segment": 4, "text": "…"}',
+            },
+        },
+    },
+}
+_ACTION: Schema = {
+    "type": "object",
+    "required": ["action", "jobs"],
+    "properties": {
+        "action": {"enum": ["retry", "cancel", "reviewed", "unreviewed"]},
+        "jobs": {"type": "array", "items": {"type": "string", "format": "uuid"}},
+    },
+}
 _BODIES: dict[str, tuple[str, Schema]] = {  # by function: type and schema of its body
     "upload_form": ("multipart/form-data", _FORM),
     "upload_file": (_BYTES, {"type": "string", "format": "binary"}),
+    "correct": (_JSON, _CHANGES),
+    "act_on_jobs": (_JSON, _ACTION),
+    "ask": ("application/x-www-form-urlencoded", {"type": "object", "properties": {"question": _TEXT}}),
 }
 _ANSWERS = {  # by function: type of the answer, if it is not JSON
     "download": _BYTES,

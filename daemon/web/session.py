@@ -26,7 +26,7 @@ async def login_page(request: Request) -> Response:
 
 async def login(request: Request) -> Response:
     """Set the cookie, if the token is right."""
-    fields = await _fields(request)
+    fields = await small_form(request)
     access, to = backend_of(request).access, fields.get("to", "/")
     try:
         is_right = access.is_token(fields.get("token", "").strip(), address_of(request))
@@ -55,14 +55,21 @@ async def logout(request: Request) -> Response:
     return response
 
 
-async def _fields(request: Request) -> dict[str, str]:
-    """The fields of a small form."""
+async def small_form(request: Request) -> dict[str, str]:
+    """The fields of a small form; an empty field is "".
+
+    Raises:
+        WebError: it is too long.
+    """
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
         if len(content) > _MAX_FORM_BYTES:
             raise WebError(413, "too_large", "The form is too long.")
-    return {name: values[-1] for name, values in parse_qs(content.decode("utf-8", "replace")).items()}
+    return {
+        name: values[-1]
+        for name, values in parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True).items()
+    }
 
 
 # ---------------------------------------------------------------------------------------------- buttons

@@ -231,6 +231,32 @@ def test_invalid_request_body_is_refused(body: bytes, web: WebProcess):
     assert answer.status_code == 400 and answer.json()["error"]["message"]
 
 
+def test_further_question_has_the_earlier_ones_as_context(web: WebProcess):
+    asked = web.client.put(
+        "/api/v1/files/line.png",
+        content=LINE.read_bytes(),
+        params={"recipe": "ask", "prompt": "What is it?", "wait": 60},
+    ).json()
+    assert asked["state"] == "done", asked
+    path = f"/jobs/{asked['id']}"
+    page = web.client.get(path, headers={"Accept": "text/html"}).text
+    assert "What is it?" in page and "Ask a further question" in page
+    further = web.client.post(f"{path}/ask", data={"question": "How long?"}, headers={"Origin": web.address})
+    job = web.get(f"/api/v1{further.headers['location']}", wait=60)
+    prompt = job["details"]["prompt"]
+    assert prompt.startswith("Earlier, about the same document:\n\nThe question was:\nWhat is it?\n\nThe answer was:\n")
+    assert prompt.endswith("Answer this question now:\nHow long?")
+    assert (job["recipe"], job["sha256"], job["file"]) == ("ask", asked["sha256"], "line.png")
+    third = web.client.post(f"/api/v1/jobs/{job['id']}/ask", data={"question": "Why?"})
+    assert third.status_code == 201, third.text
+    prompt = web.get(f"/api/v1/jobs/{third.json()['id']}", wait=60)["details"]["prompt"]
+    assert "The question was:\nHow long?\n\nThe answer was:" in prompt and prompt.endswith("now:\nWhy?")
+    refused = web.client.post(f"/api/v1/jobs/{job['id']}/ask", data={"question": " "})
+    assert refused.status_code == 400
+    text = web.upload("a.txt", "x", wait=30)
+    assert web.client.post(f"/api/v1/jobs/{text['id']}/ask", data={"question": "Why?"}).status_code == 409
+
+
 # ---------------------------------------------------------------------------------------------- Open WebUI
 
 

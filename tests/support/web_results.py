@@ -1,5 +1,6 @@
 """Results of each kind in a place whose daemon runs, as its recipes would have made them: the console shows them."""
 
+import hashlib
 import json
 import wave
 from pathlib import Path
@@ -29,7 +30,12 @@ def _statement() -> dict[str, Any]:
 def _transcript() -> dict[str, Any]:
     segments = [
         {"start": 0.0, "end": 2.0, "text": " Thanks for making the time."},
-        {"start": 2.0, "end": 4.0, "text": "", "words": [{"word": " Gudenburg", "start": 2.0, "probability": 0.3}]},
+        {
+            "start": 2.0,
+            "end": 4.0,
+            "text": "",
+            "words": [{"word": " Gudenburg", "start": 2.0, "end": 4.0, "probability": 0.3}],
+        },
     ]
     return {"segments": segments, "language": "en", "seconds": 5.0, "gaps": [{"start": 4.2, "end": 4.9}]}
 
@@ -62,6 +68,11 @@ def _sound(path: Path) -> None:
         sound.writeframes(b"\0\0" * 8000 * 5)
 
 
+def _facts_of(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {"name": path.name, "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
 def add_results(place: Place, web: WebProcess) -> dict[str, str]:
     """Process a text file for each kind, and put a result of that kind in the place of its own; return the paths."""
     paths = {}
@@ -74,7 +85,7 @@ def add_results(place: Place, web: WebProcess) -> dict[str, str]:
         (folder / f"{kind}.csv").write_text("a,b\n")
         facts = json.loads((folder / "result.json").read_text())
         (_sound if kind == "transcript" else _picture)(folder / facts["original"]["path"])
-        facts["files"] = [{"name": f"{kind}.json", "size_bytes": 1}, {"name": f"{kind}.csv", "size_bytes": 4}]
+        facts["files"] = [_facts_of(folder / f"{kind}.{suffix}") for suffix in ("json", "csv")]
         (folder / "result.json").write_text(json.dumps(facts))
     failed = web.upload("failed.pdf", b"%PDF-1.4 broken", wait=60)
     paths["failed"] = f"/jobs/{failed['id']}"

@@ -42,6 +42,7 @@ OWNERS = {  # the only modules that may import it
         "workers.launcher",
         "install.install",
         "notify.hooks",
+        "results.corrections",
         "search.child",
         "telemetry.gpu",
         "doctor.installation",

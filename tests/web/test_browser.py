@@ -127,7 +127,13 @@ def test_transcript_follows_the_sound(open_page: OpenPage, results: dict[str, st
     assert page.evaluate(f"{player}.currentTime") >= 2
 
 
-def test_search_leads_to_the_second_of_the_recording(open_page: OpenPage, results: dict[str, str]):
+def wait_for_index(web: WebProcess, words: str) -> None:
+    """Under load, a search does not wait for its index."""
+    wait_for(lambda: web.get("/api/v1/search", q=words)["results"], "the index")
+
+
+def test_search_leads_to_the_second_of_the_recording(open_page: OpenPage, web: WebProcess, results: dict[str, str]):
+    wait_for_index(web, "gudenburg")
     page = open_page()
     page.locator("nav a", has_text="Search").click()
     expect(page.locator("#q")).to_be_focused()
@@ -141,7 +147,8 @@ def test_search_leads_to_the_second_of_the_recording(open_page: OpenPage, result
     wait_for(lambda: page.evaluate("document.getElementById('au').currentTime") == 2, "the second")
 
 
-def test_search_leads_to_the_row_and_its_box(open_page: OpenPage, results: dict[str, str]):
+def test_search_leads_to_the_row_and_its_box(open_page: OpenPage, web: WebProcess, results: dict[str, str]):
+    wait_for_index(web, "pike 10.38")
     page = open_page("/search?q=pike+10.38")
     expect(page.locator(".found mark").first).to_have_text("Pike")
     page.locator(".found li li a").first.click()
@@ -215,6 +222,51 @@ def test_lost_daemon_is_shown_and_found_again(open_page: OpenPage, place: Place)
     expect(page.locator("#offline")).to_be_visible()
     place.start()
     expect(page.locator("#live")).to_contain_text("Live")
+
+
+def test_several_jobs_are_chosen_and_marked_as_reviewed(open_page: OpenPage, results: dict[str, str]):
+    page = open_page("/?state=review")
+    expect(page.locator(".list .pick").first).to_be_hidden()
+    page.check("#picking")
+    page.click("#every")
+    page.evaluate(AXE.read_text())
+    assert page.evaluate("axe.run().then(found => found.violations.map(each => each.id))") == []
+    page.get_by_role("button", name="Mark as reviewed").click()
+    expect(page.locator(".panel")).to_contain_text("Done for 2 jobs.")
+    expect(page.locator("text=Nothing needs review")).to_be_visible()
+    page.goto(results["statement"])
+    page.click("text=Mark as not reviewed")
+    page.click("#nextreview")
+    page.wait_for_url(f"**{results['statement']}#flag")
+
+
+def test_row_is_corrected_in_place_and_the_checks_run_again(open_page: OpenPage, results: dict[str, str]):
+    page = open_page(results["statement"])
+    page.locator("#r2 .edit").click()
+    page.fill("#e-debit", "10.39")
+    page.fill("#e-by", "Ann")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#corrections")).to_contain_text("1 correction")
+    expect(page.locator("#r2")).to_contain_text("10.39")
+    expect(page.locator(".look-p").first).to_contain_text("do not follow from the rows before")
+    page.locator("#r2 .edit").click()
+    expect(page.locator("#e-by")).to_have_value("Ann")
+    page.evaluate(AXE.read_text())
+    assert page.evaluate("axe.run().then(found => found.violations.map(each => each.id))") == []
+    page.fill("#e-debit", "10.38")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#corrections")).to_contain_text("2 corrections")
+    page.locator("#corrections a").click()
+    expect(page.locator("#corrections")).to_contain_text("as it was read")
+
+
+def test_word_of_a_transcript_is_corrected(open_page: OpenPage, results: dict[str, str]):
+    page = open_page(results["transcript"])
+    page.get_by_role("link", name="Correct", exact=True).click()
+    page.get_by_role("link", name="Correct segment 2").click()
+    page.fill("#e-text", "Gutenberg")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#at-2000")).to_contain_text("Gutenberg")
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

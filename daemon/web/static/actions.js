@@ -37,6 +37,10 @@ export function setUpActions() {
     const action = event.target.dataset?.action;
     if (action) { event.preventDefault(); send(event.target, action); }
   });
+  $('#every')?.addEventListener('click', () => {
+    const picks = all('.list .pick'), isAny = picks.some((each) => !each.checked);
+    picks.forEach((each) => { each.checked = isAny; });
+  });
   for (const each of all('[data-copy]')) each.addEventListener('click', async () => {
     try {
       await navigator.clipboard.writeText($(each.dataset.copy).innerText);

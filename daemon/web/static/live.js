@@ -18,6 +18,8 @@ function replace(row) {
   if (old) {
     const focus = old.contains(document.activeElement) ? document.activeElement.tagName : null;
     if (old.dataset.state !== row.dataset.state) announce(row);
+    const pick = $('.pick', old), picked = $('.pick', row);
+    if (pick && picked) picked.checked = pick.checked;
     old.replaceWith(row);
     if (focus) $(focus === 'BUTTON' ? 'button, .btn, a' : 'a', row)?.focus();
   } else if ($('#list') || $('.empty')) {

@@ -25,7 +25,7 @@ addEventListener('keydown', (event) => {
   const action = {
     j: () => step(rows(), 1), k: () => step(rows(), -1), f: () => step(all('.mark a, .say.look-p > a'), 1),
     '/': () => ($('#q') ? $('#q').focus() : location.assign(`${base}/search`)), u: () => ($('#f') ? $('#f').focus() : location.assign(`${base}/#add`)),
-    r: () => $('#reviewed')?.focus(), Escape: () => $('.crumb a')?.click(),
+    r: () => $('#reviewed')?.focus(), n: () => location.assign($('#nextreview')?.href ?? `${base}/reviews/next`), Escape: () => $('.crumb a')?.click(),
     ' ': player && event.target === document.body ? () => (player.paused ? player.play() : player.pause()) : null,
   }[event.key];
   if (action) { event.preventDefault(); action(); }

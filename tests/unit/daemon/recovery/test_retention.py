@@ -121,6 +121,17 @@ def test_link_below_the_archive_is_neither_followed_nor_removed(archive: Archive
     assert archive.due() == []
 
 
+def test_corrected_result_is_removed_and_one_with_files_of_people_stays(archive: Archive):
+    result = archive.folders.outbox.path / "x"
+    (result / "corrected").mkdir(parents=True)
+    (result / "result.json").write_text(json.dumps({"job": JOB, "files": []}))
+    archive.record(JOB, "", result_path="x")
+    archive.later()
+    assert archive.reasons() == [""]
+    (result / "mine.txt").write_text("notes")
+    assert archive.reasons() == ["it contains files that inboxd did not publish: mine.txt"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -1,0 +1,88 @@
+"""Writes the corrected files of a result into the current folder: a program of its own, as results are not trusted.
+
+Reads from standard input: {"document": the content of NAME.json, "stem", "title", "formats": the suffixes that the
+result has, "options": of the recipe, "changes"}. Prints {"files": [names], "review": [reasons that remain]}, or
+{"error": what is wrong with a change}.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from processors.corrections import statement, text, transcript
+from processors.corrections.changes import (
+    Change,
+    Changes,
+    JsonObject,
+    LineChange,
+    RowChange,
+    SegmentChange,
+    WrongChange,
+)
+from processors.statements.records import MIN_CONFIDENCE
+
+C = TypeVar("C", RowChange, LineChange, SegmentChange)
+
+_MEMORY_BYTES = 2 << 30  # address space
+_CPU_SECONDS = 60
+
+
+def write(order: JsonObject, folder: Path) -> dict[str, object]:
+    """Carry an order out.
+
+    Raises:
+        WrongChange, ValidationError: a change is wrong.
+        KeyError, TypeError, ValueError: the document is not one that inboxd wrote.
+    """
+    document, stem, formats = order["document"], order["stem"], order["formats"]
+    changes = Changes.validate_python(order["changes"])
+    if "statements" in document:
+        found = statement.load(document)
+        options = order.get("options") or {}
+        least = options.get("min_row_confidence", MIN_CONFIDENCE)
+        statement.correct(found, _only(RowChange, changes), min_confidence=float(least))
+        wanted = [form for form in statement.FORMATS if form in formats]
+        files, review = statement.write(found, folder, stem, wanted, title=order["title"], options=options)
+        return {"files": files, "review": review}
+    if "segments" in document:
+        transcript.correct(document, _only(SegmentChange, changes))
+        files = transcript.write(document, folder, stem, [form for form in transcript.FORMATS if form in formats])
+        return {"files": files, "review": []}
+    text.correct(document, _only(LineChange, changes))
+    return {"files": text.write(document, folder, stem, [f for f in text.FORMATS if f in formats]), "review": []}
+
+
+def _only(kind: type[C], changes: Sequence[Change]) -> list[C]:
+    """The changes, all of which must be of one kind.
+
+    Raises:
+        WrongChange: one is not.
+    """
+    found = [change for change in changes if isinstance(change, kind)]
+    if len(found) < len(changes):
+        raise WrongChange("This kind of correction does not fit the document.")
+    return found
+
+
+def main() -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    try:
+        answer = write(json.load(sys.stdin), Path())
+    except ValidationError as error:
+        answer = {"error": "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())}
+    except WrongChange as error:
+        answer = {"error": str(error)}
+    except (KeyError, TypeError, ValueError) as error:
+        answer = {"error": f"inboxd did not write this document as it is now: {error}"}
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
