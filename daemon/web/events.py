@@ -18,7 +18,7 @@ from daemon.core.errors import InboxdError
 from daemon.core.job import JobState
 from daemon.queue.reader import JobLog
 from daemon.queue.rows import JobRow, NumberedEventRow
-from daemon.server import api
+from daemon.server import api, client
 from daemon.web.errors import WebError
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_LISTENERS = 400
-_POLL_SECONDS = 0.1  # while somebody listens
-_IDLE_SECONDS = 1.0  # while nobody does, to notice a daemon that stops
 _UNAVAILABLE_SECONDS = 1.0  # between two attempts to reach the daemon
-_PROGRESS_SECONDS = 0.2  # at least, between two reports of progress
 _PENDING = 500  # messages for a listener that reads slowly
 _ENDED = {str(state) for state in JobState if state.is_final}
 _BATCH = 500  # events of the past, at once
@@ -80,51 +77,56 @@ class EventHub:
         self._clock = clock
         self._listeners: set[Listener] = set()
         self._waiters: dict[str, set[asyncio.Event]] = {}  # by job
-        self._wanted = asyncio.Event()
         self._last: int | None = None  # number of the last event that was passed on
         self._shown: dict[str, str] = {}  # the last message of each unnumbered kind
-        self._progress_at = 0.0
         self.running: list[api.RunningJob] = []
         self.is_available: bool | None = None  # the daemon answers; None: not known yet
 
     async def run(self) -> None:
-        """Follow the daemon, and connect again after errors, until cancelled."""
+        """Subscribe to the daemon, and subscribe again after errors, until cancelled."""
         while True:
             try:
-                has_more = await self._poll()
+                async with contextlib.aclosing(client.subscribe(self._backend.settings.socket, self._last)) as lines:
+                    async for line in lines:
+                        await self._receive(line)
             except InboxdError as error:
                 log.debug("no events: %s", error)
-                self._set_available(False)
-                self._wake_all()  # their jobs may have ended before the daemon stopped
-                await asyncio.sleep(_UNAVAILABLE_SECONDS)
-                continue
-            if not has_more:
-                await self._pause()
+            self._set_available(False)
+            self._wake_all()  # their jobs may have ended before the daemon stopped
+            await asyncio.sleep(_UNAVAILABLE_SECONDS)
 
-    async def _pause(self) -> None:
-        if self._listeners or self._waiters:
-            await asyncio.sleep(_POLL_SECONDS)
-            return
-        self._wanted.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wanted.wait(), _IDLE_SECONDS)
+    async def _receive(self, line: api.Line) -> None:
+        match line:
+            case api.SubscribedLine():
+                if self._last is None or self._last > line.last:  # a replaced job log restarts its numbers
+                    self._last = line.last
+                self._set_available(True)
+                self._wake_all()  # their jobs may have ended in between
+            case api.EventLine():
+                self._pass_on(line.job, line.event, line.number, line.model_dump_json(exclude={"type"}))
+            case api.SkippedLine():
+                await self._catch_up(line.after, line.last)
+            case api.ProgressLine():
+                self.running = line.running
+                self._show("progress", json.dumps([job.to_wire() for job in line.running]))
+                self._show("workers", json.dumps([worker.to_wire() for worker in line.workers]))
 
-    async def _poll(self) -> bool:
-        reply = await self._backend.ask(api.Events(after=self._last), api.EventsReply)
-        self._last = reply.last
-        self.running = reply.running
-        self._set_available(True)
-        for event in reply.events:
-            self._send(Message(kind="job", data=event.model_dump_json(), number=event.number))
-            if event.event in _ENDED:
-                for waiter in self._waiters.get(event.job, ()):
-                    waiter.set()
-        now = self._clock()
-        if now - self._progress_at >= _PROGRESS_SECONDS:
-            self._progress_at = now
-            self._show("progress", json.dumps([job.to_wire() for job in reply.running]))
-            self._show("workers", json.dumps([worker.to_wire() for worker in reply.workers]))
-        return reply.has_more
+    def _pass_on(self, job: str, event: str, number: int, data: str) -> None:
+        self._last = number
+        self._send(Message(kind="job", data=data, number=number))
+        if event in _ENDED:
+            for waiter in self._waiters.get(job, ()):
+                waiter.set()
+
+    async def _catch_up(self, after: int, last: int) -> None:
+        """Pass on the events that the daemon has not sent, because there are too many."""
+        while after < last:
+            rows = await self._backend.read(functools.partial(_events_after, after))
+            for row in rows:
+                self._pass_on(row["job"], row["event"], row["number"], json.dumps(row))
+            if not rows:
+                return
+            after = rows[-1]["number"]
 
     def _set_available(self, is_available: bool) -> None:
         if is_available != self.is_available:
@@ -163,7 +165,6 @@ class EventHub:
         for kind, data in self._shown.items():
             listener.put(Message(kind=kind, data=data))
         self._listeners.add(listener)
-        self._wanted.set()
         try:
             last = after
             if after is not None:
@@ -200,7 +201,6 @@ class EventHub:
         until = self._clock() + seconds
         changed = asyncio.Event()
         self._waiters.setdefault(job_id, set()).add(changed)
-        self._wanted.set()
         try:
             while True:
                 changed.clear()
