@@ -34,7 +34,7 @@ def _load(folder: Path, text: str) -> config.Settings:
 def test_recipe_that_cannot_follow_is_a_mistake(tmp_path: Path, line: str, says: str):
     with pytest.raises(ConfigError) as raised:
         _load(tmp_path, RECIPES.format(line))
-    assert says in f"{raised.value} {raised.value.hint}"
+    assert says in " ".join(str(raised.value).split())
 
 
 def test_options_of_a_folder_may_name_recipes_that_follow(tmp_path: Path):

@@ -22,7 +22,11 @@ def test_recipes_name_their_folders_and_what_they_wait_for(tmp_path: Path):
         recipes={"loud": {"processor": "plaintext", "upper": True}},
     )
     assert found["bank-statement"]["folders"] == ["bank"] and found["bank-statement"]["is_built_in"]
-    assert found["loud"] == found["loud"] | {"folders": [], "is_built_in": False, "options": {"upper": True}}
+    assert found["loud"] == found["loud"] | {
+        "folders": [],
+        "is_built_in": False,
+        "options": {"then": [], "upper": True},
+    }
     assert found["read"]["runs_on"] == "ocr", "the model is not downloaded"
     assert found["describe"]["runs_on"] is None and "inboxd models fetch" in found["describe"]["note"]
 

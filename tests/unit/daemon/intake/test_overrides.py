@@ -57,7 +57,7 @@ def options_with(settings: config.Settings, own: str, of_folder: str = "") -> Tr
         ),
         (
             'recipe = "nope"',
-            'unknown recipe "nope". Known recipes: ask, bank-statement, describe, invoice, read, receipt, '
+            'unknown recipe "nope". Known recipes: ask, bank-statement, describe, invoice, minutes, read, receipt, '
             "summarize, text, transcribe.",
         ),
         ('recipe = "read"', 'the recipe "read" does not support audio files.'),

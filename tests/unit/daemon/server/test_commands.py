@@ -355,7 +355,10 @@ def test_recipes_are_described_with_the_schemas_of_their_options(daemon: ManualD
         *("plaintext", "plaintext"),
         *(["text"], [""]),
     )
-    assert count["schema"]["properties"]["upper"]["type"] == "boolean" and count["options"] == {"upper": False}
+    assert count["schema"]["properties"]["upper"]["type"] == "boolean" and count["options"] == {
+        "then": [],
+        "upper": False,
+    }
     assert found["describe"]["runs_on"] is None and "models fetch" in found["describe"]["note"]
 
 
