@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 _DECLARING = {"mov", "flac", "aiff", "caf", "asf", "au", "matroska", "tta", "wv"}
 _MP3_COUNTS = (b"Xing", b"Info", b"VBRI")  # the header of an MP3 with its number of frames
 _PROBE_BYTES = 4096
-_OGG_PAGE, _OGG_LAST, _LONGEST_OGG_PAGE = b"OggS", 4, 65_307  # mark, flag of a stream's last page, bytes (RFC 3533)
 
 
 def declared_seconds(container: "av.container.InputContainer", stream: "av.AudioStream", path: Path) -> float | None:
@@ -29,17 +28,6 @@ def declared_seconds(container: "av.container.InputContainer", stream: "av.Audio
         return None
     start = stream.start_time or 0 if form == "mov" else 0  # its duration is the length of the track alone
     return float((start + stream.duration) * stream.time_base)
-
-
-def lacks_end(container: "av.container.InputContainer", path: Path) -> bool:
-    """True if the file has no end mark although its format has one: the rest is missing, or it was never written."""
-    if container.format.name.split(",")[0] != "ogg":
-        return False
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LONGEST_OGG_PAGE))
-        end = file.read()
-    page = end.rfind(_OGG_PAGE)
-    return page < 0 or page + 5 >= len(end) or not end[page + 5] & _OGG_LAST
 
 
 def _has_frame_count(file: BinaryIO) -> bool:

@@ -4,6 +4,7 @@
 like in openai-whisper's `load_audio` (through 16-bit integers, so that a stereo mix cannot overflow).
 """
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import av
 import numpy as np
 
 from processors.contract import BadInput
-from processors.whisper.audio import duration, tracks, wave_header
+from processors.whisper.audio import duration, ending, tracks, wave_header
 from processors.whisper.audio.clock import clock_of, timestamp
 from processors.whisper.audio.frame_repair import FrameRepair
 from processors.whisper.audio.parts import SAMPLE_RATE_HZ, Block
@@ -57,7 +58,8 @@ class Track:
         self.label, self.language = tracks.label(stream), tracks.language_of(stream)  # by the file's tags
         self.channels = stream.codec_context.channels or 1  # of this track
         self.declared_seconds = declared_seconds  # where it ends; None: the file has no reliable duration
-        self.lacks_end = False  # the file has no end mark although its format has one
+        self.form = container.format.name.split(",")[0]
+        self.lacks_end = False  # the file ends within its data, or has no end mark although its format has one
         self.exceeds_header = False  # a WAV file with more sound than its header declares
         self.decoded_seconds = 0.0  # so far, with gaps and a late start
         self.gaps: list[Interval] = []  # so far
@@ -233,7 +235,9 @@ def open_track(
     with path.open("rb") as file:
         try:
             container = av.open(file, metadata_errors="replace", options=options)
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: seeks before its start
+                raise
             log.info("cannot open %s: %s", path, error)
             raise BadInput(
                 "Cannot read this as a sound or video file: it is of another type, or cut off. "
@@ -248,7 +252,7 @@ def open_track(
                 )
             opened = Track(container, stream, channel, duration.declared_seconds(container, stream, path))
             opened.exceeds_header = exceeds_header
-            opened.lacks_end = duration.lacks_end(container, path)
+            opened.lacks_end = ending.lacks_end(opened.form, path)
             yield opened
 
 

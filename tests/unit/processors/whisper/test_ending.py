@@ -1,0 +1,74 @@
+"""Files that are cut off, in containers that PyAV writes."""
+
+from pathlib import Path
+
+import av
+import pytest
+from recordings import tone, write_film
+
+from processors.whisper.audio import ending
+
+FORMATS = [
+    *(("ts", "aac"), ("flv", "libmp3lame"), ("avi", "pcm_s16le"), ("avi", "libmp3lame"), ("caf", "pcm_s16le")),
+    *(("w64", "pcm_s16le"), ("aac", "aac"), ("ac3", "ac3"), ("mp3", "libmp3lame"), ("mp2", "mp2"), ("mpg", "mp2")),
+    *(
+        ("mkv", "flac"),
+        ("webm", "libopus"),
+        ("mp4", "aac"),
+        ("mov", "pcm_s16le"),
+        ("ogg", "libopus"),
+        ("voc", "pcm_u8"),
+    ),
+]
+
+
+def _form(path: Path) -> str:
+    with av.open(str(path)) as container:
+        return container.format.name.split(",")[0]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), FORMATS)
+def test_cut_off_file_is_told_from_a_complete_one(tmp_path: Path, suffix: str, codec: str):
+    sound = write_film(tmp_path / f"sound.{suffix}", [(0.0, tone(3.0))], codec=codec)
+    form, content = _form(sound), sound.read_bytes()
+    assert not ending.lacks_end(form, sound)
+    cut = tmp_path / f"cut.{suffix}"
+    for share in (0.3, 0.61, 0.95):
+        found = 0
+        for more in range(3):
+            cut.write_bytes(content[: int(len(content) * share) + more])
+            found += ending.lacks_end(form, cut)
+        assert found >= 2, "but a cut between two frames leaves a complete file"
+
+
+def test_transport_stream_cut_between_two_packets_ends_within_its_sound(tmp_path: Path):
+    content = write_film(tmp_path / "film.ts", [(0.0, tone(3.0))]).read_bytes()
+    cut = tmp_path / "cut.ts"
+    packets = len(content) // 188
+    found = []
+    for count in range(packets // 2, packets // 2 + 16):
+        cut.write_bytes(content[: 188 * count])
+        found.append(ending.lacks_end("mpegts", cut))
+    assert any(found) and not all(found), "some of these cuts are between two packets of sound"
+
+
+def test_recording_whose_program_was_killed_is_not_complete(tmp_path: Path):
+    """It leaves 0 as the size of an AVI file."""
+    content = bytearray(write_film(tmp_path / "film.avi", [(0.0, tone(1.0))], codec="pcm_s16le").read_bytes())
+    content[4:8] = bytes(4)
+    (tmp_path / "killed.avi").write_bytes(content)
+    assert ending.lacks_end("avi", tmp_path / "killed.avi")
+
+
+@pytest.mark.parametrize("tag", [b"TAG" + bytes(125), b"x" * 64 + b"APETAGEX" + b"\xd0\x07\0\0\x60\0\0\0" + bytes(16)])
+def test_tag_after_the_sound_is_no_cut(tmp_path: Path, tag: bytes):
+    sound = write_film(tmp_path / "sound.mp3", [(0.0, tone(1.0))], codec="libmp3lame")
+    sound.write_bytes(sound.read_bytes() + tag)
+    assert not ending.lacks_end("mp3", sound)
+
+
+@pytest.mark.parametrize("form", ["avi", "aac", "amr", "caf", "flv", "matroska", "mov", "mp3", "mpegts", "voc", "w64"])
+@pytest.mark.parametrize("content", [b"", b"\0", b"\xff" * 50, b"RIFF", bytes(range(256)) * 3])
+def test_any_content_has_an_answer(tmp_path: Path, form: str, content: bytes):
+    (tmp_path / "file").write_bytes(content)
+    assert ending.lacks_end(form, tmp_path / "file") in (True, False)
