@@ -47,6 +47,7 @@ class Segment:
     no_speech_prob: float = 0.0  # of its window, 0 to 1
     words: tuple[Word, ...] | None = None  # None: no word timestamps were requested
     speech_seconds: float | None = None  # speech that the voice detector found in it; None: it did not run
+    spoken: tuple[tuple[float, float], ...] = ()  # starts and ends of that speech; not in JSON
     language: str | None = None  # a code, where the language may change; None: that of the transcript
     channel: int | None = None  # of a channel or a sound track, counted from 1; None: it is the only one
     speaker: str | None = None  # a name, or "Speaker 1"; None: not known
@@ -91,10 +92,11 @@ class Segment:
             replace(word, start=word.start + seconds, end=word.end + seconds) for word in self.words
         )
         seek = self.seek + round(seconds * FRAMES_PER_SECOND)
-        return replace(self, seek=seek, start=self.start + seconds, end=self.end + seconds, words=words)
+        spoken = tuple((start + seconds, end + seconds) for start, end in self.spoken)
+        return replace(self, seek=seek, start=self.start + seconds, end=self.end + seconds, words=words, spoken=spoken)
 
 
-_NAMES = {each.name for each in fields(Segment)} - {"extra"}
+_NAMES = {each.name for each in fields(Segment)} - {"extra", "spoken"}
 _MODEL_FIELDS = (
     *("id", "seek", "start", "end", "text", "tokens"),
     *("temperature", "avg_logprob", "compression_ratio", "no_speech_prob"),

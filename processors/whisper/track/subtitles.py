@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from processors.whisper.track.segment import Segment, Word
 
@@ -19,6 +20,7 @@ MAX_PER_SECOND = 20.0  # columns, for adults
 _PAUSE_SECONDS = 0.8  # ends a cue
 _SHORT_PAUSE_SECONDS = 0.3  # ends one that is complete
 _COMPLETE_COLUMNS = 28  # of a cue that the end of a sentence closes; a shorter one may be joined by the next
+_NEARBY_WORDS = 2  # from the place where a pause falls by the share of the speech
 _LEAD_SECONDS = 0.3  # by which a cue may start before its words, if it could not be read otherwise
 _SENTENCE = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 _CLAUSE = re.compile(r"[,;:–—、，；：][\"'”’)\]]*$")
@@ -59,9 +61,11 @@ _Timed = tuple[Word, Segment]
 
 
 def cues(segments: Sequence[Segment]) -> list[Cue]:
-    """The subtitles of a transcript, in order, without overlap."""
+    """The subtitles of a transcript, in order of time; those of one channel do not overlap."""
     made = [_cue(words) for run in _runs(segments) for words in _divided(run)]
-    return [cue for cue in _timed(made) if any(cue.text_lines)]
+    channels = dict.fromkeys(cue.segment.channel for cue in made)
+    timed = [cue for each in channels for cue in _timed([one for one in made if one.segment.channel == each])]
+    return sorted((cue for cue in timed if any(cue.text_lines)), key=lambda cue: cue.start)
 
 
 # ---------------------------------------------------------------------------------------------- words
@@ -85,12 +89,54 @@ def _speaker(segment: Segment) -> tuple[int | None, str | None]:
 
 
 def words_of(segment: Segment) -> list[Word]:
-    """The words of a segment; without word timestamps, each with its share of the time."""
+    """The words of a segment; without word timestamps, each with its share of the speech."""
     if segment.words:
         return [piece for word in segment.words for piece in _pieces(word)]
-    whole = Word(word=segment.text, start=segment.start, end=segment.end, probability=None)
     texts = re.findall(r"\s*\S+", segment.text)
-    return [piece for word in _shares(whole, texts) for piece in _pieces(word)]
+    stretches = _stretches(segment)
+    ends = [0, *_words_before_pauses(texts, stretches), len(texts)]
+    found = []
+    for (start, end), (first, last) in zip(stretches, pairwise(ends), strict=True):
+        whole = Word(word=segment.text, start=start, end=end, probability=None)
+        found += [piece for word in _shares(whole, texts[first:last]) for piece in _pieces(word)]
+    return found
+
+
+def _words_before_pauses(texts: Sequence[str], stretches: Sequence[tuple[float, float]]) -> list[int]:
+    """The number of words before each pause: by the share of the speech, or where a phrase ends nearby."""
+    found: list[int] = []
+    lengths = [end - start for start, end in stretches]
+    for number in range(1, len(stretches)):
+        wanted = sum(map(width, texts)) * sum(lengths[:number]) / sum(lengths)
+        nearest = min(range(len(texts) + 1), key=lambda count: abs(width("".join(texts[:count])) - wanted))
+        nearby = range(max(nearest - _NEARBY_WORDS, found[-1] if found else 0), nearest + _NEARBY_WORDS + 1)
+        places = [count for count in nearby if count <= len(texts)] or [found[-1]]
+        found.append(max(places, key=lambda count: (_ending(texts, count), -abs(count - nearest))))
+    return found
+
+
+def _ending(texts: Sequence[str], count: int) -> int:
+    """How well a phrase ends after so many words."""
+    last = texts[count - 1] if 0 < count < len(texts) else ""
+    return 2 if _SENTENCE.search(last) else 1 if _CLAUSE.search(last) else 0
+
+
+def _stretches(segment: Segment) -> list[tuple[float, float]]:
+    """The speech in a segment without its short pauses; all of it if the voice detector found or looked for none."""
+    found: list[tuple[float, float]] = []
+    for start, end in segment.spoken:
+        start, end = max(start, segment.start), min(end, segment.end)
+        if found and start - found[-1][1] <= _PAUSE_SECONDS:
+            found[-1] = (found[-1][0], end)
+        elif start < end:
+            found.append((start, end))
+    if not found:
+        return [(segment.start, segment.end)]
+    if found[0][0] - segment.start <= _PAUSE_SECONDS:
+        found[0] = (segment.start, found[0][1])
+    if segment.end - found[-1][1] <= _PAUSE_SECONDS:
+        found[-1] = (found[-1][0], segment.end)
+    return found
 
 
 def _shares(whole: Word, texts: Sequence[str]) -> list[Word]:

@@ -15,6 +15,7 @@ from processors.whisper.track.subtitles import (
     SHORTEST_SECONDS,
     cues,
     width,
+    words_of,
 )
 from processors.whisper.track.transcript import Transcript, write
 
@@ -53,6 +54,28 @@ def test_short_sentences_share_a_cue_and_long_ones_do_not():
         ("This sentence fills the first line well.",),
         ("This one comes after it.",),
     ]
+
+
+def test_no_subtitle_is_shown_while_nobody_speaks():
+    """A segment of half a minute with a pause of twenty seconds, without the times of its words."""
+    spoken = ((8.0, 9.9), (10.1, 12.0), (32.0, 35.0))
+    found = cues([a_segment(" He waited for a long time. Then he left.", 0, 36, spoken=spoken)])
+    assert [cue.text_lines for cue in found] == [("He waited for a long time.",), ("Then he left.",)]
+    assert [(cue.start, cue.end) for cue in found] == [(8.0, 12.0), (32.0, 35.0)]
+
+
+def test_words_of_a_segment_are_spread_over_its_speech():
+    words = words_of(a_segment(" one two three four", 10, 30, spoken=((10.5, 12.0), (28.0, 29.5))))
+    assert all(10 <= word.start <= word.end <= 12 or 28 <= word.start <= word.end <= 30 for word in words)
+    assert [word.word for word in words] == [" one", " two", " three", " four"]
+    alone = words_of(a_segment(" word", 0, 30, spoken=((1.0, 2.0), (20.0, 21.0), (28.0, 29.0))))
+    assert [word.word for word in alone] == [" word"]
+
+
+def test_who_speaks_on_another_channel_shortens_no_subtitle():
+    found = cues([a_segment(KENNEDY, 0, 10, channel=1), a_segment(" Ah.", 1.7, 7, channel=2)])
+    assert [cue.segment.channel for cue in found] == [1, 2, 1]
+    assert all(cue.end - cue.start >= SHORTEST_SECONDS for cue in found)
 
 
 def test_line_does_not_end_in_an_article():
